@@ -1,0 +1,99 @@
+"""One taxonomy of errors. What happens next follows from the class alone, by its `fate`.
+
+Outside errors are translated into these once, at the boundary (`connectors/*/errors.py`, `http/`), most specific
+first. A conflict and a missing dependency are outcomes of a plan, not errors.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from syncengine.redaction import redact, redact_text
+
+
+class Fate(StrEnum):
+    """What the engine does about an error."""
+
+    RETRY = "retry"  # the record, or the step, again later with exponential back-off; never dropped
+    WAIT = "wait"  # again after the time that was told; costs no attempt
+    REST = "rest"  # the endpoint cannot be used: its records rest until it is back
+    DEAD_LETTER = "dead letter"  # a person must look; sending it again cannot help
+    SETTLE = "settle"  # nobody knows whether the write happened: look it up after the settle time
+    STOP = "stop"  # the configuration is wrong: say what to do
+
+
+class SyncError(Exception):
+    """Base of all errors that the engine knows. Texts are redacted, so they may be logged."""
+
+    fate: Fate
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact_text(message))
+
+
+class Transient(SyncError):
+    """A network error, a 5xx, a deadlock: the same call may well succeed later."""
+
+    fate = Fate.RETRY
+
+
+class Throttled(SyncError):
+    """The system, or our own limiter, asks us to wait `retry_in_s` seconds. Nothing was done."""
+
+    fate = Fate.WAIT
+
+    def __init__(self, message: str, *, retry_in_s: float) -> None:
+        self.retry_in_s = max(0.0, retry_in_s)
+        super().__init__(message)
+
+
+class EndpointDown(SyncError):
+    """The endpoint cannot be used at all (connection refused, service restarting, breaker open, paused by a person)."""
+
+    fate = Fate.REST
+
+    def __init__(self, message: str, *, retry_in_s: float = 15.0) -> None:
+        self.retry_in_s = max(0.0, retry_in_s)
+        super().__init__(message)
+
+
+class SessionLost(SyncError):
+    """A SYSPRO session was evicted or has expired, and logging on again did not help yet. Nothing is known to have run."""
+
+    fate = Fate.RETRY
+
+
+class AuthenticationFailed(SyncError):
+    """Credentials are refused, also after one refresh. The endpoint is paused and an alert raised."""
+
+    fate = Fate.REST
+    retry_in_s = 300.0
+
+
+class Rejected(SyncError):
+    """The target understood the record and refused it, or the record is invalid; sending it again cannot help.
+
+    The four attributes are what a dead letter shows; the value is redacted first.
+    """
+
+    fate = Fate.DEAD_LETTER
+
+    def __init__(self, *, field: str, value: object, reason: str, remedy: str) -> None:
+        self.field = field
+        self.value: Any = redact(value, field)
+        self.reason = redact_text(reason)
+        self.remedy = remedy
+        super().__init__(f"{field} = {self.value!r}: {self.reason}. {remedy}")
+
+
+class OutcomeUnknown(SyncError):
+    """A write was sent and nobody knows whether it took effect (time-out, dropped connection, unknown answer)."""
+
+    fate = Fate.SETTLE
+
+
+class Misconfigured(SyncError):
+    """The installation is not set up right: a variable, a file, a migration. The text says what to do, in one line."""
+
+    fate = Fate.STOP

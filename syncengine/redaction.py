@@ -1,0 +1,49 @@
+"""What may be shown of a value: names of secret fields, URLs without queries, shortened texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+HIDDEN = "***"
+LONGEST_SHOWN = 200
+
+_SECRET_NAME = re.compile(r"pass(word|wd)?|secret|token|authorization|api[_-]?key|userid|session|cookie", re.IGNORECASE)
+_SECRET_IN_TEXT = re.compile(
+    r"(?i)\b((?:operator|company)?password|userid|(?:access|refresh|account|staff)?_?token|client_secret|api[_-]?key)"
+    r"(\s*[=:]\s*|%3D)([^\s&\"'<>,;]+)"
+)
+
+
+def is_secret_name(name: str) -> bool:
+    """True if a field or header of this name must never be shown."""
+    return bool(_SECRET_NAME.search(name))
+
+
+def redact_url(url: str) -> str:
+    """The address without credentials and query: both systems carry secrets or order data there."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    netloc = f"{host}:{parts.port}" if parts.port else host
+    return urlunsplit((parts.scheme, netloc, parts.path, HIDDEN if parts.query else "", ""))
+
+
+def redact_text(text: str) -> str:
+    """A text from outside, shortened, with everything that looks like `password=...` hidden."""
+    shown = _SECRET_IN_TEXT.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}", text)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}… ({len(shown)} characters)"
+
+
+def redact(value: Any, name: str = "") -> Any:
+    """The value as it may stand in an error, an event or a log line; structure is kept, secrets are hidden."""
+    if name and is_secret_name(name):
+        return HIDDEN
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, Mapping):
+        return {key: redact(item, str(key)) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact(item) for item in value]
+    return value

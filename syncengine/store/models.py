@@ -1,0 +1,311 @@
+"""The tables. What deserves a constraint has one; times are aware UTC; payloads stand apart so that they can be removed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, LargeBinary, MetaData, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in and out. SQLite keeps no zone, so it is put on again when a value is read."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time without a zone cannot be stored: {value}")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: UtcDateTime, str: Text, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class Endpoint(Base):
+    """One account of a system."""
+
+    __tablename__ = "endpoint"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    system: Mapped[str] = mapped_column(String(32))
+    settings: Mapped[dict[str, Any]]
+    paused_until: Mapped[datetime | None]
+    paused_because: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Secret(Base):
+    """One encrypted value of an endpoint. `version` rises with every change, so that a stale one is noticed."""
+
+    __tablename__ = "secret"
+    __table_args__ = (UniqueConstraint("endpoint_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(64))
+    value: Mapped[bytes]
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
+    updated_at: Mapped[datetime]
+
+
+class Slot(Base):
+    """A seat that one worker holds at a time: the calls of a SYSPRO operator, the refresh of a token.
+
+    `closed_until`: nobody may take it before (a call that timed out may still be worked on). `value` is encrypted.
+    `waiting` lets a higher lane go first: the most urgent lane that asked, and until when that counts.
+    """
+
+    __tablename__ = "slot"
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    held_until: Mapped[datetime | None]
+    closed_until: Mapped[datetime | None]
+    value: Mapped[bytes | None]
+    waiting_lane: Mapped[int | None]
+    waiting_until: Mapped[datetime | None]
+
+
+class Connection(Base):
+    """Two endpoints joined."""
+
+    __tablename__ = "connection"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    left_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id"))
+    right_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id"))
+    mode: Mapped[str] = mapped_column(String(16), default="live", server_default="live")
+    cut_over: Mapped[datetime | None]
+    verify_creates_until: Mapped[datetime | None]
+    flows: Mapped[list[Any]]
+    settings: Mapped[dict[str, Any]]
+
+
+class Lookup(Base):
+    """One entry of a lookup table of a connection; it goes before the entry of the same name in the flow's file."""
+
+    __tablename__ = "lookup"
+    __table_args__ = (UniqueConstraint("connection_id", "name", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    name: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(255))
+    value: Mapped[str]
+
+
+class Cursor(Base):
+    """How far a feed of a flow has been read, and when it is read next."""
+
+    __tablename__ = "cursor"
+    __table_args__ = (UniqueConstraint("connection_id", "flow", "feed"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    flow: Mapped[str] = mapped_column(String(64))
+    feed: Mapped[str] = mapped_column(String(32))
+    position: Mapped[dict[str, Any]]
+    next_due: Mapped[datetime]
+    read_at: Mapped[datetime | None]
+    holder: Mapped[str] = mapped_column(String(36), default="", server_default="")
+    held_until: Mapped[datetime | None]
+
+
+class Record(Base):
+    """One object in one flow: what is wanted, how far it is, who works on it. States: `store/states.py`."""
+
+    __tablename__ = "record"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "flow", "key"),
+        Index(
+            "ix_record_due", "connection_id", "flow", "lane", "not_before",
+            postgresql_where=text("wanted > done AND token IS NULL"),
+            sqlite_where=text("wanted > done AND token IS NULL"),
+        ),
+        Index("ix_record_token", "token", postgresql_where=text("token IS NOT NULL"), sqlite_where=text("token IS NOT NULL")),
+        Index(
+            "ix_record_waiting", "connection_id", "need_entity", "need_key",
+            postgresql_where=text("status = 'waiting'"), sqlite_where=text("status = 'waiting'"),
+        ),
+        Index("ix_record_status", "connection_id", "flow", "status"),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
+    flow: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(128))
+    parts: Mapped[str] = mapped_column(default=";", server_default=";")
+    needed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+
+    wanted: Mapped[int] = mapped_column(default=1)
+    claimed: Mapped[int] = mapped_column(default=0, server_default="0")
+    done: Mapped[int] = mapped_column(default=0, server_default="0")
+    lane: Mapped[int]
+    not_before: Mapped[datetime]
+    pause: Mapped[str] = mapped_column(String(16), default="", server_default="")
+
+    stage: Mapped[str] = mapped_column(String(16), default="fetch", server_default="fetch")
+    status: Mapped[str] = mapped_column(String(16), default="open", server_default="open")
+    reason: Mapped[str] = mapped_column(default="", server_default="")
+    need_entity: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    need_key: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    need_part: Mapped[str] = mapped_column(String(32), default="", server_default="")
+
+    token: Mapped[str | None] = mapped_column(String(36))
+    runner: Mapped[str | None] = mapped_column(String(36))
+    lease_until: Mapped[datetime | None]
+    batch: Mapped[int] = mapped_column(default=0, server_default="0")
+    solo: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    deaths: Mapped[int] = mapped_column(default=0, server_default="0")
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+
+    fetched_at: Mapped[datetime | None]
+    source_time: Mapped[datetime | None]
+    seen_version: Mapped[str] = mapped_column(default="", server_default="")
+    quiet_print: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    quiet_since: Mapped[datetime | None]
+    done_version: Mapped[str] = mapped_column(default="", server_default="")
+    done_source_time: Mapped[datetime | None]
+
+    run_id: Mapped[int | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Payload(Base):
+    """The latest document of one kind of a record (`source`, `context`, `plan`), compressed and encrypted."""
+
+    __tablename__ = "payload"
+    __table_args__ = (UniqueConstraint("record_id", "kind"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(16))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+
+
+class Link(Base):
+    """Two objects, one on each side, that are the same; with their lines and the last agreement (`base`)."""
+
+    __tablename__ = "link"
+    __table_args__ = (
+        UniqueConstraint("connection_id", "entity", "left_key", "part"),
+        UniqueConstraint("connection_id", "entity", "right_key"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
+    entity: Mapped[str] = mapped_column(String(64))
+    left_key: Mapped[str] = mapped_column(String(128))
+    part: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    right_key: Mapped[str | None] = mapped_column(String(128))
+    natural_key: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    provisional: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    revision: Mapped[int] = mapped_column(default=1, server_default="1")
+    lines: Mapped[dict[str, Any]]
+    base: Mapped[bytes | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Effect(Base):
+    """One intended write and what became of it. `dedupe` makes a second intention of the same write the same row."""
+
+    __tablename__ = "effect"
+    __table_args__ = (
+        UniqueConstraint("endpoint_id", "dedupe"),
+        Index("ix_effect_record", "record_id"),
+        Index("ix_effect_target_key", "endpoint_id", "target_key"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
+    endpoint_id: Mapped[int] = mapped_column(ForeignKey("endpoint.id"))
+    record_id: Mapped[int]
+    entity: Mapped[str] = mapped_column(String(64))
+    part: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    resource: Mapped[str] = mapped_column(String(64))
+    verb: Mapped[str] = mapped_column(String(16))
+    dedupe: Mapped[str] = mapped_column(String(255))
+    natural_key: Mapped[str] = mapped_column(String(128))
+    target_key: Mapped[str | None] = mapped_column(String(128))
+    state: Mapped[str] = mapped_column(String(16))
+    request: Mapped[bytes | None]
+    runner: Mapped[str | None] = mapped_column(String(36))
+    sends: Mapped[int] = mapped_column(default=0, server_default="0")
+    sent_at: Mapped[datetime | None]
+    settle_until: Mapped[datetime | None]
+    warnings: Mapped[list[Any]]
+    attention: Mapped[str | None]
+    error: Mapped[str] = mapped_column(default="", server_default="")
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Failure(Base):
+    """A dead letter, or a done record that needs a look (`attention`): cause, field, value, proposed remedy."""
+
+    __tablename__ = "failure"
+    __table_args__ = (
+        Index("ix_failure_open", "connection_id", "flow", postgresql_where=text("closed_at IS NULL"), sqlite_where=text("closed_at IS NULL")),
+        Index("ix_failure_record", "record_id"),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"))
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
+    flow: Mapped[str] = mapped_column(String(64))
+    key: Mapped[str] = mapped_column(String(128))
+    kind: Mapped[str] = mapped_column(String(16))
+    stage: Mapped[str] = mapped_column(String(16))
+    cause: Mapped[str]
+    field: Mapped[str] = mapped_column(default="", server_default="")
+    value: Mapped[str] = mapped_column(default="", server_default="")
+    remedy: Mapped[str] = mapped_column(default="", server_default="")
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime | None]
+    closed_because: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Run(Base):
+    """One execution of a sync: trigger, window, counts."""
+
+    __tablename__ = "run"
+    __table_args__ = (Index("ix_run_latest", "connection_id", "flow", "started_at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
+    flow: Mapped[str] = mapped_column(String(64))
+    trigger: Mapped[str] = mapped_column(String(16))
+    lane: Mapped[int]
+    found: Mapped[int] = mapped_column(default=0, server_default="0")
+    known: Mapped[int] = mapped_column(default=0, server_default="0")
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Event(Base):
+    """The timeline, append only: what happened to a record (or an endpoint), in a word and some detail without secrets."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_record", "record_id", "id"), Index("ix_event_at", "at"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    record_id: Mapped[int | None]
+    connection_id: Mapped[int | None]
+    flow: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    key: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    what: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[dict[str, Any]]
