@@ -1,0 +1,49 @@
+"""A flow: the declaration of what moves between two resources. Made by `loader.py` from YAML; the engine reads nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from syncengine.mapping.contract import Group, Mapping
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What moves, by which mapping, when.
+
+    name: the flow's name, first part of its tasks' names. entity: whose links it makes (`link.entity`); the name by default.
+    source, target: names of resources (`brightpearl.sales_order`); in a two-way flow the left and the right one.
+    mapping: source to target. backward, groups: only in two-way flows, right to left and the masters of field groups.
+    feeds: which feeds of the source are read (and of the target, in a two-way flow: `backward_feeds`).
+    needs: entity -> flow that brings it. every_s: seconds between two syncs by the schedule; 0 for never.
+    quiet_s: seconds for which an object must have stopped changing before it is pushed; 0 for none.
+    cut_over: True if objects created at the source before the connection's cut-over date are left alone.
+    version: changes with the content of the file.
+    """
+
+    name: str
+    entity: str
+    source: str
+    target: str
+    mapping: Mapping
+    version: str
+    two_way: bool = False
+    backward: Mapping | None = None
+    groups: Sequence[Group] = ()
+    feeds: Sequence[str] = ()
+    backward_feeds: Sequence[str] = ()
+    needs: Map[str, str] = field(default_factory=dict)
+    every_s: float = 300.0
+    quiet_s: float = 0.0
+    batch: int = 200
+    cut_over: bool = False
+    lookups: Map[str, Map[str, str]] = field(default_factory=dict)
+    settings: Map[str, Any] = field(default_factory=dict)
+    file: str = ""
+
+    def settings_for(self, connection: Map[str, Any]) -> dict[str, Any]:
+        """The connection's settings over the flow's defaults."""
+        return {**self.settings, **connection}

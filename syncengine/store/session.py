@@ -1,0 +1,100 @@
+"""Transactions, in both dialects. On SQLite a writer begins as one; a reader never takes the write lock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event, text
+from sqlalchemy import create_engine as _create_engine
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from syncengine.errors import Misconfigured, Transient
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+class Store:
+    """One database. Made after the fork of a worker, never before: connections do not survive it."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        """`url` as SQLAlchemy reads it. Raises Misconfigured if it does not name a database that is supported."""
+        self.url = url
+        self.engine = _engine(url, pool_size)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A writing transaction, committed at the end, rolled back by an exception. Keep no HTTP call inside.
+
+        Raises Transient when the database is away, busy or chose this transaction as a deadlock's victim.
+        """
+        with _translated(), self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+            session.commit()
+            connection.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A reading transaction on one snapshot; what is changed inside is thrown away. Raises Transient as `write`."""
+        with _translated(), self.engine.connect() as connection, Session(connection) as session:
+            if self.is_sqlite:
+                connection.exec_driver_sql("BEGIN DEFERRED")
+            try:
+                yield session
+            finally:
+                session.rollback()
+                connection.rollback()
+
+    def close(self) -> None:
+        """Close all pooled connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str, pool_size: int) -> Engine:
+    try:
+        if url.startswith(("postgres://", "postgresql://")):
+            url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+        if url.startswith("sqlite"):
+            engine = _create_engine(url, connect_args={"check_same_thread": False}, pool_size=pool_size)
+            event.listen(engine, "connect", _prepare_sqlite)
+            if engine.url.database:
+                Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
+            return engine
+        return _create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True)
+    except (ArgumentError, ImportError, ValueError) as error:
+        shown = re.sub(r"//[^@/]*@", "//***@", url)
+        remedy = "Use sqlite:///path/file.db or postgresql://user:password@host/database"
+        raise Misconfigured(f"DATABASE_URL = {shown!r} cannot be used ({type(error).__name__}). {remedy}") from None
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # transactions begin as we say, see Store.write
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error, OperationalError) or error.connection_invalidated:
+            reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
+            raise Transient(f"the database cannot be used now: {reason}") from error
+        raise
+
+
+def lock_pump(session: Session) -> None:
+    """Have one pump at a time decide what to claim, until this transaction ends. SQLite's writers are alone anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(7302015)"))

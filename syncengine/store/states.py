@@ -1,0 +1,59 @@
+"""The states of records and effects, their meanings in one place. Only `engine/records.py` and `engine/effects.py` set them."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class Lane(IntEnum):
+    """Urgency; the lower goes first. Each lane is a queue of its own."""
+
+    REALTIME = 0
+    SCHEDULED = 1
+    BACKFILL = 2
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, label: str) -> Lane:
+        return cls[label.upper()]
+
+
+class Stage(StrEnum):
+    """The step that a record needs next."""
+
+    FETCH = "fetch"
+    TRANSFORM = "transform"
+    PUSH = "push"
+
+
+class Status(StrEnum):
+    """What became of the revision that was dealt with last. A record is due while `wanted > done`, whatever its status."""
+
+    OPEN = "open"  # not dealt with yet
+    DONE = "done"  # written, or seen to be equal
+    SKIPPED = "skipped"  # nothing to do, for the reason given
+    WAITING = "waiting"  # for the object or lookup entry in `need_*`; the pump wakes it
+    HELD = "held"  # a rule, a conflict or a doubt holds it for a person
+    DEAD = "dead"  # a dead letter: it cannot go on without a correction
+
+
+class Pause(StrEnum):
+    """Why `not_before` lies in the future. A `want` clears it, unless it is a settle time or a back-off."""
+
+    NONE = ""
+    SETTLE = "settle"  # the target may still commit a write that was given up
+    BACKOFF = "backoff"  # something failed for the moment
+    QUIET = "quiet"  # the source may still be building the object
+
+
+class EffectState(StrEnum):
+    """intended -> sent -> done, rejected or unknown; rejected and unknown are reopened as intended, in their own row."""
+
+    INTENDED = "intended"  # committed, the bytes have not left
+    SENT = "sent"  # the bytes may have left
+    DONE = "done"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"  # sent, and nobody knows; looked up after `settle_until`
