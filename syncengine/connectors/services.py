@@ -1,0 +1,23 @@
+"""What the house lends to a connector: built once per process, passed to every `connect(endpoint, services)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import redis
+
+    from syncengine.http.limiter import Limiter
+    from syncengine.store import Store
+    from syncengine.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Store and vault are always there; `limiter` and `redis` may be None where no endpoint needs them (SYSPRO)."""
+
+    store: Store
+    vault: Vault
+    limiter: Limiter | None = None
+    redis: redis.Redis | None = None

@@ -1,0 +1,375 @@
+"""The one session through which every call to an outside system goes.
+
+In this order: the lease is renewed, the request authenticated, a slot of the quota awaited, the connection opened, the
+lease checked, and only then the bytes leave. No call is repeated here and no redirect followed. Network trouble is
+translated into `errors.py` by one question, whether the bytes can have left; HTTP answers are the connector's to judge.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from syncengine import clock
+from syncengine.errors import EndpointDown, Misconfigured, OutcomeUnknown, SyncError, Transient
+from syncengine.http import guard
+from syncengine.http.limiter import Booking, Limiter, Pool
+from syncengine.http.waiting import wait
+
+__all__ = ["Session", "Timeouts", "wait"]
+
+log = logging.getLogger(__name__)
+
+Authenticate = Callable[[requests.PreparedRequest], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds. Together they stay below the 45 s of a lease (design.md section 9)."""
+
+    connect_s: float = 5.0
+    read_s: float = 30.0
+
+
+class Session:
+    """Calls to one endpoint, over pooled connections; may be shared by threads, not by forked processes.
+
+    Args:
+        endpoint: the endpoint's name, for logs and error texts.
+        base_url: scheme, host and common prefix; `path` is put behind it as it stands.
+        limiter, pool: the quota that every call needs a slot of; both None where there is none.
+        authenticate: puts credentials on the request before it waits for its slot; may itself make calls.
+        timeouts: connect and read, seconds.
+        ca_file: a PEM file to verify TLS with instead of the usual authorities. TLS is always verified.
+        patience_s: the longest wait for a slot that is slept here; a longer one is raised as Throttled.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        base_url: str,
+        *,
+        limiter: Limiter | None = None,
+        pool: Pool | None = None,
+        authenticate: Authenticate | None = None,
+        timeouts: Timeouts = Timeouts(),
+        ca_file: str | None = None,
+        patience_s: float = 5.0,
+    ) -> None:
+        self.endpoint = endpoint
+        self.base_url = _checked_url(endpoint, base_url)
+        self._limiter, self._pool = limiter, pool
+        self._authenticate = authenticate
+        self._timeouts = timeouts
+        self._verify = _checked_ca_file(endpoint, ca_file)
+        self._patience_s = patience_s
+        self._http = requests.Session()
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a CDN's cookies are not ours to keep
+        self._http.mount("http://", _Adapter())
+        self._http.mount("https://", _Adapter())
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Any = None,
+        data: bytes | str | Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        is_write: bool,
+        show_path: str | None = None,
+    ) -> requests.Response:
+        """Make one call and give back its answer, whatever its status.
+
+        Args:
+            path: appended to the base URL and sent exactly as it is, with its own query if it has one; the caller has
+                encoded it. `params` are encoded and appended, `/ , :` raw.
+            is_write: whether the call may change something over there, whatever its verb.
+            show_path: what logs and errors show in place of the path; a query is never shown.
+
+        Raises:
+            EndpointDown: the bytes never left (name, refused, connect time-out, TLS); the slot was given back.
+            Transient: a read got no whole answer; or the limiter's Redis is away, and nothing was sent.
+            OutcomeUnknown: a write got no whole answer.
+            Throttled: the slot is further away than `patience_s`; nothing was sent.
+        """
+        guard.current().renew()
+        shown = show_path or urlsplit(path).path
+        request = self._prepare(method, path, params, json, data, headers)
+        if self._authenticate is not None:
+            self._authenticate(request)
+        booking = self._slot()
+        flight = _Flight(lambda: self._before_departure(booking))
+        try:
+            with _departing(flight):
+                return self._exchange(request, flight, shown, is_write)
+        finally:
+            if booking is not None and flight.never_left:
+                booking.give_back()
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._http.close()
+
+    def _prepare(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        json: Any,
+        data: bytes | str | Mapping[str, str] | None,
+        headers: Mapping[str, str] | None,
+    ) -> requests.PreparedRequest:
+        """The request with its URL untouched: requests' own way would decode and encode it once more."""
+        url = self.base_url + path
+        if params:
+            url += ("&" if "?" in path else "?") + urlencode(params, quote_via=quote, safe="/,:")
+        try:
+            request = requests.Request(method, self.base_url, json=json, data=data, headers=headers).prepare()
+        except (requests.RequestException, ValueError):  # the text may show a header, thus a credential
+            request = None
+        if request is None:
+            raise Misconfigured(f"{self.endpoint}: no request can be made; a header or the address has a bad character")
+        request.url = url
+        return request
+
+    def _slot(self) -> Booking | None:
+        """A slot whose time has come."""
+        if self._limiter is None or self._pool is None:
+            return None
+        return self._limiter.take(self._pool, guard.current().lane, patience=self._patience_s)
+
+    def _before_departure(self, booking: Booking | None) -> None:
+        """The last look, with the connection open: opening it may have taken seconds."""
+        if booking is not None:
+            booking.renew_if_late(patience=self._patience_s)
+        guard.current().check()
+
+    def _exchange(
+        self, request: requests.PreparedRequest, flight: _Flight, shown: str, is_write: bool
+    ) -> requests.Response:
+        started = clock.monotonic()
+        trouble: SyncError | None = None
+        guard.current().check()
+        flight.start()
+        try:
+            response = self._http.send(
+                request,
+                timeout=(self._timeouts.connect_s, self._timeouts.read_s),
+                verify=self._verify,
+                allow_redirects=False,
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            flight.failed(error)
+            trouble = self._trouble(error, flight, f"{request.method} {shown}", is_write)
+        took_ms = (clock.monotonic() - started) * 1000
+        if trouble is not None:  # raised out here so that no traceback carries the library's text, which has the URL
+            log.warning("%s, %.0f ms", trouble, took_ms)
+            raise trouble
+        level = logging.DEBUG if response.status_code < 400 or response.status_code == 404 else logging.WARNING
+        log.log(level, "%s %s %s %d, %.0f ms", self.endpoint, request.method, shown, response.status_code, took_ms)
+        return response
+
+    def _trouble(self, error: Exception, flight: _Flight, call: str, is_write: bool) -> SyncError:
+        what = f"{self.endpoint}: {call}: {_reason(error)}"
+        if flight.never_left:
+            return EndpointDown(f"{what}; nothing was sent")
+        if is_write:
+            return OutcomeUnknown(f"{what}; it was sent and may have taken effect")
+        return Transient(what)
+
+
+class _Flight:
+    """One call on its way: what is asked immediately before its bytes leave, and whether they can have left."""
+
+    def __init__(self, before_departure: Callable[[], None]) -> None:
+        self._before_departure = before_departure
+        self._left = False
+        self._started = False
+        self._watched = False
+        self._unconnected = False
+
+    @property
+    def never_left(self) -> bool:
+        """True only if it is certain that not one byte of the request was sent."""
+        return not self._left and (not self._started or self._watched or self._unconnected)
+
+    def start(self) -> None:
+        """The call is handed over to the library."""
+        self._started = True
+
+    def watch(self) -> None:
+        """The call is in the hands of our own connections, which report its departure."""
+        self._watched = True
+
+    def depart(self) -> None:
+        """The connection is open; with the return of this the bytes leave."""
+        self._before_departure()
+        self._left = True
+
+    def failed(self, error: Exception) -> None:
+        """The library gave up; some of its errors say that there was no connection at all."""
+        self._unconnected = any(
+            isinstance(cause, requests.ConnectTimeout | urllib3.exceptions.NewConnectionError)
+            for cause in _causes(error)
+        )
+
+
+_flight: ContextVar[_Flight | None] = ContextVar("flight", default=None)
+
+
+@contextmanager
+def _departing(flight: _Flight) -> Iterator[None]:
+    token = _flight.set(flight)
+    try:
+        yield
+    finally:
+        _flight.reset(token)
+
+
+class _Connection(HTTPConnection):
+    """A connection that is open before it asks whether the request may leave."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Connect if need be, ask, send."""
+        if self.sock is None:
+            self.connect()
+        if (flight := _flight.get()) is not None:
+            flight.depart()
+        super().request(*args, **kwargs)
+
+
+class _SecureConnection(HTTPSConnection):
+    """The same over TLS; the handshake is done before it asks."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Connect if need be, ask, send."""
+        if self.sock is None:
+            self.connect()
+        if (flight := _flight.get()) is not None:
+            flight.depart()
+        super().request(*args, **kwargs)
+
+
+class _ConnectionPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+    def urlopen(self, *args: Any, **kwargs: Any) -> urllib3.BaseHTTPResponse:
+        """As usual, and the flight knows that it is watched."""
+        if (flight := _flight.get()) is not None:
+            flight.watch()
+        return super().urlopen(*args, **kwargs)
+
+
+class _SecureConnectionPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+    def urlopen(self, *args: Any, **kwargs: Any) -> urllib3.BaseHTTPResponse:
+        """As usual, and the flight knows that it is watched."""
+        if (flight := _flight.get()) is not None:
+            flight.watch()
+        return super().urlopen(*args, **kwargs)
+
+
+class _Adapter(requests.adapters.HTTPAdapter):
+    """No retries, and the watched connections, directly and through a proxy."""
+
+    def __init__(self) -> None:
+        super().__init__(max_retries=0, pool_maxsize=10)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As usual, with our pools."""
+        super().init_poolmanager(*args, **kwargs)
+        _watch(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
+        """As usual, with our pools."""
+        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
+        _watch(manager)
+        return manager
+
+
+def _watch(manager: urllib3.PoolManager) -> None:
+    manager.pool_classes_by_scheme = {"http": _ConnectionPool, "https": _SecureConnectionPool}
+
+
+def _checked_url(endpoint: str, url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        raise Misconfigured(
+            f"{endpoint}: the address {shown!r} cannot be used; set https://HOST/PREFIX, no credentials, no query"
+        )
+    return url.rstrip("/")
+
+
+def _checked_ca_file(endpoint: str, ca_file: str | None) -> bool | str:
+    if not ca_file:
+        return True
+    if not Path(ca_file).is_file():
+        raise Misconfigured(f"{endpoint}: ca_file {ca_file!r} is not a file; name a PEM file, or remove the setting")
+    return ca_file
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was raised for: requests and urllib3 nest them in `args`, `reason` and `__cause__`."""
+    seen: set[int] = set()
+    queue: list[object] = [error]
+    while queue:
+        cause = queue.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            queue += [getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args]
+
+
+def _reason(error: Exception) -> str:
+    """Why a call failed, in words of ours: the libraries' own texts contain the whole URL."""
+    causes = list(_causes(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"the certificate is not trusted ({cause.verify_message}); set ca_file to the authority's PEM file"
+    for kind, words in _WORDS:
+        if any(isinstance(cause, kind) for cause in causes):
+            return words
+    return type(causes[-1]).__name__
+
+
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (urllib3.exceptions.NameResolutionError, "the host name is not known"),
+    (requests.ConnectTimeout, "no connection in time"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (requests.ReadTimeout, "no answer in time"),
+    (urllib3.exceptions.ReadTimeoutError, "no answer in time"),
+    (ConnectionResetError, "the connection was reset"),
+    (urllib3.exceptions.ProtocolError, "the connection was closed before the answer was whole"),
+)
+
+
+class _NoQueries(logging.Filter):
+    """urllib3 logs whole URLs; queries of both systems carry secrets and order data, so they never reach a handler."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop the line per call, cut queries out of the rest."""
+        if record.levelno <= logging.DEBUG:
+            return False
+        if isinstance(record.args, tuple):
+            record.args = tuple(arg.split("?", 1)[0] if isinstance(arg, str) else arg for arg in record.args)
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_NoQueries())
