@@ -1,0 +1,79 @@
+"""`python -m syncengine.sandbox`: both simulated systems in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from syncengine.sandbox.server import Running, Sandbox
+from syncengine.sandbox.switches import UnknownSwitch
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code. 2: an argument or the address cannot be used."""
+    options = _parser().parse_args(argv)
+    try:
+        switches: dict[str, object] = dict(_pair(text) for text in options.switch)
+        if options.latency is not None:
+            switches["latency_s"] = options.latency
+        sandbox = Sandbox(
+            options.seed, switches, contacts=options.contacts, products=options.products, orders=options.orders
+        )
+        running = sandbox.start(options.host, options.port, options.tls)
+    except (UnknownSwitch, OSError) as problem:
+        sys.stderr.write(f"sandbox: {problem}\n")
+        return 2
+    _announce(running, options.ready_file)
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    stopped.wait()
+    running.stop()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "syncengine sandbox", description="A simulated Brightpearl and SYSPRO on one port."
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, default=8900, help="port, 0 for a free one (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same shop (default %(default)s)")
+    parser.add_argument("--contacts", type=int, default=150, help="customers in the shop (default %(default)s)")
+    parser.add_argument("--products", type=int, default=200, help="SKUs in the shop (default %(default)s)")
+    parser.add_argument("--orders", type=int, default=500, help="orders in the shop (default %(default)s)")
+    parser.add_argument("--latency", type=float, metavar="SECONDS", help="time before each answer (default 0.02)")
+    parser.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate made on the spot")
+    parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="turn a switch; repeatable")
+    parser.add_argument("--ready-file", metavar="PATH", help="JSON with the address, written once it answers")
+    return parser
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator:
+        raise UnknownSwitch(f"--switch {text}: write it as NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def _announce(running: Running, ready_file: str | None) -> None:
+    sys.stdout.write(
+        f"sandbox      {running.url}/\n"
+        f"Brightpearl  {running.url}/public-api/{running.sandbox.brightpearl.code}/\n"
+        f"SYSPRO e.net {running.url}/SYSPROWCFService/Rest/\n"
+        f"Harmony      {running.url}/api/harmony/2.0/\n"
+    )
+    if running.ca_file:
+        sys.stdout.write(f"CA file      {running.ca_file}\n")
+    sys.stdout.flush()
+    if ready_file:
+        Path(ready_file).write_text(json.dumps({"url": running.url, "ca_file": running.ca_file}), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,132 @@
+"""The control API under `/_sandbox/`, for tests and for people who want to see or move something; JSON both ways."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from werkzeug import Request, Response
+
+from syncengine.sandbox.calls import as_json
+from syncengine.sandbox.faults import Fault
+from syncengine.sandbox.page import PAGE
+from syncengine.sandbox.switches import UnknownSwitch
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.server import Sandbox
+
+_FAULT_FIELDS = {field.name for field in dataclasses.fields(Fault)} - {"id", "hits", "added_at"}
+_SIZES = ("contacts", "products", "orders", "awkward")
+
+
+def respond(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
+    """Answer one control request; `parts` is the path below `/_sandbox`. Bad input: 400, unknown path: 404."""
+    if not parts and request.path.strip("/") == "":
+        return Response(PAGE, mimetype="text/html")
+    try:
+        return _route(sandbox, request, parts) or answer({"error": "no such control path"}, 404)
+    except (UnknownSwitch, ValueError, KeyError, TypeError) as problem:
+        return answer({"error": str(problem)}, 400)
+
+
+def answer(body: object, status: int = 200) -> Response:
+    """A JSON response."""
+    text = json.dumps(body, default=str, ensure_ascii=False, indent=1)
+    return Response(text, status, mimetype="application/json")
+
+
+def body_of(request: Request) -> dict[str, Any]:
+    """The request's JSON object; empty without a body.
+
+    Raises:
+        ValueError: it is not a JSON object.
+    """
+    body = json.loads(request.get_data() or b"{}")
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object")
+    return body
+
+
+def _route(sandbox: Sandbox, request: Request, parts: list[str]) -> Response | None:
+    own: dict[str, Callable[[Sandbox, Request, list[str]], Response | None]] = {
+        "state": _state,
+        "reset": _reset,
+        "switches": _switches,
+        "faults": _faults,
+        "calls": _calls,
+        "effects": _effects,
+        "shop": _shop,
+    }
+    first = parts[0] if parts else "state"
+    if first in own:
+        return own[first](sandbox, request, parts[1:])
+    system = {"brightpearl": sandbox.brightpearl, "syspro": sandbox.syspro}.get(first)
+    if system is None:
+        return None
+    result: Response | None = system.control(request, parts[1:])
+    return result
+
+
+def _state(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
+    systems = {"brightpearl": sandbox.brightpearl, "syspro": sandbox.syspro}
+    return answer(
+        {
+            "now": sandbox.now().isoformat(),
+            "seed": sandbox.seed,
+            "url": sandbox.base_url,
+            **{name: state.counts() for name, state in systems.items() if hasattr(state, "counts")},
+            "calls": sandbox.calls.summary(),
+            "effects": len(sandbox.calls.effects()),
+            "faults": sandbox.faults.in_force(),
+        }
+    )
+
+
+def _reset(sandbox: Sandbox, request: Request, parts: list[str]) -> Response | None:
+    if request.method != "POST":
+        return None
+    body = body_of(request)
+    seed = int(body["seed"]) if body.get("seed") is not None else None
+    sandbox.reset(seed, **{name: body[name] for name in _SIZES if name in body})
+    return _state(sandbox, request, parts)
+
+
+def _switches(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
+    if request.method in ("PATCH", "POST", "PUT"):
+        sandbox.switches.turn(body_of(request))
+    return answer(sandbox.switches.described())
+
+
+def _faults(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
+    if request.method == "POST":
+        fields = body_of(request)
+        if unknown := set(fields) - _FAULT_FIELDS:
+            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(_FAULT_FIELDS))}")
+        return answer(dataclasses.asdict(sandbox.faults.add(Fault(**fields))))
+    if request.method == "DELETE" and parts:
+        sandbox.faults.remove(int(parts[0]))
+    elif request.method == "DELETE":
+        sandbox.faults.clear()
+    return answer(sandbox.faults.in_force())
+
+
+def _calls(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
+    if parts == ["latest"]:
+        return answer([as_json(call) for call in sandbox.calls.latest()])
+    summary = sandbox.calls.summary()
+    if request.args.get("reset") == "1" or request.method == "DELETE":
+        sandbox.calls.reset()
+    return answer(summary)
+
+
+def _effects(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
+    names = ("system", "object", "reference", "action", "key")
+    found = sandbox.calls.effects(**{name: request.args.get(name) for name in names})
+    return answer([as_json(effect) for effect in found])
+
+
+def _shop(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
+    shop = sandbox.shop
+    return answer({"awkward": shop.awkward, "invalid": shop.invalid, "expected": shop.expected})

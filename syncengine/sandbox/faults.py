@@ -1,0 +1,235 @@
+"""Faults on demand: what a network and two servers can do to a client, made to happen at a chosen call.
+
+`Faults.around` is the one way in which both systems run their work, so that every kind works for both alike. A
+connection is cut by shutting its socket down and raising `Dropped`, which the server's handler understands.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from typing import NoReturn
+from urllib.parse import unquote_plus
+
+from werkzeug import Request, Response
+
+KINDS = ("error", "drop", "late", "hang", "throttle", "expired", "malformed", "down")
+#: The kinds whose answer a system words itself: `FaultAnswer(kind, request)`.
+WORDED_KINDS = ("error", "throttle", "expired")
+
+FaultAnswer = Callable[[str, Request], Response]
+
+
+class Dropped(ConnectionAbortedError):
+    """The connection was closed on purpose; no answer is to be written."""
+
+
+@dataclass(slots=True)
+class Fault:
+    """One kind of trouble at one kind of call.
+
+    Attributes:
+        operation: glob of operation names, case-insensitive; `SORTOI` also means `SORTOI.add`.
+        times: how many calls it hits; None for all of them.
+        after: `before` the work took effect, or after its `commit`; a `late` write always takes effect, `seconds` on.
+        seconds: `late`: when the write takes effect; `hang`: when the answer comes; `down`: how long, 0 until removed.
+        hold_s: `late`: how long the connection stays open before it is closed without an answer.
+        match: only calls whose path, query or body contains this text.
+    """
+
+    system: str = "*"
+    operation: str = "*"
+    kind: str = "error"
+    times: int | None = 1
+    after: str = "before"
+    seconds: float = 0.0
+    match: str | None = None
+    hold_s: float = 0.0
+    id: int = 0
+    hits: int = 0
+    added_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"no fault is called {self.kind!r}; the kinds are {', '.join(KINDS)}")
+        if self.after not in ("before", "commit"):
+            raise ValueError("after is 'before' or 'commit'")
+        if self.kind == "down":
+            self.times = None
+
+    def is_over(self) -> bool:
+        """Whether it will hit no call any more."""
+        if self.kind == "down" and self.seconds:
+            return time.monotonic() >= self.added_at + self.seconds
+        return self.times is not None and self.hits >= self.times
+
+    def fits(self, system: str, operation: str, text: Callable[[], str]) -> bool:
+        """Whether it hits a call of this system and operation whose text is `text()`."""
+        wanted, given = self.operation.lower(), operation.lower()
+        return (
+            self.system in ("*", system)
+            and (fnmatchcase(given, wanted) or given.startswith(wanted + "."))
+            and (self.match is None or self.match in text())
+        )
+
+
+class Faults:
+    """The faults in force; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ids = itertools.count(1)
+        self._faults: list[Fault] = []
+        self._released = threading.Event()
+        self._late: list[threading.Thread] = []
+        self.answers: dict[str, FaultAnswer] = {}  # how a system words `error`, `throttle` and `expired`
+
+    def add(self, fault: Fault) -> Fault:
+        """Put a fault in force; its id is set."""
+        with self._lock:
+            fault.id = next(self._ids)
+            self._faults.append(fault)
+        return fault
+
+    def remove(self, fault_id: int) -> None:
+        """Take one fault out of force; unknown ids are ignored."""
+        with self._lock:
+            self._faults = [fault for fault in self._faults if fault.id != fault_id]
+
+    def clear(self) -> None:
+        """Remove all faults and let go of every call that hangs; late writes not yet in effect never will be."""
+        with self._lock:
+            self._faults.clear()
+            released, self._released = self._released, threading.Event()
+        released.set()
+
+    def in_force(self) -> list[dict[str, object]]:
+        """The faults that may still hit a call."""
+        with self._lock:
+            return [asdict(fault) for fault in self._faults if not fault.is_over()]
+
+    def wait_for_late_writes(self, timeout_s: float = 10.0) -> None:
+        """Block until every late write has taken effect."""
+        for thread in list(self._late):
+            thread.join(timeout_s)
+
+    def refuse_if_down(self, system: str, request: Request) -> None:
+        """Close the connection if the whole system is down.
+
+        Raises:
+            Dropped: it is.
+        """
+        with self._lock:
+            is_down = any(
+                fault.kind == "down"
+                and not fault.is_over()
+                and fault.operation == "*"
+                and fault.system in ("*", system)
+                for fault in self._faults
+            )
+        if is_down:
+            cut(request)
+
+    def around(
+        self, system: str, operation: str, request: Request, commit: Callable[[], Response], text: str | None = None
+    ) -> Response:
+        """Run `commit` under the first fault that fits, if any.
+
+        Args:
+            text: what `Fault.match` looks into; the call's path, query and body by default.
+
+        Raises:
+            Dropped: the connection was cut.
+        """
+        fault = self._hit(system, operation, request, text)
+        if fault is None:
+            return commit()
+        match fault.kind:
+            case "drop" | "down":
+                if fault.kind == "drop" and fault.after == "commit":
+                    commit()
+                cut(request)
+            case "late":
+                self._commit_later(fault.seconds, commit)
+                self._wait(fault.hold_s)
+                cut(request)
+            case "hang":
+                return self._hang(fault, request, commit)
+            case "malformed":
+                return _broken(commit() if fault.after == "commit" else Response("", 200))
+        if fault.after == "commit":
+            commit()
+        return self.answers.get(system, _plain_answer)(fault.kind, request)
+
+    def _hit(self, system: str, operation: str, request: Request, text: str | None) -> Fault | None:
+        with self._lock:
+            for fault in self._faults:
+                if not fault.is_over() and fault.fits(system, operation, lambda: _text(request, text)):
+                    fault.hits += 1
+                    return fault
+        return None
+
+    def _hang(self, fault: Fault, request: Request, commit: Callable[[], Response]) -> Response:
+        if fault.after == "commit":
+            response = commit()
+            self._wait(fault.seconds)
+            return response
+        if self._wait(fault.seconds):
+            cut(request)  # released by `clear` before the work began: it never happens
+        return commit()
+
+    def _commit_later(self, seconds: float, commit: Callable[[], Response]) -> None:
+        released = self._released
+
+        def run() -> None:
+            if not released.wait(seconds):
+                commit()
+
+        thread = threading.Thread(target=run, name="late-write", daemon=True)
+        self._late = [late for late in self._late if late.is_alive()] + [thread]
+        thread.start()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait; True if `clear` ended it early."""
+        return self._released.wait(seconds) if seconds > 0 else False
+
+
+def cut(request: Request) -> NoReturn:
+    """Close the connection of this request without an answer.
+
+    Raises:
+        Dropped: always.
+    """
+    connection = request.environ.get("werkzeug.socket")
+    if isinstance(connection, socket.socket):
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # The client was faster and has closed it already: nothing is left to cut.
+            raise Dropped("the client had gone") from None
+    raise Dropped("connection cut by a fault")
+
+
+def _text(request: Request, text: str | None) -> str:
+    if text is not None:
+        return text
+    query = unquote_plus(request.query_string.decode("latin-1"))
+    return f"{request.path}?{query}\n{request.get_data().decode('utf-8', 'replace')}"
+
+
+def _broken(response: Response) -> Response:
+    """The answer with the end of its body missing, as a proxy that gave up would leave it."""
+    body = response.get_data() or b'{"response":[{"id":1,"reference":"'
+    broken = Response(body[: max(1, len(body) * 2 // 3)], response.status_code)
+    broken.headers["Content-Type"] = response.headers.get("Content-Type", "application/json;charset=UTF-8")
+    return broken
+
+
+def _plain_answer(kind: str, _: Request) -> Response:
+    status = {"throttle": 503, "expired": 401}.get(kind, 500)
+    return Response(f"sandbox fault: {kind}", status, mimetype="text/plain")

@@ -1,0 +1,297 @@
+"""One believable shop as plain data, from which both simulated systems load what they start with.
+
+The same seed and sizes give the same shop. Brightpearl starts with all of it; SYSPRO with the products, warehouses,
+currencies and house accounts, and with none of the customers and orders. `expected`, `invalid` and `awkward` say, by
+Brightpearl order id, what is to become of each order, so that a test can compare without asking the mapping.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+#: The first order of an ordinary shop is placed now; the only one before it is `awkward["before_cut_over"]`.
+CUT_OVER = datetime(2025, 3, 3, 8, 0, tzinfo=UTC)
+#: Free-text rows report this product (brightpearl.md section 11.1).
+FREE_TEXT_PRODUCT_ID = 1000
+FIRST_CONTACT_ID = 310
+FIRST_PRODUCT_ID = 2001
+FIRST_ORDER_ID = 5001
+
+Fate = Literal["pushed", "invalid", "ineligible", "cancelled", "guest"]
+
+
+@dataclass(slots=True)
+class Currency:
+    """`rate` is units of this currency for one of the account's (GBP)."""
+
+    id: int
+    code: str
+    name: str
+    symbol: str
+    rate: Decimal
+    in_syspro: bool = True
+
+
+@dataclass(slots=True)
+class TaxCode:
+    """`rate` is in per cent."""
+
+    id: int
+    code: str
+    description: str
+    rate: Decimal
+
+
+@dataclass(slots=True)
+class PriceList:
+    """A price list; `gross` prices include tax (price mode INC)."""
+
+    id: int
+    code: str
+    name: str
+    currency: str
+    kind: Literal["BUY", "SELL"]
+    gross: bool
+
+
+@dataclass(slots=True)
+class Channel:
+    """Where orders come from. `is_guest`: orders of people without an account, which Brightpearl itself never marks."""
+
+    id: int
+    name: str
+    type_id: int
+    is_guest: bool = False
+
+
+@dataclass(slots=True)
+class Status:
+    """An order status. `fate` is what a site would do with an order in it."""
+
+    id: int
+    name: str
+    state: str
+    color: str
+    fate: Literal["eligible", "ineligible", "cancelled"]
+    type_code: str = "SO"
+
+
+@dataclass(slots=True)
+class Warehouse:
+    """`code` is the one that SYSPRO and `Product.stock` know it by."""
+
+    id: int
+    code: str
+    name: str
+
+
+@dataclass(slots=True)
+class ShippingMethod:
+    """A way to send things."""
+
+    id: int
+    code: str
+    name: str
+
+
+@dataclass(slots=True)
+class Product:
+    """A SKU. `price` is the net GBP retail price, `cost` the net GBP purchase price, `stock` by warehouse code."""
+
+    id: int
+    sku: str
+    name: str
+    price: Decimal
+    tax_code: str
+    stock: dict[str, Decimal]
+    uom: str = "EA"
+    bundle_components: list[tuple[int, int]] = field(default_factory=list)  # (product id, quantity)
+    stock_tracked: bool = True
+    in_syspro: bool = True
+    cost: Decimal = Decimal(0)
+    barcode: str = ""
+    weight: Decimal = Decimal("0.35")
+    brand_id: int = 74
+    category_id: int = 296
+    created_on: datetime = CUT_OVER
+    updated_on: datetime | None = None
+
+
+@dataclass(slots=True)
+class Address:
+    """A postal address; `country` is the ISO 3166 code of two letters."""
+
+    id: int
+    contact_id: int
+    line1: str
+    line2: str
+    line3: str
+    line4: str
+    postal_code: str
+    country: str
+
+
+@dataclass(slots=True)
+class Contact:
+    """A customer. `tags` is Brightpearl's comma list of tag ids; `company` is empty for a private person."""
+
+    id: int
+    first_name: str
+    last_name: str
+    company: str
+    email: str
+    phone: str
+    mobile: str
+    currency: str
+    price_list_id: int
+    tax_code: str
+    billing_address_id: int
+    delivery_address_id: int
+    credit_limit: int = 0
+    credit_term_days: int = 30
+    tags: str = ""
+    salutation: str = ""
+    created_on: datetime = CUT_OVER
+    updated_on: datetime | None = None
+
+
+@dataclass(slots=True)
+class Party:
+    """Name and address as they stand on an order."""
+
+    contact_id: int
+    full_name: str
+    company: str
+    line1: str
+    line2: str
+    line3: str
+    line4: str
+    postal_code: str
+    country: str
+    phone: str = ""
+    mobile: str = ""
+    email: str = ""
+
+
+@dataclass(slots=True)
+class Row:
+    """An order row. `net` (4 places) and `tax` (2 places) are for the whole row; `price` (4 places) is net for one."""
+
+    id: int
+    sequence: int
+    product_id: int
+    name: str
+    sku: str
+    quantity: Decimal
+    price: Decimal
+    net: Decimal
+    tax: Decimal
+    tax_code: str
+    discount: Decimal = Decimal(0)
+    nominal_code: str = "4000"
+    cost: Decimal = Decimal(0)
+    bundle_parent: bool = False
+    parent_row_id: int = 0
+    external_ref: str = ""
+    tax_calculator: str = "brightpearl"
+
+
+@dataclass(slots=True)
+class Order:
+    """A sales order; times are aware UTC, money is in `currency`."""
+
+    id: int
+    reference: str
+    status_id: int
+    placed_on: datetime
+    created_on: datetime
+    updated_on: datetime | None
+    currency: str
+    exchange_rate: Decimal
+    price_list_id: int
+    price_mode: Literal["INC", "EXC"]
+    channel_id: int
+    warehouse_id: int
+    customer: Party
+    billing: Party
+    delivery: Party
+    rows: dict[int, Row]
+    delivery_date: datetime | None = None
+    tax_date: datetime | None = None
+    shipping_method_id: int = 0
+    external_ref: str = ""
+    payment_status: str = "UNPAID"
+    type_code: str = "SO"
+    version: int = 1
+    shipping_status: str = "SNS"
+    stock_status: str = "SON"
+    allocation_status: str = "ANA"
+    staff_owner_id: int = 0
+    project_id: int = 0
+    lead_source_id: int = 0
+    team_id: int = 0
+    parent_id: int = 0
+    created_by: int = 4
+    fixed_rate: bool = False
+    instance_id: int | None = 11
+    invoice_reference: str = ""
+    closed_on: datetime | None = None
+
+
+@dataclass(slots=True)
+class Shop:
+    """Everything, by kind; see the module's text."""
+
+    seed: int
+    base_currency: str = "GBP"
+    currencies: list[Currency] = field(default_factory=list)
+    tax_codes: list[TaxCode] = field(default_factory=list)
+    price_lists: list[PriceList] = field(default_factory=list)
+    channels: list[Channel] = field(default_factory=list)
+    statuses: list[Status] = field(default_factory=list)
+    warehouses: list[Warehouse] = field(default_factory=list)
+    shipping_methods: list[ShippingMethod] = field(default_factory=list)
+    house_accounts: list[dict[str, str]] = field(default_factory=list)  # code, name, currency; for guest orders
+    products: list[Product] = field(default_factory=list)
+    addresses: list[Address] = field(default_factory=list)
+    contacts: list[Contact] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    awkward: dict[str, int] = field(default_factory=dict)
+    invalid: dict[int, str] = field(default_factory=dict)
+    expected: dict[int, Fate] = field(default_factory=dict)
+    guest_tag: str = "7"
+    cut_over: datetime = CUT_OVER
+
+    def rate_of(self, tax_code: str) -> Decimal:
+        """A tax code's rate as a fraction; 0 for a code that does not exist."""
+        return next((tax.rate / 100 for tax in self.tax_codes if tax.code == tax_code), Decimal(0))
+
+
+def generate(seed: int = 1, *, contacts: int = 60, products: int = 80, orders: int = 100, awkward: bool = True) -> Shop:
+    """Make a shop.
+
+    Args:
+        contacts: customers with an account; guests and the awkward ones come on top.
+        products: SKUs; those with a special part to play (bundles, unknown to SYSPRO) come on top.
+        orders: ordinary orders, of which a share is invalid, not eligible, cancelled, or of guests.
+        awkward: add the labelled awkward orders, with the lowest ids.
+    """
+    from syncengine.sandbox import shop_catalogue, shop_orders, shop_people
+
+    chance = random.Random(seed)
+    shop = Shop(seed)
+    shop_catalogue.fill(shop, chance, products)
+    shop_people.fill(shop, chance, contacts)
+    if awkward:
+        shop_orders.add_awkward(shop, random.Random(seed + 1))
+    shop_orders.add_ordinary(shop, chance, orders)
+    return shop
+
+
+def minutes(number: float) -> timedelta:
+    """That many minutes."""
+    return timedelta(minutes=number)

@@ -1,0 +1,125 @@
+"""Named switches: every behaviour of the sandbox that a test, or an unknown of the references, may want to turn.
+
+Each system declares its own in `brightpearl/switches.py` and `syspro/switches.py` as `SWITCHES`, a mapping of name to
+`(default, what it does and its source)`. A value has the type of its default; numbers, booleans and "none" are read
+from text, so that the command line, the control API and a test speak the same language.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import threading
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+
+Value = bool | int | float | str | None
+
+SHARED: Mapping[str, tuple[Value, str]] = MappingProxyType(
+    {
+        "latency_s": (0.02, "seconds before any call is answered"),
+        "brightpearl_write_latency_s": (None, "seconds before a Brightpearl write is answered; none: latency_s"),
+        "syspro_write_latency_s": (None, "seconds before a SYSPRO write is answered; none: latency_s"),
+        "clock_offset_s": (0.0, "seconds that the sandbox's clock is ahead of the machine's"),
+    }
+)
+
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+
+
+class UnknownSwitch(ValueError):
+    """There is no switch of this name, or the value cannot be one of its type; the text says what would do."""
+
+
+class Switches(Mapping[str, Value]):
+    """All switches by name. Reading is cheap and safe from any thread; `turn` checks name and type."""
+
+    def __init__(self, values: Mapping[str, object] | None = None) -> None:
+        self._declared = _declared()
+        self._lock = threading.Lock()
+        self._values: dict[str, Value] = {name: default for name, (default, _) in self._declared.items()}
+        self.turn(values or {})
+
+    def __getitem__(self, name: str) -> Value:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def turn(self, values: Mapping[str, object]) -> None:
+        """Set several switches, all or none.
+
+        Raises:
+            UnknownSwitch: a name that is not declared, or a value that does not fit the default's type.
+        """
+        checked = {name: self._fit(name, value) for name, value in values.items()}
+        with self._lock:
+            self._values.update(checked)
+
+    def number(self, name: str) -> float:
+        """A numeric switch; 0.0 where it is none."""
+        value = self._values[name]
+        return float(value) if value is not None else 0.0
+
+    def whole(self, name: str) -> int:
+        """A numeric switch as an integer; 0 where it is none."""
+        return int(self.number(name))
+
+    def on(self, name: str) -> bool:
+        """Whether a boolean switch is on."""
+        return bool(self._values[name])
+
+    def text(self, name: str) -> str:
+        """A switch as text; empty where it is none."""
+        value = self._values[name]
+        return "" if value is None else str(value)
+
+    def described(self) -> dict[str, dict[str, object]]:
+        """Name to `{value, default, about}`, for the control API."""
+        return {
+            name: {"value": self._values[name], "default": default, "about": about}
+            for name, (default, about) in self._declared.items()
+        }
+
+    def _fit(self, name: str, value: object) -> Value:
+        if name not in self._declared:
+            near = difflib.get_close_matches(name, self._declared, 1)
+            raise UnknownSwitch(f"no switch is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        try:
+            return _as(self._declared[name][0], value)
+        except ValueError as problem:
+            raise UnknownSwitch(f"switch {name}: {problem}") from None
+
+
+def _declared() -> dict[str, tuple[Value, str]]:
+    declared = dict(SHARED)
+    for system in ("brightpearl", "syspro"):
+        module = f"syncengine.sandbox.{system}.switches"
+        if importlib.util.find_spec(f"syncengine.sandbox.{system}") and importlib.util.find_spec(module):
+            declared.update(importlib.import_module(module).SWITCHES)
+    return declared
+
+
+def _as(default: Value, value: object) -> Value:
+    """`value` in the type of `default`; a default of none takes a number or none."""
+    text = str(value).strip()
+    if isinstance(default, bool):
+        if text.lower() in _TRUE | _FALSE:
+            return text.lower() in _TRUE
+        raise ValueError(f"{text!r} is neither on nor off")
+    if default is None or isinstance(default, int | float):
+        if text.lower() in ("none", ""):
+            if default is None:
+                return None
+            raise ValueError("a number is needed")
+        try:
+            number = float(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is not a number") from None
+        return int(number) if isinstance(default, int) and number.is_integer() else number
+    return text
