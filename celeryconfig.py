@@ -1,0 +1,100 @@
+"""Celery's settings, read by `syncengine.celery`. Every value has its reason; how Celery behaves on Redis was measured.
+
+The rule behind most of them: SQL holds the backlog, a message is a nudge. So messages may come twice, may get lost in a
+crash, and then a lease that runs out brings the record back (`engine/pump.py`).
+"""
+
+from kombu import Queue
+
+from syncengine import settings
+from syncengine.local import redis_server
+
+_settings = settings.load()
+
+# -- the broker ------------------------------------------------------------------------------------------------------
+
+# REDIS_URL or the embedded one. It must answer once, so that a wrong address stops a process with one clear line.
+broker_url = redis_server.answering_address(_settings)
+# Later outages are waited for. The default of 100 attempts lets a worker give up for good.
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+# The default blocks for ever when all connections of the pool are in use.
+broker_pool_acquire_timeout = 30
+broker_transport_options = {
+    # Seconds after which a message that nobody acknowledged is delivered again: above the hard time limit and three
+    # times the longest countdown, else work runs beside itself. The shortest of all clients of one Redis wins.
+    "visibility_timeout": 900,
+    # Look for such messages every 5 s. The defaults (10, and every tenth time) look only every 100 s.
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    # Who dies during that look keeps the others from looking for this many seconds; the default is 300.
+    "unacked_mutex_expire": 30,
+    # A worker takes its queues strictly in the order of -Q: scheduled work goes before backfill.
+    "queue_order_strategy": "priority",
+    "socket_timeout": 30,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    # Finds a half-open connection, also while waiting for a message (kombu 5.7).
+    "health_check_interval": 25,
+    # One Redis may serve several applications.
+    "global_keyprefix": "syncengine:",
+    "client_name": "syncengine",
+}
+if _settings.redis_master:
+    broker_transport_options["master_name"] = _settings.redis_master
+
+# -- results ---------------------------------------------------------------------------------------------------------
+
+# What became of a record stands in our tables. Without results a task costs 9 Redis commands instead of 14.
+result_backend = None
+task_ignore_result = True
+
+# -- tasks -----------------------------------------------------------------------------------------------------------
+
+imports = ("syncengine.tasks",)
+# Acknowledge after the work, and give back what a killed child had: with both no crash of a child lost a message.
+# What kills its child again and again is counted in the record and set aside.
+task_acks_late = True
+task_reject_on_worker_lost = True
+# Seconds; both below the visibility timeout. Steps return by themselves after a minute (SYNCENGINE_STEP_LIMIT_S).
+task_soft_time_limit = 240
+task_time_limit = 300
+# Only what Celery itself can read back, never pickles.
+task_serializer = "json"
+result_serializer = "json"
+accept_content = ["json"]
+task_protocol = 2
+# Flows convert local times themselves, so that a change of the clock neither skips nor repeats a tick.
+enable_utc = True
+timezone = "UTC"
+# One queue a lane. A typo in a name is an error and not a queue that nobody reads.
+task_create_missing_queues = False
+task_queues = [Queue("realtime"), Queue("scheduled"), Queue("backfill")]
+task_default_queue = "scheduled"
+# Publishing fails after about 3 s: the row is committed already, and the pump sends what was not sent.
+task_publish_retry_policy = {"max_retries": 5, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 2}
+
+# -- workers ---------------------------------------------------------------------------------------------------------
+
+# A process takes no message that it cannot start now. Measured: costs nothing.
+worker_prefetch_multiplier = 1
+# Retries wait in memory and escape the prefetch limit; this bounds them.
+worker_eta_task_limit = 1000
+# On SIGQUIT (or SIGTERM with REMAP_SIGTERM=SIGQUIT): seconds to end what runs, then messages go back at once.
+worker_soft_shutdown_timeout = 60.0
+# Else messages that wait for their time would be away until the visibility timeout.
+worker_enable_soft_shutdown_on_idle = True
+# Killing running work when Redis blinks would turn finished writes into unknown outcomes.
+worker_cancel_long_running_tasks_on_connection_loss = False
+# Memory hygiene; a child that is replaced loses nothing.
+worker_max_tasks_per_child = 500
+# For Flower. Costs 41 % of the throughput of empty tasks, nothing that shows at the speed of the two systems.
+worker_send_task_events = True
+
+# -- beat ------------------------------------------------------------------------------------------------------------
+
+# Ticks are claimed in SQL, so a lost schedule file or a second beat does no harm.
+beat_schedule_filename = str(_settings.folder() / "celerybeat-schedule")
+# `celery inspect ping -d celerybeat@HOST` fails when beat has not ticked for this many seconds.
+beat_enable_remote_control = True
+beat_remote_control_max_tick_age = 120.0

@@ -1,0 +1,67 @@
+"""Encryption keys: made, checked, and kept in a file for installations that set none. What they seal: `vault`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from syncengine.errors import Misconfigured
+
+log = logging.getLogger(__name__)
+
+
+def new() -> str:
+    """A new Fernet key: 44 characters of URL-safe base64."""
+    return Fernet.generate_key().decode()
+
+
+def checked(where: str, keys: Sequence[str]) -> tuple[str, ...]:
+    """`keys` as they are. Raises Misconfigured with `where` and the position of one that is none, never its value."""
+    for number, key in enumerate(keys, 1):
+        try:
+            Fernet(key)
+        except ValueError:
+            raise Misconfigured(f"key {number} of {where} is not a key. `syncengine keys new` makes one") from None
+    return tuple(keys)
+
+
+def from_file(path: Path, *, may_make: bool) -> tuple[str, ...]:
+    """The keys in a file, one a line, newest first.
+
+    Args:
+        may_make: if there is no such file, make it with a new key and say so in the log.
+
+    Raises:
+        Misconfigured: there is no file or no key in it, or it cannot be read or written.
+    """
+    try:
+        if may_make and not path.exists():
+            _make(path)
+        keys = checked(str(path), path.read_text(encoding="ascii", errors="replace").split())
+    except FileNotFoundError:
+        keys = ()
+    except OSError as error:
+        raise Misconfigured(f"the key file {path} cannot be used: {error.strerror}. Set SYNCENGINE_KEYS") from None
+    if not keys:
+        raise Misconfigured(f"no encryption key in {path}. Set SYNCENGINE_KEYS; `syncengine keys new` makes one")
+    return keys
+
+
+def _make(path: Path) -> None:
+    """Put a new key into `path`, readable by its owner only; of several processes that begin at once, one wins."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # created with mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{new()}\n")
+        os.link(draft, path)  # whole or not at all, and never over another one's
+    except FileExistsError:
+        return
+    finally:
+        Path(draft).unlink()
+    log.warning("made an encryption key: %s. Keep a copy: without it stored credentials cannot be read", path)

