@@ -1,0 +1,266 @@
+"""The settings of a SYSPRO endpoint, read once and checked; what a site has to decide stands here with its default.
+
+Facts behind the defaults: syspro-transport.md sections 2.2 (size of a GET), 5 (logon), 9.1 (SORTOI parameters) and 14.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+from syncengine.connectors.base import Endpoint
+from syncengine.errors import Misconfigured
+
+SORTOI = {
+    "InBoxMsgReqd": "N",
+    "Process": "IMPORT",
+    "TypeOfOrder": "ORD",
+    "OrderStatus": "1",
+    "AllowNonStockItems": "N",
+    "AcceptOrdersIfNoCredit": "N",  # the choice for account customers; a shop of prepaid orders sets Y
+    "AcceptEarlierShipDate": "Y",
+    "ShipFromDefaultBin": "Y",
+    "AllowDuplicateOrderNumbers": "N",
+    "CheckForCustomerPoNumbers": "Y",
+    "AlwaysUsePriceEntered": "Y",
+    "AllowZeroPrice": "Y",
+    "AllowChangeToZeroPrice": "N",
+    "AddStockSalesOrderText": "N",
+    "AddDangerousGoodsText": "N",
+    "UseStockDescSupplied": "N",
+    "ValidateShippingInstrs": "N",
+    "AllocationAction": "A",
+    "IgnoreWarnings": "W",
+    "AddAttachedServiceCharges": "N",
+    "WarnIfCustomerOnHold": "N",
+    "AcceptKitOptional": "N",
+}
+"""SORTOI's parameters for a web shop, by the advice of section 9.1; the setting `sortoi` adds to them and replaces."""
+
+SORTOX = {
+    "IgnoreWarnings": "W",
+    "ApplyIfEntireDocumentValid": "Y",
+    "ValidateOnly": "N",
+    "CancelAttachedComments": "Y",
+}
+
+ARSSCS = {
+    "IgnoreWarnings": "Y",
+    "ApplyIfEntireDocumentValid": "N",
+    "ValidateOnly": "N",
+    "UpdateFaxEmailOrders": "N",
+    "UpdateFaxEmailReprint": "N",
+    "ValidateTaxExemptionNo": "N",
+}
+"""ARSSCS's parameters: what its schema gives as defaults, all of them sent (syspro-objects.md section 1)."""
+
+PATTERNS = {
+    "session_lost_pattern": (
+        r"user ?id|logged (in|on|out|off)|not logged|session|log(on|in) (is )?required|profile|BaseDir"
+    ),
+    "licence_pattern": r"licen[cs]e|maximum number|users exceeded|no free|already logged (in|on)",
+    "down_pattern": r"service (is )?(unavailable|not available|stopp|start)|temporarily unavailable|shutting down",
+    "locked_pattern": r"\block(ed)?\b|in use by|deadlock|being maintained",
+    "not_found_pattern": r"not found|does not exist|not on file|no such",
+    "rejected_pattern": (
+        r"\b(1000(28|29|30|31|00)|100156|24\d{4})\b|cannot be spaces|must be numeric|not licensed|access .*denied"
+        r"|business object .*(invalid|not (found|registered))|(invalid|malformed|not well.formed) xml|xml .*(invalid|malformed)"
+    ),
+    "duplicate_pattern": (
+        r"duplicate|already (exists|been used|used|on file|entered)"
+        r"|(purchase order|order|p/?o) (number|no\.?) .*(used|exists)"
+    ),
+}
+"""How error texts are recognised where no number says it (section 7): many texts are unknown and depend on the language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the endpoint's settings say. Times in seconds, sizes in bytes."""
+
+    endpoint: Endpoint
+    gateway: str
+    url: str
+    operator: str
+    company: str
+    language: str
+    instance: str
+    auth: str
+    token_url: str
+    client_id: str
+    scope: str
+    api_key_header: str
+    session_header: str
+    ca_file: str | None
+    connect_timeout_s: float
+    read_timeout_s: float
+    settle_s: float
+    read_settle_s: float
+    prove_session_after_s: float
+    seat_patience_s: float
+    logons_per_minute: int
+    get_limit_bytes: int
+    most_per_read: int
+    most_per_write: int
+    customers_per_write: int
+    find_at_once: int
+    numeric_customer_keys: bool
+    numeric_order_keys: bool
+    numeric_stock_keys: bool
+    upper_case_codes: bool
+    characters: str
+    order_source_field: str
+    cancel_by: str
+    cancel_reason: str
+    line_cancel_code: str
+    blank_marker: str
+    sortoi: Mapping[str, str] = field(default_factory=dict)
+    sortox: Mapping[str, str] = field(default_factory=dict)
+    arsscs: Mapping[str, str] = field(default_factory=dict)
+    widths: Mapping[str, int] = field(default_factory=dict)
+    patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, endpoint: Endpoint) -> Settings:
+        """Raises Misconfigured: endpoint, setting, value and what to set instead."""
+        read = _Reader(endpoint)
+        gateway = read.choice("gateway", ("enet", "harmony"), "enet")
+        auth = read.choice("auth", ("api_key", "oauth", "session"), "api_key") if gateway == "harmony" else "session"
+        with_session = auth == "session"
+        settings = cls(
+            endpoint=endpoint,
+            gateway=gateway,
+            url=read.url("url"),
+            operator=read.text("operator", needed=with_session),
+            company=read.text("company", needed=with_session),
+            language=read.text("language", "05"),
+            instance=read.text("instance", "0"),
+            auth=auth,
+            token_url=read.url("token_url") if auth == "oauth" else "",
+            client_id=read.text("client_id", needed=auth == "oauth"),
+            scope=read.text("scope"),
+            api_key_header=read.text("api_key_header", "X-API-Key"),
+            session_header=read.text("session_header", "X-Syspro-UserId"),
+            ca_file=read.text("ca_file") or None,
+            connect_timeout_s=read.number("connect_timeout_s", 5.0, least=0.1),
+            read_timeout_s=read.number("read_timeout_s", 30.0, least=0.1),
+            settle_s=read.number("settle_s", 120.0),
+            read_settle_s=read.number("read_settle_s", 30.0),
+            prove_session_after_s=read.number("prove_session_after_s", 60.0),
+            seat_patience_s=read.number("seat_patience_s", 20.0),
+            logons_per_minute=read.whole("logons_per_minute", 4, least=1),
+            get_limit_bytes=read.whole("get_limit_bytes", 8192, least=512),
+            most_per_read=read.whole("most_per_read", 40, least=1),
+            most_per_write=read.whole("most_per_write", 1, least=1),
+            customers_per_write=read.whole("customers_per_write", 1, least=1),
+            find_at_once=read.whole("find_at_once", 40, least=1),
+            numeric_customer_keys=read.flag("numeric_customer_keys", False),
+            numeric_order_keys=read.flag("numeric_order_keys", False),
+            numeric_stock_keys=read.flag("numeric_stock_keys", False),
+            upper_case_codes=read.flag("upper_case_codes", True),
+            characters=read.choice("characters", ("transliterate", "reject", "send"), "transliterate"),
+            order_source_field=read.text("order_source_field", "OrderType"),
+            cancel_by=read.choice("cancel_by", ("SORTOX", "SORTOI"), "SORTOX"),
+            cancel_reason=read.text("cancel_reason"),
+            line_cancel_code=read.text("line_cancel_code"),
+            blank_marker=read.text("blank_marker", "{blank}"),
+            sortoi={**SORTOI, **read.texts("sortoi")},
+            sortox={**SORTOX, **read.texts("sortox")},
+            arsscs={**ARSSCS, **read.texts("arsscs")},
+            widths=read.widths("widths"),
+            patterns={name: read.pattern(name, default) for name, default in PATTERNS.items()},
+        )
+        read.nothing_misspelled()
+        return settings
+
+
+class _Reader:
+    """Reads one setting at a time; each complaint names endpoint, setting, value and remedy."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._known: set[str] = set()
+
+    def _get(self, name: str, default: Any) -> Any:
+        self._known.add(name)
+        value = self._endpoint.settings.get(name)
+        return default if value is None else value
+
+    def _wrong(self, name: str, value: Any, remedy: str) -> Misconfigured:
+        return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {value!r}. {remedy}")
+
+    def text(self, name: str, default: str = "", *, needed: bool = False) -> str:
+        value = self._get(name, default)
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise self._wrong(name, value, "Set it to a text")
+        if needed and not str(value).strip():
+            raise self._wrong(name, value, "It is missing; set it in the endpoint's settings")
+        return str(value).strip()
+
+    def url(self, name: str) -> str:
+        value = self.text(name, needed=True)
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise self._wrong(name, value, "Set it to an address like https://syspro.example.com:30661")
+        return value.rstrip("/")
+
+    def number(self, name: str, default: float, *, least: float = 0.0) -> float:
+        value = self._get(name, default)
+        try:
+            shown = float(str(value))
+        except ValueError:
+            raise self._wrong(name, value, f"Set it to a number of at least {least:g}") from None
+        if not least <= shown < 1e9:
+            raise self._wrong(name, value, f"Set it to a number of at least {least:g}")
+        return shown
+
+    def whole(self, name: str, default: int, *, least: int) -> int:
+        value = self.number(name, default, least=least)
+        if value != int(value):
+            raise self._wrong(name, value, f"Set it to a whole number of at least {least}")
+        return int(value)
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self._get(name, default)
+        shown = {"true": True, "yes": True, "y": True, "false": False, "no": False, "n": False}.get(str(value).lower())
+        if shown is None:
+            raise self._wrong(name, value, "Set it to true or false")
+        return shown
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        value = self._get(name, default)
+        for choice in choices:
+            if str(value).lower() == choice.lower():
+                return choice
+        raise self._wrong(name, value, f"Set it to one of {', '.join(choices)}")
+
+    def texts(self, name: str) -> dict[str, str]:
+        value = self._get(name, {})
+        if not isinstance(value, Mapping) or not all(isinstance(item, str | int) for item in value.values()):
+            raise self._wrong(name, value, "Set it to parameter names with texts, as in {AllocationAction: A}")
+        return {str(key): str(item) for key, item in value.items()}
+
+    def widths(self, name: str) -> dict[str, int]:
+        value = self._get(name, {})
+        if not isinstance(value, Mapping) or not all(type(item) is int and item > 0 for item in value.values()):
+            raise self._wrong(name, value, "Set it to element names with widths, as in {OrderHeader.SpecialInstrs: 50}")
+        return {str(key): int(item) for key, item in value.items()}
+
+    def pattern(self, name: str, default: str) -> re.Pattern[str]:
+        value = self.text(name, default)
+        try:
+            return re.compile(value, re.IGNORECASE | re.DOTALL)
+        except re.error as error:
+            raise self._wrong(name, value, f"It is not a regular expression: {error}") from None
+
+    def nothing_misspelled(self) -> None:
+        """A misspelled setting would leave its default in force without a word; names of other parts are let through."""
+        known = {"auth", "token_url", *self._known}
+        for name, value in self._endpoint.settings.items():
+            close = get_close_matches(name, known, 1, cutoff=0.8)
+            if name not in known and close:
+                raise self._wrong(name, value, f"There is no such setting; did you mean {close[0]}?")
