@@ -109,6 +109,11 @@ class Settings:
         """
         return self.given_keys or keys.from_file(self.key_file, may_make=self.may_make_key)
 
+    @property
+    def shown_database(self) -> str:
+        """The store's address as it may be shown: without user, password and options."""
+        return redact_url(self.database_url).replace("sqlite:/", "sqlite:///", 1)
+
     def folder(self, name: str = "") -> Path:
         """A folder in `home`, made if need be, for its owner only. Raises Misconfigured if that cannot be done."""
         path = self.home / name

@@ -105,9 +105,10 @@ def prepare(settings: Settings) -> list[str]:
     Port and password are the former ones, unless another program took the port meanwhile. Raises Misconfigured.
     """
     folder = settings.folder("redis")
+    stop_stray(settings)
     former = _former(settings.home / ADDRESS_FILE)
     password = former[1] if former else secrets.token_urlsafe(24)
-    port = former[0] if former and _is_free(former[0]) else _free_port()
+    port = former[0] if former and is_free(former[0]) else _free_port()
     configuration = folder / "redis.conf"
     _write_private(configuration, _CONFIGURATION.format(port=port, password=password, folder=folder))
     _write_private(settings.home / ADDRESS_FILE, f"redis://:{password}@127.0.0.1:{port}/0\n")
@@ -119,15 +120,27 @@ def forget(settings: Settings) -> None:
     (settings.home / ADDRESS_FILE).unlink(missing_ok=True)
 
 
-def is_running(settings: Settings) -> bool:
-    """True if an embedded Redis answers at the address that is known."""
-    if settings.redis_url is not None or not (settings.home / ADDRESS_FILE).exists():
-        return False
+def stop_stray(settings: Settings) -> None:
+    """End an embedded Redis that outlived its supervisor (which was killed), so that its port is free again."""
+    if not (settings.home / ADDRESS_FILE).exists():
+        return
     client = connect(settings)
     try:
-        return not _refusal(client)
+        if not _refusal(client):
+            client.shutdown()
     finally:
         client.close()
+
+
+def is_free(port: int) -> bool:
+    """True if nobody listens on this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not matter
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def binary() -> str:
@@ -178,16 +191,6 @@ def _former(path: Path) -> tuple[int, str] | None:
     except (OSError, ValueError):
         return None
     return (port, parts.password) if port and parts.password else None
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not matter
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _free_port() -> int:

@@ -1,0 +1,43 @@
+"""`syncengine up`: everything that one host needs, kept running."""
+
+from __future__ import annotations
+
+import click
+
+from syncengine import settings as settings_module
+from syncengine.local import redis_server
+from syncengine.local import supervisor as supervisor_module
+from syncengine.local.supervisor import Supervisor
+from syncengine.redaction import redact_url
+from syncengine.settings import Settings
+from syncengine.store import migrate
+
+
+@click.command("up")
+@click.option("--detach", is_flag=True, help="Return once everything runs; `syncengine down` stops it.")
+def command(detach: bool) -> None:
+    """Migrate the store, start Redis (unless REDIS_URL is set) and all processes, start again what dies."""
+    settings = settings_module.load()
+    settings.folder()
+    _ = settings.keys  # made, or refused, before any process needs it
+    if settings.redis_url is not None:
+        redis_server.answering_address(settings)
+    migrate.upgrade(settings.database_url)
+    supervisor = Supervisor(settings)
+    process = supervisor.start()
+    _tell(settings, supervisor)
+    if detach:
+        click.echo("Stop it with `syncengine down`.")
+        return
+    click.echo("Ctrl-C stops it.")
+    supervisor_module.run(supervisor, process)
+    click.echo("Stopped.")
+
+
+def _tell(settings: Settings, supervisor: Supervisor) -> None:
+    running = ", ".join(supervisor.states())
+    click.echo(f"Running: {running}")
+    click.echo(f"Flower:  http://127.0.0.1:{settings.flower_port}/")
+    click.echo(f"Redis:   {redact_url(redis_server.address(settings).split(';')[0])}")
+    click.echo(f"Store:   {settings.shown_database}")
+    click.echo(f"Logs:    {supervisor.log_folder}")

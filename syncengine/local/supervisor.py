@@ -1,0 +1,254 @@
+"""`syncengine up`: the embedded Redis and all processes under PyPI's `supervisor`, which starts again what dies.
+
+Supervisor gets a configuration that is written anew by each start, listens on a unix socket in the data folder and on
+no port, and rotates one log file per process. Redis starts first and stops last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from syncengine import clock
+from syncengine.errors import Misconfigured
+from syncengine.local import processes, redis_server
+from syncengine.local.processes import Program
+from syncengine.settings import Settings
+
+CONFIGURATION = "supervisord.conf"
+LOG_FOLDER = "log"
+START_PATIENCE_S = 60.0
+STOP_PATIENCE_S = 60.0
+LOOK_EVERY_S = 0.2
+LONGEST_SOCKET_PATH = 90
+
+_HEAD = """\
+[supervisord]
+nodaemon=true
+pidfile={home}/supervisord.pid
+logfile={home}/log/supervisord.log
+logfile_maxbytes=5MB
+logfile_backups=2
+childlogdir={home}/log
+umask=077
+{user}
+[unix_http_server]
+file={socket}
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+# Started again however it ended. A start counts after 3 s; attempts that fail sooner come ever more slowly.
+# killasgroup: who does not stop in time takes its children along; SIGTERM goes to the parent alone, which ends them.
+_PROGRAM = """
+[program:{name}]
+command={command}
+directory={directory}
+priority={priority}
+autorestart=true
+startsecs=3
+startretries=1000
+stopsignal=TERM
+stopwaitsecs={stop_wait_s}
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={home}/log/{name}.log
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=5
+"""
+
+
+class Supervisor:
+    """The supervised processes of one data folder."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.home = settings.folder()
+        self.log_folder = settings.folder(LOG_FOLDER)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start everything and wait until it runs; gives supervisor's own process.
+
+        Raises Misconfigured if it runs already, or a process cannot be kept running (with the end of its log).
+        """
+        self._check_free()
+        configuration = self._write_configuration()
+        supervisor = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.log_folder / "supervisord.err").open("wb"),
+            env={**os.environ, "SYNCENGINE_HOME": str(self.home)},
+            start_new_session=True,  # Ctrl-C must reach us alone, else Redis goes before its clients
+        )
+        try:
+            self._await_start(supervisor)
+        except BaseException:
+            self.stop()
+            supervisor.terminate()  # where it never came to answer
+            supervisor.wait()
+            raise
+        return supervisor
+
+    def stop(self) -> None:
+        """End supervisor and all it runs, and wait for that; nothing to do if it does not run.
+
+        Work in progress has 20 s to end; what is cut off then comes back when its lease runs out.
+        """
+        pid = self.pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+            deadline = clock.monotonic() + STOP_PATIENCE_S
+            while _is_alive(pid) and clock.monotonic() < deadline:
+                clock.sleep(LOOK_EVERY_S)
+        if self.settings.redis_url is None:
+            redis_server.forget(self.settings)
+
+    def pid(self) -> int | None:
+        """Process id of the supervisor that runs in this data folder, None if none answers."""
+        answer: int | None = self._ask("supervisor.getPID")
+        return answer
+
+    def states(self) -> dict[str, str]:
+        """State by process name, as supervisor calls them: RUNNING, STARTING, BACKOFF, ...; empty if nothing runs."""
+        return {process["name"]: process["statename"] for process in self._processes()}
+
+    def pids(self) -> dict[str, int]:
+        """Process id by process name, of those that run."""
+        return {process["name"]: process["pid"] for process in self._processes() if process["pid"]}
+
+    def _processes(self) -> list[dict[str, Any]]:
+        return self._ask("supervisor.getAllProcessInfo") or []
+
+    def _ask(self, question: str) -> Any:
+        """Ask the supervisor by its socket; None if there is none, or it is just ending."""
+        transport = SupervisorTransport(serverurl=f"unix://{self._socket()}")
+        try:
+            return getattr(ServerProxy("http://localhost", transport=transport), question)()
+        except (OSError, HTTPException, Fault):
+            return None
+        finally:
+            transport.close()
+
+    def _socket(self) -> Path:
+        """Where the supervisor listens. The system allows about 100 characters, so a deep data folder gets another."""
+        socket = self.home / "supervisor.sock"
+        if len(str(socket)) <= LONGEST_SOCKET_PATH:
+            return socket
+        name = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"syncengine-{os.geteuid()}-{name}.sock"
+
+    def _check_free(self) -> None:
+        """Raise Misconfigured if this folder's processes run already, or Flower's port is taken."""
+        if self.pid() is not None:
+            raise Misconfigured(f"syncengine runs already in {self.home}. Stop it with `syncengine down`")
+        if not redis_server.is_free(self.settings.flower_port):
+            raise Misconfigured(f"port {self.settings.flower_port} is taken. Set SYNCENGINE_FLOWER_PORT to another one")
+
+    def _await_start(self, supervisor: subprocess.Popen[bytes]) -> None:
+        """Return once all processes run. Raises Misconfigured if one of them keeps ending."""
+        deadline = clock.monotonic() + START_PATIENCE_S
+        while clock.monotonic() < deadline:
+            if supervisor.poll() is not None:
+                said = (self.log_folder / "supervisord.err").read_text(errors="replace").strip().rpartition("\n")[2]
+                raise Misconfigured(f"the supervisor did not start: {said or supervisor.returncode}")
+            states = self.states()
+            if states and set(states.values()) == {"RUNNING"}:
+                return
+            for name in (name for name, state in states.items() if state in ("BACKOFF", "FATAL")):
+                self._explain(name)
+            clock.sleep(LOOK_EVERY_S)
+        slow = ", ".join(name for name, state in self.states().items() if state != "RUNNING")
+        raise Misconfigured(f"not running after {START_PATIENCE_S:.0f} s: {slow}. See the logs in {self.log_folder}")
+
+    def _explain(self, name: str) -> None:
+        """Raise Misconfigured with what a process said last, if it stopped because of a wrong configuration."""
+        log = self.log_folder / f"{name}.log"
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        if lines and lines[-1].startswith("syncengine: "):
+            raise Misconfigured(f"{name}: {lines[-1].removeprefix('syncengine: ')}")
+
+    def _write_configuration(self) -> Path:
+        programs = processes.programs(self.settings)
+        if self.settings.redis_url is None:
+            programs.insert(0, Program("redis", tuple(redis_server.prepare(self.settings))))
+        user = "user=root\n" if os.geteuid() == 0 else ""  # said aloud, else supervisor warns about it
+        text = _HEAD.format(home=_escaped(self.home), socket=_escaped(self._socket()), user=user)
+        for position, program in enumerate(programs, 1):
+            text += _PROGRAM.format(
+                name=program.name,
+                command=_escaped(processes.runnable(program.command)),
+                directory=_escaped(Path.cwd()),
+                priority=position,
+                stop_wait_s=program.stop_wait_s,
+                home=_escaped(self.home),
+            )
+        path = self.home / CONFIGURATION
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+        return path
+
+
+def run(supervisor: Supervisor, process: subprocess.Popen[bytes]) -> None:
+    """Stay until Ctrl-C or SIGTERM, then stop everything; a second signal does not wait for that.
+
+    Raises Misconfigured if the supervisor ends by itself without having been told to by `syncengine down`.
+    """
+    try:
+        with _signals_raise():
+            code = process.wait()
+    except KeyboardInterrupt:
+        supervisor.stop()
+        process.wait()
+        return
+    if code:
+        raise Misconfigured(f"the supervisor ended with {code}. See {supervisor.log_folder / 'supervisord.log'}")
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP do what Ctrl-C does: they raise KeyboardInterrupt."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _is_alive(pid: int) -> bool:
+    """True while the process exists and is not merely waiting to be collected by us."""
+    try:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return False
+    except ChildProcessError:
+        pass  # another process's child: `syncengine down`
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _escaped(value: object) -> str:
+    """A value for supervisor's configuration, in which % begins an expansion."""
+    return str(value).replace("%", "%%")
