@@ -280,15 +280,16 @@ def generate(seed: int = 1, *, contacts: int = 60, products: int = 80, orders: i
         orders: ordinary orders, of which a share is invalid, not eligible, cancelled, or of guests.
         awkward: add the labelled awkward orders, with the lowest ids.
     """
-    from syncengine.sandbox import shop_catalogue, shop_orders, shop_people
+    from syncengine.sandbox import shop_awkward, shop_catalogue, shop_orders, shop_people
 
     chance = random.Random(seed)
     shop = Shop(seed)
     shop_catalogue.fill(shop, chance, products)
     shop_people.fill(shop, chance, contacts)
+    scribe = shop_orders.Scribe(shop)
     if awkward:
-        shop_orders.add_awkward(shop, random.Random(seed + 1))
-    shop_orders.add_ordinary(shop, chance, orders)
+        shop_awkward.add_awkward(scribe, random.Random(seed + 1))
+    shop_orders.add_ordinary(scribe, chance, orders)
     return shop
 
 

@@ -141,3 +141,13 @@ def _product(chance: random.Random, product_id: int, number: int) -> Product:
         created_on=created,
         updated_on=created + timedelta(days=3) if chance.random() < 0.5 else None,
     )
+
+
+def list_price(shop: Shop, product: Product, prices: PriceList) -> Decimal:
+    """A product's price for one in a price list, in the list's currency, with tax where the list includes it."""
+    if prices.kind == "BUY":
+        return product.cost
+    rate = next(entry.rate for entry in shop.currencies if entry.code == prices.currency)
+    trade = Decimal("0.8") if prices.code == "TRADE" else Decimal(1)
+    tax = 1 + shop.rate_of(product.tax_code) if prices.gross else Decimal(1)
+    return (product.price * rate * trade * tax).quantize(Decimal("0.01"))
