@@ -74,7 +74,7 @@ class Settings:
     retry_max_s: float = _setting("SYNCENGINE_RETRY_MAX_S", 15.0, least=1, most=300)
     """Longest wait as a Celery retry, at most a third of the visibility timeout (900 s); the row keeps longer ones."""
 
-    backoff_max_s: float = _setting("SYNCENGINE_BACKOFF_MAX_S", 900.0, least=1, most=86_400)
+    backoff_max_s: float = _setting("SYNCENGINE_BACKOFF_MAX_S", 300.0, least=1, most=86_400)
     """Longest back-off of one record (its `not_before`)."""
 
     recheck_s: float = _setting("SYNCENGINE_RECHECK_S", 3600.0, least=1, most=604_800)
