@@ -1,0 +1,350 @@
+"""Expressions: parsed and vetted by simpleeval once, compiled into closures over exact numbers.
+
+simpleeval walks the tree and refuses whatever its table of nodes does not name. Its table is replaced here by one
+whose handlers give back a compiled `Expr` instead of a value, so a mapping pays for the walk only when it is loaded.
+There are no floats: a literal is read from the text, division has 34 digits.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from simpleeval import DISALLOW_PREFIXES, MAX_COMPREHENSION_LENGTH, FeatureNotAvailable, InvalidExpression, SimpleEval
+
+from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, Function, contains, ordered, same
+from syncengine.mapping.runtime import ARITHMETIC, Frame, Run, Unfit, key_text, number
+from syncengine.mapping.scope import Complaint, Expr, Scope, path
+from syncengine.mapping.shapes import ANY, Kind, Shape, nearest
+
+LONGEST_EXPRESSION = 4000
+_NUMBERS = (Kind.INTEGER, Kind.DECIMAL)
+_BOOLEAN = Shape(Kind.BOOLEAN)
+
+_ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[Decimal, Decimal], Decimal]]] = {
+    ast.Add: ("+", ARITHMETIC.add),
+    ast.Sub: ("-", ARITHMETIC.subtract),
+    ast.Mult: ("*", ARITHMETIC.multiply),
+    ast.Div: ("/", ARITHMETIC.divide),
+    ast.FloorDiv: ("//", ARITHMETIC.divide_int),
+    ast.Mod: ("%", ARITHMETIC.remainder),
+}
+_ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Lt: lambda a, b: a < b,
+    ast.LtE: lambda a, b: a <= b,
+    ast.Gt: lambda a, b: a > b,
+    ast.GtE: lambda a, b: a >= b,
+}
+_EQUALITY: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+    ast.Eq: same,
+    ast.NotEq: lambda a, b: not same(a, b),
+    ast.In: contains,
+    ast.NotIn: lambda a, b: not contains(a, b),
+    ast.Is: same,
+    ast.IsNot: lambda a, b: not same(a, b),
+}
+
+
+def compile_expression(text: Any, scope: Scope) -> Expr:
+    """An expression as closures. Raises Complaint, whose text names the nearest valid name where there is one."""
+    if not isinstance(text, str) or not text.strip():
+        raise Complaint(f"an expression is needed, such as a field's name, not {text!r}")
+    if len(text) > LONGEST_EXPRESSION:
+        raise Complaint("the expression is too long")
+    shown = " ".join(text.split())
+    try:
+        tree = ast.parse(f"({text.strip()}\n)", mode="eval").body
+        compiled: Expr = _Compiler(f"({text.strip()}\n)", scope)._eval(tree)
+    except (SyntaxError, ValueError, MemoryError):
+        raise Complaint(f"not an expression: {shown}") from None
+    except FeatureNotAvailable as error:
+        raise Complaint(f"not allowed in an expression: {_feature(error)}: {shown}") from None
+    except InvalidExpression as error:
+        raise Complaint(f"{error}: {shown}") from None
+    except RecursionError:
+        raise Complaint("the expression is nested too deeply") from None
+    return Expr(compiled.run, compiled.shape, shown, compiled.base, compiled.steps, compiled.is_constant)
+
+
+def _feature(error: FeatureNotAvailable) -> str:
+    return str(error).removeprefix("Sorry, ").removesuffix(" is not available in this evaluator")
+
+
+class _Compiler(SimpleEval):  # type: ignore[misc]
+    """simpleeval with handlers that compile. What is not in `nodes` is refused by simpleeval itself."""
+
+    def __init__(self, text: str, scope: Scope) -> None:
+        super().__init__(operators={}, functions={}, names={})
+        self.expr, self.scope = text, scope
+        self.nodes = {
+            ast.Name: lambda node: self.scope.name(node.id),
+            ast.Attribute: self._attribute,
+            ast.Subscript: self._subscript,
+            ast.Constant: self._constant,
+            ast.List: self._list,
+            ast.Tuple: self._list,
+            ast.UnaryOp: self._unary,
+            ast.BinOp: self._binary,
+            ast.BoolOp: self._logic,
+            ast.Compare: self._compare,
+            ast.IfExp: self._choice,
+            ast.Call: self._call,
+            ast.GeneratorExp: self._comprehension,
+            ast.ListComp: self._comprehension,
+        }
+
+    def _text(self, node: ast.AST) -> str:
+        return " ".join((ast.get_source_segment(self.expr, node) or "it").split())
+
+    def _attribute(self, node: ast.Attribute) -> Expr:
+        if node.attr.startswith(tuple(DISALLOW_PREFIXES)):
+            raise FeatureNotAvailable(f"the name {node.attr}")
+        if isinstance(node.value, ast.Name) and node.value.id == "settings":
+            return self.scope.setting(node.attr)
+        return self._step(self._eval(node.value), node.attr, self._text(node))
+
+    def _subscript(self, node: ast.Subscript) -> Expr:
+        if not isinstance(node.slice, ast.Constant) or not isinstance(node.slice.value, str):
+            raise FeatureNotAvailable("an index; use first(...) or a field's name in quotes")
+        return self._step(self._eval(node.value), node.slice.value, self._text(node))
+
+    def _step(self, whole: Expr, name: str, text: str) -> Expr:
+        shape = whole.shape
+        if shape.kind is Kind.LIST:
+            raise Complaint(f"{whole.text} is a list and has no {name!r}: write (x.{name} for x in {whole.text})")
+        if shape.kind not in (Kind.GROUP, Kind.ANY):
+            raise Complaint(f"{whole.text} is a single value ({shape.kind}) and has no field {name!r}")
+        if name not in shape.fields and not (shape.is_open or shape.kind is Kind.ANY):
+            raise Complaint(f"{whole.text} has no field {name!r}{nearest(name, shape.fields)}")
+        base, steps = whole.base or whole.run, (*whole.steps, name) if whole.base else (name,)
+        return Expr(path(base, steps, text), shape.fields.get(name, ANY), text, base, steps)
+
+    def _constant(self, node: ast.Constant) -> Expr:
+        value: Any = node.value
+        if isinstance(value, float):
+            value = Decimal(self._text(node).replace("_", ""))
+        kinds = {bool: Kind.BOOLEAN, int: Kind.INTEGER, Decimal: Kind.DECIMAL, str: Kind.TEXT, type(None): Kind.ANY}
+        if type(value) not in kinds:
+            raise FeatureNotAvailable(f"the literal {self._text(node)}")
+        return Expr(lambda _: value, Shape(kinds[type(value)]), self._text(node), is_constant=True)
+
+    def _list(self, node: ast.List | ast.Tuple) -> Expr:
+        items = [self._eval(one) for one in node.elts]
+        runs = [item.run for item in items]
+        item = _common([one.shape for one in items])
+        return Expr(lambda frame: [run(frame) for run in runs], Shape(Kind.LIST, item=item), self._text(node))
+
+    def _unary(self, node: ast.UnaryOp) -> Expr:
+        one = self._eval(node.operand)
+        run, text = one.run, one.text
+        if isinstance(node.op, ast.Not):
+            return Expr(lambda frame: not run(frame), _BOOLEAN, self._text(node))
+        if not isinstance(node.op, ast.USub):
+            raise FeatureNotAvailable(f"the sign in {self._text(node)}")
+        self._need_number(one)
+        return Expr(lambda frame: ARITHMETIC.minus(number(run(frame), text)), Shape(Kind.DECIMAL), self._text(node))
+
+    def _need_number(self, one: Expr) -> None:
+        if one.kind not in (*_NUMBERS, Kind.ANY):
+            raise Complaint(f"{one.text} is {one.kind}, and a number is needed here")
+
+    def _binary(self, node: ast.BinOp) -> Expr:
+        if type(node.op) not in _ARITHMETIC:
+            raise FeatureNotAvailable(f"the operator {type(node.op).__name__}")
+        left, right = self._eval(node.left), self._eval(node.right)
+        if isinstance(node.op, ast.Add) and Kind.TEXT in (left.kind, right.kind):
+            return self._concatenation(left, right, self._text(node))
+        for one in (left, right):
+            self._need_number(one)
+        sign, operate = _ARITHMETIC[type(node.op)]
+        return Expr(_calculation(left, right, operate, sign), Shape(Kind.DECIMAL), self._text(node))
+
+    def _concatenation(self, left: Expr, right: Expr, text: str) -> Expr:
+        for one in (left, right):
+            if one.kind not in (Kind.TEXT, Kind.ANY):
+                raise Complaint(f"{one.text} is {one.kind} and cannot be put beside text: write text({one.text})")
+
+        def run(frame: Frame) -> str:
+            parts = left.run(frame), right.run(frame)
+            for value, source in zip(parts, (left.text, right.text), strict=True):
+                if not isinstance(value, str):
+                    raise Unfit(f"{source} is not text; write text({source})", value=value)
+            if len(parts[0]) + len(parts[1]) > LONGEST_TEXT:
+                raise Unfit(f"{text} becomes too long")
+            return str(parts[0] + parts[1])
+
+        return Expr(run, Shape(Kind.TEXT), text)
+
+    def _logic(self, node: ast.BoolOp) -> Expr:
+        parts = [self._eval(one) for one in node.values]
+        runs = [part.run for part in parts]
+        stops_at = isinstance(node.op, ast.Or)
+
+        def run(frame: Frame) -> Any:
+            value: Any = None
+            for one in runs:
+                value = one(frame)
+                if bool(value) is stops_at:
+                    return value
+            return value
+
+        return Expr(run, _common([part.shape for part in parts]), self._text(node))
+
+    def _compare(self, node: ast.Compare) -> Expr:
+        operands = [self._eval(one) for one in (node.left, *node.comparators)]
+        steps = [
+            _comparison(left, right, type(op))
+            for left, op, right in zip(operands, node.ops, operands[1:], strict=False)
+        ]
+        if len(steps) == 1:
+            return Expr(steps[0], _BOOLEAN, self._text(node))
+        return Expr(lambda frame: all(step(frame) for step in steps), _BOOLEAN, self._text(node))
+
+    def _choice(self, node: ast.IfExp) -> Expr:
+        test, yes, no = self._eval(node.test).run, self._eval(node.body), self._eval(node.orelse)
+        return Expr(
+            lambda frame: yes.run(frame) if test(frame) else no.run(frame),
+            _common([yes.shape, no.shape]),
+            self._text(node),
+        )
+
+    def _call(self, node: ast.Call) -> Expr:
+        if not isinstance(node.func, ast.Name):
+            raise FeatureNotAvailable(f"a method; there are functions instead: {self._text(node)}")
+        if node.keywords or any(isinstance(one, ast.Starred) for one in node.args):
+            raise FeatureNotAvailable("arguments by name")
+        name = node.func.id
+        if name == "ref":
+            return self._reference(node)
+        if name == "lookup":
+            return self._lookup(node)
+        if name not in FUNCTIONS:
+            raise Complaint(f"there is no function {name!r}{nearest(name, [*FUNCTIONS, 'ref', 'lookup'])}")
+        function = FUNCTIONS[name]
+        if not function.least <= len(node.args) <= function.most:
+            raise Complaint(f"{name}() takes {_arity(function)}, not {len(node.args)}")
+        arguments = [self._eval(one) for one in node.args]
+        return Expr(_application(function, arguments), _result(function, arguments), self._text(node))
+
+    def _reference(self, node: ast.Call) -> Expr:
+        if len(node.args) != 2 or not isinstance(node.args[0], ast.Constant):
+            raise Complaint("ref() takes a resource in quotes and a key: ref('brightpearl.contact', id)")
+        resource = str(node.args[0].value)
+        if resource not in self.scope.references:
+            raise Complaint(f"references: does not name {resource!r}{nearest(resource, self.scope.references)}")
+        key = self._eval(node.args[1]).run
+
+        def run(frame: Frame) -> Any:
+            return frame.context.references.get(resource, {}).get(key_text(key(frame)))
+
+        return Expr(run, self.scope.references[resource], self._text(node), run)
+
+    def _lookup(self, node: ast.Call) -> Expr:
+        if len(node.args) not in (2, 3) or not isinstance(node.args[0], ast.Constant):
+            raise Complaint("lookup() takes a table in quotes, a key and perhaps a default: lookup('currencies', id)")
+        name = str(node.args[0].value)
+        table, key = self.scope.table(name), self._eval(node.args[1]).run
+        default = self._eval(node.args[2]).run if len(node.args) == 3 else None
+
+        def run(frame: Frame) -> Any:
+            word = key_text(key(frame))
+            found = frame.context.lookups.get(name, {}).get(word)
+            found = table.get(word) if found is None else found
+            return default(frame) if found is None and default else found
+
+        return Expr(run, Shape(Kind.TEXT), self._text(node))
+
+    def _comprehension(self, node: ast.GeneratorExp | ast.ListComp) -> Expr:
+        loop = node.generators[0]
+        if len(node.generators) != 1 or loop.is_async or not isinstance(loop.target, ast.Name):
+            raise FeatureNotAvailable("more than one `for x in ...`")
+        source, name, outer = self._eval(loop.iter), loop.target.id, self.scope
+        if source.kind not in (Kind.LIST, Kind.ANY):
+            raise Complaint(f"{source.text} is not a list")
+        self.scope = outer.with_loop(name, source.shape.item or ANY)
+        tests = [self._eval(test).run for test in loop.ifs]
+        item = self._eval(node.elt)
+        self.scope = outer
+        run = _iteration(source, name, tests, item.run)
+        return Expr(run, Shape(Kind.LIST, item=item.shape), self._text(node))
+
+
+def _arity(function: Function) -> str:
+    if function.least == function.most:
+        return f"{function.least} argument{'s' if function.least > 1 else ''}"
+    return f"{function.least} to {function.most} arguments"
+
+
+def _common(shapes: list[Shape]) -> Shape:
+    """The shape of a value that is one of these: theirs, if they agree."""
+    kinds = {shape.kind for shape in shapes}
+    if len(kinds) == 1:
+        return shapes[0]
+    return Shape(Kind.DECIMAL) if kinds == set(_NUMBERS) else ANY
+
+
+def _result(function: Function, arguments: list[Expr]) -> Shape:
+    if not function.keeps:
+        return Shape(function.kind, item=Shape(Kind.TEXT) if function.kind is Kind.LIST else None)
+    shapes = [one.shape.item or ANY if one.kind is Kind.LIST else one.shape for one in arguments]
+    return _common(shapes)
+
+
+def _calculation(left: Expr, right: Expr, operate: Callable[[Decimal, Decimal], Decimal], sign: str) -> Run:
+    first, second, first_text, second_text = left.run, right.run, left.text, right.text
+    divides = sign in ("/", "//", "%")
+
+    def run(frame: Frame) -> Decimal:
+        a, b = number(first(frame), first_text), number(second(frame), second_text)
+        if divides and not b:
+            raise Unfit(f"{second_text} is zero, and something is divided by it", value=b)
+        return operate(a, b)
+
+    return run
+
+
+def _comparison(left: Expr, right: Expr, operator: type[ast.cmpop]) -> Run:
+    first, second, sources = left.run, right.run, (left.text, right.text)
+    if operator in _EQUALITY:
+        equal = _EQUALITY[operator]
+        return lambda frame: equal(first(frame), second(frame))
+    _check_order(left, right)
+    order = _ORDER[operator]
+    return lambda frame: order(*ordered(first(frame), second(frame), sources))
+
+
+def _check_order(left: Expr, right: Expr) -> None:
+    families = {Kind.INTEGER: "number", Kind.DECIMAL: "number"}
+    kinds = [families.get(one.kind, str(one.kind)) for one in (left, right)]
+    if Kind.ANY not in (left.kind, right.kind) and kinds[0] != kinds[1]:
+        raise Complaint(f"{left.text} ({left.kind}) and {right.text} ({right.kind}) cannot be compared by size")
+
+
+def _application(function: Function, arguments: list[Expr]) -> Run:
+    call, runs = function.call, [argument.run for argument in arguments]
+    if len(runs) == 1:
+        only = runs[0]
+        return lambda frame: call(only(frame))
+    return lambda frame: call(*[run(frame) for run in runs])
+
+
+def _iteration(source: Expr, name: str, tests: list[Run], item: Run) -> Run:
+    """The closure of a comprehension. The loop's variable lives in `frame.names` and is put back afterwards."""
+
+    def run(frame: Frame) -> list[Any]:
+        values = source.run(frame)
+        if values is None:
+            return []
+        if not isinstance(values, list | tuple) or len(values) > MAX_COMPREHENSION_LENGTH:
+            raise Unfit(f"{source.text} is not a list of at most {MAX_COMPREHENSION_LENGTH}", value=values)
+        before, found = frame.names.get(name), []
+        for value in values:
+            frame.names[name] = value
+            if all(test(frame) for test in tests):
+                found.append(item(frame))
+        frame.names[name] = before
+        return found
+
+    return run

@@ -1,0 +1,113 @@
+"""Rules: what is skipped, held, cancelled, refused or routed another way, and what is checked when all is mapped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from syncengine.errors import Rejected
+from syncengine.mapping.complaints import Place
+from syncengine.mapping.contract import Decision, Verdict
+from syncengine.mapping.runtime import CORRECT_AT_SOURCE, FAILURES, Frame, Run, Unfit, presentable, rejected
+from syncengine.mapping.scope import Scope
+from syncengine.mapping.shapes import Kind, nearest
+from syncengine.mapping.values import ValueCompiler
+from syncengine.mapping.yaml_lines import Table
+
+VERDICTS = {"skip": Verdict.SKIP, "hold": Verdict.HOLD, "cancel": Verdict.CANCEL}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule. `verdict` is None for `reject` and `route`. `sets` are the named values of a route."""
+
+    kind: str
+    reason: str
+    when: Run
+    text: str
+    verdict: Verdict | None = None
+    field: str = ""
+    value: Run | None = None
+    remedy: str = ""
+    sets: Mapping[str, Run] | None = None
+
+    def applies(self, frame: Frame) -> bool:
+        """Whether the condition holds. Raises Rejected if that cannot be told, or MissingLookup."""
+        try:
+            return bool(self.when(frame))
+        except (Unfit, *FAILURES) as error:
+            raise rejected(f"rule: {self.reason}", error, self.text) from None
+
+    def refusal(self, frame: Frame) -> Rejected:
+        """The Rejected of a `reject` rule that applies."""
+        try:
+            value = self.value(frame) if self.value else None
+        except (Unfit, *FAILURES):
+            value = None
+        return Rejected(
+            field=self.field or f"rule: {self.reason}",
+            value=presentable(value),
+            reason=self.reason,
+            remedy=self.remedy or CORRECT_AT_SOURCE,
+        )
+
+    def decision(self, frame: Frame) -> Decision:
+        """What this rule says of a document it applies to. Raises Rejected if it is a `reject`."""
+        if self.verdict is None:
+            raise self.refusal(frame)
+        return Decision(self.verdict, self.reason)
+
+
+class RuleCompiler:
+    """Compiles the list of rules, and that of checks."""
+
+    def __init__(self, place: Place, scope: Scope) -> None:
+        self.place, self.scope = place, scope
+        self.values = ValueCompiler(place, scope)
+
+    def rules(self, given: Any, line: int) -> list[Rule]:
+        """The rules of a flow, in their order. Raises Misconfigured."""
+        kinds = (*VERDICTS, "reject", "route")
+        return [self._rule(table, kinds, "rules") for table in self.place.tables(given, line, "rules")]
+
+    def checks(self, given: Any, line: int) -> list[Rule]:
+        """The checks of a mapped document, in their order: they can only refuse. Raises Misconfigured."""
+        return [self._rule(table, ("reject",), "checks") for table in self.place.tables(given, line, "checks")]
+
+    def _rule(self, table: Table, kinds: tuple[str, ...], what: str) -> Rule:
+        named = [kind for kind in kinds if kind in table]
+        if len(named) != 1:
+            self.place.refuse(table.line, f"an item of {what} begins with one of {', '.join(kinds)} and a reason")
+        kind = named[0]
+        more = {"reject": ("field", "value", "remedy"), "route": ("set",)}.get(kind, ())
+        self.place.only(table, (kind, "when", *more), f"the rule {kind}")
+        reason = self.place.word(table, kind, f"the rule {kind}")
+        if "when" not in table:
+            self.place.refuse(table.line, f"the rule {reason!r} needs when:")
+        when = self.values.expression(table, "when", f"rule {reason!r}")
+        if when.kind in (Kind.DATE, Kind.DATETIME, Kind.GROUP):
+            self.place.refuse(table.line_of("when"), f"rule {reason!r}: {when.text} is no condition")
+        return Rule(
+            kind,
+            reason,
+            when.run,
+            when.text,
+            VERDICTS.get(kind),
+            field=self.place.word(table, "field", reason) if "field" in table else "",
+            value=self.values.expression(table, "value", reason).run if "value" in table else None,
+            remedy=self.place.word(table, "remedy", reason) if "remedy" in table else "",
+            sets=self._sets(table, reason) if kind == "route" else None,
+        )
+
+    def _sets(self, table: Table, reason: str) -> dict[str, Run]:
+        given = self.place.table(table.get("set"), table.line_of("set"), f"set of {reason!r}")
+        sets: dict[str, Run] = {}
+        for name, entry in given.items():
+            line = given.line_of(name)
+            if name not in self.scope.values:
+                hint = nearest(name, self.scope.values)
+                self.place.refuse(line, f"route {reason!r}: values: does not declare {name!r}{hint}")
+            declared = self.scope.values[name].shape
+            sets[name] = self.values.value(entry, line, name, declared).run
+        return sets

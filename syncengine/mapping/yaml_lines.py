@@ -1,0 +1,118 @@
+"""YAML in which every entry knows its line: exact decimals, no surprises of YAML 1.1, no key twice."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from syncengine.errors import Misconfigured
+
+
+class Table(dict[str, Any]):
+    """A YAML mapping. `line` is where it begins; `line_of` tells where the value of a key stands."""
+
+    line: int = 0
+    lines: dict[str, int]
+
+    def line_of(self, key: str) -> int:
+        """The line of an entry, or of the whole table if it has no such entry."""
+        return self.lines.get(key, self.line)
+
+
+class Items(list[Any]):
+    """A YAML list. `line` is where it begins, `lines` where each item begins."""
+
+    line: int = 0
+    lines: list[int]
+
+    def line_of(self, index: int) -> int:
+        """The line of the item at this index."""
+        return self.lines[index]
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain scalars are text unless they are clearly `true`, `null`, a whole number or a decimal.
+
+    YAML 1.1 reads the country `NO` as false, `0010` as eight and `12:30` as 750; none of that happens here.
+    """
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:null|~|)$"), ["n", "~", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?(?:0|[1-9][0-9]*)$"), list("-0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^-?[0-9]+\.[0-9]+$"), list("-0123456789"))
+
+
+def _decimal(loader: _Loader, node: yaml.ScalarNode) -> Decimal:
+    return Decimal(loader.construct_scalar(node))
+
+
+def _table(loader: _Loader, node: yaml.MappingNode) -> Table:
+    table = Table()
+    table.line = node.start_mark.line + 1
+    table.lines = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        line = key_node.start_mark.line + 1
+        if key is not None and not isinstance(key, str | int | bool | Decimal):
+            raise yaml.MarkedYAMLError(problem="a key must be a plain word", problem_mark=key_node.start_mark)
+        name = key if isinstance(key, str) else str(key_node.value)
+        if name in table:
+            problem = f"{name!r} stands here twice, first in line {table.lines[name]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+        table[name] = loader.construct_object(value_node, deep=True)
+        table.lines[name] = line
+    return table
+
+
+def _items(loader: _Loader, node: yaml.SequenceNode) -> Items:
+    items = Items(loader.construct_object(item, deep=True) for item in node.value)
+    items.line = node.start_mark.line + 1
+    items.lines = [item.start_mark.line + 1 for item in node.value]
+    return items
+
+
+_Loader.add_constructor("tag:yaml.org,2002:float", _decimal)
+_Loader.add_constructor("tag:yaml.org,2002:map", _table)
+_Loader.add_constructor("tag:yaml.org,2002:seq", _items)
+
+
+def parse(text: str, file: str) -> Table:
+    """The document of a YAML text, with lines. `file` is how the file is named in a complaint.
+
+    Raises Misconfigured with one line: file, line, what is wrong.
+    """
+    try:
+        loaded = yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        raise Misconfigured(f"{file}:{line}: not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise Misconfigured(f"{file}:1: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(loaded, Table):
+        raise Misconfigured(f"{file}:1: a mapping of names to values is wanted, such as `flow: orders`")
+    return loaded
+
+
+def read(path: Path) -> tuple[Table, str]:
+    """The document of a YAML file, and the file's text. Raises Misconfigured in one line."""
+    file = shown(path)
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{file}:1: the file is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise Misconfigured(f"{file}: cannot be read: {error.strerror}") from None
+    return parse(text, file), text
+
+
+def shown(path: Path) -> str:
+    """How a file is named in a complaint: folder and name."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name else path.name
