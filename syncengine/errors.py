@@ -27,6 +27,8 @@ class SyncError(Exception):
     """Base of all errors that the engine knows. Texts are redacted, so they may be logged."""
 
     fate: Fate
+    endpoint_id: int | None = None  # set by the engine: whose call raised it
+    endpoint: str = ""
 
     def __init__(self, message: str) -> None:
         super().__init__(redact_text(message))

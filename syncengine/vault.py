@@ -27,7 +27,9 @@ class Vault:
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError:
-            raise Misconfigured("SYNCENGINE_KEYS holds a value that is no key. `syncengine keys new` makes one") from None
+            raise Misconfigured(
+                "SYNCENGINE_KEYS holds a value that is no key. `syncengine keys new` makes one"
+            ) from None
         self._store = store
 
     def seal(self, plain: bytes) -> bytes:

@@ -6,6 +6,7 @@ and is found by its folder's name, which is the name of the system. Nothing here
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError
 
+from syncengine import clock
 from syncengine.document import Doc
 from syncengine.errors import Rejected, SyncError
 
@@ -57,6 +59,8 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Change:
+    """A value before and after."""
+
     old: Any
     new: Any
 
@@ -70,11 +74,11 @@ class LineChange:
     """
 
     field: str
-    action: str  # add | change | remove
+    action: str  # add, change or remove
     key: str
     number: str | None
     line: Doc
-    changes: Mapping[str, Change] = field(default_factory=dict)
+    changes: Mapping[str, Change] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,8 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one operation. `key` is the target's key where it is known after a DONE create.
+    """What became of one operation. `key` is the target's key after a DONE create; None if the answer did not tell it
+    (then the engine asks `keys_of`, for many at once).
 
     `lines` maps our line keys to the target's line numbers, as far as the answer told them. `warnings` are shown,
     `attention` says why a person should look although all was written.
@@ -156,8 +161,14 @@ class Resource(ABC):
     settle_s: float = 0.0  # how long after `sent_at` the target may still commit a write that its client gave up
     resolution_s: float = 1.0  # two edits closer than this may bear the same version
     search_lag_s: float = 60.0  # how late a change may appear in a feed
+    identity: ClassVar[tuple[str, ...]] = ()
+    """Fields in which an object that was found must equal what we meant to create, beside its lines, to be ours."""
     line_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """List fields that hold lines, each with the fields by which a line is recognised in the target."""
+
+    def now(self) -> datetime:
+        """The system's own clock (UTC), as far as it can be told; ours by default."""
+        return clock.now()
 
     @abstractmethod
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
@@ -173,6 +184,10 @@ class Resource(ABC):
     def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
         """Objects that carry a natural key or reference, whole and as `read` gives them, by natural key."""
         raise LookupError(f"{self.name} cannot be searched")
+
+    def keys_of(self, natural_keys: Sequence[str]) -> dict[str, list[str]]:
+        """The keys alone of live (not cancelled) objects that carry a natural key: for writes whose answer told no key."""
+        return {natural: [self.key_of(doc) for doc in found] for natural, found in self.find(natural_keys).items()}
 
     def write(self, operations: Sequence[Operation]) -> list[Outcome]:
         """Carry out at most `most_per_write` operations of one verb; one outcome each, in their order."""

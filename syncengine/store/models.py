@@ -31,7 +31,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -138,7 +138,10 @@ class Record(Base):
             postgresql_where=text("wanted > done AND token IS NULL"),
             sqlite_where=text("wanted > done AND token IS NULL"),
         ),
-        Index("ix_record_token", "token", postgresql_where=text("token IS NOT NULL"), sqlite_where=text("token IS NOT NULL")),
+        Index(
+            "ix_record_token", "token",
+            postgresql_where=text("token IS NOT NULL"), sqlite_where=text("token IS NOT NULL"),
+        ),
         Index(
             "ix_record_waiting", "connection_id", "need_entity", "need_key",
             postgresql_where=text("status = 'waiting'"), sqlite_where=text("status = 'waiting'"),
@@ -260,7 +263,10 @@ class Failure(Base):
 
     __tablename__ = "failure"
     __table_args__ = (
-        Index("ix_failure_open", "connection_id", "flow", postgresql_where=text("closed_at IS NULL"), sqlite_where=text("closed_at IS NULL")),
+        Index(
+            "ix_failure_open", "connection_id", "flow",
+            postgresql_where=text("closed_at IS NULL"), sqlite_where=text("closed_at IS NULL"),
+        ),
         Index("ix_failure_record", "record_id"),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(primary_key=True)

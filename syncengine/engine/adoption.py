@@ -1,0 +1,69 @@
+"""Whether an object that was found is the one that we may have created. Nobody else's object is adopted. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from syncengine.connectors.base import Resource
+from syncengine.document import LINE_KEY, Doc
+from syncengine.engine.merge import same
+
+CLOCK_SKEW = timedelta(minutes=5)  # how far the target's clock may be from ours
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An object that carries our natural key: as the system gave it, and typed."""
+
+    key: str
+    raw: Doc
+    doc: Doc
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`adopt`: it is ours. Neither that nor `reason`: nothing was found, so the write did not happen."""
+
+    adopt: Candidate | None = None
+    reason: str = ""
+
+
+def judge(
+    resource: Resource, asked: Doc, candidates: Sequence[Candidate], *, sent_at: datetime | None, verify: bool
+) -> Verdict:
+    """Ours is a single live object that is not older than `sent_at` and equals what was asked in identity and lines.
+
+    With `verify` (a first load, a restored backup) a single live object of that natural key is ours whatever it holds.
+    """
+    alive = [one for one in candidates if not resource.is_cancelled(one.doc)]
+    if not alive:
+        return Verdict()
+    if len(alive) > 1:
+        return Verdict(reason=f"several objects carry this reference: {', '.join(one.key for one in alive)}")
+    one = alive[0]
+    if verify:
+        return Verdict(adopt=one)
+    created = resource.created_at(one.raw)
+    if sent_at is not None and created is not None and created < sent_at - CLOCK_SKEW:
+        return Verdict(reason=f"{one.key} carries this reference and is older than our write")
+    if difference := _differs(resource, asked, one.doc):
+        return Verdict(reason=f"{one.key} carries this reference and is not ours: {difference}")
+    return Verdict(adopt=one)
+
+
+def _differs(resource: Resource, asked: Doc, found: Doc) -> str:
+    for name in resource.identity:
+        if name in found and not same(asked.get(name), found[name]):
+            return f"{name} is {found[name]!r} instead of {asked.get(name)!r}"
+    for field, identity in resource.line_fields.items():
+        ours, theirs = asked.get(field) or [], list(found.get(field) or [])
+        if len(ours) != len(theirs):
+            return f"{field} has {len(theirs)} lines instead of {len(ours)}"
+        for line in ours:
+            match = next((other for other in theirs if all(same(line.get(n), other.get(n)) for n in identity)), None)
+            if match is None:
+                return f"{field} has no line like {line.get(LINE_KEY)}"
+            theirs.remove(match)
+    return ""

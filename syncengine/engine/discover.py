@@ -1,0 +1,251 @@
+"""Reading feeds: what changed since the cursor is wanted, page by page. Records and cursor are committed together."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.connectors.base import Page, Ref, Resource
+from syncengine.engine.engine import Engine, Site, calling
+from syncengine.engine.want import want
+from syncengine.errors import SyncError
+from syncengine.flows.flow import Flow
+from syncengine.store.dialect import insert_into
+from syncengine.store.models import Cursor, Link, Record, Run
+from syncengine.store.states import Lane
+
+CURSOR_LEASE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a run found: objects that are wanted, and versions that were done already."""
+
+    run_id: int
+    wanted: int
+    known: int
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}: {self.wanted} found" + (f", {self.known} known" if self.known else "")
+
+
+def discover(
+    engine: Engine, connection_id: int, flow_name: str, *, trigger: str, lane: Lane, since: datetime | None = None
+) -> Found:
+    """Read all feeds of a flow from their cursors and want what changed. One worker at a time reads a feed.
+
+    `since` (UTC) reads from there instead, without touching the cursors. Raises what the system's calls raise; what was
+    read until then stays wanted.
+    """
+    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    run_id = begin_run(engine, connection_id, flow_name, trigger=trigger, lane=lane)
+    found = Found(run_id, 0, 0)
+    error = ""
+    try:
+        for resource, feed in feeds_of(flow, site):
+            found = _Feed(engine, site, flow, resource, feed, lane, run_id, since).read(found)
+    except SyncError as failed:
+        error = str(failed)
+        raise
+    finally:
+        end_run(engine, found, error)
+    return found
+
+
+def feeds_of(flow: Flow, site: Site) -> Sequence[tuple[Resource, str]]:
+    """The feeds that a flow reads: the source's, and in a two-way flow the target's too."""
+    source = [(site.resource(flow.source), feed) for feed in flow.feeds]
+    return [*source, *((site.resource(flow.target), feed) for feed in flow.backward_feeds if flow.two_way)]
+
+
+def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, lane: Lane) -> int:
+    """Note that a sync begins; returns its number."""
+    with engine.store.write() as session:
+        run = Run(connection_id=connection_id, flow=flow, trigger=trigger, lane=lane, started_at=clock.now())
+        session.add(run)
+        session.flush()
+        return run.id
+
+
+def end_run(engine: Engine, found: Found, error: str = "") -> None:
+    """Note what a sync found."""
+    with engine.store.write() as session:
+        session.execute(
+            update(Run)
+            .where(Run.id == found.run_id)
+            .values(found=found.wanted, known=found.known, finished_at=clock.now(), error=error)
+        )
+
+
+class _Feed:
+    """Reads one feed of one flow."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        site: Site,
+        flow: Flow,
+        resource: Resource,
+        feed: str,
+        lane: Lane,
+        run_id: int,
+        since: datetime | None,
+    ) -> None:
+        self.engine, self.site, self.flow, self.resource, self.feed = engine, site, flow, resource, feed
+        self.lane, self.run_id, self.since = lane, run_id, since
+        self.holder = uuid.uuid4().hex
+        self.cursor_name = feed if resource.name == flow.source else f"right:{feed}"
+
+    def read(self, found: Found) -> Found:
+        """Raises what the system's calls raise."""
+        if self.since is not None:
+            return self._pages(found, None, self.since)
+        cursor = self._take()
+        if cursor is None:
+            return found  # another worker reads it just now
+        try:
+            return self._pages(found, cursor, self.site.connection.cut_over if self.flow.cut_over else None)
+        finally:
+            self._release()
+
+    def _pages(self, found: Found, cursor: Cursor | None, since: datetime | None) -> Found:
+        position = cursor.position if cursor is not None else {}
+        pages = self.resource.changes(self.feed, position, since=since)
+        while True:
+            with calling(self.site.endpoint(self.resource.name)):
+                page = next(pages, None)
+            if page is None:
+                return found
+            with self.engine.store.write() as session:
+                news = self._news(session, page)
+                want(
+                    session,
+                    self.site.connection.id,
+                    self.flow.name,
+                    news,
+                    lane=self.lane,
+                    now=clock.now(),
+                    run_id=self.run_id,
+                )
+                if cursor is not None:
+                    self._move(session, page)
+            found = Found(found.run_id, found.wanted + len(news), found.known + len(page.refs) - len(news))
+
+    def _news(self, session: Session, page: Page) -> list[str]:
+        """Record keys of a page's objects, without those whose version is done already.
+
+        A version counts as done only if it is older than the fetch that saw it, by the source's clock, by more than the
+        source's resolution plus the lag of its search; else an edit within the same second would be lost for ever.
+        """
+        keys = self._record_keys(session, page.refs)
+        settled = timedelta(seconds=self.resource.resolution_s + self.resource.search_lag_s)
+        query = select(Record.key, Record.done_version, Record.done_source_time, Record.wanted, Record.done).where(
+            Record.connection_id == self.site.connection.id,
+            Record.flow == self.flow.name,
+            Record.key.in_(keys.values()),
+        )
+        known = {key: (version, at, wanted > done) for key, version, at, wanted, done in session.execute(query)}
+        news = []
+        for ref in page.refs:
+            version, fetched, due = known.get(keys[ref.key], ("", None, False))
+            same = bool(ref.version) and version == ref.version and fetched is not None and not due
+            if not (same and fetched is not None and ref.at is not None and ref.at < fetched - settled):
+                news.append(keys[ref.key])
+        return list(dict.fromkeys(news))
+
+    def _record_keys(self, session: Session, refs: Sequence[Ref]) -> dict[str, str]:
+        """Record key by object key. In a two-way flow a pair has one record, under its left side once it is linked."""
+        if not self.flow.two_way:
+            return {ref.key: ref.key for ref in refs}
+        side = self.site.side(self.resource.name)
+        if side == "left":
+            return {ref.key: f"left:{ref.key}" for ref in refs}
+        linked = select(Link.right_key, Link.left_key).where(
+            Link.connection_id == self.site.connection.id,
+            Link.entity == self.flow.entity,
+            Link.right_key.in_([ref.key for ref in refs]),
+        )
+        lefts = {row.right_key: row.left_key for row in session.execute(linked)}
+        return {ref.key: f"left:{lefts[ref.key]}" if ref.key in lefts else f"right:{ref.key}" for ref in refs}
+
+    def _take(self) -> Cursor | None:
+        now = clock.now()
+        with self.engine.store.write() as session:
+            fresh = insert_into(session, Cursor).values(
+                connection_id=self.site.connection.id,
+                flow=self.flow.name,
+                feed=self.cursor_name,
+                position={},
+                next_due=now,
+            )
+            session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow", "feed"]))
+            return session.scalars(
+                update(Cursor)
+                .where(*self._mine(), or_(Cursor.holder == "", Cursor.held_until < now))
+                .values(holder=self.holder, held_until=now + timedelta(seconds=CURSOR_LEASE_S))
+                .returning(Cursor)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+
+    def _move(self, session: Session, page: Page) -> None:
+        session.execute(
+            update(Cursor)
+            .where(*self._mine(), Cursor.holder == self.holder)
+            .values(
+                position=dict(page.position),
+                read_at=page.source_time,
+                held_until=clock.now() + timedelta(seconds=CURSOR_LEASE_S),
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+    def _release(self) -> None:
+        with self.engine.store.write() as session:
+            session.execute(
+                update(Cursor)
+                .where(*self._mine(), Cursor.holder == self.holder)
+                .values(holder="", held_until=None, read_at=func.coalesce(Cursor.read_at, clock.now()))
+                .execution_options(synchronize_session=False)
+            )
+
+    def _mine(self) -> tuple[ColumnElement[bool], ...]:
+        return (
+            Cursor.connection_id == self.site.connection.id,
+            Cursor.flow == self.flow.name,
+            Cursor.feed == self.cursor_name,
+        )
+
+
+def due_connections(engine: Engine, flow_name: str) -> list[int]:
+    """Connections whose feeds of this flow are due by the schedule; their next time is set in the same statement.
+
+    So a second beat, or a tick that comes twice, does no harm.
+    """
+    flow, now = engine.flow(flow_name), clock.now()
+    due: list[int] = []
+    for connection in engine.connections(flow_name):
+        every_s = float(connection.settings.get("every_s", {}).get(flow_name, flow.every_s))
+        if every_s <= 0:
+            continue
+        with engine.store.write() as session:
+            fresh = insert_into(session, Cursor).values(
+                connection_id=connection.id, flow=flow_name, feed="", position={}, next_due=now
+            )
+            session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow", "feed"]))
+            taken = session.scalars(
+                update(Cursor)
+                .where(Cursor.connection_id == connection.id, Cursor.flow == flow_name, Cursor.feed == "")
+                .where(Cursor.next_due <= now)
+                .values(next_due=now + timedelta(seconds=every_s))
+                .returning(Cursor.id)
+                .execution_options(synchronize_session=False)
+            ).all()
+        if taken:
+            due.append(connection.id)
+    return due

@@ -1,0 +1,133 @@
+"""Writes in doubt are found out before anything is planned: found and adopted, or not there and open again.
+
+Runs at the start of fetch, after the settle time, for all records of the batch in one search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from syncengine import clock
+from syncengine.connectors.base import Resource, Safety, Verb
+from syncengine.engine import adoption, effects, links, records, timeline
+from syncengine.engine.adoption import Candidate
+from syncengine.engine.effects import Doubt
+from syncengine.engine.engine import Engine, Site, calling, chunks
+from syncengine.engine.lease import Lease
+from syncengine.errors import Rejected
+from syncengine.flows.flow import Flow
+from syncengine.store.models import Record
+from syncengine.store.states import EffectState, Status
+
+
+def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
+    """Find out about every unknown write of the lease's records; those that need a person are held and leave the lease."""
+    by_id = {record.id: record for record in lease.records}
+    with engine.store.read() as session:
+        doubts = effects.in_doubt(session, engine, list(by_id))
+        session.expunge_all()
+    for name in dict.fromkeys(doubt.effect.resource for doubt in doubts):
+        resource = site.resource(name)
+        mine = [doubt for doubt in doubts if doubt.effect.resource == name]
+        creates = [doubt for doubt in mine if doubt.effect.verb == Verb.CREATE and _can_search(resource)]
+        found = _search(site, resource, creates)
+        now = clock.now()
+        for doubt in mine:
+            record = by_id[doubt.effect.record_id]
+            if resource.safety[Verb(doubt.effect.verb)] is Safety.ASK:
+                _hold(engine, lease, record, _both_possibilities(doubt), now)
+            elif doubt in creates:
+                _settle_create(engine, lease, flow, site, record, doubt, found, now)
+
+
+def _can_search(resource: Resource) -> bool:
+    return resource.safety[Verb.CREATE] in (Safety.SEARCH, Safety.ENFORCED)
+
+
+def _both_possibilities(doubt: Doubt) -> str:
+    effect = doubt.effect
+    return (
+        f"nobody knows whether the {effect.verb} of {effect.natural_key or effect.target_key} at {effect.sent_at} took effect: "
+        "look in the target, then say `done` or `send again`"
+    )
+
+
+def _search(site: Site, resource: Resource, doubts: Sequence[Doubt]) -> dict[str, list[Candidate]]:
+    found: dict[str, list[Candidate]] = {}
+    keys = list(dict.fromkeys(doubt.effect.natural_key for doubt in doubts))
+    for some in chunks(keys, resource.most_per_read):
+        with calling(site.endpoint(resource.name)):
+            for natural, docs in resource.find(some).items():
+                found[natural] = candidates(resource, docs)
+    return found
+
+
+def candidates(resource: Resource, docs: Sequence[Mapping[str, object]]) -> list[Candidate]:
+    """Found documents, typed. One that is not valid in its own system is kept untyped, so that it is not overlooked."""
+    made = []
+    for doc in docs:
+        raw = dict(doc)
+        try:
+            typed = resource.load(raw)
+        except Rejected:
+            typed = raw
+        made.append(Candidate(resource.key_of(raw), raw, typed))
+    return made
+
+
+def _settle_create(
+    engine: Engine,
+    lease: Lease,
+    flow: Flow,
+    site: Site,
+    record: Record,
+    doubt: Doubt,
+    found: Mapping[str, Sequence[Candidate]],
+    now: datetime,
+) -> None:
+    resource = site.resource(doubt.effect.resource)
+    verdict = adoption.judge(
+        resource,
+        doubt.doc,
+        found.get(doubt.effect.natural_key, ()),
+        sent_at=doubt.effect.sent_at,
+        verify=site.verifies_creates(now),
+    )
+    if verdict.reason:
+        _hold(engine, lease, record, verdict.reason, now)
+    elif verdict.adopt:
+        adopt(engine, flow, site, record, doubt, verdict.adopt.key, now)
+    else:
+        with engine.store.write() as session:
+            if effects.resolve(session, doubt.effect.id, now, state=EffectState.INTENDED):
+                timeline.note_one(session, record, "not found in the target", now, reference=doubt.effect.natural_key)
+
+
+def adopt(engine: Engine, flow: Flow, site: Site, record: Record, doubt: Doubt, key: str, now: datetime) -> None:
+    """The object was created by us: save the link. What has changed since is planned right after, from a fresh fetch."""
+    left, right = pair_keys(flow, site, record, doubt.effect.resource, key)
+    with engine.store.write() as session:
+        if not effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=key):
+            return
+        agreed = links.Agreed(doubt.agreed, doubt.numbers)
+        links.join(
+            session, engine, flow, record, left=left, right=right, part=doubt.effect.part,
+            natural_key=doubt.effect.natural_key, agreed=agreed, now=now,
+        )  # fmt: skip
+        timeline.note_one(session, record, "adopted", now, key=key, reference=doubt.effect.natural_key)
+
+
+def pair_keys(flow: Flow, site: Site, record: Record, written_to: str, key: str) -> tuple[str, str]:
+    """Left and right key of a link whose object `key` was created in the resource `written_to`."""
+    ends = links.ends_of(flow, site, record.key)
+    if site.side(written_to) == "right":
+        return ends.left or "", key
+    return key, ends.right or ""
+
+
+def _hold(engine: Engine, lease: Lease, record: Record, reason: str, now: datetime) -> None:
+    with engine.store.write() as session:
+        records.deal_with(session, lease, {record.id: records.End(Status.HELD, reason)}, now)
+        timeline.note_one(session, record, "held", now, reason=reason)
+    lease.records = [other for other in lease.records if other.id != record.id]

@@ -1,0 +1,271 @@
+"""Effects: every write is committed as an intention before it is made, and settled after it.
+
+`dedupe` names the write, not the attempt: connection, entity, natural key and part for a create; link and revision for a
+change. So a second intention of the same write finds the row of the first one, with all that is known of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import case, select, update
+from sqlalchemy.orm import Session
+
+from syncengine.connectors.base import Operation, Safety, Verb
+from syncengine.document import Doc
+from syncengine.engine import payloads
+from syncengine.engine.engine import Engine, Site
+from syncengine.engine.plan import Step
+from syncengine.flows.flow import Flow
+from syncengine.store.dialect import changed, upsert
+from syncengine.store.models import Effect, Link, Record
+from syncengine.store.states import EffectState
+
+LONGEST_DEDUPE = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A step of a plan with its effect row: what is about to be written for a record."""
+
+    effect_id: int
+    record: Record
+    step: Step
+    link_id: int | None
+    sends: int
+    taken_by: int | None = None  # another record means to create the same natural key
+
+    @property
+    def operation(self) -> Operation:
+        """The operation with its token: the same however often it is sent."""
+        return replace(self.step.operation, token=f"se-{self.effect_id}")
+
+
+def intend(
+    session: Session,
+    engine: Engine,
+    flow: Flow,
+    site: Site,
+    planned: Sequence[tuple[Record, Step, Link | None]],
+    now: datetime,
+) -> list[Intent]:
+    """Commit what is about to be written. A write that was intended before keeps its row, and is open again."""
+    rows = [_row(engine, flow, site, record, step, link, now) for record, step, link in planned]
+    upsert(session, Effect, rows, keys=("endpoint_id", "dedupe"), update=_reopened)
+    wanted = {(row["endpoint_id"], row["dedupe"]) for row in rows}
+    found = {
+        (effect.endpoint_id, effect.dedupe): effect
+        for effect in session.scalars(
+            select(Effect)
+            .where(
+                Effect.endpoint_id.in_({endpoint for endpoint, _ in wanted}),
+                Effect.dedupe.in_({key for _, key in wanted}),
+            )
+            .execution_options(populate_existing=True)
+        )
+    }
+    intents = []
+    for row, (record, step, link) in zip(rows, planned, strict=True):
+        effect = found[row["endpoint_id"], row["dedupe"]]
+        taken_by = effect.record_id if effect.record_id != record.id else None
+        intents.append(Intent(effect.id, record, step, link.id if link else None, effect.sends, taken_by))
+    return intents
+
+
+def _row(
+    engine: Engine, flow: Flow, site: Site, record: Record, step: Step, link: Link | None, now: datetime
+) -> dict[str, Any]:
+    operation = step.operation
+    return {
+        "connection_id": record.connection_id,
+        "endpoint_id": site.endpoint(step.resource).id,
+        "record_id": record.id,
+        "entity": flow.entity,
+        "part": step.part,
+        "resource": step.resource,
+        "verb": operation.verb,
+        "dedupe": dedupe(flow, record, step, link),
+        "natural_key": operation.natural_key,
+        "target_key": operation.key,
+        "state": EffectState.INTENDED,
+        "request": payloads.seal(
+            engine.vault, {"doc": operation.doc, "agreed": step.agreed, "numbers": dict(step.numbers)}
+        ),
+        "warnings": [],
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def dedupe(flow: Flow, record: Record, step: Step, link: Link | None) -> str:
+    """The name of a write. Two records that mean to create the same natural key come to the same name."""
+    if step.operation.verb is Verb.CREATE or link is None:
+        what = f"create:{step.resource}:{step.part}:{step.operation.natural_key}"
+    else:
+        what = f"{step.operation.verb}:{step.resource}:{link.id}:{link.revision}"
+    return f"{record.connection_id}:{flow.entity}:{what}"[:LONGEST_DEDUPE]
+
+
+def _reopened(new: Any) -> Mapping[str, Any]:
+    """Open an effect again for the record that owns it; a write in doubt stays as it is, so that it cannot be sent.
+
+    A change in doubt may be sent again, since what is planned now comes from a fetch after the settle time. A create that
+    was done and whose link is gone is in doubt.
+    """
+    own = Effect.record_id == new.record_id
+    create = Effect.verb == Verb.CREATE
+    open_again = case(
+        (~own | (Effect.state == EffectState.SENT), Effect.state),
+        (create & (Effect.state == EffectState.UNKNOWN), Effect.state),
+        (create & (Effect.state == EffectState.DONE), EffectState.UNKNOWN),
+        else_=EffectState.INTENDED,
+    )
+    changes = own & (open_again == EffectState.INTENDED)
+    return {
+        "state": open_again,
+        "request": case((changes, new.request), else_=Effect.request),
+        "error": case((changes, ""), else_=Effect.error),
+        "updated_at": new.updated_at,
+    }
+
+
+def send(session: Session, intents: Sequence[Intent], runner: str, settle_s: float, now: datetime) -> set[int]:
+    """Take effects as sent, by compare-and-set, before the bytes leave. Returns the ids of those that are ours to send."""
+    taken = session.scalars(
+        update(Effect)
+        .where(Effect.id.in_([intent.effect_id for intent in intents]), Effect.state == EffectState.INTENDED)
+        .values(
+            state=EffectState.SENT,
+            runner=runner,
+            sends=Effect.sends + 1,
+            sent_at=now,
+            settle_until=now + timedelta(seconds=settle_s),
+            updated_at=now,
+        )
+        .returning(Effect.id)
+        .execution_options(synchronize_session=False)
+    )
+    return set(taken)
+
+
+def not_sent(session: Session, effect_ids: Iterable[int], runner: str, now: datetime) -> None:
+    """The call as a whole was refused before anything could be done: the effects are intentions again."""
+    _settle(session, effect_ids, runner, now, state=EffectState.INTENDED, sends=Effect.sends - 1)
+
+
+def done(
+    session: Session,
+    effect_id: int,
+    runner: str,
+    now: datetime,
+    *,
+    target_key: str,
+    warnings: Sequence[str] = (),
+    attention: str | None = None,
+) -> bool:
+    """The write took effect. False if the row is not ours any more (another runner sent it again meanwhile)."""
+    return _settle(
+        session,
+        [effect_id],
+        runner,
+        now,
+        state=EffectState.DONE,
+        target_key=target_key,
+        warnings=list(warnings),
+        attention=attention,
+        error="",
+    )
+
+
+def rejected(session: Session, effect_id: int, runner: str, now: datetime, *, error: str) -> bool:
+    """The target refused the write; the row is opened again if the record is tried again."""
+    return _settle(session, [effect_id], runner, now, state=EffectState.REJECTED, error=error)
+
+
+def unknown(
+    session: Session, effect_ids: Iterable[int], runner: str, now: datetime, *, error: str, settled: bool = False
+) -> bool:
+    """Nobody knows what became of the write. `settled`: the target answered, so there is no settle time to wait for."""
+    more: dict[str, Any] = {"settle_until": now} if settled else {}
+    return _settle(session, effect_ids, runner, now, state=EffectState.UNKNOWN, error=error, **more)
+
+
+def _settle(session: Session, effect_ids: Iterable[int], runner: str, now: datetime, **values: Any) -> bool:
+    statement = (
+        update(Effect)
+        .where(
+            Effect.id.in_(list(effect_ids)),
+            Effect.runner == runner,
+            Effect.state.in_((EffectState.SENT, EffectState.UNKNOWN)),
+        )
+        .values(updated_at=now, **values)
+    )
+    return bool(changed(session, statement))
+
+
+def lost_runner(session: Session, record_ids: Iterable[int], now: datetime) -> dict[int, datetime]:
+    """The runner of these records is gone: what it had sent is unknown. Returns until when each record must rest, by id."""
+    touched = session.execute(
+        update(Effect)
+        .where(Effect.record_id.in_(list(record_ids)), Effect.state == EffectState.SENT)
+        .values(state=EffectState.UNKNOWN, error="the worker went away during the call", updated_at=now)
+        .returning(Effect.record_id, Effect.settle_until)
+        .execution_options(synchronize_session=False)
+    )
+    rest: dict[int, datetime] = {}
+    for record_id, until in touched:
+        rest[record_id] = max(until or now, rest.get(record_id, now))
+    return rest
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A write whose outcome must be found out before anything is planned."""
+
+    effect: Effect
+    doc: Doc
+    agreed: Doc
+    numbers: Mapping[str, str]
+
+
+def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:
+    """Creates of these records that are unknown, and their other writes that are unknown. Oldest first."""
+    found = session.scalars(
+        select(Effect).where(Effect.record_id.in_(record_ids), Effect.state == EffectState.UNKNOWN).order_by(Effect.id)
+    ).all()
+    doubts = []
+    for effect in found:
+        request = payloads.unseal(engine.vault, effect.request) if effect.request else {}
+        doubts.append(
+            Doubt(effect, request.get("doc", {}), request.get("agreed", {}), request.get("numbers", {}))
+        )  # fmt: skip
+    return doubts
+
+
+def resolve(
+    session: Session, effect_id: int, now: datetime, *, state: EffectState, target_key: str | None = None
+) -> bool:
+    """An unknown outcome has been found out: it happened (DONE), or it did not (INTENDED)."""
+    values: dict[str, Any] = {"state": state, "updated_at": now, "error": ""}
+    if target_key is not None:
+        values["target_key"] = target_key
+    statement = update(Effect).where(Effect.id == effect_id, Effect.state == EffectState.UNKNOWN).values(**values)
+    return bool(changed(session, statement))
+
+
+def blocks(site: Site, doubt: Doubt) -> bool:
+    """True if this doubt can be settled by a person only."""
+    return site.resource(doubt.effect.resource).safety[Verb(doubt.effect.verb)] is Safety.ASK
+
+
+def confirm_change(session: Session, record_id: int, now: datetime) -> bool:
+    """A later fetch shows both sides equal: a change whose outcome was unknown has happened. True if there was one."""
+    statement = (
+        update(Effect)
+        .where(Effect.record_id == record_id, Effect.state == EffectState.UNKNOWN, Effect.verb != Verb.CREATE)
+        .values(state=EffectState.DONE, error="", updated_at=now)
+    )
+    return bool(changed(session, statement))

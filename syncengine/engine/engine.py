@@ -1,0 +1,192 @@
+"""The engine put together: store, vault, flows, connectors, limits, and the way to send a chain. Everything is passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from sqlalchemy import select
+
+from syncengine import clock
+from syncengine.connectors.base import Connector, Endpoint, Resource
+from syncengine.errors import Misconfigured, SyncError
+from syncengine.flows.flow import Flow
+from syncengine.store import Store
+from syncengine.store import models as m
+from syncengine.store.states import Lane, Stage
+from syncengine.vault import Vault
+
+T = TypeVar("T")
+
+RELOAD_S = 15.0  # how soon a change of a connection's settings reaches a running worker
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Figures of the engine, all in seconds unless their name says otherwise.
+
+    chains: how many chains of a lane may be alive at once (the workers that serve it).
+    retry_s: the longest wait of a Celery retry; what must wait longer is put off in its row.
+    """
+
+    lease_s: float = 45.0
+    call_s: float = 36.0  # the longest call: connect 5, read 30, and a second
+    step_s: float = 60.0
+    fresh_s: float = 300.0
+    retry_s: float = 15.0
+    backoff_s: float = 300.0
+    hold_again_s: float = 3600.0
+    deaths: int = 3
+    chains: Mapping[Lane, int] = field(default_factory=lambda: {Lane.REALTIME: 2, Lane.SCHEDULED: 3, Lane.BACKFILL: 2})
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What the pump asks to be sent: a lease token and the steps that are left, for a queue. No ids, no payload, no secret."""
+
+    token: str
+    flow: str
+    stage: Stage
+    lane: Lane
+    shown: str  # for people: "main, 20 records, scheduled"
+
+    @property
+    def stages(self) -> list[Stage]:
+        order = list(Stage)
+        return order[order.index(self.stage) :]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A connection with both its connectors, as one process uses it."""
+
+    connection: m.Connection
+    endpoints: Mapping[str, m.Endpoint]  # by side: left, right
+    connectors: Mapping[str, Connector]
+
+    def side(self, resource: str) -> str:
+        """`left` or `right`: on which side of the connection a resource lives. Raises Misconfigured."""
+        system = resource.partition(".")[0]
+        for side, endpoint in self.endpoints.items():
+            if endpoint.system == system:
+                return side
+        raise Misconfigured(f"connection {self.connection.name!r} has no endpoint of the system {system!r}")
+
+    def resource(self, name: str) -> Resource:
+        """The resource, bound to its endpoint. Raises Misconfigured."""
+        try:
+            return self.connectors[self.side(name)].resources[name]
+        except KeyError:
+            raise Misconfigured(f"there is no resource {name!r}") from None
+
+    def endpoint(self, resource: str) -> m.Endpoint:
+        """The endpoint that a resource belongs to. Raises Misconfigured."""
+        return self.endpoints[self.side(resource)]
+
+    def verifies_creates(self, now: datetime) -> bool:
+        """True while every create is looked for first (a first load, a restored backup)."""
+        until = self.connection.verify_creates_until
+        return until is not None and now < until
+
+
+class Engine:
+    """What every step needs. Made once in each process, after its fork."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        flows: Mapping[str, Flow],
+        *,
+        connect: Callable[[Endpoint], Connector],
+        send: Callable[[Chain], None],
+        limits: Limits | None = None,
+    ) -> None:
+        self.store = store
+        self.vault = vault
+        self.flows = flows
+        self.limits = limits or Limits()
+        self.send = send
+        self._connect = connect
+        self._connectors: dict[int, tuple[object, Connector]] = {}
+        self._sites: dict[int, tuple[float, Site]] = {}
+
+    def site(self, connection_id: int) -> Site:
+        """The connection with its connectors, read again after some seconds. Raises Misconfigured, Transient."""
+        cached = self._sites.get(connection_id)
+        if cached and clock.monotonic() - cached[0] < RELOAD_S:
+            return cached[1]
+        with self.store.read() as session:
+            connection = session.get_one(m.Connection, connection_id)
+            endpoints = {
+                "left": session.get_one(m.Endpoint, connection.left_id),
+                "right": session.get_one(m.Endpoint, connection.right_id),
+            }
+            session.expunge_all()
+        connectors = {side: self._connector(endpoint) for side, endpoint in endpoints.items()}
+        site = Site(connection, endpoints, connectors)
+        self._sites[connection_id] = (clock.monotonic(), site)
+        return site
+
+    def _connector(self, row: m.Endpoint) -> Connector:
+        settings = dict(row.settings)
+        known = self._connectors.get(row.id)
+        if known and known[0] == settings:
+            return known[1]
+        connector = self._connect(Endpoint(row.id, row.name, row.system, settings))
+        self._connectors[row.id] = (settings, connector)
+        return connector
+
+    def flow(self, name: str) -> Flow:
+        """A flow by name. Raises Misconfigured."""
+        try:
+            return self.flows[name]
+        except KeyError:
+            known = ", ".join(sorted(self.flows)) or "none"
+            raise Misconfigured(f"there is no flow {name!r}. Known flows: {known}") from None
+
+    def connections(self, flow: str | None = None, name: str | None = None) -> list[m.Connection]:
+        """The connections that have a flow (all of them without one), by name. Raises Misconfigured if `name` is unknown."""
+        with self.store.read() as session:
+            found = list(session.scalars(select(m.Connection).order_by(m.Connection.name)))
+            session.expunge_all()
+        if name is not None:
+            known = ", ".join(connection.name for connection in found) or "none, run `syncengine configure`"
+            found = [connection for connection in found if connection.name == name]
+            if not found:
+                raise Misconfigured(f"there is no connection {name!r}. Known connections: {known}")
+        return [connection for connection in found if flow is None or flow in connection.flows]
+
+    def rest(self, endpoint_id: int, *, for_s: float, because: str, now: datetime) -> None:
+        """Keep an endpoint's records at rest for some seconds; the pump claims none of them until then."""
+        with self.store.write() as session:
+            endpoint = session.get_one(m.Endpoint, endpoint_id)
+            until = now + timedelta(seconds=for_s)
+            if endpoint.paused_until is None or endpoint.paused_until < until:
+                endpoint.paused_until, endpoint.paused_because = until, because
+
+    def close(self) -> None:
+        """Give sessions back and close the store."""
+        for _, connector in self._connectors.values():
+            connector.close()
+        self._connectors.clear()
+        self.store.close()
+
+
+@contextmanager
+def calling(endpoint: m.Endpoint) -> Iterator[None]:
+    """Mark every error that a call to this endpoint raises, so that the step knows who must rest."""
+    try:
+        yield
+    except SyncError as error:
+        error.endpoint_id = endpoint.id
+        error.endpoint = endpoint.name
+        raise
+
+
+def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    """Consecutive slices of at most `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,185 @@
+"""Links: which objects of the two sides are the same, their lines, and the last agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, func, or_, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from syncengine.document import Doc
+from syncengine.engine import payloads
+from syncengine.engine.engine import Engine, Site
+from syncengine.engine.plan import Step
+from syncengine.engine.want import wake
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Need
+from syncengine.store.dialect import upsert
+from syncengine.store.models import Link, Record
+from syncengine.store.states import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The keys of a link on either side; None where it has none yet."""
+
+    left: str | None
+    right: str | None
+
+    def on(self, side: str) -> str | None:
+        return self.left if side == "left" else self.right
+
+
+def ends_of(flow: Flow, site: Site, record_key: str) -> Ends:
+    """What a record's key says: in a one-way flow the source's key, in a two-way flow side and key (`left:310`)."""
+    if flow.two_way:
+        side, _, key = record_key.partition(":")
+    else:
+        side, key = site.side(flow.source), record_key
+    return Ends(left=key if side == "left" else None, right=key if side == "right" else None)
+
+
+def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Record]) -> dict[int, list[Link]]:
+    """The links of each record, by record id; several where one object becomes several."""
+    by_end: dict[tuple[str, str], list[int]] = {}
+    for record in records:
+        ends = ends_of(flow, site, record.key)
+        side = "left" if ends.left is not None else "right"
+        by_end.setdefault((side, ends.on(side) or ""), []).append(record.id)
+    found: dict[int, list[Link]] = {record.id: [] for record in records}
+    lefts = [key for side, key in by_end if side == "left"]
+    rights = [key for side, key in by_end if side == "right"]
+    if not records:
+        return found
+    query = select(Link).where(Link.connection_id == records[0].connection_id, Link.entity == flow.entity)
+    for link in session.scalars(
+        query.where(or_(Link.left_key.in_(lefts), Link.right_key.in_(rights))).order_by(Link.id)
+    ):
+        for end in (("left", link.left_key), ("right", link.right_key or "")):
+            for record_id in by_end.get(end, ()):
+                found[record_id].append(link)
+    return found
+
+
+def known(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
+    """The other side's key for each need that is linked. A provisional link (observe mode) counts, with an empty key."""
+    wanted = {(need.entity, need.key, need.part): need for need in needs if need.flow}
+    if not wanted:
+        return {}
+    near, far = (Link.left_key, Link.right_key) if from_side == "left" else (Link.right_key, Link.left_key)
+    query = select(Link.entity, near, Link.part, far).where(
+        Link.connection_id == connection_id, tuple_(Link.entity, near, Link.part).in_(list(wanted))
+    )
+    return {wanted[entity, key or "", part]: other or "" for entity, key, part, other in session.execute(query)}
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """What a link remembers: the document that both sides agree on, and the target's line numbers by our line keys."""
+
+    doc: Doc
+    lines: Mapping[str, str]
+
+
+def join(
+    session: Session,
+    engine: Engine,
+    flow: Flow,
+    record: Record,
+    *,
+    left: str,
+    right: str,
+    part: str,
+    natural_key: str,
+    agreed: Agreed,
+    now: datetime,
+) -> Link:
+    """Save that two objects are the same, and wake what waited for it. A provisional link becomes a real one."""
+    link = session.scalar(
+        select(Link).where(
+            Link.connection_id == record.connection_id,
+            Link.entity == flow.entity,
+            Link.left_key == left,
+            Link.part == part,
+        )
+    )
+    if link is None:
+        link = Link(
+            connection_id=record.connection_id, entity=flow.entity, left_key=left, part=part, revision=0, created_at=now
+        )  # fmt: skip
+        session.add(link)
+    link.right_key, link.natural_key, link.provisional = right, natural_key, False
+    _remember(engine, link, agreed, now)
+    session.flush()
+    wake_dependants(session, engine, record.connection_id, flow.entity, ((left, part), (right, part)), now)
+    if flow.two_way:
+        fold(session, record, left, right)
+    return link
+
+
+def provide(session: Session, flow: Flow, site: Site, record: Record, step: Step, now: datetime) -> None:
+    """Leave a provisional link, without a key on the target's side, for a create that is planned but not written."""
+    ends = ends_of(flow, site, record.key)
+    left = ends.left if ends.left is not None else f"planned:{ends.right}"
+    row = {
+        "connection_id": record.connection_id, "entity": flow.entity, "left_key": left, "part": step.part,
+        "natural_key": step.operation.natural_key, "provisional": True, "revision": 0, "lines": {},
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    upsert(session, Link, [row], keys=("connection_id", "entity", "left_key", "part"), update=("updated_at",))
+
+
+def agree(session: Session, engine: Engine, link_id: int, agreed: Agreed, now: datetime) -> None:
+    """Save what both sides agree on now, after a change or after they were seen to be equal."""
+    _remember(engine, session.get_one(Link, link_id), agreed, now)
+
+
+def _remember(engine: Engine, link: Link, agreed: Agreed, now: datetime) -> None:
+    link.base = payloads.seal(engine.vault, agreed.doc)
+    link.lines = dict(agreed.lines)
+    link.revision = link.revision + 1
+    link.updated_at = now
+
+
+def base_of(engine: Engine, link: Link) -> Doc:
+    """The last agreement; empty for a provisional link."""
+    return dict(payloads.unseal(engine.vault, link.base)) if link.base else {}
+
+
+def wake_dependants(
+    session: Session, engine: Engine, connection_id: int, entity: str, ends: Iterable[tuple[str, str]], now: datetime
+) -> None:
+    """Let the records go on that waited for this object. What waits a moment later is found by the pump."""
+    ids = session.scalars(
+        select(Record.id).where(
+            Record.connection_id == connection_id,
+            Record.need_entity == entity,
+            Record.status == Status.WAITING,
+            tuple_(Record.need_key, Record.need_part).in_(list(ends)),
+        )
+    ).all()
+    if ids:
+        wake(session, ids, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
+
+
+def fold(session: Session, record: Record, left: str, right: str) -> None:
+    """A pair has one record: fold the one that began on the right into the one on the left, the higher `wanted` surviving."""
+    left_key, right_key = f"left:{left}", f"right:{right}"
+    other = session.scalar(
+        select(Record).where(
+            Record.connection_id == record.connection_id,
+            Record.flow == record.flow,
+            Record.key == (right_key if record.key == left_key else left_key),
+        )
+    )
+    if other is None:
+        session.execute(update(Record).where(Record.id == record.id).values(key=left_key))
+        return
+    if other.wanted > other.done:  # it is still due: what it wanted, the pair wants
+        values: dict[str, Any] = {"wanted": Record.wanted + 1, "lane": func.coalesce(other.lane, Record.lane)}
+        session.execute(update(Record).where(Record.id == record.id).values(**values))
+    session.execute(delete(Record).where(Record.id == other.id))
+    session.execute(update(Record).where(Record.id == record.id).values(key=left_key))

@@ -1,0 +1,244 @@
+"""Three ways to compare: what was agreed last (base), what the source says now (wanted), what the target has (current).
+
+Pure. Changed in the source: written. Changed in the target alone: left, and shown. Changed on both sides: by policy.
+Lines are matched by the numbers in the link, or, when those are not known yet, by what stands in them; a line that is not
+in the link belongs to the target's people and is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from syncengine.connectors.base import Change, LineChange
+from syncengine.document import LINE_KEY, LINE_NUMBER, Doc, without_marks
+from syncengine.mapping.contract import Policy
+
+PolicyOf = Callable[[str], Policy]
+
+ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field that differs and is not simply written: `path` (`StockLine[8101].Price`), base, source's and target's value."""
+
+    path: str
+    base: Any
+    wanted: Any
+    current: Any
+    because: str
+
+
+@dataclass
+class Merged:
+    """What has to be written (`changes`, `lines`), what is left (`kept`), what a person must decide (`conflicts`).
+
+    `numbers` are the line numbers of the target by our line keys, completed by what was recognised.
+    """
+
+    changes: dict[str, Change] = field(default_factory=dict)
+    lines: list[LineChange] = field(default_factory=list)
+    kept: list[Difference] = field(default_factory=list)
+    conflicts: list[Difference] = field(default_factory=list)
+    numbers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.changes or self.lines)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal for the business: nothing and empty are the same, numbers compare by value, text without trailing blanks."""
+    one, other = _plain(one), _plain(other)
+    if one == other:
+        return True
+    if isinstance(one, str) != isinstance(other, str):
+        return _text(one) == _text(other)
+    return False
+
+
+def _plain(value: Any) -> Any:
+    if value is None or value is ABSENT:
+        return ""
+    return value.rstrip() if isinstance(value, str) else value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value)
+
+
+def merge(
+    base: Doc,
+    wanted: Doc,
+    current: Doc,
+    *,
+    policy: PolicyOf,
+    line_fields: Mapping[str, Sequence[str]],
+    numbers: Mapping[str, str],
+    source_is_newer: bool | None = None,
+) -> Merged:
+    """Compare one mapped document with its target.
+
+    `source_is_newer` serves the policy `newest`: None where one side has no time stamp, which makes it a conflict.
+    """
+    merged = Merged(numbers=dict(numbers))
+    for name in sorted({*base, *wanted} - set(line_fields)):
+        _merge_field(merged.changes, merged, name, name, (base, wanted, current), policy, source_is_newer)
+    for name, identity in line_fields.items():
+        if name in base or name in wanted:
+            _LineMerge(merged, name, identity, policy, source_is_newer).run(base, wanted, current)
+    return merged
+
+
+def _merge_field(
+    changes: dict[str, Change],
+    merged: Merged,
+    name: str,
+    path: str,
+    sides: tuple[Doc, Doc, Doc],
+    policy: PolicyOf,
+    source_is_newer: bool | None,
+) -> None:
+    base, wanted, current = (side.get(name, ABSENT) for side in sides)
+    if current is ABSENT:  # the target does not tell this field: take it as it was agreed
+        current = base
+    if same(wanted, current):
+        return
+    source_changed, target_changed = not same(wanted, base), not same(current, base)
+    kind = policy(_without_key(path))
+    shown = Difference(path, _shown(base), _shown(wanted), _shown(current), "")
+    if kind is Policy.ON_CREATE or not source_changed:
+        because = "is set only on creation" if kind is Policy.ON_CREATE else "was changed in the target alone"
+        merged.kept.append(_because(shown, because))
+    elif not target_changed or kind in (Policy.ENFORCE, Policy.LEFT) or (kind is Policy.NEWEST and source_is_newer):
+        changes[name] = Change(old=_shown(current), new=_shown(wanted))
+    elif kind is Policy.RIGHT or (kind is Policy.NEWEST and source_is_newer is False):
+        merged.kept.append(_because(shown, "the target is the master, or newer"))
+    else:
+        merged.conflicts.append(_because(shown, "was changed on both sides"))
+
+
+def _because(difference: Difference, because: str) -> Difference:
+    return Difference(difference.path, difference.base, difference.wanted, difference.current, because)
+
+
+def _shown(value: Any) -> Any:
+    return None if value is ABSENT else value
+
+
+def _without_key(path: str) -> str:
+    """`StockLine[8101].Price` -> `StockLine.Price`, the name under which a mapping declares a policy."""
+    before, bracket, rest = path.partition("[")
+    return before + rest.partition("]")[2] if bracket else path
+
+
+@dataclass
+class _LineMerge:
+    """The lines of one list field."""
+
+    merged: Merged
+    name: str
+    identity: Sequence[str]
+    policy: PolicyOf
+    source_is_newer: bool | None
+
+    def run(self, base: Doc, wanted: Doc, current: Doc) -> None:
+        agreed = {str(line[LINE_KEY]): line for line in base.get(self.name) or ()}
+        asked = {str(line[LINE_KEY]): line for line in wanted.get(self.name) or ()}
+        there = {str(line[LINE_NUMBER]): line for line in current.get(self.name) or ()}
+        touched = [key for key in agreed if key not in asked or self._differs(agreed[key], asked[key])]
+        if self._recognise(agreed, there, needed=touched):
+            for key, line in agreed.items():
+                self._one(key, line, asked.get(key), there)
+            for key, line in asked.items():
+                if key not in agreed:
+                    self.merged.lines.append(LineChange(self.name, "add", key, None, dict(line)))
+
+    def _differs(self, agreed: Doc, asked: Doc) -> bool:
+        names = {*agreed, *asked} - {LINE_KEY}
+        return any(not same(agreed.get(name), asked.get(name)) for name in names)
+
+    def _recognise(self, agreed: Mapping[str, Doc], there: Mapping[str, Doc], *, needed: Sequence[str]) -> bool:
+        """Complete the line numbers by content. False, with a conflict, if a line that must change is ambiguous."""
+        numbers = self.merged.numbers
+        used = {numbers[key] for key in agreed if key in numbers}
+        free = {number: line for number, line in there.items() if number not in used}
+        open_keys = [key for key in agreed if key not in numbers]
+        clear = True
+        for depth in range(len(self.identity), 0, -1):
+            fields = self.identity[:depth]
+            for group in _groups(open_keys, agreed, fields):
+                alike = [
+                    n for n, line in free.items() if all(same(line.get(f), agreed[group[0]].get(f)) for f in fields)
+                ]
+                if alike and len(alike) == len(group):
+                    for key, number in zip(group, sorted(alike, key=_numeric), strict=True):
+                        numbers[key] = number
+                        free.pop(number)
+                        open_keys.remove(key)
+                elif alike and set(group) & set(needed):
+                    clear = False
+        unclear = [key for key in open_keys if key in needed and not clear]
+        for key in unclear:
+            shown = without_marks(agreed[key])
+            reason = "cannot be told apart from other lines of the target"
+            self.merged.conflicts.append(Difference(f"{self.name}[{key}]", shown, None, None, reason))
+        return not unclear
+
+    def _one(self, key: str, agreed: Doc, asked: Doc | None, there: Mapping[str, Doc]) -> None:
+        number = self.merged.numbers.get(key)
+        current = there.get(number) if number is not None else None
+        path = f"{self.name}[{key}]"
+        if asked is None:
+            self._remove(path, key, number, agreed, current)
+        elif current is not None:
+            changes: dict[str, Change] = {}
+            for name in sorted({*agreed, *asked} - {LINE_KEY, LINE_NUMBER}):
+                sides = (agreed, asked, current)
+                _merge_field(changes, self.merged, name, f"{path}.{name}", sides, self.policy, self.source_is_newer)
+            if changes:
+                self.merged.lines.append(LineChange(self.name, "change", key, number, dict(asked), changes))
+        elif self._differs(agreed, asked):
+            gone = Difference(path, without_marks(agreed), without_marks(asked), None, "is gone in the target")
+            self.merged.conflicts.append(gone)
+        else:
+            gone = Difference(
+                path, without_marks(agreed), without_marks(asked), None, "was removed in the target alone"
+            )
+            self.merged.kept.append(gone)
+
+    def _remove(self, path: str, key: str, number: str | None, agreed: Doc, current: Doc | None) -> None:
+        if current is None or number is None:
+            return  # gone on both sides
+        readable = [name for name in agreed if name != LINE_KEY and name in current]
+        touched = any(not same(agreed[name], current[name]) for name in readable)
+        if touched and self.policy(self.name) is not Policy.ENFORCE:
+            shown = Difference(path, without_marks(agreed), None, without_marks(current), "was changed on both sides")
+            self.merged.conflicts.append(shown)
+        else:
+            self.merged.lines.append(LineChange(self.name, "remove", key, number, dict(current)))
+
+
+def _groups(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequence[str]) -> list[list[str]]:
+    """The keys, those together whose lines agree in `fields`: any of them may take any of as many equal lines."""
+    groups: list[list[str]] = []
+    for key in keys:
+        for group in groups:
+            if all(same(lines[key].get(name), lines[group[0]].get(name)) for name in fields):
+                group.append(key)
+                break
+        else:
+            groups.append([key])
+    return groups
+
+
+def _numeric(number: str) -> tuple[int, str]:
+    return (int(number), number) if number.isdigit() else (0, number)

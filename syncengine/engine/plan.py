@@ -1,0 +1,228 @@
+"""What must be written so that both sides agree, and why. Pure: no clock, no session, no network.
+
+Dry run, diff, explain and reconciliation call the same function and stop there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from syncengine.connectors.base import Operation, Resource, Verb
+from syncengine.document import Doc, fingerprint
+from syncengine.engine.merge import Difference, Merged, merge
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Context, MissingLookup, Need, Verdict
+
+UNSETTLED = "nobody knows whether the last write took effect"
+
+
+class Kind(StrEnum):
+    SKIP = "skip"
+    HOLD = "hold"
+    WAIT = "wait"
+    WRITE = "write"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A link as a plan sees it: the other side's key, the last agreement, line numbers; and the target as it is now.
+
+    `current` is None if the target does not have the object any more. Provisional links (observe mode) have no key.
+    """
+
+    key: str | None
+    base: Doc
+    numbers: Map[str, str]
+    current: Doc | None
+    natural_key: str = ""
+    provisional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One write of a plan: what part it concerns, on which side, and what will have been agreed once it is done."""
+
+    part: str
+    resource: str
+    operation: Operation
+    agreed: Doc
+    numbers: Map[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A part that needs no write: both sides are equal, or differ only in what the target's people changed."""
+
+    part: str
+    agreed: Doc
+    numbers: Map[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of transform. A held plan keeps the steps that are held back, so that they can be shown and approved."""
+
+    kind: Kind
+    reason: str = ""
+    steps: Sequence[Step] = ()
+    needs: Sequence[Need] = ()
+    agreements: Sequence[Agreement] = ()
+    kept: Sequence[Difference] = ()
+    conflicts: Sequence[Difference] = ()
+
+    @property
+    def hash(self) -> str:
+        """Equal for equal intentions; a person's approval holds for one hash."""
+        written = [[step.part, step.resource, step.operation.verb, _written(step.operation)] for step in self.steps]
+        return fingerprint([self.kind, self.reason, written])
+
+
+def _written(operation: Operation) -> Any:
+    if operation.verb is Verb.CREATE:
+        return operation.doc
+    changes = {name: change.new for name, change in operation.changes.items()}
+    return [operation.key, changes, [[line.field, line.action, line.number, line.line] for line in operation.lines]]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a plan is made from: the flow, both resources (for `canonical`, `refuses`), documents, links.
+
+    `source` is the typed source document, None if the source does not have it. `links` are by part. `too_old`: created
+    before the connection's cut-over date. `in_doubt`: a write that cannot be looked up has an unknown outcome.
+    `newer`: whether the source was touched after the target, None if that cannot be told.
+    """
+
+    flow: Flow
+    target: Resource
+    source_doc: Doc | None
+    links: Map[str, Linked]
+    context: Context
+    too_old: bool = False
+    in_doubt: bool = False
+    newer: bool | None = None
+
+
+def plan(situation: Situation) -> Plan:
+    """Decide. Raises Rejected if the document cannot be mapped."""
+    if situation.in_doubt:
+        return Plan(Kind.HOLD, UNSETTLED)
+    doc = situation.source_doc
+    if doc is None:
+        return Plan(Kind.SKIP, "not there in the source")
+    if situation.too_old and not situation.links:
+        return Plan(Kind.SKIP, "created before the cut-over date")
+    decision = situation.flow.mapping.decide(doc, situation.context)
+    if decision.verdict is Verdict.SKIP:
+        return Plan(Kind.SKIP, decision.reason)
+    if decision.verdict is Verdict.CANCEL:
+        return _cancel(situation, decision.reason)
+    if missing := [
+        need for need in situation.flow.mapping.needs(doc, situation.context) if _is_missing(need, situation)
+    ]:
+        return Plan(Kind.WAIT, f"needs {_named(missing[0])}", needs=missing)
+    try:
+        mapped = situation.flow.mapping.apply(doc, situation.context)
+    except MissingLookup as missed:
+        return Plan(Kind.WAIT, f"needs {_named(missed.need)}", needs=[missed.need])
+    wanted = {part: situation.target.canonical(target_doc) for part, target_doc in mapped.items()}
+    made = _combine([_part(situation, part, target_doc) for part, target_doc in wanted.items()])
+    if decision.verdict is Verdict.HOLD and made.kind is Kind.WRITE:
+        return replace(made, kind=Kind.HOLD, reason=decision.reason)
+    return made
+
+
+def _is_missing(need: Need, situation: Situation) -> bool:
+    return need not in situation.context.links
+
+
+def _named(need: Need) -> str:
+    part = f" ({need.part})" if need.part else ""
+    return f"{need.entity} {need.key}{part}"
+
+
+def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
+    link = situation.links.get(part)
+    natural = situation.flow.mapping.natural_key(wanted)
+    if link is None or link.provisional:
+        operation = Operation(Verb.CREATE, natural, doc=wanted)
+        return Plan(Kind.WRITE, steps=[Step(part, situation.target.name, operation, agreed=wanted)])
+    if link.current is None:
+        return Plan(Kind.HOLD, f"{link.key} is gone in the target")
+    merged = merge(
+        link.base,
+        wanted,
+        link.current,
+        policy=situation.flow.mapping.policy,
+        line_fields=situation.target.line_fields,
+        numbers=link.numbers,
+        source_is_newer=situation.newer,
+    )
+    return _change(situation, part, wanted, link, merged, natural)
+
+
+def _change(situation: Situation, part: str, wanted: Doc, link: Linked, merged: Merged, natural: str) -> Plan:
+    assert link.current is not None  # noqa: S101 - told apart by the caller
+    steps = []
+    if merged.writes:
+        operation = Operation(
+            Verb.CHANGE,
+            natural,
+            doc=wanted,
+            key=link.key,
+            changes=merged.changes,
+            lines=tuple(merged.lines),
+            current=link.current,
+        )
+        steps = [Step(part, situation.target.name, operation, agreed=wanted, numbers=merged.numbers)]
+    found = Plan(Kind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts)
+    if merged.conflicts:
+        first = merged.conflicts[0]
+        return replace(found, kind=Kind.HOLD, reason=f"{first.path} {first.because}")
+    if not merged.writes:
+        agreement = Agreement(part, wanted, merged.numbers)
+        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement])
+    if situation.target.is_cancelled(link.current):
+        return replace(found, kind=Kind.HOLD, reason=f"{link.key} was cancelled in the target")
+    if refusal := situation.target.refuses(Verb.CHANGE, link.current):
+        return replace(found, kind=Kind.HOLD, reason=refusal)
+    return found
+
+
+def _cancel(situation: Situation, reason: str) -> Plan:
+    if not situation.links:
+        return Plan(Kind.SKIP, f"{reason}; it was never sent")
+    steps = []
+    for part, link in situation.links.items():
+        if link.current is None or link.key is None or situation.target.is_cancelled(link.current):
+            continue
+        operation = Operation(
+            Verb.CANCEL, link.natural_key, doc=link.base, key=link.key, current=link.current, reason=reason
+        )
+        step = Step(part, situation.target.name, operation, agreed=link.base, numbers=link.numbers)
+        if refusal := situation.target.refuses(Verb.CANCEL, link.current):
+            return Plan(Kind.HOLD, refusal, steps=[step])
+        steps.append(step)
+    return (
+        Plan(Kind.WRITE, reason, steps=steps) if steps else Plan(Kind.SKIP, f"{reason}; it is cancelled in the target")
+    )
+
+
+def _combine(parts: Sequence[Plan]) -> Plan:
+    """The plans of all parts as one: a part that is held holds the others back, since they belong together."""
+    steps = [step for part in parts for step in part.steps]
+    whole = Plan(
+        Kind.WRITE if steps else Kind.SKIP,
+        steps=steps,
+        agreements=[agreement for part in parts for agreement in part.agreements],
+        kept=[difference for part in parts for difference in part.kept],
+        conflicts=[difference for part in parts for difference in part.conflicts],
+    )
+    for part in parts:
+        if part.kind is Kind.HOLD:
+            return replace(whole, kind=Kind.HOLD, reason=part.reason)
+    return whole if steps else replace(whole, reason="already equal" if parts else "the mapping yields nothing")

@@ -1,0 +1,112 @@
+"""Plans as they are stored between two steps, and as they are shown to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from syncengine.connectors.base import Change, LineChange, Operation, Verb
+from syncengine.document import Doc
+from syncengine.engine.merge import Difference
+from syncengine.engine.plan import Kind, Plan, Step
+
+
+def to_doc(plan: Plan) -> Doc:
+    """A JSON-able form that `from_doc` reads; needs and agreements are dealt with in transform and left out."""
+    return {
+        "kind": plan.kind,
+        "reason": plan.reason,
+        "hash": plan.hash,
+        "steps": [_step_to_doc(step) for step in plan.steps],
+        "kept": [_difference(one) for one in plan.kept],
+        "conflicts": [_difference(one) for one in plan.conflicts],
+    }
+
+
+def _step_to_doc(step: Step) -> Doc:
+    operation = step.operation
+    return {
+        "part": step.part,
+        "resource": step.resource,
+        "agreed": step.agreed,
+        "numbers": dict(step.numbers),
+        "verb": operation.verb,
+        "natural_key": operation.natural_key,
+        "key": operation.key,
+        "doc": operation.doc,
+        "changes": _changes(operation.changes),
+        "lines": [
+            {
+                "field": line.field,
+                "action": line.action,
+                "key": line.key,
+                "number": line.number,
+                "line": line.line,
+                "changes": _changes(line.changes),
+            }
+            for line in operation.lines
+        ],
+        "current": operation.current,
+        "reason": operation.reason,
+    }
+
+
+def _changes(changes: Mapping[str, Change]) -> Doc:
+    return {name: [change.old, change.new] for name, change in changes.items()}
+
+
+def _difference(one: Difference) -> Doc:
+    return {"path": one.path, "base": one.base, "source": one.wanted, "target": one.current, "because": one.because}
+
+
+def from_doc(doc: Mapping[str, Any]) -> Plan:
+    """The plan as push needs it."""
+    return Plan(Kind(doc["kind"]), doc["reason"], steps=[_step_from_doc(step) for step in doc["steps"]])
+
+
+def _step_from_doc(doc: Mapping[str, Any]) -> Step:
+    operation = Operation(
+        verb=Verb(doc["verb"]),
+        natural_key=doc["natural_key"],
+        doc=doc["doc"],
+        key=doc["key"],
+        changes=_read_changes(doc["changes"]),
+        lines=tuple(
+            LineChange(
+                line["field"], line["action"], line["key"], line["number"], line["line"], _read_changes(line["changes"])
+            )
+            for line in doc["lines"]
+        ),
+        current=doc["current"],
+        reason=doc["reason"],
+    )
+    return Step(doc["part"], doc["resource"], operation, doc["agreed"], doc["numbers"])
+
+
+def _read_changes(doc: Mapping[str, Any]) -> dict[str, Change]:
+    return {name: Change(old, new) for name, (old, new) in doc.items()}
+
+
+def shown(plan: Plan) -> Doc:
+    """What the timeline says of a plan: its reason, and what is written or left, without whole documents."""
+    detail: Doc = {}
+    if plan.reason:
+        detail["reason"] = plan.reason
+    if plan.steps:
+        detail["writes"] = [summary(step) for step in plan.steps]
+    if plan.kept:
+        detail["left"] = [f"{one.path} {one.because}" for one in plan.kept[:10]]
+    if plan.conflicts:
+        detail["conflicts"] = [f"{one.path} {one.because}" for one in plan.conflicts[:10]]
+    return detail
+
+
+def summary(step: Step) -> str:
+    """One line for one write: `change 000512: OrderQty of StockLine 1, + StockLine 8107`."""
+    operation = step.operation
+    subject = operation.key or operation.natural_key
+    if operation.verb is not Verb.CHANGE:
+        return f"{operation.verb} {subject}" + (f" ({step.part})" if step.part else "")
+    signs = {"add": "+", "remove": "-", "change": "~"}
+    lines = [f"{signs[line.action]} {line.field} {line.number or line.key}" for line in operation.lines]
+    return f"change {subject}: {', '.join([*operation.changes, *lines])}"

@@ -1,0 +1,290 @@
+"""The pump: frees dead leases, wakes what can go on, claims what is due, and sends chains. Nothing else starts work.
+
+A dead worker, a lost message, an emptied Redis are all the same to it: a lease that ran out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Select, case, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from syncengine import clock
+from syncengine.engine import deadletters, effects, timeline
+from syncengine.engine.engine import Chain, Engine
+from syncengine.engine.lease import new_token
+from syncengine.engine.records import FREE
+from syncengine.engine.want import wake, want
+from syncengine.store.models import Connection, Endpoint, Link, Lookup, Record
+from syncengine.store.session import lock_pump
+from syncengine.store.states import Lane, Pause, Stage, Status
+
+LOW_LANES = (Lane.SCHEDULED, Lane.BACKFILL)
+SWEEP_LIMIT = 5000
+
+
+def pump(engine: Engine, *, sweep: bool = False) -> int:
+    """Claim what is due and send it; returns how many chains were sent. With `sweep`, wake and look again first.
+
+    It runs after every `want`, at the end of every chain, and (with `sweep`) every few seconds from beat.
+    """
+    now = clock.now()
+    with engine.store.write() as session:
+        lock_pump(session)
+        free_dead_leases(session, engine, now)
+        if sweep:
+            wake_waiting(session, engine, now)
+            look_again_at_held(session, engine, now)
+        chains = claim(session, engine, now)
+    for chain in chains:
+        engine.send(chain)
+    return len(chains)
+
+
+# -- dead leases -------------------------------------------------------------------------------------------------------
+
+
+def free_dead_leases(session: Session, engine: Engine, now: datetime) -> None:
+    """Records whose lease ran out go on: at once if their message was lost, with care if their worker went away."""
+    dead = session.scalars(select(Record).where(Record.token.is_not(None), Record.lease_until < now)).all()
+    lost = [record for record in dead if record.runner is None]
+    crashed = [record for record in dead if record.runner is not None]
+    if lost:
+        _free(session, lost)
+        timeline.note(session, lost, "message lost", now)
+    if crashed:
+        collapse(session, engine, crashed, now, because="its worker went away")
+
+
+def collapse(session: Session, engine: Engine, crashed: Sequence[Record], now: datetime, *, because: str) -> None:
+    """A step died with these records. What it had sent is in doubt; a batch goes again one by one; alone, it is counted.
+
+    A record that alone brings its worker down `deaths` times is set aside as poison.
+    """
+    rest = effects.lost_runner(session, [record.id for record in crashed], now)
+    poison = [record for record in crashed if record.batch <= 1 and record.deaths + 1 >= engine.limits.deaths]
+    _free(session, crashed)
+    for record in crashed:
+        alone = record.batch <= 1
+        values: dict[str, Any] = {"solo": True, "deaths": record.deaths + (1 if alone else 0)}
+        if record.id in rest:
+            values |= {"stage": Stage.FETCH, "not_before": rest[record.id], "pause": Pause.SETTLE}
+        session.execute(update(Record).where(Record.id == record.id).values(**values))
+    timeline.note(session, crashed, "step died", now, {record.id: {"because": because} for record in crashed})
+    for record in poison:
+        _set_aside(session, record, because, now)
+
+
+def _free(session: Session, found: Iterable[Record]) -> None:
+    ids = [record.id for record in found]
+    session.execute(
+        update(Record).where(Record.id.in_(ids)).values(**FREE).execution_options(synchronize_session=False)
+    )
+
+
+def _set_aside(session: Session, record: Record, because: str, now: datetime) -> None:
+    deadletters.bury(
+        session,
+        record,
+        Stage(record.stage),
+        now,
+        cause=f"its step died {record.deaths + 1} times while it was alone in its batch: {because}",
+        remedy="Look at its payload and at the worker's log, then retry it",
+    )
+    reason = f"poison: {because}"
+    session.execute(
+        update(Record)
+        .where(Record.id == record.id)
+        .values(done=Record.claimed, status=Status.DEAD, reason=reason, stage=Stage.FETCH, deaths=0, solo=False)
+        .execution_options(synchronize_session=False)
+    )
+    timeline.note_one(session, record, "dead", now, reason=reason)
+
+
+# -- waking ------------------------------------------------------------------------------------------------------------
+
+
+def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
+    """Records whose need is met by now. A query, so that no wake-up can be lost."""
+    link, lookup = aliased(Link), aliased(Lookup)
+    met_by_link = (
+        select(link.id)
+        .where(
+            link.connection_id == Record.connection_id, link.entity == Record.need_entity, link.part == Record.need_part
+        )
+        .where((link.left_key == Record.need_key) | (link.right_key == Record.need_key))
+        .exists()
+    )
+    met_by_lookup = (
+        select(lookup.id)
+        .where(lookup.connection_id == Record.connection_id, "lookup:" + lookup.name == Record.need_entity)
+        .where(lookup.key == Record.need_key)
+        .exists()
+    )
+    ready = session.scalars(
+        select(Record.id)
+        .where(Record.status == Status.WAITING, Record.token.is_(None), met_by_link | met_by_lookup)
+        .limit(SWEEP_LIMIT)
+    ).all()
+    if ready:
+        wake(session, ready, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
+
+
+def look_again_at_held(session: Session, engine: Engine, now: datetime) -> None:
+    """Held records are looked at again every hour: what held them may be gone."""
+    before = now - timedelta(seconds=engine.limits.hold_again_s)
+    held = session.execute(
+        select(Record.connection_id, Record.flow, Record.key)
+        .where(Record.status == Status.HELD, Record.wanted == Record.done, Record.updated_at < before)
+        .limit(SWEEP_LIMIT)
+    ).all()
+    groups: dict[tuple[int, str], list[str]] = {}
+    for connection_id, flow, key in held:
+        groups.setdefault((connection_id, flow), []).append(key)
+    for (connection_id, flow), keys in groups.items():
+        want(session, connection_id, flow, keys, lane=Lane.BACKFILL, now=now)
+
+
+# -- claiming ----------------------------------------------------------------------------------------------------------
+
+
+def claim(session: Session, engine: Engine, now: datetime) -> list[Chain]:
+    """Lease batches of due records, the urgent lane first, round robin over connections, as many as there are workers."""
+    alive = _alive(session)
+    places = _places(session, engine, now)
+    chains: list[Chain] = []
+    for lane in Lane:
+        free = engine.limits.chains[lane] - sum(alive.get((lane, *place), 0) for place in places)
+        while free > 0:
+            chain = _next(session, engine, lane, places, alive, now)
+            if chain is None:
+                break
+            chains.append(chain)
+            free -= 1
+    return chains
+
+
+Place = tuple[int, str]  # connection and flow
+
+
+def _alive(session: Session) -> dict[tuple[Lane, int, str], int]:
+    """Chains that are on their way, by lane, connection and flow."""
+    lane = func.substr(Record.token, 1, 1)
+    rows = session.execute(
+        select(lane, Record.connection_id, Record.flow, func.count(func.distinct(Record.token)))
+        .where(Record.token.is_not(None))
+        .group_by(lane, Record.connection_id, Record.flow)
+    )
+    return {(Lane(int(label)), connection_id, flow): count for label, connection_id, flow, count in rows}
+
+
+def _places(session: Session, engine: Engine, now: datetime) -> dict[Place, int]:
+    """Where work may be claimed (no endpoint of it rests), each with the id of the endpoint that it writes to."""
+    endpoints = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
+    places: dict[Place, int] = {}
+    for connection in session.scalars(select(Connection).order_by(Connection.id)):
+        both = [endpoints[connection.left_id], endpoints[connection.right_id]]
+        if any(endpoint.paused_until is not None and endpoint.paused_until > now for endpoint in both):
+            continue
+        for name in connection.flows:
+            flow = engine.flows.get(name)
+            if flow is not None:
+                target = flow.target.partition(".")[0]
+                places[connection.id, name] = next((e.id for e in both if e.system == target), connection.right_id)
+    return places
+
+
+def _next(
+    session: Session,
+    engine: Engine,
+    lane: Lane,
+    places: dict[Place, int],
+    alive: dict[tuple[Lane, int, str], int],
+    now: datetime,
+) -> Chain | None:
+    """The next batch of a lane: of the connection that has the fewest chains alive, the one that is due longest."""
+    best: tuple[int, datetime, Place, Record] | None = None
+    for place, endpoint_id in places.items():
+        if lane in LOW_LANES and _of_endpoint(alive, places, endpoint_id) > _concurrency(engine, place, endpoint_id):
+            continue
+        head = session.scalars(
+            _due(place, lane, now)
+            .order_by(Record.not_before, Record.id)
+            .limit(1)
+            .execution_options(populate_existing=True)
+        ).first()
+        if head is not None:
+            busy = sum(count for (_, connection_id, _), count in alive.items() if connection_id == place[0])
+            rank = (busy, head.not_before, place, head)
+            best = rank if best is None or rank[:2] < best[:2] else best
+    if best is None:
+        return None
+    chain = _lease(session, engine, lane, best[2], best[3], now)
+    key = (lane, *best[2])
+    alive[key] = alive.get(key, 0) + 1
+    return chain
+
+
+def _of_endpoint(alive: dict[tuple[Lane, int, str], int], places: dict[Place, int], endpoint_id: int) -> int:
+    """Chains of the low lanes that write to an endpoint."""
+    return sum(
+        count
+        for (lane, connection_id, flow), count in alive.items()
+        if lane in LOW_LANES and places.get((connection_id, flow)) == endpoint_id
+    )
+
+
+def _concurrency(engine: Engine, place: Place, endpoint_id: int) -> int:
+    site = engine.site(place[0])
+    side = "left" if site.endpoints["left"].id == endpoint_id else "right"
+    return site.connectors[side].concurrency
+
+
+def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
+    return select(Record).where(
+        Record.connection_id == place[0],
+        Record.flow == place[1],
+        Record.lane == lane,
+        Record.not_before <= now,
+        Record.wanted > Record.done,
+        Record.token.is_(None),
+    )
+
+
+def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Record, now: datetime) -> Chain:
+    flow = engine.flow(place[1])
+    fresh = (Record.wanted == Record.claimed) & (Record.fetched_at >= now - timedelta(seconds=engine.limits.fresh_s))
+    stage = case(((Record.stage != Stage.FETCH) & fresh, Record.stage), else_=Stage.FETCH)
+    begins = Stage(session.scalar(select(stage).where(Record.id == head.id)) or Stage.FETCH)
+    batch = _due(place, lane, now).with_only_columns(Record.id).where(stage == begins)
+    if head.solo:
+        batch = batch.where(Record.id == head.id)
+    else:
+        batch = batch.where(Record.solo.is_(False)).order_by(Record.not_before, Record.id).limit(flow.batch)
+    token = new_token(lane)
+    claimed = session.scalars(
+        update(Record)
+        .where(Record.id.in_(batch))
+        .values(
+            token=token,
+            runner=None,
+            lease_until=now + timedelta(seconds=engine.limits.lease_s),
+            stage=begins,
+            claimed=Record.wanted,
+            updated_at=now,
+        )
+        .returning(Record.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    session.execute(
+        update(Record)
+        .where(Record.token == token)
+        .values(batch=len(claimed))
+        .execution_options(synchronize_session=False)
+    )
+    name = engine.site(place[0]).connection.name
+    records = "1 record" if len(claimed) == 1 else f"{len(claimed)} records"
+    return Chain(token, flow.name, begins, lane, f"{name}, {records}, {lane.label}")

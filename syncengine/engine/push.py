@@ -1,0 +1,331 @@
+"""Third step: write. The intention is committed first, then the bytes leave, then each outcome is settled by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
+from syncengine.engine import deadletters, doubts, effects, links, payloads, plans, records, timeline
+from syncengine.engine.backoff import backoff
+from syncengine.engine.effects import Intent
+from syncengine.engine.engine import Engine, Site, calling, chunks
+from syncengine.engine.lease import Lease
+from syncengine.engine.plan import Kind, Step
+from syncengine.engine.records import End
+from syncengine.errors import Rejected, SyncError
+from syncengine.flows.flow import Flow
+from syncengine.store.models import Link, Record
+from syncengine.store.states import Pause, Stage, Status
+
+
+def push(engine: Engine, lease: Lease) -> None:
+    """Bring the planned records of the lease to their targets; no record stops another.
+
+    A second run finds nothing planned under the token and makes no call. Works for `step_s` seconds at most; what is left
+    then goes back to the pump. Raises what makes the endpoint unusable as a whole; then nothing of that call was done.
+    """
+    flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
+    until = clock.monotonic() + engine.limits.step_s
+    run = _Push(engine, lease, flow, site)
+    run.prepare()
+    try:
+        for batch in run.batches():
+            if clock.monotonic() > until:
+                break
+            run.write(batch)
+    except SyncError:
+        run.leave_unnumbered()
+        raise
+    run.number()
+    run.end()
+
+
+@dataclass
+class _Work:
+    """A record in this step: the writes that are left of its plan."""
+
+    record: Record
+    left: int = 0
+    ended: bool = False
+    summaries: list[str] = field(default_factory=list)
+
+
+class _Push:
+    def __init__(self, engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
+        self.engine, self.lease, self.flow, self.site = engine, lease, flow, site
+        self.work = {record.id: _Work(record) for record in lease.records}
+        self.intents: list[Intent] = []
+        self.unnumbered: list[tuple[Intent, Outcome]] = []
+
+    # -- before the writes ---------------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Commit all intentions of the lease in one transaction; what was written by an earlier run is not intended again."""
+        now = clock.now()
+        with self.engine.store.write() as session:
+            made = payloads.load(session, self.engine.vault, "plan", list(self.work))
+            linked = links.of_records(session, self.flow, self.site, self.lease.records)
+            planned: list[tuple[Record, Step, Link | None]] = []
+            for record in self.lease.records:
+                plan = plans.from_doc(made[record.id])
+                for step in plan.steps if plan.kind is Kind.WRITE else ():
+                    link = next(
+                        (one for one in linked[record.id] if one.part == step.part and not one.provisional), None
+                    )
+                    if not (step.operation.verb is Verb.CREATE and link is not None):
+                        planned.append((record, step, link))
+            if self.site.connection.mode == "observe":
+                self._observe(session, planned, now)
+                planned = []
+            self.intents = effects.intend(session, self.engine, self.flow, self.site, planned, now)
+            for intent in self.intents:
+                self.work[intent.record.id].left += 1
+            self._hold_taken(session, now)
+
+    def _observe(self, session: Session, planned: Sequence[tuple[Record, Step, Link | None]], now: datetime) -> None:
+        """Write nothing: a planned create leaves a provisional link, so that what needs it can be planned too."""
+        for record, step, _link in planned:
+            if step.operation.verb is Verb.CREATE:
+                links.provide(session, self.flow, self.site, record, step, now)
+        for record in self.lease.records:
+            summaries = [plans.summary(step) for other, step, _ in planned if other.id == record.id]
+            self.work[record.id].ended = True
+            timeline.note_one(session, record, "observed", now, writes=summaries)
+        ends = {record.id: End(Status.SKIPPED, "observed, not written") for record in self.lease.records}
+        records.deal_with(session, self.lease, ends, now)
+
+    def _hold_taken(self, session: Session, now: datetime) -> None:
+        for intent in [one for one in self.intents if one.taken_by is not None]:
+            natural = intent.step.operation.natural_key
+            self._end(session, intent, End(Status.HELD, f"another record creates {natural} already"), "held", now)
+
+    def batches(self) -> Iterator[Sequence[Intent]]:
+        """The intents in the order of their records, as many together as the resource writes at once, one verb each."""
+        groups: dict[tuple[str, Verb], list[Intent]] = {}
+        for intent in self.intents:
+            groups.setdefault((intent.step.resource, intent.operation.verb), []).append(intent)
+        for (resource, _verb), intents in groups.items():
+            for some in chunks(intents, self.site.resource(resource).most_per_write):
+                alive = [intent for intent in some if not self.work[intent.record.id].ended]
+                if alive:
+                    yield alive
+
+    # -- the writes ----------------------------------------------------------------------------------------------------
+
+    def write(self, batch: Sequence[Intent]) -> None:
+        """Send one batch and settle its outcomes."""
+        resource = self.site.resource(batch[0].step.resource)
+        batch = self._verified(resource, batch)
+        self.lease.renew()
+        now = clock.now()
+        with self.engine.store.write() as session:
+            mine = effects.send(session, batch, self.lease.runner, resource.settle_s, now)
+            others = [intent for intent in batch if intent.effect_id not in mine]
+            self._look_again(
+                session, others, now + timedelta(seconds=resource.settle_s), "an earlier write is in doubt"
+            )
+        batch = [intent for intent in batch if intent.effect_id in mine]
+        if not batch:
+            return
+        try:
+            with calling(self.site.endpoint(resource.name)):
+                outcomes = resource.write([intent.operation for intent in batch])
+        except SyncError:
+            self._nothing_sent(batch)
+            raise
+        with self.engine.store.write() as session:
+            for intent, outcome in zip(batch, outcomes, strict=True):
+                self._settle(session, resource, intent, outcome, clock.now())
+
+    def _nothing_sent(self, batch: Sequence[Intent]) -> None:
+        """The call as a whole could not be made: nothing was done, the effects are intentions again."""
+        with self.engine.store.write() as session:
+            effects.not_sent(session, [intent.effect_id for intent in batch], self.lease.runner, clock.now())
+
+    def _verified(self, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
+        """While creates are to be verified, look for each before its first send; what is there is adopted."""
+        creates = [one for one in batch if one.operation.verb is Verb.CREATE]
+        if not creates or not self.site.verifies_creates(clock.now()):
+            return batch
+        if resource.safety[Verb.CREATE] is Safety.ASK:
+            return batch
+        with calling(self.site.endpoint(resource.name)):
+            found = resource.find([one.operation.natural_key for one in creates])
+        present = [one for one in creates if found.get(one.operation.natural_key)]
+        if present:
+            self._in_doubt(present, "it is looked for before it is created")
+        return [one for one in batch if one not in present]
+
+    def _in_doubt(self, intents: Sequence[Intent], why: str) -> None:
+        """Have the next fetch find out about these, at once."""
+        now = clock.now()
+        with self.engine.store.write() as session:
+            effects.send(session, intents, self.lease.runner, 0.0, now)
+            ids = [intent.effect_id for intent in intents]
+            effects.unknown(session, ids, self.lease.runner, now, error=why, settled=True)
+            self._look_again(session, intents, now, why)
+
+    def _look_again(self, session: Session, intents: Sequence[Intent], until: datetime, why: str) -> None:
+        for intent in intents:
+            self.work[intent.record.id].ended = True
+            pause = Pause.SETTLE
+            records.put_off(
+                session, self.lease, [intent.record.id], until, pause=pause, stage=Stage.FETCH, reason=why
+            )  # fmt: skip
+
+    # -- the outcomes --------------------------------------------------------------------------------------------------
+
+    def _settle(self, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
+        if outcome.result is Result.DONE:
+            self._done(session, intent, outcome, now)
+        elif outcome.result is Result.UNKNOWN:
+            self._unknown(session, resource, intent, outcome, now)
+        elif outcome.result is Result.RETRY:
+            self._again(session, intent, outcome, now)
+        elif outcome.result is Result.EXISTS or intent.sends > 0:
+            self._exists(session, intent, outcome, now)
+        else:
+            self._rejected(session, intent, outcome, now)
+
+    def _done(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
+        key = outcome.key or intent.operation.key
+        if key is None:
+            why = "written; its number is looked up"
+            effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True)
+            self.unnumbered.append((intent, outcome))
+            return
+        if not effects.done(
+            session, intent.effect_id, self.lease.runner, now,
+            target_key=key, warnings=outcome.warnings, attention=outcome.attention,
+        ):  # fmt: skip
+            return
+        self._remember(session, intent, outcome, key, now)
+        summary = plans.summary(intent.step)
+        detail = {"write": summary, "key": key, "warnings": list(outcome.warnings)}
+        timeline.note_one(
+            session, intent.record, "written", now, **{name: value for name, value in detail.items() if value}
+        )
+        if outcome.attention:
+            deadletters.ask_for_a_look(session, intent.record, outcome.attention, now)
+        work = self.work[intent.record.id]
+        work.left -= 1
+        work.summaries.append(summary)
+        if work.left == 0 and not work.ended:
+            work.ended = True
+            records.deal_with(session, self.lease, {intent.record.id: End(Status.DONE, "; ".join(work.summaries))}, now)
+            deadletters.close(session, [intent.record.id], "it went through later", now)
+
+    def _remember(self, session: Session, intent: Intent, outcome: Outcome, key: str, now: datetime) -> None:
+        agreed = links.Agreed(intent.step.agreed, {**intent.step.numbers, **outcome.lines})
+        if intent.operation.verb is Verb.CREATE:
+            left, right = doubts.pair_keys(self.flow, self.site, intent.record, intent.step.resource, key)
+            links.join(
+                session, self.engine, self.flow, intent.record, left=left, right=right, part=intent.step.part,
+                natural_key=intent.operation.natural_key, agreed=agreed, now=now,
+            )  # fmt: skip
+        elif intent.link_id is not None:
+            links.agree(session, self.engine, intent.link_id, agreed, now)
+
+    def _unknown(self, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
+        why = str(outcome.error or "the outcome is unknown")
+        effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why)
+        timeline.note_one(session, intent.record, "unknown", now, write=plans.summary(intent.step), error=why)
+        until = now + timedelta(seconds=resource.settle_s)
+        self._look_again(session, [intent], until, why)
+
+    def _again(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
+        effects.not_sent(session, [intent.effect_id], self.lease.runner, now)
+        told = getattr(outcome.error, "retry_in_s", None)
+        wait_s = backoff(intent.record.attempts, most_s=self.engine.limits.backoff_s) if told is None else told
+        self.work[intent.record.id].ended = True
+        until = now + timedelta(seconds=wait_s)
+        why = str(outcome.error or "it failed for the moment")
+        records.put_off(
+            session, self.lease, [intent.record.id], until, pause=Pause.BACKOFF, counts=told is None, reason=why
+        )  # fmt: skip
+        timeline.note_one(session, intent.record, "put off", now, error=why, wait_s=round(wait_s, 1))
+
+    def _exists(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
+        """Refused because it is there. Ours, if we may have sent it before: look it up. Else nobody else's is adopted."""
+        create = intent.operation.verb is Verb.CREATE
+        why = str(outcome.error or "it exists in the target already")
+        if create and (intent.sends > 0 or self.site.verifies_creates(now)):
+            effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True)
+            timeline.note_one(session, intent.record, "refused, looked up", now, error=why)
+            self._look_again(session, [intent], now, why)
+        elif outcome.result is Result.REJECTED:
+            self._rejected(session, intent, outcome, now)
+        else:
+            effects.rejected(session, intent.effect_id, self.lease.runner, now, error=why)
+            natural = intent.operation.natural_key
+            self._end(
+                session, intent, End(Status.HELD, f"{natural} exists in the target and is not ours: {why}"), "held", now
+            )
+
+    def _rejected(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
+        error = outcome.error
+        if not isinstance(error, Rejected):
+            error = Rejected(
+                field=intent.step.resource,
+                value=intent.operation.natural_key,
+                reason=str(error),
+                remedy="Look at the target",
+            )
+        effects.rejected(session, intent.effect_id, self.lease.runner, now, error=str(error))
+        deadletters.open_rejected(session, intent.record, error, Stage.PUSH, now)
+        self._end(session, intent, End(Status.DEAD, str(error)), "dead", now)
+
+    def _end(self, session: Session, intent: Intent, end: End, what: str, now: datetime) -> None:
+        self.work[intent.record.id].ended = True
+        records.deal_with(session, self.lease, {intent.record.id: end}, now)
+        timeline.note_one(session, intent.record, what, now, reason=end.reason, write=plans.summary(intent.step))
+
+    # -- after the writes ----------------------------------------------------------------------------------------------
+
+    def number(self) -> None:
+        """Look up the keys of what was written without an answer that tells them, for many at once."""
+        waiting, self.unnumbered = self.unnumbered, []
+        for resource_name in dict.fromkeys(intent.step.resource for intent, _ in waiting):
+            resource = self.site.resource(resource_name)
+            mine = [(intent, outcome) for intent, outcome in waiting if intent.step.resource == resource_name]
+            with calling(self.site.endpoint(resource_name)):
+                found = resource.keys_of([intent.operation.natural_key for intent, _ in mine])
+            with self.engine.store.write() as session:
+                for intent, outcome in mine:
+                    keys = found.get(intent.operation.natural_key, [])
+                    self._numbered(session, intent, outcome, keys, clock.now())
+
+    def _numbered(self, session: Session, intent: Intent, outcome: Outcome, keys: Sequence[str], now: datetime) -> None:
+        if len(keys) == 1:
+            told = Outcome.done(
+                keys[0], lines=outcome.lines, warnings=outcome.warnings, attention=outcome.attention
+            )  # fmt: skip
+            self._done(session, intent, told, now)
+        else:  # none, or several: the next fetch finds out, after the settle time
+            settle_s = self.site.resource(intent.step.resource).settle_s if not keys else 0.0
+            why = (
+                "written, but not found yet" if not keys else f"several objects carry this reference: {', '.join(keys)}"
+            )
+            self._look_again(session, [intent], now + timedelta(seconds=settle_s), why)
+
+    def leave_unnumbered(self) -> None:
+        """The step ends early: what was written without a number is found by the next fetch."""
+        intents = [intent for intent, _ in self.unnumbered]
+        with self.engine.store.write() as session:
+            self._look_again(session, intents, clock.now(), "written; its number is looked up")
+
+    def end(self) -> None:
+        """Records without any write left are done; what the time did not suffice for goes back to the pump."""
+        now = clock.now()
+        with self.engine.store.write() as session:
+            idle = [work.record.id for work in self.work.values() if not work.ended and work.left == 0]
+            rest = [work.record.id for work in self.work.values() if not work.ended and work.left > 0]
+            records.deal_with(
+                session, self.lease, {i: End(Status.DONE, "written by an earlier run") for i in idle}, now
+            )
+            records.give_back(session, self.lease, rest, now)

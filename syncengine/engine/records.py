@@ -1,0 +1,130 @@
+"""The transitions of a record, each under its name. Nothing else sets a record's status, stage or lease.
+
+Every transition of a step holds only while its lease does: it names token and runner, and changes nothing otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.orm import Session
+
+from syncengine.engine.lease import Lease
+from syncengine.mapping.contract import Need
+from syncengine.store.models import Record
+from syncengine.store.states import Pause, Stage, Status
+
+FREE: Mapping[str, Any] = {"token": None, "runner": None, "lease_until": None, "batch": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the revision that was claimed has been dealt with."""
+
+    status: Status
+    reason: str = ""
+    need: Need | None = None
+
+
+def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: datetime) -> None:
+    """Take the claimed revision as done for these records (by id): written, skipped, held, waiting or dead."""
+    rows = [
+        {
+            "record_id": record_id,
+            "status": end.status,
+            "reason": end.reason,
+            "need_entity": end.need.entity if end.need else "",
+            "need_key": end.need.key if end.need else "",
+            "need_part": end.need.part if end.need else "",
+            "ended": now,
+        }
+        for record_id, end in ends.items()
+    ]
+    if not rows:
+        return
+    table = Record.__table__
+    session.connection().execute(
+        update(table)  # type: ignore[arg-type]
+        .where(table.c.id == bindparam("record_id"), table.c.token == lease.token, table.c.runner == lease.runner)
+        .values(
+            done=table.c.claimed,
+            status=bindparam("status"),
+            reason=bindparam("reason"),
+            need_entity=bindparam("need_entity"),
+            need_key=bindparam("need_key"),
+            need_part=bindparam("need_part"),
+            updated_at=bindparam("ended"),
+            done_version=table.c.seen_version,
+            done_source_time=table.c.source_time,
+            stage=Stage.FETCH,
+            pause=Pause.NONE,
+            solo=False,
+            deaths=0,
+            attempts=0,
+            **FREE,
+        ),
+        rows,
+    )
+
+
+def advance(session: Session, lease: Lease, ids: Iterable[int], stage: Stage) -> None:
+    """The records are ready for the next step of their chain."""
+    session.execute(_mine(lease, ids).values(stage=stage))
+
+
+def leave(session: Session, lease: Lease, now: datetime, *, wait_s: float = 0.0) -> None:
+    """The step is over: the next message of the chain (after `wait_s`) may enter with what still bears the token."""
+    until = now + timedelta(seconds=wait_s + lease.engine.limits.lease_s)
+    session.execute(
+        update(Record)
+        .where(Record.token == lease.token, Record.runner == lease.runner)
+        .values(runner=None, lease_until=until)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def put_off(
+    session: Session,
+    lease: Lease,
+    ids: Iterable[int],
+    until: datetime,
+    *,
+    pause: Pause,
+    stage: Stage | None = None,
+    counts: bool = False,
+    alone: bool = False,
+    reason: str | None = None,
+) -> None:
+    """Give records back until a time. They stay due. `counts`: as an attempt; `alone`: next time without others."""
+    values: dict[str, Any] = {**FREE, "not_before": until, "pause": pause}
+    if stage is not None:
+        values["stage"] = stage
+    if counts:
+        values["attempts"] = Record.attempts + 1
+    if alone:
+        values["solo"] = True
+    if reason is not None:
+        values["reason"] = reason
+    session.execute(_mine(lease, ids).values(**values))
+
+
+def give_back(session: Session, lease: Lease, ids: Iterable[int], now: datetime) -> None:
+    """Give records back at once: the step has worked for its time, the pump takes them up again where they stand."""
+    put_off(session, lease, ids, now, pause=Pause.NONE)
+
+
+def _mine(lease: Lease, ids: Iterable[int]) -> Any:
+    return (
+        update(Record)
+        .where(Record.id.in_(list(ids)), Record.token == lease.token, Record.runner == lease.runner)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def attempts_of(records: Sequence[Record]) -> dict[int, int]:
+    """How often each record has failed for the moment, by id."""
+    return {record.id: record.attempts for record in records}

@@ -1,0 +1,118 @@
+"""The three steps as the tasks call them: under a lease, with every error's fate decided in one place.
+
+A step as a whole is tried again (`TryAgain`, a Celery retry) only when its endpoint cannot be used. One record's transient
+failure puts that record off and lets the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from syncengine import clock
+from syncengine.engine import pump as pumping
+from syncengine.engine import records, timeline
+from syncengine.engine.backoff import backoff
+from syncengine.engine.engine import Engine
+from syncengine.engine.fetch import fetch
+from syncengine.engine.lease import Lease, LeaseLost
+from syncengine.engine.push import push
+from syncengine.engine.transform import transform
+from syncengine.errors import AuthenticationFailed, EndpointDown, SessionLost, SyncError, Throttled, Transient
+from syncengine.http.guard import guarded
+from syncengine.redaction import redact_text
+from syncengine.store.models import Record
+from syncengine.store.states import Pause, Stage
+
+log = logging.getLogger(__name__)
+
+MOST_RETRIES = 4
+
+STEPS: dict[Stage, Callable[[Engine, Lease], None]] = {
+    Stage.FETCH: fetch,
+    Stage.TRANSFORM: transform,
+    Stage.PUSH: push,
+}
+
+
+class TryAgain(Exception):
+    """The message shall come again after `wait_s` seconds; the lease is held until then."""
+
+    def __init__(self, wait_s: float, because: str) -> None:
+        self.wait_s = wait_s
+        super().__init__(f"again in {wait_s:.1f} s: {because}")
+
+
+def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
+    """Run one step for the records that bear `token`; returns one line for people. A second run does nothing.
+
+    Raises TryAgain, or whatever was not foreseen (the records are then free, and counted).
+    """
+    lease = Lease(engine, token, stage)
+    if not lease.enter():
+        return "nothing to do"
+    count = len(lease.records)
+    try:
+        with guarded(lease):
+            STEPS[stage](engine, lease)
+    except LeaseLost:
+        log.warning("%s of %s records: the lease was lost, another worker goes on", stage, count)
+        return "lease lost"
+    except SyncError as error:
+        return _endpoint_trouble(engine, lease, error, retries)
+    except BaseException as error:
+        _died(engine, lease, error)
+        raise
+    return f"{count} records" if count != 1 else "1 record"
+
+
+def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: int) -> str:
+    """The endpoint cannot be used: try the step again soon, or give its records back until later."""
+    log.warning("%s: %s: %s", lease.stage, error.endpoint or "the store", error)
+    if isinstance(error, AuthenticationFailed) and error.endpoint_id is not None:
+        until_s = error.retry_in_s
+        engine.rest(error.endpoint_id, for_s=until_s, because=str(error), now=clock.now())
+        log.critical("%s refuses its credentials and is paused for %.0f s: %s", error.endpoint, until_s, error)
+        return _put_off(engine, lease, error, until_s, counts=False)
+    if isinstance(error, Throttled):
+        wait_s, counts = error.retry_in_s, False
+    else:
+        wait_s, counts = backoff(retries, most_s=engine.limits.backoff_s), True
+    if (
+        isinstance(error, Throttled | EndpointDown | SessionLost)
+        and wait_s <= engine.limits.retry_s
+        and retries < MOST_RETRIES
+    ):
+        with engine.store.write() as session:
+            records.leave(session, lease, clock.now(), wait_s=wait_s)
+        raise TryAgain(wait_s, str(error)) from error
+    return _put_off(engine, lease, error, wait_s if not counts else None, counts=counts)
+
+
+def _put_off(engine: Engine, lease: Lease, error: SyncError, wait_s: float | None, *, counts: bool) -> str:
+    """Give the records back, each with its own back-off. A read that failed as a whole is repeated one by one."""
+    now = clock.now()
+    alone = isinstance(error, Transient) and len(lease.records) > 1 and error.endpoint_id is not None
+    with engine.store.write() as session:
+        mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
+        for record in mine:
+            own_s = backoff(record.attempts, most_s=engine.limits.backoff_s) if wait_s is None else wait_s
+            until = now + timedelta(seconds=own_s)
+            records.put_off(
+                session, lease, [record.id], until, pause=Pause.BACKOFF, counts=counts, alone=alone, reason=str(error)
+            )  # fmt: skip
+        timeline.note(session, mine, "put off", now, {record.id: {"error": str(error)} for record in mine})
+    return f"put off: {error}"
+
+
+def _died(engine: Engine, lease: Lease, error: BaseException) -> None:
+    """Something unforeseen: free the records at once, with what is known of it, as if the worker had died."""
+    because = redact_text(f"{type(error).__name__}: {error}")
+    now = clock.now()
+    with engine.store.write() as session:
+        mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
+        if mine:
+            pumping.collapse(session, engine, mine, now, because=because)

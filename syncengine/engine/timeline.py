@@ -1,0 +1,50 @@
+"""The event log: what happened to a record, append only. Details carry no payload and no secret."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from syncengine.redaction import redact
+from syncengine.store.models import Event, Record
+
+
+def note(
+    session: Session,
+    records: Iterable[Record],
+    what: str,
+    now: datetime,
+    details: Mapping[int, Mapping[str, Any]] | None = None,
+) -> None:
+    """Add one event for each record, all in one statement; `details` by record id."""
+    rows = [
+        {
+            "at": now,
+            "record_id": record.id,
+            "connection_id": record.connection_id,
+            "flow": record.flow,
+            "key": record.key,
+            "what": what,
+            "detail": redact(dict((details or {}).get(record.id, {}))),
+        }
+        for record in records
+    ]
+    if rows:
+        session.execute(insert(Event), rows)
+
+
+def note_one(session: Session, record: Record, what: str, now: datetime, **detail: Any) -> None:
+    """Add one event for one record."""
+    note(session, [record], what, now, {record.id: detail})
+
+
+def note_endpoint(session: Session, endpoint: str, what: str, now: datetime, **detail: Any) -> None:
+    """Add one event that concerns an endpoint as a whole; its name stands as the key."""
+    session.execute(
+        insert(Event),
+        [{"at": now, "key": endpoint, "what": what, "detail": redact(detail), "flow": "", "record_id": None}],
+    )

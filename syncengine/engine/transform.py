@@ -1,0 +1,278 @@
+"""Second step: decide. Pure planning of each record by itself; what fails becomes a dead letter, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.document import Doc
+from syncengine.engine import deadletters, effects, links, payloads, plans, records, timeline
+from syncengine.engine.engine import Engine, Site
+from syncengine.engine.lease import Lease
+from syncengine.engine.pair import Pair, plan_pair
+from syncengine.engine.plan import Kind, Linked, Plan, Situation, plan
+from syncengine.engine.quiet import Quiet, quiet_wait
+from syncengine.engine.records import End
+from syncengine.engine.want import want_needs
+from syncengine.errors import Rejected
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Context, Need
+from syncengine.store.models import Connection, Link, Lookup, Record
+from syncengine.store.states import Lane, Pause, Stage, Status
+
+STATUS_OF = {Kind.SKIP: Status.SKIPPED, Kind.HOLD: Status.HELD, Kind.WAIT: Status.WAITING}
+WORD_OF = {Kind.SKIP: "skipped", Kind.HOLD: "held", Kind.WAIT: "waiting", Kind.WRITE: "planned"}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What all records of a batch are planned from, read in one transaction."""
+
+    docs: Mapping[int, Mapping[str, Mapping[str, Doc]]]
+    linked: Mapping[int, Sequence[Link]]
+    lookups: Mapping[str, Mapping[str, str]]
+    doubtful: set[int]
+
+
+def transform(engine: Engine, lease: Lease) -> None:
+    """Plan every record of the lease and store the plans; only those that have something to write stay in the chain."""
+    flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
+    with engine.store.read() as session:
+        material = gather(session, engine, flow, site, lease.records)
+        planner = Planner(engine, flow, site, material)
+        made: dict[int, Plan | Rejected] = {}
+        for record in lease.records:
+            try:
+                made[record.id] = planner.plan(session, record)
+            except Rejected as error:
+                made[record.id] = error
+    with engine.store.write() as session:
+        _Outcome(session, engine, lease, flow, site, material).settle(made)
+
+
+def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequence[Record]) -> Material:
+    """Read documents, links, lookups and doubts of records."""
+    ids = [record.id for record in found]
+    doubts = effects.in_doubt(session, engine, ids)
+    return Material(
+        docs=payloads.load(session, engine.vault, "context", ids),
+        linked=links.of_records(session, flow, site, found),
+        lookups=lookups_of(session, site.connection, flow),
+        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
+    )
+
+
+def lookups_of(session: Session, connection: Connection, flow: Flow) -> dict[str, dict[str, str]]:
+    """The tables of a flow's file, with the connection's own entries before them."""
+    tables = {name: dict(entries) for name, entries in flow.lookups.items()}
+    for name, key, value in session.execute(
+        select(Lookup.name, Lookup.key, Lookup.value).where(Lookup.connection_id == connection.id)
+    ):
+        tables.setdefault(name, {})[key] = value
+    return tables
+
+
+class Planner:
+    """Makes the plan of one record after the other from the material of a batch."""
+
+    def __init__(self, engine: Engine, flow: Flow, site: Site, material: Material) -> None:
+        self.engine, self.flow, self.site, self.material = engine, flow, site, material
+        self.source, self.target = site.resource(flow.source), site.resource(flow.target)
+        self.settings = flow.settings_for(site.connection.settings)
+
+    def plan(self, session: Session, record: Record) -> Plan:
+        """Raises Rejected if the record's document is invalid or cannot be mapped."""
+        raw = self.material.docs.get(record.id, {})
+        context = Context(
+            references=self._references(raw),
+            lookups=self.material.lookups,
+            settings=self.settings,
+            parts=tuple(part for part in record.parts.split(";") if part),
+        )
+        return self._pair(record, raw, context) if self.flow.two_way else self._one_way(session, record, raw, context)
+
+    def _one_way(
+        self, session: Session, record: Record, raw: Mapping[str, Mapping[str, Doc]], context: Context
+    ) -> Plan:
+        raw_source = raw.get(self.source.name, {}).get(record.key)
+        source_doc = self.source.load(raw_source) if raw_source is not None else None
+        situation = Situation(
+            flow=self.flow,
+            target=self.target,
+            source_doc=source_doc,
+            links={link.part: self._linked(link, raw) for link in self.material.linked[record.id]},
+            context=self._with_links(session, record, source_doc, context),
+            too_old=self._too_old(record, raw_source),
+            in_doubt=record.id in self.material.doubtful,
+        )
+        return plan(situation)
+
+    def _pair(self, record: Record, raw: Mapping[str, Mapping[str, Doc]], context: Context) -> Plan:
+        found = self.material.linked[record.id]
+        link = self._linked(found[0], raw) if found else None
+        left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
+        right_raw = next(iter(raw.get(self.target.name, {}).values()), None)
+        ends = links.ends_of(self.flow, self.site, record.key)
+        pair = Pair(
+            flow=self.flow,
+            left=self.source,
+            right=self.target,
+            left_key=found[0].left_key if found else ends.left,
+            left_doc=self.source.load(left_raw) if left_raw is not None else None,
+            right_doc=self.target.load(right_raw) if right_raw is not None else None,
+            link=link,
+            context=context,
+            too_old=self._too_old(record, left_raw if left_raw is not None else right_raw),
+            in_doubt=record.id in self.material.doubtful,
+            newer=self._newer(left_raw, right_raw),
+        )
+        return plan_pair(pair)
+
+    def _references(self, raw: Mapping[str, Mapping[str, Doc]]) -> dict[str, dict[str, Doc]]:
+        own = {self.source.name, self.target.name}
+        return {
+            name: {key: self.site.resource(name).load(doc) for key, doc in docs.items()}
+            for name, docs in raw.items()
+            if name not in own
+        }
+
+    def _linked(self, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
+        key = link.right_key if self.site.side(self.target.name) == "right" else link.left_key
+        current = raw.get(self.target.name, {}).get(key or "")
+        return Linked(
+            key=key,
+            base=links.base_of(self.engine, link),
+            numbers=dict(link.lines),
+            current=self.target.load(current) if current is not None else None,
+            natural_key=link.natural_key,
+            provisional=link.provisional,
+        )
+
+    def _with_links(self, session: Session, record: Record, source_doc: Doc | None, context: Context) -> Context:
+        if source_doc is None:
+            return context
+        needs: Sequence[Need] = self.flow.mapping.needs(source_doc, context)
+        side = self.site.side(self.flow.source)
+        return replace(context, links=links.known(session, record.connection_id, needs, from_side=side))
+
+    def _too_old(self, record: Record, raw_source: Doc | None) -> bool:
+        cut_over = self.site.connection.cut_over
+        if not self.flow.cut_over or record.needed or cut_over is None or raw_source is None:
+            return False
+        created = self.source.created_at(raw_source)
+        return created is not None and created < cut_over
+
+    def _newer(self, left_raw: Doc | None, right_raw: Doc | None) -> bool | None:
+        left = self.source.touched_at(left_raw) if left_raw is not None else None
+        right = self.target.touched_at(right_raw) if right_raw is not None else None
+        return None if left is None or right is None or left == right else left > right
+
+
+class _Outcome:
+    """Stores what was planned: statuses, plans, needs, dead letters, agreements; all in the transaction that is given."""
+
+    def __init__(
+        self, session: Session, engine: Engine, lease: Lease, flow: Flow, site: Site, material: Material
+    ) -> None:
+        self.session, self.engine, self.lease, self.flow, self.site = session, engine, lease, flow, site
+        self.material = material
+        self.now = clock.now()
+        self.by_id = {record.id: record for record in lease.records}
+
+    def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
+        ends: dict[int, End] = {}
+        bodies: dict[int, bytes] = {}
+        details: dict[int, dict[str, Any]] = {}
+        to_push: list[int] = []
+        for record_id, plan_ in made.items():
+            record = self.by_id[record_id]
+            if isinstance(plan_, Rejected):
+                ends[record_id] = End(Status.DEAD, str(plan_))
+                deadletters.open_rejected(self.session, record, plan_, Stage.TRANSFORM, self.now)
+                details[record_id] = {"field": plan_.field, "reason": plan_.reason}
+                continue
+            bodies[record_id] = payloads.seal(self.engine.vault, plans.to_doc(plan_))
+            details[record_id] = plans.shown(plan_)
+            if plan_.kind is Kind.WRITE:
+                if not self._still_moving(record, plan_):
+                    to_push.append(record_id)
+            else:
+                need = plan_.needs[0] if plan_.needs else None
+                status = Status.DONE if plan_.agreements and plan_.kind is Kind.SKIP else STATUS_OF[plan_.kind]
+                ends[record_id] = End(status, plan_.reason, need)
+                self._confirm(record, plan_)
+        self._store(made, ends, bodies, details, to_push)
+
+    def _store(
+        self,
+        made: Mapping[int, Plan | Rejected],
+        ends: Mapping[int, End],
+        bodies: Mapping[int, bytes],
+        details: Mapping[int, Mapping[str, Any]],
+        to_push: Sequence[int],
+    ) -> None:
+        payloads.save(self.session, "plan", bodies, self.now)
+        needs = [need for plan_ in made.values() if isinstance(plan_, Plan) for need in plan_.needs]
+        lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
+        want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now)
+        records.deal_with(self.session, self.lease, ends, self.now)
+        records.advance(self.session, self.lease, to_push, Stage.PUSH)
+        healthy = [i for i, end in ends.items() if end.status in (Status.SKIPPED, Status.DONE)]
+        deadletters.close(self.session, healthy, "it went through later", self.now)
+        for word in sorted(set(WORD_OF.values()) | {"dead"}):
+            some = [self.by_id[i] for i, plan_ in made.items() if _word(plan_) == word]
+            timeline.note(self.session, some, word, self.now, details)
+        records.leave(self.session, self.lease, self.now)
+
+    def _still_moving(self, record: Record, plan_: Plan) -> bool:
+        """Put the record off if its object may still be under construction at the source. True if it was."""
+        source = self.site.resource(self.flow.source)
+        raw = self.material.docs.get(record.id, {}).get(source.name, {}).get(record.key)
+        print_ = plan_.hash
+        before = Quiet(record.quiet_print, record.quiet_since)
+        wait_s = quiet_wait(
+            self._quiet_s(),
+            touched_at=source.touched_at(raw) if raw is not None else None,
+            read_at=record.source_time or self.now,
+            print_=print_,
+            before=before,
+            now=record.fetched_at or self.now,
+        )
+        since = before.since if before.print == print_ else record.fetched_at
+        self.session.execute(
+            update(Record)
+            .where(Record.id == record.id)
+            .values(quiet_print=print_ if wait_s else "", quiet_since=since if wait_s else None)
+            .execution_options(synchronize_session=False)
+        )
+        if wait_s:
+            until = self.now + timedelta(seconds=wait_s)
+            records.put_off(self.session, self.lease, [record.id], until, pause=Pause.QUIET, stage=Stage.FETCH)
+        return wait_s > 0
+
+    def _quiet_s(self) -> float:
+        return float(self.site.connection.settings.get("quiet_s", self.flow.quiet_s))
+
+    def _confirm(self, record: Record, plan_: Plan) -> None:
+        """Both sides agree without a write: remember it, and settle a change whose outcome was unknown."""
+        by_part = {link.part: link for link in self.material.linked[record.id]}
+        for agreement in plan_.agreements:
+            link = by_part[agreement.part]
+            in_doubt = effects.confirm_change(self.session, record.id, self.now)
+            agreed = links.Agreed(agreement.agreed, agreement.numbers)
+            if (
+                in_doubt
+                or agreement.agreed != links.base_of(self.engine, link)
+                or dict(link.lines) != dict(agreed.lines)
+            ):
+                links.agree(self.session, self.engine, link.id, agreed, self.now)
+
+
+def _word(plan_: Plan | Rejected) -> str:
+    return "dead" if isinstance(plan_, Rejected) else WORD_OF[plan_.kind]

@@ -1,0 +1,136 @@
+"""The only way in: "this object needs a look". A trigger is a hint, never the truth; it raises a number on one row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import case, func, or_, update
+from sqlalchemy.orm import Session
+
+from syncengine.mapping.contract import Need
+from syncengine.store.dialect import upsert
+from syncengine.store.models import Record
+from syncengine.store.states import Pause, Stage, Status
+
+LONGEST_KEY = 128
+KEPT_PAUSES = (Pause.SETTLE, Pause.BACKOFF)
+
+
+def want(
+    session: Session,
+    connection_id: int,
+    flow: str,
+    keys: Iterable[str],
+    *,
+    lane: int,
+    now: datetime,
+    run_id: int | None = None,
+) -> int:
+    """Ask for a look at objects of a flow; returns how many. Runs in the caller's transaction.
+
+    A row that is there already gets one more revision and the more urgent lane. A pause is cleared unless it is a settle
+    time or a back-off: until then the record is not claimed, whatever wants it.
+    """
+    rows = [_row(connection_id, flow, key, lane=lane, now=now, run_id=run_id) for key in _distinct(keys)]
+    upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_one_more)
+    return len(rows)
+
+
+def want_needs(session: Session, connection_id: int, needs: Iterable[Need], *, lane: int, now: datetime) -> None:
+    """Ask for objects that others need. One that is on its way, held or dead already is not asked for again."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for need in needs:
+        if need.flow:
+            fresh = _row(connection_id, need.flow, need.key, lane=lane, now=now, run_id=None)
+            row = rows.setdefault((need.flow, need.key), {**fresh, "needed": True})
+            if need.part and f";{need.part};" not in row["parts"]:
+                row["parts"] += f"{need.part};"
+    for part in _one_part_a_round(list(rows.values())):
+        upsert(session, Record, part, keys=("connection_id", "flow", "key"), update=_needed)
+
+
+def _distinct(keys: Iterable[str]) -> list[str]:
+    distinct = list(dict.fromkeys(keys))
+    for key in distinct:
+        if not key or len(key) > LONGEST_KEY:
+            raise ValueError(f"a key must have 1 to {LONGEST_KEY} characters: {key[:40]!r}")
+    return sorted(distinct)  # one order for all writers, so that none waits for the other in a ring
+
+
+def _row(connection_id: int, flow: str, key: str, *, lane: int, now: datetime, run_id: int | None) -> dict[str, Any]:
+    return {
+        "connection_id": connection_id,
+        "flow": flow,
+        "key": key,
+        "parts": ";",
+        "needed": False,
+        "wanted": 1,
+        "lane": lane,
+        "not_before": now,
+        "pause": Pause.NONE,
+        "stage": Stage.FETCH,
+        "status": Status.OPEN,
+        "run_id": run_id,
+        "created_at": now,
+        "updated_at": now,
+    }
+
+
+def _one_more(new: Any) -> Mapping[str, Any]:
+    is_due = Record.wanted > Record.done
+    keeps = Record.pause.in_(KEPT_PAUSES)
+    return {
+        "wanted": Record.wanted + 1,
+        "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
+        "not_before": case((keeps, Record.not_before), else_=new.not_before),
+        "pause": case((keeps, Record.pause), else_=Pause.NONE),
+        "run_id": func.coalesce(new.run_id, Record.run_id),
+        "updated_at": new.updated_at,
+    }
+
+
+def _needed(new: Any) -> Mapping[str, Any]:
+    """`new.parts` holds at most one part, see `_one_part_a_round`."""
+    has_part = or_(new.parts == ";", func.replace(Record.parts, new.parts, "") != Record.parts)
+    is_due = Record.wanted > Record.done
+    on_its_way = is_due | (Record.status.in_((Status.DEAD, Status.HELD, Status.WAITING)) & has_part)
+    return {
+        "wanted": case((on_its_way, Record.wanted), else_=Record.wanted + 1),
+        "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
+        "parts": case((has_part, Record.parts), else_=Record.parts + func.substr(new.parts, 2)),
+        "needed": True,
+        "updated_at": new.updated_at,
+    }
+
+
+def _one_part_a_round(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Rounds of rows with one part each, since a statement may touch a row but once."""
+    rounds: list[list[dict[str, Any]]] = []
+    for row in rows:
+        parts = [part for part in str(row["parts"]).split(";") if part] or [""]
+        for number, part in enumerate(parts):
+            if number == len(rounds):
+                rounds.append([])
+            rounds[number].append({**row, "parts": f";{part};" if part else ";"})
+    return [sorted(one, key=lambda row: (row["flow"], row["key"])) for one in rounds]
+
+
+def wake(session: Session, records: Iterable[int], now: datetime, *, fresh_after: datetime) -> None:
+    """Let waiting records go on: from transform while their fetch is fresh and nothing new is wanted, else from fetch."""
+    ids = list(records)
+    fresh = (Record.fetched_at >= fresh_after) & (Record.wanted == Record.claimed)
+    session.execute(
+        update(Record)
+        .where(Record.id.in_(ids), Record.status == Status.WAITING, Record.token.is_(None))
+        .values(
+            stage=case((fresh, Stage.TRANSFORM), else_=Stage.FETCH),
+            claimed=case((fresh, Record.wanted + 1), else_=Record.claimed),
+            wanted=Record.wanted + 1,
+            status=Status.OPEN,
+            not_before=now,
+            pause=Pause.NONE,
+            updated_at=now,
+        )
+    )
