@@ -121,6 +121,11 @@ class Session:
             if booking is not None and flight.never_left:
                 booking.give_back()
 
+    def move(self, base_url: str) -> None:
+        """Call another host from now on: an account can move. Raises Misconfigured if the address cannot be used."""
+        if base_url != self.base_url:
+            self.base_url = _checked_url(self.endpoint, base_url)
+
     def close(self) -> None:
         """Close the pooled connections."""
         self._http.close()

@@ -1,0 +1,57 @@
+"""Brightpearl: omnichannel retail. `connect` makes the connector of one endpoint.
+
+Facts: reference/brightpearl.md. `settings` says what an endpoint can set, `auth` which secrets it needs in the vault.
+"""
+
+from __future__ import annotations
+
+from syncengine.connectors import base
+from syncengine.connectors.base import Endpoint
+from syncengine.connectors.brightpearl import settings
+from syncengine.connectors.brightpearl.auth import credentials
+from syncengine.connectors.brightpearl.gateway import Gateway
+from syncengine.connectors.brightpearl.resources import Contact, PostalAddress, Product, SalesOrder
+from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.services import Services
+from syncengine.errors import Misconfigured
+
+__all__ = ["Brightpearl", "connect"]
+
+RESOURCES: tuple[type[Resource], ...] = (SalesOrder, Contact, PostalAddress, Product)
+
+
+class Brightpearl(base.Connector):
+    """All that speaks to one Brightpearl account, in one process."""
+
+    system = "brightpearl"
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.concurrency = gateway.account.concurrency
+        self.resources = {kind.name: kind(gateway) for kind in RESOURCES}
+
+    def check(self) -> str:
+        """One search of one row. Raises what `Gateway.call` raises."""
+        account = self._gateway.account
+        found = self._gateway.search(
+            SalesOrder.search, columns=("orderId",), sort=("orderId.DESC",), page_size=1, filters={}
+        )
+        return f"Brightpearl account {account.account} answers as {account.auth} app; it has {found.available} orders"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._gateway.close()
+
+
+def connect(endpoint: Endpoint, services: Services) -> Brightpearl:
+    """The connector of one endpoint; makes no call.
+
+    Raises Misconfigured for settings that are missing or cannot be used, and where there is a limit but no limiter.
+    """
+    account = settings.read(endpoint)
+    if account.pool is not None and services.limiter is None:
+        raise Misconfigured(
+            f"endpoint {endpoint.name}: calls are limited, but there is no Redis to count them; set REDIS_URL,"
+            " or limit_per_minute: 0 if Brightpearl does not limit this app"
+        )
+    return Brightpearl(Gateway(account, credentials(endpoint, account, services), services.limiter))

@@ -1,0 +1,185 @@
+"""Credentials of an app: an OAuth token that is refreshed once for all workers, or a token that stays.
+
+Facts: reference/brightpearl.md section 2.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import requests
+
+from syncengine import clock
+from syncengine.connectors.base import Endpoint
+from syncengine.connectors.brightpearl.refresh_lock import RefreshLock
+from syncengine.connectors.brightpearl.settings import Account
+from syncengine.connectors.services import Services
+from syncengine.errors import AuthenticationFailed, Misconfigured, Transient
+from syncengine.http.session import Session, wait
+from syncengine.vault import Vault
+
+REFRESH_PATIENCE_S = 60.0
+"""How long to wait for another process's refresh."""
+
+_LOOK_AGAIN_S = 0.2
+
+
+class Credentials(Protocol):
+    """What the gateway asks of either kind."""
+
+    def api_domain(self) -> str | None:
+        """The host that the account is at, if the token endpoint named one. Makes sure that there is a token."""
+
+    def put_on(self, request: requests.PreparedRequest) -> None:
+        """Add the headers of the app."""
+
+    def renew(self, refused: requests.PreparedRequest) -> None:
+        """The request was answered with 401: get another token. Raises AuthenticationFailed if there is none."""
+
+
+def credentials(endpoint: Endpoint, account: Account, services: Services) -> Credentials:
+    """The credentials that the endpoint's setting `auth` names."""
+    if account.auth == "oauth":
+        return InstanceToken(endpoint, account, services)
+    return FixedToken(endpoint, account, services.vault)
+
+
+class FixedToken:
+    """A private app: its account token or staff token stands until a person changes it."""
+
+    def __init__(self, endpoint: Endpoint, account: Account, vault: Vault) -> None:
+        self._endpoint, self._account, self._vault = endpoint, account, vault
+        self._secret = f"{'staff' if account.auth == 'staff' else 'account'}_token"
+        self._token: str | None = None
+
+    def api_domain(self) -> str | None:
+        """A private app stays where its `url` says."""
+        return None
+
+    def put_on(self, request: requests.PreparedRequest) -> None:
+        """`brightpearl-app-ref` and the token (section 2.1)."""
+        self._token = self._token or _secret(self._vault, self._endpoint, self._secret)
+        request.headers["brightpearl-app-ref"] = self._account.app_ref
+        request.headers[f"brightpearl-{self._secret.replace('_', '-')}"] = self._token
+
+    def renew(self, refused: requests.PreparedRequest) -> None:
+        """Look whether a person has stored another token meanwhile."""
+        used = refused.headers.get(f"brightpearl-{self._secret.replace('_', '-')}")
+        self._token = _secret(self._vault, self._endpoint, self._secret)
+        if self._token == used:
+            raise AuthenticationFailed(
+                f"{self._endpoint.name}: Brightpearl refuses the {self._secret}. Store a valid one"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    value: str
+    version: int
+    api_domain: str | None
+
+
+class InstanceToken:
+    """An OAuth instance app: an access token of 7 days, and a refresh token for the next one.
+
+    Whoever meets a 401 looks first whether another worker has refreshed meanwhile (the secret's version has risen);
+    else it refreshes under a lock that all hosts share, so that one expired token costs one refresh.
+    """
+
+    def __init__(self, endpoint: Endpoint, account: Account, services: Services) -> None:
+        self._endpoint, self._account, self._vault = endpoint, account, services.vault
+        self._lock = RefreshLock(services.store, f"brightpearl:refresh:{endpoint.id}")
+        self._threads = threading.Lock()
+        self._token: _Token | None = None
+        self._session = Session(
+            f"{endpoint.name} (token endpoint)", account.token_url, timeouts=account.timeouts, ca_file=account.ca_file
+        )
+
+    def api_domain(self) -> str | None:
+        """The host that came with the token in use."""
+        return self._current().api_domain
+
+    def put_on(self, request: requests.PreparedRequest) -> None:
+        """Bearer token, app and developer reference (section 2.1)."""
+        request.headers["Authorization"] = f"Bearer {self._current().value}"
+        request.headers["brightpearl-app-ref"] = self._account.app_ref
+        request.headers["brightpearl-dev-ref"] = self._account.dev_ref
+
+    def renew(self, refused: requests.PreparedRequest) -> None:
+        """Have another token than the one refused. Raises AuthenticationFailed, Misconfigured, Transient, EndpointDown."""
+        with self._threads:
+            token = self._token
+            if token is not None and refused.headers.get("Authorization") == f"Bearer {token.value}":
+                self._token = self._newer_than(token.version)
+
+    def _current(self) -> _Token:
+        with self._threads:
+            if self._token is None:
+                self._token = self._stored() or self._newer_than(0)
+            return self._token
+
+    def _stored(self) -> _Token | None:
+        # The version is read first: a token that is newer than its version costs one look more, never a refresh less.
+        version = self._vault.version(self._endpoint.id, "access_token")
+        value = self._vault.read(self._endpoint.id, "access_token")
+        return _Token(value, version, self._vault.read(self._endpoint.id, "api_domain")) if value else None
+
+    def _newer_than(self, version: int) -> _Token:
+        """The first token that is newer, by another worker's refresh or by ours."""
+        until = clock.monotonic() + REFRESH_PATIENCE_S
+        while True:
+            token = self._stored()
+            if token is not None and token.version > version:
+                return token
+            with self._lock.tried() as is_ours:
+                if is_ours and self._vault.version(self._endpoint.id, "access_token") <= version:
+                    self._refresh()
+            if not is_ours:
+                if clock.monotonic() > until:
+                    raise Transient(
+                        f"{self._endpoint.name}: another process has been refreshing the token for too long"
+                    )
+                wait(_LOOK_AGAIN_S)
+
+    def _refresh(self) -> None:
+        """Trade the refresh token for new tokens and store them (section 2.2)."""
+        form = {
+            "grant_type": "refresh_token",
+            "refresh_token": _secret(self._vault, self._endpoint, "refresh_token"),
+            "client_id": self._account.app_ref,
+        }
+        if secret := self._vault.read(self._endpoint.id, "client_secret"):
+            form["client_secret"] = secret  # only apps with confidential OAuth have one
+        # No write to the business: if the answer is lost, the same refresh token is tried again.
+        granted = self._granted(self._session.send("POST", "", data=form, is_write=False))
+        # The access token last: its version tells the others that all is there. The refresh token first: if we die in
+        # between and the old one is void, the next refresh still works.
+        for name in ("refresh_token", "api_domain", "access_token"):
+            if isinstance(granted.get(name), str) and granted[name]:
+                self._vault.write(self._endpoint.id, name, granted[name])
+
+    def _granted(self, response: requests.Response) -> dict[str, Any]:
+        try:
+            body = json.loads(response.content)
+        except ValueError:
+            body = None
+        body = body if isinstance(body, dict) else {}
+        if response.status_code in (400, 401, 403):
+            raise AuthenticationFailed(
+                f"{self._endpoint.name}: the token endpoint refuses a refresh: {body.get('error', response.status_code)}"
+                f" {body.get('error_description', '')}. Authorise the app again and store its new refresh_token"
+            )
+        if response.status_code != 200 or not isinstance(body.get("access_token"), str):
+            raise Transient(
+                f"{self._endpoint.name}: the token endpoint answered {response.status_code} without a token"
+            )
+        return body
+
+
+def _secret(vault: Vault, endpoint: Endpoint, name: str) -> str:
+    if value := vault.read(endpoint.id, name):
+        return value
+    raise Misconfigured(f"endpoint {endpoint.name}: its secret {name} is not stored. Store it and try again")

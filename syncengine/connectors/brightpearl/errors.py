@@ -1,0 +1,163 @@
+"""Brightpearl's answers as errors of the engine. Facts: reference/brightpearl.md sections 3, 4 and 5.
+
+The status alone does not tell: 500 is also used for mistakes of the client, 503 for throttling, 404 for nothing found.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import requests
+
+from syncengine.errors import (
+    AuthenticationFailed,
+    EndpointDown,
+    Misconfigured,
+    OutcomeUnknown,
+    Rejected,
+    SyncError,
+    Throttled,
+    Transient,
+)
+
+REQUESTS_REMAINING = "brightpearl-requests-remaining"
+NEXT_THROTTLE_PERIOD = "brightpearl-next-throttle-period"
+"""Milliseconds until the window resets (section 5)."""
+
+DEFAULT_THROTTLE_S = 60.0
+_THROTTLE_TEXTS = ("too many requests", "please wait before sending another request")
+_NOTHING_FOUND = "CMNC-404"
+_UNKNOWN_PATH = "cannot find the resource"
+_CLIENT_MISTAKE = "CMNC-"
+
+_FIELDS = {
+    "ORDC-003": ("order id", "Check that the order still exists"),
+    "ORDC-005": ("orderTypeCode", "Give the order a type: SO, SC, PO or PC"),
+    "ORDC-006": ("orderTypeCode", "Use one of SO, SC, PO, PC"),
+    "ORDC-022": ("parties.supplier.contactId", "Name the supplier's contact id"),
+    "ORDC-026": ("productName", "Give the free-text row a product name"),
+    "PRDC-024": ("brand.name", "Give the brand a name"),
+    "WHSC-014": ("productId", "Name a product id greater than 0"),
+    "WHSC-020": ("product ids", "Name the products whose availability is wanted"),
+    "CMNC-010": ("body", "The body is missing or no JSON; this is a fault of the connector"),
+}
+"""The field that a code is about, and what to do (sections 4 and 11)."""
+
+_BAD_FILTER = re.compile(r"The filter (?P<field>\w+)=(?P<value>.*) cannot be parsed as: (?P<type>\w+)")
+_BAD_PATCH = re.compile(r"Invalid patch operation \((?P<value>\w+)\) for given path \((?P<field>[^)]+)\)")
+
+
+class NothingFound(Exception):
+    """404 of a GET with the code for it: none of the ids exists (section 4); a fact, not a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One entry of an `errors` array."""
+
+    code: str
+    message: str
+
+
+def body_of(response: requests.Response) -> Any:
+    """The JSON of an answer, numbers with a point as Decimal; None if it is not JSON."""
+    try:
+        return json.loads(response.content, parse_float=Decimal)
+    except ValueError:
+        return None
+
+
+def throttled_for(response: requests.Response) -> float | None:
+    """Seconds to wait if the answer says that we called too often; None if it says something else."""
+    text = response.text.lower() if response.status_code in (429, 503) else ""
+    if response.status_code == 429 or any(known in text for known in _THROTTLE_TEXTS):
+        millis = response.headers.get(NEXT_THROTTLE_PERIOD, "")
+        return int(millis) / 1000 if millis.isdigit() else DEFAULT_THROTTLE_S
+    return None
+
+
+def answer(endpoint: str, call: str, response: requests.Response, *, is_write: bool) -> Any:
+    """The JSON object of a successful answer.
+
+    Args:
+        call: what was called, for the texts: verb and path without a query.
+
+    Raises:
+        NothingFound: a read of which nothing exists.
+        Whatever `failure` gives.
+    """
+    body = body_of(response)
+    if 200 <= response.status_code < 300 and isinstance(body, dict):
+        return body
+    refusals = list(_refusals(body))
+    if response.status_code == 404 and not is_write and any(_is_nothing_found(refusal) for refusal in refusals):
+        raise NothingFound
+    raise failure(f"{endpoint}: {call}", response, refusals, is_write=is_write)
+
+
+def failure(what: str, response: requests.Response, refusals: list[Refusal], *, is_write: bool) -> SyncError:
+    """The error that an unsuccessful answer stands for, most specific first."""
+    status = response.status_code
+    wait_s = throttled_for(response)
+    if wait_s is not None:
+        return Throttled(f"{what}: too many requests", retry_in_s=wait_s)
+    if status in (401, 403):
+        return AuthenticationFailed(f"{what}: refused with {status}: {_plain_text(response)}")
+    if any(refusal.message.lower().startswith(_UNKNOWN_PATH) for refusal in refusals) or (
+        status == 404 and not refusals
+    ):
+        return Misconfigured(f"{what}: there is no such resource; check the endpoint's url and account")
+    if 400 <= status < 500 or any(refusal.code.startswith(_CLIENT_MISTAKE) for refusal in refusals):
+        return _rejected(what, status, refusals)
+    if status < 400:
+        return _not_understood(what, status, is_write)
+    if is_write:  # a fault in the middle of the work, or a proxy that gave up on it: it may have been done
+        return OutcomeUnknown(f"{what}: {status} {_shown(refusals)}")
+    if status in (502, 503, 504):
+        return EndpointDown(f"{what}: {status}, Brightpearl is not available")
+    return Transient(f"{what}: {status} {_shown(refusals)}")
+
+
+def _not_understood(what: str, status: int, is_write: bool) -> SyncError:
+    if 300 <= status < 400:
+        return EndpointDown(f"{what}: answered with a redirection ({status}); check the endpoint's url")
+    if is_write:
+        return OutcomeUnknown(f"{what}: the answer is no JSON object")
+    return Transient(f"{what}: the answer is no JSON object")
+
+
+def _rejected(what: str, status: int, refusals: list[Refusal]) -> Rejected:
+    first = refusals[0] if refusals else Refusal("", f"status {status}")
+    field, remedy = _FIELDS.get(first.code, (what, "Correct it at the source, or ask Brightpearl about the code"))
+    value: str | None = None
+    if found := _BAD_FILTER.search(first.message) or _BAD_PATCH.search(first.message):
+        field, value = found["field"], found["value"]
+        remedy = "This is a fault of the connector or of its settings; report it with the code"
+    return Rejected(field=field, value=value, reason=_shown(refusals) or f"status {status}", remedy=remedy)
+
+
+def _refusals(body: Any) -> Iterator[Refusal]:
+    errors = body.get("errors") if isinstance(body, dict) else None
+    for error in errors if isinstance(errors, list) else ():
+        if isinstance(error, dict):
+            yield Refusal(str(error.get("code", "")), str(error.get("message", "")))
+
+
+def _is_nothing_found(refusal: Refusal) -> bool:
+    return refusal.code == _NOTHING_FOUND and not refusal.message.lower().startswith(_UNKNOWN_PATH)
+
+
+def _shown(refusals: list[Refusal]) -> str:
+    return "; ".join(f"{refusal.code} {refusal.message}".strip() for refusal in refusals)
+
+
+def _plain_text(response: requests.Response) -> str:
+    """What a 401 says: a bare string, of which `Invalid instance token: ...` repeats the token."""
+    body = body_of(response)
+    text = body.get("response") if isinstance(body, dict) else None
+    return str(text).split(":", 1)[0] if isinstance(text, str) else "no reason given"

@@ -1,0 +1,173 @@
+"""How Brightpearl is reached: headers, quota, envelopes, bulk reads and searches. Facts: reference/brightpearl.md 1-7."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from syncengine import clock
+from syncengine.connectors.brightpearl import errors
+from syncengine.connectors.brightpearl.auth import Credentials
+from syncengine.connectors.brightpearl.id_sets import id_sets
+from syncengine.connectors.brightpearl.settings import Account
+from syncengine.document import Doc
+from syncengine.errors import Transient
+from syncengine.http.limiter import Limiter
+from syncengine.http.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The body of a successful answer, and Brightpearl's clock (UTC, whole seconds) when it was given."""
+
+    body: Mapping[str, Any]
+    source_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page of a search: rows by column name, whether there are more, and Brightpearl's clock."""
+
+    rows: Sequence[Mapping[str, Any]]
+    is_more: bool
+    available: int
+    source_time: datetime
+
+
+class Gateway:
+    """All calls to one account. May be shared by threads."""
+
+    def __init__(self, account: Account, credentials: Credentials, limiter: Limiter | None) -> None:
+        self.account = account
+        self._credentials = credentials
+        self._limiter = limiter
+        self._ahead = timedelta(0)
+        self._session = Session(
+            account.name,
+            account.prefix,
+            limiter=limiter,
+            pool=account.pool,
+            authenticate=credentials.put_on,
+            timeouts=account.timeouts,
+            ca_file=account.ca_file,
+            patience_s=account.patience_s,
+        )
+
+    def now(self) -> datetime:
+        """Brightpearl's clock (UTC), by the latest answer; ours before the first one."""
+        return clock.now() + self._ahead
+
+    def call(
+        self, method: str, path: str, *, json: Any = None, is_write: bool = False, show_path: str | None = None
+    ) -> Answer:
+        """One call, repeated once with a new token if the first one is refused.
+
+        Args:
+            path: behind the prefix, without a leading slash, encoded, with its query.
+
+        Raises:
+            NothingFound: a read of which nothing exists.
+            Throttled, Transient, EndpointDown, AuthenticationFailed, Rejected, OutcomeUnknown, Misconfigured.
+        """
+        response = self._send(method, path, json, is_write, show_path)
+        if response.status_code == 401:
+            self._credentials.renew(response.request)
+            response = self._send(method, path, json, is_write, show_path)
+        shown = f"{method} {show_path or path.split('?', 1)[0]}"
+        return Answer(errors.answer(self.account.name, shown, response, is_write=is_write), self._source_time(response))
+
+    def objects(self, resource: str, keys: Sequence[str], *, most: int, query: str = "") -> list[Doc]:
+        """Whole objects by id, in as few calls as the limits allow, in no promised order; unknown ones are absent.
+
+        Args:
+            resource: `order-service/order`.
+            keys: ids as text; what is no id exists nowhere.
+            most: ids per call.
+        """
+        ids = [int(key) for key in keys if key.isascii() and key.isdigit()]
+        found: list[Doc] = []
+        for text, count in id_sets(ids, most):
+            shown = f"{resource}/({count} ids)"
+            try:
+                answer = self.call("GET", f"{resource}/{text}{query}", show_path=shown)
+            except errors.NothingFound:
+                continue
+            found += self._listed(answer, shown)
+        return found
+
+    def search(
+        self, path: str, *, columns: Sequence[str], sort: Sequence[str], page_size: int, filters: Mapping[str, str]
+    ) -> Found:
+        """One page of a resource search.
+
+        Args:
+            path: `order-service/order-search`.
+            sort: `updatedOn.ASC`, most significant first.
+            filters: by column; PERIOD values as `from/to` in UTC, the slash is sent as it is (section 7).
+        """
+        query = {
+            **filters,
+            "columns": ",".join(columns),
+            "sort": ",".join(sort),
+            "pageSize": str(page_size),
+        }
+        encoded = "&".join(f"{name}={quote(value, safe='/,:')}" for name, value in query.items())
+        answer = self.call("GET", f"{path}?{encoded}")
+        return _page(answer, f"{self.account.name}: {path}")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def _send(self, method: str, path: str, json: Any, is_write: bool, show_path: str | None) -> requests.Response:
+        self._session.move(self.account.prefix_at(self._credentials.api_domain()))
+        response = self._session.send(
+            method, f"/{path}", json=json, is_write=is_write, show_path=f"/{show_path}" if show_path else None
+        )
+        self._learn(response)
+        return response
+
+    def _learn(self, response: requests.Response) -> None:
+        """Every answer, also a 401 or 503, tells how many calls are left (section 5)."""
+        self._ahead = self._source_time(response) - clock.now()
+        if self._limiter is None or self.account.pool is None:
+            return
+        remaining = response.headers.get(errors.REQUESTS_REMAINING, "")
+        millis = response.headers.get(errors.NEXT_THROTTLE_PERIOD, "")
+        if remaining.isdigit() and millis.isdigit():
+            self._limiter.learn(self.account.pool, int(remaining), int(millis) / 1000)
+        if (wait_s := errors.throttled_for(response)) is not None:
+            self._limiter.close(self.account.pool, wait_s)
+
+    def _source_time(self, response: requests.Response) -> datetime:
+        try:
+            return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+        except (KeyError, ValueError):
+            return clock.now()
+
+    def _listed(self, answer: Answer, shown: str) -> list[Doc]:
+        elements = answer.body.get("response")
+        if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
+            raise Transient(f"{self.account.name}: {shown}: the answer has no list of objects")
+        return elements
+
+
+def _page(answer: Answer, what: str) -> Found:
+    """Rows are positional; the names come with them, in `metaData.columns` (section 7)."""
+    try:
+        response = answer.body["response"]
+        about = response["metaData"]
+        names = [column["name"] for column in about["columns"]]
+        rows = [dict(zip(names, row, strict=True)) for row in response["results"]]
+        available = int(about["resultsAvailable"])
+        last = int(about.get("lastResult", 0))  # omitted where nothing was found
+        is_more = bool(about.get("morePagesAvailable", last < available))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Transient(f"{what}: the answer is no search result ({type(error).__name__})") from None
+    return Found(rows, is_more, available, answer.source_time)

@@ -1,0 +1,54 @@
+"""A lock in SQL under which one process of all hosts refreshes a token, with a lease that a dead one cannot hold."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from sqlalchemy import or_, update
+
+from syncengine import clock
+from syncengine.store import Store
+from syncengine.store.dialect import insert_into
+from syncengine.store.models import Slot
+
+LEASE_S = 120.0
+"""Longer than a call to the token endpoint may take (connect and read time-out) and the tokens are stored."""
+
+
+class RefreshLock:
+    """The row `name` of the table `slot`."""
+
+    def __init__(self, store: Store, name: str) -> None:
+        self._store = store
+        self._name = name
+
+    @contextmanager
+    def tried(self) -> Iterator[bool]:
+        """Whether the lock was free and is now held, until the block ends. Does not wait. Raises Transient."""
+        holder = self._take()
+        try:
+            yield holder is not None
+        finally:
+            if holder is not None:
+                self._leave(holder)
+
+    def _take(self) -> str | None:
+        holder, now = uuid.uuid4().hex, clock.now()
+        free = or_(Slot.holder == "", Slot.held_until.is_(None), Slot.held_until < now)
+        with self._store.write() as session:
+            session.execute(insert_into(session, Slot).values(name=self._name).on_conflict_do_nothing())
+            taken = session.execute(
+                update(Slot)
+                .where(Slot.name == self._name, free)
+                .values(holder=holder, held_until=now + timedelta(seconds=LEASE_S))
+                .returning(Slot.name)
+            ).first()
+        return holder if taken else None
+
+    def _leave(self, holder: str) -> None:
+        with self._store.write() as session:
+            mine = update(Slot).where(Slot.name == self._name, Slot.holder == holder)
+            session.execute(mine.values(holder="", held_until=None))

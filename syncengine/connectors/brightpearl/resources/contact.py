@@ -1,0 +1,122 @@
+"""Brightpearl contacts: customers, suppliers and staff. Facts: reference/brightpearl.md section 12."""
+
+# ruff: noqa: N815 - the names are Brightpearl's
+from __future__ import annotations
+
+from marshmallow import fields
+
+from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Time, Whole, Words
+
+
+class PostAddressIds(Document):
+    """Default, billing and delivery address: ids of `brightpearl.postal_address`."""
+
+    DEF = Whole()
+    BIL = Whole()
+    DEL = Whole()
+
+
+class Email(Document):
+    email = Words()
+
+
+class Emails(Document):
+    PRI = Part(Email)
+    SEC = Part(Email)
+    TER = Part(Email)
+
+
+class Telephones(Document):
+    PRI = Words()
+    SEC = Words()
+    MOB = Words()
+    FAX = Words()
+
+
+class Websites(Document):
+    PRI = Words()
+
+
+class Communication(Document):
+    emails = Part(Emails)
+    telephones = Part(Telephones)
+    websites = Part(Websites)
+
+
+class RelationshipToAccount(Document):
+    """A customer is neither supplier nor staff."""
+
+    isSupplier = Flag()
+    isStaff = Flag()
+
+
+class FinancialDetails(Document):
+    """Credit limit and discount are JSON numbers here, not strings."""
+
+    priceListId = Whole()
+    nominalCode = Words()
+    taxCodeId = Whole()
+    creditLimit = Number()
+    creditTermDays = Whole()
+    creditTermTypeId = Whole()
+    currencyId = Whole()
+    discountPercentage = Number()
+
+
+class CurrentAssignment(Document):
+    staffOwnerContactId = Whole()
+    leadSourceId = Whole()
+    departmentId = Whole()
+    contactGroupId = Whole()
+    accountReference = Words()
+
+
+class Assignment(Document):
+    current = Part(CurrentAssignment)
+
+
+class Organisation(Document):
+    organisationId = Whole()
+    name = Words()
+    jobTitle = Words()
+
+
+class ContactSchema(Document):
+    """A contact as GET gives it."""
+
+    contactId = Whole(required=True, allow_none=False)
+    isPrimaryContact = Flag()
+    salutation = Words()
+    firstName = Words()
+    lastName = Words()
+    postAddressIds = Part(PostAddressIds)
+    communication = Part(Communication)
+    contactStatus = fields.Dict(allow_none=True)
+    relationshipToAccount = Part(RelationshipToAccount)
+    financialDetails = Part(FinancialDetails)
+    assignment = Part(Assignment)
+    organisation = Part(Organisation)
+    tradeStatus = Words()
+    createdOn = Time()
+    updatedOn = Time()
+    lastContactedOn = Time()
+    contactTags = Words()
+    companyId = Whole()
+
+
+class Contact(Resource):
+    """Contacts of all kinds; which of them are customers is for a flow's rules to say."""
+
+    name = "brightpearl.contact"
+    schema = ContactSchema
+    feeds = ("updated", "created")
+    path = "contact-service/contact"
+    id_field = "contactId"
+    search = "contact-service/contact-search"
+    id_column = "contactId"
+
+    def query(self) -> str:
+        """The read is paged, and its page must hold all that were asked for."""
+        optional = f"&includeOptional={','.join(self._optional)}" if self._optional else ""
+        return f"?pageSize={self.most_per_read}{optional}"

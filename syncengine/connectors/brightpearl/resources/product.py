@@ -1,0 +1,109 @@
+"""Brightpearl products. Facts: reference/brightpearl.md section 13."""
+
+# ruff: noqa: N815 - the names are Brightpearl's
+from __future__ import annotations
+
+from marshmallow import fields
+
+from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Time, Whole, Words
+
+
+class Identity(Document):
+    sku = Words()
+    isbn = Words()
+    ean = Words()
+    upc = Words()
+    mpn = Words()
+    barcode = Words()
+
+
+class Weight(Document):
+    magnitude = Number()
+
+
+class Dimensions(Document):
+    length = Number()
+    height = Number()
+    width = Number()
+    volume = Number()
+
+
+class Stock(Document):
+    stockTracked = Flag()
+    weight = Part(Weight)
+    dimensions = Part(Dimensions)
+
+
+class TaxCode(Document):
+    id = Whole()
+    code = Words()
+
+
+class FinancialDetails(Document):
+    taxable = Flag()
+    taxCode = Part(TaxCode)
+
+
+class LocalText(Document):
+    languageCode = Words()
+    text = Words()
+    format = Words()
+
+
+class Category(Document):
+    categoryCode = Words()
+
+
+class SalesChannel(Document):
+    salesChannelName = Words()
+    productName = Words()
+    productCondition = Words()
+    categories = fields.List(Part(Category), allow_none=True)
+    description = Part(LocalText)
+    shortDescription = Part(LocalText)
+
+
+class BundleComponent(Document):
+    productId = Whole()
+    productQuantity = Number()
+
+
+class Composition(Document):
+    bundle = Flag()
+    bundleComponents = fields.List(Part(BundleComponent), allow_none=True)
+
+
+class ProductSchema(Document):
+    """A product as GET gives it."""
+
+    id = Whole(required=True, allow_none=False)
+    brandId = Whole()
+    collectionId = Whole()
+    productTypeId = Whole()
+    identity = Part(Identity)
+    productGroupId = Whole()
+    featured = Flag()
+    stock = Part(Stock)
+    financialDetails = Part(FinancialDetails)
+    salesChannels = fields.List(Part(SalesChannel), allow_none=True)
+    composition = Part(Composition)
+    createdOn = Time()
+    updatedOn = Time()
+    warehouses = fields.Dict(allow_none=True)
+    nominalCodeStock = Words()
+    nominalCodePurchases = Words()
+    nominalCodeSales = Words()
+    status = Words()
+    version = Whole()
+
+
+class Product(Resource):
+    """Products of all sales channels."""
+
+    name = "brightpearl.product"
+    schema = ProductSchema
+    feeds = ("updated", "created")
+    path = "product-service/product"
+    search = "product-service/product-search"
+    id_column = "productId"
