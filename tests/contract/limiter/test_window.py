@@ -1,0 +1,209 @@
+"""The rolling window against a real Valkey, on a clock that the test moves. Expected values are worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from syncengine.errors import Throttled, Transient
+from syncengine.http.limiter import Limiter, Pool
+
+START = 1_700_000_000.0
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> float:
+        return self.time
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def limiter(client: redis.Redis, clock: Clock) -> Limiter:
+    return Limiter(client, now=clock)
+
+
+POOL = Pool("brightpearl:acme:app", limit=3, window_s=60, guard_s=0.5)
+
+
+def known(limiter: Limiter, pool: Pool = POOL) -> None:
+    """A window of which nothing is used, as after a probe that was answered a full window ago."""
+    limiter.learn(pool, remaining=pool.limit, resets_in_s=0)
+
+
+def waits(limiter: Limiter, count: int, patience: float = 1000, pool: Pool = POOL) -> list[float]:
+    return [round(limiter.reserve(pool, "scheduled", patience=patience).wait_s, 3) for _ in range(count)]
+
+
+def test_calls_within_the_limit_may_leave_at_once_and_further_ones_a_window_and_guard_later(limiter: Limiter) -> None:
+    known(limiter)
+    assert waits(limiter, 7) == [0, 0, 0, 60.5, 60.5, 60.5, 121]
+
+
+def test_a_slot_is_free_again_a_window_and_guard_after_its_call(limiter: Limiter, clock: Clock) -> None:
+    known(limiter)
+    waits(limiter, 3)
+    clock.time += 60.4
+    assert waits(limiter, 1) == [0.1]
+    clock.time += 0.2
+    assert waits(limiter, 1) == [0]
+
+
+def test_a_wait_beyond_the_patience_books_nothing_and_is_told(limiter: Limiter, clock: Clock) -> None:
+    known(limiter)
+    waits(limiter, 3)
+    with pytest.raises(Throttled) as refused:
+        limiter.reserve(POOL, "scheduled", patience=5)
+    assert refused.value.retry_in_s == pytest.approx(60.5)
+    assert limiter.usage(POOL).taken == 3
+
+
+def test_a_slot_given_back_is_free_at_once(limiter: Limiter) -> None:
+    known(limiter)
+    booking = limiter.reserve(POOL, "scheduled", patience=0)
+    waits(limiter, 2)
+    booking.give_back()
+    assert waits(limiter, 2) == [0, 60.5]
+
+
+def test_asking_again_for_the_same_slot_keeps_it(limiter: Limiter, clock: Clock) -> None:
+    known(limiter)
+    waits(limiter, 3)
+    first = limiter.reserve(POOL, "scheduled", patience=100)
+    clock.time += 20
+    again = limiter.reserve(POOL, "scheduled", patience=0, slot=first.slot)
+    assert (first.wait_s, again.wait_s) == (60.5, 40.5)
+    assert limiter.usage(POOL).taken == 4
+
+
+def test_a_slot_whose_call_is_later_than_the_guard_is_booked_anew(limiter: Limiter, clock: Clock) -> None:
+    known(limiter)
+    late = limiter.reserve(POOL, "scheduled", patience=0)
+    clock.time += 10
+    limiter.reserve(POOL, "scheduled", patience=0, slot=late.slot)
+    waits(limiter, 2)
+    clock.time += 51  # the slot counts from its new time: at 61 s after the first booking it is still taken
+    assert waits(limiter, 1) == [9.5]
+
+
+def test_a_reserve_is_left_for_other_users_of_the_pool(limiter: Limiter) -> None:
+    pool = Pool("brightpearl:acme:app", limit=3, reserve=1)
+    known(limiter, pool)
+    assert waits(limiter, 3, pool=pool) == [0, 0, 60.5]
+
+
+def test_calls_of_others_are_learned_and_count_until_the_reset(limiter: Limiter, clock: Clock) -> None:
+    known(limiter)
+    waits(limiter, 1)
+    limiter.learn(POOL, remaining=0, resets_in_s=30)  # we made one of the three calls that were counted
+    assert waits(limiter, 1) == [30.5]
+    assert limiter.usage(POOL).taken == 4
+
+
+def test_more_remaining_than_we_know_of_changes_nothing(limiter: Limiter) -> None:
+    known(limiter)
+    waits(limiter, 3)
+    limiter.learn(POOL, remaining=2, resets_in_s=30)  # a fixed window began anew; the rolling one is stricter
+    assert waits(limiter, 1) == [60.5]
+
+
+def test_learning_the_same_twice_adds_nothing(limiter: Limiter) -> None:
+    known(limiter)
+    limiter.learn(POOL, remaining=1, resets_in_s=30)
+    limiter.learn(POOL, remaining=1, resets_in_s=30)
+    assert limiter.usage(POOL).taken == 2
+
+
+def test_a_refused_call_closes_the_gate_for_all_also_for_who_has_booked(limiter: Limiter, clock: Clock) -> None:
+    known(limiter)
+    booked = limiter.reserve(POOL, "scheduled", patience=0)
+    limiter.close(POOL, 31.25)
+    assert limiter.reserve(POOL, "scheduled", patience=100, slot=booked.slot).wait_s == pytest.approx(31.25)
+    assert limiter.usage(POOL).closed_for_s == pytest.approx(31.25)
+    limiter.close(POOL, 5)
+    clock.time += 6
+    assert limiter.usage(POOL).closed_for_s == pytest.approx(25.25)
+
+
+def test_an_unknown_window_lets_one_probe_through_and_its_answer_seeds_it(limiter: Limiter, clock: Clock) -> None:
+    pool = Pool("brightpearl:acme:app", limit=200)
+    probe = limiter.reserve(pool, "scheduled", patience=0)
+    assert probe.wait_s == 0
+    with pytest.raises(Throttled) as waiting:
+        limiter.reserve(pool, "realtime", patience=0)
+    assert waiting.value.retry_in_s <= 0.25
+    # 150 calls were counted, the probe among them; the system's window resets in 20 s
+    limiter.learn(pool, remaining=50, resets_in_s=20)
+    usage = limiter.usage(pool)
+    assert (usage.taken, usage.is_known) == (150, True)
+    clock.time += 19
+    assert limiter.usage(pool).taken == 150
+    clock.time += 22  # of the 149 others half have left halfway between the reset and a full window
+    assert 70 <= limiter.usage(pool).taken <= 80
+
+
+def test_a_probe_may_ask_again_for_its_own_slot(limiter: Limiter, clock: Clock) -> None:
+    probe = limiter.reserve(POOL, "scheduled", patience=0)
+    assert limiter.reserve(POOL, "scheduled", patience=0, slot=probe.slot).wait_s == 0
+    clock.time += 2  # later than the guard: booked anew, and still the probe
+    assert limiter.reserve(POOL, "scheduled", patience=0, slot=probe.slot).wait_s == 0
+
+
+def test_a_probe_that_was_not_made_leaves_the_way_to_the_next(limiter: Limiter) -> None:
+    limiter.reserve(POOL, "scheduled", patience=0).give_back()
+    assert limiter.reserve(POOL, "scheduled", patience=0).wait_s == 0
+
+
+def test_a_probe_that_is_never_answered_is_followed_by_another_one(limiter: Limiter, clock: Clock) -> None:
+    limiter.reserve(POOL, "scheduled", patience=0)
+    clock.time += 10.1
+    assert limiter.reserve(POOL, "scheduled", patience=0).wait_s == 0
+
+
+def test_a_lost_state_is_noticed_by_who_has_booked(limiter: Limiter, client: redis.Redis, clock: Clock) -> None:
+    known(limiter)
+    waits(limiter, 3)
+    booked = limiter.reserve(POOL, "scheduled", patience=100)
+    client.flushall()
+    clock.time += booked.wait_s
+    limiter.reserve(POOL, "scheduled", patience=0)  # another worker is the probe
+    with pytest.raises(Throttled):
+        limiter.reserve(POOL, "scheduled", patience=0, slot=booked.slot)
+
+
+def test_pools_do_not_touch_one_another(limiter: Limiter) -> None:
+    other = Pool("brightpearl:acme:other", limit=3)
+    known(limiter)
+    known(limiter, other)
+    waits(limiter, 3)
+    assert waits(limiter, 1, pool=other) == [0]
+
+
+def test_keys_of_a_pool_lie_together_and_vanish_when_idle(limiter: Limiter, client: redis.Redis) -> None:
+    known(limiter)
+    waits(limiter, 1)
+    assert sorted(client.keys()) == [b"limit:{brightpearl:acme:app}:slots", b"limit:{brightpearl:acme:app}:state"]
+    assert 60_000 < client.pttl("limit:{brightpearl:acme:app}:slots") < 63_000
+
+
+def test_without_redis_no_call_may_be_made_but_what_was_learned_may_be_lost() -> None:
+    nobody = redis.Redis(port=1, socket_connect_timeout=0.1, retry=None)
+    limiter = Limiter(nobody)
+    with pytest.raises(Transient, match="Redis is away"):
+        limiter.reserve(POOL, "scheduled", patience=1)
+    limiter.learn(POOL, remaining=1, resets_in_s=1)
+    limiter.close(POOL, 1)
+
+
+def test_on_the_servers_clock_slots_are_taken_and_waited_for(client: redis.Redis) -> None:
+    pool = Pool("brightpearl:acme:app", limit=2, window_s=0.2, guard_s=0.05)
+    limiter = Limiter(client)
+    known(limiter, pool)
+    taken = [limiter.take(pool, "scheduled", patience=5) for _ in range(5)]
+    assert [booking.wait_s for booking in taken] == [0, 0, 0, 0, 0]
