@@ -16,6 +16,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
 
 from syncengine import clock
 from syncengine.errors import Misconfigured
@@ -58,13 +60,13 @@ def address(settings: Settings) -> str:
         raise Misconfigured(f"{settings.home / ADDRESS_FILE} cannot be read: {error.strerror}") from None
 
 
-def answering_address(settings: Settings, *, patience_s: float = 10.0) -> str:
+def answering_address(settings: Settings, *, patience_s: float = 5.0) -> str:
     """`address`, once that Redis answers. A process asks this when it starts: later outages are waited for.
 
     Raises Misconfigured if it does not answer within `patience_s` seconds, or refuses us, with its reason.
     """
     url = address(settings)
-    client = connect(settings)
+    client = connect(settings, retries=0)
     deadline = clock.monotonic() + patience_s
     try:
         while (reason := _refusal(client)) and clock.monotonic() < deadline:
@@ -78,24 +80,26 @@ def answering_address(settings: Settings, *, patience_s: float = 10.0) -> str:
     raise Misconfigured(f"REDIS_URL = {redact_url(url)}: {reason}. Start that Redis, or correct REDIS_URL")
 
 
-def connect(settings: Settings) -> redis.Redis:
+def connect(settings: Settings, *, retries: int = 3) -> redis.Redis:
     """A client of this installation's Redis, safe for threads; it connects on its first command.
 
-    Understands what kombu does: `redis://`, `rediss://`, `redis+socket://`, `sentinel://`. Raises Misconfigured.
+    Understands what kombu does: `redis://`, `rediss://`, `redis+socket://`, `sentinel://`. A command that finds no
+    connection is tried `retries` times more, within a few seconds. Raises Misconfigured if no address is known.
     """
     url = address(settings)
     options: dict[str, Any] = {
         "socket_connect_timeout": CONNECT_TIMEOUT_S,
         "socket_timeout": READ_TIMEOUT_S,
         "socket_keepalive": True,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.1, cap=1.0), retries),
     }
     if url.startswith("sentinel://"):
         return _sentinel_master(url, settings.redis_master, options)
     if url.startswith("redis+socket://"):
         parts = urlsplit(url)
         database = parse_qs(parts.query).get("virtual_host", ["0"])[0]
-        options = {"db": int(database), "password": parts.password, "socket_timeout": READ_TIMEOUT_S}
-        return redis.Redis(unix_socket_path=parts.path, **options)
+        del options["socket_keepalive"]
+        return redis.Redis(unix_socket_path=parts.path, db=int(database), password=parts.password, **options)
     return redis.Redis.from_url(url, **options)
 
 
@@ -121,13 +125,19 @@ def forget(settings: Settings) -> None:
 
 
 def stop_stray(settings: Settings) -> None:
-    """End an embedded Redis that outlived its supervisor (which was killed), so that its port is free again."""
+    """End an embedded Redis that outlived its supervisor (which was killed), so that its port is free again.
+
+    Only one that keeps its data in our folder: at the address we remember there may be somebody else's by now, and one
+    without a password lets everybody in.
+    """
     if not (settings.home / ADDRESS_FILE).exists():
         return
-    client = connect(settings)
+    client = connect(settings, retries=0)
     try:
-        if not _refusal(client):
+        if not _refusal(client) and _folder_of(client) == (settings.home / "redis").resolve():
             client.shutdown()
+    except redis.ResponseError:
+        return  # it does not even let us ask: not ours
     finally:
         client.close()
 
@@ -156,6 +166,12 @@ def binary() -> str:
         return str(_binary.get_binary_path())
     except ValkeyBinaryNotFoundError as error:
         raise Misconfigured(f"no Redis on this machine ({error}). Install redis-server, or set REDIS_URL") from None
+
+
+def _folder_of(client: redis.Redis) -> Path:
+    """Where the server keeps its data."""
+    configured: Any = client.config_get("dir")
+    return Path(configured["dir"])
 
 
 def _refusal(client: redis.Redis) -> str:

@@ -1,0 +1,5 @@
+"""`python -m syncengine` is the command `syncengine`."""
+
+from syncengine.cli import main
+
+main()

@@ -1,0 +1,94 @@
+"""The command line and Celery's: whatever is configured wrongly is one clear line, never a traceback."""
+
+from __future__ import annotations
+
+import pytest
+
+from syncengine import __version__
+from syncengine.settings import Settings
+from tests.services import free_port
+from tests.system.frame_fixtures import Run, bare_environment, bare_settings, redis_url, run
+
+__all__ = ["bare_environment", "bare_settings", "redis_url", "run"]
+
+pytestmark = pytest.mark.process
+
+
+def test_version_and_help_need_no_configuration(run: Run) -> None:
+    assert run("syncengine", "--version", REDIS_URL="nonsense").stdout == f"syncengine, version {__version__}\n"
+    shown = run("syncengine", "--help", REDIS_URL="nonsense")
+    assert shown.returncode == 0
+    assert {"up", "down", "migrate", "keys", "sandbox"} <= {
+        line.split()[0] for line in shown.stdout.splitlines() if line
+    }
+
+
+def test_keys_new_prints_a_key_that_can_be_used(run: Run) -> None:
+    key = run("syncengine", "keys", "new").stdout.strip()
+
+    assert run("syncengine", "migrate", SYNCENGINE_KEYS=key).returncode == 0
+
+
+def test_migrate_makes_the_store_and_may_be_repeated(run: Run, bare_settings: Settings) -> None:
+    first, second = run("syncengine", "migrate"), run("syncengine", "migrate")
+
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stdout == second.stdout
+    assert (bare_settings.home / "syncengine.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"REDIS_URL": "localhost"}, "REDIS_URL = 'localhost' is not an address of a Redis."),
+        ({"REDIS_URL": "redis://nowhere.invalid:1/0"}, "Start that Redis, or correct REDIS_URL"),
+        ({"DATABASE_URL": "oracle://x"}, "DATABASE_URL = 'oracle://x' is not an address of a PostgreSQL or SQLite."),
+        ({"SYNCENGINE_LEASE_S": "abc"}, "SYNCENGINE_LEASE_S = 'abc' is not a number of seconds."),
+        ({"SYNCENGINE_KEYS": "abc"}, "key 1 of SYNCENGINE_KEYS is not a key."),
+        ({"SYNCENGINE_CONFIG": "/nowhere.yml"}, "SYNCENGINE_CONFIG = '/nowhere.yml' is not a file."),
+        ({"DATABASE_URL": "postgresql://h/n"}, "Set SYNCENGINE_KEYS; `syncengine keys new` makes one"),
+    ],
+)
+def test_up_with_a_wrong_setting_is_one_line(run: Run, variables: dict[str, str], says: str) -> None:
+    done = run("syncengine", "up", **variables)
+
+    assert done.returncode == 2
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("syncengine: ")
+    assert says in last
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["worker", "beat", "flower", "inspect ping", "call orders.sync"])
+def test_celery_without_a_redis_is_one_line(run: Run, command: str) -> None:
+    done = run("celery", "-A", "syncengine", *command.split())
+
+    assert done.returncode != 0
+    assert done.stderr.strip() == "syncengine: no Redis is known. Run `syncengine up` or set REDIS_URL"
+
+
+@pytest.mark.parametrize("command", ["worker", "call orders.sync"])
+def test_celery_with_a_redis_that_does_not_answer_is_one_line(run: Run, command: str) -> None:
+    address = f"redis://:secret@127.0.0.1:{free_port()}/0"
+
+    done = run("celery", "-A", "syncengine", *command.split(), REDIS_URL=address)
+
+    assert done.returncode != 0
+    assert done.stderr.strip().startswith("syncengine: REDIS_URL = redis://127.0.0.1:")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "secret" not in done.stderr
+
+
+def test_celery_finds_the_app_and_its_settings_from_any_folder(run: Run, redis_url: str) -> None:
+    done = run("celery", "-A", "syncengine", "report", REDIS_URL=redis_url)
+
+    assert done.returncode == 0
+    assert "task_acks_late: True" in done.stdout
+    assert "'visibility_timeout': 900" in done.stdout
+
+
+def test_an_unknown_command_is_named(run: Run) -> None:
+    done = run("syncengine", "snyc")
+
+    assert done.returncode == 2
+    assert "No such command 'snyc'" in done.stderr

@@ -1,0 +1,149 @@
+"""The embedded Redis: private, durable, and found by every other process."""
+
+from __future__ import annotations
+
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from syncengine import settings
+from syncengine.errors import Misconfigured
+from syncengine.local import redis_server
+from syncengine.settings import Settings
+from tests.services import free_port, stop
+from tests.system.frame_fixtures import bare_environment, bare_settings, redis_url
+
+__all__ = ["bare_environment", "bare_settings", "redis_url"]
+
+pytestmark = pytest.mark.process
+Start = Callable[[], "subprocess.Popen[bytes]"]
+
+
+@pytest.fixture
+def start(bare_settings: Settings) -> Iterator[Start]:
+    """Start the embedded Redis as the supervisor does, and wait until it answers."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start_embedded() -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(redis_server.prepare(bare_settings), stdout=subprocess.DEVNULL)
+        started.append(process)
+        redis_server.answering_address(bare_settings)
+        return process
+
+    yield start_embedded
+    for process in started:
+        stop(process)
+
+
+def test_the_address_file_leads_other_processes_to_it(bare_settings: Settings, start: Start) -> None:
+    start()
+
+    client = redis_server.connect(bare_settings)
+
+    assert client.config_get("appendonly", "appendfsync", "maxmemory-policy", "bind") == {
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "maxmemory-policy": "noeviction",
+        "bind": "127.0.0.1",
+    }
+    client.close()
+
+
+def test_its_password_is_needed_and_kept_from_others(bare_settings: Settings, start: Start) -> None:
+    process = start()
+    address = redis_server.address(bare_settings)
+    port = int(address.rpartition(":")[2].partition("/")[0])
+
+    with redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
+    for name in ("redis.address", "redis/redis.conf"):
+        assert stat.S_IMODE((bare_settings.home / name).stat().st_mode) == 0o600
+    assert address.split(":")[2].split("@")[0] not in " ".join(map(str, process.args))
+
+
+def test_after_a_crash_it_has_the_same_address_and_its_data(bare_settings: Settings, start: Start) -> None:
+    process = start()
+    address = redis_server.address(bare_settings)
+    with redis_server.connect(bare_settings) as client:
+        client.set("kept", "yes")
+    process.kill()
+    process.wait()
+
+    start()
+
+    assert redis_server.address(bare_settings) == address
+    with redis_server.connect(bare_settings) as client:
+        assert client.get("kept") == b"yes"
+
+
+def test_one_that_outlived_its_supervisor_is_ended_first(bare_settings: Settings, start: Start) -> None:
+    stray = start()
+    address = redis_server.address(bare_settings)
+
+    start()
+
+    assert stray.wait(10) == 0
+    assert redis_server.address(bare_settings) == address
+
+
+def test_a_port_that_another_program_took_is_given_up(bare_settings: Settings, redis_url: str, start: Start) -> None:
+    taken = redis_url.rpartition(":")[2].partition("/")[0]
+    bare_settings.folder()
+    (bare_settings.home / "redis.address").write_text(f"redis://:former@127.0.0.1:{taken}/0\n")
+
+    start()
+
+    assert f":{taken}/" not in redis_server.address(bare_settings)
+
+
+def test_without_any_redis_the_line_says_what_to_do(bare_settings: Settings) -> None:
+    with pytest.raises(Misconfigured, match=r"^no Redis is known\. Run `syncengine up` or set REDIS_URL$"):
+        redis_server.address(bare_settings)
+
+
+def test_a_stale_address_file_is_noticed(bare_settings: Settings) -> None:
+    bare_settings.folder()
+    (bare_settings.home / "redis.address").write_text(f"redis://:secret@127.0.0.1:{free_port()}/0\n")
+
+    with pytest.raises(Misconfigured, match=r"does not answer .*Run `syncengine up` or set REDIS_URL") as caught:
+        redis_server.answering_address(bare_settings, patience_s=0)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_given_redis_is_used_as_it_is(redis_url: str, bare_environment: dict[str, str]) -> None:
+    found = settings.load({**bare_environment, "REDIS_URL": redis_url})
+
+    assert redis_server.answering_address(found) == redis_url
+    assert not found.home.exists()
+
+
+def test_a_wrong_password_is_told_without_showing_it(start: Start, bare_settings: Settings) -> None:
+    start()
+    host = redis_server.address(bare_settings).rpartition("@")[2]
+    wrong = settings.load({"REDIS_URL": f"redis://:mistaken@{host}"})
+
+    with pytest.raises(Misconfigured, match=r"REDIS_URL = redis://127.*: the password is wrong\.") as caught:
+        redis_server.answering_address(wrong, patience_s=0)
+    assert "mistaken" not in str(caught.value)
+
+
+def test_a_unix_socket_is_understood(tmp_path: Path, start: Start, bare_settings: Settings) -> None:
+    start()
+    socket = Path("/tmp") / f"se-{free_port()}.sock"  # a short path: the system allows about 100 characters
+    server = subprocess.Popen(
+        [redis_server.binary(), "--port", "0", "--unixsocket", str(socket), "--dir", str(tmp_path), "--save", ""],
+        stdout=subprocess.DEVNULL,
+    )
+    found = settings.load({"REDIS_URL": f"redis+socket://{socket}?virtual_host=3"})
+    try:
+        redis_server.answering_address(found)
+        with redis_server.connect(found) as client:
+            assert client.client_info()["db"] == 3
+    finally:
+        stop(server)

@@ -1,0 +1,120 @@
+"""`syncengine up`: everything runs, what dies is back, and nothing is left when it stops."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from syncengine.local import redis_server
+from syncengine.local.supervisor import Supervisor
+from syncengine.settings import Settings
+from tests.services import stop
+from tests.system.frame_fixtures import Run, bare_environment, bare_settings, run
+
+__all__ = ["bare_environment", "bare_settings", "run"]
+
+pytestmark = pytest.mark.process
+PATIENCE_S = 60.0
+Up = Callable[[], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def up(bare_environment: dict[str, str], tmp_path: Path) -> Iterator[Up]:
+    """Start `syncengine up` and wait until it says that all runs."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "syncengine", "up"],
+            cwd=tmp_path,
+            env=bare_environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        said = [line for line in iter(process.stdout.readline, "Ctrl-C stops it.\n") if line]
+        assert process.poll() is None, "".join(said)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(PATIENCE_S)
+
+
+def test_what_dies_is_started_again_and_nothing_is_left_at_the_end(up: Up, bare_settings: Settings) -> None:
+    process = up()
+    supervisor = Supervisor(bare_settings)
+    first = supervisor.pids()
+    address = redis_server.address(bare_settings)
+    assert set(first) == {"redis", "worker", "realtime", "beat", "flower"}
+
+    for name in ("beat", "redis"):
+        os.kill(first[name], signal.SIGKILL)
+    _wait_until(lambda: _are_new(supervisor, first, ("beat", "redis")))
+    assert redis_server.answering_address(bare_settings) == address
+
+    family = psutil.Process(supervisor.pid()).children(recursive=True)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE_S) == 0
+    _wait_until(lambda: not [child for child in family if child.is_running() and child.status() != "zombie"])
+    assert supervisor.pid() is None
+    assert not (bare_settings.home / "redis.address").exists()
+
+
+def test_a_second_one_is_refused_and_down_stops_the_first(up: Up, run: Run) -> None:
+    first = up()
+
+    second = run("syncengine", "up")
+    down = run("syncengine", "down")
+
+    assert second.returncode == 2
+    assert second.stderr.splitlines()[-1].endswith("Stop it with `syncengine down`")
+    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+    assert first.wait(PATIENCE_S) == 0
+
+
+def test_down_without_anything_running_says_so(run: Run) -> None:
+    done = run("syncengine", "down")
+
+    assert (done.returncode, done.stdout) == (0, "Nothing was running.\n")
+
+
+def test_a_port_of_flower_that_is_taken_is_named(run: Run, bare_environment: dict[str, str], tmp_path: Path) -> None:
+    port = bare_environment["SYNCENGINE_FLOWER_PORT"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "http.server", port, "--bind", "127.0.0.1"], cwd=tmp_path, stderr=subprocess.DEVNULL
+    )
+    try:
+        _wait_until(lambda: not redis_server.is_free(int(port)))
+        done = run("syncengine", "up")
+    finally:
+        stop(server)
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == (
+        f"syncengine: port {port} is taken. Set SYNCENGINE_FLOWER_PORT to another one"
+    )
+
+
+def _are_new(supervisor: Supervisor, former: dict[str, int], names: tuple[str, ...]) -> bool:
+    now, states = supervisor.pids(), supervisor.states()
+    return all(states.get(name) == "RUNNING" and now.get(name, former[name]) != former[name] for name in names)
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
