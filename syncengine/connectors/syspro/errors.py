@@ -139,7 +139,9 @@ def from_http(status: int, body: str, call: Call, *, is_large: bool = False) -> 
         return None
     shown = f"{call}: HTTP {status}{' with an HTML page' if is_page else ''}"
     if status in (401, 403, 407):
-        return AuthenticationFailed(f"{shown}: the web server or a proxy refuses the call. Check url and its access rules")
+        return AuthenticationFailed(
+            f"{shown}: the web server or a proxy refuses the call. Check url and its access rules"
+        )
     if is_large and status in (400, 404, 405, 414, 501):
         return Misconfigured(
             f"{shown} in answer to PostLD: the SYSPRO service of this site is too old for large documents. "
@@ -182,7 +184,9 @@ def _item_error(path: Sequence[str], group: Mapping[str, Any], around: Sequence[
 
 def _named_in_text(section: Any, text: str, value: str) -> tuple[str, str]:
     """The field of a section that a text speaks of: the one whose value it quotes, or whose name it has."""
-    fields = {name: item for name, item in section.items() if isinstance(item, str)} if isinstance(section, Mapping) else {}
+    fields = (
+        {name: item for name, item in section.items() if isinstance(item, str)} if isinstance(section, Mapping) else {}
+    )
     quoted = [value] if value else _QUOTED.findall(text)
     for shown in quoted:
         for name, item in fields.items():
@@ -216,7 +220,9 @@ def _remedy_by_text(text: str) -> str:
     if re.search(r"\bon hold\b", text, re.IGNORECASE):
         return "Release the hold in SYSPRO, or set sortoi.WarnIfCustomerOnHold to Y for this endpoint, then retry"
     if re.search(r"\bcredit\b", text, re.IGNORECASE):
-        return "Raise the credit limit in SYSPRO, or set sortoi.AcceptOrdersIfNoCredit to Y for prepaid orders, then retry"
+        return (
+            "Raise the credit limit in SYSPRO, or set sortoi.AcceptOrdersIfNoCredit to Y for prepaid orders, then retry"
+        )
     return _USUAL_REMEDY
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from syncengine.connectors.base import Endpoint
 from syncengine.errors import Misconfigured
+from syncengine.vault import Vault
 
 SORTOI = {
     "InBoxMsgReqd": "N",
@@ -144,7 +145,7 @@ class Settings:
             client_id=read.text("client_id", needed=auth == "oauth"),
             scope=read.text("scope"),
             api_key_header=read.text("api_key_header", "X-API-Key"),
-            session_header=read.text("session_header", "X-Syspro-UserId"),
+            session_header=read.text("session_header", "X-Syspro-Session"),
             ca_file=read.text("ca_file") or None,
             connect_timeout_s=read.number("connect_timeout_s", 5.0, least=0.1),
             read_timeout_s=read.number("read_timeout_s", 30.0, least=0.1),
@@ -159,7 +160,7 @@ class Settings:
             customers_per_write=read.whole("customers_per_write", 1, least=1),
             find_at_once=read.whole("find_at_once", 40, least=1),
             numeric_customer_keys=read.flag("numeric_customer_keys", False),
-            numeric_order_keys=read.flag("numeric_order_keys", False),
+            numeric_order_keys=read.flag("numeric_order_keys", True),
             numeric_stock_keys=read.flag("numeric_stock_keys", False),
             upper_case_codes=read.flag("upper_case_codes", True),
             characters=read.choice("characters", ("transliterate", "reject", "send"), "transliterate"),
@@ -264,3 +265,11 @@ class _Reader:
             close = get_close_matches(name, known, 1, cutoff=0.8)
             if name not in known and close:
                 raise self._wrong(name, value, f"There is no such setting; did you mean {close[0]}?")
+
+
+def secret(vault: Vault, settings: Settings, name: str) -> str:
+    """A secret of the endpoint. Raises Misconfigured if the vault has none of that name."""
+    value = vault.read(settings.endpoint.id, name)
+    if value is None:
+        raise Misconfigured(f"endpoint {settings.endpoint.name}: the vault has no {name}. Store it for this endpoint")
+    return value

@@ -1,0 +1,19 @@
+"""SYSPRO: sales orders, customers and stock codes, over e.net (`enet`) or the conjectured Harmony interface (`harmony`).
+
+`connect(endpoint, services)` gives the connector; what a site decides stands in `settings.py`.
+"""
+
+from __future__ import annotations
+
+from syncengine.connectors.base import Connector, Endpoint
+from syncengine.connectors.services import Services
+
+__all__ = ["connect"]
+
+
+def connect(endpoint: Endpoint, services: Services) -> Connector:
+    """The connector of one SYSPRO endpoint; makes no call. Raises Misconfigured: setting, value and remedy."""
+    from syncengine.connectors.syspro.connector import Syspro
+    from syncengine.connectors.syspro.settings import Settings
+
+    return Syspro(Settings.of(endpoint), services)

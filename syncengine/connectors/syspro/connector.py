@@ -1,0 +1,40 @@
+"""All that speaks to one SYSPRO endpoint, in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from syncengine.connectors.base import Connector, Resource
+from syncengine.connectors.services import Services
+from syncengine.connectors.syspro.gateways import Gateway, open_gateway
+from syncengine.connectors.syspro.resources import Customer, SalesOrder, StockCode
+from syncengine.connectors.syspro.settings import Settings
+
+
+class Syspro(Connector):
+    """Sales orders, customers and stock codes over the gateway of the endpoint's settings.
+
+    One call at a time: SYSPRO has one session per operator (syspro-transport.md section 5.3).
+    """
+
+    system: ClassVar[str] = "syspro"
+    concurrency = 1
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        self.settings = settings
+        self.gateway: Gateway = open_gateway(settings, services)
+        kinds = (SalesOrder, Customer, StockCode)
+        self.resources: Mapping[str, Resource] = {kind.name: kind(self.gateway, settings) for kind in kinds}
+
+    def check(self) -> str:
+        """See `Connector.check`. Logs on if no worker has a session, and ends nobody's."""
+        return self.gateway.check()
+
+    def log_off(self) -> None:
+        """End the session that all workers share, which gives its licence back: when the whole installation stops."""
+        self.gateway.log_off()
+
+    def close(self) -> None:
+        """Close this process's connections. The session stays: the other workers use it."""
+        self.gateway.close()

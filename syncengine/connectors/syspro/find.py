@@ -1,0 +1,67 @@
+"""COMFND, the generic find: rows of one table whose column has one of many values, in as few calls as fit.
+
+Facts: syspro-transport.md section 8, syspro-objects.md section 10. Names are SQL names and case-sensitive, keys must be in
+their stored form, and there is no paging; the number of values bounds the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from syncengine.connectors.syspro.gateways import Gateway
+from syncengine.connectors.syspro.xml import all_of, content_of
+from syncengine.document import Doc
+
+
+def rows_where(
+    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], *, at_once: int
+) -> list[Doc]:
+    """The rows of `table` whose `column` equals one of `values`, each with `columns`; in no promised order.
+
+    A find that would be too large for a call is split in halves until it fits.
+    """
+    found: list[Doc] = []
+    for part in _parts(gateway, table, column, list(dict.fromkeys(values)), columns, at_once):
+        reply = gateway.call("Query", "Query", "COMFND", {}, _query(table, column, part, columns), is_write=False)
+        found += [row for row in all_of(content_of(reply), "Row") if isinstance(row, dict)]
+    return found
+
+
+def _parts(
+    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], at_once: int
+) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), at_once):
+        yield from _fitting(gateway, table, column, values[start : start + at_once], columns)
+
+
+def _fitting(
+    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str]
+) -> Iterator[Sequence[str]]:
+    document = _query(table, column, values, columns)
+    if len(values) == 1 or gateway.fits("Query", "Query", "COMFND", {}, document):
+        yield values
+        return
+    half = (len(values) + 1) // 2
+    yield from _fitting(gateway, table, column, values[:half], columns)
+    yield from _fitting(gateway, table, column, values[half:], columns)
+
+
+def _query(table: str, column: str, values: Sequence[str], columns: Sequence[str]) -> Doc:
+    """One pair of brackets around all conditions: each further pair would cost 50 bytes of the address."""
+    expressions: list[Doc] = []
+    for position, value in enumerate(values):
+        expression: Doc = {"AndOr": "Or"} if position else {}
+        if position == 0:
+            expression["OpenBracket"] = "("
+        expression |= {"Column": column, "Condition": "EQ", "Value": value}
+        if position == len(values) - 1:
+            expression["CloseBracket"] = ")"
+        expressions.append(expression)
+    return {
+        "Query": {
+            "TableName": table,
+            "Columns": {"Column": list(columns)},
+            "Where": {"Expression": expressions},
+            "OrderBy": {"Column": [column]},
+        }
+    }

@@ -1,0 +1,85 @@
+"""How SYSPRO is reached. One seam, `call`, takes and gives documents as nested dicts (`xml.py`); two gateways fit it.
+
+`enet` speaks to the e.net services that sites really run, `harmony` to the REST interface of the customer's documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from syncengine.connectors.services import Services
+from syncengine.connectors.syspro.settings import Settings
+from syncengine.document import Doc
+
+__all__ = ["Gateway", "open_gateway"]
+
+
+class Gateway(Protocol):
+    """A way to SYSPRO's business objects."""
+
+    order_source_element: str
+    """The element of SORTOI's header that carries the document's `OrderSourceCode`; empty if it is left out."""
+
+    def call(
+        self,
+        klass: str,
+        method: str,
+        business_object: str,
+        parameters: Mapping[str, object],
+        document: Mapping[str, object],
+        *,
+        is_write: bool,
+    ) -> Doc:
+        """Call a business object: `call("Transaction", "Post", "SORTOI", {"SalesOrders": …}, {"SalesOrders": …}, …)`.
+
+        Args:
+            klass, method: Query/Query, Setup/Add, Setup/Update, Setup/Delete, Transaction/Build, Transaction/Post.
+            parameters: the XmlParameters document; `{}` where the method has none.
+            document: the XmlIn document.
+            is_write: whether the call changes something; a validation by Transaction/Post does not.
+
+        Returns:
+            The reply, business errors inside it included: `errors.item_errors` finds them.
+
+        Raises:
+            Absent: a read of a key that SYSPRO does not have.
+            Rejected: the call was refused as a whole; nothing was done.
+            OutcomeUnknown: a write without an answer, or with one that nobody knows.
+            Transient, EndpointDown, Throttled, SessionLost, AuthenticationFailed, Misconfigured: nothing was done.
+        """
+        ...
+
+    def fits(
+        self,
+        klass: str,
+        method: str,
+        business_object: str,
+        parameters: Mapping[str, object],
+        document: Mapping[str, object],
+    ) -> bool:
+        """True if the call is small enough to be made; finds for many keys are split until they are."""
+        ...
+
+    def check(self) -> str:
+        """Prove that address and credentials work; what was reached, in a line."""
+        ...
+
+    def log_off(self) -> None:
+        """End the session that all workers share, if there is one."""
+        ...
+
+    def close(self) -> None:
+        """Close connections; the session stays, since other workers use it."""
+        ...
+
+
+def open_gateway(settings: Settings, services: Services) -> Gateway:
+    """The gateway that the endpoint's settings name."""
+    if settings.gateway == "harmony":
+        from syncengine.connectors.syspro.gateways.harmony import Harmony
+
+        return Harmony(settings, services)
+    from syncengine.connectors.syspro.gateways.enet import Enet
+
+    return Enet(settings, services)

@@ -1,0 +1,309 @@
+"""The REST interface that the customer's documents name: `POST /api/harmony/2.0/SalesOrder` and siblings.
+
+CONJECTURE: no public document, repository or forum thread shows this interface (syspro-transport.md section 4.3). Its
+addresses, names and errors are the proposal made there, kept in this one thin gateway over the same documents as `enet`, so
+that a specification can replace it without touching a resource. Errors of this gateway say so.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import requests
+
+from syncengine import clock
+from syncengine.connectors.services import Services
+from syncengine.connectors.syspro import errors
+from syncengine.connectors.syspro.errors import Call
+from syncengine.connectors.syspro.json_documents import document as document_of
+from syncengine.connectors.syspro.json_documents import from_json, to_json
+from syncengine.connectors.syspro.operator import seat_of
+from syncengine.connectors.syspro.settings import Settings, secret
+from syncengine.connectors.syspro.xml import content_of, get, text_of
+from syncengine.document import Doc
+from syncengine.errors import (
+    AuthenticationFailed,
+    EndpointDown,
+    Misconfigured,
+    OutcomeUnknown,
+    SessionLost,
+    SyncError,
+    Throttled,
+    Transient,
+)
+from syncengine.http.session import Session, Timeouts
+
+BASE = "/api/harmony/2.0"
+CONJECTURE = "the shape of the Harmony interface is conjecture, no public specification was found"
+_STEP = re.compile(r"([A-Za-z_][\w.:-]*?)(?:\[(\d+)\])?\Z")
+_EARLY_S = 30.0  # a token is renewed this long before it ends
+_REPLY_ROOTS = {
+    "SORTOI": "SalesOrders",
+    "SORTOX": "postsalesordercancel",
+    "SORQRY": "SorDetail",
+    "ARSSCS": "setuparcustomer",
+}
+
+
+class Harmony:
+    """The gateway `harmony`, by API key, OAuth 2.0 client credentials, or a SYSPRO session (setting `auth`)."""
+
+    order_source_element = "OrderSourceCode"
+
+    def __init__(self, settings: Settings, services: Services) -> None:
+        self._settings, self._vault = settings, services.vault
+        url = settings.url
+        self._base = url if url.lower().endswith(BASE) else url + BASE
+        timeouts = Timeouts(settings.connect_timeout_s, settings.read_timeout_s)
+        self._session = Session(
+            settings.endpoint.name,
+            self._base,
+            authenticate=self._authenticate,
+            timeouts=timeouts,
+            ca_file=settings.ca_file,
+        )
+        self._tokens = (
+            Session(settings.endpoint.name, settings.token_url, timeouts=timeouts, ca_file=settings.ca_file)
+            if settings.auth == "oauth"
+            else None
+        )
+        self._token, self._token_until = "", 0.0
+        self._seat = (
+            seat_of(settings, services, base=self._base, log_on=self._log_on, prove=self._profile)
+            if settings.auth == "session"
+            else None
+        )
+
+    def call(
+        self,
+        klass: str,
+        method: str,
+        business_object: str,
+        parameters: Mapping[str, object],
+        document: Mapping[str, object],
+        *,
+        is_write: bool,
+    ) -> Doc:
+        """See `Gateway.call`."""
+        call = Call(business_object, method, is_write)
+        verb, path, body = _request(klass, method, business_object, parameters, document)
+        root = _REPLY_ROOTS.get(business_object) or text_of(content_of(document), "TableName") or "Reply"
+
+        def work(session_id: str) -> Doc:
+            return self._document(self._send(verb, path, body, session_id, call), root, call)
+
+        return self._seat.call(work, is_write=is_write) if self._seat is not None else work("")
+
+    def fits(
+        self,
+        klass: str,
+        method: str,
+        business_object: str,
+        parameters: Mapping[str, object],
+        document: Mapping[str, object],
+    ) -> bool:
+        """Documents travel in bodies, whose size no source limits."""
+        return True
+
+    def check(self) -> str:
+        """Read the profile of the key, the token or the session."""
+        profile = self._seat.call(self._profile, is_write=False) if self._seat is not None else self._profile("")
+        company = text_of(profile, "CompanyName") or self._settings.company
+        return f"SYSPRO Harmony at {urlsplit(self._base).netloc}, company {company} ({CONJECTURE})"
+
+    def log_off(self) -> None:
+        """End the shared session, where there is one."""
+        if self._seat is not None:
+            call = Call("", "Logoff", is_write=False)
+            self._seat.log_off(lambda session_id: self._send("POST", "/Logoff", {}, session_id, call))
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._session.close()
+        if self._tokens is not None:
+            self._tokens.close()
+
+    # -- credentials ---------------------------------------------------------------------------------------------------
+
+    def _authenticate(self, request: requests.PreparedRequest) -> None:
+        if self._settings.auth == "api_key":
+            request.headers[self._settings.api_key_header] = secret(self._vault, self._settings, "api_key")
+        elif self._settings.auth == "oauth":
+            request.headers["Authorization"] = f"Bearer {self._current_token()}"
+
+    def _current_token(self) -> str:
+        """A token of the client credentials grant; each process has its own, since none of them ends another."""
+        if self._tokens is not None and clock.monotonic() >= self._token_until - _EARLY_S:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": self._settings.client_id,
+                "client_secret": secret(self._vault, self._settings, "client_secret"),
+            }
+            if self._settings.scope:
+                form["scope"] = self._settings.scope
+            response = self._tokens.send("POST", "", data=form, is_write=False)
+            self._keep_token(response)
+        return self._token
+
+    def _keep_token(self, response: requests.Response) -> None:
+        told = _json(response)
+        if response.status_code >= 500:
+            raise EndpointDown(f"{self._settings.endpoint.name}: the token address answers HTTP {response.status_code}")
+        token = text_of(told, "access_token")
+        if response.status_code != 200 or not token:
+            raise AuthenticationFailed(
+                f"{self._settings.endpoint.name}: no token for client {self._settings.client_id!r} "
+                f"(HTTP {response.status_code}). Check client_id, token_url and the client_secret in the vault"
+            )
+        life_s = text_of(told, "expires_in")
+        self._token = token
+        self._token_until = clock.monotonic() + (float(life_s) if life_s.isdecimal() else 300.0)
+
+    def _log_on(self) -> str:
+        settings = self._settings
+        body = {
+            "Operator": settings.operator,
+            "OperatorPassword": secret(self._vault, settings, "operator_password"),
+            "CompanyId": settings.company,
+            "CompanyPassword": self._vault.read(settings.endpoint.id, "company_password") or "",
+        }
+        response = self._session.send("POST", "/Logon", json=body, is_write=False)
+        told = _json(response)
+        session_id = text_of(told, "UserId")
+        if response.status_code == 200 and session_id:
+            return session_id
+        if response.status_code >= 500 or response.status_code in (404, 405):
+            raise self._of_status(response, Call("", "Logon", is_write=False))
+        raise errors.from_logon(text_of(told, "ErrorDescription") or f"HTTP {response.status_code}", settings)
+
+    def _profile(self, session_id: str) -> Any:
+        call = Call("", "GetLogonProfile", is_write=False)
+        return _json(self._send("GET", "/GetLogonProfile", None, session_id, call))
+
+    # -- exchanges -----------------------------------------------------------------------------------------------------
+
+    def _send(self, verb: str, path: str, body: Any, session_id: str, call: Call) -> requests.Response:
+        """One exchange; a token that was refused is renewed once, since nothing runs without one."""
+        headers = {self._settings.session_header: session_id} if session_id else None
+        response = self._session.send(verb, path, json=body, headers=headers, is_write=call.is_write)
+        if response.status_code == 401 and self._tokens is not None:
+            self._token_until = 0.0
+            response = self._session.send(verb, path, json=body, headers=headers, is_write=call.is_write)
+        if response.status_code == 401 and self._seat is not None:
+            raise SessionLost(f"{call}: the session is gone (HTTP 401)")
+        return response
+
+    def _document(self, response: requests.Response, root: str, call: Call) -> Doc:
+        told = _json(response)
+        if response.status_code in (400, 409, 422) and _complaints(told):
+            return refused(root, _complaints(told))
+        if response.status_code == 404 and call.business_object == "SORQRY":
+            raise errors.Absent(field="SalesOrder", value="", reason="not found", remedy="Check the key in SYSPRO")
+        if not 200 <= response.status_code < 300:
+            raise self._of_status(response, call)
+        if not isinstance(told, Mapping):
+            raise _unknown(call, f"a body that is no JSON object ({CONJECTURE})")
+        names = list(told)
+        if len(names) == 1 and names[0].lower() == root.lower():
+            return {names[0]: from_json(told[names[0]])}
+        return document_of(root, told)
+
+    def _of_status(self, response: requests.Response, call: Call) -> SyncError:
+        status = response.status_code
+        shown = f"{call}: HTTP {status} from the Harmony interface"
+        if status in (401, 403):
+            return AuthenticationFailed(
+                f"{shown}: the credentials are refused. Check auth and the secrets in the vault"
+            )
+        if status == 429:
+            after = response.headers.get("Retry-After", "")
+            return Throttled(shown, retry_in_s=float(after) if after.isdecimal() else 15.0)
+        if status in (404, 405, 410):
+            return Misconfigured(
+                f"{shown}: there is nothing at this address; {CONJECTURE}. Check url, or use gateway enet"
+            )
+        if 400 <= status < 500:
+            return errors.rejected_text(f"HTTP {status} without a reason; {CONJECTURE}", call)
+        if call.is_write:
+            return OutcomeUnknown(f"{shown} in answer to a write")
+        return EndpointDown(shown) if status in (502, 503, 504) else Transient(shown)
+
+
+def _request(
+    klass: str,
+    method: str,
+    business_object: str,
+    parameters: Mapping[str, object],
+    document: Mapping[str, object],
+) -> tuple[str, str, Any]:
+    """Verb, path and body of a call (section 4.3): sales orders have addresses of their own, all else goes the generic way."""
+    content = content_of(document)
+    if business_object == "SORTOI":
+        chosen = get(content_of(parameters), "Parameters") or {}
+        return "POST", "/SalesOrder", {"Parameters": to_json(chosen), **to_json(content)}
+    if business_object == "SORQRY" and text_of(content, "Key", "SalesOrder"):
+        return "GET", f"/SalesOrder/{quote(text_of(content, 'Key', 'SalesOrder'), safe='')}", None
+    if business_object == "SORTOX" and not text_of(content, "Item", "SalesOrderLine"):
+        number, reason = text_of(content, "Item", "SalesOrder"), text_of(content, "Item", "CancelReasonCode")
+        query = f"?{urlencode({'CancelReasonCode': reason})}" if reason else ""
+        return "DELETE", f"/SalesOrder/{quote(number, safe='')}{query}", None
+    body = {"XmlParameters": to_json(parameters), "XmlIn": to_json(document)}
+    return "POST", f"/{klass}/{method}/{business_object}", body
+
+
+def _json(response: requests.Response) -> Any:
+    """The JSON of a body, None if it is none; numbers exact."""
+    try:
+        return json.loads(response.content, parse_float=Decimal) if response.content.strip() else {}
+    except ValueError:
+        return None
+
+
+def _complaints(told: Any) -> list[Mapping[str, Any]]:
+    """The errors of a refusal: one at the top, or a list under `Errors`."""
+    if not isinstance(told, Mapping):
+        return []
+    many = get(told, "Errors")
+    listed = many if isinstance(many, list) else [told]
+    return [one for one in listed if isinstance(one, Mapping) and text_of(one, "ErrorDescription")]
+
+
+def refused(root: str, complaints: list[Mapping[str, Any]]) -> Doc:
+    """A refusal in the shape in which e.net gives it: groups named like the faulty field, and nothing processed.
+
+    `Orders[0].OrderDetails.StockLine[1].StockCode` becomes a group `StockCode` in line 2.
+    """
+    content: Doc = {"StatusOfItems": {"ItemsProcessed": "0", "RecordsRead": "0"}}
+    groups: list[Doc] = []
+    for complaint in complaints:
+        steps = [_STEP.match(step) for step in text_of(complaint, "Path").split(".")]
+        names = [(step[1], step[2]) for step in steps if step]
+        field = names[-1][0] if names else root
+        group: Doc = {
+            field: {
+                "Value": text_of(complaint, "Value"),
+                "ErrorNumber": _plain(complaint, "ErrorNumber"),
+                "ErrorDescription": text_of(complaint, "ErrorDescription"),
+            }
+        }
+        lines = [number for name, number in names if name.endswith("Line") and number]
+        if lines:
+            group["CustomerPoLine"] = str(int(lines[-1]) + 1)
+        groups.append(group)
+    return {root: {**content, "Refused": groups}}
+
+
+def _plain(told: Mapping[str, Any], name: str) -> str:
+    value = get(told, name)
+    return "" if value is None else str(value)
+
+
+def _unknown(call: Call, reason: str) -> SyncError:
+    if call.is_write:
+        return errors.UnknownAnswer(f"{call}: {reason}")
+    return errors.OddAnswer(f"{call}: {reason}")

@@ -1,0 +1,300 @@
+"""Sales orders between SYSPRO's two shapes, pure: SORQRY's reply read as a document, SORTOI's document made of one.
+
+Facts: syspro-transport.md sections 9.2, 9.3 and 9.6 (SORTOI), 10.2 (SORQRY).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from syncengine.connectors.base import LineChange, Operation
+from syncengine.connectors.syspro.documents import Filler
+from syncengine.connectors.syspro.elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS
+from syncengine.connectors.syspro.xml import all_of, content_of, text_of
+from syncengine.document import LINE_NUMBER, Doc, without_marks
+from syncengine.errors import Rejected
+
+_HEADER_NAMES = {
+    "shippinginstrscod": "ShippingInstrsCode",
+    "reqshipdate": "RequestedShipDate",
+    "discpct1": "OrderDiscPercent1",
+    "discpct2": "OrderDiscPercent2",
+    "discpct3": "OrderDiscPercent3",
+    "alternatekey": "AlternateReference",
+    "invtermsoverride": "InvoiceTerms",
+    "gstexemptnum": "GstExemptNumber",
+} | {name.lower(): name for name in ORDER_HEADER}
+"""SORTOI's names of what SORQRY calls otherwise; keys in lower case, since the case of replies is not stable."""
+
+_GROUPS = {
+    "merchandise": "StockLine",
+    "commentline": "CommentLine",
+    "misccharge": "MiscChargeLine",
+    "freight": "FreightLine",
+}
+
+_LINE_NAMES: Mapping[str, Mapping[str, str]] = {
+    "StockLine": {
+        "mstockcode": "StockCode",
+        "mstockdes": "StockDescription",
+        "mproductclass": "ProductClass",
+        "mwarehouse": "Warehouse",
+        "morderqty": "OrderQty",
+        "morderuom": "OrderUom",
+        "mprice": "Price",
+        "mpriceuom": "PriceUom",
+        "mpricecode": "PriceCode",
+        "mtaxcode": "StockTaxCode",
+        "mdiscpct1": "LineDiscPercent1",
+        "mdiscpct2": "LineDiscPercent2",
+        "mdiscpct3": "LineDiscPercent3",
+        "mlineshipdate": "LineShipDate",
+    },
+    "CommentLine": {"ncomment": "Comment"},
+    "MiscChargeLine": {
+        "ncomment": "MiscDescription",
+        "nmscchargevalue": "MiscChargeValue",
+        "nmsctaxcode": "MiscTaxCode",
+        "nmscproductcls": "MiscProductClass",
+        "nmscchargecode": "MiscChargeCode",
+    },
+    "FreightLine": {"nmscchargevalue": "FreightValue", "nmsctaxcode": "FreightTaxCode"},
+}
+
+_KEPT_BY_NAME = {
+    "StockLine": ("OrderQty", "OrderUom", "Price", "PriceUom"),
+    "CommentLine": ("Comment",),
+    "MiscChargeLine": ("MiscChargeValue", "MiscProductClass", "MiscTaxCode", "MiscDescription", "MiscChargeCode"),
+    "FreightLine": ("FreightValue", "FreightTaxCode"),
+}
+"""What a changed line states again although it stays: SYSPRO would price a line anew that comes without its price."""
+
+_IDENTITY = {"StockLine": ("StockCode",)}
+_FIXED_ON_CHANGE = ("Currency", "Customer", "OrderStatus")
+
+
+def query(sales_order: str) -> Doc:
+    """SORQRY for one order with all its lines, and nothing that costs more."""
+    wanted = ("StockedLines", "NonStockedLines", "FreightLines", "MiscLines", "CommentLines", "CompletedLines")
+    left_out = ("Serials", "Lots", "Bins", "AttachedItems", "CustomForms", "DetailLineCustomForms", "Values")
+    option = {f"Include{name}": "Y" for name in wanted} | {f"Include{name}": "N" for name in left_out}
+    option["ReturnLineShipDate"] = "N"
+    return {"Query": {"Key": {"SalesOrder": sales_order, "Invoice": ""}, "Option": option}}
+
+
+def from_sorqry(reply: Mapping[str, Any], order_source_element: str) -> Doc:
+    """The order in SORTOI's names, values as SYSPRO wrote them; what the reply does not carry is absent.
+
+    Lines bear SYSPRO's own number; other fields of SORQRY keep their names. All four line lists are there, perhaps empty.
+    """
+    content = content_of(reply)
+    content = content if isinstance(content, Mapping) else {}
+    document: Doc = {}
+    for name, value in content.items():
+        if isinstance(value, str) and _is_plain(name):
+            document[_HEADER_NAMES.get(name.lower(), name)] = value
+    source = document.get(order_source_element)
+    if source is not None:
+        document.setdefault("OrderSourceCode", source)
+    document |= {name: [] for name in ORDER_LINES}
+    for holder in all_of(content, "SalesOrderLine"):
+        for group, value in holder.items() if isinstance(holder, Mapping) else ():
+            kind = _GROUPS.get(group.lower(), "")
+            if kind:
+                document[kind] += [_line(kind, line) for line in all_of({group: value}, group)]
+    return document
+
+
+def _is_plain(name: str) -> bool:
+    return not name.startswith(("@", "#", "Edited_", "Unedited_")) and ":" not in name
+
+
+def _line(kind: str, line: Mapping[str, Any]) -> Doc:
+    names = _LINE_NAMES[kind]
+    known = {name.lower(): name for name in ORDER_LINES[kind]}
+    document: Doc = {LINE_NUMBER: text_of(line, "SalesOrderLine")}
+    for name, value in line.items():
+        if isinstance(value, str) and _is_plain(name) and name.lower() != "salesorderline":
+            document[names.get(name.lower()) or known.get(name.lower(), name)] = value
+    return document
+
+
+def create(operation: Operation, filler: Filler, order_source_element: str) -> Doc:
+    """One `Orders` that adds the operation's order. Raises Rejected for what SYSPRO would drop or cut."""
+    doc = operation.doc
+    header = _header(doc, order_source_element)
+    header |= {"CustomerPoNumber": doc.get("CustomerPoNumber") or operation.natural_key, "OrderActionType": "A"}
+    filled = filler.section("OrderHeader", ORDER_HEADER, header)
+    _must(filled, "Customer")
+    details: dict[str, list[Doc]] = {}
+    number = 0
+    for kind, section in ORDER_LINES.items():
+        for line in doc.get(kind) or ():
+            number += 1
+            values = {**without_marks(line), "LineActionType": "A", "CustomerPoLine": number}
+            details.setdefault(kind, []).append(filler.section(kind, section, values, shown=f"{kind}."))
+    _must_have_lines(details, doc)
+    return {"OrderHeader": filled, "OrderDetails": details}
+
+
+def change(
+    operation: Operation, filler: Filler, order_source_element: str, *, line_cancel_code: str, blank: str
+) -> Doc:
+    """One `Orders` that changes header fields and lines of an order that exists, lines by SYSPRO's own numbers."""
+    changes = {name: item.new for name, item in operation.changes.items() if name not in ORDER_LINES}
+    _refuse_fixed(changes)
+    header = _header(changes, order_source_element)
+    current = operation.current or {}
+    number = current.get("CustomerPoNumber") or operation.natural_key
+    renamed = header.pop("CustomerPoNumber", None)
+    if renamed is not None and renamed != number:
+        header["NewCustomerPoNumber"] = renamed
+    header |= {
+        "CustomerPoNumber": number,
+        "OrderActionType": "C",
+        "Customer": current.get("Customer") or operation.doc.get("Customer"),
+        "SalesOrder": operation.key,
+    }
+    filled = filler.section("OrderHeader", ORDER_HEADER, header)
+    emptied = [name for name, value in changes.items() if value in (None, "") and name in ORDER_HEADER]
+    filled |= {name: blank for name in emptied if name in SHIP_ADDRESS}
+    filler.warnings += [
+        f"{name}: SORTOI cannot empty it on an order that exists; it stays"
+        for name in emptied
+        if name not in SHIP_ADDRESS
+    ]
+    orders: Doc = {"OrderHeader": {name: filled[name] for name in ORDER_HEADER if name in filled}}
+    if details := _changed_lines(operation, filler, line_cancel_code):
+        orders["OrderDetails"] = details
+    return orders
+
+
+def cancel(operation: Operation, filler: Filler, reason: str) -> Doc:
+    """One `Orders` that cancels an order by SORTOI (section 9.6); SORTOX is the usual way."""
+    current = operation.current or operation.doc
+    header = {
+        "CustomerPoNumber": current.get("CustomerPoNumber") or operation.natural_key,
+        "OrderActionType": "D",
+        "Customer": current.get("Customer"),
+        "SalesOrder": operation.key,
+        "CancelReasonCode": reason,
+    }
+    return {"OrderHeader": filler.section("OrderHeader", ORDER_HEADER, header)}
+
+
+def cancel_by_sortox(operation: Operation, reason: str) -> Doc:
+    """SORTOX's item for a whole order."""
+    return {
+        "SalesOrder": operation.key or "",
+        "SalesOrderLine": "",
+        "MarkLineComplete": "N",
+        "CancelReasonCode": reason,
+    }
+
+
+def _header(values: Mapping[str, Any], order_source_element: str) -> Doc:
+    """Header fields of a mapped document: without its lines and its status, the source code under its element's name."""
+    header = {
+        name: value
+        for name, value in values.items()
+        if name not in ORDER_LINES and name != "OrderStatus" and name[0] != "@"
+    }
+    source = header.pop("OrderSourceCode", None)
+    if source in (None, "") or not order_source_element:
+        return header
+    if header.get(order_source_element) not in (None, "", source):
+        raise Rejected(
+            field="OrderSourceCode",
+            value=source,
+            reason=f"it goes into {order_source_element}, which the mapping sets to {header[order_source_element]!r}",
+            remedy="Drop one of the two from the mapping, or choose another order_source_field for the endpoint",
+        )
+    return {**header, order_source_element: source}
+
+
+def _changed_lines(operation: Operation, filler: Filler, line_cancel_code: str) -> dict[str, list[Doc]]:
+    """Lines in the order of the schema; what is added is numbered behind what is there (section 9.3)."""
+    details: dict[str, list[Doc]] = {}
+    free = _highest_number(operation) + 1
+    for kind, section in ORDER_LINES.items():
+        for line in operation.lines:
+            if line.field != kind:
+                continue
+            if line.action == "add":
+                values = {**without_marks(line.line), "LineActionType": "A", "CustomerPoLine": free}
+                free += 1
+            else:
+                values = _existing_line(line, operation, line_cancel_code)
+            details.setdefault(kind, []).append(filler.section(kind, section, values, shown=f"{kind}."))
+    return details
+
+
+def _existing_line(line: LineChange, operation: Operation, line_cancel_code: str) -> Doc:
+    """A line to change or remove. What it states again is SYSPRO's present value, never one of ours that did not change."""
+    standing = _standing(line, operation)
+    named = {name: standing[name] for name in _IDENTITY.get(line.field, ()) if standing.get(name)}
+    values: Doc = {"CustomerPoLine": line.number, **named}
+    if line.action == "remove":
+        return {**values, "LineActionType": "D", "LineCancelCode": line_cancel_code}
+    for name in named:
+        if name in line.changes:
+            raise Rejected(
+                field=f"{line.field}.{name}",
+                value=line.changes[name].new,
+                reason="SYSPRO does not let a line take another stock code",
+                remedy="The line must be removed and a new one added",
+            )
+    kept = {name: standing[name] for name in _KEPT_BY_NAME[line.field] if standing.get(name) not in (None, "")}
+    changed = {name: item.new for name, item in line.changes.items()}
+    return {**values, **kept, **changed, "LineActionType": "C"}
+
+
+def _standing(line: LineChange, operation: Operation) -> Doc:
+    """The line as SYSPRO has it now, else as it is wanted."""
+    for candidate in (operation.current or {}).get(line.field) or ():
+        if str(candidate.get(LINE_NUMBER)) == str(line.number):
+            return without_marks(candidate)
+    return without_marks(line.line)
+
+
+def _highest_number(operation: Operation) -> int:
+    numbers = [
+        str(line.get(LINE_NUMBER) or "") for kind in ORDER_LINES for line in (operation.current or {}).get(kind) or ()
+    ]
+    return max((int(number) for number in numbers if number.isdecimal()), default=len(operation.lines))
+
+
+def _refuse_fixed(changes: Mapping[str, Any]) -> None:
+    for name in _FIXED_ON_CHANGE:
+        if name in changes:
+            raise Rejected(
+                field=name,
+                value=changes[name],
+                reason="SORTOI does not change it on an order that exists",
+                remedy="Change it in SYSPRO, or give the field the policy on_create in the flow",
+            )
+
+
+def _must(header: Mapping[str, Any], name: str) -> None:
+    if not header.get(name):
+        raise Rejected(field=name, value="", reason="SORTOI needs it", remedy="Correct the mapping or its source")
+
+
+def _must_have_lines(details: Mapping[str, Sequence[Doc]], doc: Doc) -> None:
+    if not details:
+        raise Rejected(
+            field="StockLine",
+            value=doc.get("StockLine"),
+            reason="an order without any line would be created empty",
+            remedy="Add rows to the order at the source",
+        )
+    for line in details.get("StockLine", ()):
+        for name in ("StockCode", "OrderQty", "OrderUom"):
+            if name not in line:
+                raise Rejected(
+                    field=f"StockLine.{name}",
+                    value="",
+                    reason=f"SORTOI needs it (line {line['CustomerPoLine']})",
+                    remedy="Correct the mapping or its source",
+                )

@@ -1,0 +1,280 @@
+"""SYSPRO sales orders: written by SORTOI and SORTOX, read by SORQRY, found by COMFND on SorMaster.
+
+Facts: syspro-transport.md sections 8 to 10. A reply without numbers cannot tell which of several orders was refused, so one
+order a call is the default; numbers that replies leave out are fetched for many orders by `keys_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from syncengine.connectors.base import Operation, Outcome, Resource, Safety, Verb
+from syncengine.connectors.syspro import orders, replies
+from syncengine.connectors.syspro.documents import Filler, canonical_section, marked, replacements, without_blank_groups
+from syncengine.connectors.syspro.elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS, Section
+from syncengine.connectors.syspro.errors import Absent
+from syncengine.connectors.syspro.find import rows_where
+from syncengine.connectors.syspro.gateways import Gateway
+from syncengine.connectors.syspro.replies import Answer, Said
+from syncengine.connectors.syspro.resources.outcomes import refusal, sent
+from syncengine.connectors.syspro.schemas import SalesOrderSchema
+from syncengine.connectors.syspro.settings import Settings
+from syncengine.connectors.syspro.xml import text_of
+from syncengine.document import LINE_KEY, Doc
+from syncengine.errors import Rejected, SyncError
+
+_STORED_WIDTH, _SHOWN_WIDTH = 15, 6
+_SORTOX = "SORTOX "
+_CANCELLED = ("*", "\\", "/")
+_OPEN = ("1", "2", "3", "F", "S")
+_REFUSALS = {
+    "0": "it is being entered in SYSPRO at this moment (status 0)",
+    "4": "it is in the warehouse, its papers are printed (status 4): a person must decide",
+    "8": "it is ready to be invoiced (status 8)",
+    "9": "it is complete (status 9)",
+}
+_FOUND_COLUMNS = ("SalesOrder", "CustomerPoNumber", "Customer", "OrderStatus", "CancelledFlag")
+
+
+class SalesOrder(Resource):
+    """Field names are SORTOI's: a flat header and the lists StockLine, CommentLine, MiscChargeLine, FreightLine."""
+
+    name: ClassVar[str] = "syspro.sales_order"
+    schema = SalesOrderSchema
+    safety: ClassVar[Mapping[Verb, Safety]] = {
+        Verb.CREATE: Safety.SEARCH,  # CustomerPoNumber can be found; it is unique by a site's option only (section 9.5)
+        Verb.CHANGE: Safety.ABSOLUTE,  # quantities are replaced; an added line shows in the next fetch
+        Verb.CANCEL: Safety.ABSOLUTE,
+    }
+    identity: ClassVar[tuple[str, ...]] = ("Customer",)
+    line_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "StockLine": ("StockCode", "OrderQty", "Price"),
+        "CommentLine": ("Comment",),
+        "MiscChargeLine": ("MiscDescription", "MiscChargeValue"),
+        "FreightLine": ("FreightValue",),
+    }
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self._gateway, self._settings = gateway, settings
+        self.most_per_read = settings.most_per_read
+        self.most_per_write = settings.most_per_write
+        self.settle_s = settings.settle_s
+
+    def read(self, keys: Sequence[str]) -> dict[str, Doc]:
+        """Whole orders by number, one SORQRY each; an unknown number is absent."""
+        found = {}
+        for key in keys:
+            try:
+                reply = self._gateway.call("Query", "Query", "SORQRY", {}, orders.query(key), is_write=False)
+            except Absent:
+                continue
+            document = orders.from_sorqry(reply, self._gateway.order_source_element)
+            if document.get("SalesOrder"):
+                document["Customer"] = Filler(self._settings).key("Customer", document.get("Customer", ""))
+                found[key] = document
+        return found
+
+    def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
+        """Orders by CustomerPoNumber, cancelled ones included: one COMFND for many, then one SORQRY for each hit."""
+        found: dict[str, list[Doc]] = {}
+        for po_number, row in self._rows(natural_keys):
+            key = self._shown(text_of(row, "SalesOrder"))
+            if document := self.read([key]).get(key):
+                document.setdefault("CancelledFlag", text_of(row, "CancelledFlag"))
+                found.setdefault(po_number, []).append(document)
+        return found
+
+    def keys_of(self, natural_keys: Sequence[str]) -> dict[str, list[str]]:
+        """Numbers of the orders that carry a CustomerPoNumber and are not cancelled: one COMFND for many."""
+        found: dict[str, list[str]] = {}
+        for po_number, row in self._rows(natural_keys):
+            if text_of(row, "CancelledFlag") != "Y" and text_of(row, "OrderStatus") not in _CANCELLED:
+                found.setdefault(po_number, []).append(self._shown(text_of(row, "SalesOrder")))
+        return found
+
+    def _rows(self, natural_keys: Sequence[str]) -> Iterator[tuple[str, Doc]]:
+        """Hits with the natural key that they were asked by."""
+        filler = Filler(self._settings)
+        element = ORDER_HEADER["CustomerPoNumber"]
+        asked = {str(filler.typed("", element, key, "CustomerPoNumber")): key for key in natural_keys}
+        rows = rows_where(
+            self._gateway,
+            "SorMaster",
+            "CustomerPoNumber",
+            list(asked),
+            _FOUND_COLUMNS,
+            at_once=self._settings.find_at_once,
+        )
+        for row in rows:
+            po_number = text_of(row, "CustomerPoNumber")
+            if po_number in asked:
+                yield asked[po_number], row
+
+    def write(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """SORTOI IMPORT, or SORTOX for a cancellation; what SYSPRO would drop or cut is refused before it is sent."""
+        outcomes: dict[int, Outcome] = {}
+        calls: dict[str, list[_Ready]] = {}
+        for position, operation in enumerate(operations):
+            filler = Filler(self._settings)
+            try:
+                call, document = self._document(operation, filler)
+            except Rejected as error:
+                outcomes[position] = Outcome.rejected(error)
+                continue
+            if document is None:
+                outcomes[position] = Outcome.done(key=operation.key)
+            else:
+                warnings = [*filler.warnings, *replacements(operation.doc, filler, _written_fields(operation))]
+                calls.setdefault(call, []).append(_Ready(position, operation, document, warnings))
+        for number, ready in enumerate(calls.values()):
+            for one, outcome in zip(ready, self._called(ready, is_first=number == 0), strict=True):
+                outcomes[one.position] = outcome
+        return [outcomes[position] for position in range(len(operations))]
+
+    def _document(self, operation: Operation, filler: Filler) -> tuple[str, Doc | None]:
+        """Which call an operation goes with, and its document; None if there is nothing to write.
+
+        An order's status is a parameter of SORTOI, so orders of different status go in calls of their own; SORTOX is
+        called for each order alone.
+        """
+        settings, source = self._settings, self._gateway.order_source_element
+        status = settings.sortoi.get("OrderStatus", "")
+        if operation.verb is Verb.CANCEL:
+            if settings.cancel_by == "SORTOX":
+                return f"{_SORTOX}{operation.key}", orders.cancel_by_sortox(operation, settings.cancel_reason)
+            return status, orders.cancel(operation, filler, settings.cancel_reason)
+        if operation.verb is Verb.CHANGE:
+            if not any(not name.startswith("@") for name in operation.changes) and not operation.lines:
+                return "", None
+            return status, orders.change(
+                operation,
+                filler,
+                source,
+                line_cancel_code=settings.line_cancel_code,
+                blank=settings.blank_marker,
+            )
+        return str(operation.doc.get("OrderStatus") or status), orders.create(operation, filler, source)
+
+    def _called(self, ready: Sequence[_Ready], *, is_first: bool) -> list[Outcome]:
+        """The outcomes of one call; an error that stops a later call says `retry` for it, since others are done."""
+        try:
+            if ready[0].operation.verb is Verb.CANCEL and self._settings.cancel_by == "SORTOX":
+                return [self._cancelled(one) for one in ready]
+            return self._imported(ready)
+        except SyncError as error:
+            if is_first:
+                raise
+            return [Outcome.retry(error)] * len(ready)
+
+    def _imported(self, ready: Sequence[_Ready]) -> list[Outcome]:
+        status = str(ready[0].operation.doc.get("OrderStatus") or "") if ready[0].operation.verb is Verb.CREATE else ""
+        status = status or self._settings.sortoi.get("OrderStatus", "")
+        documents = [one.document for one in ready]
+        reply = sent(lambda: self._sortoi("IMPORT", status, documents, is_write=True), len(documents))
+        if isinstance(reply, list):
+            return reply
+        answers = replies.sales_orders(reply, [document["OrderHeader"]["CustomerPoNumber"] for document in documents])
+        return [
+            self._outcome(one, self._with_reasons(answer, status, one.document))
+            for one, answer in zip(ready, answers, strict=True)
+        ]
+
+    def _sortoi(self, process: str, status: str, documents: Sequence[Doc], *, is_write: bool) -> Doc:
+        chosen = {**self._settings.sortoi, "Process": process, "OrderStatus": status}
+        return self._gateway.call(
+            "Transaction",
+            "Post",
+            "SORTOI",
+            {"SalesOrders": {"Parameters": chosen}},
+            {"SalesOrders": {"Orders": list(documents)}},
+            is_write=is_write,
+        )
+
+    def _with_reasons(self, answer: Answer, status: str, document: Doc) -> Answer:
+        """A refusal without a word is validated once to learn its reasons (section 9.4)."""
+        if answer.said is not Said.REFUSED or answer.errors:
+            return answer
+        try:
+            validated = replies.validation(self._sortoi("VALIDATE", status, [document], is_write=False))
+        except SyncError:
+            return answer  # the refusal stands; only its reasons could not be had
+        return Answer(Said.REFUSED, errors=validated.errors, warnings=[*answer.warnings, *validated.warnings])
+
+    def _outcome(self, one: _Ready, answer: Answer) -> Outcome:
+        said = [*one.warnings, *answer.warnings]
+        if answer.said is Said.DONE:
+            key = self._shown(answer.key) if answer.key else one.operation.key
+            return Outcome.done(key=key, warnings=said)
+        return refusal(answer, self._settings, what=f"Sales order {one.operation.natural_key}", warnings=said)
+
+    def _cancelled(self, one: _Ready) -> Outcome:
+        document = {"PostSalesOrderCancel": {"Item": one.document}}
+        chosen = {"PostSalesOrderCancel": {"Parameters": dict(self._settings.sortox)}}
+        reply = sent(lambda: self._gateway.call("Transaction", "Post", "SORTOX", chosen, document, is_write=True), 1)
+        if isinstance(reply, list):
+            return reply[0]
+        answer = replies.cancellation(reply)
+        if answer.said is Said.DONE:
+            return Outcome.done(key=one.operation.key, warnings=answer.warnings)
+        return refusal(answer, self._settings, what=f"Sales order {one.operation.key}", warnings=answer.warnings)
+
+    def key_of(self, doc: Doc) -> str:
+        """The sales order number, in the form in which SYSPRO shows it."""
+        return self._shown(text_of(doc, "SalesOrder"))
+
+    def _shown(self, number: str) -> str:
+        """SorMaster stores 15 digits, SORTOI and SORQRY show fewer; both are accepted, one of them is kept (section 6)."""
+        is_stored = len(number) == _STORED_WIDTH and number.isdecimal() and number.startswith("0")
+        if self._settings.numeric_order_keys and is_stored:
+            return number.lstrip("0").zfill(_SHOWN_WIDTH)
+        return number
+
+    def canonical(self, doc: Doc) -> Doc:
+        """Widths, decimals, case and characters of SorMaster and SorDetail; what SYSPRO fills in by itself is absent."""
+        filler = Filler(self._settings)
+        source = ORDER_HEADER.get(self._gateway.order_source_element)
+        section = {**ORDER_HEADER, "OrderSourceCode": source} if source else ORDER_HEADER
+        header = {name: value for name, value in doc.items() if name not in ORDER_LINES}
+        result = canonical_section(filler, "OrderHeader", section, header)
+        result = without_blank_groups(result, SHIP_ADDRESS)
+        for kind, lines in ORDER_LINES.items():
+            if kind in doc:
+                result[kind] = [_canonical_line(filler, kind, lines, line) for line in doc[kind] or ()]
+        return marked(result, filler)
+
+    def refuses(self, verb: Verb, doc: Doc) -> str | None:
+        """By the status codes of section 10.1; a code that nobody knows refuses."""
+        status = str(doc.get("OrderStatus") or "")
+        if self.is_cancelled(doc):
+            return None if verb is Verb.CANCEL else f"it is cancelled in SYSPRO (status {status})"
+        if status in _OPEN:
+            return None
+        return _REFUSALS.get(status, f"its status {status!r} is not known")
+
+    def is_cancelled(self, doc: Doc) -> bool:
+        """True by status or by flag."""
+        return str(doc.get("OrderStatus") or "") in _CANCELLED or str(doc.get("CancelledFlag") or "").upper() == "Y"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """One operation with its checked document; `position` is its place in the batch."""
+
+    position: int
+    operation: Operation
+    document: Doc
+    warnings: Sequence[str]
+
+
+def _written_fields(operation: Operation) -> Container[str] | None:
+    """The fields and line keys that a change writes; None for all."""
+    if operation.verb is not Verb.CHANGE:
+        return None
+    return {*operation.changes, *(line.key for line in operation.lines)}
+
+
+def _canonical_line(filler: Filler, kind: str, section: Section, line: Doc) -> Doc:
+    key = line.get(LINE_KEY)
+    return canonical_section(filler, kind, section, line, shown=f"{kind}[{key}]." if key else f"{kind}.")

@@ -1,0 +1,110 @@
+"""The schemas of documents read from SYSPRO: Decimals and dates from its texts, unknown fields kept, complaints by field.
+
+The fields are those of `elements.py`, so that a mapped document and a read one are of the same shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, ValidationError, fields
+
+from syncengine.connectors.syspro.elements import (
+    CUSTOMER,
+    ORDER_HEADER,
+    ORDER_LINES,
+    STOCK_CODE,
+    Element,
+    Kind,
+    Section,
+    number,
+)
+from syncengine.connectors.syspro.values import day_of, decimal_of
+
+
+class SysproDecimal(fields.Field[Decimal | None]):
+    """A padded text with thousands commas and a minus at either end; blank is None."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> Decimal | None:
+        if isinstance(value, str) and not value.strip():
+            return None
+        try:
+            return decimal_of(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class SysproDate(fields.Field[date | None]):
+    """CCYY-MM-DD or one of its variants; blank and 0000-00-00 are None."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> date | None:
+        try:
+            return day_of(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from None
+
+
+class SysproText(fields.Field[str]):
+    """A text without the blanks that pad it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> str:
+        if isinstance(value, str):
+            return value.strip()
+        raise ValidationError(f"a {type(value).__name__} is no text")
+
+
+class SysproSchema(Schema):
+    """Keeps what it does not know: another version of SYSPRO gives more."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+def _field(element: Element) -> fields.Field[Any]:
+    if element.repeats > 1:
+        return fields.Raw(allow_none=True)
+    if element.kind is Kind.NUMBER:
+        return SysproDecimal(allow_none=True)
+    if element.kind is Kind.DATE:
+        return SysproDate(allow_none=True)
+    return SysproText(allow_none=True)
+
+
+def _schema(section: Section, name: str, **more: fields.Field[Any]) -> type[Schema]:
+    return SysproSchema.from_dict({**{key: _field(element) for key, element in section.items()}, **more}, name=name)
+
+
+_QUANTITY, _VALUE = number(12, 6), number(12, 2)
+
+_READ_ONLY_HEADER: Section = {
+    "ExchangeRate": number(12, 6),
+    "DateLastInvPrt": Element(Kind.DATE),
+    "NumDispatches": number(6, 0),
+}
+_READ_ONLY_LINE: Section = {
+    "MShipQty": _QUANTITY,
+    "MBackOrderQty": _QUANTITY,
+    "QtyReserved": _QUANTITY,
+    "MQtyDispatched": _QUANTITY,
+    "MStockQtyToShp": _QUANTITY,
+    "OrderLineValue": _VALUE,
+}
+
+
+def _lines(name: str, section: Section) -> fields.Field[Any]:
+    more = _READ_ONLY_LINE if name == "StockLine" else {}
+    return fields.List(fields.Nested(_schema({**section, **more}, f"{name}Schema")))
+
+
+SalesOrderSchema = _schema(
+    {**ORDER_HEADER, **_READ_ONLY_HEADER},
+    "SalesOrderSchema",
+    OrderSourceCode=SysproText(allow_none=True),
+    OrderStatus=SysproText(allow_none=True),
+    **{name: _lines(name, section) for name, section in ORDER_LINES.items()},
+)
+CustomerSchema = _schema(CUSTOMER, "CustomerSchema")
+StockCodeSchema = _schema(STOCK_CODE, "StockCodeSchema")
