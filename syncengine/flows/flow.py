@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from syncengine.mapping.contract import Group, Mapping
+from syncengine.mapping.scope import Setting
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Flow:
     needs: entity -> flow that brings it. every_s: seconds between two syncs by the schedule; 0 for never.
     quiet_s: seconds for which an object must have stopped changing before it is pushed; 0 for none.
     cut_over: True if objects created at the source before the connection's cut-over date are left alone.
-    version: changes with the content of the file.
+    version: changes with the content of the file. settings: defaults by name; declared: the same with kind and purpose.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Flow:
     lookups: Map[str, Map[str, str]] = field(default_factory=dict)
     settings: Map[str, Any] = field(default_factory=dict)
     file: str = ""
+    declared: Map[str, Setting] = field(default_factory=dict)
 
     def settings_for(self, connection: Map[str, Any]) -> dict[str, Any]:
         """The connection's settings over the flow's defaults."""

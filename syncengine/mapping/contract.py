@@ -1,11 +1,10 @@
-"""What the engine asks of a mapping, and the data that both share. All of it is pure: no clock, no session, no network."""
+"""What the engine asks of a mapping, and the data that both share. All is pure: no clock, no session, no network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -95,10 +94,15 @@ class MissingLookup(Exception):
 class Mapping(Protocol):
     """How one system's document becomes the other's. Documents given and returned are typed (`Resource.load`)."""
 
-    version: str  # changes with the content
+    @property
+    def version(self) -> str:
+        """Changes with the content."""
 
-    def references(self, doc: Doc) -> Sequence[Reference]:
-        """What must be read beside the document. Raises Rejected if the document does not allow to tell."""
+    def references(self, doc: Doc, settings: Map[str, Any] | None = None) -> Sequence[Reference]:
+        """What must be read beside the document. Raises Rejected if the document does not allow to tell.
+
+        `settings` are the connection's, as in a context: some references are read only where a setting asks for them.
+        """
 
     def decide(self, doc: Doc, context: Context) -> Decision:
         """The rules. Raises Rejected."""

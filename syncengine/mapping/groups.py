@@ -10,7 +10,7 @@ from syncengine.document import Doc
 from syncengine.mapping import texts
 from syncengine.mapping.functions import text_of
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, rejected
-from syncengine.mapping.scope import Complaint
+from syncengine.mapping.scope import Expr
 from syncengine.mapping.shapes import Kind, Shape, nearest
 from syncengine.mapping.values import LinkProbe, Value, ValueCompiler, is_empty
 from syncengine.mapping.yaml_lines import Items, Table
@@ -25,6 +25,8 @@ class Spread:
     longest: int
     overflow: str
     text: str
+    shorter: tuple[Run, ...] = ()
+    before: Run | None = None
     condition: Run | None = None
 
     def write(self, frame: Frame, into: Doc, prefix: str) -> None:
@@ -32,16 +34,28 @@ class Spread:
         try:
             if self.condition is not None and not self.condition(frame):
                 return
-            found = [text_of(run(frame)) for run in self.sources]
-            lines, rest = texts.spread(found, len(self.fields), self.longest)
+            lines, rest, found = self._lines(frame)
             if rest and not self.overflow:
                 raise Unfit(
                     f"the text does not fit into {len(self.fields)} lines of {self.longest}",
-                    value=", ".join(one for one in found if one),
+                    value=found,
                     remedy="Shorten it at the source, or name an overflow: field in the mapping",
                 )
         except (Unfit, *FAILURES) as error:
             raise rejected(prefix + self.fields[0], error, self.text) from None
+        self._fill(into, lines, rest)
+
+    def _lines(self, frame: Frame) -> tuple[list[str], str, str]:
+        """The lines, what does not fit, and the whole text; with the shorter texts where the full ones do not fit."""
+        before = text_of(self.before(frame)) if self.before else ""
+        found = [text_of(run(frame)) for run in self.sources]
+        lines, rest = texts.spread(found, len(self.fields), self.longest, before)
+        if rest and self.shorter:
+            found = [text_of(run(frame)) for run in self.shorter]
+            lines, rest = texts.spread(found, len(self.fields), self.longest, before)
+        return lines, rest, ", ".join(one for one in (before, *found) if one)
+
+    def _fill(self, into: Doc, lines: Sequence[str], rest: str) -> None:
         into.update((name, line) for name, line in zip(self.fields, lines, strict=True) if line)
         if rest:
             into[self.overflow] = f"{into[self.overflow]} {rest}" if into.get(self.overflow) else rest
@@ -120,24 +134,34 @@ class GroupCompiler:
         if any(shape.kind not in (Kind.TEXT, Kind.ANY) for shape in shapes):
             self.place.refuse(line, f"{what}: only text can be spread over several fields")
         table = self.place.table(entry, line, what)
-        self.place.only(table, ("spread", "max", "overflow", "when"), what)
-        sources = table.get("spread")
-        if not isinstance(sources, Items) or not sources:
-            self.place.refuse(line, f"{what}: several fields need spread:, a list of expressions")
+        self.place.only(table, ("spread", "shorter", "before", "max", "overflow", "when"), what)
+        parts = self._expressions(table, "spread", line, what)
+        shorter = self._expressions(table, "shorter", line, what) if "shorter" in table else []
         longest = self.place.whole(table, "max", 1, 100_000) or min(
             (shape.longest for shape in shapes if shape.longest), default=0
         )
         if not longest:
             self.place.refuse(line, f"{what}: spread: needs max:, the length of one field")
+        return Spread(
+            fields,
+            tuple(part.run for part in parts),
+            longest,
+            self._overflow(table, fields, what),
+            ", ".join(part.text for part in parts),
+            shorter=tuple(part.run for part in shorter),
+            before=self.values.expression(table, "before", what).run if "before" in table else None,
+            condition=self.values.expression(table, "when", what).run if "when" in table else None,
+        )
+
+    def _expressions(self, table: Table, name: str, line: int, what: str) -> list[Expr]:
+        sources = table.get(name)
+        if not isinstance(sources, Items) or not sources:
+            self.place.refuse(line, f"{what}: several fields need {name}:, a list of expressions")
         parts = [self.values.expression(sources, index, what) for index in range(len(sources))]
-        with self.place.at(line, what):
-            for part in parts:
-                if part.kind in (Kind.GROUP, Kind.LIST):
-                    raise Complaint(f"{part.text} is a {part.kind} and cannot be spread")
-        overflow = self._overflow(table, fields, what)
-        condition = self.values.expression(table, "when", what).run if "when" in table else None
-        shown = ", ".join(part.text for part in parts)
-        return Spread(fields, tuple(part.run for part in parts), longest, overflow, shown, condition)
+        for index, part in enumerate(parts):
+            if part.kind in (Kind.GROUP, Kind.LIST):
+                self.place.refuse(sources.line_of(index), f"{what}: {part.text} is a {part.kind} and cannot be spread")
+        return parts
 
     def _overflow(self, table: Table, fields: Sequence[str], what: str) -> str:
         if "overflow" not in table:

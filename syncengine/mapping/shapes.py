@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from typing import get_args
 
 from marshmallow import Schema, fields, validate
 
@@ -52,10 +55,23 @@ _SCALARS: tuple[tuple[type[fields.Field], Kind], ...] = (  # type: ignore[type-a
     (fields.String, Kind.TEXT),
 )
 
+_KINDS_BY_TYPE: dict[object, Kind] = {
+    bool: Kind.BOOLEAN,
+    int: Kind.INTEGER,
+    Decimal: Kind.DECIMAL,
+    datetime: Kind.DATETIME,
+    date: Kind.DATE,
+    str: Kind.TEXT,
+}
+
 
 @lru_cache(maxsize=256)
 def shape_of(schema: type[Schema]) -> Shape:
-    """The shape of a typed document, as `schema.load` gives it: attribute names, not the names on the wire."""
+    """The shape of a typed document, as `schema.load` gives it: attribute names, not the names on the wire.
+
+    A connector's own field may say its kind by its type argument (`fields.Field[Decimal | None]`), and a field that gives
+    a list of rows by `row_schema`; each row then has an `id` besides.
+    """
     return _shape_of(schema(), ())
 
 
@@ -73,10 +89,24 @@ def _shape(one: fields.Field, above: tuple[type[Schema], ...]) -> Shape:  # type
         return Shape(Kind.LIST, item=_shape(one.inner, above))
     if isinstance(one, fields.Dict):
         return Shape(Kind.GROUP, is_open=True)
+    if rows := getattr(one, "row_schema", None):
+        row = _shape_of(rows(), above)
+        return Shape(Kind.LIST, item=Shape(Kind.GROUP, {**row.fields, "id": Shape(Kind.TEXT)}))
     for kind_of_field, kind in _SCALARS:
         if isinstance(one, kind_of_field):
             return Shape(kind, is_open=kind is Kind.ANY, longest=_longest(one))
-    return ANY
+    declared = _declared_kind(type(one))
+    return Shape(declared, longest=_longest(one)) if declared else ANY
+
+
+def _declared_kind(field_type: type) -> Kind | None:
+    """The kind that a connector's own field declares as its type: `class Amount(fields.Field[Decimal | None])`."""
+    for base in field_type.__mro__:
+        for generic in getattr(base, "__orig_bases__", ()):
+            said = {one for argument in get_args(generic) for one in (get_args(argument) or (argument,))} - {type(None)}
+            if len(said) == 1 and (kind := _KINDS_BY_TYPE.get(said.pop())):
+                return kind
+    return None
 
 
 def _longest(one: fields.Field) -> int | None:  # type: ignore[type-arg]

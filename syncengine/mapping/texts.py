@@ -26,14 +26,18 @@ def wrap(text: str, longest: int) -> list[str]:
     return [*pieces, line] if line else pieces
 
 
-def spread(texts: Sequence[str], fields: int, longest: int) -> tuple[list[str], str]:
+def spread(texts: Sequence[str], fields: int, longest: int, before: str = "") -> tuple[list[str], str]:
     """Lay texts over `fields` lines of at most `longest` characters, each on the line of its own as far as possible.
 
     Three attempts, the first that fits: each text begins on its own line or, if one before it ran over, on the next
     free line; without blank lines between them; all as one text, joined by commas. Returns exactly `fields` lines
-    (`""` for a blank one) and what did not fit even so, as one text (`""` if all did).
+    (`""` for a blank one) and what did not fit even so, as one text (`""` if all did). `before` takes the first lines, if
+    there is any: the end of a name that was too long for its own field.
     """
     wrapped = [wrap(text, longest) for text in texts]
+    if before:
+        wrapped[0] = [*wrap(before, longest), *wrapped[0]]
+        texts = [before, *texts]
     placed = _in_place(wrapped, fields)
     if placed is None:
         pieces = [piece for lines in wrapped for piece in lines]
