@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from syncengine.mapping.runtime import ARITHMETIC, Frame, Unfit, number, plain
+from syncengine.mapping.runtime import Frame, Unfit, number, plain
 from syncengine.mapping.shapes import Kind
 
 ROUNDINGS = {
@@ -142,7 +142,7 @@ def rounded(value: Decimal, places: int, rounding: str = decimal.ROUND_HALF_UP) 
     return result if result else abs(result)
 
 
-_WIDE = decimal.Context(prec=120, traps=list(ARITHMETIC.traps))
+_WIDE = decimal.Context(prec=120, traps=[decimal.InvalidOperation, decimal.Overflow])
 
 
 def _to_decimal(manner: Manner, what: str) -> Convert:
