@@ -1,0 +1,52 @@
+"""Which business objects this company has, and what runs each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
+
+from syncengine.sandbox.syspro import customers, orders, posts, queries, sortoi, stock
+from syncengine.sandbox.syspro import find as finding
+from syncengine.sandbox.syspro.texts import EnetError
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.syspro.sessions import Session
+    from syncengine.sandbox.syspro.state import Company
+
+#: company, session, method, XmlParameters, XmlIn -> reply
+Run = Callable[["Company", "Session", str, Element | None, Element], str]
+
+_OBJECTS: dict[tuple[str, str], Run] = {
+    ("Query", "SORQRY"): orders.sorqry,
+    ("Query", "SORQSO"): queries.sorqso,
+    ("Query", "ARSQRY"): customers.arsqry,
+    ("Query", "INVQRY"): stock.invqry,
+    ("Query", "COMFND"): finding.comfnd,
+    ("Query", "COMFCH"): finding.comfch,
+    ("Query", "COMQER"): queries.comqer,
+    ("Setup", "ARSSCS"): customers.arsscs,
+    ("Transaction", "SORTOI"): sortoi.post,
+    ("Transaction", "SORTOX"): posts.sortox,
+    ("Transaction", "SORTOS"): posts.sortos,
+    ("Transaction", "SORTBO"): posts.sortbo,
+    ("Transaction", "SORTIC"): posts.sortic,
+}
+_METHODS = {"Query": ("Query", "Fetch"), "Setup": ("Add", "Update", "Delete"), "Transaction": ("Post",)}
+
+
+def find(klass: str, method: str, object: str) -> Run:
+    """What runs an object by this class and method.
+
+    Raises:
+        EnetError: the object is not registered here, or has no such method. The text is not public; exception 100000 is.
+    """
+    run = _OBJECTS.get((klass, object)) if method in _METHODS.get(klass, ()) else None
+    if run is None:
+        raise EnetError(f"e.net exception 100000: business object {object} is not registered for {klass}.{method}")
+    return run
+
+
+def is_write(klass: str, method: str) -> bool:
+    """Whether a call of this class and method may change anything."""
+    return klass == "Setup" or (klass == "Transaction" and method == "Post")

@@ -1,0 +1,268 @@
+"""The control API below `/_sandbox/syspro`: to look at the company, and to act as its people.
+
+GET  <table>[/<key>...][?Column=value]       rows of a table with the sandbox's own columns
+GET  sessions                                who is logged on
+GET  orders/count?po=                        how many orders bear this CustomerPoNumber, cancelled ones apart
+POST orders                                  a clerk enters an order: {customer, po, lines: [{stock_code, qty, price}]}
+POST orders/<number>/status                  {status}; by whatever way people set it
+POST orders/<number>/cancel                  a clerk cancels it
+POST orders/<number>/header                  {Column: value} of SorMaster
+POST orders/<number>/lines                   {stock_code, qty, price, warehouse} or {comment}
+PATCH, DELETE orders/<number>/lines/<n>      {qty, price} / cancel the line
+POST customers/<code>                        {Column: value} of ArCustomer, such as CustomerOnHold
+POST stock/<code>/<warehouse>                {on_hand}
+POST sessions/evict                          {operator}, or everybody
+POST restart                                 {refused_s, unavailable_s}
+POST warehouse/advance                       {order} or every order: one step 1 -> 4 -> 8 -> 9
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from werkzeug import Request, Response
+
+from syncengine.sandbox.syspro import booking, warehouse
+from syncengine.sandbox.syspro.tables import Column, Row, Value, amount_of, text_of
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.syspro.state import Company
+
+_ZERO = Decimal(0)
+
+
+def respond(company: Company, request: Request, parts: list[str]) -> Response | None:
+    """Answer one request; None for an unknown path. Bad values raise ValueError or KeyError, which become 400."""
+    body = json.loads(request.get_data() or b"{}")
+    with company.lock, company.as_person():
+        warehouse.move(company)
+        if request.method == "GET":
+            return _look(company, request, parts)
+        return _act(company, request.method, parts, body)
+
+
+def _answer(body: object, status: int = 200) -> Response:
+    text = json.dumps(body, default=str, ensure_ascii=False, indent=1)
+    return Response(text, status, mimetype="application/json")
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+def _look(company: Company, request: Request, parts: list[str]) -> Response | None:
+    if not parts:
+        return _answer(company.counts())
+    if parts == ["sessions"]:
+        return _answer([_session(session) for session in company.sessions.open()])
+    if parts == ["orders", "count"]:
+        return _answer(_count(company, request.args.get("po", "")))
+    table = company.tables.get(parts[0])
+    if table is None:
+        return None
+    if len(parts) > 1:
+        key = (company.order_key(parts[1]) if parts[0] in ("SorMaster", "SorDetail") else parts[1], *parts[2:])
+        row = table.get(*(part.zfill(4) if number and part.isdigit() else part for number, part in enumerate(key)))
+        return _answer(row) if row is not None else _answer({"error": "no such row"}, 404)
+    rows = [row for row in table.rows() if all(str(row.get(name)) == value for name, value in request.args.items())]
+    return _answer(rows)
+
+
+def _session(session: Any) -> dict[str, object]:
+    """A session without its id, which is a secret."""
+    return {
+        "operator": session.operator,
+        "company": session.company,
+        "source": session.source,
+        "used_at": session.used_at,
+    }
+
+
+def _count(company: Company, po_number: str) -> dict[str, object]:
+    orders = company.table("SorMaster").by("CustomerPoNumber", po_number)
+    live = [order for order in orders if not booking.is_cancelled(order)]
+    return {
+        "po": po_number,
+        "orders": len(orders),
+        "live": len(live),
+        "numbers": [company.shown(text_of(order, "SalesOrder")) for order in orders],
+    }
+
+
+# -- acting ------------------------------------------------------------------------------------------------------------
+
+
+def _act(company: Company, method: str, parts: list[str], body: dict[str, Any]) -> Response | None:
+    match method, parts:
+        case "POST", ["orders"]:
+            return _answer(_enter_order(company, body))
+        case _, ["orders", number, *rest]:
+            return _act_on_order(company, _order(company, number), method, rest, body)
+        case "POST" | "PATCH", ["customers", code]:
+            return _answer(_set_customer(company, code, body))
+        case "POST" | "PATCH", ["stock", code, place]:
+            return _answer(_set_stock(company, code, place, body))
+        case "POST", ["sessions", "evict"]:
+            return _answer({"ended": company.sessions.end(body.get("operator"))})
+        case "POST", ["restart"]:
+            unavailable = company.switches.number("syspro_restart_unavailable_s")
+            company.restart(float(body.get("refused_s", 0)), float(body.get("unavailable_s", unavailable)))
+            return _answer({"sessions": 0})
+        case "POST", ["warehouse", "advance"]:
+            orders = [_order(company, str(body["order"]))] if "order" in body else company.table("SorMaster").rows()
+            return _answer({"moved": sum(warehouse.advance(company, order) for order in orders)})
+    return None
+
+
+def _order(company: Company, number: str) -> Row:
+    order = company.order(number)
+    if order is None:
+        raise KeyError(f"no sales order {number}")
+    return order
+
+
+def _act_on_order(company: Company, order: Row, method: str, rest: list[str], body: dict[str, Any]) -> Response | None:
+    acts: dict[tuple[str, str], Callable[[], None]] = {
+        ("POST", "status"): lambda: booking.set_status(company, order, str(body["status"])),
+        ("POST", "cancel"): lambda: booking.cancel_order(company, order, str(body.get("reason", ""))),
+        ("POST", "header"): lambda: _set_header(company, order, body),
+        ("POST", "lines"): lambda: _add_line(company, order, body),
+    }
+    if len(rest) == 2 and rest[0] == "lines" and method in ("PATCH", "DELETE"):
+        _change_line(company, order, rest[1], body if method == "PATCH" else None)
+    elif len(rest) == 1 and (method, rest[0]) in acts:
+        acts[method, rest[0]]()
+    else:
+        return None
+    return _answer({"order": order, "lines": company.lines(order)})
+
+
+def _set_header(company: Company, order: Row, body: dict[str, Any]) -> None:
+    table = company.table("SorMaster")
+    table.update(order, **{name: _typed(table.columns[name], value) for name, value in body.items()})
+    company.order_effect("changed", order, fields=sorted(body))
+
+
+def _typed(column: Column, value: object) -> Value:
+    text = "" if value is None else str(value)
+    if column.kind == "decimal":
+        return Decimal(text or "0")
+    if column.kind == "integer":
+        return int(text or "0")
+    if column.kind == "date":
+        return date.fromisoformat(text) if text else None
+    return text
+
+
+def _add_line(company: Company, order: Row, body: dict[str, Any]) -> None:
+    if "comment" in body:
+        booking.add_line(company, order, LineType="6", NComment=str(body["comment"]), NCommentType="I")
+    else:
+        booking.add_line(company, order, **_stock_line(company, order, body))
+    booking.settle_back_order_status(company, order)
+    company.order_effect("changed", order, added_line=order["NextDetailLine"])
+
+
+def _stock_line(company: Company, order: Row, body: dict[str, Any]) -> Row:
+    code = str(body["stock_code"])
+    stock = company.table("InvMaster").get(code)
+    if stock is None:
+        raise KeyError(f"no stock code {code}")
+    place = str(body.get("warehouse") or order["Warehouse"] or stock["WarehouseToUse"])
+    quantity = Decimal(str(body.get("qty", 1)))
+    price = company.table("InvPrice").get(code, text_of(stock, "ListPriceCode"))
+    own_price = amount_of(price, "SellingPrice") if price is not None else _ZERO
+    ship, back = booking.split(quantity, booking.available(company, code, place), "A")
+    return {
+        "LineType": "1",
+        "MStockCode": code,
+        "MStockDes": stock["Description"],
+        "MWarehouse": place,
+        "MOrderQty": quantity,
+        "MShipQty": ship,
+        "MBackOrderQty": back,
+        "MStockQtyToShp": ship,
+        "MOrderUom": stock["StockUom"],
+        "MStockingUom": stock["StockUom"],
+        "MPrice": Decimal(str(body["price"])) if "price" in body else own_price,
+        "MPriceUom": stock["StockUom"],
+        "MTaxCode": stock["TaxCode"],
+        "MProductClass": stock["ProductClass"],
+    }
+
+
+def _change_line(company: Company, order: Row, number: str, body: dict[str, Any] | None) -> None:
+    line = company.table("SorDetail").get(text_of(order, "SalesOrder"), number.zfill(4))
+    if line is None:
+        raise KeyError(f"no line {number}")
+    if body is None:
+        booking.remove_line(company, line)
+    else:
+        values: Row = {}
+        if "qty" in body:
+            values |= booking.quantities(company, line, Decimal(str(body["qty"])), "A")
+        if "price" in body:
+            values["MPrice"] = Decimal(str(body["price"]))
+        if "comment" in body:
+            values["NComment"] = str(body["comment"])
+        booking.change_line(company, line, **values)
+    booking.settle_back_order_status(company, order)
+    company.order_effect("changed", order, changed_line=int(number))
+
+
+def _enter_order(company: Company, body: dict[str, Any]) -> dict[str, object]:
+    """A person enters an order in SYSPRO, perhaps under the same PO number as one of ours."""
+    customer = company.customer(str(body["customer"]))
+    if customer is None:
+        raise KeyError(f"no customer {body['customer']}")
+    order = company.table("SorMaster").insert(
+        SalesOrder=company.order_key(company.next_number("order")),
+        NextDetailLine=1,
+        OrderStatus="1",
+        ActiveFlag="Y",
+        DocumentType="O",
+        Customer=customer["Customer"],
+        CustomerName=customer["Name"],
+        CustomerPoNumber=str(body.get("po", "")),
+        Currency=customer["Currency"],
+        ExchangeRate=Decimal(1),
+        MulDiv="M",
+        Salesperson=customer["Salesperson"],
+        Branch=customer["Branch"],
+        Area=customer["Area"],
+        InvTermsOverride=customer["TermsCode"],
+        Warehouse=str(body.get("warehouse", "")),
+        OrderDate=company.today(),
+        EntrySystemDate=company.today(),
+        ReqShipDate=company.today(),
+        LastOperator="CLERK",
+    )
+    for line in body.get("lines", []):
+        booking.add_line(company, order, **_stock_line(company, order, line))
+    booking.settle_back_order_status(company, order)
+    company.order_effect("created", order, customer=customer["Customer"])
+    return {"order": order, "lines": company.lines(order)}
+
+
+def _set_customer(company: Company, code: str, body: dict[str, Any]) -> Row:
+    customer = company.customer(code)
+    if customer is None:
+        raise KeyError(f"no customer {code}")
+    table = company.table("ArCustomer")
+    table.update(customer, **{name: _typed(table.columns[name], value) for name, value in body.items()})
+    company.effect("ArCustomer", "changed", customer["Customer"], fields=sorted(body))
+    return customer
+
+
+def _set_stock(company: Company, code: str, place: str, body: dict[str, Any]) -> Row:
+    row = company.table("InvWarehouse").get(code, place)
+    if row is None:
+        raise KeyError(f"{code} is not stocked in {place}")
+    company.table("InvWarehouse").update(
+        row, QtyOnHand=Decimal(str(body["on_hand"])), DateLastStockMove=company.today()
+    )
+    company.effect("InvWarehouse", "changed", f"{code}/{place}", on_hand=str(body["on_hand"]))
+    return row

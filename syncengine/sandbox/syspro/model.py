@@ -1,0 +1,302 @@
+"""The tables of a SYSPRO company that orders and customers need, with the columns of use.
+
+Source: syspro-objects.md sections 3.1 and 10, syspro-transport.md sections 9 and 10; widths of a 7/8 database.
+"""
+
+from __future__ import annotations
+
+from syncengine.sandbox.syspro.tables import DATE, FLAG, INTEGER, Column, Table, decimal, text
+
+QUANTITY = decimal(18, 6)
+PRICE = decimal(15, 5)
+AMOUNT = decimal(14, 2)
+PERCENT = decimal(5, 2)
+
+ADDRESS_LINES = ("1", "2", "3", "3Loc", "4", "5")
+
+
+def _address(prefix: str, postcode: str) -> dict[str, Column]:
+    return {**{f"{prefix}{line}": text(40) for line in ADDRESS_LINES}, postcode: text(10)}
+
+
+def _customers() -> Table:
+    return Table(
+        "ArCustomer",
+        ("Customer",),
+        {
+            "Customer": text(15),
+            "Name": text(50),
+            "ShortName": text(20),
+            "Salesperson": text(20),
+            "Branch": text(10),
+            "TermsCode": text(2),
+            "CreditStatus": text(1),
+            "CreditLimit": decimal(12, 0),
+            "CreditCheckFlag": FLAG,
+            "PriceCode": text(10),
+            "CustomerClass": text(10),
+            "BalanceType": FLAG,
+            "Area": text(10),
+            "TaxStatus": FLAG,
+            "TaxExemptNumber": text(30),
+            "Telephone": text(20),
+            "Contact": text(50),
+            "Fax": text(20),
+            "Email": text(255),
+            "Currency": text(3),
+            "UserField1": text(10),
+            "UserField2": decimal(17, 5),
+            "StatementReqd": FLAG,
+            "BackOrdReqd": FLAG,
+            "ShippingInstrs": text(50),
+            "ShippingInstrsCod": text(6),
+            "DateCustAdded": DATE,
+            "Nationality": text(3),
+            "CustomerOnHold": FLAG,
+            **_address("SoldToAddr", "SoldPostalCode"),
+            **_address("ShipToAddr", "ShipPostalCode"),
+            "State": text(2),
+            "CountyZip": text(5),
+            "City": text(3),
+            "PoNumberMandatory": FLAG,
+            "CompanyTaxNumber": text(15),
+            "SalesWarehouse": text(10),
+            "DateLastSale": DATE,
+            "DateLastPay": DATE,
+        },
+    )
+
+
+def _orders() -> Table:
+    return Table(
+        "SorMaster",
+        ("SalesOrder",),
+        {
+            "SalesOrder": text(20),
+            "NextDetailLine": INTEGER,
+            "OrderStatus": FLAG,
+            "ActiveFlag": FLAG,
+            "CancelledFlag": FLAG,
+            "DocumentType": FLAG,
+            "Customer": text(15),
+            "CustomerName": text(50),
+            "Salesperson": text(20),
+            "CustomerPoNumber": text(30),
+            "OrderDate": DATE,
+            "EntrySystemDate": DATE,
+            "ReqShipDate": DATE,
+            "ShippingInstrs": text(50),
+            "ShippingInstrsCod": text(6),
+            "SpecialInstrs": text(50),
+            "InvTermsOverride": text(2),
+            "CreditAuthority": text(20),
+            "Branch": text(10),
+            "Area": text(10),
+            "OrderType": text(2),
+            "AlternateKey": text(10),
+            "Warehouse": text(10),
+            "Currency": text(3),
+            "ExchangeRate": decimal(11, 6),
+            "MulDiv": FLAG,
+            "DiscPct1": PERCENT,
+            "DiscPct2": PERCENT,
+            "DiscPct3": PERCENT,
+            "TaxStatus": FLAG,
+            "TaxExemptNumber": text(30),
+            "GstExemptNum": text(30),
+            "CompanyTaxNo": text(15),
+            **_address("ShipAddress", "ShipPostalCode"),
+            "MultiShipCode": text(5),
+            "Email": text(255),
+            "Nationality": text(3),
+            "DeliveryTerms": text(3),
+            "ShippingLocation": text(10),
+            "TransactionNature": text(3),
+            "TransportMode": text(2),
+            "ProcessFlag": FLAG,
+            "EntInvoice": text(20),
+            "EntInvoiceDate": DATE,
+            "LastInvoice": text(20),
+            "DateLastInvPrt": DATE,
+            "LastDelNote": text(20),
+            "DateLastDocPrt": DATE,
+            "LastOperator": text(20),
+            "SalesOrderSource": text(6),
+            "User1": text(30),
+            "ReasonCode": text(6),
+            "DispatchesMade": FLAG,
+            "LiveDispExist": FLAG,
+            "NumDispatches": INTEGER,
+        },
+        indexes=("CustomerPoNumber", "Customer"),
+    )
+
+
+def _order_lines() -> Table:
+    return Table(
+        "SorDetail",
+        ("SalesOrder", "SalesOrderLine"),
+        {
+            "SalesOrder": text(20),
+            "SalesOrderLine": INTEGER,
+            "SalesOrderInitLine": INTEGER,
+            "LineType": FLAG,  # 1 stocked, 4 freight, 5 miscellaneous charge, 6 comment, 7 non-stocked
+            "MStockCode": text(30),
+            "MStockDes": text(50),
+            "MWarehouse": text(10),
+            "MBin": text(20),
+            "MOrderQty": QUANTITY,
+            "MShipQty": QUANTITY,
+            "MBackOrderQty": QUANTITY,
+            "MQtyDispatched": QUANTITY,
+            "MStockQtyToShp": QUANTITY,
+            "QtyReserved": QUANTITY,
+            "MOrderUom": text(10),
+            "MStockingUom": text(10),
+            "MPrice": PRICE,
+            "MPriceUom": text(10),
+            "MPriceCode": text(10),
+            "MProductClass": text(20),
+            "MTaxCode": text(3),
+            "MDiscPct1": PERCENT,
+            "MDiscPct2": PERCENT,
+            "MDiscPct3": PERCENT,
+            "MDiscValFlag": FLAG,
+            "MDiscValue": AMOUNT,
+            "MLineShipDate": DATE,
+            "MCustRequestDat": DATE,
+            "MCusSupStkCode": text(30),
+            "MUserDef": text(4),
+            "MCompleteFlag": FLAG,
+            "NComment": text(100),
+            "NCommentFromLin": INTEGER,
+            "NCommentType": FLAG,
+            "NMscChargeValue": AMOUNT,
+            "NMscChargeCost": AMOUNT,
+            "NMscChargeQty": QUANTITY,
+            "NMscProductCls": text(20),
+            "NMscTaxCode": text(3),
+            "NChargeCode": text(6),
+            "LineCancelCode": text(6),
+        },
+    )
+
+
+def _stock() -> list[Table]:
+    return [
+        Table(
+            "InvMaster",
+            ("StockCode",),
+            {
+                "StockCode": text(30),
+                "Description": text(50),
+                "LongDesc": text(100),
+                "AlternateKey1": text(20),
+                "AlternateKey2": text(20),
+                "StockUom": text(10),
+                "AlternateUom": text(10),
+                "OtherUom": text(10),
+                "ConvFactAltUom": decimal(11, 6),
+                "ConvMulDiv": FLAG,
+                "ConvFactOthUom": decimal(11, 6),
+                "MulDiv": FLAG,
+                "Mass": QUANTITY,
+                "Volume": QUANTITY,
+                "Decimals": INTEGER,
+                "ProductClass": text(20),
+                "TaxCode": text(3),
+                "ListPriceCode": text(10),
+                "SerialMethod": FLAG,
+                "TraceableType": FLAG,
+                "KitType": FLAG,
+                "PartCategory": FLAG,
+                "WarehouseToUse": text(10),
+                "StockOnHold": FLAG,
+                "Supplier": text(15),
+                "DateStkAdded": DATE,
+            },
+        ),
+        Table(
+            "InvWarehouse",
+            ("StockCode", "Warehouse"),
+            {
+                "StockCode": text(30),
+                "Warehouse": text(10),
+                **dict.fromkeys(
+                    (
+                        "QtyOnHand",
+                        "QtyAllocated",
+                        "QtyAllocatedWip",
+                        "QtyOnOrder",
+                        "QtyOnBackOrder",
+                        "QtyInTransit",
+                        "QtyInInspection",
+                        "QtyDispatched",
+                    ),
+                    QUANTITY,
+                ),
+                "UnitCost": PRICE,
+                "DefaultBin": text(20),
+                "DateLastStockMove": DATE,
+                "DateLastSale": DATE,
+                "DateWhAdded": DATE,
+            },
+        ),
+        Table(
+            "InvPrice",
+            ("StockCode", "PriceCode"),
+            {
+                "StockCode": text(30),
+                "PriceCode": text(10),
+                "SellingPrice": PRICE,
+                "PriceBasis": FLAG,
+                "CommissionCode": text(1),
+            },
+        ),
+        Table("InvWhControl", ("Warehouse",), {"Warehouse": text(10), "Description": text(50), "Branch": text(10)}),
+    ]
+
+
+def _codes() -> list[Table]:
+    """Small tables of codes; the key's column is the one by which the documents name it."""
+    return [
+        Table("SalBranch", ("Branch",), {"Branch": text(10), "Description": text(50)}),
+        Table("SalSalesperson", ("Salesperson",), {"Salesperson": text(20), "Name": text(50)}),
+        Table("SalArea", ("Area",), {"Area": text(10), "Description": text(50)}),
+        Table("TblArTerms", ("TermsCode",), {"TermsCode": text(2), "Description": text(50)}),
+        Table(
+            "TblCurrency",
+            ("Currency",),
+            {"Currency": text(3), "Description": text(30), "SellExchangeRate": decimal(11, 6)},
+        ),
+        Table(
+            "ArMultAddress",
+            ("Customer", "AddrCode"),
+            {
+                "Customer": text(15),
+                "AddrCode": text(5),
+                "ShipToName": text(50),
+                **_address("ShipToAddr", "ShipPostalCode"),
+            },
+        ),
+        Table(
+            "ArInvoice",
+            ("Customer", "Invoice"),
+            {
+                "Customer": text(15),
+                "Invoice": text(20),
+                "InvoiceDate": DATE,
+                "CurrencyValue": AMOUNT,
+                "InvoiceBal1": AMOUNT,
+                "Branch": text(10),
+                "SalesOrder": text(20),
+                "CustomerPoNumber": text(30),
+            },
+        ),
+    ]
+
+
+def empty_tables() -> dict[str, Table]:
+    """All tables by name, without rows."""
+    tables = [_customers(), _orders(), _order_lines(), *_stock(), *_codes()]
+    return {table.name: table for table in tables}

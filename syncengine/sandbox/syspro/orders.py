@@ -1,0 +1,203 @@
+"""SORQRY: one whole sales order. Source: syspro-transport.md section 10.2, `sorqry_xmlout.xml`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
+
+from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.texts import EnetError
+from syncengine.sandbox.syspro.xmlout import Node, Style, Writer
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.syspro.sessions import Session
+    from syncengine.sandbox.syspro.state import Company
+
+_NAMESPACES = (
+    '   xmlns:SALARE="SALARE" xmlns:SALSLS="SALSLS" xmlns:TBLART="TBLART" xmlns:SALBRN="SALBRN" xmlns:TBLCUR="TBLCUR" '
+)
+_DOCUMENT_TYPES = {"O": "Order", "B": "Billing", "C": "Credit note", "D": "Debit note", "S": "Scheduled"}
+#: Line type to the option that includes it; each is Y unless the query says N.
+_LINE_OPTIONS = {
+    "1": "IncludeStockedLines",
+    "7": "IncludeNonStockedLines",
+    "4": "IncludeFreightLines",
+    "5": "IncludeMiscLines",
+    "6": "IncludeCommentLines",
+}
+_ZERO = Decimal(0)
+
+
+def sorqry(company: Company, session: Session, _method: str, _params: Element | None, document: Element) -> str:
+    """An order by SalesOrder or by Invoice. An unknown one fails the call (its text is not public)."""
+    order = _find(company, document)
+    options = document.find("Option")
+    style = company.style(session)
+    writer = Writer(style)
+    _header(company, writer, order)
+    for line in company.lines(order):
+        if _is_wanted(line, options):
+            writer.group("SalesOrderLine", [_line(style, line)])
+    return style.document("SorDetail", writer.nodes, more_attributes=_NAMESPACES)
+
+
+def _find(company: Company, document: Element) -> Row:
+    number = (document.findtext("Key/SalesOrder") or "").strip()
+    invoice = (document.findtext("Key/Invoice") or "").strip()
+    order = company.order(number) if number else None
+    if not number and invoice:
+        order = next((row for row in company.table("SorMaster").rows() if row["LastInvoice"] == invoice), None)
+    if order is None:
+        what, key = ("Sales order", number) if number or not invoice else ("Invoice", invoice)
+        raise EnetError(f"{what} '{key}' not found")
+    return order
+
+
+def _is_wanted(line: Row, options: Element | None) -> bool:
+    if options is None:
+        return True
+    name = _LINE_OPTIONS[text_of(line, "LineType")]
+    if line["MCompleteFlag"] == "Y" and _option(options, "IncludeCompletedLines") == "N":
+        return False
+    return _option(options, name) != "N"
+
+
+def _option(options: Element, name: str) -> str:
+    return (options.findtext(name) or "").strip().upper()
+
+
+def _header(company: Company, writer: Writer, order: Row) -> None:
+    customer = company.table("ArCustomer").get(text_of(order, "Customer")) or {}
+    _identity(company, writer, order)
+    _sold_to(writer, order, customer)
+    _terms(company, writer, order)
+    _delivery(writer, order)
+    comments = company.notes.get(text_of(order, "SalesOrder"), [])
+    writer.nodes.append(Node("HeaderText", "\n" + "".join(f"{text}\n" for text in comments)))
+    writer.nodes.append(Node("HeaderNotes", "\n"))
+
+
+def _identity(company: Company, writer: Writer, order: Row) -> None:
+    writer.put("SalesOrder", company.shown(text_of(order, "SalesOrder")))
+    writer.put("DocumentType", order["DocumentType"])
+    writer.put("DocumentTypeDesc", _DOCUMENT_TYPES.get(text_of(order, "DocumentType"), ""))
+    writer.put("InterBranchTransfer")
+    writer.put("InterWhSale")
+    writer.put("Customer", order["Customer"])
+    writer.put("CustomerName", order["CustomerName"])
+    writer.put("TaxStatusCode", order["TaxStatus"])
+    writer.put("EUFlag", "N")
+
+
+def _sold_to(writer: Writer, order: Row, customer: Row) -> None:
+    writer.put("SoldToName", customer.get("Name"))
+    for number in ("1", "2", "3"):
+        writer.put(f"SoldAddr{number}", customer.get(f"SoldToAddr{number}"))
+    writer.put("SoldAddr3Locality", customer.get("SoldToAddr3Loc"))
+    for number in ("4", "5"):
+        writer.put(f"SoldAddr{number}", customer.get(f"SoldToAddr{number}"))
+    writer.put("SoldPostalCode", customer.get("SoldPostalCode"))
+    writer.number("SoldGpsLat", 0, 10, 6)
+    writer.number("SoldGpsLong", 0, 11, 6)
+    writer.put("Salesperson", order["Salesperson"])
+    writer.put("ScheduledOrdFlag", "Y" if order["DocumentType"] == "S" else "")
+    for number in ("1", "2", "3"):
+        writer.number(f"DiscPct{number}", amount_of(order, f"DiscPct{number}"), 0, 2)
+
+
+def _terms(company: Company, writer: Writer, order: Row) -> None:
+    separator = "_" if writer.style.system_information else ":"
+    writer.put(f"SALSLS{separator}Name", _described(company, "SalSalesperson", order["Salesperson"], "Name"))
+    status = text_of(order, "OrderStatus")
+    writer.put("OrderStatus", status)
+    writer.put("OrderStatusDesc", booking.STATUS_TEXTS.get(status, ""))
+    writer.put("CustomerPoNumber", order["CustomerPoNumber"])
+    writer.put("OrderDate", order["OrderDate"])
+    writer.put("GITReference")
+    for name in ("ReqShipDate", "ShippingInstrs", "ShippingInstrsCod", "SpecialInstrs", "InvTermsOverride"):
+        writer.put(name, order[name])
+    writer.put("DeliveryNote", order["LastDelNote"])
+    writer.put("LastDelNote", order["LastDelNote"])
+    writer.put("TimeDelPrtedHh", "00")
+    writer.put("TimeDelPrtedMm", "00")
+    writer.put("LastInvoice", order["LastInvoice"])
+    writer.put("DateLastInvPrt", order["DateLastInvPrt"])
+    writer.put("TimeInvPrtedHh", "00")
+    writer.put("TimeInvPrtedMm", "00")
+    writer.put(f"TBLART{separator}Description", _described(company, "TblArTerms", order["InvTermsOverride"]))
+    writer.put("Branch", order["Branch"])
+    writer.put(f"SALBRN{separator}Description", _described(company, "SalBranch", order["Branch"]))
+    for name in ("EntInvoice", "OrderType", "Area"):
+        writer.put(name, order[name])
+    writer.put(f"SALARE{separator}Description", _described(company, "SalArea", order["Area"]))
+    for name in ("TaxExemptNumber", "GstExemptNum", "Currency"):
+        writer.put(name, order[name])
+    writer.put(f"TBLCUR{separator}Description", _described(company, "TblCurrency", order["Currency"]))
+
+
+def _described(company: Company, table: str, code: object, column: str = "Description") -> str:
+    row = company.table(table).get(str(code))
+    return text_of(row, column) if row is not None else ""
+
+
+def _delivery(writer: Writer, order: Row) -> None:
+    for number in ("1", "2", "3"):
+        writer.put(f"ShipAddress{number}", order[f"ShipAddress{number}"])
+    writer.put("ShipAddress3Locality", order["ShipAddress3Loc"])
+    for name in ("ShipAddress4", "ShipAddress5", "ShipPostalCode"):
+        writer.put(name, order[name])
+    writer.put("ShipComplete", "N")
+    writer.put("Email", order["Email"])
+    writer.put("FixExchangeRate", "N")
+    rate = amount_of(order, "ExchangeRate")
+    writer.number("ExchangeRate", rate, 13, 6)
+    writer.put("Edited_ExchangeRate", f"{rate:.6f}")
+    writer.put("MulDiv", order["MulDiv"])
+    writer.put("TransactionNature", order["TransactionNature"] or "000")
+    writer.put("TransportMode", order["TransportMode"] or "00")
+    writer.put("ProcessFlag", order["ProcessFlag"] or "0")
+    writer.put("AlternateKey", order["AlternateKey"])
+    writer.put("LastOperator", order["LastOperator"])
+    writer.put("Operator")
+    writer.put("WebCreated")
+    writer.put("DispatchesMade", order["DispatchesMade"])
+    writer.put("LiveDispExist", order["LiveDispExist"])
+    writer.put("NumDispatches", order["NumDispatches"])
+    writer.put("IncludeInMrp", "Y")
+
+
+def _line(style: Style, line: Row) -> Node:
+    writer = Writer(style)
+    kind = {"6": "CommentLine", "5": "MiscCharge", "4": "Freight"}.get(text_of(line, "LineType"), "Merchandise")
+    writer.put("SalesOrderLine", line["SalesOrderLine"])
+    if kind == "Merchandise":
+        _merchandise(writer, line)
+    else:
+        writer.put("NComment", line["NComment"])
+        writer.put("NCommentFromLin", whole_of(line, "NCommentFromLin"))
+    if kind in ("MiscCharge", "Freight"):
+        writer.number("NMscChargeValue", amount_of(line, "NMscChargeValue"), 14, 2)
+        writer.put("NMscTaxCode", line["NMscTaxCode"])
+    return Node(kind, writer.nodes)
+
+
+def _merchandise(writer: Writer, line: Row) -> None:
+    writer.put("SalesOrderInitLine", line["SalesOrderInitLine"])
+    for name in ("MStockCode", "MStockDes", "MProductClass", "MWarehouse", "MBin"):
+        writer.put(name, line[name])
+    for name in ("MOrderQty", "MShipQty", "MStockQtyToShp", "QtyReserved"):
+        writer.quantity(name, amount_of(line, name))
+    writer.quantity("QtyReservedShip", _ZERO)
+    for name in ("MBackOrderQty", "MQtyDispatched"):
+        writer.quantity(name, amount_of(line, name))
+    writer.put("MOrderUom", line["MOrderUom"])
+    writer.put("MStockingUom", line["MStockingUom"])
+    writer.number("MPrice", amount_of(line, "MPrice"), 15, 5)
+    for name in ("MPriceUom", "MPriceCode", "MTaxCode", "MDiscValFlag"):
+        writer.put(name, line[name])
+    for name in ("MDiscPct1", "MDiscPct2", "MDiscPct3"):
+        writer.number(name, amount_of(line, name), 5, 2)
+    writer.number("OrderLineValue", booking.line_value(line), 14, 2)
+    writer.put("MLineShipDate", line["MLineShipDate"])

@@ -1,0 +1,138 @@
+"""SORTOI, the sales order import: its options, the order of its checks, and what becomes of each order.
+
+Source: syspro-transport.md section 9. Each order of a document stands alone: a refused one does not stop the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
+
+from syncengine.sandbox.syspro import sortoi_fields as fields
+from syncengine.sandbox.syspro.tables import Row
+from syncengine.sandbox.syspro.texts import EnetError, Problem
+from syncengine.sandbox.syspro.xmlin import Section, children, parameters
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.syspro.sessions import Session
+    from syncengine.sandbox.syspro.state import Company
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """XmlParameters with their defaults filled in; flags are letters as SYSPRO has them."""
+
+    values: dict[str, str]
+    blank_allocation: str
+
+    @classmethod
+    def of(cls, company: Company, params: Element | None) -> Options:
+        """Read the parameters; unknown ones are dropped.
+
+        Raises:
+            EnetError: a value that the parameter cannot have (an AllocationAction of S or R, for example).
+        """
+        values = parameters(params, fields.PARAMETERS, fields.CODES)
+        for name, allowed in fields.ALLOWED.items():
+            if values[name] not in allowed:
+                raise EnetError(f"Value '{values[name]}' is invalid for XML element '{name}'")
+        return cls(values, company.switches.text("syspro_blank_allocation"))
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+    def on(self, name: str) -> bool:
+        """Whether a flag is Y."""
+        return self.values[name] == "Y"
+
+    @property
+    def allocation(self) -> str:
+        """F, B or A for lines that do not say."""
+        return self.values["AllocationAction"] or self.blank_allocation
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of the document, checked. `row` holds the values to book; `existing` the line that C and D mean."""
+
+    section: Section
+    kind: str  # StockLine, CommentLine, MiscChargeLine or FreightLine
+    action: str  # A, C or D
+    existing: Row | None = None
+    row: Row = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Draft:
+    """One order of the document on its way: read, checked, and perhaps booked.
+
+    Attributes:
+        order: the sales order that a change or cancellation means, and after booking the new one.
+        warnings: section and text; each rejects the order where IgnoreWarnings is N.
+        number: the sales order number as shown, once accepted.
+    """
+
+    element: Element
+    header: Section
+    action: str
+    po_number: str = ""
+    customer: Row | None = None
+    order: Row | None = None
+    lines: list[Line] = field(default_factory=list)
+    warnings: list[tuple[Section, str]] = field(default_factory=list)
+    status: str = "1"
+    has_back_orders: bool = False
+    refused_by_warnings: bool = False
+    number: str = ""
+    taken: dict[tuple[str, str], Decimal] = field(default_factory=dict)  # stock already used by earlier lines
+
+    def sections(self) -> Iterator[Section]:
+        """The header and all lines."""
+        yield self.header
+        yield from (line.section for line in self.lines)
+
+    def problems(self) -> list[Problem]:
+        """Why it is refused; empty where it is not."""
+        return [problem for section in self.sections() for problem in section.problems]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it was, or would be, taken."""
+        return not self.refused_by_warnings and not any(section.problems for section in self.sections())
+
+
+def run(company: Company, session: Session, params: Element | None, document: Element) -> tuple[Options, list[Draft]]:
+    """Check and, unless only validating, book the orders of a document one by one.
+
+    Raises:
+        EnetError: a parameter cannot be understood, or there is no order in the document.
+    """
+    from syncengine.sandbox.syspro import sortoi_booking, sortoi_checks
+
+    options = Options.of(company, params)
+    drafts = []
+    for element in children(document, "Orders"):
+        draft = sortoi_checks.check(company, options, element)
+        if draft.accepted and options["Process"] == "IMPORT":
+            sortoi_booking.book(company, session, draft)
+        drafts.append(draft)
+    if not drafts:
+        raise EnetError("XML element 'Orders' not found")
+    return options, drafts
+
+
+def post(company: Company, session: Session, _method: str, params: Element | None, document: Element) -> str:
+    """Transaction/Post SORTOI."""
+    from syncengine.sandbox.syspro import sortoi_reply
+
+    options, drafts = run(company, session, params, document)
+    return sortoi_reply.render(company, company.style(session), options, drafts)
+
+
+def action_of(document: str) -> str:
+    """add, change or cancel: what the first order of a document asks for, for counters and faults."""
+    _, _, rest = document.partition("<OrderActionType>")
+    return {"C": "change", "D": "cancel"}.get(rest.strip()[:1].upper(), "add")

@@ -1,0 +1,201 @@
+"""One SYSPRO company: its tables, sessions, numbers and settings, and the one canonical call into it.
+
+Every interface (e.net, Harmony, the control API) works on this, so that all meet the same rules.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date, datetime
+from typing import Protocol
+
+from werkzeug import Request, Response
+
+from syncengine.sandbox.calls import Calls
+from syncengine.sandbox.shop import Shop
+from syncengine.sandbox.switches import Switches
+from syncengine.sandbox.syspro import catalogue, control, seed, warehouse
+from syncengine.sandbox.syspro.model import empty_tables
+from syncengine.sandbox.syspro.sessions import Session, Sessions
+from syncengine.sandbox.syspro.tables import Row, Table, text_of
+from syncengine.sandbox.syspro.texts import EnetError
+from syncengine.sandbox.syspro.xmlin import Reading, parse
+from syncengine.sandbox.syspro.xmlout import Style
+
+NUMERIC_CUSTOMER_WIDTH = 15
+FIRST_SALES_ORDER = 1001
+FIRST_INVOICE = 100_001
+
+
+class Surroundings(Protocol):
+    """What a company needs of the sandbox."""
+
+    switches: Switches
+    calls: Calls
+    shop: Shop
+
+    def now(self) -> datetime:
+        """The sandbox's clock, aware UTC."""
+
+
+class Company:
+    """The state of one company; `lock` guards tables and numbers."""
+
+    def __init__(self, sandbox: Surroundings) -> None:
+        self.switches = sandbox.switches
+        self.calls = sandbox.calls
+        self.now: Callable[[], datetime] = sandbox.now
+        self.lock = threading.RLock()
+        self.sessions = Sessions(self.switches, self.now)
+        self.tables: dict[str, Table] = empty_tables()
+        self.notes: dict[str, list[str]] = {}  # OrderComments by stored order number; no table's column holds them
+        self.moved_at: dict[str, datetime] = {}  # when the warehouse last touched an order
+        self._numbers = {"order": FIRST_SALES_ORDER, "invoice": FIRST_INVOICE, "delivery": 1, "customer": 1}
+        self._actor: ContextVar[str] = ContextVar("actor", default="api")
+        self._refusing_until = self._unavailable_until = 0.0
+        seed.load(self, sandbox.shop)
+
+    # -- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, session: Session, klass: str, method: str, object: str, params_xml: str, data_xml: str) -> str:
+        """Run one business object.
+
+        Args:
+            klass: Query, Setup or Transaction.
+            method: Query, Fetch, Add, Update, Delete, Build or Post.
+            object: the object code, such as SORTOI.
+
+        Returns:
+            The reply document's text.
+
+        Raises:
+            EnetError: the call did not run or failed as a whole.
+        """
+        if object in self.listed("syspro_unlicensed"):
+            raise EnetError(f"e.net exception 100000: business object {object} is not licensed")
+        run = catalogue.find(klass, method, object)
+        params = parse(params_xml, "XmlParameters") if params_xml.strip() else None
+        document = parse(data_xml, "XmlIn")
+        with self.lock:
+            warehouse.move(self)
+            return run(self, session, method, params, document)
+
+    def control(self, request: Request, parts: list[str]) -> Response | None:
+        """The control API below `/_sandbox/syspro`."""
+        return control.respond(self, request, parts)
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table has, and how many sessions are open."""
+        return {**{name: len(table) for name, table in self.tables.items()}, "sessions": len(self.sessions.open())}
+
+    # -- restart -----------------------------------------------------------------------------------------------------
+
+    def restart(self, refused_s: float, unavailable_s: float) -> None:
+        """Restart the service: connections refused, then 503, all sessions lost."""
+        self.sessions.end()
+        self._refusing_until = time.monotonic() + refused_s
+        self._unavailable_until = self._refusing_until + unavailable_s
+
+    @property
+    def refuses_connections(self) -> bool:
+        """Whether the service is down at this moment."""
+        return time.monotonic() < self._refusing_until
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the service answers 503 at this moment."""
+        return time.monotonic() < self._unavailable_until
+
+    # -- tables and settings -----------------------------------------------------------------------------------------
+
+    def table(self, name: str) -> Table:
+        """A table by its SQL name."""
+        return self.tables[name]
+
+    def listed(self, switch: str) -> list[str]:
+        """A switch that holds a comma list."""
+        return [part.strip() for part in self.switches.text(switch).split(",") if part.strip()]
+
+    def today(self) -> date:
+        """The company's date."""
+        return self.now().date()
+
+    def reading(self) -> Reading:
+        """How documents are read at this site."""
+        return Reading(
+            self.switches.text("syspro_version"),
+            self.switches.text("syspro_over_length"),
+            self.switches.text("syspro_outside_cp1252"),
+        )
+
+    def style(self, session: Session) -> Style:
+        """How this session's replies are written."""
+        return Style(
+            self.switches.text("syspro_version"),
+            self.switches.on("syspro_padded_numbers"),
+            session.system_information,
+            session.company,
+            self.switches.text("syspro_local_currency"),
+        )
+
+    # -- keys --------------------------------------------------------------------------------------------------------
+
+    def next_number(self, kind: str) -> int:
+        """The next number of a kind: order, invoice, delivery, customer."""
+        number = self._numbers[kind]
+        self._numbers[kind] += 1
+        return number
+
+    def order_key(self, number: str | int) -> str:
+        """The stored form of a sales order number: zero-padded where it is numeric."""
+        text = str(number).strip()
+        return text.zfill(self.switches.whole("syspro_order_key_width")) if text.isdigit() else text
+
+    def shown(self, order_key: str) -> str:
+        """The form in which order documents show a sales order number."""
+        width = self.switches.whole("syspro_order_shown_width")
+        return order_key.lstrip("0").zfill(width) if order_key.isdigit() else order_key
+
+    def customer_key(self, code: str) -> str | None:
+        """The stored form of a customer code; None where keys are numeric and this one is not."""
+        text = code.strip()
+        if not self.switches.on("syspro_numeric_customers"):
+            return text
+        return text.zfill(NUMERIC_CUSTOMER_WIDTH) if text.isdigit() else None
+
+    def customer(self, code: str) -> Row | None:
+        """A customer by a short or stored code."""
+        key = self.customer_key(code)
+        return self.table("ArCustomer").get(key) if key else None
+
+    def order(self, number: str) -> Row | None:
+        """A sales order by a short or stored number."""
+        return self.table("SorMaster").get(self.order_key(number))
+
+    def lines(self, order: Row) -> list[Row]:
+        """An order's lines by number."""
+        return self.table("SorDetail").by("SalesOrder", order["SalesOrder"])
+
+    # -- effects -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def as_person(self) -> Iterator[None]:
+        """Whatever is changed inside is a person's doing."""
+        token = self._actor.set("person")
+        try:
+            yield
+        finally:
+            self._actor.reset(token)
+
+    def effect(self, table: str, action: str, key: object, reference: object = "", **detail: object) -> None:
+        """Note that an object was created, changed, cancelled or deleted."""
+        self.calls.effect("syspro", table, action, key, reference=reference, by=self._actor.get(), **detail)
+
+    def order_effect(self, action: str, order: Row, **detail: object) -> None:
+        """Note what happened to a sales order; its reference is the CustomerPoNumber."""
+        key = self.shown(text_of(order, "SalesOrder"))
+        self.effect("SorMaster", action, key, text_of(order, "CustomerPoNumber"), **detail)

@@ -1,0 +1,82 @@
+"""SYSPRO's switches: what differs between sites and versions, and what no public source tells.
+
+Sources are sections of syspro-transport.md ("t") and syspro-objects.md ("o"). A switch that stands for something
+unknown has the references' recommended or likelier value as default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+Value = bool | int | float | str | None
+
+_TRANSPORT: dict[str, tuple[Value, str]] = {
+    "syspro_version": ("8", "7 or 8: field lengths and the Version in replies (t9.2, o3.1)"),
+    "syspro_service_version": ("7.0.0.6", "what GetVersion answers (t5.2)"),
+    "syspro_company": ("T", "the company's id (t5.1)"),
+    "syspro_company_password": ("", "the company's password; empty: it has none (t5.1)"),
+    "syspro_operators": ("BPSYNC:s3cret!,BPTEST:s3cret!,CLERK:s3cret!", "operators as code:password, comma separated"),
+    "syspro_instances": ("0", "SYSPRO instance numbers on this server, comma separated (t5.1)"),
+    "syspro_licences": (5, "concurrent e.net users that the licence allows (t5.3)"),
+    "syspro_idle_minutes": (20, "idle time-out of the licence class in minutes (t5.3)"),
+    "syspro_idle_ends_session": (False, "an idle session ends by itself, not only when its licence is needed (t5.3)"),
+    "syspro_unlicensed": ("", "objects that are not licensed, comma separated: e.net exception 100000 (t5.3)"),
+    "syspro_expired_text": (
+        "Invalid user id or user not logged in",
+        "text after `ERROR: ` for an unknown session (t14.2)",
+    ),
+    "syspro_json_bodies": (False, "bodies are the same text as a JSON string (t2.3)"),
+    "syspro_get_limit_bytes": (16_384, "request line plus headers beyond which HTTP.sys answers 400 (t2.2)"),
+    "syspro_postld": (True, "the service knows Transaction/PostLD (t2.2)"),
+    "syspro_padded_numbers": (True, "numbers in replies are padded as recorded; off: plain (t6)"),
+    "syspro_outside_cp1252": ("question_mark", "question_mark, keep or refuse characters beyond Windows-1252 (t2.1)"),
+    "syspro_restart_unavailable_s": (2.0, "seconds of 503 after the refused connections of a restart (t13.6)"),
+}
+
+_KEYS: dict[str, tuple[Value, str]] = {
+    "syspro_order_key_width": (15, "width of the stored, zero-padded sales order number (t6)"),
+    "syspro_order_shown_width": (6, "width in which SORTOI, SORQRY and their like show it (t6)"),
+    "syspro_numeric_customers": (False, "customer codes are numeric, stored in 15 digits (o3.2)"),
+    "syspro_over_length": ("reject", "reject or truncate a value longer than its element (t13)"),
+    "syspro_local_currency": ("GBP", "the company's currency (t5.3)"),
+}
+
+_ORDERS: dict[str, tuple[Value, str]] = {
+    "syspro_clean_reply": (
+        "auto",
+        "a clean import's number is given: auto (not with IgnoreWarnings W), always, never (t9.4)",
+    ),
+    "syspro_rejection": ("reasons", "reasons (shape 4) or empty (shape 3) for a refused import (t9.4)"),
+    "syspro_nested_status": (False, "StatusOfItems stands inside Order (t9.4)"),
+    "syspro_forbid_duplicate_po": (False, "the setup option: duplicate customer PO numbers only with A (t9.5)"),
+    "syspro_cancelled_blocks_po": (False, "a cancelled order still blocks its PO number (t9.5, unknown)"),
+    "syspro_blank_allocation": ("F", "F or B: what a blank AllocationAction means (t9.1)"),
+    "syspro_back_order_status": ("2", "status of an order that is all back order (t10.3, inferred)"),
+    "syspro_tax_override": ("ignored", "ignored, rejected or accepted: StockTaxCode on a line (t9.3)"),
+    "syspro_credit_fail": ("reject", "reject, or suspense (status S) beyond the credit limit (o12)"),
+    "syspro_warehouse_orders": ("refuse", "refuse or allow changes and cancellation in status 4 (t10.1)"),
+    "syspro_alternate_key": ("branch", "branch, area or warehouse: what AlternateReference must be (t9.2)"),
+    "syspro_order_types": ("", "order types that the site knows, comma separated; empty: any (t9.2)"),
+    "syspro_denied_warehouses": ("", "warehouses denied to the operators, comma separated (o12)"),
+    "syspro_warehouse_step_s": (0.0, "seconds in which the warehouse moves an order 1->4->8->9; 0: never (t13.5)"),
+    "syspro_find_timestamp": (False, "COMFND knows the rowversion column TimeStamp (o10, unconfirmed)"),
+}
+
+_CUSTOMERS: dict[str, tuple[Value, str]] = {
+    "syspro_area_required": (False, "ARSSCS needs Area on an add (o3.1)"),
+    "syspro_empty_clears": (True, "an empty element in ARSSCS Update clears the field (o3.1)"),
+    "syspro_automatic_customers": (False, "a blank customer key on an add is numbered (o3.2)"),
+}
+
+_HARMONY: dict[str, tuple[Value, str]] = {
+    "syspro_harmony": (True, "the proposed Harmony interface is served (t4.3, conjecture)"),
+    "syspro_harmony_auth": ("any", "api_key, oauth2, session, or any of them (t4.3)"),
+    "syspro_harmony_api_key": ("harmony-sandbox-key", "the API key, sent as X-Api-Key"),
+    "syspro_harmony_client": ("syncengine:harmony-sandbox-secret", "OAuth 2.0 client as id:secret"),
+    "syspro_harmony_token_s": (3600, "life of an access token in seconds"),
+    "syspro_harmony_session_header": ("X-Syspro-Session", "the header that carries the session"),
+    "syspro_harmony_operator": ("BPSYNC", "the operator in whose name a key or token works"),
+}
+
+SWITCHES: Mapping[str, tuple[Value, str]] = MappingProxyType(_TRANSPORT | _KEYS | _ORDERS | _CUSTOMERS | _HARMONY)
