@@ -59,17 +59,14 @@ class Settings:
     may_make_key: bool = False
     """True with the default store only: another store may hold what was encrypted with a key that is elsewhere."""
 
-    lease_s: float = _setting("SYNCENGINE_LEASE_S", 45.0, least=1, most=600)
-    """How long a claimed record belongs to its worker without a sign of life; above the longest HTTP call."""
+    lease_s: float = _setting("SYNCENGINE_LEASE_S", 45.0, least=40, most=600)
+    """How long a claimed record belongs to its worker without a sign of life; above the longest HTTP call (35 s)."""
 
     step_limit_s: float = _setting("SYNCENGINE_STEP_LIMIT_S", 60.0, least=1, most=200)
     """How long a step works before it gives the rest back; well below Celery's soft limit of 240 s."""
 
     fresh_s: float = _setting("SYNCENGINE_FRESH_S", 300.0, least=0, most=86_400)
     """How old a fetch may be for a record to go on from it without reading again."""
-
-    retry_first_s: float = _setting("SYNCENGINE_RETRY_FIRST_S", 1.0, least=0, most=60)
-    """The first back-off after a transient failure; each further one doubles it, with jitter."""
 
     retry_max_s: float = _setting("SYNCENGINE_RETRY_MAX_S", 15.0, least=1, most=300)
     """Longest wait as a Celery retry, at most a third of the visibility timeout (900 s); the row keeps longer ones."""
@@ -82,9 +79,6 @@ class Settings:
 
     pump_every_s: float = _setting("SYNCENGINE_PUMP_EVERY_S", 3.0, least=0.1, most=60)
     """How often beat runs the pump, beside after every `want` and at the end of every chain."""
-
-    batch_records: int = _setting("SYNCENGINE_BATCH_RECORDS", 20, least=1, most=1000)
-    """Most records in one chain."""
 
     max_deaths: int = _setting("SYNCENGINE_MAX_DEATHS", 3, least=1, most=100)
     """How many workers may die of one record, alone in its batch, before it is set aside as poison."""
