@@ -67,12 +67,12 @@ class Part(fields.Nested):
 class Rows(fields.Field[list[dict[str, Any]]]):
     """A map of rows by row id, given as a list: each row with its `id`, in the order that people see.
 
-    An error is told under the row's id, as it stands in the raw document.
+    An error is told under the row's id, as it stands in the raw document. `row_schema` tells mappings what a row holds.
     """
 
     def __init__(self, schema: type[Schema], sequence: str, **more: Any) -> None:
         super().__init__(**more)
-        self._schema = schema
+        self.row_schema = schema
         self._sequence = sequence
 
     def _deserialize(
@@ -87,7 +87,7 @@ class Rows(fields.Field[list[dict[str, Any]]]):
         rows, errors = [], {}
         for row_id, row in value.items():
             try:
-                rows.append({**self._schema().load(row), "id": str(row_id)})
+                rows.append({**self.row_schema().load(row), "id": str(row_id)})
             except ValidationError as error:
                 errors[row_id] = error.messages
         if errors:
