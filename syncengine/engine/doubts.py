@@ -26,7 +26,6 @@ def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
     by_id = {record.id: record for record in lease.records}
     with engine.store.read() as session:
         doubts = effects.in_doubt(session, engine, list(by_id))
-        session.expunge_all()
     for name in dict.fromkeys(doubt.effect.resource for doubt in doubts):
         resource = site.resource(name)
         mine = [doubt for doubt in doubts if doubt.effect.resource == name]

@@ -125,7 +125,6 @@ class Engine:
                 "left": session.get_one(m.Endpoint, connection.left_id),
                 "right": session.get_one(m.Endpoint, connection.right_id),
             }
-            session.expunge_all()
         connectors = {side: self._connector(endpoint) for side, endpoint in endpoints.items()}
         site = Site(connection, endpoints, connectors)
         self._sites[connection_id] = (clock.monotonic(), site)
@@ -152,7 +151,6 @@ class Engine:
         """The connections that have a flow (all of them without one), by name. Raises Misconfigured if `name` is unknown."""
         with self.store.read() as session:
             found = list(session.scalars(select(m.Connection).order_by(m.Connection.name)))
-            session.expunge_all()
         if name is not None:
             known = ", ".join(connection.name for connection in found) or "none, run `syncengine configure`"
             found = [connection for connection in found if connection.name == name]

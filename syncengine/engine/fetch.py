@@ -27,9 +27,9 @@ from syncengine.store.states import Stage
 class Fetched:
     """What was read, as the systems gave it: documents by resource name and key."""
 
+    at: datetime  # our clock, before the first read
+    source_time: datetime  # the source's clock then
     docs: dict[str, dict[str, Doc]] = field(default_factory=dict)
-    at: datetime = field(default_factory=clock.now)
-    source_time: datetime = field(default_factory=clock.now)
 
     def get(self, resource: str, key: str | None) -> Doc | None:
         return self.docs.get(resource, {}).get(key) if key is not None else None
@@ -56,15 +56,13 @@ def fetch(engine: Engine, lease: Lease) -> None:
 
 def _links(engine: Engine, flow: Flow, site: Site, found: Sequence[Record]) -> dict[int, list[Link]]:
     with engine.store.read() as session:
-        linked = links.of_records(session, flow, site, found)
-        session.expunge_all()
-    return linked
+        return links.of_records(session, flow, site, found)
 
 
 def read_all(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> Fetched:
     """Read sources, references and linked targets of records (by key, with their links). Makes no write of any kind."""
     source, target = site.resource(flow.source), site.resource(flow.target)
-    fetched = Fetched(source_time=source.now())
+    fetched = Fetched(at=clock.now(), source_time=source.now())
     ends = {key: _both_ends(flow, site, key, its_links) for key, its_links in linked.items()}
     source_side, target_side = site.side(flow.source), site.side(flow.target)
     fetched.read(site, source, (end for found in ends.values() for end in found[source_side]))

@@ -120,7 +120,9 @@ def join(
     return link
 
 
-def provide(session: Session, flow: Flow, site: Site, record: Record, step: Step, now: datetime) -> None:
+def provide(
+    session: Session, engine: Engine, flow: Flow, site: Site, record: Record, step: Step, now: datetime
+) -> None:
     """Leave a provisional link, without a key on the target's side, for a create that is planned but not written."""
     ends = ends_of(flow, site, record.key)
     left = ends.left if ends.left is not None else f"planned:{ends.right}"
@@ -130,6 +132,8 @@ def provide(session: Session, flow: Flow, site: Site, record: Record, step: Step
         "created_at": now, "updated_at": now,
     }  # fmt: skip
     upsert(session, Link, [row], keys=("connection_id", "entity", "left_key", "part"), update=("updated_at",))
+    key = ends.left if ends.left is not None else ends.right
+    wake_dependants(session, engine, record.connection_id, flow.entity, [(key or "", step.part)], now)
 
 
 def agree(session: Session, engine: Engine, link_id: int, agreed: Agreed, now: datetime) -> None:

@@ -84,18 +84,36 @@ def merge(
     line_fields: Mapping[str, Sequence[str]],
     numbers: Mapping[str, str],
     source_is_newer: bool | None = None,
+    tried: Doc | None = None,
 ) -> Merged:
     """Compare one mapped document with its target.
 
+    `tried` is what an earlier change wanted whose outcome is unknown: where the target shows it, that was us.
     `source_is_newer` serves the policy `newest`: None where one side has no time stamp, which makes it a conflict.
     """
     merged = Merged(numbers=dict(numbers))
+    rules = _Rules(policy, source_is_newer)
+    sides = _Sides(base, wanted, current, tried or {})
     for name in sorted({*base, *wanted} - set(line_fields)):
-        _merge_field(merged.changes, merged, name, name, (base, wanted, current), policy, source_is_newer)
+        _merge_field(merged.changes, merged, name, name, sides, rules)
     for name, identity in line_fields.items():
         if name in base or name in wanted:
-            _LineMerge(merged, name, identity, policy, source_is_newer).run(base, wanted, current)
+            _LineMerge(merged, name, identity, rules).run(sides)
     return merged
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    policy: PolicyOf
+    source_is_newer: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    base: Doc
+    wanted: Doc
+    current: Doc
+    tried: Doc
 
 
 def _merge_field(
@@ -103,24 +121,26 @@ def _merge_field(
     merged: Merged,
     name: str,
     path: str,
-    sides: tuple[Doc, Doc, Doc],
-    policy: PolicyOf,
-    source_is_newer: bool | None,
+    sides: _Sides,
+    rules: _Rules,
 ) -> None:
-    base, wanted, current = (side.get(name, ABSENT) for side in sides)
+    base, wanted, current = (side.get(name, ABSENT) for side in (sides.base, sides.wanted, sides.current))
     if current is ABSENT:  # the target does not tell this field: take it as it was agreed
         current = base
     if same(wanted, current):
         return
-    source_changed, target_changed = not same(wanted, base), not same(current, base)
-    kind = policy(_without_key(path))
+    ours = name in sides.tried and same(current, sides.tried[name])
+    source_changed, target_changed = not same(wanted, base) or ours, not same(current, base) and not ours
+    kind = rules.policy(_without_key(path))
     shown = Difference(path, _shown(base), _shown(wanted), _shown(current), "")
     if kind is Policy.ON_CREATE or not source_changed:
         because = "is set only on creation" if kind is Policy.ON_CREATE else "was changed in the target alone"
         merged.kept.append(_because(shown, because))
-    elif not target_changed or kind in (Policy.ENFORCE, Policy.LEFT) or (kind is Policy.NEWEST and source_is_newer):
+    elif (
+        not target_changed or kind in (Policy.ENFORCE, Policy.LEFT) or (kind is Policy.NEWEST and rules.source_is_newer)
+    ):
         changes[name] = Change(old=_shown(current), new=_shown(wanted))
-    elif kind is Policy.RIGHT or (kind is Policy.NEWEST and source_is_newer is False):
+    elif kind is Policy.RIGHT or (kind is Policy.NEWEST and rules.source_is_newer is False):
         merged.kept.append(_because(shown, "the target is the master, or newer"))
     else:
         merged.conflicts.append(_because(shown, "was changed on both sides"))
@@ -147,20 +167,38 @@ class _LineMerge:
     merged: Merged
     name: str
     identity: Sequence[str]
-    policy: PolicyOf
-    source_is_newer: bool | None
+    rules: _Rules
 
-    def run(self, base: Doc, wanted: Doc, current: Doc) -> None:
-        agreed = {str(line[LINE_KEY]): line for line in base.get(self.name) or ()}
-        asked = {str(line[LINE_KEY]): line for line in wanted.get(self.name) or ()}
-        there = {str(line[LINE_NUMBER]): line for line in current.get(self.name) or ()}
+    def run(self, sides: _Sides) -> None:
+        agreed, asked, tried = (self._by_key(side) for side in (sides.base, sides.wanted, sides.tried))
+        there = {str(line[LINE_NUMBER]): line for line in sides.current.get(self.name) or ()}
+        agreed |= self._arrived(agreed, tried, there)
         touched = [key for key in agreed if key not in asked or self._differs(agreed[key], asked[key])]
         if self._recognise(agreed, there, needed=touched):
             for key, line in agreed.items():
-                self._one(key, line, asked.get(key), there)
+                self._one(key, line, asked.get(key), there, tried.get(key, {}))
             for key, line in asked.items():
                 if key not in agreed:
                     self.merged.lines.append(LineChange(self.name, "add", key, None, dict(line)))
+
+    def _by_key(self, doc: Doc) -> dict[str, Doc]:
+        return {str(line[LINE_KEY]): line for line in doc.get(self.name) or ()}
+
+    def _arrived(self, agreed: Mapping[str, Doc], tried: Mapping[str, Doc], there: Mapping[str, Doc]) -> dict[str, Doc]:
+        """Lines that an earlier change of unknown outcome was to add, and that the target has."""
+        used = set(self.merged.numbers.values())
+        arrived: dict[str, Doc] = {}
+        for key, line in tried.items():
+            alike = [n for n, other in there.items() if n not in used and self._alike(line, other)]
+            if key not in agreed and alike:
+                number = max(alike, key=_numeric)  # the target numbers upwards: the newest one is ours
+                used.add(number)
+                self.merged.numbers[key] = number
+                arrived[key] = line
+        return arrived
+
+    def _alike(self, one: Doc, other: Doc) -> bool:
+        return all(same(one.get(name), other.get(name)) for name in self.identity)
 
     def _differs(self, agreed: Doc, asked: Doc) -> bool:
         names = {*agreed, *asked} - {LINE_KEY}
@@ -193,7 +231,7 @@ class _LineMerge:
             self.merged.conflicts.append(Difference(f"{self.name}[{key}]", shown, None, None, reason))
         return not unclear
 
-    def _one(self, key: str, agreed: Doc, asked: Doc | None, there: Mapping[str, Doc]) -> None:
+    def _one(self, key: str, agreed: Doc, asked: Doc | None, there: Mapping[str, Doc], tried: Doc) -> None:
         number = self.merged.numbers.get(key)
         current = there.get(number) if number is not None else None
         path = f"{self.name}[{key}]"
@@ -202,8 +240,8 @@ class _LineMerge:
         elif current is not None:
             changes: dict[str, Change] = {}
             for name in sorted({*agreed, *asked} - {LINE_KEY, LINE_NUMBER}):
-                sides = (agreed, asked, current)
-                _merge_field(changes, self.merged, name, f"{path}.{name}", sides, self.policy, self.source_is_newer)
+                sides = _Sides(agreed, asked, current, tried)
+                _merge_field(changes, self.merged, name, f"{path}.{name}", sides, self.rules)
             if changes:
                 self.merged.lines.append(LineChange(self.name, "change", key, number, dict(asked), changes))
         elif self._differs(agreed, asked):
@@ -220,7 +258,7 @@ class _LineMerge:
             return  # gone on both sides
         readable = [name for name in agreed if name != LINE_KEY and name in current]
         touched = any(not same(agreed[name], current[name]) for name in readable)
-        if touched and self.policy(self.name) is not Policy.ENFORCE:
+        if touched and self.rules.policy(self.name) is not Policy.ENFORCE:
             shown = Difference(path, without_marks(agreed), None, without_marks(current), "was changed on both sides")
             self.merged.conflicts.append(shown)
         else:

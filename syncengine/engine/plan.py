@@ -40,6 +40,7 @@ class Linked:
     current: Doc | None
     natural_key: str = ""
     provisional: bool = False
+    tried: Doc = field(default_factory=dict)  # what a change of unknown outcome wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +162,7 @@ def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
         line_fields=situation.target.line_fields,
         numbers=link.numbers,
         source_is_newer=situation.newer,
+        tried=link.tried,
     )
     return _change(situation, part, wanted, link, merged, natural)
 

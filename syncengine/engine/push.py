@@ -91,7 +91,7 @@ class _Push:
         """Write nothing: a planned create leaves a provisional link, so that what needs it can be planned too."""
         for record, step, _link in planned:
             if step.operation.verb is Verb.CREATE:
-                links.provide(session, self.flow, self.site, record, step, now)
+                links.provide(session, self.engine, self.flow, self.site, record, step, now)
         for record in self.lease.records:
             summaries = [plans.summary(step) for other, step, _ in planned if other.id == record.id]
             self.work[record.id].ended = True

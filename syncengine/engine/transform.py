@@ -38,6 +38,7 @@ class Material:
     linked: Mapping[int, Sequence[Link]]
     lookups: Mapping[str, Mapping[str, str]]
     doubtful: set[int]
+    tried: Mapping[tuple[int, str], Doc]
 
 
 def transform(engine: Engine, lease: Lease) -> None:
@@ -65,6 +66,7 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
         linked=links.of_records(session, flow, site, found),
         lookups=lookups_of(session, site.connection, flow),
         doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
+        tried={(doubt.effect.record_id, doubt.effect.part): doubt.agreed for doubt in doubts},
     )
 
 
@@ -106,7 +108,7 @@ class Planner:
             flow=self.flow,
             target=self.target,
             source_doc=source_doc,
-            links={link.part: self._linked(link, raw) for link in self.material.linked[record.id]},
+            links={link.part: self._linked(record, link, raw) for link in self.material.linked[record.id]},
             context=self._with_links(session, record, source_doc, context),
             too_old=self._too_old(record, raw_source),
             in_doubt=record.id in self.material.doubtful,
@@ -115,7 +117,7 @@ class Planner:
 
     def _pair(self, record: Record, raw: Mapping[str, Mapping[str, Doc]], context: Context) -> Plan:
         found = self.material.linked[record.id]
-        link = self._linked(found[0], raw) if found else None
+        link = self._linked(record, found[0], raw) if found else None
         left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
         right_raw = next(iter(raw.get(self.target.name, {}).values()), None)
         ends = links.ends_of(self.flow, self.site, record.key)
@@ -142,7 +144,7 @@ class Planner:
             if name not in own
         }
 
-    def _linked(self, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
+    def _linked(self, record: Record, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
         key = link.right_key if self.site.side(self.target.name) == "right" else link.left_key
         current = raw.get(self.target.name, {}).get(key or "")
         return Linked(
@@ -152,6 +154,7 @@ class Planner:
             current=self.target.load(current) if current is not None else None,
             natural_key=link.natural_key,
             provisional=link.provisional,
+            tried=self.material.tried.get((record.id, link.part), {}),
         )
 
     def _with_links(self, session: Session, record: Record, source_doc: Doc | None, context: Context) -> Context:
@@ -184,6 +187,7 @@ class _Outcome:
         self.material = material
         self.now = clock.now()
         self.by_id = {record.id: record for record in lease.records}
+        self.moving: set[int] = set()
 
     def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
         ends: dict[int, End] = {}
@@ -200,7 +204,9 @@ class _Outcome:
             bodies[record_id] = payloads.seal(self.engine.vault, plans.to_doc(plan_))
             details[record_id] = plans.shown(plan_)
             if plan_.kind is Kind.WRITE:
-                if not self._still_moving(record, plan_):
+                if self._still_moving(record, plan_):
+                    self.moving.add(record_id)
+                else:
                     to_push.append(record_id)
             else:
                 need = plan_.needs[0] if plan_.needs else None
@@ -225,10 +231,16 @@ class _Outcome:
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         healthy = [i for i, end in ends.items() if end.status in (Status.SKIPPED, Status.DONE)]
         deadletters.close(self.session, healthy, "it went through later", self.now)
-        for word in sorted(set(WORD_OF.values()) | {"dead"}):
-            some = [self.by_id[i] for i, plan_ in made.items() if _word(plan_) == word]
+        for word in (*WORD_OF.values(), "dead", "still moving"):
+            some = [self.by_id[i] for i, plan_ in made.items() if self._word(i, plan_) == word]
             timeline.note(self.session, some, word, self.now, details)
         records.leave(self.session, self.lease, self.now)
+
+    def _word(self, record_id: int, plan_: Plan | Rejected) -> str:
+        """The word for the timeline."""
+        if isinstance(plan_, Rejected):
+            return "dead"
+        return "still moving" if record_id in self.moving else WORD_OF[plan_.kind]
 
     def _still_moving(self, record: Record, plan_: Plan) -> bool:
         """Put the record off if its object may still be under construction at the source. True if it was."""
@@ -272,7 +284,3 @@ class _Outcome:
                 or dict(link.lines) != dict(agreed.lines)
             ):
                 links.agree(self.session, self.engine, link.id, agreed, self.now)
-
-
-def _word(plan_: Plan | Rejected) -> str:
-    return "dead" if isinstance(plan_, Rejected) else WORD_OF[plan_.kind]
