@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from syncengine.redaction import redact, redact_text
+from syncengine.redaction import hide_secrets, redact, redact_text
 
 
 class Fate(StrEnum):
@@ -99,3 +99,7 @@ class Misconfigured(SyncError):
     """The installation is not set up right: a variable, a file, a migration. The text says what to do, in one line."""
 
     fate = Fate.STOP
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.args = (hide_secrets(message),)  # whole: what to do stands at its end

@@ -30,9 +30,14 @@ def redact_url(url: str) -> str:
     return urlunsplit((parts.scheme, netloc, parts.path, HIDDEN if parts.query else "", ""))
 
 
+def hide_secrets(text: str) -> str:
+    """A text of our own, whole, with everything that looks like `password=...` hidden."""
+    return _SECRET_IN_TEXT.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}", text)
+
+
 def redact_text(text: str) -> str:
     """A text from outside, shortened, with everything that looks like `password=...` hidden."""
-    shown = _SECRET_IN_TEXT.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}", text)
+    shown = hide_secrets(text)
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}… ({len(shown)} characters)"
 
 
