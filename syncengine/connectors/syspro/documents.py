@@ -49,7 +49,7 @@ class Filler:
         filled: Doc = {}
         for element_name, element in elements.items():
             value = self._value(f"{name}.{element_name}", element, values.get(element_name), f"{shown}{element_name}")
-            if value is None or value == "" or value == []:
+            if value is None or value in ("", []):
                 continue
             filled[element_name] = value
         return filled

@@ -1,7 +1,7 @@
 """SYSPRO's error channels, translated once into the taxonomy. Facts: syspro-transport.md section 7.
 
-Three channels: an answer that is not SYSPRO's (HTTP status, HTML), a text that begins with `ERROR:`, and item errors inside
-a reply. Texts depend on the operator's language, so numbers go first; the patterns are settings of the endpoint.
+Three channels: an answer that is not SYSPRO's (HTTP status, HTML), a text that begins with `ERROR:`, and item errors
+inside a reply. Texts depend on the operator's language, so numbers go first; the patterns are settings of the endpoint.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ItemError:
-    """One complaint inside a reply; `value` and `number` are empty where SYSPRO gives none. `position` counts lines from 1."""
+    """One complaint inside a reply; `value`, `number` and `line` (CustomerPoLine) are empty where SYSPRO gives none."""
 
     field: str
     value: str
@@ -131,8 +131,8 @@ def from_logon(text: str, settings: Settings) -> SyncError:
 def from_http(status: int, body: str, call: Call, *, is_large: bool = False) -> SyncError | None:
     """The meaning of an answer that did not come from SYSPRO: a status other than 200, or an HTML page. None if it did.
 
-    `is_large`: the call was made by PostLD (section 2.2). HTTP.sys refuses an overlong address before SYSPRO is reached,
-    so nothing ran; of any other failure of a write nobody knows.
+    `is_large`: the call was made by PostLD (section 2.2). HTTP.sys refuses an overlong address before SYSPRO is
+    reached, so nothing ran; of any other failure of a write nobody knows.
     """
     is_page = body[:200].lstrip().lower().startswith(("<!doctype html", "<html"))
     if status == 200 and not is_page:

@@ -1,9 +1,9 @@
 """The seat of a SYSPRO operator: one session and one call at a time, over all workers and hosts.
 
 SYSPRO ends the first session when the same operator logs on again, and no client calls twice at a time on one session
-(syspro-transport.md section 5.3). So session id and slot are one row of `store.models.Slot`, held for one call, given in
-the order of lanes. A holder that died leaves a session that may still be working: the row stays closed until the settle time
-is over, and whoever comes next logs on anew, so that a frozen worker wakes up with a dead session.
+(syspro-transport.md section 5.3). So session id and slot are one row of `store.models.Slot`, held for one call, given
+in the order of lanes. A holder that died leaves a session that may still be working: the row stays closed until the
+settle time is over, and whoever comes next logs on anew, so that a frozen worker wakes up with a dead session.
 """
 
 from __future__ import annotations

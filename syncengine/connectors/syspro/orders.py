@@ -15,7 +15,7 @@ from syncengine.connectors.syspro.xml import all_of, content_of, text_of
 from syncengine.document import LINE_NUMBER, Doc, without_marks
 from syncengine.errors import Rejected
 
-_HEADER_NAMES = {
+_HEADER_NAMES: Mapping[str, str] = {
     "shippinginstrscod": "ShippingInstrsCode",
     "reqshipdate": "RequestedShipDate",
     "discpct1": "OrderDiscPercent1",
@@ -93,16 +93,16 @@ def from_sorqry(reply: Mapping[str, Any], order_source_element: str) -> Doc:
     document: Doc = {}
     for name, value in content.items():
         if isinstance(value, str) and _is_plain(name):
-            document[_HEADER_NAMES.get(name.lower(), name)] = value
+            document[_HEADER_NAMES.get(str(name).lower(), str(name))] = value
     source = document.get(order_source_element)
     if source is not None:
         document.setdefault("OrderSourceCode", source)
-    document |= {name: [] for name in ORDER_LINES}
+    for kind in ORDER_LINES:
+        document[kind] = []
     for holder in all_of(content, "SalesOrderLine"):
         for group, value in holder.items() if isinstance(holder, Mapping) else ():
-            kind = _GROUPS.get(group.lower(), "")
-            if kind:
-                document[kind] += [_line(kind, line) for line in all_of({group: value}, group)]
+            if line_kind := _GROUPS.get(group.lower()):
+                document[line_kind] += [_line(line_kind, line) for line in all_of({group: value}, group)]
     return document
 
 

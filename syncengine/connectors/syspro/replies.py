@@ -1,4 +1,4 @@
-"""What SYSPRO's replies to writes say, decided without any I/O. Facts: syspro-transport.md sections 7.2, 9.4 and 10.3."""
+"""What SYSPRO's replies to writes say, decided without any I/O. Facts: syspro-transport.md sections 7.2, 9.4, 10.3."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def cancellation(reply: Mapping[str, Any]) -> Answer:
 
 
 def setups(reply: Mapping[str, Any], keys: Sequence[str], key_name: str) -> list[Answer]:
-    """A Setup's answer for each item that was sent, by its key or, where keys come back in another form, by its place."""
+    """A Setup's answer for each item that was sent, by its place: keys may come back in another form."""
     items = all_of(content_of(reply), "item")
     warnings = warning_texts(reply)
     read, invalid = counters(reply)

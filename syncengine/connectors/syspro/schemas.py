@@ -5,7 +5,6 @@ The fields are those of `elements.py`, so that a mapped document and a read one 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -28,7 +27,7 @@ from syncengine.connectors.syspro.values import day_of, decimal_of
 class SysproDecimal(fields.Field[Decimal | None]):
     """A padded text with thousands commas and a minus at either end; blank is None."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> Decimal | None:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Decimal | None:
         if isinstance(value, str) and not value.strip():
             return None
         try:
@@ -40,7 +39,7 @@ class SysproDecimal(fields.Field[Decimal | None]):
 class SysproDate(fields.Field[date | None]):
     """CCYY-MM-DD or one of its variants; blank and 0000-00-00 are None."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> date | None:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> date | None:
         try:
             return day_of(value)
         except ValueError as error:
@@ -50,7 +49,7 @@ class SysproDate(fields.Field[date | None]):
 class SysproText(fields.Field[str]):
     """A text without the blanks that pad it."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> str:
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if isinstance(value, str):
             return value.strip()
         raise ValidationError(f"a {type(value).__name__} is no text")

@@ -69,14 +69,15 @@ PATTERNS = {
     "not_found_pattern": r"not found|does not exist|not on file|no such",
     "rejected_pattern": (
         r"\b(1000(28|29|30|31|00)|100156|24\d{4})\b|cannot be spaces|must be numeric|not licensed|access .*denied"
-        r"|business object .*(invalid|not (found|registered))|(invalid|malformed|not well.formed) xml|xml .*(invalid|malformed)"
+        r"|business object .*(invalid|not (found|registered))"
+        r"|(invalid|malformed|not well.formed) xml|xml .*(invalid|malformed)"
     ),
     "duplicate_pattern": (
         r"duplicate|already (exists|been used|used|on file|entered)"
         r"|(purchase order|order|p/?o) (number|no\.?) .*(used|exists)"
     ),
 }
-"""How error texts are recognised where no number says it (section 7): many texts are unknown and depend on the language."""
+"""How error texts are recognised where no number says it (section 7): many are unknown and depend on the language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class Settings:
     sortoi: Mapping[str, str] = field(default_factory=dict)
     sortox: Mapping[str, str] = field(default_factory=dict)
     arsscs: Mapping[str, str] = field(default_factory=dict)
+    unread_columns: tuple[str, ...] = ()
     widths: Mapping[str, int] = field(default_factory=dict)
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
 
@@ -172,6 +174,7 @@ class Settings:
             sortoi={**SORTOI, **read.texts("sortoi")},
             sortox={**SORTOX, **read.texts("sortox")},
             arsscs={**ARSSCS, **read.texts("arsscs")},
+            unread_columns=tuple(read.text("unread_columns").replace(",", " ").split()),
             widths=read.widths("widths"),
             patterns={name: read.pattern(name, default) for name, default in PATTERNS.items()},
         )
@@ -259,7 +262,7 @@ class _Reader:
             raise self._wrong(name, value, f"It is not a regular expression: {error}") from None
 
     def nothing_misspelled(self) -> None:
-        """A misspelled setting would leave its default in force without a word; names of other parts are let through."""
+        """A misspelled setting would leave its default in force without a word; other parts' names are let through."""
         known = {"auth", "token_url", *self._known}
         for name, value in self._endpoint.settings.items():
             close = get_close_matches(name, known, 1, cutoff=0.8)

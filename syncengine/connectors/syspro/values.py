@@ -26,12 +26,16 @@ _LETTERS = str.maketrans(
 _CYRILLIC = dict(
     zip(
         "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґ",
-        "a b v g d e e zh z i i k l m n o p r s t u f kh ts ch sh shch  y  e iu ia i i ie g".split(" "),
+        "a|b|v|g|d|e|e|zh|z|i|i|k|l|m|n|o|p|r|s|t|u|f|kh|ts|ch|sh|shch||y||e|iu|ia|i|i|ie|g".split("|"),  # noqa: SIM905
         strict=True,
     )
 )
 _GREEK = dict(
-    zip("αβγδεζηθικλμνξοπρσςτυφχψω", "a v g d e z i th i k l m n x o p r s s t y f ch ps o".split(), strict=True)
+    zip(
+        "αβγδεζηθικλμνξοπρσςτυφχψω",
+        "a|v|g|d|e|z|i|th|i|k|l|m|n|x|o|p|r|s|s|t|y|f|ch|ps|o".split("|"),  # noqa: SIM905
+        strict=True,
+    )
 )
 _ALPHABETS = {**_CYRILLIC, **_GREEK}
 
@@ -116,7 +120,7 @@ def day_of(value: object) -> date | None:
 
 
 def one_line(text: str) -> str:
-    """The text without control characters (each a blank) and without blanks at its ends: a database column is one line."""
+    """The text without control characters (each a blank) and without blanks at its ends: a column is one line."""
     return _CONTROL.sub(" ", text.replace("\r\n", " ")).strip()
 
 

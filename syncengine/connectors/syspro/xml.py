@@ -1,7 +1,7 @@
 """SYSPRO's XML as nested dicts: safe building and parsing, decoding of bodies, look-ups that ignore case.
 
-A document is `{root: content}`: an element with children is a dict, a leaf is its stripped text, a repeated element is a
-list, an attribute is a key that begins with `@`, the text of an element with attributes stands under `#text`.
+A document is `{root: content}`: an element with children is a dict, a leaf is its stripped text, a repeated element is
+a list, an attribute is a key that begins with `@`, the text of an element with attributes stands under `#text`.
 Facts: syspro-transport.md sections 2.3 (bodies) and 6 (documents).
 """
 
@@ -185,7 +185,7 @@ def content_of(document: Mapping[str, Any]) -> Any:
 def walk(
     content: Any, path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any], tuple[Any, ...]]]:
-    """Every element with children, in document order: its path of names, itself, and what encloses it (outermost first)."""
+    """Every element with children, in document order: its path of names, itself, what encloses it (outermost first)."""
     yield from _walk(content, path, ())
 
 

@@ -99,14 +99,7 @@ class Harmony:
 
         return self._seat.call(work, is_write=is_write) if self._seat is not None else work("")
 
-    def fits(
-        self,
-        klass: str,
-        method: str,
-        business_object: str,
-        parameters: Mapping[str, object],
-        document: Mapping[str, object],
-    ) -> bool:
+    def fits(self, *_: object, **__: object) -> bool:
         """Documents travel in bodies, whose size no source limits."""
         return True
 

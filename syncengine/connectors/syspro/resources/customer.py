@@ -48,7 +48,7 @@ class Customer(Resource):
             "ArCustomer",
             "Customer",
             list(stored.values()),
-            _COLUMNS,
+            [name for name in _COLUMNS if name not in self._settings.unread_columns],
             at_once=self._settings.find_at_once,
         )
         by_code = {filler.key("Customer", text_of(row, "Customer")): row for row in rows}

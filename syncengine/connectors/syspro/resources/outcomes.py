@@ -25,7 +25,7 @@ def sent(call: Callable[[], Doc], count: int) -> Doc | list[Outcome]:
         return [Outcome.unknown(error)] * count
 
 
-def refusal(answer: Answer, settings: Settings, *, what: str, warnings: Sequence[str]) -> Outcome:
+def refusal(answer: Answer, settings: Settings, *, what: str, warnings: Sequence[str] = ()) -> Outcome:
     """The outcome of an answer that is not DONE."""
     if answer.said is Said.NOTHING:
         return Outcome.unknown(OutcomeUnknown(f"{what}: SYSPRO's reply does not say what became of it"))

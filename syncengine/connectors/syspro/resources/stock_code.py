@@ -35,7 +35,7 @@ class StockCode(Resource):
             "InvMaster",
             "StockCode",
             list(stored.values()),
-            tuple(STOCK_CODE),
+            [name for name in STOCK_CODE if name not in self._settings.unread_columns],
             at_once=self._settings.find_at_once,
         )
         by_code = {text_of(row, "StockCode"): row for row in rows}

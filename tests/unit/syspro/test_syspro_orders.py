@@ -1,0 +1,281 @@
+"""Sales orders between a mapped document, SORTOI's document and SORQRY's reply (sections 9.2, 9.3, 9.6, 10.2)."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from syncengine.connectors.base import Change, LineChange, Operation, Verb
+from syncengine.connectors.syspro import orders
+from syncengine.connectors.syspro.documents import WRITTEN_AS, Filler, replacements
+from syncengine.connectors.syspro.resources import Customer, SalesOrder
+from syncengine.connectors.syspro.xml import parse
+from syncengine.document import Doc
+from syncengine.errors import Rejected
+from tests.unit.syspro.syspro_fixtures import settings
+
+ORDER: Doc = {
+    "CustomerPoNumber": "500123",
+    "Customer": "web001",
+    "OrderDate": date(2026, 3, 4),
+    "Currency": "GBP",
+    "CustomerName": "Alder & Finch Ltd",
+    "ShipAddress1": "Unit 4",
+    "ShipAddress2": "",
+    "StockLine": [
+        {"@key": "11", "StockCode": "kb-1001", "OrderQty": Decimal("2"), "OrderUom": "EA", "Price": Decimal("24.95")},
+        {"@key": "12", "StockCode": "KB-2040", "OrderQty": 1, "OrderUom": "EA", "Price": "8", "PriceUom": "EA"},
+    ],
+    "CommentLine": [{"@key": "13", "Comment": "Engrave: happy birthday"}],
+    "FreightLine": [{"@key": "14", "FreightValue": Decimal("4.99")}],
+}
+
+
+def created(doc: Doc, **more: Any) -> Doc:
+    filler = Filler(settings(**more))
+    return orders.create(Operation(Verb.CREATE, "500123", doc=doc), filler, "OrderType")
+
+
+def refused(doc: Doc, **more: Any) -> Rejected:
+    with pytest.raises(Rejected) as raised:
+        created(doc, **more)
+    return raised.value
+
+
+def test_a_create_has_the_schemas_order_fixed_decimals_and_numbered_lines() -> None:
+    document = created(ORDER)
+    assert list(document["OrderHeader"].items()) == [
+        ("CustomerPoNumber", "500123"),
+        ("OrderActionType", "A"),
+        ("Customer", "WEB001"),
+        ("OrderDate", "2026-03-04"),
+        ("Currency", "GBP"),
+        ("CustomerName", "Alder & Finch Ltd"),
+        ("ShipAddress1", "Unit 4"),
+    ]
+    assert list(document["OrderDetails"]) == ["StockLine", "CommentLine", "FreightLine"]
+    assert list(document["OrderDetails"]["StockLine"][0].items()) == [
+        ("CustomerPoLine", "1"),
+        ("LineActionType", "A"),
+        ("StockCode", "KB-1001"),
+        ("OrderQty", "2.000000"),
+        ("OrderUom", "EA"),
+        ("Price", "24.95000"),
+    ]
+    assert document["OrderDetails"]["FreightLine"][0]["CustomerPoLine"] == "4"
+    assert document["OrderDetails"]["FreightLine"][0]["FreightValue"] == "4.99"
+
+
+def test_an_unknown_element_is_refused_with_the_nearest_name() -> None:
+    error = refused({**ORDER, "ShippingInstrsCod": "ND24"})
+    assert error.field == "ShippingInstrsCod"
+    assert "ShippingInstrsCode" in error.reason
+
+
+def test_an_over_long_text_is_refused_and_never_cut() -> None:
+    assert refused({**ORDER, "ShipAddress1": "x" * 41}).field == "ShipAddress1"
+    line = {"@key": "1", "StockCode": "A" * 31, "OrderQty": 1, "OrderUom": "EA"}
+    assert refused({**ORDER, "StockLine": [line]}).field == "StockLine.StockCode"
+
+
+def test_a_sites_own_widths_count() -> None:
+    assert refused({**ORDER, "SpecialInstrs": "x" * 31}).field == "SpecialInstrs"
+    filled = created({**ORDER, "SpecialInstrs": "x" * 31}, widths={"OrderHeader.SpecialInstrs": 50})
+    assert filled["OrderHeader"]["SpecialInstrs"] == "x" * 31
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("OrderQty", 1.5), ("OrderQty", "many"), ("Price", Decimal("NaN")), ("Price", 10**10)]
+)
+def test_numbers_that_are_none_or_too_large_are_refused_by_name(field: str, value: Any) -> None:
+    line = {"@key": "1", "StockCode": "A", "OrderQty": 1, "OrderUom": "EA", field: value}
+    assert refused({**ORDER, "StockLine": [line]}).field == f"StockLine.{field}"
+
+
+def test_an_order_without_lines_is_refused() -> None:
+    empty = {name: value for name, value in ORDER.items() if not name.endswith("Line")}
+    assert refused(empty).field == "StockLine"
+
+
+def test_a_comment_runs_over_into_further_elements_and_no_further() -> None:
+    comments = created({**ORDER, "OrderComments": "word " * 50})["OrderHeader"]["OrderComments"]
+    assert all(len(piece) <= 100 for piece in comments)
+    assert " ".join(comments) == ("word " * 50).strip()
+    assert refused({**ORDER, "OrderComments": "x" * 401}).field == "OrderComments"
+
+
+def test_the_order_source_goes_into_the_chosen_element() -> None:
+    assert created({**ORDER, "OrderSourceCode": "WB"})["OrderHeader"]["OrderType"] == "WB"
+    assert refused({**ORDER, "OrderSourceCode": "WB", "OrderType": "XX"}).field == "OrderSourceCode"
+
+
+def test_characters_are_replaced_with_a_warning_or_refused_or_left_by_setting() -> None:
+    doc = {**ORDER, "CustomerName": "Łukasz 日本"}
+    filler = Filler(settings())
+    filled = orders.create(Operation(Verb.CREATE, "1", doc=doc), filler, "")
+    assert filled["OrderHeader"]["CustomerName"] == "Lukasz ??"
+    (warning,) = replacements(doc, filler)
+    assert "Łukasz" in warning
+    assert refused(doc, characters="reject").field == "CustomerName"
+    assert created(doc, characters="send")["OrderHeader"]["CustomerName"] == "Łukasz 日本"
+
+
+def current() -> Doc:
+    return {
+        "CustomerPoNumber": "500123",
+        "Customer": "WEB001",
+        "SalesOrder": "000512",
+        "StockLine": [
+            {"@line": "1", "StockCode": "KB-1001", "OrderQty": Decimal(2), "OrderUom": "EA", "Price": Decimal("19.95")},
+            {"@line": "2", "StockCode": "KB-2040", "OrderQty": Decimal(1), "OrderUom": "EA", "Price": Decimal(8)},
+        ],
+        "CommentLine": [{"@line": "3", "Comment": "by a clerk"}],
+        "FreightLine": [],
+    }
+
+
+def changed(changes: dict[str, Change], *lines: LineChange, filler: Filler | None = None) -> Doc:
+    operation = Operation(
+        Verb.CHANGE, "500123", doc=ORDER, key="000512", changes=changes, lines=lines, current=current()
+    )
+    filler = filler or Filler(settings())
+    return orders.change(operation, filler, "OrderType", line_cancel_code="WEB", blank="{blank}")
+
+
+def test_a_change_sends_what_changed_by_syspros_own_line_numbers() -> None:
+    document = changed(
+        {"ShipAddress2": Change("12 Kiln Street", ""), "ShipAddress1": Change("Unit 4", "Unit 5")},
+        LineChange(
+            "StockLine", "change", "11", "1", ORDER["StockLine"][0], {"OrderQty": Change(Decimal(2), Decimal(3))}
+        ),
+        LineChange("StockLine", "remove", "12", "2", ORDER["StockLine"][1]),
+        LineChange(
+            "StockLine", "add", "15", None, {"@key": "15", "StockCode": "KB-9", "OrderQty": 1, "OrderUom": "EA"}
+        ),
+    )
+    assert document["OrderHeader"] == {
+        "CustomerPoNumber": "500123",
+        "OrderActionType": "C",
+        "Customer": "WEB001",
+        "ShipAddress1": "Unit 5",
+        "ShipAddress2": "{blank}",
+        "SalesOrder": "000512",
+    }
+    first, second, third = document["OrderDetails"]["StockLine"]
+    assert (first["CustomerPoLine"], first["LineActionType"], first["OrderQty"]) == ("1", "C", "3.000000")
+    assert first["Price"] == "19.95000"  # SYSPRO's present price: only the quantity changed
+    assert second == {"CustomerPoLine": "2", "LineActionType": "D", "LineCancelCode": "WEB", "StockCode": "KB-2040"}
+    assert (third["CustomerPoLine"], third["LineActionType"]) == ("4", "A")
+
+
+@pytest.mark.parametrize("field", ["Currency", "Customer", "OrderStatus"])
+def test_what_sortoi_cannot_change_is_refused_and_not_dropped(field: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        changed({field: Change("A", "B")})
+    assert raised.value.field == field
+
+
+def test_a_field_that_cannot_be_emptied_is_a_warning() -> None:
+    filler = Filler(settings())
+    changed({"SpecialInstrs": Change("x", None)}, filler=filler)
+    assert "SpecialInstrs" in filler.warnings[0]
+
+
+SORQRY = """<SorDetail Language='05'><SalesOrder>000512</SalesOrder><Customer>WEB001</Customer>
+<OrderStatus>1</OrderStatus><CustomerPoNumber>500123</CustomerPoNumber><OrderDate>2026-03-04</OrderDate>
+<ReqShipDate>0000-00-00</ReqShipDate><ShippingInstrsCod>ND24</ShippingInstrsCod><OrderType>WB</OrderType>
+<DiscPct1>0.00</DiscPct1><ExchangeRate>     1.000000</ExchangeRate><Edited_ExchangeRate>1.000000</Edited_ExchangeRate>
+<SalesOrderLine><Merchandise><SalesOrderLine>1</SalesOrderLine><MStockCode>KB-1001</MStockCode>
+<MWarehouse>FG</MWarehouse><MOrderQty>       1,002.000000</MOrderQty><MOrderUom>EA</MOrderUom>
+<MPrice>       24.95000</MPrice><MDiscPct1>10.00</MDiscPct1><MShipQty>      0.000000</MShipQty></Merchandise></SalesOrderLine>
+<SalesOrderLine><CommentLine><SalesOrderLine>3</SalesOrderLine><NComment>Engrave: happy birthday</NComment>
+</CommentLine></SalesOrderLine>
+<SalesOrderLine><MiscCharge><SalesOrderLine>4</SalesOrderLine><NComment>Coupon</NComment>
+<NMscChargeValue>          3.50-</NMscChargeValue><NMscTaxCode>A</NMscTaxCode></MiscCharge></SalesOrderLine>
+</SorDetail>"""
+
+
+class NoGateway:
+    order_source_element = "OrderType"
+
+
+def resource(**more: Any) -> SalesOrder:
+    return SalesOrder(NoGateway(), settings(**more))  # type: ignore[arg-type]
+
+
+def test_a_read_order_bears_sortois_names_and_loads_exactly() -> None:
+    document = orders.from_sorqry(parse(SORQRY), "OrderType")
+    assert "LastInvoice" not in document  # what the reply does not carry is absent
+    assert document["FreightLine"] == []
+    loaded = resource().load(document)
+    assert loaded["OrderDate"] == date(2026, 3, 4)
+    assert loaded["RequestedShipDate"] is None
+    assert (loaded["ShippingInstrsCode"], loaded["OrderSourceCode"]) == ("ND24", "WB")
+    line = loaded["StockLine"][0]
+    assert (line["@line"], line["StockCode"], line["OrderQty"]) == ("1", "KB-1001", Decimal(1002))
+    assert (line["Price"], line["LineDiscPercent1"]) == (Decimal("24.95"), Decimal(10))
+    assert loaded["CommentLine"] == [{"@line": "3", "Comment": "Engrave: happy birthday"}]
+    assert loaded["MiscChargeLine"][0]["MiscChargeValue"] == Decimal("-3.50")
+    assert loaded["MiscChargeLine"][0]["MiscDescription"] == "Coupon"
+
+
+def test_a_number_that_is_none_is_named_with_its_place() -> None:
+    document = orders.from_sorqry(parse(SORQRY.replace("24.95000", "24,95")), "")
+    with pytest.raises(Rejected) as raised:
+        resource().load(document)
+    assert raised.value.field == "StockLine.0.Price"
+
+
+def test_the_canonical_order_is_what_syspro_gives_back() -> None:
+    doc = {**ORDER, "Salesperson": "", "CustomerName": " Łukasz ", "SpecialInstrs": "a\nb"}
+    found = resource().canonical(doc)
+    assert (found["Customer"], found["CustomerName"], found["SpecialInstrs"]) == ("WEB001", "Lukasz", "a b")
+    assert "Salesperson" not in found  # SYSPRO takes the customer's
+    assert found["ShipAddress2"] == ""  # one blank line of an address that is there
+    assert found["StockLine"][0]["Price"] == Decimal("24.95000")
+    assert found["StockLine"][0]["@key"] == "11"
+    assert found[WRITTEN_AS] == {"CustomerName": "Łukasz"}
+    assert resource().canonical(found) == found
+
+
+def test_an_address_that_is_blank_as_a_whole_is_the_customers() -> None:
+    assert "ShipAddress1" not in resource().canonical({**ORDER, "ShipAddress1": "", "ShipAddress2": None})
+
+
+@pytest.mark.parametrize(
+    ("status", "change", "cancel"),
+    [
+        ("1", True, True),
+        ("S", True, True),
+        ("4", False, False),
+        ("8", False, False),
+        ("9", False, False),
+        ("7", False, False),
+    ],
+)
+def test_status_says_whether_an_order_may_be_changed(status: str, change: bool, cancel: bool) -> None:
+    assert (resource().refuses(Verb.CHANGE, {"OrderStatus": status}) is None) is change
+    assert (resource().refuses(Verb.CANCEL, {"OrderStatus": status}) is None) is cancel
+
+
+@pytest.mark.parametrize(
+    "doc", [{"OrderStatus": "*"}, {"OrderStatus": "\\"}, {"OrderStatus": "/"}, {"CancelledFlag": "Y"}]
+)
+def test_cancelled_orders_are_recognised(doc: Doc) -> None:
+    assert resource().is_cancelled(doc)
+    assert resource().refuses(Verb.CHANGE, doc)
+
+
+def test_keys_have_one_form() -> None:
+    assert resource().key_of({"SalesOrder": "000000000000512"}) == "000512"
+    assert resource().key_of({"SalesOrder": "000512"}) == "000512"
+    assert resource(numeric_order_keys=False).key_of({"SalesOrder": "000000000000512"}) == "000000000000512"
+    customer = Customer(NoGateway(), settings(numeric_customer_keys=True))  # type: ignore[arg-type]
+    assert customer.key_of({"Customer": "4711"}) == "000000000004711"
+    assert customer.canonical({"Customer": "4711", "CreditLimit": "5000.4"}) == {
+        "Customer": "000000000004711",
+        "CreditLimit": Decimal(5000),
+    }
