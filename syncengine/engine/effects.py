@@ -54,15 +54,15 @@ def intend(
 ) -> list[Intent]:
     """Commit what is about to be written. A write that was intended before keeps its row, and is open again."""
     rows = [_row(engine, flow, site, record, step, link, now) for record, step, link in planned]
-    upsert(session, Effect, rows, keys=("endpoint_id", "dedupe"), update=_reopened)
-    wanted = {(row["endpoint_id"], row["dedupe"]) for row in rows}
+    first = {(row["endpoint_id"], row["dedupe"]): row for row in reversed(rows)}  # of two that mean the same, the first
+    upsert(session, Effect, list(first.values()), keys=("endpoint_id", "dedupe"), update=_reopened)
     found = {
         (effect.endpoint_id, effect.dedupe): effect
         for effect in session.scalars(
             select(Effect)
             .where(
-                Effect.endpoint_id.in_({endpoint for endpoint, _ in wanted}),
-                Effect.dedupe.in_({key for _, key in wanted}),
+                Effect.endpoint_id.in_({endpoint for endpoint, _ in first}),
+                Effect.dedupe.in_({name for _, name in first}),
             )
             .execution_options(populate_existing=True)
         )
