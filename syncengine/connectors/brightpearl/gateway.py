@@ -102,13 +102,21 @@ class Gateway:
         return found
 
     def search(
-        self, path: str, *, columns: Sequence[str], sort: Sequence[str], page_size: int, filters: Mapping[str, str]
+        self,
+        path: str,
+        *,
+        columns: Sequence[str],
+        sort: Sequence[str],
+        page_size: int,
+        filters: Mapping[str, str],
+        first_result: int = 1,
     ) -> Found:
         """One page of a resource search.
 
         Args:
             path: `order-service/order-search`.
             sort: `updatedOn.ASC`, most significant first.
+            first_result: 1 for the first row.
             filters: by column; PERIOD values as `from/to` in UTC, the slash is sent as it is (section 7).
         """
         query = {
@@ -117,6 +125,8 @@ class Gateway:
             "sort": ",".join(sort),
             "pageSize": str(page_size),
         }
+        if first_result > 1:
+            query["firstResult"] = str(first_result)
         encoded = "&".join(f"{name}={quote(value, safe='/,:')}" for name, value in query.items())
         answer = self.call("GET", f"{path}?{encoded}")
         return _page(answer, f"{self.account.name}: {path}")

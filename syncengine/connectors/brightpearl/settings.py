@@ -13,6 +13,7 @@ from syncengine.connectors.base import Endpoint
 from syncengine.errors import Misconfigured
 from syncengine.http.limiter import Pool
 from syncengine.http.session import Timeouts
+from syncengine.redaction import redact
 
 AUTH = ("oauth", "private", "staff")
 TOKEN_URL = "https://oauth.brightpearlapp.com/token/{account}"  # noqa: S105 - newest documents, brightpearl.md section 2.2
@@ -161,7 +162,7 @@ class _Given:
                 )
 
     def _wrong(self, name: str, value: Any, remedy: str) -> Misconfigured:
-        return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {value!r}: {remedy}")
+        return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {redact(value, name)!r}: {remedy}")
 
 
 _KNOWN = {

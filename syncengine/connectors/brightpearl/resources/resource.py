@@ -31,7 +31,7 @@ class Resource(base.Resource):
     id_column: ClassVar[str] = ""
     filters: ClassVar[Mapping[str, str]] = {}
 
-    resolution_s = 0.001
+    resolution_s = 1.0  # recorded times all end in `.000` (section 3.1)
 
     def __init__(self, gateway: Gateway) -> None:
         kind = self.name.partition(".")[2]
