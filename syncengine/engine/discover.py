@@ -21,6 +21,7 @@ from syncengine.store.models import Cursor, Link, Record, Run
 from syncengine.store.states import Lane
 
 CURSOR_LEASE_S = 120.0
+TICK_SLACK = 0.9  # a tick that comes a little early still counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,9 +231,6 @@ def due_connections(engine: Engine, flow_name: str) -> list[int]:
     flow, now = engine.flow(flow_name), clock.now()
     due: list[int] = []
     for connection in engine.connections(flow_name):
-        every_s = float(connection.settings.get("every_s", {}).get(flow_name, flow.every_s))
-        if every_s <= 0:
-            continue
         with engine.store.write() as session:
             fresh = insert_into(session, Cursor).values(
                 connection_id=connection.id, flow=flow_name, feed="", position={}, next_due=now
@@ -242,7 +240,7 @@ def due_connections(engine: Engine, flow_name: str) -> list[int]:
                 update(Cursor)
                 .where(Cursor.connection_id == connection.id, Cursor.flow == flow_name, Cursor.feed == "")
                 .where(Cursor.next_due <= now)
-                .values(next_due=now + timedelta(seconds=every_s))
+                .values(next_due=now + timedelta(seconds=flow.every_s * TICK_SLACK))
                 .returning(Cursor.id)
                 .execution_options(synchronize_session=False)
             ).all()

@@ -269,7 +269,8 @@ class _Outcome:
         return wait_s > 0
 
     def _quiet_s(self) -> float:
-        return float(self.site.connection.settings.get("quiet_s", self.flow.quiet_s))
+        own = self.site.connection.quiet_s
+        return self.flow.quiet_s if own is None else own
 
     def _confirm(self, record: Record, plan_: Plan) -> None:
         """Both sides agree without a write: remember it, and settle a change whose outcome was unknown."""

@@ -96,7 +96,8 @@ class Connection(Base):
     cut_over: Mapped[datetime | None]
     verify_creates_until: Mapped[datetime | None]
     flows: Mapped[list[Any]]
-    settings: Mapped[dict[str, Any]]
+    settings: Mapped[dict[str, Any]]  # of its flows
+    quiet_s: Mapped[float | None]  # takes the place of the flows' own quiet periods
 
 
 class Lookup(Base):

@@ -45,13 +45,14 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A reading transaction on one snapshot; what is changed inside is thrown away. Raises Transient as `write`."""
+        """A reading transaction; objects stay usable after it, what is changed inside is thrown away. Raises Transient."""
         with _translated(), self.engine.connect() as connection, Session(connection) as session:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN DEFERRED")
             try:
                 yield session
             finally:
+                session.expunge_all()  # what was loaded stays usable, as it was read
                 session.rollback()
                 connection.rollback()
 

@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("verify_creates_until", models.UtcDateTime(timezone=True), nullable=True),
         sa.Column("flows", sa.JSON(), nullable=False),
         sa.Column("settings", sa.JSON(), nullable=False),
+        sa.Column("quiet_s", sa.Double(), nullable=True),
         sa.ForeignKeyConstraint(["left_id"], ["endpoint.id"], name=op.f("fk_connection_left_id")),
         sa.ForeignKeyConstraint(["right_id"], ["endpoint.id"], name=op.f("fk_connection_right_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connection")),

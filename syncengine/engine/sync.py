@@ -1,0 +1,80 @@
+"""A sync by hand or by schedule: which connections, which objects, one line of what came of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from syncengine import clock
+from syncengine.engine.discover import Found, begin_run, discover, due_connections, end_run
+from syncengine.engine.engine import Engine
+from syncengine.engine.pump import pump
+from syncengine.engine.want import want
+from syncengine.errors import Misconfigured, SyncError
+from syncengine.store.states import Lane
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for. Without a connection: every one that has the flow (by schedule: every one that is due).
+
+    ids: keys of the source; given these, no feed is read. since: read the feeds from there (UTC).
+    """
+
+    flow: str
+    connection: str | None = None
+    since: datetime | None = None
+    ids: tuple[str, ...] = ()
+    trigger: str = "call"
+
+
+def run(engine: Engine, request: Request) -> str:
+    """Want what the request names or its feeds tell; returns `run 42: 120 found`. A connection that fails stops no other.
+
+    Raises Misconfigured for unknown names.
+    """
+    lines = [str(found) for found in start(engine, request)]
+    return "; ".join(lines) or "nothing due"
+
+
+def start(engine: Engine, request: Request) -> list[Found | str]:
+    """As `run`, with the run of each connection, or what went wrong with it."""
+    results: list[Found | str] = []
+    for connection_id, name in _connections(engine, request):
+        try:
+            results.append(_one(engine, request, connection_id))
+        except Misconfigured:
+            raise
+        except SyncError as error:
+            log.warning("%s of %s: %s", request.flow, name, error)
+            results.append(f"{name}: {error}")
+        pump(engine)
+    return results
+
+
+def _connections(engine: Engine, request: Request) -> list[tuple[int, str]]:
+    engine.flow(request.flow)
+    found = engine.connections(request.flow, request.connection)
+    if request.connection is not None and not found:
+        raise Misconfigured(
+            f"connection {request.connection!r} does not have the flow {request.flow!r}; add it in syncengine.yml"
+        )
+    due = set(due_connections(engine, request.flow)) if request.trigger == "schedule" else None
+    return [(one.id, one.name) for one in found if due is None or one.id in due]
+
+
+def _one(engine: Engine, request: Request, connection_id: int) -> Found:
+    if not request.ids:
+        lane = Lane.SCHEDULED if request.since is None else Lane.BACKFILL
+        return discover(engine, connection_id, request.flow, trigger=request.trigger, lane=lane, since=request.since)
+    run_id = begin_run(engine, connection_id, request.flow, trigger=request.trigger, lane=Lane.REALTIME)
+    flow, site = engine.flow(request.flow), engine.site(connection_id)
+    keys = [f"{site.side(flow.source)}:{key}" if flow.two_way and ":" not in key else key for key in request.ids]
+    with engine.store.write() as session:
+        count = want(session, connection_id, request.flow, keys, lane=Lane.REALTIME, now=clock.now(), run_id=run_id)
+    found = Found(run_id, count, 0)
+    end_run(engine, found)
+    return found

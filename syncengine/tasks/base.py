@@ -1,0 +1,71 @@
+"""The base of all tasks: the engine of this process, and what an error means for a message."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Task, chain
+from celery.signals import worker_process_init, worker_process_shutdown
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from syncengine import settings
+from syncengine.celery import app
+from syncengine.engine import bootstrap
+from syncengine.engine.engine import Chain, Engine
+from syncengine.local import redis_server
+
+log = logging.getLogger(__name__)
+
+_engines: list[Engine] = []  # none, or the one of this process
+
+
+def engine() -> Engine:
+    """The engine of this process, made at the first use and after the fork. Raises Misconfigured, Transient."""
+    if not _engines:
+        current = settings.load()
+        _engines.append(bootstrap.engine(current, send=send, redis_client=redis_server.connect(current)))
+    return _engines[0]
+
+
+@worker_process_init.connect
+def _forget(**_: Any) -> None:
+    """Connections do not survive a fork: what the parent may have made is not ours."""
+    _engines.clear()
+
+
+@worker_process_shutdown.connect
+def _close(**_: Any) -> None:
+    while _engines:
+        _engines.pop().close()
+
+
+def send(order: Chain) -> None:
+    """Send a chain that the pump has leased. If Redis is away the lease runs out and the pump sends anew."""
+    steps = [
+        app.signature(
+            f"{order.flow}.{stage}",
+            args=(order.token,),
+            immutable=True,
+            queue=order.lane.label,
+            argsrepr=f"({order.shown})",
+        )
+        for stage in order.stages
+    ]
+    try:
+        chain(*steps).apply_async()
+    except (OperationalError, RedisError) as error:
+        log.warning(
+            "Redis cannot be reached; %s %s goes on when its lease has run out: %s", order.flow, order.shown, error
+        )
+
+
+class StepTask(Task):  # type: ignore[misc]
+    """A task whose body calls the engine. Records that fail do not fail it; `trace` shows records."""
+
+    max_retries = None  # the engine counts
+
+    @property
+    def engine(self) -> Engine:
+        return engine()

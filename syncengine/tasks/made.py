@@ -1,0 +1,77 @@
+"""Tasks, made from the flows and named entity first, so that Flower groups them. Bodies are a few lines."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from syncengine import settings
+from syncengine.celery import app
+from syncengine.engine import bootstrap, steps, sync
+from syncengine.engine.pump import pump
+from syncengine.store.states import Stage
+from syncengine.tasks.base import StepTask
+from syncengine.tasks.schedule import beat_schedule
+
+log = logging.getLogger(__name__)
+
+PUMP = "engine.pump"
+
+
+def _step(self: StepTask, token: str, *, stage: Stage) -> str:
+    try:
+        result = steps.run(self.engine, stage, token, retries=self.request.retries)
+    except steps.TryAgain as again:
+        raise self.retry(countdown=again.wait_s, exc=again) from None
+    if stage is Stage.PUSH:
+        pump(self.engine)
+    return result
+
+
+def _sync(
+    self: StepTask,
+    connection: str | None = None,
+    since: str | None = None,
+    ids: list[str] | None = None,
+    trigger: str = "call",
+    *,
+    flow: str,
+) -> str:
+    request = sync.Request(
+        flow=flow,
+        connection=connection,
+        since=datetime.fromisoformat(since) if since else None,
+        ids=tuple(map(str, ids or ())),
+        trigger=trigger,
+    )
+    return sync.run(self.engine, request)
+
+
+def _pump(self: StepTask) -> str:
+    return f"{pump(self.engine, sweep=True)} chains"
+
+
+def make_tasks() -> None:
+    """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right."""
+    current = settings.load()
+    flows = bootstrap.flows(current)
+    for flow in flows.values():
+        _register(f"{flow.name}.sync", partial(_sync, flow=flow.name), f"Look for changes of {flow.name}.")
+        for stage in Stage:
+            _register(
+                f"{flow.name}.{stage}", partial(_step, stage=stage), f"{stage} of {flow.name} (engine/{stage}.py)."
+            )
+    _register(PUMP, _pump, "Free dead leases, wake what can go on, claim what is due (engine/pump.py).")
+    app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s)
+
+
+def _register(name: str, body: Any, about: str) -> None:
+    def run(self: StepTask, *args: Any, **kwargs: Any) -> str:
+        result: str = body(self, *args, **kwargs)
+        return result
+
+    run.__doc__ = about
+    run.__name__ = name.rpartition(".")[2]
+    app.task(name=name, base=StepTask, bind=True)(run)
