@@ -271,5 +271,9 @@ class Connector(ABC):
     def check(self) -> str:
         """Prove that address and credentials work; one line that says what was reached. Raises Misconfigured or a SyncError."""
 
+    def quota(self) -> str:
+        """One line on what is left of the quota, without a call; empty where nothing is counted."""
+        return ""
+
     def close(self) -> None:
         """Give back what the other side counts (sessions, licences)."""

@@ -101,8 +101,7 @@ def _store(
     bodies: dict[int, bytes] = {}
     rows: list[dict[str, Any]] = []
     for record in lease.records:
-        ends = _both_ends(flow, site, record.key, linked[record.id])
-        docs = _own_docs(flow, site, ends, fetched)
+        docs = own_docs(flow, site, record.key, linked[record.id], fetched)
         bodies[record.id] = payloads.seal(engine.vault, docs)
         first = next(iter(docs[source.name].values()), None)
         version = source.version(first) if first else ""
@@ -127,15 +126,18 @@ def _store(
         records.leave(session, lease, now)
 
 
-def _own_docs(flow: Flow, site: Site, ends: Mapping[str, Iterable[str]], fetched: Fetched) -> dict[str, dict[str, Any]]:
+def own_docs(
+    flow: Flow, site: Site, key: str, its_links: Sequence[Link], fetched: Fetched
+) -> dict[str, dict[str, Any]]:
     """The part of what was read that belongs to one record: its source, its targets, and what they refer to."""
+    ends = _both_ends(flow, site, key, its_links)
     source, target = site.resource(flow.source), site.resource(flow.target)
     own: dict[str, dict[str, Any]] = {source.name: {}, target.name: {}}
     for resource in (source, target):
-        for key in ends[site.side(resource.name)]:
-            doc = fetched.get(resource.name, key)
+        for end in ends[site.side(resource.name)]:
+            doc = fetched.get(resource.name, end)
             if doc is not None:
-                own[resource.name][key] = doc
+                own[resource.name][end] = doc
     for mapping, resource in ((flow.mapping, source), (flow.backward, target)):
         for doc in list(own[resource.name].values()) if mapping is not None else ():
             _add_references(own, mapping, resource, doc, fetched)

@@ -83,8 +83,12 @@ def lookups_of(session: Session, connection: Connection, flow: Flow) -> dict[str
 class Planner:
     """Makes the plan of one record after the other from the material of a batch."""
 
-    def __init__(self, engine: Engine, flow: Flow, site: Site, material: Material) -> None:
+    def __init__(
+        self, engine: Engine, flow: Flow, site: Site, material: Material, *, assumed: Mapping[Need, str] | None = None
+    ) -> None:
+        """`assumed`: links that a dry run takes as made."""
         self.engine, self.flow, self.site, self.material = engine, flow, site, material
+        self.assumed = assumed or {}
         self.source, self.target = site.resource(flow.source), site.resource(flow.target)
         self.settings = flow.settings_for(site.connection.settings)
 
@@ -162,7 +166,8 @@ class Planner:
             return context
         needs: Sequence[Need] = self.flow.mapping.needs(source_doc, context)
         side = self.site.side(self.flow.source)
-        return replace(context, links=links.known(session, record.connection_id, needs, from_side=side))
+        found = links.known(session, record.connection_id, needs, from_side=side)
+        return replace(context, links={**{need: self.assumed[need] for need in needs if need in self.assumed}, **found})
 
     def _too_old(self, record: Record, raw_source: Doc | None) -> bool:
         cut_over = self.site.connection.cut_over

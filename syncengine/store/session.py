@@ -13,6 +13,7 @@ from sqlalchemy import create_engine as _create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
+from syncengine.document import from_json, to_json
 from syncengine.errors import Misconfigured, Transient
 
 BUSY_TIMEOUT_MS = 30_000
@@ -65,13 +66,14 @@ def _engine(url: str, pool_size: int) -> Engine:
     try:
         if url.startswith(("postgres://", "postgresql://")):
             url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+        exact = {"json_serializer": to_json, "json_deserializer": from_json}  # Decimals and times stay what they are
         if url.startswith("sqlite"):
-            engine = _create_engine(url, connect_args={"check_same_thread": False}, pool_size=pool_size)
+            engine = _create_engine(url, connect_args={"check_same_thread": False}, pool_size=pool_size, **exact)
             event.listen(engine, "connect", _prepare_sqlite)
             if engine.url.database:
                 Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             return engine
-        return _create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True)
+        return _create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, **exact)
     except (ArgumentError, ImportError, ValueError) as error:
         shown = re.sub(r"//[^@/]*@", "//***@", url)
         remedy = "Use sqlite:///path/file.db or postgresql://user:password@host/database"

@@ -1,0 +1,59 @@
+"""What several commands share: an engine for this process, and JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import click
+
+from syncengine import settings
+from syncengine.engine import bootstrap
+from syncengine.engine.engine import Chain, Engine
+from syncengine.errors import Misconfigured
+from syncengine.local import redis_server
+
+as_json = click.option("--json", "as_json", is_flag=True, help="For scripts.")
+
+
+@contextmanager
+def engine(*, sends: bool = False, calls: bool = False) -> Iterator[Engine]:
+    """An engine for a command. `sends`: it starts work in the workers; `calls`: it calls the systems itself.
+
+    Raises Misconfigured, Transient.
+    """
+    current = settings.load()
+    send = _celery_send if sends else _no_send
+    client = redis_server.connect(current) if sends or calls else None
+    if client is not None:
+        redis_server.answering_address(current)
+    made = bootstrap.engine(current, send=send, redis_client=client)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _celery_send(chain: Chain) -> None:
+    from syncengine.tasks.base import send
+
+    send(chain)
+
+
+def _no_send(chain: Chain) -> None:
+    raise Misconfigured(f"this command starts no work, yet {chain.flow} was claimed")
+
+
+def show_json(value: Any) -> None:
+    """Print a value as JSON; times as ISO 8601, Decimals as text."""
+    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else getattr(value, "__dict__", str(value))

@@ -1,0 +1,33 @@
+"""`syncengine check`: do addresses and credentials work?"""
+
+from __future__ import annotations
+
+import click
+
+from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.errors import SyncError
+
+FAILED = 1
+
+
+@click.command("check")
+@as_json
+def command(as_json: bool) -> int:
+    """Reach every endpoint of every connection with its credentials, and say what was reached."""
+    results: dict[str, dict[str, object]] = {}
+    with engine(calls=True) as one:
+        for connection in one.connections():
+            site = one.site(connection.id)
+            for side, endpoint in site.endpoints.items():
+                if endpoint.name not in results:
+                    try:
+                        results[endpoint.name] = {"ok": True, "says": site.connectors[side].check()}
+                    except SyncError as error:
+                        results[endpoint.name] = {"ok": False, "says": str(error)}
+    if as_json:
+        show_json(results)
+    for name, result in results.items() if not as_json else ():
+        click.echo(f"{'ok    ' if result['ok'] else 'FAILED'} {name}: {result['says']}")
+    if not results and not as_json:
+        click.echo("There is no connection yet. Write syncengine.yml and run `syncengine configure`.")
+    return 0 if all(result["ok"] for result in results.values()) else FAILED

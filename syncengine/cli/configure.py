@@ -1,0 +1,28 @@
+"""`syncengine configure`: the installation's file into the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from syncengine import settings
+from syncengine.engine import bootstrap, configure
+from syncengine.vault import Vault
+
+
+@click.command("configure")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+def command(file: Path | None) -> None:
+    """Read endpoints, connections and secrets from FILE (default: SYNCENGINE_CONFIG) into the store and the vault."""
+    current = settings.load()
+    path = file or current.config_path
+    installation = configure.read_file(path, settings.environment())
+    store = bootstrap.open_store(current)
+    try:
+        configure.apply(store, Vault(store, current.keys), bootstrap.flows(current), installation)
+    finally:
+        store.close()
+    endpoints = ", ".join(one.name for one in installation.endpoints)
+    connections = ", ".join(f"{one.name} ({', '.join(one.flows)})" for one in installation.connections)
+    click.echo(f"Endpoints: {endpoints}. Connections: {connections}.")

@@ -1,0 +1,244 @@
+"""The installation's endpoints and connections, from `syncengine.yml` into the store; secrets into the vault.
+
+`${NAME}` in a value is a variable of the environment or `.env`. Running it again is harmless: a secret is stored only
+when the value given has changed, so that a token which was renewed since is not overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine import connectors
+from syncengine.connectors import base as face
+from syncengine.connectors.services import Services
+from syncengine.errors import Misconfigured
+from syncengine.flows import Flow, check_connection
+from syncengine.mapping.complaints import Place
+from syncengine.mapping.shapes import nearest
+from syncengine.mapping.yaml_lines import Table, read, shown
+from syncengine.store import Store
+from syncengine.store.dialect import upsert
+from syncengine.store.models import Connection, Endpoint, Lookup
+from syncengine.vault import Vault
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+MODES = ("live", "observe")
+CONNECTION_ENTRIES = (
+    "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EndpointPlan:
+    """One endpoint as the file says it."""
+
+    name: str
+    system: str
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(repr=False)
+    where: str
+
+
+@dataclass(frozen=True)
+class ConnectionPlan:
+    """One connection as the file says it."""
+
+    name: str
+    left: str
+    right: str
+    mode: str
+    cut_over: datetime | None
+    verify_creates_until: datetime | None
+    flows: list[str]
+    quiet_s: float | None
+    settings: Mapping[str, Any]
+    lookups: Mapping[str, Mapping[str, str]]
+    where: str
+
+
+@dataclass(frozen=True)
+class Installation:
+    """All that a configuration file says."""
+
+    endpoints: list[EndpointPlan]
+    connections: list[ConnectionPlan]
+
+
+def read_file(path: Path, env: Mapping[str, str]) -> Installation:
+    """The file, checked for itself. Raises Misconfigured with file, line and remedy."""
+    if not path.is_file():
+        raise Misconfigured(f"{shown(path)} does not exist. Copy syncengine.example.yml, or set SYNCENGINE_CONFIG")
+    table, _ = read(path)
+    return _Reader(Place(shown(path)), env).read(table)
+
+
+class _Reader:
+    def __init__(self, place: Place, env: Mapping[str, str]) -> None:
+        self.place, self.env = place, env
+
+    def read(self, table: Table) -> Installation:
+        self.place.only(table, ("endpoints", "connections"), "the configuration")
+        endpoints = [self._endpoint(name, *one) for name, one in self._tables(table, "endpoints").items()]
+        known = {endpoint.name for endpoint in endpoints}
+        connections = [self._connection(name, *one, known) for name, one in self._tables(table, "connections").items()]
+        return Installation(endpoints, connections)
+
+    def _tables(self, table: Table, name: str) -> dict[str, tuple[Table, int]]:
+        if name not in table:
+            self.place.refuse(table.line, f"the configuration needs {name}:")
+        outer = self.place.table(table[name], table.line_of(name), name)
+        return {
+            str(key): (self.place.table(one, outer.line_of(key), f"{name}.{key}"), outer.line_of(key))
+            for key, one in outer.items()
+        }
+
+    def _endpoint(self, name: str, table: Table, line: int) -> EndpointPlan:
+        self.place.only(table, ("system", "settings", "secrets"), f"endpoint {name}")
+        system = self.place.word(table, "system", f"endpoint {name}")
+        if system not in connectors.systems():
+            known = connectors.systems()
+            self.place.refuse(table.line_of("system"), f"there is no system {system!r}{nearest(system, known)}")
+        secrets = self._values(table, "secrets", f"endpoint {name}")
+        kept = {key: str(value) for key, value in secrets.items() if value not in (None, "")}
+        settings = self._values(table, "settings", f"endpoint {name}")
+        return EndpointPlan(name, system, settings, kept, f"{self.place.file}:{line}")
+
+    def _connection(self, name: str, table: Table, line: int, endpoints: set[str]) -> ConnectionPlan:
+        what = f"connection {name}"
+        self.place.only(table, CONNECTION_ENTRIES, what)
+        sides = [self.place.word(table, side, what) for side in ("left", "right")]
+        for side, endpoint in zip(("left", "right"), sides, strict=True):
+            if endpoint not in endpoints:
+                self.place.refuse(
+                    table.line_of(side), f"there is no endpoint {endpoint!r}{nearest(endpoint, endpoints)}"
+                )
+        lookups = self._values(table, "lookups", what)
+        return ConnectionPlan(
+            name=name,
+            left=sides[0],
+            right=sides[1],
+            mode=self.place.choice(table, "mode", MODES, "live"),
+            cut_over=self._time(table, "cut_over"),
+            verify_creates_until=self._time(table, "verify_creates_until"),
+            flows=self.place.words(table.get("flows", []), table.line_of("flows"), "flows"),
+            quiet_s=float(table["quiet_s"]) if "quiet_s" in table else None,
+            settings=self._values(table, "settings", what),
+            lookups={key: {str(k): str(v) for k, v in dict(entries).items()} for key, entries in lookups.items()},
+            where=f"{self.place.file}:{line}",
+        )
+
+    def _time(self, table: Table, name: str) -> datetime | None:
+        value = self._plain(table.get(name), table.line_of(name))
+        try:
+            if isinstance(value, str):
+                value = datetime.fromisoformat(value)
+        except ValueError:
+            self.place.refuse(table.line_of(name), f"{name}: {value!r} is no time. Write 2026-01-31T00:00:00Z")
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+        if value is None:
+            return None
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value
+        return self.place.refuse(table.line_of(name), f"{name}: {value} has no time zone. Write 2026-01-31T00:00:00Z")
+
+    def _values(self, table: Table, name: str, what: str) -> dict[str, Any]:
+        if name not in table:
+            return {}
+        inner = self.place.table(table[name], table.line_of(name), f"{name} of {what}")
+        return {str(key): self._plain(value, inner.line_of(key)) for key, value in inner.items()}
+
+    def _plain(self, value: Any, line: int) -> Any:
+        """The value without its lines, with variables filled in."""
+        if isinstance(value, dict):
+            return {str(key): self._plain(one, line) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._plain(one, line) for one in value]
+        return _VARIABLE.sub(lambda found: self._variable(found[1], line), value) if isinstance(value, str) else value
+
+    def _variable(self, name: str, line: int) -> str:
+        if not self.env.get(name, "").strip():
+            self.place.refuse(line, f"{name} is not set. Put it into .env or the environment")
+        return self.env[name].strip()
+
+
+def apply(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation) -> None:
+    """Check the installation against systems and flows, and store it; all or nothing but for secrets.
+
+    What stands in the store and not in the file stays. Raises Misconfigured.
+    """
+    for connection in installation.connections:
+        _check_flows(installation, connection, flows)
+    with store.write() as session:
+        ids = {one.name: _save_endpoint(session, one) for one in installation.endpoints}
+        for connection in installation.connections:
+            _save_connection(session, connection, ids)
+    for endpoint in installation.endpoints:
+        _save_secrets(vault, ids[endpoint.name], endpoint)
+        row = face.Endpoint(ids[endpoint.name], endpoint.name, endpoint.system, dict(endpoint.settings))
+        try:
+            connectors.connect(row, Services(store, vault)).close()
+        except Misconfigured as error:
+            raise Misconfigured(f"{endpoint.where}: {error}") from None
+
+
+def _check_flows(installation: Installation, connection: ConnectionPlan, flows: Mapping[str, Flow]) -> None:
+    systems = {one.name: one.system for one in installation.endpoints}
+    both = {systems[connection.left], systems[connection.right]}
+    for name in connection.flows:
+        if name not in flows:
+            raise Misconfigured(f"{connection.where}: there is no flow {name!r}{nearest(name, flows)}")
+        for resource in (flows[name].source, flows[name].target):
+            if resource.partition(".")[0] not in both:
+                raise Misconfigured(
+                    f"{connection.where}: the flow {name} needs an endpoint of {resource.partition('.')[0]}"
+                )
+        for needed in flows[name].needs.values():
+            if needed not in connection.flows:
+                raise Misconfigured(f"{connection.where}: the flow {name} needs the flow {needed}; add it to flows:")
+    check_connection([flows[name] for name in connection.flows], connection.settings, connection.where)
+
+
+def _save_endpoint(session: Session, plan: EndpointPlan) -> int:
+    row = {"name": plan.name, "system": plan.system, "settings": dict(plan.settings)}
+    upsert(session, Endpoint, [row], keys=("name",), update=("system", "settings"))
+    return session.scalars(select(Endpoint.id).where(Endpoint.name == plan.name)).one()
+
+
+def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int]) -> None:
+    row = {
+        "name": plan.name,
+        "left_id": endpoints[plan.left],
+        "right_id": endpoints[plan.right],
+        "mode": plan.mode,
+        "cut_over": plan.cut_over,
+        "verify_creates_until": plan.verify_creates_until,
+        "flows": list(plan.flows),
+        "settings": dict(plan.settings),
+        "quiet_s": plan.quiet_s,
+    }
+    upsert(session, Connection, [row], keys=("name",), update=[name for name in row if name != "name"])
+    connection_id = session.scalars(select(Connection.id).where(Connection.name == plan.name)).one()
+    entries = [
+        {"connection_id": connection_id, "name": name, "key": key, "value": value}
+        for name, table in plan.lookups.items()
+        for key, value in table.items()
+    ]
+    upsert(session, Lookup, entries, keys=("connection_id", "name", "key"), update=("value",))
+
+
+def _save_secrets(vault: Vault, endpoint_id: int, plan: EndpointPlan) -> None:
+    for name, value in plan.secrets.items():
+        given = hashlib.sha256(value.encode()).hexdigest()
+        if vault.read(endpoint_id, f"given {name}") != given:
+            vault.write(endpoint_id, name, value)
+            vault.write(endpoint_id, f"given {name}", given)

@@ -1,0 +1,119 @@
+"""How things stand: per connection and flow, when it was last read, what is due, waiting, held and dead, and the oldest."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine.engine import Engine
+from syncengine.store.models import Connection, Cursor, Endpoint, Failure, Record, Run
+from syncengine.store.states import Status
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStatus:
+    """One flow of one connection. `lag_s`: age in seconds of the oldest due record; `read_at`: UTC, source's clock."""
+
+    connection: str
+    mode: str
+    flow: str
+    last_sync: datetime | None
+    last_error: str
+    read_at: datetime | None
+    lag_s: float
+    records: int
+    due: int
+    done: int
+    skipped: int
+    waiting: int
+    held: int
+    dead: int
+    attention: int
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is left to do, for those who wait for it."""
+
+    total: int
+    due: int
+    statuses: dict[str, int]
+
+
+def flows(engine: Engine) -> list[FlowStatus]:
+    """The state of every flow of every connection. Raises Transient."""
+    now = clock.now()
+    with engine.store.read() as session:
+        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+        return [_flow(session, connection, name, now) for connection in connections for name in connection.flows]
+
+
+def _flow(session: Session, connection: Connection, name: str, now: datetime) -> FlowStatus:
+    mine = (Record.connection_id == connection.id, Record.flow == name)
+    counts = _counts(session, *mine)
+    due = session.execute(
+        select(func.count(), func.min(Record.updated_at)).where(*mine, Record.wanted > Record.done)
+    ).one()
+    run = session.scalars(
+        select(Run).where(Run.connection_id == connection.id, Run.flow == name).order_by(Run.started_at.desc()).limit(1)
+    ).first()
+    read_at = session.scalar(
+        select(func.min(Cursor.read_at)).where(
+            Cursor.connection_id == connection.id, Cursor.flow == name, Cursor.feed != ""
+        )
+    )
+    attention = session.scalar(
+        select(func.count())
+        .select_from(Failure)
+        .where(Failure.connection_id == connection.id, Failure.flow == name)
+        .where(Failure.kind == "attention", Failure.closed_at.is_(None))
+    )
+    return FlowStatus(
+        connection=connection.name,
+        mode=connection.mode,
+        flow=name,
+        last_sync=run.started_at if run else None,
+        last_error=run.error if run else "",
+        read_at=read_at,
+        lag_s=(now - due[1]).total_seconds() if due[1] else 0.0,
+        records=sum(counts.values()),
+        due=due[0],
+        done=counts.get(Status.DONE, 0),
+        skipped=counts.get(Status.SKIPPED, 0),
+        waiting=counts.get(Status.WAITING, 0),
+        held=counts.get(Status.HELD, 0),
+        dead=counts.get(Status.DEAD, 0),
+        attention=attention or 0,
+    )
+
+
+def _counts(session: Session, *where: Any) -> dict[str, int]:
+    query = select(Record.status, func.count()).where(*where).group_by(Record.status)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def backlog(engine: Engine, flow: str | None = None) -> Backlog:
+    """How much is left, of one flow or of all. Raises Transient."""
+    where = (Record.flow == flow,) if flow else ()
+    with engine.store.read() as session:
+        counts = _counts(session, *where)
+        due = session.scalar(select(func.count()).select_from(Record).where(*where, Record.wanted > Record.done))
+    return Backlog(sum(counts.values()), due or 0, counts)
+
+
+def paused(engine: Engine) -> list[dict[str, Any]]:
+    """Endpoints that rest, until when and why. Raises Transient."""
+    now = clock.now()
+    with engine.store.read() as session:
+        found = session.scalars(select(Endpoint).where(Endpoint.paused_until > now).order_by(Endpoint.name))
+        return [{"endpoint": one.name, "until": one.paused_until, "because": one.paused_because} for one in found]
+
+
+def as_rows(found: list[FlowStatus]) -> list[dict[str, Any]]:
+    """For JSON."""
+    return [asdict(one) for one in found]
