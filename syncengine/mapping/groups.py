@@ -9,7 +9,7 @@ from typing import Any
 from syncengine.document import Doc
 from syncengine.mapping import texts
 from syncengine.mapping.functions import text_of
-from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, rejected
+from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, number, rejected
 from syncengine.mapping.scope import Expr
 from syncengine.mapping.shapes import Kind, Shape, nearest
 from syncengine.mapping.values import LinkProbe, Value, ValueCompiler, is_empty
@@ -84,6 +84,8 @@ class Group:
         for name, value in self.values.items():
             try:
                 found = value.run(frame)
+                if isinstance(found, float):  # from a field whose schema does not say what it is
+                    found = number(found, value.text)
             except (Unfit, *FAILURES) as error:
                 raise rejected(self.prefix + name, error, _source(value, frame)) from None
             if not is_empty(found):

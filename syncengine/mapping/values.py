@@ -186,23 +186,22 @@ class ValueCompiler:
         return LinkProbe(entity, self.scope.needs[entity], source.run, part, condition.run if condition else None)
 
     def _convert(self, entry: Table, shape: Shape, target: Shape, steps: list[Step], source: str, what: str) -> Shape:
-        kind = (
-            Kind(self.place.choice(entry, "as", KINDS, target.kind if target.kind in KINDS else shape.kind))
-            if ("as" in entry or target.kind in KINDS)
-            else shape.kind
-        )
+        """Add the conversion to `as:`, and from there to the target's kind; the shape that comes of it."""
         manner = self._manner(entry, what)
         line = entry.line_of("as") if "as" in entry else entry.line
-        if "as" in entry and target.kind in KINDS and kind != target.kind and impossible(kind, target.kind, manner):
-            self.place.refuse(line, f"{what} is {target.kind} in the target, not {kind}")
-        if problem := impossible(shape.kind, kind, manner):
-            self.place.refuse(line, f"{what}: {source}: {problem}")
-        if kind in KINDS:
-            steps.append(_skipping_nothing(converter(kind, manner, source)))
-        if "as" in entry and target.kind in KINDS and kind != target.kind:
-            steps.append(_skipping_nothing(converter(target.kind, manner, source)))
-            kind = target.kind
-        return Shape(kind, shape.fields, shape.item) if kind == shape.kind else Shape(kind)
+        kinds = [Kind(self.place.choice(entry, "as", KINDS, ""))] if "as" in entry else []
+        if target.kind is not Kind.ANY:
+            if kinds and impossible(kinds[0], target.kind, manner):
+                self.place.refuse(line, f"{what} is {target.kind} in the target, not {kinds[0]}")
+            kinds += [target.kind] if target.kind not in kinds else []
+        for kind in kinds:
+            if problem := impossible(shape.kind, kind, manner):
+                self.place.refuse(line, f"{what}: {source}: {problem}")
+            if kind in KINDS:
+                steps.append(_skipping_nothing(converter(kind, manner, source)))
+            if kind != shape.kind:
+                shape = Shape(kind)
+        return shape
 
     def _manner(self, entry: Table, what: str) -> Manner:
         zone: Callable[[Frame], tzinfo] | None = None
