@@ -26,6 +26,7 @@ from syncengine.errors import (
 
 DUPLICATE_KEY = "120001"
 _QUOTED = re.compile(r"'([^']*)'")
+_BRACED = re.compile(r"\{(\w+)\}")  # XML element '{StockLine}{PriceUom}' cannot be spaces
 _NUMBER_IN_TEXT = re.compile(r"\b(\d{6})\b")
 _GROUPS = ("errormessages", "errormessage")
 
@@ -192,8 +193,10 @@ def _named_in_text(section: Any, text: str, value: str) -> tuple[str, str]:
         for name, item in fields.items():
             if item and item == shown.strip():
                 return name, item
+    if braced := _BRACED.findall(text):
+        return braced[-1], fields.get(braced[-1], "")
     for name, item in fields.items():
-        if name in text:
+        if re.search(rf"\b{re.escape(name)}\b", text):
             return name, item
     return "", quoted[0] if quoted else ""
 

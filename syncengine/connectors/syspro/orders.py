@@ -133,7 +133,9 @@ def create(operation: Operation, filler: Filler, order_source_element: str) -> D
         for line in doc.get(kind) or ():
             number += 1
             values = {**without_marks(line), "LineActionType": "A", "CustomerPoLine": number}
-            details.setdefault(kind, []).append(filler.section(kind, section, values, shown=f"{kind}."))
+            details.setdefault(kind, []).append(
+                _new_line(kind, filler.section(kind, section, values, shown=f"{kind}."))
+            )
     _must_have_lines(details, doc)
     return {"OrderHeader": filled, "OrderDetails": details}
 
@@ -223,10 +225,12 @@ def _changed_lines(operation: Operation, filler: Filler, line_cancel_code: str) 
                 continue
             if line.action == "add":
                 values = {**without_marks(line.line), "LineActionType": "A", "CustomerPoLine": free}
+                filled = _new_line(kind, filler.section(kind, section, values, shown=f"{kind}."))
                 free += 1
             else:
                 values = _existing_line(line, operation, line_cancel_code)
-            details.setdefault(kind, []).append(filler.section(kind, section, values, shown=f"{kind}."))
+                filled = filler.section(kind, section, values, shown=f"{kind}.")
+            details.setdefault(kind, []).append(filled)
     return details
 
 
@@ -289,12 +293,19 @@ def _must_have_lines(details: Mapping[str, Sequence[Doc]], doc: Doc) -> None:
             reason="an order without any line would be created empty",
             remedy="Add rows to the order at the source",
         )
-    for line in details.get("StockLine", ()):
-        for name in ("StockCode", "OrderQty", "OrderUom"):
-            if name not in line:
-                raise Rejected(
-                    field=f"StockLine.{name}",
-                    value="",
-                    reason=f"SORTOI needs it (line {line['CustomerPoLine']})",
-                    remedy="Correct the mapping or its source",
-                )
+
+
+def _new_line(kind: str, line: Doc) -> Doc:
+    """The line of an add. Raises Rejected if it lacks what SORTOI needs of one (section 9.3)."""
+    needed = {"StockLine": ("StockCode", "OrderQty", "OrderUom")}.get(kind, ())
+    if "Price" in line:
+        needed = (*needed, "PriceUom")
+    for name in needed:
+        if name not in line:
+            raise Rejected(
+                field=f"{kind}.{name}",
+                value="",
+                reason=f"SORTOI needs it on a new line (line {line['CustomerPoLine']})",
+                remedy="Correct the mapping or its source",
+            )
+    return line

@@ -97,6 +97,13 @@ def test_no_password_and_no_session_survives_in_an_error() -> None:
     assert "7A10C44E" not in str(error)
 
 
+def test_a_field_that_the_text_names_in_braces_is_found() -> None:
+    text = "XML element '{StockLine}{PriceUom}' cannot be spaces"
+    line = {"CustomerPoLine": "2", "Price": "19.00000", "ErrorMessages": {"ErrorDescription": text}}
+    (error,) = errors.item_errors({"Orders": {"StockLine": line}})
+    assert (error.field, error.line) == ("StockLine.PriceUom", "2")
+
+
 def test_a_customer_on_hold_says_what_can_be_done() -> None:
     found = [errors.ItemError("OrderHeader.Customer", "C1", "", "Customer 'C1' is on hold")]
     assert "WarnIfCustomerOnHold" in errors.rejected(found).remedy

@@ -26,7 +26,14 @@ ORDER: Doc = {
     "ShipAddress1": "Unit 4",
     "ShipAddress2": "",
     "StockLine": [
-        {"@key": "11", "StockCode": "kb-1001", "OrderQty": Decimal("2"), "OrderUom": "EA", "Price": Decimal("24.95")},
+        {
+            "@key": "11",
+            "StockCode": "kb-1001",
+            "OrderQty": Decimal("2"),
+            "OrderUom": "EA",
+            "Price": Decimal("24.95"),
+            "PriceUom": "EA",
+        },
         {"@key": "12", "StockCode": "KB-2040", "OrderQty": 1, "OrderUom": "EA", "Price": "8", "PriceUom": "EA"},
     ],
     "CommentLine": [{"@key": "13", "Comment": "Engrave: happy birthday"}],
@@ -64,6 +71,7 @@ def test_a_create_has_the_schemas_order_fixed_decimals_and_numbered_lines() -> N
         ("OrderQty", "2.000000"),
         ("OrderUom", "EA"),
         ("Price", "24.95000"),
+        ("PriceUom", "EA"),
     ]
     assert document["OrderDetails"]["FreightLine"][0]["CustomerPoLine"] == "4"
     assert document["OrderDetails"]["FreightLine"][0]["FreightValue"] == "4.99"
@@ -98,6 +106,11 @@ def test_numbers_that_are_none_or_too_large_are_refused_by_name(field: str, valu
 def test_an_order_without_lines_is_refused() -> None:
     empty = {name: value for name, value in ORDER.items() if not name.endswith("Line")}
     assert refused(empty).field == "StockLine"
+
+
+def test_a_price_without_its_unit_is_refused() -> None:
+    line = {"@key": "1", "StockCode": "A", "OrderQty": 1, "OrderUom": "EA", "Price": 1}
+    assert refused({**ORDER, "StockLine": [line]}).field == "StockLine.PriceUom"
 
 
 def test_a_comment_runs_over_into_further_elements_and_no_further() -> None:

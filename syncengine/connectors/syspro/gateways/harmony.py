@@ -40,6 +40,14 @@ from syncengine.http.session import Session, Timeouts
 
 BASE = "/api/harmony/2.0"
 CONJECTURE = "the shape of the Harmony interface is conjecture, no public specification was found"
+_NOTHING: Doc = {
+    "Query": {
+        "TableName": "SorMaster",
+        "ReturnRows": "1",
+        "Columns": {"Column": ["SalesOrder"]},
+        "Where": {"Expression": [{"Column": "SalesOrder", "Condition": "EQ", "Value": "-"}]},
+    }
+}
 _STEP = re.compile(r"([A-Za-z_][\w.:-]*?)(?:\[(\d+)\])?\Z")
 _EARLY_S = 30.0  # a token is renewed this long before it ends
 _REPLY_ROOTS = {
@@ -74,7 +82,7 @@ class Harmony:
         )
         self._token, self._token_until = "", 0.0
         self._seat = (
-            seat_of(settings, services, base=self._base, log_on=self._log_on, prove=self._profile)
+            seat_of(settings, services, base=self._base, log_on=self._log_on, prove=self._prove)
             if settings.auth == "session"
             else None
         )
@@ -104,10 +112,12 @@ class Harmony:
         return True
 
     def check(self) -> str:
-        """Read the profile of the key, the token or the session."""
-        profile = self._seat.call(self._profile, is_write=False) if self._seat is not None else self._profile("")
-        company = text_of(profile, "CompanyName") or self._settings.company
-        return f"SYSPRO Harmony at {urlsplit(self._base).netloc}, company {company} ({CONJECTURE})"
+        """Make a call that reads nothing: proves the address, and the key, the token or the session."""
+        if self._seat is not None:
+            self._seat.call(self._prove, is_write=False)
+        else:
+            self._prove("")
+        return f"SYSPRO Harmony at {urlsplit(self._base).netloc} ({CONJECTURE})"
 
     def log_off(self) -> None:
         """End the shared session, where there is one."""
@@ -174,9 +184,11 @@ class Harmony:
             raise self._of_status(response, Call("", "Logon", is_write=False))
         raise errors.from_logon(text_of(told, "ErrorDescription") or f"HTTP {response.status_code}", settings)
 
-    def _profile(self, session_id: str) -> Any:
-        call = Call("", "GetLogonProfile", is_write=False)
-        return _json(self._send("GET", "/GetLogonProfile", None, session_id, call))
+    def _prove(self, session_id: str) -> None:
+        """A find without hits. Raises SessionLost, AuthenticationFailed, or what else stands in the way."""
+        call = Call("COMFND", "Query", is_write=False)
+        verb, path, body = _request("Query", "Query", "COMFND", {}, _NOTHING)
+        self._document(self._send(verb, path, body, session_id, call), "SorMaster", call)
 
     # -- exchanges -----------------------------------------------------------------------------------------------------
 
@@ -193,7 +205,8 @@ class Harmony:
 
     def _document(self, response: requests.Response, root: str, call: Call) -> Doc:
         told = _json(response)
-        if response.status_code in (400, 409, 422) and _complaints(told):
+        refusals = (400, 404, 409, 422) if call.business_object == "SORTOX" else (400, 409, 422)
+        if response.status_code in refusals and _complaints(told):
             return refused(root, _complaints(told))
         if response.status_code == 404 and call.business_object == "SORQRY":
             raise errors.Absent(field="SalesOrder", value="", reason="not found", remedy="Check the key in SYSPRO")
@@ -245,7 +258,7 @@ def _request(
         number, reason = text_of(content, "Item", "SalesOrder"), text_of(content, "Item", "CancelReasonCode")
         query = f"?{urlencode({'CancelReasonCode': reason})}" if reason else ""
         return "DELETE", f"/SalesOrder/{quote(number, safe='')}{query}", None
-    body = {"XmlParameters": to_json(parameters), "XmlIn": to_json(document)}
+    body = {"XmlParameters": to_json(content_of(parameters) or {}), "XmlIn": to_json(content)}
     return "POST", f"/{klass}/{method}/{business_object}", body
 
 

@@ -1,0 +1,320 @@
+"""The operator's seat, against the sandbox and on both databases: one session, one call at a time, in lane order."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from syncengine import clock
+from syncengine.connectors.base import Operation, Result, Verb
+from syncengine.connectors.syspro.connector import Syspro
+from syncengine.connectors.syspro.gateways.enet import Enet
+from syncengine.connectors.syspro.operator import Seat, SeatLost
+from syncengine.errors import EndpointDown, OutcomeUnknown, Throttled, Transient
+from syncengine.http import guard
+from syncengine.sandbox.faults import Fault
+from syncengine.sandbox.server import Sandbox
+from syncengine.store import Store
+from syncengine.store.migrate import upgrade
+from syncengine.store.models import Slot
+from syncengine.vault import Vault
+from tests.contract.syspro.conftest import Connect
+from tests.contract.syspro.test_syspro_gateways import create, number_of, order
+from tests.services import drop_postgres, shared_folder, start_postgres
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Both databases."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/test.db"
+        upgrade(url)
+        yield url
+        return
+    url = start_postgres(shared_folder(tmp_path_factory.getbasetemp()))
+    upgrade(url)
+    yield url
+    drop_postgres(url)
+
+
+class Lane:
+    """A guard of one lane that always agrees."""
+
+    def __init__(self, lane: str) -> None:
+        self.lane = lane
+
+    def renew(self) -> None:
+        """Held."""
+
+    def check(self) -> None:
+        """Held."""
+
+
+def slot(store: Store) -> Slot:
+    with store.read() as session:
+        found = session.query(Slot).one()
+        session.expunge(found)
+    return found
+
+
+def read_order(syspro: Syspro, key: str = "999999") -> None:
+    syspro.resources["syspro.sales_order"].read([key])
+
+
+def test_eight_workers_with_one_operator_log_on_once_and_call_one_at_a_time(
+    connect_to: Connect, sandbox: Sandbox
+) -> None:
+    syspros = [connect_to() for _ in range(8)]
+    lock, at_once, most = threading.Lock(), 0, 0
+    work = sandbox.syspro.call
+
+    def watched(*args: object) -> object:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.005)
+        try:
+            return work(*args)
+        finally:
+            with lock:
+                at_once -= 1
+
+    sandbox.syspro.call = watched
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda syspro: [read_order(syspro) for _ in range(3)], syspros))
+    assert most == 1
+    assert sandbox.calls.total(system="syspro", operation="Logon") == 1
+    assert sandbox.calls.total(system="syspro", operation="SORQRY") == 24
+
+
+def test_an_evicted_session_is_renewed_and_a_read_repeats(connect_to: Connect, sandbox: Sandbox) -> None:
+    syspro = connect_to()
+    read_order(syspro)
+    sandbox.syspro.sessions.end("BPSYNC")
+    read_order(syspro)
+    assert sandbox.calls.total(system="syspro", operation="Logon") == 2
+
+
+def test_a_write_that_meets_an_evicted_session_is_unknown_and_the_next_call_logs_on(
+    connect_to: Connect, sandbox: Sandbox
+) -> None:
+    syspro = connect_to()
+    orders = syspro.resources["syspro.sales_order"]
+    read_order(syspro)
+    sandbox.syspro.sessions.end("BPSYNC")
+    outcome = create(orders, order())
+    assert outcome.result is Result.UNKNOWN
+    assert number_of(orders, create(orders, order()), "500123")
+    assert sandbox.calls.total(system="syspro", operation="Logon") == 2
+
+
+def test_an_idle_session_is_proved_before_a_write_so_that_its_loss_costs_no_settle_time(
+    connect_to: Connect, sandbox: Sandbox
+) -> None:
+    syspro = connect_to(prove_session_after_s=0)
+    orders = syspro.resources["syspro.sales_order"]
+    read_order(syspro)
+    sandbox.syspro.sessions.end("BPSYNC")
+    assert create(orders, order()).result is Result.DONE
+
+
+def test_more_than_four_logons_a_minute_are_an_error(connect_to: Connect, sandbox: Sandbox) -> None:
+    syspro = connect_to()
+    for _ in range(4):
+        read_order(syspro)
+        sandbox.syspro.sessions.end("BPSYNC")
+    with pytest.raises(EndpointDown, match="operator of its own") as raised:
+        read_order(syspro)
+    assert 0 < raised.value.retry_in_s <= 60
+    assert sandbox.calls.total(system="syspro", operation="Logon") == 4
+
+
+def test_a_call_that_timed_out_closes_the_slot_for_everybody_until_the_settle_time_is_over(
+    connect_to: Connect, sandbox: Sandbox, store: Store
+) -> None:
+    syspro, other = connect_to(read_timeout_s=0.3), connect_to()
+    read_order(syspro)
+    sandbox.faults.add(Fault("syspro", "SORTOI", "hang", seconds=1.0))
+    before = clock.now()
+    assert create(syspro.resources["syspro.sales_order"], order()).result is Result.UNKNOWN
+    closed_until = slot(store).closed_until
+    assert closed_until is not None
+    assert before + timedelta(seconds=60) <= closed_until <= clock.now() + timedelta(seconds=60)
+    with pytest.raises(Throttled) as raised:
+        read_order(other)
+    assert 50 < raised.value.retry_in_s <= 60
+    assert sandbox.calls.total(system="syspro", operation="SORQRY") == 1
+
+
+def test_after_the_settle_time_the_slot_opens_again(connect_to: Connect, sandbox: Sandbox, store: Store) -> None:
+    syspro = connect_to(read_timeout_s=0.3, settle_s=0.1)
+    sandbox.faults.add(Fault("syspro", "SORTOI", "drop"))
+    assert create(syspro.resources["syspro.sales_order"], order()).result is Result.UNKNOWN
+    with store.write() as session:
+        session.query(Slot).one().closed_until = clock.now()
+    read_order(syspro)
+
+
+def make_seat(store: Store, vault: Vault, *, lease_s: float = 45.0, patience_s: float = 10.0, **more: float) -> Seat:
+    return Seat(
+        store,
+        vault,
+        name="syspro:TEST@here/0",
+        scope="T",
+        log_on=lambda: "SESSION",
+        prove=lambda _: None,
+        settle_s=more.get("settle_s", 60.0),
+        read_settle_s=30.0,
+        patience_s=patience_s,
+        lease_s=lease_s,
+    )
+
+
+def test_a_holder_that_died_leaves_the_slot_closed_and_its_session_dropped(store: Store, vault: Vault) -> None:
+    seat = make_seat(store, vault, settle_s=60)
+    seat.call(lambda _: None, is_write=False)
+    with store.write() as session:  # a worker was killed 46 s ago in its call
+        found = session.query(Slot).one()
+        found.holder, found.held_until = "somebody", clock.now() - timedelta(seconds=1)
+    with pytest.raises(Throttled) as raised:
+        seat.call(lambda _: None, is_write=False)
+    assert 0 < raised.value.retry_in_s <= 60 - 45
+
+
+def test_who_takes_over_a_lapsed_slot_logs_on_anew(store: Store, vault: Vault) -> None:
+    logons: list[str] = []
+    seat = make_seat(store, vault, settle_s=0)
+    seat._log_on = lambda: logons.append("logon") or f"SESSION{len(logons)}"
+    seat.call(lambda _: None, is_write=False)
+    with store.write() as session:
+        found = session.query(Slot).one()
+        found.holder, found.held_until = "somebody", clock.now() - timedelta(seconds=1)
+    assert seat.call(lambda session_id: session_id, is_write=False) == "SESSION2"
+
+
+def test_a_frozen_holder_finds_that_its_slot_ran_out_before_its_bytes_leave(store: Store, vault: Vault) -> None:
+    seat = make_seat(store, vault, lease_s=0.2)
+
+    def work(_: str) -> None:
+        time.sleep(0.25)
+        guard.current().check()  # what the session asks last, with the connection open
+
+    with pytest.raises(SeatLost):
+        seat.call(work, is_write=True)
+    assert slot(store).closed_until is None  # nothing was sent
+
+
+def test_a_realtime_call_goes_before_the_rest_of_a_backfill(store: Store, vault: Vault) -> None:
+    order_of_calls: list[str] = []
+    started = threading.Event()
+
+    def backfill() -> None:
+        seat = make_seat(store, vault)
+        with guard.guarded(Lane("backfill")):
+            for _ in range(6):
+                seat.call(
+                    lambda _: (order_of_calls.append("backfill"), started.set(), time.sleep(0.15)), is_write=False
+                )
+
+    def realtime() -> None:
+        started.wait(5)
+        with guard.guarded(Lane("realtime")):
+            make_seat(store, vault).call(lambda _: order_of_calls.append("realtime"), is_write=False)
+
+    threads = [threading.Thread(target=backfill), threading.Thread(target=realtime)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert order_of_calls.count("backfill") == 6
+    assert order_of_calls.index("realtime") <= 2
+
+
+def test_waiting_for_the_slot_ends_with_throttled(store: Store, vault: Vault) -> None:
+    seat, other = make_seat(store, vault), make_seat(store, vault, patience_s=0.1)
+    with pytest.raises(Throttled, match="busy"):
+        seat.call(lambda _: other.call(lambda _: None, is_write=False), is_write=False)
+
+
+def test_an_answer_that_nobody_knows_does_not_close_the_slot(
+    connect_to: Connect, sandbox: Sandbox, store: Store
+) -> None:
+    syspro = connect_to()
+    sandbox.switches.turn({"syspro_expired_text": "nobody has seen this"})
+    read_order(syspro)
+    sandbox.syspro.sessions.end("BPSYNC")
+    assert create(syspro.resources["syspro.sales_order"], order()).result is Result.UNKNOWN
+    assert slot(store).closed_until is None
+
+
+def test_the_session_is_sealed_in_the_row(connect_to: Connect, sandbox: Sandbox, store: Store) -> None:
+    read_order(connect_to())
+    (session,) = sandbox.syspro.sessions.open()
+    value = slot(store).value
+    assert value is not None
+    assert session.id.encode() not in value
+
+
+def test_two_endpoints_with_one_operator_share_the_slot_but_not_a_session_of_another_company(
+    connect_to: Connect, sandbox: Sandbox, store: Store
+) -> None:
+    read_order(connect_to())
+    read_order(connect_to(name="syspro-again"))
+    assert sandbox.calls.total(system="syspro", operation="Logon") == 1
+    read_order(connect_to("harmony-session", name="syspro-harmony"))
+    assert sandbox.calls.total(system="syspro", operation="Logon") == 2
+    assert slot(store).name.startswith("syspro:BPSYNC@")
+
+
+def test_logging_off_gives_the_licence_back(connect_to: Connect, sandbox: Sandbox) -> None:
+    syspro = connect_to()
+    read_order(syspro)
+    syspro.log_off()
+    assert sandbox.syspro.sessions.open() == []
+    read_order(syspro)
+    assert sandbox.calls.total(system="syspro", operation="Logon") == 2
+
+
+def test_nothing_secret_is_logged(connect_to: Connect, sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    syspro = connect_to()
+    orders = syspro.resources["syspro.sales_order"]
+    create(orders, order())
+    sandbox.faults.add(Fault("syspro", "SORTOI", "error"))
+    create(orders, order("500124"))
+    (session,) = sandbox.syspro.sessions.open()
+    shown = caplog.text
+    assert "/Transaction/Post" in shown
+    for secret in ("s3cret", session.id, "UserId=", "XmlIn", "buyer"):
+        assert secret not in shown
+
+
+def test_a_connection_that_is_refused_sends_nothing_and_leaves_the_slot_open(connect_to: Connect, store: Store) -> None:
+    syspro = connect_to(url="http://127.0.0.1:9")
+    operation = Operation(Verb.CREATE, "500123", doc=order())
+    with pytest.raises(EndpointDown):
+        syspro.resources["syspro.sales_order"].write([operation])
+    assert slot(store).closed_until is None
+    assert isinstance(syspro.gateway, Enet)
+
+
+def test_the_errors_of_a_call_are_not_hidden_by_the_seat(store: Store, vault: Vault) -> None:
+    seat = make_seat(store, vault)
+
+    def fails() -> None:
+        raise OutcomeUnknown("no answer")
+
+    with pytest.raises(OutcomeUnknown):
+        seat.call(lambda _: fails(), is_write=True)
+    assert slot(store).closed_until is not None
+    assert isinstance(SeatLost("x"), Transient)
