@@ -107,6 +107,9 @@ ORDER_HEADER: Section = {
 }
 """SORTOI's OrderHeader in the order of its schema."""
 
+ORDER_SOURCE = code(6)
+"""`OrderSourceCode` where a gateway takes it as it is; the width is that of the column SorMaster.SalesOrderSource."""
+
 SHIP_ADDRESS = tuple(name for name, element in ORDER_HEADER.items() if element.keeps_blank)
 
 _LINE: Section = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from syncengine.connectors.base import LineChange, Operation
 from syncengine.connectors.syspro.documents import Filler
-from syncengine.connectors.syspro.elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS
+from syncengine.connectors.syspro.elements import ORDER_HEADER, ORDER_LINES, ORDER_SOURCE, SHIP_ADDRESS, Section
 from syncengine.connectors.syspro.xml import all_of, content_of, text_of
 from syncengine.document import LINE_NUMBER, Doc, without_marks
 from syncengine.errors import Rejected
@@ -123,9 +123,9 @@ def _line(kind: str, line: Mapping[str, Any]) -> Doc:
 def create(operation: Operation, filler: Filler, order_source_element: str) -> Doc:
     """One `Orders` that adds the operation's order. Raises Rejected for what SYSPRO would drop or cut."""
     doc = operation.doc
-    header = _header(doc, order_source_element)
+    header = _header(doc, filler, order_source_element)
     header |= {"CustomerPoNumber": doc.get("CustomerPoNumber") or operation.natural_key, "OrderActionType": "A"}
-    filled = filler.section("OrderHeader", ORDER_HEADER, header)
+    filled = filler.section("OrderHeader", header_elements(order_source_element), header)
     _must(filled, "Customer")
     details: dict[str, list[Doc]] = {}
     number = 0
@@ -146,7 +146,8 @@ def change(
     """One `Orders` that changes header fields and lines of an order that exists, lines by SYSPRO's own numbers."""
     changes = {name: item.new for name, item in operation.changes.items() if name not in ORDER_LINES}
     _refuse_fixed(changes)
-    header = _header(changes, order_source_element)
+    elements = header_elements(order_source_element)
+    header = _header(changes, filler, order_source_element)
     current = operation.current or {}
     number = current.get("CustomerPoNumber") or operation.natural_key
     renamed = header.pop("CustomerPoNumber", None)
@@ -158,7 +159,7 @@ def change(
         "Customer": current.get("Customer") or operation.doc.get("Customer"),
         "SalesOrder": operation.key,
     }
-    filled = filler.section("OrderHeader", ORDER_HEADER, header)
+    filled = filler.section("OrderHeader", elements, header)
     emptied = [name for name, value in changes.items() if value in (None, "") and name in ORDER_HEADER]
     filled |= {name: blank for name in emptied if name in SHIP_ADDRESS}
     filler.warnings += [
@@ -166,7 +167,7 @@ def change(
         for name in emptied
         if name not in SHIP_ADDRESS
     ]
-    orders: Doc = {"OrderHeader": {name: filled[name] for name in ORDER_HEADER if name in filled}}
+    orders: Doc = {"OrderHeader": {name: filled[name] for name in elements if name in filled}}
     if details := _changed_lines(operation, filler, line_cancel_code):
         orders["OrderDetails"] = details
     return orders
@@ -195,24 +196,33 @@ def cancel_by_sortox(operation: Operation, reason: str) -> Doc:
     }
 
 
-def _header(values: Mapping[str, Any], order_source_element: str) -> Doc:
+def header_elements(order_source_element: str) -> Section:
+    """The header's elements, with `OrderSourceCode` where the gateway takes it under its own name."""
+    if order_source_element in ORDER_HEADER or not order_source_element:
+        return ORDER_HEADER
+    return {**ORDER_HEADER, order_source_element: ORDER_SOURCE}
+
+
+def _header(values: Mapping[str, Any], filler: Filler, order_source_element: str) -> Doc:
     """Header fields of a mapped document: without its lines and its status, the source code under its element's name."""
     header = {
         name: value
         for name, value in values.items()
         if name not in ORDER_LINES and name != "OrderStatus" and name[0] != "@"
     }
-    source = header.pop("OrderSourceCode", None)
+    name = "OrderSourceCode"
+    source = header.pop(name, None)
     if source in (None, "") or not order_source_element:
         return header
     if header.get(order_source_element) not in (None, "", source):
         raise Rejected(
-            field="OrderSourceCode",
+            field=name,
             value=source,
             reason=f"it goes into {order_source_element}, which the mapping sets to {header[order_source_element]!r}",
             remedy="Drop one of the two from the mapping, or choose another order_source_field for the endpoint",
         )
-    return {**header, order_source_element: source}
+    element = header_elements(order_source_element)[order_source_element]
+    return {**header, order_source_element: filler.typed(f"OrderHeader.{order_source_element}", element, source, name)}
 
 
 def _changed_lines(operation: Operation, filler: Filler, line_cancel_code: str) -> dict[str, list[Doc]]:

@@ -16,6 +16,12 @@ from syncengine.connectors.base import Endpoint
 from syncengine.errors import Misconfigured
 from syncengine.vault import Vault
 
+ORDER_SOURCE_FIELDS = ("OrderType", "Salesperson", "Branch", "Area", "AlternateReference", "SpecialInstrs")
+"""Header elements of SORTOI that may carry the sales channel. The column made for it, SorMaster.SalesOrderSource, has no
+element in SORTOI, which would drop one in silence. The default is OrderType: a list of the site's own, 2 characters, that
+decides nothing else, while Salesperson, Branch and Area reach into prices, tax and the ledger and AlternateReference must
+fit a key type of the site (section 9.2). Empty: it is left out."""
+
 SORTOI = {
     "InBoxMsgReqd": "N",
     "Process": "IMPORT",
@@ -166,7 +172,7 @@ class Settings:
             numeric_stock_keys=read.flag("numeric_stock_keys", False),
             upper_case_codes=read.flag("upper_case_codes", True),
             characters=read.choice("characters", ("transliterate", "reject", "send"), "transliterate"),
-            order_source_field=read.text("order_source_field", "OrderType"),
+            order_source_field=read.choice("order_source_field", ("", *ORDER_SOURCE_FIELDS), "OrderType"),
             cancel_by=read.choice("cancel_by", ("SORTOX", "SORTOI"), "SORTOX"),
             cancel_reason=read.text("cancel_reason"),
             line_cancel_code=read.text("line_cancel_code"),
@@ -240,7 +246,7 @@ class _Reader:
         for choice in choices:
             if str(value).lower() == choice.lower():
                 return choice
-        raise self._wrong(name, value, f"Set it to one of {', '.join(choices)}")
+        raise self._wrong(name, value, f"Set it to one of {', '.join(filter(None, choices))}")
 
     def texts(self, name: str) -> dict[str, str]:
         value = self._get(name, {})

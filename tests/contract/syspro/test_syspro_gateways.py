@@ -130,6 +130,20 @@ def test_an_unknown_order_is_absent(orders: Resource) -> None:
     assert orders.find(["nothing"]) == {}
 
 
+def test_the_sales_channel_goes_where_the_gateway_takes_it(orders: Resource) -> None:
+    doc = order(OrderSourceCode="wb")
+    key = number_of(orders, create(orders, doc), "500123")
+    found = orders.load(orders.read([key])[key])
+    assert found.get("OrderSourceCode", "WB") == orders.canonical(doc)["OrderSourceCode"] == "WB"
+
+
+def test_a_sales_channel_that_does_not_fit_is_refused_by_its_own_name(orders: Resource) -> None:
+    outcome = create(orders, order(OrderSourceCode="MARKETPLACE"))
+    assert outcome.result is Result.REJECTED
+    assert isinstance(outcome.error, Rejected)
+    assert outcome.error.field == "OrderSourceCode"
+
+
 def test_a_second_order_of_the_same_reference_exists(orders: Resource, sandbox: Sandbox) -> None:
     create(orders, order())
     outcome = create(orders, order())

@@ -234,8 +234,10 @@ class SalesOrder(Resource):
     def canonical(self, doc: Doc) -> Doc:
         """Widths, decimals, case and characters of SorMaster and SorDetail; what SYSPRO fills in by itself is absent."""
         filler = Filler(self._settings)
-        source = ORDER_HEADER.get(self._gateway.order_source_element)
-        section = {**ORDER_HEADER, "OrderSourceCode": source} if source else ORDER_HEADER
+        source = self._gateway.order_source_element
+        section = orders.header_elements(source)
+        if source:
+            section = {**section, "OrderSourceCode": section[source]}
         header = {name: value for name, value in doc.items() if name not in ORDER_LINES}
         result = canonical_section(filler, "OrderHeader", section, header)
         result = without_blank_groups(result, SHIP_ADDRESS)
