@@ -1,0 +1,231 @@
+"""The loader: one YAML file more is one flow more; whatever is wrong is one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from syncengine.errors import Misconfigured
+from syncengine.flows import SHIPPED, check_connection, load_flow, load_flows
+from syncengine.flows.connections import connection_template, read_connection
+from syncengine.mapping.contract import Context, Policy
+from tests.unit.flows.flow_fixtures import CATALOGUE, flows, order, row
+
+SMALL = """
+flow: notes
+source: brightpearl.sales_order
+target: syspro.customer
+mapping:
+  SalesWarehouse: {from: reference}
+"""
+
+
+def write(folder: Path, text: str, name: str = "notes.yml") -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(dedent(text).lstrip("\n"), encoding="utf-8")
+    return folder
+
+
+def test_the_flows_that_ship() -> None:
+    orders, customers = flows()["orders"], flows()["customers"]
+
+    assert (orders.source, orders.target, orders.entity) == ("brightpearl.sales_order", "syspro.sales_order", "orders")
+    assert (orders.every_s, orders.quiet_s, orders.cut_over) == (300.0, 60.0, True)
+    assert orders.feeds == ("updated", "created")
+    assert orders.needs == {"customers": "customers"}
+    assert orders.settings["bundles"] == "spread"
+    assert orders.file == "flows/orders.yml"
+    assert customers.lookups["countries"]["GB"] == "United Kingdom"
+    assert not customers.two_way
+    assert not customers.cut_over
+
+
+def test_a_file_in_a_folder_is_a_flow(tmp_path: Path) -> None:
+    found = load_flows([SHIPPED, write(tmp_path / "mine", SMALL)], CATALOGUE)
+
+    assert sorted(found) == ["customers", "notes", "orders"]
+    doc = order("10.00", {"1": row("10.0000")})
+    assert found["notes"].mapping.apply(doc, Context()) == {"": {"SalesWarehouse": "WEB-10001"}}
+    assert found["notes"].feeds == ("updated", "created")
+    assert found["notes"].file == "mine/notes.yml"
+
+
+def test_a_site_takes_the_place_of_a_flow_that_ships_only_if_it_says_so(tmp_path: Path) -> None:
+    for name in ("orders.yml", "customers.yml", "countries.csv"):
+        shutil.copy(SHIPPED / name, tmp_path / name)
+
+    with pytest.raises(
+        Misconfigured, match=r"the flow 'customers' is in flows/customers.yml already; rename it, or say"
+    ):
+        load_flows([SHIPPED, tmp_path], CATALOGUE)
+    for name in ("orders.yml", "customers.yml"):
+        text = (tmp_path / name).read_text("utf-8").replace("cut_over: true", "cut_over: false")
+        (tmp_path / name).write_text(text + "\nreplaces: true\n", "utf-8")
+    assert load_flows([SHIPPED, tmp_path], CATALOGUE)["orders"].cut_over is False
+
+
+def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
+    one = load_flow(write(tmp_path, SMALL) / "notes.yml", CATALOGUE)
+    two = load_flow(write(tmp_path, SMALL + "  # more\n") / "notes.yml", CATALOGUE)
+
+    assert one.version != two.version
+    assert one.mapping.version == two.mapping.version
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("flow: notes\nflow: x\n", "mine/notes.yml:2: not valid YAML: 'flow' stands here twice, first in line 1"),
+        ("flo: notes\n", "mine/notes.yml:1: a flow has no entry 'flo' (did you mean flow?)"),
+        ("source: x\n", "mine/notes.yml:1: the file needs flow:, a text"),
+        ("flow: My Notes\n", "mine/notes.yml:1: 'My Notes' is no flow's name: small letters, digits and _"),
+        ("flow: notes\nsource: brightpearl.sales_ordr\n", "mine/notes.yml:2: source: there is no resource"),
+        ("flow: notes\nsource: brightpearl.contact\ntarget: sypro.customer\n", "(did you mean syspro.customer?)"),
+        (SMALL + "direction: both\n", "direction: cannot be 'both'"),
+        (SMALL + "direction: two-way\n", "direction: two-way and backward: go together"),
+        (SMALL + "backward: {mapping: {reference: {value: x}}}\n", "direction: two-way and backward: go together"),
+        (
+            SMALL + "direction: two-way\nbackward: {mpping: {}}\n",
+            "backward has no entry 'mpping' (did you mean mapping?)",
+        ),
+        (SMALL + "feeds: [updatd]\n", "brightpearl.sales_order has no feed 'updatd' (did you mean updated?)"),
+        (SMALL + "every: soon\n", "every: 'soon' is no duration such as 30 s or 5 min"),
+        (SMALL + "quiet: -1\n", "quiet: -1 is no duration"),
+        (SMALL + "batch: 0\n", "batch: must be a whole number from 1 to 1000"),
+        (SMALL + "cut_over: maybe\n", "cut_over: is true or false"),
+        (SMALL + "needs: [custmers]\n", "needs: there is no flow 'custmers' (did you mean customers?)"),
+        (SMALL + "needs: {people: customers}\n", "needs: the flow 'customers' brings 'customers', not 'people'"),
+        (SMALL + "needs: 3\n", "needs must be a list of names"),
+        (SMALL + "groups: [{name: x}]\n", "groups: are for two-way flows"),
+        (SMALL + "lookups: [a]\n", "lookups must be a table"),
+        (SMALL + "lookups: {a: 3}\n", "a must be a table"),
+        (SMALL + "lookups: {a: {b: [1]}}\n", "lookup a: b needs a single value"),
+        (SMALL + "lookups: {a: nowhere.csv}\n", "lookup a: nowhere.csv cannot be read as a UTF-8 CSV file"),
+        (SMALL + "lookups: {a: ../a.csv}\n", "must be a table or a .csv file beside the flow's file"),
+        (SMALL + "lookups: {a: a.txt}\n", "must be a table or a .csv file beside the flow's file"),
+        (SMALL + "settings: {a: text}\n", "setting a must be a table"),
+        (SMALL + "settings: {a: {type: txt}}\n", "type: cannot be 'txt' (did you mean text?)"),
+        (
+            SMALL + "settings: {a: {type: integer, default: 1.5}}\n",
+            "setting a: its default: the setting a must be integer",
+        ),
+        (SMALL + "settings: {time_zone: {type: list}}\n", "the setting time_zone is list here and text in flows/"),
+        (SMALL.replace("notes", "orders", 1), "the flow 'orders' is in flows/orders.yml already"),
+        (
+            SMALL.replace("SalesW", "SaleW"),
+            "mine/notes.yml:5: the target has no field 'SaleWarehouse' (did you mean SalesWarehouse?)",
+        ),
+        (
+            SMALL.replace("reference", "referenc"),
+            "mine/notes.yml:5: SalesWarehouse: the source has no field 'referenc'",
+        ),
+        (SMALL.replace("SalesWarehouse:", "Email:"), "writes Email of syspro.customer, as flows/customers.yml does"),
+    ],
+)
+def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(Misconfigured) as error:
+        load_flows([SHIPPED, write(tmp_path / "mine", text)], CATALOGUE)
+
+    assert said in str(error.value)
+    assert str(error.value).startswith("mine/notes.yml:") or "settings" in text or "flows/" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="does not exist; create it or correct the setting"):
+        load_flows([tmp_path / "nowhere"], CATALOGUE)
+
+
+def test_files_that_are_no_flows_are_left_alone(tmp_path: Path) -> None:
+    write(tmp_path, "x", "notes.txt")
+    (tmp_path / "sub.yml").mkdir()
+
+    assert load_flows([tmp_path], CATALOGUE) == {}
+
+
+def test_a_table_may_be_a_csv_beside_the_flow(tmp_path: Path) -> None:
+    folder = write(tmp_path, SMALL + "lookups: {a: a.csv, b: {1: one, x: 2}, c: }\n")
+    (folder / "a.csv").write_text("key,value\n1,one\n\n2 , two\n", "utf-8")
+
+    assert load_flow(folder / "notes.yml", CATALOGUE).lookups == {
+        "a": {"1": "one", "2": "two"}, "b": {"1": "one", "x": "2"}, "c": {},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["1,one,more", "1", ",one", "0,again"])
+def test_a_csv_line_that_is_no_entry_is_told_by_its_number(tmp_path: Path, line: str) -> None:
+    folder = write(tmp_path, SMALL + "lookups: {a: a.csv}\n")
+    (folder / "a.csv").write_text(f"key,value\n0,zero\n{line}\n", "utf-8")
+
+    with pytest.raises(Misconfigured, match=r"a.csv:3: a line is a key that stands here once, a comma, and a value"):
+        load_flow(folder / "notes.yml", CATALOGUE)
+
+
+TWO_WAY = """
+flow: people
+source: brightpearl.contact
+target: syspro.customer
+direction: two-way
+every: 1 h
+quiet: 30
+mapping:
+  Fax: {from: communication.telephones.FAX}
+  Contact: {from: firstName}
+backward:
+  mapping:
+    firstName: {from: Contact}
+groups:
+  - {name: names, left: [firstName], right: Contact, policy: left}
+"""
+
+
+def test_a_two_way_flow_has_a_mapping_back_and_groups_with_masters(tmp_path: Path) -> None:
+    flow = load_flow(write(tmp_path, TWO_WAY) / "notes.yml", CATALOGUE)
+
+    assert flow.two_way
+    assert flow.backward is not None
+    assert flow.backward.apply({"Contact": "Robin"}, Context()) == {"": {"firstName": "Robin"}}
+    assert [(one.name, one.left, one.right, one.policy) for one in flow.groups] == [
+        ("names", ("firstName",), ("Contact",), Policy.LEFT)
+    ]
+    assert flow.backward_feeds == ()
+    assert (flow.every_s, flow.quiet_s) == (3600.0, 30.0)
+
+
+def test_a_group_names_mapped_fields(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"left: 'firstNme' is not mapped \(did you mean firstName\?\)"):
+        load_flow(write(tmp_path, TWO_WAY.replace("left: [firstName]", "left: [firstNme]")) / "notes.yml", CATALOGUE)
+
+
+def test_a_setting_that_nobody_declares_or_of_the_wrong_kind_is_refused_for_a_connection() -> None:
+    check_connection(flows().values(), {"time_zone": "Europe/London", "eligible_statuses": [2]}, "connection main")
+
+    with pytest.raises(
+        Misconfigured, match=r"connection main: no flow has a setting 'timezone' \(did you mean time_zone"
+    ):
+        check_connection(flows().values(), {"timezone": "UTC"}, "connection main")
+    with pytest.raises(Misconfigured, match="connection main: the setting eligible_statuses must be a list, not 2"):
+        check_connection(flows().values(), {"eligible_statuses": 2}, "connection main")
+
+
+def test_the_sandboxs_connection_fits_the_flows() -> None:
+    settings, lookups = connection_template("sandbox")
+
+    check_connection(flows().values(), settings, "connection sandbox")
+    known = {name for flow in flows().values() for name in flow.lookups}
+    assert set(lookups) <= known
+    assert lookups["currencies"]["2"] == "EUR"
+    assert settings["eligible_statuses"] == [2, 3, 6, 8]
+    assert type(settings["eligible_statuses"]) is list
+
+
+def test_a_connections_file_that_is_wrong_is_one_line(tmp_path: Path) -> None:
+    write(tmp_path, "settings: {a: {b: 1}}\nlookup: {}\n", "c.yml")
+
+    with pytest.raises(Misconfigured, match=r"c.yml:2: a connection has no entry 'lookup' \(did you mean lookups\?\)"):
+        read_connection(tmp_path / "c.yml")
+    write(tmp_path, "settings: {a: {b: [1]}}\nlookups: {}\n", "c.yml")
+    assert read_connection(tmp_path / "c.yml") == ({"a": {"b": [1]}}, {})
