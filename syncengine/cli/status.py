@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 from rich.console import Console
 from rich.table import Table
@@ -23,7 +25,7 @@ def command(as_json: bool) -> None:
     if as_json:
         show_json({"flows": status.as_rows(flows), "paused": paused, "quotas": quotas})
         return
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=140)
     if not flows:
         console.print("There is no connection yet. Write syncengine.yml and run `syncengine configure`.")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,17 +38,22 @@ def open_store(settings: Settings) -> Store:
 def engine(settings: Settings, *, send: Callable[[Chain], None], redis_client: redis.Redis | None) -> Engine:
     """The engine of this process; make it after the fork. Raises Misconfigured, Transient.
 
-    `redis_client` is for the limiter; None where no call to a limited system will be made.
+    `redis_client` is for the limiter; None for a command that makes no call.
     """
     store = open_store(settings)
     vault = Vault(store, settings.keys)
-    limiter = Limiter(redis_client) if redis_client is not None else None
-    services = Services(store, vault, limiter, redis_client)
+    lent = services(store, vault, redis_client)
 
     def connect(endpoint: Endpoint) -> Connector:
-        return connectors.connect(endpoint, services)
+        return connectors.connect(endpoint, lent)
 
     return Engine(store, vault, flows(settings), connect=connect, send=send, limits=limits(settings))
+
+
+def services(store: Store, vault: Vault, redis_client: redis.Redis | None) -> Services:
+    """What connectors are lent. Without a Redis they can be made and asked, and any call to a limited system is refused."""
+    client = redis_client if redis_client is not None else redis.Redis(unix_socket_path=os.devnull)
+    return Services(store, vault, Limiter(client), client)
 
 
 def limits(settings: Settings) -> Limits:

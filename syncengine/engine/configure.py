@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import connectors
 from syncengine.connectors import base as face
-from syncengine.connectors.services import Services
+from syncengine.engine import bootstrap
 from syncengine.errors import Misconfigured
 from syncengine.flows import Flow, check_connection
 from syncengine.mapping.complaints import Place
@@ -186,7 +186,7 @@ def apply(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: I
         _save_secrets(vault, ids[endpoint.name], endpoint)
         row = face.Endpoint(ids[endpoint.name], endpoint.name, endpoint.system, dict(endpoint.settings))
         try:
-            connectors.connect(row, Services(store, vault)).close()
+            connectors.connect(row, bootstrap.services(store, vault, None)).close()
         except Misconfigured as error:
             raise Misconfigured(f"{endpoint.where}: {error}") from None
 

@@ -93,9 +93,10 @@ def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: i
 
 
 def _put_off(engine: Engine, lease: Lease, error: SyncError, wait_s: float | None, *, counts: bool) -> str:
-    """Give the records back, each with its own back-off. A read that failed as a whole is repeated one by one."""
+    """Give the records back, each with its own back-off. A read that fails again as a whole is repeated one by one."""
     now = clock.now()
-    alone = isinstance(error, Transient) and len(lease.records) > 1 and error.endpoint_id is not None
+    again = any(record.attempts for record in lease.records)  # once may be chance, twice may be one of the records
+    alone = again and isinstance(error, Transient) and len(lease.records) > 1 and error.endpoint_id is not None
     with engine.store.write() as session:
         mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
         for record in mine:
