@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from syncengine.errors import Misconfigured
 from syncengine.mapping.functions import FUNCTIONS
 from syncengine.mapping.runtime import Frame, Run, Unfit, key_text, number
 from syncengine.mapping.shapes import ANY, Kind, Shape, nearest
@@ -209,13 +208,3 @@ def _setting_value(kind: Kind, value: Any) -> Any:
     if not isinstance(value, wanted.get(kind, str)):
         raise Unfit("not of its kind")
     return value
-
-
-def check_settings(declared: Mapping[str, Setting], given: Mapping[str, Any], where: str) -> None:
-    """Refuse settings of a connection that are not of their declared kind. Raises Misconfigured in one line."""
-    for name, value in given.items():
-        if name in declared:
-            try:
-                checked_setting(name, declared[name], value)
-            except Unfit as error:
-                raise Misconfigured(f"{where}: {error.reason}, not {value!r}") from None
