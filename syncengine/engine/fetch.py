@@ -11,16 +11,18 @@ from sqlalchemy import bindparam, update
 
 from syncengine import clock
 from syncengine.connectors.base import Resource
-from syncengine.document import Doc
+from syncengine.document import Doc, fingerprint
 from syncengine.engine import links, payloads, records, timeline
 from syncengine.engine.doubts import settle_doubts
 from syncengine.engine.engine import Engine, Site, calling, chunks
 from syncengine.engine.lease import Lease
+from syncengine.engine.lookups import lookups_of
+from syncengine.engine.records import End
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Mapping as FlowMapping
 from syncengine.store.models import Link, Record
-from syncengine.store.states import Stage
+from syncengine.store.states import Stage, Status
 
 
 @dataclass
@@ -49,28 +51,52 @@ def fetch(engine: Engine, lease: Lease) -> None:
     settle_doubts(engine, lease, flow, site)
     if not lease.records:
         return
-    linked = _links(engine, flow, site, lease.records)
-    fetched = read_all(flow, site, {record.key: linked[record.id] for record in lease.records})
-    _store(engine, lease, flow, site, linked, fetched)
-
-
-def _links(engine: Engine, flow: Flow, site: Site, found: Sequence[Record]) -> dict[int, list[Link]]:
     with engine.store.read() as session:
-        return links.of_records(session, flow, site, found)
+        linked = links.of_records(session, flow, site, lease.records)
+        setup = fingerprint([flow.version, site.connection.settings, lookups_of(session, site.connection, flow)])
+    its_links = {record.key: linked[record.id] for record in lease.records}
+    fetched = read_sources(flow, site, its_links)
+    prints = {
+        record.id: fingerprint([setup, record.parts, own_docs(flow, site, record.key, (), fetched)])
+        for record in lease.records
+    }
+    idle = [record for record in lease.records if _is_idle(flow, record, prints[record.id])]
+    busy = {record.key: linked[record.id] for record in lease.records if record not in idle}
+    read_targets(flow, site, busy, fetched)
+    _store(engine, lease, flow, site, linked, fetched, prints, idle)
+
+
+def _is_idle(flow: Flow, record: Record, print_: str) -> bool:
+    """True if nothing that is mapped has changed at the source since this record was done: the target need not be read."""
+    return not flow.two_way and record.status == Status.DONE and record.done_print == print_
 
 
 def read_all(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> Fetched:
     """Read sources, references and linked targets of records (by key, with their links). Makes no write of any kind."""
-    source, target = site.resource(flow.source), site.resource(flow.target)
+    fetched = read_sources(flow, site, linked)
+    read_targets(flow, site, linked, fetched)
+    return fetched
+
+
+def read_sources(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> Fetched:
+    """Read the sources of records, and what these refer to."""
+    source = site.resource(flow.source)
     fetched = Fetched(at=clock.now(), source_time=source.now())
-    ends = {key: _both_ends(flow, site, key, its_links) for key, its_links in linked.items()}
-    source_side, target_side = site.side(flow.source), site.side(flow.target)
-    fetched.read(site, source, (end for found in ends.values() for end in found[source_side]))
-    fetched.read(site, target, (end for found in ends.values() for end in found[target_side]))
+    fetched.read(site, source, _ends_on(site.side(flow.source), flow, site, linked))
     _read_references(site, flow.mapping, source, fetched)
+    return fetched
+
+
+def read_targets(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]], fetched: Fetched) -> None:
+    """Read the linked targets of records too, and in a two-way flow what these refer to."""
+    target = site.resource(flow.target)
+    fetched.read(site, target, _ends_on(site.side(flow.target), flow, site, linked))
     if flow.backward is not None:
         _read_references(site, flow.backward, target, fetched)
-    return fetched
+
+
+def _ends_on(side: str, flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> list[str]:
+    return [end for key, its_links in linked.items() for end in _both_ends(flow, site, key, its_links)[side]]
 
 
 def _both_ends(flow: Flow, site: Site, key: str, its_links: Sequence[Link]) -> dict[str, set[str]]:
@@ -81,11 +107,13 @@ def _both_ends(flow: Flow, site: Site, key: str, its_links: Sequence[Link]) -> d
     }
 
 
-def _read_references(site: Site, mapping: FlowMapping, resource: Resource, fetched: Fetched) -> None:
+def _read_references(
+    site: Site, mapping: FlowMapping, resource: Resource, fetched: Fetched, settings: Mapping[str, Any]
+) -> None:
     wanted: dict[str, set[str]] = {}
     for doc in list(fetched.docs.get(resource.name, {}).values()):
         try:
-            for reference in mapping.references(resource.load(doc)):
+            for reference in mapping.references(resource.load(doc), settings):
                 wanted.setdefault(reference.resource, set()).add(reference.key)
         except Rejected:
             continue  # transform meets the same complaint and makes it this record's dead letter
@@ -94,7 +122,14 @@ def _read_references(site: Site, mapping: FlowMapping, resource: Resource, fetch
 
 
 def _store(
-    engine: Engine, lease: Lease, flow: Flow, site: Site, linked: Mapping[int, Sequence[Link]], fetched: Fetched
+    engine: Engine,
+    lease: Lease,
+    flow: Flow,
+    site: Site,
+    linked: Mapping[int, Sequence[Link]],
+    fetched: Fetched,
+    prints: Mapping[int, str],
+    idle: Sequence[Record],
 ) -> None:
     now = clock.now()
     source = site.resource(flow.source)
@@ -105,7 +140,7 @@ def _store(
         bodies[record.id] = payloads.seal(engine.vault, docs)
         first = next(iter(docs[source.name].values()), None)
         version = source.version(first) if first else ""
-        rows.append({"record_id": record.id, "version": version})
+        rows.append({"record_id": record.id, "version": version, "print": prints[record.id]})
     table = Record.__table__
     with engine.store.write() as session:
         payloads.save(session, "context", bodies, now)
@@ -117,12 +152,15 @@ def _store(
                 fetched_at=fetched.at,
                 source_time=fetched.source_time,
                 seen_version=bindparam("version"),
+                seen_print=bindparam("print"),
                 updated_at=now,
             ),
             rows,
         )
         details = {row["record_id"]: {"version": row["version"]} for row in rows}
-        timeline.note(session, lease.records, "fetched", now, details)
+        timeline.note(session, [one for one in lease.records if one not in idle], "fetched", now, details)
+        timeline.note(session, idle, "unchanged", now, details)
+        records.deal_with(session, lease, {one.id: End(Status.DONE, one.reason) for one in idle}, now)
         records.leave(session, lease, now)
 
 
@@ -138,17 +176,23 @@ def own_docs(
             doc = fetched.get(resource.name, end)
             if doc is not None:
                 own[resource.name][end] = doc
+    settings = flow.settings_for(site.connection.settings)
     for mapping, resource in ((flow.mapping, source), (flow.backward, target)):
         for doc in list(own[resource.name].values()) if mapping is not None else ():
-            _add_references(own, mapping, resource, doc, fetched)
+            _add_references(own, mapping, resource, doc, fetched, settings)
     return own
 
 
 def _add_references(
-    own: dict[str, dict[str, Any]], mapping: FlowMapping | None, resource: Resource, doc: Doc, fetched: Fetched
+    own: dict[str, dict[str, Any]],
+    mapping: FlowMapping | None,
+    resource: Resource,
+    doc: Doc,
+    fetched: Fetched,
+    settings: Mapping[str, Any],
 ) -> None:
     try:
-        references = mapping.references(resource.load(doc)) if mapping is not None else ()
+        references = mapping.references(resource.load(doc), settings) if mapping is not None else ()
     except Rejected:
         return
     for reference in references:

@@ -270,7 +270,7 @@ class Plain:
     parts: bool = False
     version: str = "1"
 
-    def references(self, doc: Doc) -> Sequence[Reference]:
+    def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> Sequence[Reference]:
         return self.refs(doc)
 
     def decide(self, doc: Doc, context: Context) -> Decision:
