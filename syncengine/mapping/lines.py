@@ -34,6 +34,7 @@ class Block:
     sort: Run | None
     group: Group
     runs_over: tuple[str, int] | None
+    let: int = 0  # the same for blocks that share one `let:` by a YAML anchor; 0 for none
 
     @property
     def links(self) -> list[LinkProbe]:
@@ -54,7 +55,7 @@ class Block:
         for number, row in enumerate(self._sorted(rows, frame), start=1):
             if not isinstance(row, dict):
                 raise Unfit(f"a row of {self.rows_text} is not a group of fields", value=row)
-            frame.enter_row(row, number)
+            frame.enter_row(row, number, self.let)
             if self.where is None or self.where(frame):
                 yield frame
 
@@ -143,9 +144,16 @@ class LineCompiler:
         if key.kind in (Kind.GROUP, Kind.LIST):
             self.place.refuse(table.line_of("key"), f"{field}: key: must be a single value, not a {key.kind}")
         group = GroupCompiler(inner, item, f"{field}.").compile(table, skip=BLOCK_ENTRIES)
-        runs_over = self._runs_over(group, table, field)
         return Block(
-            field, rows.run if rows else None, rows.text if rows else "", where, key.run, sort, group, runs_over
+            field,
+            rows.run if rows else None,
+            rows.text if rows else "",
+            where,
+            key.run,
+            sort,
+            group,
+            self._runs_over(group, table, field),
+            id(table["let"]) if "let" in table and rows else 0,
         )
 
     def _let(self, table: Table, scope: Scope, field: str) -> Scope:

@@ -36,7 +36,10 @@ class Unfit(Exception):
 class Frame:
     """One document in the course of being mapped; also one row of it, one part of it. Lives for one call."""
 
-    __slots__ = ("cache", "context", "doc", "mapped", "names", "number", "part", "routed", "row", "row_cache")
+    __slots__ = (
+        "cache", "context", "doc", "mapped", "names", "number", "part", "routed", "row", "row_cache", "row_caches",
+        "settings",
+    )  # fmt: skip
 
     def __init__(self, doc: Doc, context: contract.Context) -> None:
         self.doc = doc
@@ -49,10 +52,13 @@ class Frame:
         self.routed: Mapping[str, Run] = {}
         self.cache: dict[str, Any] = {}
         self.row_cache: dict[str, Any] = {}
+        self.row_caches: dict[tuple[int, int, int], dict[str, Any]] = {}
+        self.settings: dict[str, Any] = {}
 
-    def enter_row(self, row: Any, number: int) -> None:
-        """Look at one row from now on; what was computed for the row before is forgotten."""
-        self.row, self.number, self.row_cache = row, number, {}
+    def enter_row(self, row: Any, number: int, let: int = 0) -> None:
+        """Look at one row from now on. Blocks that share their named values (`let`) share what was computed of a row."""
+        self.row, self.number = row, number
+        self.row_cache = self.row_caches.setdefault((let, id(row), number), {}) if let else {}
 
 
 CORRECT_AT_SOURCE = "Correct it at the source and it will be fetched again"

@@ -138,7 +138,10 @@ class Scope:
             shape = Shape(Kind.GROUP, is_open=True)
 
         def run(frame: Frame) -> Any:
-            return checked_setting(name, declared, frame.context.settings.get(name, declared.default))
+            known = frame.settings
+            if name not in known:
+                known[name] = checked_setting(name, declared, frame.context.settings.get(name, declared.default))
+            return known[name]
 
         return Expr(run, shape, f"settings.{name}")
 
