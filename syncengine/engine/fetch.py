@@ -83,7 +83,7 @@ def read_sources(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -
     source = site.resource(flow.source)
     fetched = Fetched(at=clock.now(), source_time=source.now())
     fetched.read(site, source, _ends_on(site.side(flow.source), flow, site, linked))
-    _read_references(site, flow.mapping, source, fetched)
+    _read_references(site, flow.mapping, source, fetched, flow.settings_for(site.connection.settings))
     return fetched
 
 
@@ -92,7 +92,7 @@ def read_targets(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]], f
     target = site.resource(flow.target)
     fetched.read(site, target, _ends_on(site.side(flow.target), flow, site, linked))
     if flow.backward is not None:
-        _read_references(site, flow.backward, target, fetched)
+        _read_references(site, flow.backward, target, fetched, flow.settings_for(site.connection.settings))
 
 
 def _ends_on(side: str, flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> list[str]:

@@ -5,6 +5,7 @@ A dead worker, a lost message, an emptied Redis are all the same to it: a lease 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,9 +19,12 @@ from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
 from syncengine.engine.records import FREE
 from syncengine.engine.want import wake, want
+from syncengine.errors import Misconfigured
 from syncengine.store.models import Connection, Endpoint, Link, Lookup, Record
 from syncengine.store.session import lock_pump
 from syncengine.store.states import Lane, Pause, Stage, Status
+
+log = logging.getLogger(__name__)
 
 LOW_LANES = (Lane.SCHEDULED, Lane.BACKFILL)
 SWEEP_LIMIT = 5000
@@ -188,6 +192,11 @@ def _places(session: Session, engine: Engine, now: datetime) -> dict[Place, int]
     for connection in session.scalars(select(Connection).order_by(Connection.id)):
         both = [endpoints[connection.left_id], endpoints[connection.right_id]]
         if any(endpoint.paused_until is not None and endpoint.paused_until > now for endpoint in both):
+            continue
+        try:
+            engine.site(connection.id)
+        except Misconfigured as error:  # its records stay due; the other connections go on
+            log.error("connection %s is left out: %s", connection.name, error)
             continue
         for name in connection.flows:
             flow = engine.flows.get(name)

@@ -59,6 +59,7 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
             need_part=bindparam("need_part"),
             updated_at=bindparam("ended"),
             done_version=table.c.seen_version,
+            done_print=table.c.seen_print,
             done_source_time=table.c.source_time,
             stage=Stage.FETCH,
             pause=Pause.NONE,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -15,6 +15,7 @@ from syncengine.document import Doc
 from syncengine.engine import deadletters, effects, links, payloads, plans, records, timeline
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.lease import Lease
+from syncengine.engine.lookups import lookups_of
 from syncengine.engine.pair import Pair, plan_pair
 from syncengine.engine.plan import Kind, Linked, Plan, Situation, plan
 from syncengine.engine.quiet import Quiet, quiet_wait
@@ -23,7 +24,7 @@ from syncengine.engine.want import want_needs
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Need
-from syncengine.store.models import Connection, Link, Lookup, Record
+from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
 
 STATUS_OF = {Kind.SKIP: Status.SKIPPED, Kind.HOLD: Status.HELD, Kind.WAIT: Status.WAITING}
@@ -68,16 +69,6 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
         doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
         tried={(doubt.effect.record_id, doubt.effect.part): doubt.agreed for doubt in doubts},
     )
-
-
-def lookups_of(session: Session, connection: Connection, flow: Flow) -> dict[str, dict[str, str]]:
-    """The tables of a flow's file, with the connection's own entries before them."""
-    tables = {name: dict(entries) for name, entries in flow.lookups.items()}
-    for name, key, value in session.execute(
-        select(Lookup.name, Lookup.key, Lookup.value).where(Lookup.connection_id == connection.id)
-    ):
-        tables.setdefault(name, {})[key] = value
-    return tables
 
 
 class Planner:
@@ -229,7 +220,7 @@ class _Outcome:
         to_push: Sequence[int],
     ) -> None:
         payloads.save(self.session, "plan", bodies, self.now)
-        needs = [need for plan_ in made.values() if isinstance(plan_, Plan) for need in plan_.needs]
+        needs = [self._wanted(need) for plan_ in made.values() if isinstance(plan_, Plan) for need in plan_.needs]
         lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
         want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now)
         records.deal_with(self.session, self.lease, ends, self.now)
@@ -240,6 +231,11 @@ class _Outcome:
             some = [self.by_id[i] for i, plan_ in made.items() if self._word(i, plan_) == word]
             timeline.note(self.session, some, word, self.now, details)
         records.leave(self.session, self.lease, self.now)
+
+    def _wanted(self, need: Need) -> Need:
+        """The need as its flow names its records: in a two-way flow with the side of the key before it."""
+        two_way = need.flow != "" and self.engine.flow(need.flow).two_way
+        return replace(need, key=f"{self.site.side(self.flow.source)}:{need.key}") if two_way else need
 
     def _word(self, record_id: int, plan_: Plan | Rejected) -> str:
         """The word for the timeline."""

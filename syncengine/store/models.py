@@ -181,9 +181,11 @@ class Record(Base):
     fetched_at: Mapped[datetime | None]
     source_time: Mapped[datetime | None]
     seen_version: Mapped[str] = mapped_column(default="", server_default="")
+    seen_print: Mapped[str] = mapped_column(String(32), default="", server_default="")
     quiet_print: Mapped[str] = mapped_column(String(32), default="", server_default="")
     quiet_since: Mapped[datetime | None]
     done_version: Mapped[str] = mapped_column(default="", server_default="")
+    done_print: Mapped[str] = mapped_column(String(32), default="", server_default="")
     done_source_time: Mapped[datetime | None]
 
     run_id: Mapped[int | None]

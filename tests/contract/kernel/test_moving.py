@@ -8,7 +8,7 @@ from datetime import timedelta
 from syncengine.connectors.base import Safety, Verb
 from syncengine.engine.deadletters import retry
 from syncengine.engine.discover import discover
-from syncengine.mapping.contract import Decision, MissingLookup, Need, Verdict
+from syncengine.mapping.contract import Context, Decision, MissingLookup, Need, Verdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import START, Plain, World, by_name, flow
@@ -31,6 +31,30 @@ def test_an_object_that_is_wanted_again_without_a_change_is_not_written_again(wo
 
     assert world.right.writes == [("create", "1", "R1")]
     assert world.record("things", "1").status == "done"
+
+
+def test_an_object_that_is_done_and_unchanged_costs_no_call_to_the_target(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    reads = len(world.right.reads)
+    world.sync("things", "1")
+
+    assert len(world.right.reads) == reads
+    assert world.timeline("things", "1")[-1] == "unchanged"
+
+
+def test_a_changed_lookup_entry_is_noticed_although_the_source_is_unchanged(make_world: Callable[..., World]) -> None:
+    def to(doc: dict[str, object], context: Context) -> dict[str, object]:
+        return {"ref": doc["id"], "name": context.lookups.get("names", {}).get("x", "none")}
+
+    world = make_world(flow("things", Plain(to)))
+    world.left.put("things", "1", name="x")
+    world.sync("things", "1")
+    with world.store.write() as session:
+        session.add(m.Lookup(connection_id=world.connection_id, name="names", key="x", value="corrected"))
+    world.sync("things", "1")
+
+    assert world.right.objects["things"]["R1"]["name"] == "corrected"
 
 
 def test_many_wants_before_the_pump_become_one_sync(world: World) -> None:
