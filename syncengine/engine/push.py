@@ -235,8 +235,8 @@ class _Push:
         why = str(outcome.error or "the outcome is unknown")
         effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why)
         timeline.note_one(session, intent.record, "unknown", now, write=plans.summary(intent.step), error=why)
-        until = now + timedelta(seconds=resource.settle_s)
-        self._look_again(session, [intent], until, why)
+        wait_s = max(resource.settle_s, backoff(intent.sends, most_s=self.engine.limits.backoff_s))
+        self._look_again(session, [intent], now + timedelta(seconds=wait_s), why)
 
     def _again(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
         effects.not_sent(session, [intent.effect_id], self.lease.runner, now)

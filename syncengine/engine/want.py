@@ -95,7 +95,8 @@ def _needed(new: Any) -> Mapping[str, Any]:
     """`new.parts` holds at most one part, see `_one_part_a_round`."""
     has_part = or_(new.parts == ";", func.replace(Record.parts, new.parts, "") != Record.parts)
     is_due = Record.wanted > Record.done
-    on_its_way = is_due | (Record.status.in_((Status.DEAD, Status.HELD, Status.WAITING)) & has_part)
+    # A part that is new to a record which is being worked on may come too late for its plan: that takes another look.
+    on_its_way = has_part & (is_due | Record.status.in_((Status.DEAD, Status.HELD, Status.WAITING)))
     return {
         "wanted": case((on_its_way, Record.wanted), else_=Record.wanted + 1),
         "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),

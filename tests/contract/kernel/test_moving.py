@@ -268,6 +268,30 @@ def test_a_need_may_ask_for_a_part_and_gets_just_that_part_more(make_world: Call
     assert world.record("orders", "1").status == world.record("orders", "2").status == "done"
 
 
+def test_a_part_that_is_asked_for_while_its_record_is_being_written_is_made_after_it(
+    make_world: Callable[..., World],
+) -> None:
+    def parts(doc: dict[str, object], context: Context) -> dict[str, dict[str, object]]:
+        return {part: {"ref": f"{doc['id']}{part}", "name": doc["name"]} for part in sorted({"GBP", *context.parts})}
+
+    needs = lambda doc, context: [Need("customers", "310", "EUR", "customers")]  # noqa: E731
+    world = make_world(flow("customers", Plain(parts, parts=True)), flow("orders", Plain(by_name, needs_=needs)))
+    world.left.put("customers", "310", name="Robin")
+    world.left.put("orders", "1", name="in euro")
+    world.right.during_write = lambda operation: _order_arrives(world)
+    world.sync("customers", "310")
+
+    assert [part for _, part, _ in world.links("customers")] == ["GBP", "EUR"]
+    assert world.record("orders", "1").status == "done"
+
+
+def _order_arrives(world: World) -> None:
+    world.right.during_write = None
+    world.want("orders", "1")
+    world.pump()
+    world.run_message(world.messages.pop(0))
+
+
 def test_rules_skip_hold_and_cancel(make_world: Callable[..., World]) -> None:
     def rules(doc: dict[str, object], context: object) -> Decision:
         return Decision(Verdict(doc["rule"]), "because of the rule") if doc.get("rule") else Decision()
