@@ -203,7 +203,7 @@ def settle_back_order_status(company: Company, order: Row) -> None:
 def opening_status(company: Company, lines: list[Row]) -> str:
     """1, or the status of an order whose merchandise is all on back order (2; inferred, a switch)."""
     stocked = [line for line in lines if line["LineType"] in ("1", "7")]
-    all_back = bool(stocked) and all(not line["MShipQty"] and line["MBackOrderQty"] for line in stocked)
+    all_back = bool(stocked) and all(not line.get("MShipQty") and line.get("MBackOrderQty") for line in stocked)
     return company.switches.text("syspro_back_order_status") if all_back else "1"
 
 
