@@ -12,6 +12,7 @@ PATCH, DELETE orders/<number>/lines/<n>      {qty, price} / cancel the line
 POST customers/<code>                        {Column: value} of ArCustomer, such as CustomerOnHold
 POST stock/<code>/<warehouse>                {on_hand}
 POST sessions/evict                          {operator}, or everybody
+POST numbers                                 {order: next number, invoice: ..., customer: ...}
 POST restart                                 {refused_s, unavailable_s}
 POST warehouse/advance                       {order} or every order: one step 1 -> 4 -> 8 -> 9
 """
@@ -107,6 +108,10 @@ def _act(company: Company, method: str, parts: list[str], body: dict[str, Any]) 
             return _answer(_set_stock(company, code, place, body))
         case "POST", ["sessions", "evict"]:
             return _answer({"ended": company.sessions.end(body.get("operator"))})
+        case "POST", ["numbers"]:
+            for kind, first in body.items():
+                company.start_numbers_at(kind, int(first))
+            return _answer(body)
         case "POST", ["restart"]:
             unavailable = company.switches.number("syspro_restart_unavailable_s")
             company.restart(float(body.get("refused_s", 0)), float(body.get("unavailable_s", unavailable)))

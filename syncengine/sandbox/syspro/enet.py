@@ -113,14 +113,14 @@ class Enet:
             answer = self._answer(f"ERROR: {gone}")
             return self._sandbox.run("syspro", operation, request, lambda: answer)
 
-        def run() -> Response:
-            # Checked again: a session that was ended while this call waited its turn is gone.
-            if not self._company.sessions.is_open(session):
-                return self._answer(f"ERROR: {self._company.switches.text('syspro_expired_text')}")
-            return self._worked(lambda: work(session))
-
         with session.gate:
-            return self._sandbox.run("syspro", operation, request, run, is_write)
+            if not self._company.sessions.is_open(session):  # ended while this call waited its turn
+                answer = self._answer(f"ERROR: {self._company.switches.text('syspro_expired_text')}")
+                return self._sandbox.run("syspro", operation, request, lambda: answer)
+            # From here on the call runs to its end, even if the session is ended meanwhile.
+            return self._sandbox.run(
+                "syspro", operation, request, lambda: self._worked(lambda: work(session)), is_write
+            )
 
     # -- service and session -----------------------------------------------------------------------------------------
 

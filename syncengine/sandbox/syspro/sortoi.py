@@ -61,6 +61,7 @@ class Line:
     section: Section
     kind: str  # StockLine, CommentLine, MiscChargeLine or FreightLine
     action: str  # A, C or D
+    allocation: str = "F"
     existing: Row | None = None
     row: Row = field(default_factory=dict)
 

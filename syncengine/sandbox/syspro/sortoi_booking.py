@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from syncengine.sandbox.syspro import booking, sortoi_lines
+from syncengine.sandbox.syspro import booking
 from syncengine.sandbox.syspro import sortoi_fields as fields
 from syncengine.sandbox.syspro.sortoi import Draft, Line
+from syncengine.sandbox.syspro.sortoi_parts import exchange_rate
 from syncengine.sandbox.syspro.tables import Row, Value, text_of
 from syncengine.sandbox.syspro.xmlin import BLANK, Section
 
@@ -92,7 +93,7 @@ def _defaults(company: Company, draft: Draft, customer: Row) -> Row:
         "TaxExemptNumber": customer["TaxExemptNumber"],
         "Nationality": customer["Nationality"],
         "Currency": currency,
-        "ExchangeRate": Decimal(1) if is_local else sortoi_lines.exchange_rate(company, currency),
+        "ExchangeRate": Decimal(1) if is_local else exchange_rate(company, currency),
         "MulDiv": "M" if is_local else "D",
         "OrderDate": order_date,
         "EntrySystemDate": company.today(),
@@ -182,5 +183,5 @@ def _change_line(company: Company, line: Line, existing: Row) -> None:
     ordered = values.pop("MOrderQty", None)
     if isinstance(ordered, Decimal):
         proposed = existing | {name: value for name, value in values.items() if name == "MOrderUom"}
-        values |= booking.quantities(company, proposed, ordered, "A")
+        values |= booking.quantities(company, proposed, ordered, line.allocation)
     booking.change_line(company, existing, **values)

@@ -5,19 +5,26 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro import booking, sortoi_changes
 from syncengine.sandbox.syspro import sortoi_fields as fields
 from syncengine.sandbox.syspro.sortoi import Draft, Line, Options
-from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.sortoi_parts import (
+    common,
+    description,
+    needed,
+    own_price,
+    quantity,
+    tax,
+    uses_entered_price,
+)
+from syncengine.sandbox.syspro.tables import Row, text_of, whole_of
 from syncengine.sandbox.syspro.texts import problem
 from syncengine.sandbox.syspro.xmlin import BLANK, Section, read
-from syncengine.sandbox.syspro.xmlout import rounded
 
 if TYPE_CHECKING:
     from syncengine.sandbox.syspro.state import Company
 
 ZERO = Decimal(0)
-_PERCENTS = {"LineDiscPercent1": "MDiscPct1", "LineDiscPercent2": "MDiscPct2", "LineDiscPercent3": "MDiscPct3"}
 
 
 def check_all(company: Company, options: Options, draft: Draft) -> None:
@@ -29,13 +36,14 @@ def check_all(company: Company, options: Options, draft: Draft) -> None:
         if kind not in fields.LINES:
             continue
         section = read(element, fields.LINES[kind], company.reading())
-        line = Line(section, kind, _action(draft, section))
+        allocation = "B" if options["TypeOfOrder"] == "FWD" else section.text("AllocationAction") or options.allocation
+        line = Line(section, kind, _action(draft, section), allocation)
         draft.lines.append(line)
         if line.action == "A":
             _check_added(company, options, draft, line, number)
             number += 1
         elif line.action in ("C", "D"):
-            _check_existing(company, options, draft, line)
+            sortoi_changes.check(company, options, draft, line)
 
 
 def _action(draft: Draft, section: Section) -> str:
@@ -70,7 +78,7 @@ def _stock(company: Company, options: Options, draft: Draft, line: Line) -> None
     section = line.section
     code = section.text("StockCode")
     if not code:
-        _needed(section, "StockCode")
+        needed(section, "StockCode")
         return
     stock = company.table("InvMaster").get(code)
     is_flagged = section.flag("NonStockedLine") == "Y"
@@ -90,40 +98,40 @@ def _stocked(company: Company, options: Options, draft: Draft, line: Line, stock
     warehouse = _warehouse(company, options, draft, section, stock)
     if stock["StockOnHold"] in ("P", "F"):
         section.refuse("stock_on_hold", "StockCode", code)
-    ordered = _quantity(section, stock)
+    ordered = quantity(section, stock)
     uom = section.text("OrderUom")
     if not uom:
-        _needed(section, "OrderUom")
+        needed(section, "OrderUom")
     elif booking.stocking_units(stock, uom) is None:
         section.refuse("uom", "OrderUom", uom, code)
     line.row = {
         "LineType": "1",
         "MStockCode": code,
-        "MStockDes": _description(options, section, stock),
+        "MStockDes": description(options, section, stock),
         "MWarehouse": warehouse,
         "MOrderUom": uom,
         "MStockingUom": stock["StockUom"],
         "MProductClass": section.text("ProductClass") or stock["ProductClass"],
         "MPriceCode": section.text("PriceCode"),
-        **_common(section),
-        **_tax(company, section, stock),
+        **common(section),
+        **tax(company, section, stock),
     }
     row = company.table("InvWarehouse").get(code, warehouse)
     line.row["MBin"] = row["DefaultBin"] if row is not None else ""
     _price(company, options, draft, line, stock)
     if not section.problems and ordered is not None:
-        line.row |= _allocate(company, options, draft, section, stock, warehouse, uom, ordered)
+        line.row |= _allocate(company, draft, line, stock, ordered)
 
 
 def _non_stocked(options: Options, line: Line) -> None:
     section = line.section
     product_class = section.text("NsProductClass") or section.text("ProductClass")
     if not product_class:
-        _needed(section, "NsProductClass")
-    ordered, price = _quantity(section, None), section.amount("Price")
+        needed(section, "NsProductClass")
+    ordered, price = quantity(section, None), section.amount("Price")
     for name in ("OrderUom", "Price"):
         if name not in section.values:
-            _needed(section, name)
+            needed(section, name)
     if price == ZERO and not options.on("AllowZeroPrice"):
         section.refuse("zero_price", "Price", section.text("StockCode"))
     uom = section.text("OrderUom")
@@ -141,14 +149,14 @@ def _non_stocked(options: Options, line: Line) -> None:
         "MOrderQty": ordered or ZERO,
         "MShipQty": ordered or ZERO,
         "MStockQtyToShp": ordered or ZERO,
-        **_common(section),
+        **common(section),
     }
 
 
 def _comment(line: Line) -> None:
     section = line.section
     if not section.text("Comment"):
-        _needed(section, "Comment")
+        needed(section, "Comment")
     line.row = {
         "LineType": "6",
         "NComment": section.text("Comment"),
@@ -160,9 +168,9 @@ def _comment(line: Line) -> None:
 def _misc(line: Line) -> None:
     section = line.section
     if section.amount("MiscChargeValue") is None:
-        _needed(section, "MiscChargeValue")
+        needed(section, "MiscChargeValue")
     if not section.text("MiscProductClass") and not section.text("MiscChargeCode"):
-        _needed(section, "MiscProductClass")
+        needed(section, "MiscProductClass")
     line.row = {
         "LineType": "5",
         "NComment": section.text("MiscDescription"),
@@ -178,7 +186,7 @@ def _misc(line: Line) -> None:
 def _freight(line: Line) -> None:
     section = line.section
     if section.amount("FreightValue") is None:
-        _needed(section, "FreightValue")
+        needed(section, "FreightValue")
     line.row = {
         "LineType": "4",
         "NMscChargeValue": section.amount("FreightValue") or ZERO,
@@ -188,35 +196,6 @@ def _freight(line: Line) -> None:
 
 
 # -- parts of a stock line ---------------------------------------------------------------------------------------------
-
-
-def _needed(section: Section, name: str) -> None:
-    """A mandatory element is missing; not said twice where its value was refused."""
-    if not any(found.field == name for found in section.problems):
-        section.refuse("100030", name, "{" + section.name + "}{" + name + "}")
-
-
-def _common(section: Section) -> Row:
-    return {
-        "MLineShipDate": section.day("LineShipDate"),
-        "MCustRequestDat": section.day("CustRequestDate"),
-        "MCusSupStkCode": section.text("CustomersPartNumber"),
-        "MUserDef": section.text("UserDefined"),
-        **_discounts(section),
-    }
-
-
-def _discounts(section: Section) -> Row:
-    values: Row = {}
-    for name, column in _PERCENTS.items():
-        percent = section.amount(name)
-        if percent is not None and percent > 100:
-            section.refuse("bad_value", name, percent, name)
-        elif percent is not None:
-            values[column] = percent
-    if (discount := section.amount("LineDiscValue")) is not None:
-        values |= {"MDiscValue": discount, "MDiscValFlag": section.flag("LineDiscValFlag", "V")}
-    return values
 
 
 def _warehouse(company: Company, options: Options, draft: Draft, section: Section, stock: Row) -> str:
@@ -240,43 +219,12 @@ def _warehouse(company: Company, options: Options, draft: Draft, section: Sectio
     return warehouse
 
 
-def _quantity(section: Section, stock: Row | None) -> Decimal | None:
-    ordered = section.amount("OrderQty")
-    if ordered is None:
-        _needed(section, "OrderQty")
-        return None
-    if ordered <= 0:
-        section.refuse("bad_value", "OrderQty", ordered, "OrderQty")
-        return None
-    if stock is not None:
-        places = whole_of(stock, "Decimals")
-        if ordered != rounded(ordered, places):
-            section.refuse("decimals", "OrderQty", ordered, places, stock["StockCode"])
-            return None
-    return ordered
-
-
-def _description(options: Options, section: Section, stock: Row) -> str:
-    own = text_of(stock, "Description")
-    return section.text("StockDescription") or own if options.on("UseStockDescSupplied") else own
-
-
-def _tax(company: Company, section: Section, stock: Row) -> Row:
-    """The stock code's tax code; an override is ignored, rejected or accepted by site (section 9.3)."""
-    given = section.text("StockTaxCode")
-    rule = company.switches.text("syspro_tax_override")
-    if given and given != stock["TaxCode"] and rule == "rejected":
-        section.refuse("tax_override", "StockTaxCode", stock["StockCode"])
-    taken = given if given and rule == "accepted" else stock["TaxCode"]
-    return {"MTaxCode": taken, "_StockTaxCode": given}
-
-
 def _price(company: Company, options: Options, draft: Draft, line: Line, stock: Row) -> None:
     section = line.section
     entered = section.amount("Price")
     uom = section.text("PriceUom")
     if entered is not None and not uom:
-        _needed(section, "PriceUom")
+        needed(section, "PriceUom")
     units = booking.stocking_units(stock, uom) if uom else None
     if uom and units is None:
         section.refuse("uom", "PriceUom", uom, stock["StockCode"])
@@ -293,120 +241,14 @@ def _price(company: Company, options: Options, draft: Draft, line: Line, stock: 
     line.row |= {"MPrice": own, "MPriceUom": stock["StockUom"], "_price_ratio": order_units}
 
 
-def uses_entered_price(options: Options, section: Section) -> bool:
-    """Whether the document's price is used: the line's flag, else the parameter."""
-    return (section.text("AlwaysUsePriceEntered") or options["AlwaysUsePriceEntered"]) == "Y"
-
-
-def own_price(company: Company, draft: Draft, stock: Row, price_code: str) -> Decimal:
-    """SYSPRO's own price of a stocking unit in the customer's currency: by price code, else the list price."""
-    customer = draft.customer or {}
-    for code in (price_code, str(customer.get("PriceCode") or ""), text_of(stock, "ListPriceCode")):
-        row = company.table("InvPrice").get(text_of(stock, "StockCode"), code) if code else None
-        if row is not None:
-            rate = exchange_rate(company, str(customer.get("Currency") or ""))
-            return rounded(amount_of(row, "SellingPrice") * rate, 5)
-    return ZERO
-
-
-def exchange_rate(company: Company, currency: str) -> Decimal:
-    """Units of a currency for one of the company's; 1 for its own."""
-    row = company.table("TblCurrency").get(currency)
-    return amount_of(row, "SellExchangeRate") if row is not None else Decimal(1)
-
-
-def _allocate(
-    company: Company,
-    options: Options,
-    draft: Draft,
-    section: Section,
-    stock: Row,
-    warehouse: str,
-    uom: str,
-    ordered: Decimal,
-) -> Row:
+def _allocate(company: Company, draft: Draft, line: Line, stock: Row, ordered: Decimal) -> Row:
     """Ship and back order quantity, with what earlier lines of the same order took."""
-    action = section.text("AllocationAction") or options.allocation
-    if options["TypeOfOrder"] == "FWD" or booking.goes_to_back_order(stock):
-        action = "B"
-    place = (text_of(stock, "StockCode"), warehouse)
-    units = booking.stocking_units(stock, uom) or Decimal(1)
+    action = "B" if booking.goes_to_back_order(stock) else line.allocation
+    place = (text_of(stock, "StockCode"), text_of(line.row, "MWarehouse"))
+    units = booking.stocking_units(stock, text_of(line.row, "MOrderUom")) or Decimal(1)
     free = max(ZERO, booking.available(company, *place) - draft.taken.get(place, ZERO)) / units
     if whole_of(stock, "Decimals") == 0:
         free = Decimal(int(free))
     ship, back = booking.split(ordered, free, action)
     draft.taken[place] = draft.taken.get(place, ZERO) + ship * units
     return {"MOrderQty": ordered, "MShipQty": ship, "MBackOrderQty": back, "MStockQtyToShp": ship * units}
-
-
-# -- lines that are there already --------------------------------------------------------------------------------------
-
-
-def _check_existing(company: Company, options: Options, draft: Draft, line: Line) -> None:
-    """C and D name the real SYSPRO line (section 9.3)."""
-    section, order = line.section, draft.order
-    if order is None:
-        return
-    number = section.amount("CustomerPoLine")
-    if number is None:
-        _needed(section, "CustomerPoLine")
-        return
-    shown = company.shown(text_of(order, "SalesOrder"))
-    line.existing = company.table("SorDetail").get(text_of(order, "SalesOrder"), f"{int(number):04d}")
-    if line.existing is None:
-        section.refuse("line", "CustomerPoLine", int(number), shown)
-    elif text_of(line.existing, "LineType") not in fields.LINE_TYPES[line.kind]:
-        section.refuse("line_type", "CustomerPoLine", int(number), shown)
-    elif (code := section.text("StockCode")) and code != line.existing["MStockCode"]:
-        section.refuse("line_stock", "StockCode", code, int(number), shown)
-    elif line.existing["MCompleteFlag"] == "Y":
-        section.refuse("status", "CustomerPoLine", shown, "line complete", "changed")
-    elif line.action == "C":
-        _changes(company, options, line, line.existing)
-
-
-def _changes(company: Company, options: Options, line: Line, existing: Row) -> None:
-    section = line.section
-    stock = company.table("InvMaster").get(text_of(existing, "MStockCode"))
-    if line.kind == "StockLine":
-        _changed_stock(options, line, existing, stock)
-        return
-    renamed = {
-        "Comment": "NComment",
-        "CommentType": "NCommentType",
-        "MiscDescription": "NComment",
-        "MiscChargeValue": "NMscChargeValue",
-        "MiscChargeCost": "NMscChargeCost",
-        "MiscQuantity": "NMscChargeQty",
-        "MiscProductClass": "NMscProductCls",
-        "MiscTaxCode": "NMscTaxCode",
-        "FreightValue": "NMscChargeValue",
-        "FreightCost": "NMscChargeCost",
-        "FreightTaxCode": "NMscTaxCode",
-    }
-    for name, column in renamed.items():
-        if name in section.values:
-            line.row[column] = "" if section.values[name] == BLANK else section.values[name]
-
-
-def _changed_stock(options: Options, line: Line, existing: Row, stock: Row | None) -> None:
-    section = line.section
-    uom = section.text("OrderUom")
-    if uom and stock is not None and booking.stocking_units(stock, uom) is None:
-        section.refuse("uom", "OrderUom", uom, stock["StockCode"])
-    elif uom:
-        line.row["MOrderUom"] = uom
-    if "OrderQty" in section.values or any(found.field == "OrderQty" for found in section.problems):
-        ordered = _quantity(section, stock)
-        if ordered is not None:
-            line.row["MOrderQty"] = ordered
-    price = section.amount("Price")
-    if price is not None and not section.text("PriceUom"):
-        _needed(section, "PriceUom")
-    if price is not None and uses_entered_price(options, section):
-        if price == 0 and not options.on("AllowChangeToZeroPrice"):
-            section.refuse("zero_price", "Price", existing["MStockCode"])
-        line.row |= {"MPrice": price, "MPriceUom": section.text("PriceUom")}
-    if options.on("UseStockDescSupplied") and section.text("StockDescription"):
-        line.row["MStockDes"] = section.text("StockDescription")
-    line.row |= {column: value for column, value in _common(section).items() if value not in (None, "")}

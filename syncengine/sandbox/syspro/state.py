@@ -150,6 +150,16 @@ class Company:
         self._numbers[kind] += 1
         return number
 
+    def start_numbers_at(self, kind: str, number: int) -> None:
+        """Let the next number of a kind be this one.
+
+        Raises:
+            KeyError: there is no such kind.
+        """
+        if kind not in self._numbers:
+            raise KeyError(f"no numbers of kind {kind!r}; there are {', '.join(self._numbers)}")
+        self._numbers[kind] = number
+
     def order_key(self, number: str | int) -> str:
         """The stored form of a sales order number: zero-padded where it is numeric."""
         text = str(number).strip()

@@ -1,0 +1,111 @@
+"""SORTOI: the checks of lines that an order has already, which a change replaces or cancels."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro import sortoi_fields as fields
+from syncengine.sandbox.syspro.sortoi import Draft, Line, Options
+from syncengine.sandbox.syspro.sortoi_parts import common, needed, quantity, uses_entered_price
+from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.xmlin import BLANK
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.syspro.state import Company
+
+
+def check(company: Company, options: Options, draft: Draft, line: Line) -> None:
+    """C and D name the real SYSPRO line (section 9.3)."""
+    section, order = line.section, draft.order
+    if order is None:
+        return
+    number = section.amount("CustomerPoLine")
+    if number is None:
+        needed(section, "CustomerPoLine")
+        return
+    shown = company.shown(text_of(order, "SalesOrder"))
+    line.existing = company.table("SorDetail").get(text_of(order, "SalesOrder"), f"{int(number):04d}")
+    if line.existing is None:
+        section.refuse("line", "CustomerPoLine", int(number), shown)
+    elif text_of(line.existing, "LineType") not in fields.LINE_TYPES[line.kind]:
+        section.refuse("line_type", "CustomerPoLine", int(number), shown)
+    elif (code := section.text("StockCode")) and code != line.existing["MStockCode"]:
+        section.refuse("line_stock", "StockCode", code, int(number), shown)
+    elif line.existing["MCompleteFlag"] == "Y":
+        section.refuse("status", "CustomerPoLine", shown, "line complete", "changed")
+    elif line.action == "C":
+        _changes(company, options, line, line.existing)
+        _warn_of_back_order(company, draft, line, line.existing)
+
+
+def _changes(company: Company, options: Options, line: Line, existing: Row) -> None:
+    section = line.section
+    stock = company.table("InvMaster").get(text_of(existing, "MStockCode"))
+    if line.kind == "StockLine":
+        _changed_stock(options, line, existing, stock)
+        return
+    renamed = {
+        "Comment": "NComment",
+        "CommentType": "NCommentType",
+        "MiscDescription": "NComment",
+        "MiscChargeValue": "NMscChargeValue",
+        "MiscChargeCost": "NMscChargeCost",
+        "MiscQuantity": "NMscChargeQty",
+        "MiscProductClass": "NMscProductCls",
+        "MiscTaxCode": "NMscTaxCode",
+        "FreightValue": "NMscChargeValue",
+        "FreightCost": "NMscChargeCost",
+        "FreightTaxCode": "NMscTaxCode",
+    }
+    for name, column in renamed.items():
+        if name in section.values:
+            line.row[column] = "" if section.values[name] == BLANK else section.values[name]
+
+
+def _changed_stock(options: Options, line: Line, existing: Row, stock: Row | None) -> None:
+    section = line.section
+    uom = section.text("OrderUom")
+    if uom and stock is not None and booking.stocking_units(stock, uom) is None:
+        section.refuse("uom", "OrderUom", uom, stock["StockCode"])
+    elif uom:
+        line.row["MOrderUom"] = uom
+    if "OrderQty" in section.values or any(found.field == "OrderQty" for found in section.problems):
+        ordered = quantity(section, stock)
+        if ordered is not None:
+            line.row["MOrderQty"] = ordered
+    price = section.amount("Price")
+    if price is not None and not section.text("PriceUom"):
+        needed(section, "PriceUom")
+    if price is not None and uses_entered_price(options, section):
+        if price == 0 and not options.on("AllowChangeToZeroPrice"):
+            section.refuse("zero_price", "Price", existing["MStockCode"])
+        line.row |= {
+            "MPrice": price,
+            "MPriceUom": section.text("PriceUom"),
+            "_price_ratio": _ratio(existing, line, stock),
+        }
+    if options.on("UseStockDescSupplied") and section.text("StockDescription"):
+        line.row["MStockDes"] = section.text("StockDescription")
+    line.row |= {column: value for column, value in common(section).items() if value not in (None, "")}
+
+
+def _ratio(existing: Row, line: Line, stock: Row | None) -> Decimal:
+    """Price units in one order unit."""
+    if stock is None:
+        return Decimal(1)
+    order_uom = text_of(line.row, "MOrderUom") or text_of(existing, "MOrderUom")
+    order_units = booking.stocking_units(stock, order_uom) or Decimal(1)
+    return order_units / (booking.stocking_units(stock, line.section.text("PriceUom")) or Decimal(1))
+
+
+def _warn_of_back_order(company: Company, draft: Draft, line: Line, existing: Row) -> None:
+    ordered = line.row.get("MOrderQty")
+    if not isinstance(ordered, Decimal) or line.section.problems:
+        return
+    back = booking.quantities(company, existing, ordered, line.allocation)["MBackOrderQty"]
+    if isinstance(back, Decimal) and back > amount_of(existing, "MBackOrderQty"):
+        draft.has_back_orders = True
+        number, code = whole_of(existing, "SalesOrderLine"), existing["MStockCode"]
+        draft.warnings.append((line.section, f"Line {number:04d} for stock code '{code}' was placed on back order"))

@@ -1,0 +1,99 @@
+"""SORTOI: parts of a stock line that added and changed lines share: quantity, discounts, tax code, price."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from syncengine.sandbox.syspro.sortoi import Draft, Options
+from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.xmlin import Section
+from syncengine.sandbox.syspro.xmlout import rounded
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.syspro.state import Company
+
+ZERO = Decimal(0)
+_PERCENTS = {"LineDiscPercent1": "MDiscPct1", "LineDiscPercent2": "MDiscPct2", "LineDiscPercent3": "MDiscPct3"}
+
+
+def needed(section: Section, name: str) -> None:
+    """A mandatory element is missing; not said twice where its value was refused."""
+    if not any(found.field == name for found in section.problems):
+        section.refuse("100030", name, "{" + section.name + "}{" + name + "}")
+
+
+def common(section: Section) -> Row:
+    return {
+        "MLineShipDate": section.day("LineShipDate"),
+        "MCustRequestDat": section.day("CustRequestDate"),
+        "MCusSupStkCode": section.text("CustomersPartNumber"),
+        "MUserDef": section.text("UserDefined"),
+        **_discounts(section),
+    }
+
+
+def _discounts(section: Section) -> Row:
+    values: Row = {}
+    for name, column in _PERCENTS.items():
+        percent = section.amount(name)
+        if percent is not None and percent > 100:
+            section.refuse("bad_value", name, percent, name)
+        elif percent is not None:
+            values[column] = percent
+    if (discount := section.amount("LineDiscValue")) is not None:
+        values |= {"MDiscValue": discount, "MDiscValFlag": section.flag("LineDiscValFlag", "V")}
+    return values
+
+
+def quantity(section: Section, stock: Row | None) -> Decimal | None:
+    ordered = section.amount("OrderQty")
+    if ordered is None:
+        needed(section, "OrderQty")
+        return None
+    if ordered <= 0:
+        section.refuse("bad_value", "OrderQty", ordered, "OrderQty")
+        return None
+    if stock is not None:
+        places = whole_of(stock, "Decimals")
+        if ordered != rounded(ordered, places):
+            section.refuse("decimals", "OrderQty", ordered, places, stock["StockCode"])
+            return None
+    return ordered
+
+
+def description(options: Options, section: Section, stock: Row) -> str:
+    own = text_of(stock, "Description")
+    return section.text("StockDescription") or own if options.on("UseStockDescSupplied") else own
+
+
+def tax(company: Company, section: Section, stock: Row) -> Row:
+    """The stock code's tax code; an override is ignored, rejected or accepted by site (section 9.3)."""
+    given = section.text("StockTaxCode")
+    rule = company.switches.text("syspro_tax_override")
+    if given and given != stock["TaxCode"] and rule == "rejected":
+        section.refuse("tax_override", "StockTaxCode", stock["StockCode"])
+    taken = given if given and rule == "accepted" else stock["TaxCode"]
+    return {"MTaxCode": taken, "_StockTaxCode": given}
+
+
+def uses_entered_price(options: Options, section: Section) -> bool:
+    """Whether the document's price is used: the line's flag, else the parameter."""
+    return (section.text("AlwaysUsePriceEntered") or options["AlwaysUsePriceEntered"]) == "Y"
+
+
+def own_price(company: Company, draft: Draft, stock: Row, price_code: str) -> Decimal:
+    """SYSPRO's own price of a stocking unit in the customer's currency: by price code, else the list price."""
+    customer = draft.customer or {}
+    for code in (price_code, str(customer.get("PriceCode") or ""), text_of(stock, "ListPriceCode")):
+        row = company.table("InvPrice").get(text_of(stock, "StockCode"), code) if code else None
+        if row is not None:
+            rate = exchange_rate(company, str(customer.get("Currency") or ""))
+            return rounded(amount_of(row, "SellingPrice") * rate, 5)
+    return ZERO
+
+
+def exchange_rate(company: Company, currency: str) -> Decimal:
+    """Units of a currency for one of the company's; 1 for its own."""
+    row = company.table("TblCurrency").get(currency)
+    return amount_of(row, "SellExchangeRate") if row is not None else Decimal(1)

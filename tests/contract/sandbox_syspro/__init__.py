@@ -1,0 +1,1 @@
+"""Contract of the simulated SYSPRO with the references."""
