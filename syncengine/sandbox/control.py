@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from werkzeug import Request, Response
 
+from syncengine.sandbox.brightpearl import control as brightpearl
 from syncengine.sandbox.calls import as_json
 from syncengine.sandbox.faults import Fault
+from syncengine.sandbox.json_bodies import answer, body_of
 from syncengine.sandbox.page import PAGE
 from syncengine.sandbox.switches import UnknownSwitch
 
@@ -31,24 +32,6 @@ def respond(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
         return answer({"error": str(problem)}, 400)
 
 
-def answer(body: object, status: int = 200) -> Response:
-    """A JSON response."""
-    text = json.dumps(body, default=str, ensure_ascii=False, indent=1)
-    return Response(text, status, mimetype="application/json")
-
-
-def body_of(request: Request) -> dict[str, Any]:
-    """The request's JSON object; empty without a body.
-
-    Raises:
-        ValueError: it is not a JSON object.
-    """
-    body = json.loads(request.get_data() or b"{}")
-    if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")
-    return body
-
-
 def _route(sandbox: Sandbox, request: Request, parts: list[str]) -> Response | None:
     own: dict[str, Callable[[Sandbox, Request, list[str]], Response | None]] = {
         "state": _state,
@@ -62,11 +45,12 @@ def _route(sandbox: Sandbox, request: Request, parts: list[str]) -> Response | N
     first = parts[0] if parts else "state"
     if first in own:
         return own[first](sandbox, request, parts[1:])
-    system = {"brightpearl": sandbox.brightpearl, "syspro": sandbox.syspro}.get(first)
-    if system is None:
-        return None
-    result: Response | None = system.control(request, parts[1:])
-    return result
+    if first == "brightpearl":
+        return brightpearl.respond(sandbox.brightpearl, request, parts[1:])
+    if first == "syspro" and sandbox.syspro is not None:
+        result: Response | None = sandbox.syspro.control(request, parts[1:])
+        return result
+    return None
 
 
 def _state(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001

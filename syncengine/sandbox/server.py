@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import socket
 import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from werkzeug import Request, Response
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.test import run_wsgi_app
 
 from syncengine.sandbox import certificate, control
 from syncengine.sandbox.brightpearl.app import Brightpearl
@@ -185,6 +187,39 @@ class _Handler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Stay silent: the journal of calls is the log, and URLs carry secrets."""
+
+    def run_wsgi(self) -> None:
+        """Answer one exchange of several on a connection.
+
+        werkzeug's own way announces `Connection: close`, and reads on after its answer to drain a body; on a kept
+        connection it would wait there for the next request. Here each body is read whole, and no more.
+        """
+        self.environ = environ = self.make_environ()
+        try:
+            environ["wsgi.input"] = io.BytesIO(self._body(environ))
+            chunks, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
+            self._write(status, headers, b"".join(chunks))
+        except (ConnectionError, TimeoutError) as error:
+            self.connection_dropped(error)
+
+    def _body(self, environ: dict[str, Any]) -> bytes:
+        if environ.get("wsgi.input_terminated"):  # a chunked body, which werkzeug has put a reader around
+            body: bytes = environ["wsgi.input"].read()
+            environ["CONTENT_LENGTH"] = str(len(body))
+            return body
+        length = self.headers.get("Content-Length", "0")
+        return self.rfile.read(int(length)) if length.isdecimal() else b""
+
+    def _write(self, status: str, headers: Iterable[tuple[str, str]], content: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            if name.lower() != "content-length":
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:  # noqa: ARG002
         """Do not wait for another request on a connection that was cut."""

@@ -1,35 +1,252 @@
-"""The state of the simulated Brightpearl account."""
+"""The state of the simulated Brightpearl account, and the only ways in which it changes.
+
+Every change goes through `save_order`, `save_contact` and the like, which stamp it, index it, note its effect and
+raise its event. Hold `lock` while reading or changing several things that belong together.
+"""
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from werkzeug import Request, Response
+from syncengine.sandbox.brightpearl import render, searches
+from syncengine.sandbox.brightpearl.authentication import Authentication
+from syncengine.sandbox.brightpearl.responses import dumps
+from syncengine.sandbox.brightpearl.search import Index
+from syncengine.sandbox.brightpearl.throttle import Throttle
+from syncengine.sandbox.brightpearl.webhooks import Webhooks
+from syncengine.sandbox.shop import Address, Contact, Order, Product, Status
 
 if TYPE_CHECKING:
     from syncengine.sandbox.server import Sandbox
 
+SYSTEM = "brightpearl"
 
-class Webhooks:
-    """Subscriptions."""
 
-    def stop(self) -> None:
-        """Send no more."""
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A note on an order."""
+
+    id: int
+    order_id: int
+    contact_id: int
+    text: str
+    is_public: bool
+    added_on: datetime
+    status_id: int
+    file_id: int | None = None
 
 
 class Account:
-    """One account."""
-
-    code = "sandbox"
+    """One Brightpearl account: its objects by id, its indexes, its callers and subscribers."""
 
     def __init__(self, sandbox: Sandbox) -> None:
+        shop = sandbox.shop
         self.sandbox = sandbox
-        self.webhooks = Webhooks()
+        self.switches = sandbox.switches
+        self.shop = shop
+        self.lock = threading.RLock()
+        self.authentication = Authentication(sandbox)
+        self.throttle = Throttle(sandbox.switches, lambda: sandbox.now().timestamp())
+        self.webhooks = Webhooks(self)
+        self.currencies = {currency.code: currency for currency in shop.currencies}
+        self.taxes = {tax.code: tax for tax in shop.tax_codes}
+        self.statuses: dict[int, Status] = {status.id: status for status in shop.statuses}
+        self.warehouse_ids = {warehouse.code: warehouse.id for warehouse in shop.warehouses}
+        self.brands = {74 + number: name for number, name in enumerate(("House brand", "Atelier Nord", "Ōmi"))}
+        self.products: dict[int, Product] = {entry.id: replace(entry) for entry in shop.products}
+        self.addresses: dict[int, Address] = {entry.id: replace(entry) for entry in shop.addresses}
+        self.contacts: dict[int, Contact] = {entry.id: replace(entry) for entry in shop.contacts}
+        self.orders: dict[int, Order] = {entry.id: _copy(entry) for entry in shop.orders}
+        self.notes: dict[int, Note] = {}
+        self._ids = _Ids(self)
+        self._texts: dict[int, tuple[str, str]] = {}  # order id: (time zone, its JSON)
+        self.indexes = {
+            name: Index(search, sandbox.switches, sandbox.now) for name, search in searches.SEARCHES.items()
+        }
+        self._load_indexes()
+
+    @property
+    def code(self) -> str:
+        """The account code."""
+        return self.switches.text("brightpearl_account")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The account's time zone."""
+        return ZoneInfo(self.switches.text("brightpearl_time_zone"))
+
+    def new_id(self, kind: str) -> int:
+        """The next id of a kind; ids are never used again."""
+        return self._ids.next(kind)
+
+    def stamp(self) -> datetime:
+        """Now, as `updatedOn` and `createdOn` keep it: whole seconds, unless the switch says milliseconds."""
+        now = self.sandbox.now()
+        if self.switches.on("brightpearl_updated_on_ms"):
+            return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return now.replace(microsecond=0)
+
+    # --- reading -----------------------------------------------------------------------------------------------
+
+    def order_text(self, order: Order) -> str:
+        """The JSON of one order, kept until it changes."""
+        zone_name = self.switches.text("brightpearl_time_zone")
+        kept = self._texts.get(order.id)
+        if kept is None or kept[0] != zone_name:
+            kept = (zone_name, dumps(self.order_json(order)))
+            self._texts[order.id] = kept
+        return kept[1]
+
+    def order_json(self, order: Order) -> render.Json:
+        """One order as `GET order` shows it."""
+        return render.order(order, self.statuses, self.taxes, self.shop.base_currency, self.zone)
+
+    def contact_json(self, contact: Contact) -> render.Json:
+        """One contact as `GET contact` shows it."""
+        return render.contact(contact, self.currencies, self.zone)
+
+    def product_json(self, product: Product) -> render.Json:
+        """One product as `GET product` shows it."""
+        return render.product(product, self.taxes, self.warehouse_ids, self.zone)
+
+    def order_tax(self, net: Decimal, tax_code: str) -> Decimal:
+        """The tax on a net amount, two places."""
+        return (net * self.shop.rate_of(tax_code)).quantize(Decimal("0.01"))
+
+    # --- changing ----------------------------------------------------------------------------------------------
+
+    def add_order(self, order: Order, *, by: str = "api", is_sales_order: bool = False) -> None:
+        """Take in a new order; its first version has no updatedOn (section 11.1)."""
+        self.orders[order.id] = order
+        self._index_order(order)
+        self._note("order", "created", order.id, by, reference=order.reference)
+        self.webhooks.raise_event("order", order.id, "modified")  # fires on creation too (section 10)
+        if is_sales_order:
+            self.webhooks.raise_event("sales-order", order.id, "created")
+
+    def save_order(self, order: Order, what: str, *, by: str = "api", updates: bool = True, event: str = "") -> None:
+        """Note that an order changed.
+
+        Args:
+            what: the changed part, for the effect log.
+            updates: whether updatedOn is set; some changes may not (section 16 no. 11).
+            event: specifier of the event, such as `order-status`.
+        """
+        order.version += 1
+        if updates:
+            order.updated_on = self.stamp()
+        self._texts.pop(order.id, None)
+        self._index_order(order)
+        is_cancelled = self.statuses[order.status_id].fate == "cancelled" and what == "status"
+        action = "cancelled" if is_cancelled else "changed"
+        self._note("order", action, order.id, by, reference=order.reference, what=what)
+        self.webhooks.raise_event("order", order.id, "modified", event)
+
+    def stamp_order(self, order: Order, moment: datetime) -> None:
+        """Give an order this `updatedOn` and another version, without an event, as a mass change would."""
+        order.version += 1
+        order.updated_on = moment
+        self._texts.pop(order.id, None)
+        self._index_order(order)
+
+    def save_contact(self, contact: Contact, *, is_new: bool = False, by: str = "api") -> None:
+        """Take in a new or changed contact; contacts raise no events (section 10)."""
+        if not is_new:
+            contact.updated_on = self.stamp()
+        self.contacts[contact.id] = contact
+        self.indexes["contact"].put(contact.id, searches.contact_values(contact))
+        self._note("contact", "created" if is_new else "changed", contact.id, by, reference=contact.email)
+
+    def save_address(self, address: Address, *, by: str = "api") -> None:
+        """Take in a new address."""
+        self.addresses[address.id] = address
+        self._note("postal-address", "created", address.id, by)
+
+    def save_product(self, product: Product, *, is_new: bool = False, by: str = "api") -> None:
+        """Take in a new or changed product."""
+        if not is_new:
+            product.updated_on = self.stamp()
+        self.products[product.id] = product
+        self.indexes["product"].put(product.id, searches.product_values(product))
+        self._note("product", "created" if is_new else "changed", product.id, by, reference=product.sku)
+        self.webhooks.raise_event("product", product.id, "created" if is_new else "modified")
+
+    def add_note(self, order: Order, text: str, *, is_public: bool = False, file_id: int | None = None) -> Note:
+        """Write a note on an order."""
+        note = Note(
+            self.new_id("note"), order.id, order.created_by, text, is_public, self.stamp(), order.status_id, file_id
+        )
+        self.notes[note.id] = note
+        self._note("order-note", "created", note.id, "api", reference=order.id)
+        return note
+
+    # --- for the sandbox ---------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
         """Number of objects by kind."""
-        return {}
+        with self.lock:
+            return {
+                "orders": len(self.orders),
+                "contacts": len(self.contacts),
+                "products": len(self.products),
+                "addresses": len(self.addresses),
+                "notes": len(self.notes),
+                "webhooks": len(self.webhooks.subscriptions),
+            }
 
-    def control(self, request: Request, parts: list[str]) -> Response | None:  # noqa: ARG002
-        """Answer `/_sandbox/brightpearl/...`."""
-        return None
+    def _index_order(self, order: Order) -> None:
+        self.indexes["order"].put(order.id, searches.order_values(order))
+        if order.type_code == "SO":
+            self.indexes["sales-order"].put(order.id, searches.sales_order_values(order))
+
+    def _load_indexes(self) -> None:
+        self.indexes["order"].load({key: searches.order_values(entry) for key, entry in self.orders.items()})
+        self.indexes["sales-order"].load({key: searches.sales_order_values(each) for key, each in self.orders.items()})
+        self.indexes["contact"].load({key: searches.contact_values(entry) for key, entry in self.contacts.items()})
+        self.indexes["product"].load({key: searches.product_values(entry) for key, entry in self.products.items()})
+        base = self.shop.base_currency
+        self.indexes["currency"].load(
+            {entry.id: searches.currency_values(entry, base) for entry in self.currencies.values()}
+        )
+
+    def _note(self, kind: str, action: str, key: int, by: str, *, reference: object = "", **detail: object) -> None:
+        self.sandbox.calls.effect(SYSTEM, kind, action, key, reference=reference, by=by, **detail)
+
+
+class _Ids:
+    """Counters that start above what the shop has."""
+
+    def __init__(self, account: Account) -> None:
+        rows: Iterable[int] = itertools.chain.from_iterable(order.rows for order in account.orders.values())
+        self._counters = {
+            "order": itertools.count(max(account.orders, default=5000) + 1),
+            "row": itertools.count(max(rows, default=8100) + 1),
+            "contact": itertools.count(max(account.contacts, default=309) + 1),
+            "address": itertools.count(max(account.addresses, default=9000) + 1),
+            "product": itertools.count(max(account.products, default=2000) + 1),
+            "brand": itertools.count(max(account.brands) + 1),
+            "status": itertools.count(max(account.statuses) + 1),
+            "note": itertools.count(1201),
+            "webhook": itertools.count(41),
+        }
+
+    def next(self, kind: str) -> int:
+        return next(self._counters[kind])
+
+
+def _copy(order: Order) -> Order:
+    rows = {key: replace(row) for key, row in order.rows.items()}
+    return replace(
+        order,
+        rows=rows,
+        customer=replace(order.customer),
+        billing=replace(order.billing),
+        delivery=replace(order.delivery),
+    )

@@ -1,0 +1,272 @@
+"""Products, prices, channels, brands, tax codes, warehouses and stock (sections 13 and 14.1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from syncengine.sandbox.brightpearl import id_sets
+from syncengine.sandbox.brightpearl.calls import Call, part, text
+from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
+from syncengine.sandbox.brightpearl.responses import decimals
+from syncengine.sandbox.shop import PriceList, Product
+from syncengine.sandbox.shop_catalogue import list_price
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.brightpearl.state import Account
+
+MOST_SKU = 32
+Json = dict[str, object]
+
+
+def read_products(call: Call) -> Json:
+    """`GET product/{ids}`; what happens when none exists is a switch (section 4)."""
+    account = call.account
+    with account.lock:
+        keys = call.ids(account.products, most=account.switches.whole("brightpearl_product_most_ids"))
+        found = [account.product_json(account.products[key]) for key in keys]
+    if not found and account.switches.on("brightpearl_missing_product_404"):
+        raise missing("No Products Found")
+    wanted = call.request.args.get("includeOptional", "").split(",")
+    extra: Json = ({"customFields": {}} if "customFields" in wanted else {}) | (
+        {"nullCustomFields": []} if "nullCustomFields" in wanted else {}
+    )
+    return {"response": [{**entry, **extra} for entry in found]}
+
+
+def product_options(call: Call) -> Json:
+    """`OPTIONS product[/{ids}]`."""
+    account = call.account
+    with account.lock:
+        keys = call.ids(account.products, most=10**9) if "ids" in call.path else sorted(account.products)
+    return {
+        "response": {"getUris": [f"/product/{id_sets.compact(keys[at : at + 200])}" for at in range(0, len(keys), 200)]}
+    }
+
+
+def create_product(call: Call) -> Json:
+    """`POST product`: needs a brand, a name and categories."""
+    body, account = call.json_object(), call.account
+    with account.lock:
+        if body.get("brandId") not in account.brands:
+            raise invalid("PRDC-014", f"You have supplied an invalid brand id: {body.get('brandId')}")
+        product = Product(
+            account.new_id("product"),
+            "",
+            "",
+            Decimal(0),
+            "T20",
+            {},
+            brand_id=body["brandId"],
+            created_on=account.stamp(),
+        )
+        _fill(account, product, body, is_new=True)
+        account.save_product(product, is_new=True)
+    return {"response": product.id}
+
+
+def change_product(call: Call) -> Json:
+    """`PUT product/{id}`: 412 where `If-Match` names another version than the present one."""
+    body, account = call.json_object(), call.account
+    with account.lock:
+        product = account.products.get(call.key())
+        if product is None:
+            raise missing("No Products Found")
+        version = account.product_json(product)["version"]
+        wanted = call.request.headers.get("If-Match")
+        if wanted and wanted.strip('"') != str(version):
+            raise ApiError(412, ("PRDC-015", f"The product has been changed since version {wanted}"))
+        trial = replace(product)
+        _fill(account, trial, body, is_new=False)
+        account.save_product(trial)
+    return {}
+
+
+def read_prices(call: Call) -> Json:
+    """`GET product-price/{ids}[/price-list/{ids}]`; no products is 404."""
+    account = call.account
+    lists = {entry.id: entry for entry in account.shop.price_lists}
+    with account.lock:
+        keys = call.ids(account.products)
+        chosen = call.ids(lists, "lists") if "lists" in call.path else sorted(lists)
+        if not keys:
+            raise missing("No Product Prices Found")
+        found = [_prices(account, account.products[key], [lists[each] for each in chosen]) for key in keys]
+    return {"response": found}
+
+
+def read_price_lists(call: Call) -> Json:
+    """`GET price-list[/{ids}]`; none is 404."""
+    account = call.account
+    lists = {entry.id: entry for entry in account.shop.price_lists}
+    keys = call.ids(lists) if "ids" in call.path else sorted(lists)
+    if not keys:
+        raise missing("No Price Lists Found")
+    return {"response": [_price_list(account, lists[key]) for key in keys]}
+
+
+def read_channels(call: Call) -> Json:
+    """`GET channel[/{ids}]`."""
+    channels = {entry.id: entry for entry in call.account.shop.channels}
+    keys = call.ids(channels) if "ids" in call.path else sorted(channels)
+    if not keys:
+        raise missing("No Channels Found")
+    return {
+        "response": [
+            {
+                "id": key,
+                "name": channels[key].name,
+                "channelTypeId": channels[key].type_id,
+                "channelBrandId": 74,
+                "defaultWarehouseId": call.account.shop.warehouses[0].id,
+                "defaultPriceListId": 2,
+            }
+            for key in keys
+        ]
+    }
+
+
+def read_brands(call: Call) -> Json:
+    """`GET brand[/{ids}]`."""
+    brands = call.account.brands
+    keys = call.ids(brands) if "ids" in call.path else sorted(brands)
+    if not keys:
+        raise missing("No Brands Found")
+    return {"response": [{"id": key, "name": brands[key], "description": ""} for key in keys]}
+
+
+def create_brand(call: Call) -> Json:
+    """`POST brand`: the name is unique."""
+    body, account = call.json_object(), call.account
+    name = text(body.get("name"))
+    if not name:
+        raise invalid("PRDC-024", "Brand name is required")
+    with account.lock:
+        if name in account.brands.values():
+            raise invalid("PRDC-025", f"A brand with the name {name} already exists")  # invented
+        brand_id = account.new_id("brand")
+        account.brands[brand_id] = name
+    return {"response": brand_id}
+
+
+def read_tax_codes(call: Call) -> Json:
+    """`GET tax-code[/{ids}]`; the rate is left out where it is zero."""
+    taxes = {tax.id: tax for tax in call.account.taxes.values()}
+    keys = call.ids(taxes) if "ids" in call.path else sorted(taxes)
+    if not keys:
+        raise missing("No Tax Codes Found")
+    return {
+        "response": [
+            {
+                "id": key,
+                "code": taxes[key].code,
+                "description": taxes[key].description,
+                **({"rate": float(taxes[key].rate)} if taxes[key].rate else {}),
+            }
+            for key in keys
+        ]
+    }
+
+
+def read_warehouses(call: Call) -> Json:
+    """`GET warehouse[/{ids}]`."""
+    warehouses = {entry.id: entry for entry in call.account.shop.warehouses}
+    keys = call.ids(warehouses) if "ids" in call.path else sorted(warehouses)
+    if not keys:
+        raise missing("No Warehouses Found")
+    return {
+        "response": [
+            {
+                "id": key,
+                "name": warehouses[key].name,
+                "typeCode": "2",
+                "typeDescription": "Normal warehouse",
+                "address": {"addressId": 1},
+                "clickAndCollectEnabled": False,
+            }
+            for key in keys
+        ]
+    }
+
+
+def read_shipping_methods(call: Call) -> Json:
+    """`GET shipping-method[/{ids}]`; field names are not confirmed (section 14.1)."""
+    methods = {entry.id: entry for entry in call.account.shop.shipping_methods}
+    keys = call.ids(methods) if "ids" in call.path else sorted(methods)
+    if not keys:
+        raise missing("No Shipping Methods Found")
+    return {"response": [{"id": key, "name": methods[key].name, "code": methods[key].code} for key in keys]}
+
+
+def read_availability(call: Call) -> Json:
+    """`GET product-availability/{ids}`: keyed by product; products that are not stock-tracked are left out."""
+    account = call.account
+    if "ids" not in call.path:
+        raise invalid("WHSC-020", "You must supply the ids of the products")
+    found: Json = {}
+    with account.lock:
+        for key in call.ids(account.products):
+            product = account.products[key]
+            if product.stock_tracked:
+                found[str(key)] = _availability(account, product)
+    return {"response": found}
+
+
+def _fill(account: Account, product: Product, body: dict[str, Any], *, is_new: bool) -> None:
+    channels = body.get("salesChannels")
+    first = channels[0] if isinstance(channels, list) and channels else {}
+    if is_new and not (part(first, "productName") and part(first, "categories")):
+        raise invalid("PRDC-016", "productName and categories are required")  # invented
+    product.name = text(part(first, "productName")) or product.name
+    if part(body, "identity", "sku") is not None:
+        product.sku = text(part(body, "identity", "sku"))
+        if len(product.sku) > MOST_SKU:
+            raise invalid("PRDC-017", f"sku must not have more than {MOST_SKU} characters")  # invented
+    product.barcode = text(part(body, "identity", "barcode")) or product.barcode
+    tracked = part(body, "stock", "stockTracked")
+    product.stock_tracked = product.stock_tracked if tracked is None else bool(tracked)
+    product.tax_code = text(part(body, "financialDetails", "taxCode", "code")) or product.tax_code
+    if product.tax_code not in account.taxes:
+        raise invalid("PRDC-018", f"You have supplied an invalid tax code: {product.tax_code}")  # invented
+
+
+def _prices(account: Account, product: Product, lists: list[PriceList]) -> Json:
+    return {
+        "productId": product.id,
+        "priceLists": [
+            {
+                "priceListId": entry.id,
+                "currencyCode": entry.currency,
+                "currencyId": account.currencies[entry.currency].id,
+                "quantityPrice": {"1": decimals(list_price(account.shop, product, entry), 4)},
+            }
+            for entry in lists
+        ],
+    }
+
+
+def _price_list(account: Account, entry: PriceList) -> Json:
+    currency = account.currencies[entry.currency]
+    return {
+        "id": entry.id,
+        "name": {"languageCode": "en", "text": entry.name, "format": "PLAINTEXT"},
+        "code": entry.code,
+        "currencyCode": entry.currency,
+        "currencySymbol": currency.symbol,
+        "currencyId": currency.id,
+        "priceListTypeCode": entry.kind,
+        "gross": entry.gross,
+    }
+
+
+def _availability(account: Account, product: Product) -> Json:
+    def four(quantity: int) -> Json:
+        return {"inStock": quantity, "onHand": quantity, "allocated": 0, "inTransit": 0}
+
+    return {
+        "total": four(int(sum(product.stock.values(), Decimal(0)))),
+        "warehouses": {
+            str(account.warehouse_ids[code]): four(int(quantity)) for code, quantity in product.stock.items()
+        },
+    }

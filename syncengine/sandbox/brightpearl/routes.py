@@ -1,0 +1,173 @@
+"""Which call goes where: method, path below the account, operation name (for faults and counts), Message-Type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from syncengine.sandbox.brightpearl import (
+    catalogue,
+    contacts,
+    integration,
+    order_rows,
+    orders,
+    sales_orders,
+    search,
+    searches,
+)
+from syncengine.sandbox.brightpearl.calls import Call
+from syncengine.sandbox.brightpearl.responses import moment
+
+Handler = Callable[[Call], dict[str, object] | str]  # a body, or its JSON text
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One kind of call."""
+
+    method: str
+    pattern: re.Pattern[str]
+    operation: str
+    message_type: str
+    handler: Handler
+
+    @property
+    def is_write(self) -> bool:
+        """Whether it changes something."""
+        return self.method not in ("GET", "OPTIONS")
+
+
+def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
+    """The route of a call and the named parts of its path; None where there is no such resource."""
+    for route in _ROUTES:
+        if route.method == method and (match := route.pattern.fullmatch(path)):
+            return route, {name: value for name, value in match.groupdict().items() if value is not None}
+    return None
+
+
+def _search(name: str) -> Handler:
+    def handler(call: Call) -> dict[str, object]:
+        """One page of a search, with the names that its values stand for."""
+        account = call.account
+        with account.lock:
+            raw_query = call.request.query_string.decode("latin-1")
+            answer = search.run(account.indexes[name], call.request.args, raw_query, account.switches)
+            reference: dict[str, dict[str, object]] = {}
+            for position, column in enumerate(answer.columns):
+                for values in answer.rows if column.reference else ():
+                    named = searches.reference_names(account, column.reference, values[position])
+                    if named is not None:
+                        reference.setdefault(column.reference, {})[str(values[position])] = named
+            zone = account.zone
+        results = [[moment(each, zone) if isinstance(each, datetime) else each for each in row] for row in answer.rows]
+        return {"response": {"results": results, "metaData": answer.meta}, "reference": reference}
+
+    return handler
+
+
+def _meta(name: str) -> Handler:
+    return lambda _: {"response": search.described(searches.SEARCHES[name])}
+
+
+_PARTS = {
+    "{ids}": r"(?P<ids>[^/]+)",
+    "{id}": r"(?P<id>\d+)",
+    "{row}": r"(?P<row>\d+)",
+    "{lists}": r"(?P<lists>[^/]+)",
+}
+
+
+def _route(line: str, operation: str, message_type: str, handler: Handler) -> Route:
+    method, path = line.split()
+    pattern = path.replace("[", "(?:").replace("]", ")?")
+    for name, expression in _PARTS.items():
+        pattern = pattern.replace(name, expression)
+    return Route(method, re.compile(pattern), operation, message_type, handler)
+
+
+def _searches(service: str, name: str, operation: str) -> list[Route]:
+    path = f"GET {service}-service/{name}-search"
+    return [
+        _route(path, f"{operation}.search", "bulk-data-search", _search(name)),
+        _route(f"{path}/meta-data", f"{operation}.meta_data", "bulk-data-search", _meta(name)),
+    ]
+
+
+_ORDER, _CONTACT, _PRODUCT = "order-service/order", "contact-service/contact", "product-service/product"
+_HOOK = "integration-service/webhook"
+_ROUTES = [
+    *_searches("order", "order", "order"),
+    *_searches("order", "sales-order", "sales_order"),
+    *_searches("contact", "contact", "contact"),
+    *_searches("product", "product", "product"),
+    *_searches("accounting", "currency", "currency"),
+    _route(f"GET {_ORDER}/{{ids}}", "order.read", "get-order", orders.read),
+    _route(f"OPTIONS {_ORDER}[/{{ids}}]", "order.options", "options-order", orders.options),
+    _route(f"POST {_ORDER}", "order.create", "post-order", orders.create),
+    _route(f"PATCH {_ORDER}/{{id}}", "order.change", "patch-order", orders.change),
+    _route(f"PUT {_ORDER}/{{id}}/status", "order.status", "put-order-status", orders.set_status),
+    _route(f"POST {_ORDER}/{{id}}/row", "order.row.create", "post-order-row", order_rows.create),
+    _route(f"PATCH {_ORDER}/{{id}}/row/{{row}}", "order.row.change", "patch-order-row", order_rows.change),
+    _route(f"DELETE {_ORDER}/{{id}}/row/{{row}}", "order.row.delete", "delete-order-row", order_rows.delete),
+    _route(f"POST {_ORDER}/{{id}}/note", "order.note.create", "post-order-note", orders.write_note),
+    _route(f"GET {_ORDER}/{{id}}/note[/{{ids}}]", "order.note.read", "get-order-note", orders.read_notes),
+    _route("GET order-service/sales-order/{ids}", "sales_order.read", "get-sales-order", sales_orders.read),
+    _route("POST order-service/sales-order", "sales_order.create", "post-sales-order", sales_orders.create),
+    _route("GET order-service/order-status[/{ids}]", "order_status.read", "get-order-status", orders.read_statuses),
+    _route("POST order-service/order-status", "order_status.create", "post-order-status", orders.create_status),
+    _route(
+        "GET order-service/order-shipping-status",
+        "order_shipping_status.read",
+        "get-order-shipping-status",
+        orders.read_shipping_statuses,
+    ),
+    _route(f"GET {_CONTACT}[/{{ids}}]", "contact.read", "get-contact", contacts.read),
+    _route(f"POST {_CONTACT}", "contact.create", "post-contact", contacts.create),
+    _route(f"PATCH {_CONTACT}/{{id}}", "contact.change", "patch-contact", contacts.change),
+    _route(
+        f"PUT {_CONTACT}/{{id}}/postal-address",
+        "contact.addresses",
+        "put-contact-postal-address",
+        contacts.set_addresses,
+    ),
+    _route(
+        "GET contact-service/postal-address/{ids}", "postal_address.read", "get-postal-address", contacts.read_addresses
+    ),
+    _route(
+        "POST contact-service/postal-address", "postal_address.create", "post-postal-address", contacts.create_address
+    ),
+    _route(f"GET {_PRODUCT}/{{ids}}", "product.read", "product-get", catalogue.read_products),
+    _route(f"OPTIONS {_PRODUCT}[/{{ids}}]", "product.options", "options-product", catalogue.product_options),
+    _route(f"POST {_PRODUCT}", "product.create", "post-product", catalogue.create_product),
+    _route(f"PUT {_PRODUCT}/{{id}}", "product.change", "put-product", catalogue.change_product),
+    _route(
+        "GET product-service/product-price/{ids}[/price-list/{lists}]",
+        "product_price.read",
+        "get-product-price",
+        catalogue.read_prices,
+    ),
+    _route("GET product-service/price-list[/{ids}]", "price_list.read", "get-price-list", catalogue.read_price_lists),
+    _route("GET product-service/channel[/{ids}]", "channel.read", "get-channel", catalogue.read_channels),
+    _route("GET product-service/brand[/{ids}]", "brand.read", "get-brand", catalogue.read_brands),
+    _route("POST product-service/brand", "brand.create", "post-brand", catalogue.create_brand),
+    _route("GET accounting-service/tax-code[/{ids}]", "tax_code.read", "get-tax-code", catalogue.read_tax_codes),
+    _route("GET warehouse-service/warehouse[/{ids}]", "warehouse.read", "get-warehouse", catalogue.read_warehouses),
+    _route(
+        "GET warehouse-service/shipping-method[/{ids}]",
+        "shipping_method.read",
+        "get-shipping-method",
+        catalogue.read_shipping_methods,
+    ),
+    _route(
+        "GET warehouse-service/product-availability[/{ids}]",
+        "product_availability.read",
+        "get-product-availability",
+        catalogue.read_availability,
+    ),
+    _route(f"GET {_HOOK}[/{{ids}}]", "webhook.read", "webhook-get", integration.read),
+    _route(f"POST {_HOOK}", "webhook.create", "post-webhook", integration.create),
+    _route(f"DELETE {_HOOK}/{{id}}", "webhook.delete", "webhook-delete", integration.delete),
+    _route(f"POST {_HOOK}/{{id}}/simulate", "webhook.simulate", "post-webhook-simulate", integration.simulate),
+]

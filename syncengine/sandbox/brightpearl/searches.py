@@ -1,0 +1,269 @@
+"""The searches that exist, their columns in default order, and the values of an object (sections 11.1, 11.3, 12, 13)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from syncengine.sandbox.brightpearl.search import Column, Search, Values
+from syncengine.sandbox.shop import Contact, Currency, Order, Product
+
+if TYPE_CHECKING:
+    from syncengine.sandbox.brightpearl.state import Account
+
+ORDER_TYPES = {"SO": 1, "PO": 2, "SC": 3, "PC": 4}
+ORDER_TYPE_NAMES = {1: "SALES_ORDER", 2: "PURCHASE_ORDER", 3: "SALES_CREDIT", 4: "PURCHASE_CREDIT"}
+STOCK_STATUS_UNSET = 13
+STOCK_STATUS_NAMES = {STOCK_STATUS_UNSET: "Unset", 3: "All fulfilled"}
+#: Only UNPAID, NOT_APPLICABLE and the number 5 are recorded (section 18); the others are ours.
+PAYMENT_STATUSES = {"UNPAID": 1, "PARTIALLY_PAID": 2, "PAID": 3, "NOT_APPLICABLE": 5}
+SHIPPING_STATUSES = {
+    "NST": (1, "Not applicable"),
+    "SNS": (2, "Stock not shipped"),
+    "SPS": (3, "Stock partially shipped"),
+    "ASS": (4, "All stock shipped"),
+}
+
+ORDER = Search(
+    (
+        Column("orderId", "IDSET"),
+        Column("orderTypeId", "IDSET", "orderTypeNames"),
+        Column("contactId", "INTEGER"),
+        Column("orderStatusId", "INTEGER", "orderStatusNames"),
+        Column("orderStockStatusId", "INTEGER", "orderStockStatusNames"),
+        Column("createdOn", "PERIOD"),
+        Column("createdById", "INTEGER"),
+        Column("customerRef", "STRING"),
+        Column("orderPaymentStatusId", "INTEGER", "orderPaymentStatusNames"),
+        Column("updatedOn", "PERIOD"),
+        Column("parentOrderId", "IDSET"),
+        Column("orderShippingStatusId", "INTEGER", "orderShippingStatusNames"),
+        Column("externalRef", "STRING"),
+        Column("installedIntegrationInstanceId", "INTEGER"),
+        Column("warehouseId", "IDSET"),
+        Column("staffOwnerContactId", "INTEGER"),
+        Column("taxDate", "PERIOD"),
+        Column("departmentId", "INTEGER"),
+        Column("deliveryDate", "PERIOD"),
+    ),
+    (
+        Column("placedOn", "PERIOD"),
+        Column("shippingMethodId", "INTEGER"),
+        Column("projectId", "INTEGER"),
+        Column("leadSourceId", "INTEGER"),
+    ),
+)
+SALES_ORDER = Search(
+    (
+        Column("salesOrderId", "IDSET"),
+        Column("customerId", "INTEGER"),
+        Column("orderStatusId", "INTEGER", "orderStatusNames"),
+        Column("orderStockStatus", "STRING"),
+        Column("createdOn", "PERIOD"),
+        Column("createdById", "INTEGER"),
+        Column("customerRef", "STRING"),
+        Column("orderPaymentStatus", "STRING"),
+        Column("updatedOn", "PERIOD"),
+        Column("orderShippingStatus", "STRING"),
+        Column("externalRef", "STRING"),
+        Column("installedIntegrationInstanceId", "INTEGER"),
+        Column("warehouseId", "IDSET"),
+        Column("staffOwnerId", "INTEGER"),
+        Column("taxDate", "PERIOD"),
+        Column("channelId", "INTEGER"),
+        Column("deliveryDate", "PERIOD"),
+    ),
+    (Column("isHistoricalOrder", "BOOLEAN"), Column("customerRefs", "STRING_SET")),
+)
+CONTACT = Search(
+    (
+        Column("contactId", "IDSET"),
+        Column("primaryEmail", "SEARCH_STRING"),
+        Column("secondaryEmail", "SEARCH_STRING"),
+        Column("tertiaryEmail", "SEARCH_STRING"),
+        Column("firstName", "SEARCH_STRING"),
+        Column("lastName", "SEARCH_STRING"),
+        Column("isSupplier", "BOOLEAN", sortable=False),
+        Column("companyName", "SEARCH_STRING"),
+        Column("isStaff", "BOOLEAN", sortable=False),
+        Column("isCustomer", "BOOLEAN", sortable=False),
+        Column("createdOn", "PERIOD"),
+        Column("updatedOn", "PERIOD"),
+        Column("lastContactedOn", "PERIOD"),
+        Column("lastOrderedOn", "PERIOD"),
+        Column("nominalCode", "INTEGER"),
+        Column("isPrimary", "BOOLEAN"),
+        Column("pri", "STRING", sortable=False),
+        Column("sec", "STRING", sortable=False),
+        Column("mob", "STRING", sortable=False),
+        Column("exactCompanyName", "STRING"),
+        Column("title", "STRING"),
+    )
+)
+PRODUCT = Search(
+    (
+        Column("productId", "IDSET", "productCategoryMembership"),
+        Column("productName", "SEARCH_STRING"),
+        Column("SKU", "STRING"),
+        Column("barcode", "STRING"),
+        Column("EAN", "STRING"),
+        Column("UPC", "STRING"),
+        Column("ISBN", "STRING"),
+        Column("MPN", "STRING"),
+        Column("stockTracked", "BOOLEAN"),
+        Column("salesChannelName", "STRING", filterable=False),
+        Column("createdOn", "PERIOD"),
+        Column("updatedOn", "PERIOD"),
+        Column("brightpearlCategoryCode", "IDSET", sortable=False),
+        Column("productGroupId", "INTEGER"),
+        Column("brandId", "IDSET"),
+        Column("productTypeId", "IDSET"),
+        Column("productStatus", "STRING"),
+        Column("primarySupplierId", "IDSET"),
+    )
+)
+#: Field names are not confirmed (section 14.7): id, name, code, symbol, exchangeRate, isDefault.
+CURRENCY = Search(
+    (
+        Column("id", "IDSET"),
+        Column("name", "STRING"),
+        Column("code", "STRING"),
+        Column("symbol", "STRING"),
+        Column("exchangeRate", "STRING"),
+        Column("isDefault", "BOOLEAN"),
+    )
+)
+SEARCHES = {"order": ORDER, "sales-order": SALES_ORDER, "contact": CONTACT, "product": PRODUCT, "currency": CURRENCY}
+
+
+def order_values(order: Order) -> Values:
+    """An order's values, in the order of `ORDER.everything`."""
+    return (
+        order.id,
+        ORDER_TYPES[order.type_code],
+        order.customer.contact_id,
+        order.status_id,
+        STOCK_STATUS_UNSET,
+        order.created_on,
+        order.created_by,
+        order.reference,
+        PAYMENT_STATUSES[order.payment_status],
+        order.updated_on,
+        order.parent_id,
+        SHIPPING_STATUSES[order.shipping_status][0],
+        order.external_ref or None,
+        order.instance_id,
+        order.warehouse_id,
+        order.staff_owner_id,
+        order.tax_date,
+        order.team_id,
+        order.delivery_date,
+        order.placed_on,
+        order.shipping_method_id,
+        order.project_id,
+        order.lead_source_id,
+    )
+
+
+def sales_order_values(order: Order) -> Values:
+    """A sales order's values, in the order of `SALES_ORDER.everything`."""
+    return (
+        order.id,
+        order.customer.contact_id,
+        order.status_id,
+        order.stock_status,
+        order.created_on,
+        order.created_by,
+        order.reference,
+        order.payment_status,
+        order.updated_on,
+        order.shipping_status,
+        order.external_ref or None,
+        order.instance_id,
+        order.warehouse_id,
+        order.staff_owner_id,
+        order.tax_date,
+        order.channel_id,
+        order.delivery_date,
+        False,
+        order.reference,
+    )
+
+
+def contact_values(contact: Contact) -> Values:
+    """A contact's values, in the order of `CONTACT.columns`; when it last ordered is not kept."""
+    return (
+        contact.id,
+        contact.email,
+        "",
+        "",
+        contact.first_name,
+        contact.last_name,
+        False,
+        contact.company,
+        False,
+        True,
+        contact.created_on,
+        contact.updated_on,
+        None,
+        None,
+        0,
+        True,
+        contact.phone,
+        "",
+        contact.mobile,
+        contact.company,
+        None,
+    )
+
+
+def product_values(product: Product) -> Values:
+    """A product's values, in the order of `PRODUCT.columns`."""
+    return (
+        product.id,
+        product.name,
+        product.sku,
+        product.barcode,
+        product.barcode or None,
+        None,
+        None,
+        None,
+        product.stock_tracked,
+        "Brightpearl",
+        product.created_on,
+        product.updated_on,
+        product.category_id,
+        None,
+        product.brand_id,
+        1,
+        "LIVE",
+        None,
+    )
+
+
+def currency_values(currency: Currency, base: str) -> Values:
+    """A currency's values, in the order of `CURRENCY.columns`."""
+    return (
+        currency.id,
+        currency.name,
+        currency.code,
+        currency.symbol,
+        str(currency.rate),
+        currency.code == base,
+    )
+
+
+def reference_names(account: Account, block: str, value: object) -> object:
+    """What a `reference` block says about one value of a page; None where it says nothing."""
+    if not isinstance(value, int):
+        return None
+    if block == "orderStatusNames":
+        return account.statuses[value].name if value in account.statuses else None
+    if block == "productCategoryMembership":
+        return [account.products[value].category_id] if value in account.products else None
+    names: dict[str, dict[int, str]] = {
+        "orderTypeNames": ORDER_TYPE_NAMES,
+        "orderStockStatusNames": STOCK_STATUS_NAMES,
+        "orderPaymentStatusNames": {number: name for name, number in PAYMENT_STATUSES.items()},
+        "orderShippingStatusNames": dict(SHIPPING_STATUSES.values()),
+    }
+    return names.get(block, {}).get(value)
