@@ -206,19 +206,31 @@ def _settle(session: Session, effect_ids: Iterable[int], runner: str, now: datet
     return bool(changed(session, statement))
 
 
-def lost_runner(session: Session, record_ids: Iterable[int], now: datetime) -> dict[int, datetime]:
-    """The runner of these records is gone: what it had sent is unknown. Returns until when each record must rest, by id."""
-    touched = session.execute(
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a runner left behind: records it was writing when it went, and until when records in doubt must rest, by id."""
+
+    in_the_call: frozenset[int]
+    rest: Mapping[int, datetime]
+
+
+def lost_runner(session: Session, record_ids: Iterable[int], now: datetime) -> Lost:
+    """The runner of these records is gone: what it had sent is unknown."""
+    ids = list(record_ids)
+    sent = session.scalars(
         update(Effect)
-        .where(Effect.record_id.in_(list(record_ids)), Effect.state == EffectState.SENT)
+        .where(Effect.record_id.in_(ids), Effect.state == EffectState.SENT)
         .values(state=EffectState.UNKNOWN, error="the worker went away during the call", updated_at=now)
-        .returning(Effect.record_id, Effect.settle_until)
+        .returning(Effect.record_id)
         .execution_options(synchronize_session=False)
-    )
+    ).all()
     rest: dict[int, datetime] = {}
-    for record_id, until in touched:
+    unknown = select(Effect.record_id, Effect.settle_until).where(
+        Effect.record_id.in_(ids), Effect.state == EffectState.UNKNOWN
+    )
+    for record_id, until in session.execute(unknown):
         rest[record_id] = max(until or now, rest.get(record_id, now))
-    return rest
+    return Lost(in_the_call=frozenset(sent), rest=rest)
 
 
 @dataclass(frozen=True, slots=True)

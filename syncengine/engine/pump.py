@@ -64,18 +64,21 @@ def free_dead_leases(session: Session, engine: Engine, now: datetime) -> None:
 
 
 def collapse(session: Session, engine: Engine, crashed: Sequence[Record], now: datetime, *, because: str) -> None:
-    """A step died with these records. What it had sent is in doubt; a batch goes again one by one; alone, it is counted.
+    """A step died with these records. What it had sent is in doubt; what it was about goes again one by one, and is counted.
+
+    That is the record that was being written; if none was, all of the batch.
 
     A record that alone brings its worker down `deaths` times is set aside as poison.
     """
-    rest = effects.lost_runner(session, [record.id for record in crashed], now)
+    lost = effects.lost_runner(session, [record.id for record in crashed], now)
     poison = [record for record in crashed if record.batch <= 1 and record.deaths + 1 >= engine.limits.deaths]
     _free(session, crashed)
     for record in crashed:
         alone = record.batch <= 1
-        values: dict[str, Any] = {"solo": True, "deaths": record.deaths + (1 if alone else 0)}
-        if record.id in rest:
-            values |= {"stage": Stage.FETCH, "not_before": rest[record.id], "pause": Pause.SETTLE}
+        suspect = alone or not lost.in_the_call or record.id in lost.in_the_call
+        values: dict[str, Any] = {"solo": suspect, "deaths": record.deaths + (1 if alone else 0)}
+        if record.id in lost.rest:
+            values |= {"stage": Stage.FETCH, "not_before": lost.rest[record.id], "pause": Pause.SETTLE}
         session.execute(update(Record).where(Record.id == record.id).values(**values))
     timeline.note(session, crashed, "step died", now, {record.id: {"because": because} for record in crashed})
     for record in poison:

@@ -22,6 +22,8 @@ from syncengine.flows.flow import Flow
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Pause, Stage, Status
 
+NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leaves to be searched
+
 
 def push(engine: Engine, lease: Lease) -> None:
     """Bring the planned records of the lease to their targets; no record stops another.
@@ -38,6 +40,7 @@ def push(engine: Engine, lease: Lease) -> None:
             if clock.monotonic() > until:
                 break
             run.write(batch)
+            run.number(at_least=NUMBERED_AT_ONCE)
     except SyncError:
         run.leave_unnumbered()
         raise
@@ -287,8 +290,10 @@ class _Push:
 
     # -- after the writes ----------------------------------------------------------------------------------------------
 
-    def number(self) -> None:
+    def number(self, *, at_least: int = 1) -> None:
         """Look up the keys of what was written without an answer that tells them, for many at once."""
+        if len(self.unnumbered) < at_least:
+            return
         waiting, self.unnumbered = self.unnumbered, []
         for resource_name in dict.fromkeys(intent.step.resource for intent, _ in waiting):
             resource = self.site.resource(resource_name)
