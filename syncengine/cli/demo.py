@@ -50,6 +50,7 @@ def command(
     """
     begun = clock.monotonic()
     screen = Console(stderr=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with all that was started
     site = Site(home.absolute(), gateway, Shop(seed, contacts, 200, orders), flower_port)
     try:
         url = site.start()
@@ -61,8 +62,10 @@ def command(
             show_json(summary)
             return FAILED if summary["problems"] else 0
         _conclude(screen, summary, url, site)
-        signal.sigwait([signal.SIGINT, signal.SIGTERM])
-        return 0
+        while True:
+            signal.pause()
+    except KeyboardInterrupt:
+        return 0 if not check else FAILED
     finally:
         screen.print("Stopping…")
         site.stop()
