@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import Element
 
+import defusedxml.ElementTree as SafeTree
 import pytest
 import requests
 
@@ -63,16 +64,16 @@ class EnetClient:
 
     # -- shorthand for tests -------------------------------------------------------------------------------------------
 
-    def import_order(self, header: str, lines: str = "", **parameters: str) -> ET.Element:
+    def import_order(self, header: str, lines: str = "", **parameters: str) -> Element:
         """Import one order; parameters come on top of those a web shop sends."""
         return self.import_orders(order(header, lines), **parameters)
 
-    def import_orders(self, *orders: str, **parameters: str) -> ET.Element:
+    def import_orders(self, *orders: str, **parameters: str) -> Element:
         given = "".join(f"<{name}>{value}</{name}>" for name, value in (PARAMETERS | parameters).items())
         params = f"<SalesOrders><Parameters>{given}</Parameters></SalesOrders>"
         return parsed(self.post("SORTOI", params, f"<SalesOrders>{''.join(orders)}</SalesOrders>"))
 
-    def read_order(self, number: str) -> ET.Element:
+    def read_order(self, number: str) -> Element:
         query = f"<Query><Key><SalesOrder>{number}</SalesOrder></Key></Query>"
         return parsed(self.query("SORQRY", query))
 
@@ -111,14 +112,14 @@ def stock_line(code: str = "KB-2040", qty: str = "1.000", price: str = "8.00000"
     )
 
 
-def parsed(reply: str) -> ET.Element:
+def parsed(reply: str) -> Element:
     """A reply's root; numbers and blanks as they came."""
     assert reply.startswith("<?xml"), reply
     assert reply.endswith("\n ")
-    return ET.fromstring(reply.strip())
+    return SafeTree.fromstring(reply.strip())
 
 
-def errors(root: ET.Element) -> list[tuple[str, str]]:
+def errors(root: Element) -> list[tuple[str, str]]:
     """Number and text of every error in a reply."""
     return [
         (parent.findtext("ErrorNumber") or "", parent.findtext("ErrorDescription") or "")
