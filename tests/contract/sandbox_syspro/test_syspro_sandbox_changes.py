@@ -164,7 +164,7 @@ def test_second_cancellation_is_refused(ordered: EnetClient) -> None:
 
 
 def test_cancelled_line_takes_its_comments_along_where_asked(ordered: EnetClient) -> None:
-    params = "<PostSalesOrderCancel><Parameters><CancelAttachedComments>Y</CancelAttachedComments></Parameters></PostSalesOrderCancel>"
+    params = "<P><Parameters><CancelAttachedComments>Y</CancelAttachedComments></Parameters></P>"
     item = "<Item><SalesOrder>001001</SalesOrder><SalesOrderLine>1</SalesOrderLine></Item>"
     ordered.post("SORTOX", params, f"<PostSalesOrderCancel>{item}</PostSalesOrderCancel>")
 
