@@ -85,7 +85,7 @@ class Enet:
 
     def _post_large(self, request: Request) -> Response:
         try:
-            root = parse(request.get_data().decode("utf-8", "replace"), "TransactionPostLD")
+            root = parse(_decoded(request.get_data()), "TransactionPostLD")
         except EnetError:
             return _http_sys(400, "Request Error", "The server encountered an error processing the request.")
         parameters = {_local(child).lower(): child.text or "" for child in root}
@@ -170,12 +170,18 @@ class Enet:
 
     def _fault_answer(self, kind: str, request: Request) -> Response:
         """How SYSPRO words a fault: an expired session is really gone; it knows no throttling, but a busy service."""
+        expired = self._company.switches.text("syspro_expired_text")
         if kind == "expired":
             query = request.query_string.decode("latin-1")
             self._company.sessions.end_named_in(f"{query} {request.headers} {request.get_data(as_text=True)}")
-            if "harmony" in request.path.lower():
-                return harmony_error(401, self._company.switches.text("syspro_expired_text"))
-            return self._answer(f"ERROR: {self._company.switches.text('syspro_expired_text')}")
+        if "/harmony/" in request.path.lower():
+            status, text = {
+                "expired": (401, expired),
+                "throttle": (503, "The service is unavailable"),
+            }.get(kind, (500, "The server encountered an error processing the request"))
+            return harmony_error(status, text)
+        if kind == "expired":
+            return self._answer(f"ERROR: {expired}")
         if kind == "throttle":
             return unavailable()
         return _http_sys(500, "Request Error", "The server encountered an error processing the request.")
@@ -211,6 +217,14 @@ def _size(request: Request) -> int:
     """Bytes of request line and headers, as HTTP.sys counts them."""
     line = len(request.method) + len(request.environ.get("REQUEST_URI", request.full_path)) + len(" HTTP/1.1\r\n") + 1
     return line + sum(len(name) + len(value) + 4 for name, value in request.headers.items())
+
+
+def _decoded(body: bytes) -> str:
+    """A posted body: UTF-8, else Windows-1252."""
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        return body.decode("cp1252", "replace")
 
 
 def _local(element: Element) -> str:

@@ -19,7 +19,7 @@ from syncengine.sandbox.faults import cut
 from syncengine.sandbox.syspro import catalogue, sortoi
 from syncengine.sandbox.syspro.harmony_json import BadRequest, body_of, error, from_xml, imported, reply, to_xml
 from syncengine.sandbox.syspro.sessions import ID_TAIL, Logon, Session
-from syncengine.sandbox.syspro.texts import EnetError, SessionGone
+from syncengine.sandbox.syspro.texts import EnetError, LicenceFull, SessionGone
 from syncengine.sandbox.syspro.xmlin import parse
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Harmony:
         try:
             session = self._company.sessions.log_on(Logon(operator, password, company, company_password))
         except EnetError as refused:
-            return error(401, str(refused))
+            return error(429 if isinstance(refused, LicenceFull) else 401, str(refused))
         return reply({"UserId": session.id + ID_TAIL})
 
     def _log_off(self, session: Session) -> Response:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from syncengine.sandbox.switches import Switches
-from syncengine.sandbox.syspro.texts import EnetError, SessionGone
+from syncengine.sandbox.syspro.texts import EnetError, LicenceFull, SessionGone
 from syncengine.sandbox.syspro.xmlin import parse
 
 #: Two blanks end every session id.
@@ -166,7 +166,7 @@ class Sessions:
             return
         idle = sorted((s for s in self._by_id.values() if self._is_idle(s)), key=lambda s: s.used_at)
         if not idle:
-            raise EnetError("Maximum number of e.net users exceeded")
+            raise LicenceFull("Maximum number of e.net users exceeded")
         del self._by_id[idle[0].id]
 
     def _is_idle(self, session: Session) -> bool:

@@ -17,8 +17,8 @@ class SessionGone(EnetError):
     """The session id is unknown, evicted or expired."""
 
 
-class Unavailable(Exception):
-    """SYSPRO is restarting."""
+class LicenceFull(EnetError):
+    """All licences are taken, and nobody is idle."""
 
 
 @dataclass(frozen=True, slots=True)

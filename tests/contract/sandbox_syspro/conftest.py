@@ -40,10 +40,11 @@ class EnetClient:
 
     def __init__(self, url: str) -> None:
         self.url = f"{url}/SYSPROWCFService/Rest"
+        self.http = requests.Session()
         self.user_id = ""
 
     def get(self, path: str, query: str = "") -> requests.Response:
-        return requests.get(f"{self.url}/{path}" + (f"?{query}" if query else ""), timeout=10)
+        return self.http.get(f"{self.url}/{path}" + (f"?{query}" if query else ""), timeout=10)
 
     def log_on(self, query: str = LOGON) -> str:
         self.user_id = self.get("Logon", query).content.decode("cp1252")

@@ -14,6 +14,7 @@ from syncengine.sandbox import Fault, Running, Sandbox
 from .conftest import EnetClient, example
 
 KEY = {"X-Api-Key": "harmony-sandbox-key"}
+SECRET = "harmony-sandbox-secret"
 HARMONY_ORDER = json.loads(example("harmony_salesorder_post_request.json"))
 
 
@@ -111,21 +112,21 @@ def test_values_must_be_strings(running: Running) -> None:
     assert (status, refused["ErrorDescription"]) == (400, "CustomerPoNumber: all values are strings")
 
 
-def token(running: Running, secret: str = "harmony-sandbox-secret") -> requests.Response:
+def token(running: Running, *, secret: str) -> requests.Response:
     """Ask for an access token."""
     form = {"grant_type": "client_credentials", "client_id": "syncengine", "client_secret": secret}
     return requests.post(f"{running.url}/api/harmony/2.0/token", data=form, timeout=5)
 
 
 def test_client_credentials_give_a_token_that_ends(running: Running) -> None:
-    answer = token(running).json()
+    answer = token(running, secret=SECRET).json()
     bearer = {"Authorization": f"Bearer {answer['access_token']}"}
 
     assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 3600)
     assert call(running, "POST", "SalesOrder", HARMONY_ORDER, bearer)[0] == 200
     running.sandbox.switches.turn({"clock_offset_s": 3601})
     assert call(running, "GET", "SalesOrder/1001", headers=bearer)[0] == 401
-    assert token(running, "wrong").status_code == 401
+    assert token(running, secret="wrong").status_code == 401
 
 
 def test_session_is_evicted_by_a_logon_through_the_other_gateway(running: Running) -> None:
@@ -149,7 +150,23 @@ def test_way_of_authentication_is_a_switch(make_sandbox: Callable[..., Running])
     running = make_sandbox(syspro_harmony_auth="oauth2")
 
     assert call(running, "GET", "SalesOrder/1001")[0] == 401
-    assert token(running).status_code == 200
+    assert token(running, secret=SECRET).status_code == 200
+
+
+def test_full_licence_and_restarting_service_are_told_by_status(make_sandbox: Callable[..., Running]) -> None:
+    running = make_sandbox(syspro_licences=0)
+    logon = {"Operator": "BPSYNC", "OperatorPassword": "s3cret!", "CompanyId": "T", "CompanyPassword": ""}
+
+    assert call(running, "POST", "Logon", logon, {})[0] == 429
+    running.sandbox.syspro.restart(0, 60)
+    assert call(running, "GET", "SalesOrder/1001")[0] == 503
+
+
+@pytest.mark.parametrize(("kind", "status"), [("error", 500), ("throttle", 503)])
+def test_service_troubles_are_json(sandbox: Sandbox, running: Running, kind: str, status: int) -> None:
+    sandbox.faults.add(Fault(system="syspro", operation="SORQRY", kind=kind))
+
+    assert call(running, "GET", "SalesOrder/1001")[0] == status
 
 
 def test_faults_hit_harmony_alike(sandbox: Sandbox, running: Running) -> None:
