@@ -100,7 +100,10 @@ class ShippingMethod:
 
 @dataclass(slots=True)
 class Product:
-    """A SKU. `price` is the net GBP retail price, `cost` the net GBP purchase price, `stock` by warehouse code."""
+    """A SKU. `price` is the net GBP retail price, `cost` the net GBP purchase price, `stock` by warehouse code.
+
+    `decimals`: how many places its quantities may have in SYSPRO; 0 for what is sold by the piece.
+    """
 
     id: int
     sku: str
@@ -109,6 +112,7 @@ class Product:
     tax_code: str
     stock: dict[str, Decimal]
     uom: str = "EA"
+    decimals: int = 0
     bundle_components: list[tuple[int, int]] = field(default_factory=list)  # (product id, quantity)
     stock_tracked: bool = True
     in_syspro: bool = True

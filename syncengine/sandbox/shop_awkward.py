@@ -83,7 +83,9 @@ def _rows(writer: _Writer) -> None:
     scribe.add_text(writer.order("voucher_row", rows=2), "Voucher SPRING1", Decimal("-1.00"), NOMINAL_DISCOUNT)
     twice = writer.order("same_sku_twice")
     scribe.add(twice, scribe.ordinary[0], 4)
-    scribe.add(writer.order("fractional_quantity", rows=0), scribe.ordinary[0], Decimal("1.5"))
+    by_the_metre = scribe.ordinary[-1]
+    by_the_metre.decimals = 2
+    scribe.add(writer.order("fractional_quantity", rows=0), by_the_metre, Decimal("1.5"))
     scribe.add(writer.order("large_quantity", rows=0), scribe.ordinary[0], 12_500)
 
 

@@ -194,7 +194,7 @@ class Scribe:
 
 def add_ordinary(scribe: Scribe, chance: random.Random, orders: int) -> None:
     """Add orders as a shop has them: most to be pushed, some of guests, invalid, not eligible yet, or cancelled."""
-    customers = list(scribe.shop.contacts)
+    customers = [each for each in scribe.shop.contacts if scribe.shop.guest_tag not in each.tags.split(",")]
     if not customers:
         return
     start = max((order.placed_on for order in scribe.shop.orders), default=CUT_OVER)

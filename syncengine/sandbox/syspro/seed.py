@@ -81,6 +81,7 @@ def _product(company: Company, product: Product, warehouses: list[str]) -> None:
         cost=product.cost,
         uom=product.uom,
         barcode=product.barcode,
+        decimals=product.decimals,
     )
 
 
@@ -97,6 +98,7 @@ def _stock(
     factor: int = 1,
     cost: Decimal = Decimal(0),
     barcode: str = "",
+    decimals: int = 0,
 ) -> None:
     unit = "EA" if factor > 1 else uom
     company.table("InvMaster").insert(
@@ -107,6 +109,7 @@ def _stock(
         StockUom=unit,
         AlternateUom=uom,
         OtherUom=unit,
+        Decimals=decimals,
         ConvFactAltUom=Decimal(factor),
         ConvMulDiv="D",
         ConvFactOthUom=Decimal(1),
