@@ -19,6 +19,7 @@ from syncengine.errors import Misconfigured
 from syncengine.flows.connections import connection_template
 from syncengine.local import redis_server
 from syncengine.local.supervisor import Supervisor
+from syncengine.sandbox.shop import CUT_OVER
 from syncengine.settings import Settings
 from syncengine.store import migrate
 from syncengine.vault import Vault
@@ -152,6 +153,7 @@ class Site:
                     "left": "shop",
                     "right": "erp",
                     "flows": ["customers", "orders"],
+                    "cut_over": CUT_OVER.isoformat(),
                     "quiet_s": QUIET_S,
                     "settings": _plain(flow_settings),
                     "lookups": lookups,
