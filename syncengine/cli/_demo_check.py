@@ -345,7 +345,7 @@ def _customers(site: Site, shop: Shop, seen: _Seen, problems: list[str]) -> int:
             problems.append(f"customer {code}: changed in SYSPRO although nothing changed in Brightpearl")
         if found is not None:
             told = _customer(site, shop, contacts[contact_id], currency, found)
-            problems += [f"customer {code}: {problem}" for problem in told]
+            problems += dict.fromkeys(f"customer {code}: {problem}" for problem in told)  # one name, two addresses
     codes = {_code(site, str(contact_id), currency) for contact_id, currency in allowed}
     made_by_us = {name for (kind, name) in seen.made if kind == "ArCustomer"}
     problems += [f"customer {code}: nobody needs it" for code in sorted(made_by_us - codes)]
