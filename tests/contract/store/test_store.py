@@ -1,0 +1,182 @@
+"""The store's promises, on SQLite and PostgreSQL: transactions, times, numbers, migrations, clear words."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from syncengine.errors import Misconfigured, Transient
+from syncengine.store import Store, migrate
+from syncengine.store.dialect import upsert
+from syncengine.store.models import Base, Connection, Endpoint, Lookup
+from tests.services import drop_postgres, shared_folder, start_postgres
+
+
+def _endpoint(name: str = "shop", **settings: object) -> Endpoint:
+    return Endpoint(name=name, system="brightpearl", settings=settings)
+
+
+def test_what_is_written_is_there_afterwards_and_usable_after_the_transaction(store: Store) -> None:
+    with store.write() as session:
+        session.add(_endpoint(latency=Decimal("0.10")))
+    with store.read() as session:
+        found = session.scalars(select(Endpoint)).one()
+
+    assert found.settings == {"latency": Decimal("0.10")}
+
+
+def test_an_exception_rolls_everything_back(store: Store) -> None:
+    def fail_in_the_middle() -> None:
+        with store.write() as session:
+            session.add(_endpoint())
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_in_the_middle()
+    with store.read() as session:
+        assert session.scalars(select(Endpoint)).all() == []
+
+
+def test_a_reading_transaction_changes_nothing(store: Store) -> None:
+    with store.read() as session:
+        session.execute(text("UPDATE endpoint SET name = 'x'"))
+        session.add(_endpoint())
+    with store.read() as session:
+        assert session.scalars(select(Endpoint)).all() == []
+
+
+def test_times_come_back_aware_in_utc_whatever_their_zone_was(store: Store) -> None:
+    local = datetime(2026, 3, 4, 12, 0, tzinfo=timezone(timedelta(hours=2)))
+    with store.write() as session:
+        session.add(Endpoint(name="a", system="x", settings={}, paused_until=local))
+    with store.read() as session:
+        found = session.scalars(select(Endpoint)).one().paused_until
+
+    assert found == datetime(2026, 3, 4, 10, 0, tzinfo=UTC)
+    assert found is not None
+    assert found.utcoffset() == timedelta(0)
+
+
+def test_a_time_without_a_zone_is_refused(store: Store) -> None:
+    naive = datetime(2026, 3, 4)  # noqa: DTZ001 - that is the point
+    with pytest.raises(StatementError, match="without a zone"), store.write() as session:
+        session.add(Endpoint(name="a", system="x", settings={}, paused_until=naive))
+
+
+def test_writers_wait_for_one_another_and_none_fails(store: Store) -> None:
+    with store.write() as session:
+        session.add(_endpoint("a", count=0))
+    failures: list[BaseException] = []
+
+    def add_one() -> None:
+        try:
+            for _ in range(20):
+                with store.write() as session:
+                    found = session.scalars(select(Endpoint).with_for_update()).one()
+                    found.settings = {"count": found.settings["count"] + 1}
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=add_one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with store.read() as session:
+        assert session.scalars(select(Endpoint)).one().settings == {"count": 80}
+    assert failures == []
+
+
+def test_readers_do_not_wait_for_a_writer(store: Store) -> None:
+    with store.write() as writing:
+        writing.add(_endpoint())
+        writing.flush()
+        with store.read() as reading:
+            assert reading.scalars(select(Endpoint)).all() == []
+
+
+def test_an_upsert_changes_the_row_that_is_there(store: Store) -> None:
+    for system in ("brightpearl", "syspro"):
+        with store.write() as session:
+            row = {"name": "a", "system": system, "settings": {}}
+            upsert(session, Endpoint, [row], keys=("name",), update=("system",))
+    with store.read() as session:
+        assert [found.system for found in session.scalars(select(Endpoint))] == ["syspro"]
+
+
+def test_constraints_hold_in_both_databases(store: Store) -> None:
+    with store.write() as session:
+        ends = [_endpoint("a"), _endpoint("b")]
+        session.add_all(ends)
+        session.flush()
+        session.add(Connection(name="main", left_id=ends[0].id, right_id=ends[1].id, flows=[], settings={}))
+    with pytest.raises(IntegrityError), store.write() as session:
+        session.add(Lookup(connection_id=99, name="x", key="y", value="z"))
+    with pytest.raises(IntegrityError), store.write() as session:
+        session.add(_endpoint("a"))
+
+
+def test_the_migrations_make_just_the_tables_of_the_models(store: Store) -> None:
+    with store.read() as session:
+        context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
+        differences = compare_metadata(context, Base.metadata)
+
+    assert differences == []
+
+
+def test_a_migrated_database_passes_the_check_and_migrating_again_changes_nothing(store: Store) -> None:
+    migrate.check(store)
+    assert migrate.upgrade(store.url) == migrate.newest() == migrate.current(store)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def empty_url(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A database without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+        return
+    url = start_postgres(shared_folder(tmp_path_factory.getbasetemp()))
+    yield url
+    drop_postgres(url)
+
+
+def test_a_database_that_was_not_migrated_says_what_to_do(empty_url: str) -> None:
+    store = Store(empty_url)
+    with pytest.raises(Misconfigured, match=r"has no tables of syncengine. Run `syncengine migrate`"):
+        migrate.check(store)
+    store.close()
+
+
+def test_a_database_of_another_version_says_which_and_what_to_do(store: Store) -> None:
+    with store.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(Misconfigured, match=r"is at revision 0000, this version needs .* Run `syncengine migrate`"):
+        migrate.check(store)
+
+
+@pytest.mark.parametrize("url", ["mysql://root:secret@h/x", "nonsense", "postgresql://u:secret@h:port/x"])
+def test_an_address_that_names_no_database_is_refused_in_one_line_without_its_password(url: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        Store(url)
+
+    assert "DATABASE_URL" in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_database_that_is_away_is_a_transient_trouble() -> None:
+    store = Store("postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(Transient, match="the database cannot be used now"), store.read() as session:
+        session.execute(text("SELECT 1"))
+    store.close()

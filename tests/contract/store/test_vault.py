@@ -1,0 +1,64 @@
+"""The vault: what is stored can be read with its key only, older keys still open what they sealed."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import select
+
+from syncengine.errors import Misconfigured
+from syncengine.store import Store
+from syncengine.store.models import Endpoint, Secret
+from syncengine.vault import Vault
+
+
+@pytest.fixture
+def endpoint_id(store: Store) -> int:
+    with store.write() as session:
+        endpoint = Endpoint(name="shop", system="brightpearl", settings={})
+        session.add(endpoint)
+        session.flush()
+        return endpoint.id
+
+
+def test_a_secret_is_encrypted_and_read_back(store: Store, vault: Vault, endpoint_id: int) -> None:
+    vault.write(endpoint_id, "refresh_token", "s3cret")
+    with store.read() as session:
+        stored = session.scalars(select(Secret.value)).one()
+
+    assert b"s3cret" not in stored
+    assert vault.read(endpoint_id, "refresh_token") == "s3cret"
+    assert vault.read(endpoint_id, "other") is None
+
+
+def test_every_change_raises_the_version_so_that_others_notice(vault: Vault, endpoint_id: int) -> None:
+    versions = [vault.version(endpoint_id, "token")]
+    for value in ("a", "b"):
+        vault.write(endpoint_id, "token", value)
+        versions.append(vault.version(endpoint_id, "token"))
+
+    assert versions == [0, 1, 2]
+
+
+def test_keys_can_be_exchanged_while_the_old_one_is_still_given(store: Store, endpoint_id: int) -> None:
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    Vault(store, [old]).write(endpoint_id, "token", "x")
+
+    assert Vault(store, [new, old]).read(endpoint_id, "token") == "x"
+    with pytest.raises(Misconfigured, match="encrypted with another key"):
+        Vault(store, [new]).read(endpoint_id, "token")
+
+
+@pytest.mark.parametrize("keys", [[], ["no key"]])
+def test_without_a_usable_key_it_says_how_to_make_one(store: Store, keys: list[str]) -> None:
+    with pytest.raises(Misconfigured, match="syncengine keys new"):
+        Vault(store, keys)
+
+
+def test_documents_are_compressed_and_come_back_exactly(vault: Vault) -> None:
+    text = "Zażółć gęślą jaźń " * 1000
+
+    sealed = vault.seal_text(text)
+
+    assert len(sealed) < 1000
+    assert vault.open_text(sealed) == text
