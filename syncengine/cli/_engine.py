@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import click
+from rich.console import Console
 
 from syncengine import settings
 from syncengine.engine import bootstrap
@@ -46,6 +48,11 @@ def _celery_send(chain: Chain) -> None:
 
 def _no_send(chain: Chain) -> None:
     raise Misconfigured(f"this command starts no work, yet {chain.flow} was claimed")
+
+
+def wide_console() -> Console:
+    """Standard output for tables: as wide as the terminal, and wide where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=140)
 
 
 def show_json(value: Any) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli._engine import as_json, engine, show_json, wide_console
 from syncengine.engine import deadletters, payloads
 from syncengine.engine.engine import Engine
 from syncengine.engine.pump import pump
@@ -42,7 +41,7 @@ def list_(flow: str | None, connection: str | None, with_closed: bool, as_json: 
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(str(row["id"]), row["flow"], row["key"], row["field"], row["value"][:40], row["cause"])
-    Console().print(table)
+    wide_console().print(table)
 
 
 @command.command("show")

@@ -80,11 +80,12 @@ def _introduce(screen: Console, site: Site, url: str) -> None:
 
 def _conclude(screen: Console, summary: dict[str, Any], url: str, site: Site) -> None:
     counts = ", ".join(f"{summary[name]} {name}" for name in ("pushed", "waiting", "held", "dead", "duplicates"))
-    screen.print(f"[bold]Orders:[/bold] {counts}, in {summary['seconds']} s; calls: {summary['calls']}")
+    calls = ", ".join(f"{system} {count['total']}" for system, count in summary["calls"].items())
+    screen.print(f"[bold]Orders:[/bold] {counts}, in {summary['seconds']} s. Calls: {calls}.")
     for problem in summary["problems"][:10]:
         screen.print(f"  [red]{problem}[/red]")
     screen.print(f"It keeps running. Look at {url}/ and try, with SYNCENGINE_HOME={site.home}:")
-    screen.print("  syncengine status     syncengine deadletters list     syncengine trace 100001")
+    screen.print(f"  syncengine status     syncengine deadletters list     syncengine trace {summary['an_order']}")
     screen.print("Ctrl-C stops it.")
 
 
@@ -169,6 +170,7 @@ class _Demo:
             "dead": orders.dead,
             "customers": flows["customers"].done,
             "duplicates": report.duplicates,
+            "an_order": next((str(key) for key, fate in made.expected.items() if fate == "pushed"), ""),
             "calls": self._calls(),
             "problems": problems,
         }

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
-from rich.console import Console
 from rich.table import Table
 
 from syncengine import clock
-from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli._engine import as_json, engine, show_json, wide_console
 from syncengine.engine import quota, status
 from syncengine.engine.status import FlowStatus
 
@@ -25,7 +22,7 @@ def command(as_json: bool) -> None:
     if as_json:
         show_json({"flows": status.as_rows(flows), "paused": paused, "quotas": quotas})
         return
-    console = Console() if sys.stdout.isatty() else Console(width=140)
+    console = wide_console()
     if not flows:
         console.print("There is no connection yet. Write syncengine.yml and run `syncengine configure`.")
         return
