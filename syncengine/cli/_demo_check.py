@@ -290,8 +290,15 @@ def _comments(order: Order, found: list[str]) -> Iterable[str]:
     wanted += [f"Bundle: {texts.plain(row.quantity)} x {row.name}" for row in order.rows.values() if row.bundle_parent]
     if too_long := [text for text in found if len(text) > COMMENT_LENGTH]:
         yield f"has a comment of {len(too_long[0])} characters"
-    rest, is_complete = "".join(map(texts.squeezed, found)), True
+    left, split = [texts.squeezed(text) for text in found], []
     for text in wanted:
+        whole = next((one for one in left if texts.pattern(texts.squeezed(text)).fullmatch(one)), None)
+        if whole is None:
+            split.append(text)  # over several lines, if it is there
+        else:
+            left.remove(whole)
+    rest, is_complete = "".join(left), True
+    for text in split:
         hit = texts.pattern(texts.squeezed(text)).search(rest)
         if hit is None:
             is_complete = False
