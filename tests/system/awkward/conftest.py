@@ -1,0 +1,90 @@
+"""Both sandbox systems over real HTTP, and the real engine between them; see `world.py`."""
+
+from __future__ import annotations
+
+import email.utils
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from syncengine import clock
+from syncengine.sandbox import server
+from syncengine.sandbox.server import Running, Sandbox
+from syncengine.store import Store
+from syncengine.store.migrate import upgrade
+from tests.services import start_valkey, stop
+from tests.system.awkward.world import Time, World
+
+SIZES = {"contacts": 0, "products": 40, "orders": 0, "awkward": False}
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    """A real Valkey of this test process alone, for the limiter."""
+    url, process = start_valkey(tmp_path_factory.mktemp("valkey"))
+    client = redis.Redis.from_url(url)
+    yield client
+    client.close()
+    stop(process)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("database") / "empty.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Running]:
+    """One sandbox for all tests; each starts with it as new."""
+    with Sandbox(switches={"latency_s": 0.0}, **SIZES).start() as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(served: Running) -> Iterator[Sandbox]:
+    """The sandbox as new: products, settings and house accounts, and neither contacts nor orders."""
+    sandbox = served.sandbox
+    switches = dict(sandbox.switches)
+    sandbox.reset(seed=1, **SIZES)
+    yield sandbox
+    sandbox.faults.clear()
+    sandbox.switches.turn(switches)
+
+
+@pytest.fixture
+def time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Time:
+    """The engine's clocks and the sandbox's, moved on together without waiting."""
+    time = Time(sandbox)
+    monkeypatch.setattr(clock, "now", time.now)
+    monkeypatch.setattr(clock, "monotonic", time.monotonic)
+    monkeypatch.setattr(
+        server._Handler,
+        "date_time_string",
+        lambda handler, timestamp=None: email.utils.formatdate(sandbox.now().timestamp(), usegmt=True),
+    )
+    return time
+
+
+@pytest.fixture(params=["enet"])
+def gateway(request: pytest.FixtureRequest) -> str:
+    """`enet`; a test that both gateways must pass is marked with `both_gateways`."""
+    return str(request.param)
+
+
+@pytest.fixture
+def world(
+    sandbox: Sandbox, time: Time, valkey: redis.Redis, empty_database: Path, tmp_path: Path, gateway: str
+) -> Iterator[World]:
+    """Both systems and the engine, with the connection's settings of `flows/connections/sandbox.yml`."""
+    valkey.flushall()
+    shutil.copy(empty_database, tmp_path / "test.db")
+    store = Store(f"sqlite:///{tmp_path}/test.db")
+    world = World(sandbox, time, store, valkey, gateway)
+    yield world
+    world.engine.close()
