@@ -72,6 +72,8 @@ class Sandbox:
     def reset(self, seed: int | None = None, **sizes: int | bool) -> None:
         """Start over: shop and systems as new, no faults, empty journal. Switches stay as they are turned."""
         self.faults.clear()
+        if hasattr(self, "brightpearl"):
+            self.brightpearl.webhooks.stop()
         self.calls.reset(effects=True)
         self.seed = self.seed if seed is None else seed
         self._sizes.update(sizes)
@@ -159,7 +161,7 @@ class Running:
         shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
         self.url = f"{'https' if tls else 'http'}://{shown}:{self._server.port}"
         sandbox.base_url = self.url
-        self._thread = threading.Thread(target=self._server.serve_forever, name="sandbox", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sandbox", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

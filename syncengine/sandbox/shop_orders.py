@@ -44,6 +44,7 @@ class Scribe:
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
+        self.customers = list(shop.contacts)  # those of ordinary orders; awkward ones and guests come on top
         self.addresses = {address.id: address for address in shop.addresses}
         self.products = {product.sku: product for product in shop.products}
         self.by_id = {product.id: product for product in shop.products}
