@@ -9,8 +9,8 @@ page begins at the last row's time. What the references leave open (reference/br
   goes on by offset, a few rows back, and counts only if the last row given is found in it: what stands behind that row
   has not been given, what stands before it has. If it is not found, the next page begins at its time, or, where that
   would be the same time again, reads that time by closed id ranges, since open ones are refused.
-- How late a change shows up in the search: the next reading begins at the source's clock at this one's first page, less
-  `lag` and `overlap`.
+- How late a change shows up in the search: a reading goes on to the source's clock at its first page, and the next one
+  begins there, less `lag` and `overlap`.
 
 A position is `{"at": TIME, "id": n}`. While a reading is unfinished it also has `end`, the time up to which it will have
 read all, and `tie` if all rows of the time `at` up to `id` were given.
@@ -152,7 +152,7 @@ class _Reading:
                 yield from self._without_anchor(self._anchor)
                 continue
             fresh = [row for row in rows if self._is_new(row)]
-            if not found.is_more or rows[-1].at > self._known_end:
+            if not found.is_more or rows[-1].at > self._known_end + self._lag:
                 yield self._page(fresh, found, {"at": times.text(max(self._known_end, self._reached)), "id": 0})
                 return
             yield self._page(fresh, found, self._unfinished(rows[-1].place, is_tie=_is_tie(rows)))
