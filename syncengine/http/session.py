@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -19,13 +17,12 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
-import requests.adapters
 import urllib3
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from syncengine import clock
 from syncengine.errors import EndpointDown, Misconfigured, OutcomeUnknown, SyncError, Transient
 from syncengine.http import guard
+from syncengine.http.connections import Adapter, Flight, causes, departing
 from syncengine.http.limiter import Booking, Limiter, Pool
 from syncengine.http.waiting import wait
 
@@ -78,8 +75,8 @@ class Session:
         self._patience_s = patience_s
         self._http = requests.Session()
         self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a CDN's cookies are not ours to keep
-        self._http.mount("http://", _Adapter())
-        self._http.mount("https://", _Adapter())
+        self._http.mount("http://", Adapter())
+        self._http.mount("https://", Adapter())
 
     def send(
         self,
@@ -113,9 +110,9 @@ class Session:
         if self._authenticate is not None:
             self._authenticate(request)
         booking = self._slot()
-        flight = _Flight(lambda: self._before_departure(booking))
+        flight = Flight(lambda: self._before_departure(booking))
         try:
-            with _departing(flight):
+            with departing(flight):
                 return self._exchange(request, flight, shown, is_write)
         finally:
             if booking is not None and flight.never_left:
@@ -165,7 +162,7 @@ class Session:
         guard.current().check()
 
     def _exchange(
-        self, request: requests.PreparedRequest, flight: _Flight, shown: str, is_write: bool
+        self, request: requests.PreparedRequest, flight: Flight, shown: str, is_write: bool
     ) -> requests.Response:
         started = clock.monotonic()
         trouble: SyncError | None = None
@@ -189,127 +186,13 @@ class Session:
         log.log(level, "%s %s %s %d, %.0f ms", self.endpoint, request.method, shown, response.status_code, took_ms)
         return response
 
-    def _trouble(self, error: Exception, flight: _Flight, call: str, is_write: bool) -> SyncError:
+    def _trouble(self, error: Exception, flight: Flight, call: str, is_write: bool) -> SyncError:
         what = f"{self.endpoint}: {call}: {_reason(error)}"
         if flight.never_left:
             return EndpointDown(f"{what}; nothing was sent")
         if is_write:
             return OutcomeUnknown(f"{what}; it was sent and may have taken effect")
         return Transient(what)
-
-
-class _Flight:
-    """One call on its way: what is asked immediately before its bytes leave, and whether they can have left."""
-
-    def __init__(self, before_departure: Callable[[], None]) -> None:
-        self._before_departure = before_departure
-        self._left = False
-        self._started = False
-        self._watched = False
-        self._unconnected = False
-
-    @property
-    def never_left(self) -> bool:
-        """True only if it is certain that not one byte of the request was sent."""
-        return not self._left and (not self._started or self._watched or self._unconnected)
-
-    def start(self) -> None:
-        """The call is handed over to the library."""
-        self._started = True
-
-    def watch(self) -> None:
-        """The call is in the hands of our own connections, which report its departure."""
-        self._watched = True
-
-    def depart(self) -> None:
-        """The connection is open; with the return of this the bytes leave."""
-        self._before_departure()
-        self._left = True
-
-    def failed(self, error: Exception) -> None:
-        """The library gave up; some of its errors say that there was no connection at all."""
-        self._unconnected = any(
-            isinstance(cause, requests.ConnectTimeout | urllib3.exceptions.NewConnectionError)
-            for cause in _causes(error)
-        )
-
-
-_flight: ContextVar[_Flight | None] = ContextVar("flight", default=None)
-
-
-@contextmanager
-def _departing(flight: _Flight) -> Iterator[None]:
-    token = _flight.set(flight)
-    try:
-        yield
-    finally:
-        _flight.reset(token)
-
-
-class _Connection(HTTPConnection):
-    """A connection that is open before it asks whether the request may leave."""
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Connect if need be, ask, send."""
-        if self.sock is None:
-            self.connect()
-        if (flight := _flight.get()) is not None:
-            flight.depart()
-        super().request(*args, **kwargs)
-
-
-class _SecureConnection(HTTPSConnection):
-    """The same over TLS; the handshake is done before it asks."""
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Connect if need be, ask, send."""
-        if self.sock is None:
-            self.connect()
-        if (flight := _flight.get()) is not None:
-            flight.depart()
-        super().request(*args, **kwargs)
-
-
-class _ConnectionPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-    def urlopen(self, *args: Any, **kwargs: Any) -> urllib3.BaseHTTPResponse:
-        """As usual, and the flight knows that it is watched."""
-        if (flight := _flight.get()) is not None:
-            flight.watch()
-        return super().urlopen(*args, **kwargs)
-
-
-class _SecureConnectionPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-    def urlopen(self, *args: Any, **kwargs: Any) -> urllib3.BaseHTTPResponse:
-        """As usual, and the flight knows that it is watched."""
-        if (flight := _flight.get()) is not None:
-            flight.watch()
-        return super().urlopen(*args, **kwargs)
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    """No retries, and the watched connections, directly and through a proxy."""
-
-    def __init__(self) -> None:
-        super().__init__(max_retries=0, pool_maxsize=10)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As usual, with our pools."""
-        super().init_poolmanager(*args, **kwargs)
-        _watch(self.poolmanager)
-
-    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
-        """As usual, with our pools."""
-        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
-        _watch(manager)
-        return manager
-
-
-def _watch(manager: urllib3.PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _ConnectionPool, "https": _SecureConnectionPool}
 
 
 def _checked_url(endpoint: str, url: str) -> str:
@@ -330,28 +213,16 @@ def _checked_ca_file(endpoint: str, ca_file: str | None) -> bool | str:
     return ca_file
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised for: requests and urllib3 nest them in `args`, `reason` and `__cause__`."""
-    seen: set[int] = set()
-    queue: list[object] = [error]
-    while queue:
-        cause = queue.pop(0)
-        if isinstance(cause, BaseException) and id(cause) not in seen:
-            seen.add(id(cause))
-            yield cause
-            queue += [getattr(cause, "reason", None), cause.__cause__, cause.__context__, *cause.args]
-
-
 def _reason(error: Exception) -> str:
     """Why a call failed, in words of ours: the libraries' own texts contain the whole URL."""
-    causes = list(_causes(error))
-    for cause in causes:
+    found = list(causes(error))
+    for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate is not trusted ({cause.verify_message}); set ca_file to the authority's PEM file"
     for kind, words in _WORDS:
-        if any(isinstance(cause, kind) for cause in causes):
+        if any(isinstance(cause, kind) for cause in found):
             return words
-    return type(causes[-1]).__name__
+    return type(found[-1]).__name__
 
 
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
@@ -363,18 +234,3 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionResetError, "the connection was reset"),
     (urllib3.exceptions.ProtocolError, "the connection was closed before the answer was whole"),
 )
-
-
-class _NoQueries(logging.Filter):
-    """urllib3 logs whole URLs; queries of both systems carry secrets and order data, so they never reach a handler."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Drop the line per call, cut queries out of the rest."""
-        if record.levelno <= logging.DEBUG:
-            return False
-        if isinstance(record.args, tuple):
-            record.args = tuple(arg.split("?", 1)[0] if isinstance(arg, str) else arg for arg in record.args)
-        return True
-
-
-logging.getLogger("urllib3.connectionpool").addFilter(_NoQueries())

@@ -190,6 +190,18 @@ def test_connections_are_kept_and_used_again(server: Server) -> None:
     assert len(opened) == 1
 
 
+def test_a_proxy_of_the_environment_is_used_and_its_refusal_is_an_endpoint_that_is_down(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url)
+    session = Session("main", "http://api.example")
+    assert session.send("GET", "/a?b=c", is_write=False).text == "http://api.example/a?b=c"
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with pytest.raises(EndpointDown, match="nothing was sent"):
+        Session("main", "http://api.example").send("POST", "/a", is_write=True)
+    assert len(server.requests) == 1
+
+
 def test_no_query_reaches_a_log_of_any_library(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("urllib3").setLevel(logging.DEBUG)
