@@ -26,13 +26,15 @@ as_json = click.option("--json", "as_json", is_flag=True, help="For scripts.")
 def engine(*, sends: bool = False, calls: bool = False) -> Iterator[Engine]:
     """An engine for a command. `sends`: it starts work in the workers; `calls`: it calls the systems itself.
 
+    Other commands work without Redis, and are given one that is known only to ask it how things stand.
+
     Raises Misconfigured, Transient.
     """
     current = settings.load()
     send = _celery_send if sends else _no_send
-    client = redis_server.connect(current) if sends or calls else None
-    if client is not None:
+    if sends or calls:
         redis_server.answering_address(current)
+    client = redis_server.connect(current, retries=0) if sends or calls or redis_server.is_known(current) else None
     made = bootstrap.engine(current, send=send, redis_client=client)
     try:
         yield made

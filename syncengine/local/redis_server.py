@@ -60,6 +60,11 @@ def address(settings: Settings) -> str:
         raise Misconfigured(f"{settings.home / ADDRESS_FILE} cannot be read: {error.strerror}") from None
 
 
+def is_known(settings: Settings) -> bool:
+    """True if this installation has a Redis, whether or not it answers."""
+    return settings.redis_url is not None or (settings.home / ADDRESS_FILE).is_file()
+
+
 def answering_address(settings: Settings, *, patience_s: float = 5.0) -> str:
     """`address`, once that Redis answers. A process asks this when it starts: later outages are waited for.
 

@@ -38,6 +38,10 @@ class Brightpearl(base.Connector):
         )
         return f"Brightpearl account {account.account} answers as {account.auth} app; it has {found.available} orders"
 
+    def quota(self) -> str:
+        """How much of the window is used, by all workers; see `Connector.quota`."""
+        return self._gateway.quota()
+
     def close(self) -> None:
         """Close the connections."""
         self._gateway.close()

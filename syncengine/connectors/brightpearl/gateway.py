@@ -63,6 +63,17 @@ class Gateway:
         """Brightpearl's clock (UTC), by the latest answer; ours before the first one."""
         return clock.now() + self._ahead
 
+    def quota(self) -> str:
+        """One line on the calls of the last minute, by all workers; empty where they are not limited."""
+        if self._limiter is None or self.account.pool is None:
+            return ""
+        try:
+            usage = self._limiter.usage(self.account.pool)
+        except Transient:
+            return "calls of the last minute are not known, since Redis does not answer"
+        closed = f", closed for {usage.closed_for_s:.0f} s more" if usage.closed_for_s > 0 else ""
+        return f"{usage.taken} of {usage.of} calls of a minute used{closed}"
+
     def call(
         self, method: str, path: str, *, json: Any = None, is_write: bool = False, show_path: str | None = None
     ) -> Answer:

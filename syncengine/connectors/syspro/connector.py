@@ -31,6 +31,10 @@ class Syspro(Connector):
         """See `Connector.check`. Logs on if no worker has a session, and ends nobody's."""
         return self.gateway.check()
 
+    def quota(self) -> str:
+        """See `Connector.quota`."""
+        return self.gateway.quota()
+
     def log_off(self) -> None:
         """End the session that all workers share, which gives its licence back: when the whole installation stops."""
         self.gateway.log_off()

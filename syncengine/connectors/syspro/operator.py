@@ -150,6 +150,20 @@ class Seat:
                 self._run(ticket, end, is_write=False)
                 ticket.session_id = ""
 
+    def usage(self) -> str:
+        """One line on the seat, for people: free, taken, or closed and for how long. Raises Transient."""
+        now = clock.now()
+        with self._store.read() as session:
+            slot = session.get(Slot, self.name)
+        if slot is None:
+            return "one session, never used"
+        if slot.closed_until is not None and slot.closed_until > now:
+            return (
+                f"one session, closed for {(slot.closed_until - now).total_seconds():.0f} s more: a call was given up"
+            )
+        taken = slot.holder != "" and slot.held_until is not None and slot.held_until > now
+        return "one session, a call is running" if taken else "one session, free"
+
     def _ready(self, ticket: Ticket, is_write: bool) -> None:
         """Have a session that is most likely alive."""
         idle_s = self._prove_after_s + 1

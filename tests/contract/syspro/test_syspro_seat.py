@@ -318,3 +318,12 @@ def test_the_errors_of_a_call_are_not_hidden_by_the_seat(store: Store, vault: Va
         seat.call(lambda _: fails(), is_write=True)
     assert slot(store).closed_until is not None
     assert isinstance(SeatLost("x"), Transient)
+
+
+def test_the_seat_says_how_it_is_used(store: Store, vault: Vault) -> None:
+    seat = make_seat(store, vault)
+    before = seat.usage()
+    during: list[str] = []
+    seat.call(lambda session_id: during.append(seat.usage()), is_write=False)
+
+    assert [before, *during, seat.usage()] == ["one session, never used", "one session, a call is running", "one session, free"]

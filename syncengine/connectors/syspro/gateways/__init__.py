@@ -65,6 +65,9 @@ class Gateway(Protocol):
         """Prove that address and credentials work; what was reached, in a line."""
         ...
 
+    def quota(self) -> str:
+        """How the operator's seat is used; empty where the gateway has no session."""
+
     def log_off(self) -> None:
         """End the session that all workers share, if there is one."""
         ...

@@ -88,6 +88,10 @@ class Enet:
         company = xml.text_of(profile, "CompanyName") or self._settings.company
         return f"SYSPRO e.net {version[:20]} at {urlsplit(self._base).netloc}, company {company}"
 
+    def quota(self) -> str:
+        """See `Gateway.quota`."""
+        return self._seat.usage()
+
     def log_off(self) -> None:
         """End the shared session; `0` is the answer of a good logoff (section 5.2)."""
         self._seat.log_off(lambda session_id: self._send("/Logoff", {}, session_id, Call("", "Logoff", is_write=False)))

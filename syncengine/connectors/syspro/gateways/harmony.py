@@ -119,6 +119,10 @@ class Harmony:
             self._prove("")
         return f"SYSPRO Harmony at {urlsplit(self._base).netloc} ({CONJECTURE})"
 
+    def quota(self) -> str:
+        """See `Gateway.quota`."""
+        return self._seat.usage() if self._seat is not None else ""
+
     def log_off(self) -> None:
         """End the shared session, where there is one."""
         if self._seat is not None:
