@@ -1,0 +1,137 @@
+"""The small pure decisions: quiet, back-off, adoption, plans as they are stored and shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pytest
+from freezegun import freeze_time
+from hypothesis import given
+from hypothesis import strategies as st
+from marshmallow import Schema
+
+from syncengine import clock
+from syncengine.connectors.base import Change, LineChange, Operation, Resource, Verb
+from syncengine.document import Doc, from_json, to_json
+from syncengine.engine import plans
+from syncengine.engine.adoption import Candidate, judge
+from syncengine.engine.backoff import backoff
+from syncengine.engine.merge import Difference
+from syncengine.engine.plan import Kind, Plan, Step
+from syncengine.engine.quiet import Quiet, quiet_wait
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("age_s", "before", "wait_s"),
+    [
+        (61, Quiet("", None), 0),  # old enough at the first look
+        (10, Quiet("", None), 60),  # young: a second look is needed
+        (None, Quiet("", None), 60),  # the source does not say when it was touched
+        (10, Quiet("same", NOON - timedelta(seconds=60)), 0),  # two looks a minute apart saw the same
+        (10, Quiet("same", NOON - timedelta(seconds=20)), 40),
+        (61, Quiet("other", NOON - timedelta(seconds=90)), 60),  # it has changed since the last look
+    ],
+)
+def test_when_an_object_is_quiet(age_s: int | None, before: Quiet, wait_s: float) -> None:
+    touched = None if age_s is None else NOON - timedelta(seconds=age_s)
+    assert quiet_wait(60, touched_at=touched, read_at=NOON, print_="same", before=before, now=NOON) == wait_s
+
+
+def test_without_a_quiet_period_nothing_waits() -> None:
+    assert quiet_wait(0, touched_at=NOON, read_at=NOON, print_="x", before=Quiet("y", NOON), now=NOON) == 0
+
+
+@freeze_time("2026-03-02 12:00:00")
+def test_the_clock_is_aware_and_in_utc() -> None:
+    assert clock.now() == NOON
+
+
+@given(attempt=st.integers(0, 1000), most=st.floats(1, 3600))
+def test_backoff_is_at_least_half_and_at_most_its_limit(attempt: int, most: float) -> None:
+    whole = min(most, 2.0 ** min(attempt, 30))
+    assert whole / 2 <= backoff(attempt, most_s=most) <= whole
+
+
+class Order(Resource):
+    name = "right.order"
+    schema = Schema
+    identity = ("customer",)
+    line_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {"rows": ("code",)}
+
+    def read(self, keys: Sequence[str]) -> dict[str, Doc]:
+        return {}
+
+    def is_cancelled(self, doc: Doc) -> bool:
+        return bool(doc.get("cancelled"))
+
+    def created_at(self, doc: Doc) -> datetime | None:
+        return doc.get("created")
+
+
+ASKED = {"customer": "C1", "rows": [{"@key": "a", "code": "X"}, {"@key": "b", "code": "Y"}]}
+
+
+def _found(key: str = "R1", **doc: Any) -> Candidate:
+    whole = {"customer": "C1", "rows": [{"code": "Y"}, {"code": "X"}], **doc}
+    return Candidate(key, whole, whole)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "verify", "adopted", "reason"),
+    [
+        ([], False, None, ""),
+        ([_found()], False, "R1", ""),
+        ([_found(cancelled=True)], False, None, ""),
+        ([_found(), _found("R2")], False, None, "several objects"),
+        ([_found(), _found("R2", cancelled=True)], False, "R1", ""),
+        ([_found(customer="C2")], False, None, "customer is 'C2' instead of 'C1'"),
+        ([_found(rows=[{"code": "X"}])], False, None, "rows has 1 lines instead of 2"),
+        ([_found(rows=[{"code": "X"}, {"code": "Z"}])], False, None, "no line like b"),
+        ([_found(created=NOON - timedelta(days=1))], False, None, "older than our write"),
+        ([_found(created=NOON + timedelta(seconds=9))], False, "R1", ""),
+        ([_found(customer="C2", created=NOON - timedelta(days=1))], True, "R1", ""),
+    ],
+)
+def test_who_is_adopted(candidates: list[Candidate], verify: bool, adopted: str | None, reason: str) -> None:
+    verdict = judge(Order(), ASKED, candidates, sent_at=NOON, verify=verify)
+
+    assert (verdict.adopt.key if verdict.adopt else None) == adopted
+    assert reason in verdict.reason
+
+
+def _plan() -> Plan:
+    line = LineChange(
+        "rows", "change", "a", "1", {"@key": "a", "qty": Decimal("2.50")}, {"qty": Change(1, Decimal("2.50"))}
+    )
+    change = Operation(
+        Verb.CHANGE, "5001", doc={"ref": "5001"}, key="R1", changes={"name": Change("a", "b")}, lines=(line,)
+    )
+    create = Operation(Verb.CREATE, "5001", doc={"ref": "5001", "on": NOON.date()})
+    steps = [Step("", "right.order", change, {"ref": "5001"}, {"a": "1"}), Step("EUR", "right.order", create, {})]
+    kept = [Difference("f", 1, 2, 3, "was changed in the target alone")]
+    return Plan(Kind.WRITE, "because", steps=steps, kept=kept, conflicts=kept)
+
+
+def test_a_plan_survives_being_stored() -> None:
+    plan = _plan()
+    back = plans.from_doc(from_json(to_json(plans.to_doc(plan))))
+
+    assert back.steps == plan.steps
+    assert (back.kind, back.reason, back.hash) == (plan.kind, plan.reason, plan.hash)
+
+
+def test_a_plan_is_shown_in_lines() -> None:
+    shown = plans.shown(_plan())
+
+    assert shown["writes"] == ["change R1: name, ~ rows 1", "create 5001 (EUR)"]
+    assert shown["left"] == ["f was changed in the target alone"]
+
+
+def test_equal_intentions_have_equal_hashes_and_others_do_not() -> None:
+    other = Plan(Kind.WRITE, "because", steps=_plan().steps[:1])
+    assert _plan().hash == _plan().hash != other.hash
