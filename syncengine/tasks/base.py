@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any
 
 from celery import Task, chain
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import beat_init, celeryd_init, worker_process_init, worker_process_shutdown
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -14,7 +15,9 @@ from syncengine import settings
 from syncengine.celery import app
 from syncengine.engine import bootstrap
 from syncengine.engine.engine import Chain, Engine
+from syncengine.errors import SyncError
 from syncengine.local import redis_server
+from syncengine.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +30,18 @@ def engine() -> Engine:
         current = settings.load()
         _engines.append(bootstrap.engine(current, send=send, redis_client=redis_server.connect(current)))
     return _engines[0]
+
+
+@celeryd_init.connect
+@beat_init.connect
+def _refuse_to_start_wrong(**_: Any) -> None:
+    """A store that is away or not migrated, or a missing key, ends worker and beat at once, with what to do."""
+    current = settings.load()
+    try:
+        Vault(bootstrap.open_store(current), current.keys)
+    except SyncError as error:
+        print(f"syncengine: {error}", file=sys.__stderr__)
+        raise SystemExit(2) from None
 
 
 @worker_process_init.connect

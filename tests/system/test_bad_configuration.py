@@ -1,0 +1,123 @@
+"""Whatever is wrong with an installation: one clear line that says what to do, and never a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from syncengine.sandbox.server import Sandbox
+from tests.services import start_valkey, stop
+from tests.system.frame_fixtures import Run, bare_environment, redis_url, run
+
+__all__ = ["bare_environment", "redis_url", "run"]
+
+pytestmark = pytest.mark.process
+
+CONFIGURATION = """\
+endpoints:
+  shop:
+    system: brightpearl
+    settings: {{url: "{url}", account: sandbox, app_ref: sandbox_app, auth: private}}
+    secrets: {{account_token: "${{TOKEN}}"}}
+  erp:
+    system: syspro
+    settings: {{url: "{url}/SYSPROWCFService/Rest", operator: BPSYNC, company: T}}
+    secrets: {{operator_password: "wrong"}}
+connections:
+  main: {{left: shop, right: erp, flows: [customers, orders]}}
+"""
+
+
+def _one_line(done: object, *says: str) -> None:
+    """The process ended with one line on stderr that says all this."""
+    text = done.stderr.strip()  # type: ignore[attr-defined]
+    lines = [line for line in text.splitlines() if line and not line.startswith("made an encryption key")]
+    assert done.returncode not in (0, None), text  # type: ignore[attr-defined]
+    assert "Traceback" not in text + done.stdout  # type: ignore[attr-defined]
+    assert lines, done.stdout  # type: ignore[attr-defined]
+    assert lines[-1].startswith("syncengine: ")
+    for word in says:
+        assert word in lines[-1]
+
+
+def _write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "syncengine.yml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["status", "trace 5001", "deadletters list", "configure"])
+def test_a_database_that_was_not_migrated(run: Run, tmp_path: Path, command: str) -> None:
+    config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
+    _one_line(run("syncengine", *command.split(), SYNCENGINE_CONFIG=config, TOKEN="x"), "Run `syncengine migrate`")
+
+
+@pytest.mark.parametrize("process", ["worker --pool=solo", "beat"])
+def test_a_worker_and_beat_refuse_a_database_that_was_not_migrated(run: Run, redis_url: str, process: str) -> None:
+    done = run("celery", "-A", "syncengine", *process.split(), REDIS_URL=redis_url)
+    _one_line(done, "has no tables of syncengine", "syncengine migrate")
+
+
+def test_a_broken_flow_file_stops_a_worker_and_the_command_line(run: Run, redis_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "flows.d"
+    folder.mkdir()
+    (folder / "mine.yml").write_text(
+        "flow: mine\nsource: brightpearl.contakt\ntarget: syspro.customer\n", encoding="utf-8"
+    )
+    assert run("syncengine", "migrate", REDIS_URL=redis_url).returncode == 0
+    for words in (("celery", "-A", "syncengine", "worker", "--pool=solo"), ("syncengine", "status")):
+        _one_line(run(*words, REDIS_URL=redis_url), "mine.yml:2", "brightpearl.contact")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("${TOKEN}", "${NOT_SET}", "NOT_SET is not set"),
+        ("flows: [customers, orders]", "flows: [custmers]", "there is no flow 'custmers'"),
+        ("right: erp", "right: [erp", "syncengine.yml"),
+        ("system: syspro", "system: sapro", "there is no system 'sapro'"),
+        ("operator: BPSYNC, ", "", "operator"),
+    ],
+)
+def test_a_wrong_configuration_file(run: Run, tmp_path: Path, old: str, new: str, says: str) -> None:
+    config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1").replace(old, new))
+    assert run("syncengine", "migrate").returncode == 0
+    _one_line(run("syncengine", "configure", SYNCENGINE_CONFIG=config, TOKEN="x"), says)
+
+
+def test_unknown_flows_connections_and_times_of_a_sync(run: Run, redis_url: str) -> None:
+    assert run("syncengine", "migrate").returncode == 0
+    _one_line(run("syncengine", "sync", "oders", REDIS_URL=redis_url), "there is no flow 'oders'", "orders")
+    _one_line(
+        run("syncengine", "sync", "orders", "--connection", "x", REDIS_URL=redis_url), "there is no connection 'x'"
+    )
+    _one_line(run("syncengine", "sync", "orders", "--since", "soon", REDIS_URL=redis_url), "--since 'soon' is no time")
+
+
+def test_a_store_that_was_encrypted_with_another_key(run: Run, tmp_path: Path) -> None:
+    config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
+    variables = {"SYNCENGINE_CONFIG": config, "TOKEN": "x"}
+    assert run("syncengine", "migrate").returncode == 0
+    assert run("syncengine", "configure", **variables).returncode == 0
+    (tmp_path / "var" / "key").unlink()
+    _one_line(run("syncengine", "configure", **variables), "another key", "SYNCENGINE_KEYS")
+
+
+def test_wrong_credentials_and_a_wrong_address_are_told_by_check(run: Run, tmp_path: Path) -> None:
+    url, valkey = start_valkey(tmp_path)
+    with Sandbox(1, {"latency_s": 0.0}, contacts=5, products=20, orders=6).start() as running:
+        config = _write(tmp_path, CONFIGURATION.format(url=running.url))
+        variables = {"REDIS_URL": url, "SYNCENGINE_CONFIG": config, "TOKEN": "wrong-token"}
+        for command in ("migrate", "configure"):
+            assert run("syncengine", command, **variables).returncode == 0
+        done = run("syncengine", "check", **variables)
+    away = run("syncengine", "check", **variables)
+    stop(valkey)
+
+    for checked in (done, away):
+        assert checked.returncode == 1
+        assert "Traceback" not in checked.stdout + checked.stderr
+        assert [line[:6] for line in checked.stdout.splitlines()] == ["FAILED", "FAILED"]
+    assert "wrong-token" not in done.stdout
+    assert "Invalid operator password" in done.stdout or "password" in done.stdout
