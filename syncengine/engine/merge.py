@@ -256,13 +256,16 @@ class _LineMerge:
     def _remove(self, path: str, key: str, number: str | None, agreed: Doc, current: Doc | None) -> None:
         if current is None or number is None:
             return  # gone on both sides
-        readable = [name for name in agreed if name != LINE_KEY and name in current]
-        touched = any(not same(agreed[name], current[name]) for name in readable)
-        if touched and self.rules.policy(self.name) is not Policy.ENFORCE:
+        readable = [name for name in agreed if name != LINE_KEY and name in current and self._matters(name)]
+        if any(not same(agreed[name], current[name]) for name in readable):
             shown = Difference(path, without_marks(agreed), None, without_marks(current), "was changed on both sides")
             self.merged.conflicts.append(shown)
         else:
             self.merged.lines.append(LineChange(self.name, "remove", key, number, dict(current)))
+
+    def _matters(self, name: str) -> bool:
+        """Whether the target's own value of a field speaks against removing the line."""
+        return self.rules.policy(f"{self.name}.{name}") not in (Policy.ENFORCE, Policy.ON_CREATE)
 
 
 def _groups(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequence[str]) -> list[list[str]]:
