@@ -87,4 +87,6 @@ def world(
     store = Store(f"sqlite:///{tmp_path}/test.db")
     world = World(sandbox, time, store, valkey, gateway)
     yield world
+    for undo in world.undo:
+        undo()
     world.engine.close()

@@ -199,7 +199,7 @@ def test_guests_go_to_the_house_account_of_their_currency_with_their_names(world
     ("first", "last", "written"),
     [
         ("Łukasz", "Żółciński", "Lukasz Zólcinski"),
-        ("Zdeněk", "Řezníček", "Zdenek Rezn\u00ed\u010dek".replace("\u010d", "c")),
+        ("Zdeněk", "Řezníček", "Zdenek Rezn\u00edcek"),
         ("Zoe\u0308", "Bronte\u0308", "Zoë Brontë"),  # composed: the same to the eye
         ("Siân", "O'Brien-Weiß", "Siân O'Brien-Weiß"),
         ("<b>Tom</b>", 'O\'Neil & "Best" = 1', '<b>Tom</b> O\'Neil & "Best" = 1'),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time as machine
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -237,9 +237,10 @@ class World:
     """Both systems, the engine, and the messages that it has sent and nobody has run yet."""
 
     def __init__(self, sandbox: Sandbox, time: Time, store: Store, valkey: redis.Redis, gateway: str) -> None:
-        self.sandbox, self.time, self.store, self.gateway = sandbox, time, store, gateway
+        self.sandbox, self.time, self.store, self.valkey, self.gateway = sandbox, time, store, valkey, gateway
         self.vault = Vault(store, [Fernet.generate_key().decode()])
         self.messages: list[Chain] = []
+        self.undo: list[Callable[[], None]] = []  # what a test put in the way and the next one must not find
         self.shop, self.erp = Shop(sandbox), Erp(sandbox)
         for product in list(self.shop.account.products.values()):
             if product.sku in ("MUG", "BOOK"):
@@ -250,6 +251,11 @@ class World:
             store, self.vault, flows(), connect=lambda end: connectors.connect(end, lent), send=self.messages.append
         )
 
+    def start_over(self, **sizes: Any) -> None:
+        """Fill both systems with another shop; nothing was synced yet."""
+        self.sandbox.reset(**sizes)
+        self.shop, self.erp = Shop(self.sandbox), Erp(self.sandbox)
+
     def _stock(self, product: Product) -> None:
         from syncengine.sandbox.syspro import seed
 
@@ -259,11 +265,12 @@ class World:
 
     def configure(
         self, *, settings: Mapping[str, Any] | None = None, lookups: Mapping[str, Any] | None = None,
-        quiet_s: float = 0.0, erp: Mapping[str, Any] | None = None, **connection: Any,
+        quiet_s: float = 0.0, erp: Mapping[str, Any] | None = None, shop: Mapping[str, Any] | None = None,
+        **connection: Any,
     ) -> None:  # fmt: skip
         """Store both endpoints and the connection, as `syncengine configure` does; what is given is put over it."""
         url = self.sandbox.base_url
-        shop = {"url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "lag_s": 1}
+        account = {"url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "lag_s": 1}
         enet = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
         harmony = {"gateway": "harmony", "url": url, "auth": "api_key"}
         company = {**(enet if self.gateway == "enet" else harmony), "settle_s": SETTLE_S, **(erp or {})}
@@ -275,7 +282,13 @@ class World:
             settings={**flow_settings, **(settings or {})}, lookups={**tables, **(lookups or {})}, where="the test",
         )  # fmt: skip
         endpoints = [
-            EndpointPlan("shop", "brightpearl", shop, {"account_token": "sandbox-account-token"}, "the test"),
+            EndpointPlan(
+                "shop",
+                "brightpearl",
+                {**account, **(shop or {})},
+                {"account_token": "sandbox-account-token"},
+                "the test",
+            ),
             EndpointPlan("erp", "syspro", company, secrets, "the test"),
         ]
         installation = Installation(endpoints, [replace(plan, **connection)])
