@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from syncengine import clock, settings
-from syncengine.engine import bootstrap, configure
+from syncengine.cli.configure import take_over
 from syncengine.errors import Misconfigured
 from syncengine.flows.connections import connection_template
 from syncengine.local import redis_server
@@ -22,7 +22,6 @@ from syncengine.local.supervisor import Supervisor
 from syncengine.sandbox.shop import CUT_OVER
 from syncengine.settings import Settings
 from syncengine.store import migrate
-from syncengine.vault import Vault
 
 SETTLE_S = 10
 QUIET_S = 2
@@ -50,6 +49,7 @@ class Site:
 
     def __init__(self, home: Path, gateway: str, shop: Shop, flower_port: int | None) -> None:
         self.home, self.gateway, self.shop = home, gateway, shop
+        self.flows = ["customers", "orders"]
         self._sandbox: subprocess.Popen[bytes] | None = None
         self._supervisor: Supervisor | None = None
         for name in ("REDIS_URL", "DATABASE_URL", "SYNCENGINE_KEYS", "SYNCENGINE_KEY_FILE", "SYNCENGINE_FLOWS"):
@@ -74,10 +74,7 @@ class Site:
         current = self.settings
         current.config_path.write_text(yaml.safe_dump(self._configuration(url), sort_keys=False), encoding="utf-8")
         migrate.upgrade(current.database_url)
-        store = bootstrap.open_store(current)
-        installation = configure.read_file(current.config_path, settings.environment())
-        configure.apply(store, Vault(store, current.keys), bootstrap.flows(current), installation)
-        store.close()
+        take_over(current, current.config_path)
         self._supervisor = Supervisor(current)
         self._supervisor.start()
         return url
@@ -152,7 +149,7 @@ class Site:
                 "main": {
                     "left": "shop",
                     "right": "erp",
-                    "flows": ["customers", "orders"],
+                    "flows": self.flows,
                     "cut_over": CUT_OVER.isoformat(),
                     "quiet_s": QUIET_S,
                     "settings": _plain(flow_settings),

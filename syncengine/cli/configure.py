@@ -8,6 +8,7 @@ import click
 
 from syncengine import settings
 from syncengine.engine import bootstrap, configure
+from syncengine.settings import Settings
 from syncengine.vault import Vault
 
 
@@ -16,7 +17,11 @@ from syncengine.vault import Vault
 def command(file: Path | None) -> None:
     """Read endpoints, connections and secrets from FILE (default: SYNCENGINE_CONFIG) into the store and the vault."""
     current = settings.load()
-    path = file or current.config_path
+    take_over(current, file or current.config_path)
+
+
+def take_over(current: Settings, path: Path) -> None:
+    """Store what the file says, and say what that is. Raises Misconfigured, Transient."""
     installation = configure.read_file(path, settings.environment())
     store = bootstrap.open_store(current)
     try:

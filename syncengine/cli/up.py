@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from syncengine import settings as settings_module
+from syncengine.cli.configure import take_over
 from syncengine.local import redis_server
 from syncengine.local import supervisor as supervisor_module
 from syncengine.local.supervisor import Supervisor
@@ -16,13 +17,18 @@ from syncengine.store import migrate
 @click.command("up")
 @click.option("--detach", is_flag=True, help="Return once everything runs; `syncengine down` stops it.")
 def command(detach: bool) -> None:
-    """Migrate the store, start Redis (unless REDIS_URL is set) and all processes, start again what dies."""
+    """Migrate the store, read the configuration file, start Redis (unless REDIS_URL is set) and all processes.
+
+    What dies is started again.
+    """
     settings = settings_module.load()
     settings.folder()
     _ = settings.keys  # made, or refused, before any process needs it
     if settings.redis_url is not None:
         redis_server.answering_address(settings)
     migrate.upgrade(settings.database_url)
+    if settings.config_path.is_file() and settings.config_path.stat().st_size:
+        take_over(settings, settings.config_path)
     supervisor = Supervisor(settings)
     process = supervisor.start()
     _tell(settings, supervisor)

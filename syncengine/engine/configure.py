@@ -76,7 +76,9 @@ class Installation:
 def read_file(path: Path, env: Mapping[str, str]) -> Installation:
     """The file, checked for itself. Raises Misconfigured with file, line and remedy."""
     if not path.is_file():
-        raise Misconfigured(f"{shown(path)} does not exist. Copy syncengine.example.yml, or set SYNCENGINE_CONFIG")
+        raise Misconfigured(
+            f"{shown(path)} does not exist. Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
+        )
     table, _ = read(path)
     return _Reader(Place(shown(path)), env).read(table)
 

@@ -103,10 +103,10 @@ def _row(
 def dedupe(flow: Flow, record: Record, step: Step, link: Link | None) -> str:
     """The name of a write. Two records that mean to create the same natural key come to the same name."""
     if step.operation.verb is Verb.CREATE or link is None:
-        what = f"create:{step.resource}:{step.part}:{step.operation.natural_key}"
-    else:
-        what = f"{step.operation.verb}:{step.resource}:{link.id}:{link.revision}"
-    return f"{record.connection_id}:{flow.entity}:{what}"[:LONGEST_DEDUPE]
+        what = f"{flow.entity}:create:{step.resource}:{step.part}:{step.operation.natural_key}"
+    else:  # flows that share a link change it each for itself
+        what = f"{flow.name}:{step.operation.verb}:{step.resource}:{link.id}:{link.revision}"
+    return f"{record.connection_id}:{what}"[:LONGEST_DEDUPE]
 
 
 def _reopened(new: Any) -> Mapping[str, Any]:

@@ -112,7 +112,7 @@ def join(
         )  # fmt: skip
         session.add(link)
     link.right_key, link.natural_key, link.provisional = right, natural_key, False
-    _remember(engine, link, agreed, now)
+    _remember(engine, flow, link, agreed, now)
     session.flush()
     wake_dependants(session, engine, record.connection_id, flow.entity, ((left, part), (right, part)), now)
     if flow.two_way:
@@ -136,20 +136,24 @@ def provide(
     wake_dependants(session, engine, record.connection_id, flow.entity, [(key or "", step.part)], now)
 
 
-def agree(session: Session, engine: Engine, link_id: int, agreed: Agreed, now: datetime) -> None:
+def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Agreed, now: datetime) -> None:
     """Save what both sides agree on now, after a change or after they were seen to be equal."""
-    _remember(engine, session.get_one(Link, link_id), agreed, now)
+    _remember(engine, flow, session.get_one(Link, link_id), agreed, now)
 
 
-def _remember(engine: Engine, link: Link, agreed: Agreed, now: datetime) -> None:
-    link.base = payloads.seal(engine.vault, agreed.doc)
+def _remember(engine: Engine, flow: Flow, link: Link, agreed: Agreed, now: datetime) -> None:
+    link.base = payloads.seal(engine.vault, {**_bases(engine, link), flow.name: agreed.doc})
     link.lines = dict(agreed.lines)
     link.revision = link.revision + 1
     link.updated_at = now
 
 
-def base_of(engine: Engine, link: Link) -> Doc:
-    """The last agreement; empty for a provisional link."""
+def base_of(engine: Engine, flow: Flow, link: Link) -> Doc:
+    """The last agreement of a flow; empty if it has made none. Flows that share a link own disjoint fields, each its own."""
+    return dict(_bases(engine, link).get(flow.name, {}))
+
+
+def _bases(engine: Engine, link: Link) -> dict[str, Doc]:
     return dict(payloads.unseal(engine.vault, link.base)) if link.base else {}
 
 

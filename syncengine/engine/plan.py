@@ -155,7 +155,7 @@ def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
     if link.current is None:
         return Plan(Kind.HOLD, f"{link.key} is gone in the target")
     merged = merge(
-        link.base,
+        link.base or _first_base(situation, wanted, link.current),
         wanted,
         link.current,
         policy=situation.flow.mapping.policy,
@@ -165,6 +165,11 @@ def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
         tried=link.tried,
     )
     return _change(situation, part, wanted, link, merged, natural)
+
+
+def _first_base(situation: Situation, wanted: Doc, current: Doc) -> Doc:
+    """A flow that comes to a link of another one begins with what the target has in the fields that are its own."""
+    return {name: current.get(name) for name in wanted if name not in situation.target.line_fields}
 
 
 def _change(situation: Situation, part: str, wanted: Doc, link: Linked, merged: Merged, natural: str) -> Plan:

@@ -232,7 +232,7 @@ class _Push:
                 natural_key=intent.operation.natural_key, agreed=agreed, now=now,
             )  # fmt: skip
         elif intent.link_id is not None:
-            links.agree(session, self.engine, intent.link_id, agreed, now)
+            links.agree(session, self.engine, self.flow, intent.link_id, agreed, now)
 
     def _unknown(self, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
         why = str(outcome.error or "the outcome is unknown")

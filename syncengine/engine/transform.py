@@ -144,7 +144,7 @@ class Planner:
         current = raw.get(self.target.name, {}).get(key or "")
         return Linked(
             key=key,
-            base=links.base_of(self.engine, link),
+            base=links.base_of(self.engine, self.flow, link),
             numbers=dict(link.lines),
             current=self.target.load(current) if current is not None else None,
             natural_key=link.natural_key,
@@ -282,7 +282,7 @@ class _Outcome:
             agreed = links.Agreed(agreement.agreed, agreement.numbers)
             if (
                 in_doubt
-                or agreement.agreed != links.base_of(self.engine, link)
+                or agreement.agreed != links.base_of(self.engine, self.flow, link)
                 or dict(link.lines) != dict(agreed.lines)
             ):
-                links.agree(self.session, self.engine, link.id, agreed, self.now)
+                links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)

@@ -230,3 +230,27 @@ def test_a_write_of_several_operations_a_call_settles_each_by_itself(make_world:
 
     assert [world.record("things", key).status for key in "123"] == ["done", "open", "done"]
     assert world.resources["right.things"].safety[Verb.CREATE] is Safety.SEARCH
+
+
+def test_two_flows_may_share_a_link_each_with_fields_and_agreements_of_its_own(
+    make_world: Callable[..., World],
+) -> None:
+    def names(doc: dict[str, Any], context: Context) -> dict[str, Any]:
+        return {"ref": doc["id"], "name": doc["name"]}
+
+    def limits(doc: dict[str, Any], context: Context) -> dict[str, Any]:
+        return {"ref": doc["id"], "limit": doc["limit"]}
+
+    shared = {"source": "left.things", "target": "right.things", "entity": "things"}
+    world = make_world(flow("things", Plain(names)), flow("limits", Plain(limits), **shared))
+    world.left.put("things", "1", name="lamp", limit=5)
+    world.sync("things", "1")
+    world.sync("limits", "1")
+    world.left.put("things", "1", name="big lamp", limit=6)
+    world.sync("limits", "1")
+    world.sync("things", "1")
+
+    found = world.right.objects["things"]["R1"]
+    assert (found["name"], found["limit"]) == ("big lamp", 6)
+    assert world.links("things") == [("1", "", "R1")]
+    assert world.record("limits", "1").status == world.record("things", "1").status == "done"
