@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from syncengine.settings import Settings
 
+TASKS_PAGE = "--tasks-columns=name,args,result,state,received,runtime,worker,uuid"
+"""What Flower's page of tasks shows. Without being told it leaves out what a task was about and what came of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -24,7 +27,7 @@ def programs(settings: Settings) -> list[Program]:
         Program("worker", _worker("worker", "scheduled,backfill", settings.workers), stop_wait_s=20),
         Program("realtime", _worker("realtime", "realtime", settings.realtime_workers), stop_wait_s=20),
         Program("beat", _celery("beat")),
-        Program("flower", _celery("flower", "--address=127.0.0.1", f"--port={settings.flower_port}")),
+        Program("flower", _celery("flower", "--address=127.0.0.1", f"--port={settings.flower_port}", TASKS_PAGE)),
     ]
 
 

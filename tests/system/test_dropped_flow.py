@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -33,21 +34,38 @@ mapping:
   PoNumberMandatory: {value: "Y"}
 """
 
+WATCHING = """\
+flow: watching
+about: Writes nothing; beat looks at its feed every second.
+source: brightpearl.contact
+target: syspro.customer
+natural_key: Customer
+feeds: [created]
+every: 1 s
+rules:
+  - skip: it only watches
+    when: contactId
+mapping:
+  Customer: {from: "'XX' + text(contactId)"}
+"""
+
 
 def test_one_file_in_a_folder_is_a_flow_with_tasks_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = dict(os.environ)
     folder = tmp_path / "flows.d"
     folder.mkdir()
     (folder / "purchase_numbers.yml").write_text(FLOW, encoding="utf-8")
+    (folder / "watching.yml").write_text(WATCHING, encoding="utf-8")
     site = Site(tmp_path / "home", "enet", Shop(seed=3, contacts=5, products=20, orders=6), None)
     monkeypatch.setenv("SYNCENGINE_FLOWS", str(folder))
-    site.flows, site.settings = ["customers", "orders", "purchase_numbers"], settings.load()
+    site.flows, site.settings = ["customers", "orders", "purchase_numbers", "watching"], settings.load()
     try:
         url = site.start()
         registered = _within(
             30, lambda: "purchase_numbers.push" in _run("celery", "-A", "syncengine", "inspect", "registered").stdout
         )
         assert registered
+        assert _within(30, lambda: _status("watching")["skipped"])  # nobody called it: beat did, as its file says
         for flow in ("customers", "purchase_numbers"):
             assert _run("celery", "-A", "syncengine", "call", f"{flow}.sync").returncode == 0
             assert _within(60, lambda flow=flow: _is_done(flow))
@@ -63,5 +81,10 @@ def test_one_file_in_a_folder_is_a_flow_with_tasks_that_runs(tmp_path: Path, mon
 
 
 def _is_done(name: str) -> bool:
-    flow = next(one for one in _json("status")["flows"] if one["flow"] == name)
+    flow = _status(name)
     return bool(flow["done"] and not flow["due"])
+
+
+def _status(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(one for one in _json("status")["flows"] if one["flow"] == name)
+    return found

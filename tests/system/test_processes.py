@@ -130,8 +130,11 @@ def test_beat_keeps_the_pump_going_and_flower_shows_the_tasks_by_name(site: Site
         return {task["name"] for task in requests.get(api, timeout=10).json().values()}
 
     assert _within(30, lambda: {"engine.pump", "orders.sync", "orders.push"} <= names())
+    shown = requests.get(api, params={"taskname": "orders.push"}, timeout=10).json().values()
+    assert any(task["args"].startswith("(main, ") and "records" in task["args"] for task in shown)
     page = requests.get(f"http://127.0.0.1:{site.settings.flower_port}/tasks", timeout=10)
     assert page.status_code == 200
+    assert all(f'data-column="{column}"' in page.text for column in ("name", "args", "result", "state"))
 
 
 def test_a_killed_worker_comes_back_and_goes_on(site: Site) -> None:
