@@ -7,6 +7,7 @@ and is found by its folder's name, which is the name of the system. Nothing here
 from __future__ import annotations
 
 import dataclasses
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -196,7 +197,7 @@ class Resource(ABC):
     def load(self, doc: Doc) -> Doc:
         """The typed document: Decimals, aware times, unknown fields kept. Raises Rejected with field, value and remedy."""
         try:
-            return dict(self.schema().load(doc))
+            return dict(_made(self.schema).load(doc))
         except ValidationError as error:
             raise invalid(self.name, doc, error) from None
 
@@ -227,6 +228,12 @@ class Resource(ABC):
     def is_cancelled(self, doc: Doc) -> bool:
         """True if this object (typed) is already cancelled at the system."""
         return False
+
+
+@functools.cache
+def _made(schema: type[Schema]) -> Schema:
+    """The one instance of a schema: making one copies all fields and those of its parts, which costs more than a load."""
+    return schema()
 
 
 def invalid(resource: str, doc: Doc, error: ValidationError) -> Rejected:

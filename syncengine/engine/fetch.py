@@ -21,6 +21,7 @@ from syncengine.engine.records import End
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Mapping as FlowMapping
+from syncengine.mapping.contract import Reference
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Stage, Status
 
@@ -32,6 +33,23 @@ class Fetched:
     at: datetime  # our clock, before the first read
     source_time: datetime  # the source's clock then
     docs: dict[str, dict[str, Doc]] = field(default_factory=dict)
+    _references: dict[tuple[str, str], Sequence[Reference]] = field(default_factory=dict)
+
+    def references(
+        self, mapping: FlowMapping, resource: Resource, key: str, settings: Mapping[str, Any]
+    ) -> Sequence[Reference]:
+        """What a document that was read refers to, worked out once; nothing if it is not valid.
+
+        Transform meets the same complaint and makes it this record's dead letter.
+        """
+        place = (resource.name, key)
+        if place not in self._references:
+            try:
+                found = mapping.references(resource.load(self.docs[resource.name][key]), settings)
+            except Rejected:
+                found = ()
+            self._references[place] = tuple(found)
+        return self._references[place]
 
     def get(self, resource: str, key: str | None) -> Doc | None:
         return self.docs.get(resource, {}).get(key) if key is not None else None
@@ -111,12 +129,9 @@ def _read_references(
     site: Site, mapping: FlowMapping, resource: Resource, fetched: Fetched, settings: Mapping[str, Any]
 ) -> None:
     wanted: dict[str, set[str]] = {}
-    for doc in list(fetched.docs.get(resource.name, {}).values()):
-        try:
-            for reference in mapping.references(resource.load(doc), settings):
-                wanted.setdefault(reference.resource, set()).add(reference.key)
-        except Rejected:
-            continue  # transform meets the same complaint and makes it this record's dead letter
+    for key in fetched.docs.get(resource.name, {}):
+        for reference in fetched.references(mapping, resource, key, settings):
+            wanted.setdefault(reference.resource, set()).add(reference.key)
     for name, keys in wanted.items():
         fetched.read(site, site.resource(name), keys)
 
@@ -178,24 +193,11 @@ def own_docs(
                 own[resource.name][end] = doc
     settings = flow.settings_for(site.connection.settings)
     for mapping, resource in ((flow.mapping, source), (flow.backward, target)):
-        for doc in list(own[resource.name].values()) if mapping is not None else ():
-            _add_references(own, mapping, resource, doc, fetched, settings)
+        if mapping is None:
+            continue
+        for end in list(own[resource.name]):
+            for reference in fetched.references(mapping, resource, end, settings):
+                found = fetched.get(reference.resource, reference.key)
+                if found is not None:
+                    own.setdefault(reference.resource, {})[reference.key] = found
     return own
-
-
-def _add_references(
-    own: dict[str, dict[str, Any]],
-    mapping: FlowMapping | None,
-    resource: Resource,
-    doc: Doc,
-    fetched: Fetched,
-    settings: Mapping[str, Any],
-) -> None:
-    try:
-        references = mapping.references(resource.load(doc), settings) if mapping is not None else ()
-    except Rejected:
-        return
-    for reference in references:
-        found = fetched.get(reference.resource, reference.key)
-        if found is not None:
-            own.setdefault(reference.resource, {})[reference.key] = found

@@ -73,6 +73,7 @@ class Rows(fields.Field[list[dict[str, Any]]]):
     def __init__(self, schema: type[Schema], sequence: str, **more: Any) -> None:
         super().__init__(**more)
         self.row_schema = schema
+        self._made: Schema | None = None  # made once: making a schema costs more than a load
         self._sequence = sequence
 
     def _deserialize(
@@ -85,9 +86,11 @@ class Rows(fields.Field[list[dict[str, Any]]]):
         if not isinstance(value, Mapping):
             raise ValidationError("Not a map of rows by id.")
         rows, errors = [], {}
+        if self._made is None:
+            self._made = self.row_schema()
         for row_id, row in value.items():
             try:
-                rows.append({**self.row_schema().load(row), "id": str(row_id)})
+                rows.append({**self._made.load(row), "id": str(row_id)})
             except ValidationError as error:
                 errors[row_id] = error.messages
         if errors:
