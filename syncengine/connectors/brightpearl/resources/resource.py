@@ -37,7 +37,7 @@ class Resource(base.Resource):
         kind = self.name.partition(".")[2]
         self.gateway = gateway
         self.most_per_read = gateway.account.most_per_read[kind]
-        self.search_lag_s = gateway.account.overlap.total_seconds()
+        self.search_lag_s = gateway.account.lag.total_seconds()
         self._optional = gateway.account.optional[kind]
 
     def now(self) -> datetime:
