@@ -1,0 +1,141 @@
+"""Calls for N changed orders, counted by the simulated systems, beside the fewest that the APIs allow (docs/traffic.md).
+
+scripts/bench calls [--orders 1000] [--customers 200] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import ceil
+from typing import Any
+
+import report
+from installation import Site, site
+from sqlalchemy import func, select
+
+from syncengine import clock
+from syncengine.engine import steps, sync
+from syncengine.engine.engine import Engine
+from syncengine.engine.pump import pump
+from syncengine.store.models import Record
+
+PAGE, READ, FIND = 500, 200, 40
+MOST = 1.1
+
+
+@dataclass(frozen=True)
+class Count:
+    """Calls of one phase at one system, and the fewest possible."""
+
+    orders: int
+    customers: int
+    phase: str
+    system: str
+    fewest: int
+    made: int
+    operations: Mapping[str, int]
+
+    @property
+    def ratio(self) -> float:
+        return self.made / self.fewest if self.fewest else float(self.made > 0) + 1.0
+
+
+def fewest(phase: str, *, orders: int, customers: int, addresses: int) -> dict[str, int]:
+    """The fewest calls by system, see docs/traffic.md: `create`, `amend`, `nothing new`, `unchanged`."""
+    if phase == "nothing new":
+        return {"brightpearl": 2, "syspro": 0}
+    searches = ceil(orders / PAGE) + 1 + 1  # the one feed's pages and its end; the other feed has nothing
+    reads = ceil(orders / READ)
+    if phase == "amend":
+        return {"brightpearl": searches + reads, "syspro": 2 * orders}
+    contacts = ceil(customers / READ) + ceil(addresses / READ)
+    return {
+        "brightpearl": searches + reads + contacts,
+        "syspro": orders + ceil(orders / FIND) + customers,
+    }
+
+
+def measure(one: Site, *, orders: int, customers: int, addresses: int) -> list[Count]:
+    """Create, look again, amend, look again; and what each of these cost."""
+    engine = one.engine()
+    counts, begun = [], clock.monotonic()
+    try:
+        for phase in ("create", "nothing new", "amend", "nothing new"):
+            if phase == "amend":
+                one.systems.ask("amend", max(1.0, clock.monotonic() - begun - 5))
+            one.systems.calls(reset=True)
+            drain(one, engine)
+            made = one.systems.calls()
+            least = fewest(phase, orders=orders, customers=customers, addresses=addresses)
+            for system, number in least.items():
+                operations = Counter(made.get(system, {}))
+                counts.append(Count(orders, customers, phase, system, number, operations.total(), operations))
+        _all_arrived(engine, orders, customers)
+    finally:
+        engine.close()
+    return counts
+
+
+def drain(one: Site, engine: Engine) -> None:
+    """Sync orders, and run in this process whatever is due until nothing is."""
+    for told in sync.start(engine, sync.Request("orders")):
+        assert not isinstance(told, str), told
+    while True:
+        while one.messages:
+            chain = one.messages.pop(0)
+            for stage in chain.stages:
+                steps.run(engine, stage, chain.token)
+            pump(engine)
+        if not pump(engine, sweep=True):
+            return
+
+
+def _all_arrived(engine: Engine, orders: int, customers: int) -> None:
+    with engine.store.read() as session:
+        query = select(Record.flow, Record.status, func.count()).group_by(Record.flow, Record.status)
+        states = {(flow, status): count for flow, status, count in session.execute(query)}
+    expected = {("orders", "done"): orders, ("customers", "done"): customers}
+    assert states == expected, f"{states} instead of {expected}"
+
+
+def main() -> int:
+    """Returns 1 if a ratio is above the bar."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, help="default: 1,000 with 200 customers, then 10,000 with 2,000")
+    parser.add_argument("--customers", type=int, help="default: a fifth of the orders")
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    sizes = [(1_000, 200), (10_000, 2_000)]
+    if options.orders:
+        sizes = [(options.orders, options.customers or max(1, options.orders // 5))]
+    counts: list[Count] = []
+    for orders, customers in sizes:
+        with site(orders=orders, customers=customers) as one:
+            addresses = int(one.systems.ask("addresses")["addresses"])
+            counts += measure(one, orders=orders, customers=customers, addresses=addresses)
+    report.show("Calls, beside the fewest possible", _rows(counts))
+    figures = [{**asdict(count), "ratio": round(count.ratio, 3)} for count in counts]
+    report.save(options.json, "calls", {"most": MOST, "counts": figures})
+    return int(any(count.ratio > MOST for count in counts))
+
+
+def _rows(counts: list[Count]) -> list[dict[str, Any]]:
+    return [
+        {
+            "orders": count.orders,
+            "phase": count.phase,
+            "system": count.system,
+            "made": count.made,
+            "fewest": count.fewest,
+            "ratio": f"{count.ratio:.3f}",
+            "operations": ", ".join(f"{name} {number}" for name, number in sorted(count.operations.items())),
+        }
+        for count in counts
+    ]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,271 @@
+"""An installation of the benchmarks' own: simulated systems in a process, a store, a Redis and workers if asked for.
+
+Everything stands in one temporary folder and ends with the `with` block.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import redis
+import requests
+from cryptography.fernet import Fernet
+
+from syncengine import clock, connectors
+from syncengine.engine import bootstrap, configure
+from syncengine.engine.configure import ConnectionPlan, EndpointPlan, Installation
+from syncengine.engine.engine import Chain, Engine
+from syncengine.flows import SHIPPED, load_flows
+from syncengine.flows.connections import connection_template
+from syncengine.local import redis_server
+from syncengine.store import Store, migrate
+from syncengine.vault import Vault
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+STOP_S = 30.0
+
+
+class Systems:
+    """The simulated systems in a process of their own (shop.py)."""
+
+    def __init__(self, orders: int, customers: int, latency_s: float) -> None:
+        command = [sys.executable, str(HERE / "shop.py"), "--orders", str(orders), "--customers", str(customers)]
+        self._process = subprocess.Popen(
+            [*command, "--latency", str(latency_s)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True,
+        )  # fmt: skip
+        self.url = str(self._answer()["url"])
+        self._http = requests.Session()
+
+    def ask(self, *words: object) -> dict[str, Any]:
+        """Give a command of shop.py; its answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def cpu_s(self) -> float:
+        """CPU seconds that the simulated systems have used."""
+        return float(self.ask("cpu")["cpu_s"])
+
+    def calls(self, *, reset: bool = False) -> dict[str, dict[str, int]]:
+        """Calls since the last reset, by system and operation."""
+        answer = self._http.get(f"{self.url}/_sandbox/calls", params={"reset": "1"} if reset else {}, timeout=30)
+        answer.raise_for_status()
+        return {system: dict(entry["operations"]) for system, entry in answer.json().items()}
+
+    def new_order(self, contact_id: int, sku: str) -> int:
+        """A customer orders one piece; the order's id."""
+        body = {"contactId": contact_id, "statusId": 2, "rows": [{"sku": sku, "quantity": 1}]}
+        answer = self._http.post(f"{self.url}/_sandbox/brightpearl/orders", json=body, timeout=30)
+        answer.raise_for_status()
+        return int(answer.json()["id"])
+
+    def effects(self, **filters: str) -> list[dict[str, Any]]:
+        """What was created, changed or cancelled (sandbox/calls.py)."""
+        answer = self._http.get(f"{self.url}/_sandbox/effects", params=filters, timeout=60)
+        answer.raise_for_status()
+        return list(answer.json())
+
+    def stop(self) -> None:
+        """End the process."""
+        self._http.close()
+        _end(self._process)
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("the simulated systems ended; see above")
+        return dict(json.loads(line))
+
+
+class Site:
+    """A configured installation against `systems`: no throttle, no quiet period, SQLite, guests told by channel alone."""
+
+    def __init__(self, systems: Systems, home: Path, *, settings: dict[str, Any] | None = None) -> None:
+        self.systems, self.home = systems, home
+        self.key = Fernet.generate_key().decode()
+        self.database_url = f"sqlite:///{home}/syncengine.db"
+        migrate.upgrade(self.database_url)
+        self.flows = load_flows([SHIPPED], connectors.resources())
+        self.messages: list[Chain] = []
+        self._redis: subprocess.Popen[bytes] | None = None
+        self._workers: list[subprocess.Popen[bytes]] = []
+        store = Store(self.database_url)
+        configure.apply(store, Vault(store, [self.key]), self.flows, self._installation(settings or {}))
+        store.close()
+
+    def engine(self, *, send: Callable[[Chain], None] | None = None) -> Engine:
+        """An engine for this process; chains go into `messages` unless `send` is given."""
+        store = Store(self.database_url)
+        vault = Vault(store, [self.key])
+        lent = bootstrap.services(store, vault, None)
+        return Engine(
+            store, vault, self.flows, connect=lambda end: connectors.connect(end, lent),
+            send=self.messages.append if send is None else send,
+        )  # fmt: skip
+
+    def environment(self) -> dict[str, str]:
+        """The variables under which any process of the product finds this installation."""
+        config = self.home / "syncengine.yml"
+        config.touch()
+        return {
+            **os.environ,
+            "SYNCENGINE_HOME": str(self.home),
+            "SYNCENGINE_CONFIG": str(config),
+            "DATABASE_URL": self.database_url,
+            "SYNCENGINE_KEYS": self.key,
+            "SYNCENGINE_LOG_LEVEL": "WARNING",
+            "REDIS_URL": self.redis_url,
+        }
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis+socket://{self.home}/redis.sock"
+
+    def start_redis(self) -> redis.Redis:
+        """Start a Redis on a socket, and connect to it."""
+        options = ["--port", "0", "--unixsocket", f"{self.home}/redis.sock", "--dir", str(self.home)]
+        durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]  # as the embedded one
+        self._redis = subprocess.Popen(
+            [redis_server.binary(), *options, *durable],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        client = redis.Redis(unix_socket_path=f"{self.home}/redis.sock")
+        for _ in range(100):
+            try:
+                client.ping()
+                return client
+            except redis.ConnectionError:
+                clock.sleep(0.05)
+        raise SystemExit("Redis did not start")
+
+    def start(self, *command: str, name: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+        """Start `celery ...` with this Python; its log is in the home folder."""
+        log = (self.home / f"{name}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", *command],
+            stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment or self.environment(),
+            start_new_session=True,
+        )  # fmt: skip
+        self._workers.append(process)
+        return process
+
+    def start_workers(self, *, processes: int = 2, beat: bool = False) -> list[subprocess.Popen[bytes]]:
+        """The worker and the realtime worker (and beat), as an installation runs them."""
+        app = ("-A", "syncengine")
+        environment = {**self.environment(), "SYNCENGINE_WORKERS": str(processes)}
+        low = ("worker", "--hostname=worker@%h", "--queues=scheduled,backfill", f"--concurrency={processes}")
+        fast = ("worker", "--hostname=realtime@%h", "--queues=realtime", "--concurrency=1")
+        started = [
+            self.start(*app, *low, name="worker", environment=environment),
+            self.start(*app, *fast, name="realtime", environment=environment),
+        ]
+        if beat:
+            started.append(self.start(*app, "beat", name="beat", environment=environment))
+        return started
+
+    def stop(self) -> None:
+        """End all processes that were started, Redis last."""
+        for process in [*self._workers, *([self._redis] if self._redis else [])]:
+            _end(process)
+        self._workers, self._redis = [], None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _installation(self, settings: dict[str, Any]) -> Installation:
+        url = self.systems.url
+        shop = {"url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "limit_per_minute": 0}
+        erp = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
+        flow_settings, lookups = connection_template("sandbox")
+        plan = ConnectionPlan(
+            name="main", left="shop", right="erp", mode="live", cut_over=datetime(2025, 1, 1, tzinfo=UTC),
+            verify_creates_until=None, flows=["customers", "orders"], quiet_s=0.0,
+            settings={**flow_settings, "guest_contact_tags": [], **settings}, lookups=lookups, where="the benchmark",
+        )  # fmt: skip
+        return Installation(
+            [
+                EndpointPlan("shop", "brightpearl", shop, {"account_token": "sandbox-account-token"}, plan.where),
+                EndpointPlan("erp", "syspro", erp, {"operator_password": "s3cret!"}, plan.where),
+            ],
+            [plan],
+        )
+
+
+@contextmanager
+def site(*, orders: int, customers: int, latency_s: float = 0.0) -> Iterator[Site]:
+    """Systems and an installation against them; all of it ends with the block."""
+    systems = Systems(orders, customers, latency_s)
+    try:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder, Site(systems, Path(folder)) as made:
+            yield made
+    finally:
+        systems.stop()
+
+
+def cpu_of(process: subprocess.Popen[bytes]) -> float:
+    """CPU seconds of a process and all its living children, from /proc."""
+    tick = os.sysconf("SC_CLK_TCK")
+    return sum(_ticks(pid) for pid in family(process.pid)) / tick
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    try:
+        found = [int(child) for child in children.read_text().split()]
+    except FileNotFoundError:
+        return []
+    return [pid, *(one for child in found for one in family(child))]
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process, MB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def shown(command: list[str]) -> str:
+    """A command as one would type it."""
+    return shlex.join(command)
+
+
+def _ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0
+    return int(fields[11]) + int(fields[12]) + int(fields[13]) + int(fields[14])
+
+
+def _end(process: subprocess.Popen[Any]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,84 @@
+"""The simulated systems as benchmarks need them: a plain shop of N orders by C customers, every one of them good.
+
+A process of its own, so that its share of the CPU can be told. It reads a command a line from standard input and answers
+each with one line of JSON: `amend SECONDS` changes a quantity of every order (their times spread over the last SECONDS),
+`addresses` counts the customers' addresses, `cpu` tells the CPU seconds used so far.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from datetime import timedelta
+from decimal import Decimal
+
+from syncengine.sandbox.brightpearl.app import Brightpearl
+from syncengine.sandbox.brightpearl.state import Account
+from syncengine.sandbox.server import Sandbox
+from syncengine.sandbox.shop import CUT_OVER, minutes
+from syncengine.sandbox.shop_orders import Scribe
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, required=True)
+    parser.add_argument("--customers", type=int, required=True)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    options = parser.parse_args()
+    switches = {"latency_s": options.latency, "brightpearl_limit": 0}
+    sandbox = Sandbox(1, switches, contacts=options.customers, products=100, orders=0, awkward=False)
+    fill(sandbox, options.orders)
+    with sandbox.start() as running:
+        _answer({"url": running.url})
+        for line in sys.stdin:
+            _answer(_do(sandbox, line.split()))
+
+
+def fill(sandbox: Sandbox, orders: int) -> None:
+    """Put orders into the shop, by all customers in turn, each of one to three stock lines; seven seconds apart."""
+    chance, scribe = random.Random(2), Scribe(sandbox.shop)
+    customers, ordinary = scribe.customers, scribe.ordinary
+    for number in range(orders):
+        placed = CUT_OVER + minutes(1) + timedelta(seconds=7 * number)
+        order = scribe.order(customers[number % len(customers)], placed)
+        for product in chance.sample(ordinary, chance.choice((1, 1, 2, 3))):
+            scribe.add(order, product, chance.choice((1, 2, 3)))
+    sandbox.brightpearl = Account(sandbox)
+    sandbox.apps["brightpearl"] = Brightpearl(sandbox)
+
+
+def amend(sandbox: Sandbox, over_s: float) -> int:
+    """Double a quantity, and with it the net amount, of every order; returns how many."""
+    account = sandbox.brightpearl
+    with account.lock:
+        orders = list(account.orders.values())
+        begin = account.stamp() - timedelta(seconds=over_s)
+        for number, order in enumerate(orders):
+            row = next(iter(order.rows.values()))
+            row.quantity, row.net, row.tax = row.quantity * 2, row.net * 2, row.tax * Decimal(2)
+            moment = begin + timedelta(seconds=over_s * number / len(orders))
+            account.stamp_order(order, moment.replace(microsecond=0))
+    return len(orders)
+
+
+def _do(sandbox: Sandbox, words: list[str]) -> dict[str, object]:
+    if words[0] == "amend":
+        return {"amended": amend(sandbox, float(words[1]))}
+    if words[0] == "addresses":
+        return {"addresses": len(sandbox.brightpearl.addresses)}
+    if words[0] == "cpu":
+        return {"cpu_s": time.process_time()}
+    return {"error": f"there is no command {words[0]!r}"}
+
+
+def _answer(value: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
