@@ -21,7 +21,9 @@ def connect(endpoint: Endpoint, services: Services) -> Connector:
     """The connector of an endpoint; makes no call. Raises Misconfigured for a wrong system or setting."""
     if endpoint.system not in systems():
         known = ", ".join(systems())
-        raise Misconfigured(f"endpoint {endpoint.name}: system = {endpoint.system!r} is not known. Write one of {known}")
+        raise Misconfigured(
+            f"endpoint {endpoint.name}: system = {endpoint.system!r} is not known. Write one of {known}"
+        )
     connector: Connector = import_module(f"{__name__}.{endpoint.system}").connect(endpoint, services)
     return connector
 

@@ -326,4 +326,8 @@ def test_the_seat_says_how_it_is_used(store: Store, vault: Vault) -> None:
     during: list[str] = []
     seat.call(lambda session_id: during.append(seat.usage()), is_write=False)
 
-    assert [before, *during, seat.usage()] == ["one session, never used", "one session, a call is running", "one session, free"]
+    assert [before, *during, seat.usage()] == [
+        "one session, never used",
+        "one session, a call is running",
+        "one session, free",
+    ]

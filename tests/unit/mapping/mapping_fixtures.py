@@ -1,6 +1,5 @@
 """Small schemas of two invented systems, and a mapping made from a few lines of YAML."""
 
-
 from __future__ import annotations
 
 from collections.abc import Mapping
