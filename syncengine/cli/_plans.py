@@ -6,10 +6,8 @@ from typing import Any
 
 import click
 
-from syncengine.connectors.base import Verb
-from syncengine.document import LINE_KEY
 from syncengine.engine import plans
-from syncengine.engine.plan import Kind, Plan, Step
+from syncengine.engine.plan import Kind, Plan
 from syncengine.engine.preview import Preview
 from syncengine.errors import Rejected
 
@@ -43,36 +41,9 @@ def show(connection: str, planned: Preview) -> None:
     click.secho(f"{head}: {plan.kind}{reason}", fg=COLOURS[plan.kind])
     for step in plan.steps:
         click.echo(f"  {plans.summary(step)}")
-        _show_fields(step)
+        for line in plans.details(step):
+            click.echo(f"    {line}")
     for difference in (*plan.conflicts, *plan.kept):
         click.echo(
             f"  = {difference.path}: {difference.current!r} {difference.because} (source: {difference.wanted!r})"
         )
-
-
-def _show_fields(step: Step) -> None:
-    operation = step.operation
-    if operation.verb is Verb.CREATE:
-        for name, value in operation.doc.items():
-            if isinstance(value, list):
-                for line in value:
-                    _show_line("+", name, line)
-            else:
-                click.echo(f"    {name}: {value}")
-        return
-    for name, change in operation.changes.items():
-        click.echo(f"    {name}: {change.old!r} -> {change.new!r}")
-    for line in operation.lines:
-        if line.action == "change":
-            for name, change in line.changes.items():
-                click.echo(f"    ~ {line.field} {line.number} {name}: {change.old!r} -> {change.new!r}")
-        else:
-            _show_line("+" if line.action == "add" else "-", line.field, line.line)
-
-
-def _show_line(sign: str, field: str, line: Any) -> None:
-    if not isinstance(line, dict):
-        click.echo(f"    {sign} {field}: {line}")
-        return
-    shown = ", ".join(f"{name} {value}" for name, value in line.items() if name != LINE_KEY and value not in (None, ""))
-    click.echo(f"    {sign} {field}: {shown}")

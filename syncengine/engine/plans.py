@@ -10,6 +10,8 @@ from syncengine.document import Doc
 from syncengine.engine.merge import Difference
 from syncengine.engine.plan import Kind, Plan, Step
 
+MOST_SHOWN = 20
+
 
 def to_doc(plan: Plan) -> Doc:
     """A JSON-able form that `from_doc` reads; needs and agreements are dealt with in transform and left out."""
@@ -94,11 +96,45 @@ def shown(plan: Plan) -> Doc:
         detail["reason"] = plan.reason
     if plan.steps:
         detail["writes"] = [summary(step) for step in plan.steps]
+    if plan.kind is Kind.HOLD:
+        changes = [line for step in plan.steps if step.operation.verb is Verb.CHANGE for line in details(step)]
+        detail["would change"] = changes[:MOST_SHOWN]
     if plan.kept:
         detail["left"] = [f"{one.path} {one.because}" for one in plan.kept[:10]]
     if plan.conflicts:
         detail["conflicts"] = [f"{one.path} {one.because}" for one in plan.conflicts[:10]]
     return detail
+
+
+def details(step: Step) -> list[str]:
+    """One write field by field: `StockLine 1 OrderQty: 2 -> 5`, `+ FreightLine: FreightValue 4.99`."""
+    operation = step.operation
+    if operation.verb is Verb.CREATE:
+        found: list[str] = []
+        for name, value in operation.doc.items():
+            found += [_whole("+", name, line) for line in value] if isinstance(value, list) else [f"{name}: {value}"]
+        return found
+    found = [f"{name}: {_value(change.old)} -> {_value(change.new)}" for name, change in operation.changes.items()]
+    for line in operation.lines:
+        if line.action == "change":
+            found += [
+                f"{line.field} {line.number} {name}: {_value(change.old)} -> {_value(change.new)}"
+                for name, change in line.changes.items()
+            ]
+        else:
+            found.append(_whole("+" if line.action == "add" else "-", line.field, line.line))
+    return found
+
+
+def _whole(sign: str, field: str, line: Any) -> str:
+    if not isinstance(line, dict):
+        return f"{sign} {field}: {line}"
+    shown = (f"{name} {value}" for name, value in line.items() if not name.startswith("@") and value not in (None, ""))
+    return f"{sign} {field}: {', '.join(shown)}"
+
+
+def _value(value: Any) -> str:
+    return "nothing" if value in (None, "") else str(value)
 
 
 def summary(step: Step) -> str:

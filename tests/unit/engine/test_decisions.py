@@ -132,6 +132,12 @@ def test_a_plan_is_shown_in_lines() -> None:
     assert shown["left"] == ["f was changed in the target alone"]
 
 
+def test_a_held_plan_shows_what_it_would_change_field_by_field() -> None:
+    held = Plan(Kind.HOLD, "it is invoiced", steps=_plan().steps)
+    assert plans.shown(held)["would change"] == ["name: a -> b", "rows 1 qty: 1 -> 2.50"]
+    assert plans.details(_plan().steps[1]) == ["ref: 5001", "on: 2026-03-02"]
+
+
 def test_equal_intentions_have_equal_hashes_and_others_do_not() -> None:
     other = Plan(Kind.WRITE, "because", steps=_plan().steps[:1])
     assert _plan().hash == _plan().hash != other.hash
