@@ -17,9 +17,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syncengine import connectors
+from syncengine import clock, connectors
 from syncengine.connectors import base as face
-from syncengine.engine import bootstrap
+from syncengine.engine import bootstrap, observe
 from syncengine.errors import Misconfigured
 from syncengine.flows import Flow, check_connection
 from syncengine.mapping.complaints import Place
@@ -31,7 +31,7 @@ from syncengine.store.models import Connection, Endpoint, Lookup
 from syncengine.vault import Vault
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-MODES = ("live", "observe")
+MODES = ("live", observe.MODE)
 CONNECTION_ENTRIES = (
     "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups",
 )  # fmt: skip
@@ -228,8 +228,11 @@ def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[
         "settings": dict(plan.settings),
         "quiet_s": plan.quiet_s,
     }
+    former = session.scalar(select(Connection.mode).where(Connection.name == plan.name))
     upsert(session, Connection, [row], keys=("name",), update=[name for name in row if name != "name"])
     connection_id = session.scalars(select(Connection.id).where(Connection.name == plan.name)).one()
+    if former == observe.MODE != plan.mode:
+        observe.go_live(session, connection_id, clock.now())
     entries = [
         {"connection_id": connection_id, "name": name, "key": key, "value": value}
         for name, table in plan.lookups.items()

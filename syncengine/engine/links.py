@@ -11,15 +11,14 @@ from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
-from syncengine.engine import payloads
+from syncengine.engine import observe, payloads
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import Step
-from syncengine.engine.want import wake
+from syncengine.engine.want import MOST_WOKEN, RESTING, wake
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import upsert
 from syncengine.store.models import Link, Record
-from syncengine.store.states import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Recor
 
 
 def known(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
-    """The other side's key for each need that is linked. A provisional link (observe mode) counts, with an empty key."""
+    """The other side's key for each need that is linked. A provisional one counts while observed, with an empty key."""
     wanted = {(need.entity, need.key, need.part): need for need in needs if need.flow}
     if not wanted:
         return {}
@@ -73,6 +72,8 @@ def known(session: Session, connection_id: int, needs: Iterable[Need], *, from_s
     query = select(Link.entity, near, Link.part, far).where(
         Link.connection_id == connection_id, tuple_(Link.entity, near, Link.part).in_(list(wanted))
     )
+    if not observe.is_observed(session, connection_id):
+        query = query.where(Link.provisional.is_(False))
     return {wanted[entity, key or "", part]: other or "" for entity, key, part, other in session.execute(query)}
 
 
@@ -160,14 +161,16 @@ def _bases(engine: Engine, link: Link) -> dict[str, Doc]:
 def wake_dependants(
     session: Session, engine: Engine, connection_id: int, entity: str, ends: Iterable[tuple[str, str]], now: datetime
 ) -> None:
-    """Let the records go on that waited for this object. What waits a moment later is found by the pump."""
+    """Let the records go on that waited for this object. Beyond `MOST_WOKEN`, and what waits a moment later, the pump does."""
     ids = session.scalars(
-        select(Record.id).where(
+        select(Record.id)
+        .where(
             Record.connection_id == connection_id,
             Record.need_entity == entity,
-            Record.status == Status.WAITING,
+            *RESTING,
             tuple_(Record.need_key, Record.need_part).in_(list(ends)),
         )
+        .limit(MOST_WOKEN)
     ).all()
     if ids:
         wake(session, ids, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))

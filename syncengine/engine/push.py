@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
-from syncengine.engine import deadletters, doubts, effects, links, payloads, plans, records, timeline
+from syncengine.engine import deadletters, doubts, effects, links, observe, payloads, plans, records, timeline
 from syncengine.engine.backoff import backoff
 from syncengine.engine.effects import Intent
 from syncengine.engine.engine import Engine, Site, calling, chunks
@@ -82,7 +82,7 @@ class _Push:
                     )
                     if not (step.operation.verb is Verb.CREATE and link is not None):
                         planned.append((record, step, link))
-            if self.site.connection.mode == "observe":
+            if observe.is_observed(session, self.site.connection.id):
                 self._observe(session, planned, now)
                 planned = []
             self.intents = effects.intend(session, self.engine, self.flow, self.site, planned, now)
@@ -99,7 +99,7 @@ class _Push:
             summaries = [plans.summary(step) for other, step, _ in planned if other.id == record.id]
             self.work[record.id].ended = True
             timeline.note_one(session, record, "observed", now, writes=summaries)
-        ends = {record.id: End(Status.SKIPPED, "observed, not written") for record in self.lease.records}
+        ends = {record.id: End(Status.SKIPPED, observe.OBSERVED) for record in self.lease.records}
         records.deal_with(session, self.lease, ends, now)
 
     def _hold_taken(self, session: Session, now: datetime) -> None:
