@@ -94,7 +94,7 @@ def merge(
     merged = Merged(numbers=dict(numbers))
     rules = _Rules(policy, source_is_newer)
     sides = _Sides(base, wanted, current, tried or {})
-    for name in sorted({*base, *wanted} - set(line_fields)):
+    for name in sorted(name for name in {*base, *wanted} - set(line_fields) if not name.startswith("@")):
         _merge_field(merged.changes, merged, name, name, sides, rules)
     for name, identity in line_fields.items():
         if name in base or name in wanted:

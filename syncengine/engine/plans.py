@@ -111,7 +111,7 @@ def details(step: Step) -> list[str]:
     operation = step.operation
     if operation.verb is Verb.CREATE:
         found: list[str] = []
-        for name, value in operation.doc.items():
+        for name, value in without_notes(operation.doc).items():
             found += [_whole("+", name, line) for line in value] if isinstance(value, list) else [f"{name}: {value}"]
         return found
     found = [f"{name}: {_value(change.old)} -> {_value(change.new)}" for name, change in operation.changes.items()]
@@ -124,6 +124,11 @@ def details(step: Step) -> list[str]:
         else:
             found.append(_whole("+" if line.action == "add" else "-", line.field, line.line))
     return found
+
+
+def without_notes(doc: Mapping[str, Any]) -> Doc:
+    """A document without what a resource has noted in it for itself (`@...`)."""
+    return {name: value for name, value in doc.items() if not name.startswith("@")}
 
 
 def _whole(sign: str, field: str, line: Any) -> str:
