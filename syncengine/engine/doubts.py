@@ -1,6 +1,6 @@
 """Writes in doubt are found out before anything is planned: found and adopted, or not there and open again.
 
-Runs at the start of fetch, after the settle time, for all records of the batch in one search.
+Runs at the start of fetch, never before the settle time is over, for all records of the batch in one search.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from syncengine.engine.lease import Lease
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Record
-from syncengine.store.states import EffectState, Status
+from syncengine.store.states import EffectState, Pause, Stage, Status
 
 
 def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
     """Find out about every unknown write of the lease's records; those that need a person are held and leave the lease."""
-    by_id = {record.id: record for record in lease.records}
     with engine.store.read() as session:
-        doubts = effects.in_doubt(session, engine, list(by_id))
+        doubts = effects.in_doubt(session, engine, [record.id for record in lease.records])
+    doubts = _settled(engine, lease, doubts) if doubts else doubts
+    by_id = {record.id: record for record in lease.records}
     for name in dict.fromkeys(doubt.effect.resource for doubt in doubts):
         resource = site.resource(name)
         mine = [doubt for doubt in doubts if doubt.effect.resource == name]
@@ -38,6 +39,25 @@ def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
                 _hold(engine, lease, record, _both_possibilities(doubt), now)
             elif doubt in creates:
                 _settle_create(engine, lease, flow, site, record, doubt, found, now)
+
+
+def _settled(engine: Engine, lease: Lease, doubts: Sequence[Doubt]) -> list[Doubt]:
+    """The doubts whose settle time is over. Records of the others are put off until it is, and leave the lease.
+
+    What is still noted as sent was sent by somebody who could not note the outcome: the lease is ours.
+    """
+    now = clock.now()
+    rest: dict[int, datetime] = {}
+    for doubt in doubts:
+        until, record_id = doubt.effect.settle_until, doubt.effect.record_id
+        if until is not None and until > now:
+            rest[record_id] = max(until, rest.get(record_id, now))
+    with engine.store.write() as session:
+        effects.lost_runner(session, [record.id for record in lease.records], now)
+        for record_id, until in rest.items():
+            records.put_off(session, lease, [record_id], until, pause=Pause.SETTLE, stage=Stage.FETCH)
+    lease.records = [record for record in lease.records if record.id not in rest]
+    return [doubt for doubt in doubts if doubt.effect.record_id not in rest]
 
 
 def _can_search(resource: Resource) -> bool:

@@ -244,10 +244,9 @@ class Doubt:
 
 
 def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:
-    """Creates of these records that are unknown, and their other writes that are unknown. Oldest first."""
-    found = session.scalars(
-        select(Effect).where(Effect.record_id.in_(record_ids), Effect.state == EffectState.UNKNOWN).order_by(Effect.id)
-    ).all()
+    """Writes of these records that are unknown, and those that were sent and never settled. Oldest first."""
+    unsettled = Effect.state.in_((EffectState.UNKNOWN, EffectState.SENT))
+    found = session.scalars(select(Effect).where(Effect.record_id.in_(record_ids), unsettled).order_by(Effect.id)).all()
     doubts = []
     for effect in found:
         request = payloads.unseal(engine.vault, effect.request) if effect.request else {}

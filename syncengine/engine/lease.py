@@ -1,7 +1,8 @@
 """A lease on a batch of records: whoever does not hold it does nothing.
 
 The token alone does not exclude a second worker, since a redelivered message bears the same one. A step enters by
-compare-and-set of a fresh runner id, where token and stage fit and no other runner's lease is live.
+compare-and-set of a fresh runner id, where token and stage fit and nobody else has entered. A runner that never came back
+is the pump's business alone: it frees the records, notes what was being written as unknown, and counts the death.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, update
+from sqlalchemy import update
 
 from syncengine import clock
 from syncengine.engine.engine import Engine
@@ -46,8 +47,7 @@ class Lease:
         with self.engine.store.write() as session:
             taken = session.scalars(
                 update(Record)
-                .where(Record.token == self.token, Record.stage == self.stage)
-                .where(or_(Record.runner.is_(None), Record.lease_until < now))
+                .where(Record.token == self.token, Record.stage == self.stage, Record.runner.is_(None))
                 .values(runner=self.runner, lease_until=self._until(now))
                 .returning(Record)
                 .execution_options(synchronize_session=False)

@@ -18,7 +18,7 @@ from syncengine.engine import deadletters, effects, timeline
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
 from syncengine.engine.records import FREE
-from syncengine.engine.want import wake, want
+from syncengine.engine.want import MOST_WOKEN, RESTING, wake, want
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Connection, Endpoint, Link, Lookup, Record
 from syncengine.store.session import lock_pump
@@ -27,7 +27,6 @@ from syncengine.store.states import Lane, Pause, Stage, Status
 log = logging.getLogger(__name__)
 
 LOW_LANES = (Lane.SCHEDULED, Lane.BACKFILL)
-SWEEP_LIMIT = 5000
 
 
 def pump(engine: Engine, *, sweep: bool = False) -> int:
@@ -131,11 +130,7 @@ def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
         .where(lookup.key == Record.need_key)
         .exists()
     )
-    ready = session.scalars(
-        select(Record.id)
-        .where(Record.status == Status.WAITING, Record.token.is_(None), met_by_link | met_by_lookup)
-        .limit(SWEEP_LIMIT)
-    ).all()
+    ready = session.scalars(select(Record.id).where(*RESTING, met_by_link | met_by_lookup).limit(MOST_WOKEN)).all()
     if ready:
         wake(session, ready, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
 
@@ -146,7 +141,7 @@ def look_again_at_held(session: Session, engine: Engine, now: datetime) -> None:
     held = session.execute(
         select(Record.connection_id, Record.flow, Record.key)
         .where(Record.status == Status.HELD, Record.wanted == Record.done, Record.updated_at < before)
-        .limit(SWEEP_LIMIT)
+        .limit(MOST_WOKEN)
     ).all()
     groups: dict[tuple[int, str], list[str]] = {}
     for connection_id, flow, key in held:

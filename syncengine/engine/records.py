@@ -73,8 +73,12 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
 
 
 def advance(session: Session, lease: Lease, ids: Iterable[int], stage: Stage) -> None:
-    """The records are ready for the next step of their chain."""
-    session.execute(_mine(lease, ids).values(stage=stage))
+    """The records are ready for the next step of their chain.
+
+    From the first write on the target may be anywhere between the last agreement and the plan, so that seeing the version
+    that was done last is no reason any more to leave the record alone.
+    """
+    session.execute(_mine(lease, ids).values(stage=stage, done_version="", done_print=""))
 
 
 def leave(session: Session, lease: Lease, now: datetime, *, wait_s: float = 0.0) -> None:

@@ -15,7 +15,11 @@ from syncengine.store.models import Record
 from syncengine.store.states import Pause, Stage, Status
 
 LONGEST_KEY = 128
+MOST_WOKEN = 5000  # at once: a statement has so many parameters and no more
 KEPT_PAUSES = (Pause.SETTLE, Pause.BACKOFF)
+
+RESTING = (Record.status == Status.WAITING, Record.token.is_(None), Record.wanted == Record.done)
+"""Waiting, and nothing else is wanted of it."""
 
 
 def want(
@@ -119,12 +123,15 @@ def _one_part_a_round(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def wake(session: Session, records: Iterable[int], now: datetime, *, fresh_after: datetime) -> None:
-    """Let waiting records go on: from transform while their fetch is fresh and nothing new is wanted, else from fetch."""
+    """Let waiting records go on: from transform while their fetch is fresh, else from fetch.
+
+    One that is due anyway is left alone: it is looked at when its pause is over, and a settle time must not be cut short.
+    """
     ids = list(records)
-    fresh = (Record.fetched_at >= fresh_after) & (Record.wanted == Record.claimed)
+    fresh = Record.fetched_at >= fresh_after
     session.execute(
         update(Record)
-        .where(Record.id.in_(ids), Record.status == Status.WAITING, Record.token.is_(None))
+        .where(Record.id.in_(ids), *RESTING)
         .values(
             stage=case((fresh, Stage.TRANSFORM), else_=Stage.FETCH),
             claimed=case((fresh, Record.wanted + 1), else_=Record.claimed),
