@@ -1,0 +1,94 @@
+"""Orders a second from the feed to SYSPRO, the engine beside a straight-line script (straight_line.py), in one run.
+
+scripts/bench throughput [--orders 1000] [--latency 0] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pace
+import report
+from installation import site
+
+from syncengine import clock
+
+LEAST = 0.6
+
+
+@dataclass(frozen=True)
+class Pace:
+    """One runner's figures; CPU seconds of its workers and of the simulated systems."""
+
+    runner: str
+    latency_ms: float
+    orders: int
+    seconds: float
+    orders_a_second: float
+    workers_cpu_s: float
+    systems_cpu_s: float
+
+    @property
+    def systems_share(self) -> float:
+        return self.systems_cpu_s / max(0.001, self.systems_cpu_s + self.workers_cpu_s)
+
+
+def measure(make: Any, *, orders: int, latency_s: float) -> Pace:
+    """Bring a shop of `orders` over; customers, a tenth of that, are there before the clock starts."""
+    customers = max(1, orders // 10)
+    with site(orders=orders, customers=customers, latency_s=latency_s) as one:
+        one.start_redis()
+        runner = make(one)
+        try:
+            runner.sync("customers")
+            pace.await_calls(one, "ARSSCS", customers)
+            clock.sleep(2.0)  # until all of it is committed
+            used, systems, begun = pace.cpu_s(runner), one.systems.cpu_s(), clock.monotonic()
+            runner.sync("orders")
+            pace.await_calls(one, "SORTOI.add", orders)
+            seconds = clock.monotonic() - begun
+            used, systems = pace.cpu_s(runner) - used, one.systems.cpu_s() - systems
+        finally:
+            runner.close()
+    return Pace(runner.name, latency_s * 1000, orders, seconds, orders / seconds, used, systems)
+
+
+def main() -> int:
+    """Returns 1 if the engine falls below the bar."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--orders", type=int, default=1000)
+    parser.add_argument(
+        "--latency", type=float, action="append", help="of the simulated systems, s; default 0 and 0.02"
+    )
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    paces, ratios = [], []
+    for latency_s in options.latency or [0.0, 0.02]:
+        both = [measure(make, orders=options.orders, latency_s=latency_s) for make in pace.RUNNERS]
+        paces += both
+        ratios.append(
+            {"latency_ms": latency_s * 1000, "ratio": round(both[0].orders_a_second / both[1].orders_a_second, 3)}
+        )
+    report.show("Throughput", [_row(one) for one in paces])
+    report.show(f"Engine to straight line, at least {LEAST}", ratios)
+    report.save(options.json, "throughput", {"least": LEAST, "paces": [asdict(one) for one in paces], "ratios": ratios})
+    return int(any(one["ratio"] < LEAST for one in ratios))
+
+
+def _row(one: Pace) -> dict[str, Any]:
+    return {
+        "runner": one.runner,
+        "latency ms": f"{one.latency_ms:.0f}",
+        "orders": one.orders,
+        "seconds": f"{one.seconds:.1f}",
+        "orders/s": f"{one.orders_a_second:.1f}",
+        "CPU of its workers s": f"{one.workers_cpu_s:.1f}",
+        "CPU of the systems s": f"{one.systems_cpu_s:.1f}",
+        "systems' share": f"{one.systems_share:.0%}",
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
