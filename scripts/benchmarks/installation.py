@@ -46,7 +46,8 @@ class Systems:
             [*command, "--latency", str(latency_s)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True,
         )  # fmt: skip
-        self.url = str(self._answer()["url"])
+        about = self._answer()
+        self.url, self.sku = str(about["url"]), str(about["sku"])
         self._http = requests.Session()
 
     def ask(self, *words: object) -> dict[str, Any]:

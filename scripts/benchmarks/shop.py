@@ -33,7 +33,8 @@ def main() -> None:
     sandbox = Sandbox(1, switches, contacts=options.customers, products=100, orders=0, awkward=False)
     fill(sandbox, options.orders)
     with sandbox.start() as running:
-        _answer({"url": running.url})
+        ordinary = next(product for product in sandbox.shop.products if product.in_syspro and product.sku)
+        _answer({"url": running.url, "sku": ordinary.sku})
         for line in sys.stdin:
             _answer(_do(sandbox, line.split()))
 

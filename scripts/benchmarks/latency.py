@@ -1,0 +1,103 @@
+"""Time from a realtime trigger to the order in SYSPRO, the engine beside a straight-line script, in one run.
+
+One order at a time, in an idle installation. The clock starts where a webhook would `want` the order, and stops where the
+simulated SYSPRO notes that it created it.
+
+    scripts/bench latency [--samples 60] [--latency 0] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import pace
+import report
+from installation import Site, site
+
+from syncengine import clock
+
+MOST = 2.0
+CUSTOMERS, WARM_UP = 10, 10
+PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One runner's times, milliseconds."""
+
+    runner: str
+    systems_ms: float
+    samples: int
+    median_ms: float
+    p90_ms: float
+    worst_ms: float
+
+
+def measure(make: Any, *, samples: int, latency_s: float) -> Latency:
+    """Orders of customers that are there already, one after the other; the first ones warm the workers up."""
+    with site(orders=CUSTOMERS, customers=CUSTOMERS, latency_s=latency_s) as one:
+        one.start_redis()
+        runner = make(one)
+        try:
+            runner.sync("customers")
+            pace.await_calls(one, "ARSSCS", CUSTOMERS)
+            clock.sleep(2.0)
+            runner.sync("orders")
+            pace.await_calls(one, "SORTOI.add", CUSTOMERS)
+            clock.sleep(2.0)
+            taken = [_one_order(one, runner, number) for number in range(WARM_UP + samples)][WARM_UP:]
+        finally:
+            runner.close()
+    ninth = statistics.quantiles(taken, n=10)[-1]
+    return Latency(runner.name, latency_s * 1000, samples, statistics.median(taken), ninth, max(taken))
+
+
+def _one_order(one: Site, runner: pace.Runner, number: int) -> float:
+    """Milliseconds from the trigger to the order in SYSPRO."""
+    order_id = one.systems.new_order(310 + number % CUSTOMERS, one.systems.sku)
+    begun, deadline = clock.now(), clock.monotonic() + PATIENCE_S
+    runner.order(order_id)
+    while not (made := one.systems.effects(system="syspro", object="SorMaster", reference=str(order_id))):
+        if clock.monotonic() > deadline:
+            raise SystemExit(f"order {order_id} did not arrive in {PATIENCE_S:.0f} s")
+        clock.sleep(0.01)
+    clock.sleep(0.15)  # until the step behind the write is over too
+    return (datetime.fromisoformat(made[0]["at"]) - begun).total_seconds() * 1000
+
+
+def main() -> int:
+    """Returns 1 if the engine is slower than the bar."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=60)
+    parser.add_argument(
+        "--latency", type=float, action="append", help="of the simulated systems, s; default 0 and 0.02"
+    )
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    found, ratios = [], []
+    for latency_s in options.latency or [0.0, 0.02]:
+        both = [measure(make, samples=options.samples, latency_s=latency_s) for make in pace.RUNNERS]
+        found += both
+        ratios.append({"systems ms": latency_s * 1000, "ratio": round(both[0].median_ms / both[1].median_ms, 3)})
+    report.show("Latency", [_row(one) for one in found])
+    report.show(f"Engine to straight line, at most {MOST}", ratios)
+    report.save(options.json, "latency", {"most": MOST, "latencies": [asdict(one) for one in found], "ratios": ratios})
+    return int(any(one["ratio"] > MOST for one in ratios))
+
+
+def _row(one: Latency) -> dict[str, Any]:
+    times = {"median ms": one.median_ms, "p90 ms": one.p90_ms, "worst ms": one.worst_ms}
+    return {
+        "runner": one.runner,
+        "systems ms": f"{one.systems_ms:.0f}",
+        "samples": one.samples,
+        **{name: f"{value:.1f}" for name, value in times.items()},
+    }
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
