@@ -1,13 +1,12 @@
 """Faults on demand: what a network and two servers can do to a client, made to happen at a chosen call.
 
 `Faults.around` is the one way in which both systems run their work, so that every kind works for both alike. A
-connection is cut by shutting its socket down and raising `Dropped`, which the server's handler understands.
+connection is cut by raising `Dropped`, upon which the server's handler shuts the socket down.
 """
 
 from __future__ import annotations
 
 import itertools
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -118,7 +117,7 @@ class Faults:
         for thread in list(self._late):
             thread.join(timeout_s)
 
-    def refuse_if_down(self, system: str, request: Request) -> None:
+    def refuse_if_down(self, system: str) -> None:
         """Close the connection if the whole system is down.
 
         Raises:
@@ -133,7 +132,7 @@ class Faults:
                 for fault in self._faults
             )
         if is_down:
-            cut(request)
+            cut()
 
     def around(
         self, system: str, operation: str, request: Request, commit: Callable[[], Response], text: str | None = None
@@ -153,13 +152,13 @@ class Faults:
             case "drop" | "down":
                 if fault.kind == "drop" and fault.after == "commit":
                     commit()
-                cut(request)
+                cut()
             case "late":
                 self._commit_later(fault.seconds, commit)
                 self._wait(fault.hold_s)
-                cut(request)
+                cut()
             case "hang":
-                return self._hang(fault, request, commit)
+                return self._hang(fault, commit)
             case "malformed":
                 return _broken(commit() if fault.after == "commit" else Response("", 200))
         if fault.after == "commit":
@@ -174,13 +173,13 @@ class Faults:
                     return fault
         return None
 
-    def _hang(self, fault: Fault, request: Request, commit: Callable[[], Response]) -> Response:
+    def _hang(self, fault: Fault, commit: Callable[[], Response]) -> Response:
         if fault.after == "commit":
             response = commit()
             self._wait(fault.seconds)
             return response
         if self._wait(fault.seconds):
-            cut(request)  # released by `clear` before the work began: it never happens
+            cut()  # released by `clear` before the work began: it never happens
         return commit()
 
     def _commit_later(self, seconds: float, commit: Callable[[], Response]) -> None:
@@ -199,19 +198,12 @@ class Faults:
         return self._released.wait(seconds) if seconds > 0 else False
 
 
-def cut(request: Request) -> NoReturn:
-    """Close the connection of this request without an answer.
+def cut(_: Request | None = None) -> NoReturn:
+    """Let the connection of this call be closed without an answer; the server's handler does it, once it is counted.
 
     Raises:
         Dropped: always.
     """
-    connection = request.environ.get("werkzeug.socket")
-    if isinstance(connection, socket.socket):
-        try:
-            connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            # The client was faster and has closed it already: nothing is left to cut.
-            raise Dropped("the client had gone") from None
     raise Dropped("connection cut by a fault")
 
 

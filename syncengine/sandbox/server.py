@@ -6,6 +6,7 @@ URL space of the one port: Brightpearl's own paths, `/SYSPROWCFService/Rest/...`
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import io
@@ -42,6 +43,9 @@ class Sandbox:
         syspro: the state of the SYSPRO company (`syncengine.sandbox.syspro.state.Company`).
     """
 
+    brightpearl: Account
+    shop: Shop
+
     def __init__(
         self,
         seed: int = 1,
@@ -77,7 +81,7 @@ class Sandbox:
         self.calls.reset(effects=True)
         self.seed = self.seed if seed is None else seed
         self._sizes.update(sizes)
-        self.shop: Shop = generate(self.seed, **self._sizes)
+        self.shop = generate(self.seed, **self._sizes)
         self.brightpearl = Account(self)
         self.syspro: Any = _syspro("state", "Company", self)
         self.apps: dict[str, App] = {
@@ -132,7 +136,7 @@ class Sandbox:
         return self._serve("brightpearl", "brightpearl", request)
 
     def _serve(self, system: str, app: str, request: Request) -> Response:
-        self.faults.refuse_if_down(system, request)
+        self.faults.refuse_if_down(system)
         return self.apps[app](request)
 
     def _delay(self, system: str, is_write: bool) -> None:
@@ -224,8 +228,10 @@ class _Handler(WSGIRequestHandler):
             self.wfile.write(content)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:  # noqa: ARG002
-        """Do not wait for another request on a connection that was cut."""
+        """Wait for no other request on a connection that is gone, and end it if that is what a fault asks for."""
         self.close_connection = True
+        if isinstance(error, Dropped):
+            _hang_up(self.connection)
 
 
 class _Server(ThreadedWSGIServer):
@@ -270,10 +276,12 @@ class _Server(ThreadedWSGIServer):
         with self._guard:
             connections = list(self._open)
         for connection in connections:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue  # gone already
+            _hang_up(connection)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the other side may have been faster
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _absent(_: Request) -> Response:

@@ -141,7 +141,9 @@ def test_bad_argument_ends_with_one_line(capsys: pytest.CaptureFixture[str]) -> 
 def test_command_runs_in_the_foreground_until_sigterm(tmp_path: Path) -> None:
     ready = tmp_path / "ready.json"
     options = ["--port", "0", "--orders", "5", "--contacts", "5", "--products", "10", "--ready-file", str(ready)]
-    process = subprocess.Popen([sys.executable, "-m", "syncengine.sandbox", *options], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "syncengine.sandbox", *options], stdout=subprocess.PIPE, text=True
+    )
     try:
         deadline = time.monotonic() + 30
         while not ready.exists() or not ready.read_text():
