@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Page, Ref, Resource
 from syncengine.engine.engine import Engine, Site, calling
-from syncengine.engine.want import want
+from syncengine.engine.want import is_key, want
 from syncengine.errors import SyncError
 from syncengine.flows.flow import Flow
 from syncengine.store.dialect import insert_into
 from syncengine.store.models import Cursor, Link, Record, Run
 from syncengine.store.states import Lane
+
+log = logging.getLogger(__name__)
 
 CURSOR_LEASE_S = 120.0
 TICK_SLACK = 0.9  # a tick that comes a little early still counts
@@ -144,7 +147,7 @@ class _Feed:
         A version counts as done only if it is older than the fetch that saw it, by the source's clock, by more than the
         source's resolution plus the lag of its search; else an edit within the same second would be lost for ever.
         """
-        keys = self._record_keys(session, page.refs)
+        keys = self._record_keys(session, [ref for ref in page.refs if self._can_keep(ref)])
         settled = timedelta(seconds=self.resource.resolution_s + self.resource.search_lag_s)
         query = select(Record.key, Record.done_version, Record.done_source_time, Record.wanted, Record.done).where(
             Record.connection_id == self.site.connection.id,
@@ -153,12 +156,24 @@ class _Feed:
         )
         known = {key: (version, at, wanted > done) for key, version, at, wanted, done in session.execute(query)}
         news = []
-        for ref in page.refs:
+        for ref in [ref for ref in page.refs if ref.key in keys]:
             version, fetched, due = known.get(keys[ref.key], ("", None, False))
             same = bool(ref.version) and version == ref.version and fetched is not None and not due
             if not (same and fetched is not None and ref.at is not None and ref.at < fetched - settled):
                 news.append(keys[ref.key])
         return list(dict.fromkeys(news))
+
+    def _can_keep(self, ref: Ref) -> bool:
+        """False for an object whose key no store can keep: it is left out and told, and the feed goes on."""
+        if is_key(ref.key):
+            return True
+        log.error(
+            "%s: an object of %s is left out, its key cannot be kept: %.60r",
+            self.flow.name,
+            self.resource.name,
+            ref.key,
+        )
+        return False
 
     def _record_keys(self, session: Session, refs: Sequence[Ref]) -> dict[str, str]:
         """Record key by object key. In a two-way flow a pair has one record, under its left side once it is linked."""

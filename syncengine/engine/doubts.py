@@ -37,7 +37,7 @@ def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
             record = by_id[doubt.effect.record_id]
             if resource.safety[Verb(doubt.effect.verb)] is Safety.ASK:
                 _hold(engine, lease, record, _both_possibilities(doubt), now)
-            elif doubt in creates:
+            elif doubt.effect.verb == Verb.CREATE:  # one that is harmless to repeat finds nothing and is open again
                 _settle_create(engine, lease, flow, site, record, doubt, found, now)
 
 
@@ -116,25 +116,28 @@ def _settle_create(
     if verdict.reason:
         _hold(engine, lease, record, verdict.reason, now)
     elif verdict.adopt:
-        adopt(engine, flow, site, record, doubt, verdict.adopt.key, now)
+        _adopt(engine, lease, flow, site, record, doubt, verdict.adopt.key, now)
     else:
         with engine.store.write() as session:
             if effects.resolve(session, doubt.effect.id, now, state=EffectState.INTENDED):
                 timeline.note_one(session, record, "not found in the target", now, reference=doubt.effect.natural_key)
 
 
-def adopt(engine: Engine, flow: Flow, site: Site, record: Record, doubt: Doubt, key: str, now: datetime) -> None:
+def _adopt(
+    engine: Engine, lease: Lease, flow: Flow, site: Site, record: Record, doubt: Doubt, key: str, now: datetime
+) -> None:
     """The object was created by us: save the link. What has changed since is planned right after, from a fresh fetch."""
     left, right = pair_keys(flow, site, record, doubt.effect.resource, key)
     with engine.store.write() as session:
-        if not effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=key):
-            return
-        agreed = links.Agreed(doubt.agreed, doubt.numbers)
-        links.join(
-            session, engine, flow, record, left=left, right=right, part=doubt.effect.part,
-            natural_key=doubt.effect.natural_key, agreed=agreed, now=now,
-        )  # fmt: skip
-        timeline.note_one(session, record, "adopted", now, key=key, reference=doubt.effect.natural_key)
+        problem = links.taken(session, record.connection_id, flow.entity, left, right, doubt.effect.part)
+        if not problem and effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=key):
+            links.join(
+                session, engine, flow, record, left=left, right=right, part=doubt.effect.part,
+                natural_key=doubt.effect.natural_key, agreed=links.Agreed(doubt.agreed, doubt.numbers), now=now,
+            )  # fmt: skip
+            timeline.note_one(session, record, "adopted", now, key=key, reference=doubt.effect.natural_key)
+    if problem:
+        _hold(engine, lease, record, problem, now)
 
 
 def pair_keys(flow: Flow, site: Site, record: Record, written_to: str, key: str) -> tuple[str, str]:

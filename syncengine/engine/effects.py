@@ -15,7 +15,7 @@ from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Operation, Safety, Verb
-from syncengine.document import Doc
+from syncengine.document import Doc, fingerprint
 from syncengine.engine import payloads
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import Step
@@ -103,10 +103,12 @@ def _row(
 def dedupe(flow: Flow, record: Record, step: Step, link: Link | None) -> str:
     """The name of a write. Two records that mean to create the same natural key come to the same name."""
     if step.operation.verb is Verb.CREATE or link is None:
-        what = f"{flow.entity}:create:{step.resource}:{step.part}:{step.operation.natural_key}"
+        natural_key = step.operation.natural_key or f"record {record.id}"  # what has no key is nobody else's either
+        what = f"{flow.entity}:create:{step.resource}:{step.part}:{natural_key}"
     else:  # flows that share a link change it each for itself
         what = f"{flow.name}:{step.operation.verb}:{step.resource}:{link.id}:{link.revision}"
-    return f"{record.connection_id}:{what}"[:LONGEST_DEDUPE]
+    name = f"{record.connection_id}:{what}"
+    return name if len(name) <= LONGEST_DEDUPE else f"{name[: LONGEST_DEDUPE - 33]}:{fingerprint(name)}"
 
 
 def _reopened(new: Any) -> Mapping[str, Any]:
@@ -272,11 +274,12 @@ def blocks(site: Site, doubt: Doubt) -> bool:
     return site.resource(doubt.effect.resource).safety[Verb(doubt.effect.verb)] is Safety.ASK
 
 
-def confirm_change(session: Session, record_id: int, now: datetime) -> bool:
-    """A later fetch shows both sides equal: a change whose outcome was unknown has happened. True if there was one."""
+def confirm_change(session: Session, record_id: int, part: str, now: datetime) -> bool:
+    """A later fetch shows what was written: a change whose outcome was unknown has happened. True if there was one."""
     statement = (
         update(Effect)
-        .where(Effect.record_id == record_id, Effect.state == EffectState.UNKNOWN, Effect.verb != Verb.CREATE)
+        .where(Effect.record_id == record_id, Effect.part == part)
+        .where(Effect.state == EffectState.UNKNOWN, Effect.verb != Verb.CREATE)
         .values(state=EffectState.DONE, error="", updated_at=now)
     )
     return bool(changed(session, statement))

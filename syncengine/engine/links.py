@@ -14,7 +14,7 @@ from syncengine.document import Doc
 from syncengine.engine import observe, payloads
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import Step
-from syncengine.engine.want import MOST_WOKEN, RESTING, wake
+from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import upsert
@@ -65,7 +65,7 @@ def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Recor
 
 def known(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
     """The other side's key for each need that is linked. A provisional one counts while observed, with an empty key."""
-    wanted = {(need.entity, need.key, need.part): need for need in needs if need.flow}
+    wanted = {(need.entity, need.key, need.part): need for need in needs if need.flow and is_key(need.key)}
     if not wanted:
         return {}
     near, far = (Link.left_key, Link.right_key) if from_side == "left" else (Link.right_key, Link.left_key)
@@ -119,6 +119,19 @@ def join(
     if flow.two_way:
         fold(session, record, left, right)
     return link
+
+
+def taken(session: Session, connection_id: int, entity: str, left: str, right: str, part: str) -> str:
+    """Why two objects cannot be linked, empty if they can: an object has one counterpart, and keeps it."""
+    found = session.execute(
+        select(Link.left_key, Link.right_key, Link.part)
+        .where(Link.connection_id == connection_id, Link.entity == entity, Link.provisional.is_(False))
+        .where(((Link.left_key == left) & (Link.part == part)) | (Link.right_key == right))
+    )
+    others = [one for one in found if tuple(one) != (left, right, part)]
+    return (
+        f"{left} and {right} cannot be linked: {others[0][0]} is linked with {others[0][1]} already" if others else ""
+    )
 
 
 def provide(

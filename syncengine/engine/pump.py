@@ -251,7 +251,8 @@ def _concurrency(engine: Engine, place: Place, endpoint_id: int) -> int:
 
 
 def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
-    return select(Record).where(
+    """On PostgreSQL locked as they are seen, and passed over while a `want` is about to change them."""
+    due = select(Record).where(
         Record.connection_id == place[0],
         Record.flow == place[1],
         Record.lane == lane,
@@ -259,6 +260,7 @@ def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
         Record.wanted > Record.done,
         Record.token.is_(None),
     )
+    return due.with_for_update(skip_locked=True)
 
 
 def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Record, now: datetime) -> Chain:
@@ -271,10 +273,11 @@ def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Rec
         batch = batch.where(Record.id == head.id)
     else:
         batch = batch.where(Record.solo.is_(False)).order_by(Record.not_before, Record.id).limit(flow.batch)
+    due = batch.cte("due")  # read once, whatever the planner likes: a subquery may be run for every row
     token = new_token(lane)
     claimed = session.scalars(
         update(Record)
-        .where(Record.id.in_(batch))
+        .where(Record.id.in_(select(due.c.id)))
         .values(
             token=token,
             runner=None,

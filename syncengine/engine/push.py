@@ -207,7 +207,9 @@ class _Push:
             target_key=key, warnings=outcome.warnings, attention=outcome.attention,
         ):  # fmt: skip
             return
-        self._remember(session, intent, outcome, key, now)
+        if problem := self._remember(session, intent, outcome, key, now):
+            self._end(session, intent, End(Status.HELD, f"written as {key}, but {problem}"), "held", now)
+            return
         summary = plans.summary(intent.step)
         detail = {"write": summary, "key": key, "warnings": list(outcome.warnings)}
         timeline.note_one(
@@ -223,16 +225,21 @@ class _Push:
             records.deal_with(session, self.lease, {intent.record.id: End(Status.DONE, "; ".join(work.summaries))}, now)
             deadletters.close(session, [intent.record.id], "it went through later", now)
 
-    def _remember(self, session: Session, intent: Intent, outcome: Outcome, key: str, now: datetime) -> None:
+    def _remember(self, session: Session, intent: Intent, outcome: Outcome, key: str, now: datetime) -> str:
+        """Save link and base; returns why that cannot be, empty if it is saved."""
         agreed = links.Agreed(intent.step.agreed, {**intent.step.numbers, **outcome.lines})
         if intent.operation.verb is Verb.CREATE:
+            part = intent.step.part
             left, right = doubts.pair_keys(self.flow, self.site, intent.record, intent.step.resource, key)
+            if problem := links.taken(session, intent.record.connection_id, self.flow.entity, left, right, part):
+                return problem
             links.join(
-                session, self.engine, self.flow, intent.record, left=left, right=right, part=intent.step.part,
+                session, self.engine, self.flow, intent.record, left=left, right=right, part=part,
                 natural_key=intent.operation.natural_key, agreed=agreed, now=now,
             )  # fmt: skip
         elif intent.link_id is not None:
             links.agree(session, self.engine, self.flow, intent.link_id, agreed, now)
+        return ""
 
     def _unknown(self, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
         why = str(outcome.error or "the outcome is unknown")

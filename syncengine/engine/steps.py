@@ -11,6 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from syncengine import clock
 from syncengine.engine import pump as pumping
@@ -25,6 +26,7 @@ from syncengine.errors import AuthenticationFailed, EndpointDown, SessionLost, S
 from syncengine.http.guard import guarded
 from syncengine.redaction import redact_text
 from syncengine.store.models import Record
+from syncengine.store.session import complaint
 from syncengine.store.states import Pause, Stage
 
 log = logging.getLogger(__name__)
@@ -111,7 +113,8 @@ def _put_off(engine: Engine, lease: Lease, error: SyncError, wait_s: float | Non
 
 def _died(engine: Engine, lease: Lease, error: BaseException) -> None:
     """Something unforeseen: free the records at once, with what is known of it, as if the worker had died."""
-    because = redact_text(f"{type(error).__name__}: {error}")
+    said = complaint(error) if isinstance(error, DBAPIError) else str(error)
+    because = redact_text(f"{type(error).__name__}: {said}")
     now = clock.now()
     with engine.store.write() as session:
         mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()

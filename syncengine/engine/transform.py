@@ -20,7 +20,7 @@ from syncengine.engine.pair import Pair, plan_pair
 from syncengine.engine.plan import Kind, Linked, Plan, Situation, plan
 from syncengine.engine.quiet import Quiet, quiet_wait
 from syncengine.engine.records import End
-from syncengine.engine.want import want_needs
+from syncengine.engine.want import LONGEST_PART, is_key, want_needs
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Need
@@ -92,7 +92,9 @@ class Planner:
             settings=self.settings,
             parts=tuple(part for part in record.parts.split(";") if part),
         )
-        return self._pair(record, raw, context) if self.flow.two_way else self._one_way(session, record, raw, context)
+        if self.flow.two_way:
+            return _storable(self._pair(record, raw, context))
+        return _storable(self._one_way(session, record, raw, context))
 
     def _one_way(
         self, session: Session, record: Record, raw: Mapping[str, Mapping[str, Doc]], context: Context
@@ -171,6 +173,24 @@ class Planner:
         left = self.source.touched_at(left_raw) if left_raw is not None else None
         right = self.target.touched_at(right_raw) if right_raw is not None else None
         return None if left is None or right is None or left == right else left > right
+
+
+def _storable(plan_: Plan) -> Plan:
+    """The plan, if the store can keep the keys that it names. Raises Rejected."""
+    for need in plan_.needs:
+        if not is_key(need.key) or len(need.part) > LONGEST_PART:
+            _refuse_key(need.entity, need.key)
+    for step in plan_.steps:
+        if step.operation.natural_key and not is_key(step.operation.natural_key):
+            _refuse_key(step.resource, step.operation.natural_key)
+    return plan_
+
+
+def _refuse_key(field: str, key: str) -> None:
+    reason = "this cannot be a key: it is empty, longer than 122 characters, or has some that no store keeps"
+    raise Rejected(
+        field=field, value=key, reason=reason, remedy="Correct it at the source and it will be fetched again"
+    )
 
 
 class _Outcome:

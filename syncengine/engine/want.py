@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Record
+from syncengine.store.models import Record, is_text
 from syncengine.store.states import Pause, Stage, Status
 
 LONGEST_KEY = 128
+LONGEST_PART = 32
 MOST_WOKEN = 5000  # at once: a statement has so many parameters and no more
 KEPT_PAUSES = (Pause.SETTLE, Pause.BACKOFF)
 
@@ -55,10 +56,15 @@ def want_needs(session: Session, connection_id: int, needs: Iterable[Need], *, l
         upsert(session, Record, part, keys=("connection_id", "flow", "key"), update=_needed)
 
 
+def is_key(key: str) -> bool:
+    """True if an object of this key can be kept: 1 to 122 characters that a database takes, besides its side's name."""
+    return 0 < len(key) <= LONGEST_KEY - len("right:") and is_text(key)
+
+
 def _distinct(keys: Iterable[str]) -> list[str]:
     distinct = list(dict.fromkeys(keys))
     for key in distinct:
-        if not key or len(key) > LONGEST_KEY:
+        if not 0 < len(key) <= LONGEST_KEY:
             raise ValueError(f"a key must have 1 to {LONGEST_KEY} characters: {key[:40]!r}")
     return sorted(distinct)  # one order for all writers, so that none waits for the other in a ring
 

@@ -37,9 +37,26 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def is_text(value: str) -> bool:
+    """True if every database takes it: PostgreSQL knows no NUL, and neither knows half of a surrogate pair."""
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+class FreeText(TypeDecorator[str]):
+    """A text for people, of which some may come from outside. What no database takes stands as a question mark."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
+        if value is None or is_text(value):
+            return value
+        return value.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime, str: Text, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+    type_annotation_map = {datetime: UtcDateTime, str: FreeText, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
 
 
 class Endpoint(Base):

@@ -66,7 +66,11 @@ def _engine(url: str, pool_size: int) -> Engine:
     try:
         if url.startswith(("postgres://", "postgresql://")):
             url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
-        exact = {"json_serializer": to_json, "json_deserializer": from_json}  # Decimals and times stay what they are
+        exact = {
+            "json_serializer": to_json,
+            "json_deserializer": from_json,  # Decimals and times stay what they are
+            "hide_parameters": True,  # they hold people's data, which no log and no timeline shall show
+        }
         if url.startswith("sqlite"):
             engine = _create_engine(url, connect_args={"check_same_thread": False}, pool_size=pool_size, **exact)
             event.listen(engine, "connect", _prepare_sqlite)
@@ -92,9 +96,14 @@ def _translated() -> Iterator[None]:
         yield
     except DBAPIError as error:
         if isinstance(error, OperationalError) or error.connection_invalidated:
-            reason = str(error.orig).splitlines()[0] if error.orig else type(error).__name__
-            raise Transient(f"the database cannot be used now: {reason}") from error
+            raise Transient(f"the database cannot be used now: {complaint(error)}") from error
         raise
+
+
+def complaint(error: DBAPIError) -> str:
+    """What the database says of a statement, without the statement and what it carried."""
+    said = str(error.orig).strip() if error.orig else ""
+    return said.splitlines()[0] if said else type(error).__name__
 
 
 def lock_pump(session: Session) -> None:
