@@ -84,16 +84,14 @@ def merge(
     line_fields: Mapping[str, Sequence[str]],
     numbers: Mapping[str, str],
     source_is_newer: bool | None = None,
-    tried: Doc | None = None,
 ) -> Merged:
     """Compare one mapped document with its target.
 
-    `tried` is what an earlier change wanted whose outcome is unknown: where the target shows it, that was us.
     `source_is_newer` serves the policy `newest`: None where one side has no time stamp, which makes it a conflict.
     """
     merged = Merged(numbers=dict(numbers))
     rules = _Rules(policy, source_is_newer)
-    sides = _Sides(base, wanted, current, tried or {})
+    sides = _Sides(base, wanted, current)
     for name in sorted(name for name in {*base, *wanted} - set(line_fields) if not name.startswith("@")):
         _merge_field(merged.changes, merged, name, name, sides, rules)
     for name, identity in line_fields.items():
@@ -113,7 +111,6 @@ class _Sides:
     base: Doc
     wanted: Doc
     current: Doc
-    tried: Doc
 
 
 def _merge_field(
@@ -129,8 +126,7 @@ def _merge_field(
         current = base
     if same(wanted, current):
         return
-    ours = name in sides.tried and same(current, sides.tried[name])
-    source_changed, target_changed = not same(wanted, base) or ours, not same(current, base) and not ours
+    source_changed, target_changed = not same(wanted, base), not same(current, base)
     kind = rules.policy(_without_key(path))
     shown = Difference(path, _shown(base), _shown(wanted), _shown(current), "")
     if kind is Policy.ON_CREATE or not source_changed:
@@ -170,35 +166,15 @@ class _LineMerge:
     rules: _Rules
 
     def run(self, sides: _Sides) -> None:
-        agreed, asked, tried = (self._by_key(side) for side in (sides.base, sides.wanted, sides.tried))
-        there = {str(line[LINE_NUMBER]): line for line in sides.current.get(self.name) or ()}
-        agreed |= self._arrived(agreed, tried, there)
+        agreed, asked = (by_key(side, self.name) for side in (sides.base, sides.wanted))
+        there = by_number(sides.current, self.name)
         touched = [key for key in agreed if key not in asked or self._differs(agreed[key], asked[key])]
         if self._recognise(agreed, there, needed=touched):
             for key, line in agreed.items():
-                self._one(key, line, asked.get(key), there, tried.get(key, {}))
+                self._one(key, line, asked.get(key), there)
             for key, line in asked.items():
                 if key not in agreed:
                     self.merged.lines.append(LineChange(self.name, "add", key, None, dict(line)))
-
-    def _by_key(self, doc: Doc) -> dict[str, Doc]:
-        return {str(line[LINE_KEY]): line for line in doc.get(self.name) or ()}
-
-    def _arrived(self, agreed: Mapping[str, Doc], tried: Mapping[str, Doc], there: Mapping[str, Doc]) -> dict[str, Doc]:
-        """Lines that an earlier change of unknown outcome was to add, and that the target has."""
-        used = set(self.merged.numbers.values())
-        arrived: dict[str, Doc] = {}
-        for key, line in tried.items():
-            alike = [n for n, other in there.items() if n not in used and self._alike(line, other)]
-            if key not in agreed and alike:
-                number = max(alike, key=_numeric)  # the target numbers upwards: the newest one is ours
-                used.add(number)
-                self.merged.numbers[key] = number
-                arrived[key] = line
-        return arrived
-
-    def _alike(self, one: Doc, other: Doc) -> bool:
-        return all(same(one.get(name), other.get(name)) for name in self.identity)
 
     def _differs(self, agreed: Doc, asked: Doc) -> bool:
         names = {*agreed, *asked} - {LINE_KEY}
@@ -218,7 +194,7 @@ class _LineMerge:
                     n for n, line in free.items() if all(same(line.get(f), agreed[group[0]].get(f)) for f in fields)
                 ]
                 if alike and len(alike) == len(group):
-                    for key, number in zip(group, sorted(alike, key=_numeric), strict=True):
+                    for key, number in zip(group, sorted(alike, key=numeric), strict=True):
                         numbers[key] = number
                         free.pop(number)
                         open_keys.remove(key)
@@ -231,7 +207,7 @@ class _LineMerge:
             self.merged.conflicts.append(Difference(f"{self.name}[{key}]", shown, None, None, reason))
         return not unclear
 
-    def _one(self, key: str, agreed: Doc, asked: Doc | None, there: Mapping[str, Doc], tried: Doc) -> None:
+    def _one(self, key: str, agreed: Doc, asked: Doc | None, there: Mapping[str, Doc]) -> None:
         number = self.merged.numbers.get(key)
         current = there.get(number) if number is not None else None
         path = f"{self.name}[{key}]"
@@ -240,7 +216,7 @@ class _LineMerge:
         elif current is not None:
             changes: dict[str, Change] = {}
             for name in sorted({*agreed, *asked} - {LINE_KEY, LINE_NUMBER}):
-                sides = _Sides(agreed, asked, current, tried)
+                sides = _Sides(agreed, asked, current)
                 _merge_field(changes, self.merged, name, f"{path}.{name}", sides, self.rules)
             if changes:
                 self.merged.lines.append(LineChange(self.name, "change", key, number, dict(asked), changes))
@@ -268,6 +244,14 @@ class _LineMerge:
         return self.rules.policy(f"{self.name}.{name}") not in (Policy.ENFORCE, Policy.ON_CREATE)
 
 
+def by_key(doc: Doc, name: str) -> dict[str, Doc]:
+    return {str(line[LINE_KEY]): line for line in doc.get(name) or ()}
+
+
+def by_number(doc: Doc, name: str) -> dict[str, Doc]:
+    return {str(line[LINE_NUMBER]): line for line in doc.get(name) or ()}
+
+
 def _groups(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequence[str]) -> list[list[str]]:
     """The keys, those together whose lines agree in `fields`: any of them may take any of as many equal lines."""
     groups: list[list[str]] = []
@@ -281,5 +265,5 @@ def _groups(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequence[str]
     return groups
 
 
-def _numeric(number: str) -> tuple[int, str]:
+def numeric(number: str) -> tuple[int, str]:
     return (int(number), number) if number.isdigit() else (0, number)

@@ -13,6 +13,7 @@ from typing import Any
 
 from syncengine.connectors.base import Operation, Resource, Verb
 from syncengine.document import Doc, fingerprint
+from syncengine.engine import tried
 from syncengine.engine.merge import Difference, Merged, merge
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, MissingLookup, Need, Verdict
@@ -72,6 +73,7 @@ class Plan:
     steps: Sequence[Step] = ()
     needs: Sequence[Need] = ()
     agreements: Sequence[Agreement] = ()
+    turned_out: Sequence[Agreement] = ()  # as agreements, of changes whose outcome was unknown and that have happened
     kept: Sequence[Difference] = ()
     conflicts: Sequence[Difference] = ()
 
@@ -154,17 +156,22 @@ def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
         return Plan(Kind.WRITE, steps=[Step(part, situation.target.name, operation, agreed=wanted)])
     if link.current is None:
         return Plan(Kind.HOLD, f"{link.key} is gone in the target")
+    base, numbers = link.base or _first_base(situation, wanted, link.current), link.numbers
+    if link.tried:
+        line_fields = situation.target.line_fields
+        base, numbers = tried.shown(base, link.tried, link.current, line_fields=line_fields, numbers=numbers)
     merged = merge(
-        link.base or _first_base(situation, wanted, link.current),
+        base,
         wanted,
         link.current,
         policy=situation.flow.mapping.policy,
         line_fields=situation.target.line_fields,
-        numbers=link.numbers,
+        numbers=numbers,
         source_is_newer=situation.newer,
-        tried=link.tried,
     )
-    return _change(situation, part, wanted, link, merged, natural)
+    made = _change(situation, part, wanted, link, merged, natural)
+    has_happened = link.tried and base != link.base
+    return replace(made, turned_out=[Agreement(part, base, numbers)]) if has_happened else made
 
 
 def _first_base(situation: Situation, wanted: Doc, current: Doc) -> Doc:
@@ -226,6 +233,7 @@ def _combine(parts: Sequence[Plan]) -> Plan:
         Kind.WRITE if steps else Kind.SKIP,
         steps=steps,
         agreements=[agreement for part in parts for agreement in part.agreements],
+        turned_out=[agreement for part in parts for agreement in part.turned_out],
         kept=[difference for part in parts for difference in part.kept],
         conflicts=[difference for part in parts for difference in part.conflicts],
     )

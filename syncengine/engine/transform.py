@@ -39,7 +39,7 @@ class Material:
     linked: Mapping[int, Sequence[Link]]
     lookups: Mapping[str, Mapping[str, str]]
     doubtful: set[int]
-    tried: Mapping[tuple[int, str], Doc]
+    tried: Mapping[tuple[int, str], effects.Doubt]
 
 
 def transform(engine: Engine, lease: Lease) -> None:
@@ -67,7 +67,7 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
         linked=links.of_records(session, flow, site, found),
         lookups=lookups_of(session, site.connection, flow),
         doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
-        tried={(doubt.effect.record_id, doubt.effect.part): doubt.agreed for doubt in doubts},
+        tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
     )
 
 
@@ -144,14 +144,15 @@ class Planner:
     def _linked(self, record: Record, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
         key = link.right_key if self.site.side(self.target.name) == "right" else link.left_key
         current = raw.get(self.target.name, {}).get(key or "")
+        doubt = self.material.tried.get((record.id, link.part))
         return Linked(
             key=key,
             base=links.base_of(self.engine, self.flow, link),
-            numbers=dict(link.lines),
+            numbers={**(doubt.numbers if doubt else {}), **link.lines},  # what was recognised before the try
             current=self.target.load(current) if current is not None else None,
             natural_key=link.natural_key,
             provisional=link.provisional,
-            tried=self.material.tried.get((record.id, link.part), {}),
+            tried=doubt.agreed if doubt else {},
         )
 
     def _with_links(self, session: Session, record: Record, source_doc: Doc | None, context: Context) -> Context:
@@ -217,6 +218,7 @@ class _Outcome:
                 deadletters.open_rejected(self.session, record, plan_, Stage.TRANSFORM, self.now)
                 details[record_id] = {"field": plan_.field, "reason": plan_.reason}
                 continue
+            self._turn_out(record, plan_)
             bodies[record_id] = payloads.seal(self.engine.vault, plans.to_doc(plan_))
             details[record_id] = plans.shown(plan_)
             if plan_.kind is Kind.WRITE:
@@ -293,12 +295,20 @@ class _Outcome:
         own = self.site.connection.quiet_s
         return self.flow.quiet_s if own is None else own
 
+    def _turn_out(self, record: Record, plan_: Plan) -> None:
+        """A change of unknown outcome has happened: what it agreed is kept, whatever becomes of the next write."""
+        by_part = {link.part: link for link in self.material.linked[record.id]}
+        for found in plan_.turned_out:
+            effects.confirm_change(self.session, record.id, found.part, self.now)
+            agreed = links.Agreed(found.agreed, found.numbers)
+            links.agree(self.session, self.engine, self.flow, by_part[found.part].id, agreed, self.now)
+
     def _confirm(self, record: Record, plan_: Plan) -> None:
         """Both sides agree without a write: remember it, and settle a change whose outcome was unknown."""
         by_part = {link.part: link for link in self.material.linked[record.id]}
         for agreement in plan_.agreements:
             link = by_part[agreement.part]
-            in_doubt = effects.confirm_change(self.session, record.id, self.now)
+            in_doubt = effects.confirm_change(self.session, record.id, agreement.part, self.now)
             agreed = links.Agreed(agreement.agreed, agreement.numbers)
             if (
                 in_doubt

@@ -79,12 +79,6 @@ def test_a_field_that_is_not_mapped_any_more_is_cleared_in_the_target() -> None:
     assert _merge({"f": "a"}, {}, {"f": "a"}).changes["f"].new is None
 
 
-def test_what_an_unknown_change_tried_is_ours_when_the_target_shows_it() -> None:
-    merged = _merge({"f": "a"}, {"f": "c"}, {"f": "b"}, tried={"f": "b"})
-    assert merged.changes["f"].new == "c"
-    assert not merged.conflicts
-
-
 def _row(key: str, code: str, qty: int) -> Doc:
     return {LINE_KEY: key, "code": code, "qty": qty}
 
@@ -145,13 +139,15 @@ def _applied(current: Doc, merged: Merged) -> tuple[Doc, dict[str, str]]:
     doc = {**current, **{name: change.new for name, change in merged.changes.items()}}
     rows = {row[LINE_NUMBER]: dict(row) for row in current["rows"]}
     numbers = dict(merged.numbers)
+    top = max(map(int, rows), default=0)  # no number is given twice
     for line in merged.lines:
         if line.action == "remove":
             del rows[str(line.number)]
         elif line.action == "change":
             rows[str(line.number)] |= {name: change.new for name, change in line.changes.items()}
         else:
-            number = str(max(map(int, rows), default=0) + 1)
+            top += 1
+            number = str(top)
             rows[number] = _line(int(number), line.line["code"], line.line["qty"])
             numbers[line.key] = number
     return {**doc, "rows": list(rows.values())}, numbers

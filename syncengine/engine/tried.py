@@ -1,0 +1,72 @@
+"""What has become of a change whose outcome is unknown: where the target shows what was tried, that was us. Pure.
+
+A change cannot be searched for. So, after the settle time, the last agreement is moved on by as much of the change as the
+target shows. From there on the comparison of `merge.py` is an ordinary one, whatever happens before the next write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
+from syncengine.engine.merge import by_key, by_number, numeric, same
+
+
+def shown(
+    base: Doc, tried: Doc, current: Doc, *, line_fields: Mapping[str, Sequence[str]], numbers: Mapping[str, str]
+) -> tuple[Doc, dict[str, str]]:
+    """The agreement and the line numbers as they are now; equal to `base` if the change did not happen.
+
+    `tried` is the whole document that the change was to lead to, `numbers` the target's line numbers by our line keys as
+    they were known when it was sent.
+    """
+    agreed, known = dict(base), dict(numbers)
+    for name in set(tried) - set(line_fields):
+        if name in current and same(current[name], tried[name]):
+            agreed[name] = tried[name]
+    for name, identity in line_fields.items():
+        if name in base or name in tried:
+            agreed[name] = _lines(by_key(base, name), by_key(tried, name), by_number(current, name), identity, known)
+    return agreed, known
+
+
+def _lines(
+    agreed: Mapping[str, Doc],
+    tried: Mapping[str, Doc],
+    there: Mapping[str, Doc],
+    identity: Sequence[str],
+    known: dict[str, str],
+) -> list[Doc]:
+    lines = []
+    for key, line in agreed.items():
+        current = there.get(known.get(key, ""))
+        if key in tried and current is not None:
+            lines.append(_line(line, tried[key], current))
+        elif key in tried or current is not None or key not in known:
+            lines.append(line)  # not removed, or not to be seen
+    for key, line in tried.items():
+        if key not in agreed and _has_arrived(key, line, there, identity, known):
+            lines.append(line)
+    return lines
+
+
+def _line(agreed: Doc, tried: Doc, current: Doc) -> Doc:
+    news = {
+        name: value
+        for name, value in tried.items()
+        if name not in (LINE_KEY, LINE_NUMBER) and name in current and same(current[name], value)
+    }
+    return {**agreed, **news}
+
+
+def _has_arrived(key: str, line: Doc, there: Mapping[str, Doc], identity: Sequence[str], known: dict[str, str]) -> bool:
+    """Whether a line that was to be added is there: one that is nobody else's and agrees in its identity."""
+    used = set(known.values())
+    alike = [
+        number
+        for number, other in there.items()
+        if number not in used and all(same(line.get(name), other.get(name)) for name in identity)
+    ]
+    if alike:
+        known[key] = max(alike, key=numeric)  # the target numbers upwards: the newest one is ours
+    return bool(alike)
