@@ -158,6 +158,8 @@ def _store(
         rows.append({"record_id": record.id, "version": version, "print": prints[record.id]})
     table = Record.__table__
     with engine.store.write() as session:
+        mine = records.held(session, lease)
+        bodies = {record_id: body for record_id, body in bodies.items() if record_id in mine}
         payloads.save(session, "context", bodies, now)
         session.connection().execute(
             update(table)  # type: ignore[arg-type]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from syncengine.engine.lease import Lease
+from syncengine.engine.lease import Lease, LeaseLost
 from syncengine.mapping.contract import Need
 from syncengine.store.models import Record
 from syncengine.store.states import Pause, Stage, Status
@@ -70,6 +70,19 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
         ),
         rows,
     )
+
+
+def held(session: Session, lease: Lease) -> set[int]:
+    """Ids of the records that are still this runner's, locked until the transaction ends.
+
+    What a step stores beside the record (documents, plans, agreements, dead letters) it stores for these alone: a process
+    that was frozen must not write an old picture over a newer one. Raises LeaseLost if there are none.
+    """
+    mine = select(Record.id).where(Record.token == lease.token, Record.runner == lease.runner)
+    found = set(session.scalars(mine.order_by(Record.id).with_for_update()))
+    if not found:
+        raise LeaseLost
+    return found
 
 
 def advance(session: Session, lease: Lease, ids: Iterable[int], stage: Stage) -> None:

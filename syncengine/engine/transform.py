@@ -207,6 +207,8 @@ class _Outcome:
         self.moving: set[int] = set()
 
     def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
+        mine = records.held(self.session, self.lease)
+        made = {record_id: plan_ for record_id, plan_ in made.items() if record_id in mine}
         ends: dict[int, End] = {}
         bodies: dict[int, bytes] = {}
         details: dict[int, dict[str, Any]] = {}

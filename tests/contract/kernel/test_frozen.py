@@ -1,0 +1,66 @@
+"""A process that was frozen in the middle of a step wakes when others have gone on: it changes nothing any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from syncengine.document import Doc
+from syncengine.engine import payloads
+from syncengine.errors import Rejected
+from syncengine.mapping.contract import Context
+from syncengine.store.states import Stage
+from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
+
+
+def _others_go_on(world: World, name: str) -> None:
+    """The lease runs out, the object is edited, and another process brings it over."""
+    world.time.pass_(60)
+    world.left.put("things", "1", name=name)
+    world.sync("things", "1", patience_s=10)
+
+
+def test_a_transform_that_wakes_late_opens_no_dead_letter_for_what_was_written_meanwhile(
+    make_world: Callable[..., World],
+) -> None:
+    def mapped(doc: Doc, context: Context) -> Doc:
+        if doc["name"] == "bad":
+            _others_go_on(world, "good")
+            raise Rejected(field="name", value="bad", reason="bad", remedy="correct it")
+        return by_name(doc, context)
+
+    world = make_world(flow("things", Plain(mapped)))
+    world.left.put("things", "1", name="bad")
+    world.want("things", "1")
+    world.pump()
+    message = world.messages.pop()
+    world.step(message, Stage.FETCH)
+
+    assert world.step(message, Stage.TRANSFORM) == "lease lost"
+    assert world.failures() == []
+    assert (world.record("things", "1").status, world.right.objects["things"]["R1"]["name"]) == ("done", "good")
+
+
+def test_a_fetch_that_wakes_late_does_not_store_what_it_read_before(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(by_name)))
+
+    class Slow(Thing):
+        frozen = False
+
+        def read(self, keys: Sequence[str]) -> dict[str, Doc]:
+            found = super().read(keys)
+            if not self.frozen:
+                Slow.frozen = True
+                _others_go_on(world, "new")
+            return found
+
+    world.resources["left.things"] = Slow(world.left, "left.things")
+    world.left.put("things", "1", name="old")
+    world.want("things", "1")
+    world.pump()
+
+    assert world.step(world.messages.pop(), Stage.FETCH) == "lease lost"
+    record = world.record("things", "1")
+    with world.store.read() as session:
+        stored = payloads.load(session, world.vault, "context", [record.id])[record.id]
+    assert stored["left.things"]["1"]["name"] == "new"
+    assert world.timeline("things", "1").count("fetched") == 1
