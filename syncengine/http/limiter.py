@@ -1,8 +1,9 @@
 """One limiter for all workers and hosts: an exact rolling window per pool of calls, kept in Redis by `window.lua`.
 
-A slot is booked ahead and says when its call may leave, so a caller sleeps once. The window is longer than the system's
-by a guard, for the time between grant and arrival: 60 s + 0.5 s gave no window over the limit at 99.2 % use
-(reference/celery.md section 6). Without Redis no call is made.
+Who asks gets a slot at once, or a place in line and the time at which its turn comes, so a caller sleeps once. Realtime
+goes first and nearly always finds a slot free; the other lanes take turns, one call each window/limit, so that no burst
+of theirs uses up the window. The window is longer than the system's by a guard, for the time between grant and arrival:
+60 s + 0.5 s gave no window over the limit at 99.2 % use (reference/celery.md section 6). Without Redis no call is made.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ log = logging.getLogger(__name__)
 PROBE_S = 10.0
 """How long the one call that finds out the state of a window may take before another one is let through."""
 
+LANES = ("realtime", "scheduled", "backfill")
+
+COMPLAIN_EVERY_S = 60.0
+"""Between two log lines that say that Redis is away, per process."""
+
 _ASK_AGAIN_S = 0.25
 _MICRO = 1_000_000
 _REDIS_AWAY = (
@@ -43,7 +49,8 @@ class Pool:
 
     name: ``system:account:app``, for example ``brightpearl:acme:sync``; two endpoints of one app share it.
     limit: calls that the system admits in `window_s` seconds. guard_s: see the module. reserve: calls of these that are
-    left for other users of the same pool.
+    left for other users of the same pool. realtime_share: the part of a window for which a slot must have been free
+    before another lane than realtime takes it; 0.5 % is one call of 200, and costs as much while no realtime work comes.
     """
 
     name: str
@@ -51,6 +58,7 @@ class Pool:
     window_s: float = 60.0
     guard_s: float = 0.5
     reserve: int = 0
+    realtime_share: float = 0.005
 
     def __post_init__(self) -> None:
         if self.limit - self.reserve < 1:
@@ -61,33 +69,38 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A window as it stands: slots taken of `of`, seconds that the gate stays closed, whether the state is known."""
+    """A window as it stands: slots taken of `of`, seconds that the gate stays closed, whether the state is known.
+
+    waiting: callers that hold a place in line.
+    """
 
     taken: int
     of: int
     closed_for_s: float
     is_known: bool
+    waiting: int = 0
 
 
 class Booking:
-    """One slot. Make the call once `wait_s` has passed, or give the slot back."""
+    """A slot, if `wait_s` is 0.0: make the call, or give it back. Else a place in line: ask again once it has passed."""
 
-    def __init__(self, limiter: Limiter, pool: Pool, slot: str, wait_s: float) -> None:
+    def __init__(self, limiter: Limiter, pool: Pool, lane: str, slot: str, wait_s: float, late_after: float) -> None:
         self.wait_s = wait_s
         self.pool = pool
+        self.lane = lane
         self.slot = slot
         self._limiter = limiter
-        self._late_after = clock.monotonic() + wait_s + pool.guard_s
+        self._late_after = late_after
 
     def give_back(self) -> None:
         """The call was not made: its slot is free for another one."""
         self._limiter.give_back(self.pool, self.slot)
 
     def renew_if_late(self, *, patience: float) -> None:
-        """Book anew, and wait for it, if more than the guard has passed since the slot's time. Raises as `take`."""
-        if clock.monotonic() > self._late_after:
-            renewed = self._limiter.take(self.pool, "", patience=patience, slot=self.slot)
-            self._late_after = renewed._late_after
+        """Take it anew, and wait for it, if more than the guard has passed since the slot's time. Raises as `take`."""
+        if self.wait_s > 0 or clock.monotonic() > self._late_after:
+            renewed = self._limiter.take(self.pool, self.lane, patience=patience, slot=self.slot)
+            self.wait_s, self._late_after = 0.0, renewed._late_after
 
 
 class Limiter:
@@ -98,29 +111,36 @@ class Limiter:
         self._script = client.register_script(source)
         self._now = now
         self._prefix = prefix
+        self._away_since: float | None = None
+        self._complained_at = float("-inf")
 
     def reserve(self, pool: Pool, lane: str, *, patience: float, slot: str | None = None) -> Booking:
-        """Book the next free call of a pool's window.
+        """A slot of a pool's window, or a place in line for one.
 
         Args:
             lane: realtime, scheduled or backfill.
             patience: longest wait in seconds that the caller is ready to sleep.
-            slot: a slot booked before: it is kept if it still stands, else booked anew.
+            slot: the slot asked for before: it is kept if it still stands, so is its place in line.
 
         Returns:
-            The booking; its `wait_s` is 0.0 for now. The slot is taken: call, or give it back.
+            The booking. If its `wait_s` is 0.0 the slot is taken: call, or give it back. Else ask again for the same
+            slot after so many seconds, or give it back; who does neither is passed over.
 
         Raises:
-            Throttled: the wait exceeds `patience`; `retry_in_s` gives it; nothing is booked.
+            Throttled: the wait exceeds `patience`; `retry_in_s` gives it; no place is held.
             Transient: Redis is away; nothing was booked and no call may be made.
 
         Source: 200 calls a minute (reference/brightpearl.md section 5); 0.5 s guard (reference/celery.md section 6).
         """
+        if lane not in LANES:
+            raise ValueError(f"no such lane: {lane!r}; there are {', '.join(LANES)}")
         slot = slot or f"{lane}:{uuid.uuid4().hex}"
-        verdict, micros = self._ask(pool, "reserve", slot, _micros(patience), _micros(PROBE_S))
+        asked_at = clock.monotonic()
+        verdict, micros, age = self._ask(pool, "reserve", slot, lane, _micros(patience), _micros(PROBE_S))
         wait_s = int(micros) / _MICRO
-        if verdict == "go":
-            return Booking(self, pool, slot, wait_s)
+        if verdict in ("go", "wait"):
+            late_after = asked_at + pool.guard_s - int(age) / _MICRO
+            return Booking(self, pool, lane, slot, wait_s, late_after)
         if verdict == "unknown":
             raise Throttled(
                 f"{pool.name}: one call is finding out how many are left", retry_in_s=min(wait_s, _ASK_AGAIN_S)
@@ -128,9 +148,9 @@ class Limiter:
         raise Throttled(f"{pool.name}: the next free call is {wait_s:.1f} s away", retry_in_s=wait_s)
 
     def take(self, pool: Pool, lane: str, *, patience: float, slot: str | None = None) -> Booking:
-        """A slot whose time has come: as `reserve`, and waits, renewing the lease, for at most `patience` seconds.
+        """A slot: as `reserve`, and waits for its turn, renewing the lease, for at most `patience` seconds.
 
-        A slot that was waited for is confirmed, since Redis may have lost it meanwhile, or the gate been closed.
+        While Redis is away it waits as long, and then raises Transient; one log line a minute tells of it.
         """
         slot = slot or f"{lane}:{uuid.uuid4().hex}"
         until = clock.monotonic() + patience
@@ -143,18 +163,25 @@ class Limiter:
                 if busy.retry_in_s > left:
                     raise
                 wait_s = busy.retry_in_s
+            except Transient:
+                if left <= 0:
+                    raise
+                wait_s = min(left, _ASK_AGAIN_S)
             else:
                 if wait_s <= 0:
                     return booking
             self._wait(pool, slot, wait_s)
 
-    def learn(self, pool: Pool, remaining: int, resets_in_s: float) -> None:
+    def learn(self, pool: Pool, remaining: int, resets_in_s: float, *, age_s: float = 0.0) -> None:
         """Take over what the system itself says: calls remaining, after the one answered, and seconds until its reset.
 
         Fewer than we know of: others use the pool, and their calls count until the reset. After a lost state the first
         answer seeds the window. More than we know of changes nothing.
+
+        Args:
+            age_s: how long ago the system may have counted: the time that the call took.
         """
-        self._tell(pool, "learn", max(0, pool.limit - remaining), _micros(resets_in_s))
+        self._tell(pool, "learn", max(0, pool.limit - remaining), _micros(resets_in_s), _micros(age_s))
 
     def close(self, pool: Pool, for_s: float) -> None:
         """The system refused a call as one too many: let none leave for so many seconds, booked or not."""
@@ -166,11 +193,13 @@ class Limiter:
 
     def usage(self, pool: Pool) -> Usage:
         """The window as it stands, for people. Raises Transient if Redis is away."""
-        _, taken, closed_for, known = self._ask(pool, "usage")
-        return Usage(int(taken), pool.limit - pool.reserve, int(closed_for) / _MICRO, bool(int(known)))
+        _, taken, closed_for, known, waiting = self._ask(pool, "usage")
+        return Usage(
+            int(taken), pool.limit - pool.reserve, int(closed_for) / _MICRO, bool(int(known)), waiting=int(waiting)
+        )
 
     def _wait(self, pool: Pool, slot: str, seconds: float) -> None:
-        """Wait; whoever does not come back from it, because its lease is lost, leaves no slot behind."""
+        """Wait; whoever does not come back from it, because its lease is lost, leaves no place in line behind."""
         returned = False
         try:
             wait(seconds)
@@ -184,19 +213,35 @@ class Limiter:
         try:
             self._ask(pool, verb, *arguments)
         except Transient as away:
-            log.warning("limiter: %s not noted for %s: %s", verb, pool.name, away)
+            log.debug("limiter: %s not noted for %s: %s", verb, pool.name, away)
 
     def _ask(self, pool: Pool, verb: str, *arguments: int | str) -> list[Any]:
         base = f"{self._prefix}:{{{pool.name}}}"
+        keys = [f"{base}:{part}" for part in ("slots", "state", "urgent", "paced", "due")]
         now = "" if self._now is None else str(_micros(self._now()))
-        window = _micros(pool.window_s + pool.guard_s)
-        head: list[int | str] = [verb, now, pool.limit - pool.reserve, window, _micros(pool.guard_s)]
+        window_s = pool.window_s + pool.guard_s
+        times = [_micros(seconds) for seconds in (window_s, pool.guard_s, window_s * pool.realtime_share)]
+        head: list[int | str] = [verb, now, pool.limit - pool.reserve, *times]
         try:
-            answer: list[Any] = self._script(keys=[f"{base}:slots", f"{base}:state"], args=head + list(arguments))
+            answer: list[Any] = self._script(keys=keys, args=head + list(arguments))
         except _REDIS_AWAY as error:
             kind = type(error).__name__
+            self._complain(kind)
             raise Transient(f"the limiter's Redis is away ({kind}), and without it no call may be made") from error
+        if self._away_since is not None:
+            log.warning("limiter: Redis is back after %.0f s", clock.monotonic() - self._away_since)
+            self._away_since, self._complained_at = None, float("-inf")
         return [part.decode() if isinstance(part, bytes) else part for part in answer]
+
+    def _complain(self, kind: str) -> None:
+        """One line a minute says that Redis is away, however many callers find out."""
+        at = clock.monotonic()
+        if self._away_since is None:
+            self._away_since = at
+        if at - self._complained_at >= COMPLAIN_EVERY_S:
+            self._complained_at = at
+            away_s = at - self._away_since
+            log.warning("limiter: Redis is away (%s) for %.0f s; calls wait, none is made without a slot", kind, away_s)
 
 
 def _micros(seconds: float) -> int:

@@ -162,7 +162,8 @@ class Gateway:
         remaining = response.headers.get(errors.REQUESTS_REMAINING, "")
         millis = response.headers.get(errors.NEXT_THROTTLE_PERIOD, "")
         if remaining.isdigit() and millis.isdigit():
-            self._limiter.learn(self.account.pool, int(remaining), int(millis) / 1000)
+            took_s = response.elapsed.total_seconds()
+            self._limiter.learn(self.account.pool, int(remaining), int(millis) / 1000, age_s=took_s)
         if (wait_s := errors.throttled_for(response)) is not None:
             self._limiter.close(self.account.pool, wait_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
+from syncengine import clock as engine_clock
 from syncengine.errors import Throttled, Transient
 from syncengine.http.limiter import Limiter, Pool
 
@@ -37,8 +38,10 @@ def known(limiter: Limiter, pool: Pool = POOL) -> None:
     limiter.learn(pool, remaining=pool.limit, resets_in_s=0)
 
 
-def waits(limiter: Limiter, count: int, patience: float = 1000, pool: Pool = POOL) -> list[float]:
-    return [round(limiter.reserve(pool, "scheduled", patience=patience).wait_s, 3) for _ in range(count)]
+def waits(
+    limiter: Limiter, count: int, patience: float = 1000, pool: Pool = POOL, lane: str = "realtime"
+) -> list[float]:
+    return [round(limiter.reserve(pool, lane, patience=patience).wait_s, 3) for _ in range(count)]
 
 
 def test_calls_within_the_limit_may_leave_at_once_and_further_ones_a_window_and_guard_later(limiter: Limiter) -> None:
@@ -50,43 +53,53 @@ def test_a_slot_is_free_again_a_window_and_guard_after_its_call(limiter: Limiter
     known(limiter)
     waits(limiter, 3)
     clock.time += 60.4
-    assert waits(limiter, 1) == [0.1]
+    with pytest.raises(Throttled) as busy:
+        limiter.reserve(POOL, "realtime", patience=0)
+    assert busy.value.retry_in_s == pytest.approx(0.1)
     clock.time += 0.2
     assert waits(limiter, 1) == [0]
 
 
-def test_a_wait_beyond_the_patience_books_nothing_and_is_told(limiter: Limiter, clock: Clock) -> None:
+def test_a_wait_beyond_the_patience_holds_no_place_and_is_told(limiter: Limiter, clock: Clock) -> None:
     known(limiter)
     waits(limiter, 3)
     with pytest.raises(Throttled) as refused:
-        limiter.reserve(POOL, "scheduled", patience=5)
+        limiter.reserve(POOL, "realtime", patience=5)
     assert refused.value.retry_in_s == pytest.approx(60.5)
-    assert limiter.usage(POOL).taken == 3
+    usage = limiter.usage(POOL)
+    assert (usage.taken, usage.waiting) == (3, 0)
 
 
 def test_a_slot_given_back_is_free_at_once(limiter: Limiter) -> None:
     known(limiter)
-    booking = limiter.reserve(POOL, "scheduled", patience=0)
+    booking = limiter.reserve(POOL, "realtime", patience=0)
     waits(limiter, 2)
     booking.give_back()
     assert waits(limiter, 2) == [0, 60.5]
 
 
-def test_asking_again_for_the_same_slot_keeps_it(limiter: Limiter, clock: Clock) -> None:
+def test_a_paced_slot_given_back_leaves_its_turn_to_the_next(limiter: Limiter) -> None:
+    known(limiter)
+    limiter.reserve(POOL, "backfill", patience=0).give_back()
+    assert waits(limiter, 1, patience=0, lane="backfill") == [0]
+
+
+def test_asking_again_for_the_same_slot_keeps_its_place(limiter: Limiter, clock: Clock) -> None:
     known(limiter)
     waits(limiter, 3)
-    first = limiter.reserve(POOL, "scheduled", patience=100)
+    first = limiter.reserve(POOL, "realtime", patience=100)
+    second = limiter.reserve(POOL, "realtime", patience=100)
     clock.time += 20
-    again = limiter.reserve(POOL, "scheduled", patience=0, slot=first.slot)
-    assert (first.wait_s, again.wait_s) == (60.5, 40.5)
-    assert limiter.usage(POOL).taken == 4
+    again = limiter.reserve(POOL, "realtime", patience=100, slot=first.slot)
+    assert (first.wait_s, second.wait_s, again.wait_s) == (60.5, 60.5, 40.5)
+    assert limiter.usage(POOL).waiting == 2
 
 
-def test_a_slot_whose_call_is_later_than_the_guard_is_booked_anew(limiter: Limiter, clock: Clock) -> None:
+def test_a_slot_whose_call_is_later_than_the_guard_is_taken_anew(limiter: Limiter, clock: Clock) -> None:
     known(limiter)
-    late = limiter.reserve(POOL, "scheduled", patience=0)
+    late = limiter.reserve(POOL, "realtime", patience=0)
     clock.time += 10
-    limiter.reserve(POOL, "scheduled", patience=0, slot=late.slot)
+    limiter.reserve(POOL, "realtime", patience=0, slot=late.slot)
     waits(limiter, 2)
     clock.time += 51  # the slot counts from its new time: at 61 s after the first booking it is still taken
     assert waits(limiter, 1) == [9.5]
@@ -103,7 +116,19 @@ def test_calls_of_others_are_learned_and_count_until_the_reset(limiter: Limiter,
     waits(limiter, 1)
     limiter.learn(POOL, remaining=0, resets_in_s=30)  # we made one of the three calls that were counted
     assert waits(limiter, 1) == [30.5]
-    assert limiter.usage(POOL).taken == 4
+    assert limiter.usage(POOL).taken == 3
+
+
+def test_an_answer_that_took_long_is_compared_with_what_was_ours_when_it_was_counted(
+    limiter: Limiter, clock: Clock
+) -> None:
+    known(limiter)
+    waits(limiter, 3)
+    clock.time += 65
+    limiter.learn(POOL, remaining=0, resets_in_s=30, age_s=20)  # the three were ours
+    assert limiter.usage(POOL).taken == 0
+    limiter.learn(POOL, remaining=0, resets_in_s=30)  # these were not: ours had left the window
+    assert limiter.usage(POOL).taken == 3
 
 
 def test_more_remaining_than_we_know_of_changes_nothing(limiter: Limiter) -> None:
@@ -120,11 +145,11 @@ def test_learning_the_same_twice_adds_nothing(limiter: Limiter) -> None:
     assert limiter.usage(POOL).taken == 2
 
 
-def test_a_refused_call_closes_the_gate_for_all_also_for_who_has_booked(limiter: Limiter, clock: Clock) -> None:
+def test_a_refused_call_closes_the_gate_for_all_also_for_who_has_a_slot(limiter: Limiter, clock: Clock) -> None:
     known(limiter)
-    booked = limiter.reserve(POOL, "scheduled", patience=0)
+    booked = limiter.reserve(POOL, "realtime", patience=0)
     limiter.close(POOL, 31.25)
-    assert limiter.reserve(POOL, "scheduled", patience=100, slot=booked.slot).wait_s == pytest.approx(31.25)
+    assert limiter.reserve(POOL, "realtime", patience=100, slot=booked.slot).wait_s == pytest.approx(31.25)
     assert limiter.usage(POOL).closed_for_s == pytest.approx(31.25)
     limiter.close(POOL, 5)
     clock.time += 6
@@ -133,7 +158,7 @@ def test_a_refused_call_closes_the_gate_for_all_also_for_who_has_booked(limiter:
 
 def test_an_unknown_window_lets_one_probe_through_and_its_answer_seeds_it(limiter: Limiter, clock: Clock) -> None:
     pool = Pool("brightpearl:acme:app", limit=200)
-    probe = limiter.reserve(pool, "scheduled", patience=0)
+    probe = limiter.reserve(pool, "realtime", patience=0)
     assert probe.wait_s == 0
     with pytest.raises(Throttled) as waiting:
         limiter.reserve(pool, "realtime", patience=0)
@@ -149,32 +174,32 @@ def test_an_unknown_window_lets_one_probe_through_and_its_answer_seeds_it(limite
 
 
 def test_a_probe_may_ask_again_for_its_own_slot(limiter: Limiter, clock: Clock) -> None:
-    probe = limiter.reserve(POOL, "scheduled", patience=0)
-    assert limiter.reserve(POOL, "scheduled", patience=0, slot=probe.slot).wait_s == 0
+    probe = limiter.reserve(POOL, "realtime", patience=0)
+    assert limiter.reserve(POOL, "realtime", patience=0, slot=probe.slot).wait_s == 0
     clock.time += 2  # later than the guard: booked anew, and still the probe
-    assert limiter.reserve(POOL, "scheduled", patience=0, slot=probe.slot).wait_s == 0
+    assert limiter.reserve(POOL, "realtime", patience=0, slot=probe.slot).wait_s == 0
 
 
 def test_a_probe_that_was_not_made_leaves_the_way_to_the_next(limiter: Limiter) -> None:
-    limiter.reserve(POOL, "scheduled", patience=0).give_back()
-    assert limiter.reserve(POOL, "scheduled", patience=0).wait_s == 0
+    limiter.reserve(POOL, "realtime", patience=0).give_back()
+    assert limiter.reserve(POOL, "realtime", patience=0).wait_s == 0
 
 
 def test_a_probe_that_is_never_answered_is_followed_by_another_one(limiter: Limiter, clock: Clock) -> None:
-    limiter.reserve(POOL, "scheduled", patience=0)
+    limiter.reserve(POOL, "realtime", patience=0)
     clock.time += 10.1
-    assert limiter.reserve(POOL, "scheduled", patience=0).wait_s == 0
+    assert limiter.reserve(POOL, "realtime", patience=0).wait_s == 0
 
 
 def test_a_lost_state_is_noticed_by_who_has_booked(limiter: Limiter, client: redis.Redis, clock: Clock) -> None:
     known(limiter)
     waits(limiter, 3)
-    booked = limiter.reserve(POOL, "scheduled", patience=100)
+    booked = limiter.reserve(POOL, "realtime", patience=100)
     client.flushall()
     clock.time += booked.wait_s
-    limiter.reserve(POOL, "scheduled", patience=0)  # another worker is the probe
+    limiter.reserve(POOL, "realtime", patience=0)  # another worker is the probe
     with pytest.raises(Throttled):
-        limiter.reserve(POOL, "scheduled", patience=0, slot=booked.slot)
+        limiter.reserve(POOL, "realtime", patience=0, slot=booked.slot)
 
 
 def test_pools_do_not_touch_one_another(limiter: Limiter) -> None:
@@ -188,15 +213,21 @@ def test_pools_do_not_touch_one_another(limiter: Limiter) -> None:
 def test_keys_of_a_pool_lie_together_and_vanish_when_idle(limiter: Limiter, client: redis.Redis) -> None:
     known(limiter)
     waits(limiter, 1)
-    assert sorted(client.keys()) == [b"limit:{brightpearl:acme:app}:slots", b"limit:{brightpearl:acme:app}:state"]
-    assert 60_000 < client.pttl("limit:{brightpearl:acme:app}:slots") < 63_000
+    base = b"limit:{brightpearl:acme:app}:"
+    assert sorted(client.keys()) == [base + b"slots", base + b"state"]
+    assert 60_000 < client.pttl(base + b"slots") < 123_000
+    waits(limiter, 4)
+    assert sorted(client.keys()) == [base + b"due", base + b"slots", base + b"state", base + b"urgent"]
+    assert 60_000 < client.pttl(base + b"urgent") < 123_000
+
+
+NOBODY = redis.Redis(port=1, socket_connect_timeout=0.1, retry=None)
 
 
 def test_without_redis_no_call_may_be_made_but_what_was_learned_may_be_lost() -> None:
-    nobody = redis.Redis(port=1, socket_connect_timeout=0.1, retry=None)
-    limiter = Limiter(nobody)
+    limiter = Limiter(NOBODY)
     with pytest.raises(Transient, match="Redis is away"):
-        limiter.reserve(POOL, "scheduled", patience=1)
+        limiter.reserve(POOL, "realtime", patience=1)
     limiter.learn(POOL, remaining=1, resets_in_s=1)
     limiter.close(POOL, 1)
 
@@ -205,5 +236,25 @@ def test_on_the_servers_clock_slots_are_taken_and_waited_for(client: redis.Redis
     pool = Pool("brightpearl:acme:app", limit=2, window_s=0.2, guard_s=0.05)
     limiter = Limiter(client)
     known(limiter, pool)
-    taken = [limiter.take(pool, "scheduled", patience=5) for _ in range(5)]
+    taken = [limiter.take(pool, "realtime", patience=5) for _ in range(5)]
     assert [booking.wait_s for booking in taken] == [0, 0, 0, 0, 0]
+
+
+def test_while_redis_is_away_callers_wait_and_one_line_a_minute_tells_of_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(engine_clock, "sleep", slept.append)
+    monkeypatch.setattr(engine_clock, "monotonic", lambda: sum(slept))
+    with pytest.raises(Transient, match="Redis is away"):
+        Limiter(NOBODY).take(POOL, "backfill", patience=90)
+    assert sum(slept) == pytest.approx(90)
+    assert [record.getMessage() for record in caplog.records] == [
+        "limiter: Redis is away (ConnectionError) for 0 s; calls wait, none is made without a slot",
+        "limiter: Redis is away (ConnectionError) for 60 s; calls wait, none is made without a slot",
+    ]
+
+
+def test_an_unknown_lane_is_refused(limiter: Limiter) -> None:
+    with pytest.raises(ValueError, match="no such lane: 'urgent'"):
+        limiter.reserve(POOL, "urgent", patience=0)
