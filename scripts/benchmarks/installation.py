@@ -28,6 +28,7 @@ from syncengine.engine.configure import ConnectionPlan, EndpointPlan, Installati
 from syncengine.engine.engine import Chain, Engine
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.flows.connections import connection_template
+from syncengine.http.meter import Meter
 from syncengine.local import redis_server
 from syncengine.store import Store, migrate
 from syncengine.vault import Vault
@@ -117,6 +118,7 @@ class Site:
         return Engine(
             store, vault, self.flows, connect=lambda end: connectors.connect(end, lent),
             send=self.messages.append if send is None else send,
+            meter=Meter(redis.Redis(unix_socket_path=self._socket)) if self._redis else None,
         )  # fmt: skip
 
     def environment(self) -> dict[str, str]:
@@ -135,17 +137,21 @@ class Site:
 
     @property
     def redis_url(self) -> str:
-        return f"redis+socket://{self.home}/redis.sock"
+        return f"redis+socket://{self._socket}"
+
+    @property
+    def _socket(self) -> str:
+        return f"{self.home}/redis.sock"
 
     def start_redis(self) -> redis.Redis:
         """Start a Redis on a socket, and connect to it."""
-        options = ["--port", "0", "--unixsocket", f"{self.home}/redis.sock", "--dir", str(self.home)]
+        options = ["--port", "0", "--unixsocket", self._socket, "--dir", str(self.home)]
         durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]  # as the embedded one
         self._redis = subprocess.Popen(
             [redis_server.binary(), *options, *durable],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        client = redis.Redis(unix_socket_path=f"{self.home}/redis.sock")
+        client = redis.Redis(unix_socket_path=self._socket)
         for _ in range(100):
             try:
                 client.ping()

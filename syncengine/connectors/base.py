@@ -282,5 +282,9 @@ class Connector(ABC):
         """One line on what is left of the quota, without a call; empty where nothing is counted."""
         return ""
 
+    def calls_a_minute(self) -> float | None:
+        """How many calls the system admits in a minute; None where only its own speed bounds them."""
+        return None
+
     def close(self) -> None:
         """Give back what the other side counts (sessions, licences)."""

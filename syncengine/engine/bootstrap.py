@@ -14,6 +14,7 @@ from syncengine.connectors.services import Services
 from syncengine.engine.engine import Chain, Engine, Limits
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.http.limiter import Limiter
+from syncengine.http.meter import Meter
 from syncengine.settings import Settings
 from syncengine.store import Store, migrate
 from syncengine.store.states import Lane
@@ -47,7 +48,8 @@ def engine(settings: Settings, *, send: Callable[[Chain], None], redis_client: r
     def connect(endpoint: Endpoint) -> Connector:
         return connectors.connect(endpoint, lent)
 
-    return Engine(store, vault, flows(settings), connect=connect, send=send, limits=limits(settings))
+    meter = Meter(redis_client) if redis_client is not None else None
+    return Engine(store, vault, flows(settings), connect=connect, send=send, limits=limits(settings), meter=meter)
 
 
 def services(store: Store, vault: Vault, redis_client: redis.Redis | None) -> Services:

@@ -14,6 +14,7 @@ from syncengine import clock
 from syncengine.connectors.base import Connector, Endpoint, Resource
 from syncengine.errors import Misconfigured, SyncError
 from syncengine.flows.flow import Flow
+from syncengine.http.meter import Meter
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
@@ -104,12 +105,14 @@ class Engine:
         connect: Callable[[Endpoint], Connector],
         send: Callable[[Chain], None],
         limits: Limits | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.store = store
         self.vault = vault
         self.flows = flows
         self.limits = limits or Limits()
         self.send = send
+        self.meter = meter
         self._connect = connect
         self._connectors: dict[int, tuple[object, Connector]] = {}
         self._sites: dict[int, tuple[float, Site]] = {}
@@ -165,6 +168,11 @@ class Engine:
             until = now + timedelta(seconds=for_s)
             if endpoint.paused_until is None or endpoint.paused_until < until:
                 endpoint.paused_until, endpoint.paused_because = until, because
+
+    def spent(self, endpoint: str, flow: str, lane: str, operation: str, took_s: float) -> None:
+        """Note what a call was made for, if calls are counted (`syncengine budget`)."""
+        if self.meter is not None:
+            self.meter.count(endpoint=endpoint, flow=flow, lane=lane, operation=operation, took_s=took_s)
 
     def close(self) -> None:
         """Give sessions back and close the store."""

@@ -75,5 +75,10 @@ class Lease:
         if clock.monotonic() + self.engine.limits.call_s > self._expires:
             raise LeaseLost
 
+    def called(self, endpoint: str, operation: str, took_s: float) -> None:
+        """Have the call counted as one of this flow and lane."""
+        flow = self.records[0].flow if self.records else ""
+        self.engine.spent(endpoint, flow, self.lane, operation, took_s)
+
     def _until(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self.engine.limits.lease_s)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from syncengine import clock
+from syncengine.engine.account import on_account_of
 from syncengine.engine.discover import Found, begin_run, discover, due_connections, end_run
 from syncengine.engine.engine import Engine
 from syncengine.engine.pump import pump
@@ -69,7 +70,10 @@ def _connections(engine: Engine, request: Request) -> list[tuple[int, str]]:
 def _one(engine: Engine, request: Request, connection_id: int) -> Found:
     if not request.ids:
         lane = Lane.SCHEDULED if request.since is None else Lane.BACKFILL
-        return discover(engine, connection_id, request.flow, trigger=request.trigger, lane=lane, since=request.since)
+        with on_account_of(engine, request.flow, lane):
+            return discover(
+                engine, connection_id, request.flow, trigger=request.trigger, lane=lane, since=request.since
+            )
     run_id = begin_run(engine, connection_id, request.flow, trigger=request.trigger, lane=Lane.REALTIME)
     flow, site = engine.flow(request.flow), engine.site(connection_id)
     keys = [f"{site.side(flow.source)}:{key}" if flow.two_way and ":" not in key else key for key in request.ids]

@@ -20,6 +20,9 @@ class Guard(Protocol):
     def check(self) -> None:
         """Called immediately before the bytes leave. Raises if the lease has run out on the monotonic clock."""
 
+    def called(self, endpoint: str, operation: str, took_s: float) -> None:
+        """A call was made, answered or not: for the account of what calls went on. Raises nothing."""
+
 
 class _NoGuard:
     lane = "scheduled"
@@ -29,6 +32,9 @@ class _NoGuard:
 
     def check(self) -> None:
         """Nobody else works on it."""
+
+    def called(self, endpoint: str, operation: str, took_s: float) -> None:
+        """Nobody keeps an account."""
 
 
 _current: ContextVar[Guard] = ContextVar("guard", default=_NoGuard())  # noqa: B039 - stateless default

@@ -1,8 +1,9 @@
 """The one session through which every call to an outside system goes.
 
-In this order: the lease is renewed, the request authenticated, a slot of the quota awaited, the connection opened, the
-lease checked, and only then the bytes leave. No call is repeated here and no redirect followed. Network trouble is
-translated into `errors.py` by one question, whether the bytes can have left; HTTP answers are the connector's to judge.
+In this order: the lease is renewed, the breaker asked, the request authenticated, a slot of the quota awaited, the
+connection opened, the lease checked, and only then the bytes leave. No call is repeated here and no redirect followed.
+Network trouble is translated into `errors.py` by one question, whether the bytes can have left; HTTP answers are the
+connector's to judge. How the call ended is told to the breaker.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -22,6 +24,7 @@ import urllib3
 from syncengine import clock
 from syncengine.errors import EndpointDown, Misconfigured, OutcomeUnknown, SyncError, Transient
 from syncengine.http import guard
+from syncengine.http.breaker import Breaker, Passage
 from syncengine.http.connections import Adapter, Flight, causes, departing
 from syncengine.http.limiter import Booking, Limiter, Pool
 from syncengine.http.waiting import wait
@@ -31,6 +34,8 @@ __all__ = ["Session", "Timeouts", "wait"]
 log = logging.getLogger(__name__)
 
 Authenticate = Callable[[requests.PreparedRequest], None]
+Outage = Callable[[requests.Response], str | None]
+"""Whether an answer says that the whole system is down: in a few words, or None. Throttles and refusals do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Session:
         timeouts: connect and read, seconds.
         ca_file: a PEM file to verify TLS with instead of the usual authorities. TLS is always verified.
         patience_s: the longest wait for a slot that is slept here; a longer one is raised as Throttled.
+        breaker: stops calls while the endpoint is down; None where nothing watches it.
+        outage: which answers count as failures for the breaker, beside network trouble.
     """
 
     def __init__(
@@ -65,6 +72,8 @@ class Session:
         timeouts: Timeouts = Timeouts(),
         ca_file: str | None = None,
         patience_s: float = 5.0,
+        breaker: Breaker | None = None,
+        outage: Outage = lambda response: None,  # noqa: ARG005
     ) -> None:
         self.endpoint = endpoint
         self.base_url = _checked_url(endpoint, base_url)
@@ -73,6 +82,7 @@ class Session:
         self._timeouts = timeouts
         self._verify = _checked_ca_file(endpoint, ca_file)
         self._patience_s = patience_s
+        self._breaker, self._outage = breaker, outage
         self._http = requests.Session()
         self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a CDN's cookies are not ours to keep
         self._http.mount("http://", Adapter())
@@ -89,6 +99,7 @@ class Session:
         headers: Mapping[str, str] | None = None,
         is_write: bool,
         show_path: str | None = None,
+        operation: str = "",
     ) -> requests.Response:
         """Make one call and give back its answer, whatever its status.
 
@@ -97,9 +108,11 @@ class Session:
                 encoded it. `params` are encoded and appended, `/ , :` raw.
             is_write: whether the call may change something over there, whatever its verb.
             show_path: what logs and errors show in place of the path; a query is never shown.
+            operation: what the call is counted as (`syncengine budget`); by default method and first two parts of the path.
 
         Raises:
-            EndpointDown: the bytes never left (name, refused, connect time-out, TLS); the slot was given back.
+            EndpointDown: the breaker is open; or the bytes never left (name, refused, connect time-out, TLS) and the
+                slot was given back.
             Transient: a read got no whole answer; or the limiter's Redis is away, and nothing was sent.
             OutcomeUnknown: a write got no whole answer.
             Throttled: the slot is further away than `patience_s`; nothing was sent.
@@ -107,16 +120,17 @@ class Session:
         guard.current().renew()
         shown = show_path or urlsplit(path).path
         request = self._prepare(method, path, params, json, data, headers)
-        if self._authenticate is not None:
-            self._authenticate(request)
-        booking = self._slot()
-        flight = Flight(lambda: self._before_departure(booking))
-        try:
-            with departing(flight):
-                return self._exchange(request, flight, shown, is_write)
-        finally:
-            if booking is not None and flight.never_left:
-                booking.give_back()
+        with self._breaker.admit() if self._breaker is not None else nullcontext() as passage:
+            if self._authenticate is not None:
+                self._authenticate(request)
+            booking = self._slot()
+            flight = Flight(lambda: self._before_departure(booking))
+            try:
+                with departing(flight):
+                    return self._exchange(request, flight, passage, shown, is_write, operation)
+            finally:
+                if booking is not None and flight.never_left:
+                    booking.give_back()
 
     def move(self, base_url: str) -> None:
         """Call another host from now on: an account can move. Raises Misconfigured if the address cannot be used."""
@@ -162,7 +176,13 @@ class Session:
         guard.current().check()
 
     def _exchange(
-        self, request: requests.PreparedRequest, flight: Flight, shown: str, is_write: bool
+        self,
+        request: requests.PreparedRequest,
+        flight: Flight,
+        passage: Passage | None,
+        shown: str,
+        is_write: bool,
+        operation: str,
     ) -> requests.Response:
         started = clock.monotonic()
         trouble: SyncError | None = None
@@ -178,13 +198,29 @@ class Session:
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             flight.failed(error)
             trouble = self._trouble(error, flight, f"{request.method} {shown}", is_write)
-        took_ms = (clock.monotonic() - started) * 1000
+        took_s = clock.monotonic() - started
+        if not flight.never_left:
+            counted_as = operation or f"{request.method} {'/'.join(shown.split('/')[1:3])}"
+            guard.current().called(self.endpoint, counted_as, took_s)
         if trouble is not None:  # raised out here so that no traceback carries the library's text, which has the URL
-            log.warning("%s, %.0f ms", trouble, took_ms)
+            log.warning("%s, %.0f ms", trouble, took_s * 1000)
+            if passage is not None:
+                passage.failed(str(trouble))
             raise trouble
+        if passage is not None:
+            self._report(passage, response)
         level = logging.DEBUG if response.status_code < 400 or response.status_code == 404 else logging.WARNING
-        log.log(level, "%s %s %s %d, %.0f ms", self.endpoint, request.method, shown, response.status_code, took_ms)
+        log.log(
+            level, "%s %s %s %d, %.0f ms", self.endpoint, request.method, shown, response.status_code, took_s * 1000
+        )
         return response
+
+    def _report(self, passage: Passage, response: requests.Response) -> None:
+        why = self._outage(response)
+        if why is None:
+            passage.answered()
+        else:
+            passage.failed(why)
 
     def _trouble(self, error: Exception, flight: Flight, call: str, is_write: bool) -> SyncError:
         what = f"{self.endpoint}: {call}: {_reason(error)}"

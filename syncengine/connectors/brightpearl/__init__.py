@@ -42,6 +42,11 @@ class Brightpearl(base.Connector):
         """How much of the window is used, by all workers; see `Connector.quota`."""
         return self._gateway.quota()
 
+    def calls_a_minute(self) -> float | None:
+        """The window's limit less its reserve; see `Connector.calls_a_minute`."""
+        pool = self._gateway.account.pool
+        return None if pool is None else (pool.limit - pool.reserve) * 60 / (pool.window_s + pool.guard_s)
+
     def close(self) -> None:
         """Close the connections."""
         self._gateway.close()

@@ -65,8 +65,13 @@ class Call:
     method: str
     is_write: bool
 
+    @property
+    def name(self) -> str:
+        """The business object, or the method where there is none."""
+        return self.business_object or self.method
+
     def __str__(self) -> str:
-        return f"SYSPRO {self.business_object or self.method}"
+        return f"SYSPRO {self.name}"
 
 
 @dataclass(frozen=True, slots=True)

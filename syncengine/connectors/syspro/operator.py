@@ -85,6 +85,10 @@ class _BothGuards:
         self._outer.check()
         self._ticket.check()
 
+    def called(self, endpoint: str, operation: str, took_s: float) -> None:
+        """Counted by the engine's lease."""
+        self._outer.called(endpoint, operation, took_s)
+
 
 class Seat:
     """The slot of one operator at one server.

@@ -52,6 +52,9 @@ class Lane:
     def __init__(self, lane: str) -> None:
         self.lane = lane
 
+    def called(self, endpoint: str, operation: str, took_s: float) -> None:
+        """Not counted here."""
+
     def renew(self) -> None:
         """Held."""
 

@@ -16,6 +16,9 @@ class Recorded:
         self.renewals = 0
         self.lost_after = lost_after
 
+    def called(self, endpoint: str, operation: str, took_s: float) -> None:
+        """Not counted here."""
+
     def renew(self) -> None:
         self.renewals += 1
         if self.renewals > self.lost_after:

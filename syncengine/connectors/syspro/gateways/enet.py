@@ -157,6 +157,7 @@ class Enet:
             data=body,
             headers={"Content-Type": "application/xml"} if is_large else None,
             is_write=call.is_write,
+            operation=call.name,
         )
         text = xml.decode(response.content)
         trouble = errors.from_http(response.status_code, text, call, is_large=is_large)

@@ -199,10 +199,14 @@ class Harmony:
     def _send(self, verb: str, path: str, body: Any, session_id: str, call: Call) -> requests.Response:
         """One exchange; a token that was refused is renewed once, since nothing runs without one."""
         headers = {self._settings.session_header: session_id} if session_id else None
-        response = self._session.send(verb, path, json=body, headers=headers, is_write=call.is_write)
+        response = self._session.send(
+            verb, path, json=body, headers=headers, is_write=call.is_write, operation=call.name
+        )
         if response.status_code == 401 and self._tokens is not None:
             self._token_until = 0.0
-            response = self._session.send(verb, path, json=body, headers=headers, is_write=call.is_write)
+            response = self._session.send(
+                verb, path, json=body, headers=headers, is_write=call.is_write, operation=call.name
+            )
         if response.status_code == 401 and self._seat is not None:
             raise SessionLost(f"{call}: the session is gone (HTTP 401)")
         return response
