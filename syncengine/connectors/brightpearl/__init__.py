@@ -63,4 +63,5 @@ def connect(endpoint: Endpoint, services: Services) -> Brightpearl:
             f"endpoint {endpoint.name}: calls are limited, but there is no Redis to count them; set REDIS_URL,"
             " or limit_per_minute: 0 if Brightpearl does not limit this app"
         )
-    return Brightpearl(Gateway(account, credentials(endpoint, account, services), services.limiter))
+    made = credentials(endpoint, account, services)
+    return Brightpearl(Gateway(account, made, services.limiter, services.breaker(endpoint.name)))

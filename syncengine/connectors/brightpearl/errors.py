@@ -81,6 +81,13 @@ def throttled_for(response: requests.Response) -> float | None:
     return None
 
 
+def outage(response: requests.Response) -> str | None:
+    """What counts as a failure for the breaker: Brightpearl, or what stands before it, is not there. A throttle is none."""
+    if response.status_code in (502, 503, 504) and throttled_for(response) is None:
+        return f"it answers {response.status_code}"
+    return None
+
+
 def answer(endpoint: str, call: str, response: requests.Response, *, is_write: bool) -> Any:
     """The JSON object of a successful answer.
 

@@ -18,6 +18,7 @@ from syncengine.connectors.brightpearl.id_sets import id_sets
 from syncengine.connectors.brightpearl.settings import Account
 from syncengine.document import Doc
 from syncengine.errors import Transient
+from syncengine.http.breaker import Breaker
 from syncengine.http.limiter import Limiter
 from syncengine.http.session import Session
 
@@ -43,7 +44,9 @@ class Found:
 class Gateway:
     """All calls to one account. May be shared by threads."""
 
-    def __init__(self, account: Account, credentials: Credentials, limiter: Limiter | None) -> None:
+    def __init__(
+        self, account: Account, credentials: Credentials, limiter: Limiter | None, breaker: Breaker | None = None
+    ) -> None:
         self.account = account
         self._credentials = credentials
         self._limiter = limiter
@@ -57,6 +60,8 @@ class Gateway:
             timeouts=account.timeouts,
             ca_file=account.ca_file,
             patience_s=account.patience_s,
+            breaker=breaker,
+            outage=errors.outage,
         )
 
     def now(self) -> datetime:

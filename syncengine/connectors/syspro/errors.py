@@ -140,7 +140,7 @@ def from_http(status: int, body: str, call: Call, *, is_large: bool = False) -> 
     `is_large`: the call was made by PostLD (section 2.2). HTTP.sys refuses an overlong address before SYSPRO is
     reached, so nothing ran; of any other failure of a write nobody knows.
     """
-    is_page = body[:200].lstrip().lower().startswith(("<!doctype html", "<html"))
+    is_page = _is_page(body)
     if status == 200 and not is_page:
         return None
     shown = f"{call}: HTTP {status}{' with an HTML page' if is_page else ''}"
@@ -165,6 +165,20 @@ def from_http(status: int, body: str, call: Call, *, is_large: bool = False) -> 
     if call.is_write:
         return OutcomeUnknown(f"{shown} in answer to a write")
     return EndpointDown(shown) if status in (502, 503, 504) or status == 200 else Transient(shown)
+
+
+def outage(status: int, body: str, settings: Settings) -> str | None:
+    """What counts as a failure for the breaker: the web server answers in SYSPRO's place, or says that it is down."""
+    is_page = _is_page(body)
+    if status in (502, 503, 504) or (status == 200 and is_page):
+        return f"HTTP {status}{' with an HTML page' if is_page else ''}"
+    if is_error_text(body) and settings.patterns["down_pattern"].search(body):
+        return _without_mark(body)
+    return None
+
+
+def _is_page(body: str) -> bool:
+    return body[:200].lstrip().lower().startswith(("<!doctype html", "<html"))
 
 
 def item_errors(document: Mapping[str, Any]) -> list[ItemError]:

@@ -194,7 +194,11 @@ class Seat:
             )
         ticket.logons.append(clock.now())
         ticket.session_id = ""
-        ticket.session_id = self._run(ticket, lambda _: self._log_on(), is_write=False)
+        try:
+            ticket.session_id = self._run(ticket, lambda _: self._log_on(), is_write=False)
+        except EndpointDown:  # SYSPRO is away, or has no licence: nobody was logged on, so nobody was logged out
+            ticket.logons.pop()
+            raise
 
     def _run(self, ticket: Ticket, work: Callable[[str], T], is_write: bool) -> T:
         """One call with the slot held for all of it; a call without an answer closes the slot."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
+import requests
+
 from syncengine.connectors.services import Services
 from syncengine.connectors.syspro import errors, xml
 from syncengine.connectors.syspro.errors import Call
@@ -22,6 +24,7 @@ REST = "/SYSPROWCFService/Rest"
 LARGE = "/Transaction/PostLD"
 _XMLNS = "http://SYSPROWcfService"
 _LONGEST_SESSION_ID = 64
+_LONGEST_TEXT = 4096  # of an error, or of what tells an HTML page
 
 
 class Enet:
@@ -37,6 +40,8 @@ class Enet:
             self._base,
             timeouts=Timeouts(settings.connect_timeout_s, settings.read_timeout_s),
             ca_file=settings.ca_file,
+            breaker=services.breaker(settings.endpoint.name),
+            outage=self._outage,
         )
         self._seat = seat_of(settings, services, base=self._base, log_on=self._log_on, prove=self._profile)
 
@@ -164,6 +169,9 @@ class Enet:
         if trouble is not None:
             raise trouble
         return text
+
+    def _outage(self, response: requests.Response) -> str | None:
+        return errors.outage(response.status_code, xml.decode(response.content[:_LONGEST_TEXT]), self._settings)
 
     def _document(self, text: str, call: Call) -> Doc:
         """The reply as a document; anything else in the place of one is an answer that nobody knows."""

@@ -74,6 +74,8 @@ class Harmony:
             authenticate=self._authenticate,
             timeouts=timeouts,
             ca_file=settings.ca_file,
+            breaker=services.breaker(settings.endpoint.name),
+            outage=lambda response: errors.outage(response.status_code, response.text[:200], settings),
         )
         self._tokens = (
             Session(settings.endpoint.name, settings.token_url, timeouts=timeouts, ca_file=settings.ca_file)
