@@ -13,7 +13,7 @@ from math import ceil
 from typing import Any
 
 import report
-from installation import Site, site
+from installation import Site, end_on_sigterm, site
 from sqlalchemy import func, select
 
 from syncengine import clock
@@ -108,6 +108,7 @@ def main() -> int:
     parser.add_argument("--customers", type=int, help="default: a fifth of the orders")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
+    end_on_sigterm()
     sizes = [(1_000, 200), (10_000, 2_000)]
     if options.orders:
         sizes = [(options.orders, options.customers or max(1, options.orders // 5))]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -229,6 +229,11 @@ def site(*, orders: int, customers: int, latency_s: float = 0.0) -> Iterator[Sit
         systems.stop()
 
 
+def end_on_sigterm() -> None:
+    """Have SIGTERM end a benchmark like Ctrl-C: with all that it started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def cpu_of(process: subprocess.Popen[bytes]) -> float:
     """CPU seconds of a process and all its living children, from /proc."""
     tick = os.sysconf("SC_CLK_TCK")
@@ -246,16 +251,15 @@ def family(pid: int) -> list[int]:
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory of a process, MB."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+    """Resident memory of a process, MB; 0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0.0
+    for line in lines:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0.0
-
-
-def shown(command: list[str]) -> str:
-    """A command as one would type it."""
-    return shlex.join(command)
 
 
 def _ticks(pid: int) -> int:

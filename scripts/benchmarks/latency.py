@@ -16,7 +16,7 @@ from typing import Any
 
 import pace
 import report
-from installation import Site, site
+from installation import Site, end_on_sigterm, site
 
 from syncengine import clock
 
@@ -78,6 +78,7 @@ def main() -> int:
     )
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
+    end_on_sigterm()
     found, ratios = [], []
     for latency_s in options.latency or [0.0, 0.02]:
         both = [measure(make, samples=options.samples, latency_s=latency_s) for make in pace.RUNNERS]

@@ -18,12 +18,13 @@ WIDTH = 180
 
 def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows of the same columns as a table."""
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="bold", pad_edge=False)
     for name in rows[0] if rows else ():
         is_number = isinstance(rows[0][name], int | float) or str(rows[0][name])[:1].isdigit()
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row.values()))
+    table.min_width = len(title)
     Console(width=WIDTH).print(table)
 
 

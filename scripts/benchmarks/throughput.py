@@ -11,7 +11,7 @@ from typing import Any
 
 import pace
 import report
-from installation import site
+from installation import end_on_sigterm, site
 
 from syncengine import clock
 
@@ -64,6 +64,7 @@ def main() -> int:
     )
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
+    end_on_sigterm()
     paces, ratios = [], []
     for latency_s in options.latency or [0.0, 0.02]:
         both = [measure(make, orders=options.orders, latency_s=latency_s) for make in pace.RUNNERS]
