@@ -17,11 +17,11 @@ from syncengine.vault import Vault
 def command(file: Path | None) -> None:
     """Read endpoints, connections and secrets from FILE (default: SYNCENGINE_CONFIG) into the store and the vault."""
     current = settings.load()
-    take_over(current, file or current.config_path)
+    click.echo(take_over(current, file or current.config_path))
 
 
-def take_over(current: Settings, path: Path) -> None:
-    """Store what the file says, and say what that is. Raises Misconfigured, Transient."""
+def take_over(current: Settings, path: Path) -> str:
+    """Store what the file says; returns a line that tells what that is. Raises Misconfigured, Transient."""
     installation = configure.read_file(path, settings.environment())
     store = bootstrap.open_store(current)
     try:
@@ -30,4 +30,4 @@ def take_over(current: Settings, path: Path) -> None:
         store.close()
     endpoints = ", ".join(one.name for one in installation.endpoints)
     connections = ", ".join(f"{one.name} ({', '.join(one.flows)})" for one in installation.connections)
-    click.echo(f"Endpoints: {endpoints}. Connections: {connections}.")
+    return f"Endpoints: {endpoints}. Connections: {connections}."

@@ -28,7 +28,7 @@ def command(detach: bool) -> None:
         redis_server.answering_address(settings)
     migrate.upgrade(settings.database_url)
     if settings.config_path.is_file() and settings.config_path.stat().st_size:
-        take_over(settings, settings.config_path)
+        click.echo(take_over(settings, settings.config_path))
     supervisor = Supervisor(settings)
     process = supervisor.start()
     _tell(settings, supervisor)
