@@ -5,7 +5,7 @@ Every transition of a step holds only while its lease does: it names token and r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -141,8 +141,3 @@ def _mine(lease: Lease, ids: Iterable[int]) -> Any:
         .where(Record.id.in_(list(ids)), Record.token == lease.token, Record.runner == lease.runner)
         .execution_options(synchronize_session=False)
     )
-
-
-def attempts_of(records: Sequence[Record]) -> dict[int, int]:
-    """How often each record has failed for the moment, by id."""
-    return {record.id: record.attempts for record in records}
