@@ -97,8 +97,12 @@ def join(
     natural_key: str,
     agreed: Agreed,
     now: datetime,
+    wakes: bool = True,
 ) -> Link:
-    """Save that two objects are the same, and wake what waited for it. A provisional link becomes a real one."""
+    """Save that two objects are the same, and wake what waited for it. A provisional link becomes a real one.
+
+    `wakes=False`: the caller wakes what waited, for many links at once.
+    """
     link = session.scalar(
         select(Link).where(
             Link.connection_id == record.connection_id,
@@ -115,7 +119,8 @@ def join(
     link.right_key, link.natural_key, link.provisional = right, natural_key, False
     _remember(engine, flow, link, agreed, now)
     session.flush()
-    wake_dependants(session, engine, record.connection_id, flow.entity, ((left, part), (right, part)), now)
+    if wakes:
+        wake_dependants(session, engine, record.connection_id, flow.entity, ((left, part), (right, part)), now)
     if flow.two_way:
         fold(session, record, left, right)
     return link

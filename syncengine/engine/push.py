@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -58,12 +59,23 @@ class _Work:
     summaries: list[str] = field(default_factory=list)
 
 
+@dataclass
+class _Books:
+    """What the writes of one transaction come to, kept together until its end: a statement for all, not one for each."""
+
+    written: dict[int, dict[str, Any]] = field(default_factory=dict)  # effect id: details for the timeline
+    of_record: dict[int, Record] = field(default_factory=dict)  # effect id: its record
+    linked: list[tuple[str, str]] = field(default_factory=list)  # ends of new links, with their part
+    ends: dict[int, End] = field(default_factory=dict)
+
+
 class _Push:
     def __init__(self, engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
         self.engine, self.lease, self.flow, self.site = engine, lease, flow, site
         self.work = {record.id: _Work(record) for record in lease.records}
         self.intents: list[Intent] = []
         self.unnumbered: list[tuple[Intent, Outcome]] = []
+        self.books = _Books()
 
     # -- before the writes ---------------------------------------------------------------------------------------------
 
@@ -144,6 +156,7 @@ class _Push:
         with self.engine.store.write() as session:
             for intent, outcome in zip(batch, outcomes, strict=True):
                 self._settle(session, resource, intent, outcome, clock.now())
+            self._close_books(session)
 
     def _nothing_sent(self, batch: Sequence[Intent]) -> None:
         """The call as a whole could not be made: nothing was done, the effects are intentions again."""
@@ -212,9 +225,8 @@ class _Push:
             return
         summary = plans.summary(intent.step)
         detail = {"write": summary, "key": key, "warnings": list(outcome.warnings)}
-        timeline.note_one(
-            session, intent.record, "written", now, **{name: value for name, value in detail.items() if value}
-        )
+        self.books.written[intent.effect_id] = {name: value for name, value in detail.items() if value}
+        self.books.of_record[intent.effect_id] = intent.record
         if outcome.attention:
             deadletters.ask_for_a_look(session, intent.record, outcome.attention, now)
         work = self.work[intent.record.id]
@@ -222,8 +234,22 @@ class _Push:
         work.summaries.append(summary)
         if work.left == 0 and not work.ended:
             work.ended = True
-            records.deal_with(session, self.lease, {intent.record.id: End(Status.DONE, "; ".join(work.summaries))}, now)
-            deadletters.close(session, [intent.record.id], "it went through later", now)
+            self.books.ends[intent.record.id] = End(Status.DONE, "; ".join(work.summaries))
+
+    def _close_books(self, session: Session) -> None:
+        """Store what `_done` has kept, before the transaction ends."""
+        books, self.books, now = self.books, _Books(), clock.now()
+        timeline.note_each(
+            session,
+            [(books.of_record[effect_id], detail) for effect_id, detail in books.written.items()],
+            "written",
+            now,
+        )
+        if books.linked:
+            connection_id = self.site.connection.id
+            links.wake_dependants(session, self.engine, connection_id, self.flow.entity, books.linked, now)
+        records.deal_with(session, self.lease, books.ends, now)
+        deadletters.close(session, list(books.ends), "it went through later", now)
 
     def _remember(self, session: Session, intent: Intent, outcome: Outcome, key: str, now: datetime) -> str:
         """Save link and base; returns why that cannot be, empty if it is saved."""
@@ -235,8 +261,9 @@ class _Push:
                 return problem
             links.join(
                 session, self.engine, self.flow, intent.record, left=left, right=right, part=part,
-                natural_key=intent.operation.natural_key, agreed=agreed, now=now,
+                natural_key=intent.operation.natural_key, agreed=agreed, now=now, wakes=False,
             )  # fmt: skip
+            self.books.linked += [(left, part), (right, part)]
         elif intent.link_id is not None:
             links.agree(session, self.engine, self.flow, intent.link_id, agreed, now)
         return ""
@@ -311,6 +338,7 @@ class _Push:
                 for intent, outcome in mine:
                     keys = found.get(intent.operation.natural_key, [])
                     self._numbered(session, intent, outcome, keys, clock.now())
+                self._close_books(session)
 
     def _numbered(self, session: Session, intent: Intent, outcome: Outcome, keys: Sequence[str], now: datetime) -> None:
         if len(keys) == 1:

@@ -21,18 +21,12 @@ def note(
     details: Mapping[int, Mapping[str, Any]] | None = None,
 ) -> None:
     """Add one event for each record, all in one statement; `details` by record id."""
-    rows = [
-        {
-            "at": now,
-            "record_id": record.id,
-            "connection_id": record.connection_id,
-            "flow": record.flow,
-            "key": record.key,
-            "what": what,
-            "detail": redact(dict((details or {}).get(record.id, {}))),
-        }
-        for record in records
-    ]
+    note_each(session, [(record, (details or {}).get(record.id, {})) for record in records], what, now)
+
+
+def note_each(session: Session, what_of: Iterable[tuple[Record, Mapping[str, Any]]], what: str, now: datetime) -> None:
+    """Add one event for each pair of a record and its details, all in one statement; a record may come twice."""
+    rows = [_row(record, what, now, detail) for record, detail in what_of]
     if rows:
         session.execute(insert(Event), rows)
 
@@ -48,3 +42,15 @@ def note_endpoint(session: Session, endpoint: str, what: str, now: datetime, **d
         insert(Event),
         [{"at": now, "key": endpoint, "what": what, "detail": redact(detail), "flow": "", "record_id": None}],
     )
+
+
+def _row(record: Record, what: str, now: datetime, detail: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "at": now,
+        "record_id": record.id,
+        "connection_id": record.connection_id,
+        "flow": record.flow,
+        "key": record.key,
+        "what": what,
+        "detail": redact(dict(detail)),
+    }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -27,6 +28,8 @@ from syncengine.mapping.contract import Context, Need
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
 
+T = TypeVar("T")
+
 STATUS_OF = {Kind.SKIP: Status.SKIPPED, Kind.HOLD: Status.HELD, Kind.WAIT: Status.WAITING}
 WORD_OF = {Kind.SKIP: "skipped", Kind.HOLD: "held", Kind.WAIT: "waiting", Kind.WRITE: "planned"}
 
@@ -47,13 +50,7 @@ def transform(engine: Engine, lease: Lease) -> None:
     flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
     with engine.store.read() as session:
         material = gather(session, engine, flow, site, lease.records)
-        planner = Planner(engine, flow, site, material)
-        made: dict[int, Plan | Rejected] = {}
-        for record in lease.records:
-            try:
-                made[record.id] = planner.plan(session, record)
-            except Rejected as error:
-                made[record.id] = error
+        made = Planner(engine, flow, site, material).plans(session, lease.records)
     with engine.store.write() as session:
         _Outcome(session, engine, lease, flow, site, material).settle(made)
 
@@ -71,8 +68,19 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A record of a one-way flow with its documents typed, before it is known which of its needs are linked."""
+
+    record: Record
+    raw: Mapping[str, Mapping[str, Doc]]
+    source_doc: Doc | None
+    context: Context
+    needs: Sequence[Need] = ()
+
+
 class Planner:
-    """Makes the plan of one record after the other from the material of a batch."""
+    """Makes the plans of records from the material of a batch."""
 
     def __init__(
         self, engine: Engine, flow: Flow, site: Site, material: Material, *, assumed: Mapping[Need, str] | None = None
@@ -83,8 +91,30 @@ class Planner:
         self.source, self.target = site.resource(flow.source), site.resource(flow.target)
         self.settings = flow.settings_for(site.connection.settings)
 
+    def plans(self, session: Session, found: Sequence[Record]) -> dict[int, Plan | Rejected]:
+        """The plan of each record, or why its document is invalid or cannot be mapped; by record id.
+
+        What the records need is looked up for all of them in one query.
+        """
+        ready = {record.id: _caught(partial(self._ready, record)) for record in found}
+        needs = {need for one in ready.values() if isinstance(one, _Ready) for need in one.needs}
+        known = self._known(session, needs)
+        return {
+            record_id: one if isinstance(one, Rejected) else _caught(partial(self._planned, one, known))
+            for record_id, one in ready.items()
+        }
+
     def plan(self, session: Session, record: Record) -> Plan:
-        """Raises Rejected if the record's document is invalid or cannot be mapped."""
+        """The plan of one record. Raises Rejected if its document is invalid or cannot be mapped."""
+        ready = self._ready(record)
+        return self._planned(ready, self._known(session, ready.needs))
+
+    def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
+        side = self.site.side(self.flow.source)
+        found = links.known(session, self.site.connection.id, needs, from_side=side)
+        return {**{need: self.assumed[need] for need in needs if need in self.assumed}, **found}
+
+    def _ready(self, record: Record) -> _Ready:
         raw = self.material.docs.get(record.id, {})
         context = Context(
             references=self._references(raw),
@@ -93,21 +123,27 @@ class Planner:
             parts=tuple(part for part in record.parts.split(";") if part),
         )
         if self.flow.two_way:
-            return _storable(self._pair(record, raw, context))
-        return _storable(self._one_way(session, record, raw, context))
-
-    def _one_way(
-        self, session: Session, record: Record, raw: Mapping[str, Mapping[str, Doc]], context: Context
-    ) -> Plan:
+            return _Ready(record, raw, None, context)
         raw_source = raw.get(self.source.name, {}).get(record.key)
         source_doc = self.source.load(raw_source) if raw_source is not None else None
+        needs = self.flow.mapping.needs(source_doc, context) if source_doc is not None else ()
+        return _Ready(record, raw, source_doc, context, needs)
+
+    def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
+        if self.flow.two_way:
+            return _storable(self._pair(ready.record, ready.raw, ready.context))
+        linked = {need: known[need] for need in ready.needs if need in known}
+        return _storable(self._one_way(ready, replace(ready.context, links=linked)))
+
+    def _one_way(self, ready: _Ready, context: Context) -> Plan:
+        record, raw = ready.record, ready.raw
         situation = Situation(
             flow=self.flow,
             target=self.target,
-            source_doc=source_doc,
+            source_doc=ready.source_doc,
             links={link.part: self._linked(record, link, raw) for link in self.material.linked[record.id]},
-            context=self._with_links(session, record, source_doc, context),
-            too_old=self._too_old(record, raw_source),
+            context=context,
+            too_old=self._too_old(record, raw.get(self.source.name, {}).get(record.key)),
             in_doubt=record.id in self.material.doubtful,
         )
         return plan(situation)
@@ -155,14 +191,6 @@ class Planner:
             tried=doubt.agreed if doubt else {},
         )
 
-    def _with_links(self, session: Session, record: Record, source_doc: Doc | None, context: Context) -> Context:
-        if source_doc is None:
-            return context
-        needs: Sequence[Need] = self.flow.mapping.needs(source_doc, context)
-        side = self.site.side(self.flow.source)
-        found = links.known(session, record.connection_id, needs, from_side=side)
-        return replace(context, links={**{need: self.assumed[need] for need in needs if need in self.assumed}, **found})
-
     def _too_old(self, record: Record, raw_source: Doc | None) -> bool:
         cut_over = self.site.connection.cut_over
         if not self.flow.cut_over or record.needed or cut_over is None or raw_source is None:
@@ -192,6 +220,14 @@ def _refuse_key(field: str, key: str) -> None:
     raise Rejected(
         field=field, value=key, reason=reason, remedy="Correct it at the source and it will be fetched again"
     )
+
+
+def _caught(make: Callable[[], T]) -> T | Rejected:
+    """What `make` gives, or its complaint: a bad record stops no other."""
+    try:
+        return make()
+    except Rejected as error:
+        return error
 
 
 class _Outcome:
