@@ -89,6 +89,27 @@ class Settings:
     realtime_workers: int = _setting("SYNCENGINE_REALTIME_WORKERS", 1, least=1, most=256)
     """Processes of the realtime lane's own worker, over all hosts."""
 
+    breaker_calls: int = _setting("SYNCENGINE_BREAKER_CALLS", 3, least=2, most=1000)
+    """Fewest calls to an endpoint within the breaker's window that say anything about it."""
+
+    breaker_percent: int = _setting("SYNCENGINE_BREAKER_PERCENT", 50, least=1, most=100)
+    """Share of them, in percent, that must have failed for the breaker to open."""
+
+    breaker_window_s: float = _setting("SYNCENGINE_BREAKER_WINDOW_S", 30.0, least=5, most=600)
+    """The rolling window in which a breaker counts."""
+
+    breaker_first_s: float = _setting("SYNCENGINE_BREAKER_FIRST_S", 2.0, least=0.1, most=600)
+    """How long an endpoint that is down rests before its first probe; twice as long after each probe that fails."""
+
+    breaker_most_s: float = _setting("SYNCENGINE_BREAKER_MOST_S", 60.0, least=0.1, most=3600)
+    """The longest such rest."""
+
+    canary_every_s: float = _setting("SYNCENGINE_CANARY_EVERY_S", 15.0, least=1, most=600)
+    """How often beat sends a canary through each lane's queue."""
+
+    stalled_s: float = _setting("SYNCENGINE_STALLED_S", 120.0, least=10, most=86_400)
+    """How long there may be work and no progress before `syncengine health` says so; well above the canary's interval."""
+
     flower_port: int = _setting("SYNCENGINE_FLOWER_PORT", 5555, least=1, most=65_535)
     """Port of 127.0.0.1 on which `syncengine up` shows Flower."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import redis
@@ -11,8 +11,10 @@ import redis
 from syncengine import connectors
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.connectors.services import Services
+from syncengine.engine import endpoints
 from syncengine.engine.engine import Chain, Engine, Limits
 from syncengine.flows import SHIPPED, Flow, load_flows
+from syncengine.http.breaker import Breakers, Hook, Rules
 from syncengine.http.limiter import Limiter
 from syncengine.http.meter import Meter
 from syncengine.settings import Settings
@@ -36,26 +38,58 @@ def open_store(settings: Settings) -> Store:
     return store
 
 
-def engine(settings: Settings, *, send: Callable[[Chain], None], redis_client: redis.Redis | None) -> Engine:
+def engine(
+    settings: Settings,
+    *,
+    send: Callable[[Chain], None],
+    redis_client: redis.Redis | None,
+    hooks: Sequence[Hook] = (),
+) -> Engine:
     """The engine of this process; make it after the fork. Raises Misconfigured, Transient.
 
-    `redis_client` is for the limiter; None for a command that makes no call.
+    `redis_client` is for limiter and breakers; None for a command that makes no call. `hooks` are told when an endpoint
+    goes down and when it is back.
     """
     store = open_store(settings)
     vault = Vault(store, settings.keys)
-    lent = services(store, vault, redis_client)
+    breakers = None
+    if redis_client is not None:
+        breakers = Breakers(redis_client, rules(settings), hooks=[endpoints.noting(store), *hooks])
+    lent = services(store, vault, redis_client, breakers)
 
     def connect(endpoint: Endpoint) -> Connector:
         return connectors.connect(endpoint, lent)
 
     meter = Meter(redis_client) if redis_client is not None else None
-    return Engine(store, vault, flows(settings), connect=connect, send=send, limits=limits(settings), meter=meter)
+    return Engine(
+        store,
+        vault,
+        flows(settings),
+        connect=connect,
+        send=send,
+        limits=limits(settings),
+        meter=meter,
+        breakers=breakers,
+    )
 
 
-def services(store: Store, vault: Vault, redis_client: redis.Redis | None) -> Services:
+def services(
+    store: Store, vault: Vault, redis_client: redis.Redis | None, breakers: Breakers | None = None
+) -> Services:
     """What connectors are lent. Without a Redis they can be made and asked, and any call to a limited system is refused."""
     client = redis_client if redis_client is not None else redis.Redis(unix_socket_path=os.devnull)
-    return Services(store, vault, Limiter(client), client)
+    return Services(store, vault, Limiter(client), client, breakers)
+
+
+def rules(settings: Settings) -> Rules:
+    """When breakers open and how long they rest, from settings."""
+    return Rules(
+        calls=settings.breaker_calls,
+        failing_percent=settings.breaker_percent,
+        window_s=settings.breaker_window_s,
+        first_s=settings.breaker_first_s,
+        most_s=max(settings.breaker_first_s, settings.breaker_most_s),
+    )
 
 
 def limits(settings: Settings) -> Limits:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -238,14 +238,14 @@ class _Feed:
         )
 
 
-def due_connections(engine: Engine, flow_name: str) -> list[int]:
+def due_connections(engine: Engine, flow_name: str, *, but: Collection[int] = ()) -> list[int]:
     """Connections whose feeds of this flow are due by the schedule; their next time is set in the same statement.
 
-    So a second beat, or a tick that comes twice, does no harm.
+    So a second beat, or a tick that comes twice, does no harm. Those in `but` keep their turn for later.
     """
     flow, now = engine.flow(flow_name), clock.now()
     due: list[int] = []
-    for connection in engine.connections(flow_name):
+    for connection in [one for one in engine.connections(flow_name) if one.id not in but]:
         with engine.store.write() as session:
             fresh = insert_into(session, Cursor).values(
                 connection_id=connection.id, flow=flow_name, feed="", position={}, next_due=now

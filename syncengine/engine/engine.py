@@ -14,6 +14,7 @@ from syncengine import clock
 from syncengine.connectors.base import Connector, Endpoint, Resource
 from syncengine.errors import Misconfigured, SyncError
 from syncengine.flows.flow import Flow
+from syncengine.http.breaker import Breakers
 from syncengine.http.meter import Meter
 from syncengine.store import Store
 from syncengine.store import models as m
@@ -106,6 +107,7 @@ class Engine:
         send: Callable[[Chain], None],
         limits: Limits | None = None,
         meter: Meter | None = None,
+        breakers: Breakers | None = None,
     ) -> None:
         self.store = store
         self.vault = vault
@@ -113,6 +115,7 @@ class Engine:
         self.limits = limits or Limits()
         self.send = send
         self.meter = meter
+        self.breakers = breakers
         self._connect = connect
         self._connectors: dict[int, tuple[object, Connector]] = {}
         self._sites: dict[int, tuple[float, Site]] = {}
@@ -162,12 +165,20 @@ class Engine:
         return [connection for connection in found if flow is None or flow in connection.flows]
 
     def rest(self, endpoint_id: int, *, for_s: float, because: str, now: datetime) -> None:
-        """Keep an endpoint's records at rest for some seconds; the pump claims none of them until then."""
+        """Keep an endpoint's records at rest for some seconds; the pump claims none of them until then.
+
+        A person's pause that lasts longer stays as it is.
+        """
         with self.store.write() as session:
             endpoint = session.get_one(m.Endpoint, endpoint_id)
             until = now + timedelta(seconds=for_s)
             if endpoint.paused_until is None or endpoint.paused_until < until:
-                endpoint.paused_until, endpoint.paused_because = until, because
+                endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = until, because, ""
+
+    def is_down(self, endpoint: str) -> bool:
+        """True while the breaker of this endpoint (by name) is open."""
+        state = self.breakers.state(endpoint) if self.breakers is not None else None
+        return state is not None and state.is_open
 
     def spent(self, endpoint: str, flow: str, lane: str, operation: str, took_s: float) -> None:
         """Note what a call was made for, if calls are counted (`syncengine budget`)."""

@@ -6,7 +6,7 @@ A dead worker, a lost message, an emptied Redis are all the same to it: a lease 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,12 +14,13 @@ from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
-from syncengine.engine import deadletters, effects, timeline
+from syncengine.engine import deadletters, effects, endpoints, timeline
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
 from syncengine.engine.records import FREE
 from syncengine.engine.want import MOST_WOKEN, RESTING, wake, want
 from syncengine.errors import Misconfigured
+from syncengine.http.breaker import State
 from syncengine.store.models import Connection, Endpoint, Link, Lookup, Record
 from syncengine.store.session import lock_pump
 from syncengine.store.states import Lane, Pause, Stage, Status
@@ -35,13 +36,14 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
     It runs after every `want`, at the end of every chain, and (with `sweep`) every few seconds from beat.
     """
     now = clock.now()
+    states = endpoints.breakers(engine)
     with engine.store.write() as session:
         lock_pump(session)
         free_dead_leases(session, engine, now)
         if sweep:
             wake_waiting(session, engine, now)
             look_again_at_held(session, engine, now)
-        chains = claim(session, engine, now)
+        chains = claim(session, engine, now, states)
     for chain in chains:
         engine.send(chain)
     return len(chains)
@@ -153,23 +155,46 @@ def look_again_at_held(session: Session, engine: Engine, now: datetime) -> None:
 # -- claiming ----------------------------------------------------------------------------------------------------------
 
 
-def claim(session: Session, engine: Engine, now: datetime) -> list[Chain]:
-    """Lease batches of due records, the urgent lane first, round robin over connections, as many as there are workers."""
+def claim(session: Session, engine: Engine, now: datetime, states: Mapping[str, State]) -> list[Chain]:
+    """Lease batches of due records, the urgent lane first, round robin over connections, as many as there are workers.
+
+    Of the records of an endpoint whose breaker wants a probe one chain is sent, the most urgent one.
+    """
     alive = _alive(session)
-    places = _places(session, engine, now)
+    places = _places(session, engine, now, states)
+    probing = _probing(session, states)
+    _leave_to_probe(places, probing, [(connection_id, flow) for _, connection_id, flow in alive])
     chains: list[Chain] = []
     for lane in Lane:
         free = engine.limits.chains[lane] - sum(alive.get((lane, *place), 0) for place in places)
         while free > 0:
-            chain = _next(session, engine, lane, places, alive, now)
-            if chain is None:
+            found = _next(session, engine, lane, places, alive, now)
+            if found is None:
                 break
-            chains.append(chain)
+            chains.append(found[1])
+            _leave_to_probe(places, probing, [found[0]])
             free -= 1
     return chains
 
 
 Place = tuple[int, str]  # connection and flow
+
+
+def _probing(session: Session, states: Mapping[str, State]) -> dict[int, set[int]]:
+    """By connection, those of its endpoints whose breaker is open and wants a probe."""
+    if not any(state.wants_probe for state in states.values()):
+        return {}
+    wanting = {name for name, state in states.items() if state.wants_probe}
+    ids = set(session.scalars(select(Endpoint.id).where(Endpoint.name.in_(wanting))))
+    connections = session.execute(select(Connection.id, Connection.left_id, Connection.right_id))
+    return {one.id: {one.left_id, one.right_id} & ids for one in connections}
+
+
+def _leave_to_probe(places: dict[Place, int], probing: Mapping[int, set[int]], begun: Iterable[Place]) -> None:
+    """Take away the places of endpoints that a chain is on its way to already: that chain is the probe."""
+    taken = {endpoint_id for connection_id, _ in begun for endpoint_id in probing.get(connection_id, ())}
+    for place in [place for place in places if probing.get(place[0], set()) & taken]:
+        del places[place]
 
 
 def _alive(session: Session) -> dict[tuple[Lane, int, str], int]:
@@ -183,13 +208,13 @@ def _alive(session: Session) -> dict[tuple[Lane, int, str], int]:
     return {(Lane(int(label)), connection_id, flow): count for label, connection_id, flow, count in rows}
 
 
-def _places(session: Session, engine: Engine, now: datetime) -> dict[Place, int]:
+def _places(session: Session, engine: Engine, now: datetime, states: Mapping[str, State]) -> dict[Place, int]:
     """Where work may be claimed (no endpoint of it rests), each with the id of the endpoint that it writes to."""
-    endpoints = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
+    ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
     places: dict[Place, int] = {}
     for connection in session.scalars(select(Connection).order_by(Connection.id)):
-        both = [endpoints[connection.left_id], endpoints[connection.right_id]]
-        if any(endpoint.paused_until is not None and endpoint.paused_until > now for endpoint in both):
+        both = [ends[connection.left_id], ends[connection.right_id]]
+        if not all(endpoints.may_be_called(endpoint, states, now) for endpoint in both):
             continue
         try:
             engine.site(connection.id)
@@ -211,7 +236,7 @@ def _next(
     places: dict[Place, int],
     alive: dict[tuple[Lane, int, str], int],
     now: datetime,
-) -> Chain | None:
+) -> tuple[Place, Chain] | None:
     """The next batch of a lane: of the connection that has the fewest chains alive, the one that is due longest."""
     best: tuple[int, datetime, Place, Record] | None = None
     for place, endpoint_id in places.items():
@@ -232,7 +257,7 @@ def _next(
     chain = _lease(session, engine, lane, best[2], best[3], now)
     key = (lane, *best[2])
     alive[key] = alive.get(key, 0) + 1
-    return chain
+    return best[2], chain
 
 
 def _of_endpoint(alive: dict[tuple[Lane, int, str], int], places: dict[Place, int], endpoint_id: int) -> int:

@@ -32,6 +32,8 @@ from syncengine.store.states import Pause, Stage
 log = logging.getLogger(__name__)
 
 MOST_RETRIES = 4
+REST_S = 1.0
+"""How long records of an endpoint that is down are put off; how long they rest is the breaker's business and the pump's."""
 
 STEPS: dict[Stage, Callable[[Engine, Lease], None]] = {
     Stage.FETCH: fetch,
@@ -79,6 +81,8 @@ def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: i
         engine.rest(error.endpoint_id, for_s=until_s, because=str(error), now=clock.now())
         log.critical("%s refuses its credentials and is paused for %.0f s: %s", error.endpoint, until_s, error)
         return _put_off(engine, lease, error, until_s, counts=False)
+    if error.endpoint and not isinstance(error, Throttled) and engine.is_down(error.endpoint):
+        return _put_off(engine, lease, error, REST_S, counts=False)
     if isinstance(error, Throttled):
         wait_s, counts = error.retry_in_s, False
     else:
@@ -98,7 +102,9 @@ def _put_off(engine: Engine, lease: Lease, error: SyncError, wait_s: float | Non
     """Give the records back, each with its own back-off. A read that fails again as a whole is repeated one by one."""
     now = clock.now()
     again = any(record.attempts for record in lease.records)  # once may be chance, twice may be one of the records
-    alone = again and isinstance(error, Transient) and len(lease.records) > 1 and error.endpoint_id is not None
+    alone = (
+        counts and again and isinstance(error, Transient) and len(lease.records) > 1 and error.endpoint_id is not None
+    )
     with engine.store.write() as session:
         mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
         for record in mine:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from syncengine import clock
+from syncengine.engine import endpoints
 from syncengine.engine.account import on_account_of
 from syncengine.engine.discover import Found, begin_run, discover, due_connections, end_run
 from syncengine.engine.engine import Engine
@@ -44,7 +46,11 @@ def run(engine: Engine, request: Request) -> str:
 def start(engine: Engine, request: Request) -> list[Found | str]:
     """As `run`, with the run of each connection, or what went wrong with it."""
     results: list[Found | str] = []
-    for connection_id, name in _connections(engine, request):
+    resting = {} if request.ids else endpoints.at_rest(engine)
+    for connection_id, name in _connections(engine, request, resting):
+        if connection_id in resting:
+            results.append(f"{name}: {resting[connection_id]}")
+            continue
         try:
             results.append(_one(engine, request, connection_id))
         except Misconfigured:
@@ -56,15 +62,17 @@ def start(engine: Engine, request: Request) -> list[Found | str]:
     return results
 
 
-def _connections(engine: Engine, request: Request) -> list[tuple[int, str]]:
+def _connections(engine: Engine, request: Request, resting: Collection[int]) -> list[tuple[int, str]]:
+    """Those that are asked for; by schedule those that are due, and those at rest, which keep their turn."""
     engine.flow(request.flow)
     found = engine.connections(request.flow, request.connection)
     if request.connection is not None and not found:
         raise Misconfigured(
             f"connection {request.connection!r} does not have the flow {request.flow!r}; add it in syncengine.yml"
         )
-    due = set(due_connections(engine, request.flow)) if request.trigger == "schedule" else None
-    return [(one.id, one.name) for one in found if due is None or one.id in due]
+    by_schedule = request.trigger == "schedule"
+    due = set(due_connections(engine, request.flow, but=resting)) if by_schedule else None
+    return [(one.id, one.name) for one in found if due is None or one.id in due or one.id in resting]
 
 
 def _one(engine: Engine, request: Request, connection_id: int) -> Found:

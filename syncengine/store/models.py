@@ -69,6 +69,7 @@ class Endpoint(Base):
     settings: Mapped[dict[str, Any]]
     paused_until: Mapped[datetime | None]
     paused_because: Mapped[str] = mapped_column(default="", server_default="")
+    paused_by: Mapped[str] = mapped_column(String(64), default="", server_default="")  # a person; empty: by itself
 
 
 class Secret(Base):
@@ -320,6 +321,14 @@ class Run(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Pulse(Base):
+    """A sign of life, by name: when the pump ran last, when a lane's canary arrived last (`engine/health.py`)."""
+
+    __tablename__ = "pulse"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime]
 
 
 class Event(Base):

@@ -1,0 +1,180 @@
+"""Endpoints that are not to be called: paused by a person, resting after refused credentials, or down by their breaker.
+
+A pause stands in SQL, with an end, and survives an emptied Redis. The breaker's state is automatic and lives in Redis.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+
+from syncengine import clock
+from syncengine.engine import timeline
+from syncengine.engine.engine import Engine
+from syncengine.errors import Misconfigured, Transient
+from syncengine.http.breaker import Change, Hook, State
+from syncengine.store import Store
+from syncengine.store.models import Connection, Endpoint
+
+log = logging.getLogger(__name__)
+
+BY_ITSELF = ""  # of `Endpoint.paused_by`: not by a person, but after refused credentials
+MORE_THAN_A_YEAR = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One endpoint as it stands. breaker: None if Redis does not answer. paused_until: None if it is not paused.
+
+    paused_by: who paused it, empty if it rests by itself. quota: one line, empty where nothing is counted.
+    """
+
+    name: str
+    system: str
+    breaker: State | None
+    paused_until: datetime | None
+    paused_because: str
+    paused_by: str
+    quota: str
+    connections: tuple[str, ...]
+
+
+def breakers(engine: Engine) -> dict[str, State]:
+    """All breakers by endpoint; asked before a transaction begins, since it is Redis that answers."""
+    if engine.breakers is None:
+        return {}
+    with engine.store.read() as session:
+        names = list(session.scalars(select(Endpoint.name)))
+    return engine.breakers.states(names)
+
+
+def is_paused(endpoint: Endpoint, now: datetime) -> bool:
+    """True while a person's pause lasts, or its rest after refused credentials."""
+    return endpoint.paused_until is not None and endpoint.paused_until > now
+
+
+def may_be_called(endpoint: Endpoint, states: Mapping[str, State], now: datetime) -> bool:
+    """True unless it is paused, or its breaker is open and it is not yet time for the next probe."""
+    state = states.get(endpoint.name, State())
+    return not is_paused(endpoint, now) and (not state.is_open or state.wants_probe)
+
+
+def at_rest(engine: Engine) -> dict[int, str]:
+    """Connections that are not to be read now, by id, each with the reason in a line. Raises Transient."""
+    states, now = breakers(engine), clock.now()
+    with engine.store.read() as session:
+        ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
+        connections = session.scalars(select(Connection)).all()
+    found: dict[int, str] = {}
+    for connection in connections:
+        for endpoint in (ends[connection.left_id], ends[connection.right_id]):
+            if not may_be_called(endpoint, states, now):
+                found[connection.id] = why(endpoint, states.get(endpoint.name, State()), now)
+    return found
+
+
+def why(endpoint: Endpoint, state: State, now: datetime) -> str:
+    """Why an endpoint is not to be called, in a line; empty if it is."""
+    if is_paused(endpoint, now):
+        who = f" by {endpoint.paused_by}" if endpoint.paused_by else ""
+        because = f": {endpoint.paused_because}" if endpoint.paused_because else ""
+        return f"{endpoint.name} is paused until {endpoint.paused_until:%Y-%m-%d %H:%M:%S} UTC{who}{because}"
+    if state.is_open:
+        return f"{endpoint.name} is down and is tried again in {state.retry_in_s:.0f} s: {state.why}"
+    return ""
+
+
+def listed(engine: Engine) -> list[Standing]:
+    """All endpoints by name. Raises Transient."""
+    now = clock.now()
+    with engine.store.read() as session:
+        endpoints = session.scalars(select(Endpoint).order_by(Endpoint.name)).all()
+        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+    quotas = _quotas(engine, connections)
+    return [
+        Standing(
+            name=one.name,
+            system=one.system,
+            breaker=engine.breakers.state(one.name) if engine.breakers is not None else None,
+            paused_until=one.paused_until if is_paused(one, now) else None,
+            paused_because=one.paused_because if is_paused(one, now) else "",
+            paused_by=one.paused_by if is_paused(one, now) else "",
+            quota=quotas.get(one.id, ""),
+            connections=tuple(c.name for c in connections if one.id in (c.left_id, c.right_id)),
+        )
+        for one in endpoints
+    ]
+
+
+def _quotas(engine: Engine, connections: Sequence[Connection]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for connection in connections:
+        try:
+            site = engine.site(connection.id)
+        except Misconfigured as error:
+            found |= {connection.left_id: str(error), connection.right_id: str(error)}
+            continue
+        for side, endpoint in site.endpoints.items():
+            found[endpoint.id] = site.connectors[side].quota()
+    return found
+
+
+def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) -> None:
+    """A person's pause: no new work with this endpoint until then (UTC); what is running ends within a minute.
+
+    Raises Misconfigured for an unknown endpoint, or an end that is not in the coming year.
+    """
+    now = clock.now()
+    if not now < until < now + MORE_THAN_A_YEAR:
+        raise Misconfigured(f"the pause would end at {until:%Y-%m-%d %H:%M} UTC. Name a time within the coming year")
+    with engine.store.write() as session:
+        known = list(session.scalars(select(Endpoint.name).order_by(Endpoint.name)))
+        _check(name, known)
+        session.execute(
+            update(Endpoint)
+            .where(Endpoint.name == name)
+            .values(paused_until=until, paused_because=because, paused_by=by or "a person")
+        )
+        timeline.note_endpoint(session, name, "paused", now, until=until.isoformat(), because=because, by=by)
+
+
+def resume(engine: Engine, name: str, *, by: str = "") -> bool:
+    """End a pause or a rest, whoever began it, and have an open breaker probe at once; False if it was neither.
+
+    Raises Misconfigured for an unknown endpoint.
+    """
+    now = clock.now()
+    with engine.store.write() as session:
+        known = list(session.scalars(select(Endpoint.name).order_by(Endpoint.name)))
+        _check(name, known)
+        endpoint = session.scalars(select(Endpoint).where(Endpoint.name == name)).one()
+        was_paused = is_paused(endpoint, now)
+        endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = None, "", BY_ITSELF
+        if was_paused:
+            timeline.note_endpoint(session, name, "resumed", now, by=by)
+    was_down = engine.breakers is not None and engine.breakers.probe_now(name)
+    return was_paused or was_down
+
+
+def _check(name: str, known: list[str]) -> None:
+    if name not in known:
+        raise Misconfigured(f"there is no endpoint {name!r}. Known endpoints: {', '.join(known) or 'none'}")
+
+
+def noting(store: Store) -> Hook:
+    """A hook for the breakers that notes in the timeline that an endpoint is down, or back."""
+
+    def note(change: Change) -> None:
+        what = "down" if change.opened else "back"
+        detail = {"because": change.why} if change.opened else {"after_s": round(change.open_s, 1)}
+        try:
+            with store.write() as session:
+                timeline.note_endpoint(session, change.endpoint, what, clock.now(), **detail)
+        except Transient as error:  # the call that found it out must not fail for it
+            log.warning("not noted that %s is %s: %s", change.endpoint, what, error)
+
+    return note
