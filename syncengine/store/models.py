@@ -116,6 +116,9 @@ class Connection(Base):
     flows: Mapped[list[Any]]
     settings: Mapped[dict[str, Any]]  # of its flows
     quiet_s: Mapped[float | None]  # takes the place of the flows' own quiet periods
+    ceilings: Mapped[dict[str, Any]] = mapped_column(
+        default=dict, server_default=text("'{}'")
+    )  # writes an hour, by flow
 
 
 class Lookup(Base):
@@ -173,6 +176,7 @@ class Record(Base):
     key: Mapped[str] = mapped_column(String(128))
     parts: Mapped[str] = mapped_column(default=";", server_default=";")
     needed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    ignored: Mapped[str] = mapped_column(default="", server_default="")  # who said that it is not to be synced, and why
 
     wanted: Mapped[int] = mapped_column(default=1)
     claimed: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -254,6 +258,7 @@ class Effect(Base):
         UniqueConstraint("endpoint_id", "dedupe"),
         Index("ix_effect_record", "record_id"),
         Index("ix_effect_target_key", "endpoint_id", "target_key"),
+        Index("ix_effect_sent", "connection_id", "entity", "sent_at"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
@@ -304,6 +309,85 @@ class Failure(Base):
     opened_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     closed_because: Mapped[str] = mapped_column(default="", server_default="")
+    closed_by: Mapped[str] = mapped_column(String(64), default="", server_default="")  # a person; empty: by itself
+
+
+class Correction(Base):
+    """A person's correction of a source document: a JSON patch, kept beside the original.
+
+    It holds for the source as it was (`source_print`), and lapses when that changes.
+    """
+
+    __tablename__ = "correction"
+    __table_args__ = (Index("ix_correction_record", "record_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"))
+    patch: Mapped[bytes] = mapped_column(LargeBinary)  # sealed, as payloads are
+    source_print: Mapped[str] = mapped_column(String(32))
+    because: Mapped[str] = mapped_column(default="", server_default="")
+    made_by: Mapped[str] = mapped_column(String(64))
+    made_at: Mapped[datetime]
+    lapsed_at: Mapped[datetime | None]
+    lapsed_because: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Decision(Base):
+    """A person's word on a held plan (`approved` or `refused`); it holds for that plan, and lapses when the plan changes."""
+
+    __tablename__ = "decision"
+    __table_args__ = (Index("ix_decision_record", "record_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    record_id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"))
+    verdict: Mapped[str] = mapped_column(String(16))
+    plan_hash: Mapped[str] = mapped_column(String(64))
+    because: Mapped[str] = mapped_column(default="", server_default="")
+    made_by: Mapped[str] = mapped_column(String(64))
+    made_at: Mapped[datetime]
+    lapsed_at: Mapped[datetime | None]
+
+
+class Ceiling(Base):
+    """The write ceiling of a flow of a connection: shut once it was reached, until a person opens it again.
+
+    `counted_from`: writes before do not count, since a person has looked at them.
+    """
+
+    __tablename__ = "ceiling"
+    __table_args__ = (UniqueConstraint("connection_id", "flow"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    flow: Mapped[str] = mapped_column(String(64))
+    shut_at: Mapped[datetime | None]
+    shut_because: Mapped[str] = mapped_column(default="", server_default="")
+    counted_from: Mapped[datetime | None]
+    opened_by: Mapped[str] = mapped_column(String(64), default="", server_default="")
+
+
+class Alert(Base):
+    """What people were told, or are to be told: one row from the first sign to the resolve message.
+
+    `told_at` and `resolve_told_at` are when a sink took the message; None means that it is still to be sent.
+    """
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        Index(
+            "ix_alert_open", "rule", "subject", unique=True,
+            postgresql_where=text("resolved_at IS NULL"), sqlite_where=text("resolved_at IS NULL"),
+        ),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(primary_key=True)
+    rule: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(String(128))
+    severity: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str]
+    remedy: Mapped[str] = mapped_column(default="", server_default="")
+    count: Mapped[int] = mapped_column(default=1, server_default="1")
+    opened_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    told_at: Mapped[datetime | None]
+    resolved_at: Mapped[datetime | None]
+    resolve_told_at: Mapped[datetime | None]
 
 
 class Run(Base):
