@@ -21,6 +21,7 @@ from syncengine.redaction import redact_url
 
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LEAST_SLACK_S = 2.0  # a lease that is renewed must leave time for what happens between the renewal and the call
 
 
 def _setting(variable: str, default: Any, *, least: float | None = None, most: float | None = None) -> Any:
@@ -59,8 +60,11 @@ class Settings:
     may_make_key: bool = False
     """True with the default store only: another store may hold what was encrypted with a key that is elsewhere."""
 
-    lease_s: float = _setting("SYNCENGINE_LEASE_S", 45.0, least=40, most=600)
-    """How long a claimed record belongs to its worker without a sign of life; above the longest HTTP call (35 s)."""
+    call_s: float = _setting("SYNCENGINE_CALL_S", 36.0, least=1, most=300)
+    """The longest HTTP call; above the time-outs of every endpoint (connect and read, by default 5 and 30)."""
+
+    lease_s: float = _setting("SYNCENGINE_LEASE_S", 45.0, least=3, most=600)
+    """How long a claimed record belongs to its worker without a sign of life; above the longest HTTP call by 2 s or more."""
 
     step_limit_s: float = _setting("SYNCENGINE_STEP_LIMIT_S", 60.0, least=1, most=200)
     """How long a step works before it gives the rest back; well below Celery's soft limit of 240 s."""
@@ -175,6 +179,9 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     )
     if settings.redis_url and settings.redis_url.startswith("sentinel") and not settings.redis_master:
         raise Misconfigured("REDIS_URL names Sentinels. Set SYNCENGINE_REDIS_MASTER to the name of their master")
+    if settings.lease_s < settings.call_s + LEAST_SLACK_S:
+        at_least = f"{LEAST_SLACK_S:g} s more than the longest call (SYNCENGINE_CALL_S = {settings.call_s:g})"
+        raise _wrong("SYNCENGINE_LEASE_S", f"{settings.lease_s:g}", at_least, "Raise it, or shorten the calls")
     return settings
 
 

@@ -273,6 +273,7 @@ class Connector(ABC):
     system: ClassVar[str]
     resources: Mapping[str, Resource]
     concurrency: int = 1  # calls that the endpoint takes at a time
+    longest_call_s: float = 0.0  # its connect and read time-outs together; a lease must outlast them
 
     @abstractmethod
     def check(self) -> str:

@@ -96,6 +96,7 @@ def limits(settings: Settings) -> Limits:
     """The engine's figures, from settings."""
     return Limits(
         lease_s=settings.lease_s,
+        call_s=settings.call_s,
         step_s=settings.step_limit_s,
         fresh_s=settings.fresh_s,
         retry_s=settings.retry_max_s,

@@ -142,6 +142,12 @@ class Engine:
         if known and known[0] == settings:
             return known[1]
         connector = self._connect(Endpoint(row.id, row.name, row.system, settings))
+        if connector.longest_call_s > self.limits.call_s:
+            connector.close()
+            raise Misconfigured(
+                f"endpoint {row.name}: a call may take {connector.longest_call_s:g} s, and SYNCENGINE_CALL_S is "
+                f"{self.limits.call_s:g}. Shorten the endpoint's time-outs, or raise SYNCENGINE_CALL_S and the lease"
+            )
         self._connectors[row.id] = (settings, connector)
         return connector
 

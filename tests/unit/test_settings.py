@@ -57,7 +57,8 @@ def test_an_empty_value_counts_as_not_set() -> None:
     ("variable", "value", "says"),
     [
         ("SYNCENGINE_LEASE_S", "soon", "SYNCENGINE_LEASE_S = 'soon' is not a number of seconds"),
-        ("SYNCENGINE_LEASE_S", "nan", "SYNCENGINE_LEASE_S = 'nan' is not a number of seconds from 40 to 600"),
+        ("SYNCENGINE_LEASE_S", "nan", "SYNCENGINE_LEASE_S = 'nan' is not a number of seconds from 3 to 600"),
+        ("SYNCENGINE_LEASE_S", "37", "= '37' is not 2 s more than the longest call (SYNCENGINE_CALL_S = 36). Raise it"),
         ("SYNCENGINE_WORKERS", "1.5", "SYNCENGINE_WORKERS = '1.5' is not a whole number"),
         ("SYNCENGINE_WORKERS", "0", "SYNCENGINE_WORKERS = '0' is not a whole number from 1 to 256"),
         ("SYNCENGINE_LOG_LEVEL", "loud", "Write one of DEBUG, INFO, WARNING, ERROR"),

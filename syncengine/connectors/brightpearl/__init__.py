@@ -28,6 +28,7 @@ class Brightpearl(base.Connector):
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self.concurrency = gateway.account.concurrency
+        self.longest_call_s = gateway.account.timeouts.connect_s + gateway.account.timeouts.read_s
         self.resources = {kind.name: kind(gateway) for kind in RESOURCES}
 
     def check(self) -> str:

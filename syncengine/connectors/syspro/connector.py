@@ -24,6 +24,7 @@ class Syspro(Connector):
     def __init__(self, settings: Settings, services: Services) -> None:
         self.settings = settings
         self.gateway: Gateway = open_gateway(settings, services)
+        self.longest_call_s = settings.connect_timeout_s + settings.read_timeout_s
         kinds = (SalesOrder, Customer, StockCode)
         self.resources: Mapping[str, Resource] = {kind.name: kind(self.gateway, settings) for kind in kinds}
 

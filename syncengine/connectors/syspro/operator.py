@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LEASE_S = 45.0
-"""How long the slot is held for one call: longer than its connect and read time-outs together (design.md section 9)."""
+"""How long the slot is held for one call of at most 35 s, connect and read together (design.md section 9)."""
 MINUTE_S = 60.0
 _ASK_EVERY_S = 0.03
 _YIELD_S = 0.08  # longer than a waiter sleeps, so that who has just called does not take every turn
@@ -362,5 +362,10 @@ def seat_of(
         prove_after_s=settings.prove_session_after_s,
         patience_s=settings.seat_patience_s,
         logons_per_minute=settings.logons_per_minute,
-        lease_s=max(LEASE_S, settings.connect_timeout_s + settings.read_timeout_s + 5),
+        lease_s=_lease_s(settings.connect_timeout_s + settings.read_timeout_s),
     )
+
+
+def _lease_s(longest_call_s: float) -> float:
+    """How long the slot is held for one call: 45 s for one of 35, some seconds more than it can take in any case."""
+    return longest_call_s + max(3.0, 10.0 * longest_call_s / 35.0)
