@@ -23,7 +23,7 @@ from syncengine.store.states import Lane
 
 log = logging.getLogger(__name__)
 
-CURSOR_LEASE_S = 120.0
+CURSOR_LEASES = 3  # for how many leases a reader keeps its cursor: a page may take several calls, each with its wait
 TICK_SLACK = 0.9  # a tick that comes a little early still counts
 
 
@@ -204,7 +204,9 @@ class _Feed:
             return session.scalars(
                 update(Cursor)
                 .where(*self._mine(), or_(Cursor.holder == "", Cursor.held_until < now))
-                .values(holder=self.holder, held_until=now + timedelta(seconds=CURSOR_LEASE_S))
+                .values(
+                    holder=self.holder, held_until=now + timedelta(seconds=CURSOR_LEASES * self.engine.limits.lease_s)
+                )
                 .returning(Cursor)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
@@ -216,7 +218,7 @@ class _Feed:
             .values(
                 position=dict(page.position),
                 read_at=page.source_time,
-                held_until=clock.now() + timedelta(seconds=CURSOR_LEASE_S),
+                held_until=clock.now() + timedelta(seconds=CURSOR_LEASES * self.engine.limits.lease_s),
             )
             .execution_options(synchronize_session=False)
         )
