@@ -1,0 +1,56 @@
+"""What a question to a limiter costs, for limiter.py: the pool is used up, as it is while work waits."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from limiter_candidates import Window, candidate, start_together
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Questions a second of all processes together, and how long one takes, milliseconds."""
+
+    limiter: str
+    processes: int
+    offered_a_second: int  # 0: as fast as they can
+    questions_a_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+def cost(kind: str, socket: str, *, processes: int, seconds: float, offered_a_second: int = 0) -> Cost:
+    """Ask from so many processes at once, each as fast as it can or at an even pace."""
+    every_s = processes / offered_a_second if offered_a_second else 0.0
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=spawn) as pool:
+        name = f"cost:{kind}:{processes}:{offered_a_second}"
+        asked = [pool.submit(_ask, kind, socket, name, processes, seconds, every_s) for _ in range(processes)]
+        took = sorted(took for one in asked for took in one.result())
+    return Cost(
+        kind, processes, offered_a_second, len(took) / seconds, 1000 * percentile(took, 50), 1000 * percentile(took, 99)
+    )
+
+
+def percentile(ordered: list[float], per_cent: float) -> float:
+    """The value below which so many per cent lie; 0.0 of nothing."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * per_cent / 100))] if ordered else 0.0
+
+
+def _ask(kind: str, socket: str, name: str, processes: int, seconds: float, every_s: float) -> list[float]:
+    """Seconds that each question took."""
+    limiter = candidate(kind, socket, name, Window())
+    while limiter.try_once("realtime"):  # use up the pool
+        continue
+    start_together(socket, name, processes)
+    took, until, due = [], time.monotonic() + seconds, time.monotonic()
+    while (begun := time.monotonic()) < until:
+        limiter.try_once("realtime")
+        took.append(time.monotonic() - begun)
+        if every_s:
+            due += every_s
+            time.sleep(max(0.0, due - time.monotonic()))
+    return took
