@@ -233,6 +233,9 @@ class Erp:
         return answer.json()
 
 
+A_MINUTE = 60_000  # calls; traffic has tests of its own, here nobody shall wait for it
+
+
 class World:
     """Both systems, the engine, and the messages that it has sent and nobody has run yet."""
 
@@ -241,6 +244,7 @@ class World:
         self.vault = Vault(store, [Fernet.generate_key().decode()])
         self.messages: list[Chain] = []
         self.undo: list[Callable[[], None]] = []  # what a test put in the way and the next one must not find
+        sandbox.switches.turn({"brightpearl_limit": A_MINUTE})
         self.shop, self.erp = Shop(sandbox), Erp(sandbox)
         for product in list(self.shop.account.products.values()):
             if product.sku in ("MUG", "BOOK"):
@@ -271,6 +275,7 @@ class World:
         """Store both endpoints and the connection, as `syncengine configure` does; what is given is put over it."""
         url = self.sandbox.base_url
         account = {"url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "lag_s": 1}
+        account["limit_per_minute"] = A_MINUTE
         enet = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
         harmony = {"gateway": "harmony", "url": url, "auth": "api_key"}
         company = {**(enet if self.gateway == "enet" else harmony), "settle_s": SETTLE_S, **(erp or {})}
