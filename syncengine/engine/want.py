@@ -52,8 +52,8 @@ def want_needs(session: Session, connection_id: int, needs: Iterable[Need], *, l
             row = rows.setdefault((need.flow, need.key), {**fresh, "needed": True})
             if need.part and f";{need.part};" not in row["parts"]:
                 row["parts"] += f"{need.part};"
-    for part in _one_part_a_round(list(rows.values())):
-        upsert(session, Record, part, keys=("connection_id", "flow", "key"), update=_needed)
+    parts = [one for _, row in sorted(rows.items()) for one in _one_part_each(row)]
+    upsert(session, Record, parts, keys=("connection_id", "flow", "key"), update=_needed)
 
 
 def is_key(key: str) -> bool:
@@ -90,7 +90,7 @@ def _row(connection_id: int, flow: str, key: str, *, lane: int, now: datetime, r
 
 def _one_more(new: Any) -> Mapping[str, Any]:
     is_due = Record.wanted > Record.done
-    keeps = Record.pause.in_(KEPT_PAUSES)
+    keeps = or_(*(Record.pause == pause for pause in KEPT_PAUSES))  # no IN: it cannot be sent for many rows at once
     return {
         "wanted": Record.wanted + 1,
         "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
@@ -102,11 +102,13 @@ def _one_more(new: Any) -> Mapping[str, Any]:
 
 
 def _needed(new: Any) -> Mapping[str, Any]:
-    """`new.parts` holds at most one part, see `_one_part_a_round`."""
+    """`new.parts` holds at most one part, see `_one_part_each`."""
     has_part = or_(new.parts == ";", func.replace(Record.parts, new.parts, "") != Record.parts)
     is_due = Record.wanted > Record.done
     # A part that is new to a record which is being worked on may come too late for its plan: that takes another look.
-    on_its_way = has_part & (is_due | Record.status.in_((Status.DEAD, Status.HELD, Status.WAITING)))
+    on_its_way = has_part & or_(
+        is_due, *(Record.status == status for status in (Status.DEAD, Status.HELD, Status.WAITING))
+    )
     return {
         "wanted": case((on_its_way, Record.wanted), else_=Record.wanted + 1),
         "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
@@ -116,16 +118,10 @@ def _needed(new: Any) -> Mapping[str, Any]:
     }
 
 
-def _one_part_a_round(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Rounds of rows with one part each, since a statement may touch a row but once."""
-    rounds: list[list[dict[str, Any]]] = []
-    for row in rows:
-        parts = [part for part in str(row["parts"]).split(";") if part] or [""]
-        for number, part in enumerate(parts):
-            if number == len(rounds):
-                rounds.append([])
-            rounds[number].append({**row, "parts": f";{part};" if part else ";"})
-    return [sorted(one, key=lambda row: (row["flow"], row["key"])) for one in rounds]
+def _one_part_each(row: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The row once for each of its parts, one after the other, as `_needed` takes them."""
+    parts = [part for part in str(row["parts"]).split(";") if part] or [""]
+    return [{**row, "parts": f";{part};" if part else ";"} for part in parts]
 
 
 def wake(session: Session, records: Iterable[int], now: datetime, *, fresh_after: datetime) -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import CursorResult
+from sqlalchemy import CursorResult, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from syncengine.store.models import Base
 
-ROWS_A_STATEMENT = 500  # SQLite admits 32,766 variables a statement
-
 
 def insert_into(session: Session, model: type[Base]) -> Any:
     """An INSERT that knows `on_conflict_do_update`, for the dialect of the session."""
     postgres = session.get_bind().dialect.name == "postgresql"
-    return postgresql.insert(model) if postgres else sqlite.insert(model)
+    table = cast("Table", model.__table__)
+    return postgresql.insert(table) if postgres else sqlite.insert(table)
 
 
 def changed(session: Session, statement: Any) -> int:
@@ -34,12 +33,15 @@ def upsert(
     keys: Sequence[str],
     update: Sequence[str] | Callable[[Any], Mapping[str, Any]],
 ) -> None:
-    """Insert rows; where one of the same `keys` stands already, set the columns `update` to the new values.
+    """Insert rows, one after the other; where one of the same `keys` is there, set the columns `update` to the new values.
 
-    `update` may be a function that is given the new values (`excluded`) and returns the expressions to set.
+    `update` may be a function that is given the new values (`excluded`) and returns the expressions to set. These must
+    hold no IN, which cannot be sent for many rows at once.
     """
-    for start in range(0, len(rows), ROWS_A_STATEMENT):
-        statement = insert_into(session, model).values([dict(row) for row in rows[start : start + ROWS_A_STATEMENT]])
-        new = statement.excluded
-        changes = update(new) if callable(update) else {name: new[name] for name in update}
-        session.execute(statement.on_conflict_do_update(index_elements=list(keys), set_=dict(changes)))
+    if not rows:
+        return
+    statement = insert_into(session, model)
+    new = statement.excluded
+    changes = update(new) if callable(update) else {name: new[name] for name in update}
+    statement = statement.on_conflict_do_update(index_elements=list(keys), set_=dict(changes))
+    session.connection().execute(statement, [dict(row) for row in rows])  # compiled once, and then kept
