@@ -8,6 +8,7 @@ of theirs uses up the window. The window is longer than the system's by a guard,
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -107,8 +108,9 @@ class Limiter:
     """Slots of rolling windows. May be shared by threads; `now` (seconds) replaces the server's clock in tests."""
 
     def __init__(self, client: redis.Redis, *, now: Callable[[], float] | None = None, prefix: str = "limit") -> None:
-        source = resources.files(__package__).joinpath("window.lua").read_text()
-        self._script = client.register_script(source)
+        self._client = client
+        self._source = resources.files(__package__).joinpath("window.lua").read_text()
+        self._scripts: dict[str, _Script] = {}
         self._now = now
         self._prefix = prefix
         self._away_since: float | None = None
@@ -181,7 +183,8 @@ class Limiter:
         Args:
             age_s: how long ago the system may have counted: the time that the call took.
         """
-        self._tell(pool, "learn", max(0, pool.limit - remaining), _micros(resets_in_s), _micros(age_s))
+        counted = max(0, pool.limit - remaining)
+        self._tell(pool, "learn", counted, _micros(resets_in_s), _micros(age_s), pool.reserve)
 
     def close(self, pool: Pool, for_s: float) -> None:
         """The system refused a call as one too many: let none leave for so many seconds, booked or not."""
@@ -221,9 +224,9 @@ class Limiter:
         now = "" if self._now is None else str(_micros(self._now()))
         window_s = pool.window_s + pool.guard_s
         times = [_micros(seconds) for seconds in (window_s, pool.guard_s, window_s * pool.realtime_share)]
-        head: list[int | str] = [verb, now, pool.limit - pool.reserve, *times]
+        about: list[int | str] = [now, pool.limit - pool.reserve, *times]
         try:
-            answer: list[Any] = self._script(keys=keys, args=head + list(arguments))
+            answer = self._run(pool, keys, about, verb, arguments)
         except _REDIS_AWAY as error:
             kind = type(error).__name__
             self._complain(kind)
@@ -232,6 +235,24 @@ class Limiter:
             log.warning("limiter: Redis is back after %.0f s", clock.monotonic() - self._away_since)
             self._away_since, self._complained_at = None, float("-inf")
         return [part.decode() if isinstance(part, bytes) else part for part in answer]
+
+    def _run(
+        self, pool: Pool, keys: list[str], about: list[int | str], verb: str, arguments: tuple[int | str, ...]
+    ) -> list[Any]:
+        """Run the script of a pool. Redis forgets scripts when it starts, and a replica has none: who finds it gone
+        meets a state that may lack the latest calls, says so in the same step that loads the script, and so there is a
+        probe."""
+        script = self._scripts.get(pool.name)
+        if script is None:
+            script = self._scripts[pool.name] = _Script.of(self._source, pool)
+        arranged = [*keys, verb, *about, *arguments]
+        try:
+            answer: list[Any] = self._client.evalsha(script.sha, len(keys), *arranged)
+        except exceptions.NoScriptError:
+            log.info("limiter: Redis began anew, or never knew %s: its window is found out by one call", pool.name)
+            self._client.eval(script.text, len(keys), *keys, "doubt", *about)
+            answer = self._client.eval(script.text, len(keys), *arranged)
+        return answer
 
     def _complain(self, kind: str) -> None:
         """One line a minute says that Redis is away, however many callers find out."""
@@ -242,6 +263,19 @@ class Limiter:
             self._complained_at = at
             away_s = at - self._away_since
             log.warning("limiter: Redis is away (%s) for %.0f s; calls wait, none is made without a slot", kind, away_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    """`window.lua` under a name of the pool's own, so that each pool finds out by itself that Redis began anew."""
+
+    text: str
+    sha: str
+
+    @classmethod
+    def of(cls, source: str, pool: Pool) -> _Script:
+        text = f"-- {pool.name!r}\n{source}"
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())  # as Redis names scripts
 
 
 def _micros(seconds: float) -> int:

@@ -22,15 +22,18 @@
 --            -> {"wait", wait, 0}  a place in line is held; ask again, for the same slot, after `wait`
 --            -> {"later", wait, 0}  the wait would be longer than the patience; no place is held
 --            -> {"unknown", wait, 0}  no place is held: a probe is on its way, ask again after `wait`
---   learn    7 calls that the system counted in its window, 8 time until its window resets, 9 time since it counted
+--   learn    7 calls that the system counted in its window, 8 time until its window resets, 9 time since it counted,
+--            10 how many of these others may have made: what is left to them by `cap`
 --            -> {"learned", phantoms added}
 --   close    7 for how long -> {"closed", wait}
 --   return   7 slot -> {"returned", 0 or 1}
+--   doubt    -> {"doubted"}  the state may be older than the latest calls: it is not known any more
 --   usage    -> {"usage", slots taken, closed for, known 0 or 1, waiters}
 
 local LATE = 50000  -- how late a waiter may wake before others pass it
 local GONE = 5000000  -- how late a waiter may be before its place in line is lost
 local KEPT = 60000000  -- how much longer than a window slots are remembered, to compare them with late answers
+local SET_BACK = 1000000  -- slots are never in the future: one that is by so much tells that the clock was set back
 local RUN = 9  -- realtime slots in a row while others wait, after which one is theirs
 
 local slots, state, urgent, paced, due = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -50,13 +53,25 @@ end
 
 local now = present()
 
+-- The fields of `state`, read once: no verb reads what it wrote itself.
+local fields = {}
+
+local function read_fields()
+  local found = redis.call('HGETALL', state)
+  for i = 1, #found, 2 do fields[found[i]] = found[i + 1] end
+end
+
 local function number(field)
-  return tonumber(redis.call('HGET', state, field) or '0')
+  return tonumber(fields[field] or '0')
 end
 
 -- A slot counts until a whole window has passed since its time; two calls exactly one window apart do not meet.
+-- Counted once, and again after a slot was put.
+local alive = {}
+
 local function alive_in(length)
-  return redis.call('ZCOUNT', slots, '(' .. text(now - length), '+inf')
+  alive[length] = alive[length] or redis.call('ZCOUNT', slots, '(' .. text(now - length), '+inf')
+  return alive[length]
 end
 
 local function keep(key, for_time)
@@ -65,17 +80,18 @@ end
 
 local function put(slot, at)
   redis.call('ZADD', slots, text(at), slot)
+  alive = {}
   keep(slots, window + slack + KEPT)
 end
 
 -- When one more slot fits into a window of `length`, after `rank` others that come first. Each of these needs one more
 -- of the slots alive to leave, oldest first; beyond `cap` of them, the first of themselves.
 local function fits_at(length, rank)
-  local alive = alive_in(length)
-  local leaving = alive - cap + rank
+  local taken = alive_in(length)
+  local leaving = taken - cap + rank
   if leaving < 0 then return now end
-  if leaving >= alive then return fits_at(length, rank - cap) + length end
-  local place = redis.call('ZCARD', slots) - alive + leaving
+  if leaving >= taken then return fits_at(length, rank - cap) + length end
+  local place = redis.call('ZCARD', slots) - taken + leaving
   return tonumber(redis.call('ZRANGE', slots, place, place, 'WITHSCORES')[2]) + length
 end
 
@@ -132,11 +148,11 @@ end
 -- the time until then, less a few for realtime work; unevenness of less than four slots is left to even out by itself.
 local function breath()
   local length = window + slack
-  local alive, all = alive_in(length), redis.call('ZCARD', slots)
-  local free = math.max(0, cap - alive) - math.min(3, math.floor(cap / 20))
+  local taken, all = alive_in(length), redis.call('ZCARD', slots)
+  local free = math.max(0, cap - taken) - math.min(3, math.floor(cap / 20))
   local longest = pace
-  for leaving = 0, alive - 1, math.ceil(alive / 16) do
-    local place = all - alive + leaving
+  for leaving = 0, taken - 1, math.ceil(taken / 16) do
+    local place = all - taken + leaving
     local leaves_at = tonumber(redis.call('ZRANGE', slots, place, place, 'WITHSCORES')[2]) + length
     longest = math.max(longest, (leaves_at - now - 4 * pace) / math.max(1, free + leaving + 1))
   end
@@ -173,7 +189,7 @@ end
 
 local function probe(slot, patience, probe_time)
   local probe_until = number('probe_until')
-  if now < probe_until and redis.call('HGET', state, 'probe') ~= slot then
+  if now < probe_until and fields.probe ~= slot then
     return {'unknown', probe_until - now, 0}
   end
   local at = math.max(number('closed_until'), fits_at(window, 0))
@@ -191,7 +207,7 @@ local function reserve(slot, lane, patience, probe_time)
     return {'go', 0, math.max(0, now - taken)}
   end
   if taken > 0 then redis.call('ZREM', slots, slot) end  -- late, or the gate was closed meanwhile: begin anew
-  if redis.call('HGET', state, 'known') ~= '1' then return probe(slot, patience, probe_time) end
+  if fields.known ~= '1' then return probe(slot, patience, probe_time) end
 
   local is_urgent = lane == 'realtime'
   local line = is_urgent and urgent or paced
@@ -219,13 +235,14 @@ local function reserve(slot, lane, patience, probe_time)
   return {'wait', at - now, 0}
 end
 
--- What the system counted beyond what we know of came from others, or from us before the state was lost. Of a window
--- just found again nothing else is known: its calls are taken to be spread evenly, the oldest leaving at the reset.
--- Otherwise they count until the reset, and the next answer corrects that.
-local function learn(counted, resets_in, age)
-  local seeding = redis.call('HGET', state, 'known') ~= '1'
+-- What the system counted beyond what we know of came from others, or from us before the state was lost. Others take
+-- from what is left to them first: only calls beyond that take room from ours, until the reset, and the next answer
+-- corrects that. Of a window just found again nothing is known, and all may have been ours: its calls are taken to be
+-- spread evenly, the oldest leaving at the reset.
+local function learn(counted, resets_in, age, left_to_others)
+  local seeding = fields.known ~= '1'
   local ours = redis.call('ZCOUNT', slots, '(' .. text(now - age - window), text(now))
-  local missing = math.max(0, counted - ours)
+  local missing = math.max(0, (seeding and math.min(counted, cap) or counted - left_to_others) - ours)
   resets_in = math.min(math.max(resets_in, 0), window - guard)
   redis.call('HSET', state, 'known', '1')
   redis.call('HDEL', state, 'probe_until', 'probe')
@@ -246,7 +263,7 @@ local function close(for_time)
 end
 
 local function give_back(slot)
-  if redis.call('HGET', state, 'probe') == slot then
+  if fields.probe == slot then
     redis.call('HDEL', state, 'probe_until', 'probe')
   end
   leave(slot)
@@ -263,12 +280,26 @@ local function forget_the_past()
   for _, waiter in ipairs(gone) do leave(waiter) end
 end
 
+-- A server whose clock was set back would hold every slot for so much longer: they count from now, the rest is unknown.
+local function mend_the_clock()
+  local newest = redis.call('ZREVRANGE', slots, 0, 0, 'WITHSCORES')[2]
+  if not newest or tonumber(newest) <= now + SET_BACK then return end
+  for _, slot in ipairs(redis.call('ZRANGEBYSCORE', slots, '(' .. text(now), '+inf')) do put(slot, now) end
+  redis.call('DEL', state, urgent, paced, due)
+end
+
+mend_the_clock()
 forget_the_past()
+if verb == 'doubt' then
+  redis.call('HDEL', state, 'known')
+  return {'doubted'}
+end
+read_fields()
 if verb == 'reserve' then return reserve(ARGV[7], ARGV[8], tonumber(ARGV[9]), tonumber(ARGV[10])) end
-if verb == 'learn' then return learn(tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])) end
+if verb == 'learn' then return learn(tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) end
 if verb == 'close' then return close(tonumber(ARGV[7])) end
 if verb == 'return' then return give_back(ARGV[7]) end
 local known = 0
-if redis.call('HGET', state, 'known') == '1' then known = 1 end
+if fields.known == '1' then known = 1 end
 return {'usage', alive_in(window), math.max(0, number('closed_until') - now), known,
         redis.call('ZCARD', urgent) + redis.call('ZCARD', paced)}

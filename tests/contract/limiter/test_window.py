@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 import pytest
 import redis
 
 from syncengine import clock as engine_clock
 from syncengine.errors import Throttled, Transient
-from syncengine.http.limiter import Limiter, Pool
+from syncengine.http.limiter import Limiter, Pool, Usage
+from tests import services
 
 START = 1_700_000_000.0
 
@@ -119,6 +123,24 @@ def test_calls_of_others_are_learned_and_count_until_the_reset(limiter: Limiter,
     assert limiter.usage(POOL).taken == 3
 
 
+def test_others_take_from_what_is_left_to_them_and_only_beyond_that_from_ours(limiter: Limiter) -> None:
+    pool = Pool("brightpearl:acme:app", limit=10, reserve=4)  # ours are 6
+    known(limiter, pool)
+    waits(limiter, 2, pool=pool)
+    limiter.learn(pool, remaining=4, resets_in_s=30)  # 6 counted: 2 of ours, 4 of others
+    assert limiter.usage(pool).taken == 2
+    limiter.learn(pool, remaining=3, resets_in_s=30)  # 5 of others: together with 5 of ours they are 10
+    assert limiter.usage(pool).taken == 3
+    assert waits(limiter, 4, pool=pool) == [0, 0, 0, 30.5]
+
+
+def test_a_window_just_found_again_leaves_nothing_where_all_its_calls_may_have_been_ours(limiter: Limiter) -> None:
+    pool = Pool("brightpearl:acme:app", limit=10, reserve=4)
+    limiter.reserve(pool, "realtime", patience=0)
+    limiter.learn(pool, remaining=1, resets_in_s=30)
+    assert limiter.usage(pool).taken == 6
+
+
 def test_an_answer_that_took_long_is_compared_with_what_was_ours_when_it_was_counted(
     limiter: Limiter, clock: Clock
 ) -> None:
@@ -200,6 +222,56 @@ def test_a_lost_state_is_noticed_by_who_has_booked(limiter: Limiter, client: red
     limiter.reserve(POOL, "realtime", patience=0)  # another worker is the probe
     with pytest.raises(Throttled):
         limiter.reserve(POOL, "realtime", patience=0, slot=booked.slot)
+
+
+def test_a_redis_that_came_back_without_its_latest_writes_is_asked_about_by_one_probe(
+    client: redis.Redis, clock: Clock
+) -> None:
+    limiter, other = Limiter(client, now=clock), Limiter(client, now=clock)
+    known(limiter)
+    waits(limiter, 1)
+    client.script_flush()  # as a restart does: what was stored is there again, up to some moment
+    assert limiter.usage(POOL).is_known is False
+    assert limiter.usage(POOL).taken == 1
+    waits(limiter, 1)
+    with pytest.raises(Throttled, match="one call is finding out"):
+        other.reserve(POOL, "realtime", patience=0)
+    limiter.learn(POOL, remaining=0, resets_in_s=30)  # a third call was made and forgotten
+    assert other.usage(POOL).taken == 3
+
+
+def test_a_restart_is_noticed_although_the_data_were_kept(tmp_path: Path) -> None:
+    url, process = services.start_valkey(tmp_path, append_only=True)
+    client = redis.Redis.from_url(url)
+    try:
+        limiter = Limiter(client)
+        known(limiter)
+        limiter.reserve(POOL, "realtime", patience=0)
+        services.stop(process)
+        _, process = services.start_valkey(tmp_path, port=urlsplit(url).port, append_only=True)
+        usage = limiter.usage(POOL)
+        assert (usage.taken, usage.is_known) == (1, False)
+    finally:
+        client.close()
+        services.stop(process)
+
+
+def test_each_pool_notices_by_itself_that_redis_began_anew(limiter: Limiter, client: redis.Redis) -> None:
+    other = Pool("brightpearl:acme:other", limit=3)
+    known(limiter)
+    known(limiter, other)
+    client.script_flush()
+    assert [limiter.usage(pool).is_known for pool in (POOL, other)] == [False, False]
+
+
+def test_a_clock_that_was_set_back_holds_no_slot_for_longer_than_a_window(limiter: Limiter, clock: Clock) -> None:
+    known(limiter)
+    waits(limiter, 5)
+    limiter.close(POOL, 30)
+    clock.time -= 3600
+    assert limiter.usage(POOL) == Usage(taken=3, of=3, closed_for_s=0, is_known=False, waiting=0)
+    clock.time += 60.6
+    assert waits(limiter, 1) == [0]
 
 
 def test_pools_do_not_touch_one_another(limiter: Limiter) -> None:
