@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
@@ -29,6 +29,7 @@ STOCK, FREIGHT, CHARGE, COMMENT = "1", "4", "5", "6"  # SorDetail.LineType
 SHIPPING = "4040"  # the nominal code that marks shipping
 TWO, FIVE = Decimal("0.01"), Decimal("0.00001")
 TIMEOUT_S = 30
+ARRIVING = ("pushed", "guest")
 
 #: What a dead letter must name: by the shop's reason, the field and a word of value or cause.
 LETTERS = {
@@ -44,7 +45,8 @@ LETTERS = {
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was found: `problems` is empty if all is right; the counts are orders of the shop by what was to become of
-    them, `found` the orders in SYSPRO, `duplicates` those too many, `customers` those in SYSPRO for the shop's contacts.
+    them, `found` the orders in SYSPRO, `duplicates` those too many, `customers` those in SYSPRO for the shop's contacts,
+    `lost` the orders and customers that should stand there and do not.
     """
 
     problems: list[str]
@@ -56,6 +58,7 @@ class Report:
     cancelled: int
     duplicates: int
     customers: int
+    lost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,24 @@ class Site:
         return str(self.tables.get(table, {}).get(str(key), default))
 
 
-def check(sandbox_url: str, shop: Shop, deadletters: list[dict[str, Any]], statuses: Mapping[str, Any]) -> Report:
+def check(
+    sandbox_url: str,
+    shop: Shop,
+    deadletters: list[dict[str, Any]],
+    statuses: Mapping[str, Any],
+    *,
+    edited: Collection[int] = (),
+    edited_contacts: Collection[int] = (),
+) -> Report:
     """Compare all orders and customers, field by field.
 
     Args:
         sandbox_url: address of the sandbox, whose control API is asked.
-        shop: the shop as it was generated, with the same seed and sizes.
+        shop: the shop as it was generated, with the same seed and sizes; or as people have left it.
         deadletters: the open ones, each with flow, key, field, value, cause and kind.
         statuses: by flow, how many records have each status.
+        edited: ids of orders that people have changed meanwhile; a cancelled one may stand in SYSPRO, cancelled there too.
+        edited_contacts: ids of contacts that people have changed.
     """
     site, seen = _site(), _Seen(sandbox_url)
     problems = [
@@ -88,10 +101,12 @@ def check(sandbox_url: str, shop: Shop, deadletters: list[dict[str, Any]], statu
         if count and str(status) not in ("done", "skipped", "dead")
     ]
     for order in shop.orders:
-        problems += [f"order {order.id}: {found}" for found in _order(site, shop, seen, order, deadletters)]
+        told = _order(site, shop, seen, order, deadletters, is_edited=order.id in edited)
+        problems += [f"order {order.id}: {found}" for found in told]
     problems += _strays(shop, seen, deadletters)
-    customers = _customers(site, shop, seen, problems)
+    customers, absent = _customers(site, shop, seen, problems, edited_contacts)
     fates = Counter(shop.expected.values())
+    absent += sum(shop.expected[order.id] in ARRIVING and str(order.id) not in seen.orders for order in shop.orders)
     return Report(
         problems,
         found=sum(len(orders) for orders in seen.orders.values()),
@@ -102,6 +117,7 @@ def check(sandbox_url: str, shop: Shop, deadletters: list[dict[str, Any]], statu
         cancelled=fates["cancelled"],
         duplicates=sum(len(orders) - 1 for orders in seen.orders.values()),
         customers=customers,
+        lost=absent,
     )
 
 
@@ -149,26 +165,34 @@ class _Seen:
 # -- orders ------------------------------------------------------------------------------------------------------------
 
 
-def _order(site: Site, shop: Shop, seen: _Seen, order: Order, letters: Sequence[Json]) -> Iterable[str]:
+def _order(
+    site: Site, shop: Shop, seen: _Seen, order: Order, letters: Sequence[Json], *, is_edited: bool
+) -> Iterable[str]:
     fate, found = shop.expected[order.id], seen.orders.get(str(order.id), [])
     mine = [letter for letter in letters if letter["flow"] == "orders" and letter["key"] == str(order.id)]
     if fate == "invalid":
         yield from _letter(shop.invalid[order.id], mine)
     elif mine:
         yield f"is {fate} and has a dead letter: {mine[0]['field']}: {mine[0]['cause']}"
-    if fate not in ("pushed", "guest"):
-        if found:
-            yield f"is {fate} and stands in SYSPRO"
+    if fate not in ARRIVING:
+        if not (fate == "cancelled" and is_edited):
+            yield from (f"is {fate} and stands in SYSPRO" for _ in found)
+        elif not all(_is_cancelled(one) for one in found):
+            yield "was cancelled after it was pushed, and is not cancelled in SYSPRO"
         return
     if len(found) != 1 or seen.made["SorMaster", str(order.id)] != 1:
         yield f"stands in SYSPRO {len(found)} times, created {seen.made['SorMaster', str(order.id)]} times"
-    if ("SorMaster", str(order.id)) in seen.changed:
+    if ("SorMaster", str(order.id)) in seen.changed and not is_edited:
         yield "was changed in SYSPRO although nothing changed in Brightpearl"
     for one in found:
         yield from _header(site, order, one, is_guest=fate == "guest")
         lines = seen.lines[one["SalesOrder"]]
         yield from _order_lines(site, order, lines)
         yield from _total(order, lines, seen.net_total(order.id))
+
+
+def _is_cancelled(found: Json) -> bool:
+    return found["OrderStatus"] in ("\\", "*") or found["CancelledFlag"] == "Y"
 
 
 def _letter(reason: str, letters: Sequence[Json]) -> Iterable[str]:
@@ -334,8 +358,9 @@ def _strays(shop: Shop, seen: _Seen, letters: Sequence[Json]) -> Iterable[str]:
 # -- customers ---------------------------------------------------------------------------------------------------------
 
 
-def _customers(site: Site, shop: Shop, seen: _Seen, problems: list[str]) -> int:
-    """Compare them, add what is wrong to `problems`, and count those that stand in SYSPRO for contacts of the shop."""
+def _customers(site: Site, shop: Shop, seen: _Seen, problems: list[str], edited: Collection[int]) -> tuple[int, int]:
+    """Compare them and add what is wrong to `problems`; how many stand in SYSPRO for contacts of the shop, and how many
+    are missing there."""
     known = set(site.settings["syspro_currencies"])
     guests = {str(tag) for tag in site.settings["guest_contact_tags"]}
     contacts = {contact.id: contact for contact in shop.contacts}
@@ -348,18 +373,22 @@ def _customers(site: Site, shop: Shop, seen: _Seen, problems: list[str]) -> int:
         made, found = seen.made["ArCustomer", code], seen.customers.get(code)
         if found is None or made != 1:
             problems.append(f"customer {code}: {'missing' if found is None else f'created {made} times'}")
-        if ("ArCustomer", code) in seen.changed:
+        is_edited = contact_id in edited
+        if ("ArCustomer", code) in seen.changed and not is_edited:
             problems.append(f"customer {code}: changed in SYSPRO although nothing changed in Brightpearl")
         if found is not None:
-            told = _customer(site, shop, contacts[contact_id], currency, found)
+            told = _customer(site, shop, contacts[contact_id], currency, found, is_edited=is_edited)
             problems += dict.fromkeys(f"customer {code}: {problem}" for problem in told)  # one name, two addresses
     codes = {_code(site, str(contact_id), currency) for contact_id, currency in allowed}
     made_by_us = {name for (kind, name) in seen.made if kind == "ArCustomer"}
     problems += [f"customer {code}: nobody needs it" for code in sorted(made_by_us - codes)]
-    return len(codes & set(seen.customers))
+    here = set(seen.customers)
+    return len(codes & here), len({_code(site, str(key), currency) for key, currency in wanted} - here)
 
 
-def _customer(site: Site, shop: Shop, contact: Contact, currency: str, found: Json) -> Iterable[str]:
+def _customer(
+    site: Site, shop: Shop, contact: Contact, currency: str, found: Json, *, is_edited: bool
+) -> Iterable[str]:
     settings = site.settings
     person = f"{contact.first_name} {contact.last_name}".strip()
     phone = contact.phone or contact.mobile
@@ -381,7 +410,8 @@ def _customer(site: Site, shop: Shop, contact: Contact, currency: str, found: Js
     )
     name = contact.company or person
     yield from texts.cut(found, "Contact", person, texts.NAME_LENGTH)
-    yield from texts.cut(found, "ShortName", name, 20)
+    if not is_edited:  # it is set once
+        yield from texts.cut(found, "ShortName", name, 20)
     addresses = {address.id: address for address in shop.addresses}
     for prefix, postcode, address in (
         ("SoldToAddr", "SoldPostalCode", addresses[contact.billing_address_id]),

@@ -155,11 +155,8 @@ def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
         operation = Operation(Verb.CREATE, natural, doc=wanted)
         return Plan(Kind.WRITE, steps=[Step(part, situation.target.name, operation, agreed=wanted)])
     if link.current is None:
-        return Plan(Kind.HOLD, f"{link.key} is gone in the target")
-    base, numbers = link.base or _first_base(situation, wanted, link.current), link.numbers
-    if link.tried:
-        line_fields = situation.target.line_fields
-        base, numbers = tried.shown(base, link.tried, link.current, line_fields=line_fields, numbers=numbers)
+        return Plan(Kind.HOLD, f"{link.key} {GONE}")
+    base, numbers = _shown(situation, link, link.base or _first_base(situation, wanted, link.current))
     merged = merge(
         base,
         wanted,
@@ -172,6 +169,14 @@ def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
     made = _change(situation, part, wanted, link, merged, natural)
     has_happened = link.tried and base != link.base
     return replace(made, turned_out=[Agreement(part, base, numbers)]) if has_happened else made
+
+
+def _shown(situation: Situation, link: Linked, base: Doc) -> tuple[Doc, Map[str, str]]:
+    """The agreement as it stands after a change in doubt, by what the target shows of it; `base` if there was none."""
+    if not link.tried or link.current is None:
+        return base, link.numbers
+    line_fields = situation.target.line_fields
+    return tried.shown(base, link.tried, link.current, line_fields=line_fields, numbers=link.numbers)
 
 
 def _first_base(situation: Situation, wanted: Doc, current: Doc) -> Doc:
@@ -210,9 +215,14 @@ def _change(situation: Situation, part: str, wanted: Doc, link: Linked, merged: 
 def _cancel(situation: Situation, reason: str) -> Plan:
     if not situation.links:
         return Plan(Kind.SKIP, f"{reason}; it was never sent")
-    steps = []
+    steps, turned_out = [], []
     for part, link in situation.links.items():
-        if link.current is None or link.key is None or situation.target.is_cancelled(link.current):
+        if link.current is None or link.key is None:
+            continue
+        is_cancelled = situation.target.is_cancelled(link.current)
+        if link.tried and (is_cancelled or link.tried != link.base):  # else it is this cancellation that was in doubt
+            turned_out.append(Agreement(part, *_shown(situation, link, link.base)))
+        if is_cancelled:
             continue
         operation = Operation(
             Verb.CANCEL, link.natural_key, doc=link.base, key=link.key, current=link.current, reason=reason
@@ -221,9 +231,9 @@ def _cancel(situation: Situation, reason: str) -> Plan:
         if refusal := situation.target.refuses(Verb.CANCEL, link.current):
             return Plan(Kind.HOLD, refusal, steps=[step])
         steps.append(step)
-    return (
-        Plan(Kind.WRITE, reason, steps=steps) if steps else Plan(Kind.SKIP, f"{reason}; it is cancelled in the target")
-    )
+    if not steps:
+        return Plan(Kind.SKIP, f"{reason}; it is cancelled in the target", turned_out=turned_out)
+    return Plan(Kind.WRITE, reason, steps=steps, turned_out=turned_out)
 
 
 def _combine(parts: Sequence[Plan]) -> Plan:

@@ -35,7 +35,7 @@ SORTOI = {
     "CheckForCustomerPoNumbers": "Y",
     "AlwaysUsePriceEntered": "Y",
     "AllowZeroPrice": "Y",
-    "AllowChangeToZeroPrice": "N",
+    "AllowChangeToZeroPrice": "Y",  # a change of a line states its price again, which is zero for a gift
     "AddStockSalesOrderText": "N",
     "AddDangerousGoodsText": "N",
     "UseStockDescSupplied": "N",

@@ -7,9 +7,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from syncengine.document import Doc
-from syncengine.mapping.contract import Context
+from syncengine.mapping.contract import Context, Decision, Verdict
+from syncengine.store import models as m
 from tests.contract.kernel.world import Plain, World, flow
 
 
@@ -25,10 +27,14 @@ def _rows(*rows: tuple[str, str, int]) -> list[dict[str, Any]]:
 LAMP, SAME, TOTE = ("a", "LAMP", 1), ("b", "LAMP", 1), ("c", "TOTE", 3)
 
 
+def _rules(doc: Doc, context: Context) -> Decision:
+    return Decision(Verdict.CANCEL, "it was cancelled") if doc.get("cancel") else Decision()
+
+
 @pytest.fixture
 def orders(make_world: Callable[..., World]) -> World:
     """An order of one line, synced; the target numbers lines itself and tells nothing of it."""
-    world = make_world(flow("orders", Plain(_order)), right={"line_fields": {"rows": ("code", "qty")}})
+    world = make_world(flow("orders", Plain(_order, rules=_rules)), right={"line_fields": {"rows": ("code", "qty")}})
     world.left.put("orders", "1", name="order", rows=_rows(LAMP))
     world.sync("orders", "1")
     return world
@@ -71,3 +77,17 @@ def test_what_was_tried_is_remembered_when_the_worker_dies_before_the_next_try(o
     orders.sync("orders", "1", patience_s=2000)
 
     assert _lines(orders) == [("1", "LAMP", 1), ("2", "LAMP", 1), ("3", "TOTE", 3)]
+
+
+@pytest.mark.parametrize("fault", ["lost", "unheard", "late"])
+def test_no_doubt_is_left_of_what_was_cancelled(orders: World, fault: str) -> None:
+    orders.right.faults += [fault]
+    orders.left.put("orders", "1", rows=_rows(LAMP, SAME))
+    orders.sync("orders", "1")  # a change whose outcome nobody knows
+    orders.right.faults += [fault]
+    orders.left.put("orders", "1", cancel=True)
+    orders.sync("orders", "1", patience_s=2000)  # and a cancellation of the same kind
+
+    assert orders.right.objects["orders"]["R1"]["cancelled"]
+    with orders.engine.store.read() as session:
+        assert set(session.scalars(select(m.Effect.state))) <= {"done", "intended"}
