@@ -19,6 +19,9 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, MissingLookup, Need, Verdict
 
 UNSETTLED = "nobody knows whether the last write took effect"
+GONE = "is gone in the target"
+GONE_ON = "gone on "
+"""How the reason of a record ends, or in a two-way flow begins, whose linked object is absent."""
 
 
 class Kind(StrEnum):
