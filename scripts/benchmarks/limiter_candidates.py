@@ -15,6 +15,7 @@ import pyrate_limiter
 import redis
 import requests
 
+from syncengine.connectors.brightpearl.errors import throttled_for
 from syncengine.errors import Throttled
 from syncengine.http.limiter import Limiter, Pool
 
@@ -75,8 +76,8 @@ class Product:
         resets_in_s = int(response.headers["brightpearl-next-throttle-period"]) / 1000
         remaining = int(response.headers["brightpearl-requests-remaining"])
         self._limiter.learn(self._pool, remaining, resets_in_s, age_s=response.elapsed.total_seconds())
-        if response.status_code == 503:
-            self._limiter.close(self._pool, resets_in_s)
+        if (wait_s := throttled_for(response)) is not None:
+            self._limiter.close(self._pool, wait_s)
 
 
 class _Asking:
@@ -125,16 +126,28 @@ class Pyrate(_Asking):
         return bool(self._limiter.try_acquire("call", blocking=False))
 
 
+class Ping(_Asking):
+    """No limiter at all: a round trip to Redis, which is the least that any of them can cost on this machine."""
+
+    def __init__(self, client: redis.Redis, name: str, window: Window) -> None:  # noqa: ARG002 - it counts nothing
+        self._client = client
+
+    def try_once(self, lane: str) -> bool:  # noqa: ARG002 - it knows no lanes
+        return bool(self._client.ping())
+
+
 CANDIDATES: dict[str, type[Product | Limits | Pyrate]] = {
     "syncengine": Product,
     "limits": Limits,
     "pyrate-limiter": Pyrate,
 }
+BARE = "bare round trip"
 
 
 def candidate(kind: str, socket: str, name: str, window: Window) -> Candidate:
-    """One of CANDIDATES, connected to the Redis behind `socket`."""
-    return CANDIDATES[kind](redis.Redis(unix_socket_path=socket), name, window)
+    """One of CANDIDATES, or BARE, connected to the Redis behind `socket`."""
+    kinds: dict[str, type[Product | Limits | Pyrate | Ping]] = {**CANDIDATES, BARE: Ping}
+    return kinds[kind](redis.Redis(unix_socket_path=socket), name, window)
 
 
 def start_together(socket: str, name: str, processes: int) -> float:

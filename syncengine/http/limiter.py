@@ -110,7 +110,7 @@ class Limiter:
     def __init__(self, client: redis.Redis, *, now: Callable[[], float] | None = None, prefix: str = "limit") -> None:
         self._client = client
         self._source = resources.files(__package__).joinpath("window.lua").read_text()
-        self._scripts: dict[str, _Script] = {}
+        self._scripts: dict[Pool, _Script] = {}
         self._now = now
         self._prefix = prefix
         self._away_since: float | None = None
@@ -219,14 +219,12 @@ class Limiter:
             log.debug("limiter: %s not noted for %s: %s", verb, pool.name, away)
 
     def _ask(self, pool: Pool, verb: str, *arguments: int | str) -> list[Any]:
-        base = f"{self._prefix}:{{{pool.name}}}"
-        keys = [f"{base}:{part}" for part in ("slots", "state", "urgent", "paced", "due")]
-        now = "" if self._now is None else str(_micros(self._now()))
-        window_s = pool.window_s + pool.guard_s
-        times = [_micros(seconds) for seconds in (window_s, pool.guard_s, window_s * pool.realtime_share)]
-        about: list[int | str] = [now, pool.limit - pool.reserve, *times]
+        script = self._scripts.get(pool)
+        if script is None:
+            script = self._scripts[pool] = _Script.of(self._source, pool, self._prefix)
+        now = "" if self._now is None else _micros(self._now())
         try:
-            answer = self._run(pool, keys, about, verb, arguments)
+            answer = self._run(script, verb, (now, *script.head, *arguments))
         except _REDIS_AWAY as error:
             kind = type(error).__name__
             self._complain(kind)
@@ -236,22 +234,16 @@ class Limiter:
             self._away_since, self._complained_at = None, float("-inf")
         return [part.decode() if isinstance(part, bytes) else part for part in answer]
 
-    def _run(
-        self, pool: Pool, keys: list[str], about: list[int | str], verb: str, arguments: tuple[int | str, ...]
-    ) -> list[Any]:
-        """Run the script of a pool. Redis forgets scripts when it starts, and a replica has none: who finds it gone
-        meets a state that may lack the latest calls, says so in the same step that loads the script, and so there is a
-        probe."""
-        script = self._scripts.get(pool.name)
-        if script is None:
-            script = self._scripts[pool.name] = _Script.of(self._source, pool)
-        arranged = [*keys, verb, *about, *arguments]
+    def _run(self, script: _Script, verb: str, arguments: tuple[int | str, ...]) -> list[Any]:
+        """Redis forgets scripts when it starts, and a replica that took over has none: who finds the script gone meets a
+        state that may lack the latest calls. It says so in the same step that loads the script; a probe follows."""
+        count, keys = len(script.keys), script.keys
         try:
-            answer: list[Any] = self._client.evalsha(script.sha, len(keys), *arranged)
+            answer: list[Any] = self._client.evalsha(script.sha, count, *keys, verb, *arguments)
         except exceptions.NoScriptError:
-            log.info("limiter: Redis began anew, or never knew %s: its window is found out by one call", pool.name)
-            self._client.eval(script.text, len(keys), *keys, "doubt", *about)
-            answer = self._client.eval(script.text, len(keys), *arranged)
+            log.info("limiter: Redis has begun anew, or never knew %s: one call finds out its window", keys[0])
+            self._client.eval(script.text, count, *keys, "doubt", *arguments)
+            answer = self._client.eval(script.text, count, *keys, verb, *arguments)
         return answer
 
     def _complain(self, kind: str) -> None:
@@ -267,15 +259,25 @@ class Limiter:
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """`window.lua` under a name of the pool's own, so that each pool finds out by itself that Redis began anew."""
+    """`window.lua` for one pool, under a name of its own, so that each pool finds out by itself that Redis began anew.
+
+    head: the arguments that every verb is given, behind verb and time.
+    """
 
     text: str
     sha: str
+    keys: tuple[str, ...]
+    head: tuple[int, ...]
 
     @classmethod
-    def of(cls, source: str, pool: Pool) -> _Script:
-        text = f"-- {pool.name!r}\n{source}"
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())  # as Redis names scripts
+    def of(cls, source: str, pool: Pool, prefix: str) -> _Script:
+        base = f"{prefix}:{{{pool.name}}}"
+        text = f"-- {base!r}\n{source}"
+        sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()  # as Redis names scripts
+        keys = tuple(f"{base}:{part}" for part in ("slots", "state", "urgent", "paced", "due"))
+        window_s = pool.window_s + pool.guard_s
+        times = (_micros(seconds) for seconds in (window_s, pool.guard_s, window_s * pool.realtime_share))
+        return cls(text, sha, keys, (pool.limit - pool.reserve, *times))
 
 
 def _micros(seconds: float) -> int:
