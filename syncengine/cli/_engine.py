@@ -57,9 +57,14 @@ def wide_console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=140)
 
 
+def json_text(value: Any) -> str:
+    """A value as JSON; times as ISO 8601, Decimals as text."""
+    return json.dumps(value, default=_plain, indent=2, ensure_ascii=False)
+
+
 def show_json(value: Any) -> None:
-    """Print a value as JSON; times as ISO 8601, Decimals as text."""
-    click.echo(json.dumps(value, default=_plain, indent=2, ensure_ascii=False))
+    """Print a value as JSON."""
+    click.echo(json_text(value))
 
 
 def _plain(value: Any) -> Any:

@@ -1,101 +1,298 @@
-"""`syncengine deadletters`: what needs a person."""
+"""`syncengine deadletters`: what needs a person, and the tools to mend it."""
 
 from __future__ import annotations
 
+import dataclasses
+import getpass
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
-from syncengine.cli._engine import as_json, engine, show_json, wide_console
-from syncengine.engine import deadletters, payloads
+from syncengine.cli import _letters
+from syncengine.cli._engine import as_json, engine, json_text, show_json
+from syncengine.engine import causes, deadletters, letter, patches, replay
+from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine
 from syncengine.engine.pump import pump
 from syncengine.errors import Misconfigured
-from syncengine.store.models import Failure
+from syncengine.store.models import Connection, Failure
+from syncengine.store.states import Lane
+
+NO = 1
+MANY = 20  # more than these are shown by their causes, where a person looks
+ids_argument = click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+kind_option = click.option(
+    "--kind",
+    type=click.Choice([deadletters.DEAD, deadletters.ATTENTION]),
+    help="Failed, or written and to be looked at.",
+)
+because_option = click.option("--because", required=True, metavar="TEXT", help="Why, for those who see it later.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+all_option = click.option("--all", "everything", is_flag=True, help="All that are open.")
 
 
 @click.group("deadletters")
 def command() -> None:
-    """Records that need a person: list them, look at one, have them tried again."""
+    """Records that need a person: list them, look at one, correct it, have it tried again, or set it aside.
+
+    `dead` ones failed and wait to be corrected; `attention` ones were written, and a person should look all the same.
+    """
 
 
 @command.command("list")
-@click.option("--flow", help="Of this flow only.")
-@click.option("--connection", help="Of this connection only.")
+@ids_argument
+@_letters.filters
+@kind_option
 @click.option("--all", "with_closed", is_flag=True, help="Those that are closed, too.")
+@click.option("--grouped/--flat", default=None, help="By cause; by default on a terminal when there are many.")
+@click.option("--limit", default=50, show_default=True, help="Show at most so many lines (JSON has them all).")
 @as_json
-def list_(flow: str | None, connection: str | None, with_closed: bool, as_json: bool) -> None:
-    """List dead letters, the oldest first."""
+def list_(
+    ids: tuple[int, ...], with_closed: bool, grouped: bool | None, limit: int, as_json: bool, **given: Any
+) -> None:
+    """List dead letters, the newest first; or their causes, the most frequent first, and what waits for them."""
+    chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with engine() as one, one.store.read() as session:
-        found = deadletters.listed(session, flow=flow, connection=connection, open_only=not with_closed)
-        rows = [_row(failure, name) for failure, name in found]
+        total = deadletters.count(session, chosen)
+        if grouped or (grouped is None and not as_json and total > MANY and sys.stdout.isatty()):
+            groups = causes.groups(session, one, chosen)
+            show_json([dataclasses.asdict(group) for group in groups]) if as_json else _letters.show_groups(groups)
+            return
+        found = deadletters.listed(session, chosen, most=None if as_json else limit)
+        blocked = causes.blocked_by(session, one, [failure for failure, _ in found])
     if as_json:
-        show_json(rows)
-        return
-    if not rows:
+        show_json([{**_letters.row(failure, name), "blocks": blocked.get(failure.id, {})} for failure, name in found])
+    elif not found:
         click.echo("No dead letters.")
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("id", "flow", "key", "field", "value", "cause"):
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(str(row["id"]), row["flow"], row["key"], row["field"], row["value"][:40], row["cause"])
-    wide_console().print(table)
+    else:
+        _letters.show_flat(found, blocked, total)
 
 
 @command.command("show")
 @click.argument("id_", metavar="ID", type=int)
 @as_json
 def show(id_: int, as_json: bool) -> None:
-    """Show one dead letter whole: cause, proposed remedy, and the documents it is about."""
+    """Show one dead letter whole: cause, remedy, what waits for it, its timeline, source, mapped and target document."""
     with engine() as one:
-        row = _whole(one, id_)
+        found = letter.whole(one, id_)
+        name = _connection(one, found.failure)
     if as_json:
-        show_json(row)
-        return
-    for name in ("flow", "key", "kind", "stage", "field", "value", "cause", "remedy", "opened_at", "closed_because"):
-        if row[name]:
-            click.echo(f"{name:>14}: {row[name]}")
-    for kind, document in row["documents"].items():
-        click.secho(f"\n{kind}", bold=True)
-        show_json(document)
+        show_json(_letters.whole(found, name))
+    else:
+        _letters.show_whole(found, name)
 
 
-def _whole(one: Engine, id_: int) -> dict[str, Any]:
+def _connection(one: Engine, failure: Failure) -> str:
     with one.store.read() as session:
-        found = deadletters.listed(session, ids=[id_], open_only=False)
-        if not found:
-            raise Misconfigured(f"there is no dead letter {id_}. `syncengine deadletters list` shows them")
-        failure, name = found[0]
-        documents = {kind: payloads.load(session, one.vault, kind, [failure.record_id]) for kind in ("context", "plan")}
-        kept = {kind: values[failure.record_id] for kind, values in documents.items() if failure.record_id in values}
-        return {**_row(failure, name), "documents": kept}
+        return session.get_one(Connection, failure.connection_id).name
+
+
+@command.command("edit")
+@click.argument("id_", metavar="ID", type=int)
+@click.option(
+    "--set", "values", multiple=True, metavar="PATH=VALUE",
+    help="Set one value, as orderRows.8101.productSku=MUG; PATH:=JSON for what is no text. May be given several times.",
+)  # fmt: skip
+@click.option("--patch", "file", type=click.File(), help="A JSON patch (RFC 6902) with tests; - for standard input.")
+@click.option("--withdraw", is_flag=True, help="Take the correction back; the record goes by the original again.")
+@click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
+@click.option("--dry-run", is_flag=True, help="Show what it would come to, and keep nothing.")
+@as_json
+def edit(
+    id_: int, values: tuple[str, ...], file: Any, withdraw: bool, because: str, dry_run: bool, as_json: bool
+) -> int:
+    """Correct the source document of dead letter ID, and have its record looked at again at once.
+
+    Without --set and --patch, $EDITOR opens on the document. The correction is kept beside the original, which stays as
+    it is; it lapses when the source changes.
+    """
+    if sum((bool(values), file is not None, withdraw)) > 1:
+        raise click.UsageError("say one of --set, --patch and --withdraw")
+    with engine(sends=not dry_run) as one:
+        if withdraw:
+            return _withdraw(one, id_, as_json)
+        source = letter.source_of(one, id_)
+        patch = _patch(source, values, file)
+        if not patch:
+            click.echo("Nothing was changed, so nothing was kept.")
+            return NO
+        planned = letter.would_be(one, source, patch)
+        kept = None if dry_run else letter.correct(one, source, patch, because=because, by=getpass.getuser())
+        if kept is not None:
+            pump(one)
+    if as_json:
+        show_json({"correction": kept, "patch": list(patch), "outcome": _letters.outcome(planned)})
+        return 0
+    _letters.show_patch(patch)
+    click.echo(f"By what was last read it comes to: {_letters.outcome(planned)}")
+    click.echo(
+        "Nothing was kept." if kept is None else f"Correction {kept} is kept, and the record is looked at again."
+    )
+    return 0
+
+
+def _withdraw(one: Engine, id_: int, as_json: bool) -> int:
+    was = letter.withdraw(one, id_, by=getpass.getuser())
+    if was:
+        pump(one)
+    if as_json:
+        show_json({"withdrawn": was})
+    else:
+        click.echo("The correction is taken back." if was else "No correction stands.")
+    return 0 if was else NO
+
+
+def _patch(source: letter.Source, values: Sequence[str], file: Any) -> patches.Patch:
+    if file is not None:
+        return patches.of_text(file.read(), f"--patch {file.name}")
+    if values:
+        before = source.standing.patch if source.standing else ()
+        return [*before, *patches.of_values(source.present, values)]
+    edited = click.edit(patches.text_of(source.present), extension=".json")
+    return patches.of_edit(source.original, edited) if edited is not None else ()
 
 
 @command.command("retry")
-@click.argument("ids", metavar="ID...", type=int, nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that are open.")
-@click.option("--flow", help="All that are open of this flow.")
+@ids_argument
+@_letters.filters
+@all_option
+@click.option("--most", default=500, show_default=True, metavar="N", help="At most so many, the oldest first.")
+@click.option("--pace", type=click.FloatRange(min=0, min_open=True), metavar="N", help="So many records a minute.")
+@click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
+@click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing.")
+@yes_option
 @as_json
-def retry(ids: tuple[int, ...], everything: bool, flow: str | None, as_json: bool) -> None:
-    """Have the records of dead letters looked at again, now. A letter closes when its record went through."""
-    if not ids and not everything and not flow:
-        raise click.UsageError("name dead letters by id, or say --all or --flow NAME")
-    with engine(sends=True) as one:
+def retry(
+    ids: tuple[int, ...], everything: bool, most: int, pace: float | None, because: str, dry_run: bool, yes: bool,
+    as_json: bool, **given: Any,
+) -> int:  # fmt: skip
+    """Have the records of dead letters looked at again, after a preview of what that would write and in which money.
+
+    Letters are named by ID or chosen by the options. A letter closes when its record went through.
+    """
+    chosen = _narrowed(_letters.chosen(ids, **given), everything)
+    with engine(sends=True, calls=True) as one:
         with one.store.read() as session:
-            open_ones = deadletters.listed(session, flow=flow, ids=ids)
-            chosen = [failure.id for failure, _ in open_ones if failure.kind == deadletters.DEAD]
-        count = deadletters.retry(one, list(ids) or chosen)
+            choice = replay.choose(session, chosen, most=most)
+        if not choice.letters:
+            return _none(as_json)
+        shown = None
+        if dry_run or not yes:
+            outlook = replay.foresee(one, choice.letters)
+            shown = _letters.outlook_doc(outlook, choice)
+            if not as_json:
+                _letters.show_outlook(outlook, choice, most)
+        if dry_run or not (yes or _agreed(as_json, f"Try {len(choice.letters)} records again?")):
+            return _not_done("retried", shown, as_json, asked=dry_run)
+        lane = Lane.REALTIME if ids else Lane.BACKFILL  # who names one waits for it
+        some = [failure.id for failure in choice.letters]
+        done = deadletters.retry(one, some, by=getpass.getuser(), because=because, lane=lane, a_minute=pace)
         pump(one)
     if as_json:
-        show_json({"retried": count})
+        show_json({"retried": done, "left": choice.left, "preview": shown})
     else:
-        click.echo(f"{count} to be looked at again.")
+        pace_ = f", {pace:g} a minute" if pace else ""
+        click.echo(f"{done} to be looked at again{pace_}. `syncengine status` shows how they get on.")
+    return 0
 
 
-def _row(failure: Failure, connection: str) -> dict[str, Any]:
-    names = (
-        "id", "flow", "key", "kind", "stage", "field", "value", "cause", "remedy", "opened_at", "closed_at", "closed_because",
-    )  # fmt: skip
-    return {"connection": connection, **{name: getattr(failure, name) for name in names}}
+@command.command("discard")
+@ids_argument
+@_letters.filters
+@all_option
+@because_option
+@yes_option
+@as_json
+def discard(ids: tuple[int, ...], everything: bool, because: str, yes: bool, as_json: bool, **given: Any) -> int:
+    """Set dead letters aside: their records are left alone, with this reason, until they change at the source."""
+    return _by_hand("discarded", ids, everything, because, yes, as_json, deadletters.DEAD, given)
+
+
+@command.command("close")
+@ids_argument
+@_letters.filters
+@all_option
+@because_option
+@yes_option
+@as_json
+def close(ids: tuple[int, ...], everything: bool, because: str, yes: bool, as_json: bool, **given: Any) -> int:
+    """Close what was written and needed a look (`list --kind attention`), once somebody has looked."""
+    return _by_hand("closed", ids, everything, because, yes, as_json, deadletters.ATTENTION, given)
+
+
+def _by_hand(
+    word: str, ids: Sequence[int], everything: bool, because: str, yes: bool, as_json: bool, kind: str,
+    given: dict[str, Any],
+) -> int:  # fmt: skip
+    chosen = _narrowed(_letters.chosen(ids, **given), everything)
+    with engine() as one:
+        with one.store.read() as session:
+            narrowed = dataclasses.replace(chosen, kind=kind)
+            found = replay.named(session, ids) if ids else [one for one, _ in deadletters.listed(session, narrowed)]
+        if not found:
+            return _none(as_json)
+        if not ids and not yes and not _agreed(as_json, f"{len(found)} are to be {word}. Go on?"):
+            return _not_done(word, {"records": len(found)}, as_json, asked=False)
+        act = replay.discard if kind == deadletters.DEAD else replay.close
+        done = act(one, found, because=because, by=getpass.getuser())
+    if as_json:
+        show_json({word: done})
+    else:
+        click.echo(f"{done} {word}.")
+    return 0
+
+
+@command.command("export")
+@ids_argument
+@_letters.filters
+@kind_option
+@click.option("--all", "with_closed", is_flag=True, help="Those that are closed, too.")
+@click.option("--format", "format_", type=click.Choice(["csv", "json"]), default="csv", show_default=True)
+@click.option("--file", type=click.Path(dir_okay=False, path_type=Path), help="Where to; standard output by default.")
+@as_json
+def export(
+    ids: tuple[int, ...], with_closed: bool, format_: str, file: Path | None, as_json: bool, **given: Any
+) -> None:
+    """Write dead letters out, for those who mend them at the source."""
+    chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
+    with engine() as one, one.store.read() as session:
+        rows = [_letters.row(failure, name) for failure, name in deadletters.listed(session, chosen)]
+    text = _letters.as_csv(rows) if format_ == "csv" and not as_json else f"{json_text(rows)}\n"
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, encoding="utf-8-sig" if format_ == "csv" and not as_json else "utf-8")
+    except OSError as error:
+        raise Misconfigured(f"--file {file} cannot be written: {error.strerror}") from None
+    click.echo(f"{len(rows)} written to {file}.")
+
+
+def _narrowed(chosen: Filter, everything: bool) -> Filter:
+    if not chosen.narrows and not everything:
+        raise click.UsageError("name dead letters by ID, choose them by an option (--cause, --flow, ...), or say --all")
+    return chosen
+
+
+def _agreed(as_json: bool, question: str) -> bool:
+    """A person's yes; no where nobody can be asked."""
+    return not as_json and sys.stdin.isatty() and click.confirm(question)
+
+
+def _none(as_json: bool) -> int:
+    if as_json:
+        show_json({"found": 0})
+    else:
+        click.echo("There are none of these.")
+    return NO
+
+
+def _not_done(word: str, shown: dict[str, Any] | None, as_json: bool, *, asked: bool) -> int:
+    if as_json:
+        show_json({word: 0, "preview": shown})
+    else:
+        click.echo("Nothing was done." if asked else "Nothing was done. With --yes it is.")
+    return 0 if asked else NO

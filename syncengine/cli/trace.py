@@ -58,6 +58,10 @@ def _show(trace: Trace) -> None:
         )
         if not failure["closed_at"]:
             click.echo(f"      {failure['remedy']}")
+    for made in trace.corrections:
+        lapsed = f", lapsed: {made['lapsed_because']}" if made["lapsed_at"] else ""
+        because = f": {made['because']}" if made["because"] else ""
+        click.echo(f"  correction {made['id']} by {made['made_by']}{because}{lapsed}")
     for event in trace.events:
         click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {event['what']:<16} {_detail(event['detail'])}")
 

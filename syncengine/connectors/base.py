@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -223,6 +224,10 @@ class Resource(ABC):
 
     def refuses(self, verb: Verb, doc: Doc) -> str | None:
         """Why the system would not let this object (typed) be changed or cancelled any more; None if it would."""
+        return None
+
+    def worth(self, doc: Doc) -> tuple[str, Decimal] | None:
+        """Currency and net value of a mapped document, for those who look before it is written; None if it has none."""
         return None
 
     def is_cancelled(self, doc: Doc) -> bool:

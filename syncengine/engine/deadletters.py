@@ -1,21 +1,28 @@
-"""Dead letters: records that need a person, kept whole with cause, field, value and proposed remedy; and how they go on."""
+"""Dead letters: records that need a person, kept with cause, field, value and proposed remedy: opened, closed, found."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import ColumnElement, bindparam, func, literal, select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine import timeline
-from syncengine.engine.engine import Engine
-from syncengine.engine.want import want
+from syncengine.engine.engine import Engine, chunks
+from syncengine.engine.want import KEPT_PAUSES, want
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.store.models import Connection, Failure, Record
-from syncengine.store.states import Lane, Stage
+from syncengine.store.models import Connection, Failure, Payload, Record
+from syncengine.store.states import Lane, Pause, Stage, Status
+
+DISCARDED_BY = "discarded by "
+STEP_DIED = "its step died"
+
+AT_ONCE = 500
+"""Ids in one statement."""
+
 
 DEAD = "dead"
 ATTENTION = "attention"  # all was written, and yet a person should look; closed, never retried
@@ -89,8 +96,30 @@ def _add(
     session.flush()
 
 
+def set_aside(session: Session, record: Record, deaths: int, because: str, now: datetime) -> None:
+    """Open a dead letter for a record that has brought its step down alone, with what is known of it."""
+    sizes = session.execute(select(Payload.kind, func.length(Payload.body)).where(Payload.record_id == record.id))
+    kept = ", ".join(f"{kind} {size:,} bytes" for kind, size in sorted(tuple(row) for row in sizes)) or "nothing"
+    read = f"{record.fetched_at:%Y-%m-%d %H:%M:%S} UTC" if record.fetched_at else "never"
+    version = record.seen_version or "unknown"
+    bury(
+        session,
+        record,
+        Stage(record.stage),
+        now,
+        cause=f"{STEP_DIED} {deaths} times in {record.stage} while it was alone in its batch: {because}",
+        value=f"version {version}, last read {read}; kept of it, compressed: {kept}",
+        remedy="Look at its source and at the worker's log (memory, time limit, crash), then retry, correct or discard it",
+    )
+
+
+def is_poison(failure: Failure) -> bool:
+    """True if working on this record has brought a worker down, so that it must not be planned just to be shown."""
+    return failure.cause.startswith(STEP_DIED)
+
+
 def close(session: Session, record_ids: Iterable[int], because: str, now: datetime) -> None:
-    """Close the open dead letters of records, since they went through later, or failed anew."""
+    """Close the open dead letters of records, since they went through later, or failed anew. Never one for a look."""
     ids = list(record_ids)
     if ids:
         session.execute(
@@ -101,41 +130,165 @@ def close(session: Session, record_ids: Iterable[int], because: str, now: dateti
         )
 
 
-def listed(
-    session: Session,
+def close_by_hand(session: Session, failures: Iterable[Failure], because: str, by: str, now: datetime) -> None:
+    """A person closes letters, whatever their kind."""
+    ids = [failure.id for failure in failures]
+    session.execute(
+        update(Failure)
+        .where(Failure.id.in_(ids), Failure.closed_at.is_(None))
+        .values(closed_at=now, closed_because=because, closed_by=by)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def reason_of_discard(by: str, because: str) -> str:
+    """What stands as the reason of a record that a person has discarded."""
+    return f"{DISCARDED_BY}{by}: {because}"
+
+
+def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
+    """Those of the records that are skipped since a person has discarded their dead letter, and for no other reason."""
+    its_reason = literal(DISCARDED_BY) + Failure.closed_by + ": " + Failure.closed_because
+    query = (
+        select(Record.id)
+        .join(Failure, Failure.record_id == Record.id)
+        .where(Record.id.in_(list(record_ids)), Record.status == Status.SKIPPED)
+        .where(Failure.kind == DEAD, Failure.closed_by != "", Record.reason == its_reason)
+    )
+    return list(session.scalars(query.distinct()))
+
+
+# -- finding them ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters. What is left out does not narrow.
+
+    cause, field and value: a part of the text, in capitals or not. since and until: when it was opened (UTC), `until` not
+    included. kind: `dead` or `attention`. is_open: None for those that are closed, too.
+    """
+
+    ids: Sequence[int] = ()
+    connection: str | None = None
+    flow: str | None = None
+    cause: str | None = None
+    field: str | None = None
+    value: str | None = None
+    stage: str | None = None
+    kind: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    is_open: bool | None = True
+
+    @property
+    def narrows(self) -> bool:
+        """False if it means all that are open."""
+        return replace(self, is_open=True) != Filter()
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For a query over Failure and its Connection."""
+        equal = ((Connection.name, self.connection), (Failure.flow, self.flow), (Failure.stage, self.stage))
+        part = ((Failure.cause, self.cause), (Failure.field, self.field), (Failure.value, self.value))
+        found: list[ColumnElement[bool]] = [column == wanted for column, wanted in equal if wanted]
+        found += [func.lower(column).contains(text.lower(), autoescape=True) for column, text in part if text]
+        if self.ids:
+            found.append(Failure.id.in_(self.ids))
+        if self.kind:
+            found.append(Failure.kind == self.kind)
+        if self.since:
+            found.append(Failure.opened_at >= self.since)
+        if self.until:
+            found.append(Failure.opened_at < self.until)
+        if self.is_open is not None:
+            found.append(Failure.closed_at.is_(None) if self.is_open else Failure.closed_at.is_not(None))
+        return found
+
+
+def listed(session: Session, chosen: Filter | None = None, *, most: int | None = None) -> list[tuple[Failure, str]]:
+    """Dead letters with the names of their connections, newest first; the open ones by default."""
+    query = (
+        select(Failure, Connection.name)
+        .join(Connection, Connection.id == Failure.connection_id)
+        .where(*(chosen or Filter()).conditions())
+        .order_by(Failure.opened_at.desc(), Failure.id.desc())
+        .limit(most)
+    )
+    return [(failure, name) for failure, name in session.execute(query)]
+
+
+def count(session: Session, chosen: Filter | None = None) -> int:
+    """How many there are."""
+    query = select(func.count(Failure.id)).join(Connection, Connection.id == Failure.connection_id)
+    return session.scalar(query.where(*(chosen or Filter()).conditions())) or 0
+
+
+# -- tried again -------------------------------------------------------------------------------------------------------
+
+
+def retry(
+    engine: Engine,
+    ids: Sequence[int],
     *,
-    connection: str | None = None,
-    flow: str | None = None,
-    ids: Sequence[int] = (),
-    open_only: bool = True,
-) -> list[tuple[Failure, str]]:
-    """Dead letters with the names of their connections, oldest first."""
-    query: Select[Any, Any] = select(Failure, Connection.name).join(Connection, Connection.id == Failure.connection_id)
-    if open_only:
-        query = query.where(Failure.closed_at.is_(None))
-    if connection:
-        query = query.where(Connection.name == connection)
-    if flow:
-        query = query.where(Failure.flow == flow)
-    if ids:
-        query = query.where(Failure.id.in_(ids))
-    return [(failure, name) for failure, name in session.execute(query.order_by(Failure.opened_at, Failure.id))]
+    by: str = "",
+    because: str = "",
+    lane: Lane = Lane.REALTIME,
+    a_minute: float | None = None,
+) -> int:
+    """Have the records of these dead letters looked at again. Returns how many.
 
-
-def retry(engine: Engine, ids: Sequence[int]) -> int:
-    """Have the records of these dead letters looked at again, at once. Returns how many.
-
-    The letter stays open until its record went through. Raises Misconfigured if one is not open or cannot be retried.
+    a_minute: so many of them each minute, the oldest letter first; all at once without it. What rests because a write of
+    it is in doubt, or has just failed, rests on. The letter stays open until its record went through. Raises Misconfigured
+    if one is not open or cannot be retried.
     """
     now = clock.now()
     with engine.store.write() as session:
-        found = [failure for failure, _ in listed(session, ids=ids)]
+        found = [failure for some in chunks(list(ids), AT_ONCE) for failure, _ in listed(session, Filter(ids=some))]
+        found.sort(key=lambda one: (one.opened_at, one.id))
         missing = sorted(set(ids) - {failure.id for failure in found})
         if missing:
             raise Misconfigured(f"there is no open dead letter {missing[0]}. `syncengine deadletters list` shows them")
         for failure in found:
             if failure.kind != DEAD:
-                raise Misconfigured(f"{failure.id} was written already and needs a look; it can be closed, not retried")
-            want(session, failure.connection_id, failure.flow, [failure.key], lane=Lane.REALTIME, now=now)
-            timeline.note_one(session, session.get_one(Record, failure.record_id), "retried by hand", now)
+                raise Misconfigured(
+                    f"{failure.id} was written already and needs a look; it can be closed, not retried. "
+                    f"`syncengine deadletters close {failure.id} --because ...`"
+                )
+        _want_all(session, found, lane, now)
+        if a_minute is not None:
+            _spread(session, [failure.record_id for failure in found], a_minute, now)
+        detail = {name: text for name, text in (("by", by), ("because", because)) if text}
+        timeline.note_each(
+            session, [(record, detail) for record in _records_of(session, found)], "retried by hand", now
+        )
     return len(found)
+
+
+def _want_all(session: Session, found: Sequence[Failure], lane: Lane, now: datetime) -> None:
+    keys: dict[tuple[int, str], list[str]] = {}
+    for failure in found:
+        keys.setdefault((failure.connection_id, failure.flow), []).append(failure.key)
+    for (connection_id, flow), some in keys.items():
+        want(session, connection_id, flow, some, lane=lane, now=now)
+
+
+def _spread(session: Session, record_ids: Sequence[int], a_minute: float, now: datetime) -> None:
+    """Put them one after the other. A `want` of one clears it, so that what changes at the source goes at once."""
+    table = Record.__table__
+    gap = timedelta(minutes=1) / a_minute
+    rows = [{"record_id": id_, "at": now + place * gap} for place, id_ in enumerate(record_ids)]
+    session.connection().execute(
+        update(table)  # type: ignore[arg-type]
+        .where(table.c.id == bindparam("record_id"), *[table.c.pause != kept for kept in KEPT_PAUSES])
+        .values(not_before=bindparam("at"), pause=Pause.PACED),
+        rows,
+    )
+
+
+def _records_of(session: Session, found: Sequence[Failure]) -> list[Record]:
+    ids = [failure.record_id for failure in found]
+    return [
+        record
+        for some in chunks(ids, AT_ONCE)
+        for record in session.scalars(select(Record).where(Record.id.in_(some)).order_by(Record.id))
+    ]

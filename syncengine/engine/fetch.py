@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, update
+from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc, fingerprint
-from syncengine.engine import links, payloads, records, timeline
+from syncengine.engine import corrections, deadletters, links, payloads, records, timeline
+from syncengine.engine.corrections import Correction
 from syncengine.engine.doubts import settle_doubts
 from syncengine.engine.engine import Engine, Site, calling, chunks
 from syncengine.engine.lease import Lease
@@ -33,19 +35,21 @@ class Fetched:
     at: datetime  # our clock, before the first read
     source_time: datetime  # the source's clock then
     docs: dict[str, dict[str, Doc]] = field(default_factory=dict)
+    corrections: Mapping[tuple[str, str], Correction] = field(default_factory=dict)  # by resource and key
     _references: dict[tuple[str, str], Sequence[Reference]] = field(default_factory=dict)
 
     def references(
         self, mapping: FlowMapping, resource: Resource, key: str, settings: Mapping[str, Any]
     ) -> Sequence[Reference]:
-        """What a document that was read refers to, worked out once; nothing if it is not valid.
+        """What a document that was read (and perhaps corrected) refers to, worked out once; nothing if it is not valid.
 
         Transform meets the same complaint and makes it this record's dead letter.
         """
         place = (resource.name, key)
         if place not in self._references:
             try:
-                found = mapping.references(resource.load(self.docs[resource.name][key]), settings)
+                doc = corrections.tried(self.corrections.get(place), self.docs[resource.name][key])
+                found = mapping.references(resource.load(doc), settings)
             except Rejected:
                 found = ()
             self._references[place] = tuple(found)
@@ -72,16 +76,33 @@ def fetch(engine: Engine, lease: Lease) -> None:
     with engine.store.read() as session:
         linked = links.of_records(session, flow, site, lease.records)
         setup = fingerprint([flow.version, site.connection.settings, lookups_of(session, site.connection, flow)])
+        corrected = corrections.standing(session, engine.vault, [record.id for record in lease.records])
+        discarded = _discarded(session, engine, lease)
     its_links = {record.key: linked[record.id] for record in lease.records}
-    fetched = read_sources(flow, site, its_links)
+    placed = corrections.by_place(flow, site, {record.id: record.key for record in lease.records}, corrected)
+    fetched = read_sources(flow, site, its_links, placed)
+    own = {record.id: own_docs(flow, site, record.key, (), fetched) for record in lease.records}
+    held = corrections.apply(corrected, own).held
     prints = {
-        record.id: fingerprint([setup, record.parts, own_docs(flow, site, record.key, (), fetched)])
+        record.id: fingerprint([setup, record.parts, own[record.id], *_mark(held.get(record.id))])
         for record in lease.records
     }
     idle = [record for record in lease.records if _is_idle(flow, record, prints[record.id])]
     busy = {record.key: linked[record.id] for record in lease.records if record not in idle}
     read_targets(flow, site, busy, fetched)
+    idle += [
+        record
+        for record in lease.records
+        if record.id in discarded
+        and _sides(flow, discarded[record.id])
+        == _sides(flow, own_docs(flow, site, record.key, linked[record.id], fetched))
+    ]
     _store(engine, lease, flow, site, linked, fetched, prints, idle)
+
+
+def _mark(held: Correction | None) -> list[int]:
+    """What tells the print of a corrected document from that of the original: a new correction, or the end of one, is news."""
+    return [held.id] if held else []
 
 
 def _is_idle(flow: Flow, record: Record, print_: str) -> bool:
@@ -89,17 +110,38 @@ def _is_idle(flow: Flow, record: Record, print_: str) -> bool:
     return not flow.two_way and record.status == Status.DONE and record.done_print == print_
 
 
-def read_all(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> Fetched:
+def _discarded(session: Session, engine: Engine, lease: Lease) -> dict[int, Any]:
+    """What was last read of the records that a person has discarded; they are left alone while that is unchanged."""
+    ids = deadletters.discarded(session, [one.id for one in lease.records if one.status == Status.SKIPPED])
+    return payloads.load(session, engine.vault, "context", ids) if ids else {}
+
+
+def _sides(flow: Flow, docs: Mapping[str, Any]) -> str:
+    """A print of an object as it is: of its source, in a two-way flow of both sides."""
+    return fingerprint([docs.get(flow.source), docs.get(flow.target) if flow.two_way else None])
+
+
+def read_all(
+    flow: Flow,
+    site: Site,
+    linked: Mapping[str, Sequence[Link]],
+    placed: Mapping[tuple[str, str], Correction] | None = None,
+) -> Fetched:
     """Read sources, references and linked targets of records (by key, with their links). Makes no write of any kind."""
-    fetched = read_sources(flow, site, linked)
+    fetched = read_sources(flow, site, linked, placed)
     read_targets(flow, site, linked, fetched)
     return fetched
 
 
-def read_sources(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> Fetched:
-    """Read the sources of records, and what these refer to."""
+def read_sources(
+    flow: Flow,
+    site: Site,
+    linked: Mapping[str, Sequence[Link]],
+    placed: Mapping[tuple[str, str], Correction] | None = None,
+) -> Fetched:
+    """Read the sources of records, and what these refer to: as they are corrected (`placed`), where they are."""
     source = site.resource(flow.source)
-    fetched = Fetched(at=clock.now(), source_time=source.now())
+    fetched = Fetched(at=clock.now(), source_time=source.now(), corrections=placed or {})
     fetched.read(site, source, _ends_on(site.side(flow.source), flow, site, linked))
     _read_references(site, flow.mapping, source, fetched, flow.settings_for(site.connection.settings))
     return fetched
@@ -177,7 +219,7 @@ def _store(
         details = {row["record_id"]: {"version": row["version"]} for row in rows}
         timeline.note(session, [one for one in lease.records if one not in idle], "fetched", now, details)
         timeline.note(session, idle, "unchanged", now, details)
-        records.deal_with(session, lease, {one.id: End(Status.DONE, one.reason) for one in idle}, now)
+        records.deal_with(session, lease, {one.id: End(Status(one.status), one.reason) for one in idle}, now)
         records.leave(session, lease, now)
 
 

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import links
+from syncengine.engine import corrections, effects, links
 from syncengine.engine.discover import feeds_of
 from syncengine.engine.engine import Engine, Site, calling, chunks
 from syncengine.engine.fetch import own_docs, read_all
@@ -80,13 +81,25 @@ def preview(engine: Engine, connection_id: int, flow_name: str, keys: Sequence[s
 def _plan(
     engine: Engine, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]], assumed: _Assumed, *, depth: int
 ) -> None:
-    records = [_pretended(site, flow, number, key, parts) for number, (key, parts) in enumerate(wanted, 1)]
     with engine.store.read() as session:
+        records = _records(session, site, flow, wanted)
+        ids = [record.id for record in records]
         linked = links.of_records(session, flow, site, records)
         lookups = lookups_of(session, site.connection, flow)
-    fetched = read_all(flow, site, {record.key: linked[record.id] for record in records})
-    docs = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records}
-    material = Material(docs=docs, linked=linked, lookups=lookups, doubtful=set(), tried={})
+        corrected = corrections.standing(session, engine.vault, ids)
+        doubts = effects.in_doubt(session, engine, ids)
+    placed = corrections.by_place(flow, site, {record.id: record.key for record in records}, corrected)
+    fetched = read_all(flow, site, {record.key: linked[record.id] for record in records}, placed)
+    own = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records}
+    found = corrections.apply(corrected, own)
+    material = Material(
+        docs=found.docs,
+        linked=linked,
+        lookups=lookups,
+        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
+        tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
+        corrected=found,
+    )
     outcomes = _outcomes(engine, site, flow, records, material, assumed)
     missing = [need for one in outcomes.values() if isinstance(one, Plan) for need in one.needs if need.flow]
     if missing and depth < DEEPEST:
@@ -95,6 +108,27 @@ def _plan(
     for record in records:
         assumed.previews.append(Preview(flow.name, record.key, outcomes[record.id]))
         _assume(flow, record, outcomes[record.id], assumed)
+
+
+def _records(session: Session, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]]) -> list[Record]:
+    """The records of these keys; one that is in no table yet is pretended. `wanted`: keys with the parts asked for."""
+    known = {
+        record.key: record
+        for record in session.scalars(
+            select(Record).where(
+                Record.connection_id == site.connection.id,
+                Record.flow == flow.name,
+                Record.key.in_([key for key, _ in wanted]),
+            )
+        )
+    }
+    session.expunge_all()  # what is pretended of them is never stored
+    found = []
+    for number, (key, parts) in enumerate(wanted, 1):
+        record = known.get(key) or _pretended(site, flow, number, key, parts)
+        record.parts += "".join(f"{part};" for part in parts.split(";") if part and f";{part};" not in record.parts)
+        found.append(record)
+    return found
 
 
 def _pretended(site: Site, flow: Flow, number: int, key: str, parts: str) -> Record:

@@ -72,7 +72,8 @@ def collapse(session: Session, engine: Engine, crashed: Sequence[Record], now: d
     A record that alone brings its worker down `deaths` times is set aside as poison.
     """
     lost = effects.lost_runner(session, [record.id for record in crashed], now)
-    poison = [record for record in crashed if record.batch <= 1 and record.deaths + 1 >= engine.limits.deaths]
+    deaths = {record.id: record.deaths + 1 for record in crashed if record.batch <= 1}
+    poison = [record for record in crashed if deaths.get(record.id, 0) >= engine.limits.deaths]
     _free(session, crashed)
     for record in crashed:
         alone = record.batch <= 1
@@ -83,7 +84,7 @@ def collapse(session: Session, engine: Engine, crashed: Sequence[Record], now: d
         session.execute(update(Record).where(Record.id == record.id).values(**values))
     timeline.note(session, crashed, "step died", now, {record.id: {"because": because} for record in crashed})
     for record in poison:
-        _set_aside(session, record, because, now)
+        _set_aside(session, record, deaths[record.id], because, now)
 
 
 def _free(session: Session, found: Iterable[Record]) -> None:
@@ -93,15 +94,8 @@ def _free(session: Session, found: Iterable[Record]) -> None:
     )
 
 
-def _set_aside(session: Session, record: Record, because: str, now: datetime) -> None:
-    deadletters.bury(
-        session,
-        record,
-        Stage(record.stage),
-        now,
-        cause=f"its step died {record.deaths + 1} times while it was alone in its batch: {because}",
-        remedy="Look at its payload and at the worker's log, then retry it",
-    )
+def _set_aside(session: Session, record: Record, deaths: int, because: str, now: datetime) -> None:
+    deadletters.set_aside(session, record, deaths, because, now)
     reason = f"poison: {because}"
     session.execute(
         update(Record)

@@ -249,7 +249,6 @@ class _Push:
             connection_id = self.site.connection.id
             links.wake_dependants(session, self.engine, connection_id, self.flow.entity, books.linked, now)
         records.deal_with(session, self.lease, books.ends, now)
-        deadletters.close(session, list(books.ends), "it went through later", now)
 
     def _remember(self, session: Session, intent: Intent, outcome: Outcome, key: str, now: datetime) -> str:
         """Save link and base; returns why that cannot be, empty if it is saved."""

@@ -13,12 +13,14 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from syncengine.engine import deadletters
 from syncengine.engine.lease import Lease, LeaseLost
 from syncengine.mapping.contract import Need
 from syncengine.store.models import Record
 from syncengine.store.states import Pause, Stage, Status
 
 FREE: Mapping[str, Any] = {"token": None, "runner": None, "lease_until": None, "batch": 0}
+THROUGH = (Status.DONE, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ class End:
 
 
 def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: datetime) -> None:
-    """Take the claimed revision as done for these records (by id): written, skipped, held, waiting or dead."""
+    """Take the claimed revision as done for these records (by id): written, skipped, held, waiting or dead.
+
+    What went through needs no person any more: its dead letter is closed.
+    """
     rows = [
         {
             "record_id": record_id,
@@ -70,6 +75,18 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
         ),
         rows,
     )
+    deadletters.close(session, [i for i, end in ends.items() if end.status in THROUGH], "it went through later", now)
+
+
+def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None:
+    """A person says that dead records (by id, each with a reason) are to be left alone; `fetch.py` keeps to it."""
+    for record_id, reason in reasons.items():
+        session.execute(
+            update(Record)
+            .where(Record.id == record_id, Record.token.is_(None))
+            .values(status=Status.SKIPPED, reason=reason, updated_at=now)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def held(session: Session, lease: Lease) -> set[int]:

@@ -10,7 +10,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from syncengine.engine.engine import Engine
-from syncengine.store.models import Connection, Cursor, Effect, Event, Failure, Link, Record
+from syncengine.store.models import Connection, Correction, Cursor, Effect, Event, Failure, Link, Record
 from syncengine.store.states import Status
 
 ZEROS = "0"
@@ -28,6 +28,7 @@ class Trace:
     links: list[dict[str, Any]]
     effects: list[dict[str, Any]]
     failures: list[dict[str, Any]]
+    corrections: list[dict[str, Any]]  # without their patches; the timeline has the paths
     events: list[dict[str, Any]]
 
 
@@ -36,6 +37,12 @@ def trace(engine: Engine, id_: str) -> list[Trace]:
     with engine.store.read() as session:
         names = {connection.id: connection.name for connection in session.scalars(select(Connection))}
         return [_of(session, record, names) for record in _records(session, id_)]
+
+
+def of_record(session: Session, record: Record) -> Trace:
+    """What is known of one record."""
+    name = session.get_one(Connection, record.connection_id).name
+    return _of(session, record, {record.connection_id: name})
 
 
 def why_not(engine: Engine, id_: str) -> list[str]:
@@ -83,6 +90,9 @@ def _belongs(session: Session, record: Record, link: Link) -> bool:
 def _of(session: Session, record: Record, names: dict[int, str]) -> Trace:
     effects = session.scalars(select(Effect).where(Effect.record_id == record.id).order_by(Effect.id)).all()
     failures = session.scalars(select(Failure).where(Failure.record_id == record.id).order_by(Failure.id)).all()
+    corrections = session.scalars(
+        select(Correction).where(Correction.record_id == record.id).order_by(Correction.id)
+    ).all()
     events = session.scalars(select(Event).where(Event.record_id == record.id).order_by(Event.id)).all()
     links = session.scalars(
         select(Link)
@@ -121,6 +131,9 @@ def _of(session: Session, record: Record, names: dict[int, str]) -> Trace:
                 "closed_because",
             )
             for one in failures
+        ],
+        corrections=[
+            _columns(one, "id", "because", "made_by", "made_at", "lapsed_at", "lapsed_because") for one in corrections
         ],
         events=[_columns(one, "at", "what", "detail") for one in events],
     )

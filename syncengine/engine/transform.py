@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.document import Doc
-from syncengine.engine import deadletters, effects, links, payloads, plans, records, timeline
+from syncengine.engine import corrections, deadletters, effects, links, payloads, plans, records, timeline
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.lease import Lease
 from syncengine.engine.lookups import lookups_of
@@ -43,6 +43,7 @@ class Material:
     lookups: Mapping[str, Mapping[str, str]]
     doubtful: set[int]
     tried: Mapping[tuple[int, str], effects.Doubt]
+    corrected: corrections.Corrected  # whose documents `docs` are
 
 
 def transform(engine: Engine, lease: Lease) -> None:
@@ -59,12 +60,15 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
     """Read documents, links, lookups and doubts of records."""
     ids = [record.id for record in found]
     doubts = effects.in_doubt(session, engine, ids)
+    stored = payloads.load(session, engine.vault, "context", ids)
+    corrected = corrections.apply(corrections.standing(session, engine.vault, ids), stored)
     return Material(
-        docs=payloads.load(session, engine.vault, "context", ids),
+        docs=corrected.docs,
         linked=links.of_records(session, flow, site, found),
         lookups=lookups_of(session, site.connection, flow),
         doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
         tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
+        corrected=corrected,
     )
 
 
@@ -108,6 +112,18 @@ class Planner:
         """The plan of one record. Raises Rejected if its document is invalid or cannot be mapped."""
         ready = self._ready(record)
         return self._planned(ready, self._known(session, ready.needs))
+
+    def mapped(self, session: Session, record: Record) -> dict[str, Doc]:
+        """What the record's document is mapped to, by part, as the target would hold it; nothing of a two-way flow.
+
+        Raises Rejected if it is invalid or cannot be mapped, MissingLookup if it lacks an entry or a link.
+        """
+        ready = self._ready(record)
+        if ready.source_doc is None:
+            return {}
+        context = replace(ready.context, links=self._known(session, ready.needs))
+        made = self.flow.mapping.apply(ready.source_doc, context)
+        return {part: self.target.canonical(doc) for part, doc in made.items()}
 
     def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
         side = self.site.side(self.flow.source)
@@ -245,6 +261,8 @@ class _Outcome:
     def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
         mine = records.held(self.session, self.lease)
         made = {record_id: plan_ for record_id, plan_ in made.items() if record_id in mine}
+        lapses = {record_id: lapse for record_id, lapse in self.material.corrected.lapses.items() if record_id in mine}
+        corrections.lapse(self.session, self.by_id, lapses, self.now)
         ends: dict[int, End] = {}
         bodies: dict[int, bytes] = {}
         details: dict[int, dict[str, Any]] = {}
@@ -258,7 +276,7 @@ class _Outcome:
                 continue
             self._turn_out(record, plan_)
             bodies[record_id] = payloads.seal(self.engine.vault, plans.to_doc(plan_))
-            details[record_id] = plans.shown(plan_)
+            details[record_id] = {**plans.shown(plan_), **self._corrected(record_id)}
             if plan_.kind is Kind.WRITE:
                 if self._still_moving(record, plan_):
                     self.moving.add(record_id)
@@ -285,12 +303,14 @@ class _Outcome:
         want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now)
         records.deal_with(self.session, self.lease, ends, self.now)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
-        healthy = [i for i, end in ends.items() if end.status in (Status.SKIPPED, Status.DONE)]
-        deadletters.close(self.session, healthy, "it went through later", self.now)
         for word in (*WORD_OF.values(), "dead", "still moving"):
             some = [self.by_id[i] for i, plan_ in made.items() if self._word(i, plan_) == word]
             timeline.note(self.session, some, word, self.now, details)
         records.leave(self.session, self.lease, self.now)
+
+    def _corrected(self, record_id: int) -> Mapping[str, str]:
+        held = self.material.corrected.held.get(record_id)
+        return {"corrected": f"corrected by {held.made_by}: {', '.join(held.paths)}"} if held else {}
 
     def _wanted(self, need: Need) -> Need:
         """The need as its flow names its records: in a two-way flow with the side of the key before it."""

@@ -47,6 +47,7 @@ class Pause(StrEnum):
     SETTLE = "settle"  # the target may still commit a write that was given up
     BACKOFF = "backoff"  # something failed for the moment
     QUIET = "quiet"  # the source may still be building the object
+    PACED = "paced"  # it is one of many that a person has tried again, so many a minute
 
 
 class EffectState(StrEnum):

@@ -95,7 +95,7 @@ def test_the_operators_commands_speak_json(site: Site) -> None:
     assert {letter["field"] for letter in letters} >= {"Currency", "orderRows"}
     whole = _json("deadletters", "show", str(letters[0]["id"]))
     assert whole["documents"]
-    assert _json("deadletters", "retry", str(letters[0]["id"])) == {"retried": 1}
+    assert _json("deadletters", "retry", str(letters[0]["id"]), "--yes")["retried"] == 1
     traced = _json("trace", letters[1]["key"])
     assert traced["found"][0]["state"].startswith("dead")
     assert _json("trace", "987654321")["found"] == []

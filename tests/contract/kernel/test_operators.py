@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from syncengine.engine import preview, quota, status, sync, trace
-from syncengine.engine.deadletters import listed, retry
+from syncengine.engine.deadletters import Filter, listed, retry
 from syncengine.engine.plan import Kind, Plan
 from syncengine.errors import EndpointDown, Misconfigured, Rejected
 from syncengine.mapping.contract import Context, Need
@@ -203,7 +203,7 @@ def test_only_open_dead_letters_can_be_retried(shop: World) -> None:
     sync.run(shop.engine, sync.Request("customers"))
     shop.settle()
     with shop.store.write() as session:
-        [(failure, connection)] = listed(session, flow="customers", connection="main")
+        [(failure, connection)] = listed(session, Filter(flow="customers", connection="main"))
         failure.kind = "attention"
     assert connection == "main"
     with pytest.raises(Misconfigured, match="it can be closed, not retried"):

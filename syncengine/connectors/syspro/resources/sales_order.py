@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from typing import ClassVar
 
 from syncengine.connectors.base import Operation, Outcome, Resource, Safety, Verb
@@ -26,6 +27,7 @@ from syncengine.document import LINE_KEY, Doc
 from syncengine.errors import Rejected, SyncError
 
 _STORED_WIDTH, _SHOWN_WIDTH = 15, 6
+_CENT = Decimal("0.01")
 _SORTOX = "SORTOX "
 _CANCELLED = ("*", "\\", "/")
 _OPEN = ("1", "2", "3", "F", "S")
@@ -254,6 +256,15 @@ class SalesOrder(Resource):
         if status in _OPEN:
             return None
         return _REFUSALS.get(status, f"its status {status!r} is not known")
+
+    def worth(self, doc: Doc) -> tuple[str, Decimal] | None:
+        """Net, each stock line to two places, as SYSPRO extends it; charges and freight with it."""
+        lines = [
+            (line["Price"] * line["OrderQty"]).quantize(_CENT, ROUND_HALF_UP) for line in doc.get("StockLine") or ()
+        ]
+        charges = [line["MiscChargeValue"] for line in doc.get("MiscChargeLine") or ()]
+        freight = [line["FreightValue"] for line in doc.get("FreightLine") or ()]
+        return str(doc.get("Currency") or ""), sum([*lines, *charges, *freight], Decimal(0))
 
     def is_cancelled(self, doc: Doc) -> bool:
         """True by status or by flag."""

@@ -1,0 +1,194 @@
+"""One dead letter whole: its documents on both sides and as mapped now, its way so far; and a correction of its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.document import Doc
+from syncengine.engine import causes, corrections, deadletters, patches, timeline, trace
+from syncengine.engine.corrections import Correction
+from syncengine.engine.engine import Engine
+from syncengine.engine.plan import Plan
+from syncengine.engine.trace import Trace
+from syncengine.engine.transform import Material, Planner, gather
+from syncengine.engine.want import want
+from syncengine.errors import Misconfigured, Rejected
+from syncengine.mapping.contract import MissingLookup
+from syncengine.store.models import Correction as Row
+from syncengine.store.models import Failure, Record
+from syncengine.store.states import Lane
+
+NOT_PLANNED = "it was not mapped again, since its step has died of it"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter with all that is known of its record.
+
+    documents: `source` as the source gave it, `corrected` if a correction holds, `mapped` by part, `target` as last read, and
+    what the source refers to (`references`); by key. outcome: what planning comes to, from what was last read and the
+    mapping and tables of now; or why it was not planned, empty for a closed letter. way: state, links, writes, timeline.
+    """
+
+    failure: Failure
+    documents: Mapping[str, Any]
+    outcome: Plan | Rejected | str
+    way: Trace
+    corrections: list[dict[str, Any]]
+    blocks: Mapping[str, int]
+
+
+def whole(engine: Engine, letter_id: int) -> Letter:
+    """Everything about one letter, open or closed. Raises Misconfigured if there is none of this id."""
+    with engine.store.read() as session:
+        failure, record = _found(session, letter_id)
+        way = trace.of_record(session, record)
+        made = [_shown(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
+        blocks = causes.blocked_by(session, engine, [failure]).get(failure.id, {})
+        material = _material(session, engine, record)
+    outcome: Plan | Rejected | str = NOT_PLANNED if deadletters.is_poison(failure) else ""
+    documents = _documents(engine, record, material)
+    if not deadletters.is_poison(failure):
+        documents |= _mapped(engine, record, material)
+        outcome = _planned(engine, record, material) if failure.closed_at is None else ""
+    return Letter(failure, documents, outcome, way, made, blocks)
+
+
+def _found(session: Session, letter_id: int) -> tuple[Failure, Record]:
+    failure = session.get(Failure, letter_id)
+    if failure is None:
+        raise Misconfigured(f"there is no dead letter {letter_id}. `syncengine deadletters list` shows them")
+    return failure, session.get_one(Record, failure.record_id)
+
+
+def _rows(session: Session, record: Record) -> list[Row]:
+    return list(session.scalars(select(Row).where(Row.record_id == record.id).order_by(Row.id)))
+
+
+def _shown(row: Row, correction: Correction) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "patch": [dict(one) for one in correction.patch],
+        "because": row.because,
+        "made_by": row.made_by,
+        "made_at": row.made_at,
+        "lapsed_at": row.lapsed_at,
+        "lapsed_because": row.lapsed_because,
+    }
+
+
+def _material(session: Session, engine: Engine, record: Record) -> Material:
+    return gather(session, engine, engine.flow(record.flow), engine.site(record.connection_id), [record])
+
+
+def _planned(engine: Engine, record: Record, material: Material) -> Plan | Rejected:
+    with engine.store.read() as session:
+        return _planner(engine, record, material).plans(session, [record])[record.id]
+
+
+def _planner(engine: Engine, record: Record, material: Material) -> Planner:
+    return Planner(engine, engine.flow(record.flow), engine.site(record.connection_id), material)
+
+
+def _mapped(engine: Engine, record: Record, material: Material) -> dict[str, Any]:
+    try:
+        with engine.store.read() as session:
+            made = _planner(engine, record, material).mapped(session, record)
+    except (Rejected, MissingLookup) as why:
+        return {"mapped": f"it cannot be mapped: {why}"}
+    return {"mapped": made} if made else {}
+
+
+def _documents(engine: Engine, record: Record, material: Material) -> dict[str, Any]:
+    """What was last read, by its part in the sync."""
+    flow = engine.flow(record.flow)
+    read = dict(material.corrected.originals.get(record.id, {}))
+    made: dict[str, Any] = {"source": read.pop(flow.source, {})}
+    if held := material.corrected.held.get(record.id):
+        made["corrected"] = material.docs[record.id][held.resource]
+    made |= {"target": read.pop(flow.target, {}), "references": read}
+    return {name: documents for name, documents in made.items() if documents}
+
+
+# -- corrected ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The document that a correction is made for: as the source gave it, and as it is corrected so far."""
+
+    record: Record
+    resource: str
+    original: Doc
+    standing: Correction | None
+
+    @property
+    def present(self) -> Doc:
+        return corrections.tried(self.standing, self.original)
+
+
+def source_of(engine: Engine, letter_id: int) -> Source:
+    """The source document of an open dead letter. Raises Misconfigured if there is none that could be corrected."""
+    with engine.store.read() as session:
+        failure, record = _found(session, letter_id)
+        if failure.closed_at is not None:
+            raise Misconfigured(f"{letter_id} is closed: {failure.closed_because}. There is nothing to correct")
+        if failure.kind != deadletters.DEAD:
+            raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
+        material = _material(session, engine, record)
+    flow, site = engine.flow(record.flow), engine.site(record.connection_id)
+    on_target = flow.two_way and record.key.startswith(f"{site.side(flow.target)}:")
+    resource = flow.target if on_target else flow.source
+    documents = material.corrected.originals.get(record.id, {}).get(resource, {})
+    if not documents:
+        raise Misconfigured(
+            f"the source document of {letter_id} is not kept. `syncengine deadletters retry {letter_id}` reads it anew"
+        )
+    return Source(record, resource, next(iter(documents.values())), material.corrected.held.get(record.id))
+
+
+def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rejected:
+    """What planning comes to with a patch, from what was last read. Raises Misconfigured if the patch may not be."""
+    document = patches.check(source.original, patch)
+    record = source.record
+    with engine.store.read() as session:
+        material = _material(session, engine, record)
+    own = material.docs[record.id]
+    changed = {**own, source.resource: dict.fromkeys(own[source.resource], document)}
+    return _planned(engine, record, replace(material, docs={record.id: changed}))
+
+
+def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: str, by: str) -> int:
+    """Keep a correction beside the original and have the record looked at with it, at once. Returns its id.
+
+    It takes the place of one that stands. Raises Misconfigured if the patch does not fit, or changes what it does not test.
+    """
+    patches.check(source.original, patch)
+    now = clock.now()
+    with engine.store.write() as session:
+        record = session.get_one(Record, source.record.id)
+        correction_id = corrections.save(
+            session, engine.vault, record, source.resource, source.original, patch, because=because, by=by, now=now
+        )
+        paths = ", ".join(str(one["path"]) for one in patch if one["op"] != "test")
+        timeline.note_one(session, record, "corrected", now, paths=paths, because=because, by=by)
+        want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
+    return correction_id
+
+
+def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:
+    """Let the correction of a letter's record lapse and have it looked at without; False if none stands."""
+    now = clock.now()
+    with engine.store.write() as session:
+        _, record = _found(session, letter_id)
+        was = corrections.lapse_of(session, record.id, f"withdrawn by {by}", now)
+        if was:
+            timeline.note_one(session, record, "correction lapsed", now, because="withdrawn", by=by)
+            want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
+    return was

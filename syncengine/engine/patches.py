@@ -1,0 +1,181 @@
+"""JSON patches (RFC 6902) of source documents: made from what a person says, checked, applied. Pure.
+
+Every value that a patch changes is tested by it first, so that it can never change what its author has not seen.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from jsonpatch import JsonPatch, JsonPatchException, JsonPatchTestFailed, apply_patch
+from jsonpointer import JsonPointerException, escape, resolve_pointer, unescape
+
+from syncengine.document import Doc, to_json
+from syncengine.errors import Misconfigured
+
+Patch = Sequence[Mapping[str, Any]]
+
+_MISSING = object()
+_NUMBER = re.compile(r'"\\u0000number:([^"]*)"')
+OPERATIONS: Mapping[str, Sequence[str]] = {
+    "add": ("path", "value"), "remove": ("path",), "replace": ("path", "value"), "move": ("from", "path"),
+    "copy": ("from", "path"), "test": ("path", "value"),
+}  # fmt: skip
+
+
+class Misfit(Exception):
+    """The patch does not fit the document; the text says why."""
+
+
+def patched(doc: Doc, patch: Patch) -> Doc:
+    """The document with a patch applied; the one that is given stays as it is. Raises Misfit."""
+    try:
+        made = apply_patch(doc, [dict(one) for one in patch])
+    except JsonPatchTestFailed as failed:
+        raise Misfit(f"a test of the patch fails: {failed}") from None
+    except (JsonPatchException, JsonPointerException, TypeError, KeyError) as misfit:
+        raise Misfit(f"the patch does not fit: {misfit}") from None
+    if not isinstance(made, dict):
+        raise Misfit("the patch leaves no document")
+    return made
+
+
+def text_of(doc: Doc) -> str:
+    """A document as JSON for people, numbers exactly as they came."""
+    marked = json.dumps(doc, default=_marked, indent=2, ensure_ascii=False)
+    return _NUMBER.sub(r"\1", marked)
+
+
+def _marked(value: Any) -> str:
+    return f"\0number:{value}" if isinstance(value, Decimal) else str(value)
+
+
+def doc_of(text: str, what: str) -> Any:
+    """The inverse of `text_of`; decimals stay exact. Raises Misconfigured naming `what` the text is."""
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except ValueError as error:
+        raise Misconfigured(f"{what} is no JSON: {error}") from None
+
+
+def of_text(text: str, what: str) -> Patch:
+    """A patch as a person wrote it. Raises Misconfigured if it is none."""
+    patch = doc_of(text, what)
+    if not isinstance(patch, list) or not patch:
+        raise Misconfigured(f"{what} is no JSON patch (RFC 6902). Write a list of operations, each with op and path")
+    for number, one in enumerate(patch, 1):
+        needed = OPERATIONS.get(one.get("op", "")) if isinstance(one, dict) else None
+        if needed is None or any(name not in one for name in needed):
+            known = ", ".join(OPERATIONS)
+            raise Misconfigured(
+                f"{what}: operation {number} is none of {known}, or lacks what it needs ({', '.join(needed or ('op',))})"
+            )
+    return patch
+
+
+def of_edit(doc: Doc, edited: str) -> Patch:
+    """What a person has changed in `text_of(doc)`, with a test before each change; empty if nothing. Raises Misconfigured."""
+    before, after = doc_of(text_of(doc), "the document"), doc_of(edited, "what was edited")
+    if not isinstance(after, dict):
+        raise Misconfigured("what was edited is no document any more. Nothing was kept")
+    changes = JsonPatch.from_diff(before, after, dumps=to_json).patch
+    return [made for change, state in _states(before, changes) for made in (*_tests(change, state), change)]
+
+
+def of_values(doc: Doc, settings: Sequence[str]) -> Patch:
+    """A patch from `path=text` (stays a text where it was one) and `path:=JSON`, each after a test of the present value.
+
+    A path is a JSON pointer (`/orderRows/8101/productSku`), or has dots (`orderRows.8101.productSku`). Raises
+    Misconfigured if one cannot be read, or its place is not in the document.
+    """
+    made: list[Mapping[str, Any]] = []
+    now = doc
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        if not sign or not name:
+            raise Misconfigured(
+                f"--set {setting!r} is no correction. Write path=value, as orderRows.8101.productSku=MUG"
+            )
+        path = pointer(name.removesuffix(":"))
+        old = _at(now, path)
+        value = doc_of(text, f"the value of {path}") if name.endswith(":") else _typed(text, old)
+        change = {"op": "add" if old is _MISSING else "replace", "path": path, "value": value}
+        some = [*_tests(change, now), change]
+        try:
+            now = patched(now, some)
+        except Misfit as misfit:
+            raise Misconfigured(f"--set {setting!r} cannot be: {misfit}") from None
+        made += some
+    return made
+
+
+def pointer(path: str) -> str:
+    """A JSON pointer from one, or from a path with dots."""
+    return path if path.startswith("/") else "".join(f"/{escape(part)}" for part in path.split("."))
+
+
+def _typed(text: str, old: Any) -> Any:
+    if isinstance(old, str) or old is _MISSING or old is None:
+        return text
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except ValueError:
+        return text
+
+
+def check(doc: Doc, patch: Patch) -> Doc:
+    """The document corrected, if the patch fits it and tests every value that it changes. Raises Misconfigured."""
+    tested: list[str] = []
+    for one, state in _states(doc, patch):
+        if one["op"] == "test":
+            tested.append(str(one["path"]))
+            continue
+        for test in _tests(one, state):
+            if not any(_related(test["path"], path) for path in tested):
+                shown = json.dumps({**test, "value": "..."})
+                raise Misconfigured(
+                    f"the patch changes {test['path']} without a test. Put {shown} before it, with the value as it is now"
+                )
+    try:
+        return patched(doc, patch)
+    except Misfit as misfit:
+        raise Misconfigured(f"{misfit}. The document is shown by `syncengine deadletters show`") from None
+
+
+def _states(doc: Doc, patch: Patch) -> Iterator[tuple[Mapping[str, Any], Doc]]:
+    """Each operation with the document that it meets. Ends where one does not fit."""
+    state = doc
+    for one in patch:
+        yield one, state
+        try:
+            state = patched(state, [one])
+        except Misfit:
+            return
+
+
+def _tests(change: Mapping[str, Any], state: Doc) -> list[dict[str, Any]]:
+    """Tests of the values that an operation changes or takes away, as they are in `state`."""
+    paths = [str(change["from"])] if change["op"] == "move" else []
+    parent, _, name = str(change["path"]).rpartition("/")
+    in_list = isinstance(_at(state, parent), list)
+    if change["op"] in ("remove", "replace") or not (in_list or name == "-"):
+        paths.append(str(change["path"]))
+    values = [(path, _at(state, path)) for path in paths]
+    return [{"op": "test", "path": path, "value": value} for path, value in values if value is not _MISSING]
+
+
+def _at(doc: Any, path: str) -> Any:
+    try:
+        return resolve_pointer(doc, path, _MISSING)
+    except JsonPointerException:
+        return _MISSING
+
+
+def _related(one: str, other: str) -> bool:
+    """True if one of the two places is, or contains, the other."""
+    first, second = ([unescape(part) for part in path.split("/")] for path in sorted((one, other), key=len))
+    return second[: len(first)] == first

@@ -1,0 +1,215 @@
+"""What a person does about dead letters, one or many: tries them again, with a look beforehand; discards them; closes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine import causes, deadletters, records, timeline
+from syncengine.engine.deadletters import ATTENTION, DEAD, Filter
+from syncengine.engine.engine import Engine
+from syncengine.engine.plan import Kind, Step
+from syncengine.engine.preview import Preview, preview
+from syncengine.errors import Misconfigured, Rejected
+from syncengine.store.models import Failure, Record
+
+PLANNED_AT_MOST = 200
+MOST_EXAMPLES = 3
+KIND_IN_WORDS = {Kind.SKIP: "skipped", Kind.HOLD: "held", Kind.WAIT: "waiting"}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The letters that a filter names, as far as they can be tried again: the oldest first.
+
+    left: how many more there are than were asked for at most. looks: how many need a look and are left out.
+    """
+
+    letters: Sequence[Failure]
+    left: int
+    looks: int
+
+
+@dataclass(slots=True)
+class Writes:
+    """Writes of one kind that would be made: how many, and what these documents are worth (net) by currency."""
+
+    entity: str
+    verb: str
+    count: int
+    worth: dict[str, Decimal]
+
+
+@dataclass(slots=True)
+class Stays:
+    """Records that would not be written, for one reason: what they would be (`dead`, `held`, ...), and some keys."""
+
+    flow: str
+    state: str
+    why: str
+    remedy: str
+    count: int
+    keys: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What trying letters again would come to, by the sources, tables and mappings of now.
+
+    planned: how many of the `total` were looked at; writes and stays are of these alone. needs: how many further objects
+    would be written first, since others need them. wakes: how many records wait for these, by flow.
+    """
+
+    total: int
+    planned: int
+    writes: Sequence[Writes]
+    stays: Sequence[Stays]
+    needs: int
+    wakes: Mapping[str, int]
+
+
+def choose(session: Session, chosen: Filter, *, most: int) -> Choice:
+    """Open dead letters for another try. Raises Misconfigured if an id is not open, or is one that needs a look."""
+    found = [failure for failure, _ in deadletters.listed(session, chosen)]
+    dead = [failure for failure in reversed(found) if failure.kind == DEAD]
+    looks = [failure.id for failure in found if failure.kind == ATTENTION]
+    if missing := set(chosen.ids) - {failure.id for failure in found}:
+        raise Misconfigured(f"there is no open dead letter {min(missing)}. `syncengine deadletters list` shows them")
+    if chosen.ids and looks:
+        raise Misconfigured(
+            f"{looks[0]} was written already and needs a look; it can be closed, not retried. "
+            f"`syncengine deadletters close {looks[0]} --because ...`"
+        )
+    return Choice(dead[:most], max(0, len(dead) - most), len(looks))
+
+
+def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNED_AT_MOST) -> Outlook:
+    """Plan these letters' records anew, from what the systems say now, and write nothing.
+
+    Beyond `at_most` an even sample of them is planned. Raises what the systems' calls raise.
+    """
+    sample = _sample([letter for letter in letters if not deadletters.is_poison(letter)], at_most)
+    keys: dict[tuple[int, str], list[str]] = {}
+    for letter in sample:
+        keys.setdefault((letter.connection_id, letter.flow), []).append(letter.key)
+    writes: dict[tuple[str, str], Writes] = {}
+    stays: dict[tuple[str, str, str], Stays] = {}
+    needs = 0
+    for letter in filter(deadletters.is_poison, letters):
+        _add(stays, letter.flow, letter.key, "not planned", letter.cause, "It may bring a worker down again")
+    for (connection_id, flow), some in keys.items():
+        for planned in preview(engine, connection_id, flow, list(dict.fromkeys(some))):
+            needs += planned.key not in some or planned.flow != flow
+            if isinstance(planned.outcome, Rejected) or planned.outcome.kind is not Kind.WRITE:
+                _stay(stays, planned)
+                continue
+            for step in planned.outcome.steps:
+                _count(engine, connection_id, planned.flow, step, writes)
+    with engine.store.read() as session:
+        blocked = causes.blocked_by(session, engine, letters)
+    return Outlook(
+        total=len(letters),
+        planned=len(sample),
+        writes=list(writes.values()),
+        stays=sorted(stays.values(), key=lambda one: -one.count),
+        needs=needs,
+        wakes=_summed(blocked.values()),
+    )
+
+
+def _sample(letters: Sequence[Failure], at_most: int) -> list[Failure]:
+    if len(letters) <= at_most:
+        return list(letters)
+    return [letters[place * len(letters) // at_most] for place in range(at_most)]
+
+
+def _count(engine: Engine, connection_id: int, flow: str, step: Step, writes: dict[tuple[str, str], Writes]) -> None:
+    entity, verb = engine.flow(flow).entity, str(step.operation.verb)
+    one = writes.setdefault((entity, verb), Writes(entity, verb, 0, {}))
+    one.count += 1
+    worth = engine.site(connection_id).resource(step.resource).worth(step.operation.doc)
+    if worth is not None:
+        currency, value = worth
+        one.worth[currency] = one.worth.get(currency, Decimal(0)) + value
+
+
+def _stay(stays: dict[tuple[str, str, str], Stays], planned: Preview) -> None:
+    outcome = planned.outcome
+    if isinstance(outcome, Rejected):
+        state, why, remedy = "dead", f"{outcome.field}: {outcome.reason}", outcome.remedy
+    else:
+        state, why, remedy = KIND_IN_WORDS[outcome.kind], outcome.reason, ""
+    _add(stays, planned.flow, planned.key, state, why, remedy)
+
+
+def _add(stays: dict[tuple[str, str, str], Stays], flow: str, key: str, state: str, why: str, remedy: str) -> None:
+    one = stays.setdefault((flow, state, why), Stays(flow, state, why, remedy, 0, []))
+    one.count += 1
+    if len(one.keys) < MOST_EXAMPLES:
+        one.keys.append(key)
+
+
+def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for one in counts:
+        for name, count in one.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> int:
+    """Close dead letters and leave their records alone, with this reason, until their source changes. Returns how many.
+
+    Raises Misconfigured if one needs a look only, or its record is being worked on at this moment.
+    """
+    now = clock.now()
+    _of_kind(letters, DEAD, "was written already and needs a look; it can be closed, not discarded")
+    _reasoned(because)
+    with engine.store.write() as session:
+        found = [session.get_one(Record, letter.record_id) for letter in letters]
+        busy = [record.key for record in found if record.token is not None]
+        if busy:
+            raise Misconfigured(f"{busy[0]} is being worked on at this moment. Try again in a minute")
+        deadletters.close_by_hand(session, letters, because, by, now)
+        reason = deadletters.reason_of_discard(by, because)
+        records.discard(session, {record.id: reason for record in found}, now)
+        timeline.note(session, found, "discarded", now, {one.id: {"because": because, "by": by} for one in found})
+    return len(found)
+
+
+def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> int:
+    """A person has looked: close letters of records that were written. Returns how many. Raises Misconfigured."""
+    now = clock.now()
+    _of_kind(letters, ATTENTION, "is a dead letter; it can be retried or discarded, not closed")
+    _reasoned(because)
+    with engine.store.write() as session:
+        found = [session.get_one(Record, letter.record_id) for letter in letters]
+        deadletters.close_by_hand(session, letters, because, by, now)
+        timeline.note(session, found, "looked at", now, {one.id: {"because": because, "by": by} for one in found})
+    return len(letters)
+
+
+def _of_kind(letters: Iterable[Failure], kind: str, else_: str) -> None:
+    for letter in letters:
+        if letter.closed_at is not None:
+            raise Misconfigured(f"{letter.id} is closed already: {letter.closed_because}")
+        if letter.kind != kind:
+            raise Misconfigured(f"{letter.id} {else_}")
+
+
+def _reasoned(because: str) -> None:
+    if not because.strip():
+        raise Misconfigured("--because is empty. Say why, for those who look at it later")
+
+
+def named(session: Session, ids: Sequence[int]) -> list[Failure]:
+    """Letters by id, open or closed. Raises Misconfigured if there is none of an id."""
+    found = {one.id: one for one in session.scalars(select(Failure).where(Failure.id.in_(ids)))}
+    if missing := sorted(set(ids) - set(found)):
+        raise Misconfigured(f"there is no dead letter {missing[0]}. `syncengine deadletters list` shows them")
+    return [found[id_] for id_ in dict.fromkeys(ids)]
