@@ -1,0 +1,101 @@
+"""scripts/chaos [--faults 500] [--seed N] [--minutes M] [--resume FILE] [--json FILE] [--kinds ...] and more: see --help.
+
+Kills, freezes and cuts the processes of an installation of its own, at every place, while orders and customers are created
+and edited; then lets it drain and asks whether every object stands in the target once, equal to its source. The exit code
+is 0 only if nothing was lost, nothing is there twice, and all else is right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from scripts.crashes import report
+from scripts.crashes.faults import KINDS, Fault, draw, kinds_of
+from scripts.crashes.installation import ROOT, Shape
+from scripts.crashes.ordeal import Pace, endure
+from scripts.crashes.report import State
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what is left to run; 0 if all is right, 1 if not, 2 if it cannot run."""
+    options = _parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with all that was started
+    try:
+        kinds = kinds_of(options.kinds)
+    except ValueError as wrong:
+        sys.stderr.write(f"chaos: {wrong}\n")
+        return 2
+    begun = time.monotonic()
+    state = State.of(options.resume, seed=options.seed, faults=options.faults)
+    faults = draw(kinds, state.faults, state.seed)
+    for round_ in range(state.rounds_done, -(-state.faults // options.a_round)):
+        if options.minutes and time.monotonic() - begun > options.minutes * 60:
+            print(f"chaos: {options.minutes:g} minutes are over; --resume goes on")
+            break
+        mine = faults[round_ * options.a_round : (round_ + 1) * options.a_round]
+        state.add(_round(round_, mine, options, state.seed))
+        state.save(options.resume)
+    print(report.table(state))
+    if options.json:
+        options.json.write_text(json.dumps(report.summary(state), indent=1), encoding="utf-8")
+    return 0 if state.is_right else 1
+
+
+def _round(number: int, faults: Sequence[Fault], options: argparse.Namespace, seed: int) -> dict[str, object]:
+    home = options.home.absolute() / f"round-{number + 1}"
+    shape = Shape(seed=seed + number, orders=options.orders, contacts=options.contacts, workers=options.workers)
+    if options.database == "postgresql" or (options.database == "both" and number % 2):
+        shape = replace(shape, database_url=_postgres(home))
+    print(f"round {number + 1}: {len(faults)} faults, {report.name_of(shape)}", flush=True)
+    outcome = endure(home, shape, faults, Pace(act_s=options.every), lambda said: print(said, flush=True))
+    found = report.as_json(outcome)
+    for problem in found["problems"]:
+        print(f"  WRONG: {problem}")
+    return found
+
+
+def _postgres(home: Path) -> str:
+    from tests.services import start_postgres
+
+    home.parent.mkdir(parents=True, exist_ok=True)
+    warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs: no XDG_RUNTIME_DIR on a bare machine
+    return start_postgres(home.parent, f"chaos_{home.name.replace('-', '_')}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    about, _, _ = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser("scripts/chaos", description=(__doc__ or "")[len(about) :].strip())
+    parser.add_argument("--faults", type=int, default=500, help="how many (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same faults and the same edits")
+    parser.add_argument("--minutes", type=float, help="begin no further round after so many")
+    parser.add_argument(
+        "--resume", type=Path, metavar="FILE", help="state: kept after each round, gone on from if it is there"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="what was found")
+    parser.add_argument("--kinds", nargs="*", default=[], metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
+    parser.add_argument(
+        "--a-round", type=int, default=50, help="faults until all is judged and begun anew (default 50)"
+    )
+    parser.add_argument("--orders", type=int, default=60, help="orders that are there at the start of a round")
+    parser.add_argument("--contacts", type=int, default=30, help="customers that are there at the start of a round")
+    parser.add_argument("--workers", type=int, default=2, help="processes of the worker (default %(default)s)")
+    parser.add_argument(
+        "--every", type=float, default=0.4, help="seconds between two edits, about (default %(default)s)"
+    )
+    parser.add_argument(
+        "--database", choices=["sqlite", "postgresql", "both"], default="both", help="both: by turns (default)"
+    )
+    parser.add_argument("--home", type=Path, default=ROOT / "var" / "chaos", help="folder for logs and data")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

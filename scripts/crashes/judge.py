@@ -1,0 +1,86 @@
+"""What must be true in the end: every object in the target once and equal to its source, and every record at rest.
+
+What stands in SYSPRO is judged by the demo's judge, which knows neither the engine's mapping nor its store; the store's own
+account (records, dead letters, writes in doubt) is held against it here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+
+from scripts.crashes.installation import FLOWS, Site
+from scripts.crashes.people import People
+from syncengine.cli import _demo_check
+from syncengine.store.models import Effect, Failure, Record
+from syncengine.store.states import EffectState
+
+REASONS_SHOWN = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`problems` is empty if all is right. `lost` and `duplicates` are orders and customers."""
+
+    problems: list[str]
+    lost: int
+    duplicates: int
+    orders: int
+    customers: int
+    records: dict[str, dict[str, int]]
+
+
+def due(site: Site) -> int:
+    """Records that are not dealt with yet."""
+    with site.store.read() as session:
+        return session.scalar(select(func.count()).select_from(Record).where(Record.wanted > Record.done)) or 0
+
+
+def judge(site: Site, people: People) -> Verdict:
+    """Compare all that there is, once nothing moves any more."""
+    statuses, letters = _statuses(site), _letters(site)
+    report = _demo_check.check(
+        site.url, people.shop(), letters, statuses,
+        edited=people.edited, edited_contacts=people.edited_contacts,
+    )  # fmt: skip
+    return Verdict(
+        [*report.problems, *_unsettled(site)], report.lost, report.duplicates, report.found, report.customers, statuses
+    )
+
+
+def _statuses(site: Site) -> dict[str, dict[str, int]]:
+    with site.store.read() as session:
+        rows = session.execute(select(Record.flow, Record.status, func.count()).group_by(Record.flow, Record.status))
+        found: dict[str, Counter[str]] = {flow: Counter() for flow in FLOWS}
+        for flow, status, count in rows:
+            found[flow][str(status)] += count
+    return {flow: dict(counts) for flow, counts in found.items()}
+
+
+def _letters(site: Site) -> list[dict[str, Any]]:
+    with site.store.read() as session:
+        open_ones = session.scalars(select(Failure).where(Failure.closed_at.is_(None)))
+        names = ("flow", "key", "field", "value", "cause", "kind")
+        return [{name: getattr(one, name) for name in names} for one in open_ones]
+
+
+def _unsettled(site: Site) -> list[str]:
+    """Writes that nobody has found out about, and records that rest for a reason that no fault explains."""
+    with site.store.read() as session:
+        doubts = session.execute(
+            select(Record.flow, Record.key, Effect.verb, Effect.state)
+            .join(Record, Record.id == Effect.record_id)
+            .where(Effect.state.in_((EffectState.SENT, EffectState.UNKNOWN)))
+        ).all()
+        stuck = session.execute(
+            select(Record.flow, Record.key, Record.status, Record.reason)
+            .where((Record.wanted > Record.done) | Record.status.in_(("held", "waiting", "open")))
+            .limit(REASONS_SHOWN)
+        ).all()
+    return [
+        *(f"{flow} {key}: its {verb} is still {state}" for flow, key, verb, state in doubts),
+        *(f"{flow} {key} is {status}: {reason}" for flow, key, status, reason in stuck),
+    ]

@@ -1,0 +1,145 @@
+"""One ordeal: an installation at work, faults one after the other, and in the end the question whether all is right."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from scripts.crashes.faults import Fault, Harm
+from scripts.crashes.installation import Shape, Site, describe
+from scripts.crashes.judge import Verdict, due, judge
+from scripts.crashes.people import People
+from syncengine.store.models import Record
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds. `patience_s`: how long a fault may wait for its place to be passed before another one goes first."""
+
+    act_s: float = 0.4
+    between_s: float = 2.0
+    patience_s: float = 15.0
+    calm_s: float = 6.0
+    drain_s: float = 300.0
+    most_tries: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an ordeal."""
+
+    about: dict[str, Any]
+    faults: list[Fault]
+    verdict: Verdict
+    acts: int
+    restarts: int
+    seconds: float
+
+
+def endure(home: Path, shape: Shape, faults: Sequence[Fault], pace: Pace, say: Say) -> Outcome:
+    """Run one installation through these faults, let it drain, and judge."""
+    begun = time.monotonic()
+    with Site(home, shape) as site:
+        ordeal = _Ordeal(site, faults, pace, say)
+        ordeal.run()
+        verdict = judge(site, ordeal.people)
+        return Outcome(
+            describe(shape), list(faults), verdict, ordeal.people.acts, site.restarts, time.monotonic() - begun
+        )
+
+
+class _Ordeal:
+    def __init__(self, site: Site, faults: Sequence[Fault], pace: Pace, say: Say) -> None:
+        self.site, self.pace, self.say = site, pace, say
+        self.people = People(site.sandbox, site.url, site.shape.seed)
+        self.harm = Harm(site)
+        self._chance = random.Random(site.shape.seed)
+        self._waiting = deque((fault, 1) for fault in faults)
+        self._all = list(faults)
+        self._armed: dict[int, tuple[Fault, int, float]] = {}  # fault, tries, since when
+        self._next_at = 0.0
+
+    def run(self) -> None:
+        """Until every fault has struck, or could not; then until nothing moves any more."""
+        self._until(lambda: due(self.site) > 0, 60)
+        act_at = time.monotonic()
+        while self._waiting or self._armed or self.harm.frozen:
+            self._tend()
+            if time.monotonic() >= act_at:
+                self.people.act()
+                act_at = time.monotonic() + self._chance.uniform(0.3, 1.7) * self.pace.act_s
+            self._faults()
+            time.sleep(0.05)
+        self._drain()
+
+    def _tend(self) -> None:
+        self.site.tend()
+        self.harm.tend()
+        self._look_who_recovered()
+
+    def _faults(self) -> None:
+        """Arm the next one, see which have struck, and take back those whose place nobody passes."""
+        now = time.monotonic()
+        if self._waiting and now >= self._next_at and len(self._armed) < Harm.ROOM:
+            fault, tries = self._waiting.popleft()
+            self._armed[fault.number] = fault, tries, now
+            self.harm.arm(fault)
+        for fault in self.harm.struck():
+            self._armed.pop(fault.number)
+            self._struck(fault)
+        for fault, tries, since in list(self._armed.values()):
+            if now - since > self.pace.patience_s and self.harm.disarm(fault):
+                del self._armed[fault.number]
+                if tries < self.pace.most_tries:
+                    self._waiting.append((fault, tries + 1))
+                else:
+                    self.say(f"  {fault.kind} at {fault.where!r}: nobody came by")
+
+    def _struck(self, fault: Fault) -> None:
+        with self.site.store.read() as session:
+            under_lease = select(Record.id, Record.claimed).where(Record.token.is_not(None))
+            fault.held = dict(session.execute(under_lease).all())
+        struck = sum(one.fired_at is not None for one in self._all)
+        self.say(f"  {struck}/{len(self._all)} {fault.kind} at {fault.where!r}, {len(fault.held)} records under lease")
+        self._next_at = time.monotonic() + self._chance.uniform(0.2, 1.8) * self.pace.between_s
+
+    def _look_who_recovered(self) -> None:
+        open_ones = [fault for fault in self._all if fault.fired_at is not None and fault.recovered_at is None]
+        wanted = {record_id for fault in open_ones for record_id in fault.held}
+        with self.site.store.read() as session:
+            query = select(Record.id, Record.done).where(Record.id.in_(wanted))
+            done = dict(session.execute(query).all())
+        for fault in open_ones:
+            if all(done.get(record_id, 0) >= claimed for record_id, claimed in fault.held.items()):
+                fault.recovered_at = time.time()
+
+    def _drain(self) -> None:
+        """Nobody edits any more: until the feeds have seen the last edit and nothing is due for some seconds."""
+        times, self._calm_since = self.site.shape.times, time.monotonic()
+        seen_by = time.monotonic() + 2 * times.every_s + 2
+        left = due(self.site)
+        self.say(f"  all faults have struck; {left} records are due")
+        deadline = time.monotonic() + self.pace.drain_s
+
+        def calm() -> bool:
+            if due(self.site):
+                self._calm_since = time.monotonic()
+            return time.monotonic() > seen_by and time.monotonic() - self._calm_since > self.pace.calm_s
+
+        self._until(calm, deadline - time.monotonic())
+        self._look_who_recovered()
+
+    def _until(self, what: Callable[[], bool], patience_s: float) -> None:
+        deadline = time.monotonic() + patience_s
+        while not what() and time.monotonic() < deadline:
+            self._tend()
+            time.sleep(0.2)

@@ -1,0 +1,219 @@
+"""Named places in the product's processes at which something is made to happen, and what happens there.
+
+Nothing of this is in the product: `install` wraps a few of its functions, in the processes that `process.py` starts. A
+place does nothing until the harness arms it by a file; the process that passes it first takes the file and obeys.
+
+A place is `BOUNDARY` (steps begin, end, are about to be acknowledged), `COMMITS` (before and after the commits that move a
+record) or `CALLS` (before the lease is checked, on the point of leaving, sent, answered).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+FOLDER = "SYNCENGINE_CRASH_FOLDER"
+ARMED = tuple(f"armed-{slot}.json" for slot in range(3))  # so many orders can wait for their places at once
+POISON = "poison.json"
+WAIT_S = 20.0
+
+STAGES = ("fetch", "transform", "push")
+BOUNDARY = tuple(f"{stage} {what}" for stage in STAGES for what in ("begins", "ends", "is acknowledged"))
+
+#: (file, function that commits): what is committed there.
+_COMMITTERS = {
+    ("lease.py", "enter"): "lease",
+    ("fetch.py", "_store"): "documents",
+    ("transform.py", "transform"): "plans",
+    ("push.py", "prepare"): "intentions",
+    ("push.py", "write"): "sending",  # and "outcome", once the call was answered
+    ("push.py", "number"): "numbers",
+    ("push.py", "end"): "rest",
+    ("doubts.py", "_settled"): "doubts",
+    ("doubts.py", "_adopt"): "adoption",
+    ("operator.py", "_take"): "seat taken",
+    ("operator.py", "_release"): "seat given back",
+    ("discover.py", "_pages"): "page",
+    ("pump.py", "pump"): "claims",
+}
+COMMITS = tuple(f"{when} commit: {what}" for what in (*_COMMITTERS.values(), "outcome") for when in ("before", "after"))
+_CALL = ("before check", "leaving", "sent", "answered")
+CALLS = tuple(f"{kind} {what}" for kind in ("read", "write") for what in _CALL)
+SENDING = ("chain not sent", "chain sent")
+ALL = (*BOUNDARY, *COMMITS, *CALLS, *SENDING)
+RARE = ("before commit: doubts", "after commit: doubts", "before commit: adoption", "after commit: adoption")
+"""Places that are passed only after a write whose outcome was unknown."""
+
+
+class _Here:
+    """What this process is about. Its children work on one thing at a time, so plain attributes do."""
+
+    folder = Path()
+    keys: tuple[str, ...] = ()
+    is_write = False
+    answered = False
+
+
+def hit(point: str) -> None:
+    """The process passes a place: obey if that is what is armed."""
+    for armed in (_Here.folder / name for name in ARMED):
+        order = _read(armed)
+        if order and order["point"] == point and _taken(armed, order["id"]):
+            _obey(order)
+    poison = _read(_Here.folder / POISON)
+    if poison and poison["point"] == point and poison["key"] in _Here.keys:
+        with (_Here.folder / "deaths").open("a", encoding="utf-8") as log:
+            log.write(f"{os.getpid()} {len(_Here.keys)}\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _taken(armed: Path, number: int) -> bool:
+    """True for the one process that takes the file away; the slot is then free for another order."""
+    try:
+        armed.rename(_Here.folder / f"taken-{number}-{os.getpid()}")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _obey(order: dict[str, Any]) -> None:
+    told = _Here.folder / f"fired-{order['id']}"
+    draft = told.with_suffix(".draft")
+    draft.write_text(json.dumps({"pid": os.getpid(), "main": os.getppid(), "at": time.time()}), encoding="utf-8")
+    draft.rename(told)
+    action = order["action"]
+    if action == "wait":  # the harness does its harm while we stand exactly here
+        until, done = time.monotonic() + WAIT_S, _Here.folder / f"done-{order['id']}"
+        while not done.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        return
+    number = signal.SIGKILL if action.startswith("kill") else signal.SIGSTOP
+    os.kill(os.getppid() if action.endswith("main") else os.getpid(), number)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):  # nothing is armed, as nearly always
+        return None
+
+
+# -- where the product is wrapped --------------------------------------------------------------------------------------
+
+
+def install() -> None:
+    """Wrap the product's functions in this process and all that it forks."""
+    _Here.folder = Path(os.environ[FOLDER])
+    _around_steps()
+    _around_commits()
+    _around_calls()
+    _around_sending()
+
+
+def _around_steps() -> None:
+    from syncengine.engine import steps
+
+    def bounded(stage: Any, step: Callable[..., None]) -> Callable[..., None]:
+        def run(engine: Any, lease: Any) -> None:
+            _Here.keys = tuple(record.key for record in lease.records)
+            hit(f"{stage} begins")
+            step(engine, lease)
+            hit(f"{stage} ends")
+
+        return run
+
+    for stage, step in list(steps.STEPS.items()):
+        steps.STEPS[stage] = bounded(stage, step)
+    whole = steps.run
+
+    def run(engine: Any, stage: Any, token: str, **more: Any) -> str:
+        try:
+            said = whole(engine, stage, token, **more)
+            hit(f"{stage} is acknowledged")
+            return said
+        finally:
+            _Here.keys = ()
+
+    steps.run = run
+
+
+def _around_commits() -> None:
+    from syncengine.store import Store
+
+    whole = Store.write
+
+    def write(self: Store) -> Any:
+        return _around(whole(self), _committed(sys._getframe(1).f_code))
+
+    Store.write = write  # type: ignore[method-assign]
+
+
+def _committed(code: CodeType) -> str | None:
+    what = _COMMITTERS.get((Path(code.co_filename).name, code.co_name))
+    return "outcome" if what == "sending" and _Here.answered else what
+
+
+@contextmanager
+def _around(transaction: Any, what: str | None) -> Iterator[Any]:
+    with transaction as session:
+        yield session
+        if what:
+            hit(f"before commit: {what}")
+    if what == "outcome":
+        _Here.answered = False
+    if what:
+        hit(f"after commit: {what}")
+
+
+def _around_calls() -> None:
+    from urllib3.connection import HTTPConnection
+
+    from syncengine.http.connections import Flight
+    from syncengine.http.session import Session
+
+    exchange, depart, request = Session._exchange, Flight.depart, HTTPConnection.request
+
+    def exchanged(self: Session, *args: Any) -> Any:
+        _Here.is_write = args[4]
+        hit(f"{_kind()} before check")
+        response = exchange(self, *args)
+        _Here.answered = _Here.is_write
+        hit(f"{_kind()} answered")
+        return response
+
+    def departed(self: Flight) -> None:
+        depart(self)
+        hit(f"{_kind()} leaving")
+
+    def requested(self: HTTPConnection, *args: Any, **more: Any) -> None:
+        request(self, *args, **more)
+        hit(f"{_kind()} sent")
+
+    Session._exchange = exchanged  # type: ignore[method-assign]
+    Flight.depart = departed  # type: ignore[method-assign]
+    HTTPConnection.request = requested  # type: ignore[method-assign]
+
+
+def _kind() -> str:
+    return "write" if _Here.is_write else "read"
+
+
+def _around_sending() -> None:
+    from syncengine.tasks import base
+
+    whole = base.send
+
+    def send(order: Any) -> None:
+        hit("chain not sent")
+        whole(order)
+        hit("chain sent")
+
+    base.send = send
