@@ -7,6 +7,7 @@ that cannot be used raises `Misconfigured` with the variable, the value and what
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -114,6 +115,27 @@ class Settings:
     stalled_s: float = _setting("SYNCENGINE_STALLED_S", 120.0, least=10, most=86_400)
     """How long there may be work and no progress before `syncengine health` says so; well above the canary's interval."""
 
+    alert_urls: tuple[str, ...] = field(default=(), repr=False)
+    """Where alerts go, as apprise writes addresses: `SYNCENGINE_ALERT_URLS`. They hold secrets and are never shown."""
+
+    alert_every_s: float = _setting("SYNCENGINE_ALERT_EVERY_S", 15.0, least=1, most=600)
+    """How often beat looks for what people must be told."""
+
+    alert_repeat_s: float = _setting("SYNCENGINE_ALERT_REPEAT_S", 14_400.0, least=60, most=2_592_000)
+    """After which an alert that goes on is told again."""
+
+    alert_window_s: float = _setting("SYNCENGINE_ALERT_WINDOW_S", 600.0, least=10, most=86_400)
+    """What happens within this time is sudden: dead letters of one cause, linked objects that are absent."""
+
+    alert_dead_letters: int = _setting("SYNCENGINE_ALERT_DEAD_LETTERS", 10, least=1, most=100_000)
+    """So many dead letters of one flow and cause within the window raise an alert."""
+
+    alert_gone: int = _setting("SYNCENGINE_ALERT_GONE", 5, least=1, most=100_000)
+    """So many linked objects that are suddenly absent raise an alert: their system was wiped or set back."""
+
+    alert_oldest_s: float = _setting("SYNCENGINE_ALERT_OLDEST_S", 1800.0, least=30, most=2_592_000)
+    """A record that has been due for longer raises an alert."""
+
     flower_port: int = _setting("SYNCENGINE_FLOWER_PORT", 5555, least=1, most=65_535)
     """Port of 127.0.0.1 on which `syncengine up` shows Flower."""
 
@@ -174,6 +196,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
         if "SYNCENGINE_KEY_FILE" in env
         else home / "key",
         may_make_key="DATABASE_URL" not in env,
+        alert_urls=_alert_urls(env),
         log_level=_log_level(env),
         **_numbers(env),
     )
@@ -200,6 +223,7 @@ _TEXT_VARIABLES = (
     "SYNCENGINE_FLOWS",
     "SYNCENGINE_KEYS",
     "SYNCENGINE_KEY_FILE",
+    "SYNCENGINE_ALERT_URLS",
     "SYNCENGINE_LOG_LEVEL",
 )
 
@@ -280,6 +304,11 @@ def _log_level(env: Mapping[str, str]) -> str:
 
 def _given_keys(env: Mapping[str, str]) -> tuple[str, ...]:
     return keys.checked("SYNCENGINE_KEYS", env.get("SYNCENGINE_KEYS", "").replace(",", " ").split())
+
+
+def _alert_urls(env: Mapping[str, str]) -> tuple[str, ...]:
+    """Addresses apart; a comma within one is a part of it. Apprise is the one to say whether it knows them."""
+    return tuple(url for url in re.split(r"[\s,;]+(?=\w+://)", env.get("SYNCENGINE_ALERT_URLS", "")) if url)
 
 
 def _shown(url: str) -> str:

@@ -9,10 +9,12 @@ from pathlib import Path
 import redis
 
 from syncengine import connectors
+from syncengine.alerts import Sinks
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.connectors.services import Services
 from syncengine.engine import endpoints
 from syncengine.engine.engine import Chain, Engine, Limits
+from syncengine.engine.watch import Thresholds, Watcher
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.http.breaker import Breakers, Hook, Rules
 from syncengine.http.limiter import Limiter
@@ -70,6 +72,22 @@ def engine(
         limits=limits(settings),
         meter=meter,
         breakers=breakers,
+    )
+
+
+def watcher(settings: Settings, engine: Engine, redis_client: redis.Redis | None) -> Watcher:
+    """Who looks for what people must be told, and tells the sinks that settings name."""
+    return Watcher(engine, Sinks(settings.alert_urls), thresholds(settings), client=redis_client)
+
+
+def thresholds(settings: Settings) -> Thresholds:
+    """When people are told, from settings."""
+    return Thresholds(
+        dead_letters=settings.alert_dead_letters,
+        gone=settings.alert_gone,
+        window_s=settings.alert_window_s,
+        oldest_s=settings.alert_oldest_s,
+        repeat_s=settings.alert_repeat_s,
     )
 
 

@@ -57,11 +57,11 @@ def groups(session: Session, engine: Engine, chosen: Filter | None = None) -> li
     waiting = _waiting(session)
     found: dict[tuple[str, ...], Group] = {}
     for one in session.scalars(query.execution_options(yield_per=1000)):
-        place = (one.flow, one.kind, one.stage, _alike(one.field), _alike(one.cause))
+        place = (one.flow, one.kind, one.stage, alike(one.field), alike(one.cause))
         group = found.get(place)
         if group is None:
             group = found[place] = Group(
-                one.flow, one.kind, one.stage, _alike(one.field), one.cause, 0, one.opened_at, one.opened_at,
+                one.flow, one.kind, one.stage, alike(one.field), one.cause, 0, one.opened_at, one.opened_at,
                 one.id, one.key, one.value, one.remedy, [],
             )  # fmt: skip
         group.count, group.first = group.count + 1, one.opened_at
@@ -100,6 +100,6 @@ def _need_of(engine: Engine, failure: Failure) -> tuple[int, str, str]:
     return failure.connection_id, flow.entity, key
 
 
-def _alike(text: str) -> str:
-    """The text without what differs between letters of one cause."""
+def alike(text: str) -> str:
+    """The text without what differs between letters of one cause; without people's data, too."""
     return _NUMBERS.sub("N", _QUOTED.sub("'...'", text))

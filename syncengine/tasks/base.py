@@ -15,21 +15,44 @@ from syncengine import settings
 from syncengine.celery import app
 from syncengine.engine import bootstrap
 from syncengine.engine.engine import Chain, Engine
+from syncengine.engine.watch import Watcher
 from syncengine.errors import SyncError
+from syncengine.http.breaker import Change
 from syncengine.local import redis_server
 from syncengine.vault import Vault
 
 log = logging.getLogger(__name__)
 
+WATCH = "engine.watch"
+LOOK_NOW_EXPIRES_S = 60
+
 _engines: list[Engine] = []  # none, or the one of this process
+_watchers: list[Watcher] = []
 
 
 def engine() -> Engine:
     """The engine of this process, made at the first use and after the fork. Raises Misconfigured, Transient."""
     if not _engines:
         current = settings.load()
-        _engines.append(bootstrap.engine(current, send=send, redis_client=redis_server.connect(current)))
+        client = redis_server.connect(current)
+        _engines.append(bootstrap.engine(current, send=send, redis_client=client, hooks=[look_now]))
     return _engines[0]
+
+
+def watcher() -> Watcher:
+    """Who watches in this process, made at the first use. Raises Misconfigured, Transient."""
+    if not _watchers:
+        current = settings.load()
+        _watchers.append(bootstrap.watcher(current, engine(), redis_server.connect(current)))
+    return _watchers[0]
+
+
+def look_now(change: Change) -> None:
+    """An endpoint is down or back: have it looked at without waiting for beat. The call that found out must not wait."""
+    try:
+        app.send_task(WATCH, queue="scheduled", expires=LOOK_NOW_EXPIRES_S, retry=False)
+    except (OperationalError, RedisError) as error:
+        log.warning("people are told of %s by beat's next look: %s", change.endpoint, error)
 
 
 @celeryd_init.connect
@@ -48,10 +71,12 @@ def _refuse_to_start_wrong(**_: Any) -> None:
 def _forget(**_: Any) -> None:
     """Connections do not survive a fork: what the parent may have made is not ours."""
     _engines.clear()
+    _watchers.clear()
 
 
 @worker_process_shutdown.connect
 def _close(**_: Any) -> None:
+    _watchers.clear()
     while _engines:
         _engines.pop().close()
 

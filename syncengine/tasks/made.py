@@ -12,7 +12,7 @@ from syncengine.celery import app
 from syncengine.engine import bootstrap, steps, sync
 from syncengine.engine.pump import pump
 from syncengine.store.states import Stage
-from syncengine.tasks.base import StepTask
+from syncengine.tasks.base import WATCH, StepTask, watcher
 from syncengine.tasks.schedule import beat_schedule
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,10 @@ def _pump(self: StepTask) -> str:
     return f"{pump(self.engine, sweep=True)} chains"
 
 
+def _watch(self: StepTask, unless_within_s: float = 0.0) -> str:  # noqa: ARG001 - a task is given itself
+    return watcher().watch(unless_within_s=unless_within_s)
+
+
 def make_tasks() -> None:
     """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right."""
     current = settings.load()
@@ -64,7 +68,8 @@ def make_tasks() -> None:
                 f"{flow.name}.{stage}", partial(_step, stage=stage), f"{stage} of {flow.name} (engine/{stage}.py)."
             )
     _register(PUMP, _pump, "Free dead leases, wake what can go on, claim what is due (engine/pump.py).")
-    app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s)
+    _register(WATCH, _watch, "Look for what people must be told, and tell it (engine/watch.py).")
+    app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 
 def _register(name: str, body: Any, about: str) -> None:

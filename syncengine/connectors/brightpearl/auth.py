@@ -14,15 +14,18 @@ import requests
 
 from syncengine import clock
 from syncengine.connectors.base import Endpoint
-from syncengine.connectors.brightpearl.refresh_lock import RefreshLock
 from syncengine.connectors.brightpearl.settings import Account
 from syncengine.connectors.services import Services
 from syncengine.errors import AuthenticationFailed, Misconfigured, Transient
 from syncengine.http.session import Session, wait
+from syncengine.store.lock import Lock
 from syncengine.vault import Vault
 
 REFRESH_PATIENCE_S = 60.0
 """How long to wait for another process's refresh."""
+
+REFRESH_LEASE_S = 120.0
+"""Longer than a call to the token endpoint may take (connect and read time-out) and the tokens are stored."""
 
 _LOOK_AGAIN_S = 0.2
 
@@ -91,7 +94,7 @@ class InstanceToken:
 
     def __init__(self, endpoint: Endpoint, account: Account, services: Services) -> None:
         self._endpoint, self._account, self._vault = endpoint, account, services.vault
-        self._lock = RefreshLock(services.store, f"brightpearl:refresh:{endpoint.id}")
+        self._lock = Lock(services.store, f"brightpearl:refresh:{endpoint.id}", REFRESH_LEASE_S)
         self._threads = threading.Lock()
         self._token: _Token | None = None
         self._session = Session(

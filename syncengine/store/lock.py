@@ -1,4 +1,4 @@
-"""A lock in SQL under which one process of all hosts refreshes a token, with a lease that a dead one cannot hold."""
+"""A lock in SQL that one process of all hosts holds, with a lease that a dead one cannot hold for ever."""
 
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from datetime import timedelta
 from sqlalchemy import or_, update
 
 from syncengine import clock
-from syncengine.store import Store
 from syncengine.store.dialect import insert_into
 from syncengine.store.models import Slot
-
-LEASE_S = 120.0
-"""Longer than a call to the token endpoint may take (connect and read time-out) and the tokens are stored."""
+from syncengine.store.session import Store
 
 
-class RefreshLock:
-    """The row `name` of the table `slot`."""
+class Lock:
+    """The row `name` of the table `slot`, held for at most `lease_s` seconds."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, name: str, lease_s: float) -> None:
         self._store = store
         self._name = name
+        self._lease_s = lease_s
 
     @contextmanager
     def tried(self) -> Iterator[bool]:
@@ -43,7 +41,7 @@ class RefreshLock:
             taken = session.execute(
                 update(Slot)
                 .where(Slot.name == self._name, free)
-                .values(holder=holder, held_until=now + timedelta(seconds=LEASE_S))
+                .values(holder=holder, held_until=now + timedelta(seconds=self._lease_s))
                 .returning(Slot.name)
             ).first()
         return holder if taken else None

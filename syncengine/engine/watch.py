@@ -1,0 +1,325 @@
+"""What people must be told: every rule looks at the present, and what it sees stands in the book of alerts.
+
+Beat runs it every few seconds, and a breaker that opens or closes at once. One process at a time watches. A rule that
+cannot look now (Redis is away) ends no alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import redis
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.alerts import Severity, Sign, Sinks, book, telling
+from syncengine.engine import endpoints
+from syncengine.engine.causes import alike
+from syncengine.engine.deadletters import DEAD
+from syncengine.engine.engine import Engine
+from syncengine.engine.plan import GONE, GONE_ON
+from syncengine.http.breaker import State
+from syncengine.store.dialect import upsert
+from syncengine.store.lock import Lock
+from syncengine.store.models import Ceiling, Connection, Endpoint, Event, Failure, Pulse, Record
+from syncengine.store.states import Lane, Pause, Status
+
+PULSE = "watch"
+LEASE_S = 120.0
+"""How long a watcher may be waiting for slow sinks before another one takes over; some are told twice then."""
+
+FLAPS_WITHIN = timedelta(hours=1)
+LONG_RETRIED = 3
+MOST_LOOKED_AT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """When a rule speaks. Seconds, unless the name says otherwise.
+
+    dead_letters: so many of one cause within `window_s`. gone: so many linked objects that are suddenly absent. oldest_s:
+    age of the oldest record that is due. repeat_s: after which an alert that goes on is told again.
+    """
+
+    dead_letters: int = 10
+    gone: int = 5
+    window_s: float = 600.0
+    oldest_s: float = 1800.0
+    repeat_s: float = 14_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the rules look at. states: breakers by endpoint, None if Redis does not answer. already: open alerts."""
+
+    engine: Engine
+    session: Session
+    now: datetime
+    thresholds: Thresholds
+    states: Mapping[str, State] | None
+    resting: Mapping[int, str]
+    already: frozenset[tuple[str, str]]
+
+    @property
+    def since(self) -> datetime:
+        """From when on something is sudden."""
+        return self.now - timedelta(seconds=self.thresholds.window_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing to look for. calm_s: for how long it must be quiet to be over; `find` gives None if it cannot tell."""
+
+    name: str
+    calm_s: float
+    find: Callable[[Look], list[Sign] | None]
+
+
+class Watcher:
+    """Looks for signs, writes them down, and tells people."""
+
+    def __init__(
+        self, engine: Engine, sinks: Sinks, thresholds: Thresholds | None = None, *, client: redis.Redis | None = None
+    ) -> None:
+        """`client`: keeps which sink has taken what, until all have; None where nothing else keeps it (tests)."""
+        self.engine = engine
+        self.sinks = sinks
+        self.thresholds = thresholds or Thresholds()
+        self._client = client
+
+    def watch(self, *, unless_within_s: float = 0.0) -> str:
+        """One look; returns a line for people. Nothing is done if another one watches, or did within so many seconds.
+
+        Raises Transient if the store is away.
+        """
+        with Lock(self.engine.store, PULSE, LEASE_S).tried() as is_ours:
+            now = clock.now()
+            if not is_ours or self._was_within(unless_within_s, now):
+                return "another one watches"
+            signs, calm_s = look(self.engine, self.thresholds, now)
+            with self.engine.store.write() as session:
+                book.write(session, signs, calm_s, now)
+                upsert(session, Pulse, [{"name": PULSE, "at": now}], keys=("name",), update=("at",))
+            told = telling.tell(self.engine.store, self.sinks, self._client, repeat_s=self.thresholds.repeat_s, now=now)
+        return f"{len(signs)} signs, {told} of {len(self.sinks)} sinks told"
+
+    def _was_within(self, seconds: float, now: datetime) -> bool:
+        before = last(self.engine) if seconds else None
+        return before is not None and now - before < timedelta(seconds=seconds)
+
+
+def last(engine: Engine) -> datetime | None:
+    """When it was watched last (UTC); None if never. Raises Transient."""
+    with engine.store.read() as session:
+        return session.scalar(select(Pulse.at).where(Pulse.name == PULSE))
+
+
+def look(engine: Engine, thresholds: Thresholds, now: datetime) -> tuple[list[Sign], dict[str, float]]:
+    """All signs of this moment, and the rules that could look with their calm times (seconds). Raises Transient."""
+    states = _states(engine)
+    resting = endpoints.at_rest(engine)
+    signs: list[Sign] = []
+    calm_s: dict[str, float] = {}
+    with engine.store.read() as session:
+        already = frozenset((alert.rule, alert.subject) for alert in book.open_ones(session))
+        view = Look(engine, session, now, thresholds, states, resting, already)
+        for rule in RULES:
+            found = rule.find(view)
+            if found is not None:
+                signs += found
+                calm_s[rule.name] = rule.calm_s
+    return signs, calm_s
+
+
+def _states(engine: Engine) -> dict[str, State] | None:
+    """All breakers; None if Redis does not answer, so that nobody is told that an endpoint is back."""
+    if engine.breakers is None:
+        return None
+    with engine.store.read() as session:
+        names = session.scalars(select(Endpoint.name)).all()
+    states = {name: engine.breakers.state(name) for name in names}
+    known = {name: state for name, state in states.items() if state is not None}
+    return known if len(known) == len(states) else None
+
+
+# -- the rules ---------------------------------------------------------------------------------------------------------
+
+
+def _down(view: Look) -> list[Sign] | None:
+    """A breaker is open."""
+    if view.states is None:
+        return None
+    signs = []
+    for name, state in view.states.items():
+        if state.is_open:
+            times = _times_down(view, name)
+            often = f", for the {times}th time within an hour" if times > 2 else ""
+            text = f"{name} is down{often}: {state.why}"
+            remedy = (
+                f"See whether {name} runs and can be reached from here; nothing is lost, and its records go on by "
+                f"themselves once it is back. If this is planned: `syncengine endpoints pause {name}`"
+            )
+            signs.append(Sign("breaker", name, Severity.CRITICAL, text, remedy, max(1, times)))
+    return signs
+
+
+def _times_down(view: Look, name: str) -> int:
+    down = select(func.count()).where(Event.key == name, Event.what == "down", Event.at > view.now - FLAPS_WITHIN)
+    return view.session.scalar(down.where(Event.record_id.is_(None))) or 0
+
+
+def _refused(view: Look) -> list[Sign]:
+    """An endpoint rests by itself: its credentials were refused."""
+    resting = view.session.scalars(
+        select(Endpoint).where(Endpoint.paused_until > view.now, Endpoint.paused_by == endpoints.BY_ITSELF)
+    )
+    return [
+        Sign(
+            "authentication",
+            one.name,
+            Severity.CRITICAL,
+            f"{one.name} refuses its credentials: {one.paused_because}",
+            "Correct them in syncengine.yml or the environment, run `syncengine configure` and `syncengine check`, then "
+            f"`syncengine endpoints resume {one.name}`",
+        )
+        for one in resting
+    ]
+
+
+def _dead_letters(view: Look) -> list[Sign]:
+    """Many dead letters of one cause within a short time; until fewer than that are open."""
+    least = view.thresholds.dead_letters
+    rows = view.session.execute(
+        select(Connection.name, Failure.flow, Failure.cause, Failure.opened_at)
+        .join(Connection, Connection.id == Failure.connection_id)
+        .where(Failure.kind == DEAD, Failure.closed_at.is_(None))
+    )
+    opened: dict[tuple[str, str, str], list[datetime]] = {}
+    for connection, flow, cause, at in rows:
+        opened.setdefault((connection, flow, alike(cause)), []).append(at)
+    signs = []
+    for (connection, flow, cause), times in opened.items():
+        subject = f"{connection}: {flow}: {cause}"
+        is_sudden = sum(at >= view.since for at in times) >= least
+        goes_on = ("dead letters", subject[: book.LONGEST_SUBJECT]) in view.already and len(times) >= least
+        if is_sudden or goes_on:
+            text = f"{len(times)} dead letters of {flow} in {connection}: {cause}"
+            remedy = f"`syncengine deadletters list --flow {flow}` shows them by cause, with what to do"
+            signs.append(Sign("dead letters", subject, Severity.WARNING, text, remedy, len(times)))
+    return signs
+
+
+def _ceilings(view: Look) -> list[Sign]:
+    """A flow writes no more because it wrote too much."""
+    shut = view.session.execute(
+        select(Connection.name, Ceiling.flow, Ceiling.shut_because)
+        .join(Connection, Connection.id == Ceiling.connection_id)
+        .where(Ceiling.shut_at.is_not(None))
+    )
+    return [
+        Sign(
+            "ceiling",
+            f"{connection}: {flow}",
+            Severity.CRITICAL,
+            f"{flow} of {connection} writes no more: {because}",
+            f"See why there is so much to write (`syncengine status`, `syncengine sync {flow} --dry-run`); if it is right, "
+            f"`syncengine ceilings open {connection} {flow}`",
+        )
+        for connection, flow, because in shut
+    ]
+
+
+def _gone(view: Look) -> list[Sign]:
+    """Many linked objects are absent all at once: a system was wiped or set back. Until fewer than that are absent."""
+    least = view.thresholds.gone
+    signs = []
+    for connection, flow, many in view.session.execute(_absent()):
+        subject = f"{connection}: {flow}"
+        sudden = _absent().where(Connection.name == connection, Record.flow == flow, *_newly_held(view))
+        row = view.session.execute(sudden).first()
+        is_sudden = row is not None and row[2] >= least
+        if is_sudden or (("gone", subject) in view.already and many >= least):
+            text = f"{many} objects of {flow} in {connection} are linked and are suddenly not there any more"
+            remedy = (
+                "See whether the system was wiped, restored from a backup, or is another one than before. Nothing of it is "
+                f"created again: the records are held, see `syncengine status` and `syncengine trace KEY --flow {flow}`"
+            )
+            signs.append(Sign("gone", subject, Severity.CRITICAL, text, remedy, many))
+    return signs
+
+
+def _absent() -> Select[str, str, int]:
+    """Records that are held for an absent object, by connection and flow. What misses a line of it does not count."""
+    whole = and_(Record.reason.endswith(GONE, autoescape=True), not_(Record.reason.contains("[")))
+    return (
+        select(Connection.name, Record.flow, func.count())
+        .join(Connection, Connection.id == Record.connection_id)
+        .where(Record.status == Status.HELD, or_(whole, Record.reason.startswith(GONE_ON, autoescape=True)))
+        .group_by(Connection.name, Record.flow)
+    )
+
+
+def _newly_held(view: Look) -> tuple[ColumnElement[bool], ...]:
+    """Held since a short time. What is looked at again every hour has been held before."""
+    looked_at = timedelta(seconds=2 * view.engine.limits.hold_again_s)
+    before = select(Event.id).where(
+        Event.record_id == Record.id, Event.what == "held", Event.at < view.since, Event.at > view.since - looked_at
+    )
+    return Record.updated_at >= view.since, ~before.exists()
+
+
+def _overdue(view: Look) -> list[Sign]:
+    """The oldest record that is due has been so for long. Not where an endpoint rests, and not in a first load."""
+    signs = []
+    for connection in view.session.scalars(select(Connection)):
+        for flow in connection.flows if connection.id not in view.resting else ():
+            since = _due_since(view, connection.id, flow)
+            age_s = (view.now - since).total_seconds() if since else 0.0
+            if age_s > view.thresholds.oldest_s:
+                text = f"{flow} of {connection.name} is late: its oldest record has been due for {_long(age_s)}"
+                remedy = "`syncengine doctor` says what does not move; `syncengine status` how much is due"
+                signs.append(Sign("oldest due", f"{connection.name}: {flow}", Severity.WARNING, text, remedy))
+    return signs
+
+
+def _due_since(view: Look, connection_id: int, flow: str) -> datetime | None:
+    """Since when the oldest record has been due: one that nobody has taken up, or one that is tried again and again."""
+    due = (
+        Record.connection_id == connection_id,
+        Record.flow == flow,
+        Record.wanted > Record.done,
+        Record.pause.not_in((Pause.PACED, Pause.QUIET)),
+    )
+    waiting = view.session.scalar(select(func.min(Record.updated_at)).where(*due, Record.lane != Lane.BACKFILL))
+    tried = view.session.execute(
+        select(Record.id, Record.created_at)
+        .where(*due, Record.attempts >= LONG_RETRIED)
+        .order_by(Record.attempts.desc())
+        .limit(MOST_LOOKED_AT)
+    ).all()
+    ended = select(Event.record_id, func.max(Event.at)).where(
+        Event.record_id.in_([record_id for record_id, _ in tried]), Event.what.in_(Status)
+    )
+    ends = {one[0]: one[1] for one in view.session.execute(ended.group_by(Event.record_id))}
+    times = [ends.get(record_id, created_at) for record_id, created_at in tried]
+    return min([*times, *([waiting] if waiting else [])], default=None)
+
+
+def _long(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+RULES: Sequence[Rule] = (
+    Rule("breaker", 60.0, _down),
+    Rule("authentication", 600.0, _refused),  # after its rest an endpoint is tried, and rests again
+    Rule("dead letters", 0.0, _dead_letters),
+    Rule("ceiling", 0.0, _ceilings),
+    Rule("gone", 0.0, _gone),
+    Rule("oldest due", 60.0, _overdue),
+)

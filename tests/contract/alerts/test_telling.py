@@ -1,0 +1,177 @@
+"""What people are told: once, again after a while, when it is over; by every sink, whatever happens to one of them."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from syncengine.alerts import Severity, Sign, Sinks, book, telling
+from syncengine.errors import Misconfigured
+from syncengine.store import Store
+from syncengine.store.models import Alert
+from tests.contract.alerts.sink import Inbox
+
+START = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
+DOWN = Sign("breaker", "erp", Severity.CRITICAL, "erp is down: the connection was refused", "See whether erp runs")
+LATE = Sign("oldest due", "main: orders", Severity.WARNING, "orders of main is late", "Run doctor")
+CALM_S = {"breaker": 60.0, "oldest due": 60.0}
+
+
+def _at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+class Desk:
+    """A book and its sinks."""
+
+    def __init__(self, store: Store, client: redis.Redis | None, *urls: str) -> None:
+        self.store, self.client, self.sinks = store, client, Sinks(urls)
+
+    def see(self, seconds: float, *signs: Sign, calm_s: dict[str, float] | None = None) -> None:
+        """One look at that time."""
+        with self.store.write() as session:
+            book.write(session, signs, CALM_S if calm_s is None else calm_s, _at(seconds))
+        telling.tell(self.store, self.sinks, self.client, repeat_s=3600, now=_at(seconds))
+
+    def alerts(self) -> list[Alert]:
+        with self.store.read() as session:
+            return list(reversed(book.listed(session, ended_after=START)))
+
+
+def test_an_alert_is_told_once_then_repeated_and_its_end_is_told(
+    store: Store, client: redis.Redis, inbox: Inbox
+) -> None:
+    desk = Desk(store, client, inbox.url)
+    for seconds in (0, 15, 30):
+        desk.see(seconds, DOWN)
+    assert inbox.titles == ["syncengine: erp is down: the connection was refused"]
+    assert inbox.received[0]["type"] == "failure"
+    assert "What to do: See whether erp runs" in inbox.messages[0]
+    assert "since 2026-03-02 03:00:00 UTC" in inbox.messages[0]
+
+    desk.see(3600, DOWN)
+    assert len(inbox.received) == 2
+    assert "told before, and it goes on" in inbox.messages[1]
+
+    desk.see(3630)  # calm, but not for long enough
+    assert len(inbox.received) == 2
+    desk.see(3675)
+    desk.see(3690)
+    assert inbox.titles[2:] == ["syncengine: over: erp is down: the connection was refused"]
+    assert inbox.received[2]["type"] == "success"
+    assert "from 2026-03-02 03:00:00 UTC to 2026-03-02 04:00:00 UTC" in inbox.messages[2]
+    (alert,) = desk.alerts()
+    assert (alert.told_at, alert.resolved_at, alert.resolve_told_at) == (_at(3600), _at(3675), _at(3675))
+
+
+def test_what_comes_and_goes_stays_one_alert_whose_count_rises(store: Store, client: redis.Redis, inbox: Inbox) -> None:
+    desk = Desk(store, client, inbox.url)
+    for seconds, count in ((0, 1), (60, 2), (120, 7), (180, 3)):
+        desk.see(seconds, Sign(**{**_fields(DOWN), "count": count}))
+        desk.see(seconds + 15)
+    (alert,) = desk.alerts()
+    assert alert.count == 7
+    assert len(inbox.received) == 1
+
+
+def test_after_its_end_the_same_sign_opens_a_new_alert(store: Store, client: redis.Redis, inbox: Inbox) -> None:
+    desk = Desk(store, client, inbox.url)
+    for seconds, signs in ((0, [DOWN]), (100, []), (200, [DOWN])):
+        desk.see(seconds, *signs)
+    assert [alert.resolved_at for alert in desk.alerts()] == [_at(100), None]
+    assert len(inbox.received) == 3
+
+
+def test_a_rule_that_cannot_look_ends_no_alert(store: Store, client: redis.Redis, inbox: Inbox) -> None:
+    desk = Desk(store, client, inbox.url)
+    desk.see(0, DOWN, LATE)
+    desk.see(600, calm_s={"oldest due": 60.0})
+    assert [(alert.rule, alert.resolved_at is None) for alert in desk.alerts()] == [
+        ("breaker", True),
+        ("oldest due", False),
+    ]
+
+
+def test_many_alerts_at_once_are_one_message_the_worst_first(store: Store, client: redis.Redis, inbox: Inbox) -> None:
+    desk = Desk(store, client, inbox.url)
+    many = [Sign(**{**_fields(LATE), "subject": f"main: {n}", "text": f"flow {n} is late"}) for n in range(12)]
+    desk.see(0, *many, DOWN)
+    assert inbox.titles == ["syncengine: 13 alerts"]
+    assert inbox.messages[0].startswith("CRITICAL erp is down")
+    assert "and 3 more: `syncengine alerts list`" in inbox.messages[0]
+
+
+def test_a_sink_that_is_down_is_asked_again_and_the_others_are_not_told_twice(
+    store: Store, client: redis.Redis, inbox: Inbox, other: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(store, client, inbox.url, other.url)
+    other.refuse = True
+    with caplog.at_level(logging.DEBUG):
+        desk.see(0, DOWN)
+        desk.see(15, DOWN)
+    assert len(inbox.received) == 1
+    assert desk.alerts()[0].told_at is None
+    warnings = [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING]
+    assert warnings == ["sink 2 (JSON) was not told of 1 alerts and is tried again: it answered 503"] * 2
+    assert "S3CRET" not in caplog.text
+
+    other.refuse = False
+    desk.see(30, DOWN)
+    assert (len(inbox.received), len(other.received)) == (1, 1)
+    assert desk.alerts()[0].told_at == _at(30)
+    desk.see(3600, DOWN)  # an hour after the first was told, not after the second
+    assert (len(inbox.received), len(other.received)) == (2, 1)
+
+
+def test_what_was_over_before_anybody_could_be_told_is_told_as_over(
+    store: Store, client: redis.Redis, inbox: Inbox
+) -> None:
+    desk = Desk(store, client, inbox.url)
+    inbox.refuse = True
+    desk.see(0, DOWN)
+    desk.see(100)
+    inbox.refuse = False
+    desk.see(115)
+    desk.see(130)
+    assert inbox.titles == ["syncengine: over: erp is down: the connection was refused"]
+
+
+def test_an_emptied_redis_tells_twice_and_passes_nothing_over(
+    store: Store, client: redis.Redis, inbox: Inbox, other: Inbox
+) -> None:
+    desk = Desk(store, client, inbox.url, other.url)
+    other.refuse = True
+    desk.see(0, DOWN)
+    client.flushall()
+    other.refuse = False
+    desk.see(15, DOWN)
+    client.flushall()
+    desk.see(30, DOWN)
+    assert (len(inbox.received), len(other.received)) == (2, 1)
+
+
+def test_without_a_sink_alerts_are_kept_and_told_when_there_is_one(
+    store: Store, client: redis.Redis, inbox: Inbox
+) -> None:
+    Desk(store, client).see(0, DOWN)
+    assert Desk(store, client).alerts()[0].told_at is None
+    Desk(store, client, inbox.url).see(15, DOWN)
+    assert len(inbox.received) == 1
+
+
+def test_an_address_that_apprise_does_not_know_is_named_by_its_place_and_never_shown(
+    store: Store, client: redis.Redis, inbox: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    urls = (inbox.url, "slakc://T0KEN/abc")
+    with caplog.at_level(logging.DEBUG):
+        with pytest.raises(Misconfigured, match="SYNCENGINE_ALERT_URLS: address 2 is none") as caught:
+            Sinks(urls).all()
+        Desk(store, client, *urls).see(0, DOWN)  # and watching goes on
+    assert "T0KEN" not in f"{caught.value} {caplog.text} {caught.traceback}"
+
+
+def _fields(sign: Sign) -> dict[str, object]:
+    return {name: getattr(sign, name) for name in ("rule", "subject", "severity", "text", "remedy", "count")}

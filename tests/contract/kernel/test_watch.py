@@ -1,0 +1,211 @@
+"""What the watcher sees: each rule speaks when it should, says what to do, and falls silent when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+import redis
+from sqlalchemy import update
+
+from syncengine import clock
+from syncengine.alerts import Severity, Sinks
+from syncengine.engine import endpoints
+from syncengine.engine.engine import Limits
+from syncengine.engine.watch import Thresholds, Watcher, last, look
+from syncengine.http.breaker import Breakers
+from syncengine.store import models as m
+from syncengine.store.lock import Lock
+from syncengine.store.states import Lane
+from tests.contract.kernel.world import Plain, World, by_name, flow
+from tests.services import start_valkey, stop
+
+THRESHOLDS = Thresholds(dead_letters=4, gone=3, window_s=600, oldest_s=1800)
+
+
+def _signs(world: World) -> dict[tuple[str, str], str]:
+    """Rules and subjects that speak now, with their texts; and written into the book, as the watcher does."""
+    found, _ = look(world.engine, THRESHOLDS, clock.now())
+    Watcher(world.engine, Sinks(()), THRESHOLDS).watch()
+    return {(sign.rule, sign.subject): sign.text for sign in found}
+
+
+def _open(world: World) -> list[m.Alert]:
+    with world.store.read() as session:
+        return list(session.query(m.Alert).filter(m.Alert.resolved_at.is_(None)))
+
+
+def _put(world: World, count: int) -> list[str]:
+    keys = [str(number) for number in range(1, count + 1)]
+    for key in keys:
+        world.left.put("things", key, name=f"thing {key}")
+    return keys
+
+
+def test_all_well_is_no_sign(world: World) -> None:
+    world.sync("things", *_put(world, 3))
+    assert _signs(world) == {}
+
+
+def test_refused_credentials_name_the_endpoint_and_the_way_out(world: World) -> None:
+    with world.store.read() as session:
+        endpoint = session.query(m.Endpoint).filter_by(name="right-1").one()
+    world.engine.rest(endpoint.id, for_s=300, because="401 after a refresh", now=clock.now())
+
+    assert _signs(world) == {("authentication", "right-1"): "right-1 refuses its credentials: 401 after a refresh"}
+    (alert,) = _open(world)
+    assert alert.severity == Severity.CRITICAL
+    assert "syncengine endpoints resume right-1" in alert.remedy
+
+
+def test_a_persons_pause_is_no_sign_and_lets_what_is_due_grow_old_in_peace(world: World) -> None:
+    world.want("things", *_put(world, 1))
+    until = clock.now() + timedelta(days=2)
+    endpoints.pause(world.engine, "right-1", until=until, because="moving house", by="ann")
+    world.time.pass_(86_400)
+    assert _signs(world) == {}
+
+
+def test_dead_letters_of_one_cause_speak_by_rate_and_until_they_are_dealt_with(world: World) -> None:
+    world.right.faults = ["refused"] * 3
+    keys = _put(world, 5)
+    world.sync("things", *keys[:3])
+    assert _signs(world) == {}  # three are not yet four
+
+    world.right.faults = ["refused"]
+    world.sync("things", keys[3])
+    assert _signs(world) == {
+        ("dead letters", "main: things: no such thing"): "4 dead letters of things in main: no such thing"
+    }
+    world.time.pass_(3600)  # no longer sudden, and still four
+    assert len(_signs(world)) == 1
+
+    world.sync("things", *keys[:2])  # two of them went through
+    assert _signs(world) == {}
+    assert _open(world) == []
+
+
+def test_a_few_dead_letters_a_day_are_no_sign_however_many_there_are(world: World) -> None:
+    for key in _put(world, 6):
+        world.right.faults = ["refused"]
+        world.sync("things", key)
+        world.time.pass_(3600)
+    assert _signs(world) == {}
+
+
+def test_a_shut_ceiling_speaks_until_it_is_open(world: World) -> None:
+    with world.store.write() as session:
+        session.add(
+            m.Ceiling(
+                connection_id=world.connection_id, flow="things", shut_at=clock.now(), shut_because="100 within an hour"
+            )
+        )
+    assert _signs(world) == {("ceiling", "main: things"): "things of main writes no more: 100 within an hour"}
+    with world.store.write() as session:
+        session.execute(update(m.Ceiling).values(shut_at=None))
+    assert _signs(world) == {}
+
+
+def test_a_wiped_target_creates_nothing_again_and_raises_the_alarm_until_it_is_back(world: World) -> None:
+    keys = _put(world, 4)
+    world.sync("things", *keys)
+    before, world.right.objects["things"] = world.right.objects["things"], {}
+    writes = len(world.right.writes)
+    for key in keys:
+        world.left.put("things", key, name=f"edited {key}")
+    world.sync("things", *keys)
+
+    text = "4 objects of things in main are linked and are suddenly not there any more"
+    assert _signs(world) == {("gone", "main: things"): text}
+    assert len(world.right.writes) == writes
+    world.time.pass_(2 * 3600)
+    world.settle()  # held records were looked at again: it is not over
+    assert _signs(world) == {("gone", "main: things"): text}
+    assert len(_open(world)) == 1
+
+    world.right.objects["things"] = before
+    world.sync("things", *keys)
+    assert _signs(world) == {}
+
+
+def test_objects_that_go_one_by_one_are_no_alarm(world: World) -> None:
+    keys = _put(world, 4)
+    world.sync("things", *keys)
+    for key in keys:
+        del world.right.objects["things"][f"R{key}"]
+        world.left.put("things", key, name=f"edited {key}")
+        world.sync("things", key)
+        assert world.record("things", key).status == "held"
+        world.time.pass_(1500)
+        world.settle()
+    world.time.pass_(3700)
+    world.settle()  # all of them are looked at again at once
+    assert _signs(world) == {}
+
+
+@pytest.mark.parametrize(("lane", "speaks"), [(Lane.SCHEDULED, True), (Lane.BACKFILL, False)])
+def test_a_record_that_nobody_takes_up_is_late_unless_it_is_part_of_a_first_load(
+    world: World, lane: Lane, speaks: bool
+) -> None:
+    world.want("things", *_put(world, 1), lane=lane)
+    world.time.pass_(1700)
+    assert _signs(world) == {}
+    world.time.pass_(200)
+    late = "things of main is late: its oldest record has been due for 32 minutes"
+    assert _signs(world) == ({("oldest due", "main: things"): late} if speaks else {})
+
+
+def test_a_record_that_is_tried_again_and_again_is_late_too(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(by_name)), limits=Limits(backoff_s=300))
+    world.right.faults = ["busy"] * 20
+    world.want("things", *_put(world, 1))
+    for _ in range(20):
+        world.settle()
+        world.time.pass_(100)
+    assert list(_signs(world)) == [("oldest due", "main: things")]
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
+    url, process = start_valkey(tmp_path_factory.mktemp("valkey"))
+    with redis.Redis.from_url(url) as client:
+        yield client
+    stop(process)
+
+
+def test_an_endpoint_that_is_down_speaks_and_a_redis_that_is_away_ends_nothing(
+    world: World, client: redis.Redis
+) -> None:
+    client.flushall()
+    breakers = Breakers(client, hooks=[endpoints.noting(world.store)], now=world.time.monotonic)
+    world.engine.breakers = breakers
+    for _ in range(3):
+        breakers.admit("right-1")._end("connection refused")
+    assert _signs(world) == {("breaker", "right-1"): "right-1 is down: connection refused"}
+
+    nowhere = redis.Redis(unix_socket_path="/dev/null")
+    world.engine.breakers = Breakers(nowhere)
+    world.time.pass_(600)
+    assert _signs(world) == {}
+    assert [alert.rule for alert in _open(world)] == ["breaker"]
+
+    world.engine.breakers = breakers
+    breakers.probe_now("right-1")
+    breakers.admit("right-1").answered()
+    assert _signs(world) == {}
+    assert _open(world) == []
+
+
+def test_one_watches_at_a_time_and_the_stand_in_only_where_nobody_does(world: World) -> None:
+    watcher = Watcher(world.engine, Sinks(()), THRESHOLDS)
+    with Lock(world.store, "watch", 120).tried():
+        assert watcher.watch() == "another one watches"
+    assert last(world.engine) is None
+    assert watcher.watch() == "0 signs, 0 of 0 sinks told"
+    assert last(world.engine) == clock.now()
+
+    world.time.pass_(30)
+    assert watcher.watch(unless_within_s=60) == "another one watches"
+    world.time.pass_(40)
+    assert watcher.watch(unless_within_s=60) == "0 signs, 0 of 0 sinks told"
