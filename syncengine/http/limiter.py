@@ -20,7 +20,7 @@ import redis
 from redis import exceptions
 
 from syncengine import clock
-from syncengine.errors import Misconfigured, Throttled, Transient
+from syncengine.errors import Misconfigured, Throttled
 from syncengine.http.waiting import wait
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,10 @@ LANES = ("realtime", "scheduled", "backfill")
 COMPLAIN_EVERY_S = 60.0
 """Between two log lines that say that Redis is away, per process."""
 
+AWAY_S = 20.0
+"""When to come again while Redis is away. Longer than any Celery retry, which would have to be sent through that Redis: so
+the records wait in SQL."""
+
 _ASK_AGAIN_S = 0.25
 _MICRO = 1_000_000
 _REDIS_AWAY = (
@@ -42,6 +46,13 @@ _REDIS_AWAY = (
     exceptions.MasterDownError,
     exceptions.OutOfMemoryError,
 )
+
+
+class RedisAway(Throttled):
+    """The limiter's Redis does not answer: nothing was booked, and no call may be made. Costs no attempt."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"the limiter's Redis is away ({kind}), and without it no call may be made", retry_in_s=AWAY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +141,7 @@ class Limiter:
 
         Raises:
             Throttled: the wait exceeds `patience`; `retry_in_s` gives it; no place is held.
-            Transient: Redis is away; nothing was booked and no call may be made.
+            RedisAway: Redis does not answer; nothing was booked and no call may be made.
 
         Source: 200 calls a minute (reference/brightpearl.md section 5); 0.5 s guard (reference/celery.md section 6).
         """
@@ -152,7 +163,7 @@ class Limiter:
     def take(self, pool: Pool, lane: str, *, patience: float, slot: str | None = None) -> Booking:
         """A slot: as `reserve`, and waits for its turn, renewing the lease, for at most `patience` seconds.
 
-        While Redis is away it waits as long, and then raises Transient; one log line a minute tells of it.
+        While Redis is away it waits as long, and then raises RedisAway; one log line a minute tells of it.
         """
         slot = slot or f"{lane}:{uuid.uuid4().hex}"
         until = clock.monotonic() + patience
@@ -161,14 +172,14 @@ class Limiter:
             try:
                 booking = self.reserve(pool, lane, patience=left, slot=slot)
                 wait_s = booking.wait_s
+            except RedisAway:
+                if left <= 0:
+                    raise
+                wait_s = min(left, _ASK_AGAIN_S)
             except Throttled as busy:
                 if busy.retry_in_s > left:
                     raise
                 wait_s = busy.retry_in_s
-            except Transient:
-                if left <= 0:
-                    raise
-                wait_s = min(left, _ASK_AGAIN_S)
             else:
                 if wait_s <= 0:
                     return booking
@@ -195,7 +206,7 @@ class Limiter:
         self._tell(pool, "return", slot)
 
     def usage(self, pool: Pool) -> Usage:
-        """The window as it stands, for people. Raises Transient if Redis is away."""
+        """The window as it stands, for people. Raises RedisAway."""
         _, taken, closed_for, known, waiting = self._ask(pool, "usage")
         return Usage(
             int(taken), pool.limit - pool.reserve, int(closed_for) / _MICRO, bool(int(known)), waiting=int(waiting)
@@ -215,7 +226,7 @@ class Limiter:
         """For what improves the state but must not fail the call that was made; the next answer tells the same."""
         try:
             self._ask(pool, verb, *arguments)
-        except Transient as away:
+        except RedisAway as away:
             log.debug("limiter: %s not noted for %s: %s", verb, pool.name, away)
 
     def _ask(self, pool: Pool, verb: str, *arguments: int | str) -> list[Any]:
@@ -228,7 +239,7 @@ class Limiter:
         except _REDIS_AWAY as error:
             kind = type(error).__name__
             self._complain(kind)
-            raise Transient(f"the limiter's Redis is away ({kind}), and without it no call may be made") from error
+            raise RedisAway(kind) from error
         if self._away_since is not None:
             log.warning("limiter: Redis is back after %.0f s", clock.monotonic() - self._away_since)
             self._away_since, self._complained_at = None, float("-inf")

@@ -113,9 +113,9 @@ class Session:
         Raises:
             EndpointDown: the breaker is open; or the bytes never left (name, refused, connect time-out, TLS) and the
                 slot was given back.
-            Transient: a read got no whole answer; or the limiter's Redis is away, and nothing was sent.
+            Transient: a read got no whole answer.
             OutcomeUnknown: a write got no whole answer.
-            Throttled: the slot is further away than `patience_s`; nothing was sent.
+            Throttled: the slot is further away than `patience_s`, or the limiter's Redis is away; nothing was sent.
         """
         guard.current().renew()
         shown = show_path or urlsplit(path).path

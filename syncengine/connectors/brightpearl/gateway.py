@@ -19,7 +19,7 @@ from syncengine.connectors.brightpearl.settings import Account
 from syncengine.document import Doc
 from syncengine.errors import Transient
 from syncengine.http.breaker import Breaker
-from syncengine.http.limiter import Limiter
+from syncengine.http.limiter import Limiter, RedisAway
 from syncengine.http.session import Session
 
 
@@ -74,7 +74,7 @@ class Gateway:
             return ""
         try:
             usage = self._limiter.usage(self.account.pool)
-        except Transient:
+        except RedisAway:
             return "calls of the last minute are not known, since Redis does not answer"
         closed = f", closed for {usage.closed_for_s:.0f} s more" if usage.closed_for_s > 0 else ""
         return f"{usage.taken} of {usage.of} calls of a minute used{closed}"

@@ -11,6 +11,7 @@ from syncengine.engine import effects, steps
 from syncengine.engine.lease import Lease, LeaseLost
 from syncengine.engine.steps import TryAgain
 from syncengine.errors import AuthenticationFailed, Rejected, Throttled, Transient
+from syncengine.http.limiter import RedisAway
 from syncengine.mapping.contract import Context
 from syncengine.store import models as m
 from syncengine.store.states import Stage
@@ -345,6 +346,22 @@ def test_a_throttle_waits_as_told_and_costs_no_attempt(world: World, monkeypatch
     record = world.record("things", "1")
     assert (record.not_before - world.time.at).total_seconds() == 40
     assert record.attempts == 0
+
+
+def test_while_the_limiters_redis_is_away_records_wait_in_sql_and_no_attempt_is_counted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = _begun(world)
+
+    def away(*args: object, **more: object) -> None:
+        raise RedisAway("ConnectionError")
+
+    monkeypatch.setattr(world.resources["left.things"], "read", away)
+    assert steps.run(world.engine, Stage.FETCH, token).startswith("put off")  # a Celery retry would need that Redis
+
+    record = world.record("things", "1")
+    assert (record.not_before - world.time.at).total_seconds() == 20
+    assert (record.attempts, record.solo) == (0, False)
 
 
 def test_refused_credentials_pause_the_endpoint_and_lose_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,8 +9,8 @@ import pytest
 import redis
 
 from syncengine import clock as engine_clock
-from syncengine.errors import Throttled, Transient
-from syncengine.http.limiter import Limiter, Pool, Usage
+from syncengine.errors import Throttled
+from syncengine.http.limiter import Limiter, Pool, RedisAway, Usage
 from tests import services
 
 START = 1_700_000_000.0
@@ -298,7 +298,7 @@ NOBODY = redis.Redis(port=1, socket_connect_timeout=0.1, retry=None)
 
 def test_without_redis_no_call_may_be_made_but_what_was_learned_may_be_lost() -> None:
     limiter = Limiter(NOBODY)
-    with pytest.raises(Transient, match="Redis is away"):
+    with pytest.raises(RedisAway, match="Redis is away"):
         limiter.reserve(POOL, "realtime", patience=1)
     limiter.learn(POOL, remaining=1, resets_in_s=1)
     limiter.close(POOL, 1)
@@ -318,7 +318,7 @@ def test_while_redis_is_away_callers_wait_and_one_line_a_minute_tells_of_it(
     slept: list[float] = []
     monkeypatch.setattr(engine_clock, "sleep", slept.append)
     monkeypatch.setattr(engine_clock, "monotonic", lambda: sum(slept))
-    with pytest.raises(Transient, match="Redis is away"):
+    with pytest.raises(RedisAway, match="Redis is away"):
         Limiter(NOBODY).take(POOL, "backfill", patience=90)
     assert sum(slept) == pytest.approx(90)
     assert [record.getMessage() for record in caplog.records] == [
