@@ -28,6 +28,7 @@ from syncengine.engine.configure import ConnectionPlan, EndpointPlan, Installati
 from syncengine.engine.engine import Chain, Engine
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.flows.connections import connection_template
+from syncengine.flows.flow import HIGHEST_CEILING
 from syncengine.http.meter import Meter
 from syncengine.local import redis_server
 from syncengine.store import Store, migrate
@@ -208,6 +209,7 @@ class Site:
             name="main", left="shop", right="erp", mode="live", cut_over=datetime(2025, 1, 1, tzinfo=UTC),
             verify_creates_until=None, flows=["customers", "orders"], quiet_s=0.0,
             settings={**flow_settings, "guest_contact_tags": [], **settings}, lookups=lookups, where="the benchmark",
+            ceilings={"customers": HIGHEST_CEILING, "orders": HIGHEST_CEILING},
         )  # fmt: skip
         return Installation(
             [

@@ -31,6 +31,7 @@ from syncengine.engine import configure
 from syncengine.engine.configure import ConnectionPlan, EndpointPlan, Installation
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.flows.connections import connection_template
+from syncengine.flows.flow import HIGHEST_CEILING
 from syncengine.local import redis_server
 from syncengine.sandbox.server import Sandbox
 from syncengine.store import Store, migrate
@@ -253,35 +254,37 @@ class Site:
         for table in SHIPPED.glob("*.csv"):
             shutil.copy(table, folder)
 
-    def _installation(self) -> Installation:
-        times, url = self.shape.times, self.url
-        shop = {
-            "url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "limit_per_minute": 0,
-            "connect_s": times.connect_s, "read_s": times.read_s, "lag_s": 1,
-        }  # fmt: skip
-        enet = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
-        harmony = {"gateway": "harmony", "url": url, "auth": "api_key"}
-        erp = {
-            **(enet if self.shape.gateway == "enet" else harmony),
-            "connect_timeout_s": times.connect_s, "read_timeout_s": times.read_s,
-            "settle_s": times.settle_s, "read_settle_s": times.read_s, "logons_per_minute": 60,
-        }  # fmt: skip
-        secret = (
-            {"operator_password": "s3cret!"} if self.shape.gateway == "enet" else {"api_key": "harmony-sandbox-key"}
-        )
-        settings, lookups = connection_template("sandbox")
-        plan = ConnectionPlan(
-            name="main", left="shop", right="erp", mode="live", cut_over=datetime(2025, 1, 1, tzinfo=UTC),
-            verify_creates_until=None, flows=list(FLOWS), quiet_s=1.0,
-            settings=settings, lookups=lookups, where="scripts/chaos",
-        )  # fmt: skip
-        return Installation(
-            [
-                EndpointPlan("shop", "brightpearl", shop, {"account_token": "sandbox-account-token"}, plan.where),
-                EndpointPlan("erp", "syspro", erp, secret, plan.where),
-            ],
-            [plan],
-        )
+
+def installation(url: str, shape: Shape) -> Installation:
+    """What `syncengine configure` would read: both simulated systems at `url`, and the connection between them."""
+    times = shape.times
+    shop = {
+        "url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "limit_per_minute": 0,
+        "connect_s": times.connect_s, "read_s": times.read_s, "lag_s": 1,
+    }  # fmt: skip
+    enet = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
+    harmony = {"gateway": "harmony", "url": url, "auth": "api_key"}
+    is_enet = shape.gateway == "enet"
+    erp = {
+        **(enet if is_enet else harmony),
+        "connect_timeout_s": times.connect_s, "read_timeout_s": times.read_s,
+        "settle_s": times.settle_s, "read_settle_s": times.read_s, "logons_per_minute": 60,
+    }  # fmt: skip
+    secret = {"operator_password": "s3cret!"} if is_enet else {"api_key": "harmony-sandbox-key"}
+    settings, lookups = connection_template("sandbox")
+    plan = ConnectionPlan(
+        name="main", left="shop", right="erp", mode="live", cut_over=datetime(2025, 1, 1, tzinfo=UTC),
+        verify_creates_until=None, flows=list(FLOWS), quiet_s=times.quiet_s,
+        settings=settings, lookups=lookups, where="scripts/chaos",
+        ceilings=dict.fromkeys(FLOWS, HIGHEST_CEILING),
+    )  # fmt: skip
+    return Installation(
+        [
+            EndpointPlan("shop", "brightpearl", shop, {"account_token": "sandbox-account-token"}, plan.where),
+            EndpointPlan("erp", "syspro", erp, secret, plan.where),
+        ],
+        [plan],
+    )
 
 
 def _signal_group(group: int, number: int) -> None:

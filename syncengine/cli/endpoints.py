@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import getpass
-import re
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -13,11 +11,9 @@ from rich.table import Table
 
 from syncengine import clock
 from syncengine.cli._engine import as_json, engine, show_json, wide_console
+from syncengine.cli._times import duration, moment
 from syncengine.engine import endpoints
 from syncengine.engine.endpoints import Standing
-from syncengine.errors import Misconfigured
-
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?")
 
 
 @click.group("endpoints")
@@ -57,7 +53,7 @@ def pause(name: str, for_: str | None, until: str | None, because: str, as_json:
     """Begin no work with the endpoint NAME until a time; what is running ends within a minute. Nothing is lost."""
     if for_ and until:
         raise click.UsageError("say --for or --until, not both")
-    end = _time(until) if until else clock.now() + _duration(for_ or "1h")
+    end = moment("--until", until) if until else clock.now() + duration("--for", for_ or "1h")
     with engine() as one:
         endpoints.pause(one, name, until=end, because=because, by=getpass.getuser())
     if as_json:
@@ -99,19 +95,3 @@ def _state(standing: Standing) -> str:
         return "up" if not breaker.failures else f"up, {breaker.failures} of the last {breaker.calls} calls failed"
     trying = "being tried now" if breaker.name == "probing" else f"tried again in {breaker.retry_in_s:.0f} s"
     return f"down for {breaker.open_s:.0f} s, {trying}: {breaker.why}"
-
-
-def _duration(text: str) -> timedelta:
-    match = _DURATION.fullmatch(text.replace(" ", "").lower())
-    if match is None or not any(match.groups()):
-        raise Misconfigured(f"--for {text!r} is no time. Write 90s, 30m, 2h, 1h30m or 3d")
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-def _time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise Misconfigured(f"--until {text!r} is no time. Write 2026-01-31T06:00 or 2026-01-31T06:00+01:00") from None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

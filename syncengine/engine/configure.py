@@ -22,6 +22,7 @@ from syncengine.connectors import base as face
 from syncengine.engine import bootstrap, observe
 from syncengine.errors import Misconfigured
 from syncengine.flows import Flow, check_connection
+from syncengine.flows.flow import HIGHEST_CEILING
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.shapes import nearest
 from syncengine.mapping.yaml_lines import Table, read, shown
@@ -33,7 +34,7 @@ from syncengine.vault import Vault
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 MODES = ("live", observe.MODE)
 CONNECTION_ENTRIES = (
-    "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups",
+    "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups", "ceilings",
 )  # fmt: skip
 
 
@@ -63,6 +64,7 @@ class ConnectionPlan:
     settings: Mapping[str, Any]
     lookups: Mapping[str, Mapping[str, str]]
     where: str
+    ceilings: Mapping[str, int] = field(default_factory=dict)  # writes an hour, by flow
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,15 @@ class _Reader:
             settings=self._values(table, "settings", what),
             lookups={key: {str(k): str(v) for k, v in dict(entries).items()} for key, entries in lookups.items()},
             where=f"{self.place.file}:{line}",
+            ceilings=self._ceilings(table, what),
         )
+
+    def _ceilings(self, table: Table, what: str) -> dict[str, int]:
+        if "ceilings" not in table:
+            return {}
+        given = self.place.table(table["ceilings"], table.line_of("ceilings"), f"ceilings of {what}")
+        figures = {name: self.place.whole(given, name, 1, HIGHEST_CEILING) for name in given}
+        return {name: figure for name, figure in figures.items() if figure is not None}
 
     def _time(self, table: Table, name: str) -> datetime | None:
         value = self._plain(table.get(name), table.line_of(name))
@@ -207,6 +217,11 @@ def _check_flows(installation: Installation, connection: ConnectionPlan, flows: 
         for needed in flows[name].needs.values():
             if needed not in connection.flows:
                 raise Misconfigured(f"{connection.where}: the flow {name} needs the flow {needed}; add it to flows:")
+    for name in connection.ceilings:
+        if name not in connection.flows:
+            raise Misconfigured(
+                f"{connection.where}: ceilings: it has no flow {name!r}{nearest(name, connection.flows)}"
+            )
     check_connection([flows[name] for name in connection.flows], connection.settings, connection.where)
 
 
@@ -227,6 +242,7 @@ def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[
         "flows": list(plan.flows),
         "settings": dict(plan.settings),
         "quiet_s": plan.quiet_s,
+        "ceilings": dict(plan.ceilings),
     }
     former = session.scalar(select(Connection.mode).where(Connection.name == plan.name))
     upsert(session, Connection, [row], keys=("name",), update=[name for name in row if name != "name"])

@@ -155,7 +155,19 @@ def send(session: Session, intents: Sequence[Intent], runner: str, settle_s: flo
 
 def not_sent(session: Session, effect_ids: Iterable[int], runner: str, now: datetime) -> None:
     """The call as a whole was refused before anything could be done: the effects are intentions again."""
-    _settle(session, effect_ids, runner, now, state=EffectState.INTENDED, sends=Effect.sends - 1)
+    left = Effect.sends - 1
+    sent_at = case((left == 0, None), else_=Effect.sent_at)  # what never left is no write of the hour
+    _settle(session, effect_ids, runner, now, state=EffectState.INTENDED, sends=left, sent_at=sent_at)
+
+
+def suspect(session: Session, effect_ids: Iterable[int], now: datetime, *, why: str) -> None:
+    """Have intended creates looked for before their first send: in doubt, although nothing was sent."""
+    session.execute(
+        update(Effect)
+        .where(Effect.id.in_(list(effect_ids)), Effect.state == EffectState.INTENDED)
+        .values(state=EffectState.UNKNOWN, settle_until=now, error=why, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def done(

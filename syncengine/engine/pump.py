@@ -14,7 +14,7 @@ from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
-from syncengine.engine import deadletters, effects, endpoints, timeline
+from syncengine.engine import ceiling, deadletters, effects, endpoints, timeline
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
 from syncengine.engine.records import FREE
@@ -132,11 +132,11 @@ def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
 
 
 def look_again_at_held(session: Session, engine: Engine, now: datetime) -> None:
-    """Held records are looked at again every hour: what held them may be gone."""
+    """Held records are looked at again every hour: what held them may be gone. A shut flow's wait for a person."""
     before = now - timedelta(seconds=engine.limits.hold_again_s)
     held = session.execute(
         select(Record.connection_id, Record.flow, Record.key)
-        .where(Record.status == Status.HELD, Record.wanted == Record.done, Record.updated_at < before)
+        .where(Record.status == Status.HELD, Record.wanted == Record.done, Record.updated_at < before, ~ceiling.holds())
         .limit(MOST_WOKEN)
     ).all()
     groups: dict[tuple[int, str], list[str]] = {}

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
-from syncengine.engine import deadletters, doubts, effects, links, observe, payloads, plans, records, timeline
+from syncengine.engine import ceiling, deadletters, doubts, effects, links, observe, payloads, plans, records, timeline
 from syncengine.engine.backoff import backoff
 from syncengine.engine.effects import Intent
 from syncengine.engine.engine import Engine, Site, calling, chunks
@@ -139,6 +139,7 @@ class _Push:
         self.lease.renew()
         now = clock.now()
         with self.engine.store.write() as session:
+            batch = self._admitted(session, batch, now)
             mine = effects.send(session, batch, self.lease.runner, resource.settle_s, now)
             others = [intent for intent in batch if intent.effect_id not in mine]
             self._look_again(
@@ -158,6 +159,15 @@ class _Push:
                 self._settle(session, resource, intent, outcome, clock.now())
             self._close_books(session)
 
+    def _admitted(self, session: Session, batch: Sequence[Intent], now: datetime) -> Sequence[Intent]:
+        """What the flow's write ceiling admits. Records of the rest are held whole: none of their writes here is made."""
+        admitted = ceiling.admit(session, self.site.connection, self.flow, len(batch), now)
+        beyond = {intent.record.id for intent in batch[admitted.most :]}
+        for record_id in beyond:
+            intent = next(one for one in batch if one.record.id == record_id)
+            self._end(session, intent, End(Status.HELD, admitted.reason), "held", now)
+        return [intent for intent in batch if intent.record.id not in beyond]
+
     def _nothing_sent(self, batch: Sequence[Intent]) -> None:
         """The call as a whole could not be made: nothing was done, the effects are intentions again."""
         with self.engine.store.write() as session:
@@ -174,16 +184,14 @@ class _Push:
             found = resource.find([one.operation.natural_key for one in creates])
         present = [one for one in creates if found.get(one.operation.natural_key)]
         if present:
-            self._in_doubt(present, "it is looked for before it is created")
+            self._in_doubt(present, "it is there already, and looked at before anything is created")
         return [one for one in batch if one not in present]
 
     def _in_doubt(self, intents: Sequence[Intent], why: str) -> None:
         """Have the next fetch find out about these, at once."""
         now = clock.now()
         with self.engine.store.write() as session:
-            effects.send(session, intents, self.lease.runner, 0.0, now)
-            ids = [intent.effect_id for intent in intents]
-            effects.unknown(session, ids, self.lease.runner, now, error=why, settled=True)
+            effects.suspect(session, [intent.effect_id for intent in intents], now, why=why)
             self._look_again(session, intents, now, why)
 
     def _look_again(self, session: Session, intents: Sequence[Intent], until: datetime, why: str) -> None:

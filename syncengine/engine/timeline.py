@@ -44,6 +44,12 @@ def note_endpoint(session: Session, endpoint: str, what: str, now: datetime, **d
     )
 
 
+def note_flow(session: Session, connection_id: int, flow: str, what: str, now: datetime, **detail: Any) -> None:
+    """Add one event that concerns a flow of a connection as a whole."""
+    row = {"at": now, "connection_id": connection_id, "flow": flow, "what": what, "detail": redact(detail)}
+    session.execute(insert(Event), [{**row, "key": "", "record_id": None}])
+
+
 def _row(record: Record, what: str, now: datetime, detail: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "at": now,

@@ -17,7 +17,7 @@ from marshmallow import Schema
 
 from syncengine.document import fingerprint
 from syncengine.errors import Misconfigured
-from syncengine.flows.flow import Flow
+from syncengine.flows.flow import CEILING, HIGHEST_CEILING, Flow
 from syncengine.mapping import CompiledMapping, compile_mapping
 from syncengine.mapping.compiler import ENTRIES as MAPPING_ENTRIES
 from syncengine.mapping.complaints import Place
@@ -32,7 +32,7 @@ SHIPPED = Path(__file__).parent
 
 ENTRIES = (
     "flow", "about", "entity", "source", "target", "direction", "feeds", "backward_feeds", "needs", "every", "quiet",
-    "batch", "cut_over", "lookups", "settings", "groups", "backward", "replaces", *MAPPING_ENTRIES,
+    "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "replaces", *MAPPING_ENTRIES,
 )  # fmt: skip
 _DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -149,6 +149,7 @@ class _FlowReader:
             every_s=self._duration("every", 300),
             quiet_s=self._duration("quiet", 0),
             batch=place.whole(table, "batch", 1, 1000) or 200,
+            ceiling=place.whole(table, "ceiling", 1, HIGHEST_CEILING) or CEILING,
             cut_over=self._flag("cut_over"),
             lookups=tables,
             settings={key: setting.default for key, setting in declared.items()},

@@ -36,6 +36,7 @@ connections:
     cut_over: 2026-01-31T00:00:00Z
     flows: [customers, orders]
     quiet_s: 30
+    ceilings: {orders: 2500}
     settings: {time_zone: Europe/London, eligible_statuses: [2, 3]}
     lookups:
       currencies: {1: GBP, 2: EUR}
@@ -70,6 +71,7 @@ def test_endpoints_connections_and_tables_are_stored_and_secrets_are_in_the_vaul
     assert vault.read(erp.id, "company_password") is None
     assert (main.mode, main.flows, main.quiet_s) == ("observe", ["customers", "orders"], 30.0)
     assert main.cut_over == datetime(2026, 1, 31, tzinfo=UTC)
+    assert main.ceilings == {"orders": 2500}
     assert main.settings["eligible_statuses"] == [2, 3]
     assert entries == {("currencies", "1"): "GBP", ("currencies", "2"): "EUR"}
 
@@ -105,6 +107,7 @@ def test_running_it_again_changes_what_has_changed_and_keeps_a_renewed_token(
             "mod: observe",
             "syncengine.yml:14: connection main has no entry 'mod' (did you mean mode?)",
         ),
+        ("{orders: 2500}", "{orders: none}", "orders: must be a whole number from 1 to 10000000"),
         ("connections:", "conections:", "syncengine.yml:10: the configuration has no entry 'conections'"),
         ("${TOKEN}", "${TOKN}", "syncengine.yml:5: TOKN is not set. Put it into .env or the environment"),
         ("left: shop", "left: [", "syncengine.yml:"),
@@ -125,6 +128,11 @@ def test_a_mistake_in_the_file_is_one_line_with_its_place_and_remedy(
     [
         ("[customers, orders]", "[customers, oders]", "there is no flow 'oders' (did you mean orders?)"),
         ("[customers, orders]", "[orders]", "the flow orders needs the flow customers; add it to flows:"),
+        (
+            "{orders: 2500}",
+            "{oders: 2500}",
+            "syncengine.yml:11: ceilings: it has no flow 'oders' (did you mean orders?)",
+        ),
         ("time_zone:", "time_zon:", "no flow has a setting 'time_zon' (did you mean time_zone?)"),
         ("operator: BPSYNC, ", "", "operator"),
         ("settle_s: 90", "settle_s: soon", "settle_s"),

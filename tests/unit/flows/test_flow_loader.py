@@ -94,6 +94,7 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
         (SMALL + "feeds: [updatd]\n", "brightpearl.sales_order has no feed 'updatd' (did you mean updated?)"),
         (SMALL + "every: soon\n", "every: 'soon' is no duration such as 30 s or 5 min"),
         (SMALL + "quiet: -1\n", "quiet: -1 is no duration"),
+        (SMALL + "ceiling: none\n", "ceiling: must be a whole number from 1 to 10000000"),
         (SMALL + "batch: 0\n", "batch: must be a whole number from 1 to 1000"),
         (SMALL + "cut_over: maybe\n", "cut_over: is true or false"),
         (SMALL + "needs: [custmers]\n", "needs: there is no flow 'custmers' (did you mean customers?)"),

@@ -1,0 +1,204 @@
+"""The write ceiling: how many writes a flow of a connection makes in an hour before a person must look.
+
+A wiped or mis-mapped system must not flow into the other. What is sent is counted in the transaction that takes it as sent,
+with the ceiling's row locked: exact, however many workers write. Beyond the ceiling the flow is shut: every further write of
+it is held, without a count, until a person opens it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine import timeline
+from syncengine.engine.engine import Engine, chunks
+from syncengine.engine.want import want
+from syncengine.errors import Misconfigured
+from syncengine.flows.flow import Flow
+from syncengine.store.dialect import upsert
+from syncengine.store.models import Ceiling, Connection, Effect, Record
+from syncengine.store.states import Lane, Status
+
+HOUR = timedelta(hours=1)
+HELD = "write ceiling: "
+"""How the reason of a record begins that is held for this."""
+
+AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """How many of the writes that were asked for may be made now, and why the others may not."""
+
+    most: int
+    reason: str = ""
+
+
+def limit_of(connection: Connection, flow: Flow) -> int:
+    """Writes an hour: the connection's figure, else that of the flow's file."""
+    return int(connection.ceilings.get(flow.name, flow.ceiling))
+
+
+def admit(session: Session, connection: Connection, flow: Flow, count: int, now: datetime) -> Admission:
+    """How many of `count` writes may be sent in this transaction, which must be the one that takes them as sent.
+
+    If not all of them may, the flow is shut from here on.
+    """
+    row = _locked(session, connection, flow)
+    if row.shut_at is not None:
+        return Admission(0, _reason(connection, flow, row))
+    limit, since = limit_of(connection, flow), _since(row, now)
+    free = limit - _sent(session, connection.id, flow, since, most=limit)
+    if free >= count or since > now:
+        return Admission(count)
+    row.shut_at, row.shut_because = now, f"{limit:,} writes within an hour, as many as its ceiling admits"
+    timeline.note_flow(session, connection.id, flow.name, "ceiling reached", now, because=row.shut_because)
+    return Admission(max(0, free), _reason(connection, flow, row))
+
+
+def _locked(session: Session, connection: Connection, flow: Flow) -> Ceiling:
+    """The flow's row, for this transaction alone. On SQLite a writer is alone anyway."""
+    mine = select(Ceiling).where(Ceiling.connection_id == connection.id, Ceiling.flow == flow.name)
+    mine = mine.with_for_update().execution_options(populate_existing=True)
+    row = session.scalars(mine).first()
+    if row is None:
+        fresh = {"connection_id": connection.id, "flow": flow.name}
+        upsert(session, Ceiling, [fresh], keys=("connection_id", "flow"), update=("flow",))
+        row = session.scalars(mine).one()
+    return row
+
+
+def _since(row: Ceiling | None, now: datetime) -> datetime:
+    """From when on writes count; in the future while the flow is open without a count."""
+    hour_ago = now - HOUR
+    counted_from = row.counted_from if row is not None else None
+    return hour_ago if counted_from is None else max(hour_ago, counted_from)
+
+
+def _sent(session: Session, connection_id: int, flow: Flow, since: datetime, *, most: int) -> int:
+    """Writes that the flow has sent since then, counted as far as `most`. Flows may share an entity, hence the record."""
+    sent = (
+        select(Effect.id)
+        .outerjoin(
+            Record, Record.id == Effect.record_id
+        )  # the record of a pair may have been folded into the other one
+        .where(Effect.connection_id == connection_id, Effect.entity == flow.entity, Effect.sent_at >= since)
+        .where(or_(Record.flow == flow.name, Record.id.is_(None)))
+        .limit(most)
+    )
+    return session.scalar(select(func.count()).select_from(sent.subquery())) or 0
+
+
+def _reason(connection: Connection, flow: Flow, row: Ceiling) -> str:
+    return (
+        f"{HELD}{flow.name} of {connection.name} is shut since {row.shut_at:%Y-%m-%d %H:%M} UTC: {row.shut_because}. "
+        f"Look why there are so many, then `syncengine ceilings open {connection.name} {flow.name}`"
+    )
+
+
+def holds() -> ColumnElement[bool]:
+    """For a query over Record: it is held for its flow's ceiling, and the flow is still shut."""
+    shut = select(Ceiling.id).where(
+        Ceiling.connection_id == Record.connection_id, Ceiling.flow == Record.flow, Ceiling.shut_at.is_not(None)
+    )
+    return and_(_is_held(), shut.exists())
+
+
+def _is_held() -> ColumnElement[bool]:
+    return and_(Record.status == Status.HELD, Record.reason.startswith(HELD, autoescape=True))
+
+
+# -- people ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The ceiling of a flow of a connection as it stands.
+
+    limit: writes an hour. sent: writes of the last hour that count. held: records held for it. open_until: until then
+    nothing is counted. opened_by: who opened it last.
+    """
+
+    connection: str
+    flow: str
+    limit: int
+    sent: int
+    held: int
+    shut_at: datetime | None
+    shut_because: str
+    open_until: datetime | None
+    opened_by: str
+
+
+def listed(engine: Engine) -> list[Standing]:
+    """The ceilings of all connections' flows. Raises Transient, Misconfigured."""
+    now = clock.now()
+    with engine.store.read() as session:
+        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+        return [_standing(session, one, engine.flow(name), now) for one in connections for name in one.flows]
+
+
+def _standing(session: Session, connection: Connection, flow: Flow, now: datetime) -> Standing:
+    mine = select(Ceiling).where(Ceiling.connection_id == connection.id, Ceiling.flow == flow.name)
+    row = session.scalars(mine).first()
+    held = select(func.count()).select_from(Record)
+    held = held.where(Record.connection_id == connection.id, Record.flow == flow.name, _is_held())
+    since = _since(row, now)
+    return Standing(
+        connection=connection.name,
+        flow=flow.name,
+        limit=limit_of(connection, flow),
+        sent=_sent(session, connection.id, flow, since, most=limit_of(connection, flow)),
+        held=session.scalar(held) or 0,
+        shut_at=row.shut_at if row else None,
+        shut_because=row.shut_because if row else "",
+        open_until=since if since > now else None,
+        opened_by=row.opened_by if row else "",
+    )
+
+
+def open_(
+    engine: Engine,
+    connection_name: str,
+    flow_name: str,
+    *,
+    by: str,
+    because: str = "",
+    uncounted: timedelta | None = None,
+) -> int:
+    """A person has looked: the flow writes again, and what was held is wanted again. Returns how many records that is.
+
+    uncounted: for so long nothing is counted, for a first load or a change that is meant to reach everything; without it the
+    count begins anew. Raises Misconfigured if the connection does not have the flow.
+    """
+    flow = engine.flow(flow_name)
+    found = engine.connections(flow_name, connection_name)
+    if not found:
+        raise Misconfigured(f"connection {connection_name!r} does not have the flow {flow_name!r}")
+    connection, now = found[0], clock.now()
+    with engine.store.write() as session:
+        row = _locked(session, connection, flow)
+        row.shut_at, row.shut_because = None, ""
+        row.counted_from, row.opened_by = now + (uncounted or timedelta()), by
+        detail = {"by": by, "because": because, "uncounted until": row.counted_from if uncounted else None}
+        detail = {name: value for name, value in detail.items() if value}
+        timeline.note_flow(session, connection.id, flow.name, "ceiling opened", now, **detail)
+        held = session.scalars(
+            select(Record)
+            .where(Record.connection_id == connection.id, Record.flow == flow.name, _is_held())
+            .order_by(Record.id)
+        ).all()
+        _let_go_on(session, held, detail, now)
+    return len(held)
+
+
+def _let_go_on(session: Session, held: Sequence[Record], detail: Mapping[str, object], now: datetime) -> None:
+    for some in chunks(held, AT_ONCE):
+        connection_id, flow = some[0].connection_id, some[0].flow
+        want(session, connection_id, flow, [record.key for record in some], lane=Lane.BACKFILL, now=now)
+        timeline.note(session, some, "ceiling opened", now, {record.id: detail for record in some})

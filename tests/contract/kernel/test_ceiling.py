@@ -1,0 +1,217 @@
+"""The write ceiling: so many writes of a flow in an hour and not one more, until a person opens it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+from sqlalchemy import select
+
+from syncengine.engine import ceiling, steps
+from syncengine.engine.engine import Engine
+from syncengine.errors import Misconfigured
+from syncengine.mapping.contract import Context
+from syncengine.store import models as m
+from tests.contract.kernel.world import Plain, World, by_name, flow
+
+
+def _put(world: World, numbers: range, **more: object) -> list[str]:
+    for number in numbers:
+        world.left.put("things", str(number), name=f"thing {number}", **more)
+    return [str(number) for number in numbers]
+
+
+def _held(world: World) -> list[str]:
+    with world.store.read() as session:
+        query = select(m.Record.key, m.Record.reason).where(m.Record.status == "held").order_by(m.Record.id)
+        found = [(key, reason) for key, reason in session.execute(query)]
+    assert all(reason.startswith("write ceiling: things of main is shut since ") for _, reason in found)
+    return [key for key, _ in found]
+
+
+def _open(world: World, **more: object) -> int:
+    world.time.pass_(1)
+    return ceiling.open_(world.engine, "main", "things", by="Kim", **more)  # type: ignore[arg-type]
+
+
+def test_beyond_its_ceiling_a_flow_writes_nothing_more_and_says_what_to_do(world: World) -> None:
+    world.configure(ceilings={"things": 12})
+    world.sync("things", *_put(world, range(1, 31)))  # batches of ten
+
+    assert len(world.right.writes) == 12
+    assert len(_held(world)) == 18
+    assert "`syncengine ceilings open main things`" in world.record("things", "30").reason
+    assert world.timeline("things", "30") == ["fetched", "planned", "held"]
+    (standing,) = ceiling.listed(world.engine)
+    assert (standing.limit, standing.sent, standing.held) == (12, 12, 18)
+    assert standing.shut_because == "12 writes within an hour, as many as its ceiling admits"
+    with world.store.read() as session:
+        shut = session.scalars(select(m.Event).where(m.Event.what == "ceiling reached")).all()
+    assert [(event.connection_id, event.flow) for event in shut] == [(world.connection_id, "things")]
+
+
+def test_a_flow_that_is_shut_stays_shut_when_the_hour_is_over_and_when_held_records_are_looked_at_again(
+    world: World,
+) -> None:
+    world.configure(ceilings={"things": 5})
+    world.sync("things", *_put(world, range(1, 9)))
+    reads = len(world.right.reads)
+    world.time.pass_(3 * 3600)
+    world.settle()
+    world.sync("things", *_put(world, range(20, 23)))
+
+    assert len(world.right.writes) == 5
+    assert _held(world) == ["6", "7", "8", "20", "21", "22"]
+    assert len(world.right.reads) == reads  # nobody looked at the held ones again: a person must open it
+
+
+def test_what_was_held_is_written_once_a_person_has_opened_the_flow(world: World) -> None:
+    world.configure(ceilings={"things": 5})
+    world.sync("things", *_put(world, range(1, 9)))
+
+    assert _open(world, because="the first load") == 3
+    world.settle()
+
+    assert sorted(natural for _, natural, _ in world.right.writes) == [str(number) for number in range(1, 9)]
+    assert _held(world) == []
+    (standing,) = ceiling.listed(world.engine)
+    assert (standing.sent, standing.shut_at, standing.opened_by) == (3, None, "Kim")
+    assert world.timeline("things", "8")[-4:] == ["ceiling opened", "fetched", "planned", "written"]
+
+
+def test_the_count_begins_anew_when_a_flow_is_opened_and_shuts_it_again(world: World) -> None:
+    world.configure(ceilings={"things": 5})
+    world.sync("things", *_put(world, range(1, 21)))
+    _open(world)
+    world.settle()
+
+    assert len(world.right.writes) == 10
+    assert len(_held(world)) == 10
+
+
+def test_for_a_first_load_nothing_is_counted_for_a_while_and_then_it_is_again(world: World) -> None:
+    world.configure(ceilings={"things": 5})
+    assert _open(world, uncounted=timedelta(hours=8)) == 0
+    world.sync("things", *_put(world, range(1, 21)))
+    assert len(world.right.writes) == 20
+
+    world.time.pass_(8 * 3600 + 1)
+    world.sync("things", *_put(world, range(101, 121)))
+    assert len(world.right.writes) == 25
+
+
+def test_writes_of_an_hour_ago_count_no_more(world: World) -> None:
+    world.configure(ceilings={"things": 5})
+    for first in (1, 11, 21):
+        world.sync("things", *_put(world, range(first, first + 5)))
+        world.time.pass_(3601)
+
+    assert len(world.right.writes) == 15
+    assert _held(world) == []
+
+
+def test_what_needs_no_write_goes_through_a_shut_flow(world: World) -> None:
+    world.configure(ceilings={"things": 5})
+    world.sync("things", *_put(world, range(1, 9)))
+    world.left.put("things", "1", colour="red")  # not mapped
+    world.sync("things", "1")
+
+    assert world.record("things", "1").status == "done"
+
+
+def test_a_mapping_error_that_would_change_everything_stops_at_the_ceiling(make_world: Callable[..., World]) -> None:
+    right = {"suffix": ""}
+
+    def to(doc: dict[str, object], context: Context) -> dict[str, object]:
+        return {"ref": doc["id"], "name": f"{doc['name']}{right['suffix']}"}
+
+    world = make_world(flow("things", Plain(to), ceiling=7))
+    _open(world, uncounted=timedelta(minutes=1))
+    keys = _put(world, range(1, 31))
+    world.sync("things", *keys)
+    world.time.pass_(60)
+
+    right["suffix"] = ", wrongly mapped"
+    for key in keys:
+        world.left.put("things", key)
+    world.sync("things", *keys)
+
+    wrong = [doc for doc in world.right.objects["things"].values() if doc["name"].endswith("wrongly mapped")]
+    assert len(wrong) == 7
+    assert len(_held(world)) == 23
+
+
+def test_a_write_that_is_refused_for_the_moment_is_no_write_of_the_hour(world: World) -> None:
+    world.configure(ceilings={"things": 1})
+    world.right.faults = ["busy", "busy"]
+    world.sync("things", *_put(world, range(1, 2)), patience_s=600)
+
+    assert [write[:2] for write in world.right.writes] == [("create", "1")]
+    assert world.record("things", "1").status == "done"
+
+
+def test_the_ceiling_of_one_flow_is_none_of_anothers(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(by_name)), flow("others", Plain(by_name), entity="things"))
+    world.configure(ceilings={"things": 2})
+    for number in range(101, 106):
+        world.left.put("others", str(number), name="other")
+    world.sync("others", *map(str, range(101, 106)))
+    world.sync("things", *_put(world, range(1, 6)))
+
+    assert [natural for _, natural, _ in world.right.writes] == ["101", "102", "103", "104", "105", "1", "2"]
+
+
+def test_workers_that_write_at_once_do_not_exceed_the_ceiling_together(world: World) -> None:
+    world.configure(ceilings={"things": 15})
+    world.want("things", *_put(world, range(1, 61)))
+    world.pump()
+    engines = [_like(world) for _ in range(3)]
+    threads = [Thread(target=_work, args=(world, engine)) for engine in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    world.settle()
+
+    assert len(world.right.writes) == 15
+    assert len(_held(world)) == 45
+
+
+def _like(world: World) -> Engine:
+    return Engine(
+        world.store, world.vault, world.flows, connect=world._connect, send=world.messages.append, limits=world.limits
+    )  # fmt: skip
+
+
+def _work(world: World, engine: Engine) -> None:
+    while world.messages:
+        try:
+            chain = world.messages.pop(0)
+        except IndexError:
+            return
+        for stage in chain.stages:
+            steps.run(engine, stage, chain.token)
+
+
+def test_only_a_flow_that_the_connection_has_can_be_opened(world: World) -> None:
+    with pytest.raises(Misconfigured, match="no connection 'other'"):
+        ceiling.open_(world.engine, "other", "things", by="Kim")
+    with pytest.raises(Misconfigured, match="no flow 'orders'"):
+        ceiling.open_(world.engine, "main", "orders", by="Kim")
+
+
+def test_a_record_with_several_writes_is_held_whole(make_world: Callable[..., World]) -> None:
+    def to(doc: dict[str, object], context: Context) -> dict[str, dict[str, object]]:
+        return {part: {"ref": f"{doc['id']}{part}", "name": doc["name"]} for part in ("", "EUR")}
+
+    world = make_world(flow("things", Plain(to, parts=True)), right={"most_per_write": 10})
+    world.configure(ceilings={"things": 3})
+    world.sync("things", *_put(world, range(1, 4)))
+
+    assert sorted(natural for _, natural, _ in world.right.writes) == ["1", "1EUR"]
+    assert _held(world) == ["2", "3"]
+    _open(world, uncounted=timedelta(hours=1))
+    world.settle()
+    assert len(world.right.writes) == 6
