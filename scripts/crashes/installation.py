@@ -53,6 +53,7 @@ class Times:
     frozen_s: float = 11.0  # longer than a lease
     late_s: float = 7.0
     every_s: float = 4.0
+    quiet_s: float = 1.0
 
     @property
     def call_s(self) -> float:
@@ -115,7 +116,7 @@ class Site:
         migrate.upgrade(self.database_url)
         self.store = Store(self.database_url)
         flows = load_flows([SHIPPED], connectors.resources())
-        configure.apply(self.store, Vault(self.store, [self.key]), flows, self._installation())
+        configure.apply(self.store, Vault(self.store, [self.key]), flows, installation(self.url, self.shape))
         self._hurry_flows()
         self.start_redis()
         for name in self._commands():
