@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,11 +12,12 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.connectors.base import Page, Ref, Resource
+from syncengine.connectors.base import Page, Position, Ref, Resource
 from syncengine.engine.engine import Engine, Site, calling
 from syncengine.engine.want import is_key, want
-from syncengine.errors import SyncError
+from syncengine.errors import SyncError, Throttled
 from syncengine.flows.flow import Flow
+from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
 from syncengine.store.models import Cursor, Link, Record, Run
 from syncengine.store.states import Lane
@@ -24,6 +25,7 @@ from syncengine.store.states import Lane
 log = logging.getLogger(__name__)
 
 CURSOR_LEASES = 3  # for how many leases a reader keeps its cursor: a page may take several calls, each with its wait
+MOST_WAITS = 5  # for a slot of the quota, one after the other without a page
 TICK_SLACK = 0.9  # a tick that comes a little early still counts
 
 
@@ -40,12 +42,19 @@ class Found:
 
 
 def discover(
-    engine: Engine, connection_id: int, flow_name: str, *, trigger: str, lane: Lane, since: datetime | None = None
+    engine: Engine,
+    connection_id: int,
+    flow_name: str,
+    *,
+    trigger: str,
+    lane: Lane,
+    since: datetime | None = None,
+    patience_s: float = 0.0,
 ) -> Found:
     """Read all feeds of a flow from their cursors and want what changed. One worker at a time reads a feed.
 
-    `since` (UTC) reads from there instead, without touching the cursors. Raises what the system's calls raise; what was
-    read until then stays wanted.
+    `since` (UTC) reads from there instead, without touching the cursors. `patience_s`: the longest wait for the quota that
+    is slept here, between two pages. Raises what the system's calls raise; what was read until then stays wanted.
     """
     flow, site = engine.flow(flow_name), engine.site(connection_id)
     run_id = begin_run(engine, connection_id, flow_name, trigger=trigger, lane=lane)
@@ -53,7 +62,7 @@ def discover(
     error = ""
     try:
         for resource, feed in feeds_of(flow, site):
-            found = _Feed(engine, site, flow, resource, feed, lane, run_id, since).read(found)
+            found = _Feed(engine, site, flow, resource, feed, lane, run_id, since, patience_s).read(found)
     except SyncError as failed:
         error = str(failed)
         raise
@@ -100,9 +109,10 @@ class _Feed:
         lane: Lane,
         run_id: int,
         since: datetime | None,
+        patience_s: float,
     ) -> None:
         self.engine, self.site, self.flow, self.resource, self.feed = engine, site, flow, resource, feed
-        self.lane, self.run_id, self.since = lane, run_id, since
+        self.lane, self.run_id, self.since, self.patience_s = lane, run_id, since, patience_s
         self.holder = uuid.uuid4().hex
         self.cursor_name = feed if resource.name == flow.source else f"right:{feed}"
 
@@ -119,13 +129,7 @@ class _Feed:
             self._release()
 
     def _pages(self, found: Found, cursor: Cursor | None, since: datetime | None) -> Found:
-        position = cursor.position if cursor is not None else {}
-        pages = self.resource.changes(self.feed, position, since=since)
-        while True:
-            with calling(self.site.endpoint(self.resource.name)):
-                page = next(pages, None)
-            if page is None:
-                return found
+        for page in self._read(cursor.position if cursor is not None else {}, since):
             with self.engine.store.write() as session:
                 news = self._news(session, page)
                 want(
@@ -140,6 +144,28 @@ class _Feed:
                 if cursor is not None:
                     self._move(session, page)
             found = Found(found.run_id, found.wanted + len(news), found.known + len(page.refs) - len(news))
+        return found
+
+    def _read(self, position: Position, since: datetime | None) -> Iterator[Page]:
+        """Pages from `position` on. Where the quota lets one wait, and not for too long, reading goes on where it was."""
+        waits = 0
+        pages = self.resource.changes(self.feed, position, since=since)
+        while True:
+            try:
+                with calling(self.site.endpoint(self.resource.name)):
+                    page = next(pages, None)
+            except Throttled as busy:
+                waits += 1
+                if busy.retry_in_s > self.patience_s or waits > MOST_WAITS:
+                    raise
+                log.info("%s: reading %s goes on in %.0f s: %s", self.flow.name, self.feed, busy.retry_in_s, busy)
+                wait(busy.retry_in_s)
+                pages = self.resource.changes(self.feed, position, since=since)
+                continue
+            if page is None:
+                return
+            waits, position = 0, page.position
+            yield page
 
     def _news(self, session: Session, page: Page) -> list[str]:
         """Record keys of a page's objects, without those whose version is done already.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,10 +14,15 @@ from syncengine.engine.discover import Found, begin_run, discover, due_connectio
 from syncengine.engine.engine import Engine
 from syncengine.engine.pump import pump
 from syncengine.engine.want import want
-from syncengine.errors import Misconfigured, SyncError
+from syncengine.errors import Misconfigured, SyncError, Throttled
 from syncengine.store.states import Lane
 
 log = logging.getLogger(__name__)
+
+PATIENCE_S = 70.0
+"""The longest wait for a quota that a sync by hand sleeps: more than a window. One by schedule comes again (`Waiting`)."""
+
+MOST_AGAIN = 4  # by then the next tick is near
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Request:
     """What is asked for. Without a connection: every one that has the flow (by schedule: every one that is due).
 
     ids: keys of the source; given these, no feed is read. since: read the feeds from there (UTC).
+    trigger: `schedule`, `again` (it was told to wait), or `call`.
     """
 
     flow: str
@@ -34,18 +40,41 @@ class Request:
     trigger: str = "call"
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The feeds of a connection can be read on in `retry_in_s` seconds: until then its quota is used up."""
+
+    connection: str
+    retry_in_s: float
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.connection}: {self.because}"
+
+
 def run(engine: Engine, request: Request) -> str:
     """Want what the request names or its feeds tell; returns `run 42: 120 found`. A connection that fails stops no other.
 
     Raises Misconfigured for unknown names.
     """
-    lines = [str(found) for found in start(engine, request)]
-    return "; ".join(lines) or "nothing due"
+    return line(start(engine, request))
 
 
-def start(engine: Engine, request: Request) -> list[Found | str]:
+def line(results: Sequence[Found | Waiting | str]) -> str:
+    """What came of a sync, as Flower shows it."""
+    return "; ".join(str(result) for result in results) or "nothing due"
+
+
+def to_come_again(results: Sequence[Found | Waiting | str], request: Request, retries: int) -> list[Waiting]:
+    """What a message shall take up again when its time has come: not what a person runs, and not for ever."""
+    if request.trigger == "call" or retries >= MOST_AGAIN:
+        return []
+    return [one for one in results if isinstance(one, Waiting)]
+
+
+def start(engine: Engine, request: Request) -> list[Found | Waiting | str]:
     """As `run`, with the run of each connection, or what went wrong with it."""
-    results: list[Found | str] = []
+    results: list[Found | Waiting | str] = []
     resting = {} if request.ids else endpoints.at_rest(engine)
     for connection_id, name in _connections(engine, request, resting):
         if connection_id in resting:
@@ -55,6 +84,9 @@ def start(engine: Engine, request: Request) -> list[Found | str]:
             results.append(_one(engine, request, connection_id))
         except Misconfigured:
             raise
+        except Throttled as busy:
+            log.info("%s of %s waits: %s", request.flow, name, busy)
+            results.append(Waiting(name, busy.retry_in_s, str(busy)))
         except SyncError as error:
             log.warning("%s of %s: %s", request.flow, name, error)
             results.append(f"{name}: {error}")
@@ -80,7 +112,13 @@ def _one(engine: Engine, request: Request, connection_id: int) -> Found:
         lane = Lane.SCHEDULED if request.since is None else Lane.BACKFILL
         with on_account_of(engine, request.flow, lane):
             return discover(
-                engine, connection_id, request.flow, trigger=request.trigger, lane=lane, since=request.since
+                engine,
+                connection_id,
+                request.flow,
+                trigger=request.trigger,
+                lane=lane,
+                since=request.since,
+                patience_s=PATIENCE_S if request.trigger == "call" else 0.0,
             )
     run_id = begin_run(engine, connection_id, request.flow, trigger=request.trigger, lane=Lane.REALTIME)
     flow, site = engine.flow(request.flow), engine.site(connection_id)

@@ -7,6 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
 from syncengine import settings
 from syncengine.celery import app
 from syncengine.engine import bootstrap, steps, sync
@@ -46,7 +49,19 @@ def _sync(
         ids=tuple(map(str, ids or ())),
         trigger=trigger,
     )
-    return sync.run(self.engine, request)
+    results = sync.start(self.engine, request)
+    for one in sync.to_come_again(results, request, self.request.retries):
+        _come_again(self, one)
+    return sync.line(results)
+
+
+def _come_again(self: StepTask, waiting: sync.Waiting) -> None:
+    """For one connection, whose feeds are read on from their cursors. Beat's next tick comes in any case."""
+    again = {"connection": waiting.connection, "trigger": "again"}
+    try:
+        self.apply_async(kwargs=again, countdown=waiting.retry_in_s, retries=self.request.retries + 1, retry=False)
+    except (OperationalError, RedisError) as error:
+        log.warning("%s of %s goes on at the next tick: %s", self.name, waiting.connection, error)
 
 
 def _pump(self: StepTask) -> str:
