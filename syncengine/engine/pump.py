@@ -14,7 +14,7 @@ from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
-from syncengine.engine import ceiling, deadletters, effects, endpoints, timeline
+from syncengine.engine import ceiling, deadletters, effects, endpoints, health, timeline
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
 from syncengine.engine.records import FREE
@@ -41,6 +41,7 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
         lock_pump(session)
         free_dead_leases(session, engine, now)
         if sweep:
+            health.note(session, health.PUMP, now)
             wake_waiting(session, engine, now)
             look_again_at_held(session, engine, now)
         chains = claim(session, engine, now, states)

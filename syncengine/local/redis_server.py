@@ -27,7 +27,9 @@ from syncengine.settings import Settings
 ADDRESS_FILE = "redis.address"
 PROBE_EVERY_S = 0.2
 CONNECT_TIMEOUT_S = 5.0
-READ_TIMEOUT_S = 30.0
+# Redis answers at once, or it is gone: a connection of which the other end knows nothing any more is given up after
+# this time, and the command is tried on a new one. Long enough for a server that writes its file anew.
+READ_TIMEOUT_S = 10.0
 
 _CONFIGURATION = """\
 # Made by `syncengine up`, made again by each start.
@@ -65,13 +67,14 @@ def is_known(settings: Settings) -> bool:
     return settings.redis_url is not None or (settings.home / ADDRESS_FILE).is_file()
 
 
-def answering_address(settings: Settings, *, patience_s: float = 5.0) -> str:
+def answering_address(settings: Settings, *, patience_s: float = 5.0, read_s: float = READ_TIMEOUT_S) -> str:
     """`address`, once that Redis answers. A process asks this when it starts: later outages are waited for.
 
-    Raises Misconfigured if it does not answer within `patience_s` seconds, or refuses us, with its reason.
+    Raises Misconfigured if it does not answer within `patience_s` seconds (nor a single try within `read_s`), or refuses
+    us, with its reason.
     """
     url = address(settings)
-    client = connect(settings, retries=0)
+    client = connect(settings, retries=0, read_s=read_s)
     deadline = clock.monotonic() + patience_s
     try:
         while (reason := _refusal(client)) and clock.monotonic() < deadline:
@@ -85,16 +88,17 @@ def answering_address(settings: Settings, *, patience_s: float = 5.0) -> str:
     raise Misconfigured(f"REDIS_URL = {redact_url(url)}: {reason}. Start that Redis, or correct REDIS_URL")
 
 
-def connect(settings: Settings, *, retries: int = 3) -> redis.Redis:
+def connect(settings: Settings, *, retries: int = 3, read_s: float = READ_TIMEOUT_S) -> redis.Redis:
     """A client of this installation's Redis, safe for threads; it connects on its first command.
 
     Understands what kombu does: `redis://`, `rediss://`, `redis+socket://`, `sentinel://`. A command that finds no
-    connection is tried `retries` times more, within a few seconds. Raises Misconfigured if no address is known.
+    connection, or no answer on it within `read_s` seconds, is tried `retries` times more. Raises Misconfigured if no
+    address is known.
     """
     url = address(settings)
     options: dict[str, Any] = {
-        "socket_connect_timeout": CONNECT_TIMEOUT_S,
-        "socket_timeout": READ_TIMEOUT_S,
+        "socket_connect_timeout": min(CONNECT_TIMEOUT_S, read_s),
+        "socket_timeout": read_s,
         "socket_keepalive": True,
         "retry": Retry(ExponentialWithJitterBackoff(base=0.1, cap=1.0), retries),
     }

@@ -1,5 +1,8 @@
-"""The Celery tasks, made from the flows: `orders.sync`, `orders.fetch`, `orders.transform`, `orders.push`, and the pump."""
+"""The Celery tasks, made from the flows: `orders.sync`, `orders.fetch`, `orders.transform`, `orders.push`; pump and canary."""
 
+from syncengine import settings
+from syncengine.tasks.canary import make_canary
 from syncengine.tasks.made import make_tasks
 
 make_tasks()
+make_canary(settings.load())

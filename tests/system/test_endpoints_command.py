@@ -1,0 +1,170 @@
+"""`syncengine endpoints` and `syncengine health` as an operator meets them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from click.testing import CliRunner
+
+from syncengine import settings
+from syncengine.cli import commands
+from syncengine.engine import bootstrap
+from syncengine.http.breaker import Breakers
+from tests.services import free_port
+from tests.system.frame_fixtures import redis_url
+
+__all__ = ["redis_url"]
+
+CONFIGURATION = """\
+endpoints:
+  shop:
+    system: brightpearl
+    settings: {url: "http://127.0.0.1:1", account: acme, app_ref: app, auth: private}
+    secrets: {account_token: token}
+  erp:
+    system: syspro
+    settings: {gateway: enet, url: "http://127.0.0.1:1/Rest", operator: BPSYNC, company: T}
+    secrets: {operator_password: secret}
+connections:
+  main: {left: shop, right: erp, flows: [customers], cut_over: 2026-01-01T00:00:00Z}
+"""
+
+
+class Operator:
+    """Runs commands, and keeps what they said."""
+
+    def __init__(self) -> None:
+        self.runner = CliRunner()
+
+    def says(self, *words: str, code: int = 0) -> str:
+        done = self.runner.invoke(commands, words, standalone_mode=False)
+        assert (done.return_value or 0) == code, done.output
+        if done.exception is not None:
+            raise done.exception
+        return done.output
+
+    def json(self, *words: str, code: int = 0) -> Any:
+        return json.loads(self.says(*words, "--json", code=code))
+
+
+@pytest.fixture
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Operator:
+    """An operator of an installation with one connection, whose systems do not answer."""
+    configuration = tmp_path / "syncengine.yml"
+    configuration.write_text(CONFIGURATION, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SYNCENGINE_HOME", str(tmp_path / "var"))
+    monkeypatch.setenv("SYNCENGINE_CONFIG", str(configuration))
+    monkeypatch.setenv("REDIS_URL", redis_url)
+    client = redis.Redis.from_url(redis_url)
+    client.flushall()
+    client.close()
+    operator = Operator()
+    operator.says("migrate")
+    operator.says("configure")
+    return operator
+
+
+def _row(operator: Operator, name: str) -> dict[str, Any]:
+    return next(row for row in operator.json("endpoints", "list") if row["name"] == name)
+
+
+def _break(redis_url: str) -> None:
+    breakers = Breakers(redis.Redis.from_url(redis_url), bootstrap.rules(settings.load()))
+    for _ in range(3):
+        with breakers.admit("erp") as passage:
+            passage.failed("connection refused")
+
+
+def test_endpoints_are_listed_with_their_state_and_quota(operator: Operator) -> None:
+    shown = operator.says("endpoints", "list")
+
+    assert [line.split()[:4] for line in shown.splitlines()] == [
+        ["endpoint", "system", "connections", "state"],
+        ["erp", "syspro", "main", "up"],
+        ["shop", "brightpearl", "main", "up"],
+    ]
+    assert _row(operator, "erp")["breaker"]["is_open"] is False
+
+
+def test_a_pause_is_shown_with_its_end_its_reason_and_who_it_was(operator: Operator) -> None:
+    said = operator.says("endpoints", "pause", "erp", "--for", "2h", "--because", "upgrade")
+
+    assert "erp is paused until 20" in said
+    assert "`syncengine endpoints resume erp` ends it" in said
+    assert ": upgrade" in operator.says("endpoints", "list")
+    row = _row(operator, "erp")
+    assert row["paused_because"] == "upgrade"
+    assert row["paused_by"]
+    assert operator.json("endpoints", "resume", "erp") == {"endpoint": "erp", "resumed": True}
+    assert operator.says("endpoints", "resume", "erp") == "erp was neither paused nor down.\n"
+
+
+def test_an_endpoint_that_is_down_says_why_and_is_tried_at_once_by_resume(
+    operator: Operator, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNCENGINE_BREAKER_FIRST_S", "600")
+    monkeypatch.setenv("SYNCENGINE_BREAKER_MOST_S", "600")
+    _break(redis_url)
+
+    shown = " ".join(operator.says("endpoints", "list").split())
+    assert re.search(r"down for \d+ s, tried again in \d+ s: connection refused", shown)
+    assert operator.says("endpoints", "resume", "erp") == "erp is called again.\n"
+    assert _row(operator, "erp")["breaker"]["retry_in_s"] == 0
+
+
+def test_without_redis_a_pause_works_and_the_breaker_is_not_known(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+
+    assert "not known, since Redis does not answer" in operator.says("endpoints", "list")
+    assert "is paused until" in operator.says("endpoints", "pause", "shop", "--for", "30m")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("pause", "nobody"), "there is no endpoint 'nobody'. Known endpoints: erp, shop"),
+        (("resume", "nobody"), "there is no endpoint 'nobody'. Known endpoints: erp, shop"),
+        (("pause", "erp", "--for", "soon"), "--for 'soon' is no time. Write 90s, 30m, 2h, 1h30m or 3d"),
+        (("pause", "erp", "--until", "2001-01-01"), "Name a time within the coming year"),
+        (("pause", "erp", "--for", "1h", "--until", "2099-01-01"), "say --for or --until, not both"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(operator: Operator, words: tuple[str, ...], says: str) -> None:
+    with pytest.raises(Exception, match=r".") as error:
+        operator.says("endpoints", *words)
+    assert says in (getattr(error.value, "message", "") or str(error.value))
+
+
+def test_health_of_an_installation_that_does_not_run_is_exit_code_1_and_what_to_do(operator: Operator) -> None:
+    shown = operator.says("health", code=1)
+
+    assert "redis" in shown
+    assert "→ Start the processes: `syncengine up`" in shown
+    assert operator.json("health", "--only", "redis") == {
+        "well": True,
+        "parts": [{"name": "redis", "pace": "moves", "says": "answers", "remedy": ""}],
+    }
+
+
+def test_health_without_redis_says_so_and_hides_its_password(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", f"redis://:hidden@127.0.0.1:{free_port()}/0")
+
+    shown = " ".join(operator.says("health", code=1).split())
+    assert "Connection refused. Start that Redis, or correct REDIS_URL" in shown
+    assert "→ All goes on by itself when it answers" in shown
+    assert "hidden" not in shown
+
+
+def test_health_of_a_part_that_does_not_exist_names_those_that_do(operator: Operator) -> None:
+    with pytest.raises(Exception, match="There are: redis, pump, realtime, scheduled, backfill, main: customers"):
+        operator.says("health", "--only", "nothing")
