@@ -94,17 +94,22 @@ def _cell(value: Any) -> str:
 # -- many --------------------------------------------------------------------------------------------------------------
 
 
-def show_flat(found: Sequence[tuple[Failure, str]], blocked: Mapping[int, Mapping[str, int]], total: int) -> None:
-    """A line for each."""
+def show_flat(
+    found: Sequence[tuple[Failure, str]],
+    states: Mapping[int, str],
+    blocked: Mapping[int, Mapping[str, int]],
+    total: int,
+) -> None:
+    """A line for each. `states`: of their records, by record id."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("id", "opened (UTC)", "flow", "key", "field", "value", "cause"):
+    for name in ("id", "opened (UTC)", "flow", "key", "now", "field", "value", "cause"):
         table.add_column(name, overflow="fold")
     for failure, _ in found:
         look = "[to be looked at] " if failure.kind != "dead" else ""
         waits = f" (blocks {_counts(blocked[failure.id])})" if failure.id in blocked else ""
         cells = (
-            str(failure.id), f"{failure.opened_at:%Y-%m-%d %H:%M}", failure.flow, failure.key, failure.field,
-            failure.value[:40], f"{look}{failure.cause}{waits}",
+            str(failure.id), f"{failure.opened_at:%Y-%m-%d %H:%M}", failure.flow, failure.key,
+            states.get(failure.record_id, ""), failure.field, failure.value[:40], f"{look}{failure.cause}{waits}",
         )  # fmt: skip
         table.add_row(*map(Text, cells))  # as they are: brackets in them are no markup
     wide_console().print(table)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy.orm import Session
 
 from syncengine.cli import _letters
 from syncengine.cli._engine import as_json, engine, json_text, show_json
@@ -63,12 +64,24 @@ def list_(
             return
         found = deadletters.listed(session, chosen, most=None if as_json else limit)
         blocked = causes.blocked_by(session, one, [failure for failure, _ in found])
+        states = _states(session, [failure for failure, _ in found])
     if as_json:
-        show_json([{**_letters.row(failure, name), "blocks": blocked.get(failure.id, {})} for failure, name in found])
+        show_json(
+            [
+                {**_letters.row(failure, name), "now": states[failure.record_id], "blocks": blocked.get(failure.id, {})}
+                for failure, name in found
+            ]
+        )
     elif not found:
         click.echo("No dead letters.")
     else:
-        _letters.show_flat(found, blocked, total)
+        _letters.show_flat(found, states, blocked, total)
+
+
+def _states(session: Session, failures: Sequence[Failure]) -> dict[int, str]:
+    """What their records are now, by record id: a letter may be open while its record is tried again, or held."""
+    records = deadletters.records_of(session, failures)
+    return {id_: "again" if deadletters.is_again(record) else str(record.status) for id_, record in records.items()}
 
 
 @command.command("show")
@@ -189,7 +202,9 @@ def retry(
             return _not_done("retried", shown, as_json, asked=dry_run)
         lane = Lane.REALTIME if ids else Lane.BACKFILL  # who names one waits for it
         some = [failure.id for failure in choice.letters]
-        done = deadletters.retry(one, some, by=getpass.getuser(), because=because, lane=lane, a_minute=pace)
+        done = deadletters.retry(
+            one, some, by=getpass.getuser(), because=because, lane=lane, a_minute=pace, closed_too=not ids
+        )  # fmt: skip
         pump(one)
     if as_json:
         show_json({"retried": done, "left": choice.left, "preview": shown})

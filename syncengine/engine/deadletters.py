@@ -161,6 +161,21 @@ def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
 # -- finding them ------------------------------------------------------------------------------------------------------
 
 
+def records_of(session: Session, failures: Iterable[Failure]) -> dict[int, Record]:
+    """The records that letters are about, by id. A record may bear another key by now: a pair goes by its left side."""
+    ids = sorted({failure.record_id for failure in failures})
+    return {
+        record.id: record
+        for some in chunks(ids, AT_ONCE)
+        for record in session.scalars(select(Record).where(Record.id.in_(some)).order_by(Record.id))
+    }
+
+
+def is_again(record: Record) -> bool:
+    """True if the record is being looked at again, so that its letter may soon be closed."""
+    return record.token is not None or record.wanted > record.done
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which dead letters. What is left out does not narrow.
@@ -234,40 +249,45 @@ def retry(
     because: str = "",
     lane: Lane = Lane.REALTIME,
     a_minute: float | None = None,
+    closed_too: bool = False,
 ) -> int:
-    """Have the records of these dead letters looked at again. Returns how many.
+    """Have the records of these dead letters looked at again. Returns how many letters.
 
     a_minute: so many of them each minute, the oldest letter first; all at once without it. What rests because a write of
-    it is in doubt, or has just failed, rests on. The letter stays open until its record went through. Raises Misconfigured
-    if one is not open or cannot be retried.
+    it is in doubt, or has just failed, rests on. closed_too: some may have closed since they were chosen; they are left
+    out. A letter stays open until its record went through. Raises Misconfigured if one cannot be retried.
     """
     now = clock.now()
     with engine.store.write() as session:
         found = [failure for some in chunks(list(ids), AT_ONCE) for failure, _ in listed(session, Filter(ids=some))]
         found.sort(key=lambda one: (one.opened_at, one.id))
-        missing = sorted(set(ids) - {failure.id for failure in found})
-        if missing:
-            raise Misconfigured(f"there is no open dead letter {missing[0]}. `syncengine deadletters list` shows them")
-        for failure in found:
-            if failure.kind != DEAD:
-                raise Misconfigured(
-                    f"{failure.id} was written already and needs a look; it can be closed, not retried. "
-                    f"`syncengine deadletters close {failure.id} --because ...`"
-                )
-        _want_all(session, found, lane, now)
+        check_retriable(found, () if closed_too else ids)
+        its_record = records_of(session, found)
+        _want_all(session, list(its_record.values()), lane, now)
         if a_minute is not None:
-            _spread(session, [failure.record_id for failure in found], a_minute, now)
+            _spread(session, list(dict.fromkeys(failure.record_id for failure in found)), a_minute, now)
         detail = {name: text for name, text in (("by", by), ("because", because)) if text}
-        timeline.note_each(
-            session, [(record, detail) for record in _records_of(session, found)], "retried by hand", now
-        )
+        timeline.note_each(session, [(record, detail) for record in its_record.values()], "retried by hand", now)
     return len(found)
 
 
-def _want_all(session: Session, found: Sequence[Failure], lane: Lane, now: datetime) -> None:
+def check_retriable(found: Iterable[Failure], ids: Iterable[int]) -> None:
+    """Raises Misconfigured if one of the `ids` is not among the open letters that were found, or one needs a look only."""
+    kinds = {failure.id: failure.kind for failure in found}
+    if missing := set(ids) - set(kinds):
+        raise Misconfigured(f"there is no open dead letter {min(missing)}. `syncengine deadletters list` shows them")
+    for id_, kind in kinds.items():
+        if kind != DEAD:
+            raise Misconfigured(
+                f"{id_} was written already and needs a look; it can be closed, not retried. "
+                f"`syncengine deadletters close {id_} --because ...`"
+            )
+
+
+def _want_all(session: Session, records: Iterable[Record], lane: Lane, now: datetime) -> None:
     keys: dict[tuple[int, str], list[str]] = {}
-    for failure in found:
-        keys.setdefault((failure.connection_id, failure.flow), []).append(failure.key)
+    for record in records:
+        keys.setdefault((record.connection_id, record.flow), []).append(record.key)
     for (connection_id, flow), some in keys.items():
         want(session, connection_id, flow, some, lane=lane, now=now)
 
@@ -283,12 +303,3 @@ def _spread(session: Session, record_ids: Sequence[int], a_minute: float, now: d
         .values(not_before=bindparam("at"), pause=Pause.PACED),
         rows,
     )
-
-
-def _records_of(session: Session, found: Sequence[Failure]) -> list[Record]:
-    ids = [failure.record_id for failure in found]
-    return [
-        record
-        for some in chunks(ids, AT_ONCE)
-        for record in session.scalars(select(Record).where(Record.id.in_(some)).order_by(Record.id))
-    ]

@@ -55,8 +55,9 @@ def whole(engine: Engine, letter_id: int) -> Letter:
     outcome: Plan | Rejected | str = NOT_PLANNED if deadletters.is_poison(failure) else ""
     documents = _documents(engine, record, material)
     if not deadletters.is_poison(failure):
-        documents |= _mapped(engine, record, material)
-        outcome = _planned(engine, record, material) if failure.closed_at is None else ""
+        outcome = _planned(engine, record, material)
+        documents |= _mapped(engine, record, material, outcome)
+        outcome = "" if failure.closed_at is not None else outcome
     return Letter(failure, documents, outcome, way, made, blocks)
 
 
@@ -96,7 +97,10 @@ def _planner(engine: Engine, record: Record, material: Material) -> Planner:
     return Planner(engine, engine.flow(record.flow), engine.site(record.connection_id), material)
 
 
-def _mapped(engine: Engine, record: Record, material: Material) -> dict[str, Any]:
+def _mapped(engine: Engine, record: Record, material: Material, outcome: Plan | Rejected) -> dict[str, Any]:
+    if engine.flow(record.flow).two_way:  # which side is written is the plan's to say
+        steps = outcome.steps if isinstance(outcome, Plan) else ()
+        return {"mapped": {step.resource: step.operation.doc for step in steps}} if steps else {}
     try:
         with engine.store.read() as session:
             made = _planner(engine, record, material).mapped(session, record)
@@ -127,6 +131,7 @@ class Source:
     resource: str
     original: Doc
     standing: Correction | None
+    is_poison: bool
 
     @property
     def present(self) -> Doc:
@@ -150,13 +155,24 @@ def source_of(engine: Engine, letter_id: int) -> Source:
         raise Misconfigured(
             f"the source document of {letter_id} is not kept. `syncengine deadletters retry {letter_id}` reads it anew"
         )
-    return Source(record, resource, next(iter(documents.values())), material.corrected.held.get(record.id))
+    return Source(
+        record,
+        resource,
+        original=next(iter(documents.values())),
+        standing=material.corrected.held.get(record.id),
+        is_poison=deadletters.is_poison(failure),
+    )
 
 
-def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rejected:
-    """What planning comes to with a patch, from what was last read. Raises Misconfigured if the patch may not be."""
+def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rejected | str:
+    """What planning comes to with a patch, from what was last read, or why it was not planned.
+
+    Raises Misconfigured if the patch may not be.
+    """
     document = patches.check(source.original, patch)
     record = source.record
+    if source.is_poison:
+        return NOT_PLANNED
     with engine.store.read() as session:
         material = _material(session, engine, record)
     own = material.docs[record.id]

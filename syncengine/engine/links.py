@@ -18,7 +18,7 @@ from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Link, Record
+from syncengine.store.models import Failure, Link, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,5 +210,7 @@ def fold(session: Session, record: Record, left: str, right: str) -> None:
     if other.wanted > other.done:  # it is still due: what it wanted, the pair wants
         values: dict[str, Any] = {"wanted": Record.wanted + 1, "lane": func.coalesce(other.lane, Record.lane)}
         session.execute(update(Record).where(Record.id == record.id).values(**values))
+    letters = update(Failure).where(Failure.record_id == other.id)  # they would go with it, unseen
+    session.execute(letters.values(record_id=record.id))
     session.execute(delete(Record).where(Record.id == other.id))
     session.execute(update(Record).where(Record.id == record.id).values(key=left_key))

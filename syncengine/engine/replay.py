@@ -16,7 +16,7 @@ from syncengine.engine.engine import Engine
 from syncengine.engine.plan import Kind, Step
 from syncengine.engine.preview import Preview, preview
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.store.models import Failure, Record
+from syncengine.store.models import Failure
 
 PLANNED_AT_MOST = 200
 MOST_EXAMPLES = 3
@@ -77,15 +77,10 @@ def choose(session: Session, chosen: Filter, *, most: int) -> Choice:
     """Open dead letters for another try. Raises Misconfigured if an id is not open, or is one that needs a look."""
     found = [failure for failure, _ in deadletters.listed(session, chosen)]
     dead = [failure for failure in reversed(found) if failure.kind == DEAD]
-    looks = [failure.id for failure in found if failure.kind == ATTENTION]
-    if missing := set(chosen.ids) - {failure.id for failure in found}:
-        raise Misconfigured(f"there is no open dead letter {min(missing)}. `syncengine deadletters list` shows them")
-    if chosen.ids and looks:
-        raise Misconfigured(
-            f"{looks[0]} was written already and needs a look; it can be closed, not retried. "
-            f"`syncengine deadletters close {looks[0]} --because ...`"
-        )
-    return Choice(dead[:most], max(0, len(dead) - most), len(looks))
+    looks = len(found) - len(dead)
+    if chosen.ids:
+        deadletters.check_retriable(found, chosen.ids)
+    return Choice(dead[:most], max(0, len(dead) - most), looks)
 
 
 def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNED_AT_MOST) -> Outlook:
@@ -94,24 +89,25 @@ def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNE
     Beyond `at_most` an even sample of them is planned. Raises what the systems' calls raise.
     """
     sample = _sample([letter for letter in letters if not deadletters.is_poison(letter)], at_most)
+    with engine.store.read() as session:
+        its_record = deadletters.records_of(session, sample)
+        blocked = causes.blocked_by(session, engine, letters)
     keys: dict[tuple[int, str], list[str]] = {}
-    for letter in sample:
-        keys.setdefault((letter.connection_id, letter.flow), []).append(letter.key)
+    for record in its_record.values():
+        keys.setdefault((record.connection_id, record.flow), []).append(record.key)
     writes: dict[tuple[str, str], Writes] = {}
     stays: dict[tuple[str, str, str], Stays] = {}
     needs = 0
     for letter in filter(deadletters.is_poison, letters):
         _add(stays, letter.flow, letter.key, "not planned", letter.cause, "It may bring a worker down again")
     for (connection_id, flow), some in keys.items():
-        for planned in preview(engine, connection_id, flow, list(dict.fromkeys(some))):
+        for planned in preview(engine, connection_id, flow, some):
             needs += planned.key not in some or planned.flow != flow
             if isinstance(planned.outcome, Rejected) or planned.outcome.kind is not Kind.WRITE:
                 _stay(stays, planned)
                 continue
             for step in planned.outcome.steps:
                 _count(engine, connection_id, planned.flow, step, writes)
-    with engine.store.read() as session:
-        blocked = causes.blocked_by(session, engine, letters)
     return Outlook(
         total=len(letters),
         planned=len(sample),
@@ -171,7 +167,7 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
     _of_kind(letters, DEAD, "was written already and needs a look; it can be closed, not discarded")
     _reasoned(because)
     with engine.store.write() as session:
-        found = [session.get_one(Record, letter.record_id) for letter in letters]
+        found = list(deadletters.records_of(session, letters).values())
         busy = [record.key for record in found if record.token is not None]
         if busy:
             raise Misconfigured(f"{busy[0]} is being worked on at this moment. Try again in a minute")
@@ -179,7 +175,7 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
         reason = deadletters.reason_of_discard(by, because)
         records.discard(session, {record.id: reason for record in found}, now)
         timeline.note(session, found, "discarded", now, {one.id: {"because": because, "by": by} for one in found})
-    return len(found)
+    return len(letters)
 
 
 def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> int:
@@ -188,7 +184,7 @@ def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) 
     _of_kind(letters, ATTENTION, "is a dead letter; it can be retried or discarded, not closed")
     _reasoned(because)
     with engine.store.write() as session:
-        found = [session.get_one(Record, letter.record_id) for letter in letters]
+        found = list(deadletters.records_of(session, letters).values())
         deadletters.close_by_hand(session, letters, because, by, now)
         timeline.note(session, found, "looked at", now, {one.id: {"because": because, "by": by} for one in found})
     return len(letters)

@@ -17,10 +17,10 @@ from syncengine.engine import causes, deadletters, letter, patches, pump, replay
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.plan import Kind, Plan
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.mapping.contract import Context, Need, Reference
+from syncengine.mapping.contract import Context, Group, Need, Policy, Reference
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Pause, Stage
-from tests.contract.kernel.world import Plain, World, by_name, flow
+from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
 
 CUSTOMER = Need("customers", "310", "", "customers")
 
@@ -474,3 +474,58 @@ def test_a_record_that_kills_its_worker_is_set_aside_with_what_is_known_and_hold
     [stays] = replay.foresee(world.engine, [one]).stays
     assert stays.state == "not planned"
     assert pump.pump(world.engine) == 0
+
+
+# -- pairs -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pairs(make_world: Callable[..., World]) -> World:
+    """A flow in both directions, whose documents need a name."""
+    return make_world(two_way("things", [Group("name", left=("name",), right=("name",), policy=Policy.NEWEST)]))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_in_a_two_way_flow_the_document_of_the_side_that_it_came_from_is_corrected(pairs: World, side: str) -> None:
+    here, there = (pairs.left, pairs.right) if side == "left" else (pairs.right, pairs.left)
+    here.put("things", "1", ref="1", colour="red")
+    pairs.sync("things", f"{side}:1")
+    [one] = letters(pairs)
+    assert one.field == "name"
+    correct(pairs, one.id, "name=mug")
+    assert [doc["name"] for doc in there.objects["things"].values()] == ["mug"]
+    assert "name" not in here.objects["things"]["1"]
+    assert letters(pairs) == []
+    assert letter.whole(pairs.engine, one.id).documents["corrected"]["1"]["name"] == "mug"
+
+
+def test_a_discarded_pair_is_looked_at_again_when_either_side_changes(pairs: World) -> None:
+    pairs.left.put("things", "1", ref="1", name="mug")
+    pairs.sync("things", "left:1")
+    [right] = pairs.right.objects["things"]
+    pairs.right.objects["things"][right].pop("name")
+    pairs.sync("things", "left:1")
+    discard(pairs, letters(pairs)[0])
+    pairs.sync("things", "left:1")
+    assert pairs.record("things", "left:1").status == "skipped"
+    pairs.right.put("things", right, name="cup")
+    pairs.sync("things", "left:1")
+    assert pairs.record("things", "left:1").status == "done"
+
+
+def test_letters_of_a_record_that_is_folded_into_its_pair_stay_and_follow_it(pairs: World) -> None:
+    pairs.right.put("things", "R", ref="R", colour="red")
+    pairs.sync("things", "right:R")
+    [one] = letters(pairs)
+    pairs.right.put("things", "R", name="mug")
+    pairs.sync("things", "right:R")
+    [left] = pairs.left.objects["things"]
+    with pairs.store.read() as session:
+        failure = session.get_one(m.Failure, one.id)
+    assert failure.closed_because == "it went through later"
+    pairs.left.objects["things"][left].pop("name")
+    pairs.sync("things", f"left:{left}")
+    again = letters(pairs)[0]
+    assert deadletters.retry(pairs.engine, [again.id]) == 1
+    with pairs.store.read() as session:
+        assert session.scalars(select(m.Record.key)).all() == [f"left:{left}"]

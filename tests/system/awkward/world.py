@@ -241,7 +241,8 @@ class World:
 
     def __init__(self, sandbox: Sandbox, time: Time, store: Store, valkey: redis.Redis, gateway: str) -> None:
         self.sandbox, self.time, self.store, self.valkey, self.gateway = sandbox, time, store, valkey, gateway
-        self.vault = Vault(store, [Fernet.generate_key().decode()])
+        self.key = Fernet.generate_key().decode()
+        self.vault = Vault(store, [self.key])
         self.messages: list[Chain] = []
         self.undo: list[Callable[[], None]] = []  # what a test put in the way and the next one must not find
         sandbox.switches.turn({"brightpearl_limit": A_MINUTE})
