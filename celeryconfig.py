@@ -37,7 +37,7 @@ broker_transport_options = {
     # Finds a half-open connection, also while waiting for a message (kombu 5.7).
     "health_check_interval": 25,
     # One Redis may serve several applications.
-    "global_keyprefix": "syncengine:",
+    "global_keyprefix": settings.REDIS_PREFIX,
     "client_name": "syncengine",
 }
 if _settings.redis_master:

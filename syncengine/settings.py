@@ -21,6 +21,9 @@ from syncengine.errors import Misconfigured
 from syncengine.redaction import redact_url
 
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
+REDIS_PREFIX = "syncengine:"
+"""Before every key of the queues: one Redis may serve several applications."""
+
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LEAST_SLACK_S = 2.0  # a lease that is renewed must leave time for what happens between the renewal and the call
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from syncengine.cli._engine import as_json, engine, show_json
-from syncengine.errors import SyncError
+from syncengine.engine.doctor.systems import reach
 
 FAILED = 1
 
@@ -14,16 +14,8 @@ FAILED = 1
 @as_json
 def command(as_json: bool) -> int:
     """Reach every endpoint of every connection with its credentials, and say what was reached."""
-    results: dict[str, dict[str, object]] = {}
     with engine(calls=True) as one:
-        for connection in one.connections():
-            site = one.site(connection.id)
-            for side, endpoint in site.endpoints.items():
-                if endpoint.name not in results:
-                    try:
-                        results[endpoint.name] = {"ok": True, "says": site.connectors[side].check()}
-                    except SyncError as error:
-                        results[endpoint.name] = {"ok": False, "says": str(error)}
+        results = {name: {"ok": found.error is None, "says": found.says} for name, found in reach(one)}
     if as_json:
         show_json(results)
     for name, result in results.items() if not as_json else ():

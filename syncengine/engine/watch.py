@@ -16,13 +16,12 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.alerts import Severity, Sign, Sinks, book, telling
-from syncengine.engine import endpoints
+from syncengine.engine import endpoints, health
 from syncengine.engine.causes import alike
 from syncengine.engine.deadletters import DEAD
 from syncengine.engine.engine import Engine
 from syncengine.engine.plan import GONE, GONE_ON
 from syncengine.http.breaker import State
-from syncengine.store.dialect import upsert
 from syncengine.store.lock import Lock
 from syncengine.store.models import Ceiling, Connection, Endpoint, Event, Failure, Pulse, Record
 from syncengine.store.states import Lane, Pause, Status
@@ -41,25 +40,30 @@ class Thresholds:
     """When a rule speaks. Seconds, unless the name says otherwise.
 
     dead_letters: so many of one cause within `window_s`. gone: so many linked objects that are suddenly absent. oldest_s:
-    age of the oldest record that is due. repeat_s: after which an alert that goes on is told again.
+    age of the oldest record that is due. stalled_s: without progress. repeat_s: an alert that goes on is told again after it.
     """
 
     dead_letters: int = 10
     gone: int = 5
     window_s: float = 600.0
     oldest_s: float = 1800.0
+    stalled_s: float = 120.0
     repeat_s: float = 14_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What the rules look at. states: breakers by endpoint, None if Redis does not answer. already: open alerts."""
+    """What the rules look at. already: open alerts.
+
+    states: breakers by endpoint, None if Redis does not answer. vitals: what moves, None if that cannot be told now.
+    """
 
     engine: Engine
     session: Session
     now: datetime
     thresholds: Thresholds
     states: Mapping[str, State] | None
+    vitals: Sequence[health.Vital] | None
     resting: Mapping[int, str]
     already: frozenset[tuple[str, str]]
 
@@ -89,6 +93,7 @@ class Watcher:
         self.sinks = sinks
         self.thresholds = thresholds or Thresholds()
         self._client = client
+        self._since = clock.monotonic()
 
     def watch(self, *, unless_within_s: float = 0.0) -> str:
         """One look; returns a line for people. Nothing is done if another one watches, or did within so many seconds.
@@ -99,10 +104,10 @@ class Watcher:
             now = clock.now()
             if not is_ours or self._was_within(unless_within_s, now):
                 return "another one watches"
-            signs, calm_s = look(self.engine, self.thresholds, now)
+            signs, calm_s = look(self.engine, self.thresholds, now, up_s=clock.monotonic() - self._since)
             with self.engine.store.write() as session:
                 book.write(session, signs, calm_s, now)
-                upsert(session, Pulse, [{"name": PULSE, "at": now}], keys=("name",), update=("at",))
+                health.note(session, PULSE, now)
             told = telling.tell(self.engine.store, self.sinks, self._client, repeat_s=self.thresholds.repeat_s, now=now)
         return f"{len(signs)} signs, {told} of {len(self.sinks)} sinks told"
 
@@ -117,15 +122,20 @@ def last(engine: Engine) -> datetime | None:
         return session.scalar(select(Pulse.at).where(Pulse.name == PULSE))
 
 
-def look(engine: Engine, thresholds: Thresholds, now: datetime) -> tuple[list[Sign], dict[str, float]]:
-    """All signs of this moment, and the rules that could look with their calm times (seconds). Raises Transient."""
+def look(engine: Engine, thresholds: Thresholds, now: datetime, *, up_s: float) -> tuple[list[Sign], dict[str, float]]:
+    """All signs of this moment, and the rules that could look with their calm times (seconds). Raises Transient.
+
+    up_s: for how long this process has watched. In an installation that has just been started nothing has moved yet.
+    """
     states = _states(engine)
+    can_tell = states is not None and up_s > thresholds.stalled_s
+    vitals = health.look(engine, stalled_s=thresholds.stalled_s) if can_tell else None
     resting = endpoints.at_rest(engine)
     signs: list[Sign] = []
     calm_s: dict[str, float] = {}
     with engine.store.read() as session:
         already = frozenset((alert.rule, alert.subject) for alert in book.open_ones(session))
-        view = Look(engine, session, now, thresholds, states, resting, already)
+        view = Look(engine, session, now, thresholds, states, vitals, resting, already)
         for rule in RULES:
             found = rule.find(view)
             if found is not None:
@@ -308,6 +318,17 @@ def _due_since(view: Look, connection_id: int, flow: str) -> datetime | None:
     return min([*times, *([waiting] if waiting else [])], default=None)
 
 
+def _stalled(view: Look) -> list[Sign] | None:
+    """A lane, the pump or a flow does not move, as `syncengine health` sees it."""
+    if view.vitals is None:
+        return None
+    return [
+        Sign("stalled", vital.name, Severity.CRITICAL, f"{vital.name} does not move: {vital.says}", vital.remedy)
+        for vital in view.vitals
+        if vital.pace is health.Pace.STALLED
+    ]
+
+
 def _long(seconds: float) -> str:
     for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:
@@ -322,4 +343,5 @@ RULES: Sequence[Rule] = (
     Rule("ceiling", 0.0, _ceilings),
     Rule("gone", 0.0, _gone),
     Rule("oldest due", 60.0, _overdue),
+    Rule("stalled", 60.0, _stalled),
 )

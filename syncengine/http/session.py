@@ -23,7 +23,7 @@ import urllib3
 
 from syncengine import clock
 from syncengine.errors import EndpointDown, Misconfigured, OutcomeUnknown, SyncError, Transient
-from syncengine.http import guard
+from syncengine.http import dates, guard
 from syncengine.http.breaker import Breaker, Passage
 from syncengine.http.connections import Adapter, Flight, causes, departing
 from syncengine.http.limiter import Booking, Limiter, Pool
@@ -209,6 +209,7 @@ class Session:
             raise trouble
         if passage is not None:
             self._report(passage, response)
+        dates.note(self.endpoint, response.headers.get("Date"), took_s)
         level = logging.DEBUG if response.status_code < 400 or response.status_code == 404 else logging.WARNING
         log.log(
             level, "%s %s %s %d, %.0f ms", self.endpoint, request.method, shown, response.status_code, took_s * 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from syncengine.document import from_json, to_json
 from syncengine.errors import Misconfigured, Transient
 
 BUSY_TIMEOUT_MS = 30_000
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Store:
@@ -95,6 +97,11 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in DAMAGED:  # above stands which part of the file
+            raise Misconfigured(
+                f"the database file is damaged ({complaint(error)}). Stop everything, keep a copy of the file, and restore "
+                "the last backup"
+            ) from error
         if isinstance(error, OperationalError) or error.connection_invalidated:
             raise Transient(f"the database cannot be used now: {complaint(error)}") from error
         raise

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from syncengine import clock
 from syncengine.alerts import Severity, Sinks
-from syncengine.engine import endpoints
+from syncengine.engine import endpoints, health
 from syncengine.engine.engine import Limits
 from syncengine.engine.watch import Thresholds, Watcher, last, look
 from syncengine.http.breaker import Breakers
@@ -24,9 +24,9 @@ from tests.services import start_valkey, stop
 THRESHOLDS = Thresholds(dead_letters=4, gone=3, window_s=600, oldest_s=1800)
 
 
-def _signs(world: World) -> dict[tuple[str, str], str]:
+def _signs(world: World, *, up_s: float = 0.0) -> dict[tuple[str, str], str]:
     """Rules and subjects that speak now, with their texts; and written into the book, as the watcher does."""
-    found, _ = look(world.engine, THRESHOLDS, clock.now())
+    found, _ = look(world.engine, THRESHOLDS, clock.now(), up_s=up_s)
     Watcher(world.engine, Sinks(()), THRESHOLDS).watch()
     return {(sign.rule, sign.subject): sign.text for sign in found}
 
@@ -195,6 +195,19 @@ def test_an_endpoint_that_is_down_speaks_and_a_redis_that_is_away_ends_nothing(
     breakers.admit("right-1").answered()
     assert _signs(world) == {}
     assert _open(world) == []
+
+
+def test_a_lane_that_does_not_move_speaks_but_not_where_all_has_just_been_started(
+    world: World, client: redis.Redis
+) -> None:
+    world.engine.breakers = Breakers(client, now=world.time.monotonic)
+    with world.store.write() as session:
+        for name in ("pump", "realtime", "backfill"):
+            health.note(session, name, clock.now())
+    assert _signs(world, up_s=60) == {}
+    signs = _signs(world, up_s=200)
+    assert list(signs) == [("stalled", "scheduled")]
+    assert signs["stalled", "scheduled"].startswith("scheduled does not move: ")
 
 
 def test_one_watches_at_a_time_and_the_stand_in_only_where_nobody_does(world: World) -> None:

@@ -1,0 +1,79 @@
+"""`syncengine doctor`: what is wrong, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import click
+
+from syncengine import settings
+from syncengine.cli._engine import as_json, show_json
+from syncengine.engine.doctor import Finding, Level, Patient, examine
+from syncengine.errors import Misconfigured
+from syncengine.local import redis_server
+
+SOMETHING_TO_DO = 1
+REDIS_PATIENCE_S = 3.0
+COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+WIDTH = 20
+
+
+@click.command("doctor")
+@click.option("--offline", is_flag=True, help="Call no system: leave out addresses, credentials and their clocks.")
+@as_json
+def command(offline: bool, as_json: bool) -> int:
+    """Look at every part, one line each: ok, warn or FAIL, and what to do about it.
+
+    Redis, the database, the key, flows and connections, the systems, clocks, lanes and schedule, stuck records, what waits
+    for a person, and alerts. Exit code 0: all is well. 1: there is something to do. It changes nothing.
+    """
+    patient = _patient(settings.load())
+    try:
+        found = examine(patient, offline=offline)
+        seen = list(found) if as_json else _shown(found)
+    finally:
+        if patient.client is not None:
+            patient.client.close()
+    to_do = [finding for finding in seen if finding.level is not Level.OK]
+    if as_json:
+        show_json({"well": not to_do, "findings": [asdict(finding) for finding in seen]})
+    else:
+        _sum_up(to_do)
+    return SOMETHING_TO_DO if to_do else 0
+
+
+def _patient(current: settings.Settings) -> Patient:
+    try:
+        client = redis_server.connect(current, retries=0, read_s=REDIS_PATIENCE_S)
+    except Misconfigured as error:
+        return Patient(current, None, str(error))
+    try:
+        redis_server.answering_address(current, patience_s=0, read_s=REDIS_PATIENCE_S)
+    except Misconfigured as error:
+        return Patient(current, client, str(error))
+    return Patient(current, client, "")
+
+
+def _shown(found: Iterable[Finding]) -> list[Finding]:
+    """Print each finding as it comes: a system that does not answer takes half a minute."""
+    seen: list[Finding] = []
+    for finding in found:
+        told_already = bool(seen) and seen[-1].remedy == finding.remedy
+        seen.append(finding)
+        level = click.style(f"{finding.level:<4}", fg=COLOURS[finding.level], bold=finding.level is Level.FAIL)
+        click.echo(f"{level}  {finding.part:<{WIDTH}}  {finding.says}")
+        if finding.remedy and not told_already:
+            click.echo(f"{'':<{WIDTH + 8}}→ {finding.remedy}")
+    return seen
+
+
+def _sum_up(to_do: list[Finding]) -> None:
+    click.echo()
+    if not to_do:
+        click.echo("All is well.")
+        return
+    worst = next((finding for finding in to_do if finding.level is Level.FAIL), to_do[0])
+    remedies = {finding.remedy for finding in to_do}
+    count = "1 thing" if len(remedies) == 1 else f"{len(remedies)} things"
+    click.echo(f"{count} to do. Begin with {worst.part}: {worst.remedy}")

@@ -1,0 +1,100 @@
+"""The examination: part after part, each as far as those before it allow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import redis
+
+from syncengine.alerts import Sinks
+from syncengine.engine import bootstrap
+from syncengine.engine.doctor import backlog, broker, database, systems
+from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured
+from syncengine.engine.engine import Chain, Engine
+from syncengine.errors import Misconfigured, Transient
+from syncengine.settings import Settings
+from syncengine.store import Store
+from syncengine.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """An installation. client: its Redis, None if none is known. redis_complaint: why it cannot be used, empty if it can."""
+
+    settings: Settings
+    client: redis.Redis | None
+    redis_complaint: str
+
+
+def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
+    """Look at every part; gives each finding as soon as it is known. `offline`: calls no system.
+
+    What cannot be well because another part is not (lanes without Redis, records without a database) is left out.
+    """
+    if patient.redis_complaint or patient.client is None:
+        yield misconfigured("redis", Misconfigured(patient.redis_complaint))
+    else:
+        yield from broker.look(patient.client)
+    yield database.space("disk", patient.settings.folder())
+    try:
+        store = Store(patient.settings.database_url)
+    except Misconfigured as error:
+        yield misconfigured("database", error)
+        return
+    try:
+        yield from _with_store(patient, store, offline)
+    except Transient as error:
+        remedy = "Start it, or correct DATABASE_URL; until then nothing is sent, and nothing is lost"
+        yield fail("database", str(error), remedy)
+    except Misconfigured as error:  # a damaged file
+        yield misconfigured("database", error)
+    finally:
+        store.close()
+
+
+def _with_store(patient: Patient, store: Store, offline: bool) -> Iterator[Finding]:
+    reached = list(database.reach(store))
+    yield from reached
+    if any(finding.level is not Level.OK for finding in reached):
+        return
+    yield from database.look(store)
+    try:
+        yield database.key(store, Vault(store, replace(patient.settings, may_make_key=False).keys))
+    except Misconfigured as error:
+        yield misconfigured("key", error)
+        return
+    try:
+        engine = bootstrap.engine(patient.settings, send=_sends_nothing, redis_client=_usable(patient))
+    except Misconfigured as error:
+        yield misconfigured("flows", error)
+        return
+    try:
+        yield from _with_engine(patient, engine, offline)
+    finally:
+        engine.close()
+
+
+def _with_engine(patient: Patient, engine: Engine, offline: bool) -> Iterator[Finding]:
+    settings, skews = patient.settings, dict[str, float]()
+    may_call = not offline and _usable(patient) is not None
+    looks: list[Callable[[], Iterator[Finding]]] = [
+        lambda: systems.configuration(engine),
+        lambda: systems.called(engine, skews) if may_call else systems.at_rest(engine),
+        lambda: iter([systems.clocks(engine.store, _usable(patient), skews)]),
+        lambda: backlog.moving(engine, stalled_s=settings.stalled_s) if _usable(patient) else iter(()),
+        lambda: iter([backlog.schedule(engine), backlog.stuck(engine), backlog.deaths(engine)]),
+        lambda: backlog.people(engine),
+        lambda: iter([backlog.watching(engine, every_s=settings.alert_every_s)] if _usable(patient) else ()),
+        lambda: backlog.alerts(engine, Sinks(settings.alert_urls)),
+    ]
+    yield from chain.from_iterable(look() for look in looks)
+
+
+def _usable(patient: Patient) -> redis.Redis | None:
+    return None if patient.redis_complaint else patient.client
+
+
+def _sends_nothing(order: Chain) -> None:
+    raise Misconfigured(f"an examination starts no work, yet {order.flow} was claimed")

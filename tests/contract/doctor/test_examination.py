@@ -1,0 +1,266 @@
+"""The doctor looks at real parts, well and broken: what it says, what to do, and what it leaves out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from cryptography.fernet import Fernet
+
+from syncengine import clock, settings
+from syncengine.engine.doctor import Finding, Level, Patient, examine, systems
+from syncengine.engine.health import note
+from syncengine.settings import Settings
+from syncengine.store import Store
+from syncengine.store import models as m
+from syncengine.store.states import Lane
+from syncengine.vault import Vault
+from tests.conftest import KEY
+from tests.services import start_valkey, stop
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    url, process = start_valkey(tmp_path_factory.mktemp("valkey"), append_only=True)
+    yield url
+    stop(process)
+
+
+@pytest.fixture
+def patient(store: Store, server: str, tmp_path: Path) -> Iterator[Patient]:
+    """An installation in which all is well: pulses of all lanes, a sink, an endpoint with a secret."""
+    env = {
+        "SYNCENGINE_HOME": str(tmp_path / "var"),
+        "DATABASE_URL": store.url,
+        "REDIS_URL": server,
+        "SYNCENGINE_KEYS": KEY,
+        "SYNCENGINE_ALERT_URLS": "json://127.0.0.1:9/",
+    }
+    now = clock.now()
+    with store.write() as session:
+        for name in ("pump", "watch", *(lane.label for lane in Lane)):
+            note(session, name, now)
+    client = redis.Redis.from_url(server)
+    client.flushall()
+    yield Patient(settings.load(env), client, "")
+    client.close()
+
+
+def _connect(store: Store) -> tuple[int, int]:
+    """Two endpoints of the real systems, of which nothing is ever called here, and their connection."""
+    with store.write() as session:
+        shop = m.Endpoint(
+            name="shop", system="brightpearl",
+            settings={"account": "a", "url": "https://127.0.0.1", "app_ref": "x", "auth": "private"},
+        )  # fmt: skip
+        erp = m.Endpoint(
+            name="erp", system="syspro", settings={"url": "http://127.0.0.1:9", "operator": "o", "company": "c"}
+        )
+        session.add_all([shop, erp])
+        session.flush()
+        one = m.Connection(name="main", left_id=shop.id, right_id=erp.id, flows=["orders"], settings={})
+        session.add(one)
+        session.flush()
+        return one.id, shop.id
+
+
+def _record(store: Store, connection_id: int, **values: object) -> None:
+    now = clock.now()
+    row = {"key": "5001", "lane": 1, "not_before": now, "created_at": now, "updated_at": now, "done": 1, **values}
+    with store.write() as session:
+        session.add(m.Record(connection_id=connection_id, flow="orders", **row))
+
+
+def _found(patient: Patient) -> dict[str, Finding]:
+    return {finding.part: finding for finding in examine(patient, offline=True)}
+
+
+def _to_do(patient: Patient) -> dict[str, str]:
+    return {part: one.says for part, one in _found(patient).items() if one.level is not Level.OK}
+
+
+def test_of_an_installation_that_is_well_nothing_is_to_be_done_but_to_set_it_up(patient: Patient) -> None:
+    assert _to_do(patient) == {"connections": "there is none yet"}
+
+
+def test_every_part_that_is_not_well_says_what_to_do(patient: Patient, store: Store) -> None:
+    connection_id, shop_id = _connect(store)
+    now = clock.now()
+    _record(
+        store, connection_id, wanted=2, token="1-dead", runner="gone", deaths=1, lease_until=now - timedelta(minutes=9)
+    )
+    with store.write() as session:
+        session.add(
+            m.Failure(
+                record_id=1, connection_id=connection_id, flow="orders", key="5001", kind="dead", stage="push",
+                cause="unknown stock code", opened_at=now,
+            )
+        )  # fmt: skip
+        session.add(m.Ceiling(connection_id=connection_id, flow="orders", shut_at=now, shut_because="too many"))
+        session.add(
+            m.Cursor(
+                connection_id=connection_id, flow="orders", feed="", position={}, next_due=now - timedelta(hours=3)
+            )
+        )
+        session.add(
+            m.Event(
+                at=now, record_id=1, connection_id=connection_id, flow="orders", key="5001", what="step died", detail={}
+            )
+        )
+        endpoint = session.get_one(m.Endpoint, shop_id)
+        endpoint.paused_until, endpoint.paused_because = now + timedelta(minutes=5), "401"
+        session.get_one(m.Pulse, "scheduled").at = now - timedelta(hours=1)
+        session.get_one(m.Pulse, "watch").at = now - timedelta(hours=1)
+    found = _found(patient)
+
+    def says(part: str) -> str:
+        return f"{found[part].level} {found[part].says}"
+
+    assert says("leases").startswith("FAIL 1 records bear a lease that ran out 9 min ago")
+    assert says("workers") == "warn within the hour: step died for 1 records; suspected: 5001"
+    assert says("dead letters") == "warn 1 open"
+    assert says("write ceiling") == "FAIL orders of main is shut: it writes no more"
+    assert says("schedule") == "FAIL no sync when it was due: orders of main"
+    assert says("lane scheduled").startswith("FAIL canary arrived 60 min ago")
+    assert says("watch").startswith("FAIL nobody looks for what people must be told; last: 60 min ago")
+    assert says("endpoint shop").startswith("FAIL it refuses its credentials and rests until")
+    assert "syncengine endpoints resume shop" in found["endpoint shop"].remedy
+    assert all(one.remedy for one in found.values() if one.level is not Level.OK)
+
+
+def test_a_persons_pause_is_nothing_to_do(patient: Patient, store: Store) -> None:
+    _, shop_id = _connect(store)
+    with store.write() as session:
+        endpoint = session.get_one(m.Endpoint, shop_id)
+        endpoint.paused_until, endpoint.paused_by = clock.now() + timedelta(hours=1), "ann"
+    found = _found(patient)["endpoint shop"]
+    assert found.level is Level.OK
+    assert "is paused until" in found.says
+    assert "by ann" in found.says
+
+
+def test_without_redis_what_depends_on_it_is_left_out(patient: Patient, store: Store) -> None:
+    down = Patient(patient.settings, patient.client, "REDIS_URL = redis://h: connection refused. Start that Redis")
+    assert _to_do(down) == {"redis": "REDIS_URL = redis://h: connection refused", "connections": "there is none yet"}
+
+
+def test_an_open_alert_that_no_sink_took_is_told_here(patient: Patient, store: Store) -> None:
+    opened = clock.now() - timedelta(minutes=10)
+    with store.write() as session:
+        session.add(
+            m.Alert(
+                rule="gone", subject="main: orders", severity="critical", text="all gone", remedy="look", opened_at=opened,
+                seen_at=opened,
+            )
+        )  # fmt: skip
+    found = _found(patient)
+    assert found["alert: gone"].says.startswith("all gone (since ")
+    assert found["alert sinks"].level is Level.FAIL
+
+
+def test_a_key_that_does_not_open_what_is_stored_is_told(patient: Patient, store: Store, vault: Vault) -> None:
+    _, shop_id = _connect(store)
+    vault.write(shop_id, "account_token", "t")
+    assert _found(patient)["key"].says == "opens 1 secrets and the newest of 0 documents"
+
+    other = replace(patient.settings, given_keys=(Fernet.generate_key().decode(),))
+    found = _found(Patient(other, patient.client, ""))["key"]
+    assert (found.level, found.says) == (Level.FAIL, "it does not open account_token of shop")
+
+
+def test_without_a_key_none_is_made(patient: Patient) -> None:
+    bare = replace(patient.settings, given_keys=(), may_make_key=True)
+    assert _found(Patient(bare, patient.client, ""))["key"].level is Level.FAIL
+    assert not bare.key_file.exists()
+
+
+def _sqlite(patient: Patient, file: Path) -> Settings:
+    return replace(patient.settings, database_url=f"sqlite:///{file}")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+class TestSQLite:
+    """What only a file can have."""
+
+    def test_an_empty_database_is_to_be_migrated_and_nothing_else_is_said_of_it(
+        self, patient: Patient, tmp_path: Path
+    ) -> None:
+        found = _found(Patient(_sqlite(patient, tmp_path / "empty.db"), patient.client, ""))
+        assert found["database"].says == "SQLite answers, but the database has no tables of syncengine"
+        assert found["database"].remedy == "Run `syncengine migrate`"
+        assert "key" not in found
+
+    def test_a_file_that_is_no_database_is_told_without_a_traceback(self, patient: Patient, tmp_path: Path) -> None:
+        (tmp_path / "bad.db").write_bytes(b"this is not a database, " * 500)
+        found = _found(Patient(_sqlite(patient, tmp_path / "bad.db"), patient.client, ""))["database"]
+        assert found.level is Level.FAIL
+        assert "damaged (file is not a database)" in found.says
+
+    def test_damage_within_the_file_is_found(self, patient: Patient, store: Store) -> None:
+        assert _found(patient)["database file"].says.startswith("whole; ")
+        store.close()
+        file = Path(store.url.removeprefix("sqlite:///"))
+        with sqlite3.connect(file) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("PRAGMA writable_schema = ON")
+            page = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'ix_event_at'").fetchone()[0]
+            size = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.close()
+        with file.open("r+b") as raw:
+            raw.seek((page - 1) * size)
+            raw.write(b"\xff" * size)
+        found = _found(patient)["database file"]
+        assert found.level is Level.FAIL
+        assert found.says.startswith("it is damaged: ")
+
+
+def test_clocks_that_differ_are_told_with_the_one_that_is_wrong(patient: Patient, store: Store) -> None:
+    assert systems.clocks(store, patient.client, {}).level is Level.OK
+    little = systems.clocks(store, patient.client, {"shop": 5.0})
+    assert (little.level, little.says) == (Level.WARN, "shop is 5 s ahead of this host")
+    great = systems.clocks(store, patient.client, {"shop": 5.0, "erp": -3600.0})
+    assert (great.level, great.says) == (Level.FAIL, "erp is 3,600 s behind this host")
+    ours = systems.clocks(store, None, {"shop": 100.0, "erp": 101.0}).says
+    assert "it is this host's clock" in ours
+
+
+def test_a_redis_that_is_full_or_evicts_is_told(patient: Patient, tmp_path: Path) -> None:
+    url, process = start_valkey(tmp_path)
+    try:
+        with redis.Redis.from_url(url) as client:
+            client.config_set("maxmemory-policy", "allkeys-lru")
+            client.config_set("maxmemory", "3mb")
+            levels = {one.part: one.level for one in examine(Patient(patient.settings, client, ""), offline=True)}
+    finally:
+        stop(process)
+    assert levels["redis eviction"] is Level.FAIL
+    assert levels["redis memory"] in (Level.OK, Level.WARN, Level.FAIL)
+    assert levels["redis persistence"] is Level.WARN
+
+
+def test_a_database_that_is_away_is_one_line(patient: Patient) -> None:
+    gone = replace(patient.settings, database_url="postgresql://nobody:S3CRET@127.0.0.1:9/none")
+    found = list(examine(Patient(gone, patient.client, ""), offline=True))
+    assert [one.part for one in found if one.level is not Level.OK] == ["database"]
+    assert "the database cannot be used now" in found[-1].says
+    assert "S3CRET" not in str(found)
+
+
+def test_it_changes_nothing(patient: Patient, store: Store) -> None:
+    _connect(store)
+    before = _rows(store)
+    _found(patient)
+    assert _rows(store) == before
+
+
+def _rows(store: Store) -> dict[str, list[object]]:
+    with store.read() as session:
+        return {
+            table.name: [tuple(row) for row in session.execute(table.select())]
+            for table in m.Base.metadata.sorted_tables
+        }
