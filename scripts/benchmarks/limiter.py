@@ -38,13 +38,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run it; 1 if a window was exceeded, a call refused or one lost although all delays were within the guard."""
     options = _parser().parse_args(argv)
     window = Window(options.limit, options.window, options.guard)
+    costs: list[Cost] = []
+    traffic: list[Traffic] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, _redis(Path(folder)) as socket:
-        costs = [] if options.no_cost else list(_costs(socket, min(3.0, options.seconds / 4)))
-        within_s = max(0.0, window.guard_s - HTTP_S) if options.delay is None else options.delay
-        traffic = run(scenarios(window, within_s, alone=options.alone), socket, Path(folder), options.seconds)
-    if costs:
-        report.show("A question while the pool is used up", [_cost_row(one, costs) for one in costs])
-    report.show(f"{options.seconds:.0f} s of calls by 8 processes", [_traffic_row(one) for one in traffic])
+        if not options.no_cost:
+            costs = list(_costs(socket, min(3.0, options.seconds / 4)))
+            report.show("A question while the pool is used up", [_cost_row(one, costs) for one in costs])
+        if not options.no_traffic:
+            within_s = max(0.0, window.guard_s - HTTP_S) if options.delay is None else options.delay
+            plan = scenarios(window, within_s, alone=options.alone)
+            traffic = run(plan, socket, Path(folder), options.seconds)
+            report.show(f"{options.seconds:.0f} s of calls by 8 processes", [_traffic_row(one) for one in traffic])
     about = {"seconds": options.seconds, "window": asdict(window)}
     figures = {"cost": [asdict(one) for one in costs], "traffic": [asdict(one) for one in traffic]}
     report.save(options.json, "limiter", {**about, **figures})
@@ -140,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--delay", type=float, help="longest delay within the guard (default 0.02 s less than it)")
     parser.add_argument("--alone", action="store_true", help="without the libraries' traffic")
     parser.add_argument("--no-cost", action="store_true", help="without the cost of a question")
+    parser.add_argument("--no-traffic", action="store_true", help="only the cost of a question, in less than a minute")
     parser.add_argument("--json", metavar="FILE", help="write the figures here, too")
     return parser
 

@@ -91,7 +91,7 @@ local function fits_at(length, rank)
   local leaving = taken - cap + rank
   if leaving < 0 then return now end
   if leaving >= taken then return fits_at(length, rank - cap) + length end
-  local place = redis.call('ZCARD', slots) - taken + leaving
+  local place = leaving - taken  -- counted from the youngest, which is -1
   return tonumber(redis.call('ZRANGE', slots, place, place, 'WITHSCORES')[2]) + length
 end
 
@@ -148,11 +148,11 @@ end
 -- the time until then, less a few for realtime work; unevenness of less than four slots is left to even out by itself.
 local function breath()
   local length = window + slack
-  local taken, all = alive_in(length), redis.call('ZCARD', slots)
+  local taken = alive_in(length)
   local free = math.max(0, cap - taken) - math.min(3, math.floor(cap / 20))
   local longest = pace
   for leaving = 0, taken - 1, math.ceil(taken / 16) do
-    local place = all - taken + leaving
+    local place = leaving - taken
     local leaves_at = tonumber(redis.call('ZRANGE', slots, place, place, 'WITHSCORES')[2]) + length
     longest = math.max(longest, (leaves_at - now - 4 * pace) / math.max(1, free + leaving + 1))
   end
