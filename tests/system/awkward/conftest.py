@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import email.utils
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
 from syncengine import clock
+from syncengine.cli import _engine, main
+from syncengine.engine import bootstrap
 from syncengine.sandbox import server
 from syncengine.sandbox.server import Running, Sandbox
 from syncengine.store import Store
 from syncengine.store.migrate import upgrade
 from tests.services import start_valkey, stop
-from tests.system.awkward.world import Time, World
+from tests.system.awkward.world import Time, World, flows
+
+Cli = Callable[..., tuple[int, str, str]]
 
 SIZES = {"contacts": 0, "products": 40, "orders": 0, "awkward": False}
 
@@ -90,3 +94,34 @@ def world(
     for undo in world.undo:
         undo()
     world.engine.close()
+
+
+@pytest.fixture
+def cli(
+    world: World,
+    valkey: redis.Redis,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Cli:
+    """Runs a command on the world's store in this process; gives exit code, output and complaints."""
+    host = valkey.connection_pool.connection_kwargs
+    for name, value in {
+        "SYNCENGINE_HOME": str(tmp_path),
+        "DATABASE_URL": world.store.url,
+        "SYNCENGINE_KEYS": world.key,
+        "REDIS_URL": f"redis://{host['host']}:{host['port']}/0",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_engine, "_celery_send", world.messages.append)
+    monkeypatch.setattr(bootstrap, "flows", lambda settings: flows())  # compiled once for all commands
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments)])
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run

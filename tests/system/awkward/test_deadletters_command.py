@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import redis
 
-from syncengine.cli import _engine, main
-from syncengine.engine import bootstrap
 from syncengine.sandbox.shop import Product
-from tests.system.awkward.world import World, flows
+from tests.system.awkward.conftest import Cli
+from tests.system.awkward.world import World
 
 D = Decimal
 UNKNOWN = "=NEW()"  # a spreadsheet would take it for a formula
-Cli = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -31,59 +27,28 @@ def orders(world: World) -> list[int]:
     return made
 
 
-@pytest.fixture
-def cli(
-    world: World,
-    valkey: redis.Redis,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Cli:
-    """Runs a command on the world's store in this process; gives exit code, output and complaints."""
-    host = valkey.connection_pool.connection_kwargs
-    for name, value in {
-        "SYNCENGINE_HOME": str(tmp_path),
-        "DATABASE_URL": world.store.url,
-        "SYNCENGINE_KEYS": world.key,
-        "REDIS_URL": f"redis://{host['host']}:{host['port']}/0",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_engine, "_celery_send", world.messages.append)
-    monkeypatch.setattr(bootstrap, "flows", lambda settings: flows())  # compiled once for all commands
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["deadletters", *map(str, arguments)])
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
-
-
 def test_the_list_has_a_line_for_each_and_the_groups_one_block_for_each_cause(cli: Cli, orders: list[int]) -> None:
-    code, out, _ = cli("list")
+    code, out, _ = cli("deadletters", "list")
     assert code == 0
     lines = out.splitlines()
     assert lines[0].split()[:4] == ["id", "opened", "(UTC)", "flow"]
     assert [line.split()[0] for line in lines[1:] if line[0].isdigit()] == ["3", "2", "1"]
 
-    _, grouped, _ = cli("list", "--grouped")
+    _, grouped, _ = cli("deadletters", "list", "--grouped")
     assert grouped.lstrip().startswith("3  orders, push: ")
     assert f"the newest: 3 (orders {orders[2]} with {UNKNOWN})" in grouped
 
-    listed = json.loads(cli("list", "--json")[1])
+    listed = json.loads(cli("deadletters", "list", "--json")[1])
     assert [(one["key"], one["now"]) for one in listed] == [(str(order), "dead") for order in reversed(orders)]
-    [group] = json.loads(cli("list", "--grouped", "--json")[1])
+    [group] = json.loads(cli("deadletters", "list", "--grouped", "--json")[1])
     assert (group["count"], group["example"]) == (3, 3)
-    assert cli("list", "--flow", "customers")[1] == "No dead letters.\n"
-    assert json.loads(cli("list", "--value", "nothing like it", "--json")[1]) == []
-    assert cli("list", "--limit", 1)[1].splitlines()[-1].startswith("and 2 more")
+    assert cli("deadletters", "list", "--flow", "customers")[1] == "No dead letters.\n"
+    assert json.loads(cli("deadletters", "list", "--value", "nothing like it", "--json")[1]) == []
+    assert cli("deadletters", "list", "--limit", 1)[1].splitlines()[-1].startswith("and 2 more")
 
 
 def test_one_letter_is_shown_whole(cli: Cli, orders: list[int]) -> None:
-    _, out, _ = cli("show", 1)
+    _, out, _ = cli("deadletters", "show", 1)
     for part in (
         "StockCode",
         UNKNOWN,
@@ -95,10 +60,10 @@ def test_one_letter_is_shown_whole(cli: Cli, orders: list[int]) -> None:
         "productSku",
     ):
         assert part in out
-    whole = json.loads(cli("show", 1, "--json")[1])
+    whole = json.loads(cli("deadletters", "show", 1, "--json")[1])
     assert whole["documents"]["mapped"][""]["CustomerPoNumber"] == str(orders[0])
     assert whole["events"][-1]["what"] == "dead"
-    assert cli("show", 99) == (
+    assert cli("deadletters", "show", 99) == (
         2, "", "syncengine: there is no dead letter 99. `syncengine deadletters list` shows them\n",
     )  # fmt: skip
 
@@ -106,37 +71,39 @@ def test_one_letter_is_shown_whole(cli: Cli, orders: list[int]) -> None:
 def test_a_retry_shows_writes_and_money_first_and_does_nothing_without_a_yes(
     cli: Cli, world: World, orders: list[int]
 ) -> None:
-    code, out, _ = cli("retry", "--cause", "not found")
+    code, out, _ = cli("deadletters", "retry", "--cause", "not found")
     assert code == 1
     assert out.splitlines() == [
         "3 records would be tried again.",
         "  create 3 orders, worth 13.50 GBP net",
         "Nothing was done. With --yes it is.",
     ]
-    code, out, _ = cli("retry", "--all", "--most", 2, "--dry-run", "--json")
+    code, out, _ = cli("deadletters", "retry", "--all", "--most", 2, "--dry-run", "--json")
     assert code == 0
     shown = json.loads(out)
     assert shown["retried"] == 0
     assert (shown["preview"]["records"], shown["preview"]["left"]) == (2, 1)
     assert shown["preview"]["writes"] == [{"entity": "orders", "verb": "create", "count": 2, "worth": {"GBP": "9.00"}}]
-    assert json.loads(cli("retry", "--all", "--json")[1])["retried"] == 0
+    assert json.loads(cli("deadletters", "retry", "--all", "--json")[1])["retried"] == 0
 
     world.configure(lookups={"stock_codes": {UNKNOWN: "MUG"}})
-    code, out, _ = cli("retry", "--cause", "not found", "--pace", 60, "--yes")
+    code, out, _ = cli("deadletters", "retry", "--cause", "not found", "--pace", 60, "--yes")
     assert out == "3 to be looked at again, 60 a minute. `syncengine status` shows how they get on.\n"
-    assert {one["now"] for one in json.loads(cli("list", "--json")[1])} == {"again"}
+    assert {one["now"] for one in json.loads(cli("deadletters", "list", "--json")[1])} == {"again"}
     world.settle()
     assert [world.erp.made(order) for order in orders] == [1, 1, 1]
-    assert json.loads(cli("list", "--json")[1]) == []
+    assert json.loads(cli("deadletters", "list", "--json")[1]) == []
 
 
 def test_whoever_names_no_letter_is_asked_which(cli: Cli, orders: list[int]) -> None:
     for command in (("retry",), ("discard", "--because", "x"), ("close", "--because", "x")):
-        code, _, err = cli(*command)
+        code, _, err = cli("deadletters", *command)
         assert code == 2
         assert "say --all" in err
-    assert cli("retry", "--flow", "customers")[:2] == (1, "There are none of these.\n")
-    assert cli("retry", "--since", "yesterday", "--yes")[2].startswith("syncengine: --since 'yesterday' is no time.")
+    assert cli("deadletters", "retry", "--flow", "customers")[:2] == (1, "There are none of these.\n")
+    assert cli("deadletters", "retry", "--since", "yesterday", "--yes")[2].startswith(
+        "syncengine: --since 'yesterday' is no time."
+    )
 
 
 def test_a_source_document_is_corrected_by_value_by_patch_and_in_an_editor(
@@ -144,51 +111,55 @@ def test_a_source_document_is_corrected_by_value_by_patch_and_in_an_editor(
 ) -> None:
     rows = [next(iter(world.shop.account.orders[order].rows)) for order in orders]
     by_value = ("edit", 1, "--set", f"orderRows.{rows[0]}.productSku=MUG", "--because", "the customer rang")
-    _, out, _ = cli(*by_value, "--dry-run")
+    _, out, _ = cli("deadletters", *by_value, "--dry-run")
     assert out.splitlines() == [
         f"                /orderRows/{rows[0]}/productSku: {UNKNOWN} -> MUG",
         f"By what was last read it comes to: write: create {orders[0]}",
         "Nothing was kept.",
     ]
-    assert cli(*by_value)[0] == 0
+    assert cli("deadletters", *by_value)[0] == 0
 
     path = f"/orderRows/{rows[1]}/productSku"
     patch = [{"op": "test", "path": path, "value": UNKNOWN}, {"op": "replace", "path": path, "value": "BOOK"}]
     file = tmp_path / "patch.json"
     file.write_text(json.dumps(patch[1:]))
-    code, _, err = cli("edit", 2, "--patch", file)
+    code, _, err = cli("deadletters", "edit", 2, "--patch", file)
     assert code == 2
     assert "without a test" in err
     file.write_text(json.dumps(patch))
-    assert json.loads(cli("edit", 2, "--patch", file, "--json")[1])["correction"] == 2
+    assert json.loads(cli("deadletters", "edit", 2, "--patch", file, "--json")[1])["correction"] == 2
 
     monkeypatch.setenv("EDITOR", f"sed -i 's/{UNKNOWN[:4]}[()]*/MUG/'")
-    assert cli("edit", 3)[0] == 0
+    assert cli("deadletters", "edit", 3)[0] == 0
     world.settle()
 
     skus = [world.erp.stock_lines(order)[0][0] for order in orders]
     assert skus == ["MUG", "BOOK", "MUG"]
-    _, out, _ = cli("show", 1)
+    _, out, _ = cli("deadletters", "show", 1)
     assert "by " in out
     assert "(the customer rang)" in out
-    assert cli("edit", 1, "--set", "id=7")[2].startswith("syncengine: 1 is closed: it went through later")
-    assert cli("edit", 1, "--withdraw")[1] == "The correction is taken back.\n"
+    assert cli("deadletters", "edit", 1, "--set", "id=7")[2].startswith(
+        "syncengine: 1 is closed: it went through later"
+    )
+    assert cli("deadletters", "edit", 1, "--withdraw")[1] == "The correction is taken back.\n"
 
 
 def test_letters_are_discarded_and_exported(cli: Cli, world: World, orders: list[int], tmp_path: Path) -> None:
-    assert cli("discard", 1, "--because", "a test order")[1] == "1 discarded.\n"
+    assert cli("deadletters", "discard", 1, "--because", "a test order")[1] == "1 discarded.\n"
     assert world.status(orders[0])[0] == "skipped"
     assert "a test order" in world.status(orders[0])[1]
-    assert cli("discard", "--value", UNKNOWN, "--because", "x")[0] == 1  # nobody was there to say yes
-    assert json.loads(cli("discard", 1, 99, "--because", "x", "--json")[1] or "{}") == {}
-    assert cli("close", 2, "--because", "x")[2].startswith("syncengine: 2 is a dead letter; it can be retried or")
+    assert cli("deadletters", "discard", "--value", UNKNOWN, "--because", "x")[0] == 1  # nobody was there to say yes
+    assert json.loads(cli("deadletters", "discard", 1, 99, "--because", "x", "--json")[1] or "{}") == {}
+    assert cli("deadletters", "close", 2, "--because", "x")[2].startswith(
+        "syncengine: 2 is a dead letter; it can be retried or"
+    )
 
     file = tmp_path / "letters.csv"
-    assert cli("export", "--file", file)[1] == f"2 written to {file}.\n"
+    assert cli("deadletters", "export", "--file", file)[1] == f"2 written to {file}.\n"
     rows = list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
     assert [(row["id"], row["key"], row["value"]) for row in rows] == [
         ("3", str(orders[2]), f"'{UNKNOWN}"),
         ("2", str(orders[1]), f"'{UNKNOWN}"),
     ]
-    assert len(json.loads(cli("export", "--format", "json", "--all")[1])) == 3
-    assert cli("export", "--file", tmp_path / "no" / "where.csv")[0] == 2
+    assert len(json.loads(cli("deadletters", "export", "--format", "json", "--all")[1])) == 3
+    assert cli("deadletters", "export", "--file", tmp_path / "no" / "where.csv")[0] == 2

@@ -5,11 +5,12 @@ The refusal of an unknown stock code: syspro-transport.md section 9.4.
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 
-from syncengine.engine import causes, deadletters, letter, patches, replay
-from syncengine.engine.deadletters import Filter
-from syncengine.store.states import Lane
+from syncengine.engine import deadletters, letter, patches
+from syncengine.sandbox.shop import Product
+from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
 
 D = Decimal
@@ -19,8 +20,6 @@ ORDERS = 200
 
 def sell_what_syspro_does_not_know(world: World, count: int) -> list[int]:
     """Orders of one customer whose product has another name in SYSPRO, and no entry in the table yet."""
-    from syncengine.sandbox.shop import Product
-
     world.shop.account.products[3003] = Product(3003, SHOP_SKU, "Enamel Mug, blue", D("8.00"), "T20", {})
     contact = world.shop.contact()
     return [
@@ -29,26 +28,23 @@ def sell_what_syspro_does_not_know(world: World, count: int) -> list[int]:
     ]
 
 
-def test_orders_that_failed_on_an_unknown_stock_code_all_arrive_once_the_table_is_corrected(world: World) -> None:
+def test_orders_that_failed_on_an_unknown_stock_code_all_arrive_once_the_table_is_corrected(
+    world: World, cli: Cli
+) -> None:
     orders = sell_what_syspro_does_not_know(world, ORDERS)
     world.sync()
-    chosen = Filter(cause="not found", field="StockCode")
-    with world.store.read() as session:
-        [group] = causes.groups(session, world.engine, chosen)
-        choice = replay.choose(session, chosen, most=500)
-    assert (group.count, group.example_value, group.stage) == (ORDERS, SHOP_SKU, "push")
-    assert "stock" in group.remedy.lower()
+    [group] = json.loads(cli("deadletters", "list", "--grouped", "--json")[1])
+    assert (group["count"], group["example_value"], group["stage"]) == (ORDERS, SHOP_SKU, "push")
 
-    before = replay.foresee(world.engine, choice.letters)  # SYSPRO alone can tell that it will refuse again
     world.configure(lookups={"stock_codes": {SHOP_SKU: STOCK_CODE}})
-    outlook = replay.foresee(world.engine, choice.letters)
-    assert [(one.entity, one.verb, one.count) for one in outlook.writes] == [("orders", "create", ORDERS)]
-    assert outlook.writes[0].worth == before.writes[0].worth == {"GBP": ORDERS * D("18.95")}
-    assert outlook.stays == []
+    chosen = ("deadletters", "retry", "--cause", "not found", "--field", "StockCode")
+    assert cli(*chosen)[1].splitlines() == [  # nobody is there to say yes
+        "200 records would be tried again.",
+        "  create 200 orders, worth 3,790.00 GBP net",
+        "Nothing was done. With --yes it is.",
+    ]
     assert [world.erp.made(order) for order in orders] == [0] * ORDERS
-
-    ids = [one.id for one in choice.letters]
-    assert deadletters.retry(world.engine, ids, lane=Lane.BACKFILL, by="anna") == ORDERS
+    assert json.loads(cli(*chosen, "--yes", "--json")[1])["retried"] == ORDERS
     world.settle()
 
     assert [world.erp.made(order) for order in orders] == [1] * ORDERS
