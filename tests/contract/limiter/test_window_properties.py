@@ -1,4 +1,4 @@
-"""For any interleaving of lanes, delays, returns, deaths, corrections, closed gates and lost states, on a real Valkey.
+"""For any interleaving of lanes, delays, returns, deaths, corrections, closed gates and restarts, on a real Valkey.
 
 Never more calls arrive in a window than the limit, and every caller who stays is served in the end.
 """
@@ -129,6 +129,11 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 15))
     def close(self, seconds: float) -> None:
         self.limiter.close(self.pool, seconds)
+
+    @rule()
+    def restart(self) -> None:
+        """Redis begins anew with what it had stored: nothing is lost, but nobody can know that."""
+        self.client.script_flush()
 
     @rule()
     def lose(self) -> None:
