@@ -288,6 +288,10 @@ class Connector(ABC):
         """One line on what is left of the quota, without a call; empty where nothing is counted."""
         return ""
 
+    def wait_s(self) -> float:
+        """Seconds that one more call of the low lanes would wait for the quota; 0.0 where nothing is counted or known."""
+        return 0.0
+
     def calls_a_minute(self) -> float | None:
         """How many calls the system admits in a minute; None where only its own speed bounds them."""
         return None

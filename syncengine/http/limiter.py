@@ -83,7 +83,7 @@ class Pool:
 class Usage:
     """A window as it stands: slots taken of `of`, seconds that the gate stays closed, whether the state is known.
 
-    waiting: callers that hold a place in line.
+    waiting: callers that hold a place in line. paced_wait_s: how long one more caller of the low lanes would wait.
     """
 
     taken: int
@@ -91,6 +91,7 @@ class Usage:
     closed_for_s: float
     is_known: bool
     waiting: int = 0
+    paced_wait_s: float = 0.0
 
 
 class Booking:
@@ -207,9 +208,14 @@ class Limiter:
 
     def usage(self, pool: Pool) -> Usage:
         """The window as it stands, for people. Raises RedisAway."""
-        _, taken, closed_for, known, waiting = self._ask(pool, "usage")
+        _, taken, closed_for, known, waiting, paced_wait = self._ask(pool, "usage")
         return Usage(
-            int(taken), pool.limit - pool.reserve, int(closed_for) / _MICRO, bool(int(known)), waiting=int(waiting)
+            taken=int(taken),
+            of=pool.limit - pool.reserve,
+            closed_for_s=int(closed_for) / _MICRO,
+            is_known=bool(int(known)),
+            waiting=int(waiting),
+            paced_wait_s=int(paced_wait) / _MICRO,
         )
 
     def _wait(self, pool: Pool, slot: str, seconds: float) -> None:

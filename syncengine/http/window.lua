@@ -28,7 +28,7 @@
 --   close    7 for how long -> {"closed", wait}
 --   return   7 slot -> {"returned", 0 or 1}
 --   doubt    -> {"doubted"}  the state may be older than the latest calls: it is not known any more
---   usage    -> {"usage", slots taken, closed for, known 0 or 1, waiters}
+--   usage    -> {"usage", slots taken, closed for, known 0 or 1, waiters, wait of a paced newcomer}
 
 local LATE = 50000  -- how late a waiter may wake before others pass it
 local GONE = 5000000  -- how late a waiter may be before its place in line is lost
@@ -299,7 +299,8 @@ if verb == 'reserve' then return reserve(ARGV[7], ARGV[8], tonumber(ARGV[9]), to
 if verb == 'learn' then return learn(tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])) end
 if verb == 'close' then return close(tonumber(ARGV[7])) end
 if verb == 'return' then return give_back(ARGV[7]) end
-local known = 0
-if fields.known == '1' then known = 1 end
-return {'usage', alive_in(window), math.max(0, number('closed_until') - now), known,
-        redis.call('ZCARD', urgent) + redis.call('ZCARD', paced)}
+
+local is_known, closed_for = fields.known == '1', math.max(0, number('closed_until') - now)
+local paced_wait = is_known and math.max(0, paced_at(place_of('backfill')) - now) or closed_for
+return {'usage', alive_in(window), closed_for, is_known and 1 or 0,
+        redis.call('ZCARD', urgent) + redis.call('ZCARD', paced), paced_wait}

@@ -43,6 +43,10 @@ class Brightpearl(base.Connector):
         """How much of the window is used, by all workers; see `Connector.quota`."""
         return self._gateway.quota()
 
+    def wait_s(self) -> float:
+        """Until the window has room for the low lanes; see `Connector.wait_s`."""
+        return self._gateway.wait_s()
+
     def calls_a_minute(self) -> float | None:
         """The window's limit less its reserve; see `Connector.calls_a_minute`."""
         pool = self._gateway.account.pool

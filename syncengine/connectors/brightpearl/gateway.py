@@ -79,6 +79,15 @@ class Gateway:
         closed = f", closed for {usage.closed_for_s:.0f} s more" if usage.closed_for_s > 0 else ""
         return f"{usage.taken} of {usage.of} calls of a minute used{closed}"
 
+    def wait_s(self) -> float:
+        """Seconds that one more call of the low lanes would wait for its slot; 0.0 if nobody knows."""
+        if self._limiter is None or self.account.pool is None:
+            return 0.0
+        try:
+            return self._limiter.usage(self.account.pool).paced_wait_s
+        except RedisAway:
+            return 0.0
+
     def call(
         self, method: str, path: str, *, json: Any = None, is_write: bool = False, show_path: str | None = None
     ) -> Answer:

@@ -269,9 +269,20 @@ def test_a_clock_that_was_set_back_holds_no_slot_for_longer_than_a_window(limite
     waits(limiter, 5)
     limiter.close(POOL, 30)
     clock.time -= 3600
-    assert limiter.usage(POOL) == Usage(taken=3, of=3, closed_for_s=0, is_known=False, waiting=0)
+    assert limiter.usage(POOL) == Usage(taken=3, of=3, closed_for_s=0, is_known=False)
     clock.time += 60.6
     assert waits(limiter, 1) == [0]
+
+
+def test_how_long_one_more_caller_of_the_low_lanes_would_wait(limiter: Limiter, clock: Clock) -> None:
+    assert limiter.usage(POOL).paced_wait_s == 0  # nothing known: a probe may go
+    known(limiter)
+    assert limiter.usage(POOL).paced_wait_s == 0
+    waits(limiter, 3)
+    clock.time += 20
+    assert limiter.usage(POOL).paced_wait_s == pytest.approx(40.5 + 60.5 * 0.005)  # a slot must have been free so long
+    limiter.close(POOL, 50)
+    assert limiter.usage(POOL).paced_wait_s == pytest.approx(50)
 
 
 def test_pools_do_not_touch_one_another(limiter: Limiter) -> None:
