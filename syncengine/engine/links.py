@@ -64,16 +64,28 @@ def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Recor
 
 
 def known(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
-    """The other side's key for each need that is linked. A provisional one counts while observed, with an empty key."""
+    """The other side's key for each need that is linked."""
+    near, far = (Link.left_key, Link.right_key) if from_side == "left" else (Link.right_key, Link.left_key)
+    return _known(session, connection_id, needs, near, far, Link.provisional.is_(False))
+
+
+def planned(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
+    """What the other side's key will likely be (the natural key) for each need that is planned only, while observed."""
+    if not observe.is_observed(session, connection_id):
+        return {}
+    near = Link.left_key if from_side == "left" else Link.right_key
+    return _known(session, connection_id, needs, near, Link.natural_key, Link.provisional)
+
+
+def _known(
+    session: Session, connection_id: int, needs: Iterable[Need], near: Any, far: Any, kind: Any
+) -> dict[Need, str]:
     wanted = {(need.entity, need.key, need.part): need for need in needs if need.flow and is_key(need.key)}
     if not wanted:
         return {}
-    near, far = (Link.left_key, Link.right_key) if from_side == "left" else (Link.right_key, Link.left_key)
     query = select(Link.entity, near, Link.part, far).where(
-        Link.connection_id == connection_id, tuple_(Link.entity, near, Link.part).in_(list(wanted))
+        Link.connection_id == connection_id, tuple_(Link.entity, near, Link.part).in_(list(wanted)), kind
     )
-    if not observe.is_observed(session, connection_id):
-        query = query.where(Link.provisional.is_(False))
     return {wanted[entity, key or "", part]: other or "" for entity, key, part, other in session.execute(query)}
 
 

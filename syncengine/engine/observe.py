@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, and_, delete, select
 from sqlalchemy.orm import Session
 
 from syncengine.engine.want import want
@@ -21,6 +21,11 @@ def is_observed(session: Session, connection_id: int) -> bool:
     return session.scalar(select(Connection.mode).where(Connection.id == connection_id)) == MODE
 
 
+def observed() -> ColumnElement[bool]:
+    """For a query over Record: it would have been written, had the connection been live."""
+    return and_(Record.status == Status.SKIPPED, Record.reason == OBSERVED)
+
+
 def go_live(session: Session, connection_id: int, now: datetime) -> int:
     """What would have been written while the connection was observed is wanted again; returns how many records.
 
@@ -28,10 +33,9 @@ def go_live(session: Session, connection_id: int, now: datetime) -> int:
     reason (a rule, the cut-over date) stays so.
     """
     session.execute(delete(Link).where(Link.connection_id == connection_id, Link.provisional))
-    observed = (Record.status == Status.SKIPPED, Record.reason == OBSERVED)
     keys: dict[str, list[str]] = {}
     for flow, key in session.execute(
-        select(Record.flow, Record.key).where(Record.connection_id == connection_id, *observed).order_by(Record.id)
+        select(Record.flow, Record.key).where(Record.connection_id == connection_id, observed()).order_by(Record.id)
     ):
         keys.setdefault(flow, []).append(key)
     for flow, some in keys.items():

@@ -79,6 +79,7 @@ class Plan:
     turned_out: Sequence[Agreement] = ()  # as agreements, of changes whose outcome was unknown and that have happened
     kept: Sequence[Difference] = ()
     conflicts: Sequence[Difference] = ()
+    provisional: Sequence[str] = ()  # needs that are planned, not written: `customers 310 (EUR)`
 
     @property
     def hash(self) -> str:
@@ -130,11 +131,11 @@ def plan(situation: Situation) -> Plan:
     if missing := [
         need for need in situation.flow.mapping.needs(doc, situation.context) if _is_missing(need, situation)
     ]:
-        return Plan(Kind.WAIT, f"needs {_named(missing[0])}", needs=missing)
+        return Plan(Kind.WAIT, f"needs {named(missing[0])}", needs=missing)
     try:
         mapped = situation.flow.mapping.apply(doc, situation.context)
     except MissingLookup as missed:
-        return Plan(Kind.WAIT, f"needs {_named(missed.need)}", needs=[missed.need])
+        return Plan(Kind.WAIT, f"needs {named(missed.need)}", needs=[missed.need])
     wanted = {part: situation.target.canonical(target_doc) for part, target_doc in mapped.items()}
     made = _combine([_part(situation, part, target_doc) for part, target_doc in wanted.items()])
     if decision.verdict is Verdict.HOLD and made.kind is Kind.WRITE:
@@ -146,7 +147,7 @@ def _is_missing(need: Need, situation: Situation) -> bool:
     return need not in situation.context.links
 
 
-def _named(need: Need) -> str:
+def named(need: Need) -> str:
     part = f" ({need.part})" if need.part else ""
     return f"{need.entity} {need.key}{part}"
 

@@ -19,6 +19,7 @@ def to_doc(plan: Plan) -> Doc:
         "kind": plan.kind,
         "reason": plan.reason,
         "hash": plan.hash,
+        "provisional": list(plan.provisional),
         "steps": [_step_to_doc(step) for step in plan.steps],
         "kept": [_difference(one) for one in plan.kept],
         "conflicts": [_difference(one) for one in plan.conflicts],
@@ -63,7 +64,12 @@ def _difference(one: Difference) -> Doc:
 
 def from_doc(doc: Mapping[str, Any]) -> Plan:
     """The plan as push needs it."""
-    return Plan(Kind(doc["kind"]), doc["reason"], steps=[_step_from_doc(step) for step in doc["steps"]])
+    return Plan(
+        Kind(doc["kind"]),
+        doc["reason"],
+        steps=[_step_from_doc(step) for step in doc["steps"]],
+        provisional=tuple(doc.get("provisional", ())),
+    )
 
 
 def _step_from_doc(doc: Mapping[str, Any]) -> Step:
@@ -99,6 +105,8 @@ def shown(plan: Plan) -> Doc:
     if plan.kind is Kind.HOLD:
         changes = [line for step in plan.steps if step.operation.verb is Verb.CHANGE for line in details(step)]
         detail["would change"] = changes[:MOST_SHOWN]
+    if plan.provisional:
+        detail["provisional"] = list(plan.provisional)
     if plan.kept:
         detail["left"] = [f"{one.path} {one.because}" for one in plan.kept[:10]]
     if plan.conflicts:

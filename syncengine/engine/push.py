@@ -85,22 +85,31 @@ class _Push:
         with self.engine.store.write() as session:
             made = payloads.load(session, self.engine.vault, "plan", list(self.work))
             linked = links.of_records(session, self.flow, self.site, self.lease.records)
+            is_observed = observe.is_observed(session, self.site.connection.id)
             planned: list[tuple[Record, Step, Link | None]] = []
             for record in self.lease.records:
                 plan = plans.from_doc(made[record.id])
+                if plan.provisional and not is_observed:
+                    self._plan_again(session, record, now)
+                    continue
                 for step in plan.steps if plan.kind is Kind.WRITE else ():
                     link = next(
                         (one for one in linked[record.id] if one.part == step.part and not one.provisional), None
                     )
                     if not (step.operation.verb is Verb.CREATE and link is not None):
                         planned.append((record, step, link))
-            if observe.is_observed(session, self.site.connection.id):
+            if is_observed:
                 self._observe(session, planned, now)
                 planned = []
             self.intents = effects.intend(session, self.engine, self.flow, self.site, planned, now)
             for intent in self.intents:
                 self.work[intent.record.id].left += 1
             self._hold_taken(session, now)
+
+    def _plan_again(self, session: Session, record: Record, now: datetime) -> None:
+        """The connection went live after this was planned, with keys in it that were only planned themselves."""
+        self.work[record.id].ended = True
+        records.put_off(session, self.lease, [record.id], now, pause=Pause.NONE, stage=Stage.FETCH)
 
     def _observe(self, session: Session, planned: Sequence[tuple[Record, Step, Link | None]], now: datetime) -> None:
         """Write nothing: a planned create leaves a provisional link, so that what needs it can be planned too."""

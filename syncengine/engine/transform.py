@@ -18,7 +18,7 @@ from syncengine.engine.engine import Engine, Site
 from syncengine.engine.lease import Lease
 from syncengine.engine.lookups import lookups_of
 from syncengine.engine.pair import Pair, plan_pair
-from syncengine.engine.plan import Kind, Linked, Plan, Situation, plan
+from syncengine.engine.plan import Kind, Linked, Plan, Situation, named, plan
 from syncengine.engine.quiet import Quiet, quiet_wait
 from syncengine.engine.records import End
 from syncengine.engine.want import LONGEST_PART, is_key, want_needs
@@ -92,6 +92,7 @@ class Planner:
         """`assumed`: links that a dry run takes as made."""
         self.engine, self.flow, self.site, self.material = engine, flow, site, material
         self.assumed = assumed or {}
+        self.provisional: set[Need] = set()  # needs that are planned only, of a connection that is observed
         self.source, self.target = site.resource(flow.source), site.resource(flow.target)
         self.settings = flow.settings_for(site.connection.settings)
 
@@ -128,7 +129,10 @@ class Planner:
     def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
         side = self.site.side(self.flow.source)
         found = links.known(session, self.site.connection.id, needs, from_side=side)
-        return {**{need: self.assumed[need] for need in needs if need in self.assumed}, **found}
+        missing = set(needs) - set(found)
+        planned = links.planned(session, self.site.connection.id, missing, from_side=side) if missing else {}
+        self.provisional |= set(planned)
+        return {**{need: self.assumed[need] for need in needs if need in self.assumed}, **planned, **found}
 
     def _ready(self, record: Record) -> _Ready:
         raw = self.material.docs.get(record.id, {})
@@ -149,7 +153,9 @@ class Planner:
         if self.flow.two_way:
             return _storable(self._pair(ready.record, ready.raw, ready.context))
         linked = {need: known[need] for need in ready.needs if need in known}
-        return _storable(self._one_way(ready, replace(ready.context, links=linked)))
+        made = _storable(self._one_way(ready, replace(ready.context, links=linked)))
+        provisional = [named(need) for need in ready.needs if need in self.provisional]
+        return replace(made, provisional=provisional) if provisional else made
 
     def _one_way(self, ready: _Ready, context: Context) -> Plan:
         record, raw = ready.record, ready.raw
@@ -157,7 +163,11 @@ class Planner:
             flow=self.flow,
             target=self.target,
             source_doc=ready.source_doc,
-            links={link.part: self._linked(record, link, raw) for link in self.material.linked[record.id]},
+            links={
+                link.part: self._linked(record, link, raw)
+                for link in self.material.linked[record.id]
+                if not link.provisional
+            },
             context=context,
             too_old=self._too_old(record, raw.get(self.source.name, {}).get(record.key)),
             in_doubt=record.id in self.material.doubtful,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from syncengine import clock
 from syncengine.document import Doc
-from syncengine.engine import observe
+from syncengine.engine import observe, observed
+from syncengine.engine.observed import Field, Filter
+from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Decision, Need, Verdict
-from syncengine.store.states import Status
+from syncengine.store import models as m
+from syncengine.store.states import Stage, Status
 from tests.contract.kernel.world import Plain, World, by_name, flow
 
 
@@ -34,6 +38,10 @@ def _observed(make_world: Callable[..., World]) -> World:
     world.left.put("orders", "2", name="draft", customer="310")
     world.sync("orders", "1", "2")
     return world
+
+
+def _connection(world: World) -> m.Connection:
+    return world.engine.connections(name="main")[0]
 
 
 def _go_live(world: World, **values: Any) -> int:
@@ -63,3 +71,125 @@ def test_a_link_that_was_only_planned_is_none_once_the_connection_is_live(make_w
     world.sync("orders", "3", patience_s=10)
 
     assert [write[:2] for write in world.right.writes] == [("create", "310"), ("create", "3")]
+
+
+def test_an_order_shows_the_code_that_its_planned_customer_would_have_and_that_it_is_provisional(
+    make_world: Callable[..., World],
+) -> None:
+    world = _observed(make_world)
+    (planned,) = observed.written(world.engine, Filter(_connection(world), "orders"))
+
+    assert planned.plan.steps[0].operation.doc["customer"] == "310"  # the natural key of the create that is planned
+    assert planned.plan.provisional == ("customers 310",)
+    (customer,) = observed.written(world.engine, Filter(_connection(world), "customers"))
+    assert customer.plan.provisional == ()
+
+
+def test_what_was_planned_with_a_provisional_key_is_planned_anew_when_the_connection_goes_live_before_it_is_pushed(
+    make_world: Callable[..., World],
+) -> None:
+    world = _observed(make_world)
+    world.left.put("orders", "3", name="order", customer="310")
+    world.want("orders", "3")
+    world.pump()
+    chain = world.messages.pop(0)
+    for stage in (Stage.FETCH, Stage.TRANSFORM):
+        world.step(chain, stage)
+    _go_live(world)
+    world.step(chain, Stage.PUSH)
+    assert world.right.writes == []
+    world.settle(patience_s=10)
+
+    customers = [key for verb, natural, key in world.right.writes if natural == "310"]
+    assert len(customers) == 1
+    third = next(doc for doc in world.right.objects["orders"].values() if doc["ref"] == "3")
+    assert third["customer"] == customers[0]
+
+
+def test_going_live_writes_what_was_created_at_or_after_the_cut_over_date_and_nothing_older(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(flow("things", Plain(by_name), cut_over=True))
+    world.configure(mode="observe")
+    world.left.put("things", "1", name="before")
+    world.time.pass_(3600)
+    cut_over = clock.now()
+    world.left.put("things", "2", name="at")
+    world.time.pass_(3600)
+    world.left.put("things", "3", name="after")
+    world.sync("things", "1", "2", "3")
+    assert [one.count for one in observed.report(world.engine, Filter(_connection(world))).writes] == [3]
+
+    _go_live(world, cut_over=cut_over)
+    world.settle()
+
+    assert [natural for _, natural, _ in world.right.writes] == ["2", "3"]
+    assert world.record("things", "1").reason == "created before the cut-over date"
+
+
+def test_an_order_that_was_only_planned_and_is_cancelled_since_was_never_sent(make_world: Callable[..., World]) -> None:
+    def rules(doc: Doc, context: Context) -> Decision:
+        return Decision(Verdict.CANCEL, "cancelled") if doc["name"] == "cancelled" else Decision()
+
+    world = make_world(flow("things", Plain(by_name, rules=rules)))
+    world.configure(mode="observe")
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    world.left.put("things", "1", name="cancelled")
+    world.sync("things", "1")
+
+    assert world.record("things", "1").reason == "cancelled; it was never sent"
+    assert _go_live(world) == 0
+
+
+def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make_world: Callable[..., World]) -> None:
+    def to(doc: Doc, context: Context) -> Doc:
+        if doc["name"] == "bad":
+            raise Rejected(field="name", value=doc["id"], reason="it is bad", remedy="Make it good")
+        return by_name(doc, context)
+
+    def rules(doc: Doc, context: Context) -> Decision:
+        return {"draft": Decision(Verdict.SKIP, "a draft"), "big": Decision(Verdict.HOLD, "too big")}.get(
+            doc["name"], Decision()
+        )
+
+    world = make_world(flow("things", Plain(to, rules=rules)))
+    world.left.put("things", "1", name="a lamp")
+    world.left.put("things", "2", name="equal")
+    world.sync("things", "1", "2")
+    world.configure(mode="observe")
+    world.left.put("things", "1", name="a lamp, changed")
+    world.left.put("things", "2", name="equal", colour="red")
+    for number, name in enumerate(("new", "newer", "bad", "bad", "draft", "big"), 3):
+        world.left.put("things", str(number), name=name)
+    world.time.pass_(60)
+    world.sync("things", *map(str, range(1, 9)))
+
+    found = observed.report(world.engine, Filter(_connection(world)))
+    assert [(one.flow, one.verb, one.count) for one in found.writes] == [
+        ("things", "create", 2),
+        ("things", "change", 1),
+    ]
+    assert [(one.status, one.count, one.keys) for one in found.stays] == [
+        ("held", 1, ["8"]),
+        ("dead", 2, ["5", "6"]),
+        ("skipped", 1, ["7"]),
+    ]
+    assert (found.equal, found.unkept) == ({"things": 1}, 0)
+    later = Filter(_connection(world), since=clock.now() + timedelta(seconds=1))
+    assert observed.report(world.engine, later).writes == []
+
+
+def test_each_field_of_each_write_can_be_shown(make_world: Callable[..., World]) -> None:
+    world = _observed(make_world)
+    world.configure(mode="live")
+    world.sync("customers", "310")
+    world.configure(mode="observe")
+    world.left.put("customers", "310", name="Robin Sample")
+    world.sync("customers", "310")
+
+    (planned,) = observed.written(world.engine, Filter(_connection(world), keys=("310",)))
+    assert observed.fields(planned.plan.steps[0]) == [Field("name", "Robin", "Robin Sample")]
+    (order,) = observed.written(world.engine, Filter(_connection(world), "orders", keys=("1",)))
+    shown = {field.path: field.after for field in observed.fields(order.plan.steps[0])}
+    assert shown == {"ref": "1", "name": "order", "customer": "310"}
