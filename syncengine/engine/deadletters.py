@@ -259,9 +259,10 @@ def retry(
     """
     now = clock.now()
     with engine.store.write() as session:
-        found = [failure for some in chunks(list(ids), AT_ONCE) for failure, _ in listed(session, Filter(ids=some))]
+        found = [failure for some in chunks(list(ids), AT_ONCE) for failure in retriable(session, Filter(ids=some))]
         found.sort(key=lambda one: (one.opened_at, one.id))
         check_retriable(found, () if closed_too else ids)
+        _reopen(session, found)
         its_record = records_of(session, found)
         _want_all(session, list(its_record.values()), lane, now)
         if a_minute is not None:
@@ -269,6 +270,25 @@ def retry(
         detail = {name: text for name, text in (("by", by), ("because", because)) if text}
         timeline.note_each(session, [(record, detail) for record in its_record.values()], "retried by hand", now)
     return len(found)
+
+
+def retriable(session: Session, chosen: Filter) -> list[Failure]:
+    """Open letters, oldest first; of those that are named by id the discarded ones too, while their records rest.
+
+    Letters that need a look only are among them: see `check_retriable`.
+    """
+    found = [failure for failure, _ in listed(session, replace(chosen, is_open=None if chosen.ids else True))]
+    closed = [failure.record_id for failure in found if failure.closed_by and failure.kind == DEAD]
+    resting = set(discarded(session, closed)) if closed else set()
+    return [one for one in reversed(found) if one.closed_at is None or (one.closed_by and one.record_id in resting)]
+
+
+def _reopen(session: Session, found: Iterable[Failure]) -> None:
+    """A discarded letter that is tried again is an open one: its record rests no more."""
+    ids = [failure.id for failure in found if failure.closed_at is not None]
+    if ids:
+        reopened = update(Failure).where(Failure.id.in_(ids)).values(closed_at=None, closed_because="", closed_by="")
+        session.execute(reopened.execution_options(synchronize_session=False))
 
 
 def check_retriable(found: Iterable[Failure], ids: Iterable[int]) -> None:

@@ -75,8 +75,8 @@ class Outlook:
 
 def choose(session: Session, chosen: Filter, *, most: int) -> Choice:
     """Open dead letters for another try. Raises Misconfigured if an id is not open, or is one that needs a look."""
-    found = [failure for failure, _ in deadletters.listed(session, chosen)]
-    dead = [failure for failure in reversed(found) if failure.kind == DEAD]
+    found = deadletters.retriable(session, chosen)
+    dead = [failure for failure in found if failure.kind == DEAD]
     looks = len(found) - len(dead)
     if chosen.ids:
         deadletters.check_retriable(found, chosen.ids)

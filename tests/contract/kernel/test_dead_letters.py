@@ -251,6 +251,22 @@ def test_a_discarded_record_rests_until_its_source_changes(world: World) -> None
     assert target(world) == ["MUG"]
 
 
+def test_a_discard_is_taken_back_by_trying_it_again(world: World) -> None:
+    one = dead(world)
+    discard(world, one)
+    with world.store.read() as session:
+        assert replay.choose(session, Filter(flow="things"), most=9).letters == []  # by its id alone
+        assert [chosen.id for chosen in replay.choose(session, Filter(ids=[one.id]), most=9).letters] == [one.id]
+    teach(world, "mgu")
+    assert deadletters.retry(world.engine, [one.id], by="bert") == 1
+    world.settle()
+    assert target(world) == ["MGU"]
+    [closed] = letters(world, Filter(is_open=None))
+    assert (closed.closed_because, closed.closed_by) == ("it went through later", "")
+    with pytest.raises(Misconfigured, match="no open dead letter"):
+        deadletters.retry(world.engine, [one.id])
+
+
 def test_a_record_that_was_discarded_and_then_skipped_for_another_reason_is_planned_as_ever(world: World) -> None:
     discard(world, dead(world))
     thing = world.left.objects["things"].pop("1")
