@@ -46,11 +46,12 @@ def engine(
     send: Callable[[Chain], None],
     redis_client: redis.Redis | None,
     hooks: Sequence[Hook] = (),
+    is_ending: Callable[[], bool] = lambda: False,
 ) -> Engine:
     """The engine of this process; make it after the fork. Raises Misconfigured, Transient.
 
     `redis_client` is for limiter and breakers; None for a command that makes no call. `hooks` are told when an endpoint
-    goes down and when it is back.
+    goes down and when it is back; `is_ending` tells whether the process has been told to end.
     """
     store = open_store(settings)
     vault = Vault(store, settings.keys)
@@ -72,6 +73,7 @@ def engine(
         limits=limits(settings),
         meter=meter,
         breakers=breakers,
+        is_ending=is_ending,
     )
 
 

@@ -144,6 +144,8 @@ class _Feed:
                 if cursor is not None:
                     self._move(session, page)
             found = Found(found.run_id, found.wanted + len(news), found.known + len(page.refs) - len(news))
+            if cursor is not None and self.engine.is_ending():  # without a cursor there is no place to read on from
+                raise Throttled("its worker ends; the feed is read on from here", retry_in_s=0.0)
         return found
 
     def _read(self, position: Position, since: datetime | None) -> Iterator[Page]:

@@ -108,7 +108,9 @@ class Engine:
         limits: Limits | None = None,
         meter: Meter | None = None,
         breakers: Breakers | None = None,
+        is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`is_ending`: whether this process has been told to end; steps then give back what they have not begun."""
         self.store = store
         self.vault = vault
         self.flows = flows
@@ -116,6 +118,7 @@ class Engine:
         self.send = send
         self.meter = meter
         self.breakers = breakers
+        self.is_ending = is_ending
         self._connect = connect
         self._connectors: dict[int, tuple[object, Connector]] = {}
         self._sites: dict[int, tuple[float, Site]] = {}

@@ -24,6 +24,10 @@ class LeaseLost(Exception):
     """Another runner may have the batch now; this one stops without a trace."""
 
 
+class HandBack(Exception):
+    """This process has been told to end: its records go back to the pump as they stand, at once."""
+
+
 def new_token(lane: Lane) -> str:
     """A token that tells its lane, whatever becomes of the records' lanes meanwhile."""
     return f"{int(lane)}-{uuid.uuid4().hex}"
@@ -57,7 +61,13 @@ class Lease:
         return bool(self.records)
 
     def renew(self) -> None:
-        """Make the lease outlast a whole further call. Raises LeaseLost if another runner may have taken over."""
+        """Make the lease outlast a whole further call. Raises LeaseLost if another runner may have taken over.
+
+        Raises HandBack while reading, if this process has been told to end. A write that has begun is seen through: what a
+        call of it has done must be noted.
+        """
+        if self.stage is Stage.FETCH and self.engine.is_ending():
+            raise HandBack
         limits = self.engine.limits
         begun = clock.monotonic()
         if self._expires - begun > limits.call_s + (limits.lease_s - limits.call_s) / 2:

@@ -33,8 +33,11 @@ LOW_LANES = (Lane.SCHEDULED, Lane.BACKFILL)
 def pump(engine: Engine, *, sweep: bool = False) -> int:
     """Claim what is due and send it; returns how many chains were sent. With `sweep`, wake and look again first.
 
-    It runs after every `want`, at the end of every chain, and (with `sweep`) every few seconds from beat.
+    It runs after every `want`, at the end of every chain, and (with `sweep`) every few seconds from beat. A process that
+    has been told to end leaves it to others: what it claimed would wait for its own return.
     """
+    if engine.is_ending():
+        return 0
     now = clock.now()
     states = endpoints.breakers(engine)
     with engine.store.write() as session:

@@ -29,8 +29,9 @@ NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leav
 def push(engine: Engine, lease: Lease) -> None:
     """Bring the planned records of the lease to their targets; no record stops another.
 
-    A second run finds nothing planned under the token and makes no call. Works for `step_s` seconds at most; what is left
-    then goes back to the pump. Raises what makes the endpoint unusable as a whole; then nothing of that call was done.
+    A second run finds nothing planned under the token and makes no call. Works for `step_s` seconds at most, and until this
+    process is told to end; what is left then goes back to the pump. Raises what makes the endpoint unusable as a whole; then
+    nothing of that call was done.
     """
     flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
     until = clock.monotonic() + engine.limits.step_s
@@ -38,7 +39,7 @@ def push(engine: Engine, lease: Lease) -> None:
     run.prepare()
     try:
         for batch in run.batches():
-            if clock.monotonic() > until:
+            if clock.monotonic() > until or engine.is_ending():
                 break
             run.write(batch)
             run.number(at_least=NUMBERED_AT_ONCE)

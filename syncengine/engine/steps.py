@@ -19,7 +19,7 @@ from syncengine.engine import records, timeline
 from syncengine.engine.backoff import backoff
 from syncengine.engine.engine import Engine
 from syncengine.engine.fetch import fetch
-from syncengine.engine.lease import Lease, LeaseLost
+from syncengine.engine.lease import HandBack, Lease, LeaseLost
 from syncengine.engine.push import push
 from syncengine.engine.transform import transform
 from syncengine.errors import AuthenticationFailed, EndpointDown, SessionLost, SyncError, Throttled, Transient
@@ -60,8 +60,12 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
         return "nothing to do"
     count = len(lease.records)
     try:
+        if engine.is_ending():
+            raise HandBack
         with guarded(lease):
             STEPS[stage](engine, lease)
+    except HandBack:
+        return _hand_back(engine, lease)
     except LeaseLost:
         log.warning("%s of %s records: the lease was lost, another worker goes on", stage, count)
         return "lease lost"
@@ -76,6 +80,8 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
 def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: int) -> str:
     """The endpoint cannot be used: try the step again soon, or give its records back until later."""
     log.warning("%s: %s: %s", lease.stage, error.endpoint or "the store", error)
+    if engine.is_ending() and isinstance(error, Throttled):
+        return _hand_back(engine, lease)
     if isinstance(error, AuthenticationFailed) and error.endpoint_id is not None:
         until_s = error.retry_in_s
         engine.rest(error.endpoint_id, for_s=until_s, because=str(error), now=clock.now())
@@ -96,6 +102,13 @@ def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: i
             records.leave(session, lease, clock.now(), wait_s=wait_s)
         raise TryAgain(wait_s, str(error)) from error
     return _put_off(engine, lease, error, wait_s if not counts else None, counts=counts)
+
+
+def _hand_back(engine: Engine, lease: Lease) -> str:
+    """This process ends: the records are due at once, for another worker or for this one when it is back."""
+    with engine.store.write() as session:
+        records.give_back(session, lease, [record.id for record in lease.records], clock.now())
+    return "handed back, since the worker ends"
 
 
 def _put_off(engine: Engine, lease: Lease, error: SyncError, wait_s: float | None, *, counts: bool) -> str:

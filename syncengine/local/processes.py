@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from syncengine.settings import Settings
 
 TASKS_PAGE = "--tasks-columns=name,args,result,state,received,runtime,worker,uuid"
 """What Flower's page of tasks shows. Without being told it leaves out what a task was about and what came of it."""
+
+END_S = 15
+"""What a worker needs to end beside the call that it is in: to note what came of it, and to give the rest back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +27,10 @@ class Program:
 
 def programs(settings: Settings) -> list[Program]:
     """All processes but Redis, in the order in which they start."""
+    stop_wait_s = math.ceil(settings.call_s) + END_S
     return [
-        Program("worker", _worker("worker", "scheduled,backfill", settings.workers), stop_wait_s=20),
-        Program("realtime", _worker("realtime", "realtime", settings.realtime_workers), stop_wait_s=20),
+        Program("worker", _worker("worker", "scheduled,backfill", settings.workers), stop_wait_s),
+        Program("realtime", _worker("realtime", "realtime", settings.realtime_workers), stop_wait_s),
         Program("beat", _celery("beat")),
         Program("flower", _celery("flower", "--address=127.0.0.1", f"--port={settings.flower_port}", TASKS_PAGE)),
     ]

@@ -25,13 +25,12 @@ from supervisor.xmlrpc import SupervisorTransport
 from syncengine import clock
 from syncengine.errors import Misconfigured
 from syncengine.local import processes, redis_server
-from syncengine.local.processes import Program
+from syncengine.local.processes import END_S, Program
 from syncengine.settings import Settings
 
 CONFIGURATION = "supervisord.conf"
 LOG_FOLDER = "log"
 START_PATIENCE_S = 60.0
-STOP_PATIENCE_S = 60.0
 LOOK_EVERY_S = 0.2
 LONGEST_SOCKET_PATH = 90
 
@@ -108,12 +107,15 @@ class Supervisor:
     def stop(self) -> None:
         """End supervisor and all it runs, and wait for that; nothing to do if it does not run.
 
-        Work in progress has 20 s to end; what is cut off then comes back when its lease runs out.
+        A worker ends the call that it is in, and gives the rest of its records back at once. It has the time of the longest
+        call for that; what is cut off then comes back when its lease runs out.
         """
         pid = self.pid()
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
-            deadline = clock.monotonic() + STOP_PATIENCE_S
+            # They are stopped one after the other, Redis last.
+            patience_s = END_S + sum(program.stop_wait_s for program in processes.programs(self.settings))
+            deadline = clock.monotonic() + patience_s
             while _is_alive(pid) and clock.monotonic() < deadline:
                 clock.sleep(LOOK_EVERY_S)
         if self.settings.redis_url is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import sys
 from typing import Any
 
 from celery import Task, chain
-from celery.signals import beat_init, celeryd_init, worker_process_init, worker_process_shutdown
+from celery.signals import beat_init, celeryd_init, worker_process_init, worker_process_shutdown, worker_shutting_down
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -26,6 +27,9 @@ log = logging.getLogger(__name__)
 WATCH = "engine.watch"
 LOOK_NOW_EXPIRES_S = 60
 
+_ending = mmap.mmap(-1, 1)
+"""Shared by a worker's parent and its children, who are told nothing by Celery: 1 once the parent has been told to end."""
+
 _engines: list[Engine] = []  # none, or the one of this process
 _watchers: list[Watcher] = []
 
@@ -35,7 +39,7 @@ def engine() -> Engine:
     if not _engines:
         current = settings.load()
         client = redis_server.connect(current)
-        _engines.append(bootstrap.engine(current, send=send, redis_client=client, hooks=[look_now]))
+        _engines.append(bootstrap.engine(current, send=send, redis_client=client, hooks=[look_now], is_ending=is_ending))
     return _engines[0]
 
 
@@ -65,6 +69,17 @@ def _refuse_to_start_wrong(**_: Any) -> None:
     except SyncError as error:
         print(f"syncengine: {error}", file=sys.__stderr__)
         raise SystemExit(2) from None
+
+
+def is_ending() -> bool:
+    """True once this worker has been told to end."""
+    return _ending[0] == 1
+
+
+@worker_shutting_down.connect
+def _end(**_: Any) -> None:
+    """SIGTERM, in the parent: its children end the call they are in and give the rest of their records back."""
+    _ending[0] = 1
 
 
 @worker_process_init.connect
