@@ -165,7 +165,8 @@ def show_whole(letter: Letter, connection: str) -> None:
     one = row(letter.failure, connection)
     for name in ("connection", *FIELDS):
         if one[name] not in (None, "") and name != "id":
-            click.echo(f"{name:>14}: {one[name]}")
+            value = f"{one[name]:%Y-%m-%d %H:%M:%S} UTC" if isinstance(one[name], datetime) else one[name]
+            click.echo(f"{name:>14}: {value}")
     click.echo(f"{'state':>14}: {letter.way.state}")
     if letter.outcome:
         click.echo(f"{'planned now':>14}: {outcome(letter.outcome)}")

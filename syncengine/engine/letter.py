@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
+from syncengine.connectors.base import Resource
 from syncengine.document import Doc
 from syncengine.engine import causes, corrections, deadletters, patches, timeline, trace
 from syncengine.engine.corrections import Correction
@@ -169,7 +170,7 @@ def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rej
 
     Raises Misconfigured if the patch may not be.
     """
-    document = patches.check(source.original, patch)
+    document = _checked(engine, source, patch)
     record = source.record
     if source.is_poison:
         return NOT_PLANNED
@@ -185,7 +186,7 @@ def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: st
 
     It takes the place of one that stands. Raises Misconfigured if the patch does not fit, or changes what it does not test.
     """
-    patches.check(source.original, patch)
+    _checked(engine, source, patch)
     now = clock.now()
     with engine.store.write() as session:
         record = session.get_one(Record, source.record.id)
@@ -196,6 +197,24 @@ def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: st
         timeline.note_one(session, record, "corrected", now, paths=paths, because=because, by=by)
         want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
     return correction_id
+
+
+def _checked(engine: Engine, source: Source, patch: patches.Patch) -> Doc:
+    document = patches.check(source.original, patch)
+    resource = engine.site(source.record.connection_id).resource(source.resource)
+    before, after = _key(resource, source.original), _key(resource, document)
+    if before != after:
+        raise Misconfigured(
+            f"the patch makes {before} into {after}. An object can be corrected, not become another one"
+        )
+    return document
+
+
+def _key(resource: Resource, doc: Doc) -> str | None:
+    try:
+        return resource.key_of(doc)
+    except LookupError:  # it does not say its keys, or the document has lost its own
+        return None
 
 
 def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:

@@ -219,6 +219,15 @@ def test_a_patch_without_a_test_is_refused(world: World) -> None:
         letter.correct(world.engine, source, [{"op": "replace", "path": "/name", "value": "mug"}], because="", by="a")
 
 
+@pytest.mark.parametrize("change", [{"op": "replace", "path": "/id", "value": "2"}, {"op": "remove", "path": "/id"}])
+def test_a_correction_does_not_make_another_object_of_it(world: World, change: dict[str, str]) -> None:
+    source = letter.source_of(world.engine, dead(world).id)
+    with pytest.raises(Misconfigured, match="the patch makes 1 into"):
+        letter.correct(
+            world.engine, source, [{"op": "test", "path": "/id", "value": "1"}, change], because="", by="anna"
+        )
+
+
 def test_a_dry_run_shows_what_the_correction_makes_of_it(world: World) -> None:
     from syncengine.engine.preview import preview
 
