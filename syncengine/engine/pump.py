@@ -6,15 +6,15 @@ A dead worker, a lost message, an emptied Redis are all the same to it: a lease 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, case, func, select, update
+from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
-from syncengine.engine import ceiling, deadletters, effects, endpoints, health, timeline
+from syncengine.engine import ceiling, deadletters, effects, endpoints, health, quota, timeline
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
 from syncengine.engine.records import FREE
@@ -39,7 +39,7 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
     if engine.is_ending():
         return 0
     now = clock.now()
-    states = endpoints.breakers(engine)
+    states, crowded = endpoints.breakers(engine), quota.crowded(engine)
     with engine.store.write() as session:
         lock_pump(session)
         free_dead_leases(session, engine, now)
@@ -47,7 +47,7 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
             health.note(session, health.PUMP, now)
             wake_waiting(session, engine, now)
             look_again_at_held(session, engine, now)
-        chains = claim(session, engine, now, states)
+        chains = claim(session, engine, now, states, crowded)
     for chain in chains:
         engine.send(chain)
     return len(chains)
@@ -153,10 +153,13 @@ def look_again_at_held(session: Session, engine: Engine, now: datetime) -> None:
 # -- claiming ----------------------------------------------------------------------------------------------------------
 
 
-def claim(session: Session, engine: Engine, now: datetime, states: Mapping[str, State]) -> list[Chain]:
+def claim(
+    session: Session, engine: Engine, now: datetime, states: Mapping[str, State], crowded: Collection[int] = ()
+) -> list[Chain]:
     """Lease batches of due records, the urgent lane first, round robin over connections, as many as there are workers.
 
-    Of the records of an endpoint whose breaker wants a probe one chain is sent, the most urgent one.
+    Of the records of an endpoint whose breaker wants a probe one chain is sent, the most urgent one. What the low lanes
+    have for a `crowded` endpoint (`quota.crowded`) stays where it is.
     """
     alive = _alive(session)
     places = _places(session, engine, now, states)
@@ -166,7 +169,7 @@ def claim(session: Session, engine: Engine, now: datetime, states: Mapping[str, 
     for lane in Lane:
         free = engine.limits.chains[lane] - sum(alive.get((lane, *place), 0) for place in places)
         while free > 0:
-            found = _next(session, engine, lane, places, alive, now)
+            found = _next(session, engine, lane, places, alive, now, crowded)
             if found is None:
                 break
             chains.append(found[1])
@@ -234,17 +237,21 @@ def _next(
     places: dict[Place, int],
     alive: dict[tuple[Lane, int, str], int],
     now: datetime,
+    crowded: Collection[int],
 ) -> tuple[Place, Chain] | None:
     """The next batch of a lane: of the connection that has the fewest chains alive, the one that is due longest."""
     best: tuple[int, datetime, Place, Record] | None = None
     for place, endpoint_id in places.items():
         if lane in LOW_LANES and _of_endpoint(alive, places, endpoint_id) > _concurrency(engine, place, endpoint_id):
             continue
+        due = _due(place, lane, now)
+        if lane in LOW_LANES and crowded:
+            if endpoint_id in crowded:
+                continue
+            if any(endpoint.id in crowded for endpoint in engine.site(place[0]).endpoints.values()):
+                due = due.where(Record.stage != Stage.FETCH, _is_fresh(engine, now))  # makes no call to the source
         head = session.scalars(
-            _due(place, lane, now)
-            .order_by(Record.not_before, Record.id)
-            .limit(1)
-            .execution_options(populate_existing=True)
+            due.order_by(Record.not_before, Record.id).limit(1).execution_options(populate_existing=True)
         ).first()
         if head is not None:
             busy = sum(count for (_, connection_id, _), count in alive.items() if connection_id == place[0])
@@ -286,10 +293,14 @@ def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
     return due.with_for_update(skip_locked=True)
 
 
+def _is_fresh(engine: Engine, now: datetime) -> ColumnElement[bool]:
+    """Nothing new is wanted since the fetch, and that was not long ago."""
+    return (Record.wanted == Record.claimed) & (Record.fetched_at >= now - timedelta(seconds=engine.limits.fresh_s))
+
+
 def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Record, now: datetime) -> Chain:
     flow = engine.flow(place[1])
-    fresh = (Record.wanted == Record.claimed) & (Record.fetched_at >= now - timedelta(seconds=engine.limits.fresh_s))
-    stage = case(((Record.stage != Stage.FETCH) & fresh, Record.stage), else_=Stage.FETCH)
+    stage = case(((Record.stage != Stage.FETCH) & _is_fresh(engine, now), Record.stage), else_=Stage.FETCH)
     begins = Stage(session.scalar(select(stage).where(Record.id == head.id)) or Stage.FETCH)
     batch = _due(place, lane, now).with_only_columns(Record.id).where(stage == begins)
     if head.solo:
