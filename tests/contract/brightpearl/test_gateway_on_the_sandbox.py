@@ -185,6 +185,39 @@ def test_calls_of_another_app_in_the_pool_are_learned_before_one_is_refused(
     assert sandbox.calls.total("brightpearl", status=503) == 0
 
 
+def test_what_is_left_to_others_is_theirs_and_all_the_rest_is_ours(
+    sandbox: Sandbox, running: Running, local: Services, valkey: redis.Redis
+) -> None:
+    valkey.flushall()
+    sandbox.switches.turn({"brightpearl_limit": 60})
+    services = Services(local.store, local.vault, Limiter(valkey), valkey)
+    settings = {**APP, "url": running.url, "limit_per_minute": 60, "reserve": 20, "patience_s": 0}
+    ours = connect(endpoint_in(local.store, local.vault, settings, FIRST_TOKENS), services)
+    unlimited = {**settings, "limit_per_minute": 0, "reserve": 0}
+    theirs = connect(endpoint_in(local.store, local.vault, unlimited, {}), services)
+    ours.check()
+    for _ in range(20):
+        theirs.check()
+    assert 1 + _calls_until_throttled(ours) == 40
+    assert sandbox.calls.total("brightpearl", status=503) == 0
+
+
+def test_a_refused_token_costs_a_slot_as_it_costs_quota(
+    sandbox: Sandbox, running: Running, local: Services, valkey: redis.Redis
+) -> None:
+    valkey.flushall()
+    limiter = Limiter(valkey)
+    services = Services(local.store, local.vault, limiter, valkey)
+    settings = {**APP, "url": running.url, "token_url": f"{running.url}/token/{{account}}", "limit_per_minute": 200}
+    connector = connect(endpoint_in(local.store, local.vault, settings, FIRST_TOKENS), services)
+    sandbox.brightpearl.authentication.expire()
+    connector.check()
+    assert sandbox.calls.total("brightpearl", status=401) == 1
+    pool = connector._gateway.account.pool
+    assert pool is not None
+    assert limiter.usage(pool).taken == 2
+
+
 def _calls_until_throttled(connector: Brightpearl) -> int:
     for made in range(200):
         try:
@@ -209,6 +242,7 @@ def test_a_throttle_answer_closes_the_gate_for_the_next_call(
     with pytest.raises(Throttled):
         connector.check()
     assert sandbox.calls.total("brightpearl") == 0
+    assert connector.wait_s() > 0
 
 
 @pytest.mark.parametrize(
