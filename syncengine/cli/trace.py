@@ -21,6 +21,8 @@ def command(id_: str, as_json: bool) -> int:
     """Show everything that happened to an object, by any ID of either system; and if it is not there, why.
 
     ID may be a Brightpearl order, contact or reference, or a SYSPRO order or customer, with or without zeros before it.
+    Its links, what people decided, and its way in order: versions read, plans, writes and their answers, dead letters, and
+    what was done by hand.
     """
     with engine() as one:
         found = tracing.trace(one, id_)
@@ -42,9 +44,8 @@ def _show(trace: Trace) -> None:
     click.echo(f"  {trace.state}")
     for link in trace.links:
         part = f" {link['part']}" if link["part"] else ""
-        click.echo(
-            f"  linked: {link['left_key']} = {link['right_key'] or '(planned)'}{part}, reference {link['natural_key']}"
-        )
+        left, right = (f"{trace.systems[side]} {link[f'{side}_key'] or '(planned)'}" for side in ("left", "right"))
+        click.echo(f"  linked: {left} = {right}{part}, reference {link['natural_key'] or '(none)'}")
     for effect in trace.effects:
         key = effect["target_key"] or "?"
         sent = f", sent {effect['sends']} times" if effect["sends"] > 1 else ""
@@ -52,20 +53,27 @@ def _show(trace: Trace) -> None:
         for warning in effect["warnings"]:
             click.echo(f"      {warning}")
     for failure in trace.failures:
-        closed = f" (closed: {failure['closed_because']})" if failure["closed_at"] else ""
-        click.echo(
-            f"  dead letter {failure['id']}: {failure['field']} = {failure['value']}: {failure['cause']}{closed}"
-        )
         if not failure["closed_at"]:
+            value = f"{failure['field']} = {failure['value']}: " if failure["field"] else ""
+            click.echo(f"  dead letter {failure['id']}: {value}{failure['cause']}")
             click.echo(f"      {failure['remedy']}")
-    for made in trace.corrections:
-        lapsed = f", lapsed: {made['lapsed_because']}" if made["lapsed_at"] else ""
-        because = f": {made['because']}" if made["because"] else ""
-        click.echo(f"  correction {made['id']} by {made['made_by']}{because}{lapsed}")
-    for event in trace.events:
-        click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {event['what']:<16} {_detail(event['detail'])}")
+    for word, made in (("correction", trace.corrections), ("decision", trace.decisions)):
+        for one in made:
+            _show_word(word, one)
+    for run in trace.runs:
+        click.echo(f"  found last by run {run['id']} ({run['trigger']}, {run['started_at']:%Y-%m-%d %H:%M:%S})")
+    for stop in trace.way:
+        click.echo(f"  {stop['at']:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {stop['what']:<18} {detail(stop['detail'])}")
 
 
-def _detail(detail: dict[str, Any]) -> str:
-    shown = (", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in detail.values())
+def _show_word(word: str, one: dict[str, Any]) -> None:
+    lapsed = f", lapsed{': ' + one['lapsed_because'] if one.get('lapsed_because') else ''}" if one["lapsed_at"] else ""
+    because = f": {one['because']}" if one["because"] else ""
+    verdict = f" {one['verdict']}" if "verdict" in one else ""
+    click.echo(f"  {word} {one['id']}{verdict} by {one['made_by']}{because}{lapsed}")
+
+
+def detail(of: dict[str, Any]) -> str:
+    """The detail of an event in a line."""
+    shown = (", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in of.values())
     return "; ".join(text for text in shown if text)

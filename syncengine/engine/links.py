@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
-from syncengine.engine import observe, payloads
+from syncengine.engine import observe, payloads, timeline
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import Step
 from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake
@@ -19,6 +19,9 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import upsert
 from syncengine.store.models import Failure, Link, Record
+
+FOLDED = "one record now"
+"""The event of a pair whose two records have become one; its detail `record` is the number of the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def join(
     if wakes:
         wake_dependants(session, engine, record.connection_id, flow.entity, ((left, part), (right, part)), now)
     if flow.two_way:
-        fold(session, record, left, right)
+        fold(session, record, left, right, now)
     return link
 
 
@@ -165,6 +168,11 @@ def provide(
     upsert(session, Link, [row], keys=("connection_id", "entity", "left_key", "part"), update=("updated_at",))
     key = ends.left if ends.left is not None else ends.right
     wake_dependants(session, engine, record.connection_id, flow.entity, [(key or "", step.part)], now)
+
+
+def sever(session: Session, link_id: int) -> None:
+    """Forget that two objects are the same, and what they agreed on in every flow."""
+    session.execute(delete(Link).where(Link.id == link_id).execution_options(synchronize_session=False))
 
 
 def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Agreed, now: datetime) -> None:
@@ -206,8 +214,11 @@ def wake_dependants(
         wake(session, ids, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
 
 
-def fold(session: Session, record: Record, left: str, right: str) -> None:
-    """A pair has one record: fold the one that began on the right into the one on the left, the higher `wanted` surviving."""
+def fold(session: Session, record: Record, left: str, right: str, now: datetime) -> None:
+    """A pair has one record: fold the one that began on the right into the one on the left, the higher `wanted` surviving.
+
+    An event keeps the number of the record that goes, whose own events and writes bear it.
+    """
     left_key, right_key = f"left:{left}", f"right:{right}"
     other = session.scalar(
         select(Record).where(
@@ -224,5 +235,6 @@ def fold(session: Session, record: Record, left: str, right: str) -> None:
         session.execute(update(Record).where(Record.id == record.id).values(**values))
     letters = update(Failure).where(Failure.record_id == other.id)  # they would go with it, unseen
     session.execute(letters.values(record_id=record.id))
+    timeline.note(session, [record], FOLDED, now, {record.id: {"key": other.key, "record": other.id}})
     session.execute(delete(Record).where(Record.id == other.id))
     session.execute(update(Record).where(Record.id == record.id).values(key=left_key))

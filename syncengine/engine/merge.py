@@ -20,6 +20,7 @@ from syncengine.mapping.contract import Policy
 PolicyOf = Callable[[str], Policy]
 
 ABSENT = object()
+UNCLEAR = "cannot be told apart from other lines of the target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,15 @@ def merge(
     line_fields: Mapping[str, Sequence[str]],
     numbers: Mapping[str, str],
     source_is_newer: bool | None = None,
+    approved: bool = False,
 ) -> Merged:
     """Compare one mapped document with its target.
 
     `source_is_newer` serves the policy `newest`: None where one side has no time stamp, which makes it a conflict.
+    `approved`: a person has decided that the source wins where both sides have changed.
     """
     merged = Merged(numbers=dict(numbers))
-    rules = _Rules(policy, source_is_newer)
+    rules = _Rules(policy, source_is_newer, approved)
     sides = _Sides(base, wanted, current)
     for name in sorted(name for name in {*base, *wanted} - set(line_fields) if not name.startswith("@")):
         _merge_field(merged.changes, merged, name, name, sides, rules)
@@ -104,6 +107,7 @@ def merge(
 class _Rules:
     policy: PolicyOf
     source_is_newer: bool | None
+    approved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +136,18 @@ def _merge_field(
     if kind is Policy.ON_CREATE or not source_changed:
         because = "is set only on creation" if kind is Policy.ON_CREATE else "was changed in the target alone"
         merged.kept.append(_because(shown, because))
-    elif (
-        not target_changed or kind in (Policy.ENFORCE, Policy.LEFT) or (kind is Policy.NEWEST and rules.source_is_newer)
-    ):
+    elif not target_changed or _source_wins(kind, rules):
         changes[name] = Change(old=_shown(current), new=_shown(wanted))
     elif kind is Policy.RIGHT or (kind is Policy.NEWEST and rules.source_is_newer is False):
         merged.kept.append(_because(shown, "the target is the master, or newer"))
     else:
         merged.conflicts.append(_because(shown, "was changed on both sides"))
+
+
+def _source_wins(kind: Policy, rules: _Rules) -> bool:
+    if kind is Policy.NEWEST and rules.source_is_newer is not None:
+        return rules.source_is_newer
+    return rules.approved if kind in (Policy.HOLD, Policy.NEWEST) else kind in (Policy.ENFORCE, Policy.LEFT)
 
 
 def _because(difference: Difference, because: str) -> Difference:
@@ -154,6 +162,14 @@ def _without_key(path: str) -> str:
     """`StockLine[8101].Price` -> `StockLine.Price`, the name under which a mapping declares a policy."""
     before, bracket, rest = path.partition("[")
     return before + rest.partition("]")[2] if bracket else path
+
+
+def recognise(name: str, identity: Sequence[str], lines: Mapping[str, Doc], there: Mapping[str, Doc]) -> dict[str, str]:
+    """The target's numbers of lines (by our key) whose like can be told there, by as much of `identity` as it takes."""
+    merged = Merged()
+    rules = _Rules(lambda _: Policy.HOLD, None, False)
+    _LineMerge(merged, name, identity, rules)._recognise(lines, there, needed=())
+    return merged.numbers
 
 
 @dataclass
@@ -203,8 +219,7 @@ class _LineMerge:
         unclear = [key for key in open_keys if key in needed and not clear]
         for key in unclear:
             shown = without_marks(agreed[key])
-            reason = "cannot be told apart from other lines of the target"
-            self.merged.conflicts.append(Difference(f"{self.name}[{key}]", shown, None, None, reason))
+            self.merged.conflicts.append(Difference(f"{self.name}[{key}]", shown, None, None, UNCLEAR))
         return not unclear
 
     def _one(self, key: str, agreed: Doc, asked: Doc | None, there: Mapping[str, Doc]) -> None:
@@ -220,6 +235,9 @@ class _LineMerge:
                 _merge_field(changes, self.merged, name, f"{path}.{name}", sides, self.rules)
             if changes:
                 self.merged.lines.append(LineChange(self.name, "change", key, number, dict(asked), changes))
+        elif self._differs(agreed, asked) and self.rules.approved:
+            self.merged.numbers.pop(key, None)
+            self.merged.lines.append(LineChange(self.name, "add", key, None, dict(asked)))
         elif self._differs(agreed, asked):
             gone = Difference(path, without_marks(agreed), without_marks(asked), None, "is gone in the target")
             self.merged.conflicts.append(gone)
@@ -233,7 +251,7 @@ class _LineMerge:
         if current is None or number is None:
             return  # gone on both sides
         readable = [name for name in agreed if name != LINE_KEY and name in current and self._matters(name)]
-        if any(not same(agreed[name], current[name]) for name in readable):
+        if not self.rules.approved and any(not same(agreed[name], current[name]) for name in readable):
             shown = Difference(path, without_marks(agreed), None, without_marks(current), "was changed on both sides")
             self.merged.conflicts.append(shown)
         else:

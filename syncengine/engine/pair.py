@@ -9,15 +9,19 @@ from typing import Any
 
 from syncengine.connectors.base import Change, Operation, Resource, Verb
 from syncengine.document import Doc
+from syncengine.engine import joined
 from syncengine.engine.merge import Difference, same
-from syncengine.engine.plan import UNSETTLED, Agreement, Kind, Linked, Plan, Step
+from syncengine.engine.plan import GONE_ON, UNSETTLED, Agreement, Hold, Kind, Linked, Plan, Step, by_rule
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Group, Mapping, MissingLookup, Policy, Verdict
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both documents (typed; None where that side has none), the link, the flow and both resources."""
+    """Both documents (typed; None where that side has none), the link, the flow and both resources.
+
+    `approved`: the side that wins where both have changed, by a person's word, which waives the rules too; empty without.
+    """
 
     flow: Flow
     left: Resource
@@ -30,19 +34,20 @@ class Pair:
     too_old: bool = False
     in_doubt: bool = False
     newer: bool | None = None  # whether the left side was touched last
+    approved: str = ""
 
 
 def plan_pair(pair: Pair) -> Plan:
     """Decide for both sides at once. Raises Rejected if a document cannot be mapped."""
     if pair.in_doubt:
-        return Plan(Kind.HOLD, UNSETTLED)
+        return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
     if pair.left_doc is None and pair.right_doc is None:
         return Plan(Kind.SKIP, "not there on either side")
     if pair.link is None or pair.link.provisional:
         return _first(pair)
     if pair.left_doc is None or pair.right_doc is None:
         gone = "the left side" if pair.left_doc is None else "the right side"
-        return Plan(Kind.HOLD, f"gone on {gone}")
+        return Plan(Kind.HOLD, f"{GONE_ON}{gone}", hold=Hold.GONE)
     return _compare(pair, pair.link, pair.left_doc, pair.right_doc)
 
 
@@ -65,15 +70,23 @@ def _create(pair: Pair, mapping: Mapping, doc: Doc, target: Resource) -> Plan:
     if target is pair.left and pair.right_doc is not None:  # the base is always kept in the right side's terms
         agreed = {name: pair.right_doc.get(name) for group in pair.flow.groups for name in group.right}
     operation = Operation(Verb.CREATE, mapping.natural_key(wanted), doc=wanted)
-    return Plan(Kind.WRITE, steps=[Step("", target.name, operation, agreed=agreed)])
+    made = Plan(Kind.WRITE, steps=[Step("", target.name, operation, agreed=agreed)])
+    return _ruled(pair, [(mapping, doc)], made)
+
+
+def _ruled(pair: Pair, sides: Sequence[tuple[Mapping, Doc]], made: Plan) -> Plan:
+    """The plan as the rules of the sides that it goes by hold it, unless a person has waived them."""
+    for mapping, doc in sides if not pair.approved else ():
+        decision = mapping.decide(doc, pair.context)
+        if decision.verdict is Verdict.HOLD:
+            return by_rule(made, decision.reason)
+    return made
 
 
 def _mapped(mapping: Mapping, doc: Doc, context: Context) -> Doc | Plan:
     decision = mapping.decide(doc, context)
     if decision.verdict in (Verdict.SKIP, Verdict.CANCEL):
         return Plan(Kind.SKIP, decision.reason)
-    if decision.verdict is Verdict.HOLD:
-        return Plan(Kind.HOLD, decision.reason)
     if missing := [need for need in mapping.needs(doc, context) if need not in context.links]:
         return Plan(Kind.WAIT, f"needs {missing[0].entity} {missing[0].key}", needs=missing)
     try:
@@ -100,21 +113,22 @@ def _compare(pair: Pair, link: Linked, left: Doc, right: Doc) -> Plan:
     if isinstance(backward, Plan):
         return backward
     wanted_right, wanted_left = pair.right.canonical(forward), pair.left.canonical(backward)
-    sides = _Sides(agreed=dict(link.base))
+    sides = _Sides(agreed={name: value for name, value in link.base.items() if name != joined.MARK})
     for group in pair.flow.groups:
-        _group(sides, group, link.base, (wanted_right, right), (wanted_left, left), pair.newer)
-    return _plan(pair, link, sides, wanted_right, wanted_left)
+        _group(pair, sides, group, link.base, (wanted_right, right), (wanted_left, left))
+    ruling = [(pair.flow.mapping, left), *([(pair.flow.backward, right)] if pair.flow.backward is not None else [])]
+    return _ruled(pair, ruling, _plan(pair, link, sides, wanted_right, wanted_left))
 
 
 def _group(
-    sides: _Sides, group: Group, base: Doc, to_right: tuple[Doc, Doc], to_left: tuple[Doc, Doc], newer: bool | None
+    pair: Pair, sides: _Sides, group: Group, base: Doc, to_right: tuple[Doc, Doc], to_left: tuple[Doc, Doc]
 ) -> None:
     wanted, current = to_right
     if _equal(group.right, wanted, current):
         sides.agreed |= {name: wanted.get(name) for name in group.right}
         return
     left_changed, right_changed = not _equal(group.right, wanted, base), not _equal(group.right, current, base)
-    winner = _winner(group.policy, left_changed, right_changed, newer)
+    winner = _winner(group.policy, left_changed, right_changed, pair.newer) or pair.approved or None
     if winner is None:
         old, new, now = ({name: side.get(name) for name in group.right} for side in (base, wanted, current))
         sides.conflicts.append(Difference(group.name, old, new, now, "was changed on both sides"))
@@ -159,7 +173,8 @@ def _plan(pair: Pair, link: Linked, sides: _Sides, wanted_right: Doc, wanted_lef
             steps.append(Step("", target.name, operation, agreed=sides.agreed, numbers=link.numbers))
     found = Plan(Kind.WRITE, steps=steps, conflicts=sides.conflicts)
     if sides.conflicts:
-        return replace(found, kind=Kind.HOLD, reason=f"{sides.conflicts[0].path} was changed on both sides")
+        reason = f"{sides.conflicts[0].path} was changed on both sides"
+        return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.CONFLICT)
     if not steps:
         agreement = Agreement("", sides.agreed, link.numbers)
         return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement])

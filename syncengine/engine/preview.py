@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import corrections, effects, links
+from syncengine.engine import corrections, decisions, effects, links
 from syncengine.engine.discover import feeds_of
 from syncengine.engine.engine import Engine, Site, calling, chunks
 from syncengine.engine.fetch import own_docs, read_all
@@ -88,6 +88,7 @@ def _plan(
         lookups = lookups_of(session, site.connection, flow)
         corrected = corrections.standing(session, engine.vault, ids)
         doubts = effects.in_doubt(session, engine, ids)
+        decided = decisions.standing(session, ids)
     placed = corrections.by_place(flow, site, {record.id: record.key for record in records}, corrected)
     fetched = read_all(flow, site, {record.key: linked[record.id] for record in records}, placed)
     own = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records}
@@ -99,6 +100,7 @@ def _plan(
         doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
         tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
         corrected=found,
+        decided=decided,
     )
     outcomes = _outcomes(engine, site, flow, records, material, assumed)
     missing = [need for one in outcomes.values() if isinstance(one, Plan) for need in one.needs if need.flow]

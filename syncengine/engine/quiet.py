@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+BY_HAND = "by hand"
+"""In the place of a print: a person wants the object pushed as it is now, at the next look."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
@@ -22,7 +25,7 @@ def quiet_wait(
     One that was touched longer ago than `quiet_s` (by the source's clock, `read_at`) is quiet at the first look, unless an
     earlier look saw something else. A younger one is, once two looks that far apart saw the same.
     """
-    if quiet_s <= 0:
+    if quiet_s <= 0 or before.print == BY_HAND:
         return 0.0
     if before.print == print_ and before.since is not None:
         return max(0.0, quiet_s - (now - before.since).total_seconds())

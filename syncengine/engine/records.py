@@ -15,12 +15,15 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine import deadletters
 from syncengine.engine.lease import Lease, LeaseLost
+from syncengine.engine.quiet import BY_HAND
 from syncengine.mapping.contract import Need
+from syncengine.store.dialect import changed
 from syncengine.store.models import Record
 from syncengine.store.states import Pause, Stage, Status
 
 FREE: Mapping[str, Any] = {"token": None, "runner": None, "lease_until": None, "batch": 0}
 THROUGH = (Status.DONE, Status.SKIPPED)
+IGNORED = "ignored by "
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
             done_source_time=table.c.source_time,
             stage=Stage.FETCH,
             pause=Pause.NONE,
+            quiet_print="",
+            quiet_since=None,
             solo=False,
             deaths=0,
             attempts=0,
@@ -87,6 +92,48 @@ def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None
             .values(status=Status.SKIPPED, reason=reason, updated_at=now)
             .execution_options(synchronize_session=False)
         )
+
+
+def ignore(session: Session, record_id: int, told: str, now: datetime) -> bool:
+    """A person says (`told`: who and why) that a record is not to be synced. False if it is being worked on.
+
+    It is dealt with from here on: `want.py` raises no revision of it until `heed`. A settle time stays as it is.
+    """
+    statement = (
+        update(Record)
+        .where(Record.id == record_id, Record.token.is_(None))
+        .values(
+            ignored=told,
+            done=Record.wanted,
+            status=Status.SKIPPED,
+            reason=f"{IGNORED}{told}",
+            need_entity="",
+            need_key="",
+            need_part="",
+            stage=Stage.FETCH,
+            updated_at=now,
+        )
+    )
+    return changed(session, statement) > 0
+
+
+def heed(session: Session, record_id: int, now: datetime) -> bool:
+    """A record is to be synced again; False if it was not ignored."""
+    ignored = update(Record).where(Record.id == record_id, Record.ignored != "")
+    return changed(session, ignored.values(ignored="", reason="", updated_at=now)) > 0
+
+
+def forget_last(session: Session, ids: Iterable[int]) -> None:
+    """The next look at these is a whole one, although nothing has changed at the source since they were done."""
+    changed(session, update(Record).where(Record.id.in_(list(ids))).values(done_version="", done_print=""))
+
+
+def hurry(session: Session, record_id: int, now: datetime) -> None:
+    """A person waits for a record: its back-off is over, and its quiet period does not count. A settle time stays."""
+    mine = update(Record).where(Record.id == record_id)
+    changed(session, mine.values(quiet_print=BY_HAND, quiet_since=None))
+    resting = mine.where(Record.token.is_(None), Record.pause != Pause.SETTLE)
+    changed(session, resting.values(not_before=now, pause=Pause.NONE))
 
 
 def held(session: Session, lease: Lease) -> set[int]:

@@ -2,47 +2,148 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from syncengine.engine import links, named
 from syncengine.engine.engine import Engine
-from syncengine.store.models import Connection, Correction, Cursor, Effect, Event, Failure, Link, Record
-from syncengine.store.states import Status
+from syncengine.store.models import (
+    Connection,
+    Correction,
+    Cursor,
+    Decision,
+    Effect,
+    Endpoint,
+    Event,
+    Failure,
+    Link,
+    Record,
+    Run,
+)
+from syncengine.store.states import EffectState, Status
 
-ZEROS = "0"
+RECORD = (
+    "id", "key", "status", "reason", "wanted", "claimed", "done", "stage", "lane", "not_before", "pause", "attempts", "deaths",
+    "ignored", "parts", "seen_version", "done_version", "fetched_at", "run_id", "created_at", "updated_at",
+)  # fmt: skip
+LINK = (
+    "entity",
+    "left_key",
+    "part",
+    "right_key",
+    "natural_key",
+    "provisional",
+    "revision",
+    "lines",
+    "created_at",
+    "updated_at",
+)
+EFFECT = (
+    "id", "verb", "resource", "part", "natural_key", "target_key", "state", "sends", "created_at", "sent_at", "settle_until",
+    "warnings", "attention", "error", "updated_at",
+)  # fmt: skip
+FAILURE = (
+    "id", "kind", "stage", "cause", "field", "value", "remedy", "opened_at", "closed_at", "closed_because", "closed_by",
+)  # fmt: skip
+CORRECTION = ("id", "because", "made_by", "made_at", "lapsed_at", "lapsed_because")
+DECISION = ("id", "verdict", "plan_hash", "because", "made_by", "made_at", "lapsed_at")
+EVENT = ("id", "at", "what", "detail")
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What is known of one record: its state in words, its links, writes, failures and timeline. JSON-able but for times."""
+    """What is known of one record. JSON-able but for times.
+
+    state: where it is, in words. systems: by side. way: all that happened in order, of events, writes and dead letters; each
+    with `at` (UTC), `what` and `detail`. corrections: without their patches; the way has the paths.
+    """
 
     connection: str
     flow: str
     key: str
     state: str
+    systems: dict[str, str]
     record: dict[str, Any]
     links: list[dict[str, Any]]
     effects: list[dict[str, Any]]
     failures: list[dict[str, Any]]
-    corrections: list[dict[str, Any]]  # without their patches; the timeline has the paths
+    corrections: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    runs: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    way: list[dict[str, Any]]
 
 
 def trace(engine: Engine, id_: str) -> list[Trace]:
     """The records that an id names: a key of the source, a key of the target, a reference, with or without zeros before it."""
     with engine.store.read() as session:
-        names = {connection.id: connection.name for connection in session.scalars(select(Connection))}
-        return [_of(session, record, names) for record in _records(session, id_)]
+        return [of_record(session, record) for record in named.records(session, engine, id_)]
 
 
 def of_record(session: Session, record: Record) -> Trace:
     """What is known of one record."""
-    name = session.get_one(Connection, record.connection_id).name
-    return _of(session, record, {record.connection_id: name})
+    connection = session.get_one(Connection, record.connection_id)
+    ends = {"left": connection.left_id, "right": connection.right_id}
+    events, ids = _events(session, record)
+    effects = _rows(session, Effect, ids)
+    failures, corrections = _rows(session, Failure, ids), _rows(session, Correction, ids)
+    runs = session.scalars(select(Run).where(Run.id == record.run_id)).all() if record.run_id else ()
+    its_links = _links(session, record, {record.flow, *(effect["entity"] for effect in effects)})
+    return Trace(
+        connection=connection.name,
+        flow=record.flow,
+        key=record.key,
+        state=state_of(session, record),
+        systems={side: session.get_one(Endpoint, id_).system for side, id_ in ends.items()},
+        record=_columns(record, RECORD),
+        links=its_links,
+        effects=[{name: effect[name] for name in EFFECT} for effect in effects],
+        failures=failures,
+        corrections=corrections,
+        decisions=_rows(session, Decision, ids),
+        runs=[_columns(run, ("id", "trigger", "lane", "started_at", "finished_at", "error")) for run in runs],
+        events=events,
+        way=_way(events, effects, failures),
+    )
+
+
+def _rows(session: Session, model: Any, record_ids: Sequence[int]) -> list[dict[str, Any]]:
+    names = {Effect: (*EFFECT, "entity"), Failure: FAILURE, Correction: CORRECTION, Decision: DECISION}[model]
+    query = select(model).where(model.record_id.in_(record_ids)).order_by(model.id)
+    return [_columns(row, names) for row in session.scalars(query)]
+
+
+def _events(session: Session, record: Record) -> tuple[list[dict[str, Any]], list[int]]:
+    """Events of a record, and of those that were folded into it; with the numbers of all of these."""
+    ids, more = [], [record.id]
+    found: list[Event] = []
+    while more:
+        ids += more
+        some = session.scalars(select(Event).where(Event.record_id.in_(more))).all()
+        found += some
+        folded = [one.detail["record"] for one in some if one.what == links.FOLDED]
+        more = [id_ for id_ in folded if id_ not in ids]
+    return [_columns(one, EVENT) for one in sorted(found, key=lambda one: one.id)], ids
+
+
+def _links(session: Session, record: Record, entities: set[str]) -> list[dict[str, Any]]:
+    left, right = record.key.removeprefix("left:"), record.key.removeprefix("right:")
+    found = session.scalars(
+        select(Link)
+        .where(Link.connection_id == record.connection_id, Link.entity.in_(entities))
+        .where(or_(Link.left_key == left, Link.right_key == right))
+        .order_by(Link.id)
+    )
+    return [_columns(one, LINK) for one in found]
+
+
+def _columns(row: Any, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
 
 
 def why_not(engine: Engine, id_: str) -> list[str]:
@@ -60,93 +161,57 @@ def why_not(engine: Engine, id_: str) -> list[str]:
     return [*lines, f"To fetch it now: syncengine sync FLOW --id {id_}"]
 
 
-def _records(session: Session, id_: str) -> Sequence[Record]:
-    forms = {id_, id_.lstrip(ZEROS) or id_, f"left:{id_}", f"right:{id_}"}
-    padded = or_(*(column.endswith(id_) for column in (Link.right_key, Link.left_key)))
-    found: dict[int, Record] = {}
-    for record in session.scalars(select(Record).where(Record.key.in_(forms))):
-        found[record.id] = record
-    links = session.scalars(
-        select(Link).where(
-            or_(Link.left_key.in_(forms), Link.right_key.in_(forms), Link.natural_key.in_(forms), padded)
-        )
-    )
-    for link in links:
-        if any((end or "").lstrip(ZEROS) in forms for end in (link.left_key, link.right_key, link.natural_key)):
-            ends = (link.left_key, link.right_key, f"left:{link.left_key}")
-            query = select(Record).where(Record.connection_id == link.connection_id, Record.key.in_(ends))
-            found |= {record.id: record for record in session.scalars(query) if _belongs(session, record, link)}
-    effects = select(Effect.record_id).where(or_(Effect.target_key.in_(forms), Effect.natural_key.in_(forms)))
-    for record in session.scalars(select(Record).where(Record.id.in_(effects))):
-        found[record.id] = record
-    return [found[record_id] for record_id in sorted(found)]
+# -- in order ----------------------------------------------------------------------------------------------------------
 
 
-def _belongs(session: Session, record: Record, link: Link) -> bool:
-    query = select(Effect.id).where(Effect.record_id == record.id, Effect.entity == link.entity).limit(1)
-    return record.flow == link.entity or session.scalar(query) is not None
+def _way(
+    events: Sequence[Mapping[str, Any]], effects: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """All that happened, oldest first: the events, and what stands in other rows alone."""
+    stops = [{"at": one["at"], "what": one["what"], "detail": one["detail"]} for one in events]
+    for effect in effects:
+        stops += _stops_of_write(effect)
+    for failure in failures:
+        stops += _stops_of_letter(failure)
+    return sorted(stops, key=lambda stop: stop["at"])  # stable: events of one moment stay in their order
 
 
-def _of(session: Session, record: Record, names: dict[int, str]) -> Trace:
-    effects = session.scalars(select(Effect).where(Effect.record_id == record.id).order_by(Effect.id)).all()
-    failures = session.scalars(select(Failure).where(Failure.record_id == record.id).order_by(Failure.id)).all()
-    corrections = session.scalars(
-        select(Correction).where(Correction.record_id == record.id).order_by(Correction.id)
-    ).all()
-    events = session.scalars(select(Event).where(Event.record_id == record.id).order_by(Event.id)).all()
-    links = session.scalars(
-        select(Link)
-        .where(Link.connection_id == record.connection_id, Link.entity.in_({record.flow, *(e.entity for e in effects)}))
-        .where(
-            or_(Link.left_key == record.key.removeprefix("left:"), Link.right_key == record.key.removeprefix("right:"))
-        )
-    ).all()
-    return Trace(
-        connection=names[record.connection_id],
-        flow=record.flow,
-        key=record.key,
-        state=state_of(session, record),
-        record=_columns(
-            record, "status", "reason", "wanted", "done", "stage", "not_before", "pause", "attempts", "seen_version"
-        ),
-        links=[_columns(one, "left_key", "part", "right_key", "natural_key", "provisional", "lines") for one in links],
-        effects=[
-            _columns(
-                one, "id", "verb", "resource", "part", "state", "target_key", "sends", "sent_at", "warnings", "error"
-            )
-            for one in effects
-        ],
-        failures=[
-            _columns(
-                one,
-                "id",
-                "kind",
-                "stage",
-                "cause",
-                "field",
-                "value",
-                "remedy",
-                "opened_at",
-                "closed_at",
-                "closed_because",
-            )
-            for one in failures
-        ],
-        corrections=[
-            _columns(one, "id", "because", "made_by", "made_at", "lapsed_at", "lapsed_because") for one in corrections
-        ],
-        events=[_columns(one, "at", "what", "detail") for one in events],
-    )
+def _stops_of_write(effect: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """When a write was intended and sent, and how it stands if it is not done; its answer is an event of its own."""
+    name = f"write {effect['id']}"
+    subject = f"{effect['verb']} {effect['resource']} {effect['natural_key'] or effect['target_key'] or ''}".strip()
+    stops = [_stop(effect["created_at"], "intended", write=name, subject=subject)]
+    if effect["sent_at"] is not None:
+        times = f"for the {effect['sends']}. time" if effect["sends"] > 1 else ""
+        stops.append(_stop(effect["sent_at"], "sent", write=name, subject=subject, times=times))
+    if effect["state"] in (EffectState.SENT, EffectState.UNKNOWN, EffectState.REJECTED):
+        stops.append(_stop(effect["updated_at"], f"is {effect['state']}", write=name, error=effect["error"]))
+    return stops
 
 
-def _columns(row: Any, *names: str) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in names}
+def _stops_of_letter(failure: Mapping[str, Any]) -> list[dict[str, Any]]:
+    name = f"dead letter {failure['id']}" if failure["kind"] == "dead" else f"to be looked at {failure['id']}"
+    value = f"{failure['field']} = {failure['value']}" if failure["field"] else ""
+    stops = [_stop(failure["opened_at"], "letter opened", letter=name, value=value, cause=failure["cause"])]
+    if failure["closed_at"] is not None:
+        told = {"because": failure["closed_because"], "by": failure["closed_by"]}
+        stops.append(_stop(failure["closed_at"], "letter closed", letter=name, **told))
+    return stops
+
+
+def _stop(at: datetime, what: str, **detail: str) -> dict[str, Any]:
+    return {"at": at, "what": what, "detail": {name: text for name, text in detail.items() if text}}
+
+
+# -- where it is -------------------------------------------------------------------------------------------------------
 
 
 def state_of(session: Session, record: Record) -> str:
     """One sentence for a person: where it is, and what it waits for."""
     if record.token is not None:
         return f"being worked on ({record.stage})"
+    if record.ignored:
+        return f"ignored by {record.ignored}; `syncengine ignore {record.key} --undo` syncs it again"
     if record.wanted > record.done:
         because = f" ({record.pause}: {record.reason})" if record.pause and record.reason else ""
         return f"due, next step {record.stage}, not before {record.not_before:%Y-%m-%d %H:%M:%S} UTC{because}"
@@ -156,11 +221,13 @@ def state_of(session: Session, record: Record) -> str:
 
 
 def _blocker(session: Session, record: Record) -> str:
+    """What has become of the record that this one waits for; in a two-way flow it bears the side before its key."""
+    keys = (record.need_key, f"left:{record.need_key}", f"right:{record.need_key}")
     blocker = session.scalars(
         select(Record).where(
-            Record.connection_id == record.connection_id,
-            Record.flow == record.need_entity,
-            Record.key == record.need_key,
+            Record.connection_id == record.connection_id, Record.flow == record.need_entity, Record.key.in_(keys)
         )
     ).first()
-    return f", which is {blocker.status}{f' ({blocker.reason})' if blocker.reason else ''}" if blocker else ""
+    if blocker is None:
+        return ""
+    return f", which is {blocker.status}{f' ({blocker.reason})' if blocker.reason else ''}"

@@ -35,8 +35,9 @@ def want(
 ) -> int:
     """Ask for a look at objects of a flow; returns how many. Runs in the caller's transaction.
 
-    A row that is there already gets one more revision and the more urgent lane. A pause is cleared unless it is a settle
-    time or a back-off: until then the record is not claimed, whatever wants it.
+    A row that is there already gets one more revision and the more urgent lane, unless a person has said that it is to be
+    ignored. A pause is cleared unless it is a settle time or a back-off: until then the record is not claimed, whatever
+    wants it.
     """
     rows = [_row(connection_id, flow, key, lane=lane, now=now, run_id=run_id) for key in _distinct(keys)]
     upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_one_more)
@@ -92,7 +93,7 @@ def _one_more(new: Any) -> Mapping[str, Any]:
     is_due = Record.wanted > Record.done
     keeps = or_(*(Record.pause == pause for pause in KEPT_PAUSES))  # no IN: it cannot be sent for many rows at once
     return {
-        "wanted": Record.wanted + 1,
+        "wanted": case((Record.ignored != "", Record.wanted), else_=Record.wanted + 1),
         "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
         "not_before": case((keeps, Record.not_before), else_=new.not_before),
         "pause": case((keeps, Record.pause), else_=Pause.NONE),
@@ -110,7 +111,7 @@ def _needed(new: Any) -> Mapping[str, Any]:
         is_due, *(Record.status == status for status in (Status.DEAD, Status.HELD, Status.WAITING))
     )
     return {
-        "wanted": case((on_its_way, Record.wanted), else_=Record.wanted + 1),
+        "wanted": case((on_its_way | (Record.ignored != ""), Record.wanted), else_=Record.wanted + 1),
         "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
         "parts": case((has_part, Record.parts), else_=Record.parts + func.substr(new.parts, 2)),
         "needed": True,

@@ -192,8 +192,9 @@ def _sides(made: Plan) -> dict[str, list[str]]:
         (BASE, None, Policy.HOLD, None, Kind.HOLD, {}),
         (None, None, Policy.HOLD, None, Kind.SKIP, {}),
         ({**BASE, "verdict": Verdict.SKIP}, BASE, Policy.HOLD, None, Kind.SKIP, {}),
-        ({**BASE, "verdict": Verdict.HOLD}, BASE, Policy.HOLD, None, Kind.HOLD, {}),
-        (BASE, {**BASE, "verdict": Verdict.HOLD}, Policy.HOLD, None, Kind.HOLD, {}),
+        ({**BASE, "name": "b", "verdict": Verdict.HOLD}, BASE, Policy.HOLD, None, Kind.HOLD, {"right": ["name"]}),
+        (BASE, {**BASE, "name": "b", "verdict": Verdict.HOLD}, Policy.HOLD, None, Kind.HOLD, {"left": ["name"]}),
+        ({**BASE, "verdict": Verdict.HOLD}, BASE, Policy.HOLD, None, Kind.SKIP, {}),  # nothing to hold
         ({**BASE, "needs": True}, BASE, Policy.HOLD, None, Kind.WAIT, {}),
         ({**BASE, "miss": True}, BASE, Policy.HOLD, None, Kind.WAIT, {}),
     ],

@@ -1,0 +1,74 @@
+"""Objects as a person names them on the command line: any id of either system, narrowed where it names several."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine import byhand, named
+from syncengine.engine.engine import Engine
+from syncengine.errors import Misconfigured
+from syncengine.store.models import Record
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+because_option = click.option("--because", required=True, metavar="TEXT", help="Why, for those who see it later.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+def narrowing(command: Command) -> Command:
+    """The options `--connection` and `--flow`."""
+    command = click.option("--flow", metavar="NAME", help="In this flow, where ID names records of several.")(command)
+    return click.option("--connection", metavar="NAME", help="In this connection.")(command)
+
+
+def record(one: Engine, id_: str, connection: str | None, flow: str | None) -> Record:
+    """The record that an id names. Raises Misconfigured if there is none, or several."""
+    with one.store.read() as session:
+        return named.one(session, one, id_, connection=connection, flow=flow)
+
+
+def record_or_new(one: Engine, id_: str, connection: str | None, flow: str | None) -> Record:
+    """As `record`; with a flow, an object that nothing is known of is taken as the source's key. Raises Misconfigured."""
+    with one.store.read() as session:
+        found = named.records(session, one, id_, connection=connection, flow=flow)
+    if found or flow is None:
+        return record(one, id_, connection, flow)
+    one.flow(flow)
+    places = one.connections(flow, connection)
+    if len(places) != 1:
+        known = ", ".join(each.name for each in places) or "none"
+        raise Misconfigured(f"which connection has {flow} {id_}? Say --connection; those that have the flow: {known}")
+    with one.store.write() as session:
+        return byhand.known(session, one, places[0].id, flow, id_, clock.now())
+
+
+def connection_of(one: Engine, flow: str, connection: str | None) -> int:
+    """The id of the connection that is meant. Raises Misconfigured if the flow is unknown, or several have it."""
+    one.flow(flow)
+    found = one.connections(flow, connection)
+    if len(found) != 1:
+        known = ", ".join(each.name for each in found) or "none"
+        raise Misconfigured(f"which connection is meant? Say --connection; those that have the flow {flow}: {known}")
+    return found[0].id
+
+
+def records(session: Session, one: Engine, ids: tuple[str, ...], connection: str | None, flow: str | None) -> list[int]:
+    """The numbers of the records that ids name, one each. Raises Misconfigured."""
+    return [named.one(session, one, id_, connection=connection, flow=flow).id for id_ in ids]
+
+
+def me() -> str:
+    """Who acts."""
+    return getpass.getuser()
+
+
+def agreed(as_json: bool, question: str) -> bool:
+    """A person's yes; no where nobody can be asked."""
+    return not as_json and sys.stdin.isatty() and click.confirm(question)

@@ -1,0 +1,259 @@
+"""`syncengine held`: what waits for a person's word, and saying it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from syncengine.cli import _held, _named
+from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.engine import decisions, held, settle
+from syncengine.engine.engine import Engine
+from syncengine.engine.held import Filter, Held
+from syncengine.engine.pump import pump
+from syncengine.store.models import Record
+from syncengine.store.states import Lane
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+NO = 1
+MANY = 20  # more than these are shown by their reasons, where a person looks
+PLANNED_AT_MOST = 200
+
+ids_argument = click.argument("ids", metavar="[ID]...", nargs=-1)
+reason_option = click.option("--reason", metavar="TEXT", help="With this text in their reason.")
+
+
+def _bulk(command: Command) -> Command:
+    """What commands share that decide on one or many."""
+    options = (
+        ids_argument, _named.narrowing, reason_option, click.option("--all", "everything", is_flag=True, help="All."),
+        click.option("--most", default=100, show_default=True, metavar="N", help="At most so many, the oldest first."),
+        click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing."), _named.yes_option,
+        as_json,
+    )  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.group("held")
+def command() -> None:
+    """Records that are held for a person: list them, look at one, approve or refuse it, say what became of a write.
+
+    Held are: what a rule of the flow holds, what both sides have changed, what the target would not take any more, objects
+    that are gone in the target, and writes of which nobody can find out whether they took effect.
+    """
+
+
+@command.command("list")
+@_named.narrowing
+@reason_option
+@click.option("--grouped/--flat", default=None, help="By reason; by default on a terminal when there are many.")
+@click.option("--limit", default=50, show_default=True, help="Show at most so many lines (JSON has them all).")
+@as_json
+def list_(
+    connection: str | None, flow: str | None, reason: str | None, grouped: bool | None, limit: int, as_json: bool
+) -> None:
+    """List held records, those that are held longest first; or their reasons, the most frequent first."""
+    chosen = Filter(connection=connection, flow=flow, reason=reason)
+    with engine() as one, one.store.read() as session:
+        total = held.count(session, chosen)
+        grouped = total > MANY and not as_json and sys.stdout.isatty() if grouped is None else grouped
+        found = held.listed(session, one, chosen, most=None if as_json or grouped else limit)
+    if grouped:
+        groups = held.groups(found)
+        show_json([dataclasses.asdict(group) for group in groups]) if as_json else _held.show_groups(groups)
+    elif as_json:
+        show_json([_held.row(one) for one in found])
+    elif not found:
+        click.echo("Nothing is held.")
+    else:
+        _held.show_flat(found, total)
+
+
+@command.command("show")
+@click.argument("id_", metavar="ID")
+@_named.narrowing
+@as_json
+def show(id_: str, connection: str | None, flow: str | None, as_json: bool) -> None:
+    """Show one held record: why, what would be written field by field, and what each decision comes to."""
+    with engine() as one:
+        record = _named.record(one, id_, connection, flow)
+        with one.store.read() as session:
+            found = held.whole(session, one, record)
+    if as_json:
+        show_json(_held.whole(found))
+    else:
+        _held.show_whole(found)
+
+
+@command.command("approve")
+@click.option("--wins", type=click.Choice(decisions.SIDES), default="left", help="In a pair, whose values are written.")
+@click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
+@_bulk
+def approve(wins: str, because: str, **given: Any) -> int:
+    """Let what is held be written, as it is planned now and no other way.
+
+    A rule is waived; where both sides have changed, the source's values are written. The word holds for this plan: when the
+    record changes meanwhile, it is held again. What the target refuses, and what is gone there, cannot be approved.
+    """
+
+    def act(one: Engine, found: list[Held], lane: Lane) -> int:
+        return held.approve(one, found, by=_named.me(), because=because, side=wins, lane=lane)
+
+    return _decide("approved", act, "may_be_approved", wins, **given)
+
+
+@command.command("refuse")
+@_named.because_option
+@_bulk
+def refuse(because: str, **given: Any) -> int:
+    """Have what is held not written. The difference counts as agreed, so that it is not held again.
+
+    An object that would be created, cancelled, or changed in a pair is left alone while its plan stays the same.
+    """
+
+    def act(one: Engine, found: list[Held], lane: Lane) -> int:
+        return held.refuse(one, found, by=_named.me(), because=because, lane=lane)
+
+    return _decide("refused", act, "may_be_refused", "", **given)
+
+
+def _decide(
+    word: str, act: Callable[[Engine, list[Held], Lane], int], may: str, wins: str, *, ids: tuple[str, ...],
+    connection: str | None, flow: str | None, reason: str | None, everything: bool, most: int, dry_run: bool, yes: bool,
+    as_json: bool,
+) -> int:  # fmt: skip
+    chosen = Filter(connection=connection, flow=flow, reason=reason)
+    if not (ids or chosen.narrows or everything):
+        raise click.UsageError("name records by ID, choose them by an option (--reason, --flow, ...), or say --all")
+    with engine(sends=True) as one:
+        found, barred, left = _chosen(one, ids, chosen, may, most)
+        if not found:
+            return _none(as_json, barred)
+        shown = None
+        if dry_run or not yes:
+            shown = _preview(one, found, wins, as_json=as_json)
+            _tell_rest(as_json, barred, left, most)
+        if dry_run or not (yes or _named.agreed(as_json, f"{len(found)} are to be {word}. Go on?")):
+            return _not_done(word, shown, as_json, asked=dry_run)
+        done = act(one, found, Lane.REALTIME if ids else Lane.BACKFILL)  # who names one waits for it
+        pump(one)
+    if as_json:
+        show_json({word: done, "left": left, "barred": len(barred), "preview": shown})
+    else:
+        click.echo(f"{done} {word}; what comes of it shows `syncengine trace`.")
+    return 0
+
+
+def _chosen(
+    one: Engine, ids: tuple[str, ...], chosen: Filter, may: str, most: int
+) -> tuple[list[Held], list[Held], int]:
+    """Those to be decided on, those of a choice for which it cannot be, and how many more there are.
+
+    Raises Misconfigured if one that is named by id is not held, or cannot be decided on.
+    """
+    with one.store.read() as session:
+        if ids:
+            numbers = _named.records(session, one, ids, chosen.connection, chosen.flow)
+            found = held.listed(session, one, Filter(records=tuple(numbers)))
+            for record_id in sorted(set(numbers) - {each.record.id for each in found}):  # says that it is not held
+                held.of_record(session, one, session.get_one(Record, record_id))
+            for each in found:
+                if not getattr(each, may):
+                    raise held.barred(each)
+            return found, [], 0
+        found = held.listed(session, one, chosen)
+    able = [each for each in found if getattr(each, may)]
+    return able[:most], [each for each in found if not getattr(each, may)], max(0, len(able) - most)
+
+
+def _preview(one: Engine, found: list[Held], wins: str, *, as_json: bool) -> dict[str, Any]:
+    """What it comes to; with an empty `wins` nothing is written."""
+    if not wins:
+        agreed = sum(each.plan is not None and decisions.may_be_agreed(each.plan) for each in found)
+        shown: dict[str, Any] = {"records": len(found), "agreed": agreed, "left_alone": len(found) - agreed}
+        if not as_json:
+            click.echo(f"{agreed} differences are agreed as they are, {len(found) - agreed} records are left alone.")
+        return shown
+    with one.store.read() as session:
+        able = [each for each in found if each.may_be_approved][:PLANNED_AT_MOST]
+        made = held.if_approved(session, one, able, side=wins)
+    shown = _held.outlook(one, made, found)
+    if not as_json:
+        for each in found if len(found) == 1 else ():
+            plan = made.get(each.record.id)
+            if plan is not None and not isinstance(plan, str):
+                _held.show_writes(plan)
+        _held.show_outlook(shown)
+    return shown
+
+
+def _tell_rest(as_json: bool, barred: list[Held], left: int, most: int) -> None:
+    if as_json:
+        return
+    if left:
+        click.echo(f"{left} more fit; `--most {most + left}` takes them too.")
+    for group in held.groups(barred):
+        click.secho(f"  {group.count} left out, {group.reason}. {group.advice}", fg="yellow")
+
+
+def _none(as_json: bool, barred: list[Held]) -> int:
+    if as_json:
+        show_json({"found": 0, "barred": len(barred)})
+    else:
+        click.echo("There are none of these.")
+        _tell_rest(as_json, barred, 0, 0)
+    return NO
+
+
+def _not_done(word: str, shown: dict[str, Any] | None, as_json: bool, *, asked: bool) -> int:
+    if as_json:
+        show_json({word: 0, "preview": shown})
+    else:
+        click.echo("Nothing was done." if asked else "Nothing was done. With --yes it is.")
+    return 0 if asked else NO
+
+
+@command.command("settle")
+@click.argument("id_", metavar="ID")
+@_named.narrowing
+@click.option(
+    "--happened", is_flag=False, flag_value="", default=None, metavar="[KEY]",
+    help="It took effect; of what was created, the KEY that it has in the target.",
+)  # fmt: skip
+@click.option("--did-not", is_flag=True, help="It did not take effect: it is sent once more.")
+@click.option("--write", type=int, default=None, metavar="N", help="Which write, where several are in doubt.")
+@click.option("--because", default="", metavar="TEXT", help="How you know, for those who see it later.")
+@as_json
+def settle_(
+    id_: str, connection: str | None, flow: str | None, happened: str | None, did_not: bool, write: int | None,
+    because: str, as_json: bool,
+) -> int:  # fmt: skip
+    """Say what became of a write whose outcome is unknown and that cannot be looked up by machine.
+
+    Look in the target first: `syncengine held show ID` says for what. Nothing is sent again without your word.
+    """
+    if (happened is None) is not did_not:
+        raise click.UsageError("say one of --happened and --did-not")
+    with engine(sends=True, calls=True) as one:
+        record = _named.record(one, id_, connection, flow)
+        with one.store.read() as session:
+            doubt = settle.doubt_of(session, one, record, write)
+        if happened is None:
+            settle.did_not(one, record, doubt, by=_named.me(), because=because)
+        else:
+            settle.happened(one, record, doubt, happened, by=_named.me(), because=because)
+        pump(one)
+    outcome = "did not happen" if happened is None else "happened"
+    if as_json:
+        show_json({"flow": record.flow, "key": record.key, "write": doubt.effect.id, "outcome": outcome})
+    else:
+        again = "; it is sent once more" if happened is None else ""
+        click.echo(f"Write {doubt.effect.id} of {record.flow} {record.key} {outcome}{again}.")
+    return 0

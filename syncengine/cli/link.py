@@ -1,0 +1,95 @@
+"""`syncengine link FLOW LEFT RIGHT`: two objects that exist are the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from syncengine.cli import _named
+from syncengine.cli._engine import as_json, engine, json_text, show_json
+from syncengine.engine import linking
+from syncengine.engine.linking import Pairing
+from syncengine.redaction import redact
+
+NO = 1
+
+
+@click.command("link")
+@click.argument("flow")
+@click.argument("left")
+@click.argument("right")
+@click.option("--connection", metavar="NAME", help="In this connection, where several have the flow.")
+@click.option("--part", default="", metavar="PART", help="Which part, where one object becomes several (as EUR).")
+@click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
+@_named.yes_option
+@as_json
+def command(
+    flow: str, left: str, right: str, connection: str | None, part: str, because: str, yes: bool, as_json: bool
+) -> int:
+    """Link two objects that exist on both sides: LEFT of the left system, RIGHT of the right one, by key or reference.
+
+    Both are read and shown, with what differs; neither may be linked already. Then they are compared without an agreement:
+    each field that differs goes by its policy, which means that most are held for a person. Nothing is created.
+    """
+    with engine(sends=True, calls=True) as one:
+        pairing = linking.look(one, _named.connection_of(one, flow, connection), flow, left, right, part=part)
+        shown = _doc(pairing)
+        if not as_json:
+            _show(pairing)
+        if not (yes or _named.agreed(as_json, "Link these two?")):
+            if as_json:
+                show_json({"linked": False, **shown})
+            else:
+                click.echo("Nothing was done. With --yes they are linked.")
+            return NO
+        record = linking.join(one, pairing, by=_named.me(), because=because)
+    if as_json:
+        show_json({"linked": True, **shown})
+    else:
+        click.echo(
+            f"Linked; {record.flow} {record.key} is compared at once. `syncengine trace {left}` shows what comes of it."
+        )
+    return 0
+
+
+def _doc(pairing: Pairing) -> dict[str, Any]:
+    return {
+        "flow": pairing.flow,
+        "part": pairing.part,
+        "left": {"key": pairing.left[0], "document": redact(pairing.left[1])},
+        "right": {"key": pairing.right[0], "document": redact(pairing.right[1])},
+        "differs": _differences(pairing),
+    }
+
+
+def _differences(pairing: Pairing) -> list[dict[str, Any]] | None:
+    """Field by field, and what becomes of it; None if it cannot be told before they are linked."""
+    found = pairing.differences
+    if found is None:
+        return None
+    held = [(one, "held: " + one.because) for one in found.conflicts]
+    left = [(one, "left: " + one.because) for one in found.kept]
+    made = [{"path": one.path, "source": one.wanted, "target": one.current, "then": then} for one, then in held + left]
+    made += [
+        {"path": name, "source": change.new, "target": change.old, "then": "written"}
+        for name, change in found.changes.items()
+    ]
+    for line in found.lines:
+        for name, change in line.changes.items():
+            path = f"{line.field}[{line.key}].{name}"
+            made.append({"path": path, "source": change.new, "target": change.old, "then": "written"})
+    return redact(made)  # type: ignore[no-any-return]
+
+
+def _show(pairing: Pairing) -> None:
+    for name, (key, document) in (("left", pairing.left), ("right", pairing.right)):
+        click.secho(f"{name} {key}", bold=True)
+        click.echo(json_text(redact(document)))
+    differences = _differences(pairing)
+    if differences is None:
+        click.echo("What differs is told once they are linked.")
+    for one in differences or ():
+        click.secho(f"  {one['path']}: source {one['source']!s}, target {one['target']!s} ({one['then']})", fg="yellow")
+    if differences == []:
+        click.echo("They agree in every field of the flow.")

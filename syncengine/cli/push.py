@@ -1,0 +1,60 @@
+"""`syncengine push ID --now`: one object at once, and what came of it."""
+
+from __future__ import annotations
+
+import click
+
+from syncengine.cli import _named
+from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli.trace import detail
+from syncengine.engine import byhand
+from syncengine.store.models import Event
+from syncengine.store.states import Status
+
+NO = 1
+
+
+@click.command("push")
+@click.argument("id_", metavar="ID")
+@_named.narrowing
+@click.option("--now", is_flag=True, help="Do not wait for its quiet period, nor for a back-off.")
+@click.option("--wait", "wait_s", default=90.0, show_default=True, metavar="SECONDS", help="Watch it for so long.")
+@click.option("--no-wait", is_flag=True, help="Start it and return.")
+@as_json
+def command(
+    id_: str, connection: str | None, flow: str | None, now: bool, wait_s: float, no_wait: bool, as_json: bool
+) -> int:
+    """Have one object looked at before all others, and watch what comes of it.
+
+    ID is any id of either system. One that nothing is known of yet is taken with --flow, by the source's key. While a write
+    of it may still be carried out by the target, the push waits for that, with --now too. Exit code 1 if it was not written
+    or seen to be equal in time.
+    """
+    with engine(sends=True) as one:
+        record = _named.record_or_new(one, id_, connection, flow)
+        pushed = byhand.push(one, record, now=now, by=_named.me())
+        tell = _silent if as_json else _tell
+        standing = byhand.stands(one, pushed) if no_wait else byhand.follow(one, pushed, for_s=wait_s, tell=tell)
+    through = standing.is_over and standing.status in (Status.DONE, Status.SKIPPED)
+    if as_json:
+        events = [{"at": event.at, "what": event.what, "detail": event.detail} for event in standing.events]
+        head = {"flow": record.flow, "key": record.key, "status": standing.status, "state": standing.state}
+        show_json({**head, "is_over": standing.is_over, "events": events})
+    elif not no_wait:
+        late = (
+            ""
+            if standing.is_over
+            else f" It was watched for {wait_s:g} s; `syncengine trace {id_}` shows how it goes on."
+        )
+        click.echo(f"{record.flow} {record.key}: {standing.state}.{late}")
+    else:
+        click.echo(f"{record.flow} {record.key} is on its way. `syncengine trace {id_}` shows what comes of it.")
+    return 0 if through or no_wait else NO
+
+
+def _tell(event: Event) -> None:
+    click.echo(f"  {event.at:%H:%M:%S}  {event.what:<16} {detail(event.detail)}")
+
+
+def _silent(event: Event) -> None:
+    """For JSON, where all is shown at the end."""

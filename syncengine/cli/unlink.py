@@ -1,0 +1,56 @@
+"""`syncengine unlink ID`: two objects are not the same after all."""
+
+from __future__ import annotations
+
+import click
+
+from syncengine.cli import _named
+from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.engine import byhand
+
+NO = 1
+
+
+@click.command("unlink")
+@click.argument("id_", metavar="ID")
+@_named.narrowing
+@click.option("--part", default=None, metavar="PART", help="Which link, where one object became several (as EUR).")
+@_named.because_option
+@click.option("--recreate", is_flag=True, help="Create the object anew at once, unless the target still has it.")
+@_named.yes_option
+@as_json
+def command(
+    id_: str, connection: str | None, flow: str | None, part: str | None, because: str, recreate: bool, yes: bool,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Forget that the object ID is the same as its counterpart; neither object is touched.
+
+    The next sync would create it anew. So it is ignored from then on, until `syncengine ignore ID --undo` lets it be
+    created, or `syncengine link` joins it with another one. With --recreate (for one that is gone in the target) that is
+    done at once: the target is searched for its reference first, and what is found there is linked again.
+    """
+    with engine(sends=recreate) as one:
+        record = _named.record(one, id_, connection, flow)
+        with one.store.read() as session:
+            link = byhand.link_of(session, one, record, part)
+        then = (
+            "It is created anew unless the target still has it" if recreate else "It is ignored until you say otherwise"
+        )
+        if not as_json:
+            click.echo(
+                f"{record.flow} {record.key}: {link.left_key} and {link.right_key or '(planned)'} are unlinked. {then}."
+            )
+        if not (yes or _named.agreed(as_json, "Unlink them?")):
+            if as_json:
+                show_json({"unlinked": False, "link": byhand.shown(link)})
+            else:
+                click.echo("Nothing was done. With --yes they are unlinked.")
+            return NO
+        keys = byhand.unlink(one, record, link, by=_named.me(), because=because, recreate=recreate)
+    if as_json:
+        show_json({"unlinked": True, "link": byhand.shown(link), "records": keys, "ignored": not recreate})
+    elif recreate:
+        click.echo(f"Unlinked. `syncengine trace {id_}` shows what comes of it.")
+    else:
+        click.echo(f"Unlinked and ignored. `syncengine ignore {record.key} --undo` has it created anew.")
+    return 0

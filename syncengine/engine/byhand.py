@@ -1,0 +1,253 @@
+"""What a person does with one object: has it pushed now, ignored, linked with another one, or unlinked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine import deadletters, links, records, timeline, trace
+from syncengine.engine.engine import Engine, Site
+from syncengine.engine.plan import GONE_ON
+from syncengine.engine.pump import pump
+from syncengine.engine.want import want
+from syncengine.errors import Misconfigured
+from syncengine.flows.flow import Flow
+from syncengine.store.models import Event, Failure, Link, Record
+from syncengine.store.states import Lane, Pause, Status
+
+POLL_S = 0.5
+HURRIED = (Pause.QUIET, Pause.BACKOFF, Pause.PACED)
+
+
+def known(session: Session, engine: Engine, connection_id: int, flow: str, key: str, now: datetime) -> Record:
+    """The record of an object by the source's key; one that is in no table yet is made. Raises Misconfigured."""
+    flow_ = engine.flow(flow)
+    if flow_.two_way and ":" not in key:
+        key = f"{engine.site(connection_id).side(flow_.source)}:{key}"
+    mine = select(Record).where(Record.connection_id == connection_id, Record.flow == flow, Record.key == key)
+    record = session.scalars(mine).first()
+    if record is None:
+        want(session, connection_id, flow, [key], lane=Lane.REALTIME, now=now)
+        record = session.scalars(mine).one()
+    return record
+
+
+# -- pushed now --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A record that was asked for: its id, the revision that is waited for, the last event before, and if it was busy then."""
+
+    record_id: int
+    revision: int
+    event_id: int
+    was_busy: bool
+
+
+def push(engine: Engine, record: Record, *, now: bool, by: str) -> Pushed:
+    """Have an object looked at on the realtime lane. `now`: its quiet period and its back-off do not count.
+
+    A settle time is waited for in any case: the target may still be carrying out a write of it. Raises Misconfigured if it
+    is ignored.
+    """
+    at = clock.now()
+    with engine.store.write() as session:
+        record = session.get_one(Record, record.id)
+        if record.ignored:
+            raise Misconfigured(
+                f"{record.flow} {record.key} is ignored ({record.ignored}). `syncengine ignore {record.key} --undo` first"
+            )
+        last = session.scalar(select(Event.id).where(Event.record_id == record.id).order_by(Event.id.desc()).limit(1))
+        want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=at)
+        records.forget_last(session, [record.id])
+        if now:
+            records.hurry(session, record.id, at)
+        told = {"by": by, "how": "without its quiet period" if now else "as soon as it may"}
+        timeline.note(session, [record], "pushed by hand", at, {record.id: told})
+        pushed = Pushed(record.id, record.wanted + 1, last or 0, record.token is not None)
+    pump(engine)
+    return pushed
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a push stands: what happened since (events, oldest first), the record's state in words, and if it is over."""
+
+    events: Sequence[Event]
+    state: str
+    status: str
+    is_over: bool
+
+
+def follow(engine: Engine, pushed: Pushed, *, for_s: float, tell: Callable[[Event], None]) -> Standing:
+    """Wait until the revision is dealt with, at most `for_s` seconds; `tell` gets each event as it comes."""
+    until, seen, hurry = clock.monotonic() + for_s, 0, pushed.was_busy
+    while True:
+        standing = stands(engine, pushed)
+        for event in standing.events[seen:]:
+            tell(event)
+        seen = len(standing.events)
+        if standing.is_over or clock.monotonic() >= until:
+            return standing
+        if hurry:  # it was being worked on when it was asked for, and put off by that
+            hurry = not _hurried(engine, pushed)
+        clock.sleep(POLL_S)
+
+
+def stands(engine: Engine, pushed: Pushed) -> Standing:
+    """How a push stands now."""
+    with engine.store.read() as session:
+        record = session.get(Record, pushed.record_id)
+        query = select(Event).where(Event.record_id == pushed.record_id, Event.id > pushed.event_id).order_by(Event.id)
+        events = session.scalars(query).all()
+        if record is None:
+            return Standing(events, "its pair goes by the record of the other side from now on", Status.OPEN, True)
+        is_over = bool(record.ignored) or (record.done >= pushed.revision and record.status != Status.WAITING)
+        return Standing(events, trace.state_of(session, record), record.status, is_over)
+
+
+def _hurried(engine: Engine, pushed: Pushed) -> bool:
+    now = clock.now()
+    with engine.store.write() as session:
+        record = session.get(Record, pushed.record_id)
+        if record is None or record.token is not None:
+            return record is None
+        if record.pause in HURRIED:
+            records.hurry(session, record.id, now)
+    pump(engine)
+    return True
+
+
+# -- ignored -----------------------------------------------------------------------------------------------------------
+
+
+def ignore(engine: Engine, record: Record, *, by: str, because: str) -> None:
+    """Leave an object alone until `heed`: it costs no calls, and what needs it waits. Its dead letter is closed.
+
+    Raises Misconfigured if it is being worked on, or ignored already.
+    """
+    _reasoned(because)
+    with engine.store.write() as session:
+        record = session.get_one(Record, record.id)
+        if record.ignored:
+            raise Misconfigured(f"{record.flow} {record.key} is ignored already ({record.ignored})")
+        _ignore(session, record, f"{by}: {because}", clock.now())
+        timeline.note_one(session, record, "ignored", clock.now(), by=by, because=because)
+
+
+def _ignore(session: Session, record: Record, told: str, now: datetime) -> None:
+    if not records.ignore(session, record.id, told, now):
+        raise _busy(record)
+    open_ = select(Failure).where(Failure.record_id == record.id, Failure.closed_at.is_(None))
+    by, _, because = told.partition(": ")
+    deadletters.close_by_hand(session, session.scalars(open_).all(), f"ignored: {because}", by, now)
+
+
+def heed(engine: Engine, record: Record, *, by: str, because: str = "") -> None:
+    """Sync an object again that was ignored, at once. Raises Misconfigured if it was not."""
+    now = clock.now()
+    with engine.store.write() as session:
+        if not records.heed(session, record.id, now):
+            raise Misconfigured(f"{record.flow} {record.key} is not ignored")
+        told = {name: text for name, text in (("by", by), ("because", because), ("was", record.ignored)) if text}
+        timeline.note(session, [record], "no longer ignored", now, {record.id: told})
+        want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
+    pump(engine)
+
+
+def _reasoned(because: str) -> None:
+    if not because.strip():
+        raise Misconfigured("--because is empty. Say why, for those who look at it later")
+
+
+def _busy(record: Record) -> Misconfigured:
+    return Misconfigured(f"{record.flow} {record.key} is being worked on at this moment. Try again in a minute")
+
+
+# -- unlinked ----------------------------------------------------------------------------------------------------------
+
+
+def link_of(session: Session, engine: Engine, record: Record, part: str | None = None) -> Link:
+    """The link of a record, by its part if there are several. Raises Misconfigured."""
+    flow, site = engine.flow(record.flow), engine.site(record.connection_id)
+    found = links.of_records(session, flow, site, [record])[record.id]
+    mine = [one for one in found if part is None or one.part == part]
+    if not mine:
+        raise Misconfigured(f"{record.flow} {record.key} is not linked{f' in part {part}' if part else ''}")
+    if len(mine) > 1:
+        several = ", ".join(f"{one.part or '(none)'}: {one.right_key}" for one in mine)
+        raise Misconfigured(f"{record.flow} {record.key} has several links, by part {several}. Say which with --part")
+    return mine[0]
+
+
+def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str, recreate: bool = False) -> list[str]:
+    """Forget that two objects are the same. Returns the keys of the records that this concerns.
+
+    The next sync would create what has no link. So its records are ignored from here on, until a person says otherwise
+    (`heed`, or a link by hand). recreate: they are looked at instead, at once, and the object is created anew unless the
+    target still has one with its reference. Raises Misconfigured if one is being worked on, or both sides of a pair are
+    there, since either would be created once more on the other side.
+    """
+    _reasoned(because)
+    flow, site, now = engine.flow(record.flow), engine.site(record.connection_id), clock.now()
+    keys = _surviving(record, link) if recreate and flow.two_way else None
+    with engine.store.write() as session:
+        links.sever(session, link.id)
+        told = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
+        concerned = _sharing(session, engine, site, link, flow, now)
+        for one in concerned:
+            if one.token is not None:
+                raise _busy(one)
+            if recreate and (keys is None or one.key in keys):
+                want(session, one.connection_id, one.flow, [one.key], lane=Lane.REALTIME, now=now)
+                records.forget_last(session, [one.id])
+            elif not one.ignored:
+                _ignore(session, one, f"{by}: unlinked, {because}", now)
+        detail = {name: text for name, text in told.items() if text}
+        timeline.note(session, concerned, "unlinked by hand", now, {one.id: detail for one in concerned})
+    if recreate:
+        pump(engine)
+    return [one.key for one in concerned]
+
+
+def _surviving(record: Record, link: Link) -> list[str]:
+    """The record of the side of a pair that is still there."""
+    if record.status != Status.HELD or not record.reason.startswith(GONE_ON):
+        raise Misconfigured(
+            f"{record.flow} {record.key} is not held since one side is gone. Each side would be created once more on the "
+            "other one; leave --recreate out"
+        )
+    left_is_gone = record.reason == f"{GONE_ON}the left side"
+    return [f"right:{link.right_key}" if left_is_gone else f"left:{link.left_key}"]
+
+
+def _sharing(session: Session, engine: Engine, site: Site, link: Link, flow: Flow, now: datetime) -> list[Record]:
+    """The records that go by a link: of the flow itself (of a pair, those of either side), and of flows that share it."""
+    for side, key in (("left", link.left_key), ("right", link.right_key)) if flow.two_way else ():
+        if key:
+            known(session, engine, link.connection_id, flow.name, f"{side}:{key}", now)
+    names = [name for name in site.connection.flows if engine.flow(name).entity == link.entity]
+    found: list[Record] = []
+    for name in names:
+        keys = _keys(engine.flow(name), site, link)
+        query = select(Record).where(Record.connection_id == link.connection_id, Record.flow == name)
+        found += session.scalars(query.where(Record.key.in_(keys)).order_by(Record.id))
+    return found
+
+
+def _keys(flow: Flow, site: Site, link: Link) -> list[str]:
+    if flow.two_way:
+        return [f"left:{link.left_key}", f"right:{link.right_key or ''}"]
+    return [link.left_key if site.side(flow.source) == "left" else link.right_key or ""]
+
+
+def shown(link: Link) -> Mapping[str, Any]:
+    """A link for people."""
+    return {name: getattr(link, name) for name in ("entity", "left_key", "part", "right_key", "natural_key")}

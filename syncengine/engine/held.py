@@ -1,0 +1,296 @@
+"""Held records, for the people who decide on them: what holds each, what may be done about it, and doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine import ceiling, decisions, effects, payloads, plans, timeline, trace
+from syncengine.engine.causes import alike
+from syncengine.engine.decisions import Decision
+from syncengine.engine.effects import Doubt
+from syncengine.engine.engine import Engine, chunks
+from syncengine.engine.plan import WAIVABLE, Hold, Kind, Plan
+from syncengine.engine.trace import Trace
+from syncengine.engine.transform import Planner, gather
+from syncengine.engine.want import want
+from syncengine.errors import Misconfigured, Rejected
+from syncengine.store.models import Connection, Record
+from syncengine.store.states import Lane, Status
+
+AT_ONCE = 500
+CEILING = "ceiling"
+WRITE = "write"
+"""What holds a record beside the holds of a plan: the write ceiling, and what came to light when it was to be written."""
+
+ADVICE: Mapping[str, str] = {
+    Hold.RULE: "Approve it and it is written as shown; refuse it and the target stays as it is",
+    Hold.CONFLICT: "Approve it and the source's values are written; refuse it and the target keeps its own",
+    Hold.UNCLEAR: "It cannot be approved: those lines cannot be told apart. Mend them in the target, or refuse it",
+    Hold.REFUSED: "It cannot be approved: the target would not take it. Make it possible there, or refuse it",
+    Hold.GONE: "It cannot be approved. `syncengine unlink {key} --recreate` has it created anew; refuse it and it stays gone",
+    Hold.DOUBT: "Look in the target, then `syncengine held settle {key}` with --happened or --did-not",
+    CEILING: "Look why there are so many writes, then `syncengine ceilings open {connection} {flow}`",
+    WRITE: "If both are the same object, `syncengine link` them; else mend it on either side, or `syncengine ignore {key}`",
+}
+REFUSABLE = (Hold.RULE, Hold.CONFLICT, Hold.UNCLEAR, Hold.REFUSED, Hold.GONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which held records; without anything all. `reason`: a part of it, in capitals or not. `keys`: ids of records."""
+
+    records: Sequence[int] = ()
+    connection: str | None = None
+    flow: str | None = None
+    reason: str | None = None
+
+    @property
+    def narrows(self) -> bool:
+        return self != Filter()
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """For a query over Record and its Connection."""
+        found: list[ColumnElement[bool]] = [Record.status == Status.HELD]
+        if self.records:
+            found.append(Record.id.in_(self.records))
+        if self.connection:
+            found.append(Connection.name == self.connection)
+        if self.flow:
+            found.append(Record.flow == self.flow)
+        if self.reason:
+            found.append(func.lower(Record.reason).contains(self.reason.lower(), autoescape=True))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A held record: by what (`hold`, a key of ADVICE), its plan if it is one that holds it, a decision that stands."""
+
+    record: Record
+    connection: str
+    hold: str
+    plan: Plan | None
+    decision: Decision | None
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return ADVICE[self.hold].format(key=self.record.key, connection=self.connection, flow=self.record.flow)
+
+    @property
+    def may_be_approved(self) -> bool:
+        return self.plan is not None and self.hold in WAIVABLE
+
+    @property
+    def may_be_refused(self) -> bool:
+        return self.plan is not None and self.hold in REFUSABLE
+
+
+@dataclass(slots=True)
+class Group:
+    """Held records of one reason but for numbers and what stands in quotes: same connection, flow and hold."""
+
+    connection: str
+    flow: str
+    hold: str
+    reason: str
+    advice: str
+    count: int
+    first: datetime
+    last: datetime
+    example: str
+
+
+def listed(session: Session, engine: Engine, chosen: Filter | None = None, *, most: int | None = None) -> list[Held]:
+    """Held records, those that are held longest first."""
+    query = (
+        select(Record, Connection.name)
+        .join(Connection, Connection.id == Record.connection_id)
+        .where(*(chosen or Filter()).conditions())
+        .order_by(Record.updated_at, Record.id)
+        .limit(most)
+    )
+    rows = [(record, name) for record, name in session.execute(query)]
+    return [one for some in chunks(rows, AT_ONCE) for one in _of(session, engine, some)]
+
+
+def count(session: Session, chosen: Filter | None = None) -> int:
+    """How many there are."""
+    query = select(func.count(Record.id)).join(Connection, Connection.id == Record.connection_id)
+    return session.scalar(query.where(*(chosen or Filter()).conditions())) or 0
+
+
+def _of(session: Session, engine: Engine, rows: Sequence[tuple[Record, str]]) -> list[Held]:
+    ids = [record.id for record, _ in rows]
+    stored = payloads.load(session, engine.vault, "plan", ids)
+    doubtful = {doubt.effect.record_id for doubt in in_doubt(session, engine, ids)}
+    decided = decisions.standing(session, ids)
+    made = []
+    for record, name in rows:
+        plan = plans.from_doc(stored[record.id]) if record.id in stored else None
+        plan = plan if plan is not None and plan.kind is Kind.HOLD and plan.reason == record.reason else None
+        made.append(Held(record, name, _hold(record, plan, doubtful), plan, decided.get(record.id)))
+    return made
+
+
+def _hold(record: Record, plan: Plan | None, doubtful: Iterable[int]) -> str:
+    if record.id in doubtful:
+        return Hold.DOUBT
+    if plan is not None and plan.hold is not None:
+        return plan.hold
+    return CEILING if record.reason.startswith(ceiling.HELD) else WRITE
+
+
+def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:
+    """Writes of these records that a person alone can settle."""
+    found = effects.in_doubt(session, engine, record_ids)
+    return [doubt for doubt in found if effects.blocks(engine.site(doubt.effect.connection_id), doubt)]
+
+
+def groups(found: Iterable[Held]) -> list[Group]:
+    """Held records by reason, the largest group first."""
+    made: dict[tuple[str, ...], Group] = {}
+    for one in found:
+        record = one.record
+        place = (one.connection, record.flow, one.hold, alike(record.reason))
+        group = made.get(place)
+        if group is None:
+            group = made[place] = Group(
+                *place[:3], record.reason, one.advice, 0, record.updated_at, record.updated_at, record.key
+            )
+        group.count += 1
+        group.first, group.last = min(group.first, record.updated_at), max(group.last, record.updated_at)
+    return sorted(made.values(), key=lambda one: (-one.count, one.flow, one.reason))
+
+
+# -- one ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A held record with all that helps to decide.
+
+    approved: what would be written then, by what was last read; None if it cannot be approved. changed: why it would be
+    another plan by now, empty if it would not. doubts: writes whose outcome a person must find out.
+    """
+
+    held: Held
+    approved: Plan | None
+    changed: str
+    doubts: Sequence[Doubt]
+    way: Trace
+
+
+def whole(session: Session, engine: Engine, record: Record) -> Whole:
+    """Everything about one held record. Raises Misconfigured if it is not held."""
+    held = of_record(session, engine, record)
+    approved, changed = None, ""
+    if held.plan is not None:
+        made = if_approved(session, engine, [held])[record.id]
+        approved, changed = (None, made) if isinstance(made, str) else (made, "")
+    doubts = in_doubt(session, engine, [record.id])
+    return Whole(held, approved if held.may_be_approved else None, changed, doubts, trace.of_record(session, record))
+
+
+def of_record(session: Session, engine: Engine, record: Record) -> Held:
+    """One record as held. Raises Misconfigured if it is not."""
+    if record.status != Status.HELD:
+        raise Misconfigured(f"{record.flow} {record.key} is not held: {trace.state_of(session, record)}")
+    name = session.get_one(Connection, record.connection_id).name
+    return _of(session, engine, [(record, name)])[0]
+
+
+def if_approved(
+    session: Session, engine: Engine, found: Sequence[Held], *, side: str = decisions.SIDES[0]
+) -> dict[int, Plan | str]:
+    """What each plan comes to once it is approved, by what was last read; or why it would be another plan by now."""
+    made: dict[int, Plan | str] = {}
+    places: dict[tuple[int, str], list[Held]] = {}
+    for one in found:
+        places.setdefault((one.record.connection_id, one.record.flow), []).append(one)
+    for (connection_id, flow_name), some in places.items():
+        flow, site = engine.flow(flow_name), engine.site(connection_id)
+        records = [one.record for one in some]
+        material = gather(session, engine, flow, site, records)
+        asked = {one.record.id: _asked(one, side) for one in some if one.plan is not None}
+        planner = Planner(engine, flow, site, replace(material, decided=asked))
+        for record_id, outcome in planner.plans(session, records).items():
+            made[record_id] = _as_approved(outcome)
+    return made
+
+
+def _asked(held: Held, side: str) -> Decision:
+    assert held.plan is not None  # noqa: S101 - told apart by the caller
+    return Decision(0, held.record.id, side, held.plan.hash, "", "")
+
+
+def _as_approved(outcome: Plan | Rejected) -> Plan | str:
+    if isinstance(outcome, Rejected):
+        return f"it would fail by now: {outcome}"
+    if not outcome.decided:
+        return f"it would be another plan by now: {outcome.kind}{f': {outcome.reason}' if outcome.reason else ''}"
+    return outcome
+
+
+# -- decided -----------------------------------------------------------------------------------------------------------
+
+
+def barred(one: Held) -> Misconfigured:
+    """That this record cannot be decided on so, and what to do instead."""
+    return Misconfigured(f"{one.record.flow} {one.record.key} is held: {one.record.reason}. {one.advice}")
+
+
+def approve(
+    engine: Engine,
+    found: Sequence[Held],
+    *,
+    by: str,
+    because: str = "",
+    side: str = decisions.SIDES[0],
+    lane: Lane = Lane.REALTIME,
+) -> int:
+    """Let held plans be written, each as it is and no other. Returns how many.
+
+    side: in a two-way flow, whose values win where both have changed. Raises Misconfigured if one cannot be approved.
+    """
+    for one in found:
+        if not one.may_be_approved:
+            raise barred(one)
+        if side != decisions.SIDES[0] and not (engine.flow(one.record.flow).two_way and one.hold == Hold.CONFLICT):
+            raise Misconfigured(
+                f"{one.record.flow} {one.record.key} is no pair that was changed on both sides, so that "
+                f"no {side} side can win. Refuse it, and the target keeps its own"
+            )
+    return _decide(engine, found, side=side, by=by, because=because, lane=lane)
+
+
+def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane: Lane = Lane.REALTIME) -> int:
+    """Have held plans not written; the difference is agreed where it can be. Returns how many. Raises Misconfigured."""
+    if not because.strip():
+        raise Misconfigured("--because is empty. Say why, for those who look at it later")
+    for one in found:
+        if not one.may_be_refused:
+            raise barred(one)
+    return _decide(engine, found, side="", by=by, because=because, lane=lane)
+
+
+def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, because: str, lane: Lane) -> int:
+    now = clock.now()
+    word = decisions.APPROVED if side else decisions.REFUSED
+    with engine.store.write() as session:
+        for one in found:
+            assert one.plan is not None  # noqa: S101 - told apart by the caller
+            record, plan_hash = one.record, one.plan.hash
+            decisions.save(session, record, plan_hash, side=side, because=because, by=by, now=now)
+            want(session, record.connection_id, record.flow, [record.key], lane=lane, now=now)
+        detail = {name: text for name, text in (("by", by), ("because", because)) if text}
+        wins = {"wins": side} if side not in ("", decisions.SIDES[0]) else {}
+        told = {one.record.id: {**detail, **wins, "held for": one.record.reason} for one in found}
+        timeline.note(session, [one.record for one in found], word, now, told)
+    return len(found)

@@ -1,0 +1,395 @@
+"""What a person does with one object: pushed at once, ignored, linked, unlinked; nothing is created twice by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from syncengine.document import Doc
+from syncengine.engine import byhand, deadletters, held, linking, named, trace
+from syncengine.engine.plan import Hold
+from syncengine.errors import Misconfigured
+from syncengine.mapping.contract import Context, Group, Need, Policy
+from syncengine.store import models as m
+from syncengine.store.states import Lane
+from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
+
+
+def _ignore(world: World, flow: str, key: str) -> None:
+    byhand.ignore(world.engine, world.record(flow, key), by="anna", because="a test order")
+
+
+# -- pushed now --------------------------------------------------------------------------------------------------------
+
+
+def test_a_push_waits_for_no_quiet_period_and_the_next_change_does_again(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(by_name), quiet_s=60.0))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    assert (world.right.writes, world.record("things", "1").pause) == ([], "quiet")
+
+    pushed = byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    world.settle()
+    assert world.right.writes == [("create", "1", "R1")]
+    standing = byhand.stands(world.engine, pushed)
+    assert (standing.is_over, standing.status, [event.what for event in standing.events]) == (
+        True, "done", ["pushed by hand", "fetched", "planned", "written"],
+    )  # fmt: skip
+
+    world.left.put("things", "1", name="a red lamp")
+    world.sync("things", "1")
+    assert [verb for verb, _, _ in world.right.writes] == ["create"]
+
+
+def test_a_push_of_what_is_equal_already_leaves_the_quiet_period_of_the_next_change_alone(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(flow("things", Plain(by_name), quiet_s=60.0))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1", patience_s=200)
+    world.right.put("things", "R1", name="a blue lamp")
+    byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    world.settle()
+    assert world.timeline("things", "1")[-1] == "skipped"  # looked at on both sides
+    world.left.put("things", "1", name="a red lamp")
+    world.right.put("things", "R1", name="a lamp")
+    world.sync("things", "1")
+
+    assert world.record("things", "1").pause == "quiet"
+
+
+def test_a_push_waits_for_no_back_off_but_for_a_settle_time(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.right.faults += ["busy", "lost"]
+    world.sync("things", "1")
+    assert world.record("things", "1").pause == "backoff"
+
+    byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    world.settle()
+    assert (world.right.faults, world.record("things", "1").pause) == ([], "settle")  # it was sent at once
+
+    pushed = byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    world.settle(patience_s=100)
+    assert (world.right.writes, byhand.stands(world.engine, pushed).is_over) == ([], False)
+    world.settle(patience_s=100)
+    assert world.right.writes == [("create", "1", "R1")]
+
+
+def test_what_came_of_a_push_is_told_as_it_comes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.want("things", "1")
+    pushed = byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    told: list[str] = []
+
+    def work(seconds: float) -> None:
+        world.time.pass_(seconds)
+        if world.messages:
+            world.run_message(world.messages.pop())
+
+    monkeypatch.setattr(byhand.clock, "sleep", work)
+    standing = byhand.follow(world.engine, pushed, for_s=30, tell=lambda event: told.append(event.what))
+
+    assert told == ["pushed by hand", "fetched", "planned", "written"]
+    assert (standing.is_over, standing.status) == (True, "done")
+
+
+# -- ignored -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_ignored_object_costs_no_calls_until_it_is_heeded(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.right.faults.append("refused")
+    world.sync("things", "1")
+    _ignore(world, "things", "1")
+    calls = len(world.left.reads), len(world.right.reads)
+    world.left.put("things", "1", name="a red lamp")
+    world.sync("things", "1", patience_s=10)
+
+    record = world.record("things", "1")
+    assert (record.status, record.reason, world.backlog()) == ("skipped", "ignored by anna: a test order", 0)
+    assert (len(world.left.reads), len(world.right.reads)) == calls
+    assert world.failures() == []
+    with pytest.raises(Misconfigured, match="`syncengine ignore 1 --undo` first"):
+        byhand.push(world.engine, record, now=True, by="anna")
+
+    byhand.heed(world.engine, record, by="berta")
+    world.settle()
+    assert world.right.objects["things"]["R1"]["name"] == "a red lamp"
+    assert world.timeline("things", "1")[-5:] == ["ignored", "no longer ignored", "fetched", "planned", "written"]
+
+
+def test_what_needs_an_ignored_object_waits_and_says_so(make_world: Callable[..., World]) -> None:
+    needs = Plain(by_name, needs_=lambda doc, context: [Need("people", doc["who"], flow="people")])
+    people = two_way("people", [Group("name", ("name",), ("name",), Policy.LEFT)])
+    world = make_world(flow("orders", needs), people)
+    world.left.put("people", "7", name="Robin")
+    world.left.put("orders", "1", name="an order", who="7")
+    with world.store.write() as session:
+        record = byhand.known(session, world.engine, world.connection_id, "people", "7", world.time.at)
+    byhand.ignore(world.engine, record, by="anna", because="a test contact")
+    world.sync("orders", "1", patience_s=10)
+
+    [found] = trace.trace(world.engine, "1")
+    assert found.state == "waiting: needs people 7, which is skipped (ignored by anna: a test contact)"
+    assert world.right.writes == []
+    byhand.heed(world.engine, record, by="anna")
+    world.settle()
+    assert [kind for kind, _, _ in world.right.writes] == ["create", "create"]
+
+
+def test_a_record_that_is_being_worked_on_is_not_ignored(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.want("things", "1")
+    world.pump()
+    with pytest.raises(Misconfigured, match="being worked on"):
+        _ignore(world, "things", "1")
+    assert not world.record("things", "1").ignored
+
+
+def test_a_dead_letter_of_what_is_ignored_is_closed_with_the_reason(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.right.faults.append("refused")
+    world.sync("things", "1")
+    _ignore(world, "things", "1")
+    with world.store.read() as session:
+        [(letter, _)] = deadletters.listed(session, deadletters.Filter(is_open=None))
+    assert (letter.closed_because, letter.closed_by) == ("ignored: a test order", "anna")
+
+
+# -- linked ------------------------------------------------------------------------------------------------------------
+
+
+def _link(world: World, left: str, right: str, flow: str = "things", part: str = "") -> linking.Pairing:
+    pairing = linking.look(world.engine, world.connection_id, flow, left, right, part=part)
+    linking.join(world.engine, pairing, by="anna", because="the same lamp")
+    world.settle(patience_s=300)
+    return pairing
+
+
+def test_two_objects_that_agree_are_linked_without_a_write(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R7", name="a lamp", ref="1")
+    pairing = _link(world, "1", "R7")
+
+    assert pairing.differences is not None
+    assert not pairing.differences.conflicts
+    assert (world.links("things"), world.right.writes) == ([("1", "", "R7")], [])
+    assert world.record("things", "1").status == "done"
+    world.left.put("things", "1", name="a red lamp")
+    world.sync("things", "1")
+    assert world.right.objects["things"]["R7"]["name"] == "a red lamp"
+
+
+def test_what_differs_between_linked_objects_is_held_and_goes_by_a_persons_word(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R7", name="another lamp", ref="1")
+    pairing = _link(world, "1", "R7")
+
+    assert pairing.differences is not None
+    assert [one.path for one in pairing.differences.conflicts] == ["name"]
+    record = world.record("things", "1")
+    assert (record.status, record.reason, world.right.writes) == ("held", "name was changed on both sides", [])
+    with world.store.read() as session:
+        held.approve(world.engine, [held.of_record(session, world.engine, record)], by="anna")
+    world.settle()
+    assert world.right.objects["things"]["R7"]["name"] == "a lamp"
+
+
+def test_objects_are_found_by_their_references_too(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R7", name="a lamp", ref="1")
+
+    assert _link(world, "1", "1").right[0] == "R7"  # the right one bears the reference 1
+
+
+def _order(doc: Doc, context: Context) -> Doc:
+    rows = [{"@key": row["id"], "code": row["code"], "qty": Decimal(row["qty"])} for row in doc["rows"]]
+    return {"ref": doc["id"], "name": doc["name"], "rows": rows}
+
+
+@pytest.fixture
+def orders(make_world: Callable[..., World]) -> World:
+    return make_world(flow("orders", Plain(_order)), right={"line_fields": {"rows": ("code",)}})
+
+
+def _rows(*rows: tuple[str, str, int]) -> list[dict[str, Any]]:
+    return [{"id": key, "code": code, "qty": qty} for key, code, qty in rows]
+
+
+def _lines(*lines: tuple[str, str, int]) -> list[dict[str, Any]]:
+    return [{"@line": number, "code": code, "qty": qty} for number, code, qty in lines]
+
+
+def test_lines_of_linked_objects_are_recognised_and_none_is_added_without_a_persons_word(orders: World) -> None:
+    orders.left.put("orders", "1", name="order", rows=_rows(("a", "LAMP", 1), ("b", "TOTE", 2), ("c", "MUG", 3)))
+    lines = _lines(("1", "TOTE", 2), ("2", "LAMP", 4), ("3", "NOTE", 0))
+    orders.right.put("orders", "R7", name="order", ref="1", rows=lines)
+    _link(orders, "1", "R7", "orders")
+
+    assert (orders.right.writes, orders.record("orders", "1").status) == ([], "held")
+    with orders.store.read() as session:
+        found = held.of_record(session, orders.engine, orders.record("orders", "1"))
+    assert found.plan is not None
+    assert [(one.path, one.because) for one in found.plan.conflicts] == [
+        ("rows[a].qty", "was changed on both sides"),
+        ("rows[c]", "is gone in the target"),
+    ]
+    held.approve(orders.engine, [found], by="anna")
+    orders.settle()
+    there = orders.right.objects["orders"]["R7"]["rows"]
+    assert [(line["@line"], line["code"], int(line["qty"])) for line in there] == [
+        ("1", "TOTE", 2), ("2", "LAMP", 1), ("3", "NOTE", 0), ("4", "MUG", 3),
+    ]  # fmt: skip
+
+
+def test_linked_objects_whose_lines_agree_are_done_with_their_numbers_known(orders: World) -> None:
+    orders.left.put("orders", "1", name="order", rows=_rows(("a", "LAMP", 1), ("b", "TOTE", 2)))
+    orders.right.put("orders", "R7", name="order", ref="1", rows=_lines(("1", "TOTE", 2), ("2", "LAMP", 1)))
+    _link(orders, "1", "R7", "orders")
+    with orders.store.read() as session:
+        assert session.scalars(select(m.Link.lines)).one() == {"a": "2", "b": "1"}
+
+    orders.left.put("orders", "1", rows=_rows(("a", "LAMP", 5), ("b", "TOTE", 2)))
+    orders.sync("orders", "1")
+    assert [int(line["qty"]) for line in orders.right.objects["orders"]["R7"]["rows"]] == [2, 5]
+
+
+def test_objects_that_are_linked_already_or_not_there_are_not_linked(world: World) -> None:
+    for key in "12":
+        world.left.put("things", key, name=f"lamp {key}")
+    world.sync("things", "1", "2")
+    for left, right, says in (
+        ("1", "R2", "1 and R2 cannot be linked: 1 is linked with R1 already"),
+        ("1", "R1", "1 and R1 are linked already"),
+        ("9", "R1", r"left 9: left\.things has no such object"),
+    ):
+        with pytest.raises(Misconfigured, match=says):
+            _link(world, left, right)
+    assert world.links("things") == [("1", "", "R1"), ("2", "", "R2")]
+
+
+def test_a_link_by_hand_settles_a_create_in_doubt_and_sends_it_no_more(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.right.faults.append("unheard")
+    world.sync("things", "1")
+    world.right.objects["things"]["R1"]["name"] = "a lamp that was renamed at once"
+    world.settle(patience_s=300)
+    assert world.record("things", "1").status in ("held", "done", "open")
+    if not world.links("things"):
+        _link(world, "1", "R1")
+
+    assert world.right.writes.count(("create", "1", "R1")) == 1
+    with world.store.read() as session:
+        assert session.scalars(select(m.Effect.state).where(m.Effect.verb == "create")).all() == ["done"]
+
+
+def test_a_pair_that_is_linked_by_hand_has_one_record_and_a_trace_of_both(make_world: Callable[..., World]) -> None:
+    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R7", name="lamp", ref="1")
+    for key in ("left:1", "right:R7"):
+        with world.store.write() as session:
+            record = byhand.known(session, world.engine, world.connection_id, "things", key, world.time.at)
+        byhand.ignore(world.engine, record, by="anna", because="until they are linked")
+    _link(world, "1", "R7")
+
+    with world.store.read() as session:
+        assert list(session.scalars(select(m.Record.key))) == ["left:1"]
+        [record] = named.records(session, world.engine, "R7")
+    assert (world.links("things"), world.record("things", "left:1").status) == ([("1", "", "R7")], "done")
+    assert world.right.objects["things"]["R7"]["name"] == "a lamp"
+    [found] = trace.trace(world.engine, "R7")
+    assert [event["what"] for event in found.events].count("ignored") == 2  # of both records
+
+
+# -- unlinked ----------------------------------------------------------------------------------------------------------
+
+
+def _unlink(world: World, key: str = "1", **more: Any) -> list[str]:
+    record = world.record("things", key)
+    with world.store.read() as session:
+        link = byhand.link_of(session, world.engine, record)
+    return byhand.unlink(world.engine, record, link, by="anna", because="not the same", **more)
+
+
+def test_what_is_unlinked_is_ignored_and_created_anew_only_on_a_persons_word(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    assert _unlink(world) == ["1"]
+    world.left.put("things", "1", name="a red lamp")
+    world.sync("things", "1", patience_s=300)
+    assert (world.links("things"), world.record("things", "1").ignored) == ([], "anna: unlinked, not the same")
+    assert world.right.writes == [("create", "1", "R1")]
+
+    world.right.objects["things"].clear()
+    byhand.heed(world.engine, world.record("things", "1"), by="anna")
+    world.settle(patience_s=600)
+    assert world.right.writes == [("create", "1", "R1"), ("create", "1", "R2")]
+
+
+def test_what_is_gone_in_the_target_is_created_anew_on_a_persons_word(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    del world.right.objects["things"]["R1"]
+    world.left.put("things", "1", name="a red lamp")
+    world.sync("things", "1")
+    with world.store.read() as session:
+        assert held.of_record(session, world.engine, world.record("things", "1")).hold == Hold.GONE
+    _unlink(world, recreate=True)
+    world.settle(patience_s=600)
+
+    assert world.links("things") == [("1", "", "R2")]
+    assert world.record("things", "1").status == "done"
+
+
+def test_what_is_unlinked_by_mistake_and_created_anew_is_linked_again_since_it_is_found(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    _unlink(world, recreate=True)
+    world.settle(patience_s=600)
+
+    assert (world.links("things"), world.right.writes) == ([("1", "", "R1")], [("create", "1", "R1")])
+
+
+def test_a_pair_that_is_unlinked_is_created_on_neither_side(make_world: Callable[..., World]) -> None:
+    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "left:1")
+    with pytest.raises(Misconfigured, match="Each side would be created once more"):
+        _unlink(world, "left:1", recreate=True)
+    assert sorted(_unlink(world, "left:1")) == ["left:1", "right:R1"]
+    world.sync("things", "left:1", "right:R1", patience_s=300)
+
+    assert world.right.writes == [("create", "1", "R1")]
+    assert world.left.writes == []
+
+
+def test_one_side_of_a_pair_that_is_gone_is_created_anew(make_world: Callable[..., World]) -> None:
+    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "left:1")
+    del world.right.objects["things"]["R1"]
+    world.sync("things", "left:1")
+    _unlink(world, "left:1", recreate=True)
+    world.settle(patience_s=600)
+
+    assert (world.links("things"), world.left.writes) == ([("1", "", "R2")], [])
+
+
+# -- named -------------------------------------------------------------------------------------------------------------
+
+
+def test_an_id_that_names_several_records_is_asked_back(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("orders", Plain(by_name)), flow("people", Plain(by_name)))
+    world.want("orders", "1", lane=Lane.SCHEDULED)
+    world.want("people", "1")
+    with world.store.read() as session:
+        with pytest.raises(Misconfigured, match=r"1 names several records: orders 1 \(main\), people 1 \(main\)"):
+            named.one(session, world.engine, "1")
+        assert named.one(session, world.engine, "1", flow="people").flow == "people"
+        with pytest.raises(Misconfigured, match="nothing is known of 77"):
+            named.one(session, world.engine, "77")
