@@ -33,5 +33,8 @@ class _Reader:
 @contextmanager
 def on_account_of(engine: Engine, flow: str, lane: Lane) -> Iterator[None]:
     """Have the calls that are made inside queue in this lane, and be counted as this flow's."""
-    with guarded(_Reader(engine, flow, lane.label)):
-        yield
+    try:
+        with guarded(_Reader(engine, flow, lane.label)):
+            yield
+    finally:
+        engine.tell_spent()

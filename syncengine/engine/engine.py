@@ -194,11 +194,17 @@ class Engine:
         if self.meter is not None:
             self.meter.count(endpoint=endpoint, flow=flow, lane=lane, operation=operation, took_s=took_s)
 
+    def tell_spent(self) -> None:
+        """A step or a reading is over: have its calls known to everybody."""
+        if self.meter is not None:
+            self.meter.tell()
+
     def close(self) -> None:
         """Give sessions back and close the store."""
         for _, connector in self._connectors.values():
             connector.close()
         self._connectors.clear()
+        self.tell_spent()
         self.store.close()
 
 

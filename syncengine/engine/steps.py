@@ -74,6 +74,8 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
     except BaseException as error:
         _died(engine, lease, error)
         raise
+    finally:
+        engine.tell_spent()
     return f"{count} records" if count != 1 else "1 record"
 
 

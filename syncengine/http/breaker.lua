@@ -4,15 +4,16 @@
 -- KEYS[1]  hash: calls and failures of the closed breaker, one field a second (`c:SECOND`, `f:SECOND`)
 -- KEYS[2]  hash: `opened_at`, `rest` (how long it rests before the next probe), `probe_at`, `why` (the latest failure);
 --          `probe` and `probe_until` while one is on its way. No key: closed.
--- ARGV     1 verb, 2 now ("" for the server's clock), 3 rolling window, then by verb:
---   admit    4 token, 5 how long a probe may take before another one is let through
+-- ARGV     1 verb, 2 now ("" for the server's clock), 3 rolling window, 4 calls that were answered and not told yet (they
+--          count first, unless it is open), then by verb:
+--   admit    5 token, 6 how long a probe may take before another one is let through
 --            -> {"closed"} | {"probe"}  make the call, then report or release it
 --            -> {"open", wait, why}  do not: ask again after `wait`
---   report   4 token, 5 "ok" or "failed", 6 why, 7 fewest calls that count, 8 share of failures in percent,
---            9 first rest, 10 longest rest
+--   report   5 token, 6 "ok" or "failed", 7 why, 8 fewest calls that count, 9 share of failures in percent,
+--            10 first rest, 11 longest rest
 --            -> {"closed"} | {"opened", rest} | {"open", rest} | {"recovered", how long it was open}
 --            "open": the probe failed, or the call had begun before the breaker opened, which says nothing about now
---   release  4 token -> {"released"}  the call was not made: its probe is free for another one
+--   release  5 token -> {"released"}  the call was not made: its probe is free for another one
 --   probe    -> {"open" or "closed"}  let the next call through as the probe, now
 --   state    -> {"closed" | "open" | "probing", wait, why, calls, failures, how long it has been open}
 
@@ -66,10 +67,11 @@ local function counted()
   return calls, failures
 end
 
-local function count(failed)
+local function count(number, failures)
+  if number == 0 then return end
   local second = text(math.floor(now / SECOND))
-  redis.call('HINCRBY', counts, 'c:' .. second, 1)
-  if failed then redis.call('HINCRBY', counts, 'f:' .. second, 1) end
+  redis.call('HINCRBY', counts, 'c:' .. second, number)
+  if failures > 0 then redis.call('HINCRBY', counts, 'f:' .. second, failures) end
   redis.call('PEXPIRE', counts, text(math.ceil(window / 1000) + 2000))
 end
 
@@ -102,8 +104,11 @@ local function report(token, failed, why, fewest, share, first, longest)
     if get('probe') == token then return probed(failed, why, longest) end
     return {'open', wait()}
   end
-  count(failed)
-  if not failed then return {'closed'} end
+  if not failed then
+    count(1, 0)
+    return {'closed'}
+  end
+  count(1, 1)
   local calls, failures = counted()
   if calls < fewest or failures * 100 < calls * share then return {'closed'} end
   put('opened_at', text(now), 'rest', text(first), 'probe_at', text(now + first), 'why', why)
@@ -111,14 +116,15 @@ local function report(token, failed, why, fewest, share, first, longest)
   return {'opened', first}
 end
 
-if verb == 'admit' then return admit(ARGV[4], tonumber(ARGV[5])) end
+if not is_open then count(tonumber(ARGV[4]), 0) end
+if verb == 'admit' then return admit(ARGV[5], tonumber(ARGV[6])) end
 if verb == 'report' then
   return report(
-    ARGV[4], ARGV[5] == 'failed', ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10])
+    ARGV[5], ARGV[6] == 'failed', ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
   )
 end
 if verb == 'release' then
-  if get('probe') == ARGV[4] then redis.call('HDEL', state, 'probe', 'probe_until') end
+  if get('probe') == ARGV[5] then redis.call('HDEL', state, 'probe', 'probe_until') end
   return {'released'}
 end
 if verb == 'probe' then

@@ -4,11 +4,14 @@ It opens on a rate of failures over a rolling half minute, not on one. Then it r
 each probe that fails, 60 s at most; the first probe that succeeds closes it. The state is automatic and lives in Redis
 (`breaker.lua`, on the server's clock), so it may be lost with Redis: the next failures open it again. A person's pause
 is another thing and stands in SQL. Without Redis the breaker is closed; limited calls are then stopped by the limiter.
+
+A call costs one round trip: that it was answered, as nearly all are, is told together with the next question.
 """
 
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -106,6 +109,8 @@ class Breakers:
         self._now = now
         self._prefix = prefix
         self._silent_until = float("-inf")
+        self._lock = threading.Lock()
+        self._answered: dict[str, list[float]] = {}  # by endpoint: when calls were answered that were not told yet
 
     def of(self, endpoint: str) -> Breaker:
         """The breaker of the endpoint of this name."""
@@ -141,7 +146,7 @@ class Breakers:
         return Passage(self, endpoint, token, is_probe=answer is not None and answer[0] == "probe")
 
     def report(self, endpoint: str, token: str, why: str | None) -> None:
-        """How the call with this token ended: `why` it failed, None if the endpoint answered."""
+        """How the call with this token ended: `why` it failed, None if the endpoint answered a probe."""
         rules, reason = self.rules, redact_text(why or "")[:LONGEST_WHY]
         answer = self._ask(
             endpoint, "report", token, "ok" if why is None else "failed", reason, rules.calls, rules.failing_percent,
@@ -157,6 +162,11 @@ class Breakers:
             lasted_s = int(answer[1]) / _MICRO
             log.info("%s is back after %.0f s: calls to it go on", endpoint, lasted_s)
             self._tell(Change(endpoint, opened=False, why="", open_s=lasted_s))
+
+    def answered(self, endpoint: str) -> None:
+        """A call that was no probe was answered: told when this process asks the next time, if that is soon."""
+        with self._lock:
+            self._answered.setdefault(endpoint, []).append(self._clock())
 
     def release(self, endpoint: str, token: str) -> None:
         """The call with this token was not made, so it says nothing."""
@@ -174,13 +184,24 @@ class Breakers:
         now = "" if self._now is None else str(_micros(self._now()))
         try:
             answer: list[Any] = self._script(
-                keys=[f"{base}:counts", f"{base}:state"], args=[verb, now, _micros(self.rules.window_s), *arguments]
+                keys=[f"{base}:counts", f"{base}:state"],
+                args=[verb, now, _micros(self.rules.window_s), self._untold(endpoint), *arguments],
             )
         except exceptions.RedisError as error:
             log.warning("breakers count as closed, since Redis does not answer (%s)", type(error).__name__)
             self._silent_until = clock.monotonic() + _ASK_AGAIN_S
             return None
         return [part.decode() if isinstance(part, bytes) else part for part in answer]
+
+    def _untold(self, endpoint: str) -> int:
+        """How many calls were answered within the window since the last question; what is older counts no more."""
+        with self._lock:
+            answered = self._answered.pop(endpoint, [])
+        oldest = self._clock() - self.rules.window_s
+        return sum(1 for at in answered if at > oldest)
+
+    def _clock(self) -> float:
+        return clock.monotonic() if self._now is None else self._now()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +230,11 @@ class Passage:
 
     def answered(self) -> None:
         """The endpoint answered, whatever it said: a refusal and a throttle show that it is there."""
-        self._end(None)
+        if self.is_probe:
+            self._end(None)
+        elif not self._is_over:
+            self._is_over = True
+            self._breakers.answered(self._endpoint)
 
     def failed(self, why: str) -> None:
         """It could not be reached, did not answer in time, or answered with an outage."""

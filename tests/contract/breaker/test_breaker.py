@@ -201,3 +201,18 @@ def test_the_latest_failure_is_shown_without_secrets(breakers: Breakers) -> None
         _call(breakers, "GET /x?UserId=0123456789abcdef: token=abcdef0123456789 refused")
 
     assert "abcdef0123456789" not in breakers.states(["shop"])["shop"].why
+
+
+def test_answered_calls_are_told_with_the_next_question_and_not_after_half_a_minute(
+    breakers: Breakers, client: redis.Redis, time: Time
+) -> None:
+    other = Breakers(client, RULES, now=time)
+    for _ in range(3):
+        _call(breakers)
+    assert other.states(["shop"])["shop"].calls == 2  # the third is told by the next call
+
+    _call(breakers, "refused")
+    assert other.states(["shop"])["shop"].calls == 4
+    _call(breakers)
+    time.at += 31
+    assert breakers.states(["shop"])["shop"].calls == 0

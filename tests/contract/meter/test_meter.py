@@ -64,6 +64,16 @@ def test_calls_of_two_processes_are_one_account(meter: Meter, server: redis.Redi
     assert [one.calls for one in meter.last_hour()] == [2]
 
 
+def test_a_process_tells_its_first_call_at_once_and_the_others_together(meter: Meter, server: redis.Redis) -> None:
+    for _ in range(5):
+        _count(meter)
+    assert [one.calls for one in Meter(server, now=lambda: NOON).last_hour()] == [1]
+
+    meter.tell()
+
+    assert Meter(server, now=lambda: NOON).last_hour() == [Spent("erp", "orders", "scheduled", "SORTOI", 5, 1.25)]
+
+
 def test_a_call_is_forgotten_after_an_hour(meter: Meter, time: Clock) -> None:
     _count(meter, "SORQRY")
     time.now += timedelta(minutes=59)
