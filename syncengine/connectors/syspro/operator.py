@@ -42,7 +42,8 @@ LEASE_S = 45.0
 """How long the slot is held for one call of at most 35 s, connect and read together (design.md section 9)."""
 MINUTE_S = 60.0
 _ASK_EVERY_S = 0.03
-_YIELD_S = 0.08  # longer than a waiter sleeps, so that who has just called does not take every turn
+_YIELD_S = 0.08  # longer than a waiter sleeps, so that it finds the slot free
+_TURN_S = 1.0  # of calls one after the other; then whoever else waits in the same lane has the next turn
 _WAITING_COUNTS_S = 2.0
 _RENEW_EVERY_S = 5.0
 _LONGEST_NAME = 128  # of Slot.name
@@ -126,6 +127,7 @@ class Seat:
         self._prove_after_s, self._patience_s = prove_after_s, patience_s
         self._logons_per_minute, self._lease_s = logons_per_minute, lease_s
         self._others_wait = False
+        self._turn_began = clock.monotonic()
 
     def call(self, work: Callable[[str], T], *, is_write: bool) -> T:
         """Run `work(session_id)` alone, on a session that is logged on; a read whose session is lost runs once more.
@@ -227,11 +229,14 @@ class Seat:
         lane = Lane.of(guard.current().lane)
         give_up = clock.monotonic() + self._patience_s
         renew_at = clock.monotonic() + _RENEW_EVERY_S
-        if self._others_wait:
+        if self._others_wait and clock.monotonic() >= self._turn_began + _TURN_S:
             self._others_wait = False
             clock.sleep(_YIELD_S)
+        if ticket := self._take(lane):  # mostly it is free
+            return ticket
         while True:
             if self._looks_free(lane) and (ticket := self._take(lane)):
+                self._turn_began = clock.monotonic()
                 return ticket
             if clock.monotonic() >= give_up:
                 raise Throttled(f"{self.name} is busy with other calls", retry_in_s=1.0)
@@ -320,7 +325,7 @@ class Seat:
         sealed = self._vault.seal(to_json(state).encode())
         now = clock.now()
         try:
-            with self._store.write() as session:
+            with self._store.write(durable=False) as session:
                 slot = self._locked(session)
                 if slot.holder != ticket.holder:
                     log.warning("%s: the slot had been taken over before its call ended", self.name)
