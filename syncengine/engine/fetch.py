@@ -199,7 +199,7 @@ def _store(
         version = source.version(first) if first else ""
         rows.append({"record_id": record.id, "version": version, "print": prints[record.id]})
     table = Record.__table__
-    with engine.store.write() as session:
+    with engine.store.write(durable=False) as session:
         mine = records.held(session, lease)
         bodies = {record_id: body for record_id, body in bodies.items() if record_id in mine}
         payloads.save(session, "context", bodies, now)

@@ -48,7 +48,7 @@ class Lease:
     def enter(self) -> bool:
         """Take the records that bear the token and are at this stage; False if there are none for us."""
         begun, now = clock.monotonic(), clock.now()
-        with self.engine.store.write() as session:
+        with self.engine.store.write(durable=False) as session:
             taken = session.scalars(
                 update(Record)
                 .where(Record.token == self.token, Record.stage == self.stage, Record.runner.is_(None))
@@ -73,7 +73,7 @@ class Lease:
         if self._expires - begun > limits.call_s + (limits.lease_s - limits.call_s) / 2:
             return
         now = clock.now()
-        with self.engine.store.write() as session:
+        with self.engine.store.write(durable=False) as session:
             mine = update(Record).where(Record.token == self.token, Record.runner == self.runner)
             kept = changed(session, mine.values(lease_until=self._until(now)))
         if begun >= self._expires or not kept:

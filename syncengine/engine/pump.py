@@ -40,7 +40,7 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
         return 0
     now = clock.now()
     states, crowded = endpoints.breakers(engine), quota.crowded(engine)
-    with engine.store.write() as session:
+    with engine.store.write(durable=False) as session:
         lock_pump(session)
         free_dead_leases(session, engine, now)
         if sweep:

@@ -10,11 +10,12 @@ from datetime import datetime
 from syncengine import clock
 from syncengine.engine import endpoints
 from syncengine.engine.account import on_account_of
-from syncengine.engine.discover import Found, begin_run, discover, due_connections, end_run
+from syncengine.engine.discover import Found, discover, due_connections
 from syncengine.engine.engine import Engine
 from syncengine.engine.pump import pump
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured, SyncError, Throttled
+from syncengine.store.models import Run
 from syncengine.store.states import Lane
 
 log = logging.getLogger(__name__)
@@ -120,11 +121,13 @@ def _one(engine: Engine, request: Request, connection_id: int) -> Found:
                 since=request.since,
                 patience_s=PATIENCE_S if request.trigger == "call" else 0.0,
             )
-    run_id = begin_run(engine, connection_id, request.flow, trigger=request.trigger, lane=Lane.REALTIME)
     flow, site = engine.flow(request.flow), engine.site(connection_id)
     keys = [f"{site.side(flow.source)}:{key}" if flow.two_way and ":" not in key else key for key in request.ids]
-    with engine.store.write() as session:
-        count = want(session, connection_id, request.flow, keys, lane=Lane.REALTIME, now=clock.now(), run_id=run_id)
-    found = Found(run_id, count, 0)
-    end_run(engine, found)
-    return found
+    about = {"connection_id": connection_id, "flow": request.flow, "trigger": request.trigger, "lane": Lane.REALTIME}
+    now = clock.now()
+    with engine.store.write() as session:  # one transaction: somebody waits for these
+        run = Run(**about, started_at=now, finished_at=now)
+        session.add(run)
+        session.flush()
+        run.found = want(session, connection_id, request.flow, keys, lane=Lane.REALTIME, now=now, run_id=run.id)
+    return Found(run.id, run.found, 0)

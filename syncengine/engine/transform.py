@@ -53,7 +53,7 @@ def transform(engine: Engine, lease: Lease) -> None:
     with engine.store.read() as session:
         material = gather(session, engine, flow, site, lease.records)
         made = Planner(engine, flow, site, material).plans(session, lease.records)
-    with engine.store.write() as session:
+    with engine.store.write(durable=False) as session:
         _Outcome(session, engine, lease, flow, site, material).settle(made)
 
 
@@ -354,12 +354,13 @@ class _Outcome:
             now=record.fetched_at or self.now,
         )
         since = before.since if before.print == print_ else record.fetched_at
-        self.session.execute(
-            update(Record)
-            .where(Record.id == record.id)
-            .values(quiet_print=print_ if wait_s else "", quiet_since=since if wait_s else None)
-            .execution_options(synchronize_session=False)
-        )
+        if wait_s or before.print:
+            self.session.execute(
+                update(Record)
+                .where(Record.id == record.id)
+                .values(quiet_print=print_ if wait_s else "", quiet_since=since if wait_s else None)
+                .execution_options(synchronize_session=False)
+            )
         if wait_s:
             until = self.now + timedelta(seconds=wait_s)
             records.put_off(self.session, self.lease, [record.id], until, pause=Pause.QUIET, stage=Stage.FETCH)

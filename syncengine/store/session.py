@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy import create_engine as _create_engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -34,17 +34,29 @@ class Store:
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, *, durable: bool = True) -> Iterator[Session]:
         """A writing transaction, committed at the end, rolled back by an exception. Keep no HTTP call inside.
+
+        `durable=False` does not wait for the disk, for what is done again at no harm: a machine that loses its power may
+        lose it, a process that is killed does not. It is never lost alone: whatever was committed later is lost too, and a
+        durable commit keeps all before it (SQLite's synchronous=NORMAL with WAL, PostgreSQL's synchronous_commit=off).
 
         Raises Transient when the database is away, busy or chose this transaction as a deadlock's victim.
         """
         with _translated(), self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
-            if self.is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            self._begin(connection, durable)
             yield session
             session.commit()
             connection.commit()
+
+    def _begin(self, connection: Connection, durable: bool) -> None:
+        if self.is_sqlite:
+            if connection.info.get("durable", True) is not durable:
+                connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                connection.info["durable"] = durable
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        elif not durable:
+            connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
     @contextmanager
     def read(self) -> Iterator[Session]:

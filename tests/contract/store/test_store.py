@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.orm import Session
 
 from syncengine.errors import Misconfigured, Transient
 from syncengine.store import Store, migrate
@@ -32,6 +33,27 @@ def test_what_is_written_is_there_afterwards_and_usable_after_the_transaction(st
         found = session.scalars(select(Endpoint)).one()
 
     assert found.settings == {"latency": Decimal("0.10")}
+
+
+def test_only_a_durable_transaction_waits_for_the_disk_and_one_after_the_other_may_share_a_connection(
+    store: Store,
+) -> None:
+    seen = []
+    for durable in (True, False, False, True):
+        with store.write(durable=durable) as session:
+            session.add(_endpoint(f"shop {len(seen)}"))
+            seen.append(_waits_for_the_disk(store, session))
+
+    assert seen == [True, False, False, True]
+    with store.read() as session:
+        assert len(session.scalars(select(Endpoint)).all()) == 4
+
+
+def _waits_for_the_disk(store: Store, session: Session) -> bool:
+    if store.is_sqlite:
+        return session.execute(text("PRAGMA synchronous")).scalar_one() == 2  # FULL; 1 is NORMAL
+    query = "SELECT source FROM pg_settings WHERE name = 'synchronous_commit'"
+    return session.execute(text(query)).scalar_one() != "session"  # the tests' server never waits
 
 
 def test_an_exception_rolls_everything_back(store: Store) -> None:
