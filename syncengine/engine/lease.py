@@ -85,6 +85,10 @@ class Lease:
         if clock.monotonic() + self.engine.limits.call_s > self._expires:
             raise LeaseLost
 
+    def lasts(self, seconds: float) -> bool:
+        """Whether it is still held for so long."""
+        return clock.monotonic() + seconds < self._expires
+
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
         """Have the call counted as one of this flow and lane."""
         flow = self.records[0].flow if self.records else ""

@@ -35,6 +35,9 @@ MOST_RETRIES = 4
 REST_S = 1.0
 """How long records of an endpoint that is down are put off; how long they rest is the breaker's business and the pump's."""
 
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 4.0
+"""How long a store that is away is left alone."""
+
 STEPS: dict[Stage, Callable[[Engine, Lease], None]] = {
     Stage.FETCH: fetch,
     Stage.TRANSFORM: transform,
@@ -65,12 +68,13 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
         with guarded(lease):
             STEPS[stage](engine, lease)
     except HandBack:
-        return _hand_back(engine, lease)
+        return _patiently(lease, lambda: _hand_back(engine, lease))
     except LeaseLost:
         log.warning("%s of %s records: the lease was lost, another worker goes on", stage, count)
         return "lease lost"
     except SyncError as error:
-        return _endpoint_trouble(engine, lease, error, retries)
+        trouble = error
+        return _patiently(lease, lambda: _endpoint_trouble(engine, lease, trouble, retries))
     except BaseException as error:
         _died(engine, lease, error)
         raise
@@ -104,6 +108,23 @@ def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: i
             records.leave(session, lease, clock.now(), wait_s=wait_s)
         raise TryAgain(wait_s, str(error)) from error
     return _put_off(engine, lease, error, wait_s if not counts else None, counts=counts)
+
+
+def _patiently(lease: Lease, free: Callable[[], str]) -> str:
+    """Free the records, also if the store comes back only in some seconds: else they would wait for their lease to run out.
+
+    Raises Transient if it is away until then. The pump frees them when it is back, as if the worker had died.
+    """
+    wait_s = FIRST_WAIT_S
+    while True:
+        try:
+            return free()
+        except Transient as away:
+            if not lease.lasts(wait_s):
+                raise
+            log.warning("%s: %s; tried again in %.1f s", lease.stage, away, wait_s)
+            clock.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
 
 def _hand_back(engine: Engine, lease: Lease) -> str:

@@ -18,6 +18,9 @@ from syncengine.document import from_json, to_json
 from syncengine.errors import Misconfigured, Transient
 
 BUSY_TIMEOUT_MS = 30_000
+PASSING = ("25006", "25P03")
+"""The server takes no writes just now (a standby that is about to take over); a transaction was left idle for too long."""
+
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -114,9 +117,14 @@ def _translated() -> Iterator[None]:
                 f"the database file is damaged ({complaint(error)}). Stop everything, keep a copy of the file, and restore "
                 "the last backup"
             ) from error
-        if isinstance(error, OperationalError) or error.connection_invalidated:
+        if isinstance(error, OperationalError) or error.connection_invalidated or _passes(error):
             raise Transient(f"the database cannot be used now: {complaint(error)}") from error
         raise
+
+
+def _passes(error: DBAPIError) -> bool:
+    """True for what psycopg does not count as operational, and yet is over by itself."""
+    return getattr(error.orig, "sqlstate", None) in PASSING
 
 
 def complaint(error: DBAPIError) -> str:

@@ -39,7 +39,9 @@ def engine() -> Engine:
     if not _engines:
         current = settings.load()
         client = redis_server.connect(current)
-        _engines.append(bootstrap.engine(current, send=send, redis_client=client, hooks=[look_now], is_ending=is_ending))
+        _engines.append(
+            bootstrap.engine(current, send=send, redis_client=client, hooks=[look_now], is_ending=is_ending)
+        )
     return _engines[0]
 
 
@@ -120,6 +122,7 @@ class StepTask(Task):  # type: ignore[misc]
     """A task whose body calls the engine. Records that fail do not fail it; `trace` shows records."""
 
     max_retries = None  # the engine counts
+    throws = (SyncError,)  # a store that is away is one line in the log, not a traceback for every tick
 
     @property
     def engine(self) -> Engine:
