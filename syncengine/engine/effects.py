@@ -35,7 +35,7 @@ class Intent:
     record: Record
     step: Step
     link_id: int | None
-    sends: int
+    sends: int  # that may have taken effect
     taken_by: int | None = None  # another record means to create the same natural key
 
     @property
@@ -273,8 +273,14 @@ def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> lis
 def resolve(
     session: Session, effect_id: int, now: datetime, *, state: EffectState, target_key: str | None = None
 ) -> bool:
-    """An unknown outcome has been found out: it happened (DONE), or it did not (INTENDED)."""
+    """An unknown outcome has been found out: it happened (DONE), or it did not (INTENDED).
+
+    A refusal is looked up because it may be of the write's own duplicate. If nothing is found, no send of it took effect,
+    and the next refusal stands. It is told by its settle time: over with the answer, so noted in the same moment.
+    """
     values: dict[str, Any] = {"state": state, "updated_at": now, "error": ""}
+    if state is EffectState.INTENDED:
+        values["sends"] = case((Effect.settle_until == Effect.updated_at, 0), else_=Effect.sends)
     if target_key is not None:
         values["target_key"] = target_key
     statement = update(Effect).where(Effect.id == effect_id, Effect.state == EffectState.UNKNOWN).values(**values)

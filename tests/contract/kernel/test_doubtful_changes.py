@@ -79,6 +79,18 @@ def test_what_was_tried_is_remembered_when_the_worker_dies_before_the_next_try(o
     assert _lines(orders) == [("1", "LAMP", 1), ("2", "LAMP", 1), ("3", "TOTE", 3)]
 
 
+def test_a_create_that_is_refused_after_its_doubt_was_settled_is_a_dead_letter(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(flow("orders", Plain(_order)))
+    world.right.faults += ["lost", *["refused"] * 20]
+    world.left.put("orders", "1", name="order", rows=_rows(LAMP))
+    world.sync("orders", "1", patience_s=2000)
+
+    assert world.record("orders", "1").status == "dead"
+    assert len(world.right.faults) > 15  # it was not sent again and again
+
+
 @pytest.mark.parametrize("fault", ["lost", "unheard", "late"])
 def test_no_doubt_is_left_of_what_was_cancelled(orders: World, fault: str) -> None:
     orders.right.faults += [fault]
