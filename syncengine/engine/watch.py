@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.alerts import Severity, Sign, Sinks, book, telling
+from syncengine.alerts.without_store import StoreAway
 from syncengine.engine import endpoints, health
 from syncengine.engine.causes import alike
 from syncengine.engine.deadletters import DEAD
 from syncengine.engine.engine import Engine
 from syncengine.engine.plan import GONE, GONE_ON
+from syncengine.errors import Transient
 from syncengine.http.breaker import State
 from syncengine.store.lock import Lock
 from syncengine.store.models import Ceiling, Connection, Endpoint, Event, Failure, Pulse, Record
@@ -93,13 +95,23 @@ class Watcher:
         self.sinks = sinks
         self.thresholds = thresholds or Thresholds()
         self._client = client
+        self._store_away = StoreAway(sinks, client)
         self._since = clock.monotonic()
 
     def watch(self, *, unless_within_s: float = 0.0) -> str:
         """One look; returns a line for people. Nothing is done if another one watches, or did within so many seconds.
 
-        Raises Transient if the store is away.
+        Raises Transient if the store is away; people have been told then.
         """
+        try:
+            said = self._watch(unless_within_s)
+        except Transient as error:
+            self._store_away.is_away(str(error), repeat_s=self.thresholds.repeat_s, now=clock.now())
+            raise
+        self._store_away.is_there()
+        return said
+
+    def _watch(self, unless_within_s: float) -> str:
         with Lock(self.engine.store, PULSE, LEASE_S).tried() as is_ours:
             now = clock.now()
             if not is_ours or self._was_within(unless_within_s, now):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy import create_engine as _create_engine
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
@@ -18,6 +19,16 @@ from syncengine.document import from_json, to_json
 from syncengine.errors import Misconfigured, Transient
 
 BUSY_TIMEOUT_MS = 30_000
+PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""Of libpq; the last in milliseconds, all others in seconds or counts. A server that vanished without a word is given up
+within half a minute, where the system's own patience is two hours; what DATABASE_URL says goes before."""
+
 PASSING = ("25006", "25P03")
 """The server takes no writes just now (a standby that is about to take over); a transaction was left idle for too long."""
 
@@ -94,7 +105,10 @@ def _engine(url: str, pool_size: int) -> Engine:
             if engine.url.database:
                 Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             return engine
-        return _create_engine(url, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, **exact)
+        options = {name: value for name, value in PATIENCE.items() if name not in make_url(url).query}
+        return _create_engine(
+            url, connect_args=options, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, **exact
+        )
     except (ArgumentError, ImportError, ValueError) as error:
         shown = re.sub(r"//[^@/]*@", "//***@", url)
         remedy = "Use sqlite:///path/file.db or postgresql://user:password@host/database"

@@ -12,12 +12,14 @@ from celery.signals import beat_init, celeryd_init, worker_process_init, worker_
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from syncengine import settings
+from syncengine import clock, settings
+from syncengine.alerts import Sinks
+from syncengine.alerts.without_store import StoreAway
 from syncengine.celery import app
 from syncengine.engine import bootstrap
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.watch import Watcher
-from syncengine.errors import SyncError
+from syncengine.errors import SyncError, Transient
 from syncengine.http.breaker import Change
 from syncengine.local import redis_server
 from syncengine.vault import Vault
@@ -51,6 +53,14 @@ def watcher() -> Watcher:
         current = settings.load()
         _watchers.append(bootstrap.watcher(current, engine(), redis_server.connect(current)))
     return _watchers[0]
+
+
+def store_is_away(error: Transient) -> None:
+    """Tell people, without a watcher: it needs the store."""
+    current = settings.load()
+    with redis_server.connect(current) as client:
+        away = StoreAway(Sinks(current.alert_urls), client)
+        away.is_away(str(error), repeat_s=current.alert_repeat_s, now=clock.now())
 
 
 def look_now(change: Change) -> None:

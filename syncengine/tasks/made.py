@@ -14,8 +14,9 @@ from syncengine import settings
 from syncengine.celery import app
 from syncengine.engine import bootstrap, steps, sync
 from syncengine.engine.pump import pump
+from syncengine.errors import Transient
 from syncengine.store.states import Stage
-from syncengine.tasks.base import WATCH, StepTask, watcher
+from syncengine.tasks.base import WATCH, StepTask, store_is_away, watcher
 from syncengine.tasks.schedule import beat_schedule
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,12 @@ def _pump(self: StepTask) -> str:
 
 
 def _watch(self: StepTask, unless_within_s: float = 0.0) -> str:  # noqa: ARG001 - a task is given itself
-    return watcher().watch(unless_within_s=unless_within_s)
+    try:
+        one = watcher()
+    except Transient as error:  # this process has never reached the store
+        store_is_away(error)
+        raise
+    return one.watch(unless_within_s=unless_within_s)
 
 
 def make_tasks() -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import redis
 
-from syncengine.alerts import Severity, Sign, Sinks, book, telling
-from syncengine.errors import Misconfigured
-from syncengine.store import Store
+from syncengine.alerts import Severity, Sign, Sinks, book, telling, without_store
+from syncengine.alerts.without_store import StoreAway
+from syncengine.connectors.base import Connector
+from syncengine.engine.engine import Engine
+from syncengine.engine.watch import Watcher
+from syncengine.errors import Misconfigured, Transient
+from syncengine.store import Store, migrate
 from syncengine.store.models import Alert
+from syncengine.vault import Vault
+from tests.conftest import KEY
 from tests.contract.alerts.sink import Inbox
 
 START = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -175,3 +182,52 @@ def test_an_address_that_apprise_does_not_know_is_named_by_its_place_and_never_s
 
 def _fields(sign: Sign) -> dict[str, object]:
     return {name: getattr(sign, name) for name in ("rule", "subject", "severity", "text", "remedy", "count")}
+
+
+def test_a_store_that_is_away_is_told_once_it_lasts_and_so_is_its_end(client: redis.Redis, inbox: Inbox) -> None:
+    away = StoreAway(Sinks([inbox.url]), client)
+    why = "the database cannot be used now: connection refused"
+    for seconds in (0, 15, 30):
+        away.is_away(why, repeat_s=3600, now=_at(seconds))
+    away.is_there()  # a restart is no news
+    assert inbox.received == []
+
+    for seconds in (100, 115, 160, 175, 190):
+        away.is_away(why, repeat_s=3600, now=_at(seconds))
+    assert inbox.titles == [f"syncengine: {why}"]
+    assert "since 2026-03-02 03:01:40 UTC" in inbox.messages[0]
+    away.is_away(why, repeat_s=3600, now=_at(3760))
+    assert len(inbox.received) == 2
+
+    inbox.refuse = True
+    away.is_there()
+    inbox.refuse = False
+    away.is_there()
+    away.is_there()
+    assert inbox.titles[2:] == ["syncengine: over: the database was away"]
+
+
+def test_the_watcher_tells_of_a_store_that_is_away_and_goes_on_when_it_is_back(
+    client: redis.Redis, inbox: Inbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(without_store, "LASTING_S", 0.0)
+    migrate.upgrade(f"sqlite:///{tmp_path}/store.db")
+    store = Store(f"sqlite:///{tmp_path}/store.db")
+    engine = Engine(store, Vault(store, [KEY]), {}, connect=_no_connector, send=print)
+    watcher = Watcher(engine, Sinks([inbox.url]), client=client)
+    (tmp_path / "store.db").rename(tmp_path / "elsewhere.db")
+    store.close()
+    (tmp_path / "store.db").mkdir()
+    with pytest.raises(Transient):
+        watcher.watch()
+    assert inbox.titles == ["syncengine: the database cannot be used now: unable to open database file"]
+
+    (tmp_path / "store.db").rmdir()
+    (tmp_path / "elsewhere.db").rename(tmp_path / "store.db")
+    assert watcher.watch() == "0 signs, 0 of 1 sinks told"
+    assert inbox.titles[1:] == ["syncengine: over: the database was away"]
+    store.close()
+
+
+def _no_connector(endpoint: object) -> Connector:
+    raise AssertionError(f"nothing is called here, yet {endpoint} is connected")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -202,3 +203,13 @@ def test_a_database_that_is_away_is_a_transient_trouble() -> None:
     with pytest.raises(Transient, match="the database cannot be used now"), store.read() as session:
         session.execute(text("SELECT 1"))
     store.close()
+
+
+def test_a_postgresql_that_takes_the_connection_and_says_nothing_is_given_up() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        store = Store(f"postgresql://nobody@127.0.0.1:{silent.getsockname()[1]}/none?connect_timeout=2")
+        with pytest.raises(Transient, match="the database cannot be used now"), store.read():
+            pass
+        store.close()
