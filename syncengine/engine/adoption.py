@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from syncengine.connectors.base import Resource
+from syncengine.connectors.base import Resource, Safety, Verb
 from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.merge import same
 
@@ -35,7 +35,8 @@ def judge(
 ) -> Verdict:
     """Ours is a single live object that is not older than `sent_at` and equals what was asked in identity and lines.
 
-    With `verify` (a first load, a restored backup) a single live object of that natural key is ours whatever it holds.
+    With `verify` (a first load, a restored backup) a single live object of that natural key is ours if it equals what was
+    asked in identity, or if its key cannot be anybody else's; whatever else it holds.
     """
     alive = [one for one in candidates if not resource.is_cancelled(one.doc)]
     if not alive:
@@ -44,19 +45,31 @@ def judge(
         return Verdict(reason=f"several objects carry this reference: {', '.join(one.key for one in alive)}")
     one = alive[0]
     if verify:
-        return Verdict(adopt=one)
+        is_ours = resource.safety.get(Verb.CREATE) is Safety.ENFORCED
+        difference = "" if is_ours else _identity_differs(resource, asked, one.doc)
+        return Verdict(reason=_not_ours(one, difference)) if difference else Verdict(adopt=one)
     created = resource.created_at(one.raw)
     if sent_at is not None and created is not None and created < sent_at - CLOCK_SKEW:
         return Verdict(reason=f"{one.key} carries this reference and is older than our write")
     if difference := _differs(resource, asked, one.doc):
-        return Verdict(reason=f"{one.key} carries this reference and is not ours: {difference}")
+        return Verdict(reason=_not_ours(one, difference))
     return Verdict(adopt=one)
 
 
-def _differs(resource: Resource, asked: Doc, found: Doc) -> str:
+def _not_ours(one: Candidate, difference: str) -> str:
+    return f"{one.key} carries this reference and is not ours: {difference}"
+
+
+def _identity_differs(resource: Resource, asked: Doc, found: Doc) -> str:
     for name in resource.identity:
         if name in found and not same(asked.get(name), found[name]):
             return f"{name} is {found[name]!r} instead of {asked.get(name)!r}"
+    return ""
+
+
+def _differs(resource: Resource, asked: Doc, found: Doc) -> str:
+    if difference := _identity_differs(resource, asked, found):
+        return difference
     for field, identity in resource.line_fields.items():
         ours, theirs = asked.get(field) or [], list(found.get(field) or [])
         if len(ours) != len(theirs):

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from syncengine import clock
 from syncengine.connectors.base import Resource, Safety, Verb
-from syncengine.engine import adoption, effects, links, records, timeline
+from syncengine.engine import adoption, effects, links, records, restored, timeline
 from syncengine.engine.adoption import Candidate
 from syncengine.engine.effects import Doubt
 from syncengine.engine.engine import Engine, Site, calling, chunks
@@ -68,7 +68,7 @@ def _both_possibilities(doubt: Doubt) -> str:
     effect = doubt.effect
     return (
         f"nobody knows whether the {effect.verb} of {effect.natural_key or effect.target_key} at {effect.sent_at} took effect: "
-        "look in the target, then say it by `syncengine held settle`"
+        "look in the target, then say `done` or `send again`"
     )
 
 
@@ -116,7 +116,10 @@ def _settle_create(
     if verdict.reason:
         _hold(engine, lease, record, verdict.reason, now)
     elif verdict.adopt:
-        _adopt(engine, lease, flow, site, record, doubt, verdict.adopt.key, now)
+        agreed = links.Agreed(doubt.agreed, doubt.numbers)
+        if site.verifies_creates(now) and not flow.two_way:
+            agreed = links.Agreed(dict(restored.NOTHING), {})  # it may have been changed since, on either side
+        _adopt(engine, lease, flow, site, record, doubt, verdict.adopt.key, agreed, now)
     else:
         with engine.store.write() as session:
             if effects.resolve(session, doubt.effect.id, now, state=EffectState.INTENDED):
@@ -124,7 +127,15 @@ def _settle_create(
 
 
 def _adopt(
-    engine: Engine, lease: Lease, flow: Flow, site: Site, record: Record, doubt: Doubt, key: str, now: datetime
+    engine: Engine,
+    lease: Lease,
+    flow: Flow,
+    site: Site,
+    record: Record,
+    doubt: Doubt,
+    key: str,
+    agreed: links.Agreed,
+    now: datetime,
 ) -> None:
     """The object was created by us: save the link. What has changed since is planned right after, from a fresh fetch."""
     left, right = pair_keys(flow, site, record, doubt.effect.resource, key)
@@ -133,7 +144,7 @@ def _adopt(
         if not problem and effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=key):
             links.join(
                 session, engine, flow, record, left=left, right=right, part=doubt.effect.part,
-                natural_key=doubt.effect.natural_key, agreed=links.Agreed(doubt.agreed, doubt.numbers), now=now,
+                natural_key=doubt.effect.natural_key, agreed=agreed, now=now,
             )  # fmt: skip
             timeline.note_one(session, record, "adopted", now, key=key, reference=doubt.effect.natural_key)
     if problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
 from syncengine.engine import ceiling, deadletters, doubts, effects, links, observe, payloads, plans, records, timeline
+from syncengine.engine.adoption import Candidate
 from syncengine.engine.backoff import backoff
 from syncengine.engine.effects import Intent
 from syncengine.engine.engine import Engine, Site, calling, chunks
@@ -57,6 +58,7 @@ class _Work:
     record: Record
     left: int = 0
     ended: bool = False
+    seeks: bool = False  # its creates are only looked for
     summaries: list[str] = field(default_factory=list)
 
 
@@ -93,6 +95,7 @@ class _Push:
                 if plan.provisional and not is_observed:
                     self._plan_again(session, record, now)
                     continue
+                self.work[record.id].seeks = plan.seeks
                 for step in plan.steps if plan.kind is Kind.WRITE else ():
                     link = next(
                         (one for one in linked[record.id] if one.part == step.part and not one.provisional), None
@@ -186,19 +189,42 @@ class _Push:
     def _verified(self, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
         """While creates are to be verified, look for each before its first send; what is there is adopted."""
         creates = [one for one in batch if one.operation.verb is Verb.CREATE]
-        if not creates or not self.site.verifies_creates(clock.now()):
-            return batch
-        if resource.safety[Verb.CREATE] is Safety.ASK:
+        sought = [one for one in creates if self.work[one.record.id].seeks]
+        verifies = self.site.verifies_creates(clock.now()) and resource.safety[Verb.CREATE] is not Safety.ASK
+        asked = creates if verifies else sought
+        if not asked:
             return batch
         with calling(self.site.endpoint(resource.name)):
-            found = resource.find([one.operation.natural_key for one in creates])
-        present = [one for one in creates if found.get(one.operation.natural_key)]
-        if present:
-            self._in_doubt(present, "it is there already, and looked at before anything is created")
-        return [one for one in batch if one not in present]
+            found = resource.find([one.operation.natural_key for one in asked])
+        there = {one.effect_id: doubts.candidates(resource, found.get(one.operation.natural_key, ())) for one in asked}
+        present = [one for one in asked if any(not resource.is_cancelled(it.doc) for it in there[one.effect_id])]
+        self._in_doubt(present, "it is there already, and looked at before anything is created")
+        absent = [one for one in asked if one not in present and (one in sought or there[one.effect_id])]
+        self._leave(absent, there)
+        return [one for one in batch if one not in present and one not in absent]
+
+    def _leave(self, absent: Sequence[Intent], there: Mapping[int, Sequence[Candidate]]) -> None:
+        """Create nothing: it was only looked for, or what is there was cancelled by the target's people."""
+        now = clock.now()
+        with self.engine.store.write() as session:
+            for intent in absent:
+                keys = ", ".join(one.key for one in there[intent.effect_id])
+                if self.work[intent.record.id].seeks:
+                    end, word = (
+                        End(Status.SKIPPED, f"cancelled at the source; {keys or 'nothing'} is in the target"),
+                        "skipped",
+                    )
+                else:
+                    end, word = (
+                        End(Status.HELD, f"{keys} carries this reference and was cancelled in the target"),
+                        "held",
+                    )
+                self._end(session, intent, end, word, now)
 
     def _in_doubt(self, intents: Sequence[Intent], why: str) -> None:
         """Have the next fetch find out about these, at once."""
+        if not intents:
+            return
         now = clock.now()
         with self.engine.store.write() as session:
             effects.suspect(session, [intent.effect_id for intent in intents], now, why=why)
@@ -378,12 +404,10 @@ class _Push:
 
     def end(self) -> None:
         """Records without any write left are done; what the time did not suffice for goes back to the pump."""
-        idle = [work.record.id for work in self.work.values() if not work.ended and work.left == 0]
-        rest = [work.record.id for work in self.work.values() if not work.ended and work.left > 0]
-        if not idle and not rest:
-            return
         now = clock.now()
         with self.engine.store.write() as session:
+            idle = [work.record.id for work in self.work.values() if not work.ended and work.left == 0]
+            rest = [work.record.id for work in self.work.values() if not work.ended and work.left > 0]
             records.deal_with(
                 session, self.lease, {i: End(Status.DONE, "written by an earlier run") for i in idle}, now
             )
