@@ -68,7 +68,7 @@ def _both_possibilities(doubt: Doubt) -> str:
     effect = doubt.effect
     return (
         f"nobody knows whether the {effect.verb} of {effect.natural_key or effect.target_key} at {effect.sent_at} took effect: "
-        "look in the target, then say `done` or `send again`"
+        "look in the target, then say it by `syncengine held settle`"
     )
 
 

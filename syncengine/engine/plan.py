@@ -13,8 +13,8 @@ from typing import Any
 
 from syncengine.connectors.base import Operation, Resource, Safety, Verb
 from syncengine.document import Doc, fingerprint
-from syncengine.engine import restored, tried
-from syncengine.engine.merge import Difference, Merged, merge
+from syncengine.engine import joined, restored, tried
+from syncengine.engine.merge import UNCLEAR, Difference, Merged, merge
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Verdict
@@ -30,6 +30,20 @@ class Kind(StrEnum):
     HOLD = "hold"
     WAIT = "wait"
     WRITE = "write"
+
+
+class Hold(StrEnum):
+    """What holds a plan; a person can waive the first two."""
+
+    RULE = "rule"  # of the flow
+    CONFLICT = "conflict"  # both sides have changed; approved, the source wins
+    UNCLEAR = "unclear"  # lines of the target that cannot be told apart
+    REFUSED = "refused"  # the target would not take it any more
+    GONE = "gone"  # the target does not have a linked object any more
+    DOUBT = "doubt"  # a write whose outcome nobody can find out but a person
+
+
+WAIVABLE = (Hold.RULE, Hold.CONFLICT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +84,11 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The outcome of transform. A held plan keeps the steps that are held back, so that they can be shown and approved."""
+    """The outcome of transform. A held plan keeps the steps that are held back, so that they can be shown and approved.
+
+    hold: what holds it. refusable: what will be agreed of each part if a person refuses it. decided: which person's word it
+    goes by (`approved by anna`); without that word it would be held.
+    """
 
     kind: Kind
     reason: str = ""
@@ -82,12 +100,16 @@ class Plan:
     conflicts: Sequence[Difference] = ()
     seeks: bool = False  # the creates are only looked for in the target, and never made
     provisional: Sequence[str] = ()  # needs that are planned, not written: `customers 310 (EUR)`
+    hold: Hold | None = None
+    refusable: Sequence[Agreement] = ()
+    decided: str = ""
 
     @property
     def hash(self) -> str:
         """Equal for equal intentions; a person's approval holds for one hash."""
         written = [[step.part, step.resource, step.operation.verb, _written(step.operation)] for step in self.steps]
-        return fingerprint([self.kind, self.reason, written])
+        differs = [[one.path, one.base, one.wanted, one.current] for one in self.conflicts]
+        return fingerprint([self.kind, self.reason, written, *([differs] if differs else [])])
 
 
 def _written(operation: Operation) -> Any:
@@ -103,8 +125,9 @@ class Situation:
 
     `source` is the typed source document, None if the source does not have it. `links` are by part. `too_old`: created
     before the connection's cut-over date. `in_doubt`: a write that cannot be looked up has an unknown outcome.
-    `newer`: whether the source was touched after the target, None if that cannot be told. `verifies`: creates are looked for
-    first, since the store may have forgotten some. `edited`: whether the source was edited since it was created.
+    `newer`: whether the source was touched after the target, None if that cannot be told. `approved`: a person waives the
+    rule, or the conflict, that holds this plan. `verifies`: creates are looked for first, since the store may have forgotten
+    some. `edited`: whether the source was edited since it was created.
     """
 
     flow: Flow
@@ -115,6 +138,7 @@ class Situation:
     too_old: bool = False
     in_doubt: bool = False
     newer: bool | None = None
+    approved: bool = False
     verifies: bool = False
     edited: bool = True
 
@@ -122,7 +146,7 @@ class Situation:
 def plan(situation: Situation) -> Plan:
     """Decide. Raises Rejected if the document cannot be mapped."""
     if situation.in_doubt:
-        return Plan(Kind.HOLD, UNSETTLED)
+        return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
     doc = situation.source_doc
     if doc is None:
         return Plan(Kind.SKIP, "not there in the source")
@@ -138,9 +162,16 @@ def plan(situation: Situation) -> Plan:
     if isinstance(wanted, Plan):
         return wanted
     made = _combine([_part(situation, part, target_doc) for part, target_doc in wanted.items()])
-    if decision.verdict is Verdict.HOLD and made.kind is Kind.WRITE:
-        return replace(made, kind=Kind.HOLD, reason=decision.reason)
+    if decision.verdict is Verdict.HOLD and not situation.approved:
+        return by_rule(made, decision.reason)
     return made
+
+
+def by_rule(made: Plan, reason: str) -> Plan:
+    """The plan as a rule of the flow holds it, if there is anything to write; a conflict that holds it too is named with it."""
+    if made.hold is Hold.CONFLICT:
+        return replace(made, reason=f"{reason}; {made.reason}")
+    return replace(made, kind=Kind.HOLD, reason=reason, hold=Hold.RULE) if made.kind is Kind.WRITE else made
 
 
 def _wanted(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
@@ -188,8 +219,9 @@ def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
         operation = Operation(Verb.CREATE, natural, doc=wanted)
         return Plan(Kind.WRITE, steps=[Step(part, situation.target.name, operation, agreed=wanted)])
     if link.current is None:
-        return Plan(Kind.HOLD, f"{link.key} {GONE}")
-    base, numbers = _shown(situation, link, link.base or _first_base(situation, wanted, link.current))
+        return Plan(Kind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
+    before, numbers = _before(situation, wanted, link, link.current)
+    base, numbers = _shown(situation, link, before, numbers)
     compared, numbers_now = _caught_up(situation, wanted, link.current, restored.Known(base, numbers))
     merged = merge(
         compared,
@@ -199,18 +231,27 @@ def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
         line_fields=situation.target.line_fields,
         numbers=numbers_now,
         source_is_newer=situation.newer,
+        approved=situation.approved,
     )
     made = _change(situation, part, wanted, link, merged, natural)
-    has_happened = link.tried and base != link.base
+    has_happened = link.tried and base != before
     return replace(made, turned_out=[Agreement(part, base, numbers)]) if has_happened else made
 
 
-def _shown(situation: Situation, link: Linked, base: Doc) -> tuple[Doc, Map[str, str]]:
+def _before(situation: Situation, wanted: Doc, link: Linked, current: Doc) -> tuple[Doc, Map[str, str]]:
+    """The last agreement, or what stands for it where there is none yet; and the target's line numbers."""
+    if joined.by_hand(link.base):
+        base, numbers = joined.base(wanted, current, line_fields=situation.target.line_fields)
+        return base, {**numbers, **link.numbers}
+    return link.base or _first_base(situation, wanted, current), link.numbers
+
+
+def _shown(situation: Situation, link: Linked, base: Doc, numbers: Map[str, str]) -> tuple[Doc, Map[str, str]]:
     """The agreement as it stands after a change in doubt, by what the target shows of it; `base` if there was none."""
     if not link.tried or link.current is None:
-        return base, link.numbers
+        return base, numbers
     line_fields = situation.target.line_fields
-    return tried.shown(base, link.tried, link.current, line_fields=line_fields, numbers=link.numbers)
+    return tried.shown(base, link.tried, link.current, line_fields=line_fields, numbers=numbers)
 
 
 def _caught_up(situation: Situation, wanted: Doc, current: Doc, known: restored.Known) -> tuple[Doc, Map[str, str]]:
@@ -247,17 +288,19 @@ def _change(situation: Situation, part: str, wanted: Doc, link: Linked, merged: 
             current=link.current,
         )
         steps = [Step(part, situation.target.name, operation, agreed=wanted, numbers=merged.numbers)]
-    found = Plan(Kind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts)
+    agreement = Agreement(part, wanted, merged.numbers)
+    found = Plan(Kind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts, refusable=[agreement])
     if merged.conflicts:
-        first = merged.conflicts[0]
-        return replace(found, kind=Kind.HOLD, reason=f"{first.path} {first.because}")
+        first = next((one for one in merged.conflicts if one.because == UNCLEAR), merged.conflicts[0])
+        hold = Hold.UNCLEAR if first.because == UNCLEAR else Hold.CONFLICT
+        return replace(found, kind=Kind.HOLD, reason=f"{first.path} {first.because}", hold=hold)
     if not merged.writes:
-        agreement = Agreement(part, wanted, merged.numbers)
-        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement])
+        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement], refusable=())
     if situation.target.is_cancelled(link.current):
-        return replace(found, kind=Kind.HOLD, reason=f"{link.key} was cancelled in the target")
+        reason = f"{link.key} was cancelled in the target"
+        return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.REFUSED)
     if refusal := situation.target.refuses(Verb.CHANGE, link.current):
-        return replace(found, kind=Kind.HOLD, reason=refusal)
+        return replace(found, kind=Kind.HOLD, reason=refusal, hold=Hold.REFUSED)
     return found
 
 
@@ -270,7 +313,7 @@ def _cancel(situation: Situation, reason: str) -> Plan:
             continue
         is_cancelled = situation.target.is_cancelled(link.current)
         if link.tried and (is_cancelled or link.tried != link.base):  # else it is this cancellation that was in doubt
-            turned_out.append(Agreement(part, *_shown(situation, link, link.base)))
+            turned_out.append(Agreement(part, *_shown(situation, link, link.base, link.numbers)))
         if is_cancelled:
             continue
         operation = Operation(
@@ -278,7 +321,7 @@ def _cancel(situation: Situation, reason: str) -> Plan:
         )
         step = Step(part, situation.target.name, operation, agreed=link.base, numbers=link.numbers)
         if refusal := situation.target.refuses(Verb.CANCEL, link.current):
-            return Plan(Kind.HOLD, refusal, steps=[step])
+            return Plan(Kind.HOLD, refusal, steps=[step], hold=Hold.REFUSED)
         steps.append(step)
     if not steps:
         return Plan(Kind.SKIP, f"{reason}; it is cancelled in the target", turned_out=turned_out)
@@ -295,8 +338,9 @@ def _combine(parts: Sequence[Plan]) -> Plan:
         turned_out=[agreement for part in parts for agreement in part.turned_out],
         kept=[difference for part in parts for difference in part.kept],
         conflicts=[difference for part in parts for difference in part.conflicts],
+        refusable=[agreement for part in parts for agreement in part.refusable],
     )
-    for part in parts:
-        if part.kind is Kind.HOLD:
-            return replace(whole, kind=Kind.HOLD, reason=part.reason)
+    held = sorted((part for part in parts if part.kind is Kind.HOLD), key=lambda part: part.hold in WAIVABLE)
+    if held:  # what cannot be waived is named first
+        return replace(whole, kind=Kind.HOLD, reason=held[0].reason, hold=held[0].hold)
     return whole if steps else replace(whole, reason="already equal" if parts else "the mapping yields nothing")

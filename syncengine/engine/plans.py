@@ -8,7 +8,7 @@ from typing import Any
 from syncengine.connectors.base import Change, LineChange, Operation, Verb
 from syncengine.document import Doc
 from syncengine.engine.merge import Difference
-from syncengine.engine.plan import Kind, Plan, Step
+from syncengine.engine.plan import Hold, Kind, Plan, Step
 
 MOST_SHOWN = 20
 
@@ -19,6 +19,8 @@ def to_doc(plan: Plan) -> Doc:
         "kind": plan.kind,
         "reason": plan.reason,
         "hash": plan.hash,
+        "hold": plan.hold or "",
+        "decided": plan.decided,
         "provisional": list(plan.provisional),
         "seeks": plan.seeks,
         "steps": [_step_to_doc(step) for step in plan.steps],
@@ -64,14 +66,22 @@ def _difference(one: Difference) -> Doc:
 
 
 def from_doc(doc: Mapping[str, Any]) -> Plan:
-    """The plan as push needs it."""
+    """The plan as push needs it, and people who look at it."""
     return Plan(
         Kind(doc["kind"]),
         doc["reason"],
         steps=[_step_from_doc(step) for step in doc["steps"]],
+        kept=[_difference_from_doc(one) for one in doc["kept"]],
+        conflicts=[_difference_from_doc(one) for one in doc["conflicts"]],
         provisional=tuple(doc.get("provisional", ())),
         seeks=doc.get("seeks", False),
+        hold=Hold(doc["hold"]) if doc.get("hold") else None,
+        decided=doc.get("decided", ""),
     )
+
+
+def _difference_from_doc(doc: Mapping[str, Any]) -> Difference:
+    return Difference(doc["path"], doc["base"], doc["source"], doc["target"], doc["because"])
 
 
 def _step_from_doc(doc: Mapping[str, Any]) -> Step:
@@ -99,9 +109,7 @@ def _read_changes(doc: Mapping[str, Any]) -> dict[str, Change]:
 
 def shown(plan: Plan) -> Doc:
     """What the timeline says of a plan: its reason, and what is written or left, without whole documents."""
-    detail: Doc = {}
-    if plan.reason:
-        detail["reason"] = plan.reason
+    detail: Doc = {name: text for name, text in (("reason", plan.reason), ("decided", plan.decided)) if text}
     if plan.steps:
         detail["writes"] = [summary(step) for step in plan.steps]
     if plan.kind is Kind.HOLD:

@@ -404,10 +404,12 @@ class _Push:
 
     def end(self) -> None:
         """Records without any write left are done; what the time did not suffice for goes back to the pump."""
+        idle = [work.record.id for work in self.work.values() if not work.ended and work.left == 0]
+        rest = [work.record.id for work in self.work.values() if not work.ended and work.left > 0]
+        if not idle and not rest:
+            return
         now = clock.now()
         with self.engine.store.write() as session:
-            idle = [work.record.id for work in self.work.values() if not work.ended and work.left == 0]
-            rest = [work.record.id for work in self.work.values() if not work.ended and work.left > 0]
             records.deal_with(
                 session, self.lease, {i: End(Status.DONE, "written by an earlier run") for i in idle}, now
             )

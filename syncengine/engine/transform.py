@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -13,7 +13,18 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.document import Doc
-from syncengine.engine import corrections, deadletters, effects, links, observe, payloads, plans, records, timeline
+from syncengine.engine import (
+    corrections,
+    deadletters,
+    decisions,
+    effects,
+    links,
+    observe,
+    payloads,
+    plans,
+    records,
+    timeline,
+)
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.lease import Lease
 from syncengine.engine.lookups import lookups_of
@@ -44,6 +55,7 @@ class Material:
     doubtful: set[int]
     tried: Mapping[tuple[int, str], effects.Doubt]
     corrected: corrections.Corrected  # whose documents `docs` are
+    decided: Mapping[int, decisions.Decision] = field(default_factory=dict)
 
 
 def transform(engine: Engine, lease: Lease) -> None:
@@ -52,7 +64,7 @@ def transform(engine: Engine, lease: Lease) -> None:
     with engine.store.read() as session:
         material = gather(session, engine, flow, site, lease.records)
         made = Planner(engine, flow, site, material).plans(session, lease.records)
-    with engine.store.write() as session:
+    with engine.store.write(durable=False) as session:
         _Outcome(session, engine, lease, flow, site, material).settle(made)
 
 
@@ -69,6 +81,7 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
         doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
         tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
         corrected=corrected,
+        decided=decisions.standing(session, ids),
     )
 
 
@@ -151,14 +164,13 @@ class Planner:
         return _Ready(record, raw, source_doc, context, needs)
 
     def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
-        if self.flow.two_way:
-            return _storable(self._pair(ready.record, ready.raw, ready.context))
-        linked = {need: known[need] for need in ready.needs if need in known}
-        made = _storable(self._one_way(ready, replace(ready.context, links=linked)))
+        make = partial(self._pair if self.flow.two_way else self._one_way, ready, known)
+        made = _storable(decisions.applied(make(), self.material.decided.get(ready.record.id), make))
         provisional = [named(need) for need in ready.needs if need in self.provisional]
         return replace(made, provisional=provisional) if provisional else made
 
-    def _one_way(self, ready: _Ready, context: Context) -> Plan:
+    def _one_way(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:
+        context = replace(ready.context, links={need: known[need] for need in ready.needs if need in known})
         record, raw = ready.record, ready.raw
         situation = Situation(
             flow=self.flow,
@@ -172,12 +184,14 @@ class Planner:
             context=context,
             too_old=self._too_old(record, raw.get(self.source.name, {}).get(record.key)),
             in_doubt=record.id in self.material.doubtful,
+            approved=bool(approved),
             verifies=self.verifies,
             edited=self._edited(raw.get(self.source.name, {}).get(record.key)),
         )
         return plan(situation)
 
-    def _pair(self, record: Record, raw: Mapping[str, Mapping[str, Doc]], context: Context) -> Plan:
+    def _pair(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:  # noqa: ARG002 - a pair has no needs
+        record, raw = ready.record, ready.raw
         found = self.material.linked[record.id]
         link = self._linked(record, found[0], raw) if found else None
         left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
@@ -191,10 +205,11 @@ class Planner:
             left_doc=self.source.load(left_raw) if left_raw is not None else None,
             right_doc=self.target.load(right_raw) if right_raw is not None else None,
             link=link,
-            context=context,
+            context=ready.context,
             too_old=self._too_old(record, left_raw if left_raw is not None else right_raw),
             in_doubt=record.id in self.material.doubtful,
             newer=self._newer(left_raw, right_raw),
+            approved=approved,
         )
         return plan_pair(pair)
 
@@ -282,6 +297,7 @@ class _Outcome:
         made = {record_id: plan_ for record_id, plan_ in made.items() if record_id in mine}
         lapses = {record_id: lapse for record_id, lapse in self.material.corrected.lapses.items() if record_id in mine}
         corrections.lapse(self.session, self.by_id, lapses, self.now)
+        decisions.follow(self.session, self.by_id, self.material.decided, made, self.now)
         ends: dict[int, End] = {}
         bodies: dict[int, bytes] = {}
         details: dict[int, dict[str, Any]] = {}
@@ -303,7 +319,8 @@ class _Outcome:
                     to_push.append(record_id)
             else:
                 need = plan_.needs[0] if plan_.needs else None
-                status = Status.DONE if plan_.agreements and plan_.kind is Kind.SKIP else STATUS_OF[plan_.kind]
+                equal = plan_.agreements and plan_.kind is Kind.SKIP and not plan_.decided
+                status = Status.DONE if equal else STATUS_OF[plan_.kind]
                 ends[record_id] = End(status, plan_.reason, need)
                 self._confirm(record, plan_)
         self._store(made, ends, bodies, details, to_push)
@@ -357,12 +374,13 @@ class _Outcome:
             now=record.fetched_at or self.now,
         )
         since = before.since if before.print == print_ else record.fetched_at
-        self.session.execute(
-            update(Record)
-            .where(Record.id == record.id)
-            .values(quiet_print=print_ if wait_s else "", quiet_since=since if wait_s else None)
-            .execution_options(synchronize_session=False)
-        )
+        if wait_s or before.print:
+            self.session.execute(
+                update(Record)
+                .where(Record.id == record.id)
+                .values(quiet_print=print_ if wait_s else "", quiet_since=since if wait_s else None)
+                .execution_options(synchronize_session=False)
+            )
         if wait_s:
             until = self.now + timedelta(seconds=wait_s)
             records.put_off(self.session, self.lease, [record.id], until, pause=Pause.QUIET, stage=Stage.FETCH)
@@ -393,3 +411,6 @@ class _Outcome:
                 or dict(link.lines) != dict(agreed.lines)
             ):
                 links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
+        for refused in plan_.refusable if plan_.kind is Kind.SKIP else ():  # the difference stays, and is agreed
+            accepted = links.Agreed(refused.agreed, refused.numbers)
+            links.agree(self.session, self.engine, self.flow, by_part[refused.part].id, accepted, self.now)
