@@ -146,3 +146,14 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(Misconfigured, match=r"SYNCENGINE_HOME = .*Not a directory"):
         settings.load({"SYNCENGINE_HOME": str(tmp_path / "file" / "var")}).folder()
+
+
+def test_addresses_of_alerts_are_parted_by_spaces_or_commas_and_shown_nowhere() -> None:
+    text = "mailto://u:S3CRET@mail.example?to=a@x.example,b@x.example, slack://T/S3CRET/x\n json://127.0.0.1/"
+    found = settings.load({"SYNCENGINE_ALERT_URLS": text})
+    assert found.alert_urls == (
+        "mailto://u:S3CRET@mail.example?to=a@x.example,b@x.example",
+        "slack://T/S3CRET/x",
+        "json://127.0.0.1/",
+    )
+    assert "S3CRET" not in repr(found)
