@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from syncengine.cli import _named
 from syncengine.cli._engine import as_json, engine, show_json
 from syncengine.engine import trace as tracing
 from syncengine.engine.trace import Trace
@@ -16,8 +17,9 @@ NOT_FOUND = 1
 
 @click.command("trace")
 @click.argument("id_", metavar="ID")
+@_named.narrowing
 @as_json
-def command(id_: str, as_json: bool) -> int:
+def command(id_: str, connection: str | None, flow: str | None, as_json: bool) -> int:
     """Show everything that happened to an object, by any ID of either system; and if it is not there, why.
 
     ID may be a Brightpearl order, contact or reference, or a SYSPRO order or customer, with or without zeros before it.
@@ -25,7 +27,7 @@ def command(id_: str, as_json: bool) -> int:
     what was done by hand.
     """
     with engine() as one:
-        found = tracing.trace(one, id_)
+        found = tracing.trace(one, id_, connection=connection, flow=flow)
         reasons = [] if found else tracing.why_not(one, id_)
     if as_json:
         show_json({"found": [asdict(trace) for trace in found], "why_not": reasons})

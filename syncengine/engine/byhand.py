@@ -15,7 +15,7 @@ from syncengine.engine import deadletters, links, records, timeline, trace
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import GONE_ON
 from syncengine.engine.pump import pump
-from syncengine.engine.want import want
+from syncengine.engine.want import is_key, want
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Event, Failure, Link, Record
@@ -28,6 +28,8 @@ HURRIED = (Pause.QUIET, Pause.BACKOFF, Pause.PACED)
 def known(session: Session, engine: Engine, connection_id: int, flow: str, key: str, now: datetime) -> Record:
     """The record of an object by the source's key; one that is in no table yet is made. Raises Misconfigured."""
     flow_ = engine.flow(flow)
+    if not is_key(key):
+        raise Misconfigured(f"{key[:40]!r} cannot be a key: it is empty, too long, or holds what no store keeps")
     if flow_.two_way and ":" not in key:
         key = f"{engine.site(connection_id).side(flow_.source)}:{key}"
     mine = select(Record).where(Record.connection_id == connection_id, Record.flow == flow, Record.key == key)

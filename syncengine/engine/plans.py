@@ -8,7 +8,7 @@ from typing import Any
 from syncengine.connectors.base import Change, LineChange, Operation, Verb
 from syncengine.document import Doc
 from syncengine.engine.merge import Difference
-from syncengine.engine.plan import Hold, Kind, Plan, Step
+from syncengine.engine.plan import Agreement, Hold, Kind, Plan, Step
 
 MOST_SHOWN = 20
 
@@ -22,10 +22,10 @@ def to_doc(plan: Plan) -> Doc:
         "hold": plan.hold or "",
         "decided": plan.decided,
         "provisional": list(plan.provisional),
-        "seeks": plan.seeks,
         "steps": [_step_to_doc(step) for step in plan.steps],
         "kept": [_difference(one) for one in plan.kept],
         "conflicts": [_difference(one) for one in plan.conflicts],
+        "refusable": [[one.part, one.agreed, dict(one.numbers)] for one in plan.refusable if plan.kind is Kind.HOLD],
     }
 
 
@@ -74,8 +74,8 @@ def from_doc(doc: Mapping[str, Any]) -> Plan:
         kept=[_difference_from_doc(one) for one in doc["kept"]],
         conflicts=[_difference_from_doc(one) for one in doc["conflicts"]],
         provisional=tuple(doc.get("provisional", ())),
-        seeks=doc.get("seeks", False),
         hold=Hold(doc["hold"]) if doc.get("hold") else None,
+        refusable=[Agreement(*one) for one in doc.get("refusable", ())],
         decided=doc.get("decided", ""),
     )
 

@@ -79,10 +79,11 @@ class Trace:
     way: list[dict[str, Any]]
 
 
-def trace(engine: Engine, id_: str) -> list[Trace]:
+def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None) -> list[Trace]:
     """The records that an id names: a key of the source, a key of the target, a reference, with or without zeros before it."""
     with engine.store.read() as session:
-        return [of_record(session, record) for record in named.records(session, engine, id_)]
+        found = named.records(session, engine, id_, connection=connection, flow=flow)
+        return [of_record(session, record) for record in found]
 
 
 def of_record(session: Session, record: Record) -> Trace:

@@ -137,7 +137,7 @@ def people(engine: Engine) -> Iterator[Finding]:
             f"{attention:,} were written and need a look",
             "`syncengine deadletters list --kind attention`",
         )
-    yield ok("held records", "none" if not held else f"{held:,} are held for a person: `syncengine status` says where")
+    yield ok("held records", "none" if not held else f"{held:,} are held for a person: `syncengine held list`")
     for connection, flow in shut:
         says = f"{flow} of {connection} is shut: it writes no more"
         yield fail("write ceiling", says, f"See why, then `syncengine ceilings open {connection} {flow}`")
