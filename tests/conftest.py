@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from hypothesis import HealthCheck, settings
 
 from syncengine.store import Store
 from syncengine.store.migrate import upgrade
 from syncengine.vault import Vault
 from tests.services import drop_postgres, shared_folder, start_postgres
+
+# A machine that is busy with other things must not fail a property; how fast code is, benchmarks tell.
+settings.register_profile("syncengine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("syncengine")
 
 KEY = Fernet.generate_key().decode()
 
