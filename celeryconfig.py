@@ -4,12 +4,25 @@ The rule behind most of them: SQL holds the backlog, a message is a nudge. So me
 crash, and then a lease that runs out brings the record back (`engine/pump.py`).
 """
 
+import socket
+
 from kombu import Queue
 
 from syncengine import settings
 from syncengine.local import redis_server
 
 _settings = settings.load()
+# Seconds, a count, milliseconds; each where the system knows it.
+_KEEPALIVE = {
+    getattr(socket, name): value
+    for name, value in (
+        ("TCP_KEEPIDLE", 10),
+        ("TCP_KEEPINTVL", 5),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 20_000),
+    )
+    if hasattr(socket, name)
+}
 
 # -- the broker ------------------------------------------------------------------------------------------------------
 
@@ -31,11 +44,16 @@ broker_transport_options = {
     "unacked_mutex_expire": 30,
     # A worker takes its queues strictly in the order of -Q: scheduled work goes before backfill.
     "queue_order_strategy": "priority",
-    "socket_timeout": 30,
+    # Redis answers at once, or the connection is dead. With 30 s here, whoever used a connection that was cut half-open
+    # waited for so long, the worker's main loop too. Above the second for which it waits for a message.
+    "socket_timeout": 5,
     "socket_connect_timeout": 5,
+    # The kernel finds a peer that is gone: an idle connection within 25 s, one with bytes on their way within 20 s. Its
+    # own defaults are two hours, and a quarter of an hour.
     "socket_keepalive": True,
-    # Finds a half-open connection, also while waiting for a message (kombu 5.7).
-    "health_check_interval": 25,
+    "socket_keepalive_options": _KEEPALIVE,
+    # Finds a connection that is half-open for a message that never comes (kombu 5.7): within a second and twice this.
+    "health_check_interval": 5,
     # One Redis may serve several applications.
     "global_keyprefix": settings.REDIS_PREFIX,
     "client_name": "syncengine",
@@ -76,6 +94,8 @@ task_publish_retry_policy = {"max_retries": 5, "interval_start": 0.1, "interval_
 
 # -- workers ---------------------------------------------------------------------------------------------------------
 
+# Celery's own, but for the time between attempts to reach a broker that is away.
+worker_consumer = "syncengine.tasks.consumer:Consumer"
 # A process takes no message that it cannot start now. Measured: costs nothing.
 worker_prefetch_multiplier = 1
 # Retries wait in memory and escape the prefetch limit; this bounds them.

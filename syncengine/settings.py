@@ -118,6 +118,12 @@ class Settings:
     stalled_s: float = _setting("SYNCENGINE_STALLED_S", 120.0, least=10, most=86_400)
     """How long there may be work and no progress before `syncengine health` says so; well above the canary's interval."""
 
+    deaf_s: float = _setting("SYNCENGINE_DEAF_S", 25.0, least=8, most=600)
+    """How long a worker may receive nothing although Redis answers; then it ends, and its supervisor starts it anew.
+
+    Longer than it needs to find a broker again that was away (6 s).
+    """
+
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
     """Where alerts go, as apprise writes addresses: `SYNCENGINE_ALERT_URLS`. They hold secrets and are never shown."""
 

@@ -29,7 +29,7 @@ PROBE_EVERY_S = 0.2
 CONNECT_TIMEOUT_S = 5.0
 # Redis answers at once, or it is gone: a connection of which the other end knows nothing any more is given up after
 # this time, and the command is tried on a new one. Long enough for a server that writes its file anew.
-READ_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 5.0
 
 _CONFIGURATION = """\
 # Made by `syncengine up`, made again by each start.

@@ -3,6 +3,8 @@
 from syncengine import settings
 from syncengine.tasks.canary import make_canary
 from syncengine.tasks.made import make_tasks
+from syncengine.tasks.watchdog import watch_over_workers
 
 make_tasks()
 make_canary(settings.load())
+watch_over_workers()

@@ -1,0 +1,107 @@
+"""A worker that receives nothing although Redis answers ends itself, so that its supervisor starts a new one.
+
+A Celery worker may stop consuming after its connection to the broker broke, while it lives on and answers to `inspect
+ping`, which comes over another socket (celery issues 8030, 8091, 10205). So each worker calls itself: a message through a
+queue of its own, which is read on the very connection that brings the tasks. Whatever it receives shows that it hears.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import task_received
+from celery.worker import state
+from celery.worker.consumer import Consumer
+from kombu import Consumer as Reader
+from kombu import Exchange, Producer, Queue
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from syncengine import clock, settings
+from syncengine.celery import app
+
+log = logging.getLogger(__name__)
+
+CALLS = 4  # within the time in which a worker must have heard something
+FAILED = 1
+SLOW_S = 2.0  # a call that took so long met a Redis that was away, or is only coming back
+STUCK_S = 8.0  # for an idle worker to end by itself
+
+
+class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Lives in the worker's main process beside its consumer, which is started anew with every connection."""
+
+    requires = ("celery.worker.consumer:Tasks",)
+
+    def __init__(self, consumer: Consumer, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        current = settings.load()
+        self.deaf_s = current.deaf_s
+        self.busy_s = current.step_limit_s
+        name = f"{consumer.hostname}.watchdog"
+        self.queue = Queue(name, Exchange("watchdog", "direct"), routing_key=name, expires=self.deaf_s * CALLS)
+        self._heard_at = clock.monotonic()
+        self._thread: threading.Thread | None = None
+
+    def start(self, consumer: Consumer) -> None:
+        """Read our own queue on the channel of the tasks. Called with every new connection."""
+        reader = Reader(consumer.task_consumer.channel, [self.queue], no_ack=True, on_message=self._hear)
+        reader.consume()
+        if self._thread is None:
+            self._heard_at = clock.monotonic()
+            task_received.connect(self._hear, weak=False)
+            self._thread = threading.Thread(target=self._watch, args=(consumer,), name="watchdog", daemon=True)
+            self._thread.start()
+
+    def stop(self, consumer: Consumer) -> None:
+        """The connection is going, or the worker; our queue goes with the channel."""
+
+    def _hear(self, *_: Any, **__: Any) -> None:
+        self._heard_at = clock.monotonic()
+
+    def _watch(self, consumer: Consumer) -> None:
+        worker = consumer.controller
+        while worker.blueprint.state == bootsteps.RUN and state.should_stop is None and state.should_terminate is None:
+            clock.sleep(self.deaf_s / CALLS)
+            begun = clock.monotonic()
+            is_busy = len(state.reserved_requests) >= worker.concurrency  # then it rightly takes nothing
+            if is_busy or not self._call() or clock.monotonic() - begun > SLOW_S:
+                self._hear()
+            silent_s = clock.monotonic() - self._heard_at
+            if silent_s > self.deaf_s:
+                self._end(silent_s)
+                return
+
+    def _call(self) -> bool:
+        """Send ourselves a message, over a connection made for it; False if Redis is away, which is waited for."""
+        try:
+            with app.connection_for_write() as connection, connection.channel() as channel:
+                Producer(channel).publish(
+                    {}, exchange=self.queue.exchange, routing_key=self.queue.routing_key, declare=[self.queue]
+                )
+        except (OperationalError, RedisError, OSError) as error:
+            log.debug("Redis is away: %s", error)
+            return False
+        return True
+
+    def _end(self, silent_s: float) -> None:
+        """A warm end: what runs goes on to its own end. Where even that does not come, a hard one."""
+        log.critical(
+            "this worker has received nothing for %.0f s although Redis answers: it ends, to be started anew", silent_s
+        )
+        state.should_stop = FAILED
+        patience_s = STUCK_S + (self.busy_s if state.active_requests else 0.0)
+        clock.sleep(patience_s)
+        log.critical(
+            "the worker did not end within %.0f s: it is cut off; its records go on with other ones", patience_s
+        )
+        os._exit(FAILED)
+
+
+def watch_over_workers() -> None:
+    """Have every worker of this app carry a watchdog."""
+    app.steps["consumer"].add(Watchdog)
