@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from scripts.crashes import report
+from scripts.crashes import edits, report
 from scripts.crashes.faults import KINDS, Fault, draw, kinds_of
 from scripts.crashes.installation import ROOT, Shape
 from scripts.crashes.ordeal import Pace, endure
@@ -26,7 +26,10 @@ from scripts.crashes.report import State
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is left to run; 0 if all is right, 1 if not, 2 if it cannot run."""
-    options = _parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["edits"]:
+        return edits.main(given[1:])
+    options = _parser().parse_args(given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with all that was started
     try:
         kinds = kinds_of(options.kinds)
@@ -35,13 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     begun = time.monotonic()
     state = State.of(options.resume, seed=options.seed, faults=options.faults)
-    faults = draw(kinds, state.faults, state.seed)
-    for round_ in range(state.rounds_done, -(-state.faults // options.a_round)):
+    while (left := state.faults - state.struck) > 0:
         if options.minutes and time.monotonic() - begun > options.minutes * 60:
             print(f"chaos: {options.minutes:g} minutes are over; --resume goes on")
             break
-        mine = faults[round_ * options.a_round : (round_ + 1) * options.a_round]
-        state.add(_round(round_, mine, options, state.seed))
+        done = state.drawn
+        mine = draw(kinds, done + min(left, options.a_round), state.seed)[done:]
+        state.add(_round(state.rounds_done, mine, options, state.seed))
         state.save(options.resume)
     print(report.table(state))
     if options.json:
@@ -55,7 +58,8 @@ def _round(number: int, faults: Sequence[Fault], options: argparse.Namespace, se
     if options.database == "postgresql" or (options.database == "both" and number % 2):
         shape = replace(shape, database_url=_postgres(home))
     print(f"round {number + 1}: {len(faults)} faults, {report.name_of(shape)}", flush=True)
-    outcome = endure(home, shape, faults, Pace(act_s=options.every), lambda said: print(said, flush=True))
+    pace = Pace(act_s=options.every, spread=options.spread)
+    outcome = endure(home, shape, faults, pace, lambda said: print(said, flush=True))
     found = report.as_json(outcome)
     for problem in found["problems"]:
         print(f"  WRONG: {problem}")
@@ -86,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--orders", type=int, default=60, help="orders that are there at the start of a round")
     parser.add_argument("--contacts", type=int, default=30, help="customers that are there at the start of a round")
+    parser.add_argument(
+        "--spread", action="store_true", help="faults at random moments from the first order to the last"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes of the worker (default %(default)s)")
     parser.add_argument(
         "--every", type=float, default=0.4, help="seconds between two edits, about (default %(default)s)"

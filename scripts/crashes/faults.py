@@ -20,7 +20,7 @@ from scripts.crashes import points
 from scripts.crashes.installation import Site
 from syncengine.sandbox.faults import Fault as SystemFault
 
-ENET_WRITES = ("SORTOI.add", "SORTOI.change", "SORTOX", "ARSSCS")
+SYSPRO_WRITES = ("SORTOI.add", "SORTOI.change", "SORTOX", "ARSSCS")
 ANYWHERE = "any moment"
 
 #: kind: (where it can strike, what it is).
@@ -35,11 +35,11 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "kill-beat": ((ANYWHERE,), "SIGKILL of beat"),
     "stop-beat": ((ANYWHERE,), "SIGSTOP of beat for longer than a lease"),
     "redis-restart": ((*_MIDST, *points.SENDING), "SIGKILL of Redis, started again on its append-only file"),
-    "flushall": ((*_MIDST, *points.SENDING), "Redis emptied"),
+    "flushall": ((*_MIDST, *points.SENDING, ANYWHERE), "Redis emptied"),
     "sql-cut": (_MIDST, "PostgreSQL: all connections ended; SQLite: the write lock held for longer than a lease"),
-    "late-commit": (ENET_WRITES, "the write takes effect seconds after its client gave up"),
-    "lost-answer": (ENET_WRITES, "the write takes effect and its answer is lost"),
-    "cut-call": (ENET_WRITES, "the connection is cut before the write takes effect"),
+    "late-commit": (SYSPRO_WRITES, "the write takes effect seconds after its client gave up"),
+    "lost-answer": (SYSPRO_WRITES, "the write takes effect and its answer is lost"),
+    "cut-call": (SYSPRO_WRITES, "the connection is cut before the write takes effect"),
 }
 _RESTS = {"late-commit": "late", "lost-answer": "drop", "cut-call": "drop"}
 
@@ -64,7 +64,7 @@ def draw(kinds: Sequence[str], count: int, seed: int) -> list[Fault]:
     drawn: list[tuple[str, str]] = []
     while len(drawn) < count:
         some = list(every)
-        few = [pair for pair in every if len(KINDS[pair[0]][0]) <= len(ENET_WRITES)]
+        few = [pair for pair in every if len(KINDS[pair[0]][0]) <= len(SYSPRO_WRITES)]
         some += few * 3  # kinds with few places strike several times a turn
         chance.shuffle(some)
         drawn += some
@@ -89,7 +89,7 @@ class Harm:
         if fault.kind in _RESTS:
             self._armed[fault.number] = fault, self._tell_systems(fault.where, fault.kind)
         elif fault.where == ANYWHERE:
-            self._strike_beat(fault)
+            self._strike_now(fault)
         else:
             action = {"kill-child": "kill", "stop-child": "stop", "kill-main": "kill main", "stop-main": "stop main"}
             order = {"id": fault.number, "point": fault.where, "action": action.get(fault.kind, "wait")}
@@ -163,7 +163,11 @@ class Harm:
             self.site.cut_database(self.times.frozen_s)
         done.touch()
 
-    def _strike_beat(self, fault: Fault) -> None:
+    def _strike_now(self, fault: Fault) -> None:
+        if fault.kind == "flushall":
+            self._note(fault, time.time())
+            self.site.empty_redis()
+            return
         pid = self.site.pid("beat")
         self._note(fault, time.time(), pid)
         os.kill(pid, signal.SIGKILL if fault.kind == "kill-beat" else signal.SIGSTOP)

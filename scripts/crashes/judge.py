@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from scripts.crashes.installation import FLOWS, Site
+from scripts.crashes.installation import FLOWS
 from scripts.crashes.people import People
 from syncengine.cli import _demo_check
+from syncengine.store import Store
 from syncengine.store.models import Effect, Failure, Record
 from syncengine.store.states import EffectState
 
@@ -33,26 +34,26 @@ class Verdict:
     records: dict[str, dict[str, int]]
 
 
-def due(site: Site) -> int:
+def due(store: Store) -> int:
     """Records that are not dealt with yet."""
-    with site.store.read() as session:
+    with store.read() as session:
         return session.scalar(select(func.count()).select_from(Record).where(Record.wanted > Record.done)) or 0
 
 
-def judge(site: Site, people: People) -> Verdict:
-    """Compare all that there is, once nothing moves any more."""
-    statuses, letters = _statuses(site), _letters(site)
+def judge(store: Store, url: str, people: People) -> Verdict:
+    """Compare all that there is, once nothing moves any more; `url` is the sandbox's."""
+    statuses, letters = _statuses(store), _letters(store)
     report = _demo_check.check(
-        site.url, people.shop(), letters, statuses,
+        url, people.shop(), letters, statuses,
         edited=people.edited, edited_contacts=people.edited_contacts,
     )  # fmt: skip
     return Verdict(
-        [*report.problems, *_unsettled(site)], report.lost, report.duplicates, report.found, report.customers, statuses
+        [*report.problems, *_unsettled(store)], report.lost, report.duplicates, report.found, report.customers, statuses
     )
 
 
-def _statuses(site: Site) -> dict[str, dict[str, int]]:
-    with site.store.read() as session:
+def _statuses(store: Store) -> dict[str, dict[str, int]]:
+    with store.read() as session:
         rows = session.execute(select(Record.flow, Record.status, func.count()).group_by(Record.flow, Record.status))
         found: dict[str, Counter[str]] = {flow: Counter() for flow in FLOWS}
         for flow, status, count in rows:
@@ -60,16 +61,16 @@ def _statuses(site: Site) -> dict[str, dict[str, int]]:
     return {flow: dict(counts) for flow, counts in found.items()}
 
 
-def _letters(site: Site) -> list[dict[str, Any]]:
-    with site.store.read() as session:
+def _letters(store: Store) -> list[dict[str, Any]]:
+    with store.read() as session:
         open_ones = session.scalars(select(Failure).where(Failure.closed_at.is_(None)))
         names = ("flow", "key", "field", "value", "cause", "kind")
         return [{name: getattr(one, name) for name in names} for one in open_ones]
 
 
-def _unsettled(site: Site) -> list[str]:
+def _unsettled(store: Store) -> list[str]:
     """Writes that nobody has found out about, and records that rest for a reason that no fault explains."""
-    with site.store.read() as session:
+    with store.read() as session:
         doubts = session.execute(
             select(Record.flow, Record.key, Effect.verb, Effect.state)
             .join(Record, Record.id == Effect.record_id)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from scripts.crashes.faults import Fault, Harm
+from scripts.crashes.faults import SYSPRO_WRITES, Fault, Harm
 from scripts.crashes.installation import Shape, Site, describe
 from scripts.crashes.judge import Verdict, due, judge
 from scripts.crashes.people import People
@@ -23,7 +23,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds. `patience_s`: how long a fault may wait for its place to be passed before another one goes first."""
+    """Seconds. `patience_s`: how long a fault may wait for its place to be passed before another one goes first.
+
+    `spread`: the faults strike at random moments from the first order that is done to the last.
+    """
 
     act_s: float = 0.4
     between_s: float = 2.0
@@ -31,6 +34,7 @@ class Pace:
     calm_s: float = 6.0
     drain_s: float = 300.0
     most_tries: int = 4
+    spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ def endure(home: Path, shape: Shape, faults: Sequence[Fault], pace: Pace, say: S
     with Site(home, shape) as site:
         ordeal = _Ordeal(site, faults, pace, say)
         ordeal.run()
-        verdict = judge(site, ordeal.people)
+        verdict = judge(site.store, site.url, ordeal.people)
         return Outcome(
             describe(shape), list(faults), verdict, ordeal.people.acts, site.restarts, time.monotonic() - begun
         )
@@ -67,10 +71,12 @@ class _Ordeal:
         self._all = list(faults)
         self._armed: dict[int, tuple[Fault, int, float]] = {}  # fault, tries, since when
         self._next_at = 0.0
+        count, chance = len(faults) if pace.spread else 0, random.Random(site.shape.seed)
+        self._moments = deque(sorted(chance.uniform(0.0, 0.95) for _ in range(count)))  # shares of all that is to do
 
     def run(self) -> None:
         """Until every fault has struck, or could not; then until nothing moves any more."""
-        self._until(lambda: due(self.site) > 0, 60)
+        self._until(lambda: due(self.site.store) > 0, 60)
         act_at = time.monotonic()
         while self._waiting or self._armed or self.harm.frozen:
             self._tend()
@@ -89,10 +95,12 @@ class _Ordeal:
     def _faults(self) -> None:
         """Arm the next one, see which have struck, and take back those whose place nobody passes."""
         now = time.monotonic()
-        if self._waiting and now >= self._next_at and len(self._armed) < Harm.ROOM:
+        if self._waiting and len(self._armed) < Harm.ROOM and now >= self._next_at and self._is_time():
             fault, tries = self._waiting.popleft()
             self._armed[fault.number] = fault, tries, now
             self.harm.arm(fault)
+            if fault.where in SYSPRO_WRITES:
+                self.people.provoke(fault.where)
         for fault in self.harm.struck():
             self._armed.pop(fault.number)
             self._struck(fault)
@@ -103,6 +111,20 @@ class _Ordeal:
                     self._waiting.append((fault, tries + 1))
                 else:
                     self.say(f"  {fault.kind} at {fault.where!r}: nobody came by")
+
+    def _is_time(self) -> bool:
+        """True unless the faults are spread and so much is not done yet."""
+        if not self._moments:
+            return True
+        self._next_at = time.monotonic() + 0.5
+        with self.site.store.read() as session:
+            done, total = session.execute(
+                select(func.count().filter(Record.wanted == Record.done), func.count()).select_from(Record)
+            ).one()
+        if done < self._moments[0] * max(total, self.site.shape.orders):
+            return False
+        self._moments.popleft()
+        return True
 
     def _struck(self, fault: Fault) -> None:
         with self.site.store.read() as session:
@@ -126,12 +148,12 @@ class _Ordeal:
         """Nobody edits any more: until the feeds have seen the last edit and nothing is due for some seconds."""
         times, self._calm_since = self.site.shape.times, time.monotonic()
         seen_by = time.monotonic() + 2 * times.every_s + 2
-        left = due(self.site)
+        left = due(self.site.store)
         self.say(f"  all faults have struck; {left} records are due")
         deadline = time.monotonic() + self.pace.drain_s
 
         def calm() -> bool:
-            if due(self.site):
+            if due(self.site.store):
                 self._calm_since = time.monotonic()
             return time.monotonic() > seen_by and time.monotonic() - self._calm_since > self.pace.calm_s
 

@@ -41,7 +41,7 @@ class People:
 
     def act(self) -> None:
         """One person does one thing."""
-        choices: list[tuple[int, Callable[[], None]]] = [
+        choices: list[tuple[int, Callable[[], object]]] = [
             (30, self.new_order),
             (50, self.edit_order),
             (4, self._new_contact),
@@ -51,12 +51,13 @@ class People:
         weights = [weight for weight, _ in choices]
         self._chance.choices([act for _, act in choices], weights)[0]()
 
-    def new_order(self) -> None:
-        """A customer with an account orders one to three articles."""
+    def new_order(self) -> int:
+        """A customer with an account orders one to three articles; the order's id."""
         rows = [{"sku": sku, "quantity": self._chance.randint(1, 5)} for sku in self._some_goods()]
         body = {"contactId": self._contact().id, "statusId": 2, "channelId": 1, "rows": rows}
         made = self._post("orders", body)
         self._expected[int(made["id"])] = "pushed"
+        return int(made["id"])
 
     def edit_order(self, key: int | None = None) -> None:
         """An order that is to be pushed is changed: reference, delivery date, or a row."""
@@ -78,6 +79,15 @@ class People:
             self._post(f"orders/{key}/rows", {"sku": self._chance.choice(self._goods), "quantity": 1})
         else:
             self._delete(f"orders/{key}/rows/{self._chance.choice(rows).id}")
+
+    def pushed(self) -> list[int]:
+        """Ids of the orders that must arrive and may be edited."""
+        return [key for key, fate in self._expected.items() if fate == "pushed"]
+
+    def provoke(self, operation: str) -> None:
+        """Do what leads to this kind of write (`SORTOI.change`, ...) sooner or later."""
+        acts = {"SORTOI.add": self.new_order, "SORTOI.change": self.edit_order, "ARSSCS": self._edit_contact}
+        acts.get(operation, self._cancel)()
 
     def shop(self) -> Shop:
         """The shop as it stands now, with what must have become of each order."""
@@ -124,7 +134,7 @@ class People:
         return self._chance.choice([one for one in own if one.currency in known and one.email])
 
     def _live_order(self) -> int | None:
-        live = [key for key, fate in self._expected.items() if fate == "pushed"]
+        live = self.pushed()
         return self._chance.choice(live) if live else None
 
     def _some_goods(self) -> list[str]:

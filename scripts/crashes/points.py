@@ -36,7 +36,6 @@ _COMMITTERS = {
     ("push.py", "prepare"): "intentions",
     ("push.py", "write"): "sending",  # and "outcome", once the call was answered
     ("push.py", "number"): "numbers",
-    ("push.py", "end"): "rest",
     ("doubts.py", "_settled"): "doubts",
     ("doubts.py", "_adopt"): "adoption",
     ("operator.py", "_take"): "seat taken",
@@ -115,7 +114,6 @@ def install() -> None:
     _around_steps()
     _around_commits()
     _around_calls()
-    _around_sending()
 
 
 def _around_steps() -> None:
@@ -150,8 +148,8 @@ def _around_commits() -> None:
 
     whole = Store.write
 
-    def write(self: Store) -> Any:
-        return _around(whole(self), _committed(sys._getframe(1).f_code))
+    def write(self: Store, **how: Any) -> Any:
+        return _around(whole(self, **how), _committed(sys._getframe(1).f_code))
 
     Store.write = write  # type: ignore[method-assign]
 
@@ -206,14 +204,12 @@ def _kind() -> str:
     return "write" if _Here.is_write else "read"
 
 
-def _around_sending() -> None:
-    from syncengine.tasks import base
-
-    whole = base.send
+def sending(whole: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A way to send chains, with places before and after it."""
 
     def send(order: Any) -> None:
         hit("chain not sent")
         whole(order)
         hit("chain sent")
 
-    base.send = send
+    return send

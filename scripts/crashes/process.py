@@ -6,10 +6,11 @@ import sys
 
 from celery.__main__ import main
 
-import syncengine.tasks  # noqa: F401 - what is wrapped must be there
 from scripts.crashes import points
+from syncengine.tasks import base
 
 if __name__ == "__main__":
     points.install()
+    base.send = points.sending(base.send)
     sys.argv = ["celery", "-A", "syncengine", *sys.argv[1:]]
     main()

@@ -44,6 +44,16 @@ class State:
         return len(self.rounds)
 
     @property
+    def drawn(self) -> int:
+        """Faults that were to strike, so far."""
+        return sum(len(one["faults"]) for one in self.rounds)
+
+    @property
+    def struck(self) -> int:
+        """Faults that struck, so far; others waited in vain for their place to be passed."""
+        return sum(fault["struck"] for one in self.rounds for fault in one["faults"])
+
+    @property
     def is_right(self) -> bool:
         """True if there was a round, and nothing is wrong in any."""
         return bool(self.rounds) and not any(one["problems"] for one in self.rounds)
@@ -72,12 +82,11 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 def summary(state: State) -> dict[str, Any]:
     """The whole run."""
-    faults = [fault for one in state.rounds for fault in one["faults"]]
     return {
         "seed": state.seed,
         "right": state.is_right,
-        "faults": sum(fault["struck"] for fault in faults),
-        "not_reached": sum(not fault["struck"] for fault in faults),
+        "faults": state.struck,
+        "not_reached": state.drawn - state.struck,
         **{name: state.total(name) for name in ("lost", "duplicates", "orders", "customers", "edits", "restarts")},
         "seconds": round(sum(one["seconds"] for one in state.rounds)),
         "problems": [problem for one in state.rounds for problem in one["problems"]],
