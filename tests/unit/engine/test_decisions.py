@@ -94,7 +94,8 @@ def _found(key: str = "R1", **doc: Any) -> Candidate:
         ([_found(rows=[{"code": "X"}, {"code": "Z"}])], False, None, "no line like b"),
         ([_found(created=NOON - timedelta(days=1))], False, None, "older than our write"),
         ([_found(created=NOON + timedelta(seconds=9))], False, "R1", ""),
-        ([_found(customer="C2", created=NOON - timedelta(days=1))], True, "R1", ""),
+        ([_found(rows=[], created=NOON - timedelta(days=1))], True, "R1", ""),
+        ([_found(customer="C2")], True, None, "customer is 'C2' instead of 'C1'"),
     ],
 )
 def test_who_is_adopted(candidates: list[Candidate], verify: bool, adopted: str | None, reason: str) -> None:
