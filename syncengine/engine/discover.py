@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select, update
+from sqlalchemy import ColumnElement, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -170,23 +170,28 @@ class _Feed:
             yield page
 
     def _news(self, session: Session, page: Page) -> list[str]:
-        """Record keys of a page's objects, without those whose version is done already.
+        """Record keys of a page's objects, without those whose version is done already, or just being dealt with.
 
-        A version counts as done only if it is older than the fetch that saw it, by the source's clock, by more than the
+        A version counts as seen only if it is older than the fetch that saw it, by the source's clock, by more than the
         source's resolution plus the lag of its search; else an edit within the same second would be lost for ever.
         """
         keys = self._record_keys(session, [ref for ref in page.refs if self._can_keep(ref)])
         settled = timedelta(seconds=self.resource.resolution_s + self.resource.search_lag_s)
-        query = select(Record.key, Record.done_version, Record.done_source_time, Record.wanted, Record.done).where(
+        due = Record.wanted > Record.done
+        query = select(
+            Record.key,
+            case((due, Record.seen_version), else_=Record.done_version),
+            case((due, Record.source_time), else_=Record.done_source_time),
+        ).where(
             Record.connection_id == self.site.connection.id,
             Record.flow == self.flow.name,
             Record.key.in_(keys.values()),
         )
-        known = {key: (version, at, wanted > done) for key, version, at, wanted, done in session.execute(query)}
+        known = {key: (version, at) for key, version, at in session.execute(query)}
         news = []
         for ref in [ref for ref in page.refs if ref.key in keys]:
-            version, fetched, due = known.get(keys[ref.key], ("", None, False))
-            same = bool(ref.version) and version == ref.version and fetched is not None and not due
+            version, fetched = known.get(keys[ref.key], ("", None))
+            same = bool(ref.version) and version == ref.version
             if not (same and fetched is not None and ref.at is not None and ref.at < fetched - settled):
                 news.append(keys[ref.key])
         return list(dict.fromkeys(news))

@@ -104,7 +104,16 @@ def _set_aside(session: Session, record: Record, deaths: int, because: str, now:
     session.execute(
         update(Record)
         .where(Record.id == record.id)
-        .values(done=Record.claimed, status=Status.DEAD, reason=reason, stage=Stage.FETCH, deaths=0, solo=False)
+        .values(
+            done=Record.claimed,
+            done_version=Record.seen_version,  # a feed that tells the same version again does not bring it back
+            done_source_time=Record.source_time,
+            status=Status.DEAD,
+            reason=reason,
+            stage=Stage.FETCH,
+            deaths=0,
+            solo=False,
+        )
         .execution_options(synchronize_session=False)
     )
     timeline.note_one(session, record, "dead", now, reason=reason)
