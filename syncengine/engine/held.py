@@ -43,7 +43,7 @@ REFUSABLE = (Hold.RULE, Hold.CONFLICT, Hold.UNCLEAR, Hold.REFUSED, Hold.GONE)
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which held records; without anything all. `reason`: a part of it, in capitals or not. `keys`: ids of records."""
+    """Which held records; without anything all. `reason`: a part of it, in capitals or not. `records`: by number."""
 
     records: Sequence[int] = ()
     connection: str | None = None
@@ -70,12 +70,16 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A held record: by what (`hold`, a key of ADVICE), its plan if it is one that holds it, a decision that stands."""
+    """A held record: by what (`hold`, a key of ADVICE), its plan if it is one that holds it, a decision that stands.
+
+    plan_hash: as it was when the record was held; empty without a plan.
+    """
 
     record: Record
     connection: str
     hold: str
     plan: Plan | None
+    plan_hash: str
     decision: Decision | None
 
     @property
@@ -135,7 +139,8 @@ def _of(session: Session, engine: Engine, rows: Sequence[tuple[Record, str]]) ->
     for record, name in rows:
         plan = plans.from_doc(stored[record.id]) if record.id in stored else None
         plan = plan if plan is not None and plan.kind is Kind.HOLD and plan.reason == record.reason else None
-        made.append(Held(record, name, _hold(record, plan, doubtful), plan, decided.get(record.id)))
+        plan_hash = stored[record.id]["hash"] if plan is not None else ""
+        made.append(Held(record, name, _hold(record, plan, doubtful), plan, plan_hash, decided.get(record.id)))
     return made
 
 
@@ -218,16 +223,11 @@ def if_approved(
         flow, site = engine.flow(flow_name), engine.site(connection_id)
         records = [one.record for one in some]
         material = gather(session, engine, flow, site, records)
-        asked = {one.record.id: _asked(one, side) for one in some if one.plan is not None}
+        asked = {one.record.id: Decision(0, one.record.id, side, one.plan_hash, "", "") for one in some}
         planner = Planner(engine, flow, site, replace(material, decided=asked))
         for record_id, outcome in planner.plans(session, records).items():
             made[record_id] = _as_approved(outcome)
     return made
-
-
-def _asked(held: Held, side: str) -> Decision:
-    assert held.plan is not None  # noqa: S101 - told apart by the caller
-    return Decision(0, held.record.id, side, held.plan.hash, "", "")
 
 
 def _as_approved(outcome: Plan | Rejected) -> Plan | str:
@@ -285,9 +285,8 @@ def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, becaus
     word = decisions.APPROVED if side else decisions.REFUSED
     with engine.store.write() as session:
         for one in found:
-            assert one.plan is not None  # noqa: S101 - told apart by the caller
-            record, plan_hash = one.record, one.plan.hash
-            decisions.save(session, record, plan_hash, side=side, because=because, by=by, now=now)
+            record = one.record
+            decisions.save(session, record, one.plan_hash, side=side, because=because, by=by, now=now)
             want(session, record.connection_id, record.flow, [record.key], lane=lane, now=now)
         detail = {name: text for name, text in (("by", by), ("because", because)) if text}
         wins = {"wins": side} if side not in ("", decisions.SIDES[0]) else {}

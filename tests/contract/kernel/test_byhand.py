@@ -11,11 +11,13 @@ from sqlalchemy import select
 
 from syncengine.document import Doc
 from syncengine.engine import byhand, deadletters, held, linking, named, trace
+from syncengine.engine.lease import Lease
 from syncengine.engine.plan import Hold
+from syncengine.engine.transform import transform
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Context, Group, Need, Policy
 from syncengine.store import models as m
-from syncengine.store.states import Lane
+from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
 
 
@@ -95,6 +97,32 @@ def test_what_came_of_a_push_is_told_as_it_comes(world: World, monkeypatch: pyte
 
     assert told == ["pushed by hand", "fetched", "planned", "written"]
     assert (standing.is_over, standing.status) == (True, "done")
+
+
+def test_a_push_of_what_is_put_off_at_this_moment_is_asked_for_again(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(flow("things", Plain(by_name), quiet_s=60.0))
+    world.left.put("things", "1", name="a lamp")
+    world.want("things", "1")
+    world.pump()
+    [message] = world.messages
+    world.messages.clear()
+    world.step(message, Stage.FETCH)
+    lease = Lease(world.engine, message.token, Stage.TRANSFORM)
+    assert lease.enter()  # the step has read the record when the person comes
+    pushed = byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    transform(world.engine, lease)
+    assert world.right.writes == []
+
+    def work(seconds: float) -> None:
+        world.time.pass_(seconds)
+        while world.messages:
+            world.run_message(world.messages.pop(0))
+
+    monkeypatch.setattr(byhand.clock, "sleep", work)
+    standing = byhand.follow(world.engine, pushed, for_s=20, tell=lambda event: None)
+    assert (standing.is_over, world.right.writes) == (True, [("create", "1", "R1")])
 
 
 # -- ignored -----------------------------------------------------------------------------------------------------------
