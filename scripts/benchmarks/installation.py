@@ -82,6 +82,26 @@ class Systems:
         answer.raise_for_status()
         return list(answer.json())
 
+    def turn(self, **switches: object) -> None:
+        """Turn switches of the simulated systems (sandbox/switches.py)."""
+        self._http.patch(f"{self.url}/_sandbox/switches", json=switches, timeout=30).raise_for_status()
+
+    def fault(self, **fault: object) -> int:
+        """Put a fault in force (sandbox/faults.py); its id, for `mend`."""
+        answer = self._http.post(f"{self.url}/_sandbox/faults", json=fault, timeout=30)
+        answer.raise_for_status()
+        return int(answer.json()["id"])
+
+    def mend(self, fault: int) -> None:
+        """Take a fault away."""
+        self._http.delete(f"{self.url}/_sandbox/faults/{fault}", timeout=30).raise_for_status()
+
+    def latest_calls(self) -> list[dict[str, Any]]:
+        """The latest calls one by one, oldest first; some thousands at most."""
+        answer = self._http.get(f"{self.url}/_sandbox/calls/latest", timeout=60)
+        answer.raise_for_status()
+        return list(answer.json())
+
     def stop(self) -> None:
         """End the process."""
         self._http.close()
@@ -96,9 +116,12 @@ class Systems:
 
 
 class Site:
-    """A configured installation against `systems`: no throttle, no quiet period, SQLite, guests told by channel alone."""
+    """A configured installation against `systems`: no throttle unless a limit is given, no quiet period, SQLite, guests
+    told by channel alone."""
 
-    def __init__(self, systems: Systems, home: Path, *, settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, systems: Systems, home: Path, *, settings: dict[str, Any] | None = None, limit_per_minute: int = 0
+    ) -> None:
         self.systems, self.home = systems, home
         self.key = Fernet.generate_key().decode()
         self.database_url = f"sqlite:///{home}/syncengine.db"
@@ -108,7 +131,8 @@ class Site:
         self._redis: subprocess.Popen[bytes] | None = None
         self._workers: list[subprocess.Popen[bytes]] = []
         store = Store(self.database_url)
-        configure.apply(store, Vault(store, [self.key]), self.flows, self._installation(settings or {}))
+        plan = self._installation(settings or {}, limit_per_minute)
+        configure.apply(store, Vault(store, [self.key]), self.flows, plan)
         store.close()
 
     def engine(self, *, send: Callable[[Chain], None] | None = None) -> Engine:
@@ -200,9 +224,15 @@ class Site:
     ) -> None:
         self.stop()
 
-    def _installation(self, settings: dict[str, Any]) -> Installation:
+    def _installation(self, settings: dict[str, Any], limit: int) -> Installation:
         url = self.systems.url
-        shop = {"url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "limit_per_minute": 0}
+        shop = {
+            "url": url,
+            "account": "sandbox",
+            "app_ref": "sandbox_app",
+            "auth": "private",
+            "limit_per_minute": limit,
+        }
         erp = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
         flow_settings, lookups = connection_template("sandbox")
         plan = ConnectionPlan(
@@ -221,11 +251,15 @@ class Site:
 
 
 @contextmanager
-def site(*, orders: int, customers: int, latency_s: float = 0.0) -> Iterator[Site]:
-    """Systems and an installation against them; all of it ends with the block."""
+def site(*, orders: int, customers: int, latency_s: float = 0.0, limit_per_minute: int = 0) -> Iterator[Site]:
+    """Systems and an installation against them; all of it ends with the block. limit_per_minute: Brightpearl's; 0: none."""
     systems = Systems(orders, customers, latency_s)
+    systems.turn(brightpearl_limit=limit_per_minute)
     try:
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder, Site(systems, Path(folder)) as made:
+        with (
+            tempfile.TemporaryDirectory(prefix="bench-") as folder,
+            Site(systems, Path(folder), limit_per_minute=limit_per_minute) as made,
+        ):
             yield made
     finally:
         systems.stop()
