@@ -104,7 +104,7 @@ def check(
         told = _order(site, shop, seen, order, deadletters, is_edited=order.id in edited)
         problems += [f"order {order.id}: {found}" for found in told]
     problems += _strays(shop, seen, deadletters)
-    customers, absent = _customers(site, shop, seen, problems, edited_contacts)
+    customers, absent = _customers(site, shop, seen, problems, edited, edited_contacts)
     fates = Counter(shop.expected.values())
     absent += sum(shop.expected[order.id] in ARRIVING and str(order.id) not in seen.orders for order in shop.orders)
     return Report(
@@ -358,7 +358,9 @@ def _strays(shop: Shop, seen: _Seen, letters: Sequence[Json]) -> Iterable[str]:
 # -- customers ---------------------------------------------------------------------------------------------------------
 
 
-def _customers(site: Site, shop: Shop, seen: _Seen, problems: list[str], edited: Collection[int]) -> tuple[int, int]:
+def _customers(
+    site: Site, shop: Shop, seen: _Seen, problems: list[str], edited: Collection[int], edited_contacts: Collection[int]
+) -> tuple[int, int]:
     """Compare them and add what is wrong to `problems`; how many stand in SYSPRO for contacts of the shop, and how many
     are missing there."""
     known = set(site.settings["syspro_currencies"])
@@ -368,12 +370,15 @@ def _customers(site: Site, shop: Shop, seen: _Seen, problems: list[str], edited:
     orders = {(o.customer.contact_id, o.currency, shop.expected[o.id]) for o in shop.orders if o.currency in known}
     wanted = own | {(contact_id, currency) for contact_id, currency, fate in orders if fate == "pushed"}
     allowed = wanted | {(contact_id, currency) for contact_id, currency, fate in orders if fate == "invalid"}
+    allowed |= {
+        (o.customer.contact_id, o.currency) for o in shop.orders if o.id in edited
+    }  # one may be cancelled by now
     for contact_id, currency in sorted(wanted):
         code = _code(site, str(contact_id), currency)
         made, found = seen.made["ArCustomer", code], seen.customers.get(code)
         if found is None or made != 1:
             problems.append(f"customer {code}: {'missing' if found is None else f'created {made} times'}")
-        is_edited = contact_id in edited
+        is_edited = contact_id in edited_contacts
         if ("ArCustomer", code) in seen.changed and not is_edited:
             problems.append(f"customer {code}: changed in SYSPRO although nothing changed in Brightpearl")
         if found is not None:

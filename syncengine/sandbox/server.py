@@ -7,6 +7,7 @@ URL space of the one port: Brightpearl's own paths, `/SYSPROWCFService/Rest/...`
 from __future__ import annotations
 
 import contextlib
+import email.utils
 import importlib
 import importlib.util
 import io
@@ -194,6 +195,11 @@ class _Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Stay silent: the journal of calls is the log, and URLs carry secrets."""
 
+    def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002
+        """The Date header: the sandbox's clock."""
+        moment: datetime = self.server.now()  # type: ignore[attr-defined]  # ours, a _Server
+        return email.utils.formatdate(moment.timestamp(), usegmt=True)
+
     def run_wsgi(self) -> None:
         """Answer one exchange of several on a connection.
 
@@ -246,6 +252,7 @@ class _Server(ThreadedWSGIServer):
         def app(request: Request) -> Response:
             return sandbox.dispatch(request)
 
+        self.now = sandbox.now
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
         try:
