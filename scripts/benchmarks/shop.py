@@ -1,7 +1,7 @@
 """The simulated systems as benchmarks need them: a plain shop of N orders by C customers, every one of them good.
 
 A process of its own, so that its share of the CPU can be told. It reads a command a line from standard input and answers
-each with one line of JSON: `amend SECONDS` changes a quantity of every order (their times spread over the last SECONDS),
+each with one line of JSON: `amend SECONDS` changes a quantity of every order (their times spread over the next SECONDS),
 `addresses` counts the customers' addresses, `cpu` tells the CPU seconds used so far.
 """
 
@@ -57,7 +57,7 @@ def amend(sandbox: Sandbox, over_s: float) -> int:
     account = sandbox.brightpearl
     with account.lock:
         orders = list(account.orders.values())
-        begin = account.stamp() - timedelta(seconds=over_s)
+        begin = account.stamp()
         for number, order in enumerate(orders):
             row = next(iter(order.rows.values()))
             row.quantity, row.net, row.tax = row.quantity * 2, row.net * 2, row.tax * Decimal(2)
