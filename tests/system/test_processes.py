@@ -137,11 +137,18 @@ def test_beat_keeps_the_pump_going_and_flower_shows_the_tasks_by_name(site: Site
     assert all(f'data-column="{column}"' in page.text for column in ("name", "args", "result", "state"))
 
 
+def test_health_hears_of_every_lane_by_its_canary(site: Site) -> None:
+    assert _within(60, lambda: _run("syncengine", "health").returncode == 0)
+    says = {part["name"]: part["says"] for part in _json("health")["parts"]}
+    assert all("canary arrived" in says[lane] for lane in ("realtime", "scheduled", "backfill"))
+    assert says["pump"].startswith("last ran")
+
+
 def test_a_killed_worker_comes_back_and_goes_on(site: Site) -> None:
     pid = site.pid("worker")
     os.kill(pid, signal.SIGKILL)
 
-    assert _within(30, lambda: site.pid("worker") not in (0, pid) if "worker" in _running(site) else False)
+    assert _within(30, lambda: _running(site).get("worker", pid) != pid)
     assert _run("celery", "-A", "syncengine", "call", "orders.sync").returncode == 0
     assert _within(60, _calm)
 
