@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 HIDDEN = "***"
 LONGEST_SHOWN = 200
+MOST_LEVELS = 20
 
 _SECRET_NAME = re.compile(r"pass(word|wd)?|secret|token|authorization|api[_-]?key|userid|session|cookie", re.IGNORECASE)
 _SECRET_IN_TEXT = re.compile(
@@ -41,14 +42,19 @@ def redact_text(text: str) -> str:
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}… ({len(shown)} characters)"
 
 
-def redact(value: Any, name: str = "") -> Any:
-    """The value as it may stand in an error, an event or a log line; structure is kept, secrets are hidden."""
+def redact(value: Any, name: str = "", *, levels: int = MOST_LEVELS) -> Any:
+    """The value as it may stand in an error, an event or a log line; secrets are hidden.
+
+    Its structure is kept, as far as `levels` deep.
+    """
     if name and is_secret_name(name):
         return HIDDEN
     if isinstance(value, str):
         return redact_text(value)
+    if isinstance(value, Mapping | list | tuple) and levels == 0:
+        return "…"
     if isinstance(value, Mapping):
-        return {key: redact(item, str(key)) for key, item in value.items()}
+        return {key: redact(item, str(key), levels=levels - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [redact(item) for item in value]
+        return [redact(item, levels=levels - 1) for item in value]
     return value

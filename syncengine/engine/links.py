@@ -196,6 +196,18 @@ def _bases(engine: Engine, link: Link) -> dict[str, Doc]:
     return dict(payloads.unseal(engine.vault, link.base)) if link.base else {}
 
 
+def waiting_for(session: Session, connection_id: int, entity: str, keys: Sequence[str]) -> dict[str, int]:
+    """How many records wait for each of these objects; one that none waits for is absent."""
+    if not keys:
+        return {}
+    query = (
+        select(Record.need_key, func.count())
+        .where(Record.connection_id == connection_id, Record.need_entity == entity, Record.need_key.in_(keys), *RESTING)
+        .group_by(Record.need_key)
+    )
+    return {key: count for key, count in session.execute(query)}  # noqa: C416 - rows are no pairs for mypy
+
+
 def wake_dependants(
     session: Session, engine: Engine, connection_id: int, entity: str, ends: Iterable[tuple[str, str]], now: datetime
 ) -> None:

@@ -294,7 +294,7 @@ class _Outcome:
 
     def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
         mine = records.held(self.session, self.lease)
-        made = {record_id: plan_ for record_id, plan_ in made.items() if record_id in mine}
+        made = self._missed({record_id: plan_ for record_id, plan_ in made.items() if record_id in mine})
         lapses = {record_id: lapse for record_id, lapse in self.material.corrected.lapses.items() if record_id in mine}
         corrections.lapse(self.session, self.by_id, lapses, self.now)
         decisions.follow(self.session, self.by_id, self.material.decided, made, self.now)
@@ -324,6 +324,33 @@ class _Outcome:
                 ends[record_id] = End(status, plan_.reason, need)
                 self._confirm(record, plan_)
         self._store(made, ends, bodies, details, to_push)
+
+    def _missed(self, made: Mapping[int, Plan | Rejected]) -> Mapping[int, Plan | Rejected]:
+        """The plans, with a complaint in the place of those by which nothing comes for which others wait.
+
+        Else these would wait for ever, and nobody would see it.
+        """
+        left = {
+            links.ends_of(self.flow, self.site, self.by_id[record_id].key).on(
+                self.site.side(self.flow.source)
+            ): record_id
+            for record_id, plan_ in made.items()
+            if isinstance(plan_, Plan) and plan_.kind is Kind.SKIP and not plan_.agreements
+            if not self.material.linked[record_id]
+        }
+        waiting = links.waiting_for(
+            self.session, self.site.connection.id, self.flow.entity, [key for key in left if key]
+        )
+        complaints = {left[key]: self._complaint(key, count, made[left[key]]) for key, count in waiting.items()}
+        return {**made, **complaints}
+
+    def _complaint(self, key: str, count: int, plan_: Plan | Rejected) -> Rejected:
+        return Rejected(
+            field=self.flow.source,
+            value=key,
+            reason=f"others wait for it ({count} at this moment), and it is left alone: {plan_.reason}",
+            remedy="Correct it at the source, or what refers to it; those go on by themselves",
+        )
 
     def _store(
         self,

@@ -51,6 +51,11 @@ _FIELDS = {
 _BAD_FILTER = re.compile(r"The filter (?P<field>\w+)=(?P<value>.*) cannot be parsed as: (?P<type>\w+)")
 _BAD_PATCH = re.compile(r"Invalid patch operation \((?P<value>\w+)\) for given path \((?P<field>[^)]+)\)")
 
+_MOST_DIGITS = 400
+_MOST_LEVELS = 50
+_TOO_DEEP = "(nested too deeply)"
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
 
 class NothingFound(Exception):
     """404 of a GET with the code for it: none of the ids exists (section 4); a fact, not a failure."""
@@ -65,11 +70,40 @@ class Refusal:
 
 
 def body_of(response: requests.Response) -> Any:
-    """The JSON of an answer, numbers with a point as Decimal; None if it is not JSON."""
+    """The JSON of an answer, numbers with a point as Decimal; None if it is not JSON.
+
+    What no number can be is a text (`NaN`, thousands of digits), and what is nested too deeply is one that says so: the
+    document's schema refuses it by its field, and the other documents of the answer are read.
+    """
     try:
-        return json.loads(response.content, parse_float=Decimal)
+        return _loads(response.content)
+    except RecursionError:
+        return _loads(_shallow(response.content.decode("utf-8", "replace")))
     except ValueError:
         return None
+
+
+def _loads(text: str | bytes) -> Any:
+    return json.loads(text, parse_float=Decimal, parse_int=_whole, parse_constant=str)
+
+
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MOST_DIGITS else digits
+
+
+def _shallow(text: str) -> str:
+    """The JSON text with `_TOO_DEEP` in the place of whatever is nested deeper than `_MOST_LEVELS`."""
+    kept, depth, at = [], 0, 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in "[{":
+            if depth == _MOST_LEVELS:
+                kept += [text[at : token.start()], json.dumps(_TOO_DEEP)]
+            depth += 1
+        elif token[0] in "]}":
+            depth -= 1
+            if depth == _MOST_LEVELS:
+                at = token.end()
+    return "".join([*kept, text[at:]])
 
 
 def throttled_for(response: requests.Response) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
@@ -55,9 +56,21 @@ class Resource(base.Resource):
         return reader.pages(position, since)
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
-        """Whole objects by id; one that Brightpearl does not know is absent."""
+        """Whole objects by id; one that Brightpearl does not know is absent.
+
+        A document whose own id is not the one that was asked for, or not one alone, is found out by asking for each by itself,
+        and then given with an id that its schema refuses.
+        """
         found = self.gateway.objects(self.path, keys, most=self.most_per_read, query=self.query())
-        return {self.key_of(doc): doc for doc in found if self.is_mine(doc)}
+        mine = [doc for doc in found if isinstance(doc, dict) and self.is_mine(doc)]
+        asked, ids = set(keys), Counter(str(doc.get(self.id_field)) for doc in mine)
+        by_key = {key: doc for doc in mine if ids[key := str(doc.get(self.id_field))] == 1 and key in asked}
+        missing = [key for key in keys if key not in by_key]
+        if len(by_key) == len(mine) or not missing:
+            return by_key
+        if len(keys) > 1:
+            return {**by_key, **{key: doc for one in missing for key, doc in self.read([one]).items()}}
+        return {keys[0]: {**mine[0], self.id_field: f"{mine[0].get(self.id_field)!r:.40} in answer to {keys[0]}"}}
 
     def query(self) -> str:
         """The query of a read, with its `?`."""

@@ -1,0 +1,70 @@
+"""A record that waits for an object by which nothing comes: somebody is told, and it goes on once that object comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from syncengine.document import Doc
+from syncengine.mapping.contract import Context, Decision, Need, Verdict
+from tests.contract.kernel.world import Plain, World, by_name, flow
+
+
+def _needs(doc: Doc, context: Context) -> list[Need]:
+    return [Need("customers", doc["customer"], "", "customers")]
+
+
+def _order(doc: Doc, context: Context) -> Doc:
+    return {**by_name(doc, context), "customer": context.links[_needs(doc, context)[0]]}
+
+
+def _rules(doc: Doc, context: Context) -> Decision:
+    return Decision(Verdict.SKIP, "it is a supplier") if doc["name"] == "supplier" else Decision()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    orders = flow("orders", Plain(_order, needs_=_needs), needs={"customers": "customers"})
+    return make_world(flow("customers", Plain(by_name, rules=_rules)), orders)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_an_object_that_is_left_alone_though_others_wait_for_it_is_a_dead_letter(world: World, there: bool) -> None:
+    if there:
+        world.left.put("customers", "310", name="supplier")
+    for order in ("1", "2"):
+        world.left.put("orders", order, name="order", customer="310")
+    world.sync("orders", "1", "2")
+
+    why = "it is a supplier" if there else "not there in the source"
+    assert world.failures() == [
+        ("310", "left.customers", f"others wait for it (2 at this moment), and it is left alone: {why}")
+    ]
+    assert {world.record("orders", key).status for key in "12"} == {"waiting"}
+
+    world.left.put("customers", "310", name="a customer")
+    world.sync("customers", "310")
+
+    assert world.failures() == []
+    assert [natural for _, natural, _ in world.right.writes] == ["310", "1", "2"]
+
+
+def test_what_nobody_waits_for_is_left_alone_quietly(world: World) -> None:
+    world.left.put("customers", "310", name="supplier")
+    world.sync("customers", "310")
+
+    assert world.failures() == []
+    assert world.record("customers", "310").reason == "it is a supplier"
+
+
+def test_one_that_is_linked_and_left_alone_since_lets_its_dependants_go_on(world: World) -> None:
+    world.left.put("customers", "310", name="a customer")
+    world.sync("customers", "310")
+    world.left.put("customers", "310", name="supplier")
+    world.sync("customers", "310")
+    world.left.put("orders", "1", name="order", customer="310")
+    world.sync("orders", "1")
+
+    assert world.failures() == []
+    assert world.record("orders", "1").status == "done"
