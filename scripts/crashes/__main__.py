@@ -26,11 +26,11 @@ from scripts.crashes.report import State
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is left to run; 0 if all is right, 1 if not, 2 if it cannot run."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with all that was started
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["edits"]:
         return edits.main(given[1:])
     options = _parser().parse_args(given)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with all that was started
     try:
         kinds = kinds_of(options.kinds)
     except ValueError as wrong:

@@ -1,6 +1,6 @@
 """scripts/chaos edits [--orders 1000] [--edits 5000] [--workers 4] [--json FILE]: edited at random while it is synced.
 
-Every order is edited several times, in an order of the seed's, as fast as the shop takes it, while several processes sync.
+Every order is edited several times, in an order of the seed's, while several processes sync.
 In the end each must stand in the target as it was edited last, and there must have been fewer syncs than edits.
 """
 
@@ -47,8 +47,8 @@ class Found:
         return not self.problems and self.newest == self.edited and self.syncs < self.edits
 
 
-def run(home: Path, shape: Shape, edits: int, say: Callable[[str], None], *, an_hour: float = 0.0) -> Found:
-    """Edit all orders in turn, shuffled anew each time, until there were so many edits; `an_hour` paces them, 0: not."""
+def run(home: Path, shape: Shape, edits: int, say: Callable[[str], None], *, a_second: float) -> Found:
+    """Edit all orders in turn, shuffled anew each time, until there were so many edits."""
     begun, chance = time.monotonic(), random.Random(shape.seed)
     with Site(home, shape) as site:
         people = People(site.sandbox, site.url, shape.seed, may_cancel=False)
@@ -63,7 +63,7 @@ def run(home: Path, shape: Shape, edits: int, say: Callable[[str], None], *, an_
                 made += 1
                 if made % 500 == 0:
                     say(f"  {made} edits, {due(site.store)} records are due")
-                time.sleep(3600 / an_hour if an_hour else 0.0)
+                time.sleep(chance.expovariate(a_second))
         _drain(site, say)
         return _found(site, people, made, time.monotonic() - begun)
 
@@ -98,6 +98,7 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("scripts/chaos edits", description=__doc__)
     parser.add_argument("--orders", type=int, default=1000)
     parser.add_argument("--edits", type=int, default=5000)
+    parser.add_argument("--a-second", type=float, default=20.0, help="edits, on average")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--contacts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
@@ -105,7 +106,10 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--home", type=Path, default=ROOT / "var" / "chaos")
     options = parser.parse_args(argv)
     sizes: dict[str, Any] = {name: getattr(options, name) for name in ("orders", "contacts", "workers", "seed")}
-    found = run(options.home.absolute() / "edits", Shape(**sizes), options.edits, lambda said: print(said, flush=True))
+    found = run(
+        options.home.absolute() / "edits", Shape(**sizes), options.edits, lambda said: print(said, flush=True),
+        a_second=options.a_second,
+    )  # fmt: skip
     for problem in found.problems:
         print(f"  WRONG: {problem}")
     print(
