@@ -26,6 +26,11 @@ from syncengine.store.states import EffectState
 
 LONGEST_DEDUPE = 255
 
+UNSETTLED = (EffectState.SENT, EffectState.UNKNOWN)
+UNSENT_TOO = (*UNSETTLED, EffectState.INTENDED)
+"""What a runner may say of its own write: also when it was frozen for so long that others looked for the write, did not
+find it, and are about to send it again. Whoever sends it becomes its runner, so an intention of ours was sent by us last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Intent:
@@ -186,6 +191,7 @@ def done(
         [effect_id],
         runner,
         now,
+        of=UNSENT_TOO,
         state=EffectState.DONE,
         target_key=target_key,
         warnings=list(warnings),
@@ -204,16 +210,24 @@ def unknown(
 ) -> bool:
     """Nobody knows what became of the write. `settled`: the target answered, so there is no settle time to wait for."""
     more: dict[str, Any] = {"settle_until": now} if settled else {}
-    return _settle(session, effect_ids, runner, now, state=EffectState.UNKNOWN, error=error, **more)
+    return _settle(session, effect_ids, runner, now, of=UNSENT_TOO, state=EffectState.UNKNOWN, error=error, **more)
 
 
-def _settle(session: Session, effect_ids: Iterable[int], runner: str, now: datetime, **values: Any) -> bool:
+def _settle(
+    session: Session,
+    effect_ids: Iterable[int],
+    runner: str,
+    now: datetime,
+    *,
+    of: Sequence[EffectState] = UNSETTLED,
+    **values: Any,
+) -> bool:
     statement = (
         update(Effect)
         .where(
             Effect.id.in_(list(effect_ids)),
             Effect.runner == runner,
-            Effect.state.in_((EffectState.SENT, EffectState.UNKNOWN)),
+            Effect.state.in_(of),
         )
         .values(updated_at=now, **values)
     )

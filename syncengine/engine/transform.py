@@ -63,9 +63,24 @@ def transform(engine: Engine, lease: Lease) -> None:
     flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
     with engine.store.read() as session:
         material = gather(session, engine, flow, site, lease.records)
-        made = Planner(engine, flow, site, material).plans(session, lease.records)
+        unseen = [record.id for record in lease.records if _linked_since(record, flow, site, material)]
+        found = [record for record in lease.records if record.id not in unseen]
+        made = Planner(engine, flow, site, material).plans(session, found)
     with engine.store.write(durable=False) as session:
-        _Outcome(session, engine, lease, flow, site, material).settle(made)
+        why = "linked since it was fetched, by a worker that woke late"
+        records.put_off(session, lease, unseen, clock.now(), pause=Pause.NONE, stage=Stage.FETCH, reason=why)
+        if made:
+            _Outcome(session, engine, lease, flow, site, material).settle(made)
+
+
+def _linked_since(record: Record, flow: Flow, site: Site, material: Material) -> bool:
+    """True if a link has come since the fetch, whose target was not read therefore: it is not gone."""
+    side, read = site.side(flow.target), material.docs.get(record.id, {}).get(flow.target, {})
+    return any(
+        not link.provisional and record.fetched_at is not None and link.updated_at > record.fetched_at
+        and (link.right_key if side == "right" else link.left_key) not in read
+        for link in material.linked[record.id]
+    )  # fmt: skip
 
 
 def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequence[Record]) -> Material:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import pytest
+
+from syncengine.connectors.base import Operation
 from syncengine.document import Doc
 from syncengine.engine import payloads
+from syncengine.engine.engine import Chain
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context
 from syncengine.store.states import Stage
@@ -64,3 +68,40 @@ def test_a_fetch_that_wakes_late_does_not_store_what_it_read_before(make_world: 
         stored = payloads.load(session, world.vault, "context", [record.id])[record.id]
     assert stored["left.things"]["1"]["name"] == "new"
     assert world.timeline("things", "1").count("fetched") == 1
+
+
+@pytest.mark.parametrize("stages", [(Stage.FETCH,), (Stage.FETCH, Stage.TRANSFORM)], ids=["fetched", "planned"])
+@pytest.mark.parametrize("fault", ["", "numberless", "unheard"])
+def test_a_write_that_lands_after_it_was_looked_for_is_not_sent_again(
+    make_world: Callable[..., World], fault: str, stages: Sequence[Stage]
+) -> None:
+    world = make_world(flow("things", Plain(by_name)))
+    world.resources["right.things"] = Thing(world.right, "right.things", settle_s=120.0)
+    world.left.put("things", "1", name="a")
+    world.want("things", "1")
+    world.pump()
+    message = world.messages.pop()
+    others: list[Chain] = []
+
+    def freeze(operation: Operation) -> None:
+        """The process is frozen with its bytes on their way; others find nothing and plan anew."""
+        world.right.during_write = None
+        world.time.pass_(150)
+        world.pump()
+        others.append(world.messages.pop())
+        for stage in stages:
+            world.step(others[0], stage)
+        world.time.pass_(1)
+
+    world.step(message, Stage.FETCH)
+    world.step(message, Stage.TRANSFORM)
+    world.right.during_write, world.right.faults = freeze, [fault]
+    world.step(message, Stage.PUSH)
+    for stage in others[0].stages[len(stages) :]:
+        world.step(others[0], stage)
+    world.settle(patience_s=300)
+
+    assert world.right.writes == [("create", "1", "R1")]
+    assert world.links("things") == [("1", "", "R1")]
+    assert world.record("things", "1").status == "done"
+    assert "held" not in world.timeline("things", "1")
