@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from installation import Site
 from sqlalchemy import func, select
@@ -12,7 +13,7 @@ from sqlalchemy import func, select
 from syncengine import clock
 from syncengine.engine.want import want
 from syncengine.store import Store
-from syncengine.store.models import Record
+from syncengine.store.models import Cursor, Record
 from syncengine.store.states import Lane, Status
 
 FIRST_ORDER = 5001  # of the simulated shop
@@ -29,6 +30,14 @@ def want_orders(store: Store, keys: Sequence[str], lane: Lane) -> None:
     for start in range(0, len(keys), AT_ONCE):
         with store.write() as session:
             want(session, 1, "orders", keys[start : start + AT_ONCE], lane=lane, now=clock.now())
+
+
+def read_no_feeds(store: Store) -> None:
+    """Have beat's ticks find no feed due for a day, so that only what is wanted here is due, in the lane that it says."""
+    tomorrow = clock.now() + timedelta(days=1)
+    with store.write() as session:
+        for flow in ("customers", "orders"):
+            session.add(Cursor(connection_id=1, flow=flow, feed="", position={}, next_due=tomorrow))
 
 
 def due(store: Store) -> int:

@@ -113,6 +113,7 @@ def measure(
     faults: list[Fault] = []
     with site(orders=orders, customers=CUSTOMERS, latency_s=LATENCY_S) as one:
         broker, store = Broker(one.home, free_port()), Store(one.database_url)
+        backlog.read_no_feeds(store)
         try:
             with running(one, broker, logs) as supervisor:
                 feeder = Feeder(store, orders)

@@ -86,6 +86,7 @@ def measure(minutes: float, orders: int, *, limit: int = LIMIT) -> Outage:
     with site(orders=orders, customers=min(CUSTOMERS, orders), limit_per_minute=limit) as one:
         one.start_redis()
         store, journal = Store(one.database_url), Journal(one)
+        backlog.read_no_feeds(store)
         runner = pace.EngineRunner(one)
         fault = one.systems.fault(system="brightpearl", kind="drop", times=None)  # counted, and cut off
         urgent, scheduled = max(1, orders // 100), orders // 5
