@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncengine.cli._engine import json_text, show_json, wide_console
+from syncengine.cli._sheet import cell
 from syncengine.engine import plans
 from syncengine.engine.causes import Blocker, Group
 from syncengine.engine.deadletters import Filter
@@ -33,7 +34,6 @@ FIELDS = (
 )  # fmt: skip
 DOCUMENTS = ("source", "corrected", "mapped", "target", "references")
 MOST_BLOCKERS = 5
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def filters(command: Command) -> Command:
@@ -80,15 +80,8 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     writer = csv.writer(made, lineterminator="\n")
     writer.writerow(["connection", *FIELDS])
     for one in rows:
-        writer.writerow([_cell(one[name]) for name in ("connection", *FIELDS)])
+        writer.writerow([cell(one[name]) for name in ("connection", *FIELDS)])
     return made.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 # -- many --------------------------------------------------------------------------------------------------------------

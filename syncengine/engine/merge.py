@@ -205,7 +205,7 @@ class _LineMerge:
         clear = True
         for depth in range(len(self.identity), 0, -1):
             fields = self.identity[:depth]
-            for group in _groups(open_keys, agreed, fields):
+            for group in alike_together(open_keys, agreed, fields):
                 alike = [
                     n for n, line in free.items() if all(same(line.get(f), agreed[group[0]].get(f)) for f in fields)
                 ]
@@ -270,7 +270,7 @@ def by_number(doc: Doc, name: str) -> dict[str, Doc]:
     return {str(line[LINE_NUMBER]): line for line in doc.get(name) or ()}
 
 
-def _groups(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequence[str]) -> list[list[str]]:
+def alike_together(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequence[str]) -> list[list[str]]:
     """The keys, those together whose lines agree in `fields`: any of them may take any of as many equal lines."""
     groups: list[list[str]] = []
     for key in keys:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine.merge import by_key, by_number, numeric, same
+from syncengine.engine.merge import alike_together, by_key, by_number, numeric, same
 
 FOUND = "@found"  # names with an @ are compared by nobody
 NOTHING: Mapping[str, bool] = {FOUND: True}
@@ -110,7 +110,7 @@ class _Lines:
         whole = len(self.kind.identity)
         for docs, depth in ((self.asked, whole), (before, whole), *((self.asked, d) for d in range(whole - 1, 0, -1))):
             unknown = [key for key in (*before, *new) if key not in self.numbers and key in docs]
-            for group in _groups(unknown, docs, self.kind.identity[:depth]):
+            for group in alike_together(unknown, docs, self.kind.identity[:depth]):
                 self._take(group, docs[group[0]], depth, free)
         return free
 
@@ -156,19 +156,6 @@ class _Lines:
         """The base of a line that the source does not have: removed there since, or added by the target's people."""
         self.numbers[f"@{number}"] = number
         return {LINE_KEY: f"@{number}", self.kind.identity[0]: ""}
-
-
-def _groups(keys: Sequence[str], docs: Mapping[str, Doc], fields: Sequence[str]) -> list[list[str]]:
-    """The keys, those together whose lines agree in `fields`."""
-    groups: list[list[str]] = []
-    for key in keys:
-        for group in groups:
-            if all(same(docs[key].get(name), docs[group[0]].get(name)) for name in fields):
-                group.append(key)
-                break
-        else:
-            groups.append([key])
-    return groups
 
 
 def _alike(asked: Doc, current: Doc) -> Doc:
