@@ -41,7 +41,7 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "lost-answer": (SYSPRO_WRITES, "the write takes effect and its answer is lost"),
     "cut-call": (SYSPRO_WRITES, "the connection is cut before the write takes effect"),
 }
-_RESTS = {"late-commit": "late", "lost-answer": "drop", "cut-call": "drop"}
+_OF_SYSTEMS = {"late-commit": "late", "lost-answer": "drop", "cut-call": "drop"}
 
 
 @dataclass
@@ -86,7 +86,7 @@ class Harm:
         """Let it strike when its place is passed; one without a place strikes now."""
         if fault.where in points.RARE:  # they are passed only after a write whose outcome nobody knows
             self._tell_systems("SORTOI.add", "lost-answer")
-        if fault.kind in _RESTS:
+        if fault.kind in _OF_SYSTEMS:
             self._armed[fault.number] = fault, self._tell_systems(fault.where, fault.kind)
         elif fault.where == ANYWHERE:
             self._strike_now(fault)
@@ -181,7 +181,7 @@ class Harm:
         late = kind == "late-commit"
         return self.site.sandbox.faults.add(
             SystemFault(
-                system="syspro", operation=operation, kind=_RESTS[kind], times=1,
+                system="syspro", operation=operation, kind=_OF_SYSTEMS[kind], times=1,
                 after="commit" if kind == "lost-answer" else "before",
                 seconds=self.times.late_s if late else 0.0, hold_s=0.5 if late else 0.0,
             )
