@@ -67,8 +67,9 @@ def transform(engine: Engine, lease: Lease) -> None:
         found = [record for record in lease.records if record.id not in unseen]
         made = Planner(engine, flow, site, material).plans(session, found)
     with engine.store.write(durable=False) as session:
-        why = "linked since it was fetched, by a worker that woke late"
-        records.put_off(session, lease, unseen, clock.now(), pause=Pause.NONE, stage=Stage.FETCH, reason=why)
+        if unseen:
+            why = "linked since it was fetched, by a worker that woke late"
+            records.put_off(session, lease, unseen, clock.now(), pause=Pause.NONE, stage=Stage.FETCH, reason=why)
         if made:
             _Outcome(session, engine, lease, flow, site, material).settle(made)
 
