@@ -24,7 +24,7 @@ from syncengine.store.models import Event
 
 CALM_S, DRAIN_S = 5.0, 900.0
 SHARE = 1.35  # of a shop's orders about four fifths are to be pushed; the others are not for editing
-LOOKED_AT = ("planned", "skipped", "observed", "held", "waiting", "dead")
+COMPARED = ("planned", "skipped", "unchanged", "held", "dead")  # how a sync ends that was not merely put off
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _found(site: Site, people: People, edits: int, seconds: float) -> Found:
     wrong = {problem.split(":")[0] for problem in verdict.problems}
     with site.store.read() as session:
         syncs = session.scalar(
-            select(func.count()).select_from(Event).where(Event.flow == "orders", Event.what.in_(LOOKED_AT))
+            select(func.count()).select_from(Event).where(Event.flow == "orders", Event.what.in_(COMPARED))
         )
     writes = [one for one in site.sandbox.calls.effects(system="syspro", object="SorMaster") if one.by == "api"]
     return Found(
