@@ -12,11 +12,10 @@ from scripts.crashes.installation import Shape
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("processes")]
 
 
-def test_the_newest_version_wins_in_fewer_syncs_than_edits(tmp_path: Path) -> None:
+def test_the_newest_version_wins_however_often_it_was_edited_meanwhile(tmp_path: Path) -> None:
     found = run(tmp_path, Shape(seed=2, contacts=8, orders=60, workers=4), 180, print, a_second=20)
 
     assert found.problems == []
     assert (found.lost, found.duplicates) == (0, 0)
     assert found.edited == 60
     assert found.newest == found.edited
-    assert found.syncs < found.edits
