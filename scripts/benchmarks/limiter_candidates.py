@@ -7,6 +7,7 @@ callers ask ten times a second. Neither knows lanes nor a guard.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -80,11 +81,12 @@ class Product:
             self._limiter.close(self._pool, wait_s)
 
 
-class _Asking:
+class _Asking(ABC):
     """A library that says only yes or no."""
 
+    @abstractmethod
     def try_once(self, lane: str) -> bool:
-        raise NotImplementedError
+        """Ask for a slot and take no for an answer."""
 
     def take(self, lane: str, until: float) -> bool:
         while time.monotonic() < until:

@@ -19,6 +19,8 @@ from syncengine.engine.engine import Chain, Engine
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 
+NO = 1  # exit code of a command that says no
+
 as_json = click.option("--json", "as_json", is_flag=True, help="For scripts.")
 
 
@@ -71,3 +73,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal) else getattr(value, "__dict__", str(value))
+
+
+def agreed(as_json: bool, question: str) -> bool:
+    """A person's yes; no where nobody can be asked."""
+    return not as_json and sys.stdin.isatty() and click.confirm(question)
+
+
+def not_done(word: str, shown: dict[str, Any] | None, as_json: bool, *, asked: bool) -> int:
+    """Say that nothing was done, with what would have been; the exit code. `asked`: only a look was asked for."""
+    if as_json:
+        show_json({word: 0, "preview": shown})
+    else:
+        click.echo("Nothing was done." if asked else "Nothing was done. With --yes it is.")
+    return 0 if asked else NO

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -15,13 +15,14 @@ from rich.text import Text
 
 from syncengine.cli._engine import json_text, show_json, wide_console
 from syncengine.cli._sheet import cell
+from syncengine.cli._times import moment
 from syncengine.engine import plans
 from syncengine.engine.causes import Blocker, Group
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.letter import Letter
 from syncengine.engine.plan import Plan
 from syncengine.engine.replay import Choice, Outlook
-from syncengine.errors import Misconfigured, Rejected
+from syncengine.errors import Rejected
 from syncengine.redaction import redact
 from syncengine.store.models import Failure
 from syncengine.store.states import Stage
@@ -55,18 +56,9 @@ def filters(command: Command) -> Command:
 
 def chosen(ids: Sequence[int] = (), **given: Any) -> Filter:
     """The filter that the options of `filters` make. Raises Misconfigured for a time that is none."""
-    times = {name: _time(given.pop(name, None), name) for name in ("since", "until")}
+    texts = {name: given.pop(name, None) for name in ("since", "until")}
+    times = {name: None if text is None else moment(f"--{name}", text) for name, text in texts.items()}
     return Filter(ids=tuple(ids), **{**given, **times})
-
-
-def _time(text: str | None, option: str) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise Misconfigured(f"--{option} {text!r} is no time. Write 2026-01-31 or 2026-01-31T12:00+01:00") from None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def row(failure: Failure, connection: str) -> dict[str, Any]:

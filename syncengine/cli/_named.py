@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -67,8 +66,3 @@ def records(session: Session, one: Engine, ids: tuple[str, ...], connection: str
 def me() -> str:
     """Who acts."""
     return getpass.getuser()
-
-
-def agreed(as_json: bool, question: str) -> bool:
-    """A person's yes; no where nobody can be asked."""
-    return not as_json and sys.stdin.isatty() and click.confirm(question)

@@ -13,7 +13,7 @@ import click
 from sqlalchemy.orm import Session
 
 from syncengine.cli import _letters
-from syncengine.cli._engine import as_json, engine, json_text, show_json
+from syncengine.cli._engine import NO, agreed, as_json, engine, json_text, not_done, show_json
 from syncengine.engine import causes, deadletters, letter, patches, replay
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine
@@ -22,7 +22,6 @@ from syncengine.errors import Misconfigured
 from syncengine.store.models import Connection, Failure
 from syncengine.store.states import Lane
 
-NO = 1
 MANY = 20  # more than these are shown by their causes, where a person looks
 ids_argument = click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
 kind_option = click.option(
@@ -198,8 +197,8 @@ def retry(
             shown = _letters.outlook_doc(outlook, choice)
             if not as_json:
                 _letters.show_outlook(outlook, choice, most)
-        if dry_run or not (yes or _agreed(as_json, f"Try {len(choice.letters)} records again?")):
-            return _not_done("retried", shown, as_json, asked=dry_run)
+        if dry_run or not (yes or agreed(as_json, f"Try {len(choice.letters)} records again?")):
+            return not_done("retried", shown, as_json, asked=dry_run)
         lane = Lane.REALTIME if ids else Lane.BACKFILL  # who names one waits for it
         some = [failure.id for failure in choice.letters]
         done = deadletters.retry(
@@ -249,8 +248,8 @@ def _by_hand(
             found = replay.named(session, ids) if ids else [one for one, _ in deadletters.listed(session, narrowed)]
         if not found:
             return _none(as_json)
-        if not ids and not yes and not _agreed(as_json, f"{len(found)} are to be {word}. Go on?"):
-            return _not_done(word, {"records": len(found)}, as_json, asked=False)
+        if not ids and not yes and not agreed(as_json, f"{len(found)} are to be {word}. Go on?"):
+            return not_done(word, {"records": len(found)}, as_json, asked=False)
         act = replay.discard if kind == deadletters.DEAD else replay.close
         done = act(one, found, because=because, by=getpass.getuser())
     if as_json:
@@ -292,22 +291,9 @@ def _narrowed(chosen: Filter, everything: bool) -> Filter:
     return chosen
 
 
-def _agreed(as_json: bool, question: str) -> bool:
-    """A person's yes; no where nobody can be asked."""
-    return not as_json and sys.stdin.isatty() and click.confirm(question)
-
-
 def _none(as_json: bool) -> int:
     if as_json:
         show_json({"found": 0})
     else:
         click.echo("There are none of these.")
     return NO
-
-
-def _not_done(word: str, shown: dict[str, Any] | None, as_json: bool, *, asked: bool) -> int:
-    if as_json:
-        show_json({word: 0, "preview": shown})
-    else:
-        click.echo("Nothing was done." if asked else "Nothing was done. With --yes it is.")
-    return 0 if asked else NO

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from syncengine.cli import _held, _named
-from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli._engine import NO, agreed, as_json, engine, not_done, show_json
 from syncengine.engine import decisions, held, settle
 from syncengine.engine.engine import Engine
 from syncengine.engine.held import Filter, Held
@@ -20,7 +20,6 @@ from syncengine.store.states import Lane
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-NO = 1
 MANY = 20  # more than these are shown by their reasons, where a person looks
 PLANNED_AT_MOST = 200
 
@@ -140,8 +139,8 @@ def _decide(
         if dry_run or not yes:
             shown = _preview(one, found, wins, as_json=as_json)
             _tell_rest(as_json, barred, left, most)
-        if dry_run or not (yes or _named.agreed(as_json, f"{len(found)} are to be {word}. Go on?")):
-            return _not_done(word, shown, as_json, asked=dry_run)
+        if dry_run or not (yes or agreed(as_json, f"{len(found)} are to be {word}. Go on?")):
+            return not_done(word, shown, as_json, asked=dry_run)
         done = act(one, found, Lane.REALTIME if ids else Lane.BACKFILL)  # who names one waits for it
         pump(one)
     if as_json:
@@ -210,14 +209,6 @@ def _none(as_json: bool, barred: list[Held]) -> int:
         click.echo("There are none of these.")
         _tell_rest(as_json, barred, 0, 0)
     return NO
-
-
-def _not_done(word: str, shown: dict[str, Any] | None, as_json: bool, *, asked: bool) -> int:
-    if as_json:
-        show_json({word: 0, "preview": shown})
-    else:
-        click.echo("Nothing was done." if asked else "Nothing was done. With --yes it is.")
-    return 0 if asked else NO
 
 
 @command.command("settle")

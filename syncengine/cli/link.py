@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from syncengine.cli import _named
-from syncengine.cli._engine import as_json, engine, json_text, show_json
+from syncengine.cli._engine import agreed, as_json, engine, json_text, show_json
 from syncengine.engine import linking
 from syncengine.engine.linking import Pairing
 from syncengine.redaction import redact
@@ -37,7 +37,7 @@ def command(
         shown = _doc(pairing)
         if not as_json:
             _show(pairing)
-        if not (yes or _named.agreed(as_json, "Link these two?")):
+        if not (yes or agreed(as_json, "Link these two?")):
             if as_json:
                 show_json({"linked": False, **shown})
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from syncengine.cli import _named
-from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli._engine import agreed, as_json, engine, show_json
 from syncengine.engine import byhand
 
 NO = 1
@@ -40,7 +40,7 @@ def command(
             click.echo(
                 f"{record.flow} {record.key}: {link.left_key} and {link.right_key or '(planned)'} are unlinked. {then}."
             )
-        if not (yes or _named.agreed(as_json, "Unlink them?")):
+        if not (yes or agreed(as_json, "Unlink them?")):
             if as_json:
                 show_json({"unlinked": False, "link": byhand.shown(link)})
             else:
