@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import ColumnElement, insert, literal, select
 from sqlalchemy.orm import Session
 
 from syncengine.redaction import redact
@@ -34,6 +34,15 @@ def note_each(session: Session, what_of: Iterable[tuple[Record, Mapping[str, Any
 def note_one(session: Session, record: Record, what: str, now: datetime, **detail: Any) -> None:
     """Add one event for one record."""
     note(session, [record], what, now, {record.id: detail})
+
+
+def note_where(session: Session, condition: ColumnElement[bool], what: str, now: datetime) -> None:
+    """Add one event for each record for which the condition holds, none of them loaded."""
+    columns = (Record.id, Record.connection_id, Record.flow, Record.key)
+    detail = literal({}, type_=Event.__table__.c.detail.type)
+    chosen = select(literal(now, type_=Event.__table__.c.at.type), *columns, literal(what), detail).where(condition)
+    names = ["at", "record_id", "connection_id", "flow", "key", "what", "detail"]
+    session.execute(insert(Event).from_select(names, chosen))
 
 
 def note_endpoint(session: Session, endpoint: str, what: str, now: datetime, **detail: Any) -> None:

@@ -379,7 +379,8 @@ class _Outcome:
         payloads.save(self.session, "plan", bodies, self.now)
         needs = [self._wanted(need) for plan_ in made.values() if isinstance(plan_, Plan) for need in plan_.needs]
         lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
-        want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now)
+        since = min((record.not_before for record in self.by_id.values()), default=self.now)
+        want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now, since=since)
         records.deal_with(self.session, self.lease, ends, self.now)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         for word in (*WORD_OF.values(), "dead", "still moving"):

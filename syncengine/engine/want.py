@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, func, or_, update
+from sqlalchemy import and_, case, func, or_, update
 from sqlalchemy.orm import Session
 
+from syncengine.engine import timeline
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import upsert
 from syncengine.store.models import Record, is_text
@@ -17,6 +18,7 @@ from syncengine.store.states import Pause, Stage, Status
 LONGEST_KEY = 128
 LONGEST_PART = 32
 MOST_WOKEN = 5000  # at once: a statement has so many parameters and no more
+ONE_BEFORE = timedelta(milliseconds=1)
 KEPT_PAUSES = (Pause.SETTLE, Pause.BACKOFF)
 
 RESTING = (Record.status == Status.WAITING, Record.token.is_(None), Record.wanted == Record.done)
@@ -44,17 +46,28 @@ def want(
     return len(rows)
 
 
-def want_needs(session: Session, connection_id: int, needs: Iterable[Need], *, lane: int, now: datetime) -> None:
-    """Ask for objects that others need. One that is on its way, held or dead already is not asked for again."""
+def want_needs(
+    session: Session, connection_id: int, needs: Iterable[Need], *, lane: int, now: datetime, since: datetime
+) -> None:
+    """Ask for objects that others need. One that is on its way, held or dead already is not asked for again.
+
+    `since`: when the first of these others became due. New records go before whatever became due then, so that a long
+    backlog does not stand between an object and what it needs.
+    """
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for need in needs:
         if need.flow:
             fresh = _row(connection_id, need.flow, need.key, lane=lane, now=now, run_id=None)
-            row = rows.setdefault((need.flow, need.key), {**fresh, "needed": True})
+            before = min(now, since - ONE_BEFORE)
+            row = rows.setdefault((need.flow, need.key), {**fresh, "needed": True, "not_before": before})
             if need.part and f";{need.part};" not in row["parts"]:
                 row["parts"] += f"{need.part};"
     parts = [one for _, row in sorted(rows.items()) for one in _one_part_each(row)]
     upsert(session, Record, parts, keys=("connection_id", "flow", "key"), update=_needed)
+    for flow in sorted({flow for flow, _ in rows}):
+        keys = [key for one, key in rows if one == flow]
+        mine = and_(Record.connection_id == connection_id, Record.flow == flow, Record.key.in_(keys))
+        timeline.note_where(session, mine & (Record.wanted > Record.done) & Record.token.is_(None), "needed", now)
 
 
 def is_key(key: str) -> bool:
@@ -126,11 +139,12 @@ def _one_part_each(row: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def wake(session: Session, records: Iterable[int], now: datetime, *, fresh_after: datetime) -> None:
-    """Let waiting records go on: from transform while their fetch is fresh, else from fetch.
+    """Let waiting records go on: from transform while their fetch is fresh, else from fetch. They keep their place in line.
 
     One that is due anyway is left alone: it is looked at when its pause is over, and a settle time must not be cut short.
     """
     ids = list(records)
+    timeline.note_where(session, and_(Record.id.in_(ids), *RESTING), "woken", now)
     fresh = Record.fetched_at >= fresh_after
     session.execute(
         update(Record)
@@ -140,7 +154,7 @@ def wake(session: Session, records: Iterable[int], now: datetime, *, fresh_after
             claimed=case((fresh, Record.wanted + 1), else_=Record.claimed),
             wanted=Record.wanted + 1,
             status=Status.OPEN,
-            not_before=now,
+            not_before=case((Record.not_before < now, Record.not_before), else_=now),
             pause=Pause.NONE,
             updated_at=now,
         )

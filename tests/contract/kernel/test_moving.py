@@ -163,7 +163,7 @@ def test_an_order_that_arrives_before_its_customer_waits_and_is_woken(make_world
     world.sync("orders", "1")
 
     assert world.right.objects["orders"]["R2"]["customer"] == "R1"
-    assert world.timeline("orders", "1") == ["fetched", "waiting", "planned", "written"]
+    assert world.timeline("orders", "1") == ["fetched", "waiting", "woken", "planned", "written"]
 
 
 def test_a_woken_record_goes_on_from_transform_while_its_fetch_is_fresh(make_world: Callable[..., World]) -> None:
