@@ -35,7 +35,7 @@ class Calls:
     def _watched(self, *arguments: object) -> object:
         text = repr(arguments)
         with self._news:
-            self.lanes.append("realtime" if REALTIME in text else "backfill" if BACKFILL in text else "other")
+            self.lanes.append("realtime" if REALTIME * 2 in text else "backfill" if BACKFILL * 2 in text else "other")
             self._news.notify_all()
         time.sleep(CALL_S)
         return self._work(*arguments)
