@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scripts.crashes import edits, report
-from scripts.crashes.faults import KINDS, Fault, draw, kinds_of
+from scripts.crashes.faults import KINDS, Fault, draw, kinds_of, promised
 from scripts.crashes.installation import ROOT, Shape
 from scripts.crashes.ordeal import Pace, endure
 from scripts.crashes.report import State
@@ -54,12 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _round(number: int, faults: Sequence[Fault], options: argparse.Namespace, seed: int) -> dict[str, object]:
     home = options.home.absolute() / f"round-{number + 1}"
-    shape = Shape(seed=seed + number, orders=options.orders, contacts=options.contacts, workers=options.workers)
+    gateway = options.gateway if options.gateway != "both" else ("enet", "harmony")[number // 2 % 2]
+    shape = Shape(seed + number, options.contacts, options.orders, options.workers, gateway)
     if options.database == "postgresql" or (options.database == "both" and number % 2):
         shape = replace(shape, database_url=_postgres(home))
     print(f"round {number + 1}: {len(faults)} faults, {report.name_of(shape)}", flush=True)
     pace = Pace(act_s=options.every, spread=options.spread)
-    outcome = endure(home, shape, faults, pace, lambda said: print(said, flush=True))
+    outcome = endure(home, shape, promised(faults, gateway), pace, lambda said: print(said, flush=True))
     found = report.as_json(outcome)
     for problem in found["problems"]:
         print(f"  WRONG: {problem}")
@@ -99,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--database", choices=["sqlite", "postgresql", "both"], default="both", help="both: by turns (default)"
+    )
+    parser.add_argument(
+        "--gateway", choices=["enet", "harmony", "both"], default="both", help="to SYSPRO; both: by turns (default)"
     )
     parser.add_argument("--home", type=Path, default=ROOT / "var" / "chaos", help="folder for logs and data")
     return parser
