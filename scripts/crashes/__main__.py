@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.crashes import edits, report
@@ -26,7 +27,7 @@ from scripts.crashes.report import State
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is left to run; 0 if all is right, 1 if not, 2 if it cannot run."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with all that was started
+    _ends_like_ctrl_c()
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["edits"]:
         return edits.main(given[1:])
@@ -38,33 +39,62 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     begun = time.monotonic()
     state = State.of(options.resume, seed=options.seed, faults=options.faults)
-    while (left := state.faults - state.struck) > 0:
-        if options.minutes and time.monotonic() - begun > options.minutes * 60:
-            print(f"chaos: {options.minutes:g} minutes are over; --resume goes on")
-            break
-        done = state.drawn
-        mine = draw(kinds, done + min(left, options.a_round), state.seed)[done:]
-        state.add(_round(state.rounds_done, mine, options, state.seed))
-        state.save(options.resume)
+    with multiprocessing.get_context("spawn").Pool(options.at_once, _ends_like_ctrl_c) as pool:
+        while (left := state.faults - state.struck) > 0:
+            if options.minutes and time.monotonic() - begun > options.minutes * 60:
+                print(f"chaos: {options.minutes:g} minutes are over; --resume goes on")
+                break
+            for found in pool.imap(_endured, _rounds(state, left, kinds, options)):
+                state.add(found)
+                state.save(options.resume)
     print(report.table(state))
     if options.json:
         options.json.write_text(json.dumps(report.summary(state), indent=1), encoding="utf-8")
     return 0 if state.is_right else 1
 
 
-def _round(number: int, faults: Sequence[Fault], options: argparse.Namespace, seed: int) -> dict[str, object]:
+@dataclass(frozen=True, slots=True)
+class _Round:
+    number: int
+    home: Path
+    shape: Shape
+    faults: list[Fault]
+    pace: Pace
+
+
+def _rounds(state: State, left: int, kinds: Sequence[str], options: argparse.Namespace) -> list[_Round]:
+    """The next ones to go side by side."""
+    done = state.drawn
+    mine = draw(kinds, done + min(left, options.a_round * options.at_once), state.seed)[done:]
+    slices = [mine[start : start + options.a_round] for start in range(0, len(mine), options.a_round)]
+    return [_round(state.rounds_done + more, faults, options, state.seed) for more, faults in enumerate(slices)]
+
+
+def _round(number: int, faults: Sequence[Fault], options: argparse.Namespace, seed: int) -> _Round:
     home = options.home.absolute() / f"round-{number + 1}"
     gateway = options.gateway if options.gateway != "both" else ("enet", "harmony")[number // 2 % 2]
     shape = Shape(seed + number, options.contacts, options.orders, options.workers, gateway)
     if options.database == "postgresql" or (options.database == "both" and number % 2):
         shape = replace(shape, database_url=_postgres(home))
-    print(f"round {number + 1}: {len(faults)} faults, {report.name_of(shape)}", flush=True)
-    pace = Pace(act_s=options.every, spread=options.spread)
-    outcome = endure(home, shape, promised(faults, gateway), pace, lambda said: print(said, flush=True))
-    found = report.as_json(outcome)
+    return _Round(number + 1, home, shape, promised(faults, gateway), Pace(act_s=options.every, spread=options.spread))
+
+
+def _endured(one: _Round) -> dict[str, object]:
+    """Runs in a process of its own."""
+
+    def say(said: str) -> None:
+        print(f"{one.number:>3}: {said}", flush=True)
+
+    say(f"{len(one.faults)} faults, {report.name_of(one.shape)}")
+    found = report.as_json(endure(one.home, one.shape, one.faults, one.pace, say))
     for problem in found["problems"]:
-        print(f"  WRONG: {problem}")
+        say(f"  WRONG: {problem}")
     return found
+
+
+def _ends_like_ctrl_c() -> None:
+    """SIGTERM ends this process with all that it has started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def _postgres(home: Path) -> str:
@@ -89,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--a-round", type=int, default=50, help="faults until all is judged and begun anew (default 50)"
     )
+    parser.add_argument("--at-once", type=int, default=1, help="rounds side by side, each in a process of its own")
     parser.add_argument("--orders", type=int, default=60, help="orders that are there at the start of a round")
     parser.add_argument("--contacts", type=int, default=30, help="customers that are there at the start of a round")
     parser.add_argument(

@@ -79,7 +79,9 @@ def promised(faults: Sequence[Fault], gateway: str) -> list[Fault]:
     """
     gap = "stop-child", "write leaving"
     return [
-        replace(fault, where="write before check") if gateway == "harmony" and (fault.kind, fault.where) == gap else fault
+        replace(fault, where="write before check")
+        if gateway == "harmony" and (fault.kind, fault.where) == gap
+        else fault
         for fault in faults
     ]
 

@@ -129,7 +129,7 @@ def table(state: State) -> str:
         [
             "", head, *body, "",
             *(f"{kind:<14} struck {struck}, recovered {recovered}" for kind, struck, recovered in kinds), "",
-            f"{found['faults']} faults in {len(state.rounds)} rounds and {found['seconds'] / 60:.0f} minutes, "
+            f"{found['faults']} faults in {len(state.rounds)} rounds of {found['seconds'] / 60:.0f} minutes in all, "
             f"{found['edits']} edits, {found['orders']} orders, {found['customers']} customers, "
             f"{found['restarts']} restarts. Not reached: {found['not_reached']}.",
             f"Lost: {found['lost']}. Duplicated: {found['duplicates']}. Wrong: {len(found['problems'])}.",
