@@ -10,24 +10,20 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import signal
 import sys
 import time
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scripts.crashes import edits, report
-from scripts.crashes.faults import KINDS, Fault, draw, kinds_of, promised
-from scripts.crashes.installation import ROOT, Shape
-from scripts.crashes.ordeal import Pace, endure
+from scripts.crashes import edits, report, rounds
+from scripts.crashes.faults import KINDS, kinds_of
+from scripts.crashes.installation import ROOT
 from scripts.crashes.report import State
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what is left to run; 0 if all is right, 1 if not, 2 if it cannot run."""
-    _ends_like_ctrl_c()
+    rounds.end_like_ctrl_c()
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["edits"]:
         return edits.main(given[1:])
@@ -39,70 +35,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     begun = time.monotonic()
     state = State.of(options.resume, seed=options.seed, faults=options.faults)
-    with multiprocessing.get_context("spawn").Pool(options.at_once, _ends_like_ctrl_c) as pool:
+    with multiprocessing.get_context("spawn").Pool(options.at_once, rounds.end_like_ctrl_c) as pool:
         while (left := state.faults - state.struck) > 0:
             if options.minutes and time.monotonic() - begun > options.minutes * 60:
                 print(f"chaos: {options.minutes:g} minutes are over; --resume goes on")
                 break
-            for found in pool.imap(_endured, _rounds(state, left, kinds, options)):
+            for found in pool.imap(rounds.run, rounds.upcoming(state, left, kinds, options)):
                 state.add(found)
                 state.save(options.resume)
     print(report.table(state))
     if options.json:
         options.json.write_text(json.dumps(report.summary(state), indent=1), encoding="utf-8")
     return 0 if state.is_right else 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Round:
-    number: int
-    home: Path
-    shape: Shape
-    faults: list[Fault]
-    pace: Pace
-
-
-def _rounds(state: State, left: int, kinds: Sequence[str], options: argparse.Namespace) -> list[_Round]:
-    """The next ones to go side by side."""
-    done = state.drawn
-    mine = draw(kinds, done + min(left, options.a_round * options.at_once), state.seed)[done:]
-    slices = [mine[start : start + options.a_round] for start in range(0, len(mine), options.a_round)]
-    return [_round(state.rounds_done + more, faults, options, state.seed) for more, faults in enumerate(slices)]
-
-
-def _round(number: int, faults: Sequence[Fault], options: argparse.Namespace, seed: int) -> _Round:
-    home = options.home.absolute() / f"round-{number + 1}"
-    gateway = options.gateway if options.gateway != "both" else ("enet", "harmony")[number // 2 % 2]
-    shape = Shape(seed + number, options.contacts, options.orders, options.workers, gateway)
-    if options.database == "postgresql" or (options.database == "both" and number % 2):
-        shape = replace(shape, database_url=_postgres(home))
-    return _Round(number + 1, home, shape, promised(faults, gateway), Pace(act_s=options.every, spread=options.spread))
-
-
-def _endured(one: _Round) -> dict[str, object]:
-    """Runs in a process of its own."""
-
-    def say(said: str) -> None:
-        print(f"{one.number:>3}: {said}", flush=True)
-
-    say(f"{len(one.faults)} faults, {report.name_of(one.shape)}")
-    found = report.as_json(endure(one.home, one.shape, one.faults, one.pace, say))
-    for problem in found["problems"]:
-        say(f"  WRONG: {problem}")
-    return found
-
-
-def _ends_like_ctrl_c() -> None:
-    """SIGTERM ends this process with all that it has started."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def _postgres(home: Path) -> str:
-    from tests.services import start_postgres
-
-    home.parent.mkdir(parents=True, exist_ok=True)
-    warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs: no XDG_RUNTIME_DIR on a bare machine
-    return start_postgres(home.parent, f"chaos_{home.name.replace('-', '_')}")
 
 
 def _parser() -> argparse.ArgumentParser:

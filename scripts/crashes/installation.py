@@ -40,6 +40,7 @@ from syncengine.vault import Vault
 ROOT = Path(__file__).resolve().parents[2]
 FLOWS = ("customers", "orders")
 STOP_S = 15.0
+LAG_S = 1  # seconds until a change shows in a search
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +262,7 @@ def installation(url: str, shape: Shape) -> Installation:
     times = shape.times
     shop = {
         "url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "limit_per_minute": 0,
-        "connect_s": times.connect_s, "read_s": times.read_s, "lag_s": 1,
+        "connect_s": times.connect_s, "read_s": times.read_s, "lag_s": LAG_S,
     }  # fmt: skip
     enet = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
     harmony = {"gateway": "harmony", "url": url, "auth": "api_key"}

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
 
-from scripts.crashes.installation import FLOWS
+from scripts.crashes.installation import FLOWS, LAG_S
 from scripts.crashes.people import People
 from syncengine.cli import _demo_check
 from syncengine.store import Store
-from syncengine.store.models import Effect, Failure, Record
+from syncengine.store.models import Cursor, Effect, Failure, Record
 from syncengine.store.states import EffectState
 
 REASONS_SHOWN = 12
@@ -38,6 +39,14 @@ def due(store: Store) -> int:
     """Records that are not dealt with yet."""
     with store.read() as session:
         return session.scalar(select(func.count()).select_from(Record).where(Record.wanted > Record.done)) or 0
+
+
+def all_is_read(store: Store, last_edit: datetime) -> bool:
+    """Whether every feed was read after the last edit had become visible in a search."""
+    visible = last_edit + timedelta(seconds=LAG_S + 1)
+    with store.read() as session:
+        read = session.scalars(select(Cursor.read_at).where(Cursor.feed != "")).all()
+    return bool(read) and all(at is not None and at >= visible for at in read)
 
 
 def judge(store: Store, url: str, people: People) -> Verdict:

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from scripts.crashes.faults import SYSPRO_WRITES, Fault, Harm
 from scripts.crashes.installation import Shape, Site, describe
-from scripts.crashes.judge import Verdict, due, judge
+from scripts.crashes.judge import Verdict, all_is_read, due, judge
 from scripts.crashes.people import People
 from syncengine.store.models import Record
 
@@ -146,18 +146,15 @@ class _Ordeal:
 
     def _drain(self) -> None:
         """Nobody edits any more: until the feeds have seen the last edit and nothing is due for some seconds."""
-        times, self._calm_since = self.site.shape.times, time.monotonic()
-        seen_by = time.monotonic() + 2 * times.every_s + 2
-        left = due(self.site.store)
-        self.say(f"  all faults have struck; {left} records are due")
-        deadline = time.monotonic() + self.pace.drain_s
+        self._calm_since = time.monotonic()
+        self.say(f"  all faults have struck; {due(self.site.store)} records are due")
 
         def calm() -> bool:
-            if due(self.site.store):
+            if due(self.site.store) or not all_is_read(self.site.store, self.people.last_at):
                 self._calm_since = time.monotonic()
-            return time.monotonic() > seen_by and time.monotonic() - self._calm_since > self.pace.calm_s
+            return time.monotonic() - self._calm_since > self.pace.calm_s
 
-        self._until(calm, deadline - time.monotonic())
+        self._until(calm, self.pace.drain_s)
         self._look_who_recovered()
 
     def _until(self, what: Callable[[], bool], patience_s: float) -> None:

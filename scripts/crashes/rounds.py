@@ -1,0 +1,70 @@
+"""The rounds of a run: each an installation of its own with its share of the faults, in a process of its own."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from scripts.crashes import report
+from scripts.crashes.faults import Fault, draw, promised
+from scripts.crashes.installation import Shape
+from scripts.crashes.ordeal import Pace, endure
+from scripts.crashes.report import State
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One of them, before it is run. Its installation stands in `home`."""
+
+    number: int
+    home: Path
+    shape: Shape
+    faults: list[Fault]
+    pace: Pace
+
+
+def upcoming(state: State, left: int, kinds: Sequence[str], options: argparse.Namespace) -> list[Round]:
+    """The next ones to go side by side: `options.at_once`, or fewer if fewer faults are left."""
+    done = state.drawn
+    mine = draw(kinds, done + min(left, options.a_round * options.at_once), state.seed)[done:]
+    slices = [mine[start : start + options.a_round] for start in range(0, len(mine), options.a_round)]
+    return [_round(state.rounds_done + more, faults, options, state.seed) for more, faults in enumerate(slices)]
+
+
+def _round(number: int, faults: list[Fault], options: argparse.Namespace, seed: int) -> Round:
+    home = options.home.absolute() / f"round-{number + 1}"
+    gateway = options.gateway if options.gateway != "both" else ("enet", "harmony")[number // 2 % 2]
+    shape = Shape(seed + number, options.contacts, options.orders, options.workers, gateway)
+    if options.database == "postgresql" or (options.database == "both" and number % 2):
+        shape = replace(shape, database_url=_postgres(home))
+    return Round(number + 1, home, shape, promised(faults, gateway), Pace(act_s=options.every, spread=options.spread))
+
+
+def run(one: Round) -> dict[str, object]:
+    """Go through it and say so; what was found, as `report.as_json` gives it."""
+
+    def say(said: str) -> None:
+        print(f"{one.number:>3}: {said}", flush=True)
+
+    say(f"{len(one.faults)} faults, {report.name_of(one.shape)}")
+    found = report.as_json(endure(one.home, one.shape, one.faults, one.pace, say))
+    for problem in found["problems"]:
+        say(f"  WRONG: {problem}")
+    return found
+
+
+def end_like_ctrl_c() -> None:
+    """SIGTERM ends this process with all that it has started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _postgres(home: Path) -> str:
+    from tests.services import start_postgres
+
+    home.parent.mkdir(parents=True, exist_ok=True)
+    warnings.simplefilter("ignore", RuntimeWarning)  # platformdirs: no XDG_RUNTIME_DIR on a bare machine
+    return start_postgres(home.parent, f"chaos_{home.name.replace('-', '_')}")
