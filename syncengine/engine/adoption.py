@@ -36,11 +36,12 @@ def judge(
     """Ours is a single live object that is not older than `sent_at` and equals what was asked in identity and lines.
 
     With `verify` (a first load, a restored backup) a single live object of that natural key is ours if it equals what was
-    asked in identity, or if its key cannot be anybody else's; whatever else it holds.
+    asked in identity, or if its key cannot be anybody else's; whatever else it holds. What was looked for without ever having
+    been sent (`sent_at` is None) and was cancelled there is not created anew, also when creates are verified no more.
     """
     alive = [one for one in candidates if not resource.is_cancelled(one.doc)]
     if not alive:
-        return Verdict()
+        return Verdict(reason=cancelled(candidates) if candidates and sent_at is None else "")
     if len(alive) > 1:
         return Verdict(reason=f"several objects carry this reference: {', '.join(one.key for one in alive)}")
     one = alive[0]
@@ -54,6 +55,11 @@ def judge(
     if difference := _differs(resource, asked, one.doc):
         return Verdict(reason=_not_ours(one, difference))
     return Verdict(adopt=one)
+
+
+def cancelled(candidates: Sequence[Candidate]) -> str:
+    """Why nothing is created where only these are found."""
+    return f"{', '.join(one.key for one in candidates)} carries this reference and was cancelled in the target"
 
 
 def _not_ours(one: Candidate, difference: str) -> str:

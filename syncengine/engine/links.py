@@ -66,6 +66,11 @@ def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Recor
     return found
 
 
+def revisions(found: Iterable[Link]) -> dict[str, int]:
+    """How often each of a record's links has been agreed on, by part; those that are only planned are none."""
+    return {link.part: link.revision for link in found if not link.provisional}
+
+
 def known(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
     """The other side's key for each need that is linked."""
     near, far = (Link.left_key, Link.right_key) if from_side == "left" else (Link.right_key, Link.left_key)

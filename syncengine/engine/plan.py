@@ -87,7 +87,8 @@ class Plan:
     """The outcome of transform. A held plan keeps the steps that are held back, so that they can be shown and approved.
 
     hold: what holds it. refusable: what will be agreed of each part if a person refuses it. decided: which person's word it
-    goes by (`approved by anna`); without that word it would be held.
+    goes by (`approved by anna`); without that word it would be held. links: the revisions of the links, by part, that it was
+    made from; once one of them is another, the plan is of yesterday.
     """
 
     kind: Kind
@@ -103,6 +104,7 @@ class Plan:
     hold: Hold | None = None
     refusable: Sequence[Agreement] = ()
     decided: str = ""
+    links: Map[str, int] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:

@@ -11,7 +11,19 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
-from syncengine.engine import ceiling, deadletters, doubts, effects, links, observe, payloads, plans, records, timeline
+from syncengine.engine import (
+    adoption,
+    ceiling,
+    deadletters,
+    doubts,
+    effects,
+    links,
+    observe,
+    payloads,
+    plans,
+    records,
+    timeline,
+)
 from syncengine.engine.adoption import Candidate
 from syncengine.engine.backoff import backoff
 from syncengine.engine.effects import Intent
@@ -83,7 +95,11 @@ class _Push:
     # -- before the writes ---------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Commit all intentions of the lease in one transaction; what was written by an earlier run is not intended again."""
+        """Commit all intentions of the lease in one transaction.
+
+        A plan whose links have been agreed on since is made anew, from a fresh fetch: one of its writes has been made already,
+        or a worker that woke late has made another one.
+        """
         now = clock.now()
         with self.engine.store.write() as session:
             made = payloads.load(session, self.engine.vault, "plan", list(self.work))
@@ -93,15 +109,17 @@ class _Push:
             for record in self.lease.records:
                 plan = plans.from_doc(made[record.id])
                 if plan.provisional and not is_observed:
-                    self._plan_again(session, record, now)
+                    self._plan_again(session, record, now, "planned while the connection was observed")
+                    continue
+                if plan.links != links.revisions(linked[record.id]):
+                    self._plan_again(session, record, now, "written since it was planned")
                     continue
                 self.work[record.id].seeks = plan.seeks
                 for step in plan.steps if plan.kind is Kind.WRITE else ():
                     link = next(
                         (one for one in linked[record.id] if one.part == step.part and not one.provisional), None
                     )
-                    if not (step.operation.verb is Verb.CREATE and link is not None):
-                        planned.append((record, step, link))
+                    planned.append((record, step, link))
             if is_observed:
                 self._observe(session, planned, now)
                 planned = []
@@ -110,10 +128,10 @@ class _Push:
                 self.work[intent.record.id].left += 1
             self._hold_taken(session, now)
 
-    def _plan_again(self, session: Session, record: Record, now: datetime) -> None:
-        """The connection went live after this was planned, with keys in it that were only planned themselves."""
+    def _plan_again(self, session: Session, record: Record, now: datetime, why: str) -> None:
+        """What the plan goes by is not so any more: keys that were only planned themselves, or an earlier agreement."""
         self.work[record.id].ended = True
-        records.put_off(session, self.lease, [record.id], now, pause=Pause.NONE, stage=Stage.FETCH)
+        records.put_off(session, self.lease, [record.id], now, pause=Pause.NONE, stage=Stage.FETCH, reason=why)
 
     def _observe(self, session: Session, planned: Sequence[tuple[Record, Step, Link | None]], now: datetime) -> None:
         """Write nothing: a planned create leaves a provisional link, so that what needs it can be planned too."""
@@ -208,18 +226,14 @@ class _Push:
         now = clock.now()
         with self.engine.store.write() as session:
             for intent in absent:
-                keys = ", ".join(one.key for one in there[intent.effect_id])
+                found = there[intent.effect_id]
                 if self.work[intent.record.id].seeks:
-                    end, word = (
-                        End(Status.SKIPPED, f"cancelled at the source; {keys or 'nothing'} is in the target"),
-                        "skipped",
-                    )
-                else:
-                    end, word = (
-                        End(Status.HELD, f"{keys} carries this reference and was cancelled in the target"),
-                        "held",
-                    )
-                self._end(session, intent, end, word, now)
+                    keys = ", ".join(one.key for one in found) or "nothing"
+                    end = End(Status.SKIPPED, f"cancelled at the source; {keys} is in the target")
+                else:  # in doubt from here on, so that it is looked for whenever it is looked at again
+                    end = End(Status.HELD, adoption.cancelled(found))
+                    effects.suspect(session, [intent.effect_id], now, why=end.reason)
+                self._end(session, intent, end, str(end.status), now)
 
     def _in_doubt(self, intents: Sequence[Intent], why: str) -> None:
         """Have the next fetch find out about these, at once."""

@@ -182,6 +182,7 @@ class Planner:
     def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
         make = partial(self._pair if self.flow.two_way else self._one_way, ready, known)
         made = _storable(decisions.applied(make(), self.material.decided.get(ready.record.id), make))
+        made = replace(made, links=links.revisions(self.material.linked[ready.record.id]))
         provisional = [named(need) for need in ready.needs if need in self.provisional]
         return replace(made, provisional=provisional) if provisional else made
 
@@ -325,8 +326,7 @@ class _Outcome:
                 deadletters.open_rejected(self.session, record, plan_, Stage.TRANSFORM, self.now)
                 details[record_id] = {"field": plan_.field, "reason": plan_.reason}
                 continue
-            self._turn_out(record, plan_)
-            bodies[record_id] = payloads.seal(self.engine.vault, plans.to_doc(plan_))
+            bodies[record_id] = payloads.seal(self.engine.vault, plans.to_doc(self._turn_out(record, plan_)))
             details[record_id] = {**plans.shown(plan_), **self._corrected(record_id)}
             if plan_.kind is Kind.WRITE:
                 if self._still_moving(record, plan_):
@@ -434,13 +434,18 @@ class _Outcome:
         own = self.site.connection.quiet_s
         return self.flow.quiet_s if own is None else own
 
-    def _turn_out(self, record: Record, plan_: Plan) -> None:
-        """A change of unknown outcome has happened: what it agreed is kept, whatever becomes of the next write."""
+    def _turn_out(self, record: Record, plan_: Plan) -> Plan:
+        """A change of unknown outcome has happened: what it agreed is kept, whatever becomes of the next write.
+
+        Returns the plan, which knows of that agreement.
+        """
         by_part = {link.part: link for link in self.material.linked[record.id]}
         for found in plan_.turned_out:
             effects.confirm_change(self.session, record.id, found.part, self.now)
             agreed = links.Agreed(found.agreed, found.numbers)
             links.agree(self.session, self.engine, self.flow, by_part[found.part].id, agreed, self.now)
+        agreed_anew = {found.part: plan_.links[found.part] + 1 for found in plan_.turned_out}
+        return replace(plan_, links={**plan_.links, **agreed_anew}) if agreed_anew else plan_
 
     def _confirm(self, record: Record, plan_: Plan) -> None:
         """Both sides agree without a write: remember it, and settle a change whose outcome was unknown."""

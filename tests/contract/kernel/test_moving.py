@@ -445,6 +445,24 @@ def test_creates_that_are_verified_adopt_what_is_there(world: World) -> None:
     assert [write for write in world.right.writes if write[0] == "create"] == [("create", "2", "R1")]
 
 
+def test_what_was_cancelled_in_the_target_is_created_anew_neither_while_creates_are_verified_nor_after(
+    world: World,
+) -> None:
+    world.configure(verify_creates_until=START + timedelta(minutes=30))
+    world.right.put("things", "X", ref="1", name="from before the backup", cancelled=True)
+    world.left.put("things", "1", name="ours")
+    world.sync("things", "1")
+    assert world.record("things", "1").reason == "X carries this reference and was cancelled in the target"
+
+    world.time.pass_(2 * 3600)  # held records are looked at again every hour
+    world.configure(verify_creates_until=None)
+    world.settle(patience_s=600)
+
+    assert world.timeline("things", "1").count("held") == 2
+    assert world.record("things", "1").reason == "X carries this reference and was cancelled in the target"
+    assert world.right.writes == []
+
+
 def test_observe_writes_nothing_and_plans_what_depends_on_it(make_world: Callable[..., World]) -> None:
     world = _order_world(make_world)
     world.configure(mode="observe")
