@@ -20,7 +20,7 @@ from marshmallow import Schema, ValidationError
 
 from syncengine import clock
 from syncengine.document import Doc
-from syncengine.errors import Rejected, SyncError
+from syncengine.errors import Misconfigured, Rejected, SyncError
 
 Position = Mapping[str, Any]
 """How far a feed has been read: JSON-able, only the resource that made it understands it. `{}` is the very beginning."""
@@ -283,6 +283,26 @@ class Connector(ABC):
     @abstractmethod
     def check(self) -> str:
         """Prove that address and credentials work; one line that says what was reached. Raises Misconfigured or a SyncError."""
+
+    def consent_url(self, state: str) -> str:
+        """Where a person agrees that this app may use the account; `state` comes back with the code. Makes no call.
+
+        Raises Misconfigured where there is nothing to agree to, or a setting for it is missing.
+        """
+        raise self._no_consent()
+
+    def trade(self, code: str) -> None:
+        """Trade the code that came of a person's consent for credentials, and store them.
+
+        Raises AuthenticationFailed if it is refused, Misconfigured, Transient, EndpointDown.
+        """
+        raise self._no_consent()
+
+    def _no_consent(self) -> Misconfigured:
+        return Misconfigured(
+            f"{self.system} has nothing to authorise: its credentials are the secrets in syncengine.yml,"
+            " which `syncengine configure` takes over"
+        )
 
     def quota(self) -> str:
         """One line on what is left of the quota, without a call; empty where nothing is counted."""

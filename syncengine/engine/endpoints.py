@@ -160,6 +160,17 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
     return was_paused or was_down
 
 
+def authorise(engine: Engine, name: str, code: str, *, by: str) -> None:
+    """Trade the code that came of a person's consent for credentials; an endpoint that rested for their want is called again.
+
+    Raises AuthenticationFailed if the code is refused, Misconfigured, Transient, EndpointDown.
+    """
+    engine.connector(name).trade(code)
+    with engine.store.write() as session:
+        timeline.note_endpoint(session, name, "authorised", clock.now(), by=by)
+    resume(engine, name, by=by)
+
+
 def _check(name: str, known: list[str]) -> None:
     if name not in known:
         raise Misconfigured(f"there is no endpoint {name!r}. Known endpoints: {', '.join(known) or 'none'}")

@@ -139,6 +139,15 @@ class Engine:
         self._sites[connection_id] = (clock.monotonic(), site)
         return site
 
+    def connector(self, endpoint: str) -> Connector:
+        """The connector of an endpoint by name, in a connection or not. Raises Misconfigured, Transient."""
+        with self.store.read() as session:
+            rows = {row.name: row for row in session.scalars(select(m.Endpoint).order_by(m.Endpoint.name))}
+        if endpoint not in rows:
+            known = ", ".join(rows) or "none, run `syncengine configure`"
+            raise Misconfigured(f"there is no endpoint {endpoint!r}. Known endpoints: {known}")
+        return self._connector(rows[endpoint])
+
     def _connector(self, row: m.Endpoint) -> Connector:
         settings = dict(row.settings)
         known = self._connectors.get(row.id)

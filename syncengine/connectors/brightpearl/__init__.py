@@ -8,7 +8,7 @@ from __future__ import annotations
 from syncengine.connectors import base
 from syncengine.connectors.base import Endpoint
 from syncengine.connectors.brightpearl import settings
-from syncengine.connectors.brightpearl.auth import credentials
+from syncengine.connectors.brightpearl.auth import Credentials, InstanceToken, credentials
 from syncengine.connectors.brightpearl.gateway import Gateway
 from syncengine.connectors.brightpearl.resources import Contact, PostalAddress, Product, SalesOrder
 from syncengine.connectors.brightpearl.resources.resource import Resource
@@ -25,8 +25,8 @@ class Brightpearl(base.Connector):
 
     system = "brightpearl"
 
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: Gateway, made: Credentials) -> None:
+        self._gateway, self._credentials = gateway, made
         self.concurrency = gateway.account.concurrency
         self.longest_call_s = gateway.account.timeouts.connect_s + gateway.account.timeouts.read_s
         self.resources = {kind.name: kind(gateway) for kind in RESOURCES}
@@ -38,6 +38,23 @@ class Brightpearl(base.Connector):
             SalesOrder.search, columns=("orderId",), sort=("orderId.DESC",), page_size=1, filters={}
         )
         return f"Brightpearl account {account.account} answers as {account.auth} app; it has {found.available} orders"
+
+    def consent_url(self, state: str) -> str:
+        """Where the shop's owner agrees; see `Connector.consent_url`."""
+        return self._app().consent_url(state)
+
+    def trade(self, code: str) -> None:
+        """Tokens for the code; see `Connector.trade`."""
+        self._app().trade(code)
+
+    def _app(self) -> InstanceToken:
+        if isinstance(self._credentials, InstanceToken):
+            return self._credentials
+        account = self._gateway.account
+        raise Misconfigured(
+            f"endpoint {account.name}: setting auth = {account.auth!r} has nothing to authorise: put its token under"
+            " secrets in syncengine.yml and run `syncengine configure`"
+        )
 
     def quota(self) -> str:
         """How much of the window is used, by all workers; see `Connector.quota`."""
@@ -69,4 +86,4 @@ def connect(endpoint: Endpoint, services: Services) -> Brightpearl:
             " or limit_per_minute: 0 if Brightpearl does not limit this app"
         )
     made = credentials(endpoint, account, services)
-    return Brightpearl(Gateway(account, made, services.limiter, services.breaker(endpoint.name)))
+    return Brightpearl(Gateway(account, made, services.limiter, services.breaker(endpoint.name)), made)

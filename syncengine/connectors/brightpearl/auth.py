@@ -9,6 +9,7 @@ import json
 import threading
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 import requests
 
@@ -149,11 +150,34 @@ class InstanceToken:
 
     def _refresh(self) -> None:
         """Trade the refresh token for new tokens and store them (section 2.2)."""
-        form = {
-            "grant_type": "refresh_token",
-            "refresh_token": _secret(self._vault, self._endpoint, "refresh_token"),
-            "client_id": self._account.app_ref,
-        }
+        self._grant(grant_type="refresh_token", refresh_token=_secret(self._vault, self._endpoint, "refresh_token"))
+
+    def consent_url(self, state: str) -> str:
+        """Where the shop's owner agrees (section 2.2, step 1). Raises Misconfigured without a `redirect_uri`."""
+        query = {"response_type": "code", "client_id": self._account.app_ref, "redirect_uri": self._redirect_uri()}
+        return f"{self._account.authorize_url}?{urlencode({**query, 'state': state})}"
+
+    def trade(self, code: str) -> None:
+        """Trade the code for tokens and store them (section 2.2, step 3); see `Connector.trade`."""
+        with self._threads, self._lock.tried() as is_ours:
+            if not is_ours:
+                raise Transient(
+                    f"{self._endpoint.name}: another process is refreshing the token. Try again in a minute"
+                )
+            self._grant(grant_type="authorization_code", code=code, redirect_uri=self._redirect_uri())
+            self._token = None
+
+    def _redirect_uri(self) -> str:
+        if not self._account.redirect_uri:
+            raise Misconfigured(
+                f"endpoint {self._endpoint.name}: setting redirect_uri is missing: set it to the address that is"
+                " registered for the app, in syncengine.yml, and run `syncengine configure`"
+            )
+        return self._account.redirect_uri
+
+    def _grant(self, **form: str) -> None:
+        """Ask the token endpoint, and store what it grants."""
+        form["client_id"] = self._account.app_ref
         if secret := self._vault.read(self._endpoint.id, "client_secret"):
             form["client_secret"] = secret  # only apps with confidential OAuth have one
         # No write to the business: if the answer is lost, the same refresh token is tried again.
@@ -172,8 +196,9 @@ class InstanceToken:
         body = body if isinstance(body, dict) else {}
         if response.status_code in (400, 401, 403):
             raise AuthenticationFailed(
-                f"{self._endpoint.name}: the token endpoint refuses a refresh: {body.get('error', response.status_code)}"
-                f" {body.get('error_description', '')}. Authorise the app again and store its new refresh_token"
+                f"{self._endpoint.name}: the token endpoint refuses: {body.get('error', response.status_code)}"
+                f" {body.get('error_description', '')}. Authorise the app again: `syncengine authorise"
+                f" {self._endpoint.name}`"
             )
         if response.status_code != 200 or not isinstance(body.get("access_token"), str):
             raise Transient(

@@ -17,6 +17,7 @@ from syncengine.redaction import redact
 
 AUTH = ("oauth", "private", "staff")
 TOKEN_URL = "https://oauth.brightpearlapp.com/token/{account}"  # noqa: S105 - newest documents, brightpearl.md section 2.2
+AUTHORIZE_URL = "https://oauth.brightpearl.com/authorize/{account}"  # as above, step 1
 MOST_PER_READ = {"sales_order": 200, "contact": 200, "postal_address": 200, "product": 200}
 """Objects per GET (brightpearl.md section 6); those of address and product are assumed."""
 
@@ -32,6 +33,8 @@ class Account:
     dev_ref: str
     auth: str
     token_url: str
+    authorize_url: str
+    redirect_uri: str  # empty where it is not set: only giving consent needs it
     follow_api_domain: bool
     pool: Pool | None
     timeouts: Timeouts
@@ -68,6 +71,8 @@ def read(endpoint: Endpoint) -> Account:
         dev_ref=dev_ref or given.text("dev_ref", "the developer reference", default=""),
         auth=auth,
         token_url=given.text("token_url", "an address", default=TOKEN_URL).replace("{account}", account),
+        authorize_url=given.text("authorize_url", "an address", default=AUTHORIZE_URL).replace("{account}", account),
+        redirect_uri=given.text("redirect_uri", "an address", default=""),
         follow_api_domain=given.flag("follow_api_domain", True),
         pool=_pool(given, account, dev_ref if auth == "oauth" else "private"),
         timeouts=Timeouts(given.number("connect_s", 5.0, least=0.1), given.number("read_s", 30.0, least=0.1)),
@@ -166,7 +171,8 @@ class _Given:
 
 
 _KNOWN = {
-    *("url", "account", "app_ref", "dev_ref", "auth", "token_url", "follow_api_domain", "ca_file"),
+    *("url", "account", "app_ref", "dev_ref", "auth", "follow_api_domain", "ca_file"),
+    *("token_url", "authorize_url", "redirect_uri"),
     *("limit_per_minute", "guard_s", "reserve", "patience_s", "concurrency"),
     *("connect_s", "read_s", "page_size", "lag_s", "overlap_s"),
     *(f"{kind}_{what}" for kind in MOST_PER_READ for what in ("per_read", "optional")),
