@@ -16,8 +16,8 @@ from syncengine.engine.decisions import Decision
 from syncengine.engine.effects import Doubt
 from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.plan import WAIVABLE, Hold, Kind, Plan
+from syncengine.engine.planner import Planner, gather
 from syncengine.engine.trace import Trace
-from syncengine.engine.transform import Planner, gather
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.store.models import Connection, Record

@@ -16,8 +16,8 @@ from syncengine.engine import causes, corrections, deadletters, patches, timelin
 from syncengine.engine.corrections import Correction
 from syncengine.engine.engine import Engine
 from syncengine.engine.plan import Plan
+from syncengine.engine.planner import Material, Planner, gather
 from syncengine.engine.trace import Trace
-from syncengine.engine.transform import Material, Planner, gather
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import MissingLookup

@@ -18,7 +18,7 @@ from syncengine.engine.engine import Engine, Site, calling, chunks
 from syncengine.engine.fetch import own_docs, read_all
 from syncengine.engine.lookups import lookups_of
 from syncengine.engine.plan import Kind, Plan
-from syncengine.engine.transform import Material, Planner
+from syncengine.engine.planner import Material, Planner
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
