@@ -118,6 +118,32 @@ class OwnPostgres:
         self._server.cleanup()
 
 
+def dump_postgres(shared: Path, url: str, copy: Path) -> None:
+    """Copy the database of `url`, which `start_postgres(shared)` made, into the file `copy`, as `pg_dump` does.
+
+    Raises:
+        subprocess.CalledProcessError: `pg_dump` refused; it has said why on stderr.
+    """
+    tool = _server_of(shared).bin_path / "pg_dump"
+    subprocess.run([tool, "--format=custom", f"--file={copy}", _plain(url)], check=True)
+
+
+def restore_postgres(shared: Path, url: str, copy: Path) -> None:
+    """Put the copy of `dump_postgres` in the place of that database; whatever is still connected to it is cut off.
+
+    Raises:
+        subprocess.CalledProcessError: `pg_restore` refused; it has said why on stderr.
+    """
+    start_postgres(shared, database=url.removeprefix("postgresql+psycopg://postgres@/").partition("?")[0])
+    tool = _server_of(shared).bin_path / "pg_restore"
+    subprocess.run([tool, "--exit-on-error", f"--dbname={_plain(url)}", copy], check=True)
+
+
+def _plain(url: str) -> str:
+    """The address as PostgreSQL's own tools take it."""
+    return url.replace("postgresql+psycopg:", "postgresql:")
+
+
 def drop_postgres(url: str) -> None:
     """Remove a database that `start_postgres` made, with whatever is still connected to it."""
     name, host = url.removeprefix("postgresql+psycopg://postgres@/").split("?host=", 1)

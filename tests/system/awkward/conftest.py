@@ -1,8 +1,15 @@
-"""Both sandbox systems over real HTTP, and the real engine between them; see `world.py`."""
+"""Both sandbox systems over real HTTP, and the real engine between them; see `world.py`.
+
+These tests take SQLite and e.net where they do not say otherwise. `SYNCENGINE_TEST_DATABASE=postgresql` and
+`SYNCENGINE_TEST_GATEWAY=harmony` run any of them on the other ones, by hand:
+
+    SYNCENGINE_TEST_DATABASE=postgresql SYNCENGINE_TEST_GATEWAY=harmony pytest -n0 tests/system/awkward/test_replay.py
+"""
 
 from __future__ import annotations
 
 import email.utils
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,8 +24,8 @@ from syncengine.sandbox import server
 from syncengine.sandbox.server import Running, Sandbox
 from syncengine.store import Store
 from syncengine.store.migrate import upgrade
-from tests.services import start_valkey, stop
-from tests.system.awkward.world import Time, World, flows
+from tests.services import drop_postgres, shared_folder, start_postgres, start_valkey, stop
+from tests.system.awkward.world import DATABASES, GATEWAYS, Time, World, flows
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -75,21 +82,49 @@ def time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Time:
     return time
 
 
-@pytest.fixture(params=["enet"])
+def _one_of(known: tuple[str, ...], name: str) -> str:
+    """What the environment's variable `name` says, the first of `known` where it is not set."""
+    chosen = os.environ.get(name, known[0])
+    if chosen not in known:
+        raise pytest.UsageError(f"{name} is {chosen!r}; known are {', '.join(known)}")
+    return chosen
+
+
+GATEWAY, DATABASE = _one_of(GATEWAYS, "SYNCENGINE_TEST_GATEWAY"), _one_of(DATABASES, "SYNCENGINE_TEST_DATABASE")
+
+
+@pytest.fixture(params=[GATEWAY])
 def gateway(request: pytest.FixtureRequest) -> str:
-    """`enet`; a test that both gateways must pass is marked with `both_gateways`."""
+    """`enet` unless told; a test that both gateways must pass is marked with `both_gateways`."""
     return str(request.param)
 
 
 @pytest.fixture
-def world(
-    sandbox: Sandbox, time: Time, valkey: redis.Redis, empty_database: Path, tmp_path: Path, gateway: str
-) -> Iterator[World]:
+def database(request: pytest.FixtureRequest) -> str:
+    """`sqlite` unless told; a test that both databases must pass is marked with `both_installations`."""
+    return str(getattr(request, "param", DATABASE))
+
+
+@pytest.fixture
+def store_url(
+    request: pytest.FixtureRequest, database: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A migrated, empty database of this test's own."""
+    if database == "sqlite":
+        shutil.copy(request.getfixturevalue("empty_database"), tmp_path / "test.db")
+        yield f"sqlite:///{tmp_path}/test.db"
+        return
+    url = start_postgres(shared_folder(tmp_path_factory.getbasetemp()))
+    upgrade(url)
+    yield url
+    drop_postgres(url)
+
+
+@pytest.fixture
+def world(sandbox: Sandbox, time: Time, valkey: redis.Redis, store_url: str, gateway: str) -> Iterator[World]:
     """Both systems and the engine, with the connection's settings of `flows/connections/sandbox.yml`."""
     valkey.flushall()
-    shutil.copy(empty_database, tmp_path / "test.db")
-    store = Store(f"sqlite:///{tmp_path}/test.db")
-    world = World(sandbox, time, store, valkey, gateway)
+    world = World(sandbox, time, Store(store_url), valkey, gateway)
     yield world
     for undo in world.undo:
         undo()

@@ -1,6 +1,7 @@
 """Whatever Brightpearl may send: each order and contact is written, or ends with a cause that names the field; nothing crashes.
 
-A short form here; `scripts/payloads 10000` runs as many of each kind as it is told.
+A short form by e.net here; `scripts/payloads 10000 --gateway harmony` runs as many of each kind as it is told, by the gateway
+that it is told.
 """
 
 from __future__ import annotations

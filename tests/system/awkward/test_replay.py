@@ -1,6 +1,7 @@
 """Orders that failed on one mistake, tried again with one command once it is mended.
 
-The refusal of an unknown stock code: syspro-transport.md section 9.4.
+The refusal of an unknown stock code: syspro-transport.md section 9.4. On SQLite and e.net, since 200 orders take a while;
+on PostgreSQL and by Harmony by hand, as `conftest.py` says.
 """
 
 from __future__ import annotations

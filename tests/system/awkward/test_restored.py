@@ -17,36 +17,56 @@ from syncengine.engine.engine import Engine
 from syncengine.sandbox.shop import Contact, Order, Product, Row
 from syncengine.store import Store
 from syncengine.vault import Vault
-from tests.system.awkward.world import World, flows
+from tests.services import dump_postgres, restore_postgres, shared_folder
+from tests.system.awkward.world import World, both_installations, flows
 
 CANCELLED = 5
 DAY_S = 86_400
 
 
-def _file(world: World) -> str:
-    return world.store.url.removeprefix("sqlite:///")
+pytestmark = both_installations
 
 
-def _back_up(world: World, path: Path) -> None:
-    with sqlite3.connect(_file(world)) as live, sqlite3.connect(path) as copy:
-        live.backup(copy)
+class Backup:
+    """A copy of the store, taken and put back with the tools that the handbook names."""
 
+    def __init__(self, copy: Path, shared: Path) -> None:
+        """`copy`: where it goes; `shared`: the folder of the PostgreSQL server, where the store is in one."""
+        self.copy, self.shared = copy, shared
 
-def _restore(world: World, path: Path) -> None:
-    """The processes are stopped, the file is put back, the processes are started; Redis has been lost as well."""
-    world.engine.close()
-    world.messages.clear()
-    file = Path(_file(world))
-    for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
-        name.unlink(missing_ok=True)
-    file.write_bytes(path.read_bytes())
-    world.valkey.flushall()
-    world.store = Store(f"sqlite:///{file}")
-    world.vault = Vault(world.store, [world.key])
-    lent = bootstrap.services(world.store, world.vault, world.valkey)
-    world.engine = Engine(
-        world.store, world.vault, flows(), connect=lambda end: connectors.connect(end, lent), send=world.messages.append
-    )
+    def take(self, world: World) -> None:
+        if not world.store.is_sqlite:
+            dump_postgres(self.shared, world.store.url, self.copy)
+            return
+        with sqlite3.connect(self._file(world)) as live, sqlite3.connect(self.copy) as copy:
+            live.backup(copy)
+
+    def put_back(self, world: World) -> None:
+        """The processes are stopped, the copy is put back, the processes are started; Redis has been lost as well."""
+        url = world.store.url
+        world.engine.close()
+        world.messages.clear()
+        if world.store.is_sqlite:
+            file = self._file(world)
+            for name in (file, Path(f"{file}-wal"), Path(f"{file}-shm")):
+                name.unlink(missing_ok=True)
+            file.write_bytes(self.copy.read_bytes())
+        else:
+            restore_postgres(self.shared, url, self.copy)
+        world.valkey.flushall()
+        world.store = Store(url)
+        world.vault = Vault(world.store, [world.key])
+        lent = bootstrap.services(world.store, world.vault, world.valkey)
+        world.engine = Engine(
+            world.store,
+            world.vault,
+            flows(),
+            connect=lambda end: connectors.connect(end, lent),
+            send=world.messages.append,
+        )
+
+    def _file(self, world: World) -> Path:
+        return Path(world.store.url.removeprefix("sqlite:///"))
 
 
 def _order(world: World, contact: Contact | None = None, *rows: Row, **changes: Any) -> Order:
@@ -86,9 +106,9 @@ def _two_rows(world: World) -> tuple[Row, Row]:
     return world.shop.row("MUG", 2, "16.00"), world.shop.row("BOOK", 1, "12.50")
 
 
-def _catch_up(world: World, path: Path) -> None:
+def _catch_up(world: World, backup: Backup) -> None:
     """What the handbook says, after the loss."""
-    _restore(world, path)
+    backup.put_back(world)
     world.configure(verify_creates_until=world.time.now() + timedelta(days=30))
     with world.store.read() as session:
         letters = [letter.id for letter, _ in deadletters.listed(session)]
@@ -100,17 +120,17 @@ def _catch_up(world: World, path: Path) -> None:
 
 
 @pytest.fixture
-def backup(tmp_path: Path) -> Path:
-    return tmp_path / "backup.db"
+def backup(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Backup:
+    return Backup(tmp_path / "backup", shared_folder(tmp_path_factory.getbasetemp()))
 
 
 def test_orders_that_the_restored_store_has_forgotten_are_found_and_none_is_made_twice(
-    world: World, backup: Path
+    world: World, backup: Backup
 ) -> None:
     contact = world.shop.contact()
     before = _order(world, contact)
     world.sync()
-    _back_up(world, backup)
+    backup.take(world)
 
     plain = _order(world, world.shop.contact("Kim", "New"), *_two_rows(world))
     amended = _order(world, contact, *_two_rows(world))
@@ -152,14 +172,14 @@ def test_orders_that_the_restored_store_has_forgotten_are_found_and_none_is_made
 
 
 def test_orders_that_it_knows_as_they_were_are_brought_up_to_date_and_no_line_is_added_twice(
-    world: World, backup: Path
+    world: World, backup: Backup
 ) -> None:
     contact = world.shop.contact()
     made = {name: _order(world, contact, *_two_rows(world)) for name in (
         "same", "amended", "moved", "late", "twice", "clerk", "cancelled", "cancelled late", "reworked",
     )}  # fmt: skip
     world.sync()
-    _back_up(world, backup)
+    backup.take(world)
 
     mug, book = made["amended"].rows.values()
     _set(world, made["amended"], mug, 9, "72.00")
@@ -202,10 +222,10 @@ def test_orders_that_it_knows_as_they_were_are_brought_up_to_date_and_no_line_is
     assert world.erp.order(made["cancelled late"].id)["OrderStatus"] == "\\"
 
 
-def test_customers_that_have_changed_since_are_brought_up_to_date_and_made_once(world: World, backup: Path) -> None:
+def test_customers_that_have_changed_since_are_brought_up_to_date_and_made_once(world: World, backup: Backup) -> None:
     known = world.shop.contact()
     world.sync("customers")
-    _back_up(world, backup)
+    backup.take(world)
     new = world.shop.contact("Kim", "New")
     world.sync("customers", new.id)
     for contact in (known, new):
@@ -225,13 +245,15 @@ def test_customers_that_have_changed_since_are_brought_up_to_date_and_made_once(
     assert {world.status(one.id, "customers")[0] for one in (known, new)} == {"done"}
 
 
-def test_a_dead_letter_of_the_backup_that_went_through_since_makes_no_second_order(world: World, backup: Path) -> None:
+def test_a_dead_letter_of_the_backup_that_went_through_since_makes_no_second_order(
+    world: World, backup: Backup
+) -> None:
     product = Product(3003, "LAMP", "A lamp", Decimal("4.50"), "T20", {})
     world.shop.account.products[3003] = product
     order = _order(world, world.shop.contact(), world.shop.row("LAMP", 1, "4.50"))
     world.sync()
     assert world.status(order.id)[0] == "dead"
-    _back_up(world, backup)
+    backup.take(world)
     world._stock(product)
     deadletters.retry(world.engine, [1], by="Kim")
     world.settle()

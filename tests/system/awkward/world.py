@@ -39,7 +39,15 @@ from syncengine.vault import Vault
 PLACED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SETTLE_S = 20.0
 
-both_gateways = pytest.mark.parametrize("gateway", ["enet", "harmony"], indirect=True)
+GATEWAYS, DATABASES = ("enet", "harmony"), ("sqlite", "postgresql")
+
+both_gateways = pytest.mark.parametrize("gateway", GATEWAYS, indirect=True)
+both_installations = pytest.mark.parametrize(
+    ("database", "gateway"),
+    [("sqlite", "enet"), pytest.param("postgresql", "harmony", marks=pytest.mark.postgres)],
+    indirect=True,
+)
+"""The parts of a laptop, and other ones: each database and each gateway once."""
 
 
 @functools.lru_cache(maxsize=1)
