@@ -317,7 +317,8 @@ def _given_keys(env: Mapping[str, str]) -> tuple[str, ...]:
 
 def _alert_urls(env: Mapping[str, str]) -> tuple[str, ...]:
     """Addresses apart; a comma within one is a part of it. Apprise is the one to say whether it knows them."""
-    return tuple(url for url in re.split(r"[\s,;]+(?=\w+://)", env.get("SYNCENGINE_ALERT_URLS", "")) if url)
+    parted = re.split(r"[,;]*\s+|[,;]+(?=\w+://)", env.get("SYNCENGINE_ALERT_URLS", ""))
+    return tuple(url for url in parted if url)
 
 
 def _shown(url: str) -> str:

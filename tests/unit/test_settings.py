@@ -148,6 +148,11 @@ def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         settings.load({"SYNCENGINE_HOME": str(tmp_path / "file" / "var")}).folder()
 
 
+def test_an_address_of_alerts_that_is_mistyped_is_not_taken_for_a_part_of_the_one_before() -> None:
+    found = settings.load({"SYNCENGINE_ALERT_URLS": "json://ops.example/in, slack:/A/B/C  ntfy//topic"})
+    assert found.alert_urls == ("json://ops.example/in", "slack:/A/B/C", "ntfy//topic")
+
+
 def test_addresses_of_alerts_are_parted_by_spaces_or_commas_and_shown_nowhere() -> None:
     text = "mailto://u:S3CRET@mail.example?to=a@x.example,b@x.example, slack://T/S3CRET/x\n json://127.0.0.1/"
     found = settings.load({"SYNCENGINE_ALERT_URLS": text})
