@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, settings
 
 from syncengine.store import Store
-from syncengine.store.migrate import upgrade
 from syncengine.vault import Vault
-from tests.services import drop_postgres, shared_folder, start_postgres
+from tests.databases import Databases
+from tests.services import shared_folder
 
 # A machine that is busy with other things must not fail a property; how fast code is, benchmarks tell.
 settings.register_profile("syncengine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,28 +20,27 @@ settings.load_profile("syncengine")
 KEY = Fernet.generate_key().decode()
 
 
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """This test process's databases."""
+    databases = Databases(tmp_path_factory.mktemp("databases"), shared_folder(tmp_path_factory.getbasetemp()))
+    yield databases
+    databases.close()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, databases: Databases) -> str:
     """A migrated, empty database: each test runs once on SQLite and once on PostgreSQL."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/test.db"
-        upgrade(url)
-        yield url
-        return
-    url = start_postgres(shared_folder(tmp_path_factory.getbasetemp()))
-    upgrade(url)
-    yield url
-    drop_postgres(url)
+    return databases.sqlite() if request.param == "sqlite" else databases.postgres()
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
-    """A store on `database_url`."""
-    store = Store(database_url)
+def store(database_url: str, databases: Databases) -> Iterator[Store]:
+    """A store on `database_url`, with no connection that an earlier test used if that is a file."""
+    store = databases.store(database_url)
     yield store
-    store.close()
+    if store.is_sqlite:
+        store.close()
 
 
 @pytest.fixture

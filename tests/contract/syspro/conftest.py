@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from syncengine.connectors.syspro import connect
 from syncengine.connectors.syspro.connector import Syspro
 from syncengine.sandbox.server import Running, Sandbox
 from syncengine.store import Store
-from syncengine.store.migrate import upgrade
 from syncengine.store.models import Endpoint as EndpointRow
 from syncengine.vault import Vault
+from tests.databases import Databases
 
 WAYS = {
     "enet": {"gateway": "enet"},
@@ -32,11 +31,9 @@ SECRETS = {
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(databases: Databases) -> str:
     """SQLite for the gateways; the operator's seat is tested on both databases."""
-    url = f"sqlite:///{tmp_path}/test.db"
-    upgrade(url)
-    return url
+    return databases.sqlite()
 
 
 @pytest.fixture(scope="module")

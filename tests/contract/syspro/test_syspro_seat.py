@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -22,28 +20,17 @@ from syncengine.http import guard
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
 from syncengine.store import Store
-from syncengine.store.migrate import upgrade
 from syncengine.store.models import Slot
 from syncengine.vault import Vault
 from tests.contract.syspro.conftest import Connect
 from tests.contract.syspro.test_syspro_gateways import create, number_of, order
-from tests.services import drop_postgres, shared_folder, start_postgres
+from tests.databases import Databases
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
-def database_url(
-    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, databases: Databases) -> str:
     """Both databases."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/test.db"
-        upgrade(url)
-        yield url
-        return
-    url = start_postgres(shared_folder(tmp_path_factory.getbasetemp()))
-    upgrade(url)
-    yield url
-    drop_postgres(url)
+    return databases.sqlite() if request.param == "sqlite" else databases.postgres()
 
 
 class Lane:
