@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -35,6 +36,20 @@ FIELDS = (
 )  # fmt: skip
 DOCUMENTS = ("source", "corrected", "mapped", "target", "references")
 MOST_BLOCKERS = 5
+NUMBER = click.IntRange(1, 2**31 - 1)
+"""The id of a letter: what any database keeps as one."""
+
+
+class Pace(click.FloatRange):
+    """Records a minute; from one in a hundred minutes on, so that the last one has a date."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0.01)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As its parent, which lets NaN pass."""
+        made = super().convert(value, param, ctx)
+        return made if math.isfinite(made) else self.fail(f"{value!r} is no number of records.", param, ctx)
 
 
 def filters(command: Command) -> Command:

@@ -23,7 +23,7 @@ from syncengine.store.models import Connection, Failure
 from syncengine.store.states import Lane
 
 MANY = 20  # more than these are shown by their causes, where a person looks
-ids_argument = click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+ids_argument = click.argument("ids", metavar="[ID]...", type=_letters.NUMBER, nargs=-1)
 kind_option = click.option(
     "--kind",
     type=click.Choice([deadletters.DEAD, deadletters.ATTENTION]),
@@ -48,7 +48,13 @@ def command() -> None:
 @kind_option
 @click.option("--all", "with_closed", is_flag=True, help="Those that are closed, too.")
 @click.option("--grouped/--flat", default=None, help="By cause; by default on a terminal when there are many.")
-@click.option("--limit", default=50, show_default=True, help="Show at most so many lines (JSON has them all).")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Show at most so many lines (JSON has them all).",
+)
 @as_json
 def list_(
     ids: tuple[int, ...], with_closed: bool, grouped: bool | None, limit: int, as_json: bool, **given: Any
@@ -84,7 +90,7 @@ def _states(session: Session, failures: Sequence[Failure]) -> dict[int, str]:
 
 
 @command.command("show")
-@click.argument("id_", metavar="ID", type=int)
+@click.argument("id_", metavar="ID", type=_letters.NUMBER)
 @as_json
 def show(id_: int, as_json: bool) -> None:
     """Show one dead letter whole: cause, remedy, what waits for it, its timeline, source, mapped and target document."""
@@ -103,7 +109,7 @@ def _connection(one: Engine, failure: Failure) -> str:
 
 
 @command.command("edit")
-@click.argument("id_", metavar="ID", type=int)
+@click.argument("id_", metavar="ID", type=_letters.NUMBER)
 @click.option(
     "--set", "values", multiple=True, metavar="PATH=VALUE",
     help="Set one value, as orderRows.8101.productSku=MUG; PATH:=JSON for what is no text. May be given several times.",
@@ -159,7 +165,7 @@ def _withdraw(one: Engine, id_: int, as_json: bool) -> int:
 
 def _patch(source: letter.Source, values: Sequence[str], file: Any) -> patches.Patch:
     if file is not None:
-        return patches.of_text(file.read(), f"--patch {file.name}")
+        return patches.of_text(_text(file), f"--patch {file.name}")
     if values:
         before = source.standing.patch if source.standing else ()
         return [*before, *patches.of_values(source.present, values)]
@@ -167,12 +173,28 @@ def _patch(source: letter.Source, values: Sequence[str], file: Any) -> patches.P
     return patches.of_edit(source.original, edited) if edited is not None else ()
 
 
+def _text(file: Any) -> str:
+    try:
+        return str(file.read())
+    except UnicodeDecodeError as error:
+        raise Misconfigured(
+            f"--patch {file.name} is no text in UTF-8 (byte {error.start + 1}). Save it as such"
+        ) from None
+
+
 @command.command("retry")
 @ids_argument
 @_letters.filters
 @all_option
-@click.option("--most", default=500, show_default=True, metavar="N", help="At most so many, the oldest first.")
-@click.option("--pace", type=click.FloatRange(min=0, min_open=True), metavar="N", help="So many records a minute.")
+@click.option(
+    "--most",
+    type=click.IntRange(min=1),
+    default=500,
+    show_default=True,
+    metavar="N",
+    help="At most so many, the oldest first.",
+)
+@click.option("--pace", type=_letters.Pace(), metavar="N", help="So many records a minute.")
 @click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
 @click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing.")
 @yes_option

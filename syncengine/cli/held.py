@@ -31,7 +31,10 @@ def _bulk(command: Command) -> Command:
     """What commands share that decide on one or many."""
     options = (
         ids_argument, _named.narrowing, reason_option, click.option("--all", "everything", is_flag=True, help="All."),
-        click.option("--most", default=100, show_default=True, metavar="N", help="At most so many, the oldest first."),
+        click.option(
+            "--most", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
+            help="At most so many, the oldest first.",
+        ),
         click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing."), _named.yes_option,
         as_json,
     )  # fmt: skip
@@ -53,7 +56,13 @@ def command() -> None:
 @_named.narrowing
 @reason_option
 @click.option("--grouped/--flat", default=None, help="By reason; by default on a terminal when there are many.")
-@click.option("--limit", default=50, show_default=True, help="Show at most so many lines (JSON has them all).")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Show at most so many lines (JSON has them all).",
+)
 @as_json
 def list_(
     connection: str | None, flow: str | None, reason: str | None, grouped: bool | None, limit: int, as_json: bool

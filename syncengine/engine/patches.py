@@ -57,9 +57,13 @@ def _marked(value: Any) -> str:
 def doc_of(text: str, what: str) -> Any:
     """The inverse of `text_of`; decimals stay exact. Raises Misconfigured naming `what` the text is."""
     try:
-        return json.loads(text, parse_float=Decimal)
-    except ValueError as error:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{what} is no JSON: {error}") from None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def of_text(text: str, what: str) -> Patch:
@@ -68,7 +72,7 @@ def of_text(text: str, what: str) -> Patch:
     if not isinstance(patch, list) or not patch:
         raise Misconfigured(f"{what} is no JSON patch (RFC 6902). Write a list of operations, each with op and path")
     for number, one in enumerate(patch, 1):
-        needed = OPERATIONS.get(one.get("op", "")) if isinstance(one, dict) else None
+        needed = OPERATIONS.get(str(one.get("op", ""))) if isinstance(one, dict) else None
         if needed is None or any(name not in one for name in needed):
             known = ", ".join(OPERATIONS)
             raise Misconfigured(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine import causes, deadletters, records, timeline
 from syncengine.engine.deadletters import ATTENTION, DEAD, Filter
-from syncengine.engine.engine import Engine
+from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.plan import Kind, Step
 from syncengine.engine.preview import Preview, preview
 from syncengine.errors import Misconfigured, Rejected
@@ -161,12 +161,14 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> int:
     """Close dead letters and leave their records alone, with this reason, until their source changes. Returns how many.
 
-    Raises Misconfigured if one needs a look only, or its record is being worked on at this moment.
+    One that has closed since it was chosen is left out: its record may have gone through meanwhile. Raises Misconfigured if
+    one needs a look only, or its record is being worked on at this moment.
     """
     now = clock.now()
     _of_kind(letters, DEAD, "was written already and needs a look; it can be closed, not discarded")
     _reasoned(because)
     with engine.store.write() as session:
+        letters = _still_open(session, letters)
         found = list(deadletters.records_of(session, letters).values())
         busy = [record.key for record in found if record.token is not None]
         if busy:
@@ -184,10 +186,21 @@ def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) 
     _of_kind(letters, ATTENTION, "is a dead letter; it can be retried or discarded, not closed")
     _reasoned(because)
     with engine.store.write() as session:
+        letters = _still_open(session, letters)
         found = list(deadletters.records_of(session, letters).values())
         deadletters.close_by_hand(session, letters, because, by, now)
         timeline.note(session, found, "looked at", now, {one.id: {"because": because, "by": by} for one in found})
     return len(letters)
+
+
+def _still_open(session: Session, letters: Iterable[Failure]) -> list[Failure]:
+    """Those that nobody and nothing has closed since they were chosen; a person may have thought about them for long."""
+    ids = [letter.id for letter in letters]
+    return [
+        letter
+        for some in chunks(ids, deadletters.AT_ONCE)
+        for letter in session.scalars(select(Failure).where(Failure.id.in_(some), Failure.closed_at.is_(None)))
+    ]
 
 
 def _of_kind(letters: Iterable[Failure], kind: str, else_: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from syncengine.engine import deadletters, replay
 from syncengine.sandbox.shop import Product
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
@@ -163,3 +164,43 @@ def test_letters_are_discarded_and_exported(cli: Cli, world: World, orders: list
     ]
     assert len(json.loads(cli("deadletters", "export", "--format", "json", "--all")[1])) == 3
     assert cli("deadletters", "export", "--file", tmp_path / "no" / "where.csv")[0] == 2
+
+
+def test_a_letter_that_has_closed_while_somebody_thought_about_it_is_not_discarded(
+    world: World, orders: list[int]
+) -> None:
+    with world.store.read() as session:
+        chosen = [failure for failure, _ in deadletters.listed(session)]
+    world.configure(lookups={"stock_codes": {UNKNOWN: "MUG"}})
+    deadletters.retry(world.engine, [1, 2])
+    world.settle()
+    assert replay.discard(world.engine, chosen, because="test orders", by="anna") == 1
+    assert [world.status(order)[0] for order in orders] == ["done", "done", "skipped"]
+    assert "discarded" not in world.timeline(orders[0])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("show", 10**20), ("retry", 10**20), ("list", "--limit", -1), ("retry", "--all", "--most", -1),
+        ("retry", "--all", "--most", 0), ("retry", "--all", "--pace", "nan"), ("retry", "--all", "--pace", "inf"),
+        ("retry", "--all", "--pace", "1e-300"), ("edit", 1, "--set", "orderRows:=NaN"),
+    ],
+)  # fmt: skip
+def test_a_number_that_cannot_be_is_refused_before_anything_is_done(
+    cli: Cli, orders: list[int], wrong: tuple[object, ...]
+) -> None:
+    code, out, err = cli("deadletters", *wrong, *(("--yes",) if wrong[0] == "retry" else ()))
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+    assert {one["now"] for one in json.loads(cli("deadletters", "list", "--json")[1])} == {"dead"}
+
+
+@pytest.mark.parametrize("text", [b'[{"op": [], "path": "/x"}]', b"[" * 100_000, b'[{"op": "\xff"}]'])
+def test_a_file_that_is_no_patch_is_named_in_one_line(cli: Cli, orders: list[int], tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "patch.json"
+    file.write_bytes(text)
+    code, _, err = cli("deadletters", "edit", 1, "--patch", file)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert "patch.json" in err
