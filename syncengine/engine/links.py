@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
-from syncengine.engine import observe, payloads, timeline
+from syncengine.engine import joined, observe, payloads, timeline
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import Step
 from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake
@@ -181,8 +181,15 @@ def sever(session: Session, link_id: int) -> None:
 
 
 def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Agreed, now: datetime) -> None:
-    """Save what both sides agree on now, after a change or after they were seen to be equal."""
-    _remember(engine, flow, session.get_one(Link, link_id), agreed, now)
+    """Save what both sides agree on now, after a change or after they were seen to be equal.
+
+    Of a pair a change goes to one side, and is agreed in the fields that it was about; the others stay as they were agreed.
+    """
+    link = session.get_one(Link, link_id)
+    if flow.two_way:
+        before = {name: value for name, value in base_of(engine, flow, link).items() if name != joined.MARK}
+        agreed = Agreed({**before, **agreed.doc}, agreed.lines)
+    _remember(engine, flow, link, agreed, now)
 
 
 def _remember(engine: Engine, flow: Flow, link: Link, agreed: Agreed, now: datetime) -> None:

@@ -97,11 +97,13 @@ def _mapped(mapping: Mapping, doc: Doc, context: Context) -> Doc | Plan:
 
 @dataclass
 class _Sides:
-    """What goes where."""
+    """What goes where, and what is agreed: already, and by each of the two writes. One of them may come to nothing."""
 
     to_right: dict[str, Change] = field(default_factory=dict)
     to_left: dict[str, Change] = field(default_factory=dict)
     agreed: dict[str, Any] = field(default_factory=dict)
+    by_right: dict[str, Any] = field(default_factory=dict)
+    by_left: dict[str, Any] = field(default_factory=dict)
     conflicts: list[Difference] = field(default_factory=list)
 
 
@@ -113,7 +115,7 @@ def _compare(pair: Pair, link: Linked, left: Doc, right: Doc) -> Plan:
     if isinstance(backward, Plan):
         return backward
     wanted_right, wanted_left = pair.right.canonical(forward), pair.left.canonical(backward)
-    sides = _Sides(agreed={name: value for name, value in link.base.items() if name != joined.MARK})
+    sides = _Sides()
     for group in pair.flow.groups:
         _group(pair, sides, group, link.base, (wanted_right, right), (wanted_left, left))
     ruling = [(pair.flow.mapping, left), *([(pair.flow.backward, right)] if pair.flow.backward is not None else [])]
@@ -134,10 +136,12 @@ def _group(
         sides.conflicts.append(Difference(group.name, old, new, now, "was changed on both sides"))
     elif winner == "left":
         sides.to_right |= _changes(group.right, current, wanted)
-        sides.agreed |= {name: wanted.get(name) for name in group.right}
+        sides.by_right |= {name: wanted.get(name) for name in group.right}
     else:
-        sides.to_left |= _changes(group.left, to_left[1], to_left[0])
-        sides.agreed |= {name: current.get(name) for name in group.right}
+        changes = _changes(group.left, to_left[1], to_left[0])
+        sides.to_left |= changes
+        by = sides.by_left if changes else sides.agreed  # the left side may show it in its own terms already
+        by |= {name: current.get(name) for name in group.right}
 
 
 def _winner(policy: Policy, left_changed: bool, right_changed: bool, newer: bool | None) -> str | None:
@@ -162,20 +166,22 @@ def _changes(names: Sequence[str], old: Doc, new: Doc) -> dict[str, Change]:
 
 def _plan(pair: Pair, link: Linked, sides: _Sides, wanted_right: Doc, wanted_left: Doc) -> Plan:
     steps = []
-    for target, key, changes, doc, current in (
-        (pair.right, link.key, sides.to_right, wanted_right, pair.right_doc),
-        (pair.left, pair.left_key, sides.to_left, wanted_left, pair.left_doc),
+    for target, key, changes, by, doc, current in (
+        (pair.right, link.key, sides.to_right, sides.by_right, wanted_right, pair.right_doc),
+        (pair.left, pair.left_key, sides.to_left, sides.by_left, wanted_left, pair.left_doc),
     ):
         if changes:
             operation = Operation(
                 Verb.CHANGE, link.natural_key, doc=doc, key=key, changes=changes, current=current
             )  # fmt: skip
-            steps.append(Step("", target.name, operation, agreed=sides.agreed, numbers=link.numbers))
+            agreed = {**sides.agreed, **by}  # the link keeps the rest as it is
+            steps.append(Step("", target.name, operation, agreed=agreed, numbers=link.numbers))
     found = Plan(Kind.WRITE, steps=steps, conflicts=sides.conflicts)
     if sides.conflicts:
         reason = f"{sides.conflicts[0].path} was changed on both sides"
         return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.CONFLICT)
     if not steps:
-        agreement = Agreement("", sides.agreed, link.numbers)
+        known = {name: value for name, value in link.base.items() if name != joined.MARK}
+        agreement = Agreement("", {**known, **sides.agreed, **sides.by_right, **sides.by_left}, link.numbers)
         return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement])
     return found

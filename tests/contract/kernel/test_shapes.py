@@ -22,6 +22,9 @@ GROUPS = [
 ]
 
 
+NEWEST = [Group(name, (name,), (name,), Policy.NEWEST) for name in ("name", "street")]
+
+
 @pytest.fixture
 def pair(make_world: Callable[..., World]) -> World:
     """A two-way pair that is linked: the left is master of the name, the right of the credit limit."""
@@ -78,6 +81,26 @@ def test_our_own_writes_come_back_equal_and_cause_no_echo(pair: World) -> None:
 
     assert len(pair.left.writes) + len(pair.right.writes) == writes
     assert pair.record("accounts", "left:310").status == "done"
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("fault", ["busy", "lost", "unheard", "late"])
+def test_of_two_changes_the_one_that_did_not_go_through_is_not_taken_back_on_the_other_side(
+    make_world: Callable[..., World], side: str, fault: str
+) -> None:
+    world = make_world(two_way("accounts", NEWEST))
+    world.left.put("accounts", "310", name="Robin", street="A")
+    world.sync("accounts", "left:310")
+    for system, key, change in ((world.left, "310", {"name": "Rob"}), (world.right, "R1", {"street": "B"})):
+        world.time.pass_(5)
+        system.put("accounts", key, **change)
+    world.time.pass_(5)
+    {"left": world.left, "right": world.right}[side].faults = [fault]
+    world.sync("accounts", "left:310", patience_s=600)
+
+    for doc in (world.left.objects["accounts"]["310"], world.right.objects["accounts"]["R1"]):
+        assert (doc["name"], doc["street"]) == ("Rob", "B")
+    assert (world.record("accounts", "left:310").status, world.backlog()) == ("done", 0)
 
 
 def test_a_change_on_the_right_is_found_under_the_pairs_record(pair: World) -> None:
