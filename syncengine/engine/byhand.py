@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import deadletters, links, records, timeline, trace
+from syncengine.engine import deadletters, effects, links, records, timeline, trace
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import GONE_ON
 from syncengine.engine.pump import pump
@@ -204,6 +204,9 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
         links.sever(session, link.id)
         told = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
         concerned = _sharing(session, engine, site, link, flow, now)
+        pair = [one for one in concerned if one.flow == flow.name]
+        for survivor in [one for one in pair if one.key in (keys or ())]:
+            effects.hand_over(session, [one.id for one in pair], survivor.id)
         for one in concerned:
             if one.token is not None:
                 raise _busy(one)

@@ -120,9 +120,9 @@ def _reopened(new: Any) -> Mapping[str, Any]:
     """Open an effect again for the record that owns it; a write in doubt stays as it is, so that it cannot be sent.
 
     A change in doubt may be sent again, since what is planned now comes from a fetch after the settle time. A create that
-    was done and whose link is gone is in doubt.
+    was done and whose link is gone is in doubt. What the target has refused another record is anybody's again.
     """
-    own = Effect.record_id == new.record_id
+    own = (Effect.record_id == new.record_id) | (Effect.state == EffectState.REJECTED)
     create = Effect.verb == Verb.CREATE
     open_again = case(
         (~own | (Effect.state == EffectState.SENT), Effect.state),
@@ -132,6 +132,7 @@ def _reopened(new: Any) -> Mapping[str, Any]:
     )
     changes = own & (open_again == EffectState.INTENDED)
     return {
+        "record_id": case((own, new.record_id), else_=Effect.record_id),
         "state": open_again,
         "request": case((changes, new.request), else_=Effect.request),
         "error": case((changes, ""), else_=Effect.error),
@@ -201,7 +202,10 @@ def done(
 
 
 def rejected(session: Session, effect_id: int, runner: str, now: datetime, *, error: str) -> bool:
-    """The target refused the write; the row is opened again if the record is tried again."""
+    """The target refused the write; the row is opened again if the record is tried again.
+
+    False if the row is not ours any more: it is open again, or others have sent it meanwhile.
+    """
     return _settle(session, [effect_id], runner, now, state=EffectState.REJECTED, error=error)
 
 
@@ -240,6 +244,12 @@ class Lost:
 
     in_the_call: frozenset[int]
     rest: Mapping[int, datetime]
+
+
+def hand_over(session: Session, former_ids: Iterable[int], record_id: int) -> None:
+    """The writes of the one record of a pair are the other's from here on: one object, created by either."""
+    theirs = update(Effect).where(Effect.record_id.in_(list(former_ids)))
+    session.execute(theirs.values(record_id=record_id).execution_options(synchronize_session=False))
 
 
 def lost_runner(session: Session, record_ids: Iterable[int], now: datetime) -> Lost:

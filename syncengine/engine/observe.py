@@ -16,9 +16,13 @@ OBSERVED = "observed, not written"
 """The reason of a record that would have been written. Going live looks at just these again."""
 
 
-def is_observed(session: Session, connection_id: int) -> bool:
-    """Whether nothing may be written for a connection, as its row says now (a process may know it from before)."""
-    return session.scalar(select(Connection.mode).where(Connection.id == connection_id)) == MODE
+def is_observed(session: Session, connection_id: int, *, stays: bool = False) -> bool:
+    """Whether nothing may be written for a connection, as its row says now (a process may know it from before).
+
+    stays: it does not go live before this transaction ends, so that going live finds what is noted in it as observed.
+    """
+    mode = select(Connection.mode).where(Connection.id == connection_id)
+    return session.scalar(mode.with_for_update(read=True) if stays else mode) == MODE
 
 
 def observed() -> ColumnElement[bool]:

@@ -104,7 +104,7 @@ class _Push:
         with self.engine.store.write() as session:
             made = payloads.load(session, self.engine.vault, "plan", list(self.work))
             linked = links.of_records(session, self.flow, self.site, self.lease.records)
-            is_observed = observe.is_observed(session, self.site.connection.id)
+            is_observed = observe.is_observed(session, self.site.connection.id, stays=True)
             planned: list[tuple[Record, Step, Link | None]] = []
             for record in self.lease.records:
                 plan = plans.from_doc(made[record.id])
@@ -271,7 +271,10 @@ class _Push:
         if key is None:
             why = "written; its number is looked up"
             effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True)
-            self.unnumbered.append((intent, outcome))
+            if self.site.resource(intent.step.resource).safety[Verb.CREATE] is Safety.ASK:
+                self._look_again(session, [intent], now, why)  # it cannot be searched for: a person is asked
+            else:
+                self.unnumbered.append((intent, outcome))
             return
         if not effects.done(
             session, intent.effect_id, self.lease.runner, now,
@@ -370,7 +373,8 @@ class _Push:
                 reason=str(error),
                 remedy="Look at the target",
             )
-        effects.rejected(session, intent.effect_id, self.lease.runner, now, error=str(error))
+        if not effects.rejected(session, intent.effect_id, self.lease.runner, now, error=str(error)):
+            return  # told too late: others go on with it
         deadletters.open_rejected(session, intent.record, error, Stage.PUSH, now)
         self._end(session, intent, End(Status.DEAD, str(error)), "dead", now)
 

@@ -408,6 +408,18 @@ def test_one_side_of_a_pair_that_is_gone_is_created_anew(make_world: Callable[..
     assert (world.links("things"), world.left.writes) == ([("1", "", "R2")], [])
 
 
+def test_the_side_that_a_pair_was_created_on_is_created_anew_when_it_is_gone(make_world: Callable[..., World]) -> None:
+    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world.right.put("things", "X", name="a lamp")
+    world.sync("things", "right:X")
+    del world.left.objects["things"]["L1"]
+    world.sync("things", "left:L1")
+    _unlink(world, "left:L1", recreate=True)
+    world.settle(patience_s=600)
+
+    assert (world.links("things"), world.right.writes) == ([("L2", "", "X")], [])
+
+
 # -- named -------------------------------------------------------------------------------------------------------------
 
 

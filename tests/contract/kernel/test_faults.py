@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from syncengine.connectors.base import Safety, Verb
+from syncengine.document import Doc
 from syncengine.engine import effects, steps
 from syncengine.engine.lease import Lease, LeaseLost
 from syncengine.engine.steps import TryAgain
@@ -15,7 +16,7 @@ from syncengine.http.limiter import RedisAway
 from syncengine.mapping.contract import Context
 from syncengine.store import models as m
 from syncengine.store.states import Stage
-from tests.contract.kernel.world import Plain, World, by_name, flow
+from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
 
 ALL = (Stage.FETCH, Stage.TRANSFORM, Stage.PUSH)
 
@@ -216,6 +217,26 @@ def test_a_write_that_nobody_can_check_is_held_for_a_person_and_never_repeated(
     assert world.right.writes == []
     assert world.record("things", "1").status == "held"
     assert "nobody knows whether the create" in world.record("things", "1").reason
+
+
+def test_a_write_that_nobody_can_check_and_whose_answer_tells_no_key_is_held_at_once_and_stops_no_worker(
+    make_world: Callable[..., World],
+) -> None:
+    class Unsearchable(Thing):
+        def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
+            raise LookupError("it cannot be searched")
+
+    world = make_world(flow("things", Plain(lambda doc, context: {"name": doc["name"]})))
+    ask = dict.fromkeys(Verb, Safety.ASK)
+    world.resources["right.things"] = Unsearchable(world.right, "right.things", settle_s=120.0, safety=ask)
+    world.left.put("things", "1", name="a")
+    world.right.faults = ["numberless"]
+    world.sync("things", "1")
+
+    assert world.record("things", "1").status == "held"
+    assert "by `syncengine held settle`" in world.record("things", "1").reason
+    assert world.timeline("things", "1") == ["fetched", "planned", "held"]
+    assert len(world.right.writes) == 1
 
 
 def test_a_late_answer_of_a_frozen_worker_settles_its_effect_and_nothing_is_written_twice(world: World) -> None:
@@ -447,6 +468,19 @@ def test_two_records_that_mean_to_create_the_same_thing_do_it_once_and_one_is_he
 
     assert [world.record("things", key).status for key in "12"] == ["done", "held"]
     assert len(world.right.objects["things"]) == 1
+
+
+def test_a_key_that_the_target_refused_one_record_is_free_for_another(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(lambda doc, context: {"ref": doc["code"], "name": doc["name"]})))
+    world.left.put("things", "1", name="a", code="C1")
+    world.right.faults = ["refused"]
+    world.sync("things", "1")
+    world.left.put("things", "1", code="C2")  # corrected at the source: that code belongs to another one
+    world.left.put("things", "2", name="b", code="C1")
+    world.sync("things", "1", "2")
+
+    assert [world.record("things", key).status for key in "12"] == ["done", "done"]
+    assert [(verb, natural) for verb, natural, _ in world.right.writes] == [("create", "C2"), ("create", "C1")]
 
 
 def test_an_effect_is_taken_as_sent_by_one_runner_only(world: World) -> None:

@@ -105,3 +105,27 @@ def test_a_write_that_lands_after_it_was_looked_for_is_not_sent_again(
     assert world.links("things") == [("1", "", "R1")]
     assert world.record("things", "1").status == "done"
     assert "held" not in world.timeline("things", "1")
+
+
+def test_a_refusal_that_is_told_late_opens_no_dead_letter_for_what_was_written_meanwhile(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(flow("things", Plain(by_name)))
+    world.left.put("things", "1", name="a")
+    world.want("things", "1")
+    world.pump()
+    message = world.messages.pop()
+
+    def freeze(operation: Operation) -> None:
+        """The process is frozen in its call; others look for the write, do not find it, and write."""
+        world.right.during_write = None
+        world.time.pass_(150)
+        world.settle(patience_s=10)
+
+    world.step(message, Stage.FETCH)
+    world.step(message, Stage.TRANSFORM)
+    world.right.during_write, world.right.faults = freeze, ["refused"]
+    world.step(message, Stage.PUSH)
+
+    assert world.record("things", "1").status == "done"
+    assert world.failures() == []

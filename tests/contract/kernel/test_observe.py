@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
+
+import pytest
 
 from syncengine import clock
 from syncengine.document import Doc
-from syncengine.engine import observe, observed
+from syncengine.engine import links, observe, observed
 from syncengine.engine.observed import Field, Filter
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Decision, Need, Verdict
@@ -193,3 +196,29 @@ def test_each_field_of_each_write_can_be_shown(make_world: Callable[..., World])
     (order,) = observed.written(world.engine, Filter(_connection(world), "orders", keys=("1",)))
     shown = {field.path: field.after for field in observed.fields(order.plan.steps[0])}
     assert shown == {"ref": "1", "name": "order", "customer": "310"}
+
+
+def test_what_is_observed_while_its_connection_goes_live_is_written(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(flow("things", Plain(by_name)))
+    world.configure(mode="observe")
+    world.left.put("things", "1", name="a lamp")
+    world.want("things", "1")
+    world.pump()
+    message = world.messages.pop()
+    live, provide = Thread(target=_go_live, args=(world,)), links.provide
+
+    def provides(*args: Any) -> None:
+        live.start()
+        live.join(0.3)  # it has to wait until this transaction ends
+        provide(*args)
+
+    monkeypatch.setattr(links, "provide", provides)
+    for stage in message.stages:
+        world.step(message, stage)
+    live.join()
+    world.settle(patience_s=10)
+
+    assert world.right.writes == [("create", "1", "R1")]
+    assert world.links("things") == [("1", "", "R1")]
