@@ -1,7 +1,8 @@
 """Both sandbox systems over real HTTP, and the real engine between them; see `world.py`.
 
 These tests take SQLite and e.net where they do not say otherwise. `SYNCENGINE_TEST_DATABASE=postgresql` and
-`SYNCENGINE_TEST_GATEWAY=harmony` run any of them on the other ones, by hand:
+`SYNCENGINE_TEST_GATEWAY=harmony` run them on the other ones, by hand (what is about e.net's session fails then, since an
+API key has none: `test_a_session_that_is_evicted_in_mid_run_is_opened_again`):
 
     SYNCENGINE_TEST_DATABASE=postgresql SYNCENGINE_TEST_GATEWAY=harmony pytest -n0 tests/system/awkward/test_replay.py
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 
 import email.utils
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,9 +22,8 @@ from syncengine.cli import _engine, main
 from syncengine.engine import bootstrap
 from syncengine.sandbox import server
 from syncengine.sandbox.server import Running, Sandbox
-from syncengine.store import Store
-from syncengine.store.migrate import upgrade
-from tests.services import drop_postgres, shared_folder, start_postgres, start_valkey, stop
+from tests.databases import Databases
+from tests.services import start_valkey, stop
 from tests.system.awkward.world import DATABASES, GATEWAYS, Time, World, flows
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -40,14 +39,6 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
     yield client
     client.close()
     stop(process)
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file, to be copied."""
-    path = tmp_path_factory.mktemp("database") / "empty.db"
-    upgrade(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -106,25 +97,18 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def store_url(
-    request: pytest.FixtureRequest, database: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    """A migrated, empty database of this test's own."""
-    if database == "sqlite":
-        shutil.copy(request.getfixturevalue("empty_database"), tmp_path / "test.db")
-        yield f"sqlite:///{tmp_path}/test.db"
-        return
-    url = start_postgres(shared_folder(tmp_path_factory.getbasetemp()))
-    upgrade(url)
-    yield url
-    drop_postgres(url)
+def store_url(database: str, databases: Databases) -> str:
+    """A migrated, empty database."""
+    return databases.sqlite() if database == "sqlite" else databases.postgres()
 
 
 @pytest.fixture
-def world(sandbox: Sandbox, time: Time, valkey: redis.Redis, store_url: str, gateway: str) -> Iterator[World]:
+def world(
+    sandbox: Sandbox, time: Time, valkey: redis.Redis, store_url: str, databases: Databases, gateway: str
+) -> Iterator[World]:
     """Both systems and the engine, with the connection's settings of `flows/connections/sandbox.yml`."""
     valkey.flushall()
-    world = World(sandbox, time, Store(store_url), valkey, gateway)
+    world = World(sandbox, time, databases.store(store_url), valkey, gateway)
     yield world
     for undo in world.undo:
         undo()
