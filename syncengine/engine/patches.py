@@ -38,7 +38,8 @@ def patched(doc: Doc, patch: Patch) -> Doc:
     except JsonPatchTestFailed as failed:
         raise Misfit(f"a test of the patch fails: {failed}") from None
     except (JsonPatchException, JsonPointerException, TypeError, KeyError) as misfit:
-        raise Misfit(f"the patch does not fit: {misfit}") from None
+        what, missing, _ = str(misfit).partition(" not found in ")  # what follows is the whole document
+        raise Misfit(f"the patch does not fit: {what}{' not found' if missing else ''}") from None
     if not isinstance(made, dict):
         raise Misfit("the patch leaves no document")
     return made

@@ -204,3 +204,9 @@ def test_a_file_that_is_no_patch_is_named_in_one_line(cli: Cli, orders: list[int
     assert code == 2
     assert len(err.splitlines()) == 1
     assert "patch.json" in err
+
+
+def test_a_path_that_is_mistyped_is_named_without_the_document(cli: Cli, orders: list[int]) -> None:
+    assert cli("deadletters", "edit", 1, "--set", "orderRow.1.productSku=MUG") == (
+        2, "", "syncengine: --set 'orderRow.1.productSku=MUG' cannot be: the patch does not fit: member 'orderRow' not found\n"
+    )  # fmt: skip
