@@ -22,6 +22,14 @@ CROWDED = 0.8
 def reach(store: Store) -> Iterator[Finding]:
     """Reachable, and migrated. The first that is no `ok` ends the examination of what stands in it. Raises Transient."""
     kind = "SQLite" if store.is_sqlite else "PostgreSQL"
+    if (
+        store.is_sqlite and not Path(file := store.engine.url.database or "").exists()
+    ):  # to ask it would make an empty one
+        remedy = (
+            "Correct DATABASE_URL or SYNCENGINE_HOME, or put the file back; a new one is made by `syncengine migrate`"
+        )
+        yield fail("database", f"there is no file {file}", remedy)
+        return
     try:
         migrate.check(store)
     except Misconfigured as error:

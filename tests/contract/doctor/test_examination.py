@@ -190,6 +190,7 @@ class TestSQLite:
     def test_an_empty_database_is_to_be_migrated_and_nothing_else_is_said_of_it(
         self, patient: Patient, tmp_path: Path
     ) -> None:
+        (tmp_path / "empty.db").touch()
         found = _found(Patient(_sqlite(patient, tmp_path / "empty.db"), patient.client, ""))
         assert found["database"].says == "SQLite answers, but the database has no tables of syncengine"
         assert found["database"].remedy == "Run `syncengine migrate`"
@@ -264,3 +265,13 @@ def _rows(store: Store) -> dict[str, list[object]]:
             table.name: [tuple(row) for row in session.execute(table.select())]
             for table in m.Base.metadata.sorted_tables
         }
+
+
+def test_a_database_file_that_is_not_there_is_told_and_not_made(patient: Patient, tmp_path: Path) -> None:
+    missing = tmp_path / "mistyped.db"
+    settings = replace(patient.settings, database_url=f"sqlite:///{missing}")
+
+    found = _found(replace(patient, settings=settings))
+
+    assert found["database"].says == f"there is no file {missing}"
+    assert not missing.exists()
