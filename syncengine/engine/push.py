@@ -98,15 +98,19 @@ class _Push:
         """Commit all intentions of the lease in one transaction.
 
         A plan whose links have been agreed on since is made anew, from a fresh fetch: one of its writes has been made already,
-        or a worker that woke late has made another one.
+        or a worker that woke late has made another one. Raises LeaseLost.
         """
         now = clock.now()
         with self.engine.store.write() as session:
+            mine = records.held(session, self.lease)
             made = payloads.load(session, self.engine.vault, "plan", list(self.work))
             linked = links.of_records(session, self.flow, self.site, self.lease.records)
             is_observed = observe.is_observed(session, self.site.connection.id, stays=True)
             planned: list[tuple[Record, Step, Link | None]] = []
             for record in self.lease.records:
+                if record.id not in mine:
+                    self.work[record.id].ended = True
+                    continue
                 plan = plans.from_doc(made[record.id])
                 if plan.provisional and not is_observed:
                     self._plan_again(session, record, now, "planned while the connection was observed")

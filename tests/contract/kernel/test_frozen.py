@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
+from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
 from syncengine.document import Doc
-from syncengine.engine import payloads
+from syncengine.engine import payloads, push
 from syncengine.engine.engine import Chain
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context
+from syncengine.store.models import Effect
 from syncengine.store.states import Stage
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
 
@@ -68,6 +70,32 @@ def test_a_fetch_that_wakes_late_does_not_store_what_it_read_before(make_world: 
         stored = payloads.load(session, world.vault, "context", [record.id])[record.id]
     assert stored["left.things"]["1"]["name"] == "new"
     assert world.timeline("things", "1").count("fetched") == 1
+
+
+def test_a_push_that_wakes_before_its_intentions_opens_no_write_that_others_have_ended(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(flow("things", Plain(by_name)))
+    world.left.put("things", "1", name="a")
+    world.want("things", "1")
+    world.pump()
+    message = world.messages.pop()
+    world.step(message, Stage.FETCH)
+    world.step(message, Stage.TRANSFORM)
+    prepare = push._Push.prepare
+
+    def frozen(self: push._Push) -> None:
+        monkeypatch.setattr(push._Push, "prepare", prepare)
+        world.right.faults = ["refused"]
+        _others_go_on(world, "b")
+        prepare(self)
+
+    monkeypatch.setattr(push._Push, "prepare", frozen)
+
+    assert world.step(message, Stage.PUSH) == "lease lost"
+    assert world.record("things", "1").status == "dead"
+    with world.store.read() as session:
+        assert [str(state) for state in session.scalars(select(Effect.state))] == ["rejected"]
 
 
 @pytest.mark.parametrize("stages", [(Stage.FETCH,), (Stage.FETCH, Stage.TRANSFORM)], ids=["fetched", "planned"])
