@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.cli import _letters
 from syncengine.cli._engine import NO, agreed, as_json, engine, json_text, not_done, show_json
-from syncengine.engine import causes, deadletters, letter, patches, replay
+from syncengine.engine import causes, deadletters, letter, named, patches, replay
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine
 from syncengine.engine.pump import pump
@@ -62,6 +62,7 @@ def list_(
     """List dead letters, the newest first; or their causes, the most frequent first, and what waits for them."""
     chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with engine() as one, one.store.read() as session:
+        named.known(one, chosen.connection, chosen.flow)
         total = deadletters.count(session, chosen)
         if grouped or (grouped is None and not as_json and total > MANY and sys.stdout.isatty()):
             groups = causes.groups(session, one, chosen)
@@ -209,6 +210,7 @@ def retry(
     """
     chosen = _narrowed(_letters.chosen(ids, **given), everything)
     with engine(sends=True, calls=True) as one:
+        named.known(one, chosen.connection, chosen.flow)
         with one.store.read() as session:
             choice = replay.choose(session, chosen, most=most)
         if not choice.letters:
@@ -265,6 +267,7 @@ def _by_hand(
 ) -> int:  # fmt: skip
     chosen = _narrowed(_letters.chosen(ids, **given), everything)
     with engine() as one:
+        named.known(one, chosen.connection, chosen.flow)
         with one.store.read() as session:
             narrowed = dataclasses.replace(chosen, kind=kind)
             found = replay.named(session, ids) if ids else [one for one, _ in deadletters.listed(session, narrowed)]
@@ -295,6 +298,7 @@ def export(
     """Write dead letters out, for those who mend them at the source."""
     chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with engine() as one, one.store.read() as session:
+        named.known(one, chosen.connection, chosen.flow)
         rows = [_letters.row(failure, name) for failure, name in deadletters.listed(session, chosen)]
     text = _letters.as_csv(rows) if format_ == "csv" and not as_json else f"{json_text(rows)}\n"
     if file is None:

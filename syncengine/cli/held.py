@@ -11,7 +11,7 @@ import click
 
 from syncengine.cli import _held, _named
 from syncengine.cli._engine import NO, agreed, as_json, engine, not_done, show_json
-from syncengine.engine import decisions, held, settle
+from syncengine.engine import decisions, held, named, settle
 from syncengine.engine.engine import Engine
 from syncengine.engine.held import Filter, Held
 from syncengine.engine.pump import pump
@@ -70,6 +70,7 @@ def list_(
     """List held records, those that are held longest first; or their reasons, the most frequent first."""
     chosen = Filter(connection=connection, flow=flow, reason=reason)
     with engine() as one, one.store.read() as session:
+        named.known(one, connection, flow)
         total = held.count(session, chosen)
         grouped = total > MANY and not as_json and sys.stdout.isatty() if grouped is None else grouped
         found = held.listed(session, one, chosen, most=None if as_json or grouped else limit)
@@ -141,6 +142,7 @@ def _decide(
     if not (ids or chosen.narrows or everything):
         raise click.UsageError("name records by ID, choose them by an option (--reason, --flow, ...), or say --all")
     with engine(sends=True) as one:
+        named.known(one, connection, flow)
         found, barred, left = _chosen(one, ids, chosen, may, most)
         if not found:
             return _none(as_json, barred)

@@ -45,6 +45,17 @@ def one(
     return found[0]
 
 
+def known(engine: Engine, connection: str | None, flow: str | None) -> None:
+    """Raises Misconfigured if there is no such connection, or no such flow and no record of one that was dropped."""
+    engine.connections(name=connection)
+    if flow is None or flow in engine.flows:
+        return
+    with engine.store.read() as session:
+        had = session.scalar(select(Record.id).where(Record.flow == flow).limit(1))
+    if had is None:
+        engine.flow(flow)
+
+
 def _forms(id_: str) -> set[str]:
     return {id_, id_.lstrip(ZEROS) or id_, f"left:{id_}", f"right:{id_}"}
 

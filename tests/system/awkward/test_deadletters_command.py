@@ -210,3 +210,15 @@ def test_a_path_that_is_mistyped_is_named_without_the_document(cli: Cli, orders:
     assert cli("deadletters", "edit", 1, "--set", "orderRow.1.productSku=MUG") == (
         2, "", "syncengine: --set 'orderRow.1.productSku=MUG' cannot be: the patch does not fit: member 'orderRow' not found\n"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("command", [("deadletters", "list"), ("deadletters", "retry"), ("held", "list")])
+def test_a_mistyped_flow_or_connection_is_not_taken_for_one_without_any(
+    cli: Cli, orders: list[int], command: tuple[str, str]
+) -> None:
+    assert cli(*command, "--flow", "ordrs") == (
+        2, "", "syncengine: there is no flow 'ordrs'. Known flows: customers, orders\n",
+    )  # fmt: skip
+    assert cli(*command, "--connection", "mian") == (
+        2, "", "syncengine: there is no connection 'mian'. Known connections: main\n",
+    )  # fmt: skip
