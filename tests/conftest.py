@@ -17,7 +17,28 @@ from tests.services import shared_folder
 settings.register_profile("syncengine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("syncengine")
 
+#: Files that wait most, longest first: they begin first, so that no process is left alone with one at the end.
+LONGEST = (
+    "test_redis_faults.py",
+    "test_limiter_bench.py",
+    "test_watchdog.py",
+    "test_every_place.py",
+    "test_processes.py",
+    "test_processes_in_trouble.py",
+    "test_newest_wins.py",
+    "test_outage.py",
+    "test_dropped_flow.py",
+    "test_supervisor.py",
+    "test_replay.py",
+)
+
 KEY = Fernet.generate_key().decode()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with `LONGEST`; the order within a file stays."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")
