@@ -18,11 +18,19 @@ NO = 1
 @click.argument("id_", metavar="ID")
 @_named.narrowing
 @click.option("--now", is_flag=True, help="Do not wait for its quiet period, nor for a back-off.")
-@click.option("--wait", "wait_s", default=90.0, show_default=True, metavar="SECONDS", help="Watch it for so long.")
+@click.option(
+    "--wait",
+    "wait_s",
+    type=click.IntRange(0, 86_400),
+    default=90,
+    show_default=True,
+    metavar="SECONDS",
+    help="Watch it for so long.",
+)
 @click.option("--no-wait", is_flag=True, help="Start it and return.")
 @as_json
 def command(
-    id_: str, connection: str | None, flow: str | None, now: bool, wait_s: float, no_wait: bool, as_json: bool
+    id_: str, connection: str | None, flow: str | None, now: bool, wait_s: int, no_wait: bool, as_json: bool
 ) -> int:
     """Have one object looked at before all others, and watch what comes of it.
 
@@ -44,7 +52,7 @@ def command(
         late = (
             ""
             if standing.is_over
-            else f" It was watched for {wait_s:g} s; `syncengine trace {id_}` shows how it goes on."
+            else f" It was watched for {wait_s} s; `syncengine trace {id_}` shows how it goes on."
         )
         click.echo(f"{record.flow} {record.key}: {standing.state}.{late}")
     else:

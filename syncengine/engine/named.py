@@ -6,6 +6,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from syncengine.engine.engine import Engine
+from syncengine.engine.want import is_key
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Connection, Effect, Link, Record
 
@@ -15,7 +16,11 @@ ZEROS = "0"
 def records(
     session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
 ) -> list[Record]:
-    """All records that an id names, of any flow and connection unless these are given; oldest first."""
+    """All records that an id names, of any flow and connection unless these are given; oldest first. Raises Misconfigured."""
+    if not is_key(id_):
+        raise Misconfigured(
+            f"{id_[:40]!r} cannot be an id: it is empty, too long, or has characters that no store keeps"
+        )
     found = {record.id: record for record in session.scalars(select(Record).where(Record.key.in_(_forms(id_))))}
     for link in _links(session, id_):
         ends = (link.left_key, link.right_key, f"left:{link.left_key}", f"right:{link.right_key}")

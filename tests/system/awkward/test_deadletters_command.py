@@ -222,3 +222,11 @@ def test_a_mistyped_flow_or_connection_is_not_taken_for_one_without_any(
     assert cli(*command, "--connection", "mian") == (
         2, "", "syncengine: there is no connection 'mian'. Known connections: main\n",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("id_", ["", "\udcff", "9" * 400])
+@pytest.mark.parametrize("command", [("trace",), ("push", "--no-wait")])
+def test_what_cannot_be_an_id_is_refused_in_one_line(cli: Cli, command: tuple[str, ...], id_: str) -> None:
+    code, out, err = cli(*command, id_)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "cannot be an id" in err
