@@ -7,11 +7,18 @@ import click
 from syncengine import settings as settings_module
 from syncengine.local.supervisor import Supervisor
 
+STILL_RUNS = 1
+
 
 @click.command("down")
-def command() -> None:
+def command() -> int:
     """Stop everything that `syncengine up` runs in this data folder."""
     supervisor = Supervisor(settings_module.load())
     running = supervisor.pid() is not None
-    supervisor.stop()
+    if not supervisor.stop():
+        click.echo(
+            f"Not everything has ended in its time. What it waits for stands in {supervisor.log_folder}.", err=True
+        )
+        return STILL_RUNS
     click.echo("Stopped." if running else "Nothing was running.")
+    return 0

@@ -104,8 +104,8 @@ class Supervisor:
             raise
         return supervisor
 
-    def stop(self) -> None:
-        """End supervisor and all it runs, and wait for that; nothing to do if it does not run.
+    def stop(self) -> bool:
+        """End supervisor and all it runs, and wait for that; False if it has not ended within the time of all its processes.
 
         A worker ends the call that it is in, and gives the rest of its records back at once. It has the time of the longest
         call for that; what is cut off then comes back when its lease runs out.
@@ -118,8 +118,11 @@ class Supervisor:
             deadline = clock.monotonic() + patience_s
             while _is_alive(pid) and clock.monotonic() < deadline:
                 clock.sleep(LOOK_EVERY_S)
+            if _is_alive(pid):
+                return False
         if self.settings.redis_url is None:
             redis_server.forget(self.settings)
+        return True
 
     def pid(self) -> int | None:
         """Process id of the supervisor that runs in this data folder, None if none answers."""
@@ -238,7 +241,7 @@ def _signals_raise() -> Iterator[None]:
 
 
 def _is_alive(pid: int) -> bool:
-    """True while the process exists and is not merely waiting to be collected by us."""
+    """True while the process exists and is not merely waiting to be collected, by us or by who started it."""
     try:
         if os.waitpid(pid, os.WNOHANG)[0]:
             return False
@@ -246,9 +249,13 @@ def _is_alive(pid: int) -> bool:
         pass  # another process's child: `syncengine down`
     try:
         os.kill(pid, 0)
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[0] != "Z"
+        )
     except ProcessLookupError:
         return False
-    return True
+    except FileNotFoundError:  # no Linux: a process that nobody collects looks alive
+        return True
 
 
 def _escaped(value: object) -> str:

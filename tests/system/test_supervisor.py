@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from syncengine.local import redis_server
+from syncengine.local import redis_server, supervisor
 from syncengine.local.supervisor import Supervisor
 from syncengine.settings import Settings
 from tests.services import stop
@@ -118,3 +118,16 @@ def _wait_until(is_so: Callable[[], bool]) -> None:
     while not is_so():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.1)
+
+
+def test_a_supervisor_that_has_ended_and_is_not_collected_by_who_started_it_is_not_waited_for() -> None:
+    parent = "import subprocess, sys, time; print(subprocess.Popen([sys.executable, '-c', '']).pid, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as asked:
+        assert asked.stdout is not None
+        pid = int(asked.stdout.readline())
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.02)
+        is_alive = [supervisor._is_alive(number) for number in (pid, asked.pid)]
+        asked.kill()
+
+    assert is_alive == [False, True]
