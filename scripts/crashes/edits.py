@@ -100,7 +100,9 @@ def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser("scripts/chaos edits", description=__doc__)
     parser.add_argument("--orders", type=int, default=1000)
     parser.add_argument("--edits", type=int, default=5000)
-    parser.add_argument("--a-second", type=float, default=20.0, help="edits, on average")
+    parser.add_argument(
+        "--a-second", type=float, default=60.0, help="edits, on average; fewer than can be synced are synced one by one"
+    )
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--contacts", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
