@@ -57,6 +57,13 @@ def judge(
     return Verdict(adopt=one)
 
 
+def may_be_of(resource: Resource, asked: Doc, one: Candidate, *, sent_at: datetime | None) -> bool:
+    """Whether the object may be what this create has made, whatever was edited in it since."""
+    created = resource.created_at(one.raw)
+    is_older = sent_at is not None and created is not None and created < sent_at - CLOCK_SKEW
+    return not is_older and not _identity_differs(resource, asked, one.doc)
+
+
 def cancelled(candidates: Sequence[Candidate]) -> str:
     """Why nothing is created where only these are found."""
     return f"{', '.join(one.key for one in candidates)} carries this reference and was cancelled in the target"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import ColumnElement, case, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Operation, Safety, Verb
@@ -283,10 +283,19 @@ class Doubt:
 
 def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:
     """Writes of these records that are unknown, and those that were sent and never settled. Oldest first."""
-    unsettled = Effect.state.in_((EffectState.UNKNOWN, EffectState.SENT))
-    found = session.scalars(select(Effect).where(Effect.record_id.in_(record_ids), unsettled).order_by(Effect.id)).all()
+    return _unsettled(session, engine, Effect.record_id.in_(record_ids))
+
+
+def creating(session: Session, engine: Engine, connection_id: int, entity: str) -> list[Doubt]:
+    """Creates of an entity that are under way at this moment, or whose outcome nobody knows yet. Oldest first."""
+    return _unsettled(
+        session, engine, Effect.connection_id == connection_id, Effect.entity == entity, Effect.verb == Verb.CREATE
+    )
+
+
+def _unsettled(session: Session, engine: Engine, *which: ColumnElement[bool]) -> list[Doubt]:
     doubts = []
-    for effect in found:
+    for effect in session.scalars(select(Effect).where(Effect.state.in_(UNSETTLED), *which).order_by(Effect.id)):
         request = payloads.unseal(engine.vault, effect.request) if effect.request else {}
         doubts.append(
             Doubt(effect, request.get("doc", {}), request.get("agreed", {}), request.get("numbers", {}))

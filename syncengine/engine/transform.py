@@ -17,6 +17,7 @@ from syncengine.engine import (
     decisions,
     effects,
     links,
+    newborn,
     payloads,
     plans,
     records,
@@ -43,14 +44,17 @@ def transform(engine: Engine, lease: Lease) -> None:
     """Plan every record of the lease and store the plans; only those that have something to write stay in the chain."""
     flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
     with engine.store.read() as session:
+        creating = effects.creating(session, engine, site.connection.id, flow.entity) if flow.two_way else []
         material = gather(session, engine, flow, site, lease.records)
         unseen = [record.id for record in lease.records if _linked_since(record, flow, site, material)]
-        found = [record for record in lease.records if record.id not in unseen]
+        early = newborn.told_early(flow, site, material, lease.records, creating)
+        found = [record for record in lease.records if record.id not in unseen and record.id not in early]
         made = Planner(engine, flow, site, material).plans(session, found)
     with engine.store.write(durable=False) as session:
         if unseen:
             why = "linked since it was fetched, by a worker that woke late"
             records.put_off(session, lease, unseen, clock.now(), pause=Pause.NONE, stage=Stage.FETCH, reason=why)
+        newborn.put_off(session, engine, lease, early, clock.now())
         if made:
             _Outcome(session, engine, lease, flow, site, material).settle(made)
 
