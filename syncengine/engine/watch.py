@@ -6,12 +6,13 @@ cannot look now (Redis is away) ends no alert.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import redis
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, not_, or_, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -214,23 +215,28 @@ def _refused(view: Look) -> list[Sign]:
 def _dead_letters(view: Look) -> list[Sign]:
     """Many dead letters of one cause within a short time; until fewer than that are open."""
     least = view.thresholds.dead_letters
+    recent = func.sum(case((Failure.opened_at >= view.since, 1), else_=0))
     rows = view.session.execute(
-        select(Connection.name, Failure.flow, Failure.cause, Failure.opened_at)
+        select(Connection.name, Failure.flow, Failure.cause, func.count(), recent)
         .join(Connection, Connection.id == Failure.connection_id)
         .where(Failure.kind == DEAD, Failure.closed_at.is_(None))
+        .group_by(Connection.name, Failure.flow, Failure.cause)
     )
-    opened: dict[tuple[str, str, str], list[datetime]] = {}
-    for connection, flow, cause, at in rows:
-        opened.setdefault((connection, flow, alike(cause)), []).append(at)
+    opened: Counter[tuple[str, str, str]] = Counter()
+    lately: Counter[tuple[str, str, str]] = Counter()
+    for connection, flow, cause, count, new in rows:
+        opened[connection, flow, alike(cause)] += count
+        lately[connection, flow, alike(cause)] += new
     signs = []
-    for (connection, flow, cause), times in opened.items():
+    for place, count in opened.items():
+        connection, flow, cause = place
         subject = f"{connection}: {flow}: {cause}"
-        is_sudden = sum(at >= view.since for at in times) >= least
-        goes_on = ("dead letters", subject[: book.LONGEST_SUBJECT]) in view.already and len(times) >= least
+        is_sudden = lately[place] >= least
+        goes_on = ("dead letters", subject[: book.LONGEST_SUBJECT]) in view.already and count >= least
         if is_sudden or goes_on:
-            text = f"{len(times)} dead letters of {flow} in {connection}: {cause}"
+            text = f"{count} dead letters of {flow} in {connection}: {cause}"
             remedy = f"`syncengine deadletters list --flow {flow}` shows them by cause, with what to do"
-            signs.append(Sign("dead letters", subject, Severity.WARNING, text, remedy, len(times)))
+            signs.append(Sign("dead letters", subject, Severity.WARNING, text, remedy, count))
     return signs
 
 
