@@ -77,11 +77,7 @@ def test_a_push_that_wakes_before_its_intentions_opens_no_write_that_others_have
 ) -> None:
     world = make_world(flow("things", Plain(by_name)))
     world.left.put("things", "1", name="a")
-    world.want("things", "1")
-    world.pump()
-    message = world.messages.pop()
-    world.step(message, Stage.FETCH)
-    world.step(message, Stage.TRANSFORM)
+    message = world.begun("things", "1", Stage.FETCH, Stage.TRANSFORM)
     prepare = push._Push.prepare
 
     def frozen(self: push._Push) -> None:
@@ -140,9 +136,7 @@ def test_a_refusal_that_is_told_late_opens_no_dead_letter_for_what_was_written_m
 ) -> None:
     world = make_world(flow("things", Plain(by_name)))
     world.left.put("things", "1", name="a")
-    world.want("things", "1")
-    world.pump()
-    message = world.messages.pop()
+    message = world.begun("things", "1", Stage.FETCH, Stage.TRANSFORM)
 
     def freeze(operation: Operation) -> None:
         """The process is frozen in its call; others look for the write, do not find it, and write."""
@@ -150,8 +144,6 @@ def test_a_refusal_that_is_told_late_opens_no_dead_letter_for_what_was_written_m
         world.time.pass_(150)
         world.settle(patience_s=10)
 
-    world.step(message, Stage.FETCH)
-    world.step(message, Stage.TRANSFORM)
     world.right.during_write, world.right.faults = freeze, ["refused"]
     world.step(message, Stage.PUSH)
 

@@ -42,9 +42,7 @@ def test_an_edit_is_not_lost_when_a_frozen_worker_tells_of_its_create_after_the_
 ) -> None:
     world = make_world(flow("things", Plain(by_name)))
     world.left.put("things", "1", name="old")
-    world.want("things", "1")
-    world.pump()
-    message = world.messages.pop()
+    message = world.begun("things", "1", Stage.FETCH, Stage.TRANSFORM)
     others: list[Chain] = []
 
     def freeze(operation: Operation) -> None:
@@ -52,15 +50,9 @@ def test_an_edit_is_not_lost_when_a_frozen_worker_tells_of_its_create_after_the_
         world.right.during_write = None
         world.time.pass_(150)
         world.left.put("things", "1", name="new")
-        world.want("things", "1")
-        world.pump()
-        others.append(world.messages.pop())
-        world.step(others[0], Stage.FETCH)
-        world.step(others[0], Stage.TRANSFORM)
+        others.append(world.begun("things", "1", Stage.FETCH, Stage.TRANSFORM))
         world.time.pass_(1)
 
-    world.step(message, Stage.FETCH)
-    world.step(message, Stage.TRANSFORM)
     world.right.during_write = freeze
     world.step(message, Stage.PUSH)
     world.step(others[0], Stage.PUSH)

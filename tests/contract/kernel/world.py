@@ -38,7 +38,7 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Decision, Group, Need, Policy, Reference
 from syncengine.store import Store
 from syncengine.store import models as m
-from syncengine.store.states import Lane
+from syncengine.store.states import Lane, Stage
 from syncengine.vault import Vault
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -351,6 +351,15 @@ class World:
 
     def step(self, message: Chain, stage: Any, retries: int = 0) -> str:
         return steps.run(self.engine, stage, message.token, retries=retries)
+
+    def begun(self, flow: str, key: str, *stages: Stage) -> Chain:
+        """Want an object, and let a worker take its chain through these steps and no further."""
+        self.want(flow, key)
+        self.pump()
+        message = self.messages.pop()
+        for stage in stages:
+            self.step(message, stage)
+        return message
 
     def run_message(self, message: Chain) -> None:
         """Run one chain as a worker would, with its retries, then the pump."""
