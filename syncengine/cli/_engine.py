@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
@@ -19,9 +20,30 @@ from syncengine.engine.engine import Chain, Engine
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 
+Command = TypeVar("Command", bound=Callable[..., Any])
+
 NO = 1  # exit code of a command that says no
 
 as_json = click.option("--json", "as_json", is_flag=True, help="For scripts.")
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Show at most so many lines (JSON has them all).",
+)
+
+
+def most_option(default: int) -> Callable[[Command], Command]:
+    """The option `--most` of what is done to many."""
+    return click.option(
+        "--most",
+        type=click.IntRange(min=1),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help="At most so many, the oldest first.",
+    )
 
 
 @contextmanager
@@ -73,6 +95,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal) else getattr(value, "__dict__", str(value))
+
+
+def me() -> str:
+    """Who acts."""
+    return getpass.getuser()
 
 
 def agreed(as_json: bool, question: str) -> bool:

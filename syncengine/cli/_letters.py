@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-from syncengine.cli._engine import json_text, show_json, wide_console
+from syncengine.cli._engine import Command, json_text, show_json, wide_console
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.engine import plans
@@ -27,8 +27,6 @@ from syncengine.errors import Rejected
 from syncengine.redaction import redact
 from syncengine.store.models import Failure
 from syncengine.store.states import Stage
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 FIELDS = (
     "id", "flow", "key", "kind", "stage", "field", "value", "cause", "remedy", "opened_at", "closed_at", "closed_because",

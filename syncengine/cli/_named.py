@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
-from collections.abc import Callable
-from typing import Any, TypeVar
-
 import click
 from sqlalchemy.orm import Session
 
 from syncengine import clock
+from syncengine.cli._engine import Command
 from syncengine.engine import byhand, named
 from syncengine.engine.engine import Engine
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Record
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 because_option = click.option("--because", required=True, metavar="TEXT", help="Why, for those who see it later.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -61,8 +56,3 @@ def connection_of(one: Engine, flow: str, connection: str | None) -> int:
 def records(session: Session, one: Engine, ids: tuple[str, ...], connection: str | None, flow: str | None) -> list[int]:
     """The numbers of the records that ids name, one each. Raises Misconfigured."""
     return [named.one(session, one, id_, connection=connection, flow=flow).id for id_ in ids]
-
-
-def me() -> str:
-    """Who acts."""
-    return getpass.getuser()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 import sys
 from urllib.parse import parse_qs, urlsplit
 
 import click
 
-from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli._engine import as_json, engine, me, show_json
 from syncengine.engine import endpoints
 from syncengine.errors import Misconfigured
 
@@ -25,9 +24,9 @@ def command(name: str, as_json: bool) -> None:
     """
     state = secrets.token_urlsafe(16)
     with engine(calls=True) as one:
-        address = one.connector(name).consent_url(state)
+        address = endpoints.consent_url(one, name, state)
         click.echo(f"Open this address, sign in to the account and agree:\n\n  {address}\n", err=True)
-        endpoints.authorise(one, name, _code(_answer(), state), by=getpass.getuser())
+        endpoints.authorise(one, name, _code(_answer(), state), by=me())
     if as_json:
         show_json({"endpoint": name, "authorised": True})
     else:

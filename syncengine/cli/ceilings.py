@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 
 import click
 from rich.table import Table
 
-from syncengine.cli._engine import as_json, engine, show_json, wide_console
+from syncengine.cli._engine import as_json, engine, me, show_json, wide_console
 from syncengine.cli._times import duration
 from syncengine.engine import ceiling
 from syncengine.engine.ceiling import Standing
@@ -59,7 +58,7 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
     """
     uncounted = duration("--for", for_) if for_ else None
     with engine() as one:
-        held = ceiling.open_(one, connection, flow, by=getpass.getuser(), because=because, uncounted=uncounted)
+        held = ceiling.open_(one, connection, flow, by=me(), because=because, uncounted=uncounted)
     if as_json:
         show_json({"connection": connection, "flow": flow, "wanted_again": held, "uncounted": for_ or ""})
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import getpass
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,18 @@ import click
 from sqlalchemy.orm import Session
 
 from syncengine.cli import _letters
-from syncengine.cli._engine import NO, agreed, as_json, engine, json_text, not_done, show_json
+from syncengine.cli._engine import (
+    NO,
+    agreed,
+    as_json,
+    engine,
+    json_text,
+    limit_option,
+    me,
+    most_option,
+    not_done,
+    show_json,
+)
 from syncengine.engine import causes, deadletters, letter, named, patches, replay
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine
@@ -48,13 +58,7 @@ def command() -> None:
 @kind_option
 @click.option("--all", "with_closed", is_flag=True, help="Those that are closed, too.")
 @click.option("--grouped/--flat", default=None, help="By cause; by default on a terminal when there are many.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="Show at most so many lines (JSON has them all).",
-)
+@limit_option
 @as_json
 def list_(
     ids: tuple[int, ...], with_closed: bool, grouped: bool | None, limit: int, as_json: bool, **given: Any
@@ -139,7 +143,7 @@ def edit(
             click.echo("Nothing was changed, so nothing was kept.")
             return NO
         planned = letter.would_be(one, source, patch)
-        kept = None if dry_run else letter.correct(one, source, patch, because=because, by=getpass.getuser())
+        kept = None if dry_run else letter.correct(one, source, patch, because=because, by=me())
         if kept is not None:
             pump(one)
     if as_json:
@@ -154,7 +158,7 @@ def edit(
 
 
 def _withdraw(one: Engine, id_: int, as_json: bool) -> int:
-    was = letter.withdraw(one, id_, by=getpass.getuser())
+    was = letter.withdraw(one, id_, by=me())
     if was:
         pump(one)
     if as_json:
@@ -187,14 +191,7 @@ def _text(file: Any) -> str:
 @ids_argument
 @_letters.filters
 @all_option
-@click.option(
-    "--most",
-    type=click.IntRange(min=1),
-    default=500,
-    show_default=True,
-    metavar="N",
-    help="At most so many, the oldest first.",
-)
+@most_option(500)
 @click.option("--pace", type=_letters.Pace(), metavar="N", help="So many records a minute.")
 @click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
 @click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing.")
@@ -226,7 +223,7 @@ def retry(
         lane = Lane.REALTIME if ids else Lane.BACKFILL  # who names one waits for it
         some = [failure.id for failure in choice.letters]
         done = deadletters.retry(
-            one, some, by=getpass.getuser(), because=because, lane=lane, a_minute=pace, closed_too=not ids
+            one, some, by=me(), because=because, lane=lane, a_minute=pace, closed_too=not ids
         )  # fmt: skip
         pump(one)
     if as_json:
@@ -276,7 +273,7 @@ def _by_hand(
         if not ids and not yes and not agreed(as_json, f"{len(found)} are to be {word}. Go on?"):
             return not_done(word, {"records": len(found)}, as_json, asked=False)
         act = replay.discard if kind == deadletters.DEAD else replay.close
-        done = act(one, found, because=because, by=getpass.getuser())
+        done = act(one, found, because=because, by=me())
     if as_json:
         show_json({word: done})
     else:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import click
 
 from syncengine import settings as settings_module
+from syncengine.cli._engine import NO
 from syncengine.local.supervisor import Supervisor
-
-STILL_RUNS = 1
 
 
 @click.command("down")
@@ -19,6 +18,6 @@ def command() -> int:
         click.echo(
             f"Not everything has ended in its time. What it waits for stands in {supervisor.log_folder}.", err=True
         )
-        return STILL_RUNS
+        return NO
     click.echo("Stopped." if running else "Nothing was running.")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 from rich.table import Table
 
 from syncengine import clock
-from syncengine.cli._engine import as_json, engine, show_json, wide_console
+from syncengine.cli._engine import as_json, engine, me, show_json, wide_console
 from syncengine.cli._times import duration, moment
 from syncengine.engine import endpoints
 from syncengine.engine.endpoints import Standing
@@ -55,7 +54,7 @@ def pause(name: str, for_: str | None, until: str | None, because: str, as_json:
         raise click.UsageError("say --for or --until, not both")
     end = moment("--until", until) if until else clock.now() + duration("--for", for_ or "1h")
     with engine() as one:
-        endpoints.pause(one, name, until=end, because=because, by=getpass.getuser())
+        endpoints.pause(one, name, until=end, because=because, by=me())
     if as_json:
         show_json({"endpoint": name, "paused_until": end, "because": because})
     else:
@@ -68,7 +67,7 @@ def pause(name: str, for_: str | None, until: str | None, because: str, as_json:
 def resume(name: str, as_json: bool) -> None:
     """End a pause, or a rest after refused credentials; an endpoint that is down is tried at once."""
     with engine() as one:
-        changed = endpoints.resume(one, name, by=getpass.getuser())
+        changed = endpoints.resume(one, name, by=me())
     if as_json:
         show_json({"endpoint": name, "resumed": changed})
     else:

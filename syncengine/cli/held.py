@@ -5,20 +5,29 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from syncengine.cli import _held, _named
-from syncengine.cli._engine import NO, agreed, as_json, engine, not_done, show_json
+from syncengine.cli._engine import (
+    NO,
+    Command,
+    agreed,
+    as_json,
+    engine,
+    limit_option,
+    me,
+    most_option,
+    not_done,
+    show_json,
+)
 from syncengine.engine import decisions, held, named, settle
 from syncengine.engine.engine import Engine
 from syncengine.engine.held import Filter, Held
 from syncengine.engine.pump import pump
 from syncengine.store.models import Record
 from syncengine.store.states import Lane
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 MANY = 20  # more than these are shown by their reasons, where a person looks
 PLANNED_AT_MOST = 200
@@ -31,10 +40,7 @@ def _bulk(command: Command) -> Command:
     """What commands share that decide on one or many."""
     options = (
         ids_argument, _named.narrowing, reason_option, click.option("--all", "everything", is_flag=True, help="All."),
-        click.option(
-            "--most", type=click.IntRange(min=1), default=100, show_default=True, metavar="N",
-            help="At most so many, the oldest first.",
-        ),
+        most_option(100),
         click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing."), _named.yes_option,
         as_json,
     )  # fmt: skip
@@ -56,13 +62,7 @@ def command() -> None:
 @_named.narrowing
 @reason_option
 @click.option("--grouped/--flat", default=None, help="By reason; by default on a terminal when there are many.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=50,
-    show_default=True,
-    help="Show at most so many lines (JSON has them all).",
-)
+@limit_option
 @as_json
 def list_(
     connection: str | None, flow: str | None, reason: str | None, grouped: bool | None, limit: int, as_json: bool
@@ -113,7 +113,7 @@ def approve(wins: str, because: str, **given: Any) -> int:
     """
 
     def act(one: Engine, found: list[Held], lane: Lane) -> int:
-        return held.approve(one, found, by=_named.me(), because=because, side=wins, lane=lane)
+        return held.approve(one, found, by=me(), because=because, side=wins, lane=lane)
 
     return _decide("approved", act, "may_be_approved", wins, **given)
 
@@ -128,7 +128,7 @@ def refuse(because: str, **given: Any) -> int:
     """
 
     def act(one: Engine, found: list[Held], lane: Lane) -> int:
-        return held.refuse(one, found, by=_named.me(), because=because, lane=lane)
+        return held.refuse(one, found, by=me(), because=because, lane=lane)
 
     return _decide("refused", act, "may_be_refused", "", **given)
 
@@ -248,9 +248,9 @@ def settle_(
         with one.store.read() as session:
             doubt = settle.doubt_of(session, one, record, write)
         if happened is None:
-            settle.did_not(one, record, doubt, by=_named.me(), because=because)
+            settle.did_not(one, record, doubt, by=me(), because=because)
         else:
-            settle.happened(one, record, doubt, happened, by=_named.me(), because=because)
+            settle.happened(one, record, doubt, happened, by=me(), because=because)
         pump(one)
     outcome = "did not happen" if happened is None else "happened"
     if as_json:

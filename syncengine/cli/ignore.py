@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from syncengine.cli import _named
-from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli._engine import as_json, engine, me, show_json
 from syncengine.engine import byhand
 
 
@@ -24,9 +24,9 @@ def command(id_: str, connection: str | None, flow: str | None, because: str, un
     with engine(sends=undo) as one:
         record = _named.record_or_new(one, id_, connection, flow)
         if undo:
-            byhand.heed(one, record, by=_named.me(), because=because)
+            byhand.heed(one, record, by=me(), because=because)
         else:
-            byhand.ignore(one, record, by=_named.me(), because=because)
+            byhand.ignore(one, record, by=me(), because=because)
     if as_json:
         show_json({"flow": record.flow, "key": record.key, "ignored": not undo})
     elif undo:

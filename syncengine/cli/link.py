@@ -7,12 +7,10 @@ from typing import Any
 import click
 
 from syncengine.cli import _named
-from syncengine.cli._engine import agreed, as_json, engine, json_text, show_json
+from syncengine.cli._engine import NO, agreed, as_json, engine, json_text, me, show_json
 from syncengine.engine import linking
 from syncengine.engine.linking import Pairing
 from syncengine.redaction import redact
-
-NO = 1
 
 
 @click.command("link")
@@ -43,7 +41,7 @@ def command(
             else:
                 click.echo("Nothing was done. With --yes they are linked.")
             return NO
-        record = linking.join(one, pairing, by=_named.me(), because=because)
+        record = linking.join(one, pairing, by=me(), because=because)
     if as_json:
         show_json({"linked": True, **shown})
     else:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import click
 
 from syncengine.cli import _named
-from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli._engine import NO, as_json, engine, me, show_json
 from syncengine.cli.trace import detail
 from syncengine.engine import byhand
 from syncengine.store.models import Event
 from syncengine.store.states import Status
-
-NO = 1
 
 
 @click.command("push")
@@ -40,7 +38,7 @@ def command(
     """
     with engine(sends=True) as one:
         record = _named.record_or_new(one, id_, connection, flow)
-        pushed = byhand.push(one, record, now=now, by=_named.me())
+        pushed = byhand.push(one, record, now=now, by=me())
         tell = _silent if as_json else _tell
         standing = byhand.stands(one, pushed) if no_wait else byhand.follow(one, pushed, for_s=wait_s, tell=tell)
     through = standing.is_over and standing.status in (Status.DONE, Status.SKIPPED)

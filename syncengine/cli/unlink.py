@@ -5,10 +5,8 @@ from __future__ import annotations
 import click
 
 from syncengine.cli import _named
-from syncengine.cli._engine import agreed, as_json, engine, show_json
+from syncengine.cli._engine import NO, agreed, as_json, engine, me, show_json
 from syncengine.engine import byhand
-
-NO = 1
 
 
 @click.command("unlink")
@@ -46,7 +44,7 @@ def command(
             else:
                 click.echo("Nothing was done. With --yes they are unlinked.")
             return NO
-        keys = byhand.unlink(one, record, link, by=_named.me(), because=because, recreate=recreate)
+        keys = byhand.unlink(one, record, link, by=me(), because=because, recreate=recreate)
     if as_json:
         show_json({"unlinked": True, "link": byhand.shown(link), "records": keys, "ignored": not recreate})
     elif recreate:

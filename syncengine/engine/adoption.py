@@ -49,8 +49,7 @@ def judge(
         is_ours = resource.safety.get(Verb.CREATE) is Safety.ENFORCED
         difference = "" if is_ours else _identity_differs(resource, asked, one.doc)
         return Verdict(reason=_not_ours(one, difference)) if difference else Verdict(adopt=one)
-    created = resource.created_at(one.raw)
-    if sent_at is not None and created is not None and created < sent_at - CLOCK_SKEW:
+    if _is_older(resource, one, sent_at):
         return Verdict(reason=f"{one.key} carries this reference and is older than our write")
     if difference := _differs(resource, asked, one.doc):
         return Verdict(reason=_not_ours(one, difference))
@@ -59,9 +58,12 @@ def judge(
 
 def may_be_of(resource: Resource, asked: Doc, one: Candidate, *, sent_at: datetime | None) -> bool:
     """Whether the object may be what this create has made, whatever was edited in it since."""
+    return not _is_older(resource, one, sent_at) and not _identity_differs(resource, asked, one.doc)
+
+
+def _is_older(resource: Resource, one: Candidate, sent_at: datetime | None) -> bool:
     created = resource.created_at(one.raw)
-    is_older = sent_at is not None and created is not None and created < sent_at - CLOCK_SKEW
-    return not is_older and not _identity_differs(resource, asked, one.doc)
+    return sent_at is not None and created is not None and created < sent_at - CLOCK_SKEW
 
 
 def cancelled(candidates: Sequence[Candidate]) -> str:

@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from syncengine import clock
+from syncengine.connectors.base import Connector
 from syncengine.engine import timeline
 from syncengine.engine.engine import Engine
 from syncengine.errors import Misconfigured, Transient
@@ -132,13 +134,8 @@ def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) 
     if not now < until < now + MORE_THAN_A_YEAR:
         raise Misconfigured(f"the pause would end at {until:%Y-%m-%d %H:%M} UTC. Name a time within the coming year")
     with engine.store.write() as session:
-        known = list(session.scalars(select(Endpoint.name).order_by(Endpoint.name)))
-        _check(name, known)
-        session.execute(
-            update(Endpoint)
-            .where(Endpoint.name == name)
-            .values(paused_until=until, paused_because=because, paused_by=by or "a person")
-        )
+        endpoint = _row(session, name)
+        endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = until, because, by or "a person"
         timeline.note_endpoint(session, name, "paused", now, until=until.isoformat(), because=because, by=by)
 
 
@@ -149,9 +146,7 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
     """
     now = clock.now()
     with engine.store.write() as session:
-        known = list(session.scalars(select(Endpoint.name).order_by(Endpoint.name)))
-        _check(name, known)
-        endpoint = session.scalars(select(Endpoint).where(Endpoint.name == name)).one()
+        endpoint = _row(session, name)
         was_paused = is_paused(endpoint, now)
         endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = None, "", BY_ITSELF
         if was_paused:
@@ -165,15 +160,27 @@ def authorise(engine: Engine, name: str, code: str, *, by: str) -> None:
 
     Raises AuthenticationFailed if the code is refused, Misconfigured, Transient, EndpointDown.
     """
-    engine.connector(name).trade(code)
+    _connector(engine, name).trade(code)
     with engine.store.write() as session:
         timeline.note_endpoint(session, name, "authorised", clock.now(), by=by)
     resume(engine, name, by=by)
 
 
-def _check(name: str, known: list[str]) -> None:
+def consent_url(engine: Engine, name: str, state: str) -> str:
+    """Where a person agrees; see `Connector.consent_url`. Raises Misconfigured, also for an unknown endpoint."""
+    return _connector(engine, name).consent_url(state)
+
+
+def _connector(engine: Engine, name: str) -> Connector:
+    with engine.store.read() as session:
+        return engine.connector(_row(session, name))
+
+
+def _row(session: Session, name: str) -> Endpoint:
+    known = {endpoint.name: endpoint for endpoint in session.scalars(select(Endpoint).order_by(Endpoint.name))}
     if name not in known:
         raise Misconfigured(f"there is no endpoint {name!r}. Known endpoints: {', '.join(known) or 'none'}")
+    return known[name]
 
 
 def noting(store: Store) -> Hook:

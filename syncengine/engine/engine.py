@@ -134,21 +134,13 @@ class Engine:
                 "left": session.get_one(m.Endpoint, connection.left_id),
                 "right": session.get_one(m.Endpoint, connection.right_id),
             }
-        connectors = {side: self._connector(endpoint) for side, endpoint in endpoints.items()}
+        connectors = {side: self.connector(endpoint) for side, endpoint in endpoints.items()}
         site = Site(connection, endpoints, connectors)
         self._sites[connection_id] = (clock.monotonic(), site)
         return site
 
-    def connector(self, endpoint: str) -> Connector:
-        """The connector of an endpoint by name, in a connection or not. Raises Misconfigured, Transient."""
-        with self.store.read() as session:
-            rows = {row.name: row for row in session.scalars(select(m.Endpoint).order_by(m.Endpoint.name))}
-        if endpoint not in rows:
-            known = ", ".join(rows) or "none, run `syncengine configure`"
-            raise Misconfigured(f"there is no endpoint {endpoint!r}. Known endpoints: {known}")
-        return self._connector(rows[endpoint])
-
-    def _connector(self, row: m.Endpoint) -> Connector:
+    def connector(self, row: m.Endpoint) -> Connector:
+        """The connector of an endpoint, made anew when its settings have changed. Raises Misconfigured."""
         settings = dict(row.settings)
         known = self._connectors.get(row.id)
         if known and known[0] == settings:

@@ -31,6 +31,11 @@ class Ends:
     left: str | None
     right: str | None
 
+    @property
+    def side(self) -> str:
+        """The side of the record's own object."""
+        return "left" if self.left is not None else "right"
+
     def on(self, side: str) -> str | None:
         return self.left if side == "left" else self.right
 
@@ -49,8 +54,7 @@ def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Recor
     by_end: dict[tuple[str, str], list[int]] = {}
     for record in records:
         ends = ends_of(flow, site, record.key)
-        side = "left" if ends.left is not None else "right"
-        by_end.setdefault((side, ends.on(side) or ""), []).append(record.id)
+        by_end.setdefault((ends.side, ends.on(ends.side) or ""), []).append(record.id)
     found: dict[int, list[Link]] = {record.id: [] for record in records}
     lefts = [key for side, key in by_end if side == "left"]
     rights = [key for side, key in by_end if side == "right"]

@@ -29,9 +29,8 @@ def told_early(
     early: dict[int, Effect] = {}
     for record in found if creating else ():
         ends = links.ends_of(flow, site, record.key)
-        side = "left" if ends.left is not None else "right"
-        resource = site.resource(flow.source if site.side(flow.source) == side else flow.target)
-        doc = material.docs.get(record.id, {}).get(resource.name, {}).get(ends.on(side) or "")
+        resource = site.resource(flow.source if site.side(flow.source) == ends.side else flow.target)
+        doc = material.docs.get(record.id, {}).get(resource.name, {}).get(ends.on(ends.side) or "")
         if doc is None or material.linked[record.id]:
             continue
         [one] = doubts.candidates(resource, [doc])
