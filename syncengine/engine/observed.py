@@ -157,6 +157,7 @@ def _stays(session: Session, chosen: Filter) -> list[Stays]:
         select(Record.flow, Record.status, Record.reason, func.count(), func.min(Record.key))
         .where(*chosen.conditions(), Record.status.in_(STAYS), ~observe.observed())
         .group_by(Record.flow, Record.status, Record.reason)
+        .order_by(func.min(Record.key))
     )
     found: dict[tuple[str, str, str], Stays] = {}
     for flow, status, reason, count, key in session.execute(query):
