@@ -156,11 +156,10 @@ def taken(session: Session, connection_id: int, entity: str, left: str, right: s
         select(Link.left_key, Link.right_key, Link.part)
         .where(Link.connection_id == connection_id, Link.entity == entity, Link.provisional.is_(False))
         .where(((Link.left_key == left) & (Link.part == part)) | (Link.right_key == right))
+        .order_by(Link.id)
     )
-    others = [one for one in found if tuple(one) != (left, right, part)]
-    return (
-        f"{left} and {right} cannot be linked: {others[0][0]} is linked with {others[0][1]} already" if others else ""
-    )
+    others = [f"{one[0]} is linked with {one[1]} already" for one in found if tuple(one) != (left, right, part)]
+    return f"{left} and {right} cannot be linked: {', and '.join(others)}" if others else ""
 
 
 def provide(

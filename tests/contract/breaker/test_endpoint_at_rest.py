@@ -141,7 +141,8 @@ def test_what_opened_and_closed_it_is_in_the_timeline(world: World, left: Line) 
     left.reach()
 
     with world.store.read() as session:
-        events = [(one.what, one.detail) for one in session.scalars(select(m.Event).where(m.Event.key == "left-1"))]
+        found = session.scalars(select(m.Event).where(m.Event.key == "left-1").order_by(m.Event.id))
+        events = [(one.what, one.detail) for one in found]
     assert events == [("down", {"because": "refused"}), ("back", {"after_s": 5.0})]
 
 

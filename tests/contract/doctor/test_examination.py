@@ -262,7 +262,7 @@ def test_it_changes_nothing(patient: Patient, store: Store) -> None:
 def _rows(store: Store) -> dict[str, list[object]]:
     with store.read() as session:
         return {
-            table.name: [tuple(row) for row in session.execute(table.select())]
+            table.name: [tuple(row) for row in session.execute(table.select().order_by(*table.primary_key))]
             for table in m.Base.metadata.sorted_tables
         }
 

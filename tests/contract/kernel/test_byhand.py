@@ -291,7 +291,7 @@ def test_objects_that_are_linked_already_or_not_there_are_not_linked(world: Worl
         world.left.put("things", key, name=f"lamp {key}")
     world.sync("things", "1", "2")
     for left, right, says in (
-        ("1", "R2", "1 and R2 cannot be linked: 1 is linked with R1 already"),
+        ("1", "R2", "1 and R2 cannot be linked: 1 is linked with R1 already, and 2 is linked with R2 already"),
         ("1", "R1", "1 and R1 are linked already"),
         ("9", "R1", r"left 9: left\.things has no such object"),
     ):

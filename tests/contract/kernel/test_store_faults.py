@@ -47,7 +47,10 @@ def _planned(world: World, count: int = 3) -> Any:
 
 def _everything(store: Store) -> dict[str, list[Any]]:
     with store.read() as reading:
-        return {table.name: list(reading.execute(table.select())) for table in m.Base.metadata.sorted_tables}
+        return {
+            table.name: list(reading.execute(table.select().order_by(*table.primary_key)))
+            for table in m.Base.metadata.sorted_tables
+        }
 
 
 def _all_written_once(world: World, count: int) -> None:
