@@ -73,21 +73,13 @@ def main() -> int:
     """Returns 1 if the engine is slower than the bar."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=60)
-    parser.add_argument(
-        "--latency", type=float, action="append", help="of the simulated systems, s; default 0 and 0.02"
-    )
-    parser.add_argument("--repeat", type=int, default=1, help="runs of both; the ratio is the median of theirs")
-    parser.add_argument("--json", metavar="FILE")
+    pace.add_options(parser)
     options = parser.parse_args()
     end_on_sigterm()
-    found, ratios = [], []
-    for latency_s in options.latency or [0.0, 0.02]:
-        quotients = []
-        for _ in range(options.repeat):
-            both = [measure(make, samples=options.samples, latency_s=latency_s) for make in pace.RUNNERS]
-            quotients.append(both[0].median_ms / both[1].median_ms)
-            found += both
-        ratios.append({"systems ms": latency_s * 1000, "ratio": round(statistics.median(quotients), 3)})
+    found, ratios = pace.compare(
+        lambda make, latency_s: measure(make, samples=options.samples, latency_s=latency_s),
+        lambda one: one.median_ms, options,
+    )  # fmt: skip
     report.show("Latency", [_row(one) for one in found])
     report.show(f"Engine to straight line, at most {MOST}", ratios)
     report.save(options.json, "latency", {"most": MOST, "latencies": [asdict(one) for one in found], "ratios": ratios})

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import statistics
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from celery import Celery, chain
 from installation import HERE, Site, cpu_of
@@ -17,6 +19,8 @@ from syncengine import clock
 from syncengine.engine import sync
 from syncengine.engine.engine import Chain
 from syncengine.store import Store
+
+Found = TypeVar("Found")
 
 PATIENCE_S = 900.0
 STARTED_S = 60.0
@@ -106,6 +110,32 @@ class StraightRunner:
 
 
 RUNNERS: tuple[Callable[[Site], Runner], ...] = (EngineRunner, StraightRunner)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What every comparison of the two takes."""
+    parser.add_argument(
+        "--latency", type=float, action="append", help="of the simulated systems, s; default 0 and 0.02"
+    )
+    parser.add_argument("--repeat", type=int, default=1, help="runs of both; the ratio is the median of theirs")
+    parser.add_argument("--json", metavar="FILE")
+
+
+def compare(
+    measure: Callable[[Callable[[Site], Runner], float], Found], figure: Callable[[Found], float],
+    options: argparse.Namespace,
+) -> tuple[list[Found], list[dict[str, float]]]:  # fmt: skip
+    """Measure both runners in turn, and their ratio (engine to straight line) at each latency: the median of all repeats."""
+    found: list[Found] = []
+    ratios = []
+    for latency_s in options.latency or [0.0, 0.02]:
+        quotients = []
+        for _ in range(options.repeat):
+            engine, straight = (measure(make, latency_s) for make in RUNNERS)
+            quotients.append(figure(engine) / figure(straight))
+            found += [engine, straight]
+        ratios.append({"systems ms": latency_s * 1000, "ratio": round(statistics.median(quotients), 3)})
+    return found, ratios
 
 
 def await_calls(site: Site, operation: str, count: int) -> None:

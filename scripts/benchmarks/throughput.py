@@ -6,7 +6,6 @@ scripts/bench throughput [--orders 1000] [--latency 0] [--repeat 3] [--json FILE
 from __future__ import annotations
 
 import argparse
-import statistics
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,21 +59,13 @@ def main() -> int:
     """Returns 1 if the engine falls below the bar."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=1000)
-    parser.add_argument(
-        "--latency", type=float, action="append", help="of the simulated systems, s; default 0 and 0.02"
-    )
-    parser.add_argument("--repeat", type=int, default=1, help="runs of both; the ratio is the median of theirs")
-    parser.add_argument("--json", metavar="FILE")
+    pace.add_options(parser)
     options = parser.parse_args()
     end_on_sigterm()
-    paces, ratios = [], []
-    for latency_s in options.latency or [0.0, 0.02]:
-        found = []
-        for _ in range(options.repeat):
-            both = [measure(make, orders=options.orders, latency_s=latency_s) for make in pace.RUNNERS]
-            found.append(both[0].orders_a_second / both[1].orders_a_second)
-            paces += both
-        ratios.append({"latency_ms": latency_s * 1000, "ratio": round(statistics.median(found), 3)})
+    paces, ratios = pace.compare(
+        lambda make, latency_s: measure(make, orders=options.orders, latency_s=latency_s),
+        lambda one: one.orders_a_second, options,
+    )  # fmt: skip
     report.show("Throughput", [_row(one) for one in paces])
     report.show(f"Engine to straight line, at least {LEAST}", ratios)
     report.save(options.json, "throughput", {"least": LEAST, "paces": [asdict(one) for one in paces], "ratios": ratios})

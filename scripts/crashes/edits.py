@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from scripts.crashes.installation import ROOT, Shape, Site
-from scripts.crashes.judge import all_is_read, due, judge
+from scripts.crashes.judge import await_calm, due, judge
 from scripts.crashes.people import People
 from syncengine.store.models import Event
 
@@ -66,18 +66,9 @@ def run(home: Path, shape: Shape, edits: int, say: Callable[[str], None], *, a_s
                 if made % 500 == 0:
                     say(f"  {made} edits, {due(site.store)} records are due")
                 time.sleep(chance.expovariate(a_second))
-        _drain(site, people, say)
+        say(f"  all edits are made; {due(site.store)} records are due")
+        await_calm(site.store, people.last_at, calm_s=CALM_S, patience_s=DRAIN_S)
         return _found(site, people, made, time.monotonic() - begun)
-
-
-def _drain(site: Site, people: People, say: Callable[[str], None]) -> None:
-    """Until the feeds have seen the last edit and nothing is due for some seconds."""
-    say(f"  all edits are made; {due(site.store)} records are due")
-    until, calm_since = time.monotonic() + DRAIN_S, time.monotonic()
-    while time.monotonic() < until and time.monotonic() - calm_since < CALM_S:
-        if due(site.store) or not all_is_read(site.store, people.last_at):
-            calm_since = time.monotonic()
-        time.sleep(0.2)
 
 
 def _found(site: Site, people: People, edits: int, seconds: float) -> Found:

@@ -6,7 +6,9 @@ account (records, dead letters, writes in doubt) is held against it here.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,6 +49,18 @@ def all_is_read(store: Store, last_edit: datetime) -> bool:
     with store.read() as session:
         read = session.scalars(select(Cursor.read_at).where(Cursor.feed != "")).all()
     return bool(read) and all(at is not None and at >= visible for at in read)
+
+
+def await_calm(
+    store: Store, last_edit: datetime, *, calm_s: float, patience_s: float, meanwhile: Callable[[], None] = lambda: None
+) -> None:
+    """Until the feeds have seen the last edit and nothing is due for `calm_s`; `patience_s` at the most."""
+    begun = calm_since = time.monotonic()
+    while time.monotonic() - calm_since < calm_s and time.monotonic() - begun < patience_s:
+        meanwhile()
+        if due(store) or not all_is_read(store, last_edit):
+            calm_since = time.monotonic()
+        time.sleep(0.2)
 
 
 def judge(store: Store, url: str, people: People) -> Verdict:

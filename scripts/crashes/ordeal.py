@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from scripts.crashes.faults import SYSPRO_WRITES, Fault, Harm
 from scripts.crashes.installation import Shape, Site, describe
-from scripts.crashes.judge import Verdict, all_is_read, due, judge
+from scripts.crashes.judge import Verdict, await_calm, due, judge
 from scripts.crashes.people import People
 from syncengine.store.models import Record
 
@@ -145,16 +145,10 @@ class _Ordeal:
                 fault.recovered_at = time.time()
 
     def _drain(self) -> None:
-        """Nobody edits any more: until the feeds have seen the last edit and nothing is due for some seconds."""
-        self._calm_since = time.monotonic()
+        """Nobody edits any more: until all is done."""
         self.say(f"  all faults have struck; {due(self.site.store)} records are due")
-
-        def calm() -> bool:
-            if due(self.site.store) or not all_is_read(self.site.store, self.people.last_at):
-                self._calm_since = time.monotonic()
-            return time.monotonic() - self._calm_since > self.pace.calm_s
-
-        self._until(calm, self.pace.drain_s)
+        pace, last = self.pace, self.people.last_at
+        await_calm(self.site.store, last, calm_s=pace.calm_s, patience_s=pace.drain_s, meanwhile=self._tend)
         self._look_who_recovered()
 
     def _until(self, what: Callable[[], bool], patience_s: float) -> None:

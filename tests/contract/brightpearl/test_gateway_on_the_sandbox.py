@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -21,7 +20,6 @@ from syncengine.sandbox.server import Running, Sandbox
 from syncengine.store import Store
 from syncengine.store.models import Slot
 from syncengine.vault import Vault
-from tests import services as servers
 from tests.contract.brightpearl.conftest import APP, FIRST_TOKENS, Connect, endpoint_in
 
 
@@ -38,13 +36,6 @@ class Urgent:
 
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
         """Nobody keeps an account."""
-
-
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    url, process = servers.start_valkey(tmp_path_factory.mktemp("valkey"))
-    yield redis.Redis.from_url(url)
-    servers.stop(process)
 
 
 def test_check_says_what_was_reached(sandbox: Sandbox, shop: Connect) -> None:
@@ -145,11 +136,10 @@ def test_a_refresh_token_that_is_void_stops_with_an_authentication_failure(sandb
 
 
 def test_no_call_is_refused_and_all_are_made_while_the_limiter_counts(
-    sandbox: Sandbox, running: Running, local: Services, valkey: redis.Redis
+    sandbox: Sandbox, running: Running, local: Services, client: redis.Redis
 ) -> None:
-    valkey.flushall()
     sandbox.switches.turn({"brightpearl_limit": 200})
-    services = Services(local.store, local.vault, Limiter(valkey), valkey)
+    services = Services(local.store, local.vault, Limiter(client), client)
     settings = {**APP, "url": running.url, "limit_per_minute": 200, "patience_s": 0.5}
     connector = connect(endpoint_in(local.store, local.vault, settings, FIRST_TOKENS), services)
 
@@ -168,11 +158,10 @@ def test_no_call_is_refused_and_all_are_made_while_the_limiter_counts(
 
 
 def test_calls_of_another_app_in_the_pool_are_learned_before_one_is_refused(
-    sandbox: Sandbox, running: Running, local: Services, valkey: redis.Redis
+    sandbox: Sandbox, running: Running, local: Services, client: redis.Redis
 ) -> None:
-    valkey.flushall()
     sandbox.switches.turn({"brightpearl_limit": 200})
-    services = Services(local.store, local.vault, Limiter(valkey), valkey)
+    services = Services(local.store, local.vault, Limiter(client), client)
     settings = {**APP, "url": running.url, "limit_per_minute": 200, "patience_s": 0}
     endpoint = endpoint_in(local.store, local.vault, settings, FIRST_TOKENS)
     ours = connect(endpoint, services)
@@ -186,11 +175,10 @@ def test_calls_of_another_app_in_the_pool_are_learned_before_one_is_refused(
 
 
 def test_what_is_left_to_others_is_theirs_and_all_the_rest_is_ours(
-    sandbox: Sandbox, running: Running, local: Services, valkey: redis.Redis
+    sandbox: Sandbox, running: Running, local: Services, client: redis.Redis
 ) -> None:
-    valkey.flushall()
     sandbox.switches.turn({"brightpearl_limit": 60})
-    services = Services(local.store, local.vault, Limiter(valkey), valkey)
+    services = Services(local.store, local.vault, Limiter(client), client)
     settings = {**APP, "url": running.url, "limit_per_minute": 60, "reserve": 20, "patience_s": 0}
     ours = connect(endpoint_in(local.store, local.vault, settings, FIRST_TOKENS), services)
     unlimited = {**settings, "limit_per_minute": 0, "reserve": 0}
@@ -203,11 +191,10 @@ def test_what_is_left_to_others_is_theirs_and_all_the_rest_is_ours(
 
 
 def test_a_refused_token_costs_a_slot_as_it_costs_quota(
-    sandbox: Sandbox, running: Running, local: Services, valkey: redis.Redis
+    sandbox: Sandbox, running: Running, local: Services, client: redis.Redis
 ) -> None:
-    valkey.flushall()
-    limiter = Limiter(valkey)
-    services = Services(local.store, local.vault, limiter, valkey)
+    limiter = Limiter(client)
+    services = Services(local.store, local.vault, limiter, client)
     settings = {**APP, "url": running.url, "token_url": f"{running.url}/token/{{account}}", "limit_per_minute": 200}
     connector = connect(endpoint_in(local.store, local.vault, settings, FIRST_TOKENS), services)
     sandbox.brightpearl.authentication.expire()
@@ -229,10 +216,9 @@ def _calls_until_throttled(connector: Brightpearl) -> int:
 
 
 def test_a_throttle_answer_closes_the_gate_for_the_next_call(
-    sandbox: Sandbox, running: Running, local: Services, valkey: redis.Redis
+    sandbox: Sandbox, running: Running, local: Services, client: redis.Redis
 ) -> None:
-    valkey.flushall()
-    services = Services(local.store, local.vault, Limiter(valkey), valkey)
+    services = Services(local.store, local.vault, Limiter(client), client)
     settings = {**APP, "url": running.url, "limit_per_minute": 200}
     connector = connect(endpoint_in(local.store, local.vault, settings, FIRST_TOKENS), services)
     sandbox.faults.add(Fault("brightpearl", "*", "throttle"))

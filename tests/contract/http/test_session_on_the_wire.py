@@ -20,7 +20,6 @@ from syncengine.errors import EndpointDown, OutcomeUnknown, Throttled, Transient
 from syncengine.http import guard
 from syncengine.http.limiter import Limiter, Pool
 from syncengine.http.session import Session, Timeouts
-from tests import services
 
 POOL = Pool("system:account:app", limit=2, window_s=60, guard_s=0.5)
 
@@ -96,16 +95,8 @@ def server() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    url, process = services.start_valkey(tmp_path_factory.mktemp("valkey"))
-    yield redis.Redis.from_url(url)
-    services.stop(process)
-
-
 @pytest.fixture
 def limiter(client: redis.Redis) -> Limiter:
-    client.flushall()
     limiter = Limiter(client)
     limiter.learn(POOL, POOL.limit, 0)
     return limiter

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -19,7 +19,6 @@ from syncengine.store import models as m
 from syncengine.store.lock import Lock
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, World, by_name, flow
-from tests.services import start_valkey, stop
 
 THRESHOLDS = Thresholds(dead_letters=4, gone=3, window_s=600, oldest_s=1800)
 
@@ -166,18 +165,9 @@ def test_a_record_that_is_tried_again_and_again_is_late_too(make_world: Callable
     assert list(_signs(world)) == [("oldest due", "main: things")]
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    url, process = start_valkey(tmp_path_factory.mktemp("valkey"))
-    with redis.Redis.from_url(url) as client:
-        yield client
-    stop(process)
-
-
 def test_an_endpoint_that_is_down_speaks_and_a_redis_that_is_away_ends_nothing(
     world: World, client: redis.Redis
 ) -> None:
-    client.flushall()
     breakers = Breakers(client, hooks=[endpoints.noting(world.store)], now=world.time.monotonic)
     world.engine.breakers = breakers
     for _ in range(3):

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
 
 from syncengine.http.meter import Meter, Spent
-from tests.services import free_port, start_valkey, stop
+from tests.services import free_port
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.Redis]:
-    url, process = start_valkey(tmp_path_factory.mktemp("valkey"))
-    client = redis.Redis.from_url(url)
-    yield client
-    client.close()
-    stop(process)
 
 
 class Clock:
@@ -37,9 +27,8 @@ def time() -> Clock:
 
 
 @pytest.fixture
-def meter(server: redis.Redis, time: Clock) -> Meter:
-    server.flushall()
-    return Meter(server, now=time)
+def meter(client: redis.Redis, time: Clock) -> Meter:
+    return Meter(client, now=time)
 
 
 def _count(meter: Meter, operation: str = "SORTOI", lane: str = "scheduled", took_s: float = 0.25) -> None:
@@ -57,21 +46,21 @@ def test_calls_are_told_by_what_they_were_made_for_the_most_frequent_first(meter
     ]
 
 
-def test_calls_of_two_processes_are_one_account(meter: Meter, server: redis.Redis, time: Clock) -> None:
+def test_calls_of_two_processes_are_one_account(meter: Meter, client: redis.Redis, time: Clock) -> None:
     _count(meter)
-    _count(Meter(server, now=time))
+    _count(Meter(client, now=time))
 
     assert [one.calls for one in meter.last_hour()] == [2]
 
 
-def test_a_process_tells_its_first_call_at_once_and_the_others_together(meter: Meter, server: redis.Redis) -> None:
+def test_a_process_tells_its_first_call_at_once_and_the_others_together(meter: Meter, client: redis.Redis) -> None:
     for _ in range(5):
         _count(meter)
-    assert [one.calls for one in Meter(server, now=lambda: NOON).last_hour()] == [1]
+    assert [one.calls for one in Meter(client, now=lambda: NOON).last_hour()] == [1]
 
     meter.tell()
 
-    assert Meter(server, now=lambda: NOON).last_hour() == [Spent("erp", "orders", "scheduled", "SORTOI", 5, 1.25)]
+    assert Meter(client, now=lambda: NOON).last_hour() == [Spent("erp", "orders", "scheduled", "SORTOI", 5, 1.25)]
 
 
 def test_a_call_is_forgotten_after_an_hour(meter: Meter, time: Clock) -> None:
@@ -84,11 +73,11 @@ def test_a_call_is_forgotten_after_an_hour(meter: Meter, time: Clock) -> None:
     assert {one.operation for one in meter.last_hour()} == {"SORTOI"}
 
 
-def test_what_was_counted_leaves_redis_by_itself(meter: Meter, server: redis.Redis) -> None:
+def test_what_was_counted_leaves_redis_by_itself(meter: Meter, client: redis.Redis) -> None:
     _count(meter)
 
-    (key,) = server.keys("calls:*")
-    assert 3600 <= server.ttl(key) <= 3720
+    (key,) = client.keys("calls:*")
+    assert 3600 <= client.ttl(key) <= 3720
 
 
 def test_without_redis_nothing_is_counted_and_nothing_is_raised(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""A Valkey of one's own for the limiter, and a clock that tests move."""
+"""A Valkey of one's own, for what speaks to it directly."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def client(valkey_url: str) -> Iterator[redis.Redis]:
+    """Emptied before each test."""
     client = redis.Redis.from_url(valkey_url)
     client.flushall()
     yield client
