@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from rich.text import Text
 from syncengine.cli._engine import Command, json_text, show_json, wide_console
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
-from syncengine.engine import plans
+from syncengine.engine import causes, plans
 from syncengine.engine.causes import Blocker, Group
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.letter import Letter
@@ -221,8 +222,7 @@ def _detail(detail: Mapping[str, Any]) -> str:
 def show_outlook(outlook: Outlook, choice: Choice, most: int) -> None:
     """What trying them again would write, in number and money, and what would still not go through."""
     click.echo(f"{outlook.total} records would be tried again.")
-    if choice.left:
-        click.echo(f"{choice.left} more fit; `--most {most + choice.left}` takes them too.")
+    show_left(choice, most)
     if choice.looks:
         click.echo(f"{choice.looks} more were written and need a look only; they are left out.")
     if outlook.planned < outlook.total:
@@ -237,6 +237,12 @@ def show_outlook(outlook: Outlook, choice: Choice, most: int) -> None:
         click.secho(f"  {stay.state} {stay.count} {stay.flow}: {stay.why}{remedy} (as {example})", fg="yellow")
     if outlook.wakes:
         click.echo(f"  {_counts(outlook.wakes)} wait for these and go on when they are through")
+
+
+def show_left(choice: Choice, most: int) -> None:
+    """How many more there are than were taken."""
+    if choice.left:
+        click.echo(f"{choice.left} more fit; `--most {most + choice.left}` takes them too.")
 
 
 def _worth(worth: Mapping[str, Decimal]) -> str:
@@ -259,3 +265,29 @@ def outlook_doc(outlook: Outlook, choice: Choice) -> dict[str, Any]:
         "needs": outlook.needs,
         "wakes": dict(outlook.wakes),
     }
+
+
+# -- discarded or closed -----------------------------------------------------------------------------------------------
+
+
+def show_by_cause(word: str, choice: Choice, groups: Sequence[Group], most: int) -> None:
+    """What discarding or closing them (`word`: discarded, closed) would be about, by cause, and who waits for them."""
+    click.echo(f"{len(choice.letters)} letters would be {word}.")
+    show_left(choice, most)
+    show_groups(groups)
+    if waiting := _waiting(groups):
+        click.secho(f"{_counts(waiting)} wait for these, and would go on waiting.", fg="yellow")
+
+
+def by_cause_doc(choice: Choice, groups: Sequence[Group]) -> dict[str, Any]:
+    """For JSON."""
+    return {
+        "records": len(choice.letters),
+        "left": choice.left,
+        "causes": [dataclasses.asdict(group) for group in groups],
+        "waiting": _waiting(groups),
+    }
+
+
+def _waiting(groups: Sequence[Group]) -> dict[str, int]:
+    return causes.summed(blocker.waiting for group in groups for blocker in group.blockers)

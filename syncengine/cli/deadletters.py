@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,8 @@ kind_option = click.option(
     type=click.Choice([deadletters.DEAD, deadletters.ATTENTION]),
     help="Failed, or written and to be looked at.",
 )
-because_option = click.option("--because", required=True, metavar="TEXT", help="Why, for those who see it later.")
+because_option = click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 all_option = click.option("--all", "everything", is_flag=True, help="All that are open.")
 
@@ -119,26 +120,31 @@ def _connection(one: Engine, failure: Failure) -> str:
     "--set", "values", multiple=True, metavar="PATH=VALUE",
     help="Set one value, as orderRows.8101.productSku=MUG; PATH:=JSON for what is no text. May be given several times.",
 )  # fmt: skip
+@click.option(
+    "--add", "additions", multiple=True, metavar="PATH=VALUE",
+    help="As --set, for what is not in the document yet. May be given several times, and beside --set.",
+)  # fmt: skip
 @click.option("--patch", "file", type=click.File(), help="A JSON patch (RFC 6902) with tests; - for standard input.")
 @click.option("--withdraw", is_flag=True, help="Take the correction back; the record goes by the original again.")
-@click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
+@because_option
 @click.option("--dry-run", is_flag=True, help="Show what it would come to, and keep nothing.")
 @as_json
 def edit(
-    id_: int, values: tuple[str, ...], file: Any, withdraw: bool, because: str, dry_run: bool, as_json: bool
-) -> int:
+    id_: int, values: tuple[str, ...], additions: tuple[str, ...], file: Any, withdraw: bool, because: str,
+    dry_run: bool, as_json: bool,
+) -> int:  # fmt: skip
     """Correct the source document of dead letter ID, and have its record looked at again at once.
 
-    Without --set and --patch, $EDITOR opens on the document. The correction is kept beside the original, which stays as
+    Without --set, --add and --patch, $EDITOR opens on the document. The correction is kept beside the original, which stays as
     it is; it lapses when the source changes.
     """
-    if sum((bool(values), file is not None, withdraw)) > 1:
-        raise click.UsageError("say one of --set, --patch and --withdraw")
+    if sum((bool(values or additions), file is not None, withdraw)) > 1:
+        raise click.UsageError("say one of --set (or --add), --patch and --withdraw")
     with engine(sends=not dry_run) as one:
         if withdraw:
             return _withdraw(one, id_, as_json)
         source = letter.source_of(one, id_)
-        patch = _patch(source, values, file)
+        patch = _patch(source, values, additions, file)
         if not patch:
             click.echo("Nothing was changed, so nothing was kept.")
             return NO
@@ -168,12 +174,12 @@ def _withdraw(one: Engine, id_: int, as_json: bool) -> int:
     return 0 if was else NO
 
 
-def _patch(source: letter.Source, values: Sequence[str], file: Any) -> patches.Patch:
+def _patch(source: letter.Source, values: Sequence[str], additions: Sequence[str], file: Any) -> patches.Patch:
     if file is not None:
         return patches.of_text(_text(file), f"--patch {file.name}")
-    if values:
+    if values or additions:
         before = source.standing.patch if source.standing else ()
-        return [*before, *patches.of_values(source.present, values)]
+        return [*before, *patches.of_values(source.present, values, additions)]
     edited = click.edit(patches.text_of(source.present), extension=".json")
     return patches.of_edit(source.original, edited) if edited is not None else ()
 
@@ -193,8 +199,8 @@ def _text(file: Any) -> str:
 @all_option
 @most_option(500)
 @click.option("--pace", type=_letters.Pace(), metavar="N", help="So many records a minute.")
-@click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
-@click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing.")
+@because_option
+@dry_run_option
 @yes_option
 @as_json
 def retry(
@@ -231,53 +237,69 @@ def retry(
     else:
         pace_ = f", {pace:g} a minute" if pace else ""
         click.echo(f"{done} to be looked at again{pace_}. `syncengine status` shows how they get on.")
+        if shown is None:
+            _letters.show_left(choice, most)
     return 0
 
 
+def by_hand(act: Callable[..., int]) -> Callable[..., int]:
+    """The options of `discard` and `close`."""
+    options = (
+        ids_argument, _letters.filters, all_option, most_option(500), because_option, dry_run_option, yes_option, as_json,
+    )  # fmt: skip
+    for option in reversed(options):
+        act = option(act)
+    return act
+
+
 @command.command("discard")
-@ids_argument
-@_letters.filters
-@all_option
-@because_option
-@yes_option
-@as_json
-def discard(ids: tuple[int, ...], everything: bool, because: str, yes: bool, as_json: bool, **given: Any) -> int:
-    """Set dead letters aside: their records are left alone, with this reason, until they change at the source."""
-    return _by_hand("discarded", ids, everything, because, yes, as_json, deadletters.DEAD, given)
+@by_hand
+def discard(**given: Any) -> int:
+    """Set dead letters aside: their records are left alone, with this reason, until they change at the source.
+
+    Those chosen by the options are shown by cause first. --because is needed unless this is a --dry-run.
+    """
+    return _by_hand("discarded", deadletters.DEAD, replay.discard, **given)
 
 
 @command.command("close")
-@ids_argument
-@_letters.filters
-@all_option
-@because_option
-@yes_option
-@as_json
-def close(ids: tuple[int, ...], everything: bool, because: str, yes: bool, as_json: bool, **given: Any) -> int:
-    """Close what was written and needed a look (`list --kind attention`), once somebody has looked."""
-    return _by_hand("closed", ids, everything, because, yes, as_json, deadletters.ATTENTION, given)
+@by_hand
+def close(**given: Any) -> int:
+    """Close what was written and needed a look (`list --kind attention`), once somebody has looked.
+
+    Those chosen by the options are shown by cause first. --because is needed unless this is a --dry-run.
+    """
+    return _by_hand("closed", deadletters.ATTENTION, replay.close, **given)
 
 
 def _by_hand(
-    word: str, ids: Sequence[int], everything: bool, because: str, yes: bool, as_json: bool, kind: str,
-    given: dict[str, Any],
+    word: str, kind: str, act: Callable[..., int], *, ids: tuple[int, ...], everything: bool, most: int, because: str,
+    dry_run: bool, yes: bool, as_json: bool, **given: Any,
 ) -> int:  # fmt: skip
     chosen = _narrowed(_letters.chosen(ids, **given), everything)
+    if not (dry_run or because.strip()):
+        raise click.UsageError("--because is missing or empty: say why, for those who see it later")
     with engine() as one:
         named.known(one, chosen.connection, chosen.flow)
         with one.store.read() as session:
-            narrowed = dataclasses.replace(chosen, kind=kind)
-            found = replay.named(session, ids) if ids else [one for one, _ in deadletters.listed(session, narrowed)]
-        if not found:
+            choice = replay.choose_of_kind(session, chosen, kind, most=most)
+        if not choice.letters:
             return _none(as_json)
-        if not ids and not yes and not agreed(as_json, f"{len(found)} are to be {word}. Go on?"):
-            return not_done(word, {"records": len(found)}, as_json, asked=False)
-        act = replay.discard if kind == deadletters.DEAD else replay.close
-        done = act(one, found, because=because, by=me())
+        shown = None
+        if dry_run or not (ids or yes):
+            with one.store.read() as session:
+                groups = causes.grouped(session, one, reversed(choice.letters))
+            shown = _letters.by_cause_doc(choice, groups)
+            if not as_json:
+                _letters.show_by_cause(word, choice, groups, most)
+        if dry_run or not (ids or yes or agreed(as_json, f"{len(choice.letters)} are to be {word}. Go on?")):
+            return not_done(word, shown, as_json, asked=dry_run)
+        done = act(one, choice.letters, because=because, by=me())
     if as_json:
-        show_json({word: done})
+        show_json({word: done, "left": choice.left, "preview": shown})
     else:
-        click.echo(f"{done} {word}.")
+        rest = f" {choice.left} more fit; the same command takes them." if choice.left else ""
+        click.echo(f"{done} {word}.{rest}")
     return 0
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,9 +55,14 @@ def groups(session: Session, engine: Engine, chosen: Filter | None = None) -> li
     """Dead letters by cause, the largest group first."""
     query = select(Failure).join(Connection, Connection.id == Failure.connection_id)
     query = query.where(*(chosen or Filter()).conditions()).order_by(Failure.opened_at.desc(), Failure.id.desc())
+    return grouped(session, engine, session.scalars(query.execution_options(yield_per=1000)))
+
+
+def grouped(session: Session, engine: Engine, letters: Iterable[Failure]) -> list[Group]:
+    """These letters, given the newest first, by cause; the largest group first."""
     waiting = _waiting(session)
     found: dict[tuple[str, ...], Group] = {}
-    for one in session.scalars(query.execution_options(yield_per=1000)):
+    for one in letters:
         place = (one.flow, one.kind, one.stage, alike(one.field), alike(one.cause))
         group = found.get(place)
         if group is None:
@@ -77,6 +83,14 @@ def blocked_by(session: Session, engine: Engine, failures: Iterable[Failure]) ->
     waiting = _waiting(session)
     found = {one.id: waiting.get(_need_of(engine, one), {}) for one in failures}
     return {id_: blocked for id_, blocked in found.items() if blocked}
+
+
+def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """How many wait in all, by flow."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    return dict(total)
 
 
 def _waiting(session: Session) -> dict[tuple[int, str, str], dict[str, int]]:

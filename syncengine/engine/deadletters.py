@@ -132,13 +132,13 @@ def close(session: Session, record_ids: Iterable[int], because: str, now: dateti
 
 def close_by_hand(session: Session, failures: Iterable[Failure], because: str, by: str, now: datetime) -> None:
     """A person closes letters, whatever their kind."""
-    ids = [failure.id for failure in failures]
-    session.execute(
-        update(Failure)
-        .where(Failure.id.in_(ids), Failure.closed_at.is_(None))
-        .values(closed_at=now, closed_because=because, closed_by=by)
-        .execution_options(synchronize_session=False)
-    )
+    for ids in chunks([failure.id for failure in failures], AT_ONCE):
+        session.execute(
+            update(Failure)
+            .where(Failure.id.in_(ids), Failure.closed_at.is_(None))
+            .values(closed_at=now, closed_because=because, closed_by=by)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def reason_of_discard(by: str, because: str) -> str:

@@ -12,12 +12,15 @@ from decimal import Decimal
 from typing import Any
 
 from jsonpatch import JsonPatch, JsonPatchException, JsonPatchTestFailed, apply_patch
-from jsonpointer import JsonPointerException, escape, resolve_pointer, unescape
+from jsonpointer import EndOfList, JsonPointerException, escape, resolve_pointer, unescape
 
 from syncengine.document import Doc, to_json
 from syncengine.errors import Misconfigured
+from syncengine.mapping.shapes import nearest
 
 Patch = Sequence[Mapping[str, Any]]
+
+SET, ADD = "--set", "--add"
 
 _MISSING = object()
 _NUMBER = re.compile(r'"\\u0000number:([^"]*)"')
@@ -91,31 +94,60 @@ def of_edit(doc: Doc, edited: str) -> Patch:
     return [made for change, state in _states(before, changes) for made in (*_tests(change, state), change)]
 
 
-def of_values(doc: Doc, settings: Sequence[str]) -> Patch:
-    """A patch from `path=text` (stays a text where it was one) and `path:=JSON`, each after a test of the present value.
+def of_values(doc: Doc, settings: Sequence[str], additions: Sequence[str] = ()) -> Patch:
+    """A patch from `path=text` (stays a text where it was one) and `path:=JSON`.
 
-    A path is a JSON pointer (`/orderRows/8101/productSku`), or has dots (`orderRows.8101.productSku`). Raises
-    Misconfigured if one cannot be read, or its place is not in the document.
+    A path is a JSON pointer (`/orderRows/8101/productSku`), or has dots (`orderRows.8101.productSku`). `additions` put in
+    what is not there, and go first; `settings` change what is there, each after a test of the present value. That nothing
+    is there cannot be tested in a JSON patch: what protects an addition is that its correction lapses when the source
+    changes the document in any way (`corrections.py`). Raises Misconfigured if one cannot be read, is set and not there, or
+    is added and there.
     """
     made: list[Mapping[str, Any]] = []
     now = doc
-    for setting in settings:
-        name, sign, text = setting.partition("=")
-        if not sign or not name:
-            raise Misconfigured(
-                f"--set {setting!r} is no correction. Write path=value, as orderRows.8101.productSku=MUG"
-            )
-        path = pointer(name.removesuffix(":"))
-        old = _at(now, path)
-        value = doc_of(text, f"the value of {path}") if name.endswith(":") else _typed(text, old)
-        change = {"op": "add" if old is _MISSING else "replace", "path": path, "value": value}
-        some = [*_tests(change, now), change]
+    for option, setting in [*((ADD, one) for one in additions), *((SET, one) for one in settings)]:
+        some = _of_value(now, option, setting)
         try:
             now = patched(now, some)
         except Misfit as misfit:
-            raise Misconfigured(f"--set {setting!r} cannot be: {misfit}") from None
+            raise Misconfigured(f"{option} {setting!r} cannot be: {misfit}") from None
         made += some
     return made
+
+
+def _of_value(doc: Doc, option: str, setting: str) -> Patch:
+    name, sign, text = setting.partition("=")
+    if not sign or not name:
+        raise Misconfigured(
+            f"{option} {setting!r} is no correction. Write path=value, as orderRows.8101.productSku=MUG"
+        )
+    path = pointer(name.removesuffix(":"))
+    old = _at(doc, path)
+    if old is _MISSING:
+        _check_absent(doc, option, setting, path)
+    elif option == ADD:
+        raise Misconfigured(f"{ADD} {setting!r} cannot be: {path} is there already. Change it with {SET} {setting!r}")
+    value = doc_of(text, f"the value of {path}") if name.endswith(":") else _typed(text, old)
+    change = {"op": "add" if old is _MISSING else "replace", "path": path, "value": value}
+    return [*_tests(change, doc), change]
+
+
+def _check_absent(doc: Doc, option: str, setting: str, path: str) -> None:
+    """Raises Misconfigured unless what is not there is to be added to what is there."""
+    parts = path.split("/")
+    depth = next(depth for depth in range(1, len(parts)) if _at(doc, "/".join(parts[: depth + 1])) is _MISSING)
+    place, name = "/".join(parts[:depth]), unescape(parts[depth])
+    holder = _at(doc, place)
+    can_hold, is_last = isinstance(holder, dict | list), depth == len(parts) - 1
+    if option == ADD and can_hold and is_last:
+        return
+    remedy = "Correct the path"
+    if can_hold:
+        remedy += f", or add it with {ADD} {setting!r}" if is_last else f", or add {name!r} first"
+    near = nearest(name, holder) if isinstance(holder, dict) else ""
+    raise Misconfigured(
+        f"{option} {setting!r} cannot be: there is no {name!r} in {place or 'the document'}{near}. {remedy}"
+    )
 
 
 def pointer(path: str) -> str:
@@ -175,9 +207,10 @@ def _tests(change: Mapping[str, Any], state: Doc) -> list[dict[str, Any]]:
 
 def _at(doc: Any, path: str) -> Any:
     try:
-        return resolve_pointer(doc, path, _MISSING)
+        found = resolve_pointer(doc, path, _MISSING)
     except JsonPointerException:
         return _MISSING
+    return _MISSING if isinstance(found, EndOfList) else found
 
 
 def _related(one: str, other: str) -> bool:

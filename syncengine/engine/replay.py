@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sqlalchemy import select
@@ -20,19 +20,24 @@ from syncengine.store.models import Failure
 
 PLANNED_AT_MOST = 200
 MOST_EXAMPLES = 3
+NOT_OF_KIND = {
+    DEAD: "was written already and needs a look; it can be closed, not discarded",
+    ATTENTION: "is a dead letter; it can be retried or discarded, not closed",
+}
+"""What is said of a letter that is not of this kind."""
 KIND_IN_WORDS = {Kind.SKIP: "skipped", Kind.HOLD: "held", Kind.WAIT: "waiting"}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The letters that a filter names, as far as they can be tried again: the oldest first.
+    """The letters that a filter names, as far as they can be tried again, discarded or closed: the oldest first.
 
-    left: how many more there are than were asked for at most. looks: how many need a look and are left out.
+    left: how many more there are than were asked for at most. looks: how many need a look and are left out of another try.
     """
 
     letters: Sequence[Failure]
     left: int
-    looks: int
+    looks: int = 0
 
 
 @dataclass(slots=True)
@@ -83,6 +88,16 @@ def choose(session: Session, chosen: Filter, *, most: int) -> Choice:
     return Choice(dead[:most], max(0, len(dead) - most), looks)
 
 
+def choose_of_kind(session: Session, chosen: Filter, kind: str, *, most: int) -> Choice:
+    """Open letters of one kind: dead ones to be discarded, or those for a look to be closed.
+
+    Raises Misconfigured if one that is named by its id is not there, is closed, or is of the other kind.
+    """
+    _of_kind(named(session, chosen.ids), kind)
+    found = [failure for failure, _ in reversed(deadletters.listed(session, replace(chosen, kind=kind)))]
+    return Choice(found[:most], max(0, len(found) - most))
+
+
 def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNED_AT_MOST) -> Outlook:
     """Plan these letters' records anew, from what the systems say now, and write nothing.
 
@@ -114,7 +129,7 @@ def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNE
         writes=list(writes.values()),
         stays=sorted(stays.values(), key=lambda one: -one.count),
         needs=needs,
-        wakes=_summed(blocked.values()),
+        wakes=causes.summed(blocked.values()),
     )
 
 
@@ -150,14 +165,6 @@ def _add(stays: dict[tuple[str, str, str], Stays], flow: str, key: str, state: s
         one.keys.append(key)
 
 
-def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    total: dict[str, int] = {}
-    for one in counts:
-        for name, count in one.items():
-            total[name] = total.get(name, 0) + count
-    return total
-
-
 def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> int:
     """Close dead letters and leave their records alone, with this reason, until their source changes. Returns how many.
 
@@ -165,7 +172,7 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
     one needs a look only, or its record is being worked on at this moment.
     """
     now = clock.now()
-    _of_kind(letters, DEAD, "was written already and needs a look; it can be closed, not discarded")
+    _of_kind(letters, DEAD)
     _reasoned(because)
     with engine.store.write() as session:
         letters = _still_open(session, letters)
@@ -183,7 +190,7 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
 def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> int:
     """A person has looked: close letters of records that were written. Returns how many. Raises Misconfigured."""
     now = clock.now()
-    _of_kind(letters, ATTENTION, "is a dead letter; it can be retried or discarded, not closed")
+    _of_kind(letters, ATTENTION)
     _reasoned(because)
     with engine.store.write() as session:
         letters = _still_open(session, letters)
@@ -203,12 +210,12 @@ def _still_open(session: Session, letters: Iterable[Failure]) -> list[Failure]:
     ]
 
 
-def _of_kind(letters: Iterable[Failure], kind: str, else_: str) -> None:
+def _of_kind(letters: Iterable[Failure], kind: str) -> None:
     for letter in letters:
         if letter.closed_at is not None:
             raise Misconfigured(f"{letter.id} is closed already: {letter.closed_because}")
         if letter.kind != kind:
-            raise Misconfigured(f"{letter.id} {else_}")
+            raise Misconfigured(f"{letter.id} {NOT_OF_KIND[kind]}")
 
 
 def _reasoned(because: str) -> None:

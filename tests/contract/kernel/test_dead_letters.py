@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -56,11 +56,10 @@ def letters(world: World, chosen: Filter | None = None) -> list[m.Failure]:
         return [one for one, _ in reversed(deadletters.listed(session, chosen))]
 
 
-def correct(world: World, id_: int, *values: str) -> None:
+def correct(world: World, id_: int, *values: str, add: Sequence[str] = ()) -> None:
     source = letter.source_of(world.engine, id_)
-    letter.correct(
-        world.engine, source, patches.of_values(source.present, values), because="as the shop says", by="anna"
-    )
+    patch = patches.of_values(source.present, values, add)
+    letter.correct(world.engine, source, patch, because="as the shop says", by="anna")
     world.settle()
 
 
@@ -424,6 +423,33 @@ def test_of_very_many_an_even_sample_is_planned(world: World) -> None:
     assert sum(one.count for one in outlook.stays) == 4
 
 
+def test_of_what_is_discarded_or_closed_the_oldest_go_first_and_one_of_the_other_kind_is_refused(world: World) -> None:
+    look = looked_at(world, "4")
+    found = [dead(world, key) for key in "123"]
+    with world.store.read() as session:
+        choice = replay.choose_of_kind(session, Filter(), "dead", most=2)
+        assert ([one.id for one in choice.letters], choice.left) == ([one.id for one in found[:2]], 1)
+        choice = replay.choose_of_kind(session, Filter(), "attention", most=2)
+        assert ([one.id for one in choice.letters], choice.left) == ([look.id], 0)
+        for id_, kind, says in (
+            (look.id, "dead", "it can be closed, not discarded"),
+            (found[0].id, "attention", "it can be retried or discarded, not closed"),
+            (99, "dead", "there is no dead letter 99"),
+        ):
+            with pytest.raises(Misconfigured, match=says):
+                replay.choose_of_kind(session, Filter(ids=[id_]), kind, most=2)
+
+
+def test_an_added_field_lapses_when_the_source_says_anything_new(pairs: World) -> None:
+    pairs.left.put("things", "1", ref="1", colour="red")
+    pairs.sync("things", "left:1")
+    correct(pairs, letters(pairs)[0].id, add=["name=mug"])
+    pairs.left.put("things", "1", name="cup")  # it has a name of its own now
+    pairs.sync("things", "left:1")
+    assert target(pairs) == ["cup"]
+    assert "correction lapsed" in pairs.timeline("things", "left:1")
+
+
 def test_the_oldest_are_taken_up_to_the_most_that_is_allowed(world: World) -> None:
     found = [dead(world, key) for key in "123"]
     with world.store.read() as session:
@@ -517,7 +543,7 @@ def test_in_a_two_way_flow_the_document_of_the_side_that_it_came_from_is_correct
     pairs.sync("things", f"{side}:1")
     [one] = letters(pairs)
     assert one.field == "name"
-    correct(pairs, one.id, "name=mug")
+    correct(pairs, one.id, add=["name=mug"])
     assert [doc["name"] for doc in there.objects["things"].values()] == ["mug"]
     assert "name" not in here.objects["things"]["1"]
     assert letters(pairs) == []

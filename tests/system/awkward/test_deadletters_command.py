@@ -166,6 +166,65 @@ def test_letters_are_discarded_and_exported(cli: Cli, world: World, orders: list
     assert cli("deadletters", "export", "--file", tmp_path / "no" / "where.csv")[0] == 2
 
 
+def test_what_would_be_discarded_is_shown_by_cause_and_at_most_so_many_are(
+    cli: Cli, world: World, orders: list[int]
+) -> None:
+    code, out, _ = cli("deadletters", "discard", "--all", "--most", 2, "--dry-run")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[:2] == ["2 letters would be discarded.", "1 more fit; `--most 3` takes them too."]
+    assert lines[2].startswith("    2  orders, push: ")
+    assert f"the newest: 2 (orders {orders[1]} with {UNKNOWN})" in lines[3]
+    assert lines[-1] == "Nothing was done."
+
+    code, out, _ = cli("deadletters", "discard", "--value", UNKNOWN, "--because", "test orders")
+    assert code == 1  # nobody was there to say yes
+    assert out.splitlines()[0] == "3 letters would be discarded."
+    assert out.splitlines()[-1] == "Nothing was done. With --yes it is."
+
+    shown = json.loads(cli("deadletters", "discard", 3, 1, "--dry-run", "--json")[1])
+    assert shown["discarded"] == 0
+    [cause] = shown["preview"].pop("causes")
+    assert shown["preview"] == {"records": 2, "left": 0, "waiting": {}}
+    assert (cause["flow"], cause["count"], cause["example"]) == ("orders", 2, 3)
+    assert {world.status(order)[0] for order in orders} == {"dead"}
+
+    done = ("discard", "--all", "--most", 2, "--because", "test orders", "--yes")
+    assert cli("deadletters", *done)[1] == "2 discarded. 1 more fit; the same command takes them.\n"
+    assert [world.status(order)[0] for order in orders] == ["skipped", "skipped", "dead"]
+    assert json.loads(cli("deadletters", *done, "--json")[1]) == {"discarded": 1, "left": 0, "preview": None}
+
+
+def test_whoever_discards_what_others_wait_for_is_told_how_many(cli: Cli, world: World) -> None:
+    contact = world.shop.contact(email=f"{'c' * 250}@mail.example")  # SYSPRO takes 255 characters
+    for _ in range(2):
+        world.shop.order(contact, world.shop.row("MUG", 1, "4.50"))
+    world.sync()
+    _, out, _ = cli("deadletters", "discard", "--flow", "customers", "--dry-run")
+    assert f"       customers {contact.id} blocks 2 orders" in out.splitlines()
+    assert out.splitlines()[-2:] == ["2 orders wait for these, and would go on waiting.", "Nothing was done."]
+    shown = json.loads(cli("deadletters", "discard", "--all", "--dry-run", "--json")[1])
+    assert shown["preview"]["waiting"] == {"orders": 2}
+
+
+def test_a_preview_refuses_what_cannot_be_done_and_needs_no_reason(cli: Cli, orders: list[int]) -> None:
+    assert cli("deadletters", "close", 2, "--dry-run")[::2] == (
+        2, "syncengine: 2 is a dead letter; it can be retried or discarded, not closed\n",
+    )  # fmt: skip
+    assert cli("deadletters", "close", "--all", "--dry-run")[:2] == (1, "There are none of these.\n")
+    for because in ((), ("--because", " ")):
+        code, _, err = cli("deadletters", "discard", "--all", "--yes", *because)
+        assert code == 2
+        assert "say why" in err
+
+
+def test_a_retry_that_is_not_shown_first_says_what_is_left(cli: Cli, orders: list[int]) -> None:
+    assert cli("deadletters", "retry", "--all", "--most", 2, "--yes")[1].splitlines() == [
+        "2 to be looked at again. `syncengine status` shows how they get on.",
+        "1 more fit; `--most 3` takes them too.",
+    ]
+
+
 def test_a_letter_that_has_closed_while_somebody_thought_about_it_is_not_discarded(
     world: World, orders: list[int]
 ) -> None:
@@ -208,8 +267,41 @@ def test_a_file_that_is_no_patch_is_named_in_one_line(cli: Cli, orders: list[int
 
 def test_a_path_that_is_mistyped_is_named_without_the_document(cli: Cli, orders: list[int]) -> None:
     assert cli("deadletters", "edit", 1, "--set", "orderRow.1.productSku=MUG") == (
-        2, "", "syncengine: --set 'orderRow.1.productSku=MUG' cannot be: the patch does not fit: member 'orderRow' not found\n"
+        2, "", "syncengine: --set 'orderRow.1.productSku=MUG' cannot be: there is no 'orderRow' in the document "
+        "(did you mean orderRows?). Correct the path, or add 'orderRow' first\n",
     )  # fmt: skip
+
+
+def test_a_field_is_added_by_that_word_alone_and_a_mistyped_one_is_not(
+    cli: Cli, world: World, orders: list[int]
+) -> None:
+    row = next(iter(world.shop.account.orders[orders[0]].rows))
+    code, _, err = cli("deadletters", "edit", 1, "--set", f"orderRows.{row}.productSKU=MUG", "--dry-run")
+    assert code == 2
+    assert f"in /orderRows/{row} (did you mean productSku?). Correct the path, or add it with --add" in err
+
+    added = ("edit", 1, "--add", "note=by hand", "--set", f"orderRows.{row}.productSku=MUG")
+    made = json.loads(cli("deadletters", *added, "--json")[1])
+    assert [(one["op"], one["path"]) for one in made["patch"]] == [
+        ("add", "/note"), ("test", f"/orderRows/{row}/productSku"), ("replace", f"/orderRows/{row}/productSku"),
+    ]  # fmt: skip
+    assert "/note is there already" in cli("deadletters", "edit", 1, "--add", "note=once more")[2]
+    world.settle()
+    assert world.erp.stock_lines(orders[0])[0][0] == "MUG"
+    assert "/note: nothing -> by hand" in cli("deadletters", "show", 1)[1]
+
+
+def test_an_order_whose_row_lacks_its_sku_is_mended_as_its_remedy_says(cli: Cli, world: World) -> None:
+    world.shop.account.products[3004] = Product(3004, "", "Sample without a code", D("4.50"), "T20", {})
+    order = world.shop.order(world.shop.contact(), world.shop.row("", 1, "4.50"))
+    world.sync()
+    row = next(iter(order.rows))
+    [one] = json.loads(cli("deadletters", "list", "--json")[1])
+    assert one["remedy"].endswith("deadletters edit ID --add orderRows.ROW.productSku=SKU")
+    assert cli("deadletters", "edit", 1, "--set", f"orderRows.{row}.productSku=MUG")[0] == 2
+    assert cli("deadletters", "edit", 1, "--add", f"orderRows.{row}.productSku=MUG")[0] == 0
+    world.settle()
+    assert world.erp.stock_lines(order.id)[0][0] == "MUG"
 
 
 @pytest.mark.parametrize("command", [("deadletters", "list"), ("deadletters", "retry"), ("held", "list")])

@@ -39,7 +39,6 @@ ORDER: dict[str, Any] = {
         ("orderRows:={}", [("test", "/orderRows", ORDER["orderRows"]), ("replace", {})]),
         ("notes.1=c", [("test", "/notes/1", "b"), ("replace", "c")]),
         ("notes./=c", None),
-        ("channel=7", [("add", "7")]),  # where nothing is, nothing can be tested
         ("nowhere.at.all=7", None),
         ("nothing", None),
         ("id:=7}", None),
@@ -56,6 +55,75 @@ def test_a_value_that_is_set_is_tested_first(setting: str, patch: list[tuple[Any
     ]
     assert shown == patch
     assert patches.check(ORDER, made) == patches.patched(ORDER, made)
+
+
+@pytest.mark.parametrize(
+    ("addition", "op", "path", "value"),
+    [
+        ("channel=7", "add", "/channel", "7"),
+        ("channel:=7", "add", "/channel", 7),
+        ("orderRows.8101.quantity.unit=box", "add", "/orderRows/8101/quantity/unit", "box"),
+        ("delivery:={}", "add", "/delivery", {}),
+        ("notes.-=c", "add", "/notes/-", "c"),
+        ("notes.2=c", "add", "/notes/2", "c"),
+    ],
+)
+def test_what_is_not_there_is_added_and_has_nothing_to_test(addition: str, op: str, path: str, value: object) -> None:
+    made = patches.of_values(ORDER, [], [addition])
+    assert made == [{"op": op, "path": path, "value": value}]
+    assert patches.check(ORDER, made) == patches.patched(ORDER, made)
+
+
+@pytest.mark.parametrize(
+    ("settings", "additions", "says"),
+    [
+        (
+            ["orderRows.8101.productSKU=MUG"], [],
+            "--set 'orderRows.8101.productSKU=MUG' cannot be: there is no 'productSKU' in /orderRows/8101 "
+            "(did you mean productSku?). Correct the path, or add it with --add 'orderRows.8101.productSKU=MUG'",
+        ),
+        (
+            ["orderRows.8101.x=1"], [],
+            "--set 'orderRows.8101.x=1' cannot be: there is no 'x' in /orderRows/8101 (there is productSku, quantity). "
+            "Correct the path, or add it with --add 'orderRows.8101.x=1'",
+        ),
+        (
+            ["orderRow.8101.productSku=MUG"], [],
+            "--set 'orderRow.8101.productSku=MUG' cannot be: there is no 'orderRow' in the document "
+            "(did you mean orderRows?). Correct the path, or add 'orderRow' first",
+        ),
+        (
+            ["notes.-=c"], [],
+            "--set 'notes.-=c' cannot be: there is no '-' in /notes. Correct the path, or add it with --add 'notes.-=c'",
+        ),
+        (["id.x=1"], [], "--set 'id.x=1' cannot be: there is no 'x' in /id. Correct the path"),
+        ([], ["id.x=1"], "--add 'id.x=1' cannot be: there is no 'x' in /id. Correct the path"),
+        (
+            [], ["delivry.name=Ann"],
+            "--add 'delivry.name=Ann' cannot be: there is no 'delivry' in the document (there is id, isPaid, notes, "
+            "orderRows, price, reference). Correct the path, or add 'delivry' first",
+        ),
+        ([], ["id=7"], "--add 'id=7' cannot be: /id is there already. Change it with --set 'id=7'"),
+        ([], ["reference=7"], "--add 'reference=7' cannot be: /reference is there already. Change it with --set 'reference=7'"),
+        ([], ["notes.9=c"], "--add 'notes.9=c' cannot be: the patch does not fit: can't insert outside of list"),
+        ([], ["x"], "--add 'x' is no correction. Write path=value, as orderRows.8101.productSku=MUG"),
+    ],
+)  # fmt: skip
+def test_what_is_set_must_be_there_and_what_is_added_must_not(
+    settings: list[str], additions: list[str], says: str
+) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        patches.of_values(ORDER, settings, additions)
+    assert str(refused.value) == says
+
+
+def test_additions_go_first_so_that_one_may_hold_another_and_be_set() -> None:
+    made = patches.of_values(ORDER, ["delivery.name=Bo"], ["delivery:={}", "delivery.name=Ann"])
+    assert [(one["op"], one["path"], one["value"]) for one in made] == [
+        ("add", "/delivery", {}), ("add", "/delivery/name", "Ann"),
+        ("test", "/delivery/name", "Ann"), ("replace", "/delivery/name", "Bo"),
+    ]  # fmt: skip
+    assert patches.check(ORDER, made)["delivery"] == {"name": "Bo"}
 
 
 @pytest.mark.parametrize(
@@ -155,6 +223,20 @@ def test_any_patch_fits_or_is_refused_in_a_line(patch: list[dict[str, Any]]) -> 
     except Misconfigured as refused:
         answer = str(refused)
     assert isinstance(answer, dict) or (isinstance(answer, str) and "\n" not in answer)
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="=:"), max_size=2)
+
+
+@given(st.dictionaries(NAMES, JSON, max_size=4), NAMES, st.booleans())
+def test_any_member_can_be_set_or_added_and_never_both(holder: dict[str, Any], name: str, is_there: bool) -> None:
+    doc = {"rows": {**holder, name: 5} if is_there else {key: holder[key] for key in holder if key != name}}
+    said = [f"/rows/{name.replace('~', '~0').replace('/', '~1')}=x"]
+    made = patches.of_values(doc, said) if is_there else patches.of_values(doc, [], said)
+    assert [one["op"] for one in made] == (["test", "replace"] if is_there else ["add"])
+    assert patches.check(doc, made) == {"rows": {**doc["rows"], name: "x"}}
+    with pytest.raises(Misconfigured):
+        _ = patches.of_values(doc, [], said) if is_there else patches.of_values(doc, said)
 
 
 def test_an_edit_that_changes_nothing_is_no_patch() -> None:
