@@ -17,7 +17,7 @@ from syncengine.document import Doc
 from syncengine.engine import byhand, effects, joined, links, records, timeline
 from syncengine.engine.engine import Engine, calling
 from syncengine.engine.merge import Merged, merge
-from syncengine.engine.plan import Plan, Step
+from syncengine.engine.plan import Step
 from syncengine.engine.preview import preview
 from syncengine.engine.pump import pump
 from syncengine.engine.want import is_key, want
@@ -29,7 +29,11 @@ from syncengine.store.states import EffectState, Lane
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two objects that may be linked, as their systems gave them. `differences`: field by field, None if it cannot be told."""
+    """Two objects that may be linked, as their systems gave them.
+
+    differences: field by field, None if it cannot be told. reason: why the flow would create nothing for the source's object,
+    as that it is cancelled; the flow goes by it for the linked object too. Empty if it would.
+    """
 
     connection_id: int
     flow: str
@@ -38,6 +42,7 @@ class Pairing:
     right: tuple[str, Doc]
     natural_key: str
     differences: Merged | None
+    reason: str
 
 
 def look(engine: Engine, connection_id: int, flow_name: str, left: str, right: str, *, part: str = "") -> Pairing:
@@ -53,21 +58,21 @@ def look(engine: Engine, connection_id: int, flow_name: str, left: str, right: s
     with engine.store.read() as session:
         _check(session, connection_id, flow, found["left"][0], found["right"][0], part)
     source_key = found[site.side(flow.source)][0]
-    step = _as_created(engine, connection_id, flow, source_key, part)
+    step, reason = _as_created(engine, connection_id, flow, source_key, part)
     differences = None
     if step is not None and not flow.two_way:
         differences = _compared(site.resource(flow.target), flow, step, found[site.side(flow.target)][1])
     natural = step.operation.natural_key if step is not None else ""
-    return Pairing(connection_id, flow_name, part, found["left"], found["right"], natural, differences)
+    return Pairing(connection_id, flow_name, part, found["left"], found["right"], natural, differences, reason)
 
 
 def _read(engine: Engine, connection_id: int, resource: Resource, side: str, id_: str) -> tuple[str, Doc]:
     if not is_key(id_):
         raise Misconfigured(f"{side} {id_[:40]!r} cannot be a key")
     with calling(engine.site(connection_id).endpoint(resource.name)):
-        found = resource.read([id_])
-        if id_ in found:
-            return id_, found[id_]
+        found = read_by(resource, id_)
+        if found is not None:
+            return found
         named = _named(resource, id_)
     if len(named) == 1:
         return resource.key_of(named[0]), named[0]
@@ -75,6 +80,18 @@ def _read(engine: Engine, connection_id: int, resource: Resource, side: str, id_
     raise Misconfigured(
         f"{side} {id_}: {resource.name} has no such object{several}. Give its key as that system shows it"
     )
+
+
+def read_by(resource: Resource, id_: str) -> tuple[str, Doc] | None:
+    """An object with its key, by the key however a person writes it (`1157` for `001157`); None if there is none."""
+    doc = resource.read([id_]).get(id_)
+    if doc is None:
+        return None
+    key = resource.key_of(doc)
+    if key == id_:
+        return key, doc
+    again = resource.read([key]) if is_key(key) else {}  # what is not its own key in the system is nothing to link with
+    return (key, again[key]) if key in again and resource.key_of(again[key]) == key else None
 
 
 def _named(resource: Resource, reference: str) -> list[Doc]:
@@ -94,15 +111,18 @@ def _check(session: Session, connection_id: int, flow: Flow, left: str, right: s
         raise Misconfigured(f"{problem}. `syncengine unlink` that first, if it is wrong")
 
 
-def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> Step | None:
-    """What would be created for the source's object, for its reference and to be compared; None if nothing would."""
+def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> tuple[Step | None, str]:
+    """What would be created for the source's object, for its reference and to be compared; or why nothing would."""
     side = engine.site(connection_id).side(flow.source)
     record_key = f"{side}:{key}" if flow.two_way else key
     for planned in preview(engine, connection_id, flow.name, [record_key]):
         outcome = planned.outcome
-        if planned.flow == flow.name and planned.key == record_key and isinstance(outcome, Plan):
-            return next((one for one in outcome.steps if one.part == part and one.operation.verb is Verb.CREATE), None)
-    return None
+        if planned.flow == flow.name and planned.key == record_key:
+            if isinstance(outcome, Rejected):
+                return None, str(outcome)
+            creates = [one for one in outcome.steps if one.part == part and one.operation.verb is Verb.CREATE]
+            return (creates[0], "") if creates else (None, outcome.reason)
+    return None, ""
 
 
 def _compared(target: Resource, flow: Flow, step: Step, there: Doc) -> Merged | None:

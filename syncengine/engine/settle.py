@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Verb
-from syncengine.engine import doubts, effects, links, timeline
+from syncengine.engine import doubts, effects, linking, links, timeline
 from syncengine.engine.effects import Doubt
 from syncengine.engine.engine import Engine, calling
 from syncengine.engine.held import in_doubt
@@ -97,12 +97,12 @@ def _present(engine: Engine, record: Record, doubt: Doubt, key: str) -> str:
         raise Misconfigured("--happened needs the key that the object has in the target")
     resource = engine.site(record.connection_id).resource(doubt.effect.resource)
     with calling(engine.site(record.connection_id).endpoint(resource.name)):
-        found = resource.read([key])
-    if key not in found:
+        found = linking.read_by(resource, key)
+    if found is None:
         raise Misconfigured(
             f"--happened {key}: {resource.name} has no object of this key. Give it as the target shows it"
         )
-    return key
+    return found[0]
 
 
 def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None) -> None:

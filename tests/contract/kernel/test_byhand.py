@@ -15,7 +15,7 @@ from syncengine.engine.lease import Lease
 from syncengine.engine.plan import Hold
 from syncengine.engine.transform import transform
 from syncengine.errors import Misconfigured
-from syncengine.mapping.contract import Context, Group, Need, Policy
+from syncengine.mapping.contract import Context, Decision, Group, Need, Policy, Verdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
@@ -298,6 +298,32 @@ def test_objects_that_are_linked_already_or_not_there_are_not_linked(world: Worl
         with pytest.raises(Misconfigured, match=says):
             _link(world, left, right)
     assert world.links("things") == [("1", "", "R1"), ("2", "", "R2")]
+
+
+def test_a_key_in_another_spelling_is_the_same_object(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(by_name)), right={"pads_keys": True})
+    for key in "12":
+        world.left.put("things", key, name=f"lamp {key}")
+    world.sync("things", "1")
+    world.right.put("things", "R7", name="lamp 2", ref="2")
+
+    with pytest.raises(Misconfigured, match="2 and R1 cannot be linked: 1 is linked with R1 already"):
+        _link(world, "2", "00R1")
+    _link(world, "2", "00R7")
+
+    assert world.links("things") == [("1", "", "R1"), ("2", "", "R7")]
+
+
+def test_a_source_for_which_nothing_would_be_created_is_linked_with_that_said(make_world: Callable[..., World]) -> None:
+    cancelled = Decision(Verdict.CANCEL, "it was cancelled at the source")
+    world = make_world(flow("things", Plain(by_name, rules=lambda doc, context: cancelled)))
+    world.left.put("things", "1", name="gone")
+    world.right.put("things", "R7", name="a lamp", ref="1")
+
+    pairing = linking.look(world.engine, world.connection_id, "things", "1", "R7")
+
+    assert pairing.reason == "it was cancelled at the source; it was never sent"
+    assert world.right.writes == []
 
 
 def test_a_link_by_hand_settles_a_create_in_doubt_and_sends_it_no_more(world: World) -> None:

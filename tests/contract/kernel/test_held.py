@@ -321,7 +321,8 @@ def test_a_write_that_happened_is_linked_with_what_a_person_found(payments: Worl
         "syncengine held settle 1 --happened KEY",
         "syncengine held settle 1 --did-not",
     ]
-    _settle(payments, "R1")
+    payments.resources["right.things"].pads_keys = True  # type: ignore[attr-defined]
+    _settle(payments, "00R1")  # as a person may write it
 
     assert payments.links("things") == [("1", "", "R1")]
     assert payments.right.writes == [("create", "1", "R1")]

@@ -103,6 +103,7 @@ class Thing(Resource):
     feeds = ("updated",)
     most_per_read = 50
     search_lag_s = 0.0
+    pads_keys = False  # as SYSPRO: a key is the same with and without zeros before it
 
     def __init__(self, system: System, name: str, **settings: Any) -> None:
         self.system = system
@@ -119,7 +120,8 @@ class Thing(Resource):
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         self._reachable()
         self.system.reads.append((self.kind, list(keys)))
-        return {key: copy.deepcopy(self.objects[key]) for key in keys if key in self.objects}
+        stored = {key: key.lstrip("0") if self.pads_keys else key for key in keys}
+        return {key: copy.deepcopy(self.objects[own]) for key, own in stored.items() if own in self.objects}
 
     def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
         self._reachable()
