@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Connector
-from syncengine.engine import timeline
+from syncengine.engine import records, timeline
 from syncengine.engine.engine import Engine
 from syncengine.errors import Misconfigured, Transient
 from syncengine.http.breaker import Change, Hook, State
@@ -142,7 +142,7 @@ def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) 
 def resume(engine: Engine, name: str, *, by: str = "") -> bool:
     """End a pause or a rest, whoever began it, and have an open breaker probe at once; False if it was neither.
 
-    Raises Misconfigured for an unknown endpoint.
+    Records that were put off meanwhile go on at once. Raises Misconfigured for an unknown endpoint.
     """
     now = clock.now()
     with engine.store.write() as session:
@@ -151,6 +151,8 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
         endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = None, "", BY_ITSELF
         if was_paused:
             timeline.note_endpoint(session, name, "resumed", now, by=by)
+        its = or_(Connection.left_id == endpoint.id, Connection.right_id == endpoint.id)
+        records.resume(session, session.scalars(select(Connection.id).where(its)).all(), now)
     was_down = engine.breakers is not None and engine.breakers.probe_now(name)
     return was_paused or was_down
 

@@ -5,7 +5,7 @@ Every transition of a step holds only while its lease does: it names token and r
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -134,6 +134,13 @@ def hurry(session: Session, record_id: int, now: datetime) -> None:
     changed(session, mine.values(quiet_print=BY_HAND, quiet_since=None))
     resting = mine.where(Record.token.is_(None), Record.pause != Pause.SETTLE)
     changed(session, resting.values(not_before=now, pause=Pause.NONE))
+
+
+def resume(session: Session, connection_ids: Sequence[int], now: datetime) -> int:
+    """What these connections' records were put off for is over: their back-off ends; a settle time stays. Returns how many."""
+    resting = (Record.token.is_(None), Record.pause == Pause.BACKOFF, Record.wanted > Record.done)
+    mine = update(Record).where(Record.connection_id.in_(connection_ids), *resting)
+    return changed(session, mine.values(not_before=now, pause=Pause.NONE))
 
 
 def held(session: Session, lease: Lease) -> set[int]:

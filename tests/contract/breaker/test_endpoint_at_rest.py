@@ -206,6 +206,25 @@ def test_refused_credentials_do_not_shorten_a_persons_pause_and_bear_no_persons_
     assert (standing.paused_by, standing.paused_because) == ("", "wrong password")
 
 
+def test_once_credentials_are_corrected_and_it_is_resumed_what_was_put_off_goes_on_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: object, **more: object) -> None:
+        raise AuthenticationFailed("wrong password")  # 300 s of rest
+
+    world.want("things", "1")
+    with monkeypatch.context() as wrong:
+        wrong.setattr(world.resources["left.things"], "read", refused)
+        world.pump()
+        steps.run(world.engine, Stage.FETCH, world.messages.pop().token)
+    assert world.record("things", "1").not_before == world.time.at + timedelta(seconds=300)
+
+    endpoints.resume(world.engine, "left-1", by="ada")
+
+    assert world.record("things", "1").not_before == world.time.at
+    assert world.pump() == 1
+
+
 @pytest.mark.parametrize("hours", [-1, 0, 24 * 400])
 def test_a_pause_ends_within_the_coming_year(world: World, hours: int) -> None:
     with pytest.raises(Misconfigured, match="within the coming year"):
