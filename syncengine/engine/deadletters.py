@@ -19,6 +19,7 @@ from syncengine.store.states import Lane, Pause, Stage, Status
 
 DISCARDED_BY = "discarded by "
 STEP_DIED = "its step died"
+IN_DOUBT = "A write of it may have taken effect: a retry looks for it first; before you discard it, look in the target"
 
 AT_ONCE = 500
 """Ids in one statement."""
@@ -96,20 +97,27 @@ def _add(
     session.flush()
 
 
-def set_aside(session: Session, record: Record, deaths: int, because: str, now: datetime) -> None:
-    """Open a dead letter for a record that has brought its step down alone, with what is known of it."""
+def set_aside(
+    session: Session, record: Record, stage: Stage, deaths: int, because: str, now: datetime, *, in_doubt: bool
+) -> None:
+    """Open a dead letter for a record that has brought its step down alone, with what is known of it.
+
+    in_doubt: a write of it was on its way, and nobody knows what became of it.
+    """
     sizes = session.execute(select(Payload.kind, func.length(Payload.body)).where(Payload.record_id == record.id))
     kept = ", ".join(f"{kind} {size:,} bytes" for kind, size in sorted(tuple(row) for row in sizes)) or "nothing"
     read = f"{record.fetched_at:%Y-%m-%d %H:%M:%S} UTC" if record.fetched_at else "never"
     version = record.seen_version or "unknown"
+    times = "once" if deaths == 1 else f"{deaths} times"
+    look = "Look at its source and at the worker's log (memory, time limit, crash), then retry, correct or discard it"
     bury(
         session,
         record,
-        Stage(record.stage),
+        stage,
         now,
-        cause=f"{STEP_DIED} {deaths} times in {record.stage} while it was alone in its batch: {because}",
+        cause=f"{STEP_DIED} {times} in {stage} while it was alone in its batch: {because}",
         value=f"version {version}, last read {read}; kept of it, compressed: {kept}",
-        remedy="Look at its source and at the worker's log (memory, time limit, crash), then retry, correct or discard it",
+        remedy=f"{look}. {IN_DOUBT}" if in_doubt else look,
     )
 
 

@@ -77,7 +77,7 @@ def collapse(session: Session, engine: Engine, crashed: Sequence[Record], now: d
     """
     lost = effects.lost_runner(session, [record.id for record in crashed], now)
     deaths = {record.id: record.deaths + 1 for record in crashed if record.batch <= 1}
-    poison = [record for record in crashed if deaths.get(record.id, 0) >= engine.limits.deaths]
+    poison = [(record, Stage(record.stage)) for record in crashed if deaths.get(record.id, 0) >= engine.limits.deaths]
     _free(session, crashed)
     for record in crashed:
         alone = record.batch <= 1
@@ -87,8 +87,11 @@ def collapse(session: Session, engine: Engine, crashed: Sequence[Record], now: d
             values |= {"stage": Stage.FETCH, "not_before": lost.rest[record.id], "pause": Pause.SETTLE}
         session.execute(update(Record).where(Record.id == record.id).values(**values))
     timeline.note(session, crashed, "step died", now, {record.id: {"because": because} for record in crashed})
-    for record in poison:
-        _set_aside(session, record, deaths[record.id], because, now)
+    for record, stage in poison:
+        deadletters.set_aside(
+            session, record, stage, deaths[record.id], because, now, in_doubt=record.id in lost.rest
+        )  # fmt: skip
+        _set_aside(session, record, because, now)
 
 
 def _free(session: Session, found: Iterable[Record]) -> None:
@@ -98,8 +101,7 @@ def _free(session: Session, found: Iterable[Record]) -> None:
     )
 
 
-def _set_aside(session: Session, record: Record, deaths: int, because: str, now: datetime) -> None:
-    deadletters.set_aside(session, record, deaths, because, now)
+def _set_aside(session: Session, record: Record, because: str, now: datetime) -> None:
     reason = f"poison: {because}"
     session.execute(
         update(Record)

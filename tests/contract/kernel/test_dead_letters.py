@@ -15,6 +15,7 @@ from syncengine.connectors.base import Operation, Outcome
 from syncengine.document import Doc
 from syncengine.engine import causes, deadletters, letter, patches, pump, replay, trace
 from syncengine.engine.deadletters import Filter
+from syncengine.engine.engine import Limits
 from syncengine.engine.plan import Kind, Plan
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import Context, Group, Need, Policy, Reference
@@ -525,6 +526,26 @@ def test_a_record_that_kills_its_worker_is_set_aside_with_what_is_known_and_hold
     [stays] = replay.foresee(world.engine, [one]).stays
     assert stays.state == "not planned"
     assert pump.pump(world.engine) == 0
+
+
+def test_poison_that_dies_in_a_write_names_the_step_and_says_that_the_write_is_in_doubt(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(flow("things", Plain(by_name)), limits=Limits(deaths=1))
+    world.left.put("things", "1", name="mug")
+    world.right.faults.append("bug")
+    world.want("things", "1")
+    world.pump()
+    message = world.messages.pop(0)
+    world.step(message, Stage.FETCH)
+    world.step(message, Stage.TRANSFORM)
+    with pytest.raises(RuntimeError):
+        world.step(message, Stage.PUSH)
+
+    [one] = letters(world)
+    assert one.stage == "push"
+    assert one.cause.startswith("its step died once in push while it was alone in its batch")
+    assert "before you discard it, look in the target" in one.remedy
 
 
 # -- pairs -------------------------------------------------------------------------------------------------------------
