@@ -169,13 +169,18 @@ def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
 # -- finding them ------------------------------------------------------------------------------------------------------
 
 
-def records_of(session: Session, failures: Iterable[Failure]) -> dict[int, Record]:
-    """The records that letters are about, by id. A record may bear another key by now: a pair goes by its left side."""
+def records_of(session: Session, failures: Iterable[Failure], *, locked: bool = False) -> dict[int, Record]:
+    """The records that letters are about, by id. A record may bear another key by now: a pair goes by its left side.
+
+    locked: nobody takes one up before the transaction ends.
+    """
     ids = sorted({failure.record_id for failure in failures})
+    query = select(Record).order_by(Record.id)
+    query = query.with_for_update() if locked else query
     return {
         record.id: record
         for some in chunks(ids, AT_ONCE)
-        for record in session.scalars(select(Record).where(Record.id.in_(some)).order_by(Record.id))
+        for record in session.scalars(query.where(Record.id.in_(some)))
     }
 
 

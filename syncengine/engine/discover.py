@@ -20,7 +20,7 @@ from syncengine.flows.flow import Flow
 from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
 from syncengine.store.models import Cursor, Link, Record, Run
-from syncengine.store.states import Lane
+from syncengine.store.states import Lane, Status
 
 log = logging.getLogger(__name__)
 
@@ -187,6 +187,8 @@ class _Feed:
             Record.flow == self.flow.name,
             Record.key.in_(keys.values()),
         )
+        if self.since is not None:  # a person asks: what was left alone by the rules of then may be planned otherwise
+            query = query.where(or_(due, Record.status.in_((Status.DONE, Status.DEAD))))
         known = {key: (version, at) for key, version, at in session.execute(query)}
         news = []
         for ref in [ref for ref in page.refs if ref.key in keys]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, select, update
+from sqlalchemy import ColumnElement, case, delete, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Operation, Safety, Verb
@@ -19,6 +19,7 @@ from syncengine.document import Doc, fingerprint
 from syncengine.engine import payloads
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import Step
+from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
 from syncengine.store.dialect import changed, upsert
 from syncengine.store.models import Effect, Link, Record
@@ -60,6 +61,7 @@ def intend(
     """Commit what is about to be written. A write that was intended before keeps its row, and is open again."""
     rows = [_row(engine, flow, site, record, step, link, now) for record, step, link in planned]
     first = {(row["endpoint_id"], row["dedupe"]): row for row in reversed(rows)}  # of two that mean the same, the first
+    _forget_unsent(session, [record.id for record, _, _ in planned], first)
     upsert(session, Effect, list(first.values()), keys=("endpoint_id", "dedupe"), update=_reopened)
     found = {
         (effect.endpoint_id, effect.dedupe): effect
@@ -78,6 +80,18 @@ def intend(
         taken_by = effect.record_id if effect.record_id != record.id else None
         intents.append(Intent(effect.id, record, step, link.id if link else None, effect.sends, taken_by))
     return intents
+
+
+def _forget_unsent(session: Session, record_ids: Sequence[int], names: Iterable[tuple[int, str]]) -> None:
+    """Writes of these names that another record intended, never sent, and does not want any more are nobody's."""
+    endpoints, dedupes = {endpoint for endpoint, _ in names}, {name for _, name in names}
+    at_rest = select(Record.id).where(Record.wanted == Record.done, Record.token.is_(None))
+    session.execute(
+        delete(Effect)
+        .where(Effect.endpoint_id.in_(endpoints), Effect.dedupe.in_(dedupes), Effect.record_id.not_in(record_ids))
+        .where(Effect.state == EffectState.INTENDED, Effect.sends == 0, Effect.record_id.in_(at_rest))
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _row(
@@ -279,6 +293,20 @@ class Doubt:
     doc: Doc
     agreed: Doc
     numbers: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """For people: its number, and what it was to write."""
+        effect = self.effect
+        return f"write {effect.id} ({effect.verb} {effect.natural_key or effect.target_key or ''})"
+
+    def check_over(self, now: datetime) -> None:
+        """Raises Misconfigured while the target may still carry it out: until then a person can know no more than we."""
+        until = self.effect.settle_until
+        if until is not None and until > now:
+            raise Misconfigured(
+                f"the target may still carry out {self.name} until {until:%H:%M:%S} UTC. Look there after that"
+            )
 
 
 def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:

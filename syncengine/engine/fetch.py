@@ -87,7 +87,11 @@ def fetch(engine: Engine, lease: Lease) -> None:
         record.id: fingerprint([setup, record.parts, own[record.id], *_mark(held.get(record.id))])
         for record in lease.records
     }
-    idle = [record for record in lease.records if _is_idle(flow, record, prints[record.id])]
+    idle = [
+        record
+        for record in lease.records
+        if _is_idle(flow, record, prints[record.id]) and not _misses_a_link(record, linked[record.id])
+    ]
     busy = {record.key: linked[record.id] for record in lease.records if record not in idle}
     read_targets(flow, site, busy, fetched)
     idle += [
@@ -108,6 +112,12 @@ def _mark(held: Correction | None) -> list[int]:
 def _is_idle(flow: Flow, record: Record, print_: str) -> bool:
     """True if nothing that is mapped has changed at the source since this record was done: the target need not be read."""
     return not flow.two_way and record.status == Status.DONE and record.done_print == print_
+
+
+def _misses_a_link(record: Record, its_links: Sequence[Link]) -> bool:
+    """True if others need it, or a part of it, and there is none in the target: then it is planned, and told."""
+    parts = {part for part in record.parts.split(";") if part} or {""}
+    return record.needed and not parts <= {link.part for link in its_links}
 
 
 def _discarded(session: Session, engine: Engine, lease: Lease) -> dict[int, Any]:

@@ -5,7 +5,7 @@ The next look then compares them, and each difference goes by the policy of its 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -15,7 +15,7 @@ from syncengine import clock
 from syncengine.connectors.base import Resource, Verb
 from syncengine.document import Doc
 from syncengine.engine import byhand, effects, joined, links, records, timeline
-from syncengine.engine.engine import Engine, calling
+from syncengine.engine.engine import Engine, Site, calling
 from syncengine.engine.merge import Merged, merge
 from syncengine.engine.plan import Step
 from syncengine.engine.preview import preview
@@ -141,7 +141,7 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
     """Link the two and have them compared at once; returns their record. What ignored it does so no more.
 
     A create of it whose outcome was unknown has happened, by this word. Raises Misconfigured if one of them has been linked
-    meanwhile, or is being worked on.
+    meanwhile, is being worked on, or may still be created by a write that was given up.
     """
     flow, site, now = engine.flow(pairing.flow), engine.site(pairing.connection_id), clock.now()
     left, right = pairing.left[0], pairing.right[0]
@@ -155,8 +155,8 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
             raise Misconfigured(f"{flow.name} {key} is being worked on at this moment. Try again in a minute")
         records.heed(session, record.id, now)
         records.forget_last(session, [record.id])
-        target_key = right if site.side(flow.target) == "right" else left
-        _settle(session, engine, record, pairing.part, target_key)
+        both = [record.id, *(one.id for one in _other(session, flow, record, right))]
+        _settle(session, engine, site, both, pairing)
         links.join(
             session, engine, flow, record, left=left, right=right, part=pairing.part, natural_key=pairing.natural_key,
             agreed=links.Agreed(dict(joined.NOTHING), {}), now=now,
@@ -175,7 +175,11 @@ def _other(session: Session, flow: Flow, record: Record, right: str) -> list[Rec
     return list(session.scalars(query.where(Record.key == f"right:{right}"))) if flow.two_way else []
 
 
-def _settle(session: Session, engine: Engine, record: Record, part: str, key: str) -> None:
-    for doubt in effects.in_doubt(session, engine, [record.id]):
-        if doubt.effect.verb == Verb.CREATE and doubt.effect.part == part:
-            effects.resolve(session, doubt.effect.id, clock.now(), state=EffectState.DONE, target_key=key)
+def _settle(session: Session, engine: Engine, site: Site, record_ids: Sequence[int], pairing: Pairing) -> None:
+    """Creates of these records in doubt have happened, by this word. Raises Misconfigured if one may still happen."""
+    now = clock.now()
+    for doubt in effects.in_doubt(session, engine, record_ids):
+        if doubt.effect.verb == Verb.CREATE and doubt.effect.part == pairing.part:
+            doubt.check_over(now)
+            made = pairing.right if site.side(doubt.effect.resource) == "right" else pairing.left
+            effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=made[0])

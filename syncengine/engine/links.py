@@ -11,9 +11,9 @@ from sqlalchemy import delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
-from syncengine.engine import joined, observe, payloads, timeline
+from syncengine.engine import effects, joined, observe, payloads, timeline
 from syncengine.engine.engine import Engine, Site
-from syncengine.engine.plan import Step
+from syncengine.engine.plan import CANCELLED, Step
 from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
@@ -137,7 +137,8 @@ def join(
     )
     if link is None:
         link = Link(
-            connection_id=record.connection_id, entity=flow.entity, left_key=left, part=part, revision=0, created_at=now
+            connection_id=record.connection_id, entity=flow.entity, left_key=left, part=part, revision=0, lines={},
+            created_at=now,
         )  # fmt: skip
         session.add(link)
     link.right_key, link.natural_key, link.provisional = right, natural_key, False
@@ -188,18 +189,26 @@ def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Ag
 
     Of a pair a change goes to one side, and is agreed in the fields that it was about; the others stay as they were agreed.
     """
-    link = session.get_one(Link, link_id)
+    link = session.get_one(
+        Link, link_id, with_for_update=True, populate_existing=True
+    )  # flows that share it take turns
     if flow.two_way:
-        before = {name: value for name, value in base_of(engine, flow, link).items() if name != joined.MARK}
+        marks = (joined.MARK, CANCELLED)
+        before = {name: value for name, value in base_of(engine, flow, link).items() if name not in marks}
         agreed = Agreed({**before, **agreed.doc}, agreed.lines)
     _remember(engine, flow, link, agreed, now)
 
 
 def _remember(engine: Engine, flow: Flow, link: Link, agreed: Agreed, now: datetime) -> None:
     link.base = payloads.seal(engine.vault, {**_bases(engine, link), flow.name: agreed.doc})
-    link.lines = dict(agreed.lines)
+    if _has_lines(agreed.doc):  # else it is not for this flow to say; another one may have written some meanwhile
+        link.lines = dict(agreed.lines)
     link.revision = link.revision + 1
     link.updated_at = now
+
+
+def _has_lines(doc: Doc) -> bool:
+    return any(isinstance(value, list) for value in doc.values())
 
 
 def base_of(engine: Engine, flow: Flow, link: Link) -> Doc:
@@ -211,16 +220,20 @@ def _bases(engine: Engine, link: Link) -> dict[str, Doc]:
     return dict(payloads.unseal(engine.vault, link.base)) if link.base else {}
 
 
-def waiting_for(session: Session, connection_id: int, entity: str, keys: Sequence[str]) -> dict[str, int]:
-    """How many records wait for each of these objects; one that none waits for is absent."""
+def waiting_for(session: Session, connection_id: int, entity: str, keys: Sequence[str]) -> dict[str, dict[str, int]]:
+    """How many records wait for each of these objects, by key and part; one that none waits for is absent."""
+    found: dict[str, dict[str, int]] = {}
     if not keys:
-        return {}
+        return found
     query = (
-        select(Record.need_key, func.count())
+        select(Record.need_key, Record.need_part, func.count())
         .where(Record.connection_id == connection_id, Record.need_entity == entity, Record.need_key.in_(keys), *RESTING)
-        .group_by(Record.need_key)
+        .group_by(Record.need_key, Record.need_part)
+        .order_by(Record.need_key, Record.need_part)
     )
-    return {key: count for key, count in session.execute(query)}  # noqa: C416 - rows are no pairs for mypy
+    for key, part, count in session.execute(query):
+        found.setdefault(key, {})[part] = count
+    return found
 
 
 def wake_dependants(
@@ -244,22 +257,27 @@ def wake_dependants(
 def fold(session: Session, record: Record, left: str, right: str, now: datetime) -> None:
     """A pair has one record: fold the one that began on the right into the one on the left, the higher `wanted` surviving.
 
-    An event keeps the number of the record that goes, whose own events and writes bear it.
+    An event keeps the number of the record that goes; its writes are the other's from here on.
     """
     left_key, right_key = f"left:{left}", f"right:{right}"
     other = session.scalar(
-        select(Record).where(
+        select(Record)
+        .where(
             Record.connection_id == record.connection_id,
             Record.flow == record.flow,
             Record.key == (right_key if record.key == left_key else left_key),
         )
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
     if other is None:
         session.execute(update(Record).where(Record.id == record.id).values(key=left_key))
         return
+    values: dict[str, Any] = {"needed": Record.needed | other.needed}
     if other.wanted > other.done:  # it is still due: what it wanted, the pair wants
-        values: dict[str, Any] = {"wanted": Record.wanted + 1, "lane": func.coalesce(other.lane, Record.lane)}
-        session.execute(update(Record).where(Record.id == record.id).values(**values))
+        values |= {"wanted": Record.wanted + 1, "lane": func.coalesce(other.lane, Record.lane)}
+    session.execute(update(Record).where(Record.id == record.id).values(**values))
+    effects.hand_over(session, [other.id], record.id)
     letters = update(Failure).where(Failure.record_id == other.id)  # they would go with it, unseen
     session.execute(letters.values(record_id=record.id))
     timeline.note(session, [record], FOLDED, now, {record.id: {"key": other.key, "record": other.id}})

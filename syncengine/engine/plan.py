@@ -19,6 +19,8 @@ from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Verdict
 
+CANCELLED = "@cancelled"
+"""Of an agreement: that the target's object is cancelled. Compared by nobody, as all names with an @."""
 UNSETTLED = "nobody knows whether the last write took effect"
 GONE = "is gone in the target"
 GONE_ON = "gone on "
@@ -296,14 +298,19 @@ def _change(situation: Situation, part: str, wanted: Doc, link: Linked, merged: 
         first = next((one for one in merged.conflicts if one.because == UNCLEAR), merged.conflicts[0])
         hold = Hold.UNCLEAR if first.because == UNCLEAR else Hold.CONFLICT
         return replace(found, kind=Kind.HOLD, reason=f"{first.path} {first.because}", hold=hold)
-    if not merged.writes:
-        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement], refusable=())
-    if situation.target.is_cancelled(link.current):
+    if situation.target.is_cancelled(link.current) and (merged.writes or _by_us(link)):
         reason = f"{link.key} was cancelled in the target"
         return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.REFUSED)
+    if not merged.writes:
+        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement], refusable=())
     if refusal := situation.target.refuses(Verb.CHANGE, link.current):
         return replace(found, kind=Kind.HOLD, reason=refusal, hold=Hold.REFUSED)
     return found
+
+
+def _by_us(link: Linked) -> bool:
+    """Whether it was cancelled since its source was, and nobody has agreed to anything else since."""
+    return CANCELLED in link.base or CANCELLED in link.tried
 
 
 def _cancel(situation: Situation, reason: str) -> Plan:
@@ -314,14 +321,17 @@ def _cancel(situation: Situation, reason: str) -> Plan:
         if link.current is None or link.key is None:
             continue
         is_cancelled = situation.target.is_cancelled(link.current)
-        if link.tried and (is_cancelled or link.tried != link.base):  # else it is this cancellation that was in doubt
-            turned_out.append(Agreement(part, *_shown(situation, link, link.base, link.numbers)))
+        agreed = {**link.base, CANCELLED: True}
+        if link.tried and (is_cancelled or link.tried != agreed):  # else it is this cancellation that was in doubt
+            base, numbers = _shown(situation, link, link.base, link.numbers)
+            mark = {CANCELLED: True} if is_cancelled and CANCELLED in link.tried else {}
+            turned_out.append(Agreement(part, {**base, **mark}, numbers))
         if is_cancelled:
             continue
         operation = Operation(
             Verb.CANCEL, link.natural_key, doc=link.base, key=link.key, current=link.current, reason=reason
         )
-        step = Step(part, situation.target.name, operation, agreed=link.base, numbers=link.numbers)
+        step = Step(part, situation.target.name, operation, agreed=agreed, numbers=link.numbers)
         if refusal := situation.target.refuses(Verb.CANCEL, link.current):
             return Plan(Kind.HOLD, refusal, steps=[step], hold=Hold.REFUSED)
         steps.append(step)

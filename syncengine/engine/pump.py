@@ -6,11 +6,11 @@ A dead worker, a lost message, an emptied Redis are all the same to it: a lease 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Select, case, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
@@ -46,7 +46,7 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
         if sweep:
             health.note(session, health.PUMP, now)
             wake_waiting(session, engine, now)
-            look_again_at_held(session, engine, now)
+            look_again(session, engine, now)
         chains = claim(session, engine, now, states, crowded)
     for chain in chains:
         engine.send(chain)
@@ -58,7 +58,8 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
 
 def free_dead_leases(session: Session, engine: Engine, now: datetime) -> None:
     """Records whose lease ran out go on: at once if their message was lost, with care if their worker went away."""
-    dead = session.scalars(select(Record).where(Record.token.is_not(None), Record.lease_until < now)).all()
+    ended = select(Record).where(Record.token.is_not(None), Record.lease_until < now).order_by(Record.id)
+    dead = session.scalars(ended.with_for_update(skip_locked=True)).all()  # a late runner may be ending some just now
     lost = [record for record in dead if record.runner is None]
     crashed = [record for record in dead if record.runner is not None]
     if lost:
@@ -127,12 +128,13 @@ def _set_aside(session: Session, record: Record, because: str, now: datetime) ->
 def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
     """Records whose need is met by now. A query, so that no wake-up can be lost."""
     link, lookup = aliased(Link), aliased(Lookup)
+    from_left = or_(Record.key.startswith("left:"), *_sources_on_the_left(session, engine))
     met_by_link = (
         select(link.id)
         .where(
             link.connection_id == Record.connection_id, link.entity == Record.need_entity, link.part == Record.need_part
         )
-        .where((link.left_key == Record.need_key) | (link.right_key == Record.need_key))
+        .where((from_left & (link.left_key == Record.need_key)) | (~from_left & (link.right_key == Record.need_key)))
         .exists()
     )
     met_by_lookup = (
@@ -146,16 +148,33 @@ def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
         wake(session, ready, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
 
 
-def look_again_at_held(session: Session, engine: Engine, now: datetime) -> None:
-    """Held records are looked at again every hour: what held them may be gone. A shut flow's wait for a person."""
+def _sources_on_the_left(session: Session, engine: Engine) -> Iterator[ColumnElement[bool]]:
+    """Whose needs bear keys of the left side: records of these connections and one-way flows."""
+    for connection in session.scalars(select(Connection).order_by(Connection.id)):
+        try:
+            site = engine.site(connection.id)
+        except Misconfigured:
+            continue  # nothing of it is claimed
+        known = [engine.flows[name] for name in connection.flows if name in engine.flows]
+        names = [one.name for one in known if not one.two_way and site.side(one.source) == "left"]
+        yield (Record.connection_id == connection.id) & Record.flow.in_(names)
+
+
+def look_again(session: Session, engine: Engine, now: datetime) -> None:
+    """What is held or waits is looked at again every hour: what held it may be gone, what it waited for not be needed.
+
+    A shut flow's held records wait for a person.
+    """
     before = now - timedelta(seconds=engine.limits.hold_again_s)
-    held = session.execute(
+    rests = ((Record.status == Status.HELD) & ~ceiling.holds()) | (Record.status == Status.WAITING)
+    found = session.execute(
         select(Record.connection_id, Record.flow, Record.key)
-        .where(Record.status == Status.HELD, Record.wanted == Record.done, Record.updated_at < before, ~ceiling.holds())
+        .where(rests, Record.wanted == Record.done, Record.updated_at < before)
+        .order_by(Record.updated_at, Record.id)
         .limit(MOST_WOKEN)
     ).all()
     groups: dict[tuple[int, str], list[str]] = {}
-    for connection_id, flow, key in held:
+    for connection_id, flow, key in found:
         groups.setdefault((connection_id, flow), []).append(key)
     for (connection_id, flow), keys in groups.items():
         want(session, connection_id, flow, keys, lane=Lane.BACKFILL, now=now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.engine import deadletters
@@ -89,7 +89,7 @@ def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None
         session.execute(
             update(Record)
             .where(Record.id == record_id, Record.token.is_(None))
-            .values(status=Status.SKIPPED, reason=reason, updated_at=now)
+            .values(status=Status.SKIPPED, reason=reason, done=Record.wanted, stage=Stage.FETCH, updated_at=now)
             .execution_options(synchronize_session=False)
         )
 
@@ -196,8 +196,10 @@ def put_off(
         values["attempts"] = Record.attempts + 1
     if alone:
         values["solo"] = True
-    if reason is not None:
-        values["reason"] = reason
+    if (
+        reason is not None
+    ):  # why it was left alone stays known: that a person has discarded it, that it is only observed
+        values["reason"] = case((Record.status == Status.SKIPPED, Record.reason), else_=reason)
     session.execute(_mine(lease, ids).values(**values))
 
 

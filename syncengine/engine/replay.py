@@ -176,7 +176,7 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
     _reasoned(because)
     with engine.store.write() as session:
         letters = _still_open(session, letters)
-        found = list(deadletters.records_of(session, letters).values())
+        found = list(deadletters.records_of(session, letters, locked=True).values())
         busy = [f"{record.flow} {record.key}" for record in found if record.token is not None]
         if busy:
             raise Misconfigured(f"{busy[0]} is being worked on at this moment. Try again in a minute")

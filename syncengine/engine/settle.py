@@ -27,22 +27,14 @@ def doubt_of(session: Session, engine: Engine, record: Record, write: int | None
             f"{record.flow} {record.key} has no write{f' {write}' if write else ''} to be settled by hand"
         )
     if len(mine) > 1:
-        several = ", ".join(_named(one) for one in mine)
+        several = ", ".join(one.name for one in mine)
         raise Misconfigured(
             f"{record.flow} {record.key} has several writes in doubt: {several}. Say which with --write"
         )
     if record.token is not None:
         raise Misconfigured(f"{record.flow} {record.key} is being worked on at this moment. Try again in a minute")
-    until = mine[0].effect.settle_until
-    if until is not None and until > clock.now():
-        raise Misconfigured(
-            f"the target may still carry out {_named(mine[0])} until {until:%H:%M:%S} UTC. Look there after that"
-        )
+    mine[0].check_over(clock.now())
     return mine[0]
-
-
-def _named(doubt: Doubt) -> str:
-    return f"write {doubt.effect.id} ({doubt.effect.verb} {doubt.effect.natural_key or doubt.effect.target_key or ''})"
 
 
 def possibilities(doubt: Doubt, key: str) -> Sequence[tuple[str, str]]:
@@ -114,7 +106,7 @@ def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None
 
 def _go_on(session: Session, record: Record, doubt: Doubt, outcome: str, by: str, because: str) -> None:
     now = clock.now()
-    detail = {"write": _named(doubt), "outcome": outcome, "by": by, "because": because}
+    detail = {"write": doubt.name, "outcome": outcome, "by": by, "because": because}
     told = {name: text for name, text in detail.items() if text}
     timeline.note(session, [record], "settled by hand", now, {record.id: told})
     want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)

@@ -23,6 +23,7 @@ from syncengine.engine import (
     records,
     timeline,
 )
+from syncengine.engine.backoff import backoff
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.lease import Lease
 from syncengine.engine.plan import Kind, Plan
@@ -46,14 +47,20 @@ def transform(engine: Engine, lease: Lease) -> None:
     with engine.store.read() as session:
         creating = effects.creating(session, engine, site.connection.id, flow.entity) if flow.two_way else []
         material = gather(session, engine, flow, site, lease.records)
-        unseen = [record.id for record in lease.records if _linked_since(record, flow, site, material)]
+        unseen = [record for record in lease.records if _linked_since(record, flow, site, material)]
         early = newborn.told_early(flow, site, material, lease.records, creating)
-        found = [record for record in lease.records if record.id not in unseen and record.id not in early]
+        found = [record for record in lease.records if record not in unseen and record.id not in early]
         made = Planner(engine, flow, site, material).plans(session, found)
     with engine.store.write(durable=False) as session:
-        if unseen:
+        for record in unseen:
             why = "linked since it was fetched, by a worker that woke late"
-            records.put_off(session, lease, unseen, clock.now(), pause=Pause.NONE, stage=Stage.FETCH, reason=why)
+            wait = timedelta(
+                seconds=backoff(record.attempts, most_s=engine.limits.backoff_s)
+            )  # else a wrong clock spins
+            records.put_off(
+                session, lease, [record.id], clock.now() + wait,
+                pause=Pause.BACKOFF, stage=Stage.FETCH, counts=True, reason=why,
+            )  # fmt: skip
         newborn.put_off(session, engine, lease, early, clock.now())
         if made:
             _Outcome(session, engine, lease, flow, site, material).settle(made)
@@ -116,27 +123,30 @@ class _Outcome:
     def _missed(self, made: Mapping[int, Plan | Rejected]) -> Mapping[int, Plan | Rejected]:
         """The plans, with a complaint in the place of those by which nothing comes for which others wait.
 
-        Else these would wait for ever, and nobody would see it.
+        Else these would wait for ever, and nobody would see it. What was not planned as needed is looked at again.
         """
-        left = {
-            links.ends_of(self.flow, self.site, self.by_id[record_id].key).on(
-                self.site.side(self.flow.source)
-            ): record_id
-            for record_id, plan_ in made.items()
-            if isinstance(plan_, Plan) and plan_.kind is Kind.SKIP and not plan_.agreements
-            if not self.material.linked[record_id]
-        }
-        waiting = links.waiting_for(
-            self.session, self.site.connection.id, self.flow.entity, [key for key in left if key]
-        )
-        complaints = {left[key]: self._complaint(key, count, made[left[key]]) for key, count in waiting.items()}
+        left: dict[str, Record] = {}
+        for record_id, plan_ in made.items():
+            record = self.by_id[record_id]
+            if isinstance(plan_, Plan) and plan_.kind is Kind.SKIP and record.needed:
+                ends = links.ends_of(self.flow, self.site, record.key)
+                left[ends.on(ends.side) or ""] = record
+        waiting = links.waiting_for(self.session, self.site.connection.id, self.flow.entity, list(left))
+        complaints = {}
+        for key, parts in waiting.items():
+            record = left[key]
+            there = {link.part for link in self.material.linked[record.id]}
+            known = {"", *record.parts.split(";")}
+            if missing := {part: count for part, count in parts.items() if part in known - there}:
+                complaints[record.id] = self._complaint(key, missing, made[record.id])
         return {**made, **complaints}
 
-    def _complaint(self, key: str, count: int, plan_: Plan | Rejected) -> Rejected:
+    def _complaint(self, key: str, missing: Mapping[str, int], plan_: Plan | Rejected) -> Rejected:
+        named = ", ".join(part for part in missing if part)
         return Rejected(
             field=self.flow.source,
-            value=key,
-            reason=f"others wait for it ({count} at this moment), and it is left alone: {plan_.reason}",
+            value=f"{key} ({named})" if named else key,
+            reason=f"others wait for it ({sum(missing.values())} at this moment), and it is left alone: {plan_.reason}",
             remedy="Correct it at the source, or what refers to it; those go on by themselves",
         )
 

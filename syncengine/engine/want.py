@@ -119,9 +119,12 @@ def _needed(new: Any) -> Mapping[str, Any]:
     """`new.parts` holds at most one part, see `_one_part_each`."""
     has_part = or_(new.parts == ";", func.replace(Record.parts, new.parts, "") != Record.parts)
     is_due = Record.wanted > Record.done
-    # A part that is new to a record which is being worked on may come too late for its plan: that takes another look.
-    on_its_way = has_part & or_(
-        is_due, *(Record.status == status for status in (Status.DEAD, Status.HELD, Status.WAITING))
+    # What is new to a record which is being worked on may come too late for its plan: that takes another look.
+    too_late = Record.token.is_not(None) & Record.needed.is_(False)
+    on_its_way = (
+        has_part
+        & ~too_late
+        & or_(is_due, *(Record.status == status for status in (Status.DEAD, Status.HELD, Status.WAITING)))
     )
     return {
         "wanted": case((on_its_way | (Record.ignored != ""), Record.wanted), else_=Record.wanted + 1),
