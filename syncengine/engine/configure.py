@@ -125,7 +125,6 @@ class _Reader:
                 self.place.refuse(
                     table.line_of(side), f"there is no endpoint {endpoint!r}{nearest(endpoint, endpoints)}"
                 )
-        lookups = self._values(table, "lookups", what)
         return ConnectionPlan(
             name=name,
             left=sides[0],
@@ -136,10 +135,25 @@ class _Reader:
             flows=self.place.words(table.get("flows", []), table.line_of("flows"), "flows"),
             quiet_s=float(table["quiet_s"]) if "quiet_s" in table else None,
             settings=self._values(table, "settings", what),
-            lookups={key: {str(k): str(v) for k, v in dict(entries).items()} for key, entries in lookups.items()},
+            lookups=self._lookups(table, what),
             where=f"{self.place.file}:{line}",
             ceilings=self._ceilings(table, what),
         )
+
+    def _lookups(self, table: Table, what: str) -> dict[str, dict[str, str]]:
+        if "lookups" not in table:
+            return {}
+        given = self.place.table(table["lookups"], table.line_of("lookups"), f"lookups of {what}")
+        return {str(name): self._lookup(str(name), content, given.line_of(name)) for name, content in given.items()}
+
+    def _lookup(self, name: str, content: Any, line: int) -> dict[str, str]:
+        entries = self.place.table(content, line, f"lookup {name}")
+        for key, value in entries.items():
+            if value is None or isinstance(value, list | dict):
+                self.place.refuse(
+                    entries.line_of(key), f"lookup {name}: {key!r} needs a single value. Write KEY: VALUE, as 1: GBP"
+                )
+        return {str(key): str(self._plain(value, entries.line_of(key))) for key, value in entries.items()}
 
     def _ceilings(self, table: Table, what: str) -> dict[str, int]:
         if "ceilings" not in table:
@@ -192,6 +206,7 @@ def apply(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: I
         _check_flows(installation, connection, flows)
     with store.write() as session:
         ids = {one.name: _save_endpoint(session, one) for one in installation.endpoints}
+        _check_names(session, installation, ids)
         for connection in installation.connections:
             _save_connection(session, connection, ids)
     for endpoint in installation.endpoints:
@@ -217,12 +232,32 @@ def _check_flows(installation: Installation, connection: ConnectionPlan, flows: 
         for needed in flows[name].needs.values():
             if needed not in connection.flows:
                 raise Misconfigured(f"{connection.where}: the flow {name} needs the flow {needed}; add it to flows:")
+    tables = sorted({table for name in connection.flows for table in flows[name].lookups})
+    for name in connection.lookups:
+        if name not in tables:
+            raise Misconfigured(
+                f"{connection.where}: lookups: none of its flows has a table {name!r}{nearest(name, tables)}"
+            )
     for name in connection.ceilings:
         if name not in connection.flows:
             raise Misconfigured(
                 f"{connection.where}: ceilings: it has no flow {name!r}{nearest(name, connection.flows)}"
             )
     check_connection([flows[name] for name in connection.flows], connection.settings, connection.where)
+
+
+def _check_names(session: Session, installation: Installation, endpoints: Mapping[str, int]) -> None:
+    """A connection under a new name knows nothing of what the old one has written. Raises Misconfigured if one is renamed."""
+    stored = {one.name: {one.left_id, one.right_id} for one in session.scalars(select(Connection))}
+    listed = {one.name for one in installation.connections}
+    for one in installation.connections:
+        both = {endpoints[one.left], endpoints[one.right]}
+        former = [name for name, ends in sorted(stored.items()) if ends == both and name not in listed]
+        if one.name not in stored and former:
+            raise Misconfigured(
+                f"{one.where}: {one.left} and {one.right} are joined by the connection {former[0]}, which the file has no "
+                f"more. Under another name all that it has written would be created once more. Call it {former[0]}"
+            )
 
 
 def _save_endpoint(session: Session, plan: EndpointPlan) -> int:

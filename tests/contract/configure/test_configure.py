@@ -107,6 +107,9 @@ def test_running_it_again_changes_what_has_changed_and_keeps_a_renewed_token(
             "mod: observe",
             "syncengine.yml:14: connection main has no entry 'mod' (did you mean mode?)",
         ),
+        ("{1: GBP, 2: EUR}", "[1, 2]", "syncengine.yml:21: lookup currencies must be a table of names and values"),
+        ("{1: GBP, 2: EUR}", "{1 GBP, 2: EUR}", "lookup currencies: '1 GBP' needs a single value. Write KEY: VALUE"),
+        ("{1: GBP, 2: EUR}", "{1: [GBP]}", "lookup currencies: '1' needs a single value"),
         ("{orders: 2500}", "{orders: none}", "orders: must be a whole number from 1 to 10000000"),
         ("connections:", "conections:", "syncengine.yml:10: the configuration has no entry 'conections'"),
         ("${TOKEN}", "${TOKN}", "syncengine.yml:5: TOKN is not set. Put it into .env or the environment"),
@@ -133,6 +136,11 @@ def test_a_mistake_in_the_file_is_one_line_with_its_place_and_remedy(
             "{oders: 2500}",
             "syncengine.yml:11: ceilings: it has no flow 'oders' (did you mean orders?)",
         ),
+        (
+            "currencies:",
+            "currencie:",
+            "syncengine.yml:11: lookups: none of its flows has a table 'currencie' (did you mean currencies?)",
+        ),
         ("time_zone:", "time_zon:", "no flow has a setting 'time_zon' (did you mean time_zone?)"),
         ("operator: BPSYNC, ", "", "operator"),
         ("settle_s: 90", "settle_s: soon", "settle_s"),
@@ -148,6 +156,17 @@ def test_what_does_not_fit_systems_and_flows_is_refused_before_anything_runs(
         configure.apply(store, vault, flows, installation)
 
     assert says in str(refused.value)
+
+
+def test_a_connection_that_is_renamed_is_refused_since_it_would_create_everything_once_more(
+    store: Store, vault: Vault, flows: dict[str, Flow], tmp_path: Path
+) -> None:
+    configure.apply(store, vault, flows, configure.read_file(_file(tmp_path, GOOD), ENV))
+    renamed = configure.read_file(_file(tmp_path, GOOD.replace("  main:", "  production:")), ENV)
+    with pytest.raises(Misconfigured, match="shop and erp are joined by the connection main, .* Call it main"):
+        configure.apply(store, vault, flows, renamed)
+    with store.read() as session:
+        assert session.scalars(select(Connection.name)).all() == ["main"]
 
 
 def test_a_file_that_is_not_there_says_where_to_begin(tmp_path: Path) -> None:
