@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from syncengine.redaction import hide_secrets, redact, redact_text
+from syncengine.redaction import hide_secrets, quoted, redact, redact_text
 
 
 class Fate(StrEnum):
@@ -38,6 +38,10 @@ class Transient(SyncError):
     """A network error, a 5xx, a deadlock: the same call may well succeed later."""
 
     fate = Fate.RETRY
+
+
+class DatabaseAway(Transient):
+    """Our own database is away, locked or full; nothing of the transaction stands."""
 
 
 class Throttled(SyncError):
@@ -76,7 +80,7 @@ class AuthenticationFailed(SyncError):
 class Rejected(SyncError):
     """The target understood the record and refused it, or the record is invalid; sending it again cannot help.
 
-    The four attributes are what a dead letter shows; the value is redacted first.
+    The four attributes are what a dead letter shows; the value is redacted first, and may be None. The text has them all.
     """
 
     fate = Fate.DEAD_LETTER
@@ -86,7 +90,10 @@ class Rejected(SyncError):
         self.value: Any = redact(value, field)
         self.reason = redact_text(reason)
         self.remedy = remedy
-        super().__init__(f"{field} = {self.value!r}: {self.reason}. {remedy}")
+        value_ = "" if self.value is None else f" = {redact_text(quoted(self.value))}"
+        message = f"{field}{value_}: {self.reason}. {remedy}"
+        super().__init__(message)
+        self.args = (hide_secrets(message),)  # whole: what to do stands at its end
 
 
 class OutcomeUnknown(SyncError):

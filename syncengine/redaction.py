@@ -1,9 +1,11 @@
-"""What may be shown of a value: names of secret fields, URLs without queries, shortened texts."""
+"""What may be shown of a value, and how: names of secret fields, URLs without queries, shortened texts."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -40,6 +42,24 @@ def redact_text(text: str) -> str:
     """A text from outside, shortened, with everything that looks like `password=...` hidden."""
     shown = hide_secrets(text)
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}… ({len(shown)} characters)"
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: nothing as an empty text, a moment in UTC to the second, what has parts as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}{' UTC' if value.tzinfo else ''}"
+    if isinstance(value, bool | Mapping | list | tuple):
+        return json.dumps(value, default=shown, ensure_ascii=False)
+    return str(value)
+
+
+def quoted(value: Any) -> str:
+    """As `shown`, within a sentence: a text in quotes, and a word for nothing."""
+    if value in (None, ""):
+        return "nothing"
+    return repr(value) if isinstance(value, str) else shown(value)
 
 
 def redact(value: Any, name: str = "", *, levels: int = MOST_LEVELS) -> Any:

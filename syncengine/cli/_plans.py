@@ -10,6 +10,7 @@ from syncengine.engine import plans
 from syncengine.engine.plan import Kind, Plan
 from syncengine.engine.preview import Preview
 from syncengine.errors import Rejected
+from syncengine.redaction import quoted
 
 COLOURS = {Kind.WRITE: "green", Kind.HOLD: "yellow", Kind.WAIT: "yellow", Kind.SKIP: None}
 
@@ -45,5 +46,5 @@ def show(connection: str, planned: Preview) -> None:
             click.echo(f"    {line}")
     for difference in (*plan.conflicts, *plan.kept):
         click.echo(
-            f"  = {difference.path}: {difference.current!r} {difference.because} (source: {difference.wanted!r})"
+            f"  = {difference.path}: {quoted(difference.current)} {difference.because} (source: {quoted(difference.wanted)})"
         )

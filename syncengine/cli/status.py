@@ -34,8 +34,17 @@ def command(as_json: bool) -> None:
     for flow in flows:
         if flow.last_error:
             console.print(f"{flow.connection}: {flow.flow}: the last sync failed: {flow.last_error}")
-    if any(flow.dead or flow.attention for flow in flows):
-        console.print("What needs a person: `syncengine deadletters list`")
+    for flow in flows:
+        if flow.is_shut:
+            console.print(
+                f"[bold]{flow.flow} of {flow.connection} is shut by its write ceiling[/bold]: `syncengine ceilings list`"
+            )
+    needs = {
+        "deadletters": any(flow.dead or flow.attention for flow in flows),
+        "held": any(flow.held for flow in flows),
+    }
+    if commands := [f"`syncengine {name} list`" for name, is_needed in needs.items() if is_needed]:
+        console.print(f"What needs a person: {', '.join(commands)}")
 
 
 def _table(flows: list[FlowStatus]) -> Table:

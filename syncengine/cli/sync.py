@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from syncengine import clock
 from syncengine.cli import _plans
 from syncengine.cli._engine import as_json, engine, show_json
-from syncengine.engine import preview, status, sync
+from syncengine.engine import endpoints, preview, status, sync
 from syncengine.engine.discover import Found
 from syncengine.engine.engine import Engine
 from syncengine.errors import Misconfigured
@@ -41,7 +41,10 @@ def command(
     no_wait: bool,
     as_json: bool,
 ) -> int:
-    """Start a sync of FLOW (orders, customers, ...) and show its progress."""
+    """Start a sync of FLOW (orders, customers, ...) and show its progress.
+
+    Exits with 1 if it failed, or something of the flow is still due and does not move.
+    """
     if dry_run:
         return _dry_run(flow, connection, ids, limit, as_json)
     request = sync.Request(flow, connection, _time(since), ids)
@@ -50,16 +53,17 @@ def command(
         for result in results:
             if not as_json:
                 click.echo(str(result))
-        if not no_wait:
-            _watch(one, flow, quiet=as_json)
+        rest = "" if no_wait else _watch(one, flow, quiet=as_json)
         left = status.backlog(one, flow)
     failed = [str(result) for result in results if not isinstance(result, Found)]
     if as_json:
         runs = [vars_of(result) for result in results if isinstance(result, Found)]
-        show_json({"runs": runs, "failed": failed, "due": left.due, "statuses": left.statuses})
+        show_json({"runs": runs, "failed": failed, "due": left.due, "statuses": left.statuses, "rest": rest})
     elif not no_wait:
+        if rest:
+            click.echo(rest, err=True)
         click.echo(", ".join(f"{count} {name}" for name, count in sorted(left.statuses.items())))
-    return FAILED if failed else 0
+    return FAILED if failed or rest else 0
 
 
 def vars_of(found: Found) -> dict[str, int]:
@@ -77,8 +81,8 @@ def _time(text: str | None) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _watch(one: Engine, flow: str, *, quiet: bool) -> None:
-    """Until nothing of the flow is due any more, with a bar; gives up with advice when nothing moves."""
+def _watch(one: Engine, flow: str, *, quiet: bool) -> str:
+    """Until nothing of the flow is due any more, with a bar; gives up when nothing moves, and returns why that may be."""
     columns = (
         TextColumn(flow),
         BarColumn(),
@@ -94,15 +98,15 @@ def _watch(one: Engine, flow: str, *, quiet: bool) -> None:
             told = ", ".join(f"{count} {name}" for name, count in sorted(left.statuses.items()))
             progress.update(task, total=left.total, completed=left.total - left.due, told=told)
             if not left.due:
-                return
+                return ""
             if left.due != last:
                 last, since = left.due, clock.monotonic()
             elif clock.monotonic() - since > SILENCE_S:
                 break
             clock.sleep(0.5)
-    click.echo(
-        f"{last} are still due and nothing has moved for {SILENCE_S:.0f} s. They stay due; is `syncengine up` running?"
-    )
+    why = [f"{reason}; they go on by themselves after it" for reason in dict.fromkeys(endpoints.at_rest(one).values())]
+    why = why or ["`syncengine health` says what does not move"]
+    return f"{last} of {flow} are still due, and nothing has moved for {SILENCE_S:.0f} s: {'. '.join(why)}"
 
 
 def _dry_run(flow: str, connection: str | None, ids: tuple[str, ...], limit: int, as_json: bool) -> int:

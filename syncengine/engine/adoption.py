@@ -78,7 +78,7 @@ def _not_ours(one: Candidate, difference: str) -> str:
 def _identity_differs(resource: Resource, asked: Doc, found: Doc) -> str:
     for name in resource.identity:
         if name in found and not same(asked.get(name), found[name]):
-            return f"{name} is {found[name]!r} instead of {asked.get(name)!r}"
+            return f"{name} is {quoted(found[name])} instead of {quoted(asked.get(name))}"
     return ""
 
 

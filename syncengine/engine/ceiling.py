@@ -136,11 +136,20 @@ class Standing:
 
 
 def listed(engine: Engine) -> list[Standing]:
-    """The ceilings of all connections' flows. Raises Transient, Misconfigured."""
+    """The ceilings of all connections' flows that there are. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
         connections = session.scalars(select(Connection).order_by(Connection.name)).all()
-        return [_standing(session, one, engine.flow(name), now) for one in connections for name in one.flows]
+        known = [(one, engine.flows[name]) for one in connections for name in one.flows if name in engine.flows]
+        return [_standing(session, one, flow, now) for one, flow in known]
+
+
+def remedy(connection: str, flow: str) -> str:
+    """What to do about a flow that is shut."""
+    return (
+        f"See why there is so much to write: `syncengine held list --flow {flow}`, and `syncengine sync {flow} --id KEY "
+        f"--dry-run` for some of them. If it is right, `syncengine ceilings open {connection} {flow} --because TEXT`"
+    )
 
 
 def _standing(session: Session, connection: Connection, flow: Flow, now: datetime) -> Standing:

@@ -14,6 +14,7 @@ from syncengine.engine import timeline
 from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.want import KEPT_PAUSES, want
 from syncengine.errors import Misconfigured, Rejected
+from syncengine.redaction import shown
 from syncengine.store.models import Connection, Failure, Payload, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
 
@@ -32,7 +33,7 @@ ATTENTION = "attention"  # all was written, and yet a person should look; closed
 def open_rejected(session: Session, record: Record, error: Rejected, stage: Stage, now: datetime) -> None:
     """Open a dead letter for what was refused, by us or by the target."""
     bury(
-        session, record, stage, now, cause=error.reason, field=error.field, value=str(error.value), remedy=error.remedy
+        session, record, stage, now, cause=error.reason, field=error.field, value=shown(error.value), remedy=error.remedy
     )
 
 

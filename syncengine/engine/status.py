@@ -11,13 +11,16 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.engine import Engine
-from syncengine.store.models import Connection, Cursor, Endpoint, Failure, Record, Run
+from syncengine.store.models import Ceiling, Connection, Cursor, Endpoint, Failure, Record, Run
 from syncengine.store.states import Status
 
 
 @dataclass(frozen=True, slots=True)
 class FlowStatus:
-    """One flow of one connection. `lag_s`: age in seconds of the oldest due record; `read_at`: UTC, source's clock."""
+    """One flow of one connection.
+
+    lag_s: age in seconds of the oldest due record. read_at: UTC, the source's clock. is_shut: by its write ceiling.
+    """
 
     connection: str
     mode: str
@@ -34,6 +37,7 @@ class FlowStatus:
     held: int
     dead: int
     attention: int
+    is_shut: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,9 @@ def _flow(session: Session, connection: Connection, name: str, now: datetime) ->
         .where(Failure.connection_id == connection.id, Failure.flow == name)
         .where(Failure.kind == "attention", Failure.closed_at.is_(None))
     )
+    shut = select(Ceiling.flow).where(
+        Ceiling.connection_id == connection.id, Ceiling.flow == name, Ceiling.shut_at.is_not(None)
+    )
     return FlowStatus(
         connection=connection.name,
         mode=connection.mode,
@@ -89,6 +96,7 @@ def _flow(session: Session, connection: Connection, name: str, now: datetime) ->
         held=counts.get(Status.HELD, 0),
         dead=counts.get(Status.DEAD, 0),
         attention=attention or 0,
+        is_shut=session.scalar(shut) is not None,
     )
 
 

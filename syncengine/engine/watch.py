@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.alerts import Severity, Sign, Sinks, book, telling
 from syncengine.alerts.without_store import StoreAway
-from syncengine.engine import endpoints, health
+from syncengine.engine import ceiling, endpoints, health
 from syncengine.engine.causes import alike
 from syncengine.engine.deadletters import DEAD
 from syncengine.engine.engine import Engine
@@ -243,7 +243,7 @@ def _dead_letters(view: Look) -> list[Sign]:
 def _ceilings(view: Look) -> list[Sign]:
     """A flow writes no more because it wrote too much."""
     shut = view.session.execute(
-        select(Connection.name, Ceiling.flow, Ceiling.shut_because)
+        select(Connection.name, Connection.flows, Ceiling.flow, Ceiling.shut_because)
         .join(Connection, Connection.id == Ceiling.connection_id)
         .where(Ceiling.shut_at.is_not(None))
     )
@@ -253,10 +253,10 @@ def _ceilings(view: Look) -> list[Sign]:
             f"{connection}: {flow}",
             Severity.CRITICAL,
             f"{flow} of {connection} writes no more: {because}",
-            f"See why there is so much to write (`syncengine status`, `syncengine sync {flow} --dry-run`); if it is right, "
-            f"`syncengine ceilings open {connection} {flow}`",
+            ceiling.remedy(connection, flow),
         )
-        for connection, flow, because in shut
+        for connection, flows, flow, because in shut
+        if flow in flows
     ]
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from syncengine.document import from_json, to_json
-from syncengine.errors import Misconfigured, Transient
+from syncengine.errors import DatabaseAway, Misconfigured
 
 BUSY_TIMEOUT_MS = 30_000
 PATIENCE = {
@@ -132,7 +132,7 @@ def _translated() -> Iterator[None]:
                 "the last backup"
             ) from error
         if isinstance(error, OperationalError) or error.connection_invalidated or _passes(error):
-            raise Transient(f"the database cannot be used now: {complaint(error)}") from error
+            raise DatabaseAway(f"the database cannot be used now: {complaint(error)}") from error
         raise
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.alerts import Sinks, book
-from syncengine.engine import health, watch
+from syncengine.engine import ceiling, health, watch
 from syncengine.engine.deadletters import ATTENTION, DEAD
 from syncengine.engine.doctor.finding import Finding, Level, fail, long, misconfigured, ok, warn
 from syncengine.engine.engine import Engine
@@ -137,10 +137,14 @@ def people(engine: Engine) -> Iterator[Finding]:
             f"{attention:,} were written and need a look",
             "`syncengine deadletters list --kind attention`",
         )
-    yield ok("held records", "none" if not held else f"{held:,} are held for a person: `syncengine held list`")
+    yield (
+        warn("held records", f"{held:,} are held for a person", "`syncengine held list` shows them, with what to do")
+        if held
+        else ok("held records", "none")
+    )
     for connection, flow in shut:
         says = f"{flow} of {connection} is shut: it writes no more"
-        yield fail("write ceiling", says, f"See why, then `syncengine ceilings open {connection} {flow}`")
+        yield fail("write ceiling", says, ceiling.remedy(connection, flow))
 
 
 def watching(engine: Engine, *, every_s: float) -> Finding:

@@ -18,6 +18,9 @@ from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.vault import Vault
 
+AWAY = "Start it, or correct DATABASE_URL; until then nothing is sent, and nothing is lost"
+LOCKED = "End what holds it (a backup, a shell, an import); until then nothing is sent, and nothing is lost"
+
 
 @dataclass(frozen=True, slots=True)
 class Patient:
@@ -46,8 +49,7 @@ def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
     try:
         yield from _with_store(patient, store, offline)
     except Transient as error:
-        remedy = "Start it, or correct DATABASE_URL; until then nothing is sent, and nothing is lost"
-        yield fail("database", str(error), remedy)
+        yield fail("database", str(error), LOCKED if "locked" in str(error) else AWAY)
     except Misconfigured as error:  # a damaged file
         yield misconfigured("database", error)
     finally:

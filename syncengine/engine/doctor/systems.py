@@ -14,7 +14,7 @@ from syncengine import clock
 from syncengine.engine import endpoints
 from syncengine.engine.doctor.finding import Finding, fail, misconfigured, ok, warn
 from syncengine.engine.engine import Engine
-from syncengine.errors import AuthenticationFailed, EndpointDown, Misconfigured, SyncError
+from syncengine.errors import AuthenticationFailed, DatabaseAway, EndpointDown, Misconfigured, SyncError
 from syncengine.http import dates
 from syncengine.http.breaker import State
 from syncengine.store import Store
@@ -48,6 +48,8 @@ def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
                 with dates.watched() as skews:
                     try:
                         says, trouble = site.connectors[side].check(), None
+                    except DatabaseAway:  # a call takes its seat there: it says nothing of the endpoint
+                        raise
                     except SyncError as error:
                         says, trouble = str(error), error
                 yield endpoint.name, Reached(says, trouble, skews.get(endpoint.name))

@@ -163,7 +163,7 @@ def test_a_connection_that_is_renamed_is_refused_since_it_would_create_everythin
 ) -> None:
     configure.apply(store, vault, flows, configure.read_file(_file(tmp_path, GOOD), ENV))
     renamed = configure.read_file(_file(tmp_path, GOOD.replace("  main:", "  production:")), ENV)
-    with pytest.raises(Misconfigured, match="shop and erp are joined by the connection main, .* Call it main"):
+    with pytest.raises(Misconfigured, match=r"shop and erp are joined by the connection main, .* Call it main"):
         configure.apply(store, vault, flows, renamed)
     with store.read() as session:
         assert session.scalars(select(Connection.name)).all() == ["main"]
