@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from syncengine.connectors.base import Resource, Safety, Verb
 from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.merge import same
+from syncengine.redaction import quoted
 
 CLOCK_SKEW = timedelta(minutes=5)  # how far the target's clock may be from ours
 
