@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from click.testing import CliRunner
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from syncengine import settings
+from syncengine import clock, settings
 from syncengine.cli import commands
 from syncengine.engine import bootstrap
 from syncengine.http.breaker import Breakers
+from syncengine.store.models import Ceiling, Connection, Record
 from tests.services import free_port
 from tests.system.frame_fixtures import redis_url
 
@@ -103,6 +108,44 @@ def test_a_pause_is_shown_with_its_end_its_reason_and_who_it_was(operator: Opera
     assert row["paused_by"]
     assert operator.json("endpoints", "resume", "erp") == {"endpoint": "erp", "resumed": True}
     assert operator.says("endpoints", "resume", "erp") == "erp was neither paused nor down.\n"
+
+
+def test_a_sync_that_does_not_move_says_which_endpoint_rests_and_exits_with_1(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncengine.cli.sync.SILENCE_S", 0.2)
+    operator.says("endpoints", "pause", "erp", "--for", "2h", "--because", "upgrade")
+
+    said = operator.says("sync", "customers", "--id", "310", code=1)
+
+    assert "1 of customers are still due" in said
+    assert re.search(r"erp is paused until .* UTC by \S+: upgrade; they go on by themselves after it", said)
+    assert "up` running" not in said
+
+
+def test_a_shut_flow_and_held_records_are_in_the_status(operator: Operator) -> None:
+    with _session() as session:
+        [connection_id] = session.scalars(select(Connection.id))
+        now = clock.now()
+        session.add(Ceiling(connection_id=connection_id, flow="customers", shut_at=now, shut_because="too many"))
+        session.add(
+            Record(
+                connection_id=connection_id, flow="customers", key="310", lane=1, wanted=1, done=1, status="held",
+                not_before=now, created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
+    said = operator.says("status")
+    assert "customers of main is shut by its write ceiling: `syncengine ceilings list`" in said
+    assert "What needs a person: `syncengine held list`" in said
+    assert operator.json("status")["flows"][0]["is_shut"] is True
+
+
+@contextmanager
+def _session() -> Iterator[Session]:
+    store = bootstrap.open_store(settings.load())
+    with store.write() as session:
+        yield session
+    store.close()
 
 
 def test_an_endpoint_that_is_down_says_why_and_is_tried_at_once_by_resume(

@@ -13,8 +13,11 @@ import redis
 from cryptography.fernet import Fernet
 
 from syncengine import clock, settings
+from syncengine.connectors.brightpearl import Brightpearl
+from syncengine.connectors.syspro.connector import Syspro
 from syncengine.engine.doctor import Finding, Level, Patient, examine, systems
 from syncengine.engine.health import note
+from syncengine.errors import DatabaseAway
 from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.store import models as m
@@ -101,6 +104,12 @@ def test_every_part_that_is_not_well_says_what_to_do(patient: Patient, store: St
                 cause="unknown stock code", opened_at=now,
             )
         )  # fmt: skip
+        session.add(
+            m.Record(
+                connection_id=connection_id, flow="orders", key="5002", lane=1, wanted=1, done=1, status="held",
+                not_before=now, created_at=now, updated_at=now,
+            )
+        )  # fmt: skip
         session.add(m.Ceiling(connection_id=connection_id, flow="orders", shut_at=now, shut_because="too many"))
         session.add(
             m.Cursor(
@@ -124,6 +133,7 @@ def test_every_part_that_is_not_well_says_what_to_do(patient: Patient, store: St
     assert says("leases").startswith("FAIL 1 records bear a lease that ran out 9 min ago")
     assert says("workers") == "warn within the hour: step died for 1 records; suspected: 5001"
     assert says("dead letters") == "warn 1 open"
+    assert says("held records") == "warn 1 are held for a person"
     assert says("write ceiling") == "FAIL orders of main is shut: it writes no more"
     assert says("schedule") == "FAIL no sync when it was due: orders of main"
     assert says("lane scheduled").startswith("FAIL canary arrived 60 min ago")
@@ -250,6 +260,23 @@ def test_a_database_that_is_away_is_one_line(patient: Patient) -> None:
     assert [one.part for one in found if one.level is not Level.OK] == ["database"]
     assert "the database cannot be used now" in found[-1].says
     assert "S3CRET" not in str(found)
+
+
+def test_a_locked_database_is_not_the_endpoints_fault(
+    patient: Patient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_self: object) -> str:  # it takes its seat there
+        raise DatabaseAway("the database cannot be used now: database is locked")
+
+    _connect(store)
+    monkeypatch.setattr(Syspro, "check", locked)
+    monkeypatch.setattr(Brightpearl, "check", lambda _self: "it answers")
+    found = {finding.part: finding for finding in examine(patient)}
+
+    assert "endpoint erp" not in found
+    assert found["database"].level is Level.FAIL
+    assert found["database"].says == "the database cannot be used now: database is locked"
+    assert found["database"].remedy.startswith("End what holds it")
 
 
 def test_it_changes_nothing(patient: Patient, store: Store) -> None:

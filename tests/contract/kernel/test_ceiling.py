@@ -195,6 +195,12 @@ def _work(world: World, engine: Engine) -> None:
             steps.run(engine, stage, chain.token)
 
 
+def test_of_a_flow_whose_file_is_gone_no_ceiling_is_listed(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(by_name)), flow("stuff", Plain(by_name)))
+    del world.engine.flows["things"]
+    assert [one.flow for one in ceiling.listed(world.engine)] == ["stuff"]
+
+
 def test_only_a_flow_that_the_connection_has_can_be_opened(world: World) -> None:
     with pytest.raises(Misconfigured, match="no connection 'other'"):
         ceiling.open_(world.engine, "other", "things", by="Kim")

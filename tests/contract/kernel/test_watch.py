@@ -155,6 +155,17 @@ def test_a_record_that_nobody_takes_up_is_late_unless_it_is_part_of_a_first_load
     assert _signs(world) == ({("oldest due", "main: things"): late} if speaks else {})
 
 
+def test_the_alert_of_a_shut_flow_ends_when_the_connection_has_that_flow_no_more(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(flow("things", Plain(by_name)), flow("stuff", Plain(by_name)))
+    world.configure(ceilings={"things": 1})
+    world.sync("things", *_put(world, 3))
+    assert ("ceiling", "main: things") in _signs(world)
+    world.configure(flows=["stuff"])
+    assert ("ceiling", "main: things") not in _signs(world)
+
+
 def test_a_record_that_is_tried_again_and_again_is_late_too(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(by_name)), limits=Limits(backoff_s=300))
     world.right.faults = ["busy"] * 20
