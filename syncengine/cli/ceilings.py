@@ -48,7 +48,7 @@ def list_(as_json: bool) -> None:
 @click.argument("connection")
 @click.argument("flow")
 @click.option("--for", "for_", metavar="TIME", help="Count nothing for so long (90m, 8h, 2d): for a first load.")
-@click.option("--because", default="", help="Why, for those who read the timeline.")
+@click.option("--because", required=True, metavar="TEXT", help="Why, for those who read the timeline.")
 @as_json
 def open_(connection: str, flow: str, for_: str | None, because: str, as_json: bool) -> None:
     """Let FLOW of CONNECTION write again. What was held for its ceiling is looked at anew, after more urgent work.
@@ -56,6 +56,8 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
     The count begins at zero. If more is held than the ceiling admits in an hour, say --for, or raise the ceiling in
     syncengine.yml first; else the flow is shut again once the ceiling is reached.
     """
+    if not because.strip():
+        raise click.UsageError("--because is empty: say why, for those who read the timeline")
     uncounted = duration("--for", for_) if for_ else None
     with engine() as one:
         held = ceiling.open_(one, connection, flow, by=me(), because=because, uncounted=uncounted)

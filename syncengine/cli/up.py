@@ -22,14 +22,14 @@ def command(detach: bool) -> None:
     What dies is started again.
     """
     settings = settings_module.load()
-    settings.folder()
+    supervisor = Supervisor(settings)
+    supervisor.check_free()  # before the file is taken over: what is refused changes nothing
     _ = settings.keys  # made, or refused, before any process needs it
     if settings.redis_url is not None:
         redis_server.answering_address(settings)
     migrate.upgrade(settings.database_url)
     if settings.config_path.is_file() and settings.config_path.stat().st_size:
         click.echo(take_over(settings, settings.config_path))
-    supervisor = Supervisor(settings)
     process = supervisor.start()
     _tell(settings, supervisor)
     if detach:

@@ -97,7 +97,7 @@ def _sent(session: Session, connection_id: int, flow: Flow, since: datetime, *, 
 def _reason(connection: Connection, flow: Flow, row: Ceiling) -> str:
     return (
         f"{HELD}{flow.name} of {connection.name} is shut since {row.shut_at:%Y-%m-%d %H:%M} UTC: {row.shut_because}. "
-        f"Look why there are so many, then `syncengine ceilings open {connection.name} {flow.name}`"
+        f"Look why there are so many, then `syncengine ceilings open {connection.name} {flow.name} --because TEXT`"
     )
 
 

@@ -85,7 +85,7 @@ class Supervisor:
 
         Raises Misconfigured if it runs already, or a process cannot be kept running (with the end of its log).
         """
-        self._check_free()
+        self.check_free()
         configuration = self._write_configuration()
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)],
@@ -158,8 +158,8 @@ class Supervisor:
         name = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"syncengine-{os.geteuid()}-{name}.sock"
 
-    def _check_free(self) -> None:
-        """Raise Misconfigured if this folder's processes run already, or Flower's port is taken."""
+    def check_free(self) -> None:
+        """Raises Misconfigured if this folder's processes run already, or Flower's port is taken."""
         if self.pid() is not None:
             raise Misconfigured(f"syncengine runs already in {self.home}. Stop it with `syncengine down`")
         if not redis_server.is_free(self.settings.flower_port):

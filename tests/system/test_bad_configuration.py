@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,16 @@ def test_a_store_that_was_encrypted_with_another_key(run: Run, tmp_path: Path) -
     assert run("syncengine", "configure", **variables).returncode == 0
     (tmp_path / "var" / "key").unlink()
     _one_line(run("syncengine", "configure", **variables), "another key", "SYNCENGINE_KEYS")
+
+
+def test_an_up_that_is_refused_takes_over_nothing(run: Run, tmp_path: Path) -> None:
+    config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("syncengine", "up", SYNCENGINE_CONFIG=config, TOKEN="x", SYNCENGINE_FLOWER_PORT=str(port))
+    _one_line(done, f"port {port} is taken")
+    assert "Endpoints:" not in done.stdout
+    assert not list((tmp_path / "var").glob("*.db"))
 
 
 def test_wrong_credentials_and_a_wrong_address_are_told_by_check(run: Run, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_beyond_its_ceiling_a_flow_writes_nothing_more_and_says_what_to_do(world
 
     assert len(world.right.writes) == 12
     assert len(_held(world)) == 18
-    assert "`syncengine ceilings open main things`" in world.record("things", "30").reason
+    assert "`syncengine ceilings open main things --because TEXT`" in world.record("things", "30").reason
     assert world.timeline("things", "30") == ["fetched", "planned", "held"]
     (standing,) = ceiling.listed(world.engine)
     assert (standing.limit, standing.sent, standing.held) == (12, 12, 18)
