@@ -183,7 +183,8 @@ class Engine:
             endpoint = session.get_one(m.Endpoint, endpoint_id)
             until = now + timedelta(seconds=for_s)
             if endpoint.paused_until is None or endpoint.paused_until < until:
-                endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = until, because, ""
+                endpoint.paused_until, endpoint.paused_by = until, ""
+                endpoint.paused_because = because.removeprefix(f"{endpoint.name}: ")  # it is told with its name
 
     def is_down(self, endpoint: str) -> bool:
         """True while the breaker of this endpoint (by name) is open."""

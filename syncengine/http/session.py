@@ -205,7 +205,7 @@ class Session:
         if trouble is not None:  # raised out here so that no traceback carries the library's text, which has the URL
             log.warning("%s, %.0f ms", trouble, took_s * 1000)
             if passage is not None:
-                passage.failed(str(trouble))
+                passage.failed(str(trouble).removeprefix(f"{self.endpoint}: "))  # a breaker says whose it is
             raise trouble
         if passage is not None:
             self._report(passage, response)

@@ -110,6 +110,13 @@ def test_a_pause_is_shown_with_its_end_its_reason_and_who_it_was(operator: Opera
     assert operator.says("endpoints", "resume", "erp") == "erp was neither paused nor down.\n"
 
 
+def test_an_endpoint_that_cannot_be_reached_is_named_once(operator: Operator) -> None:
+    lines = operator.says("check", code=1).splitlines()
+    assert [line.split(": ")[0] for line in lines] == ["FAILED shop", "FAILED erp"]
+    assert all(line.count("refused") == 1 for line in lines)
+    assert not any("erp: erp" in line or "shop: shop" in line for line in lines)
+
+
 def test_a_sync_that_does_not_move_says_which_endpoint_rests_and_exits_with_1(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ class Seat:
 
     Args:
         name: what identifies operator and server, the same in all processes.
+        endpoint: what people call it, for error texts.
         scope: what a session is good for (company, address); a session of another scope is not used.
         log_on: makes a session, returns its id. Called with the slot held.
         prove: raises SessionLost if the session is gone; asked before a write after `prove_after_s` of idleness, since a
@@ -110,6 +111,7 @@ class Seat:
         vault: Vault,
         *,
         name: str,
+        endpoint: str,
         scope: str,
         log_on: Callable[[], str],
         prove: Callable[[str], object],
@@ -121,7 +123,7 @@ class Seat:
         lease_s: float = LEASE_S,
     ) -> None:
         self._store, self._vault = store, vault
-        self.name, self._scope = name, scope
+        self.name, self._endpoint, self._scope = name, endpoint, scope
         self._log_on, self._prove = log_on, prove
         self._settle_s, self._read_settle_s = settle_s, read_settle_s
         self._prove_after_s, self._patience_s = prove_after_s, patience_s
@@ -190,7 +192,7 @@ class Seat:
             retry_in_s = (ticket.logons[0] - minute_ago).total_seconds()
             log.error("%s: %d logons within a minute; somebody else uses this operator", self.name, len(ticket.logons))
             raise EndpointDown(
-                f"{self.name}: logged out {len(ticket.logons)} times within a minute. "
+                f"{self._endpoint}: logged out {len(ticket.logons)} times within a minute. "
                 "Give the engine an operator of its own, used by no person and no other program",
                 retry_in_s=retry_in_s,
             )
@@ -239,7 +241,7 @@ class Seat:
                 self._turn_began = clock.monotonic()
                 return ticket
             if clock.monotonic() >= give_up:
-                raise Throttled(f"{self.name} is busy with other calls", retry_in_s=1.0)
+                raise Throttled(f"{self._endpoint} is busy with other calls", retry_in_s=1.0)
             if clock.monotonic() >= renew_at:
                 guard.current().renew()
                 renew_at = clock.monotonic() + _RENEW_EVERY_S
@@ -272,7 +274,7 @@ class Seat:
                 return None
         retry_in_s = (closed_until - now).total_seconds()
         raise Throttled(
-            f"{self.name} rests for {retry_in_s:.0f} s more: SYSPRO may still be working on a call that was given up",
+            f"{self._endpoint} rests for {retry_in_s:.0f} s more: SYSPRO may still be working on a call that was given up",
             retry_in_s=retry_in_s,
         )
 
@@ -359,6 +361,7 @@ def seat_of(
         services.store,
         services.vault,
         name=name,
+        endpoint=settings.endpoint.name,
         scope=f"{settings.company}@{base}",
         log_on=log_on,
         prove=prove,

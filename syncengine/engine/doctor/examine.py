@@ -34,7 +34,8 @@ class Patient:
 def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
     """Look at every part; gives each finding as soon as it is known. `offline`: calls no system.
 
-    What cannot be well because another part is not (lanes without Redis, records without a database) is left out.
+    What cannot be well because another part is not (lanes without Redis, systems without the key of their secrets, records
+    without a database) is left out.
     """
     if patient.redis_complaint or patient.client is None:
         yield misconfigured("redis", Misconfigured(patient.redis_complaint))
@@ -63,24 +64,26 @@ def _with_store(patient: Patient, store: Store, offline: bool) -> Iterator[Findi
         return
     yield from database.look(store)
     try:
-        yield database.key(store, Vault(store, replace(patient.settings, may_make_key=False).keys))
+        key = database.key(store, Vault(store, replace(patient.settings, may_make_key=False).keys))
     except Misconfigured as error:
         yield misconfigured("key", error)
         return
+    yield key
     try:
         engine = bootstrap.engine(patient.settings, send=_sends_nothing, redis_client=_usable(patient))
     except Misconfigured as error:
         yield misconfigured("flows", error)
         return
     try:
-        yield from _with_engine(patient, engine, offline)
+        yield from _with_engine(patient, engine, may_call=key.level is Level.OK and not offline)
     finally:
         engine.close()
 
 
-def _with_engine(patient: Patient, engine: Engine, offline: bool) -> Iterator[Finding]:
+def _with_engine(patient: Patient, engine: Engine, *, may_call: bool) -> Iterator[Finding]:
+    """may_call: credentials can be read, and nobody asked to leave the systems alone."""
     settings, skews = patient.settings, dict[str, float]()
-    may_call = not offline and _usable(patient) is not None
+    may_call = may_call and _usable(patient) is not None
     looks: list[Callable[[], Iterator[Finding]]] = [
         lambda: systems.configuration(engine),
         lambda: systems.called(engine, skews) if may_call else systems.at_rest(engine),

@@ -26,7 +26,7 @@ SET_UP = "Write syncengine.yml (docs/syncengine.example.yml) and run `syncengine
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What came of calling an endpoint: what it said, or why it cannot be used. skew_s: how far its clock is ahead."""
+    """What came of calling an endpoint: what it said, or why it cannot be used; skew_s: how far its clock is ahead."""
 
     says: str
     error: SyncError | None = None
@@ -51,7 +51,7 @@ def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
                     except DatabaseAway:  # a call takes its seat there: it says nothing of the endpoint
                         raise
                     except SyncError as error:
-                        says, trouble = str(error), error
+                        says, trouble = str(error).removeprefix(f"{endpoint.name}: "), error
                 yield endpoint.name, Reached(says, trouble, skews.get(endpoint.name))
 
 

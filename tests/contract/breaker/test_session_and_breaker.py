@@ -101,7 +101,8 @@ def test_a_refused_connection_opens_it_and_then_nothing_is_tried(breakers: Break
         time.at += 2
         with pytest.raises(EndpointDown, match="connection was refused"):
             session.send("GET", "/x", is_write=False)
-    assert breakers.states(["shop"])["shop"].retry_in_s == 4.0
+    state = breakers.states(["shop"])["shop"]
+    assert (state.retry_in_s, state.why) == (4.0, "GET /x: the connection was refused; nothing was sent")
     session.close()
 
 

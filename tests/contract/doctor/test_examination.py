@@ -183,6 +183,19 @@ def test_a_key_that_does_not_open_what_is_stored_is_told(patient: Patient, store
     assert (found.level, found.says) == (Level.FAIL, "it does not open account_token of shop")
 
 
+def test_where_the_key_does_not_open_the_secrets_no_system_is_blamed(
+    patient: Patient, store: Store, vault: Vault
+) -> None:
+    _, shop_id = _connect(store)
+    vault.write(shop_id, "account_token", "t")
+    other = replace(patient.settings, given_keys=(Fernet.generate_key().decode(),))
+
+    found = list(examine(Patient(other, patient.client, "")))
+
+    assert [one.part for one in found if one.level is Level.FAIL] == ["key"]
+    assert not any(one.part.startswith("endpoint ") for one in found)
+
+
 def test_without_a_key_none_is_made(patient: Patient) -> None:
     bare = replace(patient.settings, given_keys=(), may_make_key=True)
     assert _found(Patient(bare, patient.client, ""))["key"].level is Level.FAIL

@@ -160,6 +160,7 @@ def make_seat(store: Store, vault: Vault, *, lease_s: float = 45.0, patience_s: 
         store,
         vault,
         name="syspro:TEST@here/0",
+        endpoint="erp",
         scope="T",
         log_on=lambda: "SESSION",
         prove=lambda _: None,
@@ -179,6 +180,7 @@ def test_a_holder_that_died_leaves_the_slot_closed_and_its_session_dropped(store
     with pytest.raises(Throttled) as raised:
         seat.call(lambda _: None, is_write=False)
     assert 0 < raised.value.retry_in_s <= 60 - 45
+    assert str(raised.value).startswith("erp rests for ")
 
 
 def test_who_takes_over_a_lapsed_slot_logs_on_anew(store: Store, vault: Vault) -> None:
