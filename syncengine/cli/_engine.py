@@ -97,6 +97,16 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else getattr(value, "__dict__", str(value))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 record`, `2 records`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def has_terminal() -> bool:
+    """Whether a person sits at both ends."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def me() -> str:
     """Who acts."""
     return getpass.getuser()

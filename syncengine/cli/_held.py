@@ -12,12 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from syncengine.cli._engine import wide_console
+from syncengine.cli._letters import worth
 from syncengine.cli.trace import detail
 from syncengine.engine import decisions, plans, settle
 from syncengine.engine.engine import Engine
 from syncengine.engine.held import Group, Held, Whole
 from syncengine.engine.plan import Plan
-from syncengine.redaction import redact
+from syncengine.redaction import redact, shown
 
 
 def row(one: Held) -> dict[str, Any]:
@@ -59,10 +60,11 @@ def show_groups(found: Sequence[Group]) -> None:
 
 def whole(found: Whole) -> dict[str, Any]:
     """One for JSON."""
-    plan = found.held.plan
+    plan, stopped = found.held.plan, found.held.stopped
     return {
         **row(found.held),
         "plan": redact(plans.to_doc(plan)) if plan else None,
+        "stopped": redact(plans.to_doc(stopped)) if stopped else None,
         "approved": redact(plans.to_doc(found.approved)) if found.approved else None,
         "refused": if_refused(plan) if plan and found.held.may_be_refused else "",
         "changed": found.changed,
@@ -82,7 +84,7 @@ def show_whole(found: Whole) -> None:
     """One for a person."""
     held, record = found.held, found.held.record
     click.secho(f"{record.flow} {record.key}  ({held.connection})", bold=True)
-    click.echo(f"  held since {record.updated_at:%Y-%m-%d %H:%M:%S} UTC: {record.reason}")
+    click.echo(f"  held since {shown(record.updated_at)}: {record.reason}")
     for link in found.way.links:
         click.echo(f"  linked: {link['left_key']} = {link['right_key'] or '(planned)'} {link['part']}".rstrip())
     if held.decision:
@@ -95,6 +97,9 @@ def show_whole(found: Whole) -> None:
     elif held.plan and held.plan.steps:
         click.secho("  held back:", fg="yellow")
         show_writes(held.plan)
+    if held.stopped:
+        click.secho("  this was to be written:", fg="yellow")
+        show_writes(held.stopped)
     if held.plan and held.may_be_refused:
         click.echo(f"  refused: {if_refused(held.plan)}")
     if found.changed:
@@ -102,13 +107,14 @@ def show_whole(found: Whole) -> None:
     for doubt in found.doubts:
         effect = doubt.effect
         click.secho(
-            f"  write {effect.id}, {effect.verb} {effect.natural_key}, sent {effect.sent_at}: either", fg="yellow"
+            f"  write {effect.id}, {effect.verb} {effect.natural_key}, sent {shown(effect.sent_at)}: either",
+            fg="yellow",
         )
         for what, say in _possibilities(found, doubt):
             click.echo(f"    {what}\n      {say}")
     click.echo(f"  {held.advice}.")
     for event in found.way.events[-8:]:
-        click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S}  {event['what']:<18} {detail(event['detail'])}")
+        click.echo(f"  {shown(event['at'])}  {event['what']:<18} {detail(event['detail'])}")
 
 
 def _possibilities(found: Whole, doubt: Any) -> Sequence[tuple[str, str]]:
@@ -133,7 +139,7 @@ def show_writes(plan: Plan) -> None:
 
 
 def _value(value: Any) -> str:
-    return "nothing" if value in (None, "") else str(redact(value))
+    return "nothing" if value in (None, "") else shown(redact(value))
 
 
 def if_refused(plan: Plan) -> str:
@@ -160,24 +166,20 @@ def outlook(one: Engine, made: Mapping[int, Plan | str], found: Sequence[Held]) 
                 f"{step.operation.verb} {one.flow(held.record.flow).entity}", {"count": 0, "worth": {}}
             )
             entry["count"] += 1
-            worth = one.site(held.record.connection_id).resource(step.resource).worth(step.operation.doc)
-            if worth is not None:
-                currency, value = worth
+            net = one.site(held.record.connection_id).resource(step.resource).worth(step.operation.doc)
+            if net is not None:
+                currency, value = net
                 entry["worth"][currency] = entry["worth"].get(currency, Decimal(0)) + value
     return {"records": len(found), "planned": len(made), "writes": writes, "stays": stays}
 
 
-def show_outlook(shown: Mapping[str, Any]) -> None:
+def show_outlook(made: Mapping[str, Any]) -> None:
     """For a person."""
-    if shown["planned"] < shown["records"]:
+    if made["planned"] < made["records"]:
         click.secho(
-            f"Planned were {shown['planned']} of {shown['records']}; the figures are of these alone.", fg="yellow"
+            f"Planned were {made['planned']} of {made['records']}; the figures are of these alone.", fg="yellow"
         )
-    for name, entry in shown["writes"].items():
-        sums = ", ".join(
-            f"{value:,.2f} {currency or '(currency of the customer)'}" for currency, value in entry["worth"].items()
-        )
-        verb, _, entity = name.partition(" ")
-        click.secho(f"  {verb} {entry['count']} {entity}{f', worth {sums} net' if sums else ''}", fg="green")
-    for why, count in shown["stays"].items():
+    for name, entry in made["writes"].items():
+        click.secho(f"  {name}: {entry['count']}{worth(entry['worth'])}", fg="green")
+    for why, count in made["stays"].items():
         click.secho(f"  {count}: {why}; what you say now lapses then", fg="yellow")

@@ -7,7 +7,6 @@ import dataclasses
 import io
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,9 +14,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from syncengine.cli._engine import Command, json_text, show_json, wide_console
+from syncengine.cli._engine import Command, counted, json_text, show_json, wide_console
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
+from syncengine.cli.trace import detail
 from syncengine.engine import causes, plans
 from syncengine.engine.causes import Blocker, Group
 from syncengine.engine.deadletters import Filter
@@ -25,7 +25,7 @@ from syncengine.engine.letter import Letter
 from syncengine.engine.plan import Plan
 from syncengine.engine.replay import Choice, Outlook
 from syncengine.errors import Rejected
-from syncengine.redaction import redact
+from syncengine.redaction import redact, shown
 from syncengine.store.models import Failure
 from syncengine.store.states import Stage
 
@@ -138,7 +138,7 @@ def _blocks(blocker: Blocker) -> str:
 
 
 def _counts(waiting: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {flow}" for flow, count in sorted(waiting.items()))
+    return ", ".join(f"{count} of {flow}" for flow, count in sorted(waiting.items()))
 
 
 # -- one ---------------------------------------------------------------------------------------------------------------
@@ -151,6 +151,7 @@ def whole(letter: Letter, connection: str) -> dict[str, Any]:
         "state": letter.way.state,
         "outcome": outcome(letter.outcome),
         "blocks": dict(letter.blocks),
+        "newer": letter.newer,
         "documents": redact(letter.documents),
         "corrections": redact(letter.corrections),
         "links": letter.way.links,
@@ -164,8 +165,9 @@ def show_whole(letter: Letter, connection: str) -> None:
     one = row(letter.failure, connection)
     for name in ("connection", *FIELDS):
         if one[name] not in (None, "") and name != "id":
-            value = f"{one[name]:%Y-%m-%d %H:%M:%S} UTC" if isinstance(one[name], datetime) else one[name]
-            click.echo(f"{name:>14}: {value}")
+            click.echo(f"{name:>14}: {shown(one[name])}")
+            if name == "closed_because" and letter.newer is not None:
+                click.echo(f"{'now open':>14}: {letter.newer}, its record's newer letter")
     click.echo(f"{'state':>14}: {letter.way.state}")
     if letter.outcome:
         click.echo(f"{'planned now':>14}: {outcome(letter.outcome)}")
@@ -178,10 +180,10 @@ def show_whole(letter: Letter, connection: str) -> None:
         show_patch(made["patch"])
     click.secho("\ntimeline", bold=True)
     for event in letter.way.events:
-        click.echo(f"  {event['at']:%Y-%m-%d %H:%M:%S}  {event['what']:<17} {_detail(event['detail'])}")
-    shown = redact(letter.documents)
-    for name in [name for name in DOCUMENTS if name in shown]:
-        documents = shown[name]
+        click.echo(f"  {shown(event['at'])}  {event['what']:<17} {detail(event['detail'])}")
+    told = redact(letter.documents)
+    for name in [name for name in DOCUMENTS if name in told]:
+        documents = told[name]
         click.secho(f"\n{name}", bold=True)
         click.echo(documents) if isinstance(documents, str) else show_json(documents)
 
@@ -191,12 +193,12 @@ def show_patch(patch: Sequence[Mapping[str, Any]]) -> None:
     old = {one["path"]: one["value"] for one in patch if one["op"] == "test"}
     for one in patch:
         if one["op"] != "test":
-            before = _shown(old[one["path"]], one["path"]) if one["path"] in old else "nothing"
-            after = _shown(one["value"], one["path"]) if "value" in one else one["op"]
+            before = _of_patch(old[one["path"]], one["path"]) if one["path"] in old else "nothing"
+            after = _of_patch(one["value"], one["path"]) if "value" in one else one["op"]
             click.echo(f"{'':>16}{one['path']}: {before} -> {after}")
 
 
-def _shown(value: Any, path: str) -> str:
+def _of_patch(value: Any, path: str) -> str:
     hidden = redact(value, path.rpartition("/")[2])
     return json_text(hidden) if isinstance(hidden, dict | list) else str(hidden)
 
@@ -211,32 +213,27 @@ def outcome(planned: Plan | Rejected | str) -> str:
     return f"{planned.kind}: {', '.join(filter(None, (planned.reason, writes)))}"
 
 
-def _detail(detail: Mapping[str, Any]) -> str:
-    shown = (", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in detail.values())
-    return "; ".join(text for text in shown if text)
-
-
 # -- tried again -------------------------------------------------------------------------------------------------------
 
 
 def show_outlook(outlook: Outlook, choice: Choice, most: int) -> None:
     """What trying them again would write, in number and money, and what would still not go through."""
-    click.echo(f"{outlook.total} records would be tried again.")
+    click.echo(f"{counted(outlook.total, 'record')} would be tried again.")
     show_left(choice, most)
     if choice.looks:
-        click.echo(f"{choice.looks} more were written and need a look only; they are left out.")
+        click.echo(f"Left out since they were written and need a look only: {choice.looks}.")
     if outlook.planned < outlook.total:
         click.secho(f"Planned was a sample of {outlook.planned}; the figures below are of these alone.", fg="yellow")
     for one in outlook.writes:
-        click.secho(f"  {one.verb} {one.count} {one.entity}{_worth(one.worth)}", fg="green")
+        click.secho(f"  {one.verb} {one.entity}: {one.count}{worth(one.worth)}", fg="green")
     if outlook.needs:
-        click.echo(f"  {outlook.needs} of these objects are looked at since others need them")
+        click.echo(f"  looked at since others need them: {outlook.needs} of these objects")
     for stay in outlook.stays:
         remedy = f". {stay.remedy}" if stay.remedy else ""
         example = ", ".join(stay.keys)
-        click.secho(f"  {stay.state} {stay.count} {stay.flow}: {stay.why}{remedy} (as {example})", fg="yellow")
+        click.secho(f"  {stay.state} {stay.flow}: {stay.count}, {stay.why}{remedy} (as {example})", fg="yellow")
     if outlook.wakes:
-        click.echo(f"  {_counts(outlook.wakes)} wait for these and go on when they are through")
+        click.echo(f"  waiting for these, and going on when they are through: {_counts(outlook.wakes)}")
 
 
 def show_left(choice: Choice, most: int) -> None:
@@ -245,8 +242,9 @@ def show_left(choice: Choice, most: int) -> None:
         click.echo(f"{choice.left} more fit; `--most {most + choice.left}` takes them too.")
 
 
-def _worth(worth: Mapping[str, Decimal]) -> str:
-    sums = ", ".join(f"{value:,.2f} {currency or '(currency of the customer)'}" for currency, value in worth.items())
+def worth(found: Mapping[str, Decimal]) -> str:
+    """What documents are worth, by currency, as it stands behind their number."""
+    sums = ", ".join(f"{value:,.2f} {currency or '(currency of the customer)'}" for currency, value in found.items())
     return f", worth {sums} net" if sums else ""
 
 
@@ -272,11 +270,11 @@ def outlook_doc(outlook: Outlook, choice: Choice) -> dict[str, Any]:
 
 def show_by_cause(word: str, choice: Choice, groups: Sequence[Group], most: int) -> None:
     """What discarding or closing them (`word`: discarded, closed) would be about, by cause, and who waits for them."""
-    click.echo(f"{len(choice.letters)} letters would be {word}.")
+    click.echo(f"{counted(len(choice.letters), 'letter')} would be {word}.")
     show_left(choice, most)
     show_groups(groups)
     if waiting := _waiting(groups):
-        click.secho(f"{_counts(waiting)} wait for these, and would go on waiting.", fg="yellow")
+        click.secho(f"Waiting for these, and they would go on waiting: {_counts(waiting)}.", fg="yellow")
 
 
 def by_cause_doc(choice: Choice, groups: Sequence[Group]) -> dict[str, Any]:

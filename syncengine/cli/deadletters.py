@@ -16,7 +16,9 @@ from syncengine.cli._engine import (
     NO,
     agreed,
     as_json,
+    counted,
     engine,
+    has_terminal,
     json_text,
     limit_option,
     me,
@@ -180,6 +182,8 @@ def _patch(source: letter.Source, values: Sequence[str], additions: Sequence[str
     if values or additions:
         before = source.standing.patch if source.standing else ()
         return [*before, *patches.of_values(source.present, values, additions)]
+    if not has_terminal():
+        raise click.UsageError("there is no terminal to edit in: say --set, --add or --patch")
     edited = click.edit(patches.text_of(source.present), extension=".json")
     return patches.of_edit(source.original, edited) if edited is not None else ()
 
@@ -224,7 +228,7 @@ def retry(
             shown = _letters.outlook_doc(outlook, choice)
             if not as_json:
                 _letters.show_outlook(outlook, choice, most)
-        if dry_run or not (yes or agreed(as_json, f"Try {len(choice.letters)} records again?")):
+        if dry_run or not (yes or agreed(as_json, f"Try {counted(len(choice.letters), 'record')} again?")):
             return not_done("retried", shown, as_json, asked=dry_run)
         lane = Lane.REALTIME if ids else Lane.BACKFILL  # who names one waits for it
         some = [failure.id for failure in choice.letters]
@@ -292,7 +296,9 @@ def _by_hand(
             shown = _letters.by_cause_doc(choice, groups)
             if not as_json:
                 _letters.show_by_cause(word, choice, groups, most)
-        if dry_run or not (ids or yes or agreed(as_json, f"{len(choice.letters)} are to be {word}. Go on?")):
+        if dry_run or not (
+            ids or yes or agreed(as_json, f"{counted(len(choice.letters), 'letter')} to be {word}. Go on?")
+        ):
             return not_done(word, shown, as_json, asked=dry_run)
         done = act(one, choice.letters, because=because, by=me())
     if as_json:

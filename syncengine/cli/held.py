@@ -15,6 +15,7 @@ from syncengine.cli._engine import (
     Command,
     agreed,
     as_json,
+    counted,
     engine,
     limit_option,
     me,
@@ -150,14 +151,14 @@ def _decide(
         if dry_run or not yes:
             shown = _preview(one, found, wins, as_json=as_json)
             _tell_rest(as_json, barred, left, most)
-        if dry_run or not (yes or agreed(as_json, f"{len(found)} are to be {word}. Go on?")):
+        if dry_run or not (yes or agreed(as_json, f"{counted(len(found), 'record')} to be {word}. Go on?")):
             return not_done(word, shown, as_json, asked=dry_run)
         done = act(one, found, Lane.REALTIME if ids else Lane.BACKFILL)  # who names one waits for it
         pump(one)
     if as_json:
         show_json({word: done, "left": left, "barred": len(barred), "preview": shown})
     else:
-        click.echo(f"{done} {word}; what comes of it shows `syncengine trace`.")
+        click.echo(f"{done} {word}; `syncengine trace ID` shows what comes of it.")
     return 0
 
 
@@ -189,7 +190,8 @@ def _preview(one: Engine, found: list[Held], wins: str, *, as_json: bool) -> dic
         agreed = sum(each.plan is not None and decisions.may_be_agreed(each.plan) for each in found)
         shown: dict[str, Any] = {"records": len(found), "agreed": agreed, "left_alone": len(found) - agreed}
         if not as_json:
-            click.echo(f"{agreed} differences are agreed as they are, {len(found) - agreed} records are left alone.")
+            left = len(found) - agreed
+            click.echo(f"{counted(agreed, 'difference')} would be agreed, {counted(left, 'record')} left alone.")
         return shown
     with one.store.read() as session:
         able = [each for each in found if each.may_be_approved][:PLANNED_AT_MOST]

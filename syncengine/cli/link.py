@@ -10,7 +10,7 @@ from syncengine.cli import _named
 from syncengine.cli._engine import NO, agreed, as_json, engine, json_text, me, show_json
 from syncengine.engine import linking
 from syncengine.engine.linking import Pairing
-from syncengine.redaction import redact
+from syncengine.redaction import redact, shown
 
 
 @click.command("link")
@@ -20,30 +20,33 @@ from syncengine.redaction import redact
 @click.option("--connection", metavar="NAME", help="In this connection, where several have the flow.")
 @click.option("--part", default="", metavar="PART", help="Which part, where one object becomes several (as EUR).")
 @click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
+@click.option("--whole", is_flag=True, help="Show both documents, too.")
 @_named.yes_option
 @as_json
 def command(
-    flow: str, left: str, right: str, connection: str | None, part: str, because: str, yes: bool, as_json: bool
-) -> int:
+    flow: str, left: str, right: str, connection: str | None, part: str, because: str, whole: bool, yes: bool,
+    as_json: bool,
+) -> int:  # fmt: skip
     """Link two objects that exist on both sides: LEFT of the left system, RIGHT of the right one, by key or reference.
 
-    Both are read and shown, with what differs; neither may be linked already. Then they are compared without an agreement:
-    each field that differs goes by its policy, which means that most are held for a person. Nothing is created.
+    Both are read, and shown is what differs; --json and --whole have both documents. Neither may be linked already. Then they
+    are compared without an agreement: each field that differs goes by its policy, which means that most are held for a
+    person. Nothing is created.
     """
     with engine(sends=True, calls=True) as one:
         pairing = linking.look(one, _named.connection_of(one, flow, connection), flow, left, right, part=part)
-        shown = _doc(pairing)
+        made = _doc(pairing)
         if not as_json:
-            _show(pairing)
+            _show(pairing, whole=whole)
         if not (yes or agreed(as_json, "Link these two?")):
             if as_json:
-                show_json({"linked": False, **shown})
+                show_json({"linked": False, **made})
             else:
                 click.echo("Nothing was done. With --yes they are linked.")
             return NO
         record = linking.join(one, pairing, by=me(), because=because)
     if as_json:
-        show_json({"linked": True, **shown})
+        show_json({"linked": True, **made})
     else:
         click.echo(
             f"Linked; {record.flow} {record.key} is compared at once. `syncengine trace {left}` shows what comes of it."
@@ -80,14 +83,20 @@ def _differences(pairing: Pairing) -> list[dict[str, Any]] | None:
     return redact(made)  # type: ignore[no-any-return]
 
 
-def _show(pairing: Pairing) -> None:
-    for name, (key, document) in (("left", pairing.left), ("right", pairing.right)):
+def _show(pairing: Pairing, *, whole: bool) -> None:
+    reference = f", reference {pairing.natural_key}" if pairing.natural_key else ""
+    part = f" in part {pairing.part}" if pairing.part else ""
+    click.secho(f"{pairing.flow}: left {pairing.left[0]}, right {pairing.right[0]}{part}{reference}", bold=True)
+    for name, (key, document) in (("left", pairing.left), ("right", pairing.right)) if whole else ():
         click.secho(f"{name} {key}", bold=True)
         click.echo(json_text(redact(document)))
+    if pairing.reason:
+        click.echo(f"Nothing would be created for the source's object: {pairing.reason}")
     differences = _differences(pairing)
     if differences is None:
         click.echo("What differs is told once they are linked.")
     for one in differences or ():
-        click.secho(f"  {one['path']}: source {one['source']!s}, target {one['target']!s} ({one['then']})", fg="yellow")
+        source, target = (shown(one[side]) or "nothing" for side in ("source", "target"))
+        click.secho(f"  {one['path']}: source {source}, target {target} ({one['then']})", fg="yellow")
     if differences == []:
         click.echo("They agree in every field of the flow.")

@@ -18,6 +18,7 @@ from syncengine.engine import observe, observed, plans
 from syncengine.engine.engine import Engine
 from syncengine.engine.observed import Filter, Planned, Report
 from syncengine.errors import Misconfigured
+from syncengine.redaction import shown
 from syncengine.store.models import Connection
 
 NOT_THERE = 1
@@ -103,11 +104,11 @@ def _show_each(one: Engine, chosen: Sequence[Filter], *, as_json: bool) -> int:
         for step in planned.plan.steps:
             click.echo(f"  {plans.summary(step)}")
             for field in observed.fields(step):
-                before = "" if field.before in (None, "") else f"{field.before} -> "
-                click.echo(f"    {field.path}: {before}{'nothing' if field.after in (None, '') else field.after}")
+                before = "" if field.before in (None, "") else f"{shown(field.before)} -> "
+                click.echo(f"    {field.path}: {before}{shown(field.after) or 'nothing'}")
     if not found:
         keys = ", ".join(chosen[0].keys) if chosen else "these"
-        click.echo(f"Nothing would have been written for {keys}. `syncengine trace FLOW KEY` says why.", err=True)
+        click.echo(f"Nothing would have been written for {keys}. `syncengine trace ID` says why.", err=True)
         return NOT_THERE
     return 0
 

@@ -8,7 +8,10 @@ from syncengine.cli import _named
 from syncengine.cli._engine import NO, as_json, engine, me, show_json
 from syncengine.cli.trace import detail
 from syncengine.engine import byhand
-from syncengine.store.models import Event
+from syncengine.engine.byhand import Standing
+from syncengine.engine.plan import NOT_THERE
+from syncengine.redaction import shown
+from syncengine.store.models import Event, Record
 from syncengine.store.states import Status
 
 
@@ -33,15 +36,15 @@ def command(
     """Have one object looked at before all others, and watch what comes of it.
 
     ID is any id of either system. One that nothing is known of yet is taken with --flow, by the source's key. While a write
-    of it may still be carried out by the target, the push waits for that, with --now too. Exit code 1 if it was not written
-    or seen to be equal in time.
+    of it may still be carried out by the target, the push waits for that, with --now too. Exit code 1 if it was neither
+    written nor seen to be equal in time: what is held, left alone, not there in the source or only observed was not.
     """
     with engine(sends=True) as one:
         record = _named.record_or_new(one, id_, connection, flow)
         pushed = byhand.push(one, record, now=now, by=me())
         tell = _silent if as_json else _tell
         standing = byhand.stands(one, pushed) if no_wait else byhand.follow(one, pushed, for_s=wait_s, tell=tell)
-    through = standing.is_over and standing.status in (Status.DONE, Status.SKIPPED)
+    through = standing.is_over and standing.status == Status.DONE
     if as_json:
         events = [{"at": event.at, "what": event.what, "detail": event.detail} for event in standing.events]
         head = {"flow": record.flow, "key": record.key, "status": standing.status, "state": standing.state}
@@ -52,14 +55,23 @@ def command(
             if standing.is_over
             else f" It was watched for {wait_s} s; `syncengine trace {id_}` shows how it goes on."
         )
-        click.echo(f"{record.flow} {record.key}: {standing.state}.{late}")
+        click.echo(f"{record.flow} {record.key}: {standing.state}.{late}{_unseen(standing, record)}")
     else:
         click.echo(f"{record.flow} {record.key} is on its way. `syncengine trace {id_}` shows what comes of it.")
     return 0 if through or no_wait else NO
 
 
+def _unseen(standing: Standing, record: Record) -> str:
+    """What else to say of an id under which the source has nothing."""
+    if not (standing.is_over and standing.state.endswith(NOT_THERE)):
+        return ""
+    return (
+        f" Look whether {record.key} is its key in the source; nothing is written of this one unless it appears there."
+    )
+
+
 def _tell(event: Event) -> None:
-    click.echo(f"  {event.at:%H:%M:%S}  {event.what:<16} {detail(event.detail)}")
+    click.echo(f"  {shown(event.at)}  {event.what:<16} {detail(event.detail)}")
 
 
 def _silent(event: Event) -> None:

@@ -11,6 +11,7 @@ from syncengine.cli import _named
 from syncengine.cli._engine import as_json, engine, show_json
 from syncengine.engine import trace as tracing
 from syncengine.engine.trace import Trace
+from syncengine.redaction import shown
 
 NOT_FOUND = 1
 
@@ -22,7 +23,9 @@ NOT_FOUND = 1
 def command(id_: str, connection: str | None, flow: str | None, as_json: bool) -> int:
     """Show everything that happened to an object, by any ID of either system; and if it is not there, why.
 
-    ID may be a Brightpearl order, contact or reference, or a SYSPRO order or customer, with or without zeros before it.
+    ID may be the id of a Brightpearl order or contact, the number of a SYSPRO order or customer, or the reference that SYSPRO
+    has of it (the customer's PO number), with or without zeros before it. A reference that the shop or its customer gave an
+    order is not kept: look up the order's id in Brightpearl.
     Its links, what people decided, and its way in order: versions read, plans, writes and their answers, dead letters, and
     what was done by hand.
     """
@@ -56,16 +59,16 @@ def _show(trace: Trace) -> None:
             click.echo(f"      {warning}")
     for failure in trace.failures:
         if not failure["closed_at"]:
-            value = f"{failure['field']} = {failure['value']}: " if failure["field"] else ""
-            click.echo(f"  dead letter {failure['id']}: {value}{failure['cause']}")
+            value = " = ".join(filter(None, (failure["field"], failure["value"])))
+            click.echo(f"  dead letter {failure['id']}: {f'{value}: ' if value else ''}{failure['cause']}")
             click.echo(f"      {failure['remedy']}")
     for word, made in (("correction", trace.corrections), ("decision", trace.decisions)):
         for one in made:
             _show_word(word, one)
     for run in trace.runs:
-        click.echo(f"  found last by run {run['id']} ({run['trigger']}, {run['started_at']:%Y-%m-%d %H:%M:%S})")
+        click.echo(f"  found last by run {run['id']} ({run['trigger']}, {shown(run['started_at'])})")
     for stop in trace.way:
-        click.echo(f"  {stop['at']:%Y-%m-%d %H:%M:%S.%f}"[:-3] + f"  {stop['what']:<18} {detail(stop['detail'])}")
+        click.echo(f"  {shown(stop['at'])}  {stop['what']:<18} {detail(stop['detail'])}")
 
 
 def _show_word(word: str, one: dict[str, Any]) -> None:
@@ -76,6 +79,10 @@ def _show_word(word: str, one: dict[str, Any]) -> None:
 
 
 def detail(of: dict[str, Any]) -> str:
-    """The detail of an event in a line."""
-    shown = (", ".join(map(str, value)) if isinstance(value, list) else str(value) for value in of.values())
-    return "; ".join(text for text in shown if text)
+    """The detail of an event in a line. What a list has in common with another text of it is said once."""
+    parts = {part for text in of.values() if isinstance(text, str) for part in text.split("; ")}
+    said = (
+        ", ".join(text for text in map(shown, value) if text not in parts) if isinstance(value, list) else shown(value)
+        for value in of.values()
+    )
+    return "; ".join(filter(None, said))

@@ -7,6 +7,7 @@ import click
 from syncengine.cli import _named
 from syncengine.cli._engine import NO, agreed, as_json, engine, me, show_json
 from syncengine.engine import byhand
+from syncengine.store.models import Link
 
 
 @click.command("unlink")
@@ -31,13 +32,9 @@ def command(
         record = _named.record(one, id_, connection, flow)
         with one.store.read() as session:
             link = byhand.link_of(session, one, record, part)
-        then = (
-            "It is created anew unless the target still has it" if recreate else "It is ignored until you say otherwise"
-        )
-        if not as_json:
-            click.echo(
-                f"{record.flow} {record.key}: {link.left_key} and {link.right_key or '(planned)'} are unlinked. {then}."
-            )
+        if not (yes or as_json):
+            then = "created anew unless the target still has it" if recreate else "ignored until you say otherwise"
+            click.echo(f"{record.flow} {record.key}: {_ends(link)} would be unlinked, and it would be {then}.")
         if not (yes or agreed(as_json, "Unlink them?")):
             if as_json:
                 show_json({"unlinked": False, "link": byhand.shown(link)})
@@ -48,7 +45,13 @@ def command(
     if as_json:
         show_json({"unlinked": True, "link": byhand.shown(link), "records": keys, "ignored": not recreate})
     elif recreate:
-        click.echo(f"Unlinked. `syncengine trace {id_}` shows what comes of it.")
+        click.echo(f"{_ends(link)} are unlinked. `syncengine trace {id_}` shows what comes of it.")
     else:
-        click.echo(f"Unlinked and ignored. `syncengine ignore {record.key} --undo` has it created anew.")
+        click.echo(
+            f"{_ends(link)} are unlinked, and it is ignored. `syncengine ignore {record.key} --undo` has it created anew."
+        )
     return 0
+
+
+def _ends(link: Link) -> str:
+    return f"{link.left_key} and {link.right_key or '(planned)'}"

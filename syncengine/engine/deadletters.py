@@ -33,7 +33,14 @@ ATTENTION = "attention"  # all was written, and yet a person should look; closed
 def open_rejected(session: Session, record: Record, error: Rejected, stage: Stage, now: datetime) -> None:
     """Open a dead letter for what was refused, by us or by the target."""
     bury(
-        session, record, stage, now, cause=error.reason, field=error.field, value=shown(error.value), remedy=error.remedy
+        session,
+        record,
+        stage,
+        now,
+        cause=error.reason,
+        field=error.field,
+        value=shown(error.value),
+        remedy=error.remedy,
     )
 
 
@@ -137,6 +144,14 @@ def close(session: Session, record_ids: Iterable[int], because: str, now: dateti
             .values(closed_at=now, closed_because=because)
             .execution_options(synchronize_session=False)
         )
+
+
+def newer(session: Session, failure: Failure) -> int | None:
+    """The dead letter that has taken the place of a closed one and is open; None if none has, or it is open itself."""
+    if failure.closed_at is None:
+        return None
+    open_ = select(Failure.id).where(Failure.record_id == failure.record_id, Failure.closed_at.is_(None))
+    return session.scalar(open_.where(Failure.kind == DEAD).order_by(Failure.id.desc()).limit(1))
 
 
 def close_by_hand(session: Session, failures: Iterable[Failure], because: str, by: str, now: datetime) -> None:

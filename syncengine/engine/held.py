@@ -35,7 +35,7 @@ ADVICE: Mapping[str, str] = {
     Hold.REFUSED: "It cannot be approved: the target would not take it. Make it possible there, or refuse it",
     Hold.GONE: "It cannot be approved. `syncengine unlink {key} --recreate` has it created anew; refuse it and it stays gone",
     Hold.DOUBT: "Look in the target, then `syncengine held settle {key}` with --happened or --did-not",
-    CEILING: "Look why there are so many writes, then `syncengine ceilings open {connection} {flow}`",
+    CEILING: "Look why there are so many writes, then `syncengine ceilings open {connection} {flow} --because TEXT`",
     WRITE: "If both are the same object, `syncengine link` them; else mend it on either side, or `syncengine ignore {key}`",
 }
 REFUSABLE = (Hold.RULE, Hold.CONFLICT, Hold.UNCLEAR, Hold.REFUSED, Hold.GONE)
@@ -72,7 +72,8 @@ class Filter:
 class Held:
     """A held record: by what (`hold`, a key of ADVICE), its plan if it is one that holds it, a decision that stands.
 
-    plan_hash: as it was when the record was held; empty without a plan.
+    plan_hash: as it was when the record was held; empty without a plan. stopped: what the write ceiling has kept from being
+    written, as it was planned then; None where something else holds it, or that plan is not kept any more.
     """
 
     record: Record
@@ -81,6 +82,7 @@ class Held:
     plan: Plan | None
     plan_hash: str
     decision: Decision | None
+    stopped: Plan | None = None
 
     @property
     def advice(self) -> str:
@@ -137,10 +139,12 @@ def _of(session: Session, engine: Engine, rows: Sequence[tuple[Record, str]]) ->
     decided = decisions.standing(session, ids)
     made = []
     for record, name in rows:
-        plan = plans.from_doc(stored[record.id]) if record.id in stored else None
-        plan = plan if plan is not None and plan.kind is Kind.HOLD and plan.reason == record.reason else None
+        last = plans.from_doc(stored[record.id]) if record.id in stored else None
+        plan = last if last is not None and last.kind is Kind.HOLD and last.reason == record.reason else None
         plan_hash = stored[record.id]["hash"] if plan is not None else ""
-        made.append(Held(record, name, _hold(record, plan, doubtful), plan, plan_hash, decided.get(record.id)))
+        hold = _hold(record, plan, doubtful)
+        stopped = last if hold == CEILING and last is not None and last.kind is Kind.WRITE else None
+        made.append(Held(record, name, hold, plan, plan_hash, decided.get(record.id), stopped))
     return made
 
 

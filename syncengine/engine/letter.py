@@ -35,6 +35,7 @@ class Letter:
     documents: `source` as the source gave it, `corrected` if a correction holds, `mapped` by part, `target` as last read, and
     what the source refers to (`references`); by key. outcome: what planning comes to, from what was last read and the
     mapping and tables of now; or why it was not planned, empty for a closed letter. way: state, links, writes, timeline.
+    newer: of a closed letter, the one that is open for its record now.
     """
 
     failure: Failure
@@ -43,6 +44,7 @@ class Letter:
     way: Trace
     corrections: list[dict[str, Any]]
     blocks: Mapping[str, int]
+    newer: int | None
 
 
 def whole(engine: Engine, letter_id: int) -> Letter:
@@ -52,6 +54,7 @@ def whole(engine: Engine, letter_id: int) -> Letter:
         way = trace.of_record(session, record)
         made = [_shown(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
         blocks = causes.blocked_by(session, engine, [failure]).get(failure.id, {})
+        newer = deadletters.newer(session, failure)
         material = _material(session, engine, record)
     outcome: Plan | Rejected | str = NOT_PLANNED if deadletters.is_poison(failure) else ""
     documents = _documents(engine, record, material)
@@ -59,7 +62,7 @@ def whole(engine: Engine, letter_id: int) -> Letter:
         outcome = _planned(engine, record, material)
         documents |= _mapped(engine, record, material, outcome)
         outcome = "" if failure.closed_at is not None else outcome
-    return Letter(failure, documents, outcome, way, made, blocks)
+    return Letter(failure, documents, outcome, way, made, blocks, newer)
 
 
 def _found(session: Session, letter_id: int) -> tuple[Failure, Record]:
@@ -144,7 +147,13 @@ def source_of(engine: Engine, letter_id: int) -> Source:
     with engine.store.read() as session:
         failure, record = _found(session, letter_id)
         if failure.closed_at is not None:
-            raise Misconfigured(f"{letter_id} is closed: {failure.closed_because}. There is nothing to correct")
+            newer = deadletters.newer(session, failure)
+            then = (
+                "There is nothing to correct"
+                if newer is None
+                else f"Its record's newer letter is open: correct {newer}"
+            )
+            raise Misconfigured(f"{letter_id} is closed: {failure.closed_because}. {then}")
         if failure.kind != deadletters.DEAD:
             raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
         material = _material(session, engine, record)

@@ -22,6 +22,7 @@ from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Ve
 CANCELLED = "@cancelled"
 """Of an agreement: that the target's object is cancelled. Compared by nobody, as all names with an @."""
 UNSETTLED = "nobody knows whether the last write took effect"
+NOT_THERE = "not there in the source"
 GONE = "is gone in the target"
 GONE_ON = "gone on "
 """How the reason of a record ends, or in a two-way flow begins, whose linked object is absent."""
@@ -153,7 +154,7 @@ def plan(situation: Situation) -> Plan:
         return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
     doc = situation.source_doc
     if doc is None:
-        return Plan(Kind.SKIP, "not there in the source")
+        return Plan(Kind.SKIP, NOT_THERE)
     if situation.too_old and not situation.links:
         return Plan(Kind.SKIP, "created before the cut-over date")
     decision = situation.flow.mapping.decide(doc, situation.context)

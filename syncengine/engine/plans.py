@@ -9,6 +9,7 @@ from syncengine.connectors.base import Change, LineChange, Operation, Verb
 from syncengine.document import Doc
 from syncengine.engine.merge import Difference
 from syncengine.engine.plan import Agreement, Hold, Kind, Plan, Step
+from syncengine.redaction import shown as told
 
 MOST_SHOWN = 20
 
@@ -134,7 +135,8 @@ def details(step: Step) -> list[str]:
     if operation.verb is Verb.CREATE:
         found: list[str] = []
         for name, value in without_notes(operation.doc).items():
-            found += [_whole("+", name, line) for line in value] if isinstance(value, list) else [f"{name}: {value}"]
+            lines = [_whole("+", name, line) for line in value] if isinstance(value, list) else []
+            found += lines or [f"{name}: {_value(value)}"]
         return found
     found = [f"{name}: {_value(change.old)} -> {_value(change.new)}" for name, change in operation.changes.items()]
     for line in operation.lines:
@@ -155,13 +157,15 @@ def without_notes(doc: Mapping[str, Any]) -> Doc:
 
 def _whole(sign: str, field: str, line: Any) -> str:
     if not isinstance(line, dict):
-        return f"{sign} {field}: {line}"
-    shown = (f"{name} {value}" for name, value in line.items() if not name.startswith("@") and value not in (None, ""))
-    return f"{sign} {field}: {', '.join(shown)}"
+        return f"{sign} {field}: {told(line)}"
+    parts = (
+        f"{name} {told(value)}" for name, value in line.items() if not name.startswith("@") and value not in (None, "")
+    )
+    return f"{sign} {field}: {', '.join(parts)}"
 
 
 def _value(value: Any) -> str:
-    return "nothing" if value in (None, "") else str(value)
+    return "nothing" if value in (None, "", []) else told(value)
 
 
 def summary(step: Step) -> str:

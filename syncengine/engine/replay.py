@@ -93,7 +93,7 @@ def choose_of_kind(session: Session, chosen: Filter, kind: str, *, most: int) ->
 
     Raises Misconfigured if one that is named by its id is not there, is closed, or is of the other kind.
     """
-    _of_kind(named(session, chosen.ids), kind)
+    _of_kind(named(session, chosen.ids), kind, session)
     found = [failure for failure, _ in reversed(deadletters.listed(session, replace(chosen, kind=kind)))]
     return Choice(found[:most], max(0, len(found) - most))
 
@@ -210,10 +210,13 @@ def _still_open(session: Session, letters: Iterable[Failure]) -> list[Failure]:
     ]
 
 
-def _of_kind(letters: Iterable[Failure], kind: str) -> None:
+def _of_kind(letters: Iterable[Failure], kind: str, session: Session | None = None) -> None:
+    """Raises Misconfigured if one is closed, with the one in its place if a session is given, or is of the other kind."""
     for letter in letters:
         if letter.closed_at is not None:
-            raise Misconfigured(f"{letter.id} is closed already: {letter.closed_because}")
+            newer = deadletters.newer(session, letter) if session is not None else None
+            then = f". Its record's newer letter is open: {newer}" if newer is not None else ""
+            raise Misconfigured(f"{letter.id} is closed already: {letter.closed_because}{then}")
         if letter.kind != kind:
             raise Misconfigured(f"{letter.id} {NOT_OF_KIND[kind]}")
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine import links, named
 from syncengine.engine.engine import Engine
+from syncengine.redaction import shown
 from syncengine.store.models import (
     Connection,
     Correction,
@@ -80,7 +81,9 @@ class Trace:
 
 
 def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None) -> list[Trace]:
-    """The records that an id names: a key of the source, a key of the target, a reference, with or without zeros before it."""
+    """The records that an id names: a key of the source, a key of the target, the reference that a write bears, with or
+    without zeros before it.
+    """
     with engine.store.read() as session:
         found = named.records(session, engine, id_, connection=connection, flow=flow)
         return [of_record(session, record) for record in found]
@@ -148,18 +151,27 @@ def _columns(row: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def why_not(engine: Engine, id_: str) -> list[str]:
-    """What may be the reason that nothing is known of an id: which flows are read, until when."""
+    """What may be the reason that nothing is known of an id: which flows are read, until when, and what is left out."""
     lines = []
     with engine.store.read() as session:
         for connection in session.scalars(select(Connection).order_by(Connection.name)):
+            if connection.cut_over is not None:
+                lines.append(
+                    f"{connection.name}: what was created before its cut-over date, {shown(connection.cut_over)}, is not "
+                    "brought over"
+                )
             for name in connection.flows:
                 query = select(Cursor.read_at).where(Cursor.connection_id == connection.id, Cursor.flow == name)
                 times = [at for at in session.scalars(query.where(Cursor.feed != "")) if at is not None]
-                until = f"was read until {min(times):%Y-%m-%d %H:%M:%S} UTC" if times else "was never read"
+                until = f"was read until {shown(min(times))}" if times else "was never read"
                 lines.append(f"{connection.name}: {name} {until}")
     if not lines:
         return ["there is no connection yet. Run `syncengine configure`"]
-    return [*lines, f"To fetch it now: syncengine sync FLOW --id {id_}"]
+    return [
+        *lines,
+        "Known are the keys of both systems, and the reference that a write bears; other references are not kept",
+        f"If {id_} is a key of the source, this fetches it now: syncengine sync FLOW --id {id_}",
+    ]
 
 
 # -- in order ----------------------------------------------------------------------------------------------------------
@@ -192,7 +204,7 @@ def _stops_of_write(effect: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _stops_of_letter(failure: Mapping[str, Any]) -> list[dict[str, Any]]:
     name = f"dead letter {failure['id']}" if failure["kind"] == "dead" else f"to be looked at {failure['id']}"
-    value = f"{failure['field']} = {failure['value']}" if failure["field"] else ""
+    value = " = ".join(filter(None, (failure["field"], failure["value"])))
     stops = [_stop(failure["opened_at"], "letter opened", letter=name, value=value, cause=failure["cause"])]
     if failure["closed_at"] is not None:
         told = {"because": failure["closed_because"], "by": failure["closed_by"]}
@@ -215,7 +227,7 @@ def state_of(session: Session, record: Record) -> str:
         return f"ignored by {record.ignored}; `syncengine ignore {record.key} --undo` syncs it again"
     if record.wanted > record.done:
         because = f" ({record.pause}: {record.reason})" if record.pause and record.reason else ""
-        return f"due, next step {record.stage}, not before {record.not_before:%Y-%m-%d %H:%M:%S} UTC{because}"
+        return f"due, next step {record.stage}, not before {shown(record.not_before)}{because}"
     if record.status == Status.WAITING:
         return f"waiting: {record.reason}{_blocker(session, record)}"
     return f"{record.status}{f': {record.reason}' if record.reason else ''}"

@@ -601,3 +601,16 @@ def test_letters_of_a_record_that_is_folded_into_its_pair_stay_and_follow_it(pai
     assert deadletters.retry(pairs.engine, [again.id]) == 1
     with pairs.store.read() as session:
         assert session.scalars(select(m.Record.key)).all() == [f"left:{left}"]
+
+
+def test_a_letter_that_another_has_replaced_names_that_one(world: World) -> None:
+    old = dead(world)
+    deadletters.retry(world.engine, [old.id])
+    world.settle()
+    [new] = letters(world)
+    assert letter.whole(world.engine, old.id).newer == new.id
+    assert letter.whole(world.engine, new.id).newer is None
+    with pytest.raises(Misconfigured, match=f"it failed again. Its record's newer letter is open: correct {new.id}"):
+        letter.source_of(world.engine, old.id)
+    with world.store.read() as session, pytest.raises(Misconfigured, match=f"newer letter is open: {new.id}"):
+        replay.choose_of_kind(session, Filter(ids=[old.id]), deadletters.DEAD, most=1)

@@ -32,6 +32,17 @@ def shop(make_world: Callable[..., World]) -> World:
     return world
 
 
+def test_why_nothing_is_known_of_an_id_names_the_cut_over_date_and_what_an_id_can_be(shop: World) -> None:
+    shop.configure(cut_over=START)
+    assert trace.why_not(shop.engine, "WEB-10048") == [
+        f"main: what was created before its cut-over date, {START:%Y-%m-%d %H:%M:%S} UTC, is not brought over",
+        "main: customers was never read",
+        "main: orders was never read",
+        "Known are the keys of both systems, and the reference that a write bears; other references are not kept",
+        "If WEB-10048 is a key of the source, this fetches it now: syncengine sync FLOW --id WEB-10048",
+    ]
+
+
 def test_a_sync_by_hand_reads_the_feeds_and_says_what_it_found(shop: World) -> None:
     says = sync.run(shop.engine, sync.Request("orders"))
     shop.settle()

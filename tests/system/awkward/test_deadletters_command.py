@@ -76,7 +76,7 @@ def test_a_retry_shows_writes_and_money_first_and_does_nothing_without_a_yes(
     assert code == 1
     assert out.splitlines() == [
         "3 records would be tried again.",
-        "  create 3 orders, worth 13.50 GBP net",
+        "  create orders: 3, worth 13.50 GBP net",
         "Nothing was done. With --yes it is.",
     ]
     code, out, _ = cli("deadletters", "retry", "--all", "--most", 2, "--dry-run", "--json")
@@ -130,6 +130,9 @@ def test_a_source_document_is_corrected_by_value_by_patch_and_in_an_editor(
     file.write_text(json.dumps(patch))
     assert json.loads(cli("deadletters", "edit", 2, "--patch", file, "--json")[1])["correction"] == 2
 
+    code, _, err = cli("deadletters", "edit", 3)
+    assert (code, "there is no terminal to edit in: say --set, --add or --patch" in err) == (2, True)
+    monkeypatch.setattr("syncengine.cli.deadletters.has_terminal", lambda: True)
     monkeypatch.setenv("EDITOR", f"sed -i 's/{UNKNOWN[:4]}[()]*/MUG/'")
     assert cli("deadletters", "edit", 3)[0] == 0
     world.settle()
@@ -201,8 +204,11 @@ def test_whoever_discards_what_others_wait_for_is_told_how_many(cli: Cli, world:
         world.shop.order(contact, world.shop.row("MUG", 1, "4.50"))
     world.sync()
     _, out, _ = cli("deadletters", "discard", "--flow", "customers", "--dry-run")
-    assert f"       customers {contact.id} blocks 2 orders" in out.splitlines()
-    assert out.splitlines()[-2:] == ["2 orders wait for these, and would go on waiting.", "Nothing was done."]
+    assert f"       customers {contact.id} blocks 2 of orders" in out.splitlines()
+    assert out.splitlines()[-2:] == [
+        "Waiting for these, and they would go on waiting: 2 of orders.",
+        "Nothing was done.",
+    ]
     shown = json.loads(cli("deadletters", "discard", "--all", "--dry-run", "--json")[1])
     assert shown["preview"]["waiting"] == {"orders": 2}
 

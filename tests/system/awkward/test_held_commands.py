@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from syncengine.engine import byhand
 from syncengine.sandbox.shop import Order
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.test_amended import number_of
@@ -69,7 +70,7 @@ def test_one_is_approved_by_the_number_of_syspro_and_the_other_refused(
     code, out, _ = cli("held", "approve", number)
     assert (code, out.splitlines()[-1]) == (1, "Nothing was done. With --yes it is.")
     assert "OrderQty: 3.000000 -> 5.000000" in out
-    assert "change 1 orders, worth 40.00 GBP net" in out
+    assert "  change orders: 1, worth 40.00 GBP net" in out
 
     assert cli("held", "approve", number, "--yes", "--because", "the customer rang")[0] == 0
     assert _json(cli, "held", "refuse", refused.id, "--because", "the clerk is right", "--yes")["refused"] == 1
@@ -82,6 +83,7 @@ def test_one_is_approved_by_the_number_of_syspro_and_the_other_refused(
     me = getpass.getuser()
     assert f"decision 1 approved by {me}: the customer rang" in out
     words = [line.split("  ")[2].strip() for line in out.splitlines() if line.startswith("  20")]
+    assert all(line[:25].endswith(" UTC") for line in out.splitlines() if line.startswith("  20"))
     assert words.index("held") < words.index("approved") < words.index("written", words.index("approved"))
     [found] = _json(cli, "trace", number)["found"]
     assert [stop["at"] for stop in found["way"]] == sorted(stop["at"] for stop in found["way"])
@@ -140,6 +142,10 @@ def test_two_orders_that_exist_are_linked_and_compared(cli: Cli, world: World) -
     cli("unlink", order.id, "--flow", "orders", "--because", "to try it", "--yes")
     assert world.status(order.id) == ("skipped", f"ignored by {getpass.getuser()}: unlinked, to try it")
 
+    code, out, _ = cli("link", "orders", order.id, number)
+    assert (code, out.splitlines()[0]) == (1, f"orders: left {order.id}, right {number.zfill(6)}, reference {order.id}")
+    assert len(out.splitlines()) < 10
+    assert "orderRows" in cli("link", "orders", order.id, number, "--whole")[1]
     shown = _json(cli, "link", "orders", order.id, number, code=1)
     assert (shown["linked"], [one for one in shown["differs"] if one["then"] == "written"]) == (False, [])
     assert _json(cli, "link", "orders", order.id, number, "--yes", "--because", "it was right")["linked"]
@@ -148,3 +154,57 @@ def test_two_orders_that_exist_are_linked_and_compared(cli: Cli, world: World) -
     assert world.erp.made(order.id) == 1
     for spelling in (number, number.lstrip("0")):
         assert cli("link", "orders", order.id, spelling, "--yes")[2].strip().endswith(f"{number} are linked already")
+
+
+def test_what_a_shut_ceiling_holds_is_shown_field_by_field(cli: Cli, world: World) -> None:
+    world.configure(ceilings={"orders": 1})
+    contact = world.shop.contact()
+    first, second = (world.shop.order(contact, world.shop.row("MUG", 2, "16.00")) for _ in range(2))
+    world.sync()
+    assert world.status(second.id)[0] == "held"
+    _, out, _ = cli("held", "show", second.id)
+    lines = out.splitlines()
+    at = lines.index("  this was to be written:")
+    assert lines[at + 1] == f"    create {second.id}"
+    assert f"      CustomerPoNumber: {second.id}" in lines
+    assert any(line.startswith("      + StockLine: OrderQty 2.000000, ") for line in lines)
+    assert "None" not in out
+    [step] = _json(cli, "held", "show", second.id)["stopped"]["steps"]
+    assert step["doc"]["CustomerPoNumber"] == str(second.id)
+    assert cli("held", "show", first.id)[0] == 2
+
+
+def test_previews_say_what_would_be_done_and_count_one_as_one(cli: Cli, orders: list[Order]) -> None:
+    _, out, _ = cli("held", "refuse", orders[0].id, "--because", "t")
+    assert out.splitlines() == [
+        "1 difference would be agreed, 0 records left alone.",
+        "Nothing was done. With --yes it is.",
+    ]
+    _, out, _ = cli("unlink", orders[0].id, "--flow", "orders", "--because", "t")
+    first, last = out.splitlines()
+    assert first.endswith("would be unlinked, and it would be ignored until you say otherwise.")
+    assert last == "Nothing was done. With --yes they are unlinked."
+
+
+def test_a_conflict_is_named_once_in_a_line(cli: Cli, orders: list[Order]) -> None:
+    for command in (("trace",), ("held", "show")):
+        held = [line for line in cli(*command, orders[0].id)[1].splitlines() if "  held  " in line]
+        assert [line.count("was changed on both sides") for line in held] == [1]
+
+
+def test_a_push_that_neither_writes_nor_finds_it_equal_says_no(
+    cli: Cli, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(byhand.clock, "sleep", lambda seconds: world.settle())
+    order = world.shop.order()
+    world.configure(mode="observe")
+    code, out, _ = cli("push", order.id, "--flow", "orders")
+    assert (code, "observed, not written" in out) == (1, True)
+    code, out, _ = cli("push", 77777, "--flow", "orders")
+    assert code == 1
+    assert out.splitlines()[-1].startswith(
+        "orders 77777: skipped: not there in the source. Look whether 77777 is its key in the source"
+    )
+    world.configure(mode="live")
+    world.settle()
+    assert cli("push", order.id, "--flow", "orders")[0] == 0  # equal by now

@@ -39,7 +39,10 @@ def test_an_observed_connection_reports_what_it_would_have_written_and_writes_it
     assert f"    Customer: {code}EUR\n" in shown
     assert f"  customers {contact.id} (EUR) is provisional: it is planned, not written\n" in shown
     assert "    StockLine[8102].StockCode: BOOK\n" in shown
-    assert cli("observe", "report", "--show", refused.id)[0] == 1
+    said, _, complaint = cli("observe", "report", "--show", refused.id)
+    assert (said, complaint) == (
+        1, f"Nothing would have been written for {refused.id}. `syncengine trace ID` says why.\n",
+    )  # fmt: skip
 
     sheet = tmp_path / "writes.csv"
     cli("observe", "report", "--flow", "orders", "--csv", sheet)

@@ -41,7 +41,7 @@ def test_orders_that_failed_on_an_unknown_stock_code_all_arrive_once_the_table_i
     chosen = ("deadletters", "retry", "--cause", "not found", "--field", "StockCode")
     assert cli(*chosen)[1].splitlines() == [  # nobody is there to say yes
         "200 records would be tried again.",
-        "  create 200 orders, worth 3,790.00 GBP net",
+        "  create orders: 200, worth 3,790.00 GBP net",
         "Nothing was done. With --yes it is.",
     ]
     assert [world.erp.made(order) for order in orders] == [0] * ORDERS

@@ -188,14 +188,14 @@ def test_a_rule_can_refuse_with_field_value_and_remedy() -> None:
 
 
 def test_a_rule_that_cannot_be_told_is_rejected_by_name() -> None:
-    with pytest.raises(Rejected, match=r"rule: too much .*total has no value to compare"):
+    with pytest.raises(Rejected, match="rule: too much: total has no value to compare"):
         made(RULES).decide({"total": None}, Context())
 
 
 def test_a_refusal_whose_value_cannot_be_computed_is_still_told() -> None:
     mapping = made("rules: [{reject: bad, when: 'true', value: total / 0, field: total}]\nmapping: {key: {from: id}}")
 
-    with pytest.raises(Rejected, match="total = None: bad"):
+    with pytest.raises(Rejected, match=r"^total: bad"):
         mapping.decide({"total": Decimal(1)}, Context())
 
 
@@ -290,7 +290,7 @@ def test_a_check_sees_the_mapped_document() -> None:
     rows = [ROWS[0]]
 
     assert mapped(text, {"id": 1, "rows": rows, "total": Decimal(10)})["key"] == "1"
-    with pytest.raises(Rejected, match=r"total = Decimal\('11'\): does not add up"):
+    with pytest.raises(Rejected, match="total = 11: does not add up"):
         mapped(text, {"id": 1, "rows": rows, "total": Decimal(11)})
 
 
