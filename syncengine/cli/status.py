@@ -7,7 +7,7 @@ from rich.table import Table
 
 from syncengine import clock
 from syncengine.cli._engine import as_json, engine, show_json, wide_console
-from syncengine.engine import quota, status
+from syncengine.engine import ceiling, quota, status
 from syncengine.engine.status import FlowStatus
 
 NUMBERS = ("due", "done", "skipped", "waiting", "held", "dead", "attention")
@@ -37,7 +37,8 @@ def command(as_json: bool) -> None:
     for flow in flows:
         if flow.is_shut:
             console.print(
-                f"[bold]{flow.flow} of {flow.connection} is shut by its write ceiling[/bold]: `syncengine ceilings list`"
+                f"[bold]{flow.flow} of {flow.connection} is shut by its write ceiling[/bold]. "
+                f"{ceiling.remedy(flow.connection, flow.flow)}"
             )
     needs = {
         "deadletters": any(flow.dead or flow.attention for flow in flows),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from syncengine import clock
+from syncengine import settings
 from syncengine.cli import _plans
-from syncengine.cli._engine import as_json, engine, show_json
-from syncengine.engine import endpoints, preview, status, sync
+from syncengine.cli._engine import as_json, counted, engine, show_json
+from syncengine.cli._waiting import Asked, reading, told, wait
+from syncengine.engine import preview, sync
 from syncengine.engine.discover import Found
 from syncengine.engine.engine import Engine
 from syncengine.errors import Misconfigured
+from syncengine.store.states import Lane
 
-SILENCE_S = 20.0
 FAILED = 1
 
 
@@ -43,26 +43,31 @@ def command(
 ) -> int:
     """Start a sync of FLOW (orders, customers, ...) and show its progress.
 
-    Exits with 1 if it failed, or something of the flow is still due and does not move.
+    What is shown and waited for is what was asked for: the flow in these connections, or the objects of --id. The exit code
+    is 1 if it could not be started for all connections, or not all of it came to rest; what keeps it is said then.
     """
     if dry_run:
         return _dry_run(flow, connection, ids, limit, as_json)
     request = sync.Request(flow, connection, _time(since), ids)
     with engine(sends=True) as one:
-        results = sync.start(one, request)
+        with reading(one, flow, quiet=as_json):
+            results = sync.start(one, request)
         for result in results:
             if not as_json:
                 click.echo(str(result))
-        rest = "" if no_wait else _watch(one, flow, quiet=as_json)
-        left = status.backlog(one, flow)
+        asked = _asked(one, request, results)
+        if no_wait or not asked.connections:
+            left, rest = asked.backlog(one), ""
+        else:
+            left, rest = wait(one, asked, stalled_s=settings.load().stalled_s, quiet=as_json)
     failed = [str(result) for result in results if not isinstance(result, Found)]
     if as_json:
         runs = [vars_of(result) for result in results if isinstance(result, Found)]
         show_json({"runs": runs, "failed": failed, "due": left.due, "statuses": left.statuses, "rest": rest})
-    elif not no_wait:
+    elif not no_wait and asked.connections:
         if rest:
             click.echo(rest, err=True)
-        click.echo(", ".join(f"{count} {name}" for name, count in sorted(left.statuses.items())))
+        click.echo(told(left))
     return FAILED if failed or rest else 0
 
 
@@ -81,32 +86,13 @@ def _time(text: str | None) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _watch(one: Engine, flow: str, *, quiet: bool) -> str:
-    """Until nothing of the flow is due any more, with a bar; gives up when nothing moves, and returns why that may be."""
-    columns = (
-        TextColumn(flow),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[told]}"),
-    )
-    last, since = -1, clock.monotonic()
-    with Progress(*columns, console=Console(stderr=True, quiet=quiet), transient=True) as progress:
-        task = progress.add_task(flow, total=None, told="")
-        while True:
-            left = status.backlog(one, flow)
-            told = ", ".join(f"{count} {name}" for name, count in sorted(left.statuses.items()))
-            progress.update(task, total=left.total, completed=left.total - left.due, told=told)
-            if not left.due:
-                return ""
-            if left.due != last:
-                last, since = left.due, clock.monotonic()
-            elif clock.monotonic() - since > SILENCE_S:
-                break
-            clock.sleep(0.5)
-    why = [f"{reason}; they go on by themselves after it" for reason in dict.fromkeys(endpoints.at_rest(one).values())]
-    why = why or ["`syncengine health` says what does not move"]
-    return f"{last} of {flow} are still due, and nothing has moved for {SILENCE_S:.0f} s: {'. '.join(why)}"
+def _asked(one: Engine, request: sync.Request, results: Sequence[object]) -> Asked:
+    """What has been started of it, and so can come to rest."""
+    connections = one.connections(request.flow, request.connection)
+    begun = [found for found, result in zip(connections, results, strict=True) if isinstance(result, Found)]
+    keys = {key for found in begun for key in sync.record_keys(one, request, found.id)}
+    lane = Lane.REALTIME if request.ids else Lane.BACKFILL if request.since else Lane.SCHEDULED
+    return Asked(request.flow, {found.id: found.name for found in begun}, sorted(keys), lane)
 
 
 def _dry_run(flow: str, connection: str | None, ids: tuple[str, ...], limit: int, as_json: bool) -> int:
@@ -121,5 +107,5 @@ def _dry_run(flow: str, connection: str | None, ids: tuple[str, ...], limit: int
     if as_json:
         show_json(shown)
     else:
-        click.echo(f"Dry run of {len(shown)} objects: nothing was written.")
+        click.echo(f"Dry run of {counted(len(shown), 'object')}: nothing was written.")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -42,11 +43,17 @@ class FlowStatus:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What is left to do, for those who wait for it."""
+    """What is left to do, for those who wait for it.
+
+    statuses: of all of them, due or not. at_rest: of those that are not due. next_at: when the first that is due may be taken
+    up (UTC), None if none is.
+    """
 
     total: int
     due: int
     statuses: dict[str, int]
+    at_rest: dict[str, int]
+    next_at: datetime | None
 
 
 def flows(engine: Engine) -> list[FlowStatus]:
@@ -105,13 +112,18 @@ def _counts(session: Session, *where: Any) -> dict[str, int]:
     return {row[0]: row[1] for row in session.execute(query)}
 
 
-def backlog(engine: Engine, flow: str | None = None) -> Backlog:
-    """How much is left, of one flow or of all. Raises Transient."""
-    where = (Record.flow == flow,) if flow else ()
+def backlog(
+    engine: Engine, flow: str, *, connections: Sequence[int] | None = None, keys: Sequence[str] = ()
+) -> Backlog:
+    """How much is left of a flow: in all connections or in these (by id), of all keys or of these. Raises Transient."""
+    where = [Record.flow == flow]
+    where += [Record.connection_id.in_(connections)] if connections is not None else []
+    where += [Record.key.in_(keys)] if keys else []
+    is_due = Record.wanted > Record.done
     with engine.store.read() as session:
-        counts = _counts(session, *where)
-        due = session.scalar(select(func.count()).select_from(Record).where(*where, Record.wanted > Record.done))
-    return Backlog(sum(counts.values()), due or 0, counts)
+        due, next_at = session.execute(select(func.count(), func.min(Record.not_before)).where(*where, is_due)).one()
+        counts, at_rest = _counts(session, *where), _counts(session, *where, ~is_due)
+    return Backlog(sum(counts.values()), due, counts, at_rest, next_at)
 
 
 def paused(engine: Engine) -> list[dict[str, Any]]:

@@ -121,8 +121,7 @@ def _one(engine: Engine, request: Request, connection_id: int) -> Found:
                 since=request.since,
                 patience_s=PATIENCE_S if request.trigger == "call" else 0.0,
             )
-    flow, site = engine.flow(request.flow), engine.site(connection_id)
-    keys = [f"{site.side(flow.source)}:{key}" if flow.two_way and ":" not in key else key for key in request.ids]
+    keys = record_keys(engine, request, connection_id)
     about = {"connection_id": connection_id, "flow": request.flow, "trigger": request.trigger, "lane": Lane.REALTIME}
     now = clock.now()
     with engine.store.write() as session:  # one transaction: somebody waits for these
@@ -131,3 +130,9 @@ def _one(engine: Engine, request: Request, connection_id: int) -> Found:
         session.flush()
         run.found = want(session, connection_id, request.flow, keys, lane=Lane.REALTIME, now=now, run_id=run.id)
     return Found(run.id, run.found, 0)
+
+
+def record_keys(engine: Engine, request: Request, connection_id: int) -> list[str]:
+    """The keys of the records that the request's ids mean in a connection. Raises Misconfigured."""
+    flow, site = engine.flow(request.flow), engine.site(connection_id)
+    return [f"{site.side(flow.source)}:{key}" if flow.two_way and ":" not in key else key for key in request.ids]

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from click.testing import CliRunner
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock, settings
 from syncengine.cli import commands
-from syncengine.engine import bootstrap
+from syncengine.engine import bootstrap, health, sync
 from syncengine.http.breaker import Breakers
-from syncengine.store.models import Ceiling, Connection, Record
+from syncengine.store.models import Ceiling, Connection, Endpoint, Record
+from syncengine.store.states import Lane
 from tests.services import free_port
 from tests.system.frame_fixtures import redis_url
 
@@ -120,14 +123,85 @@ def test_an_endpoint_that_cannot_be_reached_is_named_once(operator: Operator) ->
 def test_a_sync_that_does_not_move_says_which_endpoint_rests_and_exits_with_1(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncengine.cli.sync.SILENCE_S", 0.2)
+    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.2)
+    _put("200", wanted=2)  # due too, and not asked for
     operator.says("endpoints", "pause", "erp", "--for", "2h", "--because", "upgrade")
 
     said = operator.says("sync", "customers", "--id", "310", code=1)
 
     assert "1 of customers are still due" in said
     assert re.search(r"erp is paused until .* UTC by \S+: upgrade; they go on by themselves after it", said)
+    assert said.splitlines()[-1] == "1 due"
     assert "up` running" not in said
+    row = operator.json("sync", "customers", "--id", "310", code=1)
+    assert (row["due"], row["statuses"]) == (1, {"open": 1})
+
+
+def test_a_sync_that_does_not_move_says_that_credentials_are_refused_or_that_an_endpoint_is_down(
+    operator: Operator, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.2)
+    with _session() as session:
+        shop = session.scalars(select(Endpoint).where(Endpoint.name == "shop")).one()
+        shop.paused_until, shop.paused_because = clock.now() + timedelta(minutes=5), "401"
+    _break(redis_url)
+
+    said = operator.says("sync", "customers", "--id", "310", code=1)
+
+    assert re.search(r"it refuses its credentials and rests until .* UTC: 401\. Correct its credentials", said)
+    assert "it is down: connection refused. See whether erp runs" in said
+
+
+def test_a_sync_that_nobody_works_on_says_to_start_the_processes(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.2)
+    said = operator.says("sync", "customers", "--id", "310", code=1)
+    assert "pump: has not run yet. Start the processes: `syncengine up`" in said
+
+
+def test_a_sync_that_is_slow_says_now_and_then_what_it_waits_for_and_ends_well(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.2)
+    with _session() as session:
+        for name in (health.PUMP, Lane.REALTIME.label):
+            health.note(session, name, clock.now())
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        time.sleep(0.3)
+        if len(waits) == 3:
+            with _session() as session:
+                session.execute(update(Record).values(done=Record.wanted, status="done"))
+
+    monkeypatch.setattr(clock, "sleep", sleep)
+
+    said = operator.says("sync", "customers", "--id", "310").splitlines()
+
+    assert any(line.startswith("customers: 1 due; waits for the workers") for line in said)
+    assert said[-1] == "1 done"
+
+
+def test_a_sync_whose_feeds_wait_says_so_and_does_not_wait_for_what_it_could_not_start(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.1)
+    _put("200", wanted=2)
+
+    def start(*_: object) -> list[str]:
+        time.sleep(0.5)
+        return ["main: the next free call is 80 s away"]
+
+    monkeypatch.setattr(sync, "start", start)
+
+    said = operator.says("sync", "customers", code=1).splitlines()
+
+    assert said[0].startswith("customers: its feeds are being read")
+    assert said[-1] == "main: the next free call is 80 s away"
+    row = operator.json("sync", "customers", code=1)
+    assert (row["due"], row["failed"]) == (0, ["main: the next free call is 80 s away"])
 
 
 def test_a_shut_flow_and_held_records_are_in_the_status(operator: Operator) -> None:
@@ -135,16 +209,25 @@ def test_a_shut_flow_and_held_records_are_in_the_status(operator: Operator) -> N
         [connection_id] = session.scalars(select(Connection.id))
         now = clock.now()
         session.add(Ceiling(connection_id=connection_id, flow="customers", shut_at=now, shut_because="too many"))
+    _put("310", status="held")
+    said = " ".join(operator.says("status").split())
+    assert "customers of main is shut by its write ceiling. See why" in said
+    assert "`syncengine ceilings open main customers --because TEXT`" in said
+    assert "What needs a person: `syncengine held list`" in said
+    assert operator.json("status")["flows"][0]["is_shut"] is True
+
+
+def _put(key: str, *, wanted: int = 1, status: str = "open") -> None:
+    """A record of the flow customers, which is due if it is wanted twice."""
+    with _session() as session:
+        [connection_id] = session.scalars(select(Connection.id))
+        now = clock.now()
         session.add(
             Record(
-                connection_id=connection_id, flow="customers", key="310", lane=1, wanted=1, done=1, status="held",
+                connection_id=connection_id, flow="customers", key=key, lane=1, wanted=wanted, done=1, status=status,
                 not_before=now, created_at=now, updated_at=now,
             )
         )  # fmt: skip
-    said = operator.says("status")
-    assert "customers of main is shut by its write ceiling: `syncengine ceilings list`" in said
-    assert "What needs a person: `syncengine held list`" in said
-    assert operator.json("status")["flows"][0]["is_shut"] is True
 
 
 @contextmanager
