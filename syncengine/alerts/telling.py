@@ -154,7 +154,7 @@ def trial() -> Message:
 def _title(wrong: Sequence[Item], over: Sequence[Item]) -> str:
     if len(wrong) + len(over) == 1:
         item = [*wrong, *over][0]
-        return f"syncengine: {'over: ' if item.is_over else ''}{item.alert.text}"
+        return f"syncengine: {f'over: {_over(item.alert)}' if item.is_over else item.alert.text}"
     parts = [f"{len(wrong)} alerts" if len(wrong) != 1 else "1 alert"] if wrong else []
     return f"syncengine: {', '.join([*parts, *([f'{len(over)} over'] if over else [])])}"
 
@@ -168,9 +168,17 @@ def _tone(wrong: Sequence[Item]) -> Tone:
 def _paragraph(item: Item) -> str:
     alert = item.alert
     if item.is_over and alert.resolved_at is not None:
-        return f"OVER {alert.text}\nfrom {alert.opened_at:{TIME}} to {alert.seen_at:{TIME}}"
+        return f"OVER {_over(alert)}\nfrom {alert.opened_at:{TIME}} to {alert.seen_at:{TIME}}"
     again = " (told before, and it goes on)" if alert.told_at is not None else ""
     return f"{alert.severity.upper()} {alert.text}\nWhat to do: {alert.remedy}\nsince {alert.opened_at:{TIME}}{again}"
+
+
+def _over(alert: Alert) -> str:
+    """Its last text; where that begins with a figure which has been higher, that too: people were told the higher one."""
+    at_the_end = alert.text.partition(" ")[0]
+    if not at_the_end.isdigit() or int(at_the_end) >= alert.count:
+        return alert.text
+    return f"{alert.text} ({at_the_end} at the end, {alert.count} at most)"
 
 
 def _text(value: bytes | str) -> str:

@@ -133,6 +133,22 @@ def test_a_sink_that_is_down_is_asked_again_and_the_others_are_not_told_twice(
     assert (len(inbox.received), len(other.received)) == (2, 1)
 
 
+def test_the_end_of_what_was_counted_names_the_highest_figure_that_people_were_told_too(
+    store: Store, client: redis.Redis, inbox: Inbox
+) -> None:
+    desk = Desk(store, client, inbox.url)
+    for seconds, count in ((0, 31), (15, 26)):
+        sign = Sign("dead letters", "main: orders", Severity.WARNING, f"{count} dead letters of orders", "Look", count)
+        desk.see(seconds, sign, calm_s={"dead letters": 0.0})
+    desk.see(30, calm_s={"dead letters": 0.0})
+
+    assert inbox.titles == [
+        "syncengine: 31 dead letters of orders",
+        "syncengine: over: 26 dead letters of orders (26 at the end, 31 at most)",
+    ]
+    assert inbox.messages[1].startswith("OVER 26 dead letters of orders (26 at the end, 31 at most)")
+
+
 def test_what_was_over_before_anybody_could_be_told_is_told_as_over(
     store: Store, client: redis.Redis, inbox: Inbox
 ) -> None:
