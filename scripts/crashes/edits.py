@@ -22,7 +22,7 @@ from scripts.crashes.judge import await_calm, due, judge
 from scripts.crashes.people import People
 from syncengine.store.models import Event
 
-CALM_S, DRAIN_S = 5.0, 900.0
+FIRST_S, CALM_S, DRAIN_S = 120.0, 5.0, 900.0
 SHARE = 1.35  # of a shop's orders about four fifths are to be pushed; the others are not for editing
 COMPARED = ("planned", "skipped", "unchanged", "held", "dead")  # how a sync ends that was not merely put off
 
@@ -56,6 +56,8 @@ def run(home: Path, shape: Shape, edits: int, say: Callable[[str], None], *, a_s
         people = People(site.sandbox, site.url, shape.seed, may_cancel=False)
         keys = people.pushed()[:wanted]
         while due(site.store) == 0:
+            if time.monotonic() - begun > FIRST_S:
+                raise SystemExit(f"no order was found within {FIRST_S:.0f} s; the logs: {home}")
             time.sleep(0.2)
         made = 0
         while made < edits:
