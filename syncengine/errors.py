@@ -12,6 +12,10 @@ from typing import Any
 from syncengine.redaction import hide_secrets, quoted, redact, redact_text
 
 
+LONGEST_WAIT_S = 900.0
+"""The longest wait that an outside system may ask for, in seconds: longer ones are not meant, and are cut to this."""
+
+
 class Fate(StrEnum):
     """What the engine does about an error."""
 
@@ -21,6 +25,11 @@ class Fate(StrEnum):
     DEAD_LETTER = "dead letter"  # a person must look; sending it again cannot help
     SETTLE = "settle"  # nobody knows whether the write happened: look it up after the settle time
     STOP = "stop"  # the configuration is wrong: say what to do
+
+
+def bounded_wait_s(seconds: float) -> float:
+    """A wait that was told from outside, in seconds: at least 0, at most `LONGEST_WAIT_S`; no number counts as the longest."""
+    return min(max(0.0, seconds), LONGEST_WAIT_S) if seconds == seconds else LONGEST_WAIT_S
 
 
 class SyncError(Exception):
@@ -50,7 +59,7 @@ class Throttled(SyncError):
     fate = Fate.WAIT
 
     def __init__(self, message: str, *, retry_in_s: float) -> None:
-        self.retry_in_s = max(0.0, retry_in_s)
+        self.retry_in_s = bounded_wait_s(retry_in_s)
         super().__init__(message)
 
 
@@ -60,7 +69,7 @@ class EndpointDown(SyncError):
     fate = Fate.REST
 
     def __init__(self, message: str, *, retry_in_s: float = 15.0) -> None:
-        self.retry_in_s = max(0.0, retry_in_s)
+        self.retry_in_s = bounded_wait_s(retry_in_s)
         super().__init__(message)
 
 
@@ -75,6 +84,16 @@ class AuthenticationFailed(SyncError):
 
     fate = Fate.REST
     retry_in_s = 300.0
+
+
+class Forbidden(SyncError):
+    """One call was refused (403) with credentials that other calls are accepted with, or may be. Nothing was done.
+
+    It may concern one object (a right on one warehouse, a firewall that dislikes one address) or all of the endpoint. The
+    engine tries the record alone and probes the endpoint: a dead letter if the probe is accepted, else the endpoint is paused.
+    """
+
+    fate = Fate.DEAD_LETTER
 
 
 class Rejected(SyncError):

@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from marshmallow import Schema, ValidationError
 
 from syncengine import clock
-from syncengine.document import Doc
+from syncengine.document import Doc, fingerprint
 from syncengine.errors import Misconfigured, Rejected, SyncError
 
 Position = Mapping[str, Any]
@@ -160,6 +160,7 @@ class Resource(ABC):
     safety: ClassVar[Mapping[Verb, Safety]] = {}
     most_per_read: int = 200
     most_per_write: int = 1
+    most_per_look: int = 40  # keys that one `unchanged` takes
     settle_s: float = 0.0  # how long after `sent_at` the target may still commit a write that its client gave up
     resolution_s: float = 1.0  # two edits closer than this may bear the same version
     search_lag_s: float = 60.0  # how late a change may appear in a feed
@@ -175,6 +176,16 @@ class Resource(ABC):
     @abstractmethod
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Whole objects by key, in bulk, read now; an object that the system does not have is absent."""
+
+    def unchanged(self, pictures: Mapping[str, Doc]) -> set[str]:
+        """The keys whose objects still show what was read before (`pictures`: typed documents by key, as `load` gave them).
+
+        Asked for at most `most_per_look` keys before changes are written that were planned some time ago; an object that is
+        absent, or shows anything else that a plan may depend on, is not among them. Raises as `read` does. The default reads
+        the objects anew; a resource whose reads are dear compares by a cheaper call.
+        """
+        found = self.read(list(pictures))
+        return {key for key, doc in found.items() if fingerprint(self.load(doc)) == fingerprint(pictures[key])}
 
     def changes(self, feed: str, position: Position, *, since: datetime | None = None) -> Iterator[Page]:
         """Pages of objects touched after `position`, oldest first; one may come twice, none is skipped.
