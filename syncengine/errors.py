@@ -6,11 +6,11 @@ first. A conflict and a missing dependency are outcomes of a plan, not errors.
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import Any
 
 from syncengine.redaction import hide_secrets, quoted, redact, redact_text
-
 
 LONGEST_WAIT_S = 900.0
 """The longest wait that an outside system may ask for, in seconds: longer ones are not meant, and are cut to this."""
@@ -29,7 +29,7 @@ class Fate(StrEnum):
 
 def bounded_wait_s(seconds: float) -> float:
     """A wait that was told from outside, in seconds: at least 0, at most `LONGEST_WAIT_S`; no number counts as the longest."""
-    return min(max(0.0, seconds), LONGEST_WAIT_S) if seconds == seconds else LONGEST_WAIT_S
+    return LONGEST_WAIT_S if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT_S)
 
 
 class SyncError(Exception):

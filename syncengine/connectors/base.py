@@ -169,6 +169,22 @@ class Resource(ABC):
     line_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """List fields that hold lines, each with the fields by which a line is recognised in the target."""
 
+    @property
+    def object_kind(self) -> str:
+        """What its writes change, for resources that are views of one object (an order, and the notes of an order).
+
+        Of one object (endpoint, kind and key) no two records write at once.
+        """
+        return self.name
+
+    def calls(self, operation: Operation) -> Sequence[Operation]:
+        """The operation as the calls that it takes, in their order; each is an effect of its own, and resumed by itself.
+
+        A change may become several changes that together make the same ones. A create may be followed by changes, which the
+        engine leaves out and plans again once the object is there. One call by default.
+        """
+        return [operation]
+
     def now(self) -> datetime:
         """The system's own clock (UTC), as far as it can be told; ours by default."""
         return clock.now()
@@ -185,7 +201,13 @@ class Resource(ABC):
         the objects anew; a resource whose reads are dear compares by a cheaper call.
         """
         found = self.read(list(pictures))
-        return {key for key, doc in found.items() if fingerprint(self.load(doc)) == fingerprint(pictures[key])}
+        return {key for key, doc in found.items() if self._shows(doc, pictures[key])}
+
+    def _shows(self, doc: Doc, picture: Doc) -> bool:
+        try:
+            return fingerprint(self.load(doc)) == fingerprint(picture)
+        except Rejected:
+            return False
 
     def changes(self, feed: str, position: Position, *, since: datetime | None = None) -> Iterator[Page]:
         """Pages of objects touched after `position`, oldest first; one may come twice, none is skipped.

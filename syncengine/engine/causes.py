@@ -110,7 +110,7 @@ def _need_of(engine: Engine, failure: Failure) -> tuple[int, str, str]:
     flow = engine.flows.get(failure.flow)
     if failure.kind != DEAD or flow is None:
         return failure.connection_id, "", ""
-    key = failure.key.partition(":")[2] if flow.two_way else failure.key
+    key = failure.key.partition(":")[2] if flow.keys_name_their_side else failure.key
     return failure.connection_id, flow.entity, key
 
 

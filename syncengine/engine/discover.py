@@ -13,13 +13,15 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Page, Position, Ref, Resource
+from syncengine.engine import versions
 from syncengine.engine.engine import Engine, Site, calling
+from syncengine.engine.links import record_keys
 from syncengine.engine.want import is_key, want
 from syncengine.errors import SyncError, Throttled
 from syncengine.flows.flow import Flow
 from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
-from syncengine.store.models import Cursor, Link, Record, Run
+from syncengine.store.models import Cursor, Record, Run
 from syncengine.store.states import Lane, Status
 
 log = logging.getLogger(__name__)
@@ -143,7 +145,8 @@ class _Feed:
                 )
                 if cursor is not None:
                     self._move(session, page)
-            found = Found(found.run_id, found.wanted + len(news), found.known + len(page.refs) - len(news))
+            known = max(0, len(page.refs) - len(news))  # of several objects one record may be wanted
+            found = Found(found.run_id, found.wanted + len(news), found.known + known)
             if cursor is not None and self.engine.is_ending():  # without a cursor there is no place to read on from
                 raise Throttled("its worker ends; the feed is read on from here", retry_in_s=0.0)
         return found
@@ -172,10 +175,13 @@ class _Feed:
     def _news(self, session: Session, page: Page) -> list[str]:
         """Record keys of a page's objects, without those whose version is done already, or just being dealt with.
 
-        A version counts as seen only if it is older than the fetch that saw it, by the source's clock, by more than the
-        source's resolution plus the lag of its search; else an edit within the same second would be lost for ever.
+        A version with a time counts as seen only if it is older than the fetch that saw it, by the source's clock, by more
+        than the source's resolution plus the lag of its search; else an edit within the same second would be lost for ever.
+        One without a time is a print of the content: the same one is the same content.
         """
-        keys = self._record_keys(session, [ref for ref in page.refs if self._can_keep(ref)])
+        refs = [ref for ref in page.refs if self._can_keep(ref)]
+        side = self.site.side(self.resource.name)
+        keys = record_keys(session, self.flow, self.site, side, list(dict.fromkeys(ref.key for ref in refs)))
         settled = timedelta(seconds=self.resource.resolution_s + self.resource.search_lag_s)
         due = Record.wanted > Record.done
         query = select(
@@ -185,17 +191,19 @@ class _Feed:
         ).where(
             Record.connection_id == self.site.connection.id,
             Record.flow == self.flow.name,
-            Record.key.in_(keys.values()),
+            Record.key.in_([record_key for some in keys.values() for record_key in some]),
         )
         if self.since is not None:  # a person asks: what was left alone by the rules of then may be planned otherwise
             query = query.where(or_(due, Record.status.in_((Status.DONE, Status.DEAD))))
-        known = {key: (version, at) for key, version, at in session.execute(query)}
+        found = {key: (version, at) for key, version, at in session.execute(query)}
         news = []
-        for ref in [ref for ref in page.refs if ref.key in keys]:
-            version, fetched = known.get(keys[ref.key], ("", None))
-            same = bool(ref.version) and version == ref.version
-            if not (same and fetched is not None and ref.at is not None and ref.at < fetched - settled):
-                news.append(keys[ref.key])
+        for ref in refs:
+            for record_key in keys[ref.key]:
+                kept, fetched = found.get(record_key, ("", None))
+                is_same = bool(ref.version) and versions.known(self.flow, kept, side, ref.key) == ref.version
+                is_settled = ref.at is None or (fetched is not None and ref.at < fetched - settled)
+                if not (is_same and is_settled):
+                    news.append(record_key)
         return list(dict.fromkeys(news))
 
     def _can_keep(self, ref: Ref) -> bool:
@@ -209,21 +217,6 @@ class _Feed:
             ref.key,
         )
         return False
-
-    def _record_keys(self, session: Session, refs: Sequence[Ref]) -> dict[str, str]:
-        """Record key by object key. In a two-way flow a pair has one record, under its left side once it is linked."""
-        if not self.flow.two_way:
-            return {ref.key: ref.key for ref in refs}
-        side = self.site.side(self.resource.name)
-        if side == "left":
-            return {ref.key: f"left:{ref.key}" for ref in refs}
-        linked = select(Link.right_key, Link.left_key).where(
-            Link.connection_id == self.site.connection.id,
-            Link.entity == self.flow.entity,
-            Link.right_key.in_([ref.key for ref in refs]),
-        )
-        lefts = {row.right_key: row.left_key for row in session.execute(linked)}
-        return {ref.key: f"left:{lefts[ref.key]}" if ref.key in lefts else f"right:{ref.key}" for ref in refs}
 
     def _take(self) -> Cursor | None:
         now = clock.now()

@@ -15,9 +15,10 @@ from syncengine.engine.adoption import Candidate
 from syncengine.engine.effects import Doubt
 from syncengine.engine.engine import Engine, Site, calling, chunks
 from syncengine.engine.lease import Lease
+from syncengine.engine.plan import Step
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
-from syncengine.store.models import Record
+from syncengine.store.models import Effect, Record
 from syncengine.store.states import EffectState, Pause, Stage, Status
 
 
@@ -138,9 +139,10 @@ def _adopt(
     now: datetime,
 ) -> None:
     """The object was created by us: save the link. What has changed since is planned right after, from a fresh fetch."""
-    left, right = pair_keys(flow, site, record, doubt.effect.resource, key)
+    left, right = pair_keys(flow, site, record, doubt.effect, key)
+    side = links.ends_of(flow, site, record.key).side
     with engine.store.write() as session:
-        problem = links.taken(session, record.connection_id, flow.entity, left, right, doubt.effect.part)
+        problem = links.taken(session, record.connection_id, flow.entity, left, right, doubt.effect.part, side=side)
         if not problem and effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=key):
             links.join(
                 session, engine, flow, record, left=left, right=right, part=doubt.effect.part,
@@ -151,12 +153,14 @@ def _adopt(
         _hold(engine, lease, record, problem, now)
 
 
-def pair_keys(flow: Flow, site: Site, record: Record, written_to: str, key: str) -> tuple[str, str]:
-    """Left and right key of a link whose object `key` was created in the resource `written_to`."""
+def pair_keys(
+    flow: Flow, site: Site, record: Record, written: Step | Effect, key: str | None
+) -> tuple[str, str | None]:
+    """Left and right key of a link whose object `key` was created by a write; None if the target told no key."""
     ends = links.ends_of(flow, site, record.key)
-    if site.side(written_to) == "right":
+    if site.side(written.resource) == "right":
         return ends.left or "", key
-    return key, ends.right or ""
+    return (links.untold(ends.right or "", written.part) if key is None else key), ends.right
 
 
 def _hold(engine: Engine, lease: Lease, record: Record, reason: str, now: datetime) -> None:

@@ -6,12 +6,13 @@ change. So a second intention of the same write finds the row of the first one, 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Operation, Safety, Verb
@@ -21,11 +22,13 @@ from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import Step
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
-from syncengine.store.dialect import changed, upsert
+from syncengine.store.dialect import changed, lock_names, upsert
 from syncengine.store.models import Effect, Link, Record
 from syncengine.store.states import EffectState
 
 LONGEST_DEDUPE = 255
+BUSY_AGAIN = timedelta(seconds=2)
+"""How soon an object is asked for again that another record is writing."""
 
 UNSETTLED = (EffectState.SENT, EffectState.UNKNOWN)
 UNSENT_TOO = (*UNSETTLED, EffectState.INTENDED)
@@ -41,13 +44,14 @@ class Intent:
     record: Record
     step: Step
     link_id: int | None
+    token: str
     sends: int  # that may have taken effect
     taken_by: int | None = None  # another record means to create the same natural key
 
     @property
     def operation(self) -> Operation:
         """The operation with its token: the same however often it is sent."""
-        return replace(self.step.operation, token=f"se-{self.effect_id}")
+        return replace(self.step.operation, token=self.token)
 
 
 def intend(
@@ -78,7 +82,7 @@ def intend(
     for row, (record, step, link) in zip(rows, planned, strict=True):
         effect = found[row["endpoint_id"], row["dedupe"]]
         taken_by = effect.record_id if effect.record_id != record.id else None
-        intents.append(Intent(effect.id, record, step, link.id if link else None, effect.sends, taken_by))
+        intents.append(Intent(effect.id, record, step, link.id if link else None, effect.token, effect.sends, taken_by))
     return intents
 
 
@@ -107,6 +111,7 @@ def _row(
         "resource": step.resource,
         "verb": operation.verb,
         "dedupe": dedupe(flow, record, step, link),
+        "token": f"se-{uuid.uuid4().hex}",
         "natural_key": operation.natural_key,
         "target_key": operation.key,
         "state": EffectState.INTENDED,
@@ -126,6 +131,7 @@ def dedupe(flow: Flow, record: Record, step: Step, link: Link | None) -> str:
         what = f"{flow.entity}:create:{step.resource}:{step.part}:{natural_key}"
     else:  # flows that share a link change it each for itself
         what = f"{flow.name}:{step.operation.verb}:{step.resource}:{link.id}:{link.revision}"
+        what += f":{step.call}" if step.call else ""  # of a write that takes several calls, each is one
     name = f"{record.connection_id}:{what}"
     return name if len(name) <= LONGEST_DEDUPE else f"{name[: LONGEST_DEDUPE - 33]}:{fingerprint(name)}"
 
@@ -163,6 +169,7 @@ def send(session: Session, intents: Sequence[Intent], runner: str, settle_s: flo
             state=EffectState.SENT,
             runner=runner,
             sends=Effect.sends + 1,
+            answered=False,
             sent_at=now,
             settle_until=now + timedelta(seconds=settle_s),
             updated_at=now,
@@ -178,6 +185,52 @@ def not_sent(session: Session, effect_ids: Iterable[int], runner: str, now: date
     left = Effect.sends - 1
     sent_at = case((left == 0, None), else_=Effect.sent_at)  # what never left is no write of the hour
     _settle(session, effect_ids, runner, now, state=EffectState.INTENDED, sends=left, sent_at=sent_at)
+
+
+def withhold(session: Session, effect_ids: Iterable[int], now: datetime, *, why: str) -> None:
+    """Intended writes that were sent too often already: in doubt until a person says what became of them."""
+    session.execute(
+        update(Effect)
+        .where(Effect.id.in_(list(effect_ids)), Effect.state == EffectState.INTENDED)
+        .values(state=EffectState.UNKNOWN, error=why, updated_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def in_the_way(
+    session: Session, endpoint_id: int, resources: Iterable[str], intents: Sequence[Intent], now: datetime
+) -> dict[int, datetime]:
+    """Intents (by effect id) whose object another record is writing, or may still be: and until when that may last.
+
+    resources: those whose writes concern the same objects. Locks the objects against others who ask, until the transaction
+    ends. A write whose settle time is over and that waits for a person is in nobody's way.
+    """
+    targets = {intent.operation.key: intent for intent in intents if intent.operation.key is not None}
+    if not targets:
+        return {}
+    lock_names(session, [f"{endpoint_id}:{key}" for key in sorted(targets)])
+    mine = {intent.record.id for intent in intents}
+    query = select(Effect).where(
+        Effect.endpoint_id == endpoint_id,
+        Effect.target_key.in_(targets),
+        Effect.resource.in_(list(resources)),
+        Effect.record_id.not_in(mine),
+        or_(
+            Effect.state == EffectState.SENT,
+            and_(Effect.state == EffectState.UNKNOWN, Effect.settle_until > now),
+        ),
+    )
+    until: dict[str | None, datetime] = {}
+    for effect in session.scalars(query):
+        until[effect.target_key] = max(_free_again(effect, now), until.get(effect.target_key, now))
+    return {one.effect_id: until[one.operation.key] for one in intents if one.operation.key in until}
+
+
+def _free_again(effect: Effect, now: datetime) -> datetime:
+    """When to ask again: soon for a call that is under way, less soon the longer it takes; after the settle time for a doubt."""
+    if effect.state == EffectState.UNKNOWN:
+        return effect.settle_until or now
+    return now + max(BUSY_AGAIN, now - (effect.sent_at or now))
 
 
 def suspect(session: Session, effect_ids: Iterable[int], now: datetime, *, why: str) -> None:
@@ -196,7 +249,7 @@ def done(
     runner: str,
     now: datetime,
     *,
-    target_key: str,
+    target_key: str | None,
     warnings: Sequence[str] = (),
     attention: str | None = None,
 ) -> bool:
@@ -223,11 +276,17 @@ def rejected(session: Session, effect_id: int, runner: str, now: datetime, *, er
     return _settle(session, [effect_id], runner, now, state=EffectState.REJECTED, error=error)
 
 
+def refused_unsent(session: Session, effect_id: int, now: datetime, *, error: str) -> bool:
+    """The call was refused before the write could be carried out, and `not_sent` has taken it back."""
+    statement = update(Effect).where(Effect.id == effect_id, Effect.state == EffectState.INTENDED)
+    return bool(changed(session, statement.values(state=EffectState.REJECTED, error=error, updated_at=now)))
+
+
 def unknown(
     session: Session, effect_ids: Iterable[int], runner: str, now: datetime, *, error: str, settled: bool = False
 ) -> bool:
     """Nobody knows what became of the write. `settled`: the target answered, so there is no settle time to wait for."""
-    more: dict[str, Any] = {"settle_until": now} if settled else {}
+    more: dict[str, Any] = {"settle_until": now, "answered": True} if settled else {}
     return _settle(session, effect_ids, runner, now, of=UNSENT_TOO, state=EffectState.UNKNOWN, error=error, **more)
 
 
@@ -332,16 +391,24 @@ def _unsettled(session: Session, engine: Engine, *which: ColumnElement[bool]) ->
 
 
 def resolve(
-    session: Session, effect_id: int, now: datetime, *, state: EffectState, target_key: str | None = None
+    session: Session,
+    effect_id: int,
+    now: datetime,
+    *,
+    state: EffectState,
+    target_key: str | None = None,
+    by_hand: bool = False,
 ) -> bool:
     """An unknown outcome has been found out: it happened (DONE), or it did not (INTENDED).
 
+    by_hand: a person has looked, so that its sends are counted from the beginning.
+
     A refusal is looked up because it may be of the write's own duplicate. If nothing is found, no send of it took effect,
-    and the next refusal stands. It is told by its settle time: over with the answer, so noted in the same moment.
+    and the next refusal stands.
     """
     values: dict[str, Any] = {"state": state, "updated_at": now, "error": ""}
     if state is EffectState.INTENDED:
-        values["sends"] = case((Effect.settle_until == Effect.updated_at, 0), else_=Effect.sends)
+        values["sends"] = 0 if by_hand else case((Effect.answered, 0), else_=Effect.sends)
     if target_key is not None:
         values["target_key"] = target_key
     statement = update(Effect).where(Effect.id == effect_id, Effect.state == EffectState.UNKNOWN).values(**values)
@@ -355,10 +422,33 @@ def blocks(site: Site, doubt: Doubt) -> bool:
 
 def confirm_change(session: Session, record_id: int, part: str, now: datetime) -> bool:
     """A later fetch shows what was written: a change whose outcome was unknown has happened. True if there was one."""
+    statement = _changes_in_doubt(record_id, part).values(state=EffectState.DONE, error="", updated_at=now)
+    return bool(changed(session, statement))
+
+
+def deny_change(session: Session, record_id: int, part: str, now: datetime) -> None:
+    """A later fetch, after the settle time, shows nothing of a change whose outcome was unknown: it did not happen."""
+    changed(session, _changes_in_doubt(record_id, part).values(state=EffectState.INTENDED, updated_at=now))
+
+
+def _changes_in_doubt(record_id: int, part: str) -> Any:
+    return update(Effect).where(
+        Effect.record_id == record_id,
+        Effect.part == part,
+        Effect.state == EffectState.UNKNOWN,
+        Effect.verb != Verb.CREATE,
+    )
+
+
+def supersede(session: Session, record_id: int, part: str, now: datetime, *, but: int = 0) -> None:
+    """A write (`but`) or an agreement has settled what both sides show: earlier changes in doubt concern nobody any more.
+
+    Their late answers are not heard either, since they would bring back an agreement of before.
+    """
     statement = (
         update(Effect)
-        .where(Effect.record_id == record_id, Effect.part == part)
-        .where(Effect.state == EffectState.UNKNOWN, Effect.verb != Verb.CREATE)
-        .values(state=EffectState.DONE, error="", updated_at=now)
+        .where(Effect.record_id == record_id, Effect.part == part, Effect.verb != Verb.CREATE, Effect.id != but)
+        .where(Effect.state.in_(UNSENT_TOO), Effect.sends > 0)
+        .values(state=EffectState.SUPERSEDED, updated_at=now)
     )
-    return bool(changed(session, statement))
+    changed(session, statement)

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from syncengine import clock
 from syncengine.connectors.base import Connector, Endpoint, Resource
-from syncengine.errors import Misconfigured, SyncError
+from syncengine.errors import DatabaseAway, Misconfigured, SyncError
 from syncengine.flows.flow import Flow
 from syncengine.http.breaker import Breakers
 from syncengine.http.meter import Meter
@@ -32,6 +32,9 @@ class Limits:
 
     chains: how many chains of a lane may be alive at once (the workers that serve it).
     retry_s: the longest wait of a Celery retry; what must wait longer is put off in its row.
+    picture_s: how old the picture of a target may be from which a change is written; an older one is compared first.
+    deaths: how often a record alone may bring its step down. tries: how often it may fail alone while its endpoint works.
+    sends: how often one write is sent while nobody learns whether it took effect.
     """
 
     lease_s: float = 45.0
@@ -41,7 +44,10 @@ class Limits:
     retry_s: float = 15.0
     backoff_s: float = 300.0
     hold_again_s: float = 3600.0
+    picture_s: float = 30.0
     deaths: int = 3
+    tries: int = 8
+    sends: int = 5
     chains: Mapping[Lane, int] = field(default_factory=lambda: {Lane.REALTIME: 2, Lane.SCHEDULED: 3, Lane.BACKFILL: 2})
 
 
@@ -122,6 +128,7 @@ class Engine:
         self._connect = connect
         self._connectors: dict[int, tuple[object, Connector]] = {}
         self._sites: dict[int, tuple[float, Site]] = {}
+        self._probed: dict[int, float] = {}
 
     def site(self, connection_id: int) -> Site:
         """The connection with its connectors, read again after some seconds. Raises Misconfigured, Transient."""
@@ -186,6 +193,15 @@ class Engine:
                 endpoint.paused_until, endpoint.paused_by = until, ""
                 endpoint.paused_because = because.removeprefix(f"{endpoint.name}: ")  # it is told with its name
 
+    def note_probe(self, endpoint_id: int) -> None:
+        """An endpoint has just accepted a call that was made to find out whether it accepts any."""
+        self._probed[endpoint_id] = clock.monotonic()
+
+    def was_probed(self, endpoint_id: int, *, within_s: float) -> bool:
+        """Whether it has accepted such a call of this process within the last seconds."""
+        at = self._probed.get(endpoint_id)
+        return at is not None and clock.monotonic() - at < within_s
+
     def is_down(self, endpoint: str) -> bool:
         """True while the breaker of this endpoint (by name) is open."""
         state = self.breakers.state(endpoint) if self.breakers is not None else None
@@ -215,6 +231,8 @@ def calling(endpoint: m.Endpoint) -> Iterator[None]:
     """Mark every error that a call to this endpoint raises, so that the step knows who must rest."""
     try:
         yield
+    except DatabaseAway:  # ours, and no endpoint's trouble
+        raise
     except SyncError as error:
         error.endpoint_id = endpoint.id
         error.endpoint = endpoint.name

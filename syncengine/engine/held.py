@@ -159,7 +159,13 @@ def _hold(record: Record, plan: Plan | None, doubtful: Iterable[int]) -> str:
 def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:
     """Writes of these records that a person alone can settle."""
     found = effects.in_doubt(session, engine, record_ids)
-    return [doubt for doubt in found if effects.blocks(engine.site(doubt.effect.connection_id), doubt)]
+    return [doubt for doubt in found if _needs_a_person(engine, doubt)]
+
+
+def _needs_a_person(engine: Engine, doubt: Doubt) -> bool:
+    """It cannot be found out by machine, or was sent as often as one write may be."""
+    often = doubt.effect.sends >= engine.limits.sends
+    return often or effects.blocks(engine.site(doubt.effect.connection_id), doubt)
 
 
 def groups(found: Iterable[Held]) -> list[Group]:

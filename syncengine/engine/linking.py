@@ -56,7 +56,7 @@ def look(engine: Engine, connection_id: int, flow_name: str, left: str, right: s
         side: _read(engine, connection_id, by_side[side], side, id_) for side, id_ in (("left", left), ("right", right))
     }
     with engine.store.read() as session:
-        _check(session, connection_id, flow, found["left"][0], found["right"][0], part)
+        _check(session, connection_id, flow, site, found["left"][0], found["right"][0], part)
     source_key = found[site.side(flow.source)][0]
     step, reason = _as_created(engine, connection_id, flow, source_key, part)
     differences = None
@@ -102,12 +102,17 @@ def _named(resource: Resource, reference: str) -> list[Doc]:
         return []
 
 
-def _check(session: Session, connection_id: int, flow: Flow, left: str, right: str, part: str) -> None:
+def _check(session: Session, connection_id: int, flow: Flow, site: Site, left: str, right: str, part: str) -> None:
+    if flow.write_back:
+        raise Misconfigured(
+            f"{flow.name} uses the links of {flow.entity} and makes none. Name the flow that makes them"
+        )
     mine = (Link.connection_id == connection_id, Link.entity == flow.entity, Link.provisional.is_(False))
     same = (Link.left_key == left, Link.right_key == right, Link.part == part)
     if session.scalar(select(Link.id).where(*mine, *same)) is not None:
         raise Misconfigured(f"{left} and {right} are linked already")
-    if problem := links.taken(session, connection_id, flow.entity, left, right, part):
+    side = "right" if not flow.two_way and site.side(flow.source) == "right" else "left"
+    if problem := links.taken(session, connection_id, flow.entity, left, right, part, side=side):
         raise Misconfigured(f"{problem}. `syncengine unlink` that first, if it is wrong")
 
 
@@ -148,7 +153,7 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
     side = "left" if flow.two_way else site.side(flow.source)
     key = left if side == "left" else right
     with engine.store.write() as session:
-        _check(session, pairing.connection_id, flow, left, right, pairing.part)
+        _check(session, pairing.connection_id, flow, site, left, right, pairing.part)
         key = f"left:{left}" if flow.two_way else key
         record = byhand.known(session, engine, pairing.connection_id, flow.name, key, now)
         if any(one.token is not None for one in (record, *_other(session, flow, record, right))):

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
 from syncengine.engine import effects, joined, observe, payloads, timeline
 from syncengine.engine.engine import Engine, Site
 from syncengine.engine.plan import CANCELLED, Step
-from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake
+from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import upsert
@@ -42,11 +42,79 @@ class Ends:
 
 def ends_of(flow: Flow, site: Site, record_key: str) -> Ends:
     """What a record's key says: in a one-way flow the source's key, in a two-way flow side and key (`left:310`)."""
-    if flow.two_way:
+    if flow.keys_name_their_side:
         side, _, key = record_key.partition(":")
     else:
         side, key = site.side(flow.source), record_key
     return Ends(left=key if side == "left" else None, right=key if side == "right" else None)
+
+
+def record_keys(session: Session, flow: Flow, site: Site, side: str, keys: Sequence[str]) -> dict[str, list[str]]:
+    """The keys of the records that stand for objects of one side, by object key.
+
+    In a two-way flow a pair has one record, under its left side once it is linked. In a write-back each linked object of the
+    side that is written has one; an object that nobody has linked has one of its own, until it is linked.
+    """
+    if not flow.keys_name_their_side:
+        return {key: [key] for key in keys}
+    owner = "left" if flow.two_way else site.side(flow.target)
+    found = {key: [f"{side}:{key}"] for key in keys}
+    if side == owner:
+        return found
+    near, far = (Link.left_key, Link.right_key) if side == "left" else (Link.right_key, Link.left_key)
+    linked = (
+        select(near, far)
+        .where(Link.connection_id == site.connection.id, Link.entity == flow.entity, near.in_(keys))
+        .where(Link.provisional.is_(False), far.is_not(None))
+        .order_by(Link.id)
+    )
+    named: dict[str, list[str]] = {}
+    for key, other in session.execute(linked):
+        named.setdefault(str(key), []).append(f"{owner}:{other}")
+    return {**found, **named}
+
+
+UNTOLD = "@"
+"""How the left key of a link begins whose object told no key: no system's keys do."""
+
+
+def untold(right: str, part: str) -> str:
+    """What stands for the left key of an object that its system told no key of."""
+    return f"{UNTOLD}{right}{f':{part}' if part else ''}"
+
+
+def target_key(flow: Flow, site: Site, link: Link) -> str | None:
+    """The key of a link on the side that a flow writes to; None if it has none."""
+    key = link.right_key if site.side(flow.target) == "right" else link.left_key
+    return None if key is None or key.startswith(UNTOLD) else key
+
+
+def part_on(link: Link, side: str) -> str:
+    """Which part of an object of a side a link is about: empty for the object that is itself one part of the other's."""
+    if side == "right":
+        return link.right_part
+    return "" if link.right_part else link.part
+
+
+def by_part(flow: Flow, site: Site, found: Iterable[Link]) -> dict[str, Link]:
+    """The links of a record that are not provisional, by the name that its plans have for them.
+
+    That is the part, where the flow's source becomes several objects. A pair and a write-back have one, under "": the oldest.
+    """
+    named: dict[str, Link] = {}
+    for link in found:
+        if not link.provisional:
+            part = "" if flow.keys_name_their_side else part_on(link, site.side(flow.source))
+            named.setdefault(part, link)
+    return named
+
+
+def numbers_of(flow: Flow, link: Link) -> dict[str, str]:
+    """The target's line numbers by the source's line keys, as this flow knows them."""
+    own = link.lines.get(flow.name)
+    if isinstance(own, Mapping):
+        return dict(own)
+    return {key: number for key, number in link.lines.items() if isinstance(number, str)}  # stored before 0.1.0
 
 
 def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Record]) -> dict[int, list[Link]]:
@@ -70,6 +138,11 @@ def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Recor
     return found
 
 
+def revision(session: Session, link_id: int) -> int | None:
+    """How often a link has been agreed on by now; None if it is gone."""
+    return session.scalar(select(Link.revision).where(Link.id == link_id))
+
+
 def revisions(found: Iterable[Link]) -> dict[str, int]:
     """How often each of a record's links has been agreed on, by part; those that are only planned are none."""
     return {link.part: link.revision for link in found if not link.provisional}
@@ -77,28 +150,43 @@ def revisions(found: Iterable[Link]) -> dict[str, int]:
 
 def known(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
     """The other side's key for each need that is linked."""
-    near, far = (Link.left_key, Link.right_key) if from_side == "left" else (Link.right_key, Link.left_key)
-    return _known(session, connection_id, needs, near, far, Link.provisional.is_(False))
+    far = Link.right_key if from_side == "left" else Link.left_key
+    return _known(session, connection_id, needs, from_side, far, Link.provisional.is_(False))
 
 
 def planned(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
     """What the other side's key will likely be (the natural key) for each need that is planned only, while observed."""
     if not observe.is_observed(session, connection_id):
         return {}
-    near = Link.left_key if from_side == "left" else Link.right_key
-    return _known(session, connection_id, needs, near, Link.natural_key, Link.provisional)
+    return _known(session, connection_id, needs, from_side, Link.natural_key, Link.provisional)
 
 
 def _known(
-    session: Session, connection_id: int, needs: Iterable[Need], near: Any, far: Any, kind: Any
+    session: Session, connection_id: int, needs: Iterable[Need], side: str, far: Any, kind: Any
 ) -> dict[Need, str]:
     wanted = {(need.entity, need.key, need.part): need for need in needs if need.flow and is_key(need.key)}
     if not wanted:
         return {}
-    query = select(Link.entity, near, Link.part, far).where(
-        Link.connection_id == connection_id, tuple_(Link.entity, near, Link.part).in_(list(wanted)), kind
+    near = Link.left_key if side == "left" else Link.right_key
+    query = select(Link, far).where(
+        Link.connection_id == connection_id, tuple_(Link.entity, near).in_([one[:2] for one in wanted]), kind
     )
-    return {wanted[entity, key or "", part]: other or "" for entity, key, part, other in session.execute(query)}
+    found = {}
+    for link, other in session.execute(query):
+        key = link.left_key if side == "left" else link.right_key
+        if need := wanted.get((link.entity, key or "", part_on(link, side))):
+            found[need] = other or ""
+    return found
+
+
+def meets(need_side: Any, need_key: Any, need_part: Any) -> ColumnElement[bool]:
+    """For a query over Link: it is the one that a need asks for, which is in the terms of `need_side`.
+
+    A need that was stored without a side is met by either.
+    """
+    left = and_(Link.left_key == need_key, case((Link.right_part == "", Link.part), else_="") == need_part)
+    right = and_(Link.right_key == need_key, Link.right_part == need_part)
+    return or_(and_(need_side != "right", left), and_(need_side != "left", right))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +204,7 @@ def join(
     record: Record,
     *,
     left: str,
-    right: str,
+    right: str | None,
     part: str,
     natural_key: str,
     agreed: Agreed,
@@ -125,7 +213,8 @@ def join(
 ) -> Link:
     """Save that two objects are the same, and wake what waited for it. A provisional link becomes a real one.
 
-    `wakes=False`: the caller wakes what waited, for many links at once.
+    `part`: of the record's own object. `right`: None if the target never told a key. `wakes=False`: the caller wakes what
+    waited (`ends_for_needs`), for many links at once.
     """
     link = session.scalar(
         select(Link).where(
@@ -142,25 +231,68 @@ def join(
         )  # fmt: skip
         session.add(link)
     link.right_key, link.natural_key, link.provisional = right, natural_key, False
+    link.right_part = part if ends_of(flow, engine.site(record.connection_id), record.key).side == "right" else ""
     _remember(engine, flow, link, agreed, now)
     session.flush()
     if wakes:
-        wake_dependants(session, engine, record.connection_id, flow.entity, ((left, part), (right, part)), now)
-    if flow.two_way:
+        wake_dependants(session, engine, record.connection_id, flow.entity, ends_for_needs(link), now)
+    _tell_write_backs(session, engine, link, now)
+    if flow.two_way and right is not None:
         fold(session, record, left, right, now)
     return link
 
 
-def taken(session: Session, connection_id: int, entity: str, left: str, right: str, part: str) -> str:
-    """Why two objects cannot be linked, empty if they can: an object has one counterpart, and keeps it."""
-    found = session.execute(
-        select(Link.left_key, Link.right_key, Link.part)
+def ends_for_needs(link: Link) -> list[tuple[str, str, str]]:
+    """Side, key and part by which others may need what a link joins."""
+    ends = (("left", link.left_key), ("right", link.right_key))
+    return [(side, key, part_on(link, side)) for side, key in ends if key is not None]
+
+
+def _tell_write_backs(session: Session, engine: Engine, link: Link, now: datetime) -> None:
+    """What a write-back has left alone, since nobody had linked it, is wanted now, under the key of what it writes."""
+    site = engine.site(link.connection_id)
+    ends = {"left": link.left_key, "right": link.right_key}
+    for name in site.connection.flows:
+        flow = engine.flows.get(name)
+        if flow is None or not flow.write_back or flow.entity != link.entity:
+            continue
+        source, target = site.side(flow.source), site.side(flow.target)
+        left_alone = select(Record.lane).where(
+            Record.connection_id == link.connection_id, Record.flow == name, Record.key == f"{source}:{ends[source]}"
+        )
+        lane = session.scalar(left_alone)
+        if lane is not None and ends[target] is not None:
+            want(session, link.connection_id, name, [f"{target}:{ends[target]}"], lane=lane, now=now)
+
+
+def taken(
+    session: Session, connection_id: int, entity: str, left: str, right: str | None, part: str, *, side: str = "left"
+) -> str:
+    """Why two objects cannot be linked, empty if they can: an object has one counterpart, or one for each of its parts.
+
+    side: whose object becomes several, where there are parts.
+    """
+    found = session.scalars(
+        select(Link)
         .where(Link.connection_id == connection_id, Link.entity == entity, Link.provisional.is_(False))
-        .where(((Link.left_key == left) & (Link.part == part)) | (Link.right_key == right))
+        .where((Link.left_key == left) | (Link.right_key == right))
         .order_by(Link.id)
     )
-    others = [f"{one[0]} is linked with {one[1]} already" for one in found if tuple(one) != (left, right, part)]
+    wanted = (left, right, part, part if side == "right" else "")
+    others = [
+        f"{link.left_key} is linked with {link.right_key} already"
+        for link in found
+        if (link.left_key, link.right_key, link.part, link.right_part) != wanted and _excludes(link, *wanted)
+    ]
     return f"{left} and {right} cannot be linked: {', and '.join(others)}" if others else ""
+
+
+def _excludes(link: Link, left: str, right: str | None, part: str, right_part: str) -> bool:
+    """Whether a link forbids another one: it has an end of that one, and that end is not split into parts, or has this one."""
+    if link.left_key == left and (link.part == part or link.right_part or right_part):
+        return True
+    has_right = right is not None and link.right_key == right
+    return has_right and (link.right_part == right_part or not link.right_part or not right_part)
 
 
 def provide(
@@ -169,14 +301,15 @@ def provide(
     """Leave a provisional link, without a key on the target's side, for a create that is planned but not written."""
     ends = ends_of(flow, site, record.key)
     left = ends.left if ends.left is not None else f"planned:{ends.right}"
+    right_part = step.part if ends.side == "right" else ""
     row = {
         "connection_id": record.connection_id, "entity": flow.entity, "left_key": left, "part": step.part,
-        "natural_key": step.operation.natural_key, "provisional": True, "revision": 0, "lines": {},
+        "right_part": right_part, "natural_key": step.operation.natural_key, "provisional": True, "revision": 0, "lines": {},
         "created_at": now, "updated_at": now,
     }  # fmt: skip
     upsert(session, Link, [row], keys=("connection_id", "entity", "left_key", "part"), update=("updated_at",))
-    key = ends.left if ends.left is not None else ends.right
-    wake_dependants(session, engine, record.connection_id, flow.entity, [(key or "", step.part)], now)
+    needed_as = [(ends.side, ends.on(ends.side) or "", step.part)]
+    wake_dependants(session, engine, record.connection_id, flow.entity, needed_as, now)
 
 
 def sever(session: Session, link_id: int) -> None:
@@ -184,8 +317,8 @@ def sever(session: Session, link_id: int) -> None:
     session.execute(delete(Link).where(Link.id == link_id).execution_options(synchronize_session=False))
 
 
-def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Agreed, now: datetime) -> None:
-    """Save what both sides agree on now, after a change or after they were seen to be equal.
+def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Agreed, now: datetime) -> int:
+    """Save what both sides agree on now, after a change or after they were seen to be equal. Returns the new revision.
 
     Of a pair a change goes to one side, and is agreed in the fields that it was about; the others stay as they were agreed.
     """
@@ -197,12 +330,13 @@ def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Ag
         before = {name: value for name, value in base_of(engine, flow, link).items() if name not in marks}
         agreed = Agreed({**before, **agreed.doc}, agreed.lines)
     _remember(engine, flow, link, agreed, now)
+    return link.revision
 
 
 def _remember(engine: Engine, flow: Flow, link: Link, agreed: Agreed, now: datetime) -> None:
     link.base = payloads.seal(engine.vault, {**_bases(engine, link), flow.name: agreed.doc})
-    if _has_lines(agreed.doc):  # else it is not for this flow to say; another one may have written some meanwhile
-        link.lines = dict(agreed.lines)
+    if _has_lines(agreed.doc):
+        link.lines = {**link.lines, flow.name: dict(agreed.lines)}
     link.revision = link.revision + 1
     link.updated_at = now
 
@@ -220,14 +354,17 @@ def _bases(engine: Engine, link: Link) -> dict[str, Doc]:
     return dict(payloads.unseal(engine.vault, link.base)) if link.base else {}
 
 
-def waiting_for(session: Session, connection_id: int, entity: str, keys: Sequence[str]) -> dict[str, dict[str, int]]:
-    """How many records wait for each of these objects, by key and part; one that none waits for is absent."""
+def waiting_for(
+    session: Session, connection_id: int, entity: str, side: str, keys: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """How many records wait for each of these objects of a side, by key and part; one that none waits for is absent."""
     found: dict[str, dict[str, int]] = {}
     if not keys:
         return found
     query = (
         select(Record.need_key, Record.need_part, func.count())
         .where(Record.connection_id == connection_id, Record.need_entity == entity, Record.need_key.in_(keys), *RESTING)
+        .where(Record.need_side.in_((side, "")))
         .group_by(Record.need_key, Record.need_part)
         .order_by(Record.need_key, Record.need_part)
     )
@@ -237,16 +374,25 @@ def waiting_for(session: Session, connection_id: int, entity: str, keys: Sequenc
 
 
 def wake_dependants(
-    session: Session, engine: Engine, connection_id: int, entity: str, ends: Iterable[tuple[str, str]], now: datetime
+    session: Session,
+    engine: Engine,
+    connection_id: int,
+    entity: str,
+    ends: Iterable[tuple[str, str, str]],
+    now: datetime,
 ) -> None:
-    """Let the records go on that waited for this object. Beyond `MOST_WOKEN`, and what waits a moment later, the pump does."""
+    """Wake the records that waited for this object, named by side, key and part.
+
+    Beyond `MOST_WOKEN`, and what waits a moment later, the pump does.
+    """
+    met = [(known_side, key, part) for side, key, part in ends for known_side in (side, "")]
     ids = session.scalars(
         select(Record.id)
         .where(
             Record.connection_id == connection_id,
             Record.need_entity == entity,
             *RESTING,
-            tuple_(Record.need_key, Record.need_part).in_(list(ends)),
+            tuple_(Record.need_side, Record.need_key, Record.need_part).in_(met),
         )
         .limit(MOST_WOKEN)
     ).all()

@@ -1,6 +1,7 @@
 """Three ways to compare: what was agreed last (base), what the source says now (wanted), what the target has (current).
 
-Pure. Changed in the source: written. Changed in the target alone: left, and shown. Changed on both sides: by policy.
+Pure. Changed in the source: written. Changed in the target alone: left, and shown, unless the policy enforces the source.
+Changed on both sides: by policy.
 Lines are matched by the numbers in the link, or, when those are not known yet, by what stands in them; a line that is not
 in the link belongs to the target's people and is never touched.
 """
@@ -16,6 +17,9 @@ from typing import Any
 from syncengine.connectors.base import Change, LineChange
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc, without_marks
 from syncengine.mapping.contract import Policy
+
+ENFORCED = (Policy.ENFORCE, Policy.LEFT)
+"""The target shows the source's value, whoever has changed what."""
 
 PolicyOf = Callable[[str], Policy]
 
@@ -133,7 +137,9 @@ def _merge_field(
     source_changed, target_changed = not same(wanted, base), not same(current, base)
     kind = rules.policy(_without_key(path))
     shown = Difference(path, _shown(base), _shown(wanted), _shown(current), "")
-    if kind is Policy.ON_CREATE or not source_changed:
+    if kind in ENFORCED:
+        changes[name] = Change(old=_shown(current), new=_shown(wanted))
+    elif kind is Policy.ON_CREATE or not source_changed:
         because = "is set only on creation" if kind is Policy.ON_CREATE else "was changed in the target alone"
         merged.kept.append(_because(shown, because))
     elif not target_changed or _source_wins(kind, rules):
@@ -147,7 +153,7 @@ def _merge_field(
 def _source_wins(kind: Policy, rules: _Rules) -> bool:
     if kind is Policy.NEWEST and rules.source_is_newer is not None:
         return rules.source_is_newer
-    return rules.approved if kind in (Policy.HOLD, Policy.NEWEST) else kind in (Policy.ENFORCE, Policy.LEFT)
+    return rules.approved if kind in (Policy.HOLD, Policy.NEWEST) else kind is Policy.SOURCE
 
 
 def _because(difference: Difference, because: str) -> Difference:
@@ -235,7 +241,7 @@ class _LineMerge:
                 _merge_field(changes, self.merged, name, f"{path}.{name}", sides, self.rules)
             if changes:
                 self.merged.lines.append(LineChange(self.name, "change", key, number, dict(asked), changes))
-        elif self._differs(agreed, asked) and self.rules.approved:
+        elif (self._differs(agreed, asked) and self.rules.approved) or self.rules.policy(self.name) in ENFORCED:
             self.merged.numbers.pop(key, None)
             self.merged.lines.append(LineChange(self.name, "add", key, None, dict(asked)))
         elif self._differs(agreed, asked):
@@ -259,7 +265,7 @@ class _LineMerge:
 
     def _matters(self, name: str) -> bool:
         """Whether the target's own value of a field speaks against removing the line."""
-        return self.rules.policy(f"{self.name}.{name}") not in (Policy.ENFORCE, Policy.ON_CREATE)
+        return self.rules.policy(f"{self.name}.{name}") not in (Policy.SOURCE, Policy.ON_CREATE, *ENFORCED)
 
 
 def by_key(doc: Doc, name: str) -> dict[str, Doc]:

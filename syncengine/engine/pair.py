@@ -147,7 +147,7 @@ def _group(
 def _winner(policy: Policy, left_changed: bool, right_changed: bool, newer: bool | None) -> str | None:
     if left_changed != right_changed:
         return "left" if left_changed else "right"
-    if policy in (Policy.LEFT, Policy.ENFORCE):
+    if policy in (Policy.LEFT, Policy.ENFORCE, Policy.SOURCE):
         return "left"
     if policy is Policy.RIGHT:
         return "right"

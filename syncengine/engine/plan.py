@@ -12,9 +12,9 @@ from enum import StrEnum
 from typing import Any
 
 from syncengine.connectors.base import Operation, Resource, Safety, Verb
-from syncengine.document import Doc, fingerprint
+from syncengine.document import LINE_KEY, Doc, fingerprint
 from syncengine.engine import joined, restored, tried
-from syncengine.engine.merge import UNCLEAR, Difference, Merged, merge
+from syncengine.engine.merge import UNCLEAR, Difference, Merged, by_key, by_number, merge, recognise, same
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Verdict
@@ -24,6 +24,7 @@ CANCELLED = "@cancelled"
 UNSETTLED = "nobody knows whether the last write took effect"
 NOT_THERE = "not there in the source"
 GONE = "is gone in the target"
+NOT_LINKED = "no flow has linked it yet"
 GONE_ON = "gone on "
 """How the reason of a record ends, or in a two-way flow begins, whose linked object is absent."""
 
@@ -53,7 +54,8 @@ WAIVABLE = (Hold.RULE, Hold.CONFLICT)
 class Linked:
     """A link as a plan sees it: the other side's key, the last agreement, line numbers; and the target as it is now.
 
-    `current` is None if the target does not have the object any more. Provisional links (observe mode) have no key.
+    `current` is None if the target does not have the object any more. Provisional links (observe mode) have no key, and
+    neither has one whose target never told a key.
     """
 
     key: str | None
@@ -74,6 +76,7 @@ class Step:
     operation: Operation
     agreed: Doc
     numbers: Map[str, str] = field(default_factory=dict)
+    call: str = ""  # which one, of a write that takes several calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +166,11 @@ def plan(situation: Situation) -> Plan:
     if decision.verdict is Verdict.CANCEL:
         seeks = _seeks(situation) and not situation.links
         return _sought(situation, doc, decision.reason) if seeks else _cancel(situation, decision.reason)
-    wanted = _wanted(situation, doc)
+    wanted = wanted_parts(situation, doc)
     if isinstance(wanted, Plan):
         return wanted
-    made = _combine([_part(situation, part, target_doc) for part, target_doc in wanted.items()])
+    parts = [plan_part(situation, part, target_doc) for part, target_doc in wanted.items()]
+    made = _combine([*parts, *_unwanted_parts(situation, wanted)])
     if decision.verdict is Verdict.HOLD and not situation.approved:
         return by_rule(made, decision.reason)
     return made
@@ -179,7 +183,7 @@ def by_rule(made: Plan, reason: str) -> Plan:
     return replace(made, kind=Kind.HOLD, reason=reason, hold=Hold.RULE) if made.kind is Kind.WRITE else made
 
 
-def _wanted(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
+def wanted_parts(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
     """The mapped documents by part, or what must be waited for. Raises Rejected."""
     mapping = situation.flow.mapping
     if missing := [need for need in mapping.needs(doc, situation.context) if _is_missing(need, situation)]:
@@ -194,12 +198,12 @@ def _wanted(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
 def _sought(situation: Situation, doc: Doc, reason: str) -> Plan:
     """Look for an object that is cancelled at the source and may have been created, though the store does not know it."""
     try:
-        wanted = _wanted(situation, doc)
+        wanted = wanted_parts(situation, doc)
     except Rejected:
         return _cancel(situation, reason)
     if isinstance(wanted, Plan):
         return wanted
-    made = _combine([_part(situation, part, target_doc) for part, target_doc in wanted.items()])
+    made = _combine([plan_part(situation, part, target_doc) for part, target_doc in wanted.items()])
     return replace(made, seeks=True, reason=f"{reason}; it is looked for, since creates are verified")
 
 
@@ -217,12 +221,15 @@ def named(need: Need) -> str:
     return f"{need.entity} {need.key}{part}"
 
 
-def _part(situation: Situation, part: str, wanted: Doc) -> Plan:
+def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
+    """The plan of one part, by what the target shows of it: create it, change it, or leave it."""
     link = situation.links.get(part)
     natural = situation.flow.mapping.natural_key(wanted)
     if link is None or link.provisional:
         operation = Operation(Verb.CREATE, natural, doc=wanted)
         return Plan(Kind.WRITE, steps=[Step(part, situation.target.name, operation, agreed=wanted)])
+    if link.key is None:
+        return _without_key(part, wanted, link)
     if link.current is None:
         return Plan(Kind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
     before, numbers = _before(situation, wanted, link, link.current)
@@ -248,7 +255,7 @@ def _before(situation: Situation, wanted: Doc, link: Linked, current: Doc) -> tu
     if joined.by_hand(link.base):
         base, numbers = joined.base(wanted, current, line_fields=situation.target.line_fields)
         return base, {**numbers, **link.numbers}
-    return link.base or _first_base(situation, wanted, current), link.numbers
+    return (link.base, link.numbers) if link.base else _first_base(situation, wanted, current)
 
 
 def _shown(situation: Situation, link: Linked, base: Doc, numbers: Map[str, str]) -> tuple[Doc, Map[str, str]]:
@@ -274,9 +281,63 @@ def _caught_up(situation: Situation, wanted: Doc, current: Doc, known: restored.
     )
 
 
-def _first_base(situation: Situation, wanted: Doc, current: Doc) -> Doc:
-    """A flow that comes to a link of another one begins with what the target has in the fields that are its own."""
-    return {name: current.get(name) for name in wanted if name not in situation.target.line_fields}
+def _first_base(situation: Situation, wanted: Doc, current: Doc) -> tuple[Doc, Map[str, str]]:
+    """A flow that comes to a link of another one begins with what the target has in the fields that are its own.
+
+    Its lines are recognised by what they hold, since the other flow may have made the target from just these. One that the
+    target lacks is a conflict: no line is added to an object that was there before without a person's approval.
+    """
+    line_fields = situation.target.line_fields
+    base: Doc = {name: current.get(name) for name in wanted if name not in line_fields}
+    numbers: dict[str, str] = {}
+    for name, identity in line_fields.items():
+        if name not in wanted:
+            continue
+        asked, there = by_key(wanted, name), by_number(current, name)
+        found = recognise(name, identity, asked, there)
+        numbers |= found
+        base[name] = [_first_line(line, there.get(found.get(key, "")), identity) for key, line in asked.items()]
+    return base, numbers
+
+
+def _first_line(asked: Doc, there: Doc | None, identity: Sequence[str]) -> Doc:
+    """A line as the target has it; of one that it lacks, what would tell it from others."""
+    if there is None:
+        return {LINE_KEY: asked[LINE_KEY], joined.MARK: True, **{name: asked.get(name) for name in identity}}
+    return {name: there.get(name, value) if name != LINE_KEY else value for name, value in asked.items()}
+
+
+def _without_key(part: str, wanted: Doc, link: Linked) -> Plan:
+    """The target took it and told no key, so that it can be neither read nor changed."""
+    if _same_doc(wanted, link.base):
+        return Plan(Kind.SKIP, "already equal", agreements=[Agreement(part, link.base, link.numbers)])
+    reason = "it was written without a key, so it cannot be changed: correct it in the target by hand, then refuse this"
+    return Plan(Kind.HOLD, reason, hold=Hold.REFUSED, refusable=[Agreement(part, wanted, link.numbers)])
+
+
+def _same_doc(one: Doc, other: Doc) -> bool:
+    names = [name for name in {*one, *other} if not name.startswith("@")]
+    return all(one.get(name) == other.get(name) or same(one.get(name), other.get(name)) for name in names)
+
+
+def _unwanted_parts(situation: Situation, wanted: Map[str, Doc]) -> list[Plan]:
+    """Parts that are linked and that the mapping no longer yields: cancelled, so that nothing is shipped twice.
+
+    Those of a flow that keeps its parts stay. Where the mapping has gone from a whole to parts, or back, a person decides.
+    """
+    left_over = {part: link for part, link in situation.links.items() if part not in wanted and not link.provisional}
+    if situation.flow.keeps_parts or not wanted:
+        return []
+    plans = [_cancelled(situation, part, link, _no_longer(part)) for part, link in left_over.items()]
+    if "" in left_over or "" in wanted:
+        held = [made for made in plans if made.kind is not Kind.SKIP]
+        reason = "it was written in other parts than the mapping yields now: link or cancel them by hand"
+        return [replace(made, kind=Kind.HOLD, reason=reason, hold=Hold.REFUSED) for made in held]
+    return plans
+
+
+def _no_longer(part: str) -> str:
+    return f"the part {part} is no longer wanted"
 
 
 def _change(situation: Situation, part: str, wanted: Doc, link: Linked, merged: Merged, natural: str) -> Plan:
@@ -317,28 +378,41 @@ def _by_us(link: Linked) -> bool:
 def _cancel(situation: Situation, reason: str) -> Plan:
     if not situation.links:
         return Plan(Kind.SKIP, f"{reason}; it was never sent")
-    steps, turned_out = [], []
-    for part, link in situation.links.items():
-        if link.current is None or link.key is None:
-            continue
-        is_cancelled = situation.target.is_cancelled(link.current)
-        agreed = {**link.base, CANCELLED: True}
-        if link.tried and (is_cancelled or link.tried != agreed):  # else it is this cancellation that was in doubt
-            base, numbers = _shown(situation, link, link.base, link.numbers)
-            mark = {CANCELLED: True} if is_cancelled and CANCELLED in link.tried else {}
-            turned_out.append(Agreement(part, {**base, **mark}, numbers))
-        if is_cancelled:
-            continue
-        operation = Operation(
-            Verb.CANCEL, link.natural_key, doc=link.base, key=link.key, current=link.current, reason=reason
-        )
-        step = Step(part, situation.target.name, operation, agreed=agreed, numbers=link.numbers)
-        if refusal := situation.target.refuses(Verb.CANCEL, link.current):
-            return Plan(Kind.HOLD, refusal, steps=[step], hold=Hold.REFUSED)
-        steps.append(step)
+    parts = [_cancelled(situation, part, link, reason) for part, link in situation.links.items()]
+    if held := next((made for made in parts if made.kind is Kind.HOLD), None):
+        return held
+    steps = [step for made in parts for step in made.steps]
+    turned_out = [agreement for made in parts for agreement in made.turned_out]
     if not steps:
         return Plan(Kind.SKIP, f"{reason}; it is cancelled in the target", turned_out=turned_out)
     return Plan(Kind.WRITE, reason, steps=steps, turned_out=turned_out)
+
+
+def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Plan:
+    """The cancellation of one linked object; a skip where it is gone or cancelled already, a hold where that cannot be."""
+    if link.key is None and not link.provisional:
+        return Plan(Kind.HOLD, f"{reason}, and it was written without a key", hold=Hold.REFUSED)
+    if link.current is None or link.key is None:
+        return Plan(Kind.SKIP)
+    is_cancelled = situation.target.is_cancelled(link.current)
+    agreed = {**link.base, CANCELLED: True}
+    turned_out = []
+    if link.tried and (is_cancelled or link.tried != agreed):  # else it is this cancellation that was in doubt
+        base, numbers = _shown(situation, link, link.base, link.numbers)
+        mark = {CANCELLED: True} if is_cancelled and CANCELLED in link.tried else {}
+        turned_out.append(Agreement(part, {**base, **mark}, numbers))
+    if is_cancelled:
+        return Plan(Kind.SKIP, turned_out=turned_out)
+    operation = Operation(
+        Verb.CANCEL, link.natural_key, doc=link.base, key=link.key, current=link.current, reason=reason
+    )
+    step = Step(part, situation.target.name, operation, agreed=agreed, numbers=link.numbers)
+    refusal = situation.target.refuses(Verb.CANCEL, link.current)
+    if Verb.CANCEL not in situation.target.safety:
+        refusal = f"{reason}, and {situation.target.name} cannot be cancelled"
+    if refusal:
+        return Plan(Kind.HOLD, refusal, steps=[step], hold=Hold.REFUSED)
+    return Plan(Kind.WRITE, reason, steps=[step], turned_out=turned_out)
 
 
 def _combine(parts: Sequence[Plan]) -> Plan:

@@ -24,6 +24,7 @@ from syncengine.engine.lookups import lookups_of
 from syncengine.engine.pair import Pair, plan_pair
 from syncengine.engine.plan import Linked, Plan, Situation, named, plan
 from syncengine.engine.want import LONGEST_PART, is_key
+from syncengine.engine.writeback import plan_write_back
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Need
@@ -64,13 +65,18 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A record of a one-way flow with its documents typed, before it is known which of its needs are linked."""
+    """A record with its source documents typed (by key), before it is known which of its needs are linked."""
 
     record: Record
     raw: Mapping[str, Mapping[str, Doc]]
-    source_doc: Doc | None
+    sources: Mapping[str, Doc]
     context: Context
     needs: Sequence[Need] = ()
+
+    @property
+    def source_doc(self) -> Doc | None:
+        """The one source document, or one of them; None if the source does not have it."""
+        return next(iter(self.sources.values()), None)
 
 
 class Planner:
@@ -134,44 +140,56 @@ class Planner:
             parts=tuple(part for part in record.parts.split(";") if part),
         )
         if self.flow.two_way:
-            return _Ready(record, raw, None, context)
-        raw_source = raw.get(self.source.name, {}).get(record.key)
-        source_doc = self.source.load(raw_source) if raw_source is not None else None
-        needs = self.flow.mapping.needs(source_doc, context) if source_doc is not None else ()
-        return _Ready(record, raw, source_doc, context, needs)
+            return _Ready(record, raw, {}, context)
+        sources = {key: self.source.load(doc) for key, doc in sorted(self._raw_sources(record, raw).items())}
+        needs = {need: None for doc in sources.values() for need in self.flow.mapping.needs(doc, context)}
+        return _Ready(record, raw, sources, context, list(needs))
+
+    def _raw_sources(self, record: Record, raw: Mapping[str, Mapping[str, Doc]]) -> Mapping[str, Doc]:
+        """The source's document, in a write-back those of all linked objects; none that the source does not have."""
+        found = raw.get(self.source.name, {})
+        if self.flow.write_back:
+            return found
+        return {record.key: found[record.key]} if record.key in found else {}
 
     def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
-        make = partial(self._pair if self.flow.two_way else self._one_way, ready, known)
+        kind = self._pair if self.flow.two_way else self._write_back if self.flow.write_back else self._one_way
+        make = partial(kind, ready, known)
         made = _storable(decisions.applied(make(), self.material.decided.get(ready.record.id), make))
         made = replace(made, links=links.revisions(self.material.linked[ready.record.id]))
         provisional = [named(need) for need in ready.needs if need in self.provisional]
         return replace(made, provisional=provisional) if provisional else made
 
     def _one_way(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:
-        context = replace(ready.context, links={need: known[need] for need in ready.needs if need in known})
+        return plan(self._situation(ready, known, approved))
+
+    def _write_back(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:
+        situation = self._situation(ready, known, approved)
+        return plan_write_back(situation, ready.sources)
+
+    def _situation(self, ready: _Ready, known: Mapping[Need, str], approved: str) -> Situation:
         record, raw = ready.record, ready.raw
-        situation = Situation(
+        raw_source = next(iter(self._raw_sources(record, raw).values()), None)
+        return Situation(
             flow=self.flow,
             target=self.target,
             source_doc=ready.source_doc,
             links={
-                link.part: self._linked(record, link, raw)
-                for link in self.material.linked[record.id]
-                if not link.provisional
+                part: self._linked(record, part, link, raw)
+                for part, link in links.by_part(self.flow, self.site, self.material.linked[record.id]).items()
             },
-            context=context,
-            too_old=self._too_old(record, raw.get(self.source.name, {}).get(record.key)),
+            context=replace(ready.context, links={need: known[need] for need in ready.needs if need in known}),
+            too_old=self._too_old(record, raw_source),
             in_doubt=record.id in self.material.doubtful,
             approved=bool(approved),
             verifies=self.verifies,
-            edited=self._edited(raw.get(self.source.name, {}).get(record.key)),
+            edited=self._edited(raw_source),
         )
-        return plan(situation)
 
     def _pair(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:  # noqa: ARG002 - a pair has no needs
         record, raw = ready.record, ready.raw
         found = self.material.linked[record.id]
-        link = self._linked(record, found[0], raw) if found else None
+        link = self._linked(record, found[0].part, found[0], raw) if found else None
         left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
         right_raw = next(iter(raw.get(self.target.name, {}).values()), None)
         ends = links.ends_of(self.flow, self.site, record.key)
@@ -199,14 +217,16 @@ class Planner:
             if name not in own
         }
 
-    def _linked(self, record: Record, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
-        key = link.right_key if self.site.side(self.target.name) == "right" else link.left_key
+    def _linked(self, record: Record, part: str, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
+        key = links.target_key(self.flow, self.site, link)
         current = raw.get(self.target.name, {}).get(key or "")
-        doubt = self.material.tried.get((record.id, link.part))
+        doubt = self.material.tried.get((record.id, part))
+        base = links.base_of(self.engine, self.flow, link)
+        known = links.numbers_of(self.flow, link) if base else {}
         return Linked(
             key=key,
-            base=links.base_of(self.engine, self.flow, link),
-            numbers={**(doubt.numbers if doubt else {}), **link.lines},  # what was recognised before the try
+            base=base,
+            numbers={**(doubt.numbers if doubt else {}), **known},  # what was recognised before the try
             current=self.target.load(current) if current is not None else None,
             natural_key=link.natural_key,
             provisional=link.provisional,

@@ -54,11 +54,16 @@ def changed_keys(engine: Engine, connection_id: int, flow_name: str, *, most: in
         since = site.connection.cut_over if flow.cut_over else None
         with calling(site.endpoint(resource.name)):
             for page in resource.changes(feed, positions.get(name, {}), since=since):
-                side = site.side(resource.name)
-                keys |= dict.fromkeys(f"{side}:{ref.key}" if flow.two_way else ref.key for ref in page.refs)
+                keys |= dict.fromkeys(_record_keys(engine, flow, site, resource.name, [ref.key for ref in page.refs]))
                 if len(keys) >= most:
                     return list(keys)[:most]
     return list(keys)
+
+
+def _record_keys(engine: Engine, flow: Flow, site: Site, resource: str, keys: Sequence[str]) -> list[str]:
+    with engine.store.read() as session:
+        named = links.record_keys(session, flow, site, site.side(resource), keys)
+    return [record_key for key in keys for record_key in named[key]]
 
 
 def _positions(engine: Engine, site: Site, flow: Flow) -> dict[str, dict[str, object]]:
@@ -73,7 +78,7 @@ def preview(engine: Engine, connection_id: int, flow_name: str, keys: Sequence[s
     """The plans of these objects, after those of what they need. Raises what the systems' calls raise."""
     assumed = _Assumed()
     flow, site = engine.flow(flow_name), engine.site(connection_id)
-    for some in chunks(list(keys), site.resource(flow.source).most_per_read):
+    for some in chunks(list(keys), flow.batch):
         _plan(engine, site, flow, [(key, ";") for key in some], assumed, depth=0)
     return assumed.previews
 

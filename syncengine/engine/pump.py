@@ -6,15 +6,15 @@ A dead worker, a lost message, an emptied Redis are all the same to it: a lease 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
-from syncengine.engine import ceiling, deadletters, effects, endpoints, health, quota, timeline
+from syncengine.engine import ceiling, deadletters, effects, endpoints, health, links, quota, timeline
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
 from syncengine.engine.records import FREE
@@ -26,6 +26,9 @@ from syncengine.store.session import lock_pump
 from syncengine.store.states import Lane, Pause, Stage, Status
 
 log = logging.getLogger(__name__)
+
+RESTS_AFTER_DEATH_S = (1.0, 10.0, 60.0)
+DEATHS_COUNT_ONCE_WITHIN_S = 60.0
 
 LOW_LANES = (Lane.SCHEDULED, Lane.BACKFILL)
 
@@ -69,21 +72,36 @@ def free_dead_leases(session: Session, engine: Engine, now: datetime) -> None:
         collapse(session, engine, crashed, now, because="its worker went away")
 
 
-def collapse(session: Session, engine: Engine, crashed: Sequence[Record], now: datetime, *, because: str) -> None:
-    """A step died with these records. What it had sent is in doubt; what it was about goes again one by one, and is counted.
+def collapse(
+    session: Session,
+    engine: Engine,
+    crashed: Sequence[Record],
+    now: datetime,
+    *,
+    because: str,
+    at_once: bool = False,
+    counts: bool = True,
+) -> None:
+    """A step died with these records. What it had sent is in doubt; what it was about is tried again one by one, and counted.
 
-    That is the record that was being written; if none was, all of the batch.
+    That is the record that was being written; if none was, all of the batch. A record that alone brings its worker down
+    `deaths` times is set aside as poison; deaths within a minute count once, so that a bad moment of the machine makes none.
 
-    A record that alone brings its worker down `deaths` times is set aside as poison.
+    at_once: it died just now and not a lease ago, so that its records rest first, longer each time. `counts=False`: it is no
+    record's fault.
     """
     lost = effects.lost_runner(session, [record.id for record in crashed], now)
-    deaths = {record.id: record.deaths + 1 for record in crashed if record.batch <= 1}
+    counted = [record for record in crashed if counts and _counts_as_death(record, now)]
+    deaths = {record.id: record.deaths + 1 for record in counted}
     poison = [(record, Stage(record.stage)) for record in crashed if deaths.get(record.id, 0) >= engine.limits.deaths]
     _free(session, crashed)
     for record in crashed:
-        alone = record.batch <= 1
-        suspect = alone or not lost.in_the_call or record.id in lost.in_the_call
-        values: dict[str, Any] = {"solo": suspect, "deaths": record.deaths + (1 if alone else 0)}
+        suspect = record.batch <= 1 or not lost.in_the_call or record.id in lost.in_the_call
+        rest_s = _rest_after_death_s(record) if suspect and at_once else 0.0
+        values: dict[str, Any] = {"not_before": now + timedelta(seconds=rest_s), "pause": Pause.BACKOFF}
+        values |= {"solo": suspect} if counts else {"attempts": record.attempts + 1}
+        if record.id in deaths:
+            values |= {"deaths": deaths[record.id], "died_at": now}
         if record.id in lost.rest:
             values |= {"stage": Stage.FETCH, "not_before": lost.rest[record.id], "pause": Pause.SETTLE}
         session.execute(update(Record).where(Record.id == record.id).values(**values))
@@ -93,6 +111,19 @@ def collapse(session: Session, engine: Engine, crashed: Sequence[Record], now: d
             session, record, stage, deaths[record.id], because, now, in_doubt=record.id in lost.rest
         )  # fmt: skip
         _set_aside(session, record, because, now)
+
+
+def _counts_as_death(record: Record, now: datetime) -> bool:
+    """Of a record that was alone, unless another death was counted a moment ago."""
+    since = None if record.died_at is None else (now - record.died_at).total_seconds()
+    return record.batch <= 1 and (since is None or record.deaths == 0 or since >= DEATHS_COUNT_ONCE_WITHIN_S)
+
+
+def _rest_after_death_s(record: Record) -> float:
+    """Seconds until a record is tried again after its step died: a second in a batch, then ten, then a minute."""
+    if record.batch > 1:
+        return RESTS_AFTER_DEATH_S[0]
+    return RESTS_AFTER_DEATH_S[1 if record.deaths == 0 else 2]
 
 
 def _free(session: Session, found: Iterable[Record]) -> None:
@@ -127,14 +158,11 @@ def _set_aside(session: Session, record: Record, because: str, now: datetime) ->
 
 def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
     """Records whose need is met by now. A query, so that no wake-up can be lost."""
-    link, lookup = aliased(Link), aliased(Lookup)
-    from_left = or_(Record.key.startswith("left:"), *_sources_on_the_left(session, engine))
+    lookup = aliased(Lookup)
     met_by_link = (
-        select(link.id)
-        .where(
-            link.connection_id == Record.connection_id, link.entity == Record.need_entity, link.part == Record.need_part
-        )
-        .where((from_left & (link.left_key == Record.need_key)) | (~from_left & (link.right_key == Record.need_key)))
+        select(Link.id)
+        .where(Link.connection_id == Record.connection_id, Link.entity == Record.need_entity)
+        .where(links.meets(Record.need_side, Record.need_key, Record.need_part))
         .exists()
     )
     met_by_lookup = (
@@ -146,18 +174,6 @@ def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
     ready = session.scalars(select(Record.id).where(*RESTING, met_by_link | met_by_lookup).limit(MOST_WOKEN)).all()
     if ready:
         wake(session, ready, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
-
-
-def _sources_on_the_left(session: Session, engine: Engine) -> Iterator[ColumnElement[bool]]:
-    """Whose needs bear keys of the left side: records of these connections and one-way flows."""
-    for connection in session.scalars(select(Connection).order_by(Connection.id)):
-        try:
-            site = engine.site(connection.id)
-        except Misconfigured:
-            continue  # nothing of it is claimed
-        known = [engine.flows[name] for name in connection.flows if name in engine.flows]
-        names = [one.name for one in known if not one.two_way and site.side(one.source) == "left"]
-        yield (Record.connection_id == connection.id) & Record.flow.in_(names)
 
 
 def look_again(session: Session, engine: Engine, now: datetime) -> None:

@@ -21,6 +21,7 @@ from syncengine.engine import (
     observe,
     payloads,
     plans,
+    probe,
     records,
     timeline,
 )
@@ -29,6 +30,7 @@ from syncengine.engine.backoff import backoff
 from syncengine.engine.effects import Intent
 from syncengine.engine.engine import Engine, Site, calling, chunks
 from syncengine.engine.lease import Lease
+from syncengine.engine.partly import calls_of
 from syncengine.engine.plan import Kind, Step
 from syncengine.engine.records import End
 from syncengine.errors import Rejected, SyncError
@@ -37,6 +39,8 @@ from syncengine.store.models import Link, Record
 from syncengine.store.states import Pause, Stage, Status
 
 NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leaves to be searched
+USUAL_WRITE_S = 0.5  # what a write takes, until some have been made
+EDITED = "the target was edited after it was read"
 
 
 def push(engine: Engine, lease: Lease) -> None:
@@ -71,6 +75,7 @@ class _Work:
     left: int = 0
     ended: bool = False
     seeks: bool = False  # its creates are only looked for
+    has_more: bool = False  # what it creates is completed by a further call, planned once it is there
     summaries: list[str] = field(default_factory=list)
 
 
@@ -80,7 +85,7 @@ class _Books:
 
     written: dict[int, dict[str, Any]] = field(default_factory=dict)  # effect id: details for the timeline
     of_record: dict[int, Record] = field(default_factory=dict)  # effect id: its record
-    linked: list[tuple[str, str]] = field(default_factory=list)  # ends of new links, with their part
+    linked: list[tuple[str, str, str]] = field(default_factory=list)  # side, key and part of new links
     ends: dict[int, End] = field(default_factory=dict)
 
 
@@ -91,14 +96,17 @@ class _Push:
         self.intents: list[Intent] = []
         self.unnumbered: list[tuple[Intent, Outcome]] = []
         self.books = _Books()
+        self.seen_at: dict[int, datetime] = {}  # effect id: when its target was seen as its plan has it
+        self.revision: dict[int, int] = {}  # link id: as the plans have it, or as our own writes have left it
+        self.written, self.writing_s = 0, 0.0
 
     # -- before the writes ---------------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
         """Commit all intentions of the lease in one transaction.
 
-        A plan whose links have been agreed on since is made anew, from a fresh fetch: one of its writes has been made already,
-        or a worker that woke late has made another one. Raises LeaseLost.
+        A plan whose links have been agreed on since is made again, from a fresh fetch: one of its writes has been made
+        already, or a worker that woke late has made another one. Raises LeaseLost.
         """
         now = clock.now()
         with self.engine.store.write() as session:
@@ -119,18 +127,31 @@ class _Push:
                     self._plan_again(session, record, now, "written since it was planned")
                     continue
                 self.work[record.id].seeks = plan.seeks
+                named = links.by_part(self.flow, self.site, linked[record.id])
                 for step in plan.steps if plan.kind is Kind.WRITE else ():
-                    link = next(
-                        (one for one in linked[record.id] if one.part == step.part and not one.provisional), None
-                    )
-                    planned.append((record, step, link))
+                    planned.append((record, step, named.get(step.part)))
             if is_observed:
                 self._observe(session, planned, now)
                 planned = []
-            self.intents = effects.intend(session, self.engine, self.flow, self.site, planned, now)
+            self.intents = effects.intend(session, self.engine, self.flow, self.site, self._calls(planned), now)
             for intent in self.intents:
                 self.work[intent.record.id].left += 1
+                self.seen_at[intent.effect_id] = intent.record.fetched_at or now
+            self.revision = {link.id: link.revision for _, _, link in planned if link is not None}
             self._hold_taken(session, now)
+            self._hold_often_sent(session, now)
+
+    def _calls(self, planned: Sequence[tuple[Record, Step, Link | None]]) -> list[tuple[Record, Step, Link | None]]:
+        """Each write as the calls that its resource makes of it. A create is made first; the rest is planned after it."""
+        calls: list[tuple[Record, Step, Link | None]] = []
+        for record, step, link in planned:
+            base = links.base_of(self.engine, self.flow, link) if link is not None else {}
+            several = calls_of(self.site.resource(step.resource), step, base)
+            if step.operation.verb is Verb.CREATE and len(several) > 1:
+                self.work[record.id].has_more = True
+                several = several[:1]
+            calls += [(record, one, link) for one in several]
+        return calls
 
     def _plan_again(self, session: Session, record: Record, now: datetime, why: str) -> None:
         """What the plan goes by is not so any more: keys that were only planned themselves, or an earlier agreement."""
@@ -154,6 +175,17 @@ class _Push:
             natural = intent.step.operation.natural_key
             self._end(session, intent, End(Status.HELD, f"another record creates {natural} already"), "held", now)
 
+    def _hold_often_sent(self, session: Session, now: datetime) -> None:
+        """What was sent again and again without an answer that anybody understands is not sent any more."""
+        for intent in self.intents:
+            if intent.sends >= self.engine.limits.sends and not self.work[intent.record.id].ended:
+                reason = (
+                    f"sent {intent.sends} times, and nobody knows whether it took effect: "
+                    "look in the target, then say it by `syncengine held settle`"
+                )
+                effects.withhold(session, [intent.effect_id], now, why=reason)
+                self._end(session, intent, End(Status.HELD, reason), "held", now)
+
     def batches(self) -> Iterator[Sequence[Intent]]:
         """The intents in the order of their records, as many together as the resource writes at once, one verb each."""
         groups: dict[tuple[str, Verb], list[Intent]] = {}
@@ -170,11 +202,13 @@ class _Push:
     def write(self, batch: Sequence[Intent]) -> None:
         """Send one batch and settle its outcomes."""
         resource = self.site.resource(batch[0].step.resource)
-        batch = self._verified(resource, batch)
+        batch = self._as_seen(resource, self._verified(resource, batch))
+        if not batch:
+            return
         self.lease.renew()
         now = clock.now()
         with self.engine.store.write() as session:
-            batch = self._admitted(session, batch, now)
+            batch = self._admitted(session, self._alone_there(session, resource, batch, now), now)
             mine = effects.send(session, batch, self.lease.runner, resource.settle_s, now)
             others = [intent for intent in batch if intent.effect_id not in mine]
             self._look_again(
@@ -183,16 +217,99 @@ class _Push:
         batch = [intent for intent in batch if intent.effect_id in mine]
         if not batch:
             return
+        begun = clock.monotonic()
         try:
             with calling(self.site.endpoint(resource.name)):
                 outcomes = resource.write([intent.operation for intent in batch])
-        except SyncError:
+        except SyncError as error:
             self._nothing_sent(batch)
-            raise
+            if not isinstance(error, probe.OF_ONE_CALL):
+                raise
+            self._refused(batch, error)
+            return
+        self.written, self.writing_s = self.written + len(batch), self.writing_s + clock.monotonic() - begun
         with self.engine.store.write() as session:
             for intent, outcome in zip(batch, outcomes, strict=True):
                 self._settle(session, resource, intent, outcome, clock.now())
             self._close_books(session)
+
+    def _refused(self, batch: Sequence[Intent], error: SyncError) -> None:
+        """A call was refused as a whole, and nothing of it was done: each write is tried alone, alone it is a dead letter.
+
+        Raises what makes the endpoint unusable.
+        """
+        now = clock.now()
+        if len(batch) > 1:
+            with self.engine.store.write() as session:
+                for intent in batch:
+                    self.work[intent.record.id].ended = True
+                    records.put_off(
+                        session, self.lease, [intent.record.id], now,
+                        pause=Pause.NONE, stage=Stage.FETCH, alone=True, reason=str(error),
+                    )  # fmt: skip
+            return
+        refused = probe.refusal(self.engine, self.site, error, batch[0].operation.key or batch[0].record.key)
+        with self.engine.store.write() as session:
+            if effects.refused_unsent(session, batch[0].effect_id, now, error=str(refused)):
+                deadletters.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
+                self._end(session, batch[0], End(Status.DEAD, str(refused)), "dead", now)
+
+    def _as_seen(self, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
+        """Of these writes those whose targets still show what their plans were made from; the others are planned again.
+
+        A target that was read a while ago is looked at first, many at once and as many as can be written before that is old
+        again. What somebody edits between that and our write is the gap that remains (docs/reliability.md).
+        """
+        if any(self._is_old(intent) for intent in batch):
+            self._look(resource, batch)
+        return [intent for intent in batch if not self.work[intent.record.id].ended]
+
+    def _is_old(self, intent: Intent) -> bool:
+        age = clock.now() - self.seen_at[intent.effect_id]
+        return intent.operation.current is not None and age.total_seconds() > self.engine.limits.picture_s
+
+    def _look(self, resource: Resource, batch: Sequence[Intent]) -> None:
+        pace_s = max(self.writing_s / self.written, 0.01) if self.written else USUAL_WRITE_S
+        most = min(resource.most_per_look, max(len(batch), int(self.engine.limits.picture_s / pace_s)))
+        rest = self.intents[self.intents.index(batch[0]) :]
+        old = [one for one in rest if one.step.resource == resource.name and self._is_old(one)]
+        asked = {one.operation.key: one for one in reversed(old) if not self.work[one.record.id].ended}
+        chosen = [one for one in old if asked.get(one.operation.key) is one][:most]
+        now = clock.now()
+        with calling(self.site.endpoint(resource.name)):
+            same = resource.unchanged({str(one.operation.key): one.operation.current or {} for one in chosen})
+        with self.engine.store.write() as session:
+            for intent in chosen:
+                if intent.operation.key in same:
+                    self.seen_at[intent.effect_id] = now
+                else:
+                    self._plan_again(session, intent.record, clock.now(), EDITED)
+
+    def _alone_there(
+        self, session: Session, resource: Resource, batch: Sequence[Intent], now: datetime
+    ) -> Sequence[Intent]:
+        """Of these writes those whose objects no other record writes now, and that nobody has agreed on since the plan."""
+        connector = self.site.connectors[self.site.side(resource.name)]
+        kin = [one.name for one in connector.resources.values() if one.object_kind == resource.object_kind]
+        busy = effects.in_the_way(session, self.site.endpoint(resource.name).id, kin, batch, now)
+        free = []
+        for intent in batch:
+            if intent.effect_id in busy:
+                why = f"another record is writing {resource.name} {intent.operation.key}"
+                self._wait_for_other(session, intent, busy[intent.effect_id], why)
+            elif (
+                intent.link_id is not None and links.revision(session, intent.link_id) != self.revision[intent.link_id]
+            ):
+                self._plan_again(session, intent.record, now, "written since it was planned")
+            else:
+                free.append(intent)
+        return free
+
+    def _wait_for_other(self, session: Session, intent: Intent, until: datetime, why: str) -> None:
+        self.work[intent.record.id].ended = True
+        records.put_off(
+            session, self.lease, [intent.record.id], until, pause=Pause.BACKOFF, stage=Stage.FETCH, reason=why
+        )
 
     def _admitted(self, session: Session, batch: Sequence[Intent], now: datetime) -> Sequence[Intent]:
         """What the flow's write ceiling admits. Records of the rest are held whole: none of their writes here is made."""
@@ -248,12 +365,14 @@ class _Push:
             effects.suspect(session, [intent.effect_id for intent in intents], now, why=why)
             self._look_again(session, intents, now, why)
 
-    def _look_again(self, session: Session, intents: Sequence[Intent], until: datetime, why: str) -> None:
+    def _look_again(
+        self, session: Session, intents: Sequence[Intent], until: datetime, why: str, *, counts: bool = False
+    ) -> None:
         for intent in intents:
             self.work[intent.record.id].ended = True
-            pause = Pause.SETTLE
             records.put_off(
-                session, self.lease, [intent.record.id], until, pause=pause, stage=Stage.FETCH, reason=why
+                session, self.lease, [intent.record.id], until,
+                pause=Pause.SETTLE, stage=Stage.FETCH, counts=counts, reason=why,
             )  # fmt: skip
 
     # -- the outcomes --------------------------------------------------------------------------------------------------
@@ -272,13 +391,11 @@ class _Push:
 
     def _done(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
         key = outcome.key or intent.operation.key
-        if key is None:
+        resource = self.site.resource(intent.step.resource)
+        if key is None and resource.safety[intent.operation.verb] is not Safety.ASK:  # else the answer is all there is
             why = "written; its number is looked up"
             effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True)
-            if self.site.resource(intent.step.resource).safety[Verb.CREATE] is Safety.ASK:
-                self._look_again(session, [intent], now, why)  # it cannot be searched for: a person is asked
-            else:
-                self.unnumbered.append((intent, outcome))
+            self.unnumbered.append((intent, outcome))
             return
         if not effects.done(
             session, intent.effect_id, self.lease.runner, now,
@@ -288,6 +405,8 @@ class _Push:
         if problem := self._remember(session, intent, outcome, key, now):
             self._end(session, intent, End(Status.HELD, f"written as {key}, but {problem}"), "held", now)
             return
+        if intent.operation.verb is not Verb.CREATE:
+            effects.supersede(session, intent.record.id, intent.step.part, now, but=intent.effect_id)
         summary = plans.summary(intent.step)
         detail = {"write": summary, "key": key, "warnings": list(outcome.warnings)}
         self.books.written[intent.effect_id] = {name: value for name, value in detail.items() if value}
@@ -297,7 +416,9 @@ class _Push:
         work = self.work[intent.record.id]
         work.left -= 1
         work.summaries.append(summary)
-        if work.left == 0 and not work.ended:
+        if work.left == 0 and work.has_more and not work.ended:
+            self._plan_again(session, intent.record, now, "created; the rest of it is written next")
+        elif work.left == 0 and not work.ended:
             work.ended = True
             self.books.ends[intent.record.id] = End(Status.DONE, "; ".join(work.summaries))
 
@@ -315,21 +436,24 @@ class _Push:
             links.wake_dependants(session, self.engine, connection_id, self.flow.entity, books.linked, now)
         records.deal_with(session, self.lease, books.ends, now)
 
-    def _remember(self, session: Session, intent: Intent, outcome: Outcome, key: str, now: datetime) -> str:
+    def _remember(self, session: Session, intent: Intent, outcome: Outcome, key: str | None, now: datetime) -> str:
         """Save link and base; returns why that cannot be, empty if it is saved."""
         agreed = links.Agreed(intent.step.agreed, {**intent.step.numbers, **outcome.lines})
         if intent.operation.verb is Verb.CREATE:
             part = intent.step.part
-            left, right = doubts.pair_keys(self.flow, self.site, intent.record, intent.step.resource, key)
-            if problem := links.taken(session, intent.record.connection_id, self.flow.entity, left, right, part):
+            left, right = doubts.pair_keys(self.flow, self.site, intent.record, intent.step, key)
+            side = links.ends_of(self.flow, self.site, intent.record.key).side
+            connection_id = intent.record.connection_id
+            if problem := links.taken(session, connection_id, self.flow.entity, left, right, part, side=side):
                 return problem
-            links.join(
+            link = links.join(
                 session, self.engine, self.flow, intent.record, left=left, right=right, part=part,
                 natural_key=intent.operation.natural_key, agreed=agreed, now=now, wakes=False,
             )  # fmt: skip
-            self.books.linked += [(left, part), (right, part)]
+            self.books.linked += links.ends_for_needs(link)
         elif intent.link_id is not None:
-            links.agree(session, self.engine, self.flow, intent.link_id, agreed, now)
+            revision = links.agree(session, self.engine, self.flow, intent.link_id, agreed, now)
+            self.revision[intent.link_id] = revision
         return ""
 
     def _unknown(self, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
@@ -337,7 +461,7 @@ class _Push:
         effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why)
         timeline.note_one(session, intent.record, "unknown", now, write=plans.summary(intent.step), error=why)
         wait_s = max(resource.settle_s, backoff(intent.sends, most_s=self.engine.limits.backoff_s))
-        self._look_again(session, [intent], now + timedelta(seconds=wait_s), why)
+        self._look_again(session, [intent], now + timedelta(seconds=wait_s), why, counts=True)
 
     def _again(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
         effects.not_sent(session, [intent.effect_id], self.lease.runner, now)

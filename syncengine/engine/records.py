@@ -33,6 +33,7 @@ class End:
     status: Status
     reason: str = ""
     need: Need | None = None
+    need_side: str = ""  # whose key the need names; empty for a lookup
 
 
 def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: datetime) -> None:
@@ -48,6 +49,7 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
             "need_entity": end.need.entity if end.need else "",
             "need_key": end.need.key if end.need else "",
             "need_part": end.need.part if end.need else "",
+            "need_side": end.need_side if end.need else "",
             "ended": now,
         }
         for record_id, end in ends.items()
@@ -65,6 +67,7 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
             need_entity=bindparam("need_entity"),
             need_key=bindparam("need_key"),
             need_part=bindparam("need_part"),
+            need_side=bindparam("need_side"),
             updated_at=bindparam("ended"),
             done_version=table.c.seen_version,
             done_print=table.c.seen_print,
@@ -110,6 +113,7 @@ def ignore(session: Session, record_id: int, told: str, now: datetime) -> bool:
             need_entity="",
             need_key="",
             need_part="",
+            need_side="",
             stage=Stage.FETCH,
             updated_at=now,
         )
@@ -194,8 +198,8 @@ def put_off(
         values["stage"] = stage
     if counts:
         values["attempts"] = Record.attempts + 1
-    if alone:
-        values["solo"] = True
+    if alone:  # its tries alone are counted from the first one
+        values |= {"solo": True, "attempts": case((Record.solo, Record.attempts + int(counts)), else_=int(counts))}
     if (
         reason is not None
     ):  # why it was left alone stays known: that a person has discarded it, that it is only observed

@@ -62,17 +62,19 @@ def happened(engine: Engine, record: Record, doubt: Doubt, key: str, *, by: str,
         _resolve(session, doubt, EffectState.DONE, key or doubt.effect.target_key)
         agreed = links.Agreed(doubt.agreed, doubt.numbers)
         if created:
-            left, right = doubts.pair_keys(flow, site, record, doubt.effect.resource, key)
-            if problem := links.taken(session, record.connection_id, flow.entity, left, right, doubt.effect.part):
+            left, right = doubts.pair_keys(flow, site, record, doubt.effect, key)
+            side = links.ends_of(flow, site, record.key).side
+            part = doubt.effect.part
+            if problem := links.taken(session, record.connection_id, flow.entity, left, right, part, side=side):
                 raise Misconfigured(problem)
             links.join(
                 session, engine, flow, record, left=left, right=right, part=doubt.effect.part,
                 natural_key=doubt.effect.natural_key, agreed=agreed, now=now,
             )  # fmt: skip
         elif doubt.effect.verb == Verb.CHANGE:
-            for link in links.of_records(session, flow, site, [record])[record.id]:
-                if link.part == doubt.effect.part:
-                    links.agree(session, engine, flow, link.id, agreed, now)
+            found = links.of_records(session, flow, site, [record])[record.id]
+            if link := links.by_part(flow, site, found).get(doubt.effect.part):
+                links.agree(session, engine, flow, link.id, agreed, now)
         _go_on(session, record, doubt, f"it happened{f' as {key}' if created else ''}", by, because)
 
 
@@ -98,7 +100,7 @@ def _present(engine: Engine, record: Record, doubt: Doubt, key: str) -> str:
 
 
 def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None) -> None:
-    if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key):
+    if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
         raise Misconfigured(
             f"write {doubt.effect.id} is not in doubt any more. `syncengine trace` shows what became of it"
         )

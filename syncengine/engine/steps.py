@@ -14,20 +14,21 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from syncengine import clock
+from syncengine.engine import deadletters, probe, records, timeline
 from syncengine.engine import pump as pumping
-from syncengine.engine import records, timeline
 from syncengine.engine.backoff import backoff
 from syncengine.engine.engine import Engine
 from syncengine.engine.fetch import fetch
 from syncengine.engine.lease import HandBack, Lease, LeaseLost
 from syncengine.engine.push import push
+from syncengine.engine.records import End
 from syncengine.engine.transform import transform
-from syncengine.errors import AuthenticationFailed, EndpointDown, SessionLost, SyncError, Throttled, Transient
+from syncengine.errors import AuthenticationFailed, EndpointDown, Rejected, SessionLost, SyncError, Throttled, Transient
 from syncengine.http.guard import guarded
 from syncengine.redaction import redact_text
 from syncengine.store.models import Record
 from syncengine.store.session import complaint
-from syncengine.store.states import Pause, Stage
+from syncengine.store.states import Pause, Stage, Status
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,11 @@ REST_S = 1.0
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 4.0
 """How long a store that is away is left alone."""
+
+FAILURES = (Transient, EndpointDown, SessionLost)
+"""What may be over at the next try, for a record as for its endpoint."""
+
+OF_THE_PROCESS = (OSError, MemoryError)
 
 STEPS: dict[Stage, Callable[[Engine, Lease], None]] = {
     Stage.FETCH: fetch,
@@ -74,7 +80,7 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
         return "lease lost"
     except SyncError as error:
         trouble = error
-        return _patiently(lease, lambda: _endpoint_trouble(engine, lease, trouble, retries))
+        return _patiently(lease, lambda: _freed(engine, lease, trouble, retries))
     except BaseException as error:
         _died(engine, lease, error)
         raise
@@ -83,8 +89,22 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
     return f"{count} records" if count != 1 else "1 record"
 
 
-def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: int) -> str:
-    """The endpoint cannot be used: try the step again soon, or give its records back until later."""
+def _freed(engine: Engine, lease: Lease, error: SyncError, retries: int) -> str:
+    try:
+        return _endpoint_trouble(engine, lease, error, retries)
+    except HandBack:
+        return _hand_back(engine, lease)
+    except LeaseLost:
+        return "lease lost"
+
+
+def _endpoint_trouble(
+    engine: Engine, lease: Lease, error: SyncError, retries: int, *, is_of_probe: bool = False
+) -> str:
+    """The endpoint cannot be used: try the step again soon, or give its records back until later.
+
+    Raises LeaseLost, HandBack, TryAgain.
+    """
     log.warning("%s: %s: %s", lease.stage, error.endpoint or "the store", error)
     if engine.is_ending() and isinstance(error, Throttled):
         return _hand_back(engine, lease)
@@ -93,8 +113,13 @@ def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: i
         engine.rest(error.endpoint_id, for_s=until_s, because=str(error), now=clock.now())
         log.critical("%s refuses its credentials and is paused for %.0f s: %s", error.endpoint, until_s, error)
         return _put_off(engine, lease, error, until_s, counts=False)
+    if isinstance(error, probe.OF_ONE_CALL) and error.endpoint_id is not None:
+        return _isolated(engine, lease, error, retries)
     if error.endpoint and not isinstance(error, Throttled) and engine.is_down(error.endpoint):
         return _put_off(engine, lease, error, REST_S, counts=False)
+    fails = isinstance(error, FAILURES) and error.endpoint_id is not None
+    if fails and not is_of_probe and _has_failed_often(engine, lease):
+        return _isolated(engine, lease, error, retries)
     if isinstance(error, Throttled):
         wait_s, counts = error.retry_in_s, False
     else:
@@ -108,6 +133,38 @@ def _endpoint_trouble(engine: Engine, lease: Lease, error: SyncError, retries: i
             records.leave(session, lease, clock.now(), wait_s=wait_s)
         raise TryAgain(wait_s, str(error)) from error
     return _put_off(engine, lease, error, wait_s if not counts else None, counts=counts)
+
+
+def _has_failed_often(engine: Engine, lease: Lease) -> bool:
+    """Whether this is a record that has failed alone as often as it may."""
+    return all(record.solo and record.attempts >= engine.limits.tries for record in lease.records)
+
+
+def _isolated(engine: Engine, lease: Lease, error: SyncError, retries: int) -> str:
+    """One of the records is refused, or fails again and again: each is tried alone, and alone it becomes a dead letter.
+
+    If the endpoint refuses its probe too, it is the endpoint's trouble and no record's.
+    """
+    if len(lease.records) > 1:
+        return _put_off(engine, lease, error, 0.0, counts=False, alone=True)
+    record, site = lease.records[0], engine.site(lease.records[0].connection_id)
+    try:
+        with guarded(lease):
+            refused = probe.refusal(engine, site, error, record.key)
+    except SyncError as trouble:
+        return _endpoint_trouble(engine, lease, trouble, retries, is_of_probe=True)
+    return _dead_letter(engine, lease, refused)
+
+
+def _dead_letter(engine: Engine, lease: Lease, error: Rejected) -> str:
+    now = clock.now()
+    with engine.store.write() as session:
+        mine = records.held(session, lease)
+        for record in [one for one in lease.records if one.id in mine]:
+            deadletters.open_rejected(session, record, error, lease.stage, now)
+            timeline.note_one(session, record, "dead", now, field=error.field, reason=error.reason)
+            records.deal_with(session, lease, {record.id: End(Status.DEAD, str(error))}, now)
+    return f"dead letter: {error}"
 
 
 def _patiently(lease: Lease, free: Callable[[], str]) -> str:
@@ -134,13 +191,13 @@ def _hand_back(engine: Engine, lease: Lease) -> str:
     return "handed back, since the worker ends"
 
 
-def _put_off(engine: Engine, lease: Lease, error: SyncError, wait_s: float | None, *, counts: bool) -> str:
+def _put_off(
+    engine: Engine, lease: Lease, error: SyncError, wait_s: float | None, *, counts: bool, alone: bool = False
+) -> str:
     """Give the records back, each with its own back-off. A read that fails again as a whole is repeated one by one."""
     now = clock.now()
     again = any(record.attempts for record in lease.records)  # once may be chance, twice may be one of the records
-    alone = (
-        counts and again and isinstance(error, Transient) and len(lease.records) > 1 and error.endpoint_id is not None
-    )
+    alone = alone or (counts and again and isinstance(error, FAILURES) and error.endpoint_id is not None)
     with engine.store.write() as session:
         mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
         for record in mine:
@@ -154,11 +211,15 @@ def _put_off(engine: Engine, lease: Lease, error: SyncError, wait_s: float | Non
 
 
 def _died(engine: Engine, lease: Lease, error: BaseException) -> None:
-    """Something unforeseen: free the records at once, with what is known of it, as if the worker had died."""
+    """Something unforeseen: free the records, with what is known of it, as if the worker had died.
+
+    What the process lacks (memory, file handles) is no fault of a record and counts as no death.
+    """
     said = complaint(error) if isinstance(error, DBAPIError) else str(error)
     because = redact_text(f"{type(error).__name__}: {said}")
     now = clock.now()
     with engine.store.write() as session:
         mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
         if mine:
-            pumping.collapse(session, engine, mine, now, because=because)
+            counts = not isinstance(error, OF_THE_PROCESS)
+            pumping.collapse(session, engine, mine, now, because=because, at_once=True, counts=counts)

@@ -12,6 +12,7 @@ from syncengine.engine import endpoints
 from syncengine.engine.account import on_account_of
 from syncengine.engine.discover import Found, discover, due_connections
 from syncengine.engine.engine import Engine
+from syncengine.engine.links import record_keys as record_keys_of
 from syncengine.engine.pump import pump
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured, SyncError, Throttled
@@ -135,4 +136,11 @@ def _one(engine: Engine, request: Request, connection_id: int) -> Found:
 def record_keys(engine: Engine, request: Request, connection_id: int) -> list[str]:
     """The keys of the records that the request's ids mean in a connection. Raises Misconfigured."""
     flow, site = engine.flow(request.flow), engine.site(connection_id)
-    return [f"{site.side(flow.source)}:{key}" if flow.two_way and ":" not in key else key for key in request.ids]
+    found: dict[str, None] = {}
+    with engine.store.read() as session:
+        for id_ in request.ids:
+            side, colon, key = id_.partition(":")
+            if not (flow.keys_name_their_side and colon and side in site.endpoints):
+                side, key = site.side(flow.source), id_
+            found |= dict.fromkeys(record_keys_of(session, flow, site, side, [key])[key])
+    return list(found)

@@ -24,9 +24,9 @@ from syncengine.engine import (
     timeline,
 )
 from syncengine.engine.backoff import backoff
-from syncengine.engine.engine import Engine, Site
+from syncengine.engine.engine import Engine, Site, chunks
 from syncengine.engine.lease import Lease
-from syncengine.engine.plan import Kind, Plan
+from syncengine.engine.plan import Hold, Kind, Plan
 from syncengine.engine.planner import Material, Planner, gather
 from syncengine.engine.quiet import Quiet, quiet_wait
 from syncengine.engine.records import End
@@ -34,23 +34,31 @@ from syncengine.engine.want import want_needs
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
-from syncengine.store.models import Record
+from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
+
+PLANNED_AT_ONCE = 20
+"""Records between two looks at the lease and at the time."""
 
 STATUS_OF = {Kind.SKIP: Status.SKIPPED, Kind.HOLD: Status.HELD, Kind.WAIT: Status.WAITING}
 WORD_OF = {Kind.SKIP: "skipped", Kind.HOLD: "held", Kind.WAIT: "waiting", Kind.WRITE: "planned"}
 
 
 def transform(engine: Engine, lease: Lease) -> None:
-    """Plan every record of the lease and store the plans; only those that have something to write stay in the chain."""
+    """Plan every record of the lease and store the plans; only those that have something to write stay in the chain.
+
+    Plans for `step_s` seconds at most; what is left is given back to the pump, to be planned from the same fetch.
+    """
     flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
     with engine.store.read() as session:
-        creating = effects.creating(session, engine, site.connection.id, flow.entity) if flow.two_way else []
+        creating = (
+            effects.creating(session, engine, site.connection.id, flow.entity) if _has_echo(flow, site, engine) else []
+        )
         material = gather(session, engine, flow, site, lease.records)
         unseen = [record for record in lease.records if _linked_since(record, flow, site, material)]
         early = newborn.told_early(flow, site, material, lease.records, creating)
         found = [record for record in lease.records if record not in unseen and record.id not in early]
-        made = Planner(engine, flow, site, material).plans(session, found)
+        made, late = _planned(engine, lease, Planner(engine, flow, site, material), session, found)
     with engine.store.write(durable=False) as session:
         for record in unseen:
             why = "linked since it was fetched, by a worker that woke late"
@@ -62,8 +70,31 @@ def transform(engine: Engine, lease: Lease) -> None:
                 pause=Pause.BACKOFF, stage=Stage.FETCH, counts=True, reason=why,
             )  # fmt: skip
         newborn.put_off(session, engine, lease, early, clock.now())
+        records.give_back(session, lease, late, clock.now())
         if made:
             _Outcome(session, engine, lease, flow, site, material).settle(made)
+
+
+def _planned(
+    engine: Engine, lease: Lease, planner: Planner, session: Session, found: Sequence[Record]
+) -> tuple[dict[int, Plan | Rejected], list[int]]:
+    """The plans of as many records as the time suffices for, at least some, and the ids of the rest."""
+    until = clock.monotonic() + engine.limits.step_s
+    made: dict[int, Plan | Rejected] = {}
+    for some in chunks(found, PLANNED_AT_ONCE):
+        if made and clock.monotonic() > until:
+            break
+        lease.renew()
+        made |= planner.plans(session, some)
+    return made, [record.id for record in found if record.id not in made]
+
+
+def _has_echo(flow: Flow, site: Site, engine: Engine) -> bool:
+    """Whether this flow's feed tells of objects that the engine itself creates: a pair, or another flow the other way."""
+    others = (engine.flows.get(name) for name in site.connection.flows)
+    return flow.two_way or any(
+        other is not None and other.entity == flow.entity and other.target == flow.source for other in others
+    )
 
 
 def _linked_since(record: Record, flow: Flow, site: Site, material: Material) -> bool:
@@ -114,10 +145,12 @@ class _Outcome:
                     to_push.append(record_id)
             else:
                 need = plan_.needs[0] if plan_.needs else None
+                side = self.site.side(self.flow.source) if need is not None and need.flow else ""
                 equal = plan_.agreements and plan_.kind is Kind.SKIP and not plan_.decided
                 status = Status.DONE if equal else STATUS_OF[plan_.kind]
-                ends[record_id] = End(status, plan_.reason, need)
+                ends[record_id] = End(status, plan_.reason, need, side)
                 self._confirm(record, plan_)
+            self._end_doubts(record, plan_)
         self._store(made, ends, bodies, details, to_push)
 
     def _missed(self, made: Mapping[int, Plan | Rejected]) -> Mapping[int, Plan | Rejected]:
@@ -125,20 +158,23 @@ class _Outcome:
 
         Else these would wait for ever, and nobody would see it. What was not planned as needed is looked at again.
         """
-        left: dict[str, Record] = {}
+        left: dict[str, dict[str, Record]] = {}
         for record_id, plan_ in made.items():
             record = self.by_id[record_id]
             if isinstance(plan_, Plan) and plan_.kind is Kind.SKIP and record.needed:
                 ends = links.ends_of(self.flow, self.site, record.key)
-                left[ends.on(ends.side) or ""] = record
-        waiting = links.waiting_for(self.session, self.site.connection.id, self.flow.entity, list(left))
-        complaints = {}
-        for key, parts in waiting.items():
-            record = left[key]
-            there = {link.part for link in self.material.linked[record.id]}
-            known = {"", *record.parts.split(";")}
-            if missing := {part: count for part, count in parts.items() if part in known - there}:
-                complaints[record.id] = self._complaint(key, missing, made[record.id])
+                left.setdefault(ends.side, {})[ends.on(ends.side) or ""] = record
+        complaints: dict[int, Rejected] = {}
+        for side, by_key in left.items():
+            waiting = links.waiting_for(
+                self.session, self.site.connection.id, self.flow.entity, side, list(by_key)
+            )  # fmt: skip
+            for key, parts in waiting.items():
+                record = by_key[key]
+                there = {links.part_on(link, side) for link in self.material.linked[record.id]}
+                known = {"", *record.parts.split(";")}
+                if missing := {part: count for part, count in parts.items() if part in known - there}:
+                    complaints[record.id] = self._complaint(key, missing, made[record.id])
         return {**made, **complaints}
 
     def _complaint(self, key: str, missing: Mapping[str, int], plan_: Plan | Rejected) -> Rejected:
@@ -159,7 +195,13 @@ class _Outcome:
         to_push: Sequence[int],
     ) -> None:
         payloads.save(self.session, "plan", bodies, self.now)
-        needs = [self._wanted(need) for plan_ in made.values() if isinstance(plan_, Plan) for need in plan_.needs]
+        needs = [
+            need
+            for plan_ in made.values()
+            if isinstance(plan_, Plan)
+            for one in plan_.needs
+            for need in self._wanted(one)
+        ]
         lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
         since = min((record.not_before for record in self.by_id.values()), default=self.now)
         want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now, since=since)
@@ -174,10 +216,17 @@ class _Outcome:
         held = self.material.corrected.held.get(record_id)
         return {"corrected": f"corrected by {held.made_by}: {', '.join(held.paths)}"} if held else {}
 
-    def _wanted(self, need: Need) -> Need:
-        """The need as its flow names its records: in a two-way flow with the side of the key before it."""
-        two_way = need.flow != "" and self.engine.flow(need.flow).two_way
-        return replace(need, key=f"{self.site.side(self.flow.source)}:{need.key}") if two_way else need
+    def _wanted(self, need: Need) -> Sequence[Need]:
+        """The need as its flow names its records; none where that flow has keys of the other side, so that its link is awaited.
+
+        A number of one system, handed to a flow that reads the other, would name a stranger there.
+        """
+        if not need.flow:
+            return []
+        flow, side = self.engine.flow(need.flow), self.site.side(self.flow.source)
+        if flow.two_way:
+            return [replace(need, key=f"{side}:{need.key}")]
+        return [need] if self.site.side(flow.source) == side else []
 
     def _word(self, record_id: int, plan_: Plan | Rejected) -> str:
         """The word for the timeline."""
@@ -188,7 +237,7 @@ class _Outcome:
     def _still_moving(self, record: Record, plan_: Plan) -> bool:
         """Put the record off if its object may still be under construction at the source. True if it was."""
         source = self.site.resource(self.flow.source)
-        raw = self.material.docs.get(record.id, {}).get(source.name, {}).get(record.key)
+        raw = next(iter(self.material.docs.get(record.id, {}).get(source.name, {}).values()), None)
         print_ = plan_.hash
         before = Quiet(record.quiet_print, record.quiet_since)
         wait_s = quiet_wait(
@@ -221,17 +270,37 @@ class _Outcome:
 
         Returns the plan, which knows of that agreement.
         """
-        by_part = {link.part: link for link in self.material.linked[record.id]}
+        by_part = self._links(record)
+        raised: dict[str, int] = {}
         for found in plan_.turned_out:
             effects.confirm_change(self.session, record.id, found.part, self.now)
-            agreed = links.Agreed(found.agreed, found.numbers)
-            links.agree(self.session, self.engine, self.flow, by_part[found.part].id, agreed, self.now)
-        agreed_anew = {found.part: plan_.links[found.part] + 1 for found in plan_.turned_out}
-        return replace(plan_, links={**plan_.links, **agreed_anew}) if agreed_anew else plan_
+            agreed, link = links.Agreed(found.agreed, found.numbers), by_part[found.part]
+            raised[link.part] = links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
+        return replace(plan_, links={**plan_.links, **raised}) if raised else plan_
+
+    def _links(self, record: Record) -> dict[str, Link]:
+        return links.by_part(self.flow, self.site, self.material.linked[record.id])
+
+    def _end_doubts(self, record: Record, plan_: Plan) -> None:
+        """The fetch after the settle time has shown what became of changes in doubt: what it does not show did not happen.
+
+        Else a doubt would outlive the next write, and recognise what somebody else writes long after. A pair's are left to
+        the next agreement, which is not told by what was tried.
+        """
+        if self.flow.two_way or plan_.hold is Hold.DOUBT:
+            return
+        docs = self.material.docs.get(record.id, {}).get(self.flow.target, {})
+        for part, link in self._links(record).items():
+            if (record.id, part) not in self.material.tried or links.target_key(self.flow, self.site, link) not in docs:
+                continue
+            if plan_.kind is Kind.SKIP and (plan_.agreements or plan_.refusable):
+                effects.supersede(self.session, record.id, part, self.now)
+            else:
+                effects.deny_change(self.session, record.id, part, self.now)
 
     def _confirm(self, record: Record, plan_: Plan) -> None:
         """Both sides agree without a write: remember it, and settle a change whose outcome was unknown."""
-        by_part = {link.part: link for link in self.material.linked[record.id]}
+        by_part = self._links(record)
         for agreement in plan_.agreements:
             link = by_part[agreement.part]
             in_doubt = effects.confirm_change(self.session, record.id, agreement.part, self.now)
@@ -239,7 +308,7 @@ class _Outcome:
             if (
                 in_doubt
                 or agreement.agreed != links.base_of(self.engine, self.flow, link)
-                or dict(link.lines) != dict(agreed.lines)
+                or links.numbers_of(self.flow, link) != dict(agreed.lines)
             ):
                 links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
         for refused in plan_.refusable if plan_.kind is Kind.SKIP else ():  # the difference stays, and is agreed

@@ -29,6 +29,8 @@ class Flow:
     quiet_s: seconds for which an object must have stopped changing before it is pushed; 0 for none.
     ceiling: writes an hour beyond which the flow is shut until a person has looked; a connection may say otherwise.
     cut_over: True if objects created at the source before the connection's cut-over date are left alone.
+    write_back: it changes objects that another flow has linked, in fields of its own, and never creates or cancels any.
+    keeps_parts: a part that the mapping no longer yields stays in the target; else it is cancelled there.
     version: changes with the content of the file. settings: defaults by name; declared: the same with kind and purpose.
     """
 
@@ -39,6 +41,8 @@ class Flow:
     mapping: Mapping
     version: str
     two_way: bool = False
+    write_back: bool = False
+    keeps_parts: bool = False
     backward: Mapping | None = None
     groups: Sequence[Group] = ()
     feeds: Sequence[str] = ()
@@ -53,6 +57,11 @@ class Flow:
     settings: Map[str, Any] = field(default_factory=dict)
     file: str = ""
     declared: Map[str, Setting] = field(default_factory=dict)
+
+    @property
+    def keys_name_their_side(self) -> bool:
+        """Whether records are called by side and key (`left:310`): one record stands for objects of both sides."""
+        return self.two_way or self.write_back
 
     def settings_for(self, connection: Map[str, Any]) -> dict[str, Any]:
         """The connection's settings over the flow's defaults."""

@@ -32,10 +32,13 @@ SHIPPED = Path(__file__).parent
 
 ENTRIES = (
     "flow", "about", "entity", "source", "target", "direction", "feeds", "backward_feeds", "needs", "every", "quiet",
-    "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "replaces", *MAPPING_ENTRIES,
+    "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "unwanted_parts", "replaces",
+    *MAPPING_ENTRIES,
 )  # fmt: skip
 _DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+WRITES = ("all", "linked")
+UNWANTED_PARTS = ("cancel", "keep")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "group")
 
@@ -83,6 +86,7 @@ def load_flows(folders: Sequence[Path], catalogue: Catalogue) -> dict[str, Flow]
             raise Misconfigured(f"{one.flow.file}:{one.line}: {told}")
         loaded[name] = one
     _check_needs(loaded)
+    _check_write_backs(loaded)
     _check_targets(loaded)
     _check_settings(loaded)
     return {name: loaded[name].flow for name in sorted(loaded)}
@@ -133,6 +137,9 @@ class _FlowReader:
         tables, declared, needs = self._lookups(), self._settings(), self._needs()
         forward = self._mapping(table, source, target, tables, declared, needs)
         backward = self._backward(source, target, tables, declared, needs)
+        write_back = place.choice(table, "writes", WRITES, WRITES[0]) == "linked"
+        if write_back:
+            self._check_write_back(forward, two_way)
         flow = Flow(
             name=name,
             entity=place.word(table, "entity", "the flow") if "entity" in table else name,
@@ -141,6 +148,8 @@ class _FlowReader:
             mapping=forward,
             version=fingerprint([self.text, tables]),
             two_way=two_way,
+            write_back=write_back,
+            keeps_parts=place.choice(table, "unwanted_parts", UNWANTED_PARTS, UNWANTED_PARTS[0]) == "keep",
             backward=backward,
             groups=self._groups(forward, backward),
             feeds=self._feeds("feeds", source),
@@ -157,6 +166,21 @@ class _FlowReader:
             declared=declared,
         )
         return _Loaded(flow, table.line_of("flow"), self._flag("replaces"), declared)
+
+    def _check_write_back(self, forward: CompiledMapping, two_way: bool) -> None:
+        """A write-back changes what another flow has linked, and nothing else."""
+        line = self.table.line_of("writes")
+        if two_way:
+            self.place.refuse(line, "writes: linked is for one-way flows")
+        if "entity" not in self.table:
+            self.place.refuse(line, "writes: linked needs entity:, the entity of the flow whose links it uses")
+        if forward.part_runs:
+            self.place.refuse(
+                self.table.line_of("parts"), "parts: a flow with writes: linked makes no objects, so no parts"
+            )
+        for rule in forward.rules:
+            if rule.kind == "cancel":
+                self.place.refuse(self.table.line_of("rules"), "rules: a flow with writes: linked cancels nothing")
 
     def _name(self) -> str:
         name = self.place.word(self.table, "flow", "the file")
@@ -317,10 +341,24 @@ def _check_needs(loaded: Mapping[str, _Loaded]) -> None:
             if name not in loaded:
                 hint = nearest(name, loaded)
                 raise Misconfigured(f"{one.flow.file}:{one.line}: needs: there is no flow {name!r}{hint}")
+            if loaded[name].flow.write_back:
+                told = f"needs: the flow {name!r} makes no links; name the flow that does"
+                raise Misconfigured(f"{one.flow.file}:{one.line}: {told}")
             brought = loaded[name].flow.entity
             if brought != entity:
                 told = f"needs: the flow {name!r} brings {brought!r}, not {entity!r}"
                 raise Misconfigured(f"{one.flow.file}:{one.line}: {told}")
+
+
+def _check_write_backs(loaded: Mapping[str, _Loaded]) -> None:
+    """A write-back has a flow that makes the links which it uses, between the same resources."""
+    flows = [one.flow for one in loaded.values()]
+    for flow in [flow for flow in flows if flow.write_back]:
+        makers = [maker for maker in flows if maker.entity == flow.entity and not maker.write_back]
+        if {flow.source, flow.target} not in [{maker.source, maker.target} for maker in makers]:
+            told = f"writes: linked: no flow links {flow.source} and {flow.target} as {flow.entity!r}"
+            hint = nearest(flow.entity, {maker.entity for maker in makers})
+            raise Misconfigured(f"{flow.file}:{loaded[flow.name].line}: {told}{hint}")
 
 
 def _written(flow: Flow) -> Iterable[tuple[str, frozenset[str], str]]:

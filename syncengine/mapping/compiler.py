@@ -334,12 +334,12 @@ class _MappingCompiler:
 
     def _policies(self, header: Group, blocks: Mapping[str, list[Block]]) -> tuple[dict[str, Policy], Policy]:
         if "policies" not in self.spec:
-            return {}, Policy.ENFORCE
+            return {}, Policy.SOURCE
         line = self.spec.line_of("policies")
         table = self.place.table(self.spec["policies"], line, "policies")
         kinds = [policy.value for policy in Policy]
         self.place.only(table, ("default", *kinds), "policies")
-        default = Policy(self.place.choice(table, "default", kinds, Policy.ENFORCE))
+        default = Policy(self.place.choice(table, "default", kinds, Policy.SOURCE))
         inner = {f"{name}.{field}" for name, found in blocks.items() for block in found for field in block.group.fields}
         known = header.fields | set(blocks) | inner
         policies: dict[str, Policy] = {}

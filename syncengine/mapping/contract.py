@@ -63,13 +63,14 @@ class Decision:
 
 
 class Policy(StrEnum):
-    """What happens to a field that was changed on both sides since the last agreement."""
+    """What happens to a field of a linked object that the target's people have changed."""
 
-    ENFORCE = "enforce"  # the source's value is written
+    SOURCE = "source"  # it stays until the source changes it too; then the source's value is written
+    ENFORCE = "enforce"  # the source's value is written back whenever the object is planned
     ON_CREATE = "on_create"  # written when the object is created, never after
-    HOLD = "hold"  # a person decides
-    NEWEST = "newest"  # the side that was touched last, where both sides have a time stamp
-    LEFT = "left"  # in a two-way pair: the left side is the master
+    HOLD = "hold"  # it stays until the source changes it too; then a person decides
+    NEWEST = "newest"  # changed on both sides: the side that was touched last, where both sides have a time stamp
+    LEFT = "left"  # in a two-way pair: the left side is the master; in a one-way flow as `enforce`
     RIGHT = "right"
 
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Table
+from sqlalchemy import CursorResult, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from syncengine.store.models import Base
+
+
+def lock_names(session: Session, names: Sequence[str]) -> None:
+    """Have one transaction at a time go on from here for each of these names. SQLite's writers are alone anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        for name in sorted(names):
+            session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 7302015))"), {"name": name})
 
 
 def insert_into(session: Session, model: type[Base]) -> Any:

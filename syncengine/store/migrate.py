@@ -8,7 +8,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import Session
 
 from syncengine.errors import Misconfigured
 from syncengine.store.session import Store
@@ -39,14 +40,30 @@ def current(store: Store) -> str | None:
 def upgrade(url: str) -> str:
     """Bring the database at `url` to the newest revision, all or nothing, and return it. Raises Misconfigured, Transient."""
     store = Store(url)
+    if store.is_sqlite:  # a table is made again by dropping it, which must not take along what refers to its rows
+        event.listen(store.engine, "connect", lambda opened, _record: opened.execute("PRAGMA foreign_keys=OFF"))
     try:
         with store.write() as session:
             config = _config()
             config.attributes["connection"] = session.connection()
             command.upgrade(config, "head")
+            _check_references(session)
         return newest()
     finally:
         store.close()
+
+
+def _check_references(session: Session) -> None:
+    """Raises Misconfigured, and so leaves the database as it was, if a row refers to one that is not there."""
+    if session.get_bind().dialect.name != "sqlite":
+        return
+    broken = session.connection().exec_driver_sql("PRAGMA foreign_key_check").all()
+    if broken:
+        table, row, parent = broken[0][:3]
+        raise Misconfigured(
+            f"the database was left as it was: row {row} of {table} refers to a {parent} that is missing ({len(broken)} rows "
+            "in all). Restore the last backup, or report this with the version that you came from"
+        )
 
 
 def check(store: Store) -> None:

@@ -54,6 +54,10 @@ class FreeText(TypeDecorator[str]):
         return value.replace("\0", "?").encode("utf-8", "replace").decode()
 
 
+NEVER_REUSED = {"sqlite_autoincrement": True}
+"""SQLite would give the highest id of a deleted row to the next one; effects and events name rows by their ids."""
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map = {datetime: UtcDateTime, str: FreeText, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
@@ -169,6 +173,7 @@ class Record(Base):
             postgresql_where=text("status = 'waiting'"), sqlite_where=text("status = 'waiting'"),
         ),
         Index("ix_record_status", "connection_id", "flow", "status"),
+        NEVER_REUSED,
     )  # fmt: skip
     id: Mapped[int] = mapped_column(primary_key=True)
     connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
@@ -191,6 +196,7 @@ class Record(Base):
     need_entity: Mapped[str] = mapped_column(String(64), default="", server_default="")
     need_key: Mapped[str] = mapped_column(String(128), default="", server_default="")
     need_part: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    need_side: Mapped[str] = mapped_column(String(8), default="", server_default="")  # whose key `need_key` is
 
     token: Mapped[str | None] = mapped_column(String(36))
     runner: Mapped[str | None] = mapped_column(String(36))
@@ -198,6 +204,7 @@ class Record(Base):
     batch: Mapped[int] = mapped_column(default=0, server_default="0")
     solo: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     deaths: Mapped[int] = mapped_column(default=0, server_default="0")
+    died_at: Mapped[datetime | None]  # when a death was counted last
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
 
     fetched_at: Mapped[datetime | None]
@@ -228,12 +235,18 @@ class Payload(Base):
 
 
 class Link(Base):
-    """Two objects, one on each side, that are the same; with their lines and the last agreement (`base`)."""
+    """Two objects, one on each side, that are the same; with their lines and the last agreement (`base`).
+
+    part: which part, where one object becomes several on the other side. right_part: the same, where it is the right object
+    that becomes several; else empty. right_key is empty (NULL) while the link is provisional, and for good if the target
+    never told a key. lines: the target's line numbers by the source's line keys, for each flow.
+    """
 
     __tablename__ = "link"
     __table_args__ = (
         UniqueConstraint("connection_id", "entity", "left_key", "part"),
-        UniqueConstraint("connection_id", "entity", "right_key"),
+        UniqueConstraint("connection_id", "entity", "right_key", "right_part"),
+        NEVER_REUSED,
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
@@ -241,6 +254,7 @@ class Link(Base):
     left_key: Mapped[str] = mapped_column(String(128))
     part: Mapped[str] = mapped_column(String(32), default="", server_default="")
     right_key: Mapped[str | None] = mapped_column(String(128))
+    right_part: Mapped[str] = mapped_column(String(32), default="", server_default="")
     natural_key: Mapped[str] = mapped_column(String(128), default="", server_default="")
     provisional: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     revision: Mapped[int] = mapped_column(default=1, server_default="1")
@@ -251,7 +265,10 @@ class Link(Base):
 
 
 class Effect(Base):
-    """One intended write and what became of it. `dedupe` makes a second intention of the same write the same row."""
+    """One intended write and what became of it. `dedupe` makes a second intention of the same write the same row.
+
+    token: unique to this write in all installations, for targets in which a write can leave a mark.
+    """
 
     __tablename__ = "effect"
     __table_args__ = (
@@ -259,6 +276,7 @@ class Effect(Base):
         Index("ix_effect_record", "record_id"),
         Index("ix_effect_target_key", "endpoint_id", "target_key"),
         Index("ix_effect_sent", "connection_id", "entity", "sent_at"),
+        NEVER_REUSED,
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
@@ -269,6 +287,7 @@ class Effect(Base):
     resource: Mapped[str] = mapped_column(String(64))
     verb: Mapped[str] = mapped_column(String(16))
     dedupe: Mapped[str] = mapped_column(String(255))
+    token: Mapped[str] = mapped_column(String(40), default="", server_default="")
     natural_key: Mapped[str] = mapped_column(String(128))
     target_key: Mapped[str | None] = mapped_column(String(128))
     state: Mapped[str] = mapped_column(String(16))
@@ -277,6 +296,9 @@ class Effect(Base):
     sends: Mapped[int] = mapped_column(default=0, server_default="0")
     sent_at: Mapped[datetime | None]
     settle_until: Mapped[datetime | None]
+    answered: Mapped[bool] = mapped_column(
+        default=False, server_default=text("false")
+    )  # refused, perhaps as its own twin
     warnings: Mapped[list[Any]]
     attention: Mapped[str | None]
     error: Mapped[str] = mapped_column(default="", server_default="")
@@ -405,6 +427,16 @@ class Run(Base):
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Turn(Base):
+    """When work of a flow of a connection was last claimed in a lane, so that flows take turns (`engine/pump.py`)."""
+
+    __tablename__ = "turn"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    flow: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lane: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
 
 
 class Pulse(Base):

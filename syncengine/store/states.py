@@ -51,10 +51,15 @@ class Pause(StrEnum):
 
 
 class EffectState(StrEnum):
-    """intended -> sent -> done, rejected or unknown; rejected and unknown are reopened as intended, in their own row."""
+    """intended -> sent -> done, rejected or unknown; rejected and unknown are reopened as intended, in their own row.
+
+    A change that was sent, and whose object was written or agreed on by another one before its outcome was learned, is
+    superseded.
+    """
 
     INTENDED = "intended"  # committed, the bytes have not left
     SENT = "sent"  # the bytes may have left
     DONE = "done"
     REJECTED = "rejected"
     UNKNOWN = "unknown"  # sent, and nobody knows; looked up after `settle_until`
+    SUPERSEDED = "superseded"  # a later write or agreement has taken its place

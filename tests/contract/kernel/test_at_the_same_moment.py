@@ -263,10 +263,10 @@ def test_a_flow_without_lines_keeps_the_line_numbers_that_another_flow_of_the_li
         world.sync("orders", "1")
 
     world.right.during_write = meanwhile
-    world.sync("notes", "1")
+    world.sync("notes", "1", patience_s=60)
 
     with world.store.read() as session:
-        assert session.scalars(select(m.Link.lines)).one() == {"a": "1", "b": "2"}
+        assert session.scalars(select(m.Link.lines)).one() == {"orders": {"a": "1", "b": "2"}}
     assert world.right.objects["orders"]["R1"]["note"] == "y"
 
 

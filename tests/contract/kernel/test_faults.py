@@ -219,9 +219,7 @@ def test_a_write_that_nobody_can_check_is_held_for_a_person_and_never_repeated(
     assert "nobody knows whether the create" in world.record("things", "1").reason
 
 
-def test_a_write_that_nobody_can_check_and_whose_answer_tells_no_key_is_held_at_once_and_stops_no_worker(
-    make_world: Callable[..., World],
-) -> None:
+def test_a_write_that_nobody_can_check_is_done_by_an_answer_that_tells_no_key(make_world: Callable[..., World]) -> None:
     class Unsearchable(Thing):
         def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
             raise LookupError("it cannot be searched")
@@ -233,9 +231,16 @@ def test_a_write_that_nobody_can_check_and_whose_answer_tells_no_key_is_held_at_
     world.right.faults = ["numberless"]
     world.sync("things", "1")
 
+    assert world.record("things", "1").status == "done"
+    assert world.links("things") == [("1", "", None)]
+    assert world.timeline("things", "1") == ["fetched", "planned", "written"]
+    world.sync("things", "1")
+    assert (world.record("things", "1").status, len(world.right.writes)) == ("done", 1)
+
+    world.left.put("things", "1", name="b")  # it can neither be read nor changed: a person must
+    world.sync("things", "1")
     assert world.record("things", "1").status == "held"
-    assert "by `syncengine held settle`" in world.record("things", "1").reason
-    assert world.timeline("things", "1") == ["fetched", "planned", "held"]
+    assert "written without a key" in world.record("things", "1").reason
     assert len(world.right.writes) == 1
 
 
@@ -492,7 +497,7 @@ def test_an_effect_is_taken_as_sent_by_one_runner_only(world: World) -> None:
     def another_runner(operation: object) -> None:
         with world.store.write() as session:
             effect = session.query(m.Effect).one()
-            intent = effects.Intent(effect.id, world.record("things", "1"), None, None, 0)  # type: ignore[arg-type]
+            intent = effects.Intent(effect.id, world.record("things", "1"), None, None, "", 0)  # type: ignore[arg-type]
             seen.append(effects.send(session, [intent], "other", 1.0, world.time.at))
 
     world.right.during_write = another_runner

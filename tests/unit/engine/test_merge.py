@@ -49,7 +49,11 @@ def test_what_is_the_same_for_the_business(one: object, other: object, equal: bo
     [
         ("a", "a", "a", Policy.HOLD, None, "nothing"),
         ("a", "b", "a", Policy.HOLD, None, "written"),
-        ("a", "a", "b", Policy.ENFORCE, None, "left"),
+        ("a", "a", "b", Policy.SOURCE, None, "left"),
+        ("a", "b", "c", Policy.SOURCE, None, "written"),
+        ("a", "a", "b", Policy.ENFORCE, None, "written"),
+        ("a", "a", "b", Policy.LEFT, None, "written"),
+        ("a", "a", "a", Policy.ENFORCE, None, "nothing"),
         ("a", "b", "b", Policy.HOLD, None, "nothing"),
         ("a", "b", "c", Policy.HOLD, None, "held"),
         ("a", "b", "c", Policy.ENFORCE, None, "written"),

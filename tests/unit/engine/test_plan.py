@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from marshmallow import Schema
 
-from syncengine.connectors.base import Resource, Verb
+from syncengine.connectors.base import Resource, Safety, Verb
 from syncengine.document import Doc
 from syncengine.engine.pair import Pair, plan_pair
 from syncengine.engine.plan import Kind, Linked, Plan, Situation, plan
@@ -31,6 +31,7 @@ NO_ENTRY = Need("lookup:currencies", "9")
 
 class Thing(Resource):
     schema = Schema
+    safety: ClassVar = {Verb.CREATE: Safety.SEARCH, Verb.CHANGE: Safety.ABSOLUTE, Verb.CANCEL: Safety.ABSOLUTE}
 
     def __init__(self, name: str) -> None:
         self.name = name  # type: ignore[misc]

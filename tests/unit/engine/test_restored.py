@@ -18,7 +18,7 @@ POLICIES = {"Stock": Policy.HOLD, "Freight": Policy.HOLD}
 
 
 def _policy(name: str) -> Policy:
-    return POLICIES.get(name.partition(".")[0], Policy.ENFORCE)
+    return POLICIES.get(name.partition(".")[0], Policy.SOURCE)
 
 
 def _doc(ship: str, *lines: tuple[str, str, int], freight: str = "", mark: str = LINE_KEY) -> Doc:

@@ -156,7 +156,7 @@ def test_what_syspros_people_own_is_set_once() -> None:
     mapping = flows()["customers"].mapping
 
     assert mapping.policy("CreditLimit") is Policy.ON_CREATE
-    assert mapping.policy("SoldToAddr1") is Policy.ENFORCE
+    assert mapping.policy("SoldToAddr1") is Policy.SOURCE
 
 
 def test_telephones_lose_their_blanks_before_they_lose_digits() -> None:

@@ -450,7 +450,7 @@ def test_what_syspros_people_own_is_set_once() -> None:
 
     assert mapping.policy("OrderStatus") is Policy.ON_CREATE
     assert mapping.policy("StockLine.Price") is Policy.HOLD
-    assert mapping.policy("ShipAddress1") is Policy.ENFORCE
+    assert mapping.policy("ShipAddress1") is Policy.SOURCE
     assert mapping.policy("Customer") is Policy.HOLD
     assert mapping.natural_key({"CustomerPoNumber": "5001"}) == "5001"
 

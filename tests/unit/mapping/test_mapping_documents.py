@@ -264,7 +264,7 @@ def test_policies_are_by_field_then_list_then_default() -> None:
     assert mapping.policy("goods") is Policy.HOLD
     assert mapping.policy("name") is Policy.NEWEST
     assert mapping.policy("line2") is Policy.NEWEST
-    assert made("key: {from: id}").policy("key") is Policy.ENFORCE
+    assert made("key: {from: id}").policy("key") is Policy.SOURCE
 
 
 def test_the_natural_key_is_the_text_of_its_field() -> None:
