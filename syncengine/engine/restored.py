@@ -1,8 +1,9 @@
 """What two objects must have agreed on, where the store does not know it: after a restored backup, and for one that was found.
 
-While creates are verified (`verify_creates_until`) the last agreement may be older than both objects: what both show alike has
-been agreed since, by writes that the store has forgotten. Most of all, a line that is there already is not added again. What
-neither the store nor the two objects can tell is left to the policies, and lines to a person. Pure.
+While creates are verified (`verify_creates_until`) the last agreement may be older than both objects: what both show alike was
+written since, by writes that the store has forgotten. In a field `merge.py` leaves that alone, whatever the agreement says. A
+line that is there already must be found here, so that it is not added again. What neither the store nor the two objects can
+tell is left to the policies, and lines to a person. Pure.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
+from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.merge import Alike, alike_together, by_key, by_number, numeric, same
 
 FOUND = "@found"  # names with an @ are compared by nobody
@@ -52,8 +53,7 @@ def agreement(
     elif known.is_found:
         agreed = {name: value for name, value in header.items() if name not in current}
     else:
-        alike = {name: value for name, value in header.items() if name in current and same(value, current[name])}
-        agreed = {**known.base, **alike}
+        agreed = dict(known.base)
     for name, identity in line_fields.items():
         if name in known.base or name in wanted:
             kind = _Kind(identity, known.is_found, edited, is_held(f"{name}.{identity[0]}"))
@@ -91,7 +91,6 @@ class _Lines:
         free = self._numbered(lines, new)
         # A line in another state is still the same by its first field; of lines that have no more than that, any may be it.
         near = Alike(self.kind.identity[:1] if len(self.kind.identity) > 1 else (), free.items())
-        lines = {key: self._moved(key, line) for key, line in lines.items()}
         for key in new:
             if key in self.numbers:
                 lines[key] = self._met(self.asked[key], self.there[self.numbers[key]])
@@ -135,32 +134,18 @@ class _Lines:
         del self.numbers[key]
         return False
 
-    def _moved(self, key: str, line: Doc) -> Doc:
-        """The line as it was agreed, moved on by what both show now."""
-        current, asked = self.there.get(self.numbers.get(key, "")), self.asked.get(key)
-        return line if current is None or asked is None else {**line, **_alike(asked, current)}
-
     def _met(self, asked: Doc, current: Doc) -> Doc:
         """The base of a line that is there: what differs was agreed by nobody, unless it was made from just this."""
         if self.kind.is_made_from_this:
             return dict(asked)
         untold = {name: value for name, value in asked.items() if name not in current}
-        return {**untold, **_alike(asked, current), LINE_KEY: asked[LINE_KEY]}
+        return {**untold, LINE_KEY: asked[LINE_KEY]}
 
     def _unclear(self, key: str) -> Doc:
         """The base of a line that may be there, or was taken away there: a person must say."""
-        return {LINE_KEY: key, FOUND: True, **{name: self.asked[key].get(name) for name in self.kind.identity}}
+        return {LINE_KEY: key, **NOTHING, **{name: self.asked[key].get(name) for name in self.kind.identity}}
 
     def _stranger(self, number: str) -> Doc:
         """The base of a line that the source does not have: removed there since, or added by the target's people."""
         self.numbers[f"@{number}"] = number
         return {LINE_KEY: f"@{number}", self.kind.identity[0]: ""}
-
-
-def _alike(asked: Doc, current: Doc) -> Doc:
-    marks = (LINE_KEY, LINE_NUMBER)
-    return {
-        name: value
-        for name, value in asked.items()
-        if name not in marks and name in current and same(value, current[name])
-    }
