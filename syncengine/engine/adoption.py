@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from syncengine.connectors.base import Resource, Safety, Verb
 from syncengine.document import LINE_KEY, Doc
-from syncengine.engine.merge import same
+from syncengine.engine.merge import Alike, same
 from syncengine.redaction import quoted
 
 CLOCK_SKEW = timedelta(minutes=5)  # how far the target's clock may be from ours
@@ -87,12 +87,13 @@ def _differs(resource: Resource, asked: Doc, found: Doc) -> str:
     if difference := _identity_differs(resource, asked, found):
         return difference
     for field, identity in resource.line_fields.items():
-        ours, theirs = asked.get(field) or [], list(found.get(field) or [])
+        ours, theirs = asked.get(field) or [], found.get(field) or []
         if len(ours) != len(theirs):
             return f"{field} has {len(theirs)} lines instead of {len(ours)}"
+        unmatched = Alike(identity, ((str(place), line) for place, line in enumerate(theirs)))
         for line in ours:
-            match = next((other for other in theirs if all(same(line.get(n), other.get(n)) for n in identity)), None)
+            match = unmatched.first(line)
             if match is None:
                 return f"{field} has no line like {line.get(LINE_KEY)}"
-            theirs.remove(match)
+            unmatched.remove(match)
     return ""

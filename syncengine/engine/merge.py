@@ -8,9 +8,9 @@ in the link belongs to the target's people and is never touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +25,7 @@ PolicyOf = Callable[[str], Policy]
 
 ABSENT = object()
 UNCLEAR = "cannot be told apart from other lines of the target"
+LONGEST_NUMBER = 28  # digits before or behind the point; those of Python's decimal arithmetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,74 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value)
+
+
+def canonical(value: Any) -> str | None:
+    """A text that two values share exactly when `same` calls them equal; None for a value that has no such text.
+
+    `same` compares a text with the text of anything else, but two things that are no texts by their values. For some kinds
+    the two disagree: True equals 1, and 1 equals "1", but True does not equal "1". So it is with negative zero, NaN, floats,
+    numbers of more digits than the arithmetic keeps, times in other zones than UTC, and lists.
+    """
+    value = _plain(value)
+    if isinstance(value, datetime):
+        has_one = value.tzinfo in (None, UTC)
+    elif isinstance(value, Decimal):
+        has_one = _is_ordinary(value)
+    else:
+        has_one = isinstance(value, str) or type(value) in (int, date)
+    return _text(value) if has_one else None
+
+
+def _is_ordinary(number: Decimal) -> bool:
+    """Whether the text of this number tells its value exactly, and no other text does."""
+    if number.is_zero():
+        return not number.is_signed()
+    return abs(number.adjusted()) < LONGEST_NUMBER and number.normalize() == number
+
+
+class Alike:
+    """Lines that are found again by what stands in some of their fields, without comparing each with each.
+
+    Which lines are like another is what `same` says of every field. Only where a value has no canonical text are the lines
+    compared one by one.
+    """
+
+    def __init__(self, fields: Sequence[str], lines: Iterable[tuple[str, Doc]] = ()) -> None:
+        self._fields = fields
+        self._lines: dict[str, Doc] = {}
+        self._by_text: dict[tuple[str | None, ...], dict[str, Doc]] = {}
+        self._is_exact = True  # every line has a canonical text
+        for name, line in lines:
+            self.add(name, line)
+
+    def add(self, name: str, line: Doc) -> None:
+        """Put in a line under a name that is not taken."""
+        texts = self._texts(line)
+        self._lines[name] = line
+        self._by_text.setdefault(texts, {})[name] = line
+        self._is_exact = self._is_exact and None not in texts
+
+    def remove(self, name: str) -> None:
+        """Take the line of this name out. Raises KeyError if it is not in."""
+        del self._by_text[self._texts(self._lines.pop(name))][name]
+
+    def like(self, line: Doc) -> Iterable[str]:
+        """The names of the lines that are like this one, in the order in which they were put in."""
+        texts = self._texts(line)
+        if self._is_exact and None not in texts:
+            return self._by_text.get(texts, {})
+        return (name for name, other in self._lines.items() if self._are_same(line, other))
+
+    def first(self, line: Doc) -> str | None:
+        """The first of these names, if there is one."""
+        return next(iter(self.like(line)), None)
+
+    def _texts(self, line: Doc) -> tuple[str | None, ...]:
+        return tuple(canonical(line.get(name)) for name in self._fields)
+
+    def _are_same(self, one: Doc, other: Doc) -> bool:
+        return all(same(one.get(name), other.get(name)) for name in self._fields)
 
 
 def merge(
@@ -190,7 +259,7 @@ class _LineMerge:
     def run(self, sides: _Sides) -> None:
         agreed, asked = (by_key(side, self.name) for side in (sides.base, sides.wanted))
         there = by_number(sides.current, self.name)
-        touched = [key for key in agreed if key not in asked or self._differs(agreed[key], asked[key])]
+        touched = {key for key in agreed if key not in asked or self._differs(agreed[key], asked[key])}
         if self._recognise(agreed, there, needed=touched):
             for key, line in agreed.items():
                 self._one(key, line, asked.get(key), there)
@@ -202,27 +271,24 @@ class _LineMerge:
         names = {*agreed, *asked} - {LINE_KEY}
         return any(not same(agreed.get(name), asked.get(name)) for name in names)
 
-    def _recognise(self, agreed: Mapping[str, Doc], there: Mapping[str, Doc], *, needed: Sequence[str]) -> bool:
+    def _recognise(self, agreed: Mapping[str, Doc], there: Mapping[str, Doc], *, needed: Collection[str]) -> bool:
         """Complete the line numbers by content. False, with a conflict, if a line that must change is ambiguous."""
         numbers = self.merged.numbers
         used = {numbers[key] for key in agreed if key in numbers}
         free = {number: line for number, line in there.items() if number not in used}
-        open_keys = [key for key in agreed if key not in numbers]
         clear = True
         for depth in range(len(self.identity), 0, -1):
             fields = self.identity[:depth]
-            for group in alike_together(open_keys, agreed, fields):
-                alike = [
-                    n for n, line in free.items() if all(same(line.get(f), agreed[group[0]].get(f)) for f in fields)
-                ]
+            unnumbered, candidates = [key for key in agreed if key not in numbers], Alike(fields, free.items())
+            for group in alike_together(unnumbered, agreed, fields):
+                alike = [number for number in candidates.like(agreed[group[0]]) if number in free]
                 if alike and len(alike) == len(group):
                     for key, number in zip(group, sorted(alike, key=numeric), strict=True):
                         numbers[key] = number
                         free.pop(number)
-                        open_keys.remove(key)
-                elif alike and set(group) & set(needed):
+                elif alike and any(key in needed for key in group):
                     clear = False
-        unclear = [key for key in open_keys if key in needed and not clear]
+        unclear = [key for key in agreed if key not in numbers and key in needed and not clear]
         for key in unclear:
             shown = without_marks(agreed[key])
             self.merged.conflicts.append(Difference(f"{self.name}[{key}]", shown, None, None, UNCLEAR))
@@ -278,15 +344,16 @@ def by_number(doc: Doc, name: str) -> dict[str, Doc]:
 
 def alike_together(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequence[str]) -> list[list[str]]:
     """The keys, those together whose lines agree in `fields`: any of them may take any of as many equal lines."""
-    groups: list[list[str]] = []
+    groups: dict[str, list[str]] = {}
+    firsts = Alike(fields)
     for key in keys:
-        for group in groups:
-            if all(same(lines[key].get(name), lines[group[0]].get(name)) for name in fields):
-                group.append(key)
-                break
+        first = firsts.first(lines[key])
+        if first is None:
+            firsts.add(key, lines[key])
+            groups[key] = [key]
         else:
-            groups.append([key])
-    return groups
+            groups[first].append(key)
+    return list(groups.values())
 
 
 def numeric(number: str) -> tuple[int, str]:

@@ -1,8 +1,9 @@
 """What two objects must have agreed on, where the store does not know it: after a restored backup, and for one that was found.
 
-While creates are verified (`verify_creates_until`) the last agreement may be older than both objects: what both show alike has
-been agreed since, by writes that the store has forgotten. Most of all, a line that is there already is not added again. What
-neither the store nor the two objects can tell is left to the policies, and lines to a person. Pure.
+While creates are verified (`verify_creates_until`) the last agreement may be older than both objects: what both show alike was
+written since, by writes that the store has forgotten. In a field `merge.py` leaves that alone, whatever the agreement says. A
+line that is there already must be found here, so that it is not added again. What neither the store nor the two objects can
+tell is left to the policies, and lines to a person. Pure.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine.merge import alike_together, by_key, by_number, numeric, same
+from syncengine.document import LINE_KEY, Doc
+from syncengine.engine.merge import Alike, alike_together, by_key, by_number, numeric, same
 
 FOUND = "@found"  # names with an @ are compared by nobody
 NOTHING: Mapping[str, bool] = {FOUND: True}
@@ -52,8 +53,7 @@ def agreement(
     elif known.is_found:
         agreed = {name: value for name, value in header.items() if name not in current}
     else:
-        alike = {name: value for name, value in header.items() if name in current and same(value, current[name])}
-        agreed = {**known.base, **alike}
+        agreed = dict(known.base)
     for name, identity in line_fields.items():
         if name in known.base or name in wanted:
             kind = _Kind(identity, known.is_found, edited, is_held(f"{name}.{identity[0]}"))
@@ -89,13 +89,14 @@ class _Lines:
         lines = {key: line for key, line in before.items() if self._stands(key, line)}
         new = [key for key in self.asked if key not in lines]
         free = self._numbered(lines, new)
-        lines = {key: self._moved(key, line) for key, line in lines.items()}
+        # A line in another state is still the same by its first field; of lines that have no more than that, any may be it.
+        near = Alike(self.kind.identity[:1] if len(self.kind.identity) > 1 else (), free.items())
         for key in new:
             if key in self.numbers:
                 lines[key] = self._met(self.asked[key], self.there[self.numbers[key]])
             elif self.kind.is_made_from_this:
                 lines[key] = dict(self.asked[key])  # removed in the target alone
-            elif self.kind.is_found or any(self._is_like(key, line) for line in free.values()):
+            elif self.kind.is_found or near.first(self.asked[key]) is not None:
                 lines[key] = self._unclear(key)
         if self.kind.is_found and self.kind.edited and self.kind.is_held:
             lines |= {f"@{number}": self._stranger(number) for number in free}
@@ -106,22 +107,24 @@ class _Lines:
         apart. Returns the lines of the target that are left."""
         for key in [key for key in new if self.numbers.get(key) not in self.there]:
             self.numbers.pop(key, None)
-        free = {number: line for number, line in self.there.items() if number not in self.numbers.values()}
+        used = set(self.numbers.values())
+        free = {number: line for number, line in self.there.items() if number not in used}
         whole = len(self.kind.identity)
         for docs, depth in ((self.asked, whole), (before, whole), *((self.asked, d) for d in range(whole - 1, 0, -1))):
             unknown = [key for key in (*before, *new) if key not in self.numbers and key in docs]
-            for group in alike_together(unknown, docs, self.kind.identity[:depth]):
-                self._take(group, docs[group[0]], depth, free)
+            fields = self.kind.identity[:depth]
+            candidates = Alike(fields, free.items())
+            for group in alike_together(unknown, docs, fields):
+                alike = [number for number in candidates.like(docs[group[0]]) if number in free]
+                if len(alike) == len(group) or (depth == whole and len(alike) > len(group)):
+                    self._take(group, alike, free)
         return free
 
-    def _take(self, group: Sequence[str], like: Doc, depth: int, free: dict[str, Doc]) -> None:
-        """Give a group of equal lines their numbers, if there are lines like them; the target numbers upwards."""
-        names = self.kind.identity[:depth]
-        alike = [number for number, line in free.items() if all(same(line.get(name), like.get(name)) for name in names)]
-        if len(alike) == len(group) or (depth == len(self.kind.identity) and len(alike) > len(group)):
-            for key, number in zip(group, sorted(alike, key=numeric)[-len(group) :], strict=True):
-                self.numbers[key] = number
-                free.pop(number)
+    def _take(self, group: Sequence[str], alike: Sequence[str], free: dict[str, Doc]) -> None:
+        """Give a group of equal lines the last of these numbers: the target numbers upwards."""
+        for key, number in zip(group, sorted(alike, key=numeric)[-len(group) :], strict=True):
+            self.numbers[key] = number
+            free.pop(number)
 
     def _stands(self, key: str, line: Doc) -> bool:
         """False if the line's number bears another line by now, since the target gives numbers anew."""
@@ -131,37 +134,18 @@ class _Lines:
         del self.numbers[key]
         return False
 
-    def _moved(self, key: str, line: Doc) -> Doc:
-        """The line as it was agreed, moved on by what both show now."""
-        current, asked = self.there.get(self.numbers.get(key, "")), self.asked.get(key)
-        return line if current is None or asked is None else {**line, **_alike(asked, current)}
-
     def _met(self, asked: Doc, current: Doc) -> Doc:
         """The base of a line that is there: what differs was agreed by nobody, unless it was made from just this."""
         if self.kind.is_made_from_this:
             return dict(asked)
         untold = {name: value for name, value in asked.items() if name not in current}
-        return {**untold, **_alike(asked, current), LINE_KEY: asked[LINE_KEY]}
-
-    def _is_like(self, key: str, line: Doc) -> bool:
-        """Whether a line of the target may be this one, in another state; of what has no more than its text, each may be."""
-        first = self.kind.identity[0]
-        return len(self.kind.identity) == 1 or same(line.get(first), self.asked[key].get(first))
+        return {**untold, LINE_KEY: asked[LINE_KEY]}
 
     def _unclear(self, key: str) -> Doc:
         """The base of a line that may be there, or was taken away there: a person must say."""
-        return {LINE_KEY: key, FOUND: True, **{name: self.asked[key].get(name) for name in self.kind.identity}}
+        return {LINE_KEY: key, **NOTHING, **{name: self.asked[key].get(name) for name in self.kind.identity}}
 
     def _stranger(self, number: str) -> Doc:
         """The base of a line that the source does not have: removed there since, or added by the target's people."""
         self.numbers[f"@{number}"] = number
         return {LINE_KEY: f"@{number}", self.kind.identity[0]: ""}
-
-
-def _alike(asked: Doc, current: Doc) -> Doc:
-    marks = (LINE_KEY, LINE_NUMBER)
-    return {
-        name: value
-        for name, value in asked.items()
-        if name not in marks and name in current and same(value, current[name])
-    }

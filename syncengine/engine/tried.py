@@ -6,10 +6,10 @@ target shows. From there on the comparison of `merge.py` is an ordinary one, wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine.merge import by_key, by_number, numeric, same
+from syncengine.engine.merge import Alike, by_key, by_number, numeric, same
 
 
 def shown(
@@ -44,10 +44,8 @@ def _lines(
             lines.append(_line(line, tried[key], current))
         elif key in tried or current is not None or key not in known:
             lines.append(line)  # not removed, or not to be seen
-    for key, line in tried.items():
-        if key not in agreed and _has_arrived(key, line, there, identity, known):
-            lines.append(line)
-    return lines
+    new = {key: line for key, line in tried.items() if key not in agreed}
+    return lines + [new[key] for key in _arrived(new, there, identity, known)]
 
 
 def _line(agreed: Doc, tried: Doc, current: Doc) -> Doc:
@@ -59,14 +57,28 @@ def _line(agreed: Doc, tried: Doc, current: Doc) -> Doc:
     return {**agreed, **news}
 
 
-def _has_arrived(key: str, line: Doc, there: Mapping[str, Doc], identity: Sequence[str], known: dict[str, str]) -> bool:
-    """Whether a line that was to be added is there: one that is nobody else's and agrees in its identity."""
+def _arrived(
+    new: Mapping[str, Doc], there: Mapping[str, Doc], identity: Sequence[str], known: dict[str, str]
+) -> Iterator[str]:
+    """Which of the lines that were to be added are there: a line that is nobody else's and agrees in its identity is ours.
+
+    Their numbers are put into `known`.
+    """
+    unknown = _unknown(there, identity, known)
+    for key, line in new.items():
+        number = unknown.first(line)
+        if number is None:
+            continue
+        had_another = key in known
+        known[key] = number
+        unknown.remove(number)
+        if had_another:  # which is nobody's now
+            unknown = _unknown(there, identity, known)
+        yield key
+
+
+def _unknown(there: Mapping[str, Doc], identity: Sequence[str], known: Mapping[str, str]) -> Alike:
+    """The lines that are nobody's yet, the newest first: the target numbers upwards."""
     used = set(known.values())
-    alike = [
-        number
-        for number, other in there.items()
-        if number not in used and all(same(line.get(name), other.get(name)) for name in identity)
-    ]
-    if alike:
-        known[key] = max(alike, key=numeric)  # the target numbers upwards: the newest one is ours
-    return bool(alike)
+    numbers = sorted((number for number in there if number not in used), key=numeric, reverse=True)
+    return Alike(identity, ((number, there[number]) for number in numbers))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from sqlalchemy import select
 
 from syncengine.document import Doc
@@ -67,6 +68,27 @@ def test_what_needs_it_no_more_by_a_mended_mapping_goes_on_within_the_hour(make_
     world.settle()
 
     assert world.record("orders", "1").status == "done"
+
+
+@pytest.mark.parametrize(("after_s", "reads"), [(0, 1), (299, 1), (300, 1), (301, 2)])
+def test_what_the_sweep_wakes_is_read_once_more_only_if_its_fetch_is_older_than_five_minutes(
+    make_world: MakeWorld, after_s: int, reads: int
+) -> None:
+    def to(doc: Doc, context: Context) -> Doc:
+        if "T20" not in context.lookups.get("tax", {}):
+            raise MissingLookup(Need("lookup:tax", "T20"))
+        return by_name(doc, context)
+
+    world = make_world(flow("things", Plain(to), lookups={"tax": {}}))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    world.time.pass_(after_s)
+    with world.store.write() as session:
+        session.add(m.Lookup(connection_id=world.connection_id, name="tax", key="T20", value="A"))
+    world.settle()
+
+    assert world.record("things", "1").status == "done"
+    assert world.left.reads == [("things", ["1"])] * reads
 
 
 def test_an_entry_that_is_added_to_the_table_in_a_flows_file_is_found_within_the_hour(make_world: MakeWorld) -> None:

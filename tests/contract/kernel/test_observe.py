@@ -8,6 +8,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from syncengine import clock
 from syncengine.document import Doc
@@ -181,6 +182,23 @@ def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make
     assert (found.equal, found.unkept) == ({"things": 1}, 0)
     later = Filter(_connection(world), since=clock.now() + timedelta(seconds=1))
     assert observed.report(world.engine, later).writes == []
+
+
+def test_the_history_of_each_record_tells_its_own_planned_writes_and_no_others(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(flow("things", Plain(by_name)))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    world.configure(mode="observe")
+    world.left.put("things", "1", name="a lamp, changed")
+    world.left.put("things", "2", name="a desk")
+    world.sync("things", "1", "2")  # both in one batch
+
+    with world.store.read() as session:
+        query = select(m.Event.key, m.Event.detail).where(m.Event.what == "observed")
+        told = {key: detail["writes"] for key, detail in session.execute(query)}
+    assert told == {"1": ["change R1: name"], "2": ["create 2"]}
 
 
 def test_each_field_of_each_write_can_be_shown(make_world: Callable[..., World]) -> None:

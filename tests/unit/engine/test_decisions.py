@@ -105,6 +105,26 @@ def test_who_is_adopted(candidates: list[Candidate], verify: bool, adopted: str 
     assert reason in verdict.reason
 
 
+@pytest.mark.parametrize("verify", [True, False])
+@pytest.mark.parametrize(
+    ("found", "sent_at", "held"),
+    [
+        (True, None, True),  # its people have cancelled what is there: nothing is created beside it
+        (True, NOON, False),  # what we have sent is not what was cancelled: the write did not happen
+        (False, None, False),
+        (False, NOON, False),
+    ],
+)
+def test_what_was_cancelled_there_keeps_a_create_back_only_if_it_was_never_sent(
+    found: bool, sent_at: datetime | None, held: bool, verify: bool
+) -> None:
+    candidates = [_found("7", cancelled=True)] if found else []
+    verdict = judge(Order(), ASKED, candidates, sent_at=sent_at, verify=verify)
+
+    assert verdict.adopt is None
+    assert verdict.reason == ("7 carries this reference and was cancelled in the target" if held else "")
+
+
 def _plan() -> Plan:
     line = LineChange(
         "rows", "change", "a", "1", {"@key": "a", "qty": Decimal("2.50")}, {"qty": Change(1, Decimal("2.50"))}
