@@ -52,7 +52,8 @@ def fewest(phase: str, *, orders: int, customers: int, addresses: int) -> dict[s
     searches = ceil(orders / PAGE) + 1 + 1  # the one feed's pages and its end; the other feed has nothing
     reads = ceil(orders / READ)
     if phase == "amend":
-        return {"brightpearl": searches + reads, "syspro": 2 * orders}
+        finds = 2 * ceil(orders / FIND)  # headers and lines, to see that nobody changed them since they were read
+        return {"brightpearl": searches + reads, "syspro": 2 * orders + finds}
     contacts = ceil(customers / READ) + ceil(addresses / READ)
     return {
         "brightpearl": searches + reads + contacts,

@@ -7,10 +7,25 @@ their stored form, and there is no paging; the number of values bounds the rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from syncengine.connectors.syspro.gateways import Gateway
-from syncengine.connectors.syspro.xml import all_of, content_of
+from syncengine.connectors.syspro.values import count
+from syncengine.connectors.syspro.xml import all_of, content_of, text_of
 from syncengine.document import Doc
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """One call's result: the values that it asked by, and the rows.
+
+    `is_whole` is False if the reply may be cut: it does not hold as many rows as it says, or a whole number of hundreds. No
+    source names a limit of rows (syspro-objects.md section 14, item 5); if a site has one, it will be a round number.
+    """
+
+    values: Sequence[str]
+    rows: list[Doc]
+    is_whole: bool
 
 
 def rows_where(
@@ -20,11 +35,20 @@ def rows_where(
 
     A find that would be too large for a call is split in halves until it fits.
     """
-    found: list[Doc] = []
+    finds = finds_where(gateway, table, column, values, columns, at_once=at_once)
+    return [row for find in finds for row in find.rows]
+
+
+def finds_where(
+    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], *, at_once: int
+) -> Iterator[Find]:
+    """As `rows_where`, call by call: each value is in one of them."""
     for part in _parts(gateway, table, column, list(dict.fromkeys(values)), columns, at_once):
         reply = gateway.call("Query", "Query", "COMFND", {}, _query(table, column, part, columns), is_write=False)
-        found += [row for row in all_of(content_of(reply), "Row") if isinstance(row, dict)]
-    return found
+        content = content_of(reply)
+        rows = [row for row in all_of(content, "Row") if isinstance(row, dict)]
+        says_all = count(text_of(content, "RowsReturned")) == len(rows)
+        yield Find(part, rows, is_whole=says_all and (not rows or len(rows) % 100 != 0))
 
 
 def _parts(

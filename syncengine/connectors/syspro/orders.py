@@ -62,6 +62,8 @@ _LINE_NAMES: Mapping[str, Mapping[str, str]] = {
     "FreightLine": {"nmscchargevalue": "FreightValue", "nmsctaxcode": "FreightTaxCode"},
 }
 
+_SORTOI_LINE_NAMES = {kind: {name.lower(): name for name in section} for kind, section in ORDER_LINES.items()}
+
 _KEPT_BY_NAME = {
     "StockLine": ("OrderQty", "OrderUom", "Price", "PriceUom"),
     "CommentLine": ("Comment",),
@@ -93,7 +95,7 @@ def from_sorqry(reply: Mapping[str, Any], order_source_element: str) -> Doc:
     document: Doc = {}
     for name, value in content.items():
         if isinstance(value, str) and _is_plain(name):
-            document[_HEADER_NAMES.get(str(name).lower(), str(name))] = value
+            document[header_name(str(name))] = value
     source = document.get(order_source_element)
     if source is not None:
         document.setdefault("OrderSourceCode", source)
@@ -106,17 +108,25 @@ def from_sorqry(reply: Mapping[str, Any], order_source_element: str) -> Doc:
     return document
 
 
+def header_name(element: str) -> str:
+    """SORTOI's name of a header element of SORQRY; the same where SORTOI has none for it."""
+    return _HEADER_NAMES.get(element.lower(), element)
+
+
+def line_name(kind: str, element: str) -> str:
+    """SORTOI's name of an element of SORQRY in a line of this kind; the same where SORTOI has none for it."""
+    return _LINE_NAMES[kind].get(element.lower()) or _SORTOI_LINE_NAMES[kind].get(element.lower(), element)
+
+
 def _is_plain(name: str) -> bool:
     return not name.startswith(("@", "#", "Edited_", "Unedited_")) and ":" not in name
 
 
 def _line(kind: str, line: Mapping[str, Any]) -> Doc:
-    names = _LINE_NAMES[kind]
-    known = {name.lower(): name for name in ORDER_LINES[kind]}
     document: Doc = {LINE_NUMBER: text_of(line, "SalesOrderLine")}
     for name, value in line.items():
         if isinstance(value, str) and _is_plain(name) and name.lower() != "salesorderline":
-            document[names.get(name.lower()) or known.get(name.lower(), name)] = value
+            document[line_name(kind, name)] = value
     return document
 
 

@@ -129,7 +129,7 @@ class Settings:
     sortoi: Mapping[str, str] = field(default_factory=dict)
     sortox: Mapping[str, str] = field(default_factory=dict)
     arsscs: Mapping[str, str] = field(default_factory=dict)
-    unread_columns: tuple[str, ...] = ()
+    unread_columns: tuple[str, ...] = ()  # `Column` in every table, or `Table.Column`: what COMFND is not asked for
     widths: Mapping[str, int] = field(default_factory=dict)
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
 

@@ -187,7 +187,8 @@ def set_status(company: Company, order: Row, status: str) -> None:
     """Set an order's status; in the warehouse it gets its delivery note."""
     values: Row = {"OrderStatus": status, "ActiveFlag": "N" if status == "9" else "Y"}
     if status == "4":
-        values |= {"LastDelNote": company.shown(text_of(order, "SalesOrder")), "DateLastDocPrt": company.today()}
+        note = company.shown(text_of(order, "SalesOrder"))
+        values |= {"DeliveryNote": note, "LastDelNote": note, "DateLastDocPrt": company.today()}
     company.table("SorMaster").update(order, **values)
     company.order_effect("changed", order, status=status)
 

@@ -51,9 +51,9 @@ def comfnd(company: Company, session: Session, _method: str, _params: Element | 
     rows = _sorted([row for row in candidates if term.holds(row)], [(name, False) for name in order], table)
     if (sequence := document.find("Sequence")) is not None and not order:
         rows = _sorted(rows, _sequence(company, table, sequence), table)
-    limit = (document.findtext("ReturnRows") or "").strip()
-    if limit.isdigit() and int(limit) > 0:
-        rows = rows[: int(limit)]
+    asked = (document.findtext("ReturnRows") or "").strip()
+    for limit in (int(asked) if asked.isdigit() else 0, company.switches.whole("syspro_find_most_rows")):
+        rows = rows[:limit] if limit else rows
     return _reply(company.style(session), table, columns, order, rows)
 
 
@@ -87,7 +87,7 @@ def comfch(company: Company, session: Session, _method: str, _params: Element | 
     style = company.style(session)
     nodes = []
     for name, column in table.columns.items():
-        if name != TIMESTAMP or company.switches.on("syspro_find_timestamp"):
+        if _is_known(company, table, name):
             value = row[name]
             text = _NULL_DATE if column.kind == "date" and value is None else style.cell(value, column)
             nodes.append(Node(name, text))
@@ -102,8 +102,15 @@ def _table(company: Company, document: Element) -> Table:
     return table
 
 
+def _is_known(company: Company, table: Table, name: str) -> bool:
+    column = table.columns.get(name)
+    if column is None or not column.public:
+        return False
+    return name != TIMESTAMP or company.switches.on("syspro_find_timestamp")
+
+
 def _known(company: Company, table: Table, name: str) -> str:
-    if name not in table.columns or (name == TIMESTAMP and not company.switches.on("syspro_find_timestamp")):
+    if not _is_known(company, table, name):
         raise EnetError(f"Column '{name}' not found in table '{table.name}'")
     return name
 
@@ -111,8 +118,7 @@ def _known(company: Company, table: Table, name: str) -> str:
 def _columns(company: Company, table: Table, document: Element) -> list[str]:
     named = [(child.text or "").strip() for child in document.findall("Columns/Column")]
     if not named and (document.findtext("AllColumns") or "").strip().upper() == "Y":
-        with_timestamp = company.switches.on("syspro_find_timestamp")
-        return [name for name in table.columns if name != TIMESTAMP or with_timestamp]
+        return [name for name in table.columns if _is_known(company, table, name)]
     if not named:
         raise EnetError("XML element 'Column' not found")
     return [_known(company, table, name) for name in named]

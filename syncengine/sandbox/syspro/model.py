@@ -5,7 +5,7 @@ Source: syspro-objects.md sections 3.1 and 10, syspro-transport.md sections 9 an
 
 from __future__ import annotations
 
-from syncengine.sandbox.syspro.tables import DATE, FLAG, INTEGER, Column, Table, decimal, text
+from syncengine.sandbox.syspro.tables import DATE, FLAG, INTEGER, Column, Table, decimal, own, text
 
 QUANTITY = decimal(18, 6)
 PRICE = decimal(15, 5)
@@ -78,6 +78,8 @@ def _orders() -> Table:
             "ActiveFlag": FLAG,
             "CancelledFlag": FLAG,
             "DocumentType": FLAG,
+            "ScheduledOrdFlag": FLAG,
+            "InterWhSale": FLAG,
             "Customer": text(15),
             "CustomerName": text(50),
             "Salesperson": text(20),
@@ -96,12 +98,13 @@ def _orders() -> Table:
             "AlternateKey": text(10),
             "Warehouse": text(10),
             "Currency": text(3),
+            "FixExchangeRate": Column("text", 1, initial="N"),
             "ExchangeRate": decimal(11, 6),
             "MulDiv": FLAG,
             "DiscPct1": PERCENT,
             "DiscPct2": PERCENT,
             "DiscPct3": PERCENT,
-            "TaxStatus": FLAG,
+            "TaxStatus": own(FLAG),
             "TaxExemptNumber": text(30),
             "GstExemptNum": text(30),
             "CompanyTaxNo": text(15),
@@ -118,15 +121,19 @@ def _orders() -> Table:
             "EntInvoiceDate": DATE,
             "LastInvoice": text(20),
             "DateLastInvPrt": DATE,
+            "DeliveryNote": text(20),
             "LastDelNote": text(20),
             "DateLastDocPrt": DATE,
             "LastOperator": text(20),
+            "Operator": text(20),
+            "WebCreated": FLAG,
             "SalesOrderSource": text(6),
             "User1": text(30),
-            "ReasonCode": text(6),
+            "ReasonCode": own(text(6)),
             "DispatchesMade": FLAG,
             "LiveDispExist": FLAG,
             "NumDispatches": INTEGER,
+            "IncludeInMrp": Column("text", 1, initial="Y"),
         },
         indexes=("CustomerPoNumber", "Customer"),
     )
@@ -151,6 +158,7 @@ def _order_lines() -> Table:
             "MQtyDispatched": QUANTITY,
             "MStockQtyToShp": QUANTITY,
             "QtyReserved": QUANTITY,
+            "QtyReservedShip": QUANTITY,
             "MOrderUom": text(10),
             "MStockingUom": text(10),
             "MPrice": PRICE,
@@ -167,7 +175,7 @@ def _order_lines() -> Table:
             "MCustRequestDat": DATE,
             "MCusSupStkCode": text(30),
             "MUserDef": text(4),
-            "MCompleteFlag": FLAG,
+            "MCompleteFlag": own(FLAG),
             "NComment": text(100),
             "NCommentFromLin": INTEGER,
             "NCommentType": FLAG,
@@ -177,7 +185,7 @@ def _order_lines() -> Table:
             "NMscProductCls": text(20),
             "NMscTaxCode": text(3),
             "NChargeCode": text(6),
-            "LineCancelCode": text(6),
+            "LineCancelCode": own(text(6)),
         },
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
@@ -27,7 +26,6 @@ _LINE_OPTIONS = {
     "5": "IncludeMiscLines",
     "6": "IncludeCommentLines",
 }
-_ZERO = Decimal(0)
 
 
 def sorqry(company: Company, session: Session, _method: str, _params: Element | None, document: Element) -> str:
@@ -84,7 +82,7 @@ def _identity(company: Company, writer: Writer, order: Row) -> None:
     writer.put("DocumentType", order["DocumentType"])
     writer.put("DocumentTypeDesc", _DOCUMENT_TYPES.get(text_of(order, "DocumentType"), ""))
     writer.put("InterBranchTransfer")
-    writer.put("InterWhSale")
+    writer.put("InterWhSale", order["InterWhSale"])
     writer.put("Customer", order["Customer"])
     writer.put("CustomerName", order["CustomerName"])
     writer.put("TaxStatusCode", order["TaxStatus"])
@@ -102,7 +100,7 @@ def _sold_to(writer: Writer, order: Row, customer: Row) -> None:
     writer.number("SoldGpsLat", 0, 10, 6)
     writer.number("SoldGpsLong", 0, 11, 6)
     writer.put("Salesperson", order["Salesperson"])
-    writer.put("ScheduledOrdFlag", "Y" if order["DocumentType"] == "S" else "")
+    writer.put("ScheduledOrdFlag", order["ScheduledOrdFlag"])
     for number in ("1", "2", "3"):
         writer.number(f"DiscPct{number}", amount_of(order, f"DiscPct{number}"), 0, 2)
 
@@ -118,7 +116,7 @@ def _terms(company: Company, writer: Writer, order: Row) -> None:
     writer.put("GITReference")
     for name in ("ReqShipDate", "ShippingInstrs", "ShippingInstrsCod", "SpecialInstrs", "InvTermsOverride"):
         writer.put(name, order[name])
-    writer.put("DeliveryNote", order["LastDelNote"])
+    writer.put("DeliveryNote", order["DeliveryNote"])
     writer.put("LastDelNote", order["LastDelNote"])
     writer.put("TimeDelPrtedHh", "00")
     writer.put("TimeDelPrtedMm", "00")
@@ -150,7 +148,7 @@ def _delivery(writer: Writer, order: Row) -> None:
         writer.put(name, order[name])
     writer.put("ShipComplete", "N")
     writer.put("Email", order["Email"])
-    writer.put("FixExchangeRate", "N")
+    writer.put("FixExchangeRate", order["FixExchangeRate"])
     rate = amount_of(order, "ExchangeRate")
     writer.number("ExchangeRate", rate, 13, 6)
     writer.put("Edited_ExchangeRate", f"{rate:.6f}")
@@ -160,12 +158,12 @@ def _delivery(writer: Writer, order: Row) -> None:
     writer.put("ProcessFlag", order["ProcessFlag"] or "0")
     writer.put("AlternateKey", order["AlternateKey"])
     writer.put("LastOperator", order["LastOperator"])
-    writer.put("Operator")
-    writer.put("WebCreated")
+    writer.put("Operator", order["Operator"])
+    writer.put("WebCreated", order["WebCreated"])
     writer.put("DispatchesMade", order["DispatchesMade"])
     writer.put("LiveDispExist", order["LiveDispExist"])
     writer.put("NumDispatches", order["NumDispatches"])
-    writer.put("IncludeInMrp", "Y")
+    writer.put("IncludeInMrp", order["IncludeInMrp"])
 
 
 def _line(style: Style, line: Row) -> Node:
@@ -189,8 +187,7 @@ def _merchandise(writer: Writer, line: Row) -> None:
         writer.put(name, line[name])
     for name in ("MOrderQty", "MShipQty", "MStockQtyToShp", "QtyReserved"):
         writer.quantity(name, amount_of(line, name))
-    writer.quantity("QtyReservedShip", _ZERO)
-    for name in ("MBackOrderQty", "MQtyDispatched"):
+    for name in ("QtyReservedShip", "MBackOrderQty", "MQtyDispatched"):
         writer.quantity(name, amount_of(line, name))
     writer.put("MOrderUom", line["MOrderUom"])
     writer.put("MStockingUom", line["MStockingUom"])

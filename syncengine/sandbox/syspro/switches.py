@@ -61,6 +61,7 @@ _ORDERS: dict[str, tuple[Value, str]] = {
     "syspro_denied_warehouses": ("", "warehouses denied to the operators, comma separated (o12)"),
     "syspro_warehouse_step_s": (0.0, "seconds in which the warehouse moves an order 1->4->8->9; 0: never (t13.5)"),
     "syspro_find_timestamp": (False, "COMFND knows the rowversion column TimeStamp (o10, unconfirmed)"),
+    "syspro_find_most_rows": (0, "rows beyond which COMFND cuts a reply; 0: none (o14.5: caps are not known)"),
 }
 
 _CUSTOMERS: dict[str, tuple[Value, str]] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -22,14 +22,22 @@ _rowversion = itertools.count(2001)
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `kind` is text, decimal, integer, date or rowversion; `width` that of its text in replies."""
+    """One column: `kind` is text, decimal, integer, date or rowversion; `width` that of its text in replies.
+
+    `initial` is what a row holds where nothing was given. A column that is not `public` is the sandbox's own: it is in no
+    known database of SYSPRO, so finds refuse it.
+    """
 
     kind: str = "text"
     width: int = 0
     places: int = 0
+    initial: Value = None
+    public: bool = True
 
     def blank(self) -> Value:
         """What a row holds where nothing was given."""
+        if self.initial is not None:
+            return self.initial
         if self.kind == "decimal":
             return Decimal(0)
         return {"integer": 0, "date": None}.get(self.kind, "")
@@ -48,6 +56,11 @@ def decimal(digits: int, places: int) -> Column:
 INTEGER = Column("integer", 6)
 DATE = Column("date", 10)
 FLAG = text(1)
+
+
+def own(column: Column) -> Column:
+    """The column as one of the sandbox's own."""
+    return replace(column, public=False)
 
 
 class Table:

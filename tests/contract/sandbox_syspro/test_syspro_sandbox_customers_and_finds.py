@@ -258,11 +258,51 @@ def test_return_rows_limits_and_order_by_sorts(orders: EnetClient) -> None:
         f"<Where>{condition('Customer', 'IN (SELECT 1)', 'x')}</Where></Query>",
         "<Query><TableName>SorMaster</TableName><Columns><Column>SalesOrder</Column></Columns>"
         f"<Where>{condition('Customer', 'EQ', 'x', '', '(')}</Where></Query>",
+        "<Query><TableName>SorDetail</TableName><Columns><Column>MCompleteFlag</Column></Columns></Query>",
+        "<Query><TableName>SorDetail</TableName><Columns><Column>SalesOrder</Column></Columns>"
+        f"<Where>{condition('LineCancelCode', 'EQ', 'x')}</Where></Query>",
+        "<Query><TableName>SorMaster</TableName><Columns><Column>TaxStatus</Column></Columns></Query>",
+        "<Query><TableName>SorMaster</TableName><Columns><Column>SalesOrder</Column></Columns>"
+        "<OrderBy><Column>ReasonCode</Column></OrderBy></Query>",
     ],
-    ids=["table's case", "column's case", "rowversion", "no column", "SQL", "brackets"],
+    ids=[
+        "table's case",
+        "column's case",
+        "rowversion",
+        "no column",
+        "SQL",
+        "brackets",
+        "MCompleteFlag",
+        "LineCancelCode",
+        "TaxStatus",
+        "ReasonCode",
+    ],
 )
 def test_refused_finds(enet: EnetClient, query: str) -> None:
     assert enet.query("COMFND", query).startswith("ERROR: ")
+
+
+def test_lines_of_several_orders_are_found_by_one_find(orders: EnetClient) -> None:
+    either = condition("SalesOrder", "EQ", "000000000001002") + condition("SalesOrder", "EQ", "000000000001003", "Or")
+    columns = "SalesOrder SalesOrderLine LineType MStockCode MOrderQty MPrice MLineShipDate NComment"
+    rows = orders.find("SorDetail", columns, either, "<OrderBy><Column>SalesOrder</Column></OrderBy>")
+
+    assert [(row["SalesOrder"], row["SalesOrderLine"], row["LineType"]) for row in rows] == [
+        ("000000000001002", "1", "1"),
+        ("000000000001003", "1", "1"),
+    ]
+    assert (rows[0]["MStockCode"], rows[0]["MPrice"]) == ("KB-2040", "8.00000")
+    assert orders.find("SorDetail", "SalesOrder", condition("SalesOrder", "EQ", "001002")) == []  # not the stored form
+
+
+def test_a_site_may_cut_long_replies(make_sandbox: Callable[..., Running]) -> None:
+    client = EnetClient(make_sandbox(syspro_find_most_rows=2).url)
+    client.log_on()
+    for number in range(3):
+        client.import_order(head(f"P{number}"), stock_line())
+
+    assert len(client.find("SorDetail", "SalesOrder")) == 2
+    assert len(client.find("SorDetail", "SalesOrder", "", "<ReturnRows>1</ReturnRows>")) == 1
 
 
 def test_rowversion_rises_with_every_write_where_it_is_known(

@@ -1,4 +1,4 @@
-"""SYSPRO sales orders: written by SORTOI and SORTOX, read by SORQRY, found by COMFND on SorMaster.
+"""SYSPRO sales orders: written by SORTOI and SORTOX, read by SORQRY, found and compared by COMFND on SorMaster and SorDetail.
 
 Facts: syspro-transport.md sections 8 to 10. A reply without numbers cannot tell which of several orders was refused, so one
 order a call is the default; numbers that replies leave out are fetched for many orders by `keys_of`.
@@ -6,17 +6,25 @@ order a call is the default; numbers that replies leave out are fetched for many
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import ClassVar
 
 from syncengine.connectors.base import Operation, Outcome, Resource, Safety, Verb
-from syncengine.connectors.syspro import orders, replies
-from syncengine.connectors.syspro.documents import Filler, canonical_section, marked, replacements, without_blank_groups
+from syncengine.connectors.syspro import comparison, orders, replies
+from syncengine.connectors.syspro.documents import (
+    STORED_WIDTH,
+    Filler,
+    canonical_section,
+    marked,
+    replacements,
+    without_blank_groups,
+)
 from syncengine.connectors.syspro.elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS, Section
-from syncengine.connectors.syspro.errors import Absent
-from syncengine.connectors.syspro.find import rows_where
+from syncengine.connectors.syspro.errors import Absent, OddAnswer
+from syncengine.connectors.syspro.find import finds_where, rows_where
 from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.replies import Answer, Said
 from syncengine.connectors.syspro.resources.outcomes import refusal, sent
@@ -26,7 +34,7 @@ from syncengine.connectors.syspro.xml import text_of
 from syncengine.document import LINE_KEY, Doc
 from syncengine.errors import Rejected, SyncError
 
-_STORED_WIDTH, _SHOWN_WIDTH = 15, 6
+_SHOWN_WIDTH = 6
 _CENT = Decimal("0.01")
 _SORTOX = "SORTOX "
 _CANCELLED = ("*", "\\", "/")
@@ -37,6 +45,8 @@ _REFUSALS = {
     "8": "it is ready to be invoiced (status 8)",
     "9": "it is complete (status 9)",
 }
+log = logging.getLogger(__name__)
+
 _FOUND_COLUMNS = ("SalesOrder", "CustomerPoNumber", "Customer", "OrderStatus", "CancelledFlag")
 
 
@@ -62,7 +72,9 @@ class SalesOrder(Resource):
         self._gateway, self._settings = gateway, settings
         self.most_per_read = settings.most_per_read
         self.most_per_write = settings.most_per_write
+        self.most_per_look = settings.find_at_once
         self.settle_s = settings.settle_s
+        self._logged: set[str] = set()  # what made a comparison by COMFND useless, logged once in each process
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Whole orders by number, one SORQRY each; an unknown number is absent."""
@@ -77,6 +89,78 @@ class SalesOrder(Resource):
                 document["Customer"] = Filler(self._settings).key("Customer", document.get("Customer", ""))
                 found[key] = document
         return found
+
+    def unchanged(self, pictures: Mapping[str, Doc]) -> set[str]:
+        """See `Resource.unchanged`: two COMFND for `find_at_once` orders, and one SORQRY for each that seems changed.
+
+        SORQRY decides, so what the tables show in another form costs a call and never stops a change. What they do not
+        hold is not compared (`comparison.py` lists it): an edit of that alone stays unseen.
+        """
+        differing = self._differences(pictures)
+        same = pictures.keys() - differing.keys()
+        for key, columns in differing.items():
+            if self._reads_the_same(key, pictures[key]):
+                same.add(key)
+                self._log_two_forms(columns)
+        return same
+
+    def _differences(self, shown: Mapping[str, Doc]) -> dict[str, list[str]]:
+        """The orders that seem changed by COMFND, each with the columns that differ; all of them if it cannot be asked."""
+        filler = Filler(self._settings)
+        try:
+            masters, details = (self._rows_of(table, shown) for table in (comparison.MASTER, comparison.DETAIL))
+        except (Rejected, OddAnswer) as error:
+            self._log_once(
+                f"COMFND on SorMaster or SorDetail is refused ({error}), so each order is read by SORQRY before it is changed. "
+                "Name a column that this site does not have in the setting unread_columns, as SorMaster.Column"
+            )
+            return {key: [] for key in shown}
+        differing: dict[str, list[str]] = {}
+        for key, picture in shown.items():
+            rows, lines = masters.get(self._stored(key)), details.get(self._stored(key))
+            if rows is None or lines is None:  # a reply that may be cut
+                differing[key] = []
+            elif len(rows) != 1:
+                differing[key] = [f"{comparison.MASTER}.SalesOrder"]
+            elif found := comparison.differences(
+                picture, rows[0], lines, filler, is_cancelled=self.is_cancelled(picture)
+            ):
+                differing[key] = found
+        return differing
+
+    def _rows_of(self, table: str, shown: Mapping[str, Doc]) -> dict[str, list[Doc]]:
+        """Rows by stored order number; an order whose find's reply may be cut is absent."""
+        columns = comparison.columns_of(table, shown.values(), self._settings)
+        keys = [self._stored(key) for key in shown]
+        rows: dict[str, list[Doc]] = {}
+        for find in finds_where(self._gateway, table, "SalesOrder", keys, columns, at_once=self._settings.find_at_once):
+            if find.is_whole:
+                rows |= {key: [] for key in find.values}
+                for row in find.rows:
+                    rows.setdefault(self._stored(text_of(row, "SalesOrder")), []).append(row)
+        return rows
+
+    def _reads_the_same(self, key: str, picture: Doc) -> bool:
+        """By SORQRY. It does not give the cancelled flag, which `find` adds to its documents."""
+        document = self.read([key]).get(key)
+        if document is None:
+            return False
+        try:
+            return self.load(document) == {name: value for name, value in picture.items() if name != "CancelledFlag"}
+        except Rejected:
+            return False  # it is not valid as an order any more; the fetch that follows says why
+
+    def _log_two_forms(self, columns: Sequence[str]) -> None:
+        for column in columns:
+            self._log_once(
+                f"COMFND shows {column} in another form than SORQRY, which costs a SORQRY for each order that has it. "
+                "The setting unread_columns leaves out any column but the keys"
+            )
+
+    def _log_once(self, text: str) -> None:
+        if text not in self._logged:
+            self._logged.add(text)
+            log.warning("%s: %s", self._settings.endpoint.name, text)
 
     def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
         """Orders by CustomerPoNumber, cancelled ones included: one COMFND for many, then one SORQRY for each hit."""
@@ -228,10 +312,14 @@ class SalesOrder(Resource):
 
     def _shown(self, number: str) -> str:
         """SorMaster stores 15 digits, SORTOI and SORQRY show fewer; both are accepted, one of them is kept (section 6)."""
-        is_stored = len(number) == _STORED_WIDTH and number.isdecimal() and number.startswith("0")
+        is_stored = len(number) == STORED_WIDTH and number.isdecimal() and number.startswith("0")
         if self._settings.numeric_order_keys and is_stored:
             return number.lstrip("0").zfill(_SHOWN_WIDTH)
         return number
+
+    def _stored(self, number: str) -> str:
+        """The form in which SorMaster and SorDetail store a number, and by which COMFND finds it."""
+        return number.zfill(STORED_WIDTH) if self._settings.numeric_order_keys and number.isdecimal() else number
 
     def canonical(self, doc: Doc) -> Doc:
         """Widths, decimals, case and characters of SorMaster and SorDetail; what SYSPRO fills in by itself is absent."""
