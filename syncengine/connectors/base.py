@@ -158,9 +158,10 @@ class Resource(ABC):
     schema: ClassVar[type[Schema]]
     feeds: ClassVar[tuple[str, ...]] = ()
     safety: ClassVar[Mapping[Verb, Safety]] = {}
-    most_per_read: int = 200
+    most_per_read: int = 200  # keys that one `read` takes; 1 where each costs a call of its own
     most_per_write: int = 1
     most_per_look: int = 40  # keys that one `unchanged` takes
+    most_per_find: int = 200  # natural keys that one `find` takes
     settle_s: float = 0.0  # how long after `sent_at` the target may still commit a write that its client gave up
     resolution_s: float = 1.0  # two edits closer than this may bear the same version
     search_lag_s: float = 60.0  # how late a change may appear in a feed

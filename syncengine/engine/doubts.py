@@ -76,7 +76,7 @@ def _both_possibilities(doubt: Doubt) -> str:
 def _search(site: Site, resource: Resource, doubts: Sequence[Doubt]) -> dict[str, list[Candidate]]:
     found: dict[str, list[Candidate]] = {}
     keys = list(dict.fromkeys(doubt.effect.natural_key for doubt in doubts))
-    for some in chunks(keys, resource.most_per_read):
+    for some in chunks(keys, resource.most_per_find):
         with calling(site.endpoint(resource.name)):
             for natural, docs in resource.find(some).items():
                 found[natural] = candidates(resource, docs)

@@ -227,7 +227,7 @@ def in_the_way(
 
 
 def _free_again(effect: Effect, now: datetime) -> datetime:
-    """When to ask again: soon for a call that is under way, less soon the longer it takes; after the settle time for a doubt."""
+    """When to ask again: soon for a call that is under way, less soon the longer it takes; for a doubt when it is settled."""
     if effect.state == EffectState.UNKNOWN:
         return effect.settle_until or now
     return now + max(BUSY_AGAIN, now - (effect.sent_at or now))

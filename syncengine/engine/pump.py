@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, select, update
@@ -21,7 +21,8 @@ from syncengine.engine.records import FREE
 from syncengine.engine.want import MOST_WOKEN, RESTING, wake, want
 from syncengine.errors import Misconfigured
 from syncengine.http.breaker import State
-from syncengine.store.models import Connection, Endpoint, Link, Lookup, Record
+from syncengine.store.dialect import upsert
+from syncengine.store.models import Connection, Endpoint, Link, Lookup, Record, Turn
 from syncengine.store.session import lock_pump
 from syncengine.store.states import Lane, Pause, Stage, Status
 
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 
 RESTS_AFTER_DEATH_S = (1.0, 10.0, 60.0)
 DEATHS_COUNT_ONCE_WITHIN_S = 60.0
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+TICK = timedelta(microseconds=1)
 
 LOW_LANES = (Lane.SCHEDULED, Lane.BACKFILL)
 
@@ -202,12 +206,12 @@ def look_again(session: Session, engine: Engine, now: datetime) -> None:
 def claim(
     session: Session, engine: Engine, now: datetime, states: Mapping[str, State], crowded: Collection[int] = ()
 ) -> list[Chain]:
-    """Lease batches of due records, the urgent lane first, round robin over connections, as many as there are workers.
+    """Lease batches of due records, the urgent lane first, as many as there are workers; connections and flows take turns.
 
     Of the records of an endpoint whose breaker wants a probe one chain is sent, the most urgent one. What the low lanes
     have for a `crowded` endpoint (`quota.crowded`) stays where it is.
     """
-    alive = _alive(session)
+    alive, turns = _alive(session), _turns(session)
     places = _places(session, engine, now, states)
     probing = _probing(session, states)
     _leave_to_probe(places, probing, [(connection_id, flow) for _, connection_id, flow in alive])
@@ -215,12 +219,14 @@ def claim(
     for lane in Lane:
         free = engine.limits.chains[lane] - sum(alive.get((lane, *place), 0) for place in places)
         while free > 0:
-            found = _next(session, engine, lane, places, alive, now, crowded)
+            found = _next(session, engine, lane, places, alive, turns, now, crowded)
             if found is None:
                 break
+            turns[lane, *found[0]] = now + len(chains) * TICK
             chains.append(found[1])
             _leave_to_probe(places, probing, [found[0]])
             free -= 1
+    _save_turns(session, {key: at for key, at in turns.items() if at >= now})
     return chains
 
 
@@ -255,6 +261,20 @@ def _alive(session: Session) -> dict[tuple[Lane, int, str], int]:
     return {(Lane(int(label)), connection_id, flow): count for label, connection_id, flow, count in rows}
 
 
+def _turns(session: Session) -> dict[tuple[Lane, int, str], datetime]:
+    """When work of each connection and flow was claimed last, by lane."""
+    rows = session.execute(select(Turn.lane, Turn.connection_id, Turn.flow, Turn.at))
+    return {(Lane(lane), connection_id, flow): at for lane, connection_id, flow, at in rows}
+
+
+def _save_turns(session: Session, turns: Mapping[tuple[Lane, int, str], datetime]) -> None:
+    rows = [
+        {"lane": lane, "connection_id": connection_id, "flow": flow, "at": at}
+        for (lane, connection_id, flow), at in turns.items()
+    ]
+    upsert(session, Turn, rows, keys=("connection_id", "flow", "lane"), update=("at",))
+
+
 def _places(session: Session, engine: Engine, now: datetime, states: Mapping[str, State]) -> dict[Place, int]:
     """Where work may be claimed (no endpoint of it rests), each with the id of the endpoint that it writes to."""
     ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
@@ -282,11 +302,16 @@ def _next(
     lane: Lane,
     places: dict[Place, int],
     alive: dict[tuple[Lane, int, str], int],
+    turns: Mapping[tuple[Lane, int, str], datetime],
     now: datetime,
     crowded: Collection[int],
 ) -> tuple[Place, Chain] | None:
-    """The next batch of a lane: of the connection that has the fewest chains alive, the one that is due longest."""
-    best: tuple[int, datetime, Place, Record] | None = None
+    """The next batch of a lane: of the connection, then of the flow with the fewest chains alive, then of the one whose
+    last turn is longest ago.
+
+    So a flow with a hundred thousand records does not stand before one with a single record.
+    """
+    best: tuple[tuple[int, int, datetime, datetime], Place, Record] | None = None
     for place, endpoint_id in places.items():
         if lane in LOW_LANES and _of_endpoint(alive, places, endpoint_id) > _concurrency(engine, place, endpoint_id):
             continue
@@ -301,14 +326,15 @@ def _next(
         ).first()
         if head is not None:
             busy = sum(count for (_, connection_id, _), count in alive.items() if connection_id == place[0])
-            rank = (busy, head.not_before, place, head)
-            best = rank if best is None or rank[:2] < best[:2] else best
+            key = (lane, *place)
+            rank = (busy, alive.get(key, 0), turns.get(key, NEVER), head.not_before)
+            best = (rank, place, head) if best is None or rank < best[0] else best
     if best is None:
         return None
-    chain = _lease(session, engine, lane, best[2], best[3], now)
-    key = (lane, *best[2])
-    alive[key] = alive.get(key, 0) + 1
-    return best[2], chain
+    _, place, head = best
+    chain = _lease(session, engine, lane, place, head, now)
+    alive[lane, *place] = alive.get((lane, *place), 0) + 1
+    return place, chain
 
 
 def _of_endpoint(alive: dict[tuple[Lane, int, str], int], places: dict[Place, int], endpoint_id: int) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -37,6 +37,7 @@ from syncengine.mapping.contract import Need
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
 
+LONGEST_RING = 10
 PLANNED_AT_ONCE = 20
 """Records between two looks at the lease and at the time."""
 
@@ -122,6 +123,7 @@ class _Outcome:
     def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
         mine = records.held(self.session, self.lease)
         made = self._missed({record_id: plan_ for record_id, plan_ in made.items() if record_id in mine})
+        made = {**made, **self._rings(made)}
         lapses = {record_id: lapse for record_id, lapse in self.material.corrected.lapses.items() if record_id in mine}
         corrections.lapse(self.session, self.by_id, lapses, self.now)
         decisions.follow(self.session, self.by_id, self.material.decided, made, self.now)
@@ -186,6 +188,41 @@ class _Outcome:
             remedy="Correct it at the source, or what refers to it; those go on by themselves",
         )
 
+    def _rings(self, made: Mapping[int, Plan | Rejected]) -> dict[int, Rejected]:
+        """Complaints in the place of plans that wait for what, in the end, waits for them: nothing would ever wake any."""
+        found = {}
+        for record_id, plan_ in made.items():
+            needs = plan_.needs if isinstance(plan_, Plan) and plan_.kind is Kind.WAIT else ()
+            for need in needs[:1]:
+                record = self.by_id[record_id]
+                if names := self._ring_of(record, need):
+                    found[record_id] = Rejected(
+                        field=self.flow.source,
+                        value=record.key,
+                        reason=f"records need one another: {names}",
+                        remedy="Correct one of them so that it needs no other, then retry",
+                    )
+        return found
+
+    def _ring_of(self, record: Record, need: Need) -> str:
+        """The records of a ring that this need closes (`a 1 needs b 2 needs a 1`); empty if it closes none."""
+        names, flow = [f"{record.flow} {record.key}"], self.flow
+        for _ in range(LONGEST_RING):
+            asked = self._wanted(need, flow)
+            if not asked:
+                return ""
+            mine = (Record.connection_id == record.connection_id, Record.flow == need.flow, Record.key == asked[0].key)
+            found = self.session.scalars(select(Record).where(*mine)).first()
+            if found is None or (found.id != record.id and found.status != Status.WAITING):
+                return ""
+            names.append(f"{found.flow} {found.key}")
+            if found.id == record.id:
+                return " needs ".join(names)
+            flow = self.engine.flow(found.flow)
+            brings = flow.needs.get(found.need_entity, "")
+            need = Need(found.need_entity, found.need_key, found.need_part, brings)
+        return ""
+
     def _store(
         self,
         made: Mapping[int, Plan | Rejected],
@@ -216,14 +253,14 @@ class _Outcome:
         held = self.material.corrected.held.get(record_id)
         return {"corrected": f"corrected by {held.made_by}: {', '.join(held.paths)}"} if held else {}
 
-    def _wanted(self, need: Need) -> Sequence[Need]:
-        """The need as its flow names its records; none where that flow has keys of the other side, so that its link is awaited.
+    def _wanted(self, need: Need, by: Flow | None = None) -> Sequence[Need]:
+        """A need (of this flow, or of `by`) as its flow names its records.
 
-        A number of one system, handed to a flow that reads the other, would name a stranger there.
+        None where that flow reads the other system: a number of the one would name a stranger there, so the link is awaited.
         """
         if not need.flow:
             return []
-        flow, side = self.engine.flow(need.flow), self.site.side(self.flow.source)
+        flow, side = self.engine.flow(need.flow), self.site.side((by or self.flow).source)
         if flow.two_way:
             return [replace(need, key=f"{side}:{need.key}")]
         return [need] if self.site.side(flow.source) == side else []

@@ -70,7 +70,7 @@ class SalesOrder(Resource):
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         self._gateway, self._settings = gateway, settings
-        self.most_per_read = settings.most_per_read
+        self.most_per_read = 1  # a SORQRY each, so that a step can stop between two of them
         self.most_per_write = settings.most_per_write
         self.most_per_look = settings.find_at_once
         self.settle_s = settings.settle_s
