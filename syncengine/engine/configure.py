@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syncengine import clock, connectors
+from syncengine import connectors
 from syncengine.connectors import base as face
 from syncengine.engine import bootstrap, observe
 from syncengine.errors import Misconfigured
@@ -32,7 +32,7 @@ from syncengine.store.models import Connection, Endpoint, Lookup
 from syncengine.vault import Vault
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-MODES = ("live", observe.MODE)
+MODES = (observe.LIVE, observe.MODE)
 CONNECTION_ENTRIES = (
     "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups", "ceilings",
 )  # fmt: skip
@@ -129,7 +129,7 @@ class _Reader:
             name=name,
             left=sides[0],
             right=sides[1],
-            mode=self.place.choice(table, "mode", MODES, "live"),
+            mode=self.place.choice(table, "mode", MODES, observe.LIVE),
             cut_over=self._time(table, "cut_over"),
             verify_creates_until=self._time(table, "verify_creates_until"),
             flows=self.place.words(table.get("flows", []), table.line_of("flows"), "flows"),
@@ -216,6 +216,14 @@ def apply(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: I
             connectors.connect(row, bootstrap.services(store, vault, None)).close()
         except Misconfigured as error:
             raise Misconfigured(f"{endpoint.where}: {error}") from None
+    _finish_going_live(store)
+
+
+def _finish_going_live(store: Store) -> None:
+    with store.read() as session:
+        going = session.scalars(select(Connection.id).where(Connection.mode == observe.GOING_LIVE)).all()
+    for connection_id in going:
+        observe.go_live(store, connection_id)
 
 
 def _check_flows(installation: Installation, connection: ConnectionPlan, flows: Mapping[str, Flow]) -> None:
@@ -267,11 +275,13 @@ def _save_endpoint(session: Session, plan: EndpointPlan) -> int:
 
 
 def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int]) -> None:
+    former = session.scalar(select(Connection.mode).where(Connection.name == plan.name))
+    goes_live = plan.mode == observe.LIVE and former in (observe.MODE, observe.GOING_LIVE)
     row = {
         "name": plan.name,
         "left_id": endpoints[plan.left],
         "right_id": endpoints[plan.right],
-        "mode": plan.mode,
+        "mode": observe.GOING_LIVE if goes_live else plan.mode,
         "cut_over": plan.cut_over,
         "verify_creates_until": plan.verify_creates_until,
         "flows": list(plan.flows),
@@ -279,11 +289,8 @@ def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[
         "quiet_s": plan.quiet_s,
         "ceilings": dict(plan.ceilings),
     }
-    former = session.scalar(select(Connection.mode).where(Connection.name == plan.name))
     upsert(session, Connection, [row], keys=("name",), update=[name for name in row if name != "name"])
     connection_id = session.scalars(select(Connection.id).where(Connection.name == plan.name)).one()
-    if former == observe.MODE != plan.mode:
-        observe.go_live(session, connection_id, clock.now())
     entries = [
         {"connection_id": connection_id, "name": name, "key": key, "value": value}
         for name, table in plan.lookups.items()
