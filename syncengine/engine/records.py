@@ -143,6 +143,12 @@ def resume(session: Session, connection_ids: Sequence[int], now: datetime) -> in
     return changed(session, mine.values(not_before=now, pause=Pause.NONE))
 
 
+def start_over(session: Session, connection_id: int) -> None:
+    """All of a connection's records are read whole next time; what is being worked on is given up, with its plan."""
+    mine = update(Record).where(Record.connection_id == connection_id)
+    changed(session, mine.values(**FREE, stage=Stage.FETCH, done_version="", done_print="", done_source_time=None))
+
+
 def held(session: Session, lease: Lease) -> set[int]:
     """Ids of the records that are still this runner's, locked until the transaction ends.
 
