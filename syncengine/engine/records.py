@@ -67,7 +67,8 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
             need_part=bindparam("need_part"),
             updated_at=bindparam("ended"),
             done_version=table.c.seen_version,
-            done_print=table.c.seen_print,
+            # Whoever wants it meanwhile may want a whole look (`forget_last`), which this must not take back.
+            done_print=case((table.c.wanted == table.c.claimed, table.c.seen_print), else_=""),
             done_source_time=table.c.source_time,
             stage=Stage.FETCH,
             pause=Pause.NONE,
