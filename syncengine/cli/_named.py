@@ -28,8 +28,13 @@ def record(one: Engine, id_: str, connection: str | None, flow: str | None) -> R
         return named.one(session, one, id_, connection=connection, flow=flow)
 
 
-def record_or_new(one: Engine, id_: str, connection: str | None, flow: str | None) -> Record:
-    """As `record`; with a flow, an object that nothing is known of is taken as the source's key. Raises Misconfigured."""
+def record_or_new(
+    one: Engine, id_: str, connection: str | None, flow: str | None, *, must_exist: bool = False
+) -> Record:
+    """As `record`; with a flow, an object that nothing is known of is taken as the source's key. Raises Misconfigured.
+
+    must_exist: the source is asked for it first, and nothing is stored of one that it does not have.
+    """
     with one.store.read() as session:
         found = named.records(session, one, id_, connection=connection, flow=flow)
     if found or flow is None:
@@ -39,6 +44,8 @@ def record_or_new(one: Engine, id_: str, connection: str | None, flow: str | Non
     if len(places) != 1:
         known = ", ".join(each.name for each in places) or "none"
         raise Misconfigured(f"which connection has {flow} {id_}? Say --connection; those that have the flow: {known}")
+    if must_exist:
+        byhand.must_exist(one, places[0].id, flow, id_)
     with one.store.write() as session:
         return byhand.known(session, one, places[0].id, flow, id_, clock.now())
 

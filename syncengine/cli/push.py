@@ -35,12 +35,13 @@ def command(
 ) -> int:
     """Have one object looked at before all others, and watch what comes of it.
 
-    ID is any id of either system. One that nothing is known of yet is taken with --flow, by the source's key. While a write
-    of it may still be carried out by the target, the push waits for that, with --now too. Exit code 1 if it was neither
-    written nor seen to be equal in time: what is held, left alone, not there in the source or only observed was not.
+    ID is any id of either system. One that nothing is known of yet is taken with --flow, by the source's key; the source is
+    asked for it first, and nothing is stored if it has no such object. While a write of it may still be carried out by the
+    target, the push waits for that, with --now too. Exit code 1 if it was neither written nor seen to be equal in time: what
+    is held, left alone, not there in the source or only observed was not.
     """
     with engine(sends=True) as one:
-        record = _named.record_or_new(one, id_, connection, flow)
+        record = _named.record_or_new(one, id_, connection, flow, must_exist=True)
         pushed = byhand.push(one, record, now=now, by=me())
         tell = _silent if as_json else _tell
         standing = byhand.stands(one, pushed) if no_wait else byhand.follow(one, pushed, for_s=wait_s, tell=tell)

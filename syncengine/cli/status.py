@@ -19,10 +19,15 @@ def command(as_json: bool) -> None:
     """Show per flow: last sync, lag, and how many records are due, waiting, held and dead; and the quotas."""
     with engine() as one:
         flows, paused, quotas = status.flows(one), status.paused(one), quota.left(one)
+        not_synced = [connection.name for connection in one.connections() if not connection.flows]
     if as_json:
-        show_json({"flows": status.as_rows(flows), "paused": paused, "quotas": quotas})
+        show_json({"flows": status.as_rows(flows), "paused": paused, "quotas": quotas, "not_synced": not_synced})
         return
     console = wide_console()
+    for name in not_synced:
+        console.print(f"{name} is not synced: it has no flows in syncengine.yml, or is not in it. Its links are kept.")
+    if not flows and not_synced:
+        return
     if not flows:
         console.print("There is no connection yet. Write syncengine.yml and run `syncengine configure`.")
         return

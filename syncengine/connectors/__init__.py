@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
+from types import ModuleType
 
-from syncengine.connectors.base import Connector, Endpoint, Resource
+from syncengine.connectors.base import Account, Connector, Endpoint, Resource
 from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
 
-__all__ = ["connect", "resources", "systems"]
+__all__ = ["account_of", "connect", "resources", "systems"]
 
 
 def systems() -> list[str]:
@@ -19,13 +20,23 @@ def systems() -> list[str]:
 
 def connect(endpoint: Endpoint, services: Services) -> Connector:
     """The connector of an endpoint; makes no call. Raises Misconfigured for a wrong system or setting."""
+    connector: Connector = _package(endpoint).connect(endpoint, services)
+    return connector
+
+
+def account_of(endpoint: Endpoint) -> Account:
+    """The account that an endpoint's settings name, even if they are not valid. Raises Misconfigured for an unknown system."""
+    account: Account = _package(endpoint).account_of(endpoint)
+    return account
+
+
+def _package(endpoint: Endpoint) -> ModuleType:
     if endpoint.system not in systems():
         known = ", ".join(systems())
         raise Misconfigured(
             f"endpoint {endpoint.name}: system = {endpoint.system!r} is not known. Write one of {known}"
         )
-    connector: Connector = import_module(f"{__name__}.{endpoint.system}").connect(endpoint, services)
-    return connector
+    return import_module(f"{__name__}.{endpoint.system}")
 
 
 def resources() -> dict[str, type[Resource]]:

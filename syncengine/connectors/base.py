@@ -1,7 +1,8 @@
 """The narrow face between the engine and a system: resources, the operations they are given, the outcomes they give back.
 
-A connector is a package beside this file. It exports `connect(endpoint, services) -> Connector`, declares its resources,
-and is found by its folder's name, which is the name of the system. Nothing here knows a system.
+A connector is a package beside this file. It exports `connect(endpoint, services) -> Connector` and
+`account_of(endpoint) -> Account`, declares its resources, and is found by its folder's name, which is the name of the system.
+Nothing here knows a system.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError
 
@@ -304,6 +306,28 @@ class Endpoint:
     name: str
     system: str
     settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Which account an endpoint's settings name. Keys of objects are unique within one account, and mean nothing in another.
+
+    parts: what identifies it, by setting name; upper and lower case are the same. address: where it is called, see `address`;
+    an account may move to another address, but never changes its parts.
+    """
+
+    parts: Mapping[str, str]
+    address: str
+
+
+def address(url: str) -> str:
+    """HOST:PORT/PATH in one spelling: lower case, port explicit, without scheme, user and trailing slash. Never raises."""
+    try:
+        parts = urlsplit(url.strip().casefold())
+        port = parts.port or (80 if parts.scheme == "http" else 443)
+        return f"{parts.hostname or ''}:{port}{parts.path.rstrip('/')}"
+    except ValueError:  # no URL at all; the connector refuses it
+        return url
 
 
 class Connector(ABC):

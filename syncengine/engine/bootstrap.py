@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import redis
@@ -12,7 +12,7 @@ from syncengine import connectors
 from syncengine.alerts import Sinks
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.connectors.services import Services
-from syncengine.engine import endpoints
+from syncengine.engine import continuity, endpoints
 from syncengine.engine.engine import Chain, Engine, Limits
 from syncengine.engine.watch import Thresholds, Watcher
 from syncengine.flows import SHIPPED, Flow, load_flows
@@ -40,6 +40,12 @@ def open_store(settings: Settings) -> Store:
     return store
 
 
+def check_flows(store: Store, known: Mapping[str, Flow]) -> None:
+    """Refuse flow files under which a connection would create everything a second time. Raises Misconfigured, Transient."""
+    with store.read() as session:
+        continuity.check_installed(session, known)
+
+
 def engine(
     settings: Settings,
     *,
@@ -49,12 +55,13 @@ def engine(
     is_ending: Callable[[], bool] = lambda: False,
 ) -> Engine:
     """The engine of this process; make it after the fork. Raises Misconfigured, Transient.
-
     `redis_client` is for limiter and breakers; None for a command that makes no call. `hooks` are told when an endpoint
     goes down and when it is back; `is_ending` tells whether the process has been told to end.
     """
     store = open_store(settings)
     vault = Vault(store, settings.keys)
+    known = flows(settings)
+    check_flows(store, known)
     breakers = None
     if redis_client is not None:
         breakers = Breakers(redis_client, rules(settings), hooks=[endpoints.noting(store), *hooks])
@@ -67,7 +74,7 @@ def engine(
     return Engine(
         store,
         vault,
-        flows(settings),
+        known,
         connect=connect,
         send=send,
         limits=limits(settings),

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine import deadletters, effects, links, records, timeline, trace
-from syncengine.engine.engine import Engine, Site
+from syncengine.engine.account import on_account_of
+from syncengine.engine.engine import Engine, Site, calling
 from syncengine.engine.plan import GONE_ON
 from syncengine.engine.pump import pump
 from syncengine.engine.want import is_key, want
@@ -29,7 +30,7 @@ def known(session: Session, engine: Engine, connection_id: int, flow: str, key: 
     """The record of an object by the source's key; one that is in no table yet is made. Raises Misconfigured."""
     flow_ = engine.flow(flow)
     if not is_key(key):
-        raise Misconfigured(f"{key[:40]!r} cannot be a key: it is empty, too long, or holds what no store keeps")
+        raise _no_key(key)
     if flow_.two_way and ":" not in key:
         key = f"{engine.site(connection_id).side(flow_.source)}:{key}"
     mine = select(Record).where(Record.connection_id == connection_id, Record.flow == flow, Record.key == key)
@@ -38,6 +39,31 @@ def known(session: Session, engine: Engine, connection_id: int, flow: str, key: 
         want(session, connection_id, flow, [key], lane=Lane.REALTIME, now=now)
         record = session.scalars(mine).one()
     return record
+
+
+def must_exist(engine: Engine, connection_id: int, flow: str, key: str) -> None:
+    """Ask the source, in one call, for an object of which nothing is known yet; nothing is stored.
+
+    Raises Misconfigured if the source has no such object, and what its call raises.
+    """
+    flow_, site = engine.flow(flow), engine.site(connection_id)
+    side, own = site.side(flow_.source), key
+    if flow_.two_way and key.partition(":")[0] in site.endpoints:
+        side, _, own = key.partition(":")
+    resource = site.resource(flow_.source if side == site.side(flow_.source) else flow_.target)
+    if not is_key(own):
+        raise _no_key(own)
+    endpoint = site.endpoint(resource.name)
+    with on_account_of(engine, flow, Lane.REALTIME), calling(endpoint):
+        there = own in resource.read([own])
+    if not there:
+        raise Misconfigured(
+            f"{endpoint.name} has no {resource.name} with the key {own}. Give its key as that system shows it"
+        )
+
+
+def _no_key(key: str) -> Misconfigured:
+    return Misconfigured(f"{key[:40]!r} cannot be a key: it is empty, too long, or holds what no store keeps")
 
 
 # -- pushed now --------------------------------------------------------------------------------------------------------

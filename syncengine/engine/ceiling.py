@@ -183,31 +183,38 @@ def open_(
     """A person has looked: the flow writes again, and what was held is wanted again. Returns how many records that is.
 
     uncounted: for so long nothing is counted, for a first load or a change that is meant to reach everything; without it the
-    count begins anew. Raises Misconfigured if the connection does not have the flow.
+    count begins at zero. Records are let go some hundred at a time, each batch in its own transaction, so that other writers
+    are not shut out. If this is interrupted, calling it again does the rest. Raises Misconfigured if the connection does not
+    have the flow.
     """
     flow = engine.flow(flow_name)
     found = engine.connections(flow_name, connection_name)
     if not found:
         raise Misconfigured(f"connection {connection_name!r} does not have the flow {flow_name!r}")
     connection, now = found[0], clock.now()
-    with engine.store.write() as session:
+    until = now + (uncounted or timedelta())
+    detail = {"by": by, "because": because, "uncounted until": until if uncounted else None}
+    detail = {name: value for name, value in detail.items() if value}
+    with engine.store.write() as session:  # first: what is let go while the flow is shut would be held again
         row = _locked(session, connection, flow)
         row.shut_at, row.shut_because = None, ""
-        row.counted_from, row.opened_by = now + (uncounted or timedelta()), by
-        detail = {"by": by, "because": because, "uncounted until": row.counted_from if uncounted else None}
-        detail = {name: value for name, value in detail.items() if value}
+        row.counted_from, row.opened_by = until, by
         timeline.note_flow(session, connection.id, flow.name, "ceiling opened", now, **detail)
-        held = session.scalars(
-            select(Record)
-            .where(Record.connection_id == connection.id, Record.flow == flow.name, _is_held())
-            .order_by(Record.id)
-        ).all()
-        _let_go_on(session, held, detail, now)
-    return len(held)
+    with engine.store.read() as session:
+        held = session.scalars(select(Record.id).where(*_at_rest(connection.id, flow)).order_by(Record.id)).all()
+    return sum(_let_go(engine, connection.id, flow, some, detail) for some in chunks(held, AT_ONCE))
 
 
-def _let_go_on(session: Session, held: Sequence[Record], detail: Mapping[str, object], now: datetime) -> None:
-    for some in chunks(held, AT_ONCE):
-        connection_id, flow = some[0].connection_id, some[0].flow
-        want(session, connection_id, flow, [record.key for record in some], lane=Lane.BACKFILL, now=now)
+def _at_rest(connection_id: int, flow: Flow) -> tuple[ColumnElement[bool], ...]:
+    """Held for the ceiling, and nothing else is wanted of it: what is due is looked at anyway."""
+    return (Record.connection_id == connection_id, Record.flow == flow.name, _is_held(), Record.wanted == Record.done)
+
+
+def _let_go(engine: Engine, connection_id: int, flow: Flow, ids: Sequence[int], detail: Mapping[str, object]) -> int:
+    now = clock.now()
+    with engine.store.write() as session:
+        still = select(Record).where(Record.id.in_(ids), *_at_rest(connection_id, flow))
+        some = session.scalars(still.order_by(Record.id)).all()
+        want(session, connection_id, flow.name, [record.key for record in some], lane=Lane.BACKFILL, now=now)
         timeline.note(session, some, "ceiling opened", now, {record.id: detail for record in some})
+    return len(some)

@@ -1,25 +1,26 @@
 """The installation's endpoints and connections, from `syncengine.yml` into the store; secrets into the vault.
 
 `${NAME}` in a value is a variable of the environment or `.env`. Running it again is harmless: a secret is stored only
-when the value given has changed, so that a token which was renewed since is not overwritten.
+when the value given has changed, so that a token which was renewed since is not overwritten. What may not change once a
+connection has written is in `continuity`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from syncengine import clock, connectors
+from syncengine import connectors
 from syncengine.connectors import base as face
-from syncengine.engine import bootstrap, observe
+from syncengine.engine import bootstrap, continuity, observe
 from syncengine.errors import Misconfigured
 from syncengine.flows import Flow, check_connection
 from syncengine.flows.flow import HIGHEST_CEILING
@@ -27,12 +28,12 @@ from syncengine.mapping.complaints import Place
 from syncengine.mapping.shapes import nearest
 from syncengine.mapping.yaml_lines import Table, read, shown
 from syncengine.store import Store
-from syncengine.store.dialect import upsert
+from syncengine.store.dialect import changed, upsert
 from syncengine.store.models import Connection, Endpoint, Lookup
 from syncengine.vault import Vault
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-MODES = ("live", observe.MODE)
+MODES = (observe.LIVE, observe.MODE)
 CONNECTION_ENTRIES = (
     "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups", "ceilings",
 )  # fmt: skip
@@ -129,7 +130,7 @@ class _Reader:
             name=name,
             left=sides[0],
             right=sides[1],
-            mode=self.place.choice(table, "mode", MODES, "live"),
+            mode=self.place.choice(table, "mode", MODES, observe.LIVE),
             cut_over=self._time(table, "cut_over"),
             verify_creates_until=self._time(table, "verify_creates_until"),
             flows=self.place.words(table.get("flows", []), table.line_of("flows"), "flows"),
@@ -197,25 +198,48 @@ class _Reader:
         return self.env[name].strip()
 
 
-def apply(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation) -> None:
-    """Check the installation against systems and flows, and store it; all or nothing but for secrets.
+def apply(
+    store: Store,
+    vault: Vault,
+    flows: Mapping[str, Flow],
+    installation: Installation,
+    *,
+    same_account: Collection[str] = (),
+) -> list[str]:
+    """Check the installation against systems, flows and what was written before, and store it. Nothing is stored if refused.
 
-    What stands in the store and not in the file stays. Raises Misconfigured.
+    same_account: endpoints (by name) whose address has changed while the account is the same. A connection that the file does
+    not have is not synced any more: it has no flows from then on, keeps its links and history, and is synced again when the
+    file has it. Returns the names of these connections. Raises Misconfigured, Transient.
     """
     for connection in installation.connections:
         _check_flows(installation, connection, flows)
+    for endpoint in installation.endpoints:
+        _check_settings(store, vault, endpoint)
+    secrets = {one.name: _new_secrets(store, vault, one) for one in installation.endpoints}
     with store.write() as session:
+        fresh = continuity.check_accounts(session, installation.endpoints, same_account)
         ids = {one.name: _save_endpoint(session, one) for one in installation.endpoints}
         _check_names(session, installation, ids)
         for connection in installation.connections:
-            _save_connection(session, connection, ids)
-    for endpoint in installation.endpoints:
-        _save_secrets(vault, ids[endpoint.name], endpoint)
-        row = face.Endpoint(ids[endpoint.name], endpoint.name, endpoint.system, dict(endpoint.settings))
-        try:
-            connectors.connect(row, bootstrap.services(store, vault, None)).close()
-        except Misconfigured as error:
-            raise Misconfigured(f"{endpoint.where}: {error}") from None
+            saved = _save_connection(session, connection, ids)
+            continuity.check_entities(session, saved, connection.flows, flows, connection.where)
+        for connection_id in sorted(fresh):
+            continuity.start_over(session, connection_id)
+        left_out = _leave_out(session, installation)
+    for name, values in secrets.items():
+        _save_secrets(vault, ids[name], values)
+    _finish_going_live(store)
+    return left_out
+
+
+def _check_settings(store: Store, vault: Vault, plan: EndpointPlan) -> None:
+    """Have the connector check them; no call is made, so the number of the endpoint does not matter."""
+    endpoint = face.Endpoint(0, plan.name, plan.system, dict(plan.settings))
+    try:
+        connectors.connect(endpoint, bootstrap.services(store, vault, None)).close()
+    except Misconfigured as error:
+        raise Misconfigured(f"{plan.where}: {error}") from None
 
 
 def _check_flows(installation: Installation, connection: ConnectionPlan, flows: Mapping[str, Flow]) -> None:
@@ -248,15 +272,22 @@ def _check_flows(installation: Installation, connection: ConnectionPlan, flows: 
 
 def _check_names(session: Session, installation: Installation, endpoints: Mapping[str, int]) -> None:
     """A connection under a new name knows nothing of what the old one has written. Raises Misconfigured if one is renamed."""
-    stored = {one.name: {one.left_id, one.right_id} for one in session.scalars(select(Connection))}
+    columns = (Connection.name, Connection.left_id, Connection.right_id)
+    stored = {one.name: one for one in session.execute(select(*columns).order_by(Connection.name))}
+    names = {one.id: one.name for one in session.execute(select(Endpoint.id, Endpoint.name))}
     listed = {one.name for one in installation.connections}
+    ends = continuity.same_ends(session)
     for one in installation.connections:
-        both = {endpoints[one.left], endpoints[one.right]}
-        former = [name for name, ends in sorted(stored.items()) if ends == both and name not in listed]
+        both = {ends[endpoints[one.left]], ends[endpoints[one.right]]}
+        former = [
+            it for it in stored.values() if it.name not in listed and {ends[it.left_id], ends[it.right_id]} == both
+        ]
         if one.name not in stored and former:
+            left, right = names[former[0].left_id], names[former[0].right_id]
             raise Misconfigured(
-                f"{one.where}: {one.left} and {one.right} are joined by the connection {former[0]}, which the file has no "
-                f"more. Under another name all that it has written would be created once more. Call it {former[0]}"
+                f"{one.where}: {left} and {right} are joined by the connection {former[0].name}, which the file no longer has. "
+                f"Under another name everything it has written would be created a second time. Call it {former[0].name}, "
+                f"with left: {left} and right: {right}"
             )
 
 
@@ -266,12 +297,15 @@ def _save_endpoint(session: Session, plan: EndpointPlan) -> int:
     return session.scalars(select(Endpoint.id).where(Endpoint.name == plan.name)).one()
 
 
-def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int]) -> None:
+def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int]) -> int:
+    is_fresh = continuity.check_sides(session, plan, endpoints)
+    former = session.scalar(select(Connection.mode).where(Connection.name == plan.name))
+    goes_live = plan.mode == observe.LIVE and former in (observe.MODE, observe.GOING_LIVE)
     row = {
         "name": plan.name,
         "left_id": endpoints[plan.left],
         "right_id": endpoints[plan.right],
-        "mode": plan.mode,
+        "mode": observe.GOING_LIVE if goes_live else plan.mode,
         "cut_over": plan.cut_over,
         "verify_creates_until": plan.verify_creates_until,
         "flows": list(plan.flows),
@@ -279,22 +313,50 @@ def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[
         "quiet_s": plan.quiet_s,
         "ceilings": dict(plan.ceilings),
     }
-    former = session.scalar(select(Connection.mode).where(Connection.name == plan.name))
     upsert(session, Connection, [row], keys=("name",), update=[name for name in row if name != "name"])
     connection_id = session.scalars(select(Connection.id).where(Connection.name == plan.name)).one()
-    if former == observe.MODE != plan.mode:
-        observe.go_live(session, connection_id, clock.now())
+    if is_fresh:
+        continuity.start_over(session, connection_id)
     entries = [
         {"connection_id": connection_id, "name": name, "key": key, "value": value}
         for name, table in plan.lookups.items()
         for key, value in table.items()
     ]
     upsert(session, Lookup, entries, keys=("connection_id", "name", "key"), update=("value",))
+    return connection_id
 
 
-def _save_secrets(vault: Vault, endpoint_id: int, plan: EndpointPlan) -> None:
-    for name, value in plan.secrets.items():
-        given = hashlib.sha256(value.encode()).hexdigest()
-        if vault.read(endpoint_id, f"given {name}") != given:
-            vault.write(endpoint_id, name, value)
-            vault.write(endpoint_id, f"given {name}", given)
+def _leave_out(session: Session, installation: Installation) -> list[str]:
+    """Stop syncing the connections that the file does not have; their names."""
+    listed = {one.name for one in installation.connections}
+    found = [one for one in session.scalars(select(Connection.name).order_by(Connection.name)) if one not in listed]
+    changed(session, update(Connection).where(Connection.name.in_(found)).values(flows=[]))
+    return found
+
+
+def _finish_going_live(store: Store) -> None:
+    with store.read() as session:
+        going = session.scalars(select(Connection.id).where(Connection.mode == observe.GOING_LIVE)).all()
+    for connection_id in going:
+        observe.go_live(store, connection_id)
+
+
+def _new_secrets(store: Store, vault: Vault, plan: EndpointPlan) -> dict[str, str]:
+    """The secrets whose given value was not taken over before. Raises Misconfigured if the vault has another key."""
+    with store.read() as session:
+        endpoint_id = session.scalar(select(Endpoint.id).where(Endpoint.name == plan.name))
+    if endpoint_id is None:
+        return dict(plan.secrets)
+    return {
+        name: value for name, value in plan.secrets.items() if vault.read(endpoint_id, f"given {name}") != _print(value)
+    }
+
+
+def _save_secrets(vault: Vault, endpoint_id: int, values: Mapping[str, str]) -> None:
+    for name, value in values.items():
+        vault.write(endpoint_id, name, value)
+        vault.write(endpoint_id, f"given {name}", _print(value))
+
+
+def _print(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, and_, delete, select
+from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.orm import Session
 
+from syncengine import clock
+from syncengine.engine.engine import chunks
 from syncengine.engine.want import want
+from syncengine.store import Store
+from syncengine.store.dialect import changed
 from syncengine.store.models import Connection, Link, Record
 from syncengine.store.states import Lane, Status
 
 MODE = "observe"
+GOING_LIVE = "going live"  # it writes, and what was observed is not all wanted again yet
+LIVE = "live"
 OBSERVED = "observed, not written"
 """The reason of a record that would have been written. Going live looks at just these again."""
+
+AT_ONCE = 500  # rows changed in one transaction
 
 
 def is_observed(session: Session, connection_id: int, *, stays: bool = False) -> bool:
@@ -30,18 +38,43 @@ def observed() -> ColumnElement[bool]:
     return and_(Record.status == Status.SKIPPED, Record.reason == OBSERVED)
 
 
-def go_live(session: Session, connection_id: int, now: datetime) -> int:
+def go_live(store: Store, connection_id: int) -> int:
     """What would have been written while the connection was observed is wanted again; returns how many records.
 
+    The connection's mode is `GOING_LIVE` already, so nothing more is noted as observed, and becomes `LIVE` at the end. Each
+    transaction is short, so that workers write in between; if this is interrupted, calling it again does the rest.
     Provisional links are removed, so that who needs such an object waits for the real one. What was left alone for another
-    reason (a rule, the cut-over date) stays so.
+    reason (a rule, the cut-over date) stays so. Raises Transient.
     """
-    session.execute(delete(Link).where(Link.connection_id == connection_id, Link.provisional))
+    _forget_planned(store, connection_id)
+    with store.read() as session:
+        ids = session.scalars(select(Record.id).where(*_at_rest(connection_id)).order_by(Record.id)).all()
+    count = sum(_want_again(store, connection_id, some) for some in chunks(ids, AT_ONCE))
+    with store.write() as session:
+        arrived = update(Connection).where(Connection.id == connection_id, Connection.mode == GOING_LIVE)
+        changed(session, arrived.values(mode=LIVE))
+    return count
+
+
+def _forget_planned(store: Store, connection_id: int) -> None:
+    some = select(Link.id).where(Link.connection_id == connection_id, Link.provisional).limit(AT_ONCE)
+    removed = AT_ONCE
+    while removed == AT_ONCE:
+        with store.write() as session:
+            removed = changed(session, delete(Link).where(Link.id.in_(some), Link.provisional))
+
+
+def _at_rest(connection_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Observed, and nothing else is wanted of it: what is due is looked at anyway."""
+    return (Record.connection_id == connection_id, observed(), Record.wanted == Record.done)
+
+
+def _want_again(store: Store, connection_id: int, ids: Sequence[int]) -> int:
     keys: dict[str, list[str]] = {}
-    for flow, key in session.execute(
-        select(Record.flow, Record.key).where(Record.connection_id == connection_id, observed()).order_by(Record.id)
-    ):
-        keys.setdefault(flow, []).append(key)
-    for flow, some in keys.items():
-        want(session, connection_id, flow, some, lane=Lane.BACKFILL, now=now)
+    with store.write() as session:
+        still = select(Record.flow, Record.key).where(Record.id.in_(ids), *_at_rest(connection_id))
+        for flow, key in session.execute(still.order_by(Record.id)):
+            keys.setdefault(flow, []).append(key)
+        for flow, some in keys.items():
+            want(session, connection_id, flow, some, lane=Lane.BACKFILL, now=clock.now())
     return sum(map(len, keys.values()))

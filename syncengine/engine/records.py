@@ -70,7 +70,8 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
             need_side=bindparam("need_side"),
             updated_at=bindparam("ended"),
             done_version=table.c.seen_version,
-            done_print=table.c.seen_print,
+            # Whoever wants it meanwhile may want a whole look (`forget_last`), which this must not take back.
+            done_print=case((table.c.wanted == table.c.claimed, table.c.seen_print), else_=""),
             done_source_time=table.c.source_time,
             stage=Stage.FETCH,
             pause=Pause.NONE,
@@ -145,6 +146,12 @@ def resume(session: Session, connection_ids: Sequence[int], now: datetime) -> in
     resting = (Record.token.is_(None), Record.pause == Pause.BACKOFF, Record.wanted > Record.done)
     mine = update(Record).where(Record.connection_id.in_(connection_ids), *resting)
     return changed(session, mine.values(not_before=now, pause=Pause.NONE))
+
+
+def start_over(session: Session, connection_id: int) -> None:
+    """All of a connection's records are read whole next time; what is being worked on is given up, with its plan."""
+    mine = update(Record).where(Record.connection_id == connection_id)
+    changed(session, mine.values(**FREE, stage=Stage.FETCH, done_version="", done_print="", done_source_time=None))
 
 
 def held(session: Session, lease: Lease) -> set[int]:

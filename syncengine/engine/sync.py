@@ -7,16 +7,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from syncengine import clock
-from syncengine.engine import endpoints
+from syncengine.engine import endpoints, records
 from syncengine.engine.account import on_account_of
 from syncengine.engine.discover import Found, discover, due_connections
-from syncengine.engine.engine import Engine
+from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.links import record_keys as record_keys_of
 from syncengine.engine.pump import pump
-from syncengine.engine.want import want
+from syncengine.engine.want import MOST_WOKEN, want
 from syncengine.errors import Misconfigured, SyncError, Throttled
-from syncengine.store.models import Run
+from syncengine.store.models import Record, Run
 from syncengine.store.states import Lane
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,8 @@ MOST_AGAIN = 4  # by then the next tick is near
 class Request:
     """What is asked for. Without a connection: every one that has the flow (by schedule: every one that is due).
 
-    ids: keys of the source; given these, no feed is read. since: read the feeds from there (UTC).
+    ids: keys of the source; given these, no feed is read, and both sides are compared even if the source is unchanged.
+    since: read the feeds from there (UTC).
     trigger: `schedule`, `again` (it was told to wait), or `call`.
     """
 
@@ -130,7 +134,15 @@ def _one(engine: Engine, request: Request, connection_id: int) -> Found:
         session.add(run)
         session.flush()
         run.found = want(session, connection_id, request.flow, keys, lane=Lane.REALTIME, now=now, run_id=run.id)
+        _look_whole(session, connection_id, request.flow, keys)
     return Found(run.id, run.found, 0)
+
+
+def _look_whole(session: Session, connection_id: int, flow: str, keys: Sequence[str]) -> None:
+    """Who names an object wants both sides compared, also if nothing has changed at the source."""
+    for some in chunks(keys, MOST_WOKEN):
+        mine = (Record.connection_id == connection_id, Record.flow == flow, Record.key.in_(some))
+        records.forget_last(session, session.scalars(select(Record.id).where(*mine)).all())
 
 
 def record_keys(engine: Engine, request: Request, connection_id: int) -> list[str]:

@@ -74,10 +74,13 @@ def look_now(change: Change) -> None:
 @celeryd_init.connect
 @beat_init.connect
 def _refuse_to_start_wrong(**_: Any) -> None:
-    """A store that is away or not migrated, or a missing key, ends worker and beat at once, with what to do."""
+    """A store that is away or not migrated, a missing key, or a flow that would create everything once more ends worker and
+    beat at once, with what to do."""
     current = settings.load()
     try:
-        Vault(bootstrap.open_store(current), current.keys)
+        store = bootstrap.open_store(current)
+        Vault(store, current.keys)
+        bootstrap.check_flows(store, bootstrap.flows(current))
     except SyncError as error:
         print(f"syncengine: {error}", file=sys.__stderr__)
         raise SystemExit(2) from None

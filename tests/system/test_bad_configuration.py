@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
 import pytest
 
+from syncengine import clock
+from syncengine.flows import SHIPPED
 from syncengine.sandbox.server import Sandbox
+from syncengine.store import Store
+from syncengine.store.models import Effect, Link
 from tests.services import start_valkey, stop
 from tests.system.frame_fixtures import Run, bare_environment, redis_url, run
 
@@ -103,6 +108,82 @@ def test_a_store_that_was_encrypted_with_another_key(run: Run, tmp_path: Path) -
     assert run("syncengine", "configure", **variables).returncode == 0
     (tmp_path / "var" / "key").unlink()
     _one_line(run("syncengine", "configure", **variables), "another key", "SYNCENGINE_KEYS")
+
+
+def _link(tmp_path: Path) -> None:
+    """The connection has written an order."""
+    [file] = (tmp_path / "var").glob("*.db")
+    store, now = Store(f"sqlite:///{file}"), clock.now()
+    mine = {"connection_id": 1, "entity": "orders", "created_at": now, "updated_at": now}
+    written = {
+        "verb": "create",
+        "resource": "syspro.sales_order",
+        "natural_key": "5001",
+        "dedupe": "1",
+        "state": "done",
+    }
+    with store.write() as session:
+        session.add(Link(**mine, left_key="5001", right_key="000512", lines={}))
+        session.add(Effect(**mine, **written, endpoint_id=2, record_id=1, warnings=[]))
+    store.close()
+
+
+def test_another_account_behind_an_endpoint_and_another_address_of_the_same_one(run: Run, tmp_path: Path) -> None:
+    text = CONFIGURATION.format(url="http://127.0.0.1:1")
+    variables = {"SYNCENGINE_CONFIG": _write(tmp_path, text), "TOKEN": "x"}
+    for command in ("migrate", "configure"):
+        assert run("syncengine", command, **variables).returncode == 0
+    _link(tmp_path)
+    _write(tmp_path, text.replace("company: T", "company: P"))
+    for more in ((), ("--same-account", "erp")):
+        _one_line(
+            run("syncengine", "configure", *more, **variables), "company changes from 'T' to 'P'", "Restore company"
+        )
+    _write(tmp_path, text.replace("127.0.0.1:1/", "127.0.0.1:2/"))
+    _one_line(run("syncengine", "configure", **variables), "`syncengine configure --same-account erp`")
+    assert run("syncengine", "configure", "--same-account", "erp", **variables).returncode == 0
+    assert run("syncengine", "configure", **variables).returncode == 0
+
+
+def test_no_process_starts_with_a_flow_that_would_create_everything_a_second_time(
+    run: Run, redis_url: str, tmp_path: Path
+) -> None:
+    text = CONFIGURATION.format(url="http://127.0.0.1:1")
+    variables = {"SYNCENGINE_CONFIG": _write(tmp_path, text), "TOKEN": "x", "REDIS_URL": redis_url}
+    for command in ("migrate", "configure"):
+        assert run("syncengine", command, **variables).returncode == 0
+    _link(tmp_path)
+    folder = tmp_path / "flows.d"
+    folder.mkdir()
+    shipped = (SHIPPED / "orders.yml").read_text(encoding="utf-8")
+    (folder / "orders.yml").write_text(f"{shipped}\nentity: sales\nreplaces: true\n", encoding="utf-8")
+    (folder / "countries.csv").write_bytes((SHIPPED / "countries.csv").read_bytes())
+    for words in (
+        ("celery", "-A", "syncengine", "worker", "--pool=solo"),
+        ("syncengine", "status"),
+        ("syncengine", "configure"),
+    ):
+        _one_line(
+            run(*words, **variables), "the flow orders (entity sales) has no links yet", "write `entity: orders` into"
+        )
+
+
+def test_a_connection_that_is_taken_out_of_the_file_is_named_and_shown_as_not_synced(run: Run, tmp_path: Path) -> None:
+    text = CONFIGURATION.format(url="http://127.0.0.1:1")
+    variables = {"SYNCENGINE_CONFIG": _write(tmp_path, text), "TOKEN": "x"}
+    for command in ("migrate", "configure"):
+        assert run("syncengine", command, **variables).returncode == 0
+    _write(tmp_path, f"{text[: text.index('connections:')]}connections: {{}}\n")
+    out = run("syncengine", "configure", **variables).stdout
+    assert out.splitlines()[1].endswith(
+        "so not synced: main. Its links and history are kept; it is synced again once the file has it."
+    )
+    assert run("syncengine", "status", **variables).stdout.startswith("main is not synced: ")
+    assert json.loads(run("syncengine", "status", "--json", **variables).stdout)["not_synced"] == ["main"]
+
+    _write(tmp_path, text)
+    assert "Not in" not in run("syncengine", "configure", **variables).stdout
+    assert "is not synced" not in run("syncengine", "status", **variables).stdout
 
 
 def test_an_up_that_is_refused_takes_over_nothing(run: Run, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from syncengine.connectors.brightpearl.auth import Credentials, InstanceToken, c
 from syncengine.connectors.brightpearl.gateway import Gateway
 from syncengine.connectors.brightpearl.resources import Contact, PostalAddress, Product, SalesOrder
 from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.settings import account_of
 from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
 
-__all__ = ["Brightpearl", "connect"]
+__all__ = ["Brightpearl", "account_of", "connect"]
 
 RESOURCES: tuple[type[Resource], ...] = (SalesOrder, Contact, PostalAddress, Product)
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from syncengine.connectors import base
 from syncengine.connectors.base import Endpoint
 from syncengine.errors import Misconfigured
 from syncengine.http.limiter import Pool
@@ -85,6 +86,14 @@ def read(endpoint: Endpoint) -> Account:
         most_per_read={kind: given.whole(f"{kind}_per_read", most, least=1) for kind, most in MOST_PER_READ.items()},
         optional={kind: given.names(f"{kind}_optional") for kind in MOST_PER_READ},
     )
+
+
+def account_of(endpoint: Endpoint) -> base.Account:
+    """The account code, as the setting says it and as the URL carries it: both decide whose objects are read (section 1)."""
+    code = str(endpoint.settings.get("account") or "").strip()
+    host, _, path = base.address(str(endpoint.settings.get("url") or "")).partition("/")
+    path = path or f"public-api/{code.casefold()}"
+    return base.Account({"account": code, "account in url": path.rpartition("/")[2]}, f"{host}/{path}")
 
 
 def _pool(given: _Given, account: str, app: str) -> Pool | None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.connectors.services import Services
+from syncengine.connectors.syspro.settings import account_of
 
-__all__ = ["connect"]
+__all__ = ["account_of", "connect"]
 
 
 def connect(endpoint: Endpoint, services: Services) -> Connector:

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
-from syncengine.connectors.base import Endpoint
+from syncengine.connectors.base import Account, Endpoint, address
 from syncengine.errors import Misconfigured
 from syncengine.vault import Vault
 
@@ -21,6 +21,8 @@ ORDER_SOURCE_FIELDS = ("OrderType", "Salesperson", "Branch", "Area", "AlternateR
 element in SORTOI, which would drop one in silence. The default is OrderType: a list of the site's own, 2 characters, that
 decides nothing else, while Salesperson, Branch and Area reach into prices, tax and the ledger and AlternateReference must
 fit a key type of the site (section 9.2). Empty: it is left out."""
+
+DEFAULT_INSTANCE = "0"
 
 SORTOI = {
     "InBoxMsgReqd": "N",
@@ -147,7 +149,7 @@ class Settings:
             operator=read.text("operator", needed=with_session),
             company=read.text("company", needed=with_session),
             language=read.text("language", "05"),
-            instance=read.text("instance", "0"),
+            instance=read.text("instance", DEFAULT_INSTANCE),
             auth=auth,
             token_url=read.url("token_url") if auth == "oauth" else "",
             client_id=read.text("client_id", needed=auth == "oauth"),
@@ -186,6 +188,14 @@ class Settings:
         )
         read.nothing_misspelled()
         return settings
+
+
+def account_of(endpoint: Endpoint) -> Account:
+    """Company and instance of SYSPRO (syspro-transport.md section 5.1); the address is that of the gateway."""
+    given = endpoint.settings
+    parts = {"company": given.get("company"), "instance": given.get("instance") or DEFAULT_INSTANCE}
+    named = {name: str(value if value is not None else "").strip() for name, value in parts.items()}
+    return Account(named, address(str(given.get("url") or "")))
 
 
 class _Reader:

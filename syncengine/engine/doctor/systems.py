@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 
 from syncengine import clock
-from syncengine.engine import endpoints
+from syncengine.engine import endpoints, observe
 from syncengine.engine.doctor.finding import Finding, fail, misconfigured, ok, warn
 from syncengine.engine.engine import Engine
 from syncengine.errors import AuthenticationFailed, DatabaseAway, EndpointDown, Misconfigured, SyncError
@@ -75,8 +75,15 @@ def configuration(engine: Engine) -> Iterator[Finding]:
         except Misconfigured as error:
             yield misconfigured(part, error)
             continue
-        mode = "live" if connection.mode == "live" else f"{connection.mode}: it writes nothing"
-        yield ok(part, f"{mode}; flows {', '.join(connection.flows)}")
+        if not connection.flows:
+            yield ok(part, "not synced: it has no flows in syncengine.yml")
+        elif connection.mode == observe.GOING_LIVE:
+            yield warn(
+                part, "going live was interrupted, or is not finished", "Run `syncengine configure` to finish it"
+            )
+        else:
+            mode = f"{connection.mode}: it writes nothing" if connection.mode == observe.MODE else connection.mode
+            yield ok(part, f"{mode}; flows {', '.join(connection.flows)}")
 
 
 def called(engine: Engine, skews: dict[str, float]) -> Iterator[Finding]:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from syncengine.cli import _named
 from syncengine.document import Doc
 from syncengine.engine import byhand, deadletters, held, linking, named, trace
 from syncengine.engine.lease import Lease
 from syncengine.engine.plan import Hold
 from syncengine.engine.transform import transform
-from syncengine.errors import Misconfigured
+from syncengine.errors import EndpointDown, Misconfigured
 from syncengine.mapping.contract import Context, Decision, Group, Need, Policy, Verdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
@@ -123,6 +124,50 @@ def test_a_push_of_what_is_put_off_at_this_moment_is_asked_for_again(
     monkeypatch.setattr(byhand.clock, "sleep", work)
     standing = byhand.follow(world.engine, pushed, for_s=20, tell=lambda event: None)
     assert (standing.is_over, world.right.writes) == (True, [("create", "1", "R1")])
+
+
+def test_of_a_key_that_the_source_does_not_have_nothing_is_stored(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    says = r"left-1 has no left\.things with the key 9\. Give its key as that system shows it"
+    with pytest.raises(Misconfigured, match=says):
+        _named.record_or_new(world.engine, "9", None, "things", must_exist=True)
+
+    assert world.left.reads == [("things", ["9"])]
+    with world.store.read() as session:
+        assert session.scalars(select(m.Record)).all() == session.scalars(select(m.Event)).all() == []
+    assert _named.record_or_new(world.engine, "1", None, "things", must_exist=True).key == "1"
+
+
+def test_a_record_that_is_there_is_pushed_without_asking_the_source_first(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    del world.left.objects["things"]["1"]
+    reads = len(world.left.reads)
+
+    assert _named.record_or_new(world.engine, "1", None, "things", must_exist=True).status == "done"
+    assert len(world.left.reads) == reads
+
+
+@pytest.mark.parametrize(
+    ("key", "there"), [("1", True), ("left:1", True), ("right:R7", True), ("right:1", False), ("R7", False)]
+)
+def test_an_object_of_a_pair_is_sought_on_its_side(make_world: Callable[..., World], key: str, *, there: bool) -> None:
+    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R7", name="a mug")
+    if there:
+        byhand.must_exist(world.engine, world.connection_id, "things", key)
+    else:
+        with pytest.raises(Misconfigured, match=r"has no (left|right)\.things with the key"):
+            byhand.must_exist(world.engine, world.connection_id, "things", key)
+
+
+def test_a_source_that_is_away_is_told_and_nothing_is_stored(world: World) -> None:
+    world.left.down = True
+    with pytest.raises(EndpointDown):
+        _named.record_or_new(world.engine, "1", None, "things", must_exist=True)
+    with world.store.read() as session:
+        assert session.scalars(select(m.Record)).all() == []
 
 
 # -- ignored -----------------------------------------------------------------------------------------------------------

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Thread
+from types import ModuleType
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from syncengine.engine import ceiling, steps
 from syncengine.engine.engine import Engine
+from syncengine.engine.want import want
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Context
 from syncengine.store import models as m
@@ -221,3 +225,92 @@ def test_a_record_with_several_writes_is_held_whole(make_world: Callable[..., Wo
     _open(world, uncounted=timedelta(hours=1))
     world.settle()
     assert len(world.right.writes) == 6
+
+
+# -- many that are held ------------------------------------------------------------------------------------------------
+
+
+class _Interrupted(Exception):
+    """As when the process is killed."""
+
+
+def _opened(world: World) -> list[str]:
+    """Keys of the records that were let go, each as often as it was."""
+    with world.store.read() as session:
+        query = select(m.Event.key).where(m.Event.what == "ceiling opened", m.Event.key != "").order_by(m.Event.id)
+        return list(session.scalars(query))
+
+
+def _interrupt(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *, after: int) -> None:
+    """Let `want` succeed so many times, then raise."""
+    calls: list[int] = []
+
+    def fails(*args: object, **more: object) -> int:
+        calls.append(1)
+        if len(calls) > after:
+            raise _Interrupted
+        return want(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "want", fails)
+
+
+def test_many_held_records_are_let_go_in_short_transactions_between_which_others_write(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ceiling, "AT_ONCE", 3)
+    world.configure(ceilings={"things": 1})
+    world.sync("things", *_put(world, range(1, 11)))
+    let_go: list[int] = []
+    write = world.store.write
+
+    @contextmanager
+    def counted(**more: bool) -> Iterator[Session]:
+        before = len(_opened(world))
+        with write(**more) as session:
+            yield session
+        let_go.append(len(_opened(world)) - before)
+        with write() as session:  # another writer gets in here
+            session.execute(update(m.Connection).values(quiet_s=float(len(let_go))))
+
+    monkeypatch.setattr(world.store, "write", counted)
+    assert _open(world, uncounted=timedelta(hours=1)) == 9
+
+    assert let_go == [0, 3, 3, 3]  # first the ceiling itself is opened
+
+
+def test_an_opening_that_is_interrupted_is_finished_by_the_next_and_lets_nothing_go_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ceiling, "AT_ONCE", 3)
+    world.configure(ceilings={"things": 1})
+    keys = _put(world, range(11, 21))
+    world.sync("things", *keys)
+    with monkeypatch.context() as patched:
+        _interrupt(patched, ceiling, after=2)
+        with pytest.raises(_Interrupted):
+            _open(world, uncounted=timedelta(hours=1))
+    assert _opened(world) == keys[1:7]
+    (standing,) = ceiling.listed(world.engine)
+    assert (standing.shut_at, standing.held) == (None, 9)
+
+    assert _open(world, uncounted=timedelta(hours=1)) == 3
+    assert _opened(world) == keys[1:]
+    world.settle()
+    assert sorted(natural for _, natural, _ in world.right.writes) == sorted(keys)
+    assert world.record("things", "12").done == 2  # wanted at the source, and once more by the opening
+
+
+def test_what_an_interrupted_opening_has_left_is_looked_at_within_the_hour_without_a_person(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.configure(ceilings={"things": 1})
+    keys = _put(world, range(1, 4))
+    world.sync("things", *keys)
+    with monkeypatch.context() as patched:
+        _interrupt(patched, ceiling, after=0)
+        with pytest.raises(_Interrupted):
+            _open(world, uncounted=timedelta(hours=8))
+    world.time.pass_(world.limits.hold_again_s + 1)
+    world.settle()
+
+    assert sorted(natural for _, natural, _ in world.right.writes) == keys

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from threading import Thread
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.document import Doc
@@ -49,9 +51,8 @@ def _connection(world: World) -> m.Connection:
 
 
 def _go_live(world: World, **values: Any) -> int:
-    world.configure(mode="live", **values)
-    with world.store.write() as session:
-        return observe.go_live(session, world.connection_id, clock.now())
+    world.configure(mode=observe.GOING_LIVE, **values)
+    return observe.go_live(world.store, world.connection_id)
 
 
 def test_what_was_observed_is_written_when_the_connection_goes_live_and_needs_come_first(
@@ -240,3 +241,107 @@ def test_what_is_observed_while_its_connection_goes_live_is_written(
 
     assert world.right.writes == [("create", "1", "R1")]
     assert world.links("things") == [("1", "", "R1")]
+
+
+# -- many that were observed -------------------------------------------------------------------------------------------
+
+
+class _Interrupted(Exception):
+    """As when the process is killed."""
+
+
+def _many(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> World:
+    """Ten things that were observed, each with its provisional link."""
+    monkeypatch.setattr(observe, "AT_ONCE", 3)
+    world = make_world(flow("things", Plain(by_name)))
+    world.configure(mode="observe")
+    for number in range(10):
+        world.left.put("things", str(number), name="a lamp")
+    world.sync("things", *map(str, range(10)))
+    return world
+
+
+def _state(world: World) -> tuple[int, int, str]:
+    """How many provisional links there are, how many records are due, and the mode."""
+    with world.store.read() as session:
+        provisional = session.scalars(select(m.Link.id).where(m.Link.provisional)).all()
+        mode = session.get_one(m.Connection, world.connection_id).mode
+    return len(provisional), world.backlog(), mode
+
+
+def test_many_observed_records_are_wanted_in_short_transactions_between_which_others_write(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = _many(make_world, monkeypatch)
+    states: list[tuple[int, int, str]] = []
+    write = world.store.write
+
+    @contextmanager
+    def counted(**more: bool) -> Iterator[Session]:
+        with write(**more) as session:
+            yield session
+        states.append(_state(world))
+        with write() as session:  # another writer gets in here
+            session.execute(update(m.Connection).values(quiet_s=0.0))
+
+    world.configure(mode=observe.GOING_LIVE)
+    monkeypatch.setattr(world.store, "write", counted)
+    assert observe.go_live(world.store, world.connection_id) == 10
+
+    going = observe.GOING_LIVE
+    links_first = [(left, 0, going) for left in (7, 4, 1, 0)]
+    assert states == [*links_first, *[(0, due, going) for due in (3, 6, 9, 10)], (0, 10, "live")]
+
+
+@pytest.mark.parametrize("after", range(9))
+def test_going_live_that_is_interrupted_is_finished_by_the_next_and_writes_nothing_twice(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    world = _many(make_world, monkeypatch)
+    world.configure(mode=observe.GOING_LIVE)
+    left = [after]
+    write = world.store.write
+
+    @contextmanager
+    def fails(**more: bool) -> Iterator[Session]:
+        with write(**more) as session:
+            yield session
+            left[0] -= 1
+            if left[0] < 0:
+                raise _Interrupted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.store, "write", fails)
+        with pytest.raises(_Interrupted):
+            observe.go_live(world.store, world.connection_id)
+    assert _state(world)[2] == observe.GOING_LIVE
+    world.settle()  # workers go on meanwhile, and write what is wanted
+    written = len(world.right.writes)
+    assert written == min(10, max(0, 3 * (after - 4)))
+
+    assert observe.go_live(world.store, world.connection_id) == 10 - written
+    world.settle()
+    assert sorted(world.right.writes) == [("create", str(n), key) for n, key in _keys(world)]
+    assert _state(world) == (0, 0, "live")
+    assert {world.record("things", str(number)).done for number in range(10)} == {2}
+
+
+def _keys(world: World) -> list[tuple[int, str]]:
+    return sorted((int(doc["ref"]), key) for key, doc in world.right.objects["things"].items())
+
+
+def test_a_connection_that_is_going_live_writes_and_can_be_observed_again(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = _many(make_world, monkeypatch)
+    world.configure(mode=observe.GOING_LIVE)
+    world.left.put("things", "77", name="new")
+    world.sync("things", "77")
+    assert [natural for _, natural, _ in world.right.writes] == ["77"]
+
+    world.configure(mode="observe")
+    assert (
+        observe.go_live(world.store, world.connection_id) == 10
+    )  # told too late: the mode stays as a person has set it
+    world.settle()
+    assert (len(world.right.writes), _state(world)[2]) == (1, "observe")

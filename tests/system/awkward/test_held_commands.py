@@ -200,11 +200,10 @@ def test_a_push_that_neither_writes_nor_finds_it_equal_says_no(
     world.configure(mode="observe")
     code, out, _ = cli("push", order.id, "--flow", "orders")
     assert (code, "observed, not written" in out) == (1, True)
-    code, out, _ = cli("push", 77777, "--flow", "orders")
-    assert code == 1
-    assert out.splitlines()[-1].startswith(
-        "orders 77777: skipped: not there in the source. Look whether 77777 is its key in the source"
-    )
+    code, out, err = cli("push", 77777, "--flow", "orders")
+    assert (code, out) == (2, "")
+    assert "has no brightpearl.sales_order with the key 77777" in err
+    assert cli("trace", 77777)[0] == 1  # nothing was stored of it
     world.configure(mode="live")
     world.settle()
     assert cli("push", order.id, "--flow", "orders")[0] == 0  # equal by now
