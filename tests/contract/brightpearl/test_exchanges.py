@@ -9,7 +9,7 @@ import responses
 
 from syncengine.connectors.brightpearl import Brightpearl, connect
 from syncengine.connectors.services import Services
-from syncengine.errors import AuthenticationFailed, EndpointDown, Misconfigured, Throttled, Transient
+from syncengine.errors import AuthenticationFailed, EndpointDown, Forbidden, Misconfigured, Throttled, Transient
 from tests.contract.brightpearl.conftest import endpoint_in
 from tests.unit.brightpearl.recorded import answer_with, payload
 
@@ -153,6 +153,26 @@ def test_an_expired_token_is_refreshed_once_stored_and_the_call_repeated(local: 
     assert sent().headers["Authorization"] == f"Bearer {granted['access_token']}"
     for name in ("access_token", "refresh_token", "api_domain"):
         assert local.vault.read(1, name) == granted[name]
+
+
+@responses.activate
+def test_a_403_costs_no_refresh_and_the_check_says_what_to_do(local: Services) -> None:
+    responses.get(f"{URL}/order-service/order/5001", status=403, body="<html>blocked</html>")
+    responses.get(f"{URL}/order-service/order-search", status=403, json={"response": "You may not search orders"})
+    shop = connector(local)
+    with pytest.raises(Forbidden):
+        shop.resources["brightpearl.sales_order"].read(["5001"])
+    with pytest.raises(Forbidden, match=r"You may not search orders\. Check the app's permissions in Brightpearl"):
+        shop.check()
+    assert len(responses.calls) == 2
+
+
+@responses.activate
+def test_a_403_of_the_token_endpoint_is_a_matter_of_credentials(local: Services) -> None:
+    answer_with("GET", f"{URL}/order-service/order/5001", "error_401_expired")
+    responses.post(TOKEN_URL, status=403, body="<html>blocked</html>")
+    with pytest.raises(AuthenticationFailed, match="Authorise the app again"):
+        connector(local).resources["brightpearl.sales_order"].read(["5001"])
 
 
 @responses.activate
