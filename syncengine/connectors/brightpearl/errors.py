@@ -168,7 +168,7 @@ def failure(what: str, response: requests.Response, refusals: list[Refusal], *, 
         return AuthenticationFailed(f"{what}: refused with 401: {_plain_text(response)}")
     if status == 403:
         return Forbidden(
-            f"{what}: refused with 403: {_shown(refusals) or _plain_text(response)}. Check the app's permissions in "
+            f"{what}: refused with 403: {(_shown(refusals) or _plain_text(response))[:80]}. Check the app's permissions in "
             "Brightpearl, and any firewall in between"
         )
     if any(refusal.message.lower().startswith(_UNKNOWN_PATH) for refusal in refusals) or (

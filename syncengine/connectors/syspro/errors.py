@@ -152,8 +152,8 @@ def from_http(status: int, body: str, call: Call, *, is_large: bool = False) -> 
         )
     if status == 403:
         return Forbidden(
-            f"{shown}: the web server, a proxy or a firewall refuses this call. Check its access rules: those of the whole "
-            "address, and what it dislikes in this one"
+            f"{shown}: the web server, a proxy or a firewall refuses this call. Check their rules for the address and for "
+            "what this call holds"
         )
     if is_large and status in (400, 404, 405, 414, 501):
         return Misconfigured(
