@@ -137,7 +137,7 @@ def outage(response: requests.Response) -> str | None:
 def answer(endpoint: str, call: str, response: requests.Response, *, is_write: bool) -> Any:
     """The JSON object of a successful answer.
 
-    A body with `errors` is none, whatever its status says, and 207 is none for a write: it may not have been done.
+    A body with `errors` is not successful, whatever its status says, nor is 207 for a write: it may not have been done.
 
     Args:
         call: what was called, for the texts: verb and path without a query.
@@ -190,7 +190,9 @@ def failure(what: str, response: requests.Response, refusals: list[Refusal], *, 
 def _not_understood(what: str, status: int, refusals: list[Refusal], is_write: bool) -> SyncError:
     if 300 <= status < 400:
         return EndpointDown(f"{what}: answered with a redirection ({status}); check the endpoint's url")
-    shown = f"{what}: {status} with errors: {_shown(refusals)}" if refusals else f"{what}: the answer is no JSON object"
+    shown = (
+        f"{what}: {status} with errors: {_shown(refusals)}" if refusals else f"{what}: the answer is not a JSON object"
+    )
     if not is_write:
         return Transient(shown)
     if status == MIXED_OUTCOMES:

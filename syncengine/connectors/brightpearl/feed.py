@@ -12,8 +12,9 @@ page begins at the last row's time. What the references leave open (reference/br
 - How late a change shows up in the search: a reading goes on to the source's clock at its first page, and the next one
   begins there, less `lag` and `overlap`.
 - Whether the `Date` of an answer is right: a front end's clock may be wrong, and so may ours. The earlier of the two
-  counts. If they differ by more than `CLOCKS_AGREE` a warning says so, a reading goes on to the later one so that a late
-  clock does not end it before its last page, and the next one begins at the latest row: rows bear the database's times.
+  counts. If they differ by more than `CLOCKS_AGREE` a warning says so, a reading ends at the later one so that a slow
+  clock does not end it before its last page, and the next one begins at the latest row: rows have the database's times.
+  If both are wrong by the same amount nobody can tell.
 - Whether each row has a time (`updatedOn` is null until the first edit, section 11.1) and an id. A row without a time is
   given, but moves nothing. A row without an id cannot be given: it is logged with its time and skipped. What remains: a
   page of which no row has an id stops the feed until another object is edited behind it; a skipped object is found only

@@ -241,7 +241,8 @@ class Harmony:
         if status == 403:
             said = "; ".join(text_of(one, "ErrorDescription") for one in _complaints(_json(response)))
             return Forbidden(
-                f"{shown}: {said[:80] or 'no reason given'}. Check what the key or the operator may do, and any firewall in between"
+                f"{shown}: {said[:80] or 'no reason given'}. Check what the key or the operator may do, and any firewall in"
+                " between"
             )
         if status == 429:
             after = response.headers.get("Retry-After", "")
