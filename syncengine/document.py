@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import JSONEncoder, object_hook
 
 Doc = dict[str, Any]
 """A document: nested dicts and lists of str, int, bool, Decimal, date, aware datetime and None. Never float for money."""
@@ -18,14 +19,63 @@ LINE_NUMBER = "@line"
 """In a line of a document that was read from a target: the target's own number of that line."""
 
 
+_TYPE, _VALUE = "__type__", "__value__"
+_MARK = f'"{_TYPE}"'
+_FOREIGN = "foreign"  # the type of a dict that has our two names as its only keys: its value is a list of its items
+
+
+_kombu = JSONEncoder()
+
+
+class _Encoder(json.JSONEncoder):
+    """Writes as kombu's encoder does, and counts the values that it has written as a dict with a type."""
+
+    typed = 0
+
+    def default(self, o: Any) -> Any:
+        """A dict of ours for a value that JSON does not know. Raises TypeError for one that kombu does not know either."""
+        made = _kombu.default(o)
+        self.typed += isinstance(made, dict) and _TYPE in made
+        return made
+
+
 def to_json(value: Any) -> str:
-    """JSON that keeps Decimal, date, datetime and UUID exactly (kombu's codec), keys sorted."""
-    return str(dumps(value, sort_keys=True))
+    """JSON that keeps Decimal, date, datetime and UUID exactly (kombu's codec), keys sorted.
+
+    Such a value becomes `{"__type__": ..., "__value__": ...}`. A document of another system that has a dict of just these
+    keys keeps it: it is written as one of the type `foreign`.
+    """
+    encoder = _Encoder(sort_keys=True)
+    text = encoder.encode(value)
+    if text.count(_MARK) == encoder.typed:  # nearly always: none of the marks is the document's own
+        return text
+    return _Encoder(sort_keys=True).encode(_wrapped(value))
+
+
+def _wrapped(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {_TYPE, _VALUE}:
+            return {_TYPE: _FOREIGN, _VALUE: [[key, _wrapped(value[key])] for key in (_TYPE, _VALUE)]}
+        return {key: _wrapped(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_wrapped(item) for item in value]
+    return value
 
 
 def from_json(text: str | bytes) -> Any:
-    """The inverse of `to_json`."""
-    return loads(text)
+    """The inverse of `to_json`. Raises ValueError for what is not JSON."""
+    shown = text if isinstance(text, str) else text.decode()
+    return json.loads(shown, object_hook=_typed if _MARK in shown else None)
+
+
+def _typed(found: dict[str, Any]) -> Any:
+    """The value that a dict of ours means; any other dict as it is, also one that an earlier version left unwrapped."""
+    if len(found) != 2 or found.keys() != {_TYPE, _VALUE}:
+        return found
+    try:
+        return dict(found[_VALUE]) if found[_TYPE] == _FOREIGN else object_hook(found)
+    except (ValueError, TypeError, ArithmeticError, AttributeError):  # not what our encoder writes for that type
+        return found
 
 
 def fingerprint(value: Any) -> str:

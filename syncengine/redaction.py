@@ -14,10 +14,32 @@ LONGEST_SHOWN = 200
 MOST_LEVELS = 20
 
 _SECRET_NAME = re.compile(r"pass(word|wd)?|secret|token|authorization|api[_-]?key|userid|session|cookie", re.IGNORECASE)
+_NAME = r"(?:password|passwd|passphrase|pwd|secret|token|authorization|api[ _-]?key|userid|session[ _-]?id|cookie)"
 _SECRET_IN_TEXT = re.compile(
-    r"(?i)\b((?:operator|company)?password|userid|(?:access|refresh|account|staff)?_?token|client_secret|api[_-]?key)"
-    r"(\s*[=:]\s*|%3D)([^\s&\"'<>,;]+)"
+    rf"""
+      (?P<tag> (?:<|&lt;|%3C) (?:[\w.-]{{1,40}}:)? (?P<element>[\w.-]{{0,40}}?{_NAME})
+        (?:\s[^<>]{{0,200}}?)? (?<!/)(?:>|&gt;|%3E) )
+    | (?: (?:["']|%2[27]) [\w.-]{{0,40}}? {_NAME} (?:\\*["']|%2[27]) | {_NAME} | \bpass(?==) )
+      \[?\]? \s* (?:=>?|:|%3[DA]) \s*
+    | (?P<scheme> \b(?:bearer|basic)\s+ (?=[\w.~+/-]*[\d.~+/=]) )
+    | (?P<url> :\\?/\\?/ (?!(?:user)?:password@)(?=[^\s/"'<>]+@) )
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
+"""Where the secret begins: behind an XML tag, behind a name (JSON, forms, headers, Python), behind `Bearer`, in an address.
+
+Every repetition is bounded or can start at one place only, so the time grows with the length of the text alone.
+"""
+_HINTS = ("pass", "pwd", "secret", "token", "author", "api", "userid", "session", "cookie", "bearer", "basic", "@")
+"""One of these is in every text that has a secret. Nearly all texts have none, and are searched for them quickly."""
+_UNQUOTED = re.compile(r"[^\s&\"'<>,;]*")
+_HEADER_NAME = re.compile(r"(?:authorization|cookie)\W*\Z", re.IGNORECASE)
+_HEADER = re.compile(r"[^\r\n\"'<>]*")
+_IN_BRACKETS = re.compile(r"[^\]}]*")
+_QUOTE = re.compile(r"[bru]{0,2}(\\*)([\"'])", re.IGNORECASE)
+_USER_INFO = re.compile(r"[^\s/\"'<>]+(?=@)")
+_UP_TO_TAG = re.compile(r"(?:(?!&lt;|%3C)[^<\s])*", re.IGNORECASE)
+_LONGEST_ELEMENT = 4096  # in which the end of an XML element is looked for
 
 
 def is_secret_name(name: str) -> bool:
@@ -34,12 +56,65 @@ def redact_url(url: str) -> str:
 
 
 def hide_secrets(text: str) -> str:
-    """A text of our own, whole, with everything that looks like `password=...` hidden."""
-    return _SECRET_IN_TEXT.sub(lambda found: f"{found[1]}{found[2]}{HIDDEN}", text)
+    """A text of our own, whole, with what looks like a secret hidden.
+
+    Known are `password=...`, JSON and Python (`"token": "..."`), XML, headers (`Authorization: Bearer ...`) and the
+    credentials of an address (`redis://user:...@host`), also where they are escaped inside another text.
+    """
+    small = text.lower()
+    if not any(hint in small for hint in _HINTS):
+        return text
+    kept, at = [], 0
+    while found := _SECRET_IN_TEXT.search(text, at):
+        begin, end = _secret_behind(text, found)
+        kept += [text[at:begin], HIDDEN if end > begin else ""]
+        at = end
+    return "".join([*kept, text[at:]])
+
+
+def _secret_behind(text: str, found: re.Match[str]) -> tuple[int, int]:
+    """Where the secret begins and ends that the match announces."""
+    begin = found.end()
+    if found["tag"]:
+        return begin, _end_of_element(text, begin, found["element"])
+    if found["url"]:
+        return begin, _end(_USER_INFO, text, begin)
+    if quote := _QUOTE.match(text, begin):
+        return quote.end(), _end_of_quoted(text, quote)
+    if text[begin : begin + 1] in ("[", "{"):
+        return begin + 1, _end(_IN_BRACKETS, text, begin + 1)
+    return begin, _end(_HEADER if _HEADER_NAME.search(found[0]) else _UNQUOTED, text, begin)
+
+
+def _end(pattern: re.Pattern[str], text: str, begin: int) -> int:
+    found = pattern.match(text, begin)
+    return found.end() if found else begin
+
+
+def _end_of_quoted(text: str, quote: re.Match[str]) -> int:
+    """The same quote, escaped as often as the first one and no more; the end of a text that was cut off."""
+    escapes, mark, at = len(quote[1]), quote[2], quote.end()
+    while (at := text.find(mark, at)) >= 0:
+        before = at
+        while before > quote.end() and text[before - 1] == "\\":
+            before -= 1
+        run = at - before  # of backslashes; each level of escaping doubles those that belong to the value
+        if run < escapes or (run - escapes) % (2 * (escapes + 1)) == 0:
+            return at - min(run, escapes)
+        at += 1
+    return len(text)
+
+
+def _end_of_element(text: str, begin: int, name: str) -> int:
+    """The element's own end, so that CDATA and inner elements are hidden too; without one, the next tag or blank."""
+    closing = re.compile(rf"(?:<|&lt;|%3C)(?:/|%2F)(?:[\w.-]{{1,40}}:)?{re.escape(name)}\b", re.IGNORECASE)
+    if found := closing.search(text, begin, begin + _LONGEST_ELEMENT):
+        return found.start()
+    return _end(_UP_TO_TAG, text, begin)
 
 
 def redact_text(text: str) -> str:
-    """A text from outside, shortened, with everything that looks like `password=...` hidden."""
+    """A text from outside, shortened, with what looks like a secret hidden; see `hide_secrets`."""
     shown = hide_secrets(text)
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}… ({len(shown)} characters)"
 

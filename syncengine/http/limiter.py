@@ -20,7 +20,7 @@ import redis
 from redis import exceptions
 
 from syncengine import clock
-from syncengine.errors import Misconfigured, Throttled
+from syncengine.errors import Misconfigured, Throttled, bounded_wait_s
 from syncengine.http.waiting import wait
 
 log = logging.getLogger(__name__)
@@ -39,17 +39,13 @@ the records wait in SQL."""
 
 _ASK_AGAIN_S = 0.25
 _MICRO = 1_000_000
-_REDIS_AWAY = (
-    exceptions.ConnectionError,
-    exceptions.TimeoutError,
-    exceptions.ReadOnlyError,
-    exceptions.MasterDownError,
-    exceptions.OutOfMemoryError,
-)
 
 
 class RedisAway(Throttled):
-    """The limiter's Redis does not answer: nothing was booked, and no call may be made. Costs no attempt."""
+    """The limiter's Redis does not answer, or takes nothing (its disk is full, it is loading, it is a replica).
+
+    Nothing was booked, and no call may be made. Costs no attempt.
+    """
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"the limiter's Redis is away ({kind}), and without it no call may be made", retry_in_s=AWAY_S)
@@ -196,11 +192,14 @@ class Limiter:
             age_s: how long ago the system may have counted: the time that the call took.
         """
         counted = max(0, pool.limit - remaining)
-        self._tell(pool, "learn", counted, _micros(resets_in_s), _micros(age_s), pool.reserve)
+        self._tell(pool, "learn", counted, _micros(bounded_wait_s(resets_in_s)), _micros(age_s), pool.reserve)
 
     def close(self, pool: Pool, for_s: float) -> None:
-        """The system refused a call as one too many: let none leave for so many seconds, booked or not."""
-        self._tell(pool, "close", _micros(for_s))
+        """The system refused a call as one too many: let none leave for `for_s` seconds, booked or not.
+
+        At most `LONGEST_WAIT_S`: all workers obey, and a system that means longer says so again.
+        """
+        self._tell(pool, "close", _micros(bounded_wait_s(for_s)))
 
     def give_back(self, pool: Pool, slot: str) -> None:
         """Free the slot of a call that was not made."""
@@ -242,8 +241,8 @@ class Limiter:
         now = "" if self._now is None else _micros(self._now())
         try:
             answer = self._run(script, verb, (now, *script.head, *arguments))
-        except _REDIS_AWAY as error:
-            kind = type(error).__name__
+        except exceptions.RedisError as error:
+            kind = _kind(error)
             self._complain(kind)
             raise RedisAway(kind) from error
         if self._away_since is not None:
@@ -253,13 +252,14 @@ class Limiter:
 
     def _run(self, script: _Script, verb: str, arguments: tuple[int | str, ...]) -> list[Any]:
         """Redis forgets scripts when it starts, and a replica that took over has none: who finds the script gone meets a
-        state that may lack the latest calls. It says so in the same step that loads the script; a probe follows."""
+        state that may lack the latest calls. It says so before the script is loaded; a probe follows. A Redis that refuses
+        the word (`MISCONF`) has loaded nothing by that, so whoever comes next finds the script gone as well."""
         count, keys = len(script.keys), script.keys
         try:
             answer: list[Any] = self._client.evalsha(script.sha, count, *keys, verb, *arguments)
         except exceptions.NoScriptError:
             log.info("limiter: Redis has begun anew, or never knew %s: one call finds out its window", keys[0])
-            self._client.eval(script.text, count, *keys, "doubt", *arguments)
+            self._client.eval(script.doubt, count, *keys, "doubt", *arguments)
             answer = self._client.eval(script.text, count, *keys, verb, *arguments)
         return answer
 
@@ -278,10 +278,12 @@ class Limiter:
 class _Script:
     """`window.lua` for one pool, under a name of its own, so that each pool finds out by itself that Redis began anew.
 
-    head: the arguments that every verb is given, behind verb and time.
+    head: the arguments that every verb is given, behind verb and time. doubt: the same script under another name, since
+    Redis keeps a script that it was given, also one that failed.
     """
 
     text: str
+    doubt: str
     sha: str
     keys: tuple[str, ...]
     head: tuple[int, ...]
@@ -294,7 +296,13 @@ class _Script:
         keys = tuple(f"{base}:{part}" for part in ("slots", "state", "urgent", "paced", "due"))
         window_s = pool.window_s + pool.guard_s
         times = (_micros(seconds) for seconds in (window_s, pool.guard_s, window_s * pool.realtime_share))
-        return cls(text, sha, keys, (pool.limit - pool.reserve, *times))
+        return cls(text, f"-- doubt\n{text}", sha, keys, (pool.limit - pool.reserve, *times))
+
+
+def _kind(error: exceptions.RedisError) -> str:
+    """The error's class, and the code that Redis begins its answer with: `ResponseError MISCONF`. Its text may hold more."""
+    code = str(error).partition(" ")[0]
+    return f"{type(error).__name__} {code}" if code.isalpha() and code.isupper() else type(error).__name__
 
 
 def _micros(seconds: float) -> int:

@@ -22,6 +22,7 @@ from sqlalchemy import func, select
 
 from scripts.crashes import points
 from syncengine import clock, connectors
+from syncengine.connectors.syspro import operator
 from syncengine.engine import bootstrap, steps, sync
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.pump import pump
@@ -130,6 +131,7 @@ def main() -> None:
     machine = time.monotonic
     clock.now = lambda: datetime.now(UTC) + timedelta(seconds=ahead_s())
     clock.monotonic = lambda: machine() + ahead_s()
+    operator._now = lambda session: clock.now()  # PostgreSQL's clock cannot be moved
     points.install()
     for line in sys.stdin:
         sys.stdout.write(json.dumps(_serve(json.loads(line))) + "\n")

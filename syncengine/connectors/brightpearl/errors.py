@@ -17,12 +17,14 @@ import requests
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,
+    Forbidden,
     Misconfigured,
     OutcomeUnknown,
     Rejected,
     SyncError,
     Throttled,
     Transient,
+    bounded_wait_s,
 )
 
 REQUESTS_REMAINING = "brightpearl-requests-remaining"
@@ -34,6 +36,10 @@ _THROTTLE_TEXTS = ("too many requests", "please wait before sending another requ
 _NOTHING_FOUND = "CMNC-404"
 _UNKNOWN_PATH = "cannot find the resource"
 _CLIENT_MISTAKE = "CMNC-"
+MIXED_OUTCOMES = 207
+"""A destructive call on several resources, of which some were done and some were not (section 4)."""
+_NOT_OF_BRIGHTPEARL = (408, 409, 423, 425, 499)
+"""Without an `errors` array a proxy has answered: it gave up waiting, or did not pass the call on. Nobody knows which."""
 
 _FIELDS = {
     "ORDC-003": ("order id", "Check that the order still exists"),
@@ -51,7 +57,7 @@ _FIELDS = {
 _BAD_FILTER = re.compile(r"The filter (?P<field>\w+)=(?P<value>.*) cannot be parsed as: (?P<type>\w+)")
 _BAD_PATCH = re.compile(r"Invalid patch operation \((?P<value>\w+)\) for given path \((?P<field>[^)]+)\)")
 
-_MOST_DIGITS = 400
+_MOST_DIGITS = 300  # fewer than those of the greatest float
 _MOST_LEVELS = 50
 _TOO_DEEP = "(nested too deeply)"
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
@@ -106,12 +112,18 @@ def _shallow(text: str) -> str:
     return "".join([*kept, text[at:]])
 
 
+def count(response: requests.Response, header: str) -> int | None:
+    """The whole number in a header of section 5; None if there is none, or one that cannot be meant."""
+    text = response.headers.get(header, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
+
+
 def throttled_for(response: requests.Response) -> float | None:
-    """Seconds to wait if the answer says that we called too often; None if it says something else."""
+    """Seconds to wait, at most `LONGEST_WAIT_S`, if the answer says that we called too often; None if it does not."""
     text = response.text.lower() if response.status_code in (429, 503) else ""
     if response.status_code == 429 or any(known in text for known in _THROTTLE_TEXTS):
-        millis = response.headers.get(NEXT_THROTTLE_PERIOD, "")
-        return int(millis) / 1000 if millis.isdigit() else DEFAULT_THROTTLE_S
+        millis = count(response, NEXT_THROTTLE_PERIOD)
+        return DEFAULT_THROTTLE_S if millis is None else bounded_wait_s(millis / 1000)
     return None
 
 
@@ -125,6 +137,8 @@ def outage(response: requests.Response) -> str | None:
 def answer(endpoint: str, call: str, response: requests.Response, *, is_write: bool) -> Any:
     """The JSON object of a successful answer.
 
+    A body with `errors` is not successful, whatever its status says, nor is 207 for a write: it may not have been done.
+
     Args:
         call: what was called, for the texts: verb and path without a query.
 
@@ -133,9 +147,10 @@ def answer(endpoint: str, call: str, response: requests.Response, *, is_write: b
         Whatever `failure` gives.
     """
     body = body_of(response)
-    if 200 <= response.status_code < 300 and isinstance(body, dict):
-        return body
     refusals = list(_refusals(body))
+    is_mixed = is_write and response.status_code == MIXED_OUTCOMES
+    if 200 <= response.status_code < 300 and isinstance(body, dict) and not refusals and not is_mixed:
+        return body
     if response.status_code == 404 and not is_write and any(_is_nothing_found(refusal) for refusal in refusals):
         raise NothingFound
     raise failure(f"{endpoint}: {call}", response, refusals, is_write=is_write)
@@ -147,16 +162,24 @@ def failure(what: str, response: requests.Response, refusals: list[Refusal], *, 
     wait_s = throttled_for(response)
     if wait_s is not None:
         return Throttled(f"{what}: too many requests", retry_in_s=wait_s)
-    if status in (401, 403):
-        return AuthenticationFailed(f"{what}: refused with {status}: {_plain_text(response)}")
+    if status < 400:
+        return _not_understood(what, status, refusals, is_write)
+    if status == 401:
+        return AuthenticationFailed(f"{what}: refused with 401: {_plain_text(response)}")
+    if status == 403:
+        return Forbidden(
+            f"{what}: refused with 403: {(_shown(refusals) or _plain_text(response))[:80]}. Check the app's permissions in "
+            "Brightpearl, and any firewall in between"
+        )
     if any(refusal.message.lower().startswith(_UNKNOWN_PATH) for refusal in refusals) or (
         status == 404 and not refusals
     ):
         return Misconfigured(f"{what}: there is no such resource; check the endpoint's url and account")
+    if status in _NOT_OF_BRIGHTPEARL and not refusals:
+        shown = f"{what}: {status} without a reason, not by Brightpearl itself"
+        return OutcomeUnknown(shown) if is_write else Transient(shown)
     if 400 <= status < 500 or any(refusal.code.startswith(_CLIENT_MISTAKE) for refusal in refusals):
         return _rejected(what, status, refusals)
-    if status < 400:
-        return _not_understood(what, status, is_write)
     if is_write:  # a fault in the middle of the work, or a proxy that gave up on it: it may have been done
         return OutcomeUnknown(f"{what}: {status} {_shown(refusals)}")
     if status in (502, 503, 504):
@@ -164,12 +187,17 @@ def failure(what: str, response: requests.Response, refusals: list[Refusal], *, 
     return Transient(f"{what}: {status} {_shown(refusals)}")
 
 
-def _not_understood(what: str, status: int, is_write: bool) -> SyncError:
+def _not_understood(what: str, status: int, refusals: list[Refusal], is_write: bool) -> SyncError:
     if 300 <= status < 400:
         return EndpointDown(f"{what}: answered with a redirection ({status}); check the endpoint's url")
-    if is_write:
-        return OutcomeUnknown(f"{what}: the answer is no JSON object")
-    return Transient(f"{what}: the answer is no JSON object")
+    shown = (
+        f"{what}: {status} with errors: {_shown(refusals)}" if refusals else f"{what}: the answer is not a JSON object"
+    )
+    if not is_write:
+        return Transient(shown)
+    if status == MIXED_OUTCOMES:
+        shown = f"{what}: 207, only a part may have been done: {_shown(refusals) or 'no errors given'}"
+    return OutcomeUnknown(shown)
 
 
 def _rejected(what: str, status: int, refusals: list[Refusal]) -> Rejected:

@@ -11,6 +11,14 @@ page begins at the last row's time. What the references leave open (reference/br
   would be the same time again, reads that time by closed id ranges, since open ones are refused.
 - How late a change shows up in the search: a reading goes on to the source's clock at its first page, and the next one
   begins there, less `lag` and `overlap`.
+- Whether the `Date` of an answer is right: a front end's clock may be wrong, and so may ours. The earlier of the two
+  counts. If they differ by more than `CLOCKS_AGREE` a warning says so, a reading ends at the later one so that a slow
+  clock does not end it before its last page, and the next one begins at the latest row: rows have the database's times.
+  If both are wrong by the same amount nobody can tell.
+- Whether each row has a time (`updatedOn` is null until the first edit, section 11.1) and an id. A row without a time is
+  given, but moves nothing. A row without an id cannot be given: it is logged with its time and skipped. What remains: a
+  page of which no row has an id stops the feed until another object is edited behind it; a skipped object is found only
+  when it is edited again, or by a search of its own.
 
 A position is `{"at": TIME, "id": n}`. While a reading is unfinished it also has `end`, the time up to which it will have
 read all, and `tie` if all rows of the time `at` up to `id` were given.
@@ -18,16 +26,20 @@ read all, and `tie` if all rows of the time `at` up to `id` were given.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+from syncengine import clock
 from syncengine.connectors.base import Page, Position, Ref
 from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.gateway import Found, Gateway
 from syncengine.errors import Transient
+
+log = logging.getLogger(__name__)
 
 TICK = timedelta(milliseconds=1)
 """The finest step of Brightpearl's times (section 3.1)."""
@@ -37,6 +49,12 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 FEW = 10
 """Rows that are rather read again than avoided: 2 % of a page."""
+
+CLOCKS_AGREE = timedelta(seconds=45)
+"""A right `Date` may be as old as the longest call (35 s, connect and read together) when its answer is whole."""
+
+MOST_NAMED = 10
+"""Rows that one line of the log names."""
 
 Place = tuple[datetime, int]
 
@@ -59,6 +77,21 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """One page of a search: its rows, and objects whose row has no time that can be read.
+
+    count: all rows of the page, those that were skipped too. last_id: of the last row that has one.
+    """
+
+    rows: Sequence[Row]
+    unplaced: Sequence[Ref]
+    count: int
+    last_id: int
+    is_more: bool
+    source_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """One feed of one resource: a search, the column of its time and that of its id."""
 
@@ -72,34 +105,33 @@ class Feed:
         """Pages from `position`, or from `since` if it is empty. Raises Transient for a search that does not obey."""
         return _Reading(self, position, since).pages()
 
-    def after(self, time: datetime, first_result: int) -> tuple[list[Row], Found]:
+    def after(self, time: datetime, first_result: int) -> Batch:
         """Rows from a time on, by time and id, from the `first_result`-th of them."""
         sort = (f"{self.time_column}.ASC", f"{self.id_column}.ASC")
-        rows, found = self._search({self.time_column: f"{times.text(time)}/"}, sort, first_result=first_result)
-        if found.is_more and not rows:
+        batch = self._search({self.time_column: f"{times.text(time)}/"}, sort, first_result=first_result)
+        if batch.is_more and not batch.count:
             raise Transient(f"{self.path}: an empty page, and yet there are said to be more")
-        if found.is_more and any(later.at < earlier.at for earlier, later in pairwise(rows)):
+        if batch.is_more and any(later.at < earlier.at for earlier, later in pairwise(batch.rows)):
             raise Transient(f"{self.path}: the rows are not sorted by {self.time_column}")
-        return sorted(rows, key=lambda row: row.at), found
+        return replace(batch, rows=sorted(batch.rows, key=lambda row: row.at))
 
-    def between(self, first_id: int, last_id: int, at: datetime) -> tuple[list[Row], Found]:
+    def between(self, first_id: int, last_id: int, at: datetime) -> Batch:
         """Rows of one time (and a tick around it) in a range of ids, by id."""
         ids = f"{first_id}-{last_id}" if first_id < last_id else str(last_id)
         period = f"{times.text(at - TICK)}/{times.text(at + TICK)}"
-        rows, found = self._search({self.time_column: period, self.id_column: ids}, (f"{self.id_column}.ASC",))
-        if found.is_more and (not rows or rows[-1].id < first_id):
+        batch = self._search({self.time_column: period, self.id_column: ids}, (f"{self.id_column}.ASC",))
+        if batch.is_more and batch.last_id < first_id:
             raise Transient(f"{self.path}: the id range {ids} does not get on")
-        return rows, found
+        return batch
 
     def highest_id(self) -> int:
         """The highest id of all; 0 if there is none."""
         period = {self.time_column: f"{times.text(BEGINNING)}/"}
-        rows, _ = self._search(period, (f"{self.id_column}.DESC",), page_size=1)
-        return rows[0].id if rows else 0
+        return self._search(period, (f"{self.id_column}.DESC",), page_size=1).last_id
 
     def _search(
         self, filters: Mapping[str, str], sort: Sequence[str], *, page_size: int | None = None, first_result: int = 1
-    ) -> tuple[list[Row], Found]:
+    ) -> Batch:
         found = self.gateway.search(
             self.path,
             columns=(self.id_column, "createdOn", "updatedOn"),
@@ -108,16 +140,40 @@ class Feed:
             first_result=first_result,
             filters={**self.filters, **filters},
         )
-        return [self._row(row) for row in found.rows], found
+        return self._batch(found)
 
-    def _row(self, row: Mapping[str, Any]) -> Row:
-        try:
-            at = times.parse(row[self.time_column])
+    def _batch(self, found: Found) -> Batch:
+        """The rows that can be read, and a line in the log on the others. Raises Transient if none has an id."""
+        rows: list[Row] = []
+        unplaced: list[Ref] = []
+        nameless: list[str] = []
+        last_id = 0
+        for one in found.rows:
+            number, at = _id(self._cell(one, self.id_column)), times.lenient(self._cell(one, self.time_column))
+            if number is None:
+                nameless.append(f"{one[self.id_column]!r:.20} of {one[self.time_column]!r:.40}")
+                continue
+            last_id = number
+            row = Row(at or BEGINNING, number, times.version(one), times.touched_at(one))
             if at is None:
-                raise ValueError("no time")
-            return Row(at, int(row[self.id_column]), times.version(row), times.touched_at(row))
-        except (KeyError, TypeError, ValueError) as error:
-            raise Transient(f"{self.path}: a row cannot be read: {error}") from None
+                unplaced.append(row.ref())
+            else:
+                rows.append(row)
+        if nameless and not last_id:
+            raise Transient(f"{self.path}: a row cannot be read: it has no {self.id_column}: {nameless[0]}")
+        self._tell(f"skipped, they have no {self.id_column}", nameless)
+        self._tell(f"of which {self.time_column} cannot be read, given all the same", [ref.key for ref in unplaced])
+        return Batch(rows, unplaced, len(found.rows), last_id, found.is_more, found.source_time)
+
+    def _cell(self, row: Mapping[str, Any], column: str) -> Any:
+        if column not in row:
+            raise Transient(f"{self.path}: a row cannot be read: the answer has no column {column}")
+        return row[column]
+
+    def _tell(self, what: str, rows: Sequence[str]) -> None:
+        if rows:
+            more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+            log.error("%s: rows %s: %s%s", self.path, what, ", ".join(rows[:MOST_NAMED]), more)
 
 
 class _Reading:
@@ -128,6 +184,7 @@ class _Reading:
         self._feed = feed
         self._lag = account.lag
         self._few = min(FEW, account.page_size // 2)
+        self._position = position  # after the latest page
         at = times.parse(position.get("at"))
         self._end = times.parse(position.get("end"))
         self._tie_after = int(position["id"]) if at is not None and position.get("tie") else None
@@ -140,41 +197,64 @@ class _Reading:
         self._complete: datetime | None = None  # all rows up to this time were given, by id
         self._ends_belong = False
         self._highest: int | None = None
+        self._clocks_differ = False
+        self._earlier = self._last_row = BEGINNING  # the earlier of the two clocks; the latest time of a row
 
     def pages(self) -> Iterator[Page]:
         """All pages; see `Feed.pages`."""
         if self._tie_after is not None:
             yield from self._by_id(self._reached, self._tie_after)
         while True:
-            rows, found = self._feed.after(self._from, self._first)
-            self._note(rows, found)
-            if self._anchor is not None and not self._is_anchored(rows, found):
+            batch = self._feed.after(self._from, self._first)
+            rows = batch.rows
+            self._note(batch)
+            if self._anchor is not None and not self._is_anchored(batch):
                 yield from self._without_anchor(self._anchor)
                 continue
             fresh = [row for row in rows if self._is_new(row)]
-            if not found.is_more or rows[-1].at > self._known_end + self._lag:
-                yield self._page(fresh, found, {"at": times.text(max(self._known_end, self._reached)), "id": 0})
+            if not batch.is_more or (rows and rows[-1].at > self._known_end + self._lag):
+                yield self._page(fresh, batch, {"at": times.text(self._next_begin()), "id": 0})
                 return
-            yield self._page(fresh, found, self._unfinished(rows[-1].place, is_tie=_is_tie(rows)))
-            yield from self._go_on_after(rows)
+            if not rows:
+                yield self._page(fresh, batch, self._position)
+                self._first += batch.count
+                continue
+            yield self._page(fresh, batch, self._unfinished(rows[-1].place, is_tie=_is_tie(batch)))
+            yield from self._go_on_after(batch)
 
     @property
     def _known_end(self) -> datetime:
         return self._end or BEGINNING
 
-    def _note(self, rows: Sequence[Row], found: Found) -> None:
+    def _next_begin(self) -> datetime:
+        """Where the next reading begins: never later than either clock, nor than the rows if the clocks differ."""
+        begin = min(self._known_end, self._earlier - self._lag)
+        return max(self._reached, min(begin, self._last_row) if self._clocks_differ else begin)
+
+    def _note(self, batch: Batch) -> None:
         """What a page tells beside its rows: the source's clock, and whether a period's ends belong to it."""
-        self._end = self._end or found.source_time - self._lag
-        self._ends_belong = self._ends_belong or any(row.at == self._from for row in rows)
+        ours, theirs = clock.now(), batch.source_time
+        self._earlier, later = min(ours, theirs), max(ours, theirs)
+        if later - self._earlier > CLOCKS_AGREE and not self._clocks_differ:
+            self._clocks_differ = True
+            log.warning(
+                "%s: the clocks differ: the answer says %s, this host %s. The feed follows the times of its rows",
+                self._feed.path,
+                times.text(theirs),
+                times.text(ours),
+            )
+        self._end = self._end or (later if self._clocks_differ else self._earlier) - self._lag
+        self._last_row = max([self._last_row, *(row.at for row in batch.rows)])
+        self._ends_belong = self._ends_belong or any(row.at == self._from for row in batch.rows)
 
     def _is_new(self, row: Row) -> bool:
         return (self._complete is None or row.at > self._complete) and row.place not in self._given
 
-    def _go_on_after(self, rows: Sequence[Row]) -> Iterator[Page]:
+    def _go_on_after(self, batch: Batch) -> Iterator[Page]:
         """Decide where the next page begins."""
-        last = rows[-1]
+        rows, last = batch.rows, batch.rows[-1]
         again = sum(row.at == last.at for row in rows)
-        is_ordered = _is_ordered(rows)
+        is_ordered = _is_ordered(batch)
         self._given.update(row.place for row in rows)
         if again < len(rows) and (again <= self._few or not is_ordered) and self._begin_at(last.at):
             return
@@ -196,10 +276,10 @@ class _Reading:
         self._given = {place for place in self._given if place[0] >= following}
         return True
 
-    def _is_anchored(self, rows: Sequence[Row], found: Found) -> bool:
+    def _is_anchored(self, batch: Batch) -> bool:
         """Whether a page by offset shows the last row given, with rows behind it if there are said to be more."""
-        at = next((index for index, row in enumerate(rows) if row.place == self._anchor), None)
-        return at is not None and (at < len(rows) - 1 or not found.is_more)
+        at = next((index for index, row in enumerate(batch.rows) if row.place == self._anchor), None)
+        return at is not None and (at < len(batch.rows) - 1 or not batch.is_more)
 
     def _without_anchor(self, anchor: Place) -> Iterator[Page]:
         """Too many rows have moved: the pages before were in order, so all up to the anchor was given."""
@@ -218,12 +298,12 @@ class _Reading:
             self._highest = self._feed.highest_id()
         is_more = True
         while is_more and after < self._highest:
-            rows, found = self._feed.between(after + 1, self._highest, at)
-            self._note((), found)
-            is_more = found.is_more
-            after = rows[-1].id if rows else after
-            fresh = [row for row in rows if row.at == at and self._is_new(row)]
-            yield self._page(fresh, found, self._unfinished((at, after), is_tie=True))
+            batch = self._feed.between(after + 1, self._highest, at)
+            self._note(replace(batch, rows=()))
+            is_more = batch.is_more
+            after = batch.last_id or after
+            fresh = [row for row in batch.rows if row.at == at and self._is_new(row)]
+            yield self._page(fresh, batch, self._unfinished((at, after), is_tie=True))
         self._given = set()
         self._complete = self._reached = at
         self._from, self._first, self._anchor = (at + TICK if self._ends_belong else at), 1, None
@@ -232,15 +312,26 @@ class _Reading:
         position: dict[str, Any] = {"at": times.text(place[0]), "id": place[1], "end": times.text(self._known_end)}
         return {**position, "tie": True} if is_tie else position
 
-    def _page(self, rows: Sequence[Row], found: Found, position: dict[str, Any]) -> Page:
-        return Page([row.ref() for row in rows], position, found.source_time)
+    def _page(self, rows: Sequence[Row], batch: Batch, position: Position) -> Page:
+        self._position = position
+        return Page([*(row.ref() for row in rows), *batch.unplaced], position, batch.source_time)
 
 
-def _is_ordered(rows: Sequence[Row]) -> bool:
-    """Whether the rows of equal times came by id, as they were asked for."""
-    return all(earlier.place < later.place for earlier, later in pairwise(rows))
+def _id(value: Any) -> int | None:
+    """An id: a whole number above 0 (section 3.1), as a number or as a text."""
+    is_id = (
+        isinstance(value, int | str) and not isinstance(value, bool) and str(value).isascii() and str(value).isdigit()
+    )
+    return (int(value) or None) if is_id else None
 
 
-def _is_tie(rows: Sequence[Row]) -> bool:
+def _is_ordered(batch: Batch) -> bool:
+    """Whether the rows of equal times came by id, as they were asked for. A row that has no place may stand anywhere."""
+    return len(batch.rows) == batch.count and all(
+        earlier.place < later.place for earlier, later in pairwise(batch.rows)
+    )
+
+
+def _is_tie(batch: Batch) -> bool:
     """Whether a whole page is of one time, by id: all rows of that time up to the last one were given."""
-    return rows[0].at == rows[-1].at and _is_ordered(rows)
+    return batch.rows[0].at == batch.rows[-1].at and _is_ordered(batch)

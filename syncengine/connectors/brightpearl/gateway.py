@@ -98,7 +98,7 @@ class Gateway:
 
         Raises:
             NothingFound: a read of which nothing exists.
-            Throttled, Transient, EndpointDown, AuthenticationFailed, Rejected, OutcomeUnknown, Misconfigured.
+            Throttled, Transient, EndpointDown, AuthenticationFailed, Forbidden, Rejected, OutcomeUnknown, Misconfigured.
         """
         response = self._send(method, path, json, is_write, show_path)
         if response.status_code == 401:
@@ -173,18 +173,21 @@ class Gateway:
         self._ahead = self._source_time(response) - clock.now()
         if self._limiter is None or self.account.pool is None:
             return
-        remaining = response.headers.get(errors.REQUESTS_REMAINING, "")
-        millis = response.headers.get(errors.NEXT_THROTTLE_PERIOD, "")
-        if remaining.isdigit() and millis.isdigit():
+        remaining = errors.count(response, errors.REQUESTS_REMAINING)
+        millis = errors.count(response, errors.NEXT_THROTTLE_PERIOD)
+        if remaining is not None and millis is not None:
             took_s = response.elapsed.total_seconds()
-            self._limiter.learn(self.account.pool, int(remaining), int(millis) / 1000, age_s=took_s)
+            self._limiter.learn(self.account.pool, remaining, millis / 1000, age_s=took_s)
         if (wait_s := errors.throttled_for(response)) is not None:
             self._limiter.close(self.account.pool, wait_s)
 
     def _source_time(self, response: requests.Response) -> datetime:
         try:
-            return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-        except (KeyError, ValueError):
+            said = parsedate_to_datetime(response.headers["Date"])
+            return said.replace(tzinfo=said.tzinfo or UTC).astimezone(
+                UTC
+            )  # `-0000` is UTC too, and comes without a zone
+        except (KeyError, ValueError, OverflowError):
             return clock.now()
 
     def _listed(self, answer: Answer, shown: str) -> list[Doc]:

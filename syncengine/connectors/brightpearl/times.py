@@ -42,5 +42,5 @@ def lenient(value: Any) -> datetime | None:
     """As `parse`, but None for what cannot be read: `load` is where a bad document is refused."""
     try:
         return parse(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter in the first and the last day of the calendar
         return None

@@ -16,6 +16,7 @@ from syncengine.connectors.syspro.xml import all_of, get, text_of, walk
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,
+    Forbidden,
     Misconfigured,
     OutcomeUnknown,
     Rejected,
@@ -24,6 +25,7 @@ from syncengine.errors import (
     Transient,
 )
 
+LOGON = "Logon"
 DUPLICATE_KEY = "120001"
 _QUOTED = re.compile(r"'([^']*)'")
 _BRACED = re.compile(r"\{(\w+)\}")  # XML element '{StockLine}{PriceUom}' cannot be spaces
@@ -144,9 +146,14 @@ def from_http(status: int, body: str, call: Call, *, is_large: bool = False) -> 
     if status == 200 and not is_page:
         return None
     shown = f"{call}: HTTP {status}{' with an HTML page' if is_page else ''}"
-    if status in (401, 403, 407):
+    if status in (401, 407) or (status == 403 and call.method == LOGON):
         return AuthenticationFailed(
             f"{shown}: the web server or a proxy refuses the call. Check url and its access rules"
+        )
+    if status == 403:
+        return Forbidden(
+            f"{shown}: the web server, a proxy or a firewall refuses this call. Check their rules for the address and for "
+            "what this call holds"
         )
     if is_large and status in (400, 404, 405, 414, 501):
         return Misconfigured(

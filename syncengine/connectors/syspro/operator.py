@@ -4,6 +4,9 @@ SYSPRO ends the first session when the same operator logs on again, and no clien
 (syspro-transport.md section 5.3). So session id and slot are one row of `store.models.Slot`, held for one call, given
 in the order of lanes. A holder that died leaves a session that may still be working: the row stays closed until the
 settle time is over, and whoever comes next logs on anew, so that a frozen worker wakes up with a dead session.
+
+All hosts read the times of that row by one clock, the database's: with clocks of their own that differ by more than a
+lease they would take one another's holders for dead, and close the row each time.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -27,7 +30,7 @@ from syncengine.connectors.services import Services
 from syncengine.connectors.syspro.errors import OddAnswer, UnknownAnswer
 from syncengine.connectors.syspro.settings import Settings
 from syncengine.document import from_json, to_json
-from syncengine.errors import EndpointDown, OutcomeUnknown, SessionLost, Throttled, Transient
+from syncengine.errors import EndpointDown, OutcomeUnknown, SessionLost, SyncError, Throttled, Transient
 from syncengine.http import guard
 from syncengine.store import Store
 from syncengine.store.dialect import insert_into
@@ -55,14 +58,24 @@ class SeatLost(Transient):
 
 @dataclass
 class Ticket:
-    """One holding of the slot. `deadline` is on the monotonic clock; the rest is what the row keeps, sealed."""
+    """One holding of the slot.
+
+    `deadline` is on the monotonic clock; `ahead` is how far the row's clock is ahead of ours. `may_run`: bytes of the
+    latest call may have left. `session_id`, `used_at` and `logons` are what the row keeps, sealed.
+    """
 
     holder: str
     deadline: float
+    ahead: timedelta
+    may_run: bool = False
     session_id: str = ""
     used_at: datetime | None = None
     logons: list[datetime] = field(default_factory=list)
     closed_for_s: float = 0.0
+
+    def now(self) -> datetime:
+        """The time by the row's clock (UTC)."""
+        return clock.now() + self.ahead
 
     def check(self) -> None:
         """Raises SeatLost if another one may have the slot by now."""
@@ -71,20 +84,23 @@ class Ticket:
 
 
 class _BothGuards:
-    """The engine's lease and the slot, as one guard around a call."""
+    """The engine's lease and the slot, as one guard around a call. It knows whether the call may have left."""
 
     def __init__(self, outer: guard.Guard, ticket: Ticket) -> None:
         self.lane = outer.lane
         self._outer, self._ticket = outer, ticket
 
     def renew(self) -> None:
-        """Renew the engine's lease."""
+        """Renew the engine's lease; asked before each call, so the one before it has been answered."""
+        self._ticket.may_run = False
         self._outer.renew()
 
     def check(self) -> None:
-        """Both must be held when the bytes leave."""
+        """Both must be held when the bytes leave, which they do next."""
+        self._ticket.may_run = False
         self._outer.check()
         self._ticket.check()
+        self._ticket.may_run = True
 
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
         """Counted by the engine's lease."""
@@ -160,9 +176,8 @@ class Seat:
 
     def usage(self) -> str:
         """One line on the seat, for people: free, taken, or closed and for how long. Raises Transient."""
-        now = clock.now()
         with self._store.read() as session:
-            slot = session.get(Slot, self.name)
+            slot, now = session.get(Slot, self.name), _now(session)
         if slot is None:
             return "one session, never used"
         if slot.closed_until is not None and slot.closed_until > now:
@@ -176,7 +191,7 @@ class Seat:
         """Have a session that is most likely alive."""
         idle_s = self._prove_after_s + 1
         if ticket.used_at is not None:
-            idle_s = (clock.now() - ticket.used_at).total_seconds()
+            idle_s = (ticket.now() - ticket.used_at).total_seconds()
         if ticket.session_id and is_write and idle_s > self._prove_after_s:
             try:
                 self._run(ticket, self._prove, is_write=False)
@@ -186,7 +201,7 @@ class Seat:
             self._new_session(ticket)
 
     def _new_session(self, ticket: Ticket) -> None:
-        minute_ago = clock.now() - timedelta(seconds=MINUTE_S)
+        minute_ago = ticket.now() - timedelta(seconds=MINUTE_S)
         ticket.logons = [at for at in ticket.logons if at > minute_ago]
         if len(ticket.logons) >= self._logons_per_minute:
             retry_in_s = (ticket.logons[0] - minute_ago).total_seconds()
@@ -196,7 +211,7 @@ class Seat:
                 "Give the engine an operator of its own, used by no person and no other program",
                 retry_in_s=retry_in_s,
             )
-        ticket.logons.append(clock.now())
+        ticket.logons.append(ticket.now())
         ticket.session_id = ""
         try:
             ticket.session_id = self._run(ticket, lambda _: self._log_on(), is_write=False)
@@ -205,18 +220,18 @@ class Seat:
             raise
 
     def _run(self, ticket: Ticket, work: Callable[[str], T], is_write: bool) -> T:
-        """One call with the slot held for all of it; a call without an answer closes the slot."""
+        """One call with the slot held for all of it; one that SYSPRO may still be working on closes the slot."""
         if ticket.deadline - clock.monotonic() < self._lease_s / 2:
             self._extend(ticket)
+        ticket.may_run = False
         try:
             with guard.guarded(_BothGuards(guard.current(), ticket)):
                 result = work(ticket.session_id)
-        except (SeatLost, OddAnswer, UnknownAnswer):
+        except BaseException as error:  # a time limit, a lost lease or a fault of ours ends it as well as a time-out
+            if _may_still_run(error, ticket):
+                ticket.closed_for_s = self._settle_s if is_write else self._read_settle_s
             raise
-        except (OutcomeUnknown, Transient):
-            ticket.closed_for_s = self._settle_s if is_write else self._read_settle_s
-            raise
-        ticket.used_at = clock.now()
+        ticket.used_at = ticket.now()
         return result
 
     @contextmanager
@@ -249,9 +264,8 @@ class Seat:
 
     def _looks_free(self, lane: Lane) -> bool:
         """A look without a lock. False only if waiting is right and this lane is already known to be waiting."""
-        now = clock.now()
         with self._store.read() as session:
-            slot = session.get(Slot, self.name)
+            slot, now = session.get(Slot, self.name), _now(session)
             if slot is None or _is_free(slot, lane, now):
                 return True
             half = now + timedelta(seconds=_WAITING_COUNTS_S / 2)
@@ -260,9 +274,8 @@ class Seat:
 
     def _take(self, lane: Lane) -> Ticket | None:
         """Take the slot, or announce that this lane waits for it. Raises Throttled if it is closed."""
-        now = clock.now()
         with self._store.write() as session:
-            slot = self._locked(session)
+            slot, now = self._locked(session), _now(session)
             if slot.holder and slot.held_until is not None and slot.held_until <= now:
                 self._bury(slot)
             closed_until = slot.closed_until
@@ -279,7 +292,8 @@ class Seat:
         )
 
     def _seated(self, slot: Slot, lane: Lane, now: datetime) -> Ticket:
-        ticket = Ticket(holder=str(uuid.uuid4()), deadline=clock.monotonic() + self._lease_s)
+        deadline = clock.monotonic() + self._lease_s
+        ticket = Ticket(holder=str(uuid.uuid4()), deadline=deadline, ahead=now - clock.now())
         slot.holder, slot.held_until = ticket.holder, now + timedelta(seconds=self._lease_s)
         if slot.waiting_lane is not None and slot.waiting_lane >= lane:
             slot.waiting_lane = slot.waiting_until = None
@@ -313,7 +327,7 @@ class Seat:
             slot = self._locked(session)
             if slot.holder != ticket.holder:
                 raise SeatLost("the operator's slot has been taken over; nothing was sent")
-            slot.held_until = clock.now() + timedelta(seconds=self._lease_s)
+            slot.held_until = _now(session) + timedelta(seconds=self._lease_s)
         ticket.deadline = clock.monotonic() + self._lease_s
 
     def _release(self, ticket: Ticket) -> None:
@@ -325,10 +339,9 @@ class Seat:
             "logons": ticket.logons,
         }
         sealed = self._vault.seal(to_json(state).encode())
-        now = clock.now()
         try:
             with self._store.write(durable=False) as session:
-                slot = self._locked(session)
+                slot, now = self._locked(session), _now(session)
                 if slot.holder != ticket.holder:
                     log.warning("%s: the slot had been taken over before its call ended", self.name)
                     return
@@ -338,6 +351,26 @@ class Seat:
                 self._others_wait = slot.waiting_until is not None and slot.waiting_until > now
         except Transient as error:
             log.warning("%s: the slot could not be released and will lapse: %s", self.name, error)
+
+
+def _now(session: Session) -> datetime:
+    """The time (UTC) by the clock that all who use this database share: the server's; this host's for SQLite."""
+    if session.get_bind().dialect.name != "postgresql":
+        return clock.now()
+    now: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return now
+
+
+def _may_still_run(error: BaseException, ticket: Ticket) -> bool:
+    """Whether SYSPRO may be working on a call that ended so.
+
+    A write without an answer says so itself. Else it takes bytes that left, and no answer that was understood as one.
+    """
+    if isinstance(error, OddAnswer | UnknownAnswer):  # an answer all the same
+        return False
+    if isinstance(error, OutcomeUnknown):
+        return True
+    return ticket.may_run and (isinstance(error, Transient) or not isinstance(error, SyncError))
 
 
 def _is_free(slot: Slot, lane: Lane, now: datetime) -> bool:

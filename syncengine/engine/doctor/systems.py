@@ -14,7 +14,7 @@ from syncengine import clock
 from syncengine.engine import endpoints, observe
 from syncengine.engine.doctor.finding import Finding, fail, misconfigured, ok, warn
 from syncengine.engine.engine import Engine
-from syncengine.errors import AuthenticationFailed, DatabaseAway, EndpointDown, Misconfigured, SyncError
+from syncengine.errors import AuthenticationFailed, DatabaseAway, EndpointDown, Forbidden, Misconfigured, SyncError
 from syncengine.http import dates
 from syncengine.http.breaker import State
 from syncengine.store import Store
@@ -127,6 +127,8 @@ def _remedy(name: str, error: SyncError) -> str:
             "Correct its credentials in syncengine.yml or the environment, run `syncengine configure`, then "
             f"`syncengine endpoints resume {name}`"
         )
+    if isinstance(error, Forbidden):
+        return f"Check what the credentials of {name} may do there, and any firewall or access rule in between"
     return f"See whether {name} runs and can be reached from this host; its records go on by themselves when it is back"
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import responses
 
+from syncengine import clock
 from syncengine.connectors.brightpearl import Brightpearl, connect
 from syncengine.connectors.services import Services
-from syncengine.errors import AuthenticationFailed, EndpointDown, Misconfigured, Throttled, Transient
+from syncengine.errors import AuthenticationFailed, EndpointDown, Forbidden, Misconfigured, Throttled, Transient
 from tests.contract.brightpearl.conftest import endpoint_in
 from tests.unit.brightpearl.recorded import answer_with, payload
 
@@ -97,12 +99,16 @@ def test_optional_sections_are_asked_for_where_the_settings_say_so(local: Servic
 def test_a_search_sends_the_slash_raw_and_asks_for_the_columns_it_needs(local: Services) -> None:
     responses.get(f"{URL}/order-service/order-search", json=payload("order_search"))
     orders = connector(local).resources["brightpearl.sales_order"]
-    with pytest.raises(Transient, match="a row cannot be read"):  # order 5002 of the example was never updated
-        list(orders.changes("updated", {"at": "2024-03-04T10:00:00.000Z", "id": 0}))
+    (page,) = orders.changes("updated", {"at": "2024-03-04T10:00:00.000Z", "id": 0})
     assert sent().url == (
         f"{URL}/order-service/order-search?orderTypeId=1&updatedOn=2024-03-04T09:59:00.000Z/"
         "&columns=orderId,createdOn,updatedOn&sort=updatedOn.ASC,orderId.ASC&pageSize=500"
     )
+    assert [(ref.key, ref.version) for ref in page.refs] == [
+        ("5001", "2024-03-04T14:20:31.000Z"),
+        ("5050", "2024-03-05T15:05:44.000Z"),
+        ("5002", "2024-03-04T16:42:10.000Z"),  # never updated, so it has no place in this feed
+    ]
 
 
 @responses.activate
@@ -153,6 +159,26 @@ def test_an_expired_token_is_refreshed_once_stored_and_the_call_repeated(local: 
     assert sent().headers["Authorization"] == f"Bearer {granted['access_token']}"
     for name in ("access_token", "refresh_token", "api_domain"):
         assert local.vault.read(1, name) == granted[name]
+
+
+@responses.activate
+def test_a_403_costs_no_refresh_and_the_check_says_what_to_do(local: Services) -> None:
+    responses.get(f"{URL}/order-service/order/5001", status=403, body="<html>blocked</html>")
+    responses.get(f"{URL}/order-service/order-search", status=403, json={"response": "You may not search orders"})
+    shop = connector(local)
+    with pytest.raises(Forbidden):
+        shop.resources["brightpearl.sales_order"].read(["5001"])
+    with pytest.raises(Forbidden, match=r"You may not search orders\. Check the app's permissions in Brightpearl"):
+        shop.check()
+    assert len(responses.calls) == 2
+
+
+@responses.activate
+def test_a_403_of_the_token_endpoint_is_a_matter_of_credentials(local: Services) -> None:
+    answer_with("GET", f"{URL}/order-service/order/5001", "error_401_expired")
+    responses.post(TOKEN_URL, status=403, body="<html>blocked</html>")
+    with pytest.raises(AuthenticationFailed, match="Authorise the app again"):
+        connector(local).resources["brightpearl.sales_order"].read(["5001"])
 
 
 @responses.activate
@@ -240,7 +266,8 @@ def test_a_limit_without_a_redis_to_count_in_is_refused(local: Services) -> None
 
 
 @responses.activate
-def test_the_sources_clock_is_that_of_its_answers(local: Services) -> None:
+def test_the_sources_clock_is_that_of_its_answers(local: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: datetime(2024, 3, 4, 14, 20, 32, tzinfo=UTC))
     date = {"Date": "Mon, 04 Mar 2024 14:20:31 GMT"}
     responses.get(f"{URL}/order-service/order-search", json=payload("order_search_empty"), headers=date)
     orders = connector(local).resources["brightpearl.sales_order"]

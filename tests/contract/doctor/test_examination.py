@@ -17,7 +17,7 @@ from syncengine.connectors.brightpearl import Brightpearl
 from syncengine.connectors.syspro.connector import Syspro
 from syncengine.engine.doctor import Finding, Level, Patient, examine, systems
 from syncengine.engine.health import note
-from syncengine.errors import DatabaseAway
+from syncengine.errors import DatabaseAway, Forbidden
 from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.store import models as m
@@ -290,6 +290,21 @@ def test_a_locked_database_is_not_the_endpoints_fault(
     assert found["database"].level is Level.FAIL
     assert found["database"].says == "the database cannot be used now: database is locked"
     assert found["database"].remedy.startswith("End what holds it")
+
+
+def test_an_endpoint_that_answers_403_says_what_to_check(
+    patient: Patient, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_self: object) -> str:
+        raise Forbidden("erp: HTTP 403")
+
+    _connect(store)
+    monkeypatch.setattr(Syspro, "check", refused)
+    monkeypatch.setattr(Brightpearl, "check", lambda _self: "it answers")
+    found = {finding.part: finding for finding in examine(patient)}["endpoint erp"]
+
+    assert (found.level, found.says) == (Level.FAIL, "HTTP 403")
+    assert found.remedy.startswith("Check what the credentials of erp may do there, and any firewall")
 
 
 def test_it_changes_nothing(patient: Patient, store: Store) -> None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import responses
 
 from syncengine.connectors.base import Change, LineChange, Operation, Resource, Result, Verb
 from syncengine.connectors.syspro.connector import Syspro
 from syncengine.document import Doc
-from syncengine.errors import AuthenticationFailed, EndpointDown, Misconfigured, OutcomeUnknown, Rejected, Transient
+from syncengine.errors import (
+    LONGEST_WAIT_S,
+    AuthenticationFailed,
+    EndpointDown,
+    Forbidden,
+    Misconfigured,
+    OutcomeUnknown,
+    Rejected,
+    Throttled,
+    Transient,
+)
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
 from tests.contract.syspro.conftest import WAYS, Connect
@@ -297,6 +309,66 @@ def test_a_service_that_restarts_is_down(orders: Resource, sandbox: Sandbox) -> 
     sandbox.syspro.restart(0.0, 60.0)
     with pytest.raises(EndpointDown):
         orders.read(["1"])
+
+
+BLOCKED = "<html><body>Request blocked</body></html>"
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+@pytest.mark.parametrize("body", ["", BLOCKED])
+def test_a_403_concerns_one_call_and_leaves_the_seat_open(way: str, body: str, connect_to: Connect) -> None:
+    """A firewall that dislikes one order: e.net puts its address into the URL."""
+    syspro = connect_to(way)
+    orders = syspro.resources["syspro.sales_order"]
+    with responses.RequestsMock() as refusing:
+        refusing.add_passthru("http")
+        verb, path = ("GET", ".*/Transaction/Post.*") if way == "enet" else ("POST", ".*/SalesOrder$")
+        refusing.add(verb, re.compile(path), status=403, body=body)
+        with pytest.raises(Forbidden, match="firewall"):
+            create(orders, order())
+    assert number_of(orders, create(orders, order("500124")), "500124")
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_a_check_that_is_answered_with_403_says_what_to_look_at(way: str, connect_to: Connect) -> None:
+    syspro = connect_to(way)
+    syspro.check()
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as refusing:
+        refusing.add(responses.GET, re.compile(".*"), status=403, body=BLOCKED)
+        refusing.add(responses.POST, re.compile(".*"), status=403, body=BLOCKED)
+        with pytest.raises(Forbidden, match=r"HTTP 403.*Check .*firewall|firewall.*Check"):
+            syspro.check()
+
+
+@pytest.mark.parametrize("way", ["enet", "harmony-session"])
+def test_a_logon_that_is_answered_with_403_is_a_matter_of_credentials(way: str, connect_to: Connect) -> None:
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as refusing:
+        refusing.add_passthru("http")
+        for verb in (responses.GET, responses.POST):
+            refusing.add(verb, re.compile(".*/Logon.*"), status=403, body=BLOCKED)
+        with pytest.raises(AuthenticationFailed):
+            connect_to(way).resources["syspro.sales_order"].read(["999999"])
+
+
+@pytest.mark.parametrize("status", [408, 409, 423, 425, 499])
+@pytest.mark.parametrize("way", ["enet", "harmony-key"])
+def test_a_status_that_a_proxy_gives_says_nothing_about_a_write(way: str, status: int, connect_to: Connect) -> None:
+    orders = connect_to(way).resources["syspro.sales_order"]
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as refusing:
+        refusing.add_passthru("http")
+        refusing.add(responses.GET, re.compile(".*/Transaction/Post.*"), status=status, body=BLOCKED)
+        refusing.add(responses.POST, re.compile(".*/SalesOrder$"), status=status, body=BLOCKED)
+        assert create(orders, order()).result is Result.UNKNOWN
+
+
+@pytest.mark.parametrize("told_s", ["3600", "9" * 400])
+def test_a_wait_that_is_told_is_obeyed_for_a_quarter_of_an_hour_at_most(told_s: str, connect_to: Connect) -> None:
+    orders = connect_to("harmony-key").resources["syspro.sales_order"]
+    with responses.RequestsMock() as refusing:
+        refusing.add(responses.GET, re.compile(".*/SalesOrder/999999"), status=429, headers={"Retry-After": told_s})
+        with pytest.raises(Throttled) as raised:
+            orders.read(["999999"])
+    assert raised.value.retry_in_s == LONGEST_WAIT_S
 
 
 @pytest.mark.parametrize("way", ["enet", "harmony-session"])

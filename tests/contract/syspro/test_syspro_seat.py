@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from syncengine import clock
 from syncengine.connectors.base import Operation, Result, Verb
 from syncengine.connectors.syspro.connector import Syspro
 from syncengine.connectors.syspro.gateways.enet import Enet
 from syncengine.connectors.syspro.operator import Seat, SeatLost
-from syncengine.errors import EndpointDown, OutcomeUnknown, Throttled, Transient
+from syncengine.engine.lease import LeaseLost
+from syncengine.errors import DatabaseAway, EndpointDown, Forbidden, OutcomeUnknown, Throttled, Transient
 from syncengine.http import guard
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
@@ -310,6 +315,161 @@ def test_the_errors_of_a_call_are_not_hidden_by_the_seat(store: Store, vault: Va
         seat.call(lambda _: fails(), is_write=True)
     assert slot(store).closed_until is not None
     assert isinstance(SeatLost("x"), Transient)
+
+
+@pytest.mark.parametrize("is_write", [True, False])
+@pytest.mark.parametrize(
+    "error",
+    [SoftTimeLimitExceeded(), LeaseLost("taken over"), KeyError("a fault of ours"), SystemExit(), Transient("cut")],
+)
+def test_whatever_ends_a_call_that_may_have_left_closes_the_seat(
+    store: Store, vault: Vault, error: BaseException, is_write: bool
+) -> None:
+    def work(_: str) -> None:
+        guard.current().check()  # asked last, and then the bytes leave
+        raise error
+
+    before = clock.now()
+    with pytest.raises(type(error)):
+        make_seat(store, vault, settle_s=60).call(work, is_write=is_write)
+    closed_until = slot(store).closed_until
+    assert closed_until is not None
+    settle = timedelta(seconds=60 if is_write else 30)
+    assert before + settle <= closed_until <= clock.now() + settle
+
+
+class Failing(Lane):
+    """A guard that fails: at a renewal, or at the last look before the bytes leave."""
+
+    def __init__(self, *, renewal: Exception | None = None, check: Exception | None = None) -> None:
+        super().__init__("scheduled")
+        self._renewal, self._check = renewal, check
+
+    def renew(self) -> None:
+        """Raises."""
+        if self._renewal is not None:
+            raise self._renewal
+
+    def check(self) -> None:
+        """Raises."""
+        if self._check is not None:
+            raise self._check
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        Failing(renewal=DatabaseAway("the database is away")),
+        Failing(renewal=KeyError("a fault of ours")),
+        Failing(check=LeaseLost("taken over")),
+    ],
+)
+def test_what_ends_a_call_before_it_leaves_does_not_close_the_seat(
+    connect_to: Connect, sandbox: Sandbox, store: Store, failing: Failing
+) -> None:
+    syspro = connect_to()
+    read_order(syspro)
+    with guard.guarded(failing), pytest.raises((DatabaseAway, KeyError, LeaseLost)):
+        create(syspro.resources["syspro.sales_order"], order())
+    assert slot(store).closed_until is None
+    assert sandbox.calls.total(system="syspro", operation="SORTOI.add") == 0
+
+
+def test_our_own_database_blinking_after_a_call_was_answered_does_not_close_the_seat(
+    store: Store, vault: Vault
+) -> None:
+    lease = Failing()
+
+    def work(_: str) -> None:
+        guard.current().renew()
+        guard.current().check()  # the call leaves, and is answered
+        lease._renewal = DatabaseAway("the database is away")
+        guard.current().renew()  # before the next one
+
+    with guard.guarded(lease), pytest.raises(DatabaseAway):
+        make_seat(store, vault).call(work, is_write=True)
+    assert slot(store).closed_until is None
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """As Celery ends a step: an exception out of a signal, wherever the process is."""
+
+    def end(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_soft_time_limit_while_syspro_works_on_a_write_closes_the_seat(
+    connect_to: Connect, sandbox: Sandbox, store: Store
+) -> None:
+    syspro = connect_to()
+    read_order(syspro)
+    sandbox.faults.add(Fault("syspro", "SORTOI", "hang", seconds=1.0))
+    with pytest.raises(SoftTimeLimitExceeded), time_limit(0.3):
+        create(syspro.resources["syspro.sales_order"], order())
+    assert slot(store).closed_until is not None
+    with pytest.raises(Throttled, match="may still be working"):
+        read_order(connect_to())
+
+
+def test_a_call_that_is_forbidden_was_answered_and_does_not_close_the_seat(store: Store, vault: Vault) -> None:
+    def work(_: str) -> None:
+        guard.current().check()
+        raise Forbidden("HTTP 403")
+
+    with pytest.raises(Forbidden):
+        make_seat(store, vault).call(work, is_write=True)
+    assert slot(store).closed_until is None
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize("ahead_s", [600.0, -600.0])
+def test_hosts_whose_clocks_differ_take_no_living_holder_for_dead(
+    store: Store, vault: Vault, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, ahead_s: float
+) -> None:
+    """SQLite is of one host, thus of one clock."""
+    ahead = [0.0]
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(seconds=ahead[0]))
+    here, there = make_seat(store, vault), make_seat(store, vault, patience_s=0.1)
+    said: list[str] = []
+
+    def work(_: str) -> None:
+        ahead[0] = ahead_s  # the other host's clock
+        said.append(there.usage())
+        with pytest.raises(Throttled, match="busy"):
+            there.call(lambda _: None, is_write=True)
+        ahead[0] = 0.0
+
+    here.call(work, is_write=True)
+    ahead[0] = ahead_s
+    assert there.call(lambda session_id: session_id, is_write=True) == "SESSION"
+    assert said == ["one session, a call is running"]
+    assert "died" not in caplog.text
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_hosts_whose_clocks_differ_rest_for_the_same_time(
+    store: Store, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_: str) -> None:
+        raise OutcomeUnknown("no answer")
+
+    with pytest.raises(OutcomeUnknown):
+        make_seat(store, vault, settle_s=60).call(lost, is_write=True)
+    monkeypatch.setattr(clock, "now", lambda: datetime.now(UTC) + timedelta(minutes=10))
+    with pytest.raises(Throttled) as raised:
+        make_seat(store, vault).call(lambda _: None, is_write=True)
+    assert 50 < raised.value.retry_in_s <= 60
 
 
 def test_the_seat_says_how_it_is_used(store: Store, vault: Vault) -> None:

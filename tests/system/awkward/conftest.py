@@ -19,6 +19,7 @@ import redis
 
 from syncengine import clock
 from syncengine.cli import _engine, main
+from syncengine.connectors.syspro import operator
 from syncengine.engine import bootstrap
 from syncengine.sandbox import server
 from syncengine.sandbox.server import Running, Sandbox
@@ -65,6 +66,7 @@ def time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Time:
     time = Time(sandbox)
     monkeypatch.setattr(clock, "now", time.now)
     monkeypatch.setattr(clock, "monotonic", time.monotonic)
+    monkeypatch.setattr(operator, "_now", lambda session: time.now())  # PostgreSQL's clock cannot be moved
     monkeypatch.setattr(
         server._Handler,
         "date_time_string",

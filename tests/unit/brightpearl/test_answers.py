@@ -102,5 +102,58 @@ def test_a_refused_token_is_an_authentication_failure_that_does_not_repeat_the_t
     assert "Authorization token expired" in str(failure(recorded("error_401_expired")))
 
 
+OWN_409 = {"errors": [{"code": "PRDC-017", "message": "A product with this SKU exists"}]}
+
+
+@pytest.mark.parametrize("status", [408, 409, 423, 425, 499])
+@pytest.mark.parametrize("text", ["<html>Request Timeout</html>", "", '{"errors": []}', '{"response": "busy"}'])
+def test_a_status_that_a_proxy_gives_says_nothing_about_a_write_and_is_transient_for_a_read(
+    status: int, text: str
+) -> None:
+    assert type(failure(response(status, text=text), is_write=True)) is errors.OutcomeUnknown
+    assert type(failure(response(status, text=text))) is errors.Transient
+
+
+@pytest.mark.parametrize("status", [409, 423])
+def test_with_brightpearls_own_errors_the_same_status_is_a_refusal(status: int) -> None:
+    rejected = failure(response(status, OWN_409), is_write=True)
+    assert isinstance(rejected, errors.Rejected)
+    assert "PRDC-017" in rejected.reason
+
+
+@pytest.mark.parametrize("is_write", [False, True])
+def test_a_403_concerns_one_call_and_says_what_to_check(is_write: bool) -> None:
+    body = {"errors": [{"code": "CMNC-030", "message": "You do not have permission for this warehouse"}]}
+    told = failure(response(403, body), is_write=is_write)
+    assert type(told) is errors.Forbidden
+    assert "permission for this warehouse. Check the app's permissions" in str(told)
+    page = failure(response(403, text="<html>Blocked</html>"), is_write=is_write)
+    assert type(page) is errors.Forbidden
+    assert "firewall" in str(page)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"response": [1]}, {"errors": [{"code": "CMNC-404", "message": "No such warehouse"}]}]
+)
+def test_mixed_outcomes_are_no_success_of_a_write(body: Any) -> None:
+    """207: a destructive call of which some was done and some was not (brightpearl.md section 4)."""
+    assert isinstance(failure(response(207, body), is_write=True), errors.OutcomeUnknown)
+
+
+def test_errors_are_no_success_whatever_the_status_says() -> None:
+    """`response` and `errors` never come together (brightpearl.md section 3)."""
+    assert isinstance(failure(response(200, OWN_409), is_write=True), errors.OutcomeUnknown)
+    assert type(failure(response(200, OWN_409))) is errors.Transient
+
+
+@pytest.mark.parametrize(
+    ("millis", "wait_s"),
+    [("31250", 31.25), ("900001", 900), ("9" * 5000, 60), ("\u00b2", 60), ("-1", 60), ("soon", 60)],
+)
+def test_a_throttle_is_obeyed_for_a_quarter_of_an_hour_at_most(millis: str, wait_s: float) -> None:
+    told = response(503, {"response": "too many requests"}, brightpearl_next_throttle_period=millis)
+    assert throttled_for(told) == wait_s
+
+
 def test_a_redirection_means_that_the_address_is_wrong() -> None:
     assert isinstance(failure(response(302, text="")), errors.EndpointDown)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from syncengine import clock
 from syncengine.connectors.base import Page
 from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.feed import Feed
@@ -43,8 +44,14 @@ class Search:
     sorts_by_id: bool = True
     now: datetime = T0 + timedelta(seconds=10_000)
     late: dict[int, int] = field(default_factory=dict)  # id: calls after which its row appears
+    wrong_by: Callable[[int], timedelta] = lambda _: timedelta(0)  # the `Date` of the n-th answer
+    ours_wrong_by: timedelta = timedelta(0)
+    empty: dict[int, dict[str, Any]] = field(default_factory=dict)  # id: columns that its row shows otherwise
     between_pages: Callable[[Search], None] = lambda _: None
     calls: int = 0
+
+    def __post_init__(self) -> None:
+        _latest[:] = [self]
 
     def search(
         self,
@@ -67,10 +74,13 @@ class Search:
             rows.sort(key=lambda row: (row[0], row[1] if self.sorts_by_id else -row[1]))
         page = rows[first_result - 1 : first_result - 1 + page_size]
         found = Found(
-            [{"orderId": key, "createdOn": None, "updatedOn": times.text(at)} for at, key in page],
+            [
+                {"orderId": key, "createdOn": None, "updatedOn": times.text(at), **self.empty.get(key, {})}
+                for at, key in page
+            ],
             first_result - 1 + len(page) < len(rows) and bool(page),
             len(rows),
-            self.now,
+            self.now + self.wrong_by(self.calls),
         )
         self.between_pages(self)
         return found
@@ -88,6 +98,15 @@ class Search:
             first, _, last = filters["orderId"].partition("-")
             is_in = is_in and int(first) <= key <= int(last or first)
         return is_in
+
+
+_latest: list[Search] = []
+
+
+@pytest.fixture(autouse=True)
+def our_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our clock shows what the source's does, unless the search says otherwise."""
+    monkeypatch.setattr(clock, "now", lambda: _latest[-1].now + _latest[-1].ours_wrong_by)
 
 
 def pages(search: Search, position: Mapping[str, Any] | None = None, since: datetime | None = None) -> list[Page]:
@@ -220,6 +239,114 @@ def _reversed(found: Found) -> Found:
     return Found(list(reversed(found.rows)), found.is_more, found.available, found.source_time)
 
 
+AN_HOUR = timedelta(hours=1)
+FAR = timedelta(days=365 * 20)
+LAG = FakeAccount(lag=timedelta(seconds=5))
+
+
+@pytest.mark.parametrize("wrong_by", [timedelta(minutes=20), FAR, -AN_HOUR, -FAR])
+@pytest.mark.parametrize("is_ours", [True, False])
+@pytest.mark.parametrize("calls", [range(1, 2), range(1, 100)])
+def test_a_wrong_clock_loses_no_edit_and_stalls_nothing(wrong_by: timedelta, is_ours: bool, calls: range) -> None:
+    """A front end's clock, for one answer or for all; or our own. 1,200 edits are three pages, and one comes after them."""
+    search = Search({number: second(number) for number in range(1, 1201)}, account=LAG, now=second(1201))
+    if is_ours:
+        search.ours_wrong_by = wrong_by
+    else:
+        search.wrong_by = lambda call: wrong_by if call in calls else timedelta(0)
+    position: Mapping[str, Any] = {}
+    seen: set[int] = set()
+    for edited in (9001, 9002, 9003):
+        found = pages(search, position)
+        seen |= set(keys(found))
+        position = found[-1].position
+        search.now += timedelta(minutes=3)
+        search.updated[edited] = search.now
+        search.now += timedelta(minutes=2)
+    seen |= set(keys(pages(search, position)))
+    assert seen == set(search.updated)
+    assert search.calls <= 14
+
+
+def test_where_the_clocks_differ_the_next_reading_begins_at_the_latest_row() -> None:
+    search = Search({1: second(9_000)}, account=LAG, wrong_by=lambda _: AN_HOUR, ours_wrong_by=2 * AN_HOUR)
+    assert pages(search)[-1].position == {"at": times.text(second(9_000)), "id": 0}
+    search = Search({}, account=LAG, wrong_by=lambda _: AN_HOUR)
+    before = {"at": times.text(second(9_000)), "id": 0}
+    assert pages(search, before)[-1].position == before
+
+
+def test_a_clock_that_is_little_ahead_of_ours_does_not_move_the_feed_beyond_ours(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    search = Search({}, account=LAG, wrong_by=lambda _: timedelta(seconds=40))
+    assert pages(search)[-1].position == {"at": times.text(second(9_995)), "id": 0}
+    assert caplog.records == []
+
+
+def test_clocks_that_differ_are_told_once_a_reading_with_both_times(caplog: pytest.LogCaptureFixture) -> None:
+    search = Search({number: second(number) for number in range(1, 1201)}, wrong_by=lambda _: AN_HOUR)
+    pages(search)
+    assert [record.getMessage() for record in caplog.records] == [
+        "order-service/order-search: the clocks differ: the answer says 2024-03-04T12:46:40.000Z, this host "
+        "2024-03-04T11:46:40.000Z. The feed follows the times of its rows"
+    ]
+
+
+@pytest.mark.parametrize("time", [None, "", "soon", "2024-03-04T09:00:00", 5, "0001-01-01T00:00:00+14:00"])
+def test_an_object_whose_row_has_no_time_is_given_and_holds_nobody_up(
+    time: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    created = "2024-03-04T08:00:00.000Z"
+    search = Search({number: second(number) for number in range(1, 1201)})
+    search.empty[700] = {"updatedOn": time, "createdOn": created}
+    found = pages(search)
+    assert sorted(set(keys(found))) == list(range(1, 1201))
+    assert found[-1].position == {"at": times.text(second(10_000)), "id": 0}
+    assert {ref.version for page in found for ref in page.refs if ref.key == "700"} == {created}
+    assert "of which updatedOn cannot be read, given all the same: 700" in caplog.text
+
+
+def test_whole_pages_without_times_do_not_stop_the_feed() -> None:
+    search = Search({number: second(number) for number in range(1, 3001)})
+    search.empty = {number: {"updatedOn": None} for number in (*range(1, 1100), *range(1700, 2600))}
+    assert set(keys(pages(search))) == set(range(1, 3001))
+    only = Search(dict.fromkeys(range(1, 1201), second(5)), empty={n: {"updatedOn": None} for n in range(1, 1201)})
+    found = pages(only)
+    assert set(keys(found)) == set(range(1, 1201))
+    assert [page.position for page in found[:-1]] == [{}, {}]  # nothing is passed over if it breaks off there
+
+
+@pytest.mark.parametrize("number", [None, "", 0, -1, "x", True])
+def test_a_row_without_an_id_is_named_by_its_time_and_the_others_carry_the_feed_on(
+    number: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    search = Search({key: second(key) for key in range(1, 1201)}, empty={700: {"orderId": number}})
+    found = pages(search)
+    assert set(keys(found)) == set(range(1, 1201)) - {700}
+    assert found[-1].position == {"at": times.text(second(10_000)), "id": 0}
+    assert f"they have no orderId: {number!r} of '2024-03-04T09:11:40.000Z'" in caplog.text
+
+
+def test_a_page_of_which_no_row_has_an_id_stops_the_feed_until_another_object_is_edited() -> None:
+    search = Search({1: second(1)}, empty={1: {"orderId": None}})
+    with pytest.raises(Transient, match="it has no orderId: None of '2024-03-04T09:00:01"):
+        pages(search)
+    search.updated[2] = second(2)
+    assert keys(pages(search)) == [2]
+
+
+def test_an_answer_without_the_column_that_was_asked_for_is_refused() -> None:
+    search = Search({1: second(1)})
+    feed = Feed(search, "order-service/order-search", "placedOn", "orderId", {})  # type: ignore[arg-type]
+    with pytest.raises(Transient, match="no column placedOn"):
+        feed._batch(
+            search.search(
+                "x", columns=(), sort=["orderId.ASC"], page_size=5, filters={"updatedOn": "2000-01-01T00:00:00Z/"}
+            )
+        )
+
+
 @settings(max_examples=200, deadline=None)
 @given(
     count=st.integers(0, 60),
@@ -231,6 +358,9 @@ def _reversed(found: Found) -> Found:
     to_too=st.booleans(),
     sorts_by_id=st.booleans(),
     break_offs=st.sets(st.integers(0, 30), max_size=4),
+    wrong_by_s=st.lists(st.sampled_from([0, 0, 20, 1200, -1200, 10**8, -(10**8)]), min_size=1, max_size=4),
+    is_ours=st.booleans(),  # one clock is wrong; if both are wrong alike nobody can tell
+    without_time=st.sets(st.integers(1, 60), max_size=5),
 )
 def test_nothing_is_lost_whatever_happens_between_the_pages(
     count: int,
@@ -242,6 +372,9 @@ def test_nothing_is_lost_whatever_happens_between_the_pages(
     to_too: bool,
     sorts_by_id: bool,
     break_offs: set[int],
+    wrong_by_s: list[int],
+    is_ours: bool,
+    without_time: set[int],
 ) -> None:
     chance = random.Random(seed)
     until_call = 80
@@ -259,6 +392,9 @@ def test_nothing_is_lost_whatever_happens_between_the_pages(
         to_too=to_too,
         sorts_by_id=sorts_by_id,
         now=second(1000),
+        wrong_by=lambda call: timedelta(seconds=0 if is_ours else wrong_by_s[call % len(wrong_by_s)]),
+        ours_wrong_by=timedelta(seconds=wrong_by_s[0] if is_ours else 0),
+        empty={key: {"updatedOn": None} for key in without_time},
         between_pages=edit,
     )
     feed = Feed(search, "order-service/order-search", "updatedOn", "orderId", {})  # type: ignore[arg-type]
@@ -280,4 +416,6 @@ def test_nothing_is_lost_whatever_happens_between_the_pages(
         if not edits:
             search.calls = max(search.calls, until_call)
     assert search.calls < 3000
-    assert {(key, times.text(at)) for key, at in search.updated.items()} <= seen
+    timeless = without_time & search.updated.keys()
+    assert {(key, times.text(at)) for key, at in search.updated.items() if key not in timeless} <= seen
+    assert timeless <= {key for key, _ in seen}

@@ -11,6 +11,7 @@ from syncengine.connectors.syspro.errors import Absent, Call, OddAnswer, Unknown
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,
+    Forbidden,
     Misconfigured,
     OutcomeUnknown,
     Rejected,
@@ -22,6 +23,7 @@ from tests.unit.syspro.syspro_fixtures import settings
 
 WRITE = Call("SORTOI", "Post", is_write=True)
 READ = Call("SORQRY", "Query", is_write=False)
+LOGON = Call("", "Logon", is_write=False)
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,13 @@ def test_a_refused_logon_is_a_matter_of_credentials_unless_licences_are_taken(
         (404, "<HTML></HTML>", WRITE, True, Misconfigured),
         (404, "<HTML></HTML>", READ, False, Misconfigured),
         (401, "", WRITE, False, AuthenticationFailed),
+        (407, "", READ, False, AuthenticationFailed),
+        (403, "", WRITE, False, Forbidden),
+        (403, "<HTML></HTML>", READ, False, Forbidden),
+        (403, "<HTML></HTML>", WRITE, True, Forbidden),
+        (403, "<HTML></HTML>", LOGON, False, AuthenticationFailed),
+        (408, "", WRITE, False, OutcomeUnknown),
+        (499, "", READ, False, Transient),
     ],
 )
 def test_an_answer_that_is_not_sypros_is_told_by_its_status(

@@ -117,7 +117,7 @@ class Enet:
             "EncoreInstance": settings.instance,
             "XmlIn": "",
         }
-        call = Call("", "Logon", is_write=False)
+        call = Call("", errors.LOGON, is_write=False)
         text = self._body("/Logon?" + _query(query), call)
         if errors.is_error_text(text):
             raise errors.from_logon(text, settings)

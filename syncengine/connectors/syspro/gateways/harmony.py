@@ -29,6 +29,7 @@ from syncengine.document import Doc
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,
+    Forbidden,
     Misconfigured,
     OutcomeUnknown,
     SessionLost,
@@ -49,6 +50,7 @@ _NOTHING: Doc = {
     }
 }
 _STEP = re.compile(r"([A-Za-z_][\w.:-]*?)(?:\[(\d+)\])?\Z")
+_OF_A_PROXY = (408, 409, 423, 425, 499)  # without a reason: it gave up waiting, or did not pass the call on; who knows
 _EARLY_S = 30.0  # a token is renewed this long before it ends
 _REPLY_ROOTS = {
     "SORTOI": "SalesOrders",
@@ -187,7 +189,7 @@ class Harmony:
         if response.status_code == 200 and session_id:
             return session_id
         if response.status_code >= 500 or response.status_code in (404, 405):
-            raise self._of_status(response, Call("", "Logon", is_write=False))
+            raise self._of_status(response, Call("", errors.LOGON, is_write=False))
         raise errors.from_logon(text_of(told, "ErrorDescription") or f"HTTP {response.status_code}", settings)
 
     def _prove(self, session_id: str) -> None:
@@ -232,9 +234,15 @@ class Harmony:
     def _of_status(self, response: requests.Response, call: Call) -> SyncError:
         status = response.status_code
         shown = f"{call}: HTTP {status} from the Harmony interface"
-        if status in (401, 403):
+        if status in (401, 407):
             return AuthenticationFailed(
                 f"{shown}: the credentials are refused. Check auth and the secrets in the vault"
+            )
+        if status == 403:
+            said = "; ".join(text_of(one, "ErrorDescription") for one in _complaints(_json(response)))
+            return Forbidden(
+                f"{shown}: {said[:80] or 'no reason given'}. Check what the key or the operator may do, and any firewall in"
+                " between"
             )
         if status == 429:
             after = response.headers.get("Retry-After", "")
@@ -243,6 +251,8 @@ class Harmony:
             return Misconfigured(
                 f"{shown}: there is nothing at this address; {CONJECTURE}. Check url, or use gateway enet"
             )
+        if status in _OF_A_PROXY:
+            return OutcomeUnknown(f"{shown} in answer to a write") if call.is_write else Transient(shown)
         if 400 <= status < 500:
             return errors.rejected_text(f"HTTP {status} without a reason; {CONJECTURE}", call)
         if call.is_write:
