@@ -23,6 +23,8 @@ from syncengine.vault import Vault
 
 T = TypeVar("T")
 
+USUAL_WRITE_S = 0.5  # what a write takes, until some have been made
+
 RELOAD_S = 15.0  # how soon a change of a connection's settings reaches a running worker
 
 
@@ -129,6 +131,7 @@ class Engine:
         self._connectors: dict[int, tuple[object, Connector]] = {}
         self._sites: dict[int, tuple[float, Site]] = {}
         self._probed: dict[int, float] = {}
+        self._pace_s: dict[str, float] = {}
 
     def site(self, connection_id: int) -> Site:
         """The connection with its connectors, read again after some seconds. Raises Misconfigured, Transient."""
@@ -201,6 +204,14 @@ class Engine:
         """Whether it has accepted such a call of this process within the last seconds."""
         at = self._probed.get(endpoint_id)
         return at is not None and clock.monotonic() - at < within_s
+
+    def note_pace(self, resource: str, seconds: float) -> None:
+        """A write of a resource took so long; the last ones count most."""
+        self._pace_s[resource] = (self.pace_s(resource) + seconds) / 2
+
+    def pace_s(self, resource: str) -> float:
+        """Seconds that a write of a resource takes, by the last ones of this process; at least a hundredth."""
+        return max(self._pace_s.get(resource, USUAL_WRITE_S), 0.01)
 
     def is_down(self, endpoint: str) -> bool:
         """True while the breaker of this endpoint (by name) is open."""

@@ -39,7 +39,6 @@ from syncengine.store.models import Link, Record
 from syncengine.store.states import Pause, Stage, Status
 
 NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leaves to be searched
-USUAL_WRITE_S = 0.5  # what a write takes, until some have been made
 EDITED = "the target was edited after it was read"
 
 
@@ -98,7 +97,6 @@ class _Push:
         self.books = _Books()
         self.seen_at: dict[int, datetime] = {}  # effect id: when its target was seen as its plan has it
         self.revision: dict[int, int] = {}  # link id: as the plans have it, or as our own writes have left it
-        self.written, self.writing_s = 0, 0.0
 
     # -- before the writes ---------------------------------------------------------------------------------------------
 
@@ -227,7 +225,7 @@ class _Push:
                 raise
             self._refused(batch, error)
             return
-        self.written, self.writing_s = self.written + len(batch), self.writing_s + clock.monotonic() - begun
+        self.engine.note_pace(resource.name, (clock.monotonic() - begun) / len(batch))
         with self.engine.store.write() as session:
             for intent, outcome in zip(batch, outcomes, strict=True):
                 self._settle(session, resource, intent, outcome, clock.now())
@@ -269,8 +267,8 @@ class _Push:
         return intent.operation.current is not None and age.total_seconds() > self.engine.limits.picture_s
 
     def _look(self, resource: Resource, batch: Sequence[Intent]) -> None:
-        pace_s = max(self.writing_s / self.written, 0.01) if self.written else USUAL_WRITE_S
-        most = min(resource.most_per_look, max(len(batch), int(self.engine.limits.picture_s / pace_s)))
+        in_time = int(self.engine.limits.picture_s / self.engine.pace_s(resource.name))
+        most = min(resource.most_per_look, max(len(batch), in_time))
         rest = self.intents[self.intents.index(batch[0]) :]
         old = [one for one in rest if one.step.resource == resource.name and self._is_old(one)]
         asked = {one.operation.key: one for one in reversed(old) if not self.work[one.record.id].ended}
@@ -471,7 +469,8 @@ class _Push:
         until = now + timedelta(seconds=wait_s)
         why = str(outcome.error or "it failed for the moment")
         records.put_off(
-            session, self.lease, [intent.record.id], until, pause=Pause.BACKOFF, counts=told is None, reason=why
+            session, self.lease, [intent.record.id], until,
+            pause=Pause.BACKOFF, counts=told is None, alone=isinstance(outcome.error, probe.OF_ONE_CALL), reason=why,
         )  # fmt: skip
         timeline.note_one(session, intent.record, "put off", now, error=why, wait_s=round(wait_s, 1))
 
