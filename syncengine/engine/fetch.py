@@ -31,7 +31,7 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Mapping as FlowMapping
 from syncengine.mapping.contract import Reference
 from syncengine.store.models import Link, Record
-from syncengine.store.states import Lane, Stage, Status
+from syncengine.store.states import Stage, Status
 
 
 @dataclass
@@ -334,19 +334,10 @@ def _store(
             rows,
         )
         details = {row["record_id"]: {"version": row["version"]} for row in rows}
-        told = [
-            one for one in lease.records if one not in idle and not _is_another_look(one, details[one.id]["version"])
-        ]
-        timeline.note(session, told, "fetched", now, details)
+        timeline.note(session, [one for one in lease.records if one not in idle], "fetched", now, details)
         timeline.note(session, idle, "unchanged", now, details)
         records.deal_with(session, lease, {one.id: End(Status(one.status), one.reason) for one in idle}, now)
         records.leave(session, lease, now)
-
-
-def _is_another_look(record: Record, version: str) -> bool:
-    """Whether what rests was read as it was before: the hourly look tells its outcome alone, or history would be full of it."""
-    rests = record.status in (Status.HELD, Status.WAITING) and record.lane == Lane.BACKFILL
-    return rests and version != "" and version == record.done_version
 
 
 def own_docs(

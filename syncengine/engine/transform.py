@@ -245,9 +245,16 @@ class _Outcome:
         records.deal_with(self.session, self.lease, ends, self.now)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         for word in (*WORD_OF.values(), "dead", "still moving"):
-            some = [self.by_id[i] for i, plan_ in made.items() if self._word(i, plan_) == word]
+            told = [i for i, plan_ in made.items() if self._word(i, plan_) == word and not self._is_old_news(i, ends)]
+            some = [self.by_id[i] for i in told]
             timeline.note(self.session, some, word, self.now, details)
         records.leave(self.session, self.lease, self.now)
+
+    def _is_old_news(self, record_id: int, ends: Mapping[int, End]) -> bool:
+        """Whether the hourly look has found what held the record, or what it waits for, as it was: history tells that once."""
+        record, end = self.by_id[record_id], ends.get(record_id)
+        rests = end is not None and end.status in (Status.HELD, Status.WAITING) and record.lane == Lane.BACKFILL
+        return rests and end is not None and (record.status, record.reason) == (end.status, end.reason)
 
     def _corrected(self, record_id: int) -> Mapping[str, str]:
         held = self.material.corrected.held.get(record_id)

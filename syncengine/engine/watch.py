@@ -291,12 +291,9 @@ def _absent() -> Select[str, str, int]:
 
 
 def _newly_held(view: Look) -> tuple[ColumnElement[bool], ...]:
-    """Held since a short time. What is looked at again every hour has been held before."""
-    looked_at = timedelta(seconds=2 * view.engine.limits.hold_again_s)
-    before = select(Event.id).where(
-        Event.record_id == Record.id, Event.what == "held", Event.at < view.since, Event.at > view.since - looked_at
-    )
-    return Record.updated_at >= view.since, ~before.exists()
+    """Held since a short time. The hourly look at what is held tells of nothing new."""
+    lately = select(Event.id).where(Event.record_id == Record.id, Event.what == "held", Event.at >= view.since)
+    return Record.updated_at >= view.since, lately.exists()
 
 
 def _overdue(view: Look) -> list[Sign]:
