@@ -216,17 +216,18 @@ def claim(
     probing = _probing(session, states)
     _leave_to_probe(places, probing, [(connection_id, flow) for _, connection_id, flow in alive])
     chains: list[Chain] = []
+    served: dict[tuple[Lane, int, str], datetime] = {}
     for lane in Lane:
         free = engine.limits.chains[lane] - sum(alive.get((lane, *place), 0) for place in places)
         while free > 0:
             found = _next(session, engine, lane, places, alive, turns, now, crowded)
             if found is None:
                 break
-            turns[lane, *found[0]] = now + len(chains) * TICK
+            turns[lane, *found[0]] = served[lane, *found[0]] = max([now, *turns.values()]) + TICK
             chains.append(found[1])
             _leave_to_probe(places, probing, [found[0]])
             free -= 1
-    _save_turns(session, {key: at for key, at in turns.items() if at >= now})
+    _save_turns(session, served)
     return chains
 
 

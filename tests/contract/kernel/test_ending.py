@@ -11,6 +11,7 @@ from syncengine.connectors.base import Operation
 from syncengine.document import Doc
 from syncengine.engine import sync
 from syncengine.http import guard
+from syncengine.mapping.contract import Context
 from syncengine.store import models as m
 from syncengine.store.states import Stage
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
@@ -126,3 +127,68 @@ def test_a_feed_is_left_after_a_page_and_read_on_from_there(world: World, ending
     again = sync.Request("things", connection="main", trigger="again")
     assert "5 found" in sync.line(sync.start(world.engine, again))
     assert world.backlog() == 8
+
+
+class Slow(Thing):
+    """Each read is a call of its own that takes its time."""
+
+    most_per_read = 1
+    takes_s = 20.0
+
+    def read(self, keys: Sequence[str]) -> dict[str, Doc]:
+        guard.current().renew()
+        self.system.time.pass_(self.takes_s)
+        return super().read(keys)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_a_step_reads_for_its_time_and_gives_the_rest_back_to_be_read_next(world: World, side: str) -> None:
+    keys = _put(world, 8)
+    world.want("things", *keys)
+    world.settle()
+    world.resources[f"{side}.things"] = Slow(getattr(world, side), f"{side}.things", settle_s=120.0)
+    world.engine._connectors.clear()
+    world.engine._sites.clear()
+    for key in keys:
+        world.left.put("things", key, name="y")
+    world.want("things", *keys)
+
+    steps = 0
+    while world.pump():
+        chain = world.messages.pop()
+        begun = world.time.at
+        world.step(chain, Stage.FETCH)
+        assert (world.time.at - begun).total_seconds() <= world.engine.limits.step_s + 2 * Slow.takes_s
+        for stage in (Stage.TRANSFORM, Stage.PUSH):
+            world.step(chain, stage)
+        steps += 1
+        assert steps < 20, "it does not get on"
+
+    assert steps > 1
+    assert {one["name"] for one in world.right.objects["things"].values()} == {"y"}
+    assert world.backlog() == 0
+
+
+def test_planning_stops_when_its_time_is_over_and_holds_its_lease_meanwhile(world: World) -> None:
+    count = 60
+    world.want("things", *_put(world, count))
+
+    def slowly(doc: Doc, context: Context) -> Doc:
+        world.time.pass_(1.5)
+        return by_name(doc, context)
+
+    world.engine.flows["things"] = flow("things", Plain(slowly), batch=200)  # type: ignore[index]
+    steps = 0
+    while world.pump():
+        chain = world.messages.pop()
+        world.step(chain, Stage.FETCH)
+        assert world.step(chain, Stage.TRANSFORM) in (
+            f"{count} records",
+            "nothing to do",
+            f"{count - 60 * steps} records",
+        )
+        world.step(chain, Stage.PUSH)
+        steps += 1
+        assert steps < 20
+    world.settle()
+    assert len(world.right.writes) == count

@@ -68,3 +68,22 @@ def test_one_that_is_linked_and_left_alone_since_lets_its_dependants_go_on(world
 
     assert world.failures() == []
     assert world.record("orders", "1").status == "done"
+
+
+def test_what_waits_for_a_day_fills_no_history(make_world: Callable[..., World]) -> None:
+    orders = flow(
+        "orders",
+        Plain(by_name, needs_=lambda doc, context: [Need("customers", "7", "", "customers")]),
+        needs={"customers": "customers"},
+    )
+    world = make_world(flow("customers", Plain(by_name)), orders)
+    world.left.put("orders", "1", name="x")
+    world.sync("orders", "1")
+    before = len(world.timeline("orders", "1"))
+    for _ in range(24):
+        world.time.pass_(3601)
+        world.settle()
+
+    assert world.record("orders", "1").status == "waiting"
+    assert len(world.timeline("orders", "1")) - before <= 24  # that it was looked at
+    assert len(world.timeline("customers", "7")) <= 3

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
+
 from sqlalchemy import update
 
+from syncengine.connectors.base import Page, Position, Ref
+from syncengine.document import Doc, fingerprint
 from syncengine.engine import sync
+from syncengine.engine.discover import discover
 from syncengine.store import models as m
-from syncengine.store.states import Stage
-from tests.contract.kernel.world import START, World
+from syncengine.store.states import Lane, Stage
+from tests.contract.kernel.world import START, Thing, World
 
 LATER_S = 5.0  # than the source's resolution
 
@@ -59,3 +65,30 @@ def test_what_was_set_aside_as_poison_stays_there_until_its_source_changes(world
     assert world.pump() == 0
     world.left.put("things", "1", name="a lamp that kills nobody")
     assert _told_again(world) == 1
+
+
+class Polled(Thing):
+    """Tells no time of a change: the version is a print of the content."""
+
+    def changes(self, feed: str, position: Position, *, since: datetime | None = None) -> Iterator[Page]:
+        refs = [Ref(key, fingerprint(doc["name"])) for key, doc in sorted(self.objects.items())]
+        yield Page(refs, {"n": 1}, self.system.time.at)
+
+    def version(self, doc: Doc) -> str:
+        return fingerprint(doc["name"])
+
+
+def test_what_is_polled_by_its_content_is_wanted_only_if_that_has_changed(world: World) -> None:
+    world.resources["left.things"] = Polled(world.left, "left.things")
+    for number in range(20):
+        world.left.put("things", f"{number:02}", name="x")
+
+    def poll() -> int:
+        found = discover(world.engine, world.connection_id, "things", trigger="schedule", lane=Lane.SCHEDULED)
+        world.settle()
+        return found.wanted
+
+    assert [poll(), poll(), poll()] == [20, 0, 0]
+    world.left.put("things", "07", name="y")
+    assert [poll(), poll()] == [1, 0]
+    assert world.right.writes[-1] == ("change", "07", "R8")

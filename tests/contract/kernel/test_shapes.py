@@ -7,13 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, text
 
 from syncengine.connectors.base import Operation, Outcome, Safety, Verb
 from syncengine.engine.discover import discover
 from syncengine.errors import OutcomeUnknown
 from syncengine.mapping.contract import Context, Group, Policy
+from syncengine.store import models as m
 from syncengine.store.states import Lane
-from tests.contract.kernel.world import Plain, Thing, World, flow, two_way
+from tests.contract.kernel.world import Plain, Thing, World, by_name, flow, two_way
 
 GROUPS = [
     Group("identity", right=("name",), left=("name",), policy=Policy.LEFT),
@@ -277,3 +279,30 @@ def test_two_flows_may_share_a_link_each_with_fields_and_agreements_of_its_own(
     assert (found["name"], found["limit"]) == ("big lamp", 6)
     assert world.links("things") == [("1", "", "R1")]
     assert world.record("limits", "1").status == world.record("things", "1").status == "done"
+
+
+def test_a_writes_mark_is_its_own_in_every_installation_and_after_a_restored_backup(
+    make_world: Callable[..., World],
+) -> None:
+    marks: dict[str, set[str]] = {}
+
+    class Marks(Thing):
+        def _one(self, operation: Operation) -> Outcome:
+            marks.setdefault(operation.token, set()).add(operation.natural_key)
+            return super()._one(operation)
+
+    world = make_world(flow("things", Plain(by_name)))
+    world.resources["right.things"] = Marks(world.right, "right.things", settle_s=120.0)
+    world.right.faults = ["lost"]
+    world.left.put("things", "1", name="x")
+    world.sync("things", "1", patience_s=600)  # sent twice, by one mark
+    assert [len(world.right.writes), len(marks)] == [1, 1]
+    with world.store.write() as session:  # the backup of before is restored
+        for table in (m.Effect, m.Link, m.Payload, m.Record):
+            session.execute(delete(table))
+        if world.store.is_sqlite:
+            session.execute(text("DELETE FROM sqlite_sequence"))
+    world.left.put("things", "2", name="y")
+    world.sync("things", "2")
+
+    assert sorted(len(names) for names in marks.values()) == [1, 1]
