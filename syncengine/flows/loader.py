@@ -357,7 +357,7 @@ def _check_write_backs(loaded: Mapping[str, _Loaded]) -> None:
         makers = [maker for maker in flows if maker.entity == flow.entity and not maker.write_back]
         if {flow.source, flow.target} not in [{maker.source, maker.target} for maker in makers]:
             told = f"writes: linked: no flow links {flow.source} and {flow.target} as {flow.entity!r}"
-            hint = nearest(flow.entity, {maker.entity for maker in makers})
+            hint = nearest(flow.entity, {maker.entity for maker in flows if not maker.write_back})
             raise Misconfigured(f"{flow.file}:{loaded[flow.name].line}: {told}{hint}")
 
 

@@ -10,16 +10,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from syncengine.errors import Misconfigured, Transient
 from syncengine.store import Store, migrate
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Base, Connection, Endpoint, Lookup
+from syncengine.store.models import Base, Connection, Endpoint, Link, Lookup
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 
@@ -213,3 +214,64 @@ def test_a_postgresql_that_takes_the_connection_and_says_nothing_is_given_up() -
         with pytest.raises(Transient, match="the database cannot be used now"), store.read():
             pass
         store.close()
+
+
+def test_a_store_of_the_version_before_keeps_its_rows_when_tables_are_made_again(empty_url: str) -> None:
+    """SQLite drops and makes `record`, `link` and `effect` again: what refers to their rows must not go with them."""
+    store = Store(empty_url)
+    config = migrate._config()
+    with store.write() as session:
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, "0004")
+        for statement in BEFORE:
+            session.execute(text(statement))
+    store.close()
+
+    migrate.upgrade(empty_url)
+    migrate.upgrade(empty_url)
+
+    store = Store(empty_url)
+    with store.write() as session:
+        assert session.execute(text("SELECT record_id, kind FROM payload")).all() == [(7, "context")]
+        assert session.execute(text("SELECT record_id, cause FROM failure")).all() == [(7, "no such stock code")]
+        assert session.execute(text("SELECT key, need_side, died_at FROM record")).all() == [("5001", "", None)]
+        assert session.execute(text("SELECT left_key, part, right_key, right_part FROM link")).all() == [
+            ("310", "EUR", "C1", "")
+        ]
+        assert session.execute(text("SELECT token, answered FROM effect ORDER BY id")).all() == [
+            ("se-3", False),
+            ("se-4", True),
+        ]
+        with pytest.raises(DBAPIError, match="append only"), session.begin_nested():
+            session.execute(text("DELETE FROM event"))
+    with pytest.raises(IntegrityError), store.write() as session:
+        session.execute(text("DELETE FROM connection"))
+    with store.write() as session:
+        session.add(
+            Link(connection_id=1, entity="x", left_key="1", right_key="2", lines={}, created_at=NOW, updated_at=NOW)
+        )
+        session.flush()
+        link = session.scalars(select(Link).where(Link.entity == "x")).one()
+        assert link.id > 9 or not store.is_sqlite, "an id of before is given again"
+    store.close()
+
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
+BEFORE = (
+    "INSERT INTO endpoint (id, name, system, settings) VALUES (1, 'a', 'left', '{}'), (2, 'b', 'right', '{}')",
+    "INSERT INTO connection (id, name, left_id, right_id, flows, settings) VALUES (1, 'main', 1, 2, '[]', '{}')",
+    "INSERT INTO record (id, connection_id, flow, key, wanted, lane, not_before, created_at, updated_at) "
+    "VALUES (7, 1, 'orders', '5001', 1, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+    "INSERT INTO payload (id, record_id, kind, body, created_at) VALUES (1, 7, 'context', '', CURRENT_TIMESTAMP)",
+    "INSERT INTO failure (id, record_id, connection_id, flow, key, kind, stage, cause, opened_at) "
+    "VALUES (1, 7, 1, 'orders', '5001', 'dead', 'push', 'no such stock code', CURRENT_TIMESTAMP)",
+    "INSERT INTO link (id, connection_id, entity, left_key, part, right_key, lines, created_at, updated_at) "
+    "VALUES (5, 1, 'customers', '310', 'EUR', 'C1', '{}', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+    "INSERT INTO effect (id, connection_id, endpoint_id, record_id, entity, resource, verb, dedupe, natural_key, state, "
+    "warnings, settle_until, created_at, updated_at) VALUES "
+    "(3, 1, 2, 7, 'orders', 'r', 'create', 'one', '1', 'unknown', '[]', NULL, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP), "
+    "(4, 1, 2, 7, 'orders', 'r', 'create', 'two', '2', 'unknown', '[]', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, "
+    "CURRENT_TIMESTAMP)",
+    "INSERT INTO event (id, at, record_id, what, detail) VALUES (9, CURRENT_TIMESTAMP, 7, 'x', '{}')",
+)
+"""A store as the version before left it, in words that both databases know."""

@@ -23,6 +23,17 @@ mapping:
 """
 
 
+BACK = """
+flow: credit
+entity: customers
+writes: linked
+source: syspro.customer
+target: brightpearl.contact
+mapping:
+  lastName: {from: Name}
+"""
+
+
 def write(folder: Path, text: str, name: str = "notes.yml") -> Path:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(dedent(text).lstrip("\n"), encoding="utf-8")
@@ -123,6 +134,23 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
             SMALL.replace("reference", "referenc"),
             "mine/notes.yml:5: SalesWarehouse: the source has no field 'referenc'",
         ),
+        (SMALL + "writes: linkd\n", "writes: cannot be 'linkd' (did you mean linked?)"),
+        (SMALL + "unwanted_parts: drop\n", "unwanted_parts: cannot be 'drop'"),
+        (SMALL + "writes: linked\n", "writes: linked needs entity:, the entity of the flow whose links it uses"),
+        (
+            BACK.replace("customers", "custmers"),
+            "links syspro.customer and brightpearl.contact as 'custmers' (did you mean cust",
+        ),
+        (
+            BACK.replace("syspro.customer", "syspro.sales_order").replace("Name", "Customer"),
+            "writes: linked: no flow links",
+        ),
+        (BACK + "parts: [Currency]\n", "parts: a flow with writes: linked makes no objects, so no parts"),
+        (BACK + "rules: [{cancel: it is gone, when: not Name}]\n", "rules: a flow with writes: linked cancels nothing"),
+        (
+            BACK + "direction: two-way\nbackward: {mapping: {Name: {from: lastName}}}\n",
+            "writes: linked is for one-way flows",
+        ),
         (SMALL.replace("SalesWarehouse:", "Email:"), "writes Email of syspro.customer, as flows/customers.yml does"),
     ],
 )
@@ -133,6 +161,21 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, said: str) -> None
     assert said in str(error.value)
     assert str(error.value).startswith("mine/notes.yml:") or "settings" in text or "flows/" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_write_back_uses_the_links_of_another_flow(tmp_path: Path) -> None:
+    found = load_flows([SHIPPED, write(tmp_path / "mine", BACK, "credit.yml")], CATALOGUE)
+
+    credit, customers = found["credit"], found["customers"]
+    assert (credit.write_back, credit.entity, credit.keys_name_their_side) == (True, "customers", True)
+    assert (customers.write_back, customers.keeps_parts, found["orders"].keeps_parts) == (False, True, False)
+    needs = BACK.replace("credit", "notes", 1).replace("lastName", "firstName") + "needs: {customers: credit}\n"
+    write(tmp_path / "mine", needs)
+    with pytest.raises(Misconfigured, match="the flow 'credit' makes no links; name the flow that does"):
+        load_flows([SHIPPED, tmp_path / "mine"], CATALOGUE)
+    write(tmp_path / "mine", BACK.replace("credit", "notes", 1))
+    with pytest.raises(Misconfigured, match=r"writes lastName of brightpearl.contact, as mine/credit.yml does"):
+        load_flows([SHIPPED, tmp_path / "mine"], CATALOGUE)
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
