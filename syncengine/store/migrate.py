@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from syncengine.errors import Misconfigured
-from syncengine.store.session import Store
+from syncengine.store.session import Store, unbound
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -41,6 +41,7 @@ def upgrade(url: str) -> str:
     store = Store(url)
     try:
         with store.write() as session:
+            unbound(session)
             config = _config()
             config.attributes["connection"] = session.connection()
             command.upgrade(config, "head")
