@@ -153,11 +153,11 @@ class Settings:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The Fernet keys, newest first; made and kept in the key file on the first use of the default store.
+        """The Fernet keys, newest first: those given, else the key file's.
 
-        Raises Misconfigured if there are none, or the file cannot be read or written.
+        Raises Misconfigured if there are none, or the file cannot be read.
         """
-        return self.given_keys or keys.from_file(self.key_file, may_make=self.may_make_key)
+        return self.given_keys or keys.from_file(self.key_file)
 
     @property
     def shown_database(self) -> str:

@@ -9,7 +9,6 @@ import click
 from syncengine import settings
 from syncengine.engine import bootstrap, configure
 from syncengine.settings import Settings
-from syncengine.vault import Vault
 
 
 @click.command("configure")
@@ -25,7 +24,7 @@ def take_over(current: Settings, path: Path) -> str:
     installation = configure.read_file(path, settings.environment())
     store = bootstrap.open_store(current)
     try:
-        configure.apply(store, Vault(store, current.keys), bootstrap.flows(current), installation)
+        configure.apply(store, bootstrap.open_vault(current, store), bootstrap.flows(current), installation)
     finally:
         store.close()
     endpoints = ", ".join(one.name for one in installation.endpoints)

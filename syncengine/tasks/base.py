@@ -22,7 +22,6 @@ from syncengine.engine.watch import Watcher
 from syncengine.errors import SyncError, Transient
 from syncengine.http.breaker import Change
 from syncengine.local import redis_server
-from syncengine.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ def _refuse_to_start_wrong(**_: Any) -> None:
     """A store that is away or not migrated, or a missing key, ends worker and beat at once, with what to do."""
     current = settings.load()
     try:
-        Vault(bootstrap.open_store(current), current.keys)
+        bootstrap.open_vault(current, bootstrap.open_store(current))
     except SyncError as error:
         print(f"syncengine: {error}", file=sys.__stderr__)
         raise SystemExit(2) from None
