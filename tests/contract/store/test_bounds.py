@@ -97,14 +97,15 @@ def test_a_process_that_is_frozen_in_the_pump_does_not_stop_the_others(stores: E
     world.left.put("things", "1", name="a lamp")
     world.want("things", "1")
 
-    def freeze(session: Session) -> int:
-        lock_pump(session)
-        return pump(world.engine)  # another process's, which waits for the lock
+    def freeze_in_the_pump() -> None:
+        with frozen.write() as session:
+            lock_pump(session)
+            sent.append(pump(world.engine))  # another process's, which waits for the lock
+            session.execute(text("SELECT 1"))
 
     sent: list[int] = []
-    with pytest.raises(DatabaseAway), frozen.write() as session:
-        sent.append(freeze(session))
-        session.execute(text("SELECT 1"))
+    with pytest.raises(DatabaseAway):
+        freeze_in_the_pump()
     assert sent == [1]
 
 
@@ -131,11 +132,15 @@ def test_a_session_that_an_administrator_ends_is_a_database_that_is_away(
     stores: ExitStack, url: str, other: Engine
 ) -> None:
     store = _store(stores, url)
-    with pytest.raises(DatabaseAway), store.write() as session:
-        pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
-        with other.begin() as connection:
+
+    def be_ended() -> None:
+        with store.write() as session, other.begin() as connection:
+            pid = session.execute(text("SELECT pg_backend_pid()")).scalar_one()
             connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
-        session.execute(text("SELECT 1"))
+            session.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseAway):
+        be_ended()
 
 
 def test_a_migration_is_cut_by_no_bound_of_its_statements(
