@@ -16,6 +16,7 @@ from syncengine.connectors.base import Connector, Endpoint
 from syncengine.connectors.services import Services
 from syncengine.engine import endpoints
 from syncengine.engine.engine import Chain, Engine, Limits
+from syncengine.engine.queues import Queues
 from syncengine.engine.watch import Thresholds, Watcher
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
@@ -111,6 +112,7 @@ def engine(
         limits=limits(settings),
         meter=meter,
         breakers=breakers,
+        queued=Queues(redis_client).waiting if redis_client is not None else lambda _: None,
         is_ending=is_ending,
     )
 
