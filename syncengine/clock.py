@@ -26,6 +26,15 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def read(text: str) -> datetime:
+    """A point in time as people write it (ISO 8601), in UTC; one without a zone is meant as UTC. Raises ValueError.
+
+    The zone of a host says nothing of who wrote it, and differs between the hosts of an installation.
+    """
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 def monotonic() -> float:
     """Seconds on a clock that never jumps and counts suspended time; for leases and time-outs, not for storage."""
     return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)

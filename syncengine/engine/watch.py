@@ -26,7 +26,7 @@ from syncengine.engine.plan import GONE, GONE_ON
 from syncengine.errors import Transient
 from syncengine.http.breaker import State
 from syncengine.store.lock import Lock
-from syncengine.store.models import Ceiling, Connection, Endpoint, Event, Failure, Pulse, Record
+from syncengine.store.models import Ceiling, Connection, Endpoint, Event, Failure, Record
 from syncengine.store.states import Lane, Pause, Status
 
 PULSE = "watch"
@@ -115,7 +115,7 @@ class Watcher:
     def _watch(self, unless_within_s: float) -> str:
         with Lock(self.engine.store, PULSE, LEASE_S).tried() as is_ours:
             now = clock.now()
-            if not is_ours or self._was_within(unless_within_s, now):
+            if not is_ours or health.was_within(self.engine, PULSE, unless_within_s):
                 return "another one watches"
             signs, calm_s = look(self.engine, self.thresholds, now, up_s=clock.monotonic() - self._since)
             with self.engine.store.write() as session:
@@ -124,15 +124,10 @@ class Watcher:
             told = telling.tell(self.engine.store, self.sinks, self._client, repeat_s=self.thresholds.repeat_s, now=now)
         return f"{len(signs)} signs, {told} of {len(self.sinks)} sinks told"
 
-    def _was_within(self, seconds: float, now: datetime) -> bool:
-        before = last(self.engine) if seconds else None
-        return before is not None and now - before < timedelta(seconds=seconds)
-
 
 def last(engine: Engine) -> datetime | None:
     """When it was watched last (UTC); None if never. Raises Transient."""
-    with engine.store.read() as session:
-        return session.scalar(select(Pulse.at).where(Pulse.name == PULSE))
+    return health.last(engine, PULSE)
 
 
 def look(engine: Engine, thresholds: Thresholds, now: datetime, *, up_s: float) -> tuple[list[Sign], dict[str, float]]:
