@@ -17,6 +17,7 @@ from syncengine.connectors.services import Services
 from syncengine.engine import endpoints
 from syncengine.engine.engine import Chain, Engine, Limits
 from syncengine.engine.queues import Queues
+from syncengine.engine.retention import Kept
 from syncengine.engine.watch import Thresholds, Watcher
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
@@ -131,6 +132,18 @@ def thresholds(settings: Settings) -> Thresholds:
         oldest_s=settings.alert_oldest_s,
         stalled_s=settings.stalled_s,
         repeat_s=settings.alert_repeat_s,
+    )
+
+
+def kept(settings: Settings) -> Kept:
+    """For how long what is over is kept, from settings."""
+    return Kept(
+        events=settings.keep_events_days,
+        writes=settings.keep_writes_days,
+        letters=settings.keep_letters_days,
+        documents=settings.keep_documents_days,
+        runs=settings.keep_runs_days,
+        alerts=settings.keep_alerts_days,
     )
 
 

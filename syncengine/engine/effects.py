@@ -148,7 +148,9 @@ def _reopened(new: Any) -> Mapping[str, Any]:
     return {
         "record_id": case((own, new.record_id), else_=Effect.record_id),
         "state": open_again,
-        "request": case((changes, new.request), else_=Effect.request),
+        "request": case(
+            (changes | (own & Effect.request.is_(None)), new.request), else_=Effect.request
+        ),  # retention.py
         "error": case((changes, ""), else_=Effect.error),
         "updated_at": new.updated_at,
     }

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from syncengine import clock, settings
 from syncengine.celery import app
-from syncengine.engine import bootstrap, health, steps, sync
+from syncengine.engine import bootstrap, health, retention, steps, sync
 from syncengine.engine.pump import pump
 from syncengine.errors import Misconfigured, Transient
 from syncengine.store.states import Stage
@@ -22,6 +22,7 @@ from syncengine.tasks.schedule import beat_schedule
 log = logging.getLogger(__name__)
 
 PUMP = "engine.pump"
+RETENTION = "engine.retention"
 LONGEST_COUNTDOWN_S = 300.0
 """A third of the visibility timeout (celeryconfig.py): Redis delivers a message again that has waited for longer than that."""
 
@@ -96,6 +97,11 @@ def _watch(self: StepTask, unless_within_s: float = 0.0) -> str:  # noqa: ARG001
     return one.watch(unless_within_s=unless_within_s)
 
 
+def _retention(self: StepTask) -> str:
+    removed = retention.remove(self.engine, bootstrap.kept(settings.load()), for_s=retention.LONGEST_S)
+    return str(removed or "another one removes")
+
+
 def make_tasks() -> None:
     """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right."""
     current = settings.load()
@@ -108,6 +114,7 @@ def make_tasks() -> None:
             )
     _register(PUMP, _pump, "Free dead leases, wake what can go on, claim what is due (engine/pump.py).")
     _register(WATCH, _watch, "Look for what people must be told, and tell it (engine/watch.py).")
+    _register(RETENTION, _retention, "Remove what is over and old (engine/retention.py).")
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 

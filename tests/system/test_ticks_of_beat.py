@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from syncengine.store import migrate
-from tests.system.frame_fixtures import bare_environment, redis_url
+from tests.system.frame_fixtures import Run, bare_environment, redis_url, run
 
-__all__ = ["bare_environment", "redis_url"]
+__all__ = ["bare_environment", "redis_url", "run"]
 
 CLOCKS_DIFFER_S = 120.0
 """More than an unattended clock drifts in weeks, less than `syncengine doctor` lets pass in silence for long."""
@@ -98,3 +98,25 @@ def test_a_time_without_a_zone_is_utc_on_every_host(tasks: Tasks) -> None:
 def test_a_time_that_cannot_be_read_is_told_with_what_to_write(tasks: Tasks) -> None:
     said = tasks("result = str(app.tasks['orders.sync'].apply(kwargs={'since': 'soon'}).result)")
     assert said == "since = 'soon' is not a time. Write 2026-01-31T06:00 or 2026-01-31T06:00+01:00"
+
+
+@pytest.mark.usefixtures("migrated")
+def test_what_is_old_is_removed_by_the_hourly_task_and_shown_by_the_command(tasks: Tasks, run: Run) -> None:
+    """400 days of the timeline by default, and never less than a month."""
+    (at,) = tasks(
+        "from datetime import UTC, datetime, timedelta\n"
+        "from syncengine.tasks.base import engine\n"
+        "from syncengine.store.models import Event\n"
+        "ages = [timedelta(days=days) for days in (500, 450, 399, 1)]\n"
+        "with engine().store.write() as session:\n"
+        "    session.add_all([Event(at=datetime.now(UTC) - age, what='fetched', detail={}) for age in ages])\n"
+        "result = [app.conf.beat_schedule['retention']['task']]"
+    )
+    shown = json.loads(run("syncengine", "retention", "--json", SYNCENGINE_KEEP_RUNS_DAYS="7").stdout)
+    assert (shown["removable"]["events"], shown["kept_days"]["events"], shown["kept_days"]["runs"]) == (2, 400, 7)
+    assert run("syncengine", "retention").stdout.splitlines()[1].split() == ["events", "400", "days", "2"]
+    said = run("syncengine", "retention", SYNCENGINE_KEEP_EVENTS_DAYS="30").stderr
+    assert said.startswith("syncengine: SYNCENGINE_KEEP_EVENTS_DAYS = '30' is not 0 (for ever) or at least 31.")
+
+    assert tasks(f"result = app.tasks['{at}'].apply().result") == "removed 2 events"
+    assert run("syncengine", "retention", "--yes").stdout == "Removed nothing.\n"
