@@ -176,6 +176,9 @@ class Settings:
     keep_alerts_days: int = _setting("SYNCENGINE_KEEP_ALERTS_DAYS", 90, least=0, most=36_500)
     """How long alerts that are over are kept; 0 for ever. `syncengine alerts list --all` shows a month of them."""
 
+    alert_waiting_s: float = _setting("SYNCENGINE_ALERT_WAITING_S", 86_400.0, least=60, most=31_536_000)
+    """A record that has waited for another object for longer raises an alert."""
+
     flower_port: int = _setting("SYNCENGINE_FLOWER_PORT", 5555, least=1, most=65_535)
     """Port of 127.0.0.1 on which `syncengine up` shows Flower."""
 

@@ -130,6 +130,7 @@ def thresholds(settings: Settings) -> Thresholds:
         gone=settings.alert_gone,
         window_s=settings.alert_window_s,
         oldest_s=settings.alert_oldest_s,
+        waiting_s=settings.alert_waiting_s,
         stalled_s=settings.stalled_s,
         repeat_s=settings.alert_repeat_s,
     )
