@@ -7,7 +7,7 @@ yet; whatever a record that is due, waiting, held or dead still needs; a dead le
 discarded while its record rests on that.
 
 It runs beside everything else: small transactions, committed one by one, in the order of the numbers. Should one fail, the
-next run goes on from there.
+next run continues from there.
 """
 
 from __future__ import annotations

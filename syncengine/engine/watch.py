@@ -50,7 +50,7 @@ class Thresholds:
 
     dead_letters: so many of one cause within `window_s`. gone: so many linked objects that are suddenly absent. oldest_s:
     age of the oldest record that is due, or of a write in doubt. waiting_s: for how long a record may wait for another object.
-    clock_s: by how much a source's clock may differ from ours. stalled_s: without progress. repeat_s: an alert that goes on is
+    clock_s: by how much a source's clock may differ from ours. stalled_s: without progress. repeat_s: an alert that lasts is
     told again after it.
     """
 
@@ -339,7 +339,7 @@ def _due_since(view: Look, connection_id: int, flow: str) -> datetime | None:
 
 
 def _begun(view: Look, record_ids: Sequence[int]) -> dict[int, datetime]:
-    """When what goes on with these records began, by id: the first event since they were at rest.
+    """When the present try of these records began, by id: the first event since they were at rest.
 
     Those that never were are absent. Of one that was so long ago that its timeline is gone (retention.py) it is the first
     event that is left.

@@ -1,4 +1,4 @@
-"""What is over and old is removed; whatever decides about the next sync stays, and everything goes on as before."""
+"""What is over and old is removed; whatever decides about the next sync stays, and everything works as before."""
 
 from __future__ import annotations
 

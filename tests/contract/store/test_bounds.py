@@ -91,7 +91,7 @@ def _world(store: Store) -> World:
 
 
 def test_a_process_that_is_frozen_in_the_pump_does_not_stop_the_others(stores: ExitStack, url: str) -> None:
-    """The frozen one's session is ended by the server; whoever waited for its lock goes on, and it finds out when it wakes."""
+    """The server ends the frozen one's session; whoever waited for its lock continues, and it finds out when it wakes."""
     bounded = _with(url, idle_in_transaction_session_timeout="300ms")
     frozen, world = _store(stores, bounded), _world(_store(stores, bounded))
     world.left.put("things", "1", name="a lamp")
