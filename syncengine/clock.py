@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
+
+
+def _clock_that_counts_sleep() -> int | None:
+    """The system's monotonic clock that runs while the machine is suspended; None where Python cannot read one.
+
+    Linux: clock_gettime(2), CLOCK_BOOTTIME, as CLOCK_MONOTONIC leaves out suspended time. macOS: CLOCK_MONOTONIC of
+    clock_gettime(3) continues while the system is asleep; `time.monotonic` reads mach_absolute_time, which does not.
+    """
+    if sys.platform == "darwin":
+        return time.CLOCK_MONOTONIC
+    return getattr(time, "CLOCK_BOOTTIME", None)
+
+
+_CLOCK = _clock_that_counts_sleep()
 
 
 def now() -> datetime:
@@ -11,9 +26,18 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def read(text: str) -> datetime:
+    """A point in time as people write it (ISO 8601), in UTC; one without a zone is meant as UTC. Raises ValueError.
+
+    The zone of a host says nothing of who wrote it, and differs between the hosts of an installation.
+    """
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 def monotonic() -> float:
-    """Seconds on a clock that never jumps; for leases and time-outs, not for storage."""
-    return time.monotonic()
+    """Seconds on a clock that never jumps and counts suspended time; for leases and time-outs, not for storage."""
+    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
 def sleep(seconds: float) -> None:

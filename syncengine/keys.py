@@ -30,30 +30,37 @@ def checked(where: str, keys: Sequence[str]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def from_file(path: Path, *, may_make: bool) -> tuple[str, ...]:
+def from_file(path: Path) -> tuple[str, ...]:
     """The keys in a file, one a line, newest first.
 
-    Args:
-        may_make: if there is no such file, make it with a new key and say so in the log.
-
-    Raises:
-        Misconfigured: there is no file or no key in it, or it cannot be read or written.
+    Raises Misconfigured if there is no file or no key in it, or it cannot be read.
     """
     try:
-        if may_make and not path.exists():
-            _make(path)
         keys = checked(str(path), path.read_text(encoding="ascii", errors="replace").split())
     except FileNotFoundError:
         keys = ()
     except OSError as error:
-        raise Misconfigured(f"the key file {path} cannot be used: {error.strerror}. Set SYNCENGINE_KEYS") from None
+        raise _unusable(path, error) from None
     if not keys:
-        raise Misconfigured(f"no encryption key in {path}. Set SYNCENGINE_KEYS; `syncengine keys new` makes one")
+        raise Misconfigured(
+            f"no encryption key in {path}. Put back the one that was in use, or set SYNCENGINE_KEYS; "
+            "`syncengine keys new` makes one for a new installation"
+        )
     return keys
 
 
+def make(path: Path) -> None:
+    """Put a new key into `path`, readable by its owner only, and say so in the log.
+
+    Of several processes that begin at once, one wins. Raises Misconfigured if it cannot be written.
+    """
+    try:
+        _make(path)
+    except OSError as error:
+        raise _unusable(path, error) from None
+
+
 def _make(path: Path) -> None:
-    """Put a new key into `path`, readable by its owner only; of several processes that begin at once, one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # created with mode 0600
     try:
@@ -65,3 +72,7 @@ def _make(path: Path) -> None:
     finally:
         Path(draft).unlink()
     log.warning("made an encryption key: %s. Keep a copy: without it stored credentials cannot be read", path)
+
+
+def _unusable(path: Path, error: OSError) -> Misconfigured:
+    return Misconfigured(f"the key file {path} cannot be used: {error.strerror}. Set SYNCENGINE_KEYS")

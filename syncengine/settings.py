@@ -25,6 +25,9 @@ REDIS_PREFIX = "syncengine:"
 """Before every key of the queues: one Redis may serve several applications."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LEAST_EVENT_DAYS = 31
+"""A day more than what the database refuses to remove (migration 0004), as its clock may differ from ours."""
+
 LEAST_SLACK_S = 2.0  # a lease that is renewed must leave time for what happens between the renewal and the call
 
 
@@ -145,6 +148,37 @@ class Settings:
     alert_oldest_s: float = _setting("SYNCENGINE_ALERT_OLDEST_S", 1800.0, least=30, most=2_592_000)
     """A record that has been due for longer raises an alert."""
 
+    keep_events_days: int = _setting("SYNCENGINE_KEEP_EVENTS_DAYS", 400, least=0, most=36_500)
+    """How long the timeline keeps what happened; 0 for ever, else at least 31: the database refuses to lose a month of it.
+
+    400 days: a year, as questions of the year-end close and of auditors reach back to the same month of the year before.
+    """
+
+    keep_writes_days: int = _setting("SYNCENGINE_KEEP_WRITES_DAYS", 400, least=0, most=36_500)
+    """How long a change that was made, or a write that was refused, is listed by `trace`; 0 for ever.
+
+    As long as the timeline, which is told with it. Creates that were done stay: they keep the object from being created twice.
+    """
+
+    keep_letters_days: int = _setting("SYNCENGINE_KEEP_LETTERS_DAYS", 400, least=0, most=36_500)
+    """How long closed dead letters, lapsed corrections and lapsed decisions stay; 0 for ever. What people decided, and why."""
+
+    keep_documents_days: int = _setting("SYNCENGINE_KEEP_DOCUMENTS_DAYS", 90, least=0, most=36_500)
+    """How long the documents of records at rest, and those that writes have sent, are kept; 0 for ever.
+
+    They hold customers' names and addresses, so not for longer than they are of use: 90 days cover returns and the disputes
+    of a quarter, and both systems have the documents themselves. While a dead letter is kept, so is the record's document.
+    """
+
+    keep_runs_days: int = _setting("SYNCENGINE_KEEP_RUNS_DAYS", 90, least=0, most=36_500)
+    """How long runs of syncs are kept, but for the latest of each flow; 0 for ever."""
+
+    keep_alerts_days: int = _setting("SYNCENGINE_KEEP_ALERTS_DAYS", 90, least=0, most=36_500)
+    """How long alerts that are over are kept; 0 for ever. `syncengine alerts list --all` shows a month of them."""
+
+    alert_waiting_s: float = _setting("SYNCENGINE_ALERT_WAITING_S", 86_400.0, least=60, most=31_536_000)
+    """A record that has waited for another object for longer raises an alert."""
+
     flower_port: int = _setting("SYNCENGINE_FLOWER_PORT", 5555, least=1, most=65_535)
     """Port of 127.0.0.1 on which `syncengine up` shows Flower."""
 
@@ -153,11 +187,11 @@ class Settings:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The Fernet keys, newest first; made and kept in the key file on the first use of the default store.
+        """The Fernet keys, newest first: those given, else the key file's.
 
-        Raises Misconfigured if there are none, or the file cannot be read or written.
+        Raises Misconfigured if there are none, or the file cannot be read.
         """
-        return self.given_keys or keys.from_file(self.key_file, may_make=self.may_make_key)
+        return self.given_keys or keys.from_file(self.key_file)
 
     @property
     def shown_database(self) -> str:
@@ -211,6 +245,10 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     )
     if settings.redis_url and settings.redis_url.startswith("sentinel") and not settings.redis_master:
         raise Misconfigured("REDIS_URL names Sentinels. Set SYNCENGINE_REDIS_MASTER to the name of their master")
+    if 0 < settings.keep_events_days < LEAST_EVENT_DAYS:
+        said = f"0 (for ever) or at least {LEAST_EVENT_DAYS}"
+        remedy = "Change it, or leave it out: the database keeps a month of the timeline, whoever asks"
+        raise _wrong("SYNCENGINE_KEEP_EVENTS_DAYS", str(settings.keep_events_days), said, remedy)
     if settings.lease_s < settings.call_s + LEAST_SLACK_S:
         at_least = f"{LEAST_SLACK_S:g} s more than the longest call (SYNCENGINE_CALL_S = {settings.call_s:g})"
         raise _wrong("SYNCENGINE_LEASE_S", f"{settings.lease_s:g}", at_least, "Raise it, or shorten the calls")

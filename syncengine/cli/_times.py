@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
+from syncengine import clock
 from syncengine.errors import Misconfigured
 
 _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?")
@@ -22,7 +23,6 @@ def duration(option: str, text: str) -> timedelta:
 def moment(option: str, text: str) -> datetime:
     """A point in time, UTC unless it says otherwise. Raises Misconfigured, naming the option."""
     try:
-        time = datetime.fromisoformat(text)
+        return clock.read(text)
     except ValueError:
         raise Misconfigured(f"{option} {text!r} is no time. Write 2026-01-31T06:00 or 2026-01-31T06:00+01:00") from None
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)

@@ -11,7 +11,6 @@ from syncengine import settings
 from syncengine.engine import bootstrap, configure
 from syncengine.mapping.yaml_lines import shown
 from syncengine.settings import Settings
-from syncengine.vault import Vault
 
 
 @click.command("configure")
@@ -41,7 +40,7 @@ def take_over(current: Settings, path: Path, *, same_account: Collection[str] = 
     installation = configure.read_file(path, settings.environment())
     store = bootstrap.open_store(current)
     try:
-        vault, flows = Vault(store, current.keys), bootstrap.flows(current)
+        vault, flows = bootstrap.open_vault(current, store), bootstrap.flows(current)
         left_out = configure.apply(store, vault, flows, installation, same_account=same_account)
     finally:
         store.close()

@@ -71,14 +71,15 @@ def list_(
     with engine() as one, one.store.read() as session:
         named.known(one, chosen.connection, chosen.flow)
         total = deadletters.count(session, chosen)
-        if grouped or (grouped is None and not as_json and total > MANY and sys.stdout.isatty()):
-            groups = causes.groups(session, one, chosen)
-            show_json([dataclasses.asdict(group) for group in groups]) if as_json else _letters.show_groups(groups)
-            return
-        found = deadletters.listed(session, chosen, most=None if as_json else limit)
+        if grouped is None:
+            grouped = not as_json and total > MANY and sys.stdout.isatty()
+        groups = causes.groups(session, one, chosen) if grouped else []
+        found = [] if grouped else deadletters.listed(session, chosen, most=None if as_json else limit)
         blocked = causes.blocked_by(session, one, [failure for failure, _ in found])
         states = _states(session, [failure for failure, _ in found])
-    if as_json:
+    if grouped:
+        show_json([dataclasses.asdict(group) for group in groups]) if as_json else _letters.show_groups(groups)
+    elif as_json:
         show_json(
             [
                 {**_letters.row(failure, name), "now": states[failure.record_id], "blocks": blocked.get(failure.id, {})}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import click
 
 from syncengine import settings
 from syncengine.cli import _plans
 from syncengine.cli._engine import as_json, counted, engine, show_json
+from syncengine.cli._times import moment
 from syncengine.cli._waiting import Asked, reading, told, wait
 from syncengine.engine import preview, sync
 from syncengine.engine.discover import Found
 from syncengine.engine.engine import Engine
-from syncengine.errors import Misconfigured
 from syncengine.store.states import Lane
 
 FAILED = 1
@@ -23,7 +22,11 @@ FAILED = 1
 @click.command("sync")
 @click.argument("flow")
 @click.option("--connection", help="This connection only; every one that has the flow by default.")
-@click.option("--since", metavar="WHEN", help="Read changes from there, as 2026-01-31 or 2026-01-31T12:00+01:00.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    help="Read changes from there, as 2026-01-31 or 2026-01-31T12:00+01:00; UTC if no zone is given.",
+)
 @click.option(
     "--id", "ids", multiple=True, metavar="ID", help="Just this object of the source; may be given several times."
 )
@@ -48,7 +51,7 @@ def command(
     """
     if dry_run:
         return _dry_run(flow, connection, ids, limit, as_json)
-    request = sync.Request(flow, connection, _time(since), ids)
+    request = sync.Request(flow, connection, moment("--since", since) if since else None, ids)
     with engine(sends=True) as one:
         with reading(one, flow, quiet=as_json):
             results = sync.start(one, request)
@@ -74,16 +77,6 @@ def command(
 def vars_of(found: Found) -> dict[str, int]:
     """For JSON."""
     return {"run": found.run_id, "found": found.wanted, "known": found.known}
-
-
-def _time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise Misconfigured(f"--since {text!r} is no time. Write 2026-01-31 or 2026-01-31T12:00+01:00") from None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _asked(one: Engine, request: sync.Request, results: Sequence[object]) -> Asked:

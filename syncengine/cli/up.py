@@ -6,6 +6,7 @@ import click
 
 from syncengine import settings as settings_module
 from syncengine.cli.configure import take_over
+from syncengine.engine import bootstrap
 from syncengine.local import redis_server
 from syncengine.local import supervisor as supervisor_module
 from syncengine.local.supervisor import Supervisor
@@ -23,11 +24,13 @@ def command(detach: bool) -> None:
     """
     settings = settings_module.load()
     supervisor = Supervisor(settings)
-    supervisor.check_free()  # before the file is taken over: what is refused changes nothing
-    _ = settings.keys  # made, or refused, before any process needs it
+    supervisor.check_can_start()  # before the file is taken over: what is refused changes nothing
+    if not settings.may_make_key:
+        _ = settings.keys
     if settings.redis_url is not None:
         redis_server.answering_address(settings)
     migrate.upgrade(settings.database_url)
+    _prepare_key(settings)
     if settings.config_path.is_file() and settings.config_path.stat().st_size:
         click.echo(take_over(settings, settings.config_path))
     process = supervisor.start()
@@ -38,6 +41,15 @@ def command(detach: bool) -> None:
     click.echo("Ctrl-C stops it.")
     supervisor_module.run(supervisor, process)
     click.echo("Stopped.")
+
+
+def _prepare_key(settings: Settings) -> None:
+    """The key, made or refused before any process needs it."""
+    store = bootstrap.open_store(settings)
+    try:
+        bootstrap.open_vault(settings, store)
+    finally:
+        store.close()
 
 
 def _tell(settings: Settings, supervisor: Supervisor) -> None:

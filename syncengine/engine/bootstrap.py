@@ -7,20 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import redis
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
 
-from syncengine import connectors
+from syncengine import connectors, keys
 from syncengine.alerts import Sinks
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.connectors.services import Services
 from syncengine.engine import continuity, endpoints
 from syncengine.engine.engine import Chain, Engine, Limits
+from syncengine.engine.queues import Queues
+from syncengine.engine.retention import Kept
 from syncengine.engine.watch import Thresholds, Watcher
+from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.http.breaker import Breakers, Hook, Rules
 from syncengine.http.limiter import Limiter
 from syncengine.http.meter import Meter
 from syncengine.settings import Settings
 from syncengine.store import Store, migrate
+from syncengine.store.models import Link, Payload, Secret
 from syncengine.store.states import Lane
 from syncengine.vault import Vault
 
@@ -34,7 +40,9 @@ def flows(settings: Settings) -> dict[str, Flow]:
 
 
 def open_store(settings: Settings) -> Store:
-    """The store, checked to be at the newest revision. Raises Misconfigured, Transient."""
+    """The store, checked to be there and at the newest revision. Raises Misconfigured, Transient."""
+    if settings.database_url.startswith("sqlite"):
+        _check_file(make_url(settings.database_url).database or "")
     store = Store(settings.database_url)
     migrate.check(store)
     return store
@@ -44,6 +52,38 @@ def check_flows(store: Store, known: Mapping[str, Flow]) -> None:
     """Refuse flow files under which a connection would create everything a second time. Raises Misconfigured, Transient."""
     with store.read() as session:
         continuity.check_installed(session, known)
+
+
+def _check_file(database: str) -> None:
+    """Raises Misconfigured if there is no such file: to ask it would make an empty one."""
+    if not Path(database).exists():
+        raise Misconfigured(
+            f"there is no installation yet: no database {database}. Run `syncengine up`, or `syncengine migrate` for the "
+            "database alone; where there is one elsewhere, correct SYNCENGINE_HOME or DATABASE_URL"
+        )
+
+
+def open_vault(settings: Settings, store: Store) -> Vault:
+    """The store's vault. Its key file is made if there is none, but never for a store that was sealed with a lost key.
+
+    Raises Misconfigured, Transient.
+    """
+    if not settings.given_keys and not settings.key_file.exists():
+        if _is_sealed(store):
+            raise Misconfigured(
+                f"the key file {settings.key_file} is gone, and a new key would open nothing of what is stored. Put it back "
+                "from where you keep a copy (docs/operations.md), or set SYNCENGINE_KEYS to what was in it"
+            )
+        if settings.may_make_key:
+            keys.make(settings.key_file)
+    return Vault(store, settings.keys)
+
+
+def _is_sealed(store: Store) -> bool:
+    """Whether the store holds anything that only its key can open."""
+    with store.read() as session:
+        sealed = (select(Secret.id), select(Payload.id), select(Link.id).where(Link.base.is_not(None)))
+        return any(session.scalar(rows.limit(1)) is not None for rows in sealed)
 
 
 def engine(
@@ -59,7 +99,7 @@ def engine(
     goes down and when it is back; `is_ending` tells whether the process has been told to end.
     """
     store = open_store(settings)
-    vault = Vault(store, settings.keys)
+    vault = open_vault(settings, store)
     known = flows(settings)
     check_flows(store, known)
     breakers = None
@@ -80,6 +120,7 @@ def engine(
         limits=limits(settings),
         meter=meter,
         breakers=breakers,
+        queued=Queues(redis_client).waiting if redis_client is not None else lambda _: None,
         is_ending=is_ending,
     )
 
@@ -96,8 +137,21 @@ def thresholds(settings: Settings) -> Thresholds:
         gone=settings.alert_gone,
         window_s=settings.alert_window_s,
         oldest_s=settings.alert_oldest_s,
+        waiting_s=settings.alert_waiting_s,
         stalled_s=settings.stalled_s,
         repeat_s=settings.alert_repeat_s,
+    )
+
+
+def kept(settings: Settings) -> Kept:
+    """For how long what is over is kept, from settings."""
+    return Kept(
+        events=settings.keep_events_days,
+        writes=settings.keep_writes_days,
+        letters=settings.keep_letters_days,
+        documents=settings.keep_documents_days,
+        runs=settings.keep_runs_days,
+        alerts=settings.keep_alerts_days,
     )
 
 

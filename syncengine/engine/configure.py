@@ -8,6 +8,7 @@ connection has written is in `continuity`.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -150,9 +151,11 @@ class _Reader:
     def _lookup(self, name: str, content: Any, line: int) -> dict[str, str]:
         entries = self.place.table(content, line, f"lookup {name}")
         for key, value in entries.items():
-            if value is None or isinstance(value, list | dict):
+            if value is None or isinstance(value, bool | list | dict):
+                has = "no value" if value is None else json.dumps(value, default=str)
                 self.place.refuse(
-                    entries.line_of(key), f"lookup {name}: {key!r} needs a single value. Write KEY: VALUE, as 1: GBP"
+                    entries.line_of(key),
+                    f"lookup {name}: {key!r} has {has} where a text or a number is wanted. Write KEY: VALUE, as 1: GBP",
                 )
         return {str(key): str(self._plain(value, entries.line_of(key))) for key, value in entries.items()}
 

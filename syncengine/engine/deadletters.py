@@ -172,14 +172,14 @@ def reason_of_discard(by: str, because: str) -> str:
 
 def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
     """Those of the records that are skipped since a person has discarded their dead letter, and for no other reason."""
+    query = select(Record.id).join(Failure, Failure.record_id == Record.id).where(Record.id.in_(list(record_ids)))
+    return list(session.scalars(query.where(*rests_on_discard()).distinct()))
+
+
+def rests_on_discard() -> tuple[ColumnElement[bool], ...]:
+    """For a query over Failure and its Record: this letter's discard is why the record is skipped."""
     its_reason = literal(DISCARDED_BY) + Failure.closed_by + ": " + Failure.closed_because
-    query = (
-        select(Record.id)
-        .join(Failure, Failure.record_id == Record.id)
-        .where(Record.id.in_(list(record_ids)), Record.status == Status.SKIPPED)
-        .where(Failure.kind == DEAD, Failure.closed_by != "", Record.reason == its_reason)
-    )
-    return list(session.scalars(query.distinct()))
+    return Record.status == Status.SKIPPED, Failure.kind == DEAD, Failure.closed_by != "", Record.reason == its_reason
 
 
 # -- finding them ------------------------------------------------------------------------------------------------------

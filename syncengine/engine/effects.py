@@ -150,11 +150,14 @@ def _reopened(new: Any) -> Mapping[str, Any]:
         (create & (Effect.state == EffectState.DONE), EffectState.UNKNOWN),
         else_=EffectState.INTENDED,
     )
+    was_removed = Effect.request.is_(
+        None
+    )  # by its age (retention.py): what is planned now tells as well whose object it is
     changes = own & (open_again == EffectState.INTENDED)
     return {
         "record_id": case((own, new.record_id), else_=Effect.record_id),
         "state": open_again,
-        "request": case((changes, new.request), else_=Effect.request),
+        "request": case((changes | (own & was_removed), new.request), else_=Effect.request),
         "error": case((changes, ""), else_=Effect.error),
         "updated_at": new.updated_at,
     }

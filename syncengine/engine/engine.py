@@ -116,9 +116,14 @@ class Engine:
         limits: Limits | None = None,
         meter: Meter | None = None,
         breakers: Breakers | None = None,
+        queued: Callable[[Lane], int | None] = lambda _: None,
         is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`is_ending`: whether this process has been told to end; steps then give back what they have not begun."""
+        """What the engine is made of.
+
+        `queued`: how many chains of a lane wait for a worker to take them, None if that cannot be told. `is_ending`: whether
+        this process has been told to end; steps then give back what they have not begun.
+        """
         self.store = store
         self.vault = vault
         self.flows = flows
@@ -126,6 +131,7 @@ class Engine:
         self.send = send
         self.meter = meter
         self.breakers = breakers
+        self.queued = queued
         self.is_ending = is_ending
         self._connect = connect
         self._connectors: dict[int, tuple[object, Connector]] = {}

@@ -77,6 +77,21 @@ def note(session: Session, name: str, now: datetime) -> None:
     upsert(session, Pulse, [{"name": name, "at": now}], keys=("name",), update=("at",))
 
 
+def last(engine: Engine, name: str) -> datetime | None:
+    """When this sign of life was noted last (UTC); None if never. Raises Transient."""
+    with engine.store.read() as session:
+        return session.scalar(select(Pulse.at).where(Pulse.name == name))
+
+
+def was_within(engine: Engine, name: str, seconds: float) -> bool:
+    """Whether this sign of life was noted less than `seconds` ago; never with 0. Raises Transient.
+
+    One that lies in the future was noted by a host whose clock is ahead, and says nothing.
+    """
+    before = last(engine, name) if seconds else None
+    return before is not None and timedelta(0) <= clock.now() - before < timedelta(seconds=seconds)
+
+
 def arrived(engine: Engine, lane: Lane) -> None:
     """A canary of this lane has come through the broker to a worker. Raises Transient."""
     with engine.store.write() as session:

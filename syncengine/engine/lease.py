@@ -3,13 +3,17 @@
 The token alone does not exclude a second worker, since a redelivered message bears the same one. A step enters by
 compare-and-set of a fresh runner id, where token and stage fit and nobody else has entered. A runner that never came back
 is the pump's business alone: it frees the records, notes what was being written as unknown, and counts the death.
+
+A lease ends by whichever of two clocks says so first. The monotonic one counts what the holder took, suspended time
+included, and no correction of the time of day prolongs it. The time of day is what others judge `lease_until` by: once it
+has passed, they may have the records, so a clock that is set forward can cost a lease and never causes a second write.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import update
 
@@ -43,7 +47,8 @@ class Lease:
         self.runner = uuid.uuid4().hex
         self.lane = Lane(int(token[0])).label
         self.records: Sequence[Record] = ()
-        self._expires = 0.0
+        self._expires = 0.0  # by the monotonic clock
+        self._expires_at = datetime.min.replace(tzinfo=UTC)  # as the record's row says it to others
 
     def enter(self) -> bool:
         """Take the records that bear the token and are at this stage; False if there are none for us."""
@@ -57,7 +62,7 @@ class Lease:
                 .execution_options(synchronize_session=False)
             )
             self.records = sorted(taken, key=lambda record: record.id)
-        self._expires = begun + self.engine.limits.lease_s
+        self._holds_from(begun, now)
         return bool(self.records)
 
     def renew(self) -> None:
@@ -69,30 +74,38 @@ class Lease:
         if self.stage is Stage.FETCH and self.engine.is_ending():
             raise HandBack
         limits = self.engine.limits
-        begun = clock.monotonic()
-        if self._expires - begun > limits.call_s + (limits.lease_s - limits.call_s) / 2:
+        begun, now = clock.monotonic(), clock.now()
+        left_s = self._left_s(begun, now)
+        if left_s > limits.call_s + (limits.lease_s - limits.call_s) / 2:
             return
-        now = clock.now()
+        if left_s <= 0:
+            raise LeaseLost
         with self.engine.store.write(durable=False) as session:
             mine = update(Record).where(Record.token == self.token, Record.runner == self.runner)
             kept = changed(session, mine.values(lease_until=self._until(now)))
-        if begun >= self._expires or not kept:
+        if not kept:
             raise LeaseLost
-        self._expires = begun + limits.lease_s
+        self._holds_from(begun, now)
 
     def check(self) -> None:
-        """Immediately before the bytes leave. Raises LeaseLost if a call could outlast the lease."""
-        if clock.monotonic() + self.engine.limits.call_s > self._expires:
+        """Immediately before the bytes leave. Raises LeaseLost if a call could outlast the lease, by either clock."""
+        if not self.lasts(self.engine.limits.call_s):
             raise LeaseLost
 
     def lasts(self, seconds: float) -> bool:
-        """Whether it is still held for so long."""
-        return clock.monotonic() + seconds < self._expires
+        """Whether it is still held for `seconds`, by both clocks."""
+        return self._left_s(clock.monotonic(), clock.now()) >= seconds
 
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
         """Have the call counted as one of this flow and lane."""
         flow = self.records[0].flow if self.records else ""
         self.engine.spent(endpoint, flow, self.lane, operation, took_s)
+
+    def _holds_from(self, begun: float, now: datetime) -> None:
+        self._expires, self._expires_at = begun + self.engine.limits.lease_s, self._until(now)
+
+    def _left_s(self, monotonic: float, now: datetime) -> float:
+        return min(self._expires - monotonic, (self._expires_at - now).total_seconds())
 
     def _until(self, now: datetime) -> datetime:
         return now + timedelta(seconds=self.engine.limits.lease_s)

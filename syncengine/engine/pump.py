@@ -47,6 +47,7 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
         return 0
     now = clock.now()
     states, crowded = endpoints.breakers(engine), quota.crowded(engine)
+    unserved = {lane for lane in Lane if (engine.queued(lane) or 0) >= engine.limits.chains[lane]}
     with engine.store.write(durable=False) as session:
         lock_pump(session)
         free_dead_leases(session, engine, now)
@@ -54,7 +55,7 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
             health.note(session, health.PUMP, now)
             wake_waiting(session, engine, now)
             look_again(session, engine, now)
-        chains = claim(session, engine, now, states, crowded)
+        chains = claim(session, engine, now, states, crowded, unserved)
     for chain in chains:
         engine.send(chain)
     return len(chains)
@@ -204,12 +205,18 @@ def look_again(session: Session, engine: Engine, now: datetime) -> None:
 
 
 def claim(
-    session: Session, engine: Engine, now: datetime, states: Mapping[str, State], crowded: Collection[int] = ()
+    session: Session,
+    engine: Engine,
+    now: datetime,
+    states: Mapping[str, State],
+    crowded: Collection[int] = (),
+    unserved: Collection[Lane] = (),
 ) -> list[Chain]:
     """Lease batches of due records, the urgent lane first, as many as there are workers; connections and flows take turns.
 
     Of the records of an endpoint whose breaker wants a probe one chain is sent, the most urgent one. What the low lanes
-    have for a `crowded` endpoint (`quota.crowded`) stays where it is.
+    have for a `crowded` endpoint (`quota.crowded`) stays where it is, and so does a lane that is `unserved`: as many chains
+    as it may have wait in its queue, and their messages would be one more with every lease that runs out.
     """
     alive, turns = _alive(session), _turns(session)
     places = _places(session, engine, now, states)
@@ -218,6 +225,8 @@ def claim(
     chains: list[Chain] = []
     served: dict[tuple[Lane, int, str], datetime] = {}
     for lane in Lane:
+        if lane in unserved:
+            continue
         free = engine.limits.chains[lane] - sum(alive.get((lane, *place), 0) for place in places)
         while free > 0:
             found = _next(session, engine, lane, places, alive, turns, now, crowded)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import redis
 from sqlalchemy import ColumnElement, Select, and_, case, func, not_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
 from syncengine.alerts import Severity, Sign, Sinks, book, telling
@@ -21,12 +21,13 @@ from syncengine.alerts.without_store import StoreAway
 from syncengine.engine import ceiling, endpoints, health
 from syncengine.engine.causes import alike
 from syncengine.engine.deadletters import DEAD
+from syncengine.engine.effects import UNSETTLED
 from syncengine.engine.engine import Engine
 from syncengine.engine.plan import GONE, GONE_ON
 from syncengine.errors import Transient
 from syncengine.http.breaker import State
 from syncengine.store.lock import Lock
-from syncengine.store.models import Ceiling, Connection, Endpoint, Event, Failure, Pulse, Record
+from syncengine.store.models import Ceiling, Connection, Effect, Endpoint, Event, Failure, Record
 from syncengine.store.states import Lane, Pause, Status
 
 PULSE = "watch"
@@ -36,6 +37,11 @@ LEASE_S = 120.0
 FLAPS_WITHIN = timedelta(hours=1)
 LONG_RETRIED = 3
 MOST_LOOKED_AT = 20
+MOST_COUNTED = 200
+"""How many records of a flow are asked when they began to wait, or how long they have been in doubt: those created first."""
+
+ENDS = (*Status, "written", "unchanged", "observed")
+"""Events by which a record comes to rest; in the loop of one that is tried again and again there is none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +49,17 @@ class Thresholds:
     """When a rule speaks. Seconds, unless the name says otherwise.
 
     dead_letters: so many of one cause within `window_s`. gone: so many linked objects that are suddenly absent. oldest_s:
-    age of the oldest record that is due. stalled_s: without progress. repeat_s: an alert that goes on is told again after it.
+    age of the oldest record that is due, or of a write in doubt. waiting_s: for how long a record may wait for another object.
+    clock_s: by how much a source's clock may differ from ours. stalled_s: without progress. repeat_s: an alert that lasts is
+    told again after it.
     """
 
     dead_letters: int = 10
     gone: int = 5
     window_s: float = 600.0
     oldest_s: float = 1800.0
+    waiting_s: float = 86_400.0
+    clock_s: float = 30.0
     stalled_s: float = 120.0
     repeat_s: float = 14_400.0
 
@@ -115,7 +125,7 @@ class Watcher:
     def _watch(self, unless_within_s: float) -> str:
         with Lock(self.engine.store, PULSE, LEASE_S).tried() as is_ours:
             now = clock.now()
-            if not is_ours or self._was_within(unless_within_s, now):
+            if not is_ours or health.was_within(self.engine, PULSE, unless_within_s):
                 return "another one watches"
             signs, calm_s = look(self.engine, self.thresholds, now, up_s=clock.monotonic() - self._since)
             with self.engine.store.write() as session:
@@ -124,15 +134,10 @@ class Watcher:
             told = telling.tell(self.engine.store, self.sinks, self._client, repeat_s=self.thresholds.repeat_s, now=now)
         return f"{len(signs)} signs, {told} of {len(self.sinks)} sinks told"
 
-    def _was_within(self, seconds: float, now: datetime) -> bool:
-        before = last(self.engine) if seconds else None
-        return before is not None and now - before < timedelta(seconds=seconds)
-
 
 def last(engine: Engine) -> datetime | None:
     """When it was watched last (UTC); None if never. Raises Transient."""
-    with engine.store.read() as session:
-        return session.scalar(select(Pulse.at).where(Pulse.name == PULSE))
+    return health.last(engine, PULSE)
 
 
 def look(engine: Engine, thresholds: Thresholds, now: datetime, *, up_s: float) -> tuple[list[Sign], dict[str, float]]:
@@ -325,12 +330,187 @@ def _due_since(view: Look, connection_id: int, flow: str) -> datetime | None:
         .order_by(Record.attempts.desc())
         .limit(MOST_LOOKED_AT)
     ).all()
-    ended = select(Event.record_id, func.max(Event.at)).where(
-        Event.record_id.in_([record_id for record_id, _ in tried]), Event.what.in_(Status)
-    )
-    ends = {one[0]: one[1] for one in view.session.execute(ended.group_by(Event.record_id))}
-    times = [ends.get(record_id, created_at) for record_id, created_at in tried]
+    begun = _begun(view, [record_id for record_id, _ in tried])
+    times = [begun.get(record_id, created_at) for record_id, created_at in tried]
     return min([*times, *([waiting] if waiting else [])], default=None)
+
+
+def _begun(view: Look, record_ids: Sequence[int]) -> dict[int, datetime]:
+    """When the present try of these records began, by id: the first event since they were at rest.
+
+    Those that never were are absent. Of one that was so long ago that its timeline is gone (retention.py) it is the first
+    event that is left.
+    """
+    earlier = aliased(Event)
+    rested = (
+        select(func.max(earlier.id)).where(earlier.record_id == Record.id, earlier.what.in_(ENDS)).scalar_subquery()
+    )
+    since = select(Record.id, func.min(Event.at)).join(Event, Event.record_id == Record.id)
+    since = since.where(Record.id.in_(record_ids), Record.done > 0, Event.id > func.coalesce(rested, 0))
+    return {one[0]: one[1] for one in view.session.execute(since.group_by(Record.id))}
+
+
+def _in_doubt(view: Look) -> list[Sign]:
+    """Writes of which nobody knows for long whether they took effect, whether they are sent again and again or are held."""
+    signs = []
+    for connection in view.session.scalars(select(Connection)):
+        for flow in connection.flows if connection.id not in view.resting else ():
+            doubts = _old_doubts(view, connection.id, flow)
+            if doubts:
+                since, key = doubts[0]
+                count = "1 write" if len(doubts) == 1 else f"{len(doubts)} writes"
+                text = (
+                    f"nobody knows whether {count} of {flow} in {connection.name} took effect; in doubt for longest, "
+                    f"{_long((view.now - since).total_seconds())}, is {key}"
+                )
+                remedy = (
+                    f"`syncengine trace {key} --flow {flow}` shows what was sent and answered. Look in the target; if it is "
+                    f"held, say what you found by `syncengine held settle {key} --flow {flow}`, with --happened or --did-not"
+                )
+                place = f"{connection.name}: {flow}"
+                signs.append(Sign("in doubt", place, Severity.WARNING, text, remedy, len(doubts)))
+    return signs
+
+
+def _old_doubts(view: Look, connection_id: int, flow: str) -> list[tuple[datetime, str]]:
+    """Since when (the first send of it, or of this try), and the key of its record; longest first.
+
+    The time of the last send says nothing where a write is sent again every few minutes, nor do the record's own times.
+    """
+    before = view.now - timedelta(seconds=view.thresholds.oldest_s)
+    rows = view.session.execute(
+        select(
+            Effect.record_id, Effect.sends, Effect.sent_at, Effect.created_at, Record.key, Record.wanted > Record.done
+        )
+        .join(Record, Record.id == Effect.record_id)
+        .where(Record.connection_id == connection_id, Record.flow == flow)
+        .where(or_(Record.wanted > Record.done, Record.status == Status.HELD))
+        .where(Effect.state.in_(UNSETTLED), Effect.sends > 0, Effect.created_at < before)
+        .order_by(Effect.created_at)
+        .limit(MOST_COUNTED)
+    ).all()
+    begun = _begun(view, [row.record_id for row in rows])
+    found = []
+    for record_id, sends, sent_at, created_at, key, is_due in rows:
+        is_sent_once = sends == 1 or not is_due
+        since = sent_at if is_sent_once else max(created_at, begun.get(record_id, created_at))
+        if since is not None and since < before:
+            found.append((since, key))
+    return sorted(found)
+
+
+def _waiting(view: Look) -> list[Sign]:
+    """Records that have waited for another object for long: it does not come by itself."""
+    signs = []
+    groups = select(Record.connection_id, Record.flow, Connection.name, func.count()).where(
+        Record.status == Status.WAITING
+    )
+    groups = groups.join(Connection, Connection.id == Record.connection_id)
+    for connection_id, flow, name, total in view.session.execute(
+        groups.group_by(Record.connection_id, Record.flow, Connection.name)
+    ):
+        long = _waiting_long(view, connection_id, flow)
+        if long:
+            need = _most([one[1:] for one in long])
+            many = f"{len(long)} or more" if len(long) == MOST_COUNTED else f"{len(long)}"
+            age_s = (view.now - min(one[0] for one in long)).total_seconds()
+            text = (
+                f"{many} of {total} waiting records of {flow} in {name} have waited for more than "
+                f"{_long(view.thresholds.waiting_s)}, the longest for {_long(age_s)}; {need}"
+            )
+            remedy = need.remedy
+            signs.append(Sign("waiting", f"{name}: {flow}", Severity.WARNING, text, remedy, len(long)))
+    return signs
+
+
+def _waiting_long(view: Look, connection_id: int, flow: str) -> list[tuple[datetime, str, str]]:
+    """Since when, and for what (entity, key); of the records that were created first.
+
+    What waits is planned again every hour, and waits again: the first time since it was something else counts.
+    """
+    before = view.now - timedelta(seconds=view.thresholds.waiting_s)
+    oldest = (
+        select(Record.id, Record.need_entity, Record.need_key)
+        .where(Record.connection_id == connection_id, Record.flow == flow, Record.status == Status.WAITING)
+        .where(Record.created_at < before)
+        .order_by(Record.created_at, Record.id)
+        .limit(MOST_COUNTED)
+        .subquery()
+    )
+    earlier = aliased(Event)
+    other = select(func.max(earlier.id)).where(earlier.record_id == oldest.c.id)
+    other = other.where(earlier.what.in_([what for what in ENDS if what != Status.WAITING]))
+    since = (
+        select(func.min(Event.at))
+        .where(Event.record_id == oldest.c.id, Event.what == Status.WAITING)
+        .where(Event.id > func.coalesce(other.scalar_subquery(), 0))
+        .scalar_subquery()
+    )
+    rows = view.session.execute(select(since, oldest.c.need_entity, oldest.c.need_key))
+    return [(at, entity, key) for at, entity, key in rows if at is not None and at < before]
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What is waited for most: one object, or one of a kind. times: by how many of the records that were looked at."""
+
+    entity: str
+    key: str
+    times: int
+    is_one: bool
+
+    def __str__(self) -> str:
+        return f"{self.times} of them for {self.entity}{'' if self.is_one else ' such as'} {self.key}"
+
+    @property
+    def remedy(self) -> str:
+        table = self.entity.removeprefix("lookup:")
+        if table != self.entity:
+            return (
+                f"Put what is missing into the lookup table {table} of the connection in syncengine.yml, then run "
+                "`syncengine configure`"
+            )
+        return (
+            f"`syncengine trace {self.key} --flow {self.entity}` says what has become of it, `syncengine deadletters list` "
+            "whether it needs a correction"
+        )
+
+
+def _most(needs: Sequence[tuple[str, str]]) -> _Need:
+    """One object if several records wait for it, else the first of the commonest kind."""
+    (entity, key), times = Counter(needs).most_common(1)[0]
+    if times > 1 or len(needs) == 1:
+        return _Need(entity, key, times, is_one=True)
+    entity, times = Counter(entity for entity, _ in needs).most_common(1)[0]
+    return _Need(entity, next(key for kind, key in needs if kind == entity), times, is_one=times == 1)
+
+
+def _clocks(view: Look) -> list[Sign]:
+    """The source's clock, as its answers have it, differs from this host's: feeds are read by it, leases by ours."""
+    fetched = select(Event.record_id).where(Event.at >= view.since, Event.what.in_(("fetched", "unchanged")))
+    latest = fetched.order_by(Event.at.desc()).limit(MOST_COUNTED)
+    rows = view.session.execute(
+        select(Connection.name, Record.flow, Record.source_time, Record.fetched_at)
+        .join(Connection, Connection.id == Record.connection_id)
+        .where(Record.id.in_(latest))
+        .order_by(Record.fetched_at)
+    )
+    skews = {  # the latest of each source
+        (name, view.engine.flows[flow].source.partition(".")[0]): (source_time - fetched_at).total_seconds()
+        for name, flow, source_time, fetched_at in rows
+        if flow in view.engine.flows and source_time is not None and fetched_at is not None
+    }
+    return [
+        Sign(
+            "clock",
+            f"{name}: {system}",
+            Severity.WARNING,
+            f"the clock of {system} in {name} is {_long(abs(skew))} {'ahead of' if skew > 0 else 'behind'} this host's",
+            "`syncengine doctor` compares all clocks. Run NTP on every host",
+        )
+        for (name, system), skew in skews.items()
+        if abs(skew) > view.thresholds.clock_s
+    ]
 
 
 def _stalled(view: Look) -> list[Sign] | None:
@@ -358,5 +538,8 @@ RULES: Sequence[Rule] = (
     Rule("ceiling", 0.0, _ceilings),
     Rule("gone", 0.0, _gone),
     Rule("oldest due", 60.0, _overdue),
+    Rule("in doubt", 600.0, _in_doubt),  # what is sent again is open for a moment, between two doubts
+    Rule("waiting", 0.0, _waiting),
+    Rule("clock", 600.0, _clocks),
     Rule("stalled", 60.0, _stalled),
 )

@@ -31,6 +31,11 @@ CONNECT_TIMEOUT_S = 5.0
 # this time, and the command is tried on a new one. Long enough for a server that writes its file anew.
 READ_TIMEOUT_S = 5.0
 
+STUCK = (
+    "Its port is open, so it is frozen or at work on its data: look at `log/redis.log` in the data folder, then run "
+    "`syncengine down` and `syncengine up`"
+)
+
 _CONFIGURATION = """\
 # Made by `syncengine up`, made again by each start.
 bind 127.0.0.1
@@ -84,7 +89,8 @@ def answering_address(settings: Settings, *, patience_s: float = 5.0, read_s: fl
     if not reason:
         return url
     if settings.redis_url is None:
-        raise Misconfigured(f"the embedded Redis does not answer ({reason}). Run `syncengine up` or set REDIS_URL")
+        remedy = "Run `syncengine up` or set REDIS_URL" if _is_gone(url) else STUCK
+        raise Misconfigured(f"the embedded Redis does not answer ({reason}). {remedy}")
     raise Misconfigured(f"REDIS_URL = {redact_url(url)}: {reason}. Start that Redis, or correct REDIS_URL")
 
 
@@ -149,6 +155,12 @@ def stop_stray(settings: Settings) -> None:
         return  # it does not even let us ask: not ours
     finally:
         client.close()
+
+
+def _is_gone(url: str) -> bool:
+    """True if nobody listens at the embedded one's address; else it is there and stuck, or loads its data."""
+    port = urlsplit(url).port
+    return port is None or is_free(port)
 
 
 def is_free(port: int) -> bool:

@@ -85,7 +85,7 @@ class Supervisor:
 
         Raises Misconfigured if it runs already, or a process cannot be kept running (with the end of its log).
         """
-        self.check_free()
+        self.check_can_start()
         configuration = self._write_configuration()
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)],
@@ -158,12 +158,14 @@ class Supervisor:
         name = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"syncengine-{os.geteuid()}-{name}.sock"
 
-    def check_free(self) -> None:
-        """Raises Misconfigured if this folder's processes run already, or Flower's port is taken."""
+    def check_can_start(self) -> None:
+        """Raises Misconfigured if this folder's processes run already, Flower's port is taken, or there is no Redis to run."""
         if self.pid() is not None:
             raise Misconfigured(f"syncengine runs already in {self.home}. Stop it with `syncengine down`")
         if not redis_server.is_free(self.settings.flower_port):
             raise Misconfigured(f"port {self.settings.flower_port} is taken. Set SYNCENGINE_FLOWER_PORT to another one")
+        if self.settings.redis_url is None:
+            redis_server.binary()
 
     def _await_start(self, supervisor: subprocess.Popen[bytes]) -> None:
         """Return once all processes run. Raises Misconfigured if one of them keeps ending."""

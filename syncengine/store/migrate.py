@@ -12,7 +12,7 @@ from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session
 
 from syncengine.errors import Misconfigured
-from syncengine.store.session import Store
+from syncengine.store.session import Store, unbound
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -44,6 +44,7 @@ def upgrade(url: str) -> str:
         event.listen(store.engine, "connect", lambda opened, _record: opened.execute("PRAGMA foreign_keys=OFF"))
     try:
         with store.write() as session:
+            unbound(session)
             config = _config()
             config.attributes["connection"] = session.connection()
             command.upgrade(config, "head")

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy import create_engine as _create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from syncengine.document import from_json, to_json
@@ -29,8 +30,23 @@ PATIENCE = {
 """Of libpq; the last in milliseconds, all others in seconds or counts. A server that vanished without a word is given up
 within half a minute, where the system's own patience is two hours; what DATABASE_URL says goes before."""
 
-PASSING = ("25006", "25P03")
-"""The server takes no writes just now (a standby that is about to take over); a transaction was left idle for too long."""
+BOUNDS = {
+    "idle_in_transaction_session_timeout": "30s",
+    "lock_timeout": "40s",
+    "statement_timeout": "120s",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "30s",
+}
+"""Of the server, for each of our sessions. A process that is frozen within a transaction, or a host that is lost without a
+word, holds row locks and the pump's own until the server ends its session; by itself it would wait for hours, or for ever.
+Whoever waits for such a lock gets it, as idle sessions are ended first. All are shorter than what they protect: a lease is
+45 s, and a task has 240 s. Servers older than PostgreSQL 12 know no tcp_user_timeout, which is then left out."""
+
+PASSING = ("25006", "25P03", "25P04")
+"""The server takes no writes just now (a standby that is about to take over); a transaction was left idle, or took, for too
+long (PostgreSQL's Appendix A). Lock, statement and shutdown errors (55P03, 57014, 57P01) are operational ones to psycopg."""
 
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -106,9 +122,11 @@ def _engine(url: str, pool_size: int) -> Engine:
                 Path(engine.url.database).parent.mkdir(parents=True, exist_ok=True)
             return engine
         options = {name: value for name, value in PATIENCE.items() if name not in make_url(url).query}
-        return _create_engine(
+        engine = _create_engine(
             url, connect_args=options, pool_size=pool_size, max_overflow=5, pool_pre_ping=True, **exact
         )
+        event.listen(engine, "connect", _bound)
+        return engine
     except (ArgumentError, ImportError, ValueError) as error:
         shown = re.sub(r"//[^@/]*@", "//***@", url)
         remedy = "Use sqlite:///path/file.db or postgresql://user:password@host/database"
@@ -119,6 +137,20 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # transactions begin as we say, see Store.write
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _bound(connection: Any, _record: Any) -> None:
+    """Set `BOUNDS` for a new session, but for what somebody has set on purpose: the address, the role, or the database.
+
+    By a statement, since poolers (pgbouncer) refuse start-up options that they do not know.
+    """
+    wanted = ", ".join(f"('{name}', '{value}')" for name, value in BOUNDS.items())
+    connection.execute(
+        "SELECT set_config(wanted.name, wanted.value, false) "  # noqa: S608 - our own constants
+        f"FROM (VALUES {wanted}) AS wanted (name, value) JOIN pg_settings USING (name) "
+        "WHERE source NOT IN ('client', 'user', 'database', 'database user')"
+    )
+    connection.commit()
 
 
 @contextmanager
@@ -134,6 +166,8 @@ def _translated() -> Iterator[None]:
         if isinstance(error, OperationalError) or error.connection_invalidated or _passes(error):
             raise DatabaseAway(f"the database cannot be used now: {complaint(error)}") from error
         raise
+    except PoolTimeout as error:
+        raise DatabaseAway("the database cannot be used now: all connections of this process are in use") from error
 
 
 def _passes(error: DBAPIError) -> bool:
@@ -151,3 +185,10 @@ def lock_pump(session: Session) -> None:
     """Have one pump at a time decide what to claim, until this transaction ends. SQLite's writers are alone anyway."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(7302015)"))
+
+
+def unbound(session: Session) -> None:
+    """Let this transaction take as long as it needs, for what cannot be done in parts. It waits for locks as others do."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))

@@ -22,12 +22,12 @@ from syncengine.engine.watch import Watcher
 from syncengine.errors import SyncError, Transient
 from syncengine.http.breaker import Change
 from syncengine.local import redis_server
-from syncengine.vault import Vault
+from syncengine.tasks.schedule import CLOCKS_S
 
 log = logging.getLogger(__name__)
 
 WATCH = "engine.watch"
-LOOK_NOW_EXPIRES_S = 60
+LOOK_NOW_EXPIRES_S = 60 + CLOCKS_S  # a minute, by whatever clock
 
 _ending = mmap.mmap(-1, 1)
 """Shared by a worker's parent and its children, who are told nothing by Celery: 1 once the parent has been told to end."""
@@ -79,7 +79,7 @@ def _refuse_to_start_wrong(**_: Any) -> None:
     current = settings.load()
     try:
         store = bootstrap.open_store(current)
-        Vault(store, current.keys)
+        bootstrap.open_vault(current, store)
         bootstrap.check_flows(store, bootstrap.flows(current))
     except SyncError as error:
         print(f"syncengine: {error}", file=sys.__stderr__)

@@ -7,6 +7,7 @@ from syncengine.engine import health
 from syncengine.settings import Settings
 from syncengine.store.states import Lane
 from syncengine.tasks.base import StepTask
+from syncengine.tasks.schedule import CLOCKS_S
 
 CANARY = "engine.canary"
 
@@ -14,7 +15,8 @@ CANARY = "engine.canary"
 def make_canary(settings: Settings) -> None:
     """Register the task, and have beat send one through each lane.
 
-    One that waits in a queue expires when it has been missed, so that a worker that was stopped comes back to a few.
+    One that waits in a queue expires once it has been missed for a while, so that a worker that was stopped comes back to a
+    few dozens, each of which notes its arrival and no more.
     """
     app.task(name=CANARY, base=StepTask, bind=True)(_canary)
     app.conf.beat_schedule |= {
@@ -22,7 +24,7 @@ def make_canary(settings: Settings) -> None:
             "task": CANARY,
             "schedule": settings.canary_every_s,
             "args": (lane.label,),
-            "options": {"queue": lane.label, "expires": settings.stalled_s},
+            "options": {"queue": lane.label, "expires": settings.stalled_s + CLOCKS_S},
         }
         for lane in Lane
     }

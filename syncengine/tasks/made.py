@@ -10,11 +10,11 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
-from syncengine import settings
+from syncengine import clock, settings
 from syncengine.celery import app
-from syncengine.engine import bootstrap, steps, sync
+from syncengine.engine import bootstrap, health, retention, steps, sync
 from syncengine.engine.pump import pump
-from syncengine.errors import Transient
+from syncengine.errors import Misconfigured, Transient
 from syncengine.store.states import Stage
 from syncengine.tasks.base import WATCH, StepTask, store_is_away, watcher
 from syncengine.tasks.schedule import beat_schedule
@@ -22,6 +22,9 @@ from syncengine.tasks.schedule import beat_schedule
 log = logging.getLogger(__name__)
 
 PUMP = "engine.pump"
+RETENTION = "engine.retention"
+LONGEST_COUNTDOWN_S = 300.0
+"""A third of the visibility timeout (celeryconfig.py): Redis delivers a message again that has waited for longer than that."""
 
 
 def _step(self: StepTask, token: str, *, stage: Stage) -> str:
@@ -46,7 +49,7 @@ def _sync(
     request = sync.Request(
         flow=flow,
         connection=connection,
-        since=datetime.fromisoformat(since) if since else None,
+        since=_moment(since) if since else None,
         ids=tuple(map(str, ids or ())),
         trigger=trigger,
     )
@@ -56,16 +59,32 @@ def _sync(
     return sync.line(results)
 
 
+def _moment(text: str) -> datetime:
+    """Raises Misconfigured: a task takes times as the command line does."""
+    try:
+        return clock.read(text)
+    except ValueError:
+        raise Misconfigured(
+            f"since = {text!r} is not a time. Write 2026-01-31T06:00 or 2026-01-31T06:00+01:00"
+        ) from None
+
+
 def _come_again(self: StepTask, waiting: sync.Waiting) -> None:
-    """For one connection, whose feeds are read on from their cursors. Beat's next tick comes in any case."""
+    """For one connection, whose feeds are read on from their cursors. Beat's next tick comes in any case.
+
+    What must wait for longer comes a few times in vain, which costs no call: the limiter still says no.
+    """
+    wait_s = min(waiting.retry_in_s, LONGEST_COUNTDOWN_S)
     again = {"connection": waiting.connection, "trigger": "again"}
     try:
-        self.apply_async(kwargs=again, countdown=waiting.retry_in_s, retries=self.request.retries + 1, retry=False)
+        self.apply_async(kwargs=again, countdown=wait_s, retries=self.request.retries + 1, retry=False)
     except (OperationalError, RedisError) as error:
         log.warning("%s of %s goes on at the next tick: %s", self.name, waiting.connection, error)
 
 
-def _pump(self: StepTask) -> str:
+def _pump(self: StepTask, unless_within_s: float = 0.0) -> str:
+    if health.was_within(self.engine, health.PUMP, unless_within_s):
+        return "another one ran a moment ago"
     return f"{pump(self.engine, sweep=True)} chains"
 
 
@@ -76,6 +95,11 @@ def _watch(self: StepTask, unless_within_s: float = 0.0) -> str:  # noqa: ARG001
         store_is_away(error)
         raise
     return one.watch(unless_within_s=unless_within_s)
+
+
+def _retention(self: StepTask) -> str:
+    removed = retention.remove(self.engine, bootstrap.kept(settings.load()), for_s=retention.LONGEST_S)
+    return str(removed or "another one removes")
 
 
 def make_tasks() -> None:
@@ -90,6 +114,7 @@ def make_tasks() -> None:
             )
     _register(PUMP, _pump, "Free dead leases, wake what can go on, claim what is due (engine/pump.py).")
     _register(WATCH, _watch, "Look for what people must be told, and tell it (engine/watch.py).")
+    _register(RETENTION, _retention, "Remove what is over and old (engine/retention.py).")
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 CALLS = 4  # within the time in which a worker must have heard something
 FAILED = 1
-SLOW_S = 2.0  # a call that took so long met a Redis that was away, or is only coming back
+SLOW_S = 2.0  # a call that took so long met a Redis that was away or is coming back, or this machine slept
 STUCK_S = 8.0  # for an idle worker to end by itself
 
 
@@ -66,10 +66,10 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
     def _watch(self, consumer: Consumer) -> None:
         worker = consumer.controller
         while worker.blueprint.state == bootsteps.RUN and state.should_stop is None and state.should_terminate is None:
-            clock.sleep(self.deaf_s / CALLS)
-            begun = clock.monotonic()
+            begun, pause_s = clock.monotonic(), self.deaf_s / CALLS
+            clock.sleep(pause_s)
             is_busy = len(state.reserved_requests) >= worker.concurrency  # then it rightly takes nothing
-            if is_busy or not self._call() or clock.monotonic() - begun > SLOW_S:
+            if is_busy or not self._call() or clock.monotonic() - begun > pause_s + SLOW_S:
                 self._hear()
             silent_s = clock.monotonic() - self._heard_at
             if silent_s > self.deaf_s:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from syncengine import clock
+from syncengine import clock, keys
 from syncengine.flows import SHIPPED
 from syncengine.sandbox.server import Sandbox
 from syncengine.store import Store
@@ -53,14 +53,34 @@ def _write(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("command", ["status", "trace 5001", "deadletters list", "configure"])
+def _empty_database(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "syncengine.db").touch()
+
+
+COMMANDS = ("status", "trace 5001", "deadletters list", "configure")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "health"])
+def test_where_there_is_no_installation_it_is_said_and_none_is_begun(run: Run, tmp_path: Path, command: str) -> None:
+    config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
+    done = run("syncengine", *command.split(), SYNCENGINE_CONFIG=config, TOKEN="x")
+    _one_line(done, "there is no installation yet", "syncengine.db", "Run `syncengine up`, or `syncengine migrate`")
+    assert not (tmp_path / "var").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_database_that_was_not_migrated(run: Run, tmp_path: Path, command: str) -> None:
     config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
+    _empty_database(tmp_path)
     _one_line(run("syncengine", *command.split(), SYNCENGINE_CONFIG=config, TOKEN="x"), "Run `syncengine migrate`")
 
 
 @pytest.mark.parametrize("process", ["worker --pool=solo", "beat"])
-def test_a_worker_and_beat_refuse_a_database_that_was_not_migrated(run: Run, redis_url: str, process: str) -> None:
+def test_a_worker_and_beat_refuse_a_database_that_was_not_migrated(
+    run: Run, redis_url: str, tmp_path: Path, process: str
+) -> None:
+    _empty_database(tmp_path)
     done = run("celery", "-A", "syncengine", *process.split(), REDIS_URL=redis_url)
     _one_line(done, "has no tables of syncengine", "syncengine migrate")
 
@@ -106,8 +126,27 @@ def test_a_store_that_was_encrypted_with_another_key(run: Run, tmp_path: Path) -
     variables = {"SYNCENGINE_CONFIG": config, "TOKEN": "x"}
     assert run("syncengine", "migrate").returncode == 0
     assert run("syncengine", "configure", **variables).returncode == 0
-    (tmp_path / "var" / "key").unlink()
-    _one_line(run("syncengine", "configure", **variables), "another key", "SYNCENGINE_KEYS")
+    other = {**variables, "SYNCENGINE_KEYS": keys.new()}
+    _one_line(run("syncengine", "configure", **other), "another key", "SYNCENGINE_KEYS")
+
+
+@pytest.mark.parametrize(
+    "command", ["syncengine configure", "syncengine status", "syncengine up", "celery -A syncengine beat"]
+)
+def test_a_key_file_that_is_lost_is_to_be_put_back_and_no_other_is_made(
+    run: Run, redis_url: str, tmp_path: Path, command: str
+) -> None:
+    config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
+    variables = {"SYNCENGINE_CONFIG": config, "TOKEN": "x", "REDIS_URL": redis_url}
+    assert run("syncengine", "migrate").returncode == 0
+    assert run("syncengine", "configure", **variables).returncode == 0
+    key = tmp_path / "var" / "key"
+    key.unlink()
+
+    done = run(*command.split(), **variables)
+
+    _one_line(done, f"the key file {key} is gone", "Put it back", "docs/operations.md")
+    assert not key.exists()
 
 
 def _link(tmp_path: Path) -> None:

