@@ -79,6 +79,9 @@ class Settings:
     fresh_s: float = _setting("SYNCENGINE_FRESH_S", 300.0, least=0, most=86_400)
     """How old a fetch may be for a record to go on from it without reading again."""
 
+    picture_s: float = _setting("SYNCENGINE_PICTURE_S", 30.0, least=1, most=3600)
+    """How old the picture of a target may be from which a change is written; an older one is compared with the target first."""
+
     retry_max_s: float = _setting("SYNCENGINE_RETRY_MAX_S", 15.0, least=1, most=300)
     """Longest wait as a Celery retry, at most a third of the visibility timeout (900 s); the row keeps longer ones."""
 
@@ -93,6 +96,12 @@ class Settings:
 
     max_deaths: int = _setting("SYNCENGINE_MAX_DEATHS", 3, least=1, most=100)
     """How many workers may die of one record, alone in its batch, before it is set aside as poison."""
+
+    max_tries: int = _setting("SYNCENGINE_MAX_TRIES", 8, least=1, most=1000)
+    """How often a record may fail alone, while its endpoint accepts other calls, before it is a dead letter."""
+
+    max_sends: int = _setting("SYNCENGINE_MAX_SENDS", 5, least=1, most=100)
+    """How often one write is sent while nobody learns whether it took effect; then it is held for a person."""
 
     workers: int = _setting("SYNCENGINE_WORKERS", 2, least=1, most=256)
     """Processes of the worker for the lanes scheduled and backfill, over all hosts: so many chains live per lane."""

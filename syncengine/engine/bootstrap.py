@@ -184,7 +184,10 @@ def limits(settings: Settings) -> Limits:
         retry_s=settings.retry_max_s,
         backoff_s=settings.backoff_max_s,
         hold_again_s=settings.recheck_s,
+        picture_s=settings.picture_s,
         deaths=settings.max_deaths,
+        tries=settings.max_tries,
+        sends=settings.max_sends,
         chains={
             Lane.REALTIME: settings.realtime_workers,
             Lane.SCHEDULED: settings.workers,

@@ -150,9 +150,7 @@ def _reopened(new: Any) -> Mapping[str, Any]:
         (create & (Effect.state == EffectState.DONE), EffectState.UNKNOWN),
         else_=EffectState.INTENDED,
     )
-    was_removed = Effect.request.is_(
-        None
-    )  # by its age (retention.py): what is planned now tells as well whose object it is
+    was_removed = Effect.request.is_(None)  # by its age; what is planned now tells as well whose object it is
     changes = own & (open_again == EffectState.INTENDED)
     return {
         "record_id": case((own, new.record_id), else_=Effect.record_id),

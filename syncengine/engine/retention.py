@@ -1,10 +1,10 @@
 """What is over is removed by age, so that the store holds what is open and some time of history, and not all that ever was.
 
-How long a merchant needs it decides the defaults, which settings.py argues. What decides anything about
-the next sync is never removed, whatever its age: records and links; creates that were done (without one of these, an object
-whose link is lost would be created a second time), though not the documents that they sent; what is in doubt or not sent
-yet; whatever a record that is due, waiting, held or dead still needs; a dead letter that is open, or that a person has
-discarded while its record rests on that.
+How long a merchant needs it decides the defaults, which settings.py argues. What decides anything about the next sync is
+never removed, whatever its age: records and links; creates that were done (without one of these, an object whose link is
+lost would be created a second time), though not the documents that they sent; what is in doubt; whatever a record that is
+due, waiting, held or dead still needs; a dead letter that is open, or that a person has discarded while its record rests on
+that.
 
 It runs beside everything else: small transactions, committed one by one, in the order of the numbers. Should one fail, the
 next run continues from there.
@@ -102,18 +102,19 @@ def _at_work(record_id: Any) -> ColumnElement[bool]:
 
 
 def _events(before: datetime) -> list[ColumnElement[bool]]:
-    return [Event.at < before]
+    return [Event.at < before, or_(Event.record_id.is_(None), ~_at_work(Event.record_id))]
 
 
 def _writes(before: datetime) -> list[ColumnElement[bool]]:
     """A create that was done is the only sign of an object whose link is lost (`effects.intend`)."""
-    over = or_(Effect.state == EffectState.REJECTED, and_(Effect.state == EffectState.DONE, Effect.verb != Verb.CREATE))
+    ended = (EffectState.REJECTED, EffectState.SUPERSEDED, EffectState.INTENDED)
+    over = or_(Effect.state.in_(ended), and_(Effect.state == EffectState.DONE, Effect.verb != Verb.CREATE))
     return [over, Effect.updated_at < before, ~_at_work(Effect.record_id)]
 
 
 def _requests(before: datetime) -> list[ColumnElement[bool]]:
     """What was sent is asked only of writes that are in doubt."""
-    over = Effect.state.in_((EffectState.DONE, EffectState.REJECTED))
+    over = Effect.state.not_in((EffectState.SENT, EffectState.UNKNOWN))
     return [over, Effect.request.is_not(None), Effect.updated_at < before, ~_at_work(Effect.record_id)]
 
 

@@ -276,6 +276,12 @@ class Effect(Base):
         Index("ix_effect_record", "record_id"),
         Index("ix_effect_target_key", "endpoint_id", "target_key"),
         Index("ix_effect_sent", "connection_id", "entity", "sent_at"),
+        Index(
+            "ix_effect_unsettled",
+            "record_id",
+            postgresql_where=text("state IN ('sent', 'unknown')"),
+            sqlite_where=text("state IN ('sent', 'unknown')"),
+        ),
         NEVER_REUSED,
     )
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -183,9 +183,9 @@ def test_what_would_have_been_written_is_still_shown_and_written_when_the_connec
     _put(world, "1", "lamp")
     _age(world)
     assert "documents of records" not in _removed(world)
-    world.configure(mode="live")
-    with world.store.write() as session:
-        observe.go_live(session, world.connection_id, world.time.at)
+    world.configure(mode=observe.GOING_LIVE)
+    observe.go_live(world.store, world.connection_id)
+    world.engine._sites.clear()
     world.settle()
     assert world.right.writes == [("create", "1", "R1")]
 

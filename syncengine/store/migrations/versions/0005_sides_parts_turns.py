@@ -28,6 +28,8 @@ def upgrade() -> None:
     with op.batch_alter_table("effect", recreate=remakes, table_kwargs=NEVER_REUSED) as batch_op:
         batch_op.add_column(sa.Column("token", sa.String(length=40), server_default="", nullable=False))
         batch_op.add_column(sa.Column("answered", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    unsettled = sa.text("state IN ('sent', 'unknown')")
+    op.create_index("ix_effect_unsettled", "effect", ["record_id"], postgresql_where=unsettled, sqlite_where=unsettled)
     op.execute("UPDATE effect SET token = 'se-' || id")  # the marks that writes have left by now
     op.execute("UPDATE effect SET answered = true WHERE settle_until = updated_at")  # how it was told until now
     if remakes == "always":
@@ -58,6 +60,7 @@ def _count_on(table: str) -> None:
 
 def downgrade() -> None:
     op.drop_table("turn")
+    op.drop_index("ix_effect_unsettled", "effect")
     with op.batch_alter_table("effect") as batch_op:
         batch_op.drop_column("answered")
         batch_op.drop_column("token")
