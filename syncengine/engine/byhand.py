@@ -28,11 +28,9 @@ HURRIED = (Pause.QUIET, Pause.BACKOFF, Pause.PACED)
 
 def known(session: Session, engine: Engine, connection_id: int, flow: str, key: str, now: datetime) -> Record:
     """The record of an object by the source's key; one that is in no table yet is made. Raises Misconfigured."""
-    flow_ = engine.flow(flow)
     if not is_key(key):
         raise _no_key(key)
-    if flow_.two_way and ":" not in key:
-        key = f"{engine.site(connection_id).side(flow_.source)}:{key}"
+    key = links.keys_named(session, engine.flow(flow), engine.site(connection_id), key)[0]
     mine = select(Record).where(Record.connection_id == connection_id, Record.flow == flow, Record.key == key)
     record = session.scalars(mine).first()
     if record is None:
@@ -48,7 +46,7 @@ def must_exist(engine: Engine, connection_id: int, flow: str, key: str) -> None:
     """
     flow_, site = engine.flow(flow), engine.site(connection_id)
     side, own = site.side(flow_.source), key
-    if flow_.two_way and key.partition(":")[0] in site.endpoints:
+    if flow_.keys_name_their_side and key.partition(":")[0] in site.endpoints:
         side, _, own = key.partition(":")
     resource = site.resource(flow_.source if side == site.side(flow_.source) else flow_.target)
     if not is_key(own):
@@ -239,7 +237,7 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
             if recreate and (keys is None or one.key in keys):
                 want(session, one.connection_id, one.flow, [one.key], lane=Lane.REALTIME, now=now)
                 records.forget_last(session, [one.id])
-            elif not one.ignored:
+            elif not one.ignored and not engine.flow(one.flow).write_back:  # that one does nothing without a link
                 _ignore(session, one, f"{by}: unlinked, {because}", now)
         detail = {name: text for name, text in told.items() if text}
         timeline.note(session, concerned, "unlinked by hand", now, {one.id: detail for one in concerned})
@@ -274,7 +272,7 @@ def _sharing(session: Session, engine: Engine, site: Site, link: Link, flow: Flo
 
 
 def _keys(flow: Flow, site: Site, link: Link) -> list[str]:
-    if flow.two_way:
+    if flow.keys_name_their_side:
         return [f"left:{link.left_key}", f"right:{link.right_key or ''}"]
     return [link.left_key if site.side(flow.source) == "left" else link.right_key or ""]
 

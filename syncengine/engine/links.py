@@ -89,6 +89,14 @@ def target_key(flow: Flow, site: Site, link: Link) -> str | None:
     return None if key is None or key.startswith(UNTOLD) else key
 
 
+def keys_named(session: Session, flow: Flow, site: Site, id_: str) -> list[str]:
+    """The keys of the records that a person means: by the source's key, or by side and key where the flow has such."""
+    side, colon, key = id_.partition(":")
+    if not (flow.keys_name_their_side and colon and side in site.endpoints):
+        side, key = site.side(flow.source), id_
+    return record_keys(session, flow, site, side, [key])[key]
+
+
 def part_on(link: Link, side: str) -> str:
     """Which part of an object of a side a link is about: empty for the object that is itself one part of the other's."""
     if side == "right":

@@ -15,7 +15,7 @@ from syncengine.engine import endpoints, records
 from syncengine.engine.account import on_account_of
 from syncengine.engine.discover import Found, discover, due_connections
 from syncengine.engine.engine import Engine, chunks
-from syncengine.engine.links import record_keys as record_keys_of
+from syncengine.engine.links import keys_named
 from syncengine.engine.pump import pump
 from syncengine.engine.want import MOST_WOKEN, want
 from syncengine.errors import Misconfigured, SyncError, Throttled
@@ -148,11 +148,5 @@ def _look_whole(session: Session, connection_id: int, flow: str, keys: Sequence[
 def record_keys(engine: Engine, request: Request, connection_id: int) -> list[str]:
     """The keys of the records that the request's ids mean in a connection. Raises Misconfigured."""
     flow, site = engine.flow(request.flow), engine.site(connection_id)
-    found: dict[str, None] = {}
     with engine.store.read() as session:
-        for id_ in request.ids:
-            side, colon, key = id_.partition(":")
-            if not (flow.keys_name_their_side and colon and side in site.endpoints):
-                side, key = site.side(flow.source), id_
-            found |= dict.fromkeys(record_keys_of(session, flow, site, side, [key])[key])
-    return list(found)
+        return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, flow, site, id_)))

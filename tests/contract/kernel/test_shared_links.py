@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine import byhand, held
+from syncengine.engine import byhand, held, sync
 from syncengine.engine.discover import discover
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Decision, Need, Policy, Verdict
@@ -515,3 +515,31 @@ def test_a_write_without_a_key_may_be_cancelled_by_a_person_only(make_world: Mak
     world.time.pass_(timedelta(hours=3).total_seconds())
     world.settle()
     assert len(world.right.writes) == 1
+
+
+def test_a_person_names_a_write_backs_record_by_the_sources_key(orders: World) -> None:
+    orders.left.put("orders", "1", name="A", rows=_rows("LAMP"))
+    orders.sync("orders", "1")
+    orders.right.put("orders", "R1", state="picked")
+    sync.start(orders.engine, sync.Request("status", ids=("R1", "left:1", "right:R1")))
+    orders.settle()
+    assert orders.left.objects["orders"]["1"]["state"] == "picked"
+    with orders.store.write() as session:
+        found = byhand.known(session, orders.engine, orders.connection_id, "status", "R1", orders.time.at)
+        assert (found.key, session.scalars(select(m.Record.key).where(m.Record.flow == "status")).all()) == (
+            "left:1", ["left:1"],
+        )  # fmt: skip
+
+
+def test_an_unlinked_object_is_written_back_again_once_it_is_linked(orders: World) -> None:
+    orders.left.put("orders", "1", name="A", rows=_rows("LAMP"))
+    orders.sync("orders", "1")
+    orders.sync("status", "left:1")
+    record = orders.record("orders", "1")
+    with orders.store.read() as session:
+        link = byhand.link_of(session, orders.engine, record)
+    assert byhand.unlink(orders.engine, record, link, by="anna", because="the wrong one") == ["1", "left:1"]
+    assert orders.record("orders", "1").ignored
+    assert not orders.record("status", "left:1").ignored
+    orders.sync("status", "left:1")
+    assert orders.record("status", "left:1").status == "skipped"
