@@ -25,7 +25,7 @@ from cryptography.fernet import Fernet
 from syncengine import clock, connectors
 from syncengine.engine import bootstrap, configure
 from syncengine.engine.configure import ConnectionPlan, EndpointPlan, Installation
-from syncengine.engine.engine import Chain, Engine
+from syncengine.engine.engine import Chain, Engine, Limits
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.flows.connections import connection_template
 from syncengine.flows.flow import HIGHEST_CEILING
@@ -135,7 +135,7 @@ class Site:
         configure.apply(store, Vault(store, [self.key]), self.flows, plan)
         store.close()
 
-    def engine(self, *, send: Callable[[Chain], None] | None = None) -> Engine:
+    def engine(self, *, send: Callable[[Chain], None] | None = None, limits: Limits | None = None) -> Engine:
         """An engine for this process; chains go into `messages` unless `send` is given."""
         store = Store(self.database_url)
         vault = Vault(store, [self.key])
@@ -143,6 +143,7 @@ class Site:
         return Engine(
             store, vault, self.flows, connect=lambda end: connectors.connect(end, lent),
             send=self.messages.append if send is None else send,
+            limits=limits,
             meter=Meter(redis.Redis(unix_socket_path=self._socket)) if self._redis else None,
         )  # fmt: skip
 

@@ -23,6 +23,8 @@ def refusal(engine: Engine, site: Site, error: SyncError, key: str) -> Rejected:
     """
     if isinstance(error, Rejected):
         return error
+    if error.endpoint_id is None:  # no call was made
+        return Rejected(field="record", value=key, reason=str(error), remedy="Correct the installation, then retry")
     side = next(side for side, endpoint in site.endpoints.items() if endpoint.id == error.endpoint_id)
     endpoint = site.endpoints[side]
     if not engine.was_probed(endpoint.id, within_s=LASTS_S):

@@ -23,7 +23,16 @@ from syncengine.engine.lease import HandBack, Lease, LeaseLost
 from syncengine.engine.push import push
 from syncengine.engine.records import End
 from syncengine.engine.transform import transform
-from syncengine.errors import AuthenticationFailed, EndpointDown, Rejected, SessionLost, SyncError, Throttled, Transient
+from syncengine.errors import (
+    AuthenticationFailed,
+    EndpointDown,
+    Misconfigured,
+    Rejected,
+    SessionLost,
+    SyncError,
+    Throttled,
+    Transient,
+)
 from syncengine.http.guard import guarded
 from syncengine.redaction import redact_text
 from syncengine.store.models import Record
@@ -117,8 +126,7 @@ def _endpoint_trouble(
         return _isolated(engine, lease, error, retries)
     if error.endpoint and not isinstance(error, Throttled) and engine.is_down(error.endpoint):
         return _put_off(engine, lease, error, REST_S, counts=False)
-    fails = isinstance(error, FAILURES) and error.endpoint_id is not None
-    if fails and not is_of_probe and _has_failed_often(engine, lease):
+    if _may_be_of_one(error) and not is_of_probe and _has_failed_often(engine, lease):
         return _isolated(engine, lease, error, retries)
     if isinstance(error, Throttled):
         wait_s, counts = error.retry_in_s, False
@@ -133,6 +141,13 @@ def _endpoint_trouble(
             records.leave(session, lease, clock.now(), wait_s=wait_s)
         raise TryAgain(wait_s, str(error)) from error
     return _put_off(engine, lease, error, wait_s if not counts else None, counts=counts)
+
+
+def _may_be_of_one(error: SyncError) -> bool:
+    """Whether one record may be what fails: a call for it, or what is stored of it (sealed with a key that was lost)."""
+    if isinstance(error, Misconfigured):
+        return True
+    return isinstance(error, FAILURES) and error.endpoint_id is not None
 
 
 def _has_failed_often(engine: Engine, lease: Lease) -> bool:
@@ -197,14 +212,16 @@ def _put_off(
     """Give the records back, each with its own back-off. A read that fails again as a whole is repeated one by one."""
     now = clock.now()
     again = any(record.attempts for record in lease.records)  # once may be chance, twice may be one of the records
-    alone = alone or (counts and again and isinstance(error, FAILURES) and error.endpoint_id is not None)
+    alone = alone or (counts and again and _may_be_of_one(error))
+    stage = Stage.FETCH if isinstance(error, Misconfigured) else None  # what is stored may be what is wrong
     with engine.store.write() as session:
         mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
         for record in mine:
             own_s = backoff(record.attempts, most_s=engine.limits.backoff_s) if wait_s is None else wait_s
             until = now + timedelta(seconds=own_s)
             records.put_off(
-                session, lease, [record.id], until, pause=Pause.BACKOFF, counts=counts, alone=alone, reason=str(error)
+                session, lease, [record.id], until,
+                pause=Pause.BACKOFF, stage=stage, counts=counts, alone=alone, reason=str(error),
             )  # fmt: skip
         timeline.note(session, mine, "put off", now, {record.id: {"error": str(error)} for record in mine})
     return f"put off: {error}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 from syncengine.connectors.base import Connector, Operation, Outcome, Verb
@@ -346,3 +347,20 @@ def test_a_change_that_is_never_understood_is_sent_five_times_and_held(make_worl
     assert (world.record("things", BAD).status, odd.sent) == ("done", 5)
     with world.store.read() as session:
         assert set(session.scalars(select(m.Effect.state))) <= {"done", "superseded"}
+
+
+def test_what_is_stored_under_a_lost_key_stops_its_own_record_only(world: World) -> None:
+    _ten(world)
+    world.settle(patience_s=60)
+    with world.store.write() as session:  # the last agreement of one of them cannot be opened any more
+        link = session.scalars(select(m.Link).where(m.Link.left_key == BAD)).one()
+        link.base = Fernet(Fernet.generate_key()).encrypt(b"sealed with another key")
+    for key in (*OTHERS, BAD):
+        world.left.put("things", key, name="y")
+    discover(world.engine, world.connection_id, "things", trigger="schedule", lane=Lane.SCHEDULED)
+    _run(world, hours=2, every_s=30)
+
+    assert _states(world) == {**dict.fromkeys(OTHERS, "done"), BAD: "dead"}
+    [(key, field, cause)] = world.failures()
+    assert (key, field) == (BAD, "record")
+    assert "key" in cause
