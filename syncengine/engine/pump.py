@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
 from syncengine.engine import ceiling, deadletters, effects, endpoints, health, links, quota, timeline
+from syncengine.engine.backoff import backoff
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
 from syncengine.engine.records import FREE
@@ -30,6 +31,8 @@ log = logging.getLogger(__name__)
 
 RESTS_AFTER_DEATH_S = (1.0, 10.0, 60.0)
 DEATHS_COUNT_ONCE_WITHIN_S = 60.0
+SHORTAGES = 16
+"""How often a record may meet a process that lacks memory or file handles: with their back-off, for 20 minutes at least."""
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -93,18 +96,23 @@ def collapse(
     `deaths` times is set aside as poison; deaths within a minute count once, so that a bad moment of the machine makes none.
 
     at_once: it died just now and not a lease ago, so that its records rest first, longer each time. `counts=False`: it is no
-    record's fault.
+    record's fault, as it seems; one that brings it about alone, again and again, is counted all the same.
     """
     lost = effects.lost_runner(session, [record.id for record in crashed], now)
-    counted = [record for record in crashed if counts and _counts_as_death(record, now)]
+    counted = [record for record in crashed if (counts or _is_alone_in_it(record)) and _counts_as_death(record, now)]
     deaths = {record.id: record.deaths + 1 for record in counted}
     poison = [(record, Stage(record.stage)) for record in crashed if deaths.get(record.id, 0) >= engine.limits.deaths]
     _free(session, crashed)
     for record in crashed:
         suspect = record.batch <= 1 or not lost.in_the_call or record.id in lost.in_the_call
         rest_s = _rest_after_death_s(record) if suspect and at_once else 0.0
-        values: dict[str, Any] = {"not_before": now + timedelta(seconds=rest_s), "pause": Pause.BACKOFF}
-        values |= {"solo": suspect} if counts else {"attempts": record.attempts + 1}
+        values: dict[str, Any] = {"pause": Pause.BACKOFF}
+        if counts:
+            values |= {"solo": suspect}
+        else:  # in a batch once may be chance
+            values |= {"solo": record.solo or (suspect and record.attempts > 0), "attempts": record.attempts + 1}
+            rest_s = max(rest_s, backoff(record.attempts, most_s=engine.limits.backoff_s)) if record.solo else rest_s
+        values["not_before"] = now + timedelta(seconds=rest_s)
         if record.id in deaths:
             values |= {"deaths": deaths[record.id], "died_at": now}
         if record.id in lost.rest:
@@ -116,6 +124,11 @@ def collapse(
             session, record, stage, deaths[record.id], because, now, in_doubt=record.id in lost.rest
         )  # fmt: skip
         _set_aside(session, record, because, now)
+
+
+def _is_alone_in_it(record: Record) -> bool:
+    """Whether what the process lacks is lacking with this record alone, for longer than a machine's bad quarter of an hour."""
+    return record.batch <= 1 and record.attempts >= SHORTAGES
 
 
 def _counts_as_death(record: Record, now: datetime) -> bool:

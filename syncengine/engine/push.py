@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -185,11 +186,17 @@ class _Push:
                 self._end(session, intent, End(Status.HELD, reason), "held", now)
 
     def batches(self) -> Iterator[Sequence[Intent]]:
-        """The intents in the order of their records, as many together as the resource writes at once, one verb each."""
-        groups: dict[tuple[str, Verb], list[Intent]] = {}
+        """The intents in the order of their records, as many together as the resource writes at once, one verb each.
+
+        Of a write that takes several calls one is made at a time: the next one is not sent while the last is in doubt.
+        """
+        groups: dict[tuple[str, Verb, int], list[Intent]] = {}
+        calls: Counter[tuple[int, str, Verb]] = Counter()
         for intent in self.intents:
-            groups.setdefault((intent.step.resource, intent.operation.verb), []).append(intent)
-        for (resource, _verb), intents in groups.items():
+            verb, whole = intent.operation.verb, (intent.record.id, intent.step.part, intent.operation.verb)
+            groups.setdefault((intent.step.resource, verb, calls[whole]), []).append(intent)
+            calls[whole] += 1
+        for (resource, *_), intents in groups.items():
             for some in chunks(intents, self.site.resource(resource).most_per_write):
                 alive = [intent for intent in some if not self.work[intent.record.id].ended]
                 if alive:

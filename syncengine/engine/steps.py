@@ -230,7 +230,7 @@ def _put_off(
 def _died(engine: Engine, lease: Lease, error: BaseException) -> None:
     """Something unforeseen: free the records, with what is known of it, as if the worker had died.
 
-    What the process lacks (memory, file handles) is no fault of a record and counts as no death.
+    What the process lacks (memory, file handles) is no fault of a record and counts as no death, unless it is always that one.
     """
     said = complaint(error) if isinstance(error, DBAPIError) else str(error)
     because = redact_text(f"{type(error).__name__}: {said}")

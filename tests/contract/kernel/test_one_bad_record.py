@@ -204,6 +204,33 @@ def test_a_process_that_lacks_something_makes_no_dead_letters(
     assert set(_states(world).values()) == {"done"}
 
 
+@pytest.mark.parametrize("error", [OSError(36, "File name too long"), MemoryError()], ids=["name", "memory"])
+def test_an_object_that_no_process_can_read_stops_no_other(make_world: MakeWorld, error: Exception) -> None:
+    """Tried alone it rests longer each time, and becomes a dead letter only when that has lasted a good while."""
+
+    class TooLarge(Unreadable):
+        def read(self, keys: Sequence[str]) -> dict[str, Doc]:
+            if self.bad in keys:
+                raise error
+            return super().read(keys)
+
+    world = make_world(flow("things", Plain(by_name)))
+    world.resources["left.things"] = TooLarge(world.left, "left.things")
+    _ten(world)
+    began = world.time.at
+    _run_as_workers(world, type(error), 400)
+    while world.backlog() > 1:
+        world.time.pass_(20)
+        _run_as_workers(world, type(error), 200)
+    assert _states(world) == {**dict.fromkeys(OTHERS, "done"), BAD: "due"}
+    assert world.time.at - began < timedelta(minutes=2)
+
+    _run_patiently(world, type(error))
+    assert _states(world)[BAD] == "dead"
+    assert [key for key, _, _ in world.failures()] == [BAD]
+    assert world.time.at - began > timedelta(minutes=20)
+
+
 def test_two_bad_seconds_of_any_kind_make_no_poison(make_world: MakeWorld) -> None:
     world = make_world(flow("things", Plain(by_name)))
     hiccup = Hiccup(world.left, "left.things", error=KeyError("a bug for the moment"))
