@@ -79,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gateway", choices=["enet", "harmony", "both"], default="both", help="to SYSPRO; both: by turns (default)"
     )
+    parser.add_argument(
+        "--awkward", choices=["some", "always", "never"], default="some",
+        help="rounds with an order that is always refused, one that always times out, one that always kills its worker",
+    )  # fmt: skip
     parser.add_argument("--home", type=Path, default=ROOT / "var" / "chaos", help="folder for logs and data")
     return parser
 

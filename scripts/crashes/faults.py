@@ -55,6 +55,7 @@ class Fault:
     recovered_at: float | None = None
     pid: int = 0
     held: dict[int, int] = field(default_factory=dict)  # id of a record under lease when it fired: revision claimed
+    due: int = 0  # records that were not dealt with when it fired
 
 
 def draw(kinds: Sequence[str], count: int, seed: int) -> list[Fault]:

@@ -55,6 +55,8 @@ class Times:
     late_s: float = 7.0
     every_s: float = 4.0
     quiet_s: float = 1.0
+    backoff_most_s: float = 5.0
+    breaker_most_s: float = 4.0
 
     @property
     def call_s(self) -> float:
@@ -66,10 +68,10 @@ class Times:
             "SYNCENGINE_CALL_S": str(self.call_s),
             "SYNCENGINE_LEASE_S": str(self.lease_s),
             "SYNCENGINE_RETRY_MAX_S": "3",
-            "SYNCENGINE_BACKOFF_MAX_S": "5",
+            "SYNCENGINE_BACKOFF_MAX_S": str(self.backoff_most_s),
             "SYNCENGINE_PUMP_EVERY_S": "1",
             "SYNCENGINE_BREAKER_FIRST_S": "1",
-            "SYNCENGINE_BREAKER_MOST_S": "4",
+            "SYNCENGINE_BREAKER_MOST_S": str(self.breaker_most_s),
             "SYNCENGINE_BREAKER_WINDOW_S": "10",
         }
 
@@ -85,8 +87,15 @@ class Shape:
     gateway: str = "enet"
     database_url: str = ""  # empty: SQLite in its folder
     most_deaths: int = 12  # of one record: faults at random may hit the same one often, which is no poison
+    deaths_apart_s: float = 60.0  # those of one record within so many seconds count once, as in the product
+    awkward: int | None = None  # in which way some orders are awkward (`awkward.ways_of`); None: none is
     times: Times = field(default_factory=Times)
     latency_s: float = 0.02
+
+    @property
+    def load(self) -> int:
+        """How many records there are at the start, about."""
+        return self.orders + self.contacts
 
 
 class Site:
@@ -240,6 +249,7 @@ class Site:
             "SYNCENGINE_MAX_DEATHS": str(self.shape.most_deaths),
             "SYNCENGINE_LOG_LEVEL": "WARNING",
             points.FOLDER: str(self.points),
+            points.APART: str(self.shape.deaths_apart_s),
             **self.shape.times.environment(),
         }
 
@@ -299,4 +309,7 @@ def _signal_group(group: int, number: int) -> None:
 def describe(shape: Shape) -> dict[str, Any]:
     """What an installation was, for a report."""
     database = "sqlite" if not shape.database_url else "postgresql"
-    return {"gateway": shape.gateway, "database": database, "workers": shape.workers, "seed": shape.seed}
+    return {
+        "gateway": shape.gateway, "database": database, "workers": shape.workers, "seed": shape.seed,
+        "settle_s": shape.times.settle_s,
+    }  # fmt: skip

@@ -7,11 +7,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import func, select
 
+from scripts.crashes import arrivals, awkward
+from scripts.crashes.arrivals import Arrivals
+from scripts.crashes.awkward import Fate, Three
 from scripts.crashes.faults import SYSPRO_WRITES, Fault, Harm
 from scripts.crashes.installation import Shape, Site, describe
 from scripts.crashes.judge import Verdict, await_calm, due, judge
@@ -25,7 +29,8 @@ Say = Callable[[str], None]
 class Pace:
     """Seconds. `patience_s`: how long a fault may wait for its place to be passed before another one goes first.
 
-    `spread`: the faults strike at random moments from the first order that is done to the last.
+    `spread`: the faults strike at random moments from the first order that is done to the last. `opening_s`: where orders
+    are awkward, how long faults wait at most until all others that were there at the start have arrived in spite of them.
     """
 
     act_s: float = 0.4
@@ -33,17 +38,24 @@ class Pace:
     patience_s: float = 15.0
     calm_s: float = 6.0
     drain_s: float = 300.0
+    opening_s: float = 150.0
     most_tries: int = 4
     spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an ordeal."""
+    """What came of an ordeal. `seat_s`: for how long awkward orders' time-outs kept SYSPRO's seat from the others; None
+    where there is no seat, or no such order.
+    """
 
     about: dict[str, Any]
     faults: list[Fault]
     verdict: Verdict
+    arrivals: Arrivals
+    fates: list[Fate]
+    seat_s: float | None
+    problems: list[str]
     acts: int
     restarts: int
     seconds: float
@@ -51,20 +63,36 @@ class Outcome:
 
 def endure(home: Path, shape: Shape, faults: Sequence[Fault], pace: Pace, say: Say) -> Outcome:
     """Run one installation through these faults, let it drain, and judge."""
-    begun = time.monotonic()
-    with Site(home, shape) as site:
-        ordeal = _Ordeal(site, faults, pace, say)
+    begun, site = time.monotonic(), Site(home, shape)
+    three = awkward.put(site)
+    with site:
+        ordeal = _Ordeal(site, faults, pace, say, three)
         ordeal.run()
-        verdict = judge(site.store, site.url, ordeal.people)
-        return Outcome(
-            describe(shape), list(faults), verdict, ordeal.people.acts, site.restarts, time.monotonic() - begun
-        )
+        return _outcome(site, ordeal, list(faults), time.monotonic() - begun)
+
+
+def _outcome(site: Site, ordeal: _Ordeal, faults: list[Fault], seconds: float) -> Outcome:
+    shape, three, people = site.shape, ordeal.three, ordeal.people
+    verdict = judge(site.store, site.url, people, three.keys)
+    arrived = arrivals.judged(site.sandbox, shape, people.arriving(), people.placed, ordeal.begun_at, faults)
+    fates = awkward.fates(three, site.store, site.sandbox, awkward.deaths_in(site.points))
+    seat_s = three.seat_s(shape.times) if shape.gateway == "enet" else None
+    problems = [*verdict.problems, *arrived.late, *(problem for fate in fates for problem in fate.problems)]
+    if seat_s is not None and seat_s > awkward.longest_seat_s(shape.times):
+        problems.append(f"time-outs of one order kept SYSPRO's seat for {seat_s:.0f} s")
+    return Outcome(
+        describe(shape), faults, verdict, arrived, fates, seat_s, problems, people.acts, site.restarts, seconds
+    )
 
 
 class _Ordeal:
-    def __init__(self, site: Site, faults: Sequence[Fault], pace: Pace, say: Say) -> None:
-        self.site, self.pace, self.say = site, pace, say
+    def __init__(self, site: Site, faults: Sequence[Fault], pace: Pace, say: Say, three: Three) -> None:
+        self.site, self.pace, self.say, self.three = site, pace, say, three
         self.people = People(site.sandbox, site.url, site.shape.seed)
+        self.people.leave_alone(three.keys)
+        self.begun_at = datetime.now(UTC)
+        self._first = set(self.people.arriving())  # what was there at the start
+        self._opens_by = time.monotonic() + pace.opening_s if three.orders and not pace.spread else 0.0
         self.harm = Harm(site)
         self._chance = random.Random(site.shape.seed)
         self._waiting = deque((fault, 1) for fault in faults)
@@ -77,15 +105,32 @@ class _Ordeal:
     def run(self) -> None:
         """Until every fault has struck, or could not; then until nothing moves any more."""
         self._until(lambda: due(self.site.store) > 0, 60)
+        self.begun_at = datetime.now(UTC)
         act_at = time.monotonic()
         while self._waiting or self._armed or self.harm.frozen:
             self._tend()
             if time.monotonic() >= act_at:
                 self.people.act()
                 act_at = time.monotonic() + self._chance.uniform(0.3, 1.7) * self.pace.act_s
-            self._faults()
+            if not self._is_opening():
+                self._faults()
             time.sleep(0.05)
         self._drain()
+
+    def _is_opening(self) -> bool:
+        """Whether the first orders are still on their way, with nothing in their way but the awkward ones."""
+        if not self._opens_by:
+            return False
+        left = self._first - set(arrivals.arrivals(self.site.sandbox))
+        left &= set(self.people.arriving())  # but for those that were cancelled meanwhile
+        if left and time.monotonic() < self._opens_by:
+            return True
+        took_s = (datetime.now(UTC) - self.begun_at).total_seconds()
+        self.say(
+            f"  after {took_s:.0f} s {len(left)} of {len(self._first)} first orders are not in SYSPRO; faults begin"
+        )
+        self._opens_by = 0.0
+        return False
 
     def _tend(self) -> None:
         self.site.tend()
@@ -130,6 +175,7 @@ class _Ordeal:
         with self.site.store.read() as session:
             under_lease = select(Record.id, Record.claimed).where(Record.token.is_not(None))
             fault.held = dict(session.execute(under_lease).all())
+        fault.due = due(self.site.store)
         struck = sum(one.fired_at is not None for one in self._all)
         self.say(f"  {struck}/{len(self._all)} {fault.kind} at {fault.where!r}, {len(fault.held)} records under lease")
         self._next_at = time.monotonic() + self._chance.uniform(0.2, 1.8) * self.pace.between_s

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +15,7 @@ from syncengine.sandbox.shop import FREE_TEXT_PRODUCT_ID, Address, Contact, Row,
 from syncengine.sandbox.shop_catalogue import BUNDLE, GIFT, TOO_LONG_SKU, UNKNOWN_TO_SYSPRO, WITHOUT_SKU
 
 CANCELLED, ELIGIBLE = 5, (2, 3, 6, 8)
+AWKWARD = "awkward"
 _SPECIAL = {BUNDLE, GIFT, TOO_LONG_SKU, UNKNOWN_TO_SYSPRO, WITHOUT_SKU, ""}
 _PLACES = (
     ("1 Mill Lane", "Leeds", "LS1 4AP"),
@@ -36,6 +37,7 @@ class People:
         self.may_cancel = may_cancel
         self.edited: set[int] = set()
         self.edited_contacts: set[int] = set()
+        self.placed: dict[int, datetime] = {}  # when each new order was placed
         self.acts = 0
         self.last_at = datetime.now(UTC)
 
@@ -55,7 +57,9 @@ class People:
         """A customer with an account orders one to three articles; the order's id."""
         rows = [{"sku": sku, "quantity": self._chance.randint(1, 5)} for sku in self._some_goods()]
         body = {"contactId": self._contact().id, "statusId": 2, "channelId": 1, "rows": rows}
+        at = datetime.now(UTC)
         made = self._post("orders", body)
+        self.placed[int(made["id"])] = at
         self._expected[int(made["id"])] = "pushed"
         return int(made["id"])
 
@@ -83,6 +87,14 @@ class People:
     def pushed(self) -> list[int]:
         """Ids of the orders that must arrive and may be edited."""
         return [key for key, fate in self._expected.items() if fate == "pushed"]
+
+    def leave_alone(self, keys: Iterable[int]) -> None:
+        """These orders are awkward: nobody edits them, and it is not known beforehand whether they arrive."""
+        self._expected |= dict.fromkeys(keys, AWKWARD)
+
+    def arriving(self) -> list[int]:
+        """Ids of all orders that must arrive."""
+        return [key for key, fate in self._expected.items() if fate in ("pushed", "guest")]
 
     def provoke(self, operation: str) -> None:
         """Do what leads to this kind of write (`SORTOI.change`, ...) sooner or later."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -19,10 +20,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType
 from typing import Any
+from urllib.parse import unquote
 
 FOLDER = "SYNCENGINE_CRASH_FOLDER"
 ARMED = tuple(f"armed-{slot}.json" for slot in range(3))  # so many orders can wait for their places at once
-POISON = "poison.json"
+POISON, DEATHS = "poison.json", "deaths"
+APART = "SYNCENGINE_CRASH_DEATHS_APART_S"
+"""Seconds after which a record's next death counts, in the place of the product's; as other times it is shortened."""
 WAIT_S = 20.0
 
 STAGES = ("fetch", "transform", "push")
@@ -57,6 +61,7 @@ class _Here:
 
     folder = Path()
     keys: tuple[str, ...] = ()
+    request = ""  # address and body of the call that is under way
     is_write = False
     answered = False
 
@@ -68,10 +73,16 @@ def hit(point: str) -> None:
         if order and order["point"] == point and _taken(armed, order["id"]):
             _obey(order)
     poison = _read(_Here.folder / POISON)
-    if poison and poison["point"] == point and poison["key"] in _Here.keys:
-        with (_Here.folder / "deaths").open("a", encoding="utf-8") as log:
+    if poison and poison["point"] == point and _works_on(poison["key"], point):
+        with (_Here.folder / DEATHS).open("a", encoding="utf-8") as log:
             log.write(f"{os.getpid()} {len(_Here.keys)}\n")
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _works_on(key: str, point: str) -> bool:
+    """Whether this process works on the record of this key; at a place of a call, whether the call names it."""
+    named = point not in CALLS or re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", _Here.request) is not None
+    return key in _Here.keys and named
 
 
 def _taken(armed: Path, number: int) -> bool:
@@ -111,6 +122,10 @@ def _read(path: Path) -> dict[str, Any] | None:
 def install() -> None:
     """Wrap the product's functions in this process and all that it forks."""
     _Here.folder = Path(os.environ[FOLDER])
+    if apart_s := os.environ.get(APART):
+        from syncengine.engine import pump
+
+        pump.DEATHS_COUNT_ONCE_WITHIN_S = float(apart_s)
     _around_steps()
     _around_commits()
     _around_calls()
@@ -181,6 +196,7 @@ def _around_calls() -> None:
 
     def exchanged(self: Session, *args: Any) -> Any:
         _Here.is_write = args[4]
+        _Here.request = _shown(args[0])
         hit(f"{_kind()} before check")
         response = exchange(self, *args)
         _Here.answered = _Here.is_write
@@ -198,6 +214,12 @@ def _around_calls() -> None:
     Session._exchange = exchanged  # type: ignore[method-assign]
     Flight.depart = departed  # type: ignore[method-assign]
     HTTPConnection.request = requested  # type: ignore[method-assign]
+
+
+def _shown(request: Any) -> str:
+    """Address and body of a prepared request, as people read them."""
+    body = request.body or b""
+    return f"{unquote(request.url)}\n{body if isinstance(body, str) else body.decode('utf-8', 'replace')}"
 
 
 def _kind() -> str:

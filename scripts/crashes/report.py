@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -75,8 +76,10 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         **outcome.about, "lost": verdict.lost, "duplicates": verdict.duplicates, "orders": verdict.orders,
-        "customers": verdict.customers, "records": verdict.records, "problems": verdict.problems, "edits": outcome.acts,
+        "customers": verdict.customers, "records": verdict.records, "problems": outcome.problems, "edits": outcome.acts,
         "restarts": outcome.restarts, "seconds": round(outcome.seconds, 1), "faults": faults,
+        "arrivals": asdict(outcome.arrivals), "awkward": [asdict(fate) for fate in outcome.fates],
+        "seat_s": outcome.seat_s,
     }  # fmt: skip
 
 
@@ -132,6 +135,7 @@ def table(state: State) -> str:
             f"{found['faults']} faults in {len(state.rounds)} rounds of {found['seconds'] / 60:.0f} minutes in all, "
             f"{found['edits']} edits, {found['orders']} orders, {found['customers']} customers, "
             f"{found['restarts']} restarts. Not reached: {found['not_reached']}.",
+            *_awkward_lines(state), *_arrival_lines(state),
             f"Lost: {found['lost']}. Duplicated: {found['duplicates']}. Wrong: {len(found['problems'])}.",
         ]
     )  # fmt: skip
@@ -145,6 +149,59 @@ def _by_kind(found: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
     ]
 
 
+def told(found: Mapping[str, Any]) -> list[str]:
+    """What a round says at its end, beside what is wrong: of each awkward order, and of how soon the others arrived."""
+    lines = [
+        f"order {one['key']} {one['kind']} ({one['how']}): {_became(one)}; in SYSPRO {one['stands']} times; "
+        f"{one['writes']} writes, {one['reads']} other calls, {one['deaths']} dead workers: {one['cause']}"
+        for one in found["awkward"]
+    ]
+    if found["seat_s"] is not None:
+        settles = found["seat_s"] / found["settle_s"]
+        lines.append(f"time-outs kept SYSPRO's seat for {found['seat_s']:.0f} s in all, {settles:.1f} settle times")
+    some = found["arrivals"]
+    lines.append(f"{some['orders']} other orders in SYSPRO, {len(some['late'])} late: {_slowest(some)}")
+    return lines
+
+
+def _slowest(some: Mapping[str, Any]) -> str:
+    return (
+        f"the slowest took {some['before_s']:.0f} s before the first fault ({some['before_most_s']:.0f} s are allowed), "
+        f"{some['after_s']:.0f} s after one ({some['after_most_s']:.0f} s)"
+    )
+
+
+def _became(one: Mapping[str, Any]) -> str:
+    return {"dead": "a dead letter"}.get(one["became"], one["became"])
+
+
+def _awkward_lines(state: State) -> list[str]:
+    """How often each kind of awkward order was there, and what became of it."""
+    fates = [one for round_ in state.rounds for one in round_["awkward"]]
+    lines = []
+    for kind in dict.fromkeys(one["kind"] for one in fates):
+        mine = [one for one in fates if one["kind"] == kind]
+        ends = Counter(_became(one) for one in mine)
+        shown = ", ".join(f"{name} {count}" for name, count in sorted(ends.items()))
+        twice = sum(one["stands"] > 1 for one in mine)
+        lines.append(f"an order that {kind}: in {len(mine)} rounds: {shown}; in SYSPRO twice: {twice}")
+    return lines
+
+
+def _arrival_lines(state: State) -> list[str]:
+    lines = []
+    for title, is_awkward in (("rounds with awkward orders", True), ("rounds without", False)):
+        mine = [one["arrivals"] for one in state.rounds if bool(one["awkward"]) is is_awkward]
+        if mine:
+            orders, late = sum(one["orders"] for one in mine), sum(len(one["late"]) for one in mine)
+            nearest = {
+                **max(mine, key=lambda one: one["after_s"] / one["after_most_s"]),
+                **{name: max(one[name] for one in mine) for name in ("before_s", "before_most_s")},
+            }
+            lines.append(f"{title} ({len(mine)}): {orders} other orders, {late} late: {_slowest(nearest)}")
+    return lines
+
+
 def _shown(value: Any) -> str:
     return "" if value is None else str(value)
 
@@ -152,4 +209,5 @@ def _shown(value: Any) -> str:
 def name_of(shape: Shape) -> str:
     """An installation in a few words."""
     about = describe(shape)
-    return f"{about['database']}, {about['gateway']}, seed {about['seed']}"
+    more = "" if shape.awkward is None else ", three orders are awkward"
+    return f"{about['database']}, {about['gateway']}, seed {about['seed']}{more}"

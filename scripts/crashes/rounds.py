@@ -15,6 +15,11 @@ from scripts.crashes.installation import Shape
 from scripts.crashes.ordeal import Pace, endure
 from scripts.crashes.report import State
 
+EVERY = 3
+"""Of so many rounds one has awkward orders; in twelve rounds, by both gateways and on both databases."""
+MOST_DEATHS, DEATHS_APART_S = 6, 5.0
+"""Where an order kills its workers, it shall be set aside within a minute or two, not in twelve."""
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -39,6 +44,10 @@ def _round(number: int, faults: list[Fault], options: argparse.Namespace, seed: 
     home = options.home.absolute() / f"round-{number + 1}"
     gateway = options.gateway if options.gateway != "both" else ("enet", "harmony")[number // 2 % 2]
     shape = Shape(seed + number, options.contacts, options.orders, options.workers, gateway)
+    every = {"some": EVERY, "always": 1, "never": 0}[options.awkward]
+    if every and number % every == 0:
+        turn = seed + number // every
+        shape = replace(shape, awkward=turn, most_deaths=MOST_DEATHS, deaths_apart_s=DEATHS_APART_S)
     if options.database == "postgresql" or (options.database == "both" and number % 2):
         shape = replace(shape, database_url=_postgres(home))
     return Round(number + 1, home, shape, promised(faults, gateway), Pace(act_s=options.every, spread=options.spread))
@@ -52,6 +61,8 @@ def run(one: Round) -> dict[str, object]:
 
     say(f"{len(one.faults)} faults, {report.name_of(one.shape)}")
     found = report.as_json(endure(one.home, one.shape, one.faults, one.pace, say))
+    for line in report.told(found):
+        say(f"  {line}")
     for problem in found["problems"]:
         say(f"  WRONG: {problem}")
     return found

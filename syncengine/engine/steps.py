@@ -76,11 +76,13 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
     lease = Lease(engine, token, stage)
     if not lease.enter():
         return "nothing to do"
-    count = len(lease.records)
+    count, is_of_probe = len(lease.records), True
     try:
         if engine.is_ending():
             raise HandBack
         with guarded(lease):
+            probe.ahead(engine, lease)
+            is_of_probe = False
             STEPS[stage](engine, lease)
     except HandBack:
         return _patiently(lease, lambda: _hand_back(engine, lease))
@@ -89,7 +91,7 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
         return "lease lost"
     except SyncError as error:
         trouble = error
-        return _patiently(lease, lambda: _freed(engine, lease, trouble, retries))
+        return _patiently(lease, lambda: _freed(engine, lease, trouble, retries, is_of_probe=is_of_probe))
     except BaseException as error:
         _died(engine, lease, error)
         raise
@@ -98,9 +100,9 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
     return f"{count} records" if count != 1 else "1 record"
 
 
-def _freed(engine: Engine, lease: Lease, error: SyncError, retries: int) -> str:
+def _freed(engine: Engine, lease: Lease, error: SyncError, retries: int, *, is_of_probe: bool) -> str:
     try:
-        return _endpoint_trouble(engine, lease, error, retries)
+        return _endpoint_trouble(engine, lease, error, retries, is_of_probe=is_of_probe)
     except HandBack:
         return _hand_back(engine, lease)
     except LeaseLost:
@@ -124,10 +126,14 @@ def _endpoint_trouble(
         return _put_off(engine, lease, error, until_s, counts=False)
     if isinstance(error, probe.OF_ONE_CALL) and error.endpoint_id is not None:
         return _isolated(engine, lease, error, retries)
-    if error.endpoint and not isinstance(error, Throttled) and engine.is_down(error.endpoint):
+    fails = _may_be_of_one(error) and not is_of_probe
+    is_its_own = fails and probe.has_accepted(engine, error)
+    if error.endpoint and not is_its_own and not isinstance(error, Throttled) and engine.is_down(error.endpoint):
         return _put_off(engine, lease, error, REST_S, counts=False)
-    if _may_be_of_one(error) and not is_of_probe and _has_failed_often(engine, lease):
+    if fails and probe.has_failed_often(engine, lease):
         return _isolated(engine, lease, error, retries)
+    if is_its_own:
+        return _put_off(engine, lease, error, None, counts=True, alone=True)
     if isinstance(error, Throttled):
         wait_s, counts = error.retry_in_s, False
     else:
@@ -148,11 +154,6 @@ def _may_be_of_one(error: SyncError) -> bool:
     if isinstance(error, Misconfigured):
         return True
     return isinstance(error, FAILURES) and error.endpoint_id is not None
-
-
-def _has_failed_often(engine: Engine, lease: Lease) -> bool:
-    """Whether this is a record that has failed alone as often as it may."""
-    return all(record.solo and record.attempts >= engine.limits.tries for record in lease.records)
 
 
 def _isolated(engine: Engine, lease: Lease, error: SyncError, retries: int) -> str:

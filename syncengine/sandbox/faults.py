@@ -7,6 +7,7 @@ connection is cut by raising `Dropped`, upon which the server's handler shuts th
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -17,9 +18,16 @@ from urllib.parse import unquote_plus
 
 from werkzeug import Request, Response
 
-KINDS = ("error", "drop", "late", "hang", "throttle", "expired", "malformed", "down")
+from syncengine.sandbox.brightpearl import id_sets
+
+KINDS = ("error", "drop", "late", "hang", "throttle", "expired", "malformed", "forbidden", "down")
 #: The kinds whose answer a system words itself: `FaultAnswer(kind, request)`.
 WORDED_KINDS = ("error", "throttle", "expired")
+#: What a firewall before either system answers to a call that it dislikes; `forbidden` never lets the call through.
+_FIREWALL_PAGE = (
+    "<!DOCTYPE html>\n<html><head><title>403 Forbidden</title></head>\n"
+    "<body><h1>Forbidden</h1><p>The request was blocked by a security rule.</p></body></html>\n"
+)
 
 FaultAnswer = Callable[[str, Request], Response]
 
@@ -37,8 +45,10 @@ class Fault:
         times: how many calls it hits; None for all of them.
         after: `before` the work took effect, or after its `commit`; a `late` write always takes effect, `seconds` on.
         seconds: `late`: when the write takes effect; `hang`: when the answer comes; `down`: how long, 0 until removed.
-        hold_s: `late`: how long the connection stays open before it is closed without an answer.
+        hold_s: `late`, `drop`: how long the connection stays open before it is closed without an answer.
         match: only calls whose path, query or body contains this text.
+        about: only calls that concern the object of this key or reference, alone or among others: their path, query or
+            body has it as a whole word, or their path has an id set that it is in.
     """
 
     system: str = "*"
@@ -48,6 +58,7 @@ class Fault:
     after: str = "before"
     seconds: float = 0.0
     match: str | None = None
+    about: str | None = None
     hold_s: float = 0.0
     id: int = 0
     hits: int = 0
@@ -74,6 +85,7 @@ class Fault:
             self.system in ("*", system)
             and (fnmatchcase(given, wanted) or given.startswith(wanted + "."))
             and (self.match is None or self.match in text())
+            and (self.about is None or concerns(text(), self.about))
         )
 
 
@@ -152,6 +164,7 @@ class Faults:
             case "drop" | "down":
                 if fault.kind == "drop" and fault.after == "commit":
                     commit()
+                self._wait(fault.hold_s)
                 cut()
             case "late":
                 self._commit_later(fault.seconds, commit)
@@ -161,6 +174,8 @@ class Faults:
                 return self._hang(fault, commit)
             case "malformed":
                 return _broken(commit() if fault.after == "commit" else Response("", 200))
+            case "forbidden":
+                return Response(_FIREWALL_PAGE, 403, mimetype="text/html")
         if fault.after == "commit":
             commit()
         return self.answers.get(system, _plain_answer)(fault.kind, request)
@@ -205,6 +220,20 @@ def cut(_: Request | None = None) -> NoReturn:
         Dropped: always.
     """
     raise Dropped("connection cut by a fault")
+
+
+def concerns(text: str, key: str) -> bool:
+    """Whether a call concerns the object of this key or reference. `text`: its path, with query and body behind it."""
+    if re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", text):
+        return True
+    return key.isdecimal() and any(_is_in_set(part, int(key)) for part in text.partition("?")[0].split("/"))
+
+
+def _is_in_set(part: str, number: int) -> bool:
+    try:
+        return any(low <= number <= high for low, high in id_sets.spans(part))
+    except ValueError:  # no id set
+        return False
 
 
 def _text(request: Request, text: str | None) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,8 @@ DEATHS = 3  # SYNCENGINE_MAX_DEATHS's default
 class Lab:
     """Made once for all places: what one death leaves behind is what the next one meets."""
 
-    def __init__(self, home: Path, seed: int) -> None:
-        shape = Shape(seed=seed, contacts=4, orders=6, times=TIMES)
+    def __init__(self, home: Path, seed: int, times: Times = TIMES) -> None:
+        self.shape = shape = Shape(seed=seed, contacts=4, orders=6, times=times)
         switches = {"latency_s": 0.0, "brightpearl_limit": 0}
         sizes = {"contacts": shape.contacts, "products": 20, "orders": shape.orders, "awkward": False}
         self.sandbox = Sandbox(seed, switches, **sizes)  # type: ignore[arg-type]
@@ -73,7 +74,7 @@ class Lab:
 
     def settle(self) -> None:
         """Let processes work until nothing is due; a cursor that somebody kept when he died is free by then."""
-        self.pass_(CURSOR_LEASES * TIMES.lease_s + 1)
+        self.pass_(CURSOR_LEASES * self.shape.times.lease_s + 1)
         assert self.run(patience_s=PATIENCE_S)["code"] == 0
         assert due(self.store) == 0
 
@@ -131,11 +132,11 @@ class Lab:
         self.pass_(3)
         self.sandbox.faults.add(Fault(system="syspro", operation="SORTOI.add", kind="drop", after="commit"))
         assert self.run()["code"] == 0
-        self.pass_(TIMES.settle_s + 1)
+        self.pass_(self.shape.times.settle_s + 1)
 
-    def problems(self) -> list[str]:
-        """What is wrong, with all that was lost or is there twice."""
-        verdict = judge(self.store, self.url, self.people)
+    def problems(self, awkward: Collection[int] = ()) -> list[str]:
+        """What is wrong, with all that was lost or is there twice. Of `awkward` orders the judge expects nothing."""
+        verdict = judge(self.store, self.url, self.people, awkward)
         return [*verdict.problems, *["lost"] * verdict.lost, *["twice"] * verdict.duplicates]
 
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:

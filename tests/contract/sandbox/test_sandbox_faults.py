@@ -66,6 +66,43 @@ def test_late_write_outlives_a_client_that_ran_out_of_patience(client: Client, s
     assert created(sandbox) == 1
 
 
+@pytest.mark.parametrize(("after", "effects"), [("before", 0), ("commit", 1)])
+def test_dropped_connection_can_stay_open_for_longer_than_a_client_waits(
+    client: Client, sandbox: Sandbox, after: str, effects: int
+) -> None:
+    sandbox.faults.add(Fault("brightpearl", "order.create", "drop", after=after, hold_s=60))
+
+    with pytest.raises(requests.ReadTimeout):
+        client.http.post(f"{client.base}order-service/order", json=NEW_ORDER, timeout=0.1)
+    sandbox.faults.clear()
+
+    assert created(sandbox) == effects
+
+
+def test_forbidden_is_a_firewalls_page_and_nothing_takes_effect(client: Client, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault("brightpearl", "order.create", "forbidden", after="commit"))
+
+    answer = client.call("POST", "order-service/order", json=NEW_ORDER)
+
+    assert answer.status_code == 403
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert answer.text.startswith("<!DOCTYPE html>")
+    assert created(sandbox) == 0
+
+
+@pytest.mark.parametrize(
+    ("ids", "concerned"),
+    [("5003", True), ("5001,5003", True), ("5001-5004", True), ("5001-5002,5004", False), ("5001", False)],
+)
+def test_fault_about_an_object_hits_all_calls_that_name_it_alone_or_among_others(
+    client: Client, sandbox: Sandbox, ids: str, concerned: bool
+) -> None:
+    sandbox.faults.add(Fault("brightpearl", "order.read", "forbidden", about="5003", times=None))
+
+    for _ in range(2):
+        assert (client.call("GET", f"order-service/order/{ids}").status_code == 403) is concerned
+
+
 def test_hanging_call_is_let_go_when_faults_are_cleared(client: Client, sandbox: Sandbox) -> None:
     sandbox.faults.add(Fault("brightpearl", "order.read", "hang", seconds=60, after="commit"))
 

@@ -17,6 +17,15 @@ def created(sandbox: Sandbox) -> int:
     return len(sandbox.calls.effects(system="syspro", object="SorMaster", action="created"))
 
 
+def where_po(*numbers: str) -> str:
+    """Inside of Where: one of these CustomerPoNumbers."""
+    return "".join(
+        f"<Expression>{'<AndOr>Or</AndOr>' if place else ''}<Column>CustomerPoNumber</Column><Condition>EQ</Condition>"
+        f"<Value>{number}</Value></Expression>"
+        for place, number in enumerate(numbers)
+    )
+
+
 @pytest.mark.parametrize(("after", "orders"), [("before", 0), ("commit", 1)])
 def test_connection_is_dropped_before_or_after_the_write(
     sandbox: Sandbox, enet: EnetClient, after: str, orders: int
@@ -40,6 +49,19 @@ def test_late_write_takes_effect_after_the_client_gave_up_even_if_its_session_wa
     sandbox.faults.wait_for_late_writes()
     assert created(sandbox) == 1
     assert enet.find("SorMaster", "CustomerPoNumber") == [{"CustomerPoNumber": "500123"}]
+
+
+def test_fault_about_an_order_hits_its_import_and_its_finds_and_no_others(sandbox: Sandbox, enet: EnetClient) -> None:
+    sandbox.faults.add(Fault(system="syspro", kind="drop", about="500123", times=None))
+
+    with pytest.raises(requests.ConnectionError):
+        enet.import_order(head(), stock_line())  # CustomerPoNumber 500123
+    with pytest.raises(requests.ConnectionError):
+        enet.find("SorMaster", "CustomerPoNumber", where=where_po("500122", "500123"))
+    enet.import_order(head("5001234"), stock_line())
+
+    assert enet.find("SorMaster", "CustomerPoNumber", where=where_po("5001234")) == [{"CustomerPoNumber": "5001234"}]
+    assert created(sandbox) == 1
 
 
 def test_expired_session_is_really_gone(sandbox: Sandbox, enet: EnetClient) -> None:
