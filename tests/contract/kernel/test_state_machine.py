@@ -1,6 +1,7 @@
-"""Anything may happen in any order: edits, triggers, lost messages, dying workers, unheard answers, time.
+"""Anything may happen in any order: edits, triggers, lost messages, dying workers, unheard answers, single bad records, time.
 
 The machine plays workers, Celery, both systems and the clock on one thread, so that every interleaving can be repeated.
+`machine_world.py` has the systems and flows, `machine_checks.py` what must be true in the end.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 import random
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,25 +30,43 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from syncengine import clock
-from syncengine.connectors.base import Operation, Outcome, Resource
+from syncengine.connectors.base import Operation
 from syncengine.document import Doc
-from syncengine.engine import deadletters, steps
+from syncengine.engine import deadletters, settle, steps
 from syncengine.engine.discover import discover
 from syncengine.engine.engine import Chain, Limits
-from syncengine.errors import SyncError, Throttled, Transient
-from syncengine.mapping.contract import Context, Need
-from syncengine.store import Store
+from syncengine.errors import Misconfigured, SyncError
+from syncengine.mapping.contract import Policy
 from syncengine.store import models as m
 from syncengine.store.migrate import upgrade
 from syncengine.store.states import Lane, Stage
 from syncengine.vault import Vault
-from tests.contract.kernel.world import Plain, System, Thing, Time, World, by_name, flow
+from tests.contract.kernel.machine_checks import Rest
+from tests.contract.kernel.machine_world import (
+    ANSWERED,
+    KINDS,
+    RAISED,
+    Blinking,
+    Killed,
+    Message,
+    Trouble,
+    Watched,
+    flows,
+    named,
+    resources,
+    systems,
+)
+from tests.contract.kernel.world import Time, World
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 KEYS = [Fernet.generate_key().decode()]
-FLOWS = ("customers", "orders", "pieces")
 CUSTOMERS = ("310", "311")
 ORDERS = tuple("1234")
+BESIDE = {  # what is synced beside customers, orders, and what others write about orders
+    "splits": ("pieces", "piece_statuses"),
+    "calls": ("bundles", "payments"),
+    "from the right": ("loads", "payments"),
+}
 FAULTS = (
     "lost",
     "unheard",
@@ -62,74 +80,15 @@ FAULTS = (
     "dies after",
     "blink",
 )
-
-
-class Killed(BaseException):
-    """As SIGKILL: nothing of the worker runs any more, not even what tidies up."""
-
-
-class Wild(Thing):
-    """A resource whose caller may die around a write, or lose its database right after one."""
-
-    machine: Anything
-
-    def read(self, keys: Sequence[str]) -> dict[str, Doc]:
-        self.machine.trouble_at_read()
-        return super().read(keys)
-
-    def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
-        self.machine.trouble_at_read()
-        return super().find(natural_keys)
-
-    def _one(self, operation: Operation) -> Outcome:
-        match self.system.faults[0] if self.system.faults else "":
-            case "dies before":
-                self.system.faults.pop(0)
-                raise Killed
-            case "dies after":
-                self.system.faults[0] = ""
-                super()._one(operation)
-                raise Killed
-            case "blink":
-                self.system.faults[0] = ""
-                self.machine.store.blinks = True
-        return super()._one(operation)
-
-
-class Blinking(Store):
-    """A store that is away for one transaction when told so."""
-
-    blinks = False
-
-    @contextmanager
-    def write(self, *, durable: bool = True) -> Iterator[Any]:
-        if self.blinks:
-            self.blinks = False
-            raise Transient("the database cannot be used now")
-        with super().write(durable=False) as session:  # no machine loses its power here
-            yield session
-
-
-@dataclass
-class Message:
-    """A chain on its way: the steps that are left, and when the first may be run."""
-
-    chain: Chain
-    stages: list[Stage]
-    retries: int = 0
-    due: datetime | None = None
-
-
-def _pieces(doc: Doc, context: Context) -> dict[str, Doc]:
-    return {part: {"ref": f"{doc['id']}-{part}", "name": f"{doc['name']} {part}"} for part in ("a", "b")}
-
-
-def _order(doc: Doc, context: Context) -> Doc:
-    return {**by_name(doc, context), "customer": context.links[_customer(doc, context)[0]]}
-
-
-def _customer(doc: Doc, context: Context) -> list[Need]:
-    return [Need("customers", str(doc["customer"]), "", "customers")]
+OWNED = {  # what people of a side edit that the engine writes there
+    "right": (("customers", "name"), ("orders", "name"), ("orders", "note"), ("pieces", "name"),
+              ("bundles", "name"), ("bundles", "p"), ("bundles", "q")),
+    "left": (("orders", "status"), ("pieces", "status"), ("loads", "name")),
+}  # fmt: skip
+PARTS = st.sets(st.sampled_from("abc"), min_size=1).map(lambda some: "".join(sorted(some)))
+TOLD = st.integers(0, 3)
+POLICIES = (Policy.HOLD, Policy.ENFORCE, Policy.SOURCE)
+CURSES = (*(("reads", one) for one in RAISED), *(("writes", one) for one in (*RAISED, *ANSWERED)))
 
 
 class Anything(RuleBasedStateMachine):
@@ -137,77 +96,113 @@ class Anything(RuleBasedStateMachine):
 
     open_store: Callable[[], Blinking]
 
-    @initialize(most_per_write=st.integers(1, 3), seed=st.integers(0, 2**32))
-    def begin(self, most_per_write: int, seed: int) -> None:
-        self.chance = random.Random(seed)
+    @initialize(most_per_write=st.integers(1, 3), seed=st.integers(0, 2**32), lifted=st.booleans(),
+                policy=st.sampled_from(POLICIES), beside=st.sampled_from(sorted(BESIDE)))  # fmt: skip
+    def begin(self, most_per_write: int, seed: int, lifted: bool, policy: Policy, beside: str) -> None:
+        """lifted: in the end every single object works again; else what is bad stays bad."""
+        self.chance, self.lifted = random.Random(seed), lifted
         self.time = Time()
         self.before = clock.now, clock.monotonic, steps._died
         clock.now, clock.monotonic = self.time.now, self.time.monotonic
         steps._died = self._died
         self.store = self.open_store()
-        left, right = System("left", self.time), System("right", self.time)
-        resources: dict[str, Resource] = {}
-        for name in FLOWS:
-            for side, system in (("left", left), ("right", right)):
-                one = Wild(system, f"{side}.{name}", settle_s=120.0 if side == "right" else 0.0)
-                one.machine, one.most_per_write = self, most_per_write
-                resources[one.name] = one
-        flows = {
-            "customers": flow("customers", Plain(by_name)),
-            "orders": flow("orders", Plain(_order, needs_=_customer), batch=3),
-            "pieces": flow("pieces", Plain(_pieces, parts=True), batch=3),
-        }
-        vault = Vault(self.store, KEYS)
+        self.trouble = Trouble(self.store)
+        left, right = self.left, self.right = systems(self.time)
+        every = resources(left, right, self.trouble, policy, most_per_write)
         chains = dict.fromkeys(Lane, 4)
-        self.world = World(self.store, vault, self.time, left, right, resources, flows, Limits(chains=chains))
+        vault = Vault(self.store, KEYS)
+        self.flows = ("customers", "orders", "notes", "statuses", *BESIDE[beside])
+        chosen = {name: one for name, one in flows(policy).items() if name in self.flows}
+        self.world = World(self.store, vault, self.time, left, right, every, chosen, Limits(chains=chains))
         self.messages: list[Message] = []
         self.seen: list[Chain] = []
-        self.reading: list[str] = []
         self.earlier: dict[tuple[str, str], Doc] = {}
-        self.touched: set[tuple[str, str]] = set()  # kind and reference of what a clerk has edited
-        self.edit(set(ORDERS), "orders", "a", "310", 1)
+        self.edit(set(ORDERS), "orders", "a", "310", "ab", 1)
         self.edit_customer("310", "a", 0)
-        self.edit(set(ORDERS[:2]), "pieces", "a", "310", 2)
+        for kind in ("pieces", "bundles", "payments"):
+            self.edit(set(ORDERS[:2]), kind, "a", "310", "ab", 2)
+        self.edit_load("1", "a", "ab", 2)
 
     # -- people --------------------------------------------------------------------------------------------------------
 
-    @rule(keys=st.sets(st.sampled_from(ORDERS), min_size=1), kind=st.sampled_from(("orders", "orders", "pieces")),
-          name=st.sampled_from("abc"), customer=st.sampled_from(CUSTOMERS), told=st.integers(0, 3))  # fmt: skip
-    def edit(self, keys: set[str], kind: str, name: str, customer: str, told: int) -> None:
+    @rule(keys=st.sets(st.sampled_from(ORDERS), min_size=1),
+          kind=st.sampled_from(("orders", "orders", "pieces", "bundles", "payments")),
+          name=st.sampled_from("abc"), customer=st.sampled_from(CUSTOMERS), some=PARTS, told=TOLD)  # fmt: skip
+    def edit(self, keys: set[str], kind: str, name: str, customer: str, some: str, told: int) -> None:
+        kind = kind if kind in self.flows else "orders"
+        own = {
+            "orders": {"customer": customer},
+            "pieces": {"parts": some},
+            "bundles": {"p": f"p{name}{some}", "q": f"q{some}"},
+        }
         for key in sorted(keys):
-            self.world.left.put(kind, key, name=name, customer=customer)
+            self.left.put(kind, key, name=name, **own.get(kind, {}))
         self._tell(kind, keys, told)
 
-    @rule(key=st.sampled_from(CUSTOMERS), name=st.sampled_from(("a", "b", "c", None)), told=st.integers(0, 3))
+    @rule(key=st.sampled_from(CUSTOMERS), name=st.sampled_from(("a", "b", "c", None)), told=TOLD)
     def edit_customer(self, key: str, name: str | None, told: int) -> None:
-        self.world.left.put("customers", key, name=name)
+        self.left.put("customers", key, name=name)
         self._tell("customers", {key}, told)
 
-    def _tell(self, kind: str, keys: set[str], told: int) -> None:
+    @rule(key=st.sampled_from("12"), name=st.sampled_from("abc"), some=PARTS, told=TOLD)
+    def edit_load(self, key: str, name: str, some: str, told: int) -> None:
+        if "loads" in self.flows:
+            self.right.put("loads", key, name=name, parts=some)
+            self._tell("loads", {key}, told)
+
+    @rule(keys=st.sets(st.sampled_from(ORDERS), min_size=1), remark=st.sampled_from("uvw"), told=TOLD)
+    def remark(self, keys: set[str], remark: str, told: int) -> None:
+        for key in keys & set(self.left.objects["orders"]):
+            self.left.put("orders", key, remark=remark)
+        self._tell("notes", {f"left:{key}" for key in keys}, told)
+
+    @rule(kind=st.sampled_from(("orders", "pieces")), numbers=st.sets(st.integers(0, 7), min_size=1),
+          status=st.sampled_from(("new", "paid", "sent")), told=TOLD)  # fmt: skip
+    def status(self, kind: str, numbers: set[int], status: str, told: int) -> None:
+        """The right side says how far its objects are; of a split one, often not of all parts at once."""
+        keys = list(self.right.objects.get(kind, {}))
+        chosen = {keys[number % len(keys)] for number in numbers} if keys else set()
+        for key in sorted(chosen):
+            self.right.put(kind, key, status=status)
+        self._tell("statuses" if kind == "orders" else "piece_statuses", {f"right:{key}" for key in chosen}, told)
+
+    def _tell(self, name: str, keys: set[str], told: int) -> None:
         """Now and then nobody tells of an edit; the feed will."""
-        if told:
-            self.world.want(kind, *sorted(keys), lane=Lane.REALTIME if told == 1 else Lane.SCHEDULED)
+        if told and keys:
+            self.world.want(name, *sorted(keys), lane=Lane.REALTIME if told == 1 else Lane.SCHEDULED)
             self.pump(False)
 
     @rule(kind=st.sampled_from(("orders", "pieces")), key=st.sampled_from(ORDERS))
     def set_back(self, kind: str, key: str) -> None:
-        """The source shows an earlier state, with its version."""
+        """The source shows an earlier state, with its version; people tell of it."""
         if (kind, key) in self.earlier:
-            self.world.left.objects[kind][key] = dict(self.earlier[kind, key])
+            self.left.set_back(kind, key, self.earlier[kind, key])
             self._tell(kind, {key}, 1)
+            for name in ("notes", "statuses") if kind == "orders" else ("piece_statuses",):
+                self._tell(name, {f"left:{key}"}, 1)
 
     @rule(kind=st.sampled_from(("orders", "pieces")), key=st.sampled_from(ORDERS))
     def remember(self, kind: str, key: str) -> None:
-        if key in self.world.left.objects.get(kind, {}):
-            self.earlier[kind, key] = dict(self.world.left.objects[kind][key])
+        if key in self.left.objects.get(kind, {}):
+            self.earlier[kind, key] = dict(self.left.objects[kind][key])
 
-    @rule(kind=st.sampled_from(FLOWS), number=st.integers(0, 7))
-    def clerk(self, kind: str, number: int) -> None:
-        docs = list(self.world.right.objects.get(kind, {}).values())
-        if docs:
-            doc = docs[number % len(docs)]
-            self.world.right.put(kind, doc["id"], name="clerk")
-            self.touched.add((kind, doc["ref"]))
+    @rule(side=st.sampled_from(("right", "right", "left")), place=st.integers(0, 9), number=st.integers(0, 7),
+          text=st.sampled_from(("k", "k", "a")))  # fmt: skip
+    def clerk(self, side: str, place: int, number: int, text: str) -> None:
+        """Somebody edits what the engine writes: as nobody else does (k and a number), or as the other side may too."""
+        system: Watched = getattr(self, side)
+        here = [one for one in OWNED[side] if one[0] in self.flows]
+        kind, name = here[place % len(here)]
+        keys = list(system.objects.get(kind, {}))
+        if keys:
+            key = keys[number % len(keys)]
+            system.put(kind, key, **{name: f"k{system.edits}" if text == "k" else text})
+
+    @rule(number=st.integers(0, 7), kind=st.sampled_from(("pieces", "bundles")), is_so=st.booleans())
+    def invoice(self, number: int, kind: str, is_so: bool) -> None:
+        keys = list(self.right.objects.get(kind, {}))
+        if keys:
+            self.right.put(kind, keys[number % len(keys)], invoiced=is_so)
 
     @rule()
     def retry_dead_letters(self) -> None:
@@ -216,11 +211,30 @@ class Anything(RuleBasedStateMachine):
         if ids:
             deadletters.retry(self.world.engine, ids)
 
+    @rule()
+    def settle_by_hand(self) -> None:
+        """A person looks in the target and says of each write that is in doubt what became of it."""
+        with self.store.read() as session:
+            held = session.scalars(select(m.Record).where(m.Record.status == "held").order_by(m.Record.id)).all()
+        for record in held:
+            with suppress(Misconfigured, SyncError):
+                with self.store.read() as session:
+                    doubt = settle.doubt_of(session, self.world.engine, record)
+                effect = doubt.effect
+                system: Watched = getattr(self, effect.resource.partition(".")[0])
+                if effect.token not in system.applied:
+                    settle.did_not(self.world.engine, record, doubt, by="anna")
+                else:
+                    there = system.objects.get(effect.resource.partition(".")[2], {})
+                    key = next((at for at, one in there.items() if one.get("ref") == effect.natural_key), "")
+                    settle.happened(self.world.engine, record, doubt, key, by="anna")
+
     # -- triggers and the pump -----------------------------------------------------------------------------------------
 
-    @rule(name=st.sampled_from(FLOWS))
-    def poll(self, name: str) -> None:
+    @rule(number=st.integers(0, 5))
+    def poll(self, number: int) -> None:
         with suppress(SyncError):  # an endpoint that is down
+            name = self.flows[number]
             discover(self.world.engine, self.world.connection_id, name, trigger="call", lane=Lane.SCHEDULED)
 
     @rule(sweep=st.booleans())
@@ -234,7 +248,7 @@ class Anything(RuleBasedStateMachine):
     def time_passes(self, seconds: int, pump: bool) -> None:
         self.time.pass_(seconds)
         if seconds > 5:
-            self.world.left.down = self.world.right.down = False
+            self.left.down = self.right.down = False
         if pump:
             self.pump(True)
 
@@ -242,9 +256,10 @@ class Anything(RuleBasedStateMachine):
     def life_goes_on(self) -> None:
         """After whatever happened, some workers work, and now and then beat ticks."""
         if hasattr(self, "world"):
-            if self.chance.random() < 0.4:
+            assert self.left.wrong + self.right.wrong == []
+            if self.chance.random() < 0.3:
                 self.pump(self.chance.random() < 0.5)
-            for _ in range(self.chance.randrange(5)):
+            for _ in range(self.chance.randrange(6)):
                 self._step(self.chance.randrange(10))
             self.time.pass_(self.chance.choice((0, 0, 1, 3)))
 
@@ -257,17 +272,23 @@ class Anything(RuleBasedStateMachine):
             self._step(number)
 
     @precondition(lambda self: self.messages)
-    @rule(number=st.integers(0, 9), inside=st.sampled_from(("edit", "freeze", "other worker", "thaw late")))
-    def work_while(self, number: int, inside: str) -> None:
-        """Run a step, and have something happen during its first write."""
+    @rule(number=st.integers(0, 9), side=st.sampled_from(("right", "right", "left")), place=st.integers(0, 9),
+          inside=st.sampled_from(("edit", "freeze", "other worker", "thaw late", "clerk")))  # fmt: skip
+    def work_while(self, number: int, side: str, place: int, inside: str) -> None:
+        """Run a step, and have something happen during its first write to a side."""
+        system: Watched = getattr(self, side)
 
         def happens(operation: Operation) -> None:
-            self.world.right.during_write = None
+            system.during_write = None
             if inside == "edit":
-                self.edit({ORDERS[number % 4]}, "orders", "abc"[number % 3], "310", 1)
+                self.edit({ORDERS[number % 4]}, "orders", "abc"[number % 3], "310", "a", 1)
+            elif inside == "clerk":  # a slow call, after which the pictures of the writes to come are old
+                self.clerk(side, place, number, "k")
+                self.time.pass_(35)
             elif inside == "other worker":
                 self.pump(True)
-                self._step(number + 1)
+                for more in (1, 2, 3):
+                    self._step(number + more)
             else:
                 self.time.pass_(50 if inside == "freeze" else 150)
                 self.pump(True)
@@ -275,9 +296,22 @@ class Anything(RuleBasedStateMachine):
                 self._step(number + 2)
             self.time.pass_(1)  # no call takes no time
 
-        self.world.right.during_write = happens
+        system.during_write = happens
         self._step(number)
-        self.world.right.during_write = None
+        system.during_write = None
+
+    @precondition(lambda self: self.messages)
+    @rule(number=st.integers(0, 9), seconds=st.sampled_from((5, 32, 44)), side=st.sampled_from(("right", "right", "left")),
+          place=st.integers(0, 9), which=st.integers(0, 7))  # fmt: skip
+    def work_slowly(self, number: int, seconds: int, side: str, place: int, which: int) -> None:
+        """A chain's steps have time between them, and in that time somebody edits what it may write."""
+        message = self._ready(number)
+        while message is not None and message in self.messages and (message.due is None or message.due <= self.time.at):
+            if not self._run(message):
+                self.messages.remove(message)
+            else:
+                self.clerk(side, place, which, "k")
+                self.time.pass_(seconds)
 
     @precondition(lambda self: self.seen)
     @rule(number=st.integers(0, 30), stage=st.sampled_from(Stage))
@@ -291,30 +325,46 @@ class Anything(RuleBasedStateMachine):
 
     # -- faults --------------------------------------------------------------------------------------------------------
 
-    @rule(fault=st.sampled_from(FAULTS), after=st.integers(0, 2), number=st.integers(0, 9))
-    def write_fault(self, fault: str, after: int, number: int) -> None:
+    @rule(fault=st.sampled_from(FAULTS), side=st.sampled_from(("right", "right", "left")), after=st.integers(0, 2),
+          number=st.integers(0, 9))  # fmt: skip
+    def write_fault(self, fault: str, side: str, after: int, number: int) -> None:
         """A fault for one of the next writes, and a worker that may run into it."""
-        self.world.right.faults = [*[""] * after, fault]
+        getattr(self, side).faults = [*[""] * after, fault]
         self.work(number, 3)
+
+    @rule(key=st.sampled_from(ORDERS), text=st.sampled_from("abc"), number=st.integers(0, 9),
+          fault=st.sampled_from(("lost", "unheard", "late", "dies after", "blink")))  # fmt: skip
+    def two_flows_write_one_object(self, key: str, text: str, number: int, fault: str) -> None:
+        self.remark({key}, text, 1)
+        self.edit({key}, "orders", text, "310", text, 1)
+        self.write_fault(fault, "right", 0, number)
 
     @rule(what=st.sampled_from(("throttled", "long throttled", "dies", "bug")))
     def read_fault(self, what: str) -> None:
-        self.reading.append(what)
+        self.trouble.reading.append(what)
 
     @rule(side=st.sampled_from(("left", "right")))
     def goes_down(self, side: str) -> None:
-        getattr(self.world, side).down = True
+        getattr(self, side).down = True
 
-    def trouble_at_read(self) -> None:
-        match self.reading.pop(0) if self.reading else "":
-            case "throttled":
-                raise Throttled("too many", retry_in_s=5)
-            case "long throttled":
-                raise Throttled("too many", retry_in_s=50)
-            case "dies":
-                raise Killed
-            case "bug":
-                raise RuntimeError("a bug")
+    @rule(side=st.sampled_from(("left", "right", "right")), kind=st.integers(0, 5), number=st.integers(0, 7),
+          how=st.sampled_from(CURSES))  # fmt: skip
+    def curse(self, side: str, kind: int, number: int, how: tuple[str, str]) -> None:
+        """From here on one object cannot be read, or written, with the same error each time."""
+        system: Watched = getattr(self, side)
+        kinds = [one for one in KINDS if one in self.flows]
+        one = kinds[kind % len(kinds)]
+        other = self.right if side == "left" else self.left
+        there = [named(doc) for doc in system.objects.get(one, {}).values()]
+        coming = [f"{key}-a" if one in ("pieces", "loads") else key for key in other.objects.get(one, {})]
+        names = sorted({*there, *coming})
+        if names and len(self.trouble.reads) + len(self.trouble.writes) < 2:
+            getattr(self.trouble, how[0])[side, one, names[number % len(names)]] = how[1]
+
+    @rule()
+    def lift(self) -> None:
+        self.trouble.reads.clear()
+        self.trouble.writes.clear()
 
     # -- how it is played ----------------------------------------------------------------------------------------------
 
@@ -322,12 +372,14 @@ class Anything(RuleBasedStateMachine):
         if not isinstance(error, Killed):
             self.before[2](engine, lease, error)
 
-    def _step(self, number: int) -> None:
+    def _ready(self, number: int) -> Message | None:
         ready = [one for one in self.messages if one.due is None or one.due <= self.time.at]
-        if ready:
-            message = ready[number % len(ready)]
-            if not self._run(message) and message in self.messages:
-                self.messages.remove(message)
+        return ready[number % len(ready)] if ready else None
+
+    def _step(self, number: int) -> None:
+        message = self._ready(number)
+        if message is not None and not self._run(message) and message in self.messages:
+            self.messages.remove(message)
 
     def _run(self, message: Message) -> bool:
         """Run the first step of a message; False if there is nothing left of its chain."""
@@ -337,7 +389,7 @@ class Anything(RuleBasedStateMachine):
             message.retries += 1
             message.due = datetime.fromtimestamp(self.time.at.timestamp() + again.wait_s, self.time.at.tzinfo)
             return True
-        except (RuntimeError, Killed, SyncError):
+        except (RuntimeError, OSError, MemoryError, Killed, SyncError):
             return False
         message.stages, message.retries, message.due = message.stages[1:], 0, None
         return bool(message.stages)
@@ -349,71 +401,47 @@ class Anything(RuleBasedStateMachine):
             return
         try:
             self._calm_down()
-            self._all_is_well()
+            assert self.left.wrong + self.right.wrong == []
+            Rest(self.world, self.left, self.right, self.trouble).check()
         finally:
             clock.now, clock.monotonic, steps._died = self.before
             self.store.close()
 
     def _calm_down(self) -> None:
-        self.world.left.down = self.world.right.down = False
-        self.world.right.faults.clear()
-        self.reading.clear()
+        self.left.down = self.right.down = False
+        self.left.faults.clear()
+        self.right.faults.clear()
+        self.trouble.reading.clear()
         self.store.blinks = False
         self.messages.clear()
+        if self.lifted:
+            self.lift()
         for _ in range(3):
-            self.time.pass_(400)
+            self.time.pass_(3700)  # what is held is looked at every hour
             self.retry_dead_letters()
-            for name in FLOWS:
-                self.poll(name)
-            self.world.settle(patience_s=2000)
+            if self.lifted:
+                self.settle_by_hand()
+            for number in range(len(self.flows)):
+                self.poll(number)
+            self._work_off(hours=3)
 
-    def _all_is_well(self) -> None:
-        with self.store.read() as session:
-            records = session.scalars(select(m.Record)).all()
-            effects = session.scalars(select(m.Effect)).all()
-            links = session.scalars(select(m.Link)).all()
-        assert [one.key for one in records if one.token or one.runner] == [], "a lease is left"
-        assert [one.key for one in records if one.wanted > one.done] == [], "something stays due"
-        assert {one.state for one in effects} <= {"done", "rejected", "intended"}
-        self._targets_are_linked(links, effects)
-        by_key = {(one.flow, one.key): one for one in records}
-        for name in FLOWS:
-            for key, doc in self.world.left.objects.get(name, {}).items():
-                self._has_arrived(name, key, doc, by_key[name, key])
-
-    def _targets_are_linked(self, links: Sequence[m.Link], effects: Sequence[m.Effect]) -> None:
-        for name in FLOWS:
-            there = self.world.right.objects.get(name, {})
-            refs = [doc["ref"] for doc in there.values()]
-            assert len(refs) == len(set(refs)), f"twice: {refs}"
-            assert {link.right_key for link in links if link.entity == name} == set(there)
-            created = [
-                one.target_key for one in effects if one.entity == name and one.verb == "create" and one.target_key
-            ]
-            assert sorted(created) == sorted(there)
-
-    def _has_arrived(self, name: str, key: str, doc: Doc, record: m.Record) -> None:
-        if name == "customers" and doc["name"] is None:
-            assert record.status == "dead"
-            return
-        if record.status == "waiting":
-            customer = self.world.left.objects.get("customers", {}).get(doc["customer"])
-            assert customer is None or customer["name"] is None
-            return
-        wanted = {"": by_name(doc, Context())} if name != "pieces" else _pieces(doc, Context())
-        for one in wanted.values():
-            (found,) = [other for other in self.world.right.objects[name].values() if other["ref"] == one["ref"]]
-            touched = any((name, each["ref"]) in self.touched for each in wanted.values())
-            if record.status == "held":
-                assert touched, record.reason
-                assert "changed on both sides" in record.reason
-            else:
-                assert record.status == "done", (record.status, record.reason)
-                assert touched or found["name"] == one["name"], (found, one)
+    def _work_off(self, hours: float) -> None:
+        """Workers and beat do what they do, until nothing is due."""
+        end, wait_s = self.time.at.timestamp() + hours * 3600, 5.0
+        while self.time.at.timestamp() < end:
+            self.pump(True)
+            wait_s = 5.0 if self.messages else min(2 * wait_s, 150.0)
+            while (message := self._ready(0)) is not None:
+                if not self._run(message):
+                    self.messages.remove(message)
+                    self.pump(False)
+            if not self.messages and not self.world.backlog():
+                return
+            self.time.pass_(wait_s)
 
 
 HOW = settings(  # the same examples in every run; a bug hunt takes max_examples=2000 and derandomize=False
-    max_examples=15, stateful_step_count=40, deadline=None, derandomize=True,
+    max_examples=10, stateful_step_count=40, deadline=None, derandomize=True,
     suppress_health_check=list(HealthCheck), print_blob=True,
 )  # fmt: skip
 
