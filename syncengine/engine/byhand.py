@@ -225,7 +225,7 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
     flow, site, now = engine.flow(record.flow), engine.site(record.connection_id), clock.now()
     keys = _surviving(record, link) if recreate and flow.two_way else None
     with engine.store.write() as session:
-        links.sever(session, link.id)
+        links.sever(session, link, now)
         told = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
         concerned = _sharing(session, engine, site, link, flow, now)
         pair = [one for one in concerned if one.flow == flow.name]

@@ -47,6 +47,7 @@ class Correction:
     because: str
     made_by: str
     made_at: datetime
+    key: str = ""  # of that document, where a record has several of its resource
 
     def of(self, doc: Doc | None) -> Doc:
         """The document corrected; the one that is given stays as it is. Raises Lapsed."""
@@ -85,7 +86,8 @@ def read(row: Row, vault: Vault) -> Correction:
     """A row with its patch opened. Raises Misconfigured if none of the keys fits."""
     body = payloads.unseal(vault, row.patch)
     return Correction(
-        row.id, row.record_id, body["resource"], body["patch"], row.source_print, row.because, row.made_by, row.made_at
+        row.id, row.record_id, body["resource"], body["patch"], row.source_print, row.because, row.made_by, row.made_at,
+        body.get("key", ""),
     )  # fmt: skip
 
 
@@ -95,7 +97,9 @@ def apply(found: Mapping[int, Correction], docs: Mapping[int, Docs]) -> Correcte
     held, lapses = {}, {}
     for record_id, correction in found.items():
         own = docs.get(record_id, {})
-        key, original = next(iter(own.get(correction.resource, {}).items()), ("", None))
+        there = own.get(correction.resource, {})
+        key = correction.key or next(iter(there), "")
+        original = there.get(key)
         try:
             document = correction.of(original)
         except Lapsed as why:
@@ -113,7 +117,7 @@ def by_place(
     placed = {}
     for record_id, correction in found.items():
         end = ends_of(flow, site, keys[record_id]).on(site.side(correction.resource))
-        placed[correction.resource, end or ""] = correction
+        placed[correction.resource, correction.key or end or ""] = correction
     return placed
 
 
@@ -136,12 +140,16 @@ def save(
     because: str,
     by: str,
     now: datetime,
+    key: str = "",
 ) -> int:
-    """Let a correction stand for a record, in the place of an earlier one; returns its id."""
+    """Let a correction stand for a record, in the place of an earlier one; returns its id.
+
+    key: of the document, where the record has several of that resource.
+    """
     lapse_of(session, record.id, "another one took its place", now)
     row = Row(
         record_id=record.id,
-        patch=payloads.seal(vault, {"resource": resource, "patch": [dict(one) for one in patch]}),
+        patch=payloads.seal(vault, {"resource": resource, "key": key, "patch": [dict(one) for one in patch]}),
         source_print=fingerprint(original),
         because=because,
         made_by=by,

@@ -196,9 +196,12 @@ class _Feed:
         if self.since is not None:  # a person asks: what was left alone by the rules of then may be planned otherwise
             query = query.where(or_(due, Record.status.in_((Status.DONE, Status.DEAD))))
         found = {key: (version, at) for key, version, at in session.execute(query)}
+        unlinked = f"{side}:" if self.flow.write_back and side != self.site.side(self.flow.target) else None
         news = []
         for ref in refs:
             for record_key in keys[ref.key]:
+                if unlinked is not None and record_key.startswith(unlinked) and record_key in found:
+                    continue  # nobody has linked it; whoever does has it wanted
                 kept, fetched = found.get(record_key, ("", None))
                 is_same = bool(ref.version) and versions.known(self.flow, kept, side, ref.key) == ref.version
                 is_settled = ref.at is None or (fetched is not None and ref.at < fetched - settled)

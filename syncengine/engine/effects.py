@@ -1,7 +1,7 @@
 """Effects: every write is committed as an intention before it is made, and settled after it.
 
-`dedupe` names the write, not the attempt: connection, entity, natural key and part for a create; link and revision for a
-change. So a second intention of the same write finds the row of the first one, with all that is known of it.
+`dedupe` names the write, not the attempt: connection, entity, natural key and part for a create; link, revision and what is
+written for a change. So a second intention of the same write finds the row of the first one, with all that is known of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from syncengine.connectors.base import Operation, Safety, Verb
 from syncengine.document import Doc, fingerprint
 from syncengine.engine import payloads
 from syncengine.engine.engine import Engine, Site
-from syncengine.engine.plan import Step
+from syncengine.engine.plan import Step, written
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
 from syncengine.store.dialect import changed, lock_names, upsert
@@ -130,7 +130,7 @@ def dedupe(flow: Flow, record: Record, step: Step, link: Link | None) -> str:
         natural_key = step.operation.natural_key or f"record {record.id}"  # what has no key is nobody else's either
         what = f"{flow.entity}:create:{step.resource}:{step.part}:{natural_key}"
     else:  # flows that share a link change it each for itself
-        what = f"{flow.name}:{step.operation.verb}:{step.resource}:{link.id}:{link.revision}"
+        what = f"{flow.name}:{step.operation.verb}:{step.resource}:{link.id}:{link.revision}:{written(step.operation)}"
         what += f":{step.call}" if step.call else ""  # of a write that takes several calls, each is one
     name = f"{record.connection_id}:{what}"
     return name if len(name) <= LONGEST_DEDUPE else f"{name[: LONGEST_DEDUPE - 33]}:{fingerprint(name)}"
@@ -211,14 +211,15 @@ def in_the_way(
         return {}
     lock_names(session, [f"{endpoint_id}:{key}" for key in sorted(targets)])
     mine = {intent.record.id for intent in intents}
+    runs = select(Record.id).where(Record.id == Effect.record_id, Record.runner.is_not(None))
     query = select(Effect).where(
         Effect.endpoint_id == endpoint_id,
         Effect.target_key.in_(targets),
         Effect.resource.in_(list(resources)),
         Effect.record_id.not_in(mine),
         or_(
-            Effect.state == EffectState.SENT,
-            and_(Effect.state == EffectState.UNKNOWN, Effect.settle_until > now),
+            and_(Effect.state.in_(UNSETTLED), Effect.settle_until > now),
+            and_(Effect.state == EffectState.SENT, runs.exists()),
         ),
     )
     until: dict[str | None, datetime] = {}
@@ -277,9 +278,9 @@ def rejected(session: Session, effect_id: int, runner: str, now: datetime, *, er
     return _settle(session, [effect_id], runner, now, state=EffectState.REJECTED, error=error)
 
 
-def refused_unsent(session: Session, effect_id: int, now: datetime, *, error: str) -> bool:
-    """The call was refused before the write could be carried out, and `not_sent` has taken it back."""
-    statement = update(Effect).where(Effect.id == effect_id, Effect.state == EffectState.INTENDED)
+def refused_unsent(session: Session, effect_ids: Iterable[int], now: datetime, *, error: str) -> bool:
+    """The call was refused before the writes could be carried out, and `not_sent` has taken them back."""
+    statement = update(Effect).where(Effect.id.in_(list(effect_ids)), Effect.state == EffectState.INTENDED)
     return bool(changed(session, statement.values(state=EffectState.REJECTED, error=error, updated_at=now)))
 
 
@@ -439,6 +440,17 @@ def _changes_in_doubt(record_id: int, part: str) -> Any:
         Effect.state == EffectState.UNKNOWN,
         Effect.verb != Verb.CREATE,
     )
+
+
+def supersede_of(session: Session, connection_id: int, entity: str, target_keys: Iterable[str], now: datetime) -> None:
+    """These objects are linked no more: what changes of them were to agree on is nobody's, whatever comes of them."""
+    statement = (
+        update(Effect)
+        .where(Effect.connection_id == connection_id, Effect.entity == entity, Effect.verb != Verb.CREATE)
+        .where(Effect.target_key.in_(list(target_keys)), Effect.state.in_(UNSENT_TOO))
+        .values(state=EffectState.SUPERSEDED, updated_at=now)
+    )
+    changed(session, statement)
 
 
 def supersede(session: Session, record_id: int, part: str, now: datetime, *, but: int = 0) -> None:

@@ -129,10 +129,14 @@ def _documents(engine: Engine, record: Record, material: Material) -> dict[str, 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The document that a correction is made for: as the source gave it, and as it is corrected so far."""
+    """The document that a correction is made for: as the source gave it, and as it is corrected so far.
+
+    key: of the document, where the record has several of that resource; else empty.
+    """
 
     record: Record
     resource: str
+    key: str
     original: Doc
     standing: Correction | None
     is_poison: bool
@@ -165,13 +169,25 @@ def source_of(engine: Engine, letter_id: int) -> Source:
         raise Misconfigured(
             f"the source document of {letter_id} is not kept. `syncengine deadletters retry {letter_id}` reads it anew"
         )
+    key = _invalid(site.resource(resource), documents) or next(iter(documents))
     return Source(
         record,
         resource,
-        original=next(iter(documents.values())),
+        key if len(documents) > 1 else "",
+        original=documents[key],
         standing=material.corrected.held.get(record.id),
         is_poison=deadletters.is_poison(failure),
     )
+
+
+def _invalid(resource: Resource, documents: Mapping[str, Doc]) -> str:
+    """The key of the first document that is not valid; empty if all are."""
+    for key, doc in documents.items():
+        try:
+            resource.load(doc)
+        except Rejected:
+            return key
+    return ""
 
 
 def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rejected | str:
@@ -186,7 +202,8 @@ def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rej
     with engine.store.read() as session:
         material = _material(session, engine, record)
     own = material.docs[record.id]
-    changed = {**own, source.resource: dict.fromkeys(own[source.resource], document)}
+    there = own[source.resource]
+    changed = {**own, source.resource: {**there, source.key or next(iter(there)): document}}
     return _planned(engine, record, replace(material, docs={record.id: changed}))
 
 
@@ -200,7 +217,8 @@ def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: st
     with engine.store.write() as session:
         record = session.get_one(Record, source.record.id)
         correction_id = corrections.save(
-            session, engine.vault, record, source.resource, source.original, patch, because=because, by=by, now=now
+            session, engine.vault, record, source.resource, source.original, patch,
+            because=because, by=by, now=now, key=source.key,
         )
         paths = ", ".join(str(one["path"]) for one in patch if one["op"] != "test")
         timeline.note_one(session, record, "corrected", now, paths=paths, because=because, by=by)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, delete, false, func, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
@@ -182,8 +182,9 @@ def _known(
     found = {}
     for link, other in session.execute(query):
         key = link.left_key if side == "left" else link.right_key
-        if need := wanted.get((link.entity, key or "", part_on(link, side))):
-            found[need] = other or ""
+        need = wanted.get((link.entity, key or "", part_on(link, side)))
+        if need is not None and other is not None and not other.startswith(UNTOLD):
+            found[need] = other
     return found
 
 
@@ -192,8 +193,9 @@ def meets(need_side: Any, need_key: Any, need_part: Any) -> ColumnElement[bool]:
 
     A need that was stored without a side is met by either.
     """
-    left = and_(Link.left_key == need_key, case((Link.right_part == "", Link.part), else_="") == need_part)
-    right = and_(Link.right_key == need_key, Link.right_part == need_part)
+    is_told = or_(Link.right_key.is_not(None), Link.provisional)
+    left = and_(Link.left_key == need_key, case((Link.right_part == "", Link.part), else_="") == need_part, is_told)
+    right = and_(Link.right_key == need_key, Link.right_part == need_part, ~Link.left_key.startswith(UNTOLD))
     return or_(and_(need_side != "right", left), and_(need_side != "left", right))
 
 
@@ -257,7 +259,7 @@ def ends_for_needs(link: Link) -> list[tuple[str, str, str]]:
 
 
 def _tell_write_backs(session: Session, engine: Engine, link: Link, now: datetime) -> None:
-    """What a write-back has left alone, since nobody had linked it, is wanted now, under the key of what it writes."""
+    """What a write-back knows, under another link or none, is wanted now, under the key of what it writes."""
     site = engine.site(link.connection_id)
     ends = {"left": link.left_key, "right": link.right_key}
     for name in site.connection.flows:
@@ -265,10 +267,11 @@ def _tell_write_backs(session: Session, engine: Engine, link: Link, now: datetim
         if flow is None or not flow.write_back or flow.entity != link.entity:
             continue
         source, target = site.side(flow.source), site.side(flow.target)
-        left_alone = select(Record.lane).where(
-            Record.connection_id == link.connection_id, Record.flow == name, Record.key == f"{source}:{ends[source]}"
+        names = (f"{source}:{ends[source]}", f"{target}:{ends[target]}")
+        known = select(Record.lane).where(
+            Record.connection_id == link.connection_id, Record.flow == name, Record.key.in_(names)
         )
-        lane = session.scalar(left_alone)
+        lane = session.scalar(known.limit(1))
         if lane is not None and ends[target] is not None:
             want(session, link.connection_id, name, [f"{target}:{ends[target]}"], lane=lane, now=now)
 
@@ -283,7 +286,7 @@ def taken(
     found = session.scalars(
         select(Link)
         .where(Link.connection_id == connection_id, Link.entity == entity, Link.provisional.is_(False))
-        .where((Link.left_key == left) | (Link.right_key == right))
+        .where((Link.left_key == left) | ((Link.right_key == right) if right is not None else false()))
         .order_by(Link.id)
     )
     wanted = (left, right, part, part if side == "right" else "")
@@ -320,8 +323,23 @@ def provide(
     wake_dependants(session, engine, record.connection_id, flow.entity, needed_as, now)
 
 
-def sever(session: Session, link_id: int) -> None:
-    """Forget that two objects are the same, and what they agreed on in every flow."""
+def begin(
+    session: Session, engine: Engine, flow: Flow, link: Link, first: Doc, numbers: Mapping[str, str], now: datetime
+) -> None:
+    """Keep what a flow's first change of a link is compared with, before it is written.
+
+    If its outcome is in doubt, whatever the target shows then must not pass for what it showed before.
+    """
+    if not base_of(engine, flow, link):
+        _remember(engine, flow, link, Agreed(first, numbers), now)
+        session.flush()
+
+
+def sever(session: Session, link: Link, now: datetime) -> None:
+    """Forget that two objects are the same, and what they agreed on in every flow; and what is in doubt of them."""
+    keys = [key for key in (link.left_key, link.right_key) if key is not None]
+    effects.supersede_of(session, link.connection_id, link.entity, keys, now)
+    link_id = link.id
     session.execute(delete(Link).where(Link.id == link_id).execution_options(synchronize_session=False))
 
 

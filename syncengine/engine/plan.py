@@ -77,6 +77,7 @@ class Step:
     agreed: Doc
     numbers: Map[str, str] = field(default_factory=dict)
     call: str = ""  # which one, of a write that takes several calls
+    first: Doc | None = None  # what it was compared with, where the flow had agreed on nothing yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,14 @@ class Plan:
     @property
     def hash(self) -> str:
         """Equal for equal intentions; a person's approval holds for one hash."""
-        written = [[step.part, step.resource, step.operation.verb, _written(step.operation)] for step in self.steps]
+        writes = [[step.part, step.resource, step.operation.verb, _written(step.operation)] for step in self.steps]
         differs = [[one.path, one.base, one.wanted, one.current] for one in self.conflicts]
-        return fingerprint([self.kind, self.reason, written, *([differs] if differs else [])])
+        return fingerprint([self.kind, self.reason, writes, *([differs] if differs else [])])
+
+
+def written(operation: Operation) -> str:
+    """A print of what an operation writes: equal for one that is planned again and writes the same."""
+    return fingerprint(_written(operation))[:12]
 
 
 def _written(operation: Operation) -> Any:
@@ -245,7 +251,7 @@ def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
         source_is_newer=situation.newer,
         approved=situation.approved,
     )
-    made = _change(situation, part, wanted, link, merged, natural)
+    made = _change(situation, part, wanted, link, merged, natural, before)
     has_happened = link.tried and base != before
     return replace(made, turned_out=[Agreement(part, base, numbers)]) if has_happened else made
 
@@ -326,7 +332,7 @@ def _unwanted_parts(situation: Situation, wanted: Map[str, Doc]) -> list[Plan]:
     Those of a flow that keeps its parts stay. Where the mapping has gone from a whole to parts, or back, a person decides.
     """
     left_over = {part: link for part, link in situation.links.items() if part not in wanted and not link.provisional}
-    if situation.flow.keeps_parts or not wanted:
+    if situation.flow.keeps_parts:
         return []
     plans = [_cancelled(situation, part, link, _no_longer(part)) for part, link in left_over.items()]
     if "" in left_over or "" in wanted:
@@ -340,7 +346,9 @@ def _no_longer(part: str) -> str:
     return f"the part {part} is no longer wanted"
 
 
-def _change(situation: Situation, part: str, wanted: Doc, link: Linked, merged: Merged, natural: str) -> Plan:
+def _change(
+    situation: Situation, part: str, wanted: Doc, link: Linked, merged: Merged, natural: str, before: Doc
+) -> Plan:
     assert link.current is not None  # noqa: S101 - told apart by the caller
     steps = []
     if merged.writes:
@@ -353,14 +361,16 @@ def _change(situation: Situation, part: str, wanted: Doc, link: Linked, merged: 
             lines=tuple(merged.lines),
             current=link.current,
         )
-        steps = [Step(part, situation.target.name, operation, agreed=wanted, numbers=merged.numbers)]
+        first = None if link.base else before
+        steps = [Step(part, situation.target.name, operation, agreed=wanted, numbers=merged.numbers, first=first)]
     agreement = Agreement(part, wanted, merged.numbers)
     found = Plan(Kind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts, refusable=[agreement])
     if merged.conflicts:
         first = next((one for one in merged.conflicts if one.because == UNCLEAR), merged.conflicts[0])
         hold = Hold.UNCLEAR if first.because == UNCLEAR else Hold.CONFLICT
         return replace(found, kind=Kind.HOLD, reason=f"{first.path} {first.because}", hold=hold)
-    if situation.target.is_cancelled(link.current) and (merged.writes or _by_us(link)):
+    is_cancelled = situation.target.is_cancelled(link.current) and not situation.flow.write_back
+    if is_cancelled and (merged.writes or _by_us(link)):
         reason = f"{link.key} was cancelled in the target"
         return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.REFUSED)
     if not merged.writes:

@@ -39,6 +39,7 @@ def _step_to_doc(step: Step) -> Doc:
         "resource": step.resource,
         "agreed": step.agreed,
         "numbers": dict(step.numbers),
+        **({"first": step.first} if step.first is not None else {}),
         "verb": operation.verb,
         "natural_key": operation.natural_key,
         "key": operation.key,
@@ -105,7 +106,7 @@ def _step_from_doc(doc: Mapping[str, Any]) -> Step:
         current=doc["current"],
         reason=doc["reason"],
     )
-    return Step(doc["part"], doc["resource"], operation, doc["agreed"], doc["numbers"])
+    return Step(doc["part"], doc["resource"], operation, doc["agreed"], doc["numbers"], first=doc.get("first"))
 
 
 def _read_changes(doc: Mapping[str, Any]) -> dict[str, Change]:

@@ -37,7 +37,7 @@ from syncengine.engine.records import End
 from syncengine.errors import Rejected, SyncError
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Link, Record
-from syncengine.store.states import Pause, Stage, Status
+from syncengine.store.states import Lane, Pause, Stage, Status
 
 NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leaves to be searched
 EDITED = "the target was edited after it was read"
@@ -75,6 +75,7 @@ class _Work:
     left: int = 0
     ended: bool = False
     seeks: bool = False  # its creates are only looked for
+    found: list[str] = field(default_factory=list)  # what was looked for and is there, cancelled
     has_more: bool = False  # what it creates is completed by a further call, planned once it is there
     summaries: list[str] = field(default_factory=list)
 
@@ -128,7 +129,10 @@ class _Push:
                 self.work[record.id].seeks = plan.seeks
                 named = links.by_part(self.flow, self.site, linked[record.id])
                 for step in plan.steps if plan.kind is Kind.WRITE else ():
-                    planned.append((record, step, named.get(step.part)))
+                    link = named.get(step.part)
+                    if link is not None and step.first is not None and not is_observed:
+                        links.begin(session, self.engine, self.flow, link, step.first, step.numbers, now)
+                    planned.append((record, step, link))
             if is_observed:
                 self._observe(session, planned, now)
                 planned = []
@@ -157,6 +161,15 @@ class _Push:
         self.work[record.id].ended = True
         records.put_off(session, self.lease, [record.id], now, pause=Pause.NONE, stage=Stage.FETCH, reason=why)
 
+    def _plan_edited(self, session: Session, record: Record, now: datetime) -> None:
+        """Its target was edited after it was read: planned again soon, and alone the second time, from a younger picture."""
+        self.work[record.id].ended = True
+        until = now + timedelta(seconds=backoff(record.attempts, most_s=self.engine.limits.backoff_s))
+        records.put_off(
+            session, self.lease, [record.id], until,
+            pause=Pause.BACKOFF, stage=Stage.FETCH, counts=True, alone=record.attempts > 0, reason=EDITED,
+        )  # fmt: skip
+
     def _observe(self, session: Session, planned: Sequence[tuple[Record, Step, Link | None]], now: datetime) -> None:
         """Write nothing: a planned create leaves a provisional link, so that what needs it can be planned too."""
         for record, step, _link in planned:
@@ -183,7 +196,12 @@ class _Push:
                     "look in the target, then say it by `syncengine held settle`"
                 )
                 effects.withhold(session, [intent.effect_id], now, why=reason)
-                self._end(session, intent, End(Status.HELD, reason), "held", now)
+                record, end = intent.record, End(Status.HELD, reason)
+                if record.lane == Lane.BACKFILL and (record.status, record.reason) == (end.status, end.reason):
+                    self.work[record.id].ended = True  # the hourly look has found it as it was
+                    records.deal_with(session, self.lease, {record.id: end}, now)
+                else:
+                    self._end(session, intent, end, "held", now)
 
     def batches(self) -> Iterator[Sequence[Intent]]:
         """The intents in the order of their records, as many together as the resource writes at once, one verb each.
@@ -244,7 +262,7 @@ class _Push:
         Raises what makes the endpoint unusable.
         """
         now = clock.now()
-        if len(batch) > 1:
+        if len({intent.record.id for intent in batch}) > 1:
             with self.engine.store.write() as session:
                 for intent in batch:
                     self.work[intent.record.id].ended = True
@@ -255,7 +273,7 @@ class _Push:
             return
         refused = probe.refusal(self.engine, self.site, error, batch[0].operation.key or batch[0].record.key)
         with self.engine.store.write() as session:
-            if effects.refused_unsent(session, batch[0].effect_id, now, error=str(refused)):
+            if effects.refused_unsent(session, [one.effect_id for one in batch], now, error=str(refused)):
                 deadletters.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
                 self._end(session, batch[0], End(Status.DEAD, str(refused)), "dead", now)
 
@@ -274,21 +292,24 @@ class _Push:
         return intent.operation.current is not None and age.total_seconds() > self.engine.limits.picture_s
 
     def _look(self, resource: Resource, batch: Sequence[Intent]) -> None:
-        in_time = int(self.engine.limits.picture_s / self.engine.pace_s(resource.name))
-        most = min(resource.most_per_look, max(len(batch), in_time))
+        look = f"look at {resource.name}"
+        in_time = int(self.engine.limits.picture_s / (self.engine.pace_s(resource.name) + self.engine.pace_s(look)))
+        most = max(len(batch), min(resource.most_per_look, in_time))
         rest = self.intents[self.intents.index(batch[0]) :]
         old = [one for one in rest if one.step.resource == resource.name and self._is_old(one)]
         asked = {one.operation.key: one for one in reversed(old) if not self.work[one.record.id].ended}
         chosen = [one for one in old if asked.get(one.operation.key) is one][:most]
-        now = clock.now()
-        with calling(self.site.endpoint(resource.name)):
-            same = resource.unchanged({str(one.operation.key): one.operation.current or {} for one in chosen})
+        now, begun, same = clock.now(), clock.monotonic(), set[str]()
+        for some in chunks(chosen, resource.most_per_look):
+            with calling(self.site.endpoint(resource.name)):
+                same |= resource.unchanged({str(one.operation.key): one.operation.current or {} for one in some})
+        self.engine.note_pace(look, (clock.monotonic() - begun) / max(1, len(chosen)))
         with self.engine.store.write() as session:
             for intent in chosen:
                 if intent.operation.key in same:
                     self.seen_at[intent.effect_id] = now
                 else:
-                    self._plan_again(session, intent.record, clock.now(), EDITED)
+                    self._plan_edited(session, intent.record, clock.now())
 
     def _alone_there(
         self, session: Session, resource: Resource, batch: Sequence[Intent], now: datetime
@@ -353,8 +374,13 @@ class _Push:
         with self.engine.store.write() as session:
             for intent in absent:
                 found = there[intent.effect_id]
-                if self.work[intent.record.id].seeks:
-                    keys = ", ".join(one.key for one in found) or "nothing"
+                work = self.work[intent.record.id]
+                if work.seeks:
+                    work.left -= 1
+                    work.found += [one.key for one in found]
+                    if work.left:
+                        continue  # the other parts are looked for too
+                    keys = ", ".join(work.found) or "nothing"
                     end = End(Status.SKIPPED, f"cancelled at the source; {keys} is in the target")
                 else:  # in doubt from here on, so that it is looked for whenever it is looked at again
                     end = End(Status.HELD, adoption.cancelled(found))
