@@ -46,8 +46,8 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an ordeal. `seat_s`: for how long awkward orders' time-outs kept SYSPRO's seat from the others; None
-    where there is no seat, or no such order.
+    """What came of an ordeal. `seat_s`: for how long awkward orders kept SYSPRO's seat from the others; None where
+    there is no seat, or no such order.
     """
 
     about: dict[str, Any]
@@ -75,14 +75,16 @@ def endure(home: Path, shape: Shape, faults: Sequence[Fault], pace: Pace, say: S
 def _outcome(site: Site, ordeal: _Ordeal, faults: list[Fault], seconds: float) -> Outcome:
     shape, three, people = site.shape, ordeal.three, ordeal.people
     verdict = judge(site.store, site.url, people, three.keys)
+    deaths = awkward.deaths_in(site.points)
+    fates = awkward.fates(three, site.store, site.sandbox, deaths)
+    seat_s = three.seat_s(shape.times, deaths) if shape.gateway == "enet" and three.orders else None
     arrived = arrivals.judged(
-        site.sandbox, shape, people.arriving(), people.placed, ordeal.begun_at, faults, ordeal.machine.slowness
-    )
-    fates = awkward.fates(three, site.store, site.sandbox, awkward.deaths_in(site.points))
-    seat_s = three.seat_s(shape.times) if shape.gateway == "enet" else None
+        site.sandbox, shape, people.arriving(), people.placed, ordeal.begun_at, faults, seat_s or 0.0,
+        ordeal.machine.slowness,
+    )  # fmt: skip
     problems = [*verdict.problems, *arrived.late, *(problem for fate in fates for problem in fate.problems)]
     if seat_s is not None and seat_s > awkward.longest_seat_s(shape.times):
-        problems.append(f"time-outs of one order kept SYSPRO's seat for {seat_s:.0f} s")
+        problems.append(f"awkward orders kept SYSPRO's seat for {seat_s:.0f} s")
     return Outcome(
         describe(shape), faults, verdict, arrived, fates, seat_s, problems, people.acts, site.restarts, seconds
     )

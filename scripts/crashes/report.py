@@ -158,7 +158,7 @@ def told(found: Mapping[str, Any]) -> list[str]:
     ]
     if found["seat_s"] is not None:
         settles = found["seat_s"] / found["settle_s"]
-        lines.append(f"time-outs kept SYSPRO's seat for {found['seat_s']:.0f} s in all, {settles:.1f} settle times")
+        lines.append(f"they kept SYSPRO's seat for {found['seat_s']:.0f} s in all, {settles:.1f} settle times")
     some = found["arrivals"]
     lines.append(f"{some['orders']} other orders in SYSPRO, {len(some['late'])} late: {_slowest(some)}")
     return lines
