@@ -32,6 +32,7 @@ PLACES = (
     "fetch begins", "before commit: documents", "transform begins", "before commit: plans", "push begins",
     "before commit: intentions", "write leaving",
 )  # fmt: skip
+SEATED = "write leaving"  # there it dies with SYSPRO's seat
 #: What becomes of a write that times out: carried out at once, or when its client has given up, or never.
 WRITES = ("takes effect at once", "takes effect late", "never takes effect")
 MOST_WRITES, MOST_READS = 5, 10
@@ -97,18 +98,19 @@ class Three:
         """Their ids."""
         return {int(one.key) for one in self.orders}
 
-    def seat_s(self, times: Times) -> float | None:
-        """Seconds for which calls to SYSPRO that timed out have kept an operator's seat from all others.
+    def seat_s(self, times: Times, deaths: int) -> float:
+        """Seconds for which calls to SYSPRO that got no answer have kept an operator's seat from all others.
 
-        None if there is no order whose calls to SYSPRO do.
+        They timed out, or their worker died with the seat (`deaths`: of the deadly one), which counts from the call's begin.
         """
         calls = [one.calls for one in self.orders if one.kind == SILENT and one.how in WRITES]
-        return sum(_seat_s(times, writes, reads) for writes, reads in calls) if calls else None
+        dies_seated = any(one.kind == DEADLY and one.how == SEATED for one in self.orders)
+        return sum(_seat_s(times, writes, reads) for writes, reads in calls) + dies_seated * deaths * times.settle_s
 
 
 def longest_seat_s(times: Times) -> float:
     """The most that `Three.seat_s` may come to."""
-    return _seat_s(times, MOST_WRITES, MOST_READS)
+    return _seat_s(times, MOST_WRITES, MOST_READS) + MOST_WRITES * times.settle_s
 
 
 def _seat_s(times: Times, writes: int, reads: int) -> float:

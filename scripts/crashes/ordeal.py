@@ -19,6 +19,7 @@ from scripts.crashes.awkward import Fate, Three
 from scripts.crashes.faults import SYSPRO_WRITES, Fault, Harm
 from scripts.crashes.installation import Shape, Site, describe
 from scripts.crashes.judge import Verdict, await_calm, due, judge
+from scripts.crashes.machine import Machine
 from scripts.crashes.people import People
 from syncengine.store.models import Record
 
@@ -38,15 +39,15 @@ class Pace:
     patience_s: float = 15.0
     calm_s: float = 6.0
     drain_s: float = 300.0
-    opening_s: float = 150.0
+    opening_s: float = 200.0
     most_tries: int = 4
     spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an ordeal. `seat_s`: for how long awkward orders' time-outs kept SYSPRO's seat from the others; None
-    where there is no seat, or no such order.
+    """What came of an ordeal. `seat_s`: for how long awkward orders kept SYSPRO's seat from the others; None where
+    there is no seat, or no such order.
     """
 
     about: dict[str, Any]
@@ -74,12 +75,16 @@ def endure(home: Path, shape: Shape, faults: Sequence[Fault], pace: Pace, say: S
 def _outcome(site: Site, ordeal: _Ordeal, faults: list[Fault], seconds: float) -> Outcome:
     shape, three, people = site.shape, ordeal.three, ordeal.people
     verdict = judge(site.store, site.url, people, three.keys)
-    arrived = arrivals.judged(site.sandbox, shape, people.arriving(), people.placed, ordeal.begun_at, faults)
-    fates = awkward.fates(three, site.store, site.sandbox, awkward.deaths_in(site.points))
-    seat_s = three.seat_s(shape.times) if shape.gateway == "enet" else None
+    deaths = awkward.deaths_in(site.points)
+    fates = awkward.fates(three, site.store, site.sandbox, deaths)
+    seat_s = three.seat_s(shape.times, deaths) if shape.gateway == "enet" and three.orders else None
+    arrived = arrivals.judged(
+        site.sandbox, shape, people.arriving(), people.placed, ordeal.begun_at, faults, seat_s or 0.0,
+        ordeal.machine.slowness,
+    )  # fmt: skip
     problems = [*verdict.problems, *arrived.late, *(problem for fate in fates for problem in fate.problems)]
     if seat_s is not None and seat_s > awkward.longest_seat_s(shape.times):
-        problems.append(f"time-outs of one order kept SYSPRO's seat for {seat_s:.0f} s")
+        problems.append(f"awkward orders kept SYSPRO's seat for {seat_s:.0f} s")
     return Outcome(
         describe(shape), faults, verdict, arrived, fates, seat_s, problems, people.acts, site.restarts, seconds
     )
@@ -93,7 +98,7 @@ class _Ordeal:
         self.begun_at = datetime.now(UTC)
         self._first = set(self.people.arriving())  # what was there at the start
         self._opens_by = time.monotonic() + pace.opening_s if three.orders and not pace.spread else 0.0
-        self.harm = Harm(site)
+        self.harm, self.machine = Harm(site), Machine()
         self._chance = random.Random(site.shape.seed)
         self._waiting = deque((fault, 1) for fault in faults)
         self._all = list(faults)
@@ -135,6 +140,7 @@ class _Ordeal:
     def _tend(self) -> None:
         self.site.tend()
         self.harm.tend()
+        self.machine.look()
         self._look_who_recovered()
 
     def _faults(self) -> None:

@@ -158,7 +158,7 @@ def told(found: Mapping[str, Any]) -> list[str]:
     ]
     if found["seat_s"] is not None:
         settles = found["seat_s"] / found["settle_s"]
-        lines.append(f"time-outs kept SYSPRO's seat for {found['seat_s']:.0f} s in all, {settles:.1f} settle times")
+        lines.append(f"they kept SYSPRO's seat for {found['seat_s']:.0f} s in all, {settles:.1f} settle times")
     some = found["arrivals"]
     lines.append(f"{some['orders']} other orders in SYSPRO, {len(some['late'])} late: {_slowest(some)}")
     return lines
@@ -167,7 +167,7 @@ def told(found: Mapping[str, Any]) -> list[str]:
 def _slowest(some: Mapping[str, Any]) -> str:
     return (
         f"the slowest took {some['before_s']:.0f} s before the first fault ({some['before_most_s']:.0f} s are allowed), "
-        f"{some['after_s']:.0f} s after one ({some['after_most_s']:.0f} s)"
+        f"{some['after_s']:.0f} s after one ({some['after_most_s']:.0f} s), on a machine {some['slowness']:.1f} times slower"
     )
 
 
@@ -196,7 +196,7 @@ def _arrival_lines(state: State) -> list[str]:
             orders, late = sum(one["orders"] for one in mine), sum(len(one["late"]) for one in mine)
             nearest = {
                 **max(mine, key=lambda one: one["after_s"] / one["after_most_s"]),
-                **{name: max(one[name] for one in mine) for name in ("before_s", "before_most_s")},
+                **{name: max(one[name] for one in mine) for name in ("before_s", "before_most_s", "slowness")},
             }
             lines.append(f"{title} ({len(mine)}): {orders} other orders, {late} late: {_slowest(nearest)}")
     return lines

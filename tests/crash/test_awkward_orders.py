@@ -57,8 +57,9 @@ def _end_with_a_person(lab: Lab) -> None:
     assert fates[FORBIDDEN].cause.endswith("other calls are accepted")
     assert fates[SILENT].cause.endswith("no answer in time; other calls are accepted")
     assert f"its step died {DEATHS} times in transform" in fates[DEADLY].cause
-    assert (three.seat_s(lab.shape.times) or 0.0) <= awkward.longest_seat_s(lab.shape.times)
+    kept_s = three.seat_s(lab.shape.times, len(lab.deaths()))
+    assert kept_s <= awkward.longest_seat_s(lab.shape.times)
     assert lab.problems(three.keys) == []
-    within = timedelta(seconds=arrivals.most_s(replace(lab.shape, awkward=0), len(keys)))
+    within = timedelta(seconds=arrivals.most_s(replace(lab.shape, awkward=0), len(keys), kept_s))
     arrived = arrivals.arrivals(lab.sandbox)
     assert [key for key in others if arrived[key] - placed > within] == []

@@ -69,7 +69,7 @@ def test_a_record_that_kills_its_worker_is_set_aside_and_its_batch_goes_on(lab: 
 
     first, *others = lab.deaths()
     assert first > 1
-    assert others == [1] * DEATHS
+    assert others == [1] * (2 * DEATHS - 1)  # a lease of 45 s apart: of two within a minute one counts
     assert [lab.status(key) for key in map(str, keys) if key != poison] == ["done"] * 3
     assert lab.status(poison) == "dead"
     assert "its step died 3 times in transform while it was alone in its batch" in lab.cause(poison)
