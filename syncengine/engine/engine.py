@@ -213,7 +213,7 @@ class Engine:
 
     def note_pace(self, resource: str, seconds: float) -> None:
         """A write of a resource took so long; the last ones count most."""
-        self._pace_s[resource] = (self.pace_s(resource) + seconds) / 2
+        self._pace_s[resource] = (self._pace_s.get(resource, seconds) + seconds) / 2
 
     def pace_s(self, resource: str) -> float:
         """Seconds that a write of a resource takes, by the last ones of this process; at least a hundredth."""

@@ -217,8 +217,16 @@ def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: st
     with engine.store.write() as session:
         record = session.get_one(Record, source.record.id)
         correction_id = corrections.save(
-            session, engine.vault, record, source.resource, source.original, patch,
-            because=because, by=by, now=now, key=source.key,
+            session,
+            engine.vault,
+            record,
+            source.resource,
+            source.original,
+            patch,
+            because=because,
+            by=by,
+            now=now,
+            key=source.key,
         )
         paths = ", ".join(str(one["path"]) for one in patch if one["op"] != "test")
         timeline.note_one(session, record, "corrected", now, paths=paths, because=because, by=by)

@@ -361,8 +361,8 @@ def _change(
             lines=tuple(merged.lines),
             current=link.current,
         )
-        first = None if link.base else before
-        steps = [Step(part, situation.target.name, operation, agreed=wanted, numbers=merged.numbers, first=first)]
+        compared = None if link.base else before
+        steps = [Step(part, situation.target.name, operation, agreed=wanted, numbers=merged.numbers, first=compared)]
     agreement = Agreement(part, wanted, merged.numbers)
     found = Plan(Kind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts, refusable=[agreement])
     if merged.conflicts:

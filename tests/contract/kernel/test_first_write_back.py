@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-
 from syncengine.document import Doc
 from syncengine.mapping.contract import Context
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow

@@ -1,4 +1,4 @@
-"""Attacks on the promises: nothing lost, nothing twice, nobody's edit overwritten, nothing stuck, and a person is told."""
+"""Corners of the promises: rare orders of events, dear looks, parts that vanish, links that people correct, untold keys."""
 
 from __future__ import annotations
 
