@@ -8,24 +8,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from cryptography.fernet import Fernet
 from sqlalchemy import event, select
 
 from syncengine.connectors.base import Operation, Outcome, Page, Position, Ref, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import byhand, letter, linking, payloads
+from syncengine.engine import byhand, letter, linking
 from syncengine.engine.discover import discover
 from syncengine.errors import DatabaseAway, Forbidden, OutcomeUnknown
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Decision, Need, Policy, Verdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane
-from syncengine.vault import Vault
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
 
 MakeWorld = Callable[..., World]
-BAD = "3"
-OTHERS = [str(number) for number in range(10) if str(number) != BAD]
 
 
 def _run(world: World, *, hours: float, every_s: float) -> None:
@@ -54,52 +50,6 @@ def _link(world: World, flow_name: str, left: str, right: str) -> None:
 
 
 # -- one bad record stops nobody ---------------------------------------------------------------------------------------
-
-
-class TooMuch(Thing):
-    """One object takes more memory than there is, whenever it is read."""
-
-    error: BaseException = MemoryError("a document of 3 GB")
-
-    def read(self, keys: Sequence[str]) -> dict[str, Doc]:
-        if BAD in keys:
-            raise self.error
-        return super().read(keys)
-
-
-@pytest.mark.parametrize(
-    "error", [MemoryError("a document of 3 GB"), OSError("a gzip that is none")], ids=["memory", "os"]
-)
-def test_an_object_that_takes_all_memory_each_time_stops_no_other(make_world: MakeWorld, error: BaseException) -> None:
-    world = make_world(flow("things", Plain(by_name)))
-    world.resources["left.things"] = TooMuch(world.left, "left.things", error=error)
-    for number in range(10):
-        world.left.put("things", str(number), name="x")
-    discover(world.engine, world.connection_id, "things", trigger="schedule", lane=Lane.SCHEDULED)
-    _run(world, hours=1, every_s=60)
-
-    assert [key for key in OTHERS if world.record("things", key).status != "done"] == []
-    assert world.record("things", BAD).status == "dead"
-
-
-def test_an_agreement_sealed_with_a_lost_key_is_told_and_stops_no_other(make_world: MakeWorld) -> None:
-    world = make_world(flow("things", Plain(by_name)))
-    keys = [str(number) for number in range(10)]
-    for key in keys:
-        world.left.put("things", key, name="x")
-    world.sync("things", *keys)
-    lost = Vault(world.store, [Fernet.generate_key().decode()])
-    with world.store.write() as session:
-        link = session.scalars(select(m.Link).where(m.Link.left_key == BAD)).one()
-        link.base = payloads.seal(lost, {"things": {"name": "x"}})
-    for key in keys:
-        world.left.put("things", key, name="y")
-    world.want("things", *keys)
-    _run(world, hours=1, every_s=60)
-
-    assert {world.record("things", key).status for key in OTHERS} == {"done"}
-    assert {one["name"] for one in world.right.objects["things"].values() if one["ref"] != BAD} == {"y"}
-    assert [key for key, _, _ in world.failures()] == [BAD]
 
 
 @pytest.mark.parametrize("most_per_write", [1, 2])
