@@ -201,7 +201,7 @@ class Resource(ABC):
 
         Asked for at most `most_per_look` keys before changes are written that were planned some time ago; an object that is
         absent, or shows anything else that a plan may depend on, is not among them. Raises as `read` does. The default reads
-        the objects anew; a resource whose reads are dear compares by a cheaper call.
+        the objects anew; a resource whose reads are expensive compares by a cheaper call.
         """
         found = self.read(list(pictures))
         return {key for key, doc in found.items() if self._shows(doc, pictures[key])}

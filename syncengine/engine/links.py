@@ -70,7 +70,8 @@ def record_keys(session: Session, flow: Flow, site: Site, side: str, keys: Seque
     )
     named: dict[str, list[str]] = {}
     for key, other in session.execute(linked):
-        named.setdefault(str(key), []).append(f"{owner}:{other}")
+        if not str(other).startswith(UNTOLD):
+            named.setdefault(str(key), []).append(f"{owner}:{other}")
     return {**found, **named}
 
 

@@ -266,7 +266,7 @@ def _run_patiently(world: World, error: type[Exception]) -> None:
         world.time.pass_(20)
 
 
-def test_a_record_that_the_mapping_cannot_bear_dies_alone(make_world: MakeWorld) -> None:
+def test_a_record_that_breaks_the_mapping_fails_alone(make_world: MakeWorld) -> None:
     def to(doc: Doc, context: object) -> Doc:
         if doc["id"] == BAD:
             raise ZeroDivisionError
