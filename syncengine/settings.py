@@ -166,7 +166,7 @@ class Settings:
     keep_writes_days: int = _setting("SYNCENGINE_KEEP_WRITES_DAYS", 400, least=0, most=36_500)
     """How long a change that was made, or a write that was refused, is listed by `trace`; 0 for ever.
 
-    As long as the timeline, which is told with it. Creates that were done stay: they keep the object from being created twice.
+    As long as the timeline that shows them. Creates that were done stay: they keep the object from being created twice.
     """
 
     keep_letters_days: int = _setting("SYNCENGINE_KEEP_LETTERS_DAYS", 400, least=0, most=36_500)

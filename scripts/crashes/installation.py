@@ -87,7 +87,7 @@ class Shape:
     gateway: str = "enet"
     database_url: str = ""  # empty: SQLite in its folder
     most_deaths: int = 12  # of one record: faults at random may hit the same one often, which is no poison
-    deaths_apart_s: float = 60.0  # those of one record within so many seconds count once, as in the product
+    deaths_apart_s: float = 60.0  # seconds; deaths of one record closer together count once
     awkward: int | None = None  # in which way some orders are awkward (`awkward.ways_of`); None: none is
     times: Times = field(default_factory=Times)
     latency_s: float = 0.02

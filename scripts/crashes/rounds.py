@@ -16,7 +16,7 @@ from scripts.crashes.ordeal import Pace, endure
 from scripts.crashes.report import State
 
 EVERY = 3
-"""Of so many rounds one has awkward orders; in twelve rounds, by both gateways and on both databases."""
+"""One round in this many has awkward orders; twelve rounds cover both gateways and both databases."""
 MOST_DEATHS, DEATHS_APART_S = 6, 5.0
 """Where an order kills its workers, it shall be set aside within a minute or two, not in twelve."""
 

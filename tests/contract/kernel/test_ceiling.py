@@ -242,7 +242,7 @@ def _opened(world: World) -> list[str]:
 
 
 def _interrupt(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *, after: int) -> None:
-    """Let `want` succeed so many times, then raise."""
+    """Let `want` succeed `after` times, then raise."""
     calls: list[int] = []
 
     def fails(*args: object, **more: object) -> int:

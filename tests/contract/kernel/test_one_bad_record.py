@@ -1,4 +1,4 @@
-"""One bad record stops nobody: errors stay with the record that they concern, and somebody is told."""
+"""One bad record stops nobody: errors stay with the record that they concern, and people are alerted."""
 
 from __future__ import annotations
 
