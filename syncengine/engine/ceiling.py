@@ -1,8 +1,8 @@
 """The write ceiling: how many writes a flow of a connection makes in an hour before a person must look.
 
 A wiped or mis-mapped system must not flow into the other. What is sent is counted in the transaction that takes it as sent,
-with the ceiling's row locked: exact, however many workers write. Beyond the ceiling the flow is shut: every further write of
-it is held, without a count, until a person opens it again.
+with the ceiling's row locked: exact, however many workers write. A write that is sent again counts again. Beyond the ceiling
+the flow is shut: every further write of it is held, without a count, until a person opens it again.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -20,13 +20,16 @@ from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
-from syncengine.store.dialect import upsert
-from syncengine.store.models import Ceiling, Connection, Effect, Record
+from syncengine.store.dialect import changed, upsert
+from syncengine.store.models import Ceiling, Connection, Record, Sent
 from syncengine.store.states import Lane, Status
 
 HOUR = timedelta(hours=1)
 HELD = "write ceiling: "
 """How the reason of a record begins that is held for this."""
+
+LONGEST_UNCOUNTED = timedelta(days=7)
+"""For how long a person may have nothing counted: a first load takes days, and what takes longer needs a higher ceiling."""
 
 AT_ONCE = 500
 
@@ -53,12 +56,24 @@ def admit(session: Session, connection: Connection, flow: Flow, count: int, now:
     if row.shut_at is not None:
         return Admission(0, _reason(connection, flow, row))
     limit, since = limit_of(connection, flow), _since(row, now)
-    free = limit - _sent(session, connection.id, flow, since, most=limit)
+    free = limit - _sent(session, connection.id, flow, since)
     if free >= count or since > now:
         return Admission(count)
     row.shut_at, row.shut_because = now, f"{limit:,} writes within an hour, as many as its ceiling admits"
     timeline.note_flow(session, connection.id, flow.name, "ceiling reached", now, because=row.shut_because)
     return Admission(max(0, free), _reason(connection, flow, row))
+
+
+def note_sent(session: Session, connection_id: int, flow: Flow, count: int, at: datetime) -> None:
+    """Writes have left at this time, in the transaction that admitted them; or, below zero, have not left after all."""
+    if count:
+        old = delete(Sent).where(*_of(connection_id, flow), Sent.at <= at - HOUR)
+        changed(session, old)
+        session.execute(insert(Sent), [{"connection_id": connection_id, "flow": flow.name, "at": at, "count": count}])
+
+
+def _of(connection_id: int, flow: Flow) -> tuple[ColumnElement[bool], ...]:
+    return Sent.connection_id == connection_id, Sent.flow == flow.name
 
 
 def _locked(session: Session, connection: Connection, flow: Flow) -> Ceiling:
@@ -80,18 +95,10 @@ def _since(row: Ceiling | None, now: datetime) -> datetime:
     return hour_ago if counted_from is None else max(hour_ago, counted_from)
 
 
-def _sent(session: Session, connection_id: int, flow: Flow, since: datetime, *, most: int) -> int:
-    """Writes that the flow has sent since then, counted as far as `most`. Flows may share an entity, hence the record."""
-    sent = (
-        select(Effect.id)
-        .outerjoin(
-            Record, Record.id == Effect.record_id
-        )  # the record of a pair may have been folded into the other one
-        .where(Effect.connection_id == connection_id, Effect.entity == flow.entity, Effect.sent_at >= since)
-        .where(or_(Record.flow == flow.name, Record.id.is_(None)))
-        .limit(most)
-    )
-    return session.scalar(select(func.count()).select_from(sent.subquery())) or 0
+def _sent(session: Session, connection_id: int, flow: Flow, since: datetime) -> int:
+    """Writes that the flow has sent since then."""
+    total = select(func.sum(Sent.count)).where(*_of(connection_id, flow), Sent.at >= since)
+    return session.scalar(total) or 0
 
 
 def _reason(connection: Connection, flow: Flow, row: Ceiling) -> str:
@@ -162,7 +169,7 @@ def _standing(session: Session, connection: Connection, flow: Flow, now: datetim
         connection=connection.name,
         flow=flow.name,
         limit=limit_of(connection, flow),
-        sent=_sent(session, connection.id, flow, since, most=limit_of(connection, flow)),
+        sent=_sent(session, connection.id, flow, since),
         held=session.scalar(held) or 0,
         shut_at=row.shut_at if row else None,
         shut_because=row.shut_because if row else "",
@@ -183,22 +190,27 @@ def open_(
     """A person has looked: the flow writes again, and what was held is wanted again. Returns how many records that is.
 
     uncounted: for so long nothing is counted, for a first load or a change that is meant to reach everything; without it the
-    count begins at zero. Records are let go some hundred at a time, each batch in its own transaction, so that other writers
-    are not shut out. If this is interrupted, calling it again does the rest. Raises Misconfigured if the connection does not
-    have the flow.
+    count begins at zero, after the time for which somebody else has had nothing counted. Records are let go some hundred at a
+    time, each batch in its own transaction, so that other writers are not shut out. If this is interrupted, calling it again
+    does the rest. Raises Misconfigured if the connection does not have the flow, or `uncounted` is longer than a week.
     """
+    if uncounted is not None and uncounted > LONGEST_UNCOUNTED:
+        raise Misconfigured(
+            f"nothing would be counted for {uncounted.days} days. Name a week at most, or raise the ceiling in syncengine.yml"
+        )
     flow = engine.flow(flow_name)
     found = engine.connections(flow_name, connection_name)
     if not found:
         raise Misconfigured(f"connection {connection_name!r} does not have the flow {flow_name!r}")
     connection, now = found[0], clock.now()
-    until = now + (uncounted or timedelta())
-    detail = {"by": by, "because": because, "uncounted until": until if uncounted else None}
-    detail = {name: value for name, value in detail.items() if value}
     with engine.store.write() as session:  # first: what is let go while the flow is shut would be held again
         row = _locked(session, connection, flow)
+        until = max(now + (uncounted or timedelta()), row.counted_from or now)
+        detail = {"by": by, "because": because, "uncounted until": until if until > now else None}
+        detail = {name: value for name, value in detail.items() if value}
         row.shut_at, row.shut_because = None, ""
         row.counted_from, row.opened_by = until, by
+        changed(session, delete(Sent).where(*_of(connection.id, flow)))
         timeline.note_flow(session, connection.id, flow.name, "ceiling opened", now, **detail)
     with engine.store.read() as session:
         held = session.scalars(select(Record.id).where(*_at_rest(connection.id, flow)).order_by(Record.id)).all()

@@ -171,6 +171,7 @@ def send(session: Session, intents: Sequence[Intent], runner: str, settle_s: flo
             runner=runner,
             sends=Effect.sends + 1,
             answered=False,
+            accepted=False,
             sent_at=now,
             settle_until=now + timedelta(seconds=settle_s),
             updated_at=now,
@@ -285,10 +286,14 @@ def refused_unsent(session: Session, effect_ids: Iterable[int], now: datetime, *
 
 
 def unknown(
-    session: Session, effect_ids: Iterable[int], runner: str, now: datetime, *, error: str, settled: bool = False
-) -> bool:
-    """Nobody knows what became of the write. `settled`: the target answered, so there is no settle time to wait for."""
-    more: dict[str, Any] = {"settle_until": now, "answered": True} if settled else {}
+    session: Session, effect_ids: Iterable[int], runner: str, now: datetime, *, error: str, settled: bool = False,
+    accepted: bool = False,
+) -> bool:  # fmt: skip
+    """Nobody knows what became of the write, or under which key it is there.
+
+    settled: the target answered, so there is no settle time to wait for. accepted: it said that it is done.
+    """
+    more: dict[str, Any] = {"settle_until": now, "answered": True, "accepted": accepted} if settled else {}
     return _settle(session, effect_ids, runner, now, of=UNSENT_TOO, state=EffectState.UNKNOWN, error=error, **more)
 
 

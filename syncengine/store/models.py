@@ -182,6 +182,8 @@ class Record(Base):
     parts: Mapped[str] = mapped_column(default=";", server_default=";")
     needed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     ignored: Mapped[str] = mapped_column(default="", server_default="")  # who said that it is not to be synced, and why
+    # Of an object that is created once more: the reference by which it was linked, looked for before that create.
+    must_find: Mapped[str | None] = mapped_column(String(128))
 
     wanted: Mapped[int] = mapped_column(default=1)
     claimed: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -275,7 +277,6 @@ class Effect(Base):
         UniqueConstraint("endpoint_id", "dedupe"),
         Index("ix_effect_record", "record_id"),
         Index("ix_effect_target_key", "endpoint_id", "target_key"),
-        Index("ix_effect_sent", "connection_id", "entity", "sent_at"),
         Index(
             "ix_effect_unsettled",
             "record_id",
@@ -305,6 +306,9 @@ class Effect(Base):
     answered: Mapped[bool] = mapped_column(
         default=False, server_default=text("false")
     )  # refused, perhaps as its own twin
+    accepted: Mapped[bool] = mapped_column(
+        default=False, server_default=text("false")
+    )  # the target said that it is done, and told no key
     warnings: Mapped[list[Any]]
     attention: Mapped[str | None]
     error: Mapped[str] = mapped_column(default="", server_default="")
@@ -360,7 +364,11 @@ class Correction(Base):
 
 
 class Decision(Base):
-    """A person's word on a held plan (`approved` or `refused`); it holds for that plan, and lapses when the plan changes."""
+    """A person's word on a held plan (`approved` or `refused`); it holds for that plan, and lapses when the plan changes.
+
+    shown: prints of what was decided on, write by write, so that the rest of it is known when a part was carried out.
+    lapsed_because: how it ended, be it that it was carried out.
+    """
 
     __tablename__ = "decision"
     __table_args__ = (Index("ix_decision_record", "record_id"),)
@@ -368,10 +376,12 @@ class Decision(Base):
     record_id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"))
     verdict: Mapped[str] = mapped_column(String(16))
     plan_hash: Mapped[str] = mapped_column(String(64))
+    shown: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     because: Mapped[str] = mapped_column(default="", server_default="")
     made_by: Mapped[str] = mapped_column(String(64))
     made_at: Mapped[datetime]
     lapsed_at: Mapped[datetime | None]
+    lapsed_because: Mapped[str] = mapped_column(default="", server_default="")
 
 
 class Ceiling(Base):
@@ -389,6 +399,21 @@ class Ceiling(Base):
     shut_because: Mapped[str] = mapped_column(default="", server_default="")
     counted_from: Mapped[datetime | None]
     opened_by: Mapped[str] = mapped_column(String(64), default="", server_default="")
+
+
+class Sent(Base):
+    """Writes that a flow of a connection has sent, by the time at which they left: what its ceiling counts.
+
+    A write that is tried again counts each time. `count` is below zero for calls that were refused before they left.
+    """
+
+    __tablename__ = "sent"
+    __table_args__ = (Index("ix_sent_flow", "connection_id", "flow", "at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    flow: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    count: Mapped[int]
 
 
 class Alert(Base):
