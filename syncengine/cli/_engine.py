@@ -5,8 +5,9 @@ from __future__ import annotations
 import getpass
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -17,12 +18,14 @@ from rich.console import Console
 from syncengine import settings
 from syncengine.engine import bootstrap
 from syncengine.engine.engine import Chain, Engine
+from syncengine.engine.seen import Left
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 NO = 1  # exit code of a command that says no
+MOST_LEFT = 20
 
 as_json = click.option("--json", "as_json", is_flag=True, help="For scripts.")
 limit_option = click.option(
@@ -115,6 +118,19 @@ def me() -> str:
 def agreed(as_json: bool, question: str) -> bool:
     """A person's yes; no where nobody can be asked."""
     return not as_json and sys.stdin.isatty() and click.confirm(question)
+
+
+def show_left(left: Sequence[Left]) -> None:
+    """Name what an action has left since it is not as it was shown."""
+    for one in left[:MOST_LEFT]:
+        click.secho(f"  left {one}", fg="yellow")
+    if len(left) > MOST_LEFT:
+        click.secho(f"  and {len(left) - MOST_LEFT} more", fg="yellow")
+
+
+def left_doc(left: Sequence[Left]) -> list[dict[str, str]]:
+    """The same for JSON."""
+    return [asdict(one) for one in left]
 
 
 def not_done(word: str, shown: dict[str, Any] | None, as_json: bool, *, asked: bool) -> int:

@@ -46,13 +46,14 @@ def show_flat(found: Sequence[Held], total: int) -> None:
         click.echo(f"and {total - len(found)} more: `--limit {total}` shows them, `--grouped` their reasons")
 
 
-def show_groups(found: Sequence[Group]) -> None:
+def show_groups(found: Sequence[Group], *, with_advice: bool = True) -> None:
     """A block for each reason: how many, since when, an example, what to do."""
     for group in found:
         click.secho(f"{group.count:>5}  {group.flow} ({group.connection}), {group.hold}: {group.reason}", bold=True)
         span = f"{group.first:%Y-%m-%d %H:%M} to {group.last:%Y-%m-%d %H:%M} UTC"
         click.echo(f"       {span}; for example {group.example}")
-        click.echo(f"       {group.advice}")
+        if with_advice:
+            click.echo(f"       {group.advice}")
 
 
 # -- one ---------------------------------------------------------------------------------------------------------------

@@ -17,16 +17,22 @@ from syncengine.cli._engine import (
     as_json,
     counted,
     engine,
+    left_doc,
     limit_option,
     me,
     most_option,
     not_done,
     show_json,
+    show_left,
 )
-from syncengine.engine import decisions, held, named, settle
+from syncengine.connectors.base import Verb
+from syncengine.engine import decisions, held, named, plans, settle
+from syncengine.engine.effects import Doubt
 from syncengine.engine.engine import Engine
 from syncengine.engine.held import Filter, Held
 from syncengine.engine.pump import pump
+from syncengine.engine.seen import Taken
+from syncengine.redaction import shown
 from syncengine.store.models import Record
 from syncengine.store.states import Lane
 
@@ -113,7 +119,7 @@ def approve(wins: str, because: str, **given: Any) -> int:
     record changes meanwhile, it is held again. What the target refuses, and what is gone there, cannot be approved.
     """
 
-    def act(one: Engine, found: list[Held], lane: Lane) -> int:
+    def act(one: Engine, found: list[Held], lane: Lane) -> Taken:
         return held.approve(one, found, by=me(), because=because, side=wins, lane=lane)
 
     return _decide("approved", act, "may_be_approved", wins, **given)
@@ -128,14 +134,14 @@ def refuse(because: str, **given: Any) -> int:
     An object that would be created, cancelled, or changed in a pair is left alone while its plan stays the same.
     """
 
-    def act(one: Engine, found: list[Held], lane: Lane) -> int:
+    def act(one: Engine, found: list[Held], lane: Lane) -> Taken:
         return held.refuse(one, found, by=me(), because=because, lane=lane)
 
     return _decide("refused", act, "may_be_refused", "", **given)
 
 
 def _decide(
-    word: str, act: Callable[[Engine, list[Held], Lane], int], may: str, wins: str, *, ids: tuple[str, ...],
+    word: str, act: Callable[[Engine, list[Held], Lane], Taken], may: str, wins: str, *, ids: tuple[str, ...],
     connection: str | None, flow: str | None, reason: str | None, everything: bool, most: int, dry_run: bool, yes: bool,
     as_json: bool,
 ) -> int:  # fmt: skip
@@ -156,9 +162,11 @@ def _decide(
         done = act(one, found, Lane.REALTIME if ids else Lane.BACKFILL)  # who names one waits for it
         pump(one)
     if as_json:
-        show_json({word: done, "left": left, "barred": len(barred), "preview": shown})
+        changed = left_doc(done.left)
+        show_json({word: done.count, "left": left, "changed": changed, "barred": len(barred), "preview": shown})
     else:
-        click.echo(f"{done} {word}; `syncengine trace ID` shows what comes of it.")
+        click.echo(f"{done.count} {word}; `syncengine trace ID` shows what comes of it.")
+        show_left(done.left)
     return 0
 
 
@@ -187,6 +195,8 @@ def _chosen(
 def _preview(one: Engine, found: list[Held], wins: str, *, as_json: bool) -> dict[str, Any]:
     """What it comes to; with an empty `wins` nothing is written."""
     if not wins:
+        if not as_json:
+            _held.show_groups(held.groups(found), with_advice=False)
         agreed = sum(each.plan is not None and decisions.may_be_agreed(each.plan) for each in found)
         shown: dict[str, Any] = {"records": len(found), "agreed": agreed, "left_alone": len(found) - agreed}
         if not as_json:
@@ -198,6 +208,7 @@ def _preview(one: Engine, found: list[Held], wins: str, *, as_json: bool) -> dic
         made = held.if_approved(session, one, able, side=wins)
     shown = _held.outlook(one, made, found)
     if not as_json:
+        _held.show_groups(held.groups(found), with_advice=False)
         for each in found if len(found) == 1 else ():
             plan = made.get(each.record.id)
             if plan is not None and not isinstance(plan, str):
@@ -232,16 +243,24 @@ def _none(as_json: bool, barred: list[Held]) -> int:
     help="It took effect; of what was created, the KEY that it has in the target.",
 )  # fmt: skip
 @click.option("--did-not", is_flag=True, help="It did not take effect: it is sent once more.")
+@click.option(
+    "--although-done",
+    is_flag=True,
+    help="With --did-not: the target has said that it is done, and you know that it is not.",
+)
 @click.option("--write", type=int, default=None, metavar="N", help="Which write, where several are in doubt.")
 @click.option("--because", default="", metavar="TEXT", help="How you know, for those who see it later.")
+@_named.yes_option
 @as_json
 def settle_(
-    id_: str, connection: str | None, flow: str | None, happened: str | None, did_not: bool, write: int | None,
-    because: str, as_json: bool,
+    id_: str, connection: str | None, flow: str | None, happened: str | None, did_not: bool, although_done: bool,
+    write: int | None,
+    because: str, yes: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Say what became of a write whose outcome is unknown and that cannot be looked up by machine.
 
-    Look in the target first: `syncengine held show ID` says for what. Nothing is sent again without your word.
+    Look in the target first: `syncengine held show ID` says for what. Nothing is sent again unless you say so. The object that
+    you name by --happened is read and shown; it must be the one that the write was to create.
     """
     if (happened is None) is not did_not:
         raise click.UsageError("say one of --happened and --did-not")
@@ -249,8 +268,13 @@ def settle_(
         record = _named.record(one, id_, connection, flow)
         with one.store.read() as session:
             doubt = settle.doubt_of(session, one, record, write)
+        found = settle.look(one, record, doubt, happened) if happened and doubt.effect.verb == Verb.CREATE else None
+        if not as_json:
+            _show_settled(doubt, found)
+        if not (yes or agreed(as_json, "Send it once more?" if happened is None else "Did this write make it?")):
+            return not_done("settled", None, as_json, asked=False)
         if happened is None:
-            settle.did_not(one, record, doubt, by=me(), because=because)
+            settle.did_not(one, record, doubt, by=me(), because=because, although_done=although_done)
         else:
             settle.happened(one, record, doubt, happened, by=me(), because=because)
         pump(one)
@@ -261,3 +285,15 @@ def settle_(
         again = "; it is sent once more" if happened is None else ""
         click.echo(f"Write {doubt.effect.id} of {record.flow} {record.key} {outcome}{again}.")
     return 0
+
+
+def _show_settled(doubt: Doubt, found: settle.Found | None) -> None:
+    """What the write was to do, and the object that it is said to have made."""
+    click.secho(doubt.name, bold=True)
+    if found is None:
+        return
+    asked = plans.without_notes(doubt.doc)
+    for name in sorted({*asked, *found.document}):
+        ours, theirs = shown(asked.get(name)), shown(found.document.get(name))
+        if not isinstance(asked.get(name), list) and not isinstance(found.document.get(name), list):
+            click.echo(f"  {name}: asked {ours or 'nothing'}, {found.key} has {theirs or 'nothing'}")

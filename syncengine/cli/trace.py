@@ -72,7 +72,7 @@ def _show(trace: Trace) -> None:
 
 
 def _show_word(word: str, one: dict[str, Any]) -> None:
-    lapsed = f", lapsed{': ' + one['lapsed_because'] if one.get('lapsed_because') else ''}" if one["lapsed_at"] else ""
+    lapsed = f", ended{': ' + one['lapsed_because'] if one['lapsed_because'] else ''}" if one["lapsed_at"] else ""
     because = f": {one['because']}" if one["because"] else ""
     verdict = f" {one['verdict']}" if "verdict" in one else ""
     click.echo(f"  {word} {one['id']}{verdict} by {one['made_by']}{because}{lapsed}")

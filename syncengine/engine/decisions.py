@@ -1,36 +1,47 @@
-"""A person's word on a held plan: approved or refused. It holds for that plan alone, known by its hash, and lapses with it.
+"""A person's decision on a held plan: approved or refused. It holds for that plan alone, known by its hash.
 
 Approved, the rule is waived, or the source wins where both sides have changed; what the target refuses stays held. Refused,
 the difference becomes the agreement, so that it is not held again; where there is none (an object to create, to cancel, a
 pair), nothing is written while the plan stays the same.
+
+A decision ends, and the timeline tells how: it was carried out, the plan became another one, the object was ignored, linked or
+unlinked, another decision took its place, or it is an approval that could not be carried out for `LASTS`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Verb
 from syncengine.engine import timeline
-from syncengine.engine.plan import Kind, Plan
+from syncengine.engine.plan import Hold, Kind, Plan
 from syncengine.errors import Rejected
-from syncengine.store.dialect import changed
 from syncengine.store.models import Decision as Row
-from syncengine.store.models import Record
-from syncengine.store.states import Status
+from syncengine.store.models import Effect, Record
+from syncengine.store.states import EffectState
 
 APPROVED = "approved"
 REFUSED = "refused"
 SIDES = ("left", "right")
+LASTS = timedelta(days=30)
+"""How long an approval waits to be carried out: what was right to write a month ago may not be today."""
+
+CARRIED_OUT = "it was carried out"
+TOO_OLD = f"it could not be carried out within {LASTS.days} days"
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One that stands. `side`: which side wins where both have changed, if it is an approval; empty for a refusal."""
+    """One that stands. `side`: which side wins where both have changed, if it is an approval; empty for a refusal.
+
+    shown: prints of what was decided on, as `Plan.prints` has them. done: part and verb of writes that were made since.
+    """
 
     id: int
     record_id: int
@@ -38,6 +49,9 @@ class Decision:
     plan_hash: str
     because: str
     made_by: str
+    made_at: datetime | None = None
+    shown: Mapping[str, Any] = field(default_factory=dict)
+    done: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def told(self) -> str:
@@ -45,39 +59,84 @@ class Decision:
         verdict = REFUSED if not self.side else APPROVED if self.side == SIDES[0] else f"{APPROVED} ({self.side} wins)"
         return f"{verdict} by {self.made_by}{f': {self.because}' if self.because else ''}"
 
+    def is_of(self, made: Plan) -> bool:
+        """Whether it was decided on this plan, or this is what is left of the plan that was approved."""
+        return made.hash == self.plan_hash or (bool(self.side) and self._is_rest(made))
+
+    def _is_rest(self, made: Plan) -> bool:
+        """Each of its writes was shown, and whatever else was shown has been written since."""
+        prints = made.prints()
+        shown, left = self.shown.get("writes", []), prints["writes"]
+        known = all(one in shown for one in left) and all(
+            one in self.shown.get("conflicts", []) for one in prints["conflicts"]
+        )
+        return bool(left) and known and made.hold == self.shown["hold"] and self._has_written(shown, but=left)
+
+    def _has_written(self, shown: Iterable[list[str]], *, but: Iterable[list[str]] = ()) -> bool:
+        return all(one in but or (one[0], one[1]) in self.done for one in shown)
+
+    @property
+    def is_carried_out(self) -> bool:
+        """Whether all that was approved has been written."""
+        shown = self.shown.get("writes", [])
+        return bool(self.side) and bool(shown) and self._has_written(shown)
+
+    def is_too_old(self, now: datetime) -> bool:
+        """Whether it is an approval that nobody should rely on any more."""
+        return bool(self.side) and self.made_at is not None and now - self.made_at > LASTS
+
 
 def standing(session: Session, record_ids: Iterable[int]) -> dict[int, Decision]:
-    """The decisions that have not lapsed, by record id."""
+    """The decisions that have not ended, by record id."""
     query = select(Row).where(Row.record_id.in_(list(record_ids)), Row.lapsed_at.is_(None)).order_by(Row.id)
-    return {row.record_id: _read(row) for row in session.scalars(query)}
+    rows = {row.record_id: row for row in session.scalars(query)}
+    written = _written(session, rows.values()) if rows else {}
+    return {row.record_id: _read(row, written.get(row.record_id, frozenset())) for row in rows.values()}
 
 
-def _read(row: Row) -> Decision:
+def _written(session: Session, rows: Iterable[Row]) -> dict[int, frozenset[tuple[str, str]]]:
+    """Part and verb of what was written of each record since it was decided on."""
+    made_at = {row.record_id: row.made_at for row in rows}
+    query = select(Effect.record_id, Effect.part, Effect.verb, Effect.updated_at)
+    query = query.where(Effect.record_id.in_(made_at), Effect.state == EffectState.DONE)
+    found: dict[int, set[tuple[str, str]]] = {}
+    for record_id, part, verb, at in session.execute(query):
+        if at >= made_at[record_id]:
+            found.setdefault(record_id, set()).add((part, verb))
+    return {record_id: frozenset(done) for record_id, done in found.items()}
+
+
+def _read(row: Row, done: frozenset[tuple[str, str]]) -> Decision:
     verdict, _, side = row.verdict.partition(" ")
     side = (side or SIDES[0]) if verdict == APPROVED else ""
-    return Decision(row.id, row.record_id, side, row.plan_hash, row.because, row.made_by)
+    return Decision(row.id, row.record_id, side, row.plan_hash, row.because, row.made_by, row.made_at, row.shown, done)
 
 
-def save(session: Session, record: Record, plan_hash: str, *, side: str, because: str, by: str, now: datetime) -> None:
-    """Let a decision stand for a record, in the place of an earlier one. `side`: that wins; empty to refuse."""
-    _lapse(session, [record.id], now)
+def save(
+    session: Session, record: Record, plan_hash: str, shown: Mapping[str, Any], *, side: str, because: str, by: str,
+    now: datetime,
+) -> None:  # fmt: skip
+    """Let a decision stand for a record that has none. `shown`: see Decision; `side`: that wins, empty to refuse."""
     verdict = REFUSED if not side else APPROVED if side == SIDES[0] else f"{APPROVED} {side}"
     session.add(
-        Row(record_id=record.id, verdict=verdict, plan_hash=plan_hash, because=because, made_by=by, made_at=now)
-    )
+        Row(
+            record_id=record.id, verdict=verdict, plan_hash=plan_hash, shown=dict(shown), because=because, made_by=by,
+            made_at=now, lapsed_because="",
+        )
+    )  # fmt: skip
     session.flush()
 
 
 def applied(made: Plan, decision: Decision | None, again: Callable[[str], Plan]) -> Plan:
-    """The plan by a person's word, if there is one for it. `again` makes it anew with the side that wins. Pure otherwise."""
-    if decision is None or made.kind is not Kind.HOLD or made.hash != decision.plan_hash:
+    """The plan by a person's decision, if there is one on it. `again` makes it anew with the side that wins. Pure otherwise."""
+    if decision is None or made.kind is not Kind.HOLD or not decision.is_of(made):
         return made
     if decision.side:
-        return replace(again(decision.side), decided=decision.told)
+        return replace(again(decision.side), decided=decision.told, decision=decision.id)
     accepted = made.refusable if may_be_agreed(made) else ()
     return replace(
         made, kind=Kind.SKIP, reason=decision.told, steps=(), conflicts=(), hold=None, refusable=accepted,
-        decided=decision.told,
+        decided=decision.told, decision=decision.id,
     )  # fmt: skip
 
 
@@ -94,27 +153,38 @@ def follow(
     made: Mapping[int, Plan | Rejected],
     now: datetime,
 ) -> None:
-    """End the decisions that these plans do not go by, and those that are carried out with them; the timeline tells the former.
-
-    One whose record was written after it is carried out.
-    """
-    ended, told = [], {}
+    """End the decisions that these plans do not go by, and those that are carried out with them."""
+    over: dict[int, str] = {}
     for record_id, plan in made.items():
         decision = found.get(record_id)
-        if decision is None or isinstance(plan, Rejected):
-            continue
-        if not plan.decided:
-            ended.append(record_id)
-            if records[record_id].status != Status.DONE:
-                reason = f": {plan.reason}" if plan.reason else ""
-                told[record_id] = {"was": decision.told, "because": f"the plan is another one now: {plan.kind}{reason}"}
-        elif plan.kind is Kind.SKIP and plan.refusable:
-            ended.append(record_id)
-    _lapse(session, ended, now)
-    timeline.note(session, [records[record_id] for record_id in told], "decision lapsed", now, told)
+        if decision is not None and isinstance(plan, Plan) and (why := _over(plan, decision, now)):
+            over[decision.id] = why
+    end(session, records.values(), now, over)
 
 
-def _lapse(session: Session, record_ids: Iterable[int], now: datetime) -> None:
-    ids = list(record_ids)
-    if ids:
-        changed(session, update(Row).where(Row.record_id.in_(ids), Row.lapsed_at.is_(None)).values(lapsed_at=now))
+def _over(plan: Plan, decision: Decision, now: datetime) -> str:
+    """Why a decision has ended, by the plan that was made with it; empty while it stands."""
+    if plan.decision == decision.id:
+        return CARRIED_OUT if plan.kind is Kind.SKIP and plan.refusable else ""
+    if plan.hold is Hold.DOUBT:
+        return ""  # a write is in doubt: nothing was planned
+    if decision.is_carried_out:
+        return CARRIED_OUT
+    if decision.is_too_old(now):
+        return TOO_OLD
+    return f"the plan is another one now: {plan.kind}{f': {plan.reason}' if plan.reason else ''}"
+
+
+def end(session: Session, records: Iterable[Record], now: datetime, over: Mapping[int, str] | str) -> None:
+    """End decisions on these records and have the timeline tell it. `over`: why, by their numbers; or of all that stand."""
+    mine = {record.id: record for record in records}
+    query = select(Row).where(Row.record_id.in_(mine), Row.lapsed_at.is_(None))
+    if not isinstance(over, str):
+        query = query.where(Row.id.in_(over))
+    if over and mine:
+        for row in session.scalars(query.order_by(Row.id).with_for_update()):
+            row.lapsed_at, row.lapsed_because = now, over if isinstance(over, str) else over[row.id]
+            what = "decision carried out" if row.lapsed_because == CARRIED_OUT else "decision lapsed"
+            was = _read(row, frozenset()).told
+            timeline.note_one(session, mine[row.record_id], what, now, was=was, because=row.lapsed_because)
+        session.flush()

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import ceiling, decisions, effects, payloads, plans, timeline, trace
+from syncengine.engine import ceiling, decisions, effects, payloads, plans, seen, timeline, trace
 from syncengine.engine.causes import alike
 from syncengine.engine.decisions import Decision
 from syncengine.engine.effects import Doubt
 from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.plan import WAIVABLE, Hold, Kind, Plan
 from syncengine.engine.planner import Planner, gather
+from syncengine.engine.seen import Left, Taken
 from syncengine.engine.trace import Trace
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured, Rejected
@@ -72,8 +74,9 @@ class Filter:
 class Held:
     """A held record: by what (`hold`, a key of ADVICE), its plan if it is one that holds it, a decision that stands.
 
-    plan_hash: as it was when the record was held; empty without a plan. stopped: what the write ceiling has kept from being
-    written, as it was planned then; None where something else holds it, or that plan is not kept any more.
+    plan_hash, prints: of the plan as it was when the record was held (`Plan.prints`); empty without one. stopped: what the
+    write ceiling has kept from being written, as it was planned then; None where something else holds it, or that plan is not
+    kept any more.
     """
 
     record: Record
@@ -83,6 +86,7 @@ class Held:
     plan_hash: str
     decision: Decision | None
     stopped: Plan | None = None
+    prints: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def advice(self) -> str:
@@ -144,7 +148,8 @@ def _of(session: Session, engine: Engine, rows: Sequence[tuple[Record, str]]) ->
         plan_hash = stored[record.id]["hash"] if plan is not None else ""
         hold = _hold(record, plan, doubtful)
         stopped = last if hold == CEILING and last is not None and last.kind is Kind.WRITE else None
-        made.append(Held(record, name, hold, plan, plan_hash, decided.get(record.id), stopped))
+        prints = stored[record.id].get("prints", {}) if plan is not None else {}
+        made.append(Held(record, name, hold, plan, plan_hash, decided.get(record.id), stopped, prints))
     return made
 
 
@@ -163,9 +168,9 @@ def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> lis
 
 
 def _needs_a_person(engine: Engine, doubt: Doubt) -> bool:
-    """It cannot be found out by machine, or was sent as often as one write may be."""
+    """It cannot be found out by machine, was sent as often as one write may be, or is said to be done and is not found."""
     often = doubt.effect.sends >= engine.limits.sends
-    return often or effects.blocks(engine.site(doubt.effect.connection_id), doubt)
+    return often or doubt.effect.accepted or effects.blocks(engine.site(doubt.effect.connection_id), doubt)
 
 
 def groups(found: Iterable[Held]) -> list[Group]:
@@ -264,10 +269,12 @@ def approve(
     because: str = "",
     side: str = decisions.SIDES[0],
     lane: Lane = Lane.REALTIME,
-) -> int:
-    """Let held plans be written, each as it is and no other. Returns how many.
+) -> Taken:
+    """Let held plans be written, each as it was shown and no other.
 
-    side: in a two-way flow, whose values win where both have changed. Raises Misconfigured if one cannot be approved.
+    What has changed since is left: what is not held any more or by another plan, is being worked on, or was decided on by
+    somebody else. side: in a two-way flow, whose values win where both have changed. Raises Misconfigured if one cannot be
+    approved, or all were left.
     """
     for one in found:
         if not one.may_be_approved:
@@ -280,8 +287,11 @@ def approve(
     return _decide(engine, found, side=side, by=by, because=because, lane=lane)
 
 
-def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane: Lane = Lane.REALTIME) -> int:
-    """Have held plans not written; the difference is agreed where it can be. Returns how many. Raises Misconfigured."""
+def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane: Lane = Lane.REALTIME) -> Taken:
+    """Have held plans not written; the difference is agreed where it can be. What has changed since is left, as in `approve`.
+
+    Raises Misconfigured if one cannot be refused, all were left, or `because` is empty.
+    """
     if not because.strip():
         raise Misconfigured("--because is empty. Say why, for those who look at it later")
     for one in found:
@@ -290,16 +300,52 @@ def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane
     return _decide(engine, found, side="", by=by, because=because, lane=lane)
 
 
-def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, because: str, lane: Lane) -> int:
+def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, because: str, lane: Lane) -> Taken:
     now = clock.now()
     word = decisions.APPROVED if side else decisions.REFUSED
+    detail = {name: text for name, text in (("by", by), ("because", because)) if text}
+    wins = {"wins": side} if side not in ("", decisions.SIDES[0]) else {}
     with engine.store.write() as session:
-        for one in found:
-            record = one.record
-            decisions.save(session, record, one.plan_hash, side=side, because=because, by=by, now=now)
-            want(session, record.connection_id, record.flow, [record.key], lane=lane, now=now)
-        detail = {name: text for name, text in (("by", by), ("because", because)) if text}
-        wins = {"wins": side} if side not in ("", decisions.SIDES[0]) else {}
-        told = {one.record.id: {**detail, **wins, "held for": one.record.reason} for one in found}
-        timeline.note(session, [one.record for one in found], word, now, told)
-    return len(found)
+        fits, left = _as_shown(session, engine, found)
+        records = [one.record for one in fits]
+        decisions.end(session, records, now, f"{word} by {by} instead")
+        for one in fits:
+            shown = {**one.prints, "hold": one.hold}
+            decisions.save(session, one.record, one.plan_hash, shown, side=side, because=because, by=by, now=now)
+            want(session, one.record.connection_id, one.record.flow, [one.record.key], lane=lane, now=now)
+        told = {record.id: {**detail, **wins, "held for": record.reason} for record in records}
+        timeline.note(session, records, word, now, told)
+        return seen.taken(len(fits), left)
+
+
+def _as_shown(session: Session, engine: Engine, found: Sequence[Held]) -> tuple[list[Held], list[Left]]:
+    """Those that are held just as they were shown, locked; and the others."""
+    now_held = seen.locked(session, [one.record.id for one in found])
+    rows = [(now_held[one.record.id], one.connection) for one in found if one.record.id in now_held]
+    fresh = {one.record.id: one for some in chunks(rows, AT_ONCE) for one in _of(session, engine, some)}
+    fits, left = [], []
+    for one in found:
+        if why := _differs(session, one, fresh.get(one.record.id)):
+            left.append(Left(one.record.flow, one.record.key, why))
+        else:
+            fits.append(fresh[one.record.id])
+    return fits, left
+
+
+def _differs(session: Session, shown: Held, fresh: Held | None) -> str:
+    """Why a held record is not as it was shown; empty if it is."""
+    if fresh is None:
+        return seen.GONE
+    if fresh.record.status != Status.HELD:
+        return f"it is not held any more: {trace.state_of(session, fresh.record)}"
+    if fresh.record.token is not None:
+        return seen.BUSY
+    if fresh.plan_hash != shown.plan_hash:
+        return f"another plan holds it now: {fresh.record.reason}"
+    if _id(fresh.decision) != _id(shown.decision):
+        return f"it was {fresh.decision.told}" if fresh.decision else "the decision on it has ended"
+    return ""
+
+
+def _id(decision: Decision | None) -> int:
+    return decision.id if decision is not None else 0

@@ -93,9 +93,9 @@ class Agreement:
 class Plan:
     """The outcome of transform. A held plan keeps the steps that are held back, so that they can be shown and approved.
 
-    hold: what holds it. refusable: what will be agreed of each part if a person refuses it. decided: which person's word it
-    goes by (`approved by anna`); without that word it would be held. links: the revisions of the links, by part, that it was
-    made from; once one of them is another, the plan is of yesterday.
+    hold: what holds it. refusable: what will be agreed of each part if a person refuses it. decided: which person's decision
+    it goes by (`approved by anna`), decision: the number of that; without it the plan would be held. links: the revisions of
+    the links, by part, that it was made from; once one of them is another, the plan is of yesterday.
     """
 
     kind: Kind
@@ -111,14 +111,40 @@ class Plan:
     hold: Hold | None = None
     refusable: Sequence[Agreement] = ()
     decided: str = ""
+    decision: int = 0
     links: Map[str, int] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
-        """Equal for equal intentions; a person's approval holds for one hash."""
-        writes = [[step.part, step.resource, step.operation.verb, _written(step.operation)] for step in self.steps]
-        differs = [[one.path, one.base, one.wanted, one.current] for one in self.conflicts]
+        """Equal for plans that show a person the same, values that are written over included; a decision holds for one hash."""
+        writes = [[step.part, step.resource, step.operation.verb, _overwritten(step.operation)] for step in self.steps]
+        differs = [_differs(one) for one in self.conflicts]
         return fingerprint([self.kind, self.reason, writes, *([differs] if differs else [])])
+
+    @property
+    def intention(self) -> str:
+        """Equal for plans that write the same, whatever the target shows."""
+        return fingerprint([[step.part, step.resource, written(step.operation)] for step in self.steps])
+
+    def prints(self) -> dict[str, list[Any]]:
+        """Each write (part, verb, print) and each conflict (print) of the plan, as `hash` knows them; JSON-able."""
+        writes = [
+            [step.part, str(step.operation.verb), fingerprint(_overwritten(step.operation))] for step in self.steps
+        ]
+        return {"writes": writes, "conflicts": [fingerprint(_differs(one)) for one in self.conflicts]}
+
+
+def _differs(one: Difference) -> list[Any]:
+    return [one.path, one.base, one.wanted, one.current]
+
+
+def _overwritten(operation: Operation) -> Any:
+    """What an operation writes, and over what."""
+    if operation.verb is Verb.CREATE:
+        return operation.doc
+    old = {name: change.old for name, change in operation.changes.items()}
+    lines = [{name: change.old for name, change in line.changes.items()} for line in operation.lines]
+    return [*_written(operation), old, lines]
 
 
 def written(operation: Operation) -> str:

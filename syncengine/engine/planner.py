@@ -91,7 +91,8 @@ class Planner:
         self.provisional: set[Need] = set()  # needs that are planned only, of a connection that is observed
         self.source, self.target = site.resource(flow.source), site.resource(flow.target)
         self.settings = flow.settings_for(site.connection.settings)
-        self.verifies = site.connection.mode != observe.MODE and site.verifies_creates(clock.now())
+        self.now = clock.now()
+        self.verifies = site.connection.mode != observe.MODE and site.verifies_creates(self.now)
 
     def plans(self, session: Session, found: Sequence[Record]) -> dict[int, Plan | Rejected]:
         """The plan of each record, or why its document is invalid or cannot be mapped; by record id.
@@ -122,6 +123,14 @@ class Planner:
         context = replace(ready.context, links=self._known(session, ready.needs))
         made = self.flow.mapping.apply(ready.source_doc, context)
         return {part: self.target.canonical(doc) for part, doc in made.items()}
+
+    def parts_of(self, record: Record) -> Sequence[str]:
+        """The parts to which the record's document is mapped; none if the source does not have it.
+
+        Raises Rejected or MissingLookup.
+        """
+        ready = self._ready(record)
+        return self.flow.mapping.parts_of(ready.source_doc, ready.context) if ready.source_doc is not None else ()
 
     def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
         side = self.site.side(self.flow.source)
@@ -155,7 +164,9 @@ class Planner:
     def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
         kind = self._pair if self.flow.two_way else self._write_back if self.flow.write_back else self._one_way
         make = partial(kind, ready, known)
-        made = _storable(decisions.applied(make(), self.material.decided.get(ready.record.id), make))
+        decision = self.material.decided.get(ready.record.id)
+        is_over = decision is not None and decision.is_too_old(self.now)
+        made = _storable(decisions.applied(make(), None if is_over else decision, make))
         made = replace(made, links=links.revisions(self.material.linked[ready.record.id]))
         provisional = [named(need) for need in ready.needs if need in self.provisional]
         return replace(made, provisional=provisional) if provisional else made

@@ -22,6 +22,8 @@ def to_doc(plan: Plan) -> Doc:
         "hash": plan.hash,
         "hold": plan.hold or "",
         "decided": plan.decided,
+        "decision": plan.decision,
+        "prints": plan.prints() if plan.kind is Kind.HOLD else {},
         "provisional": list(plan.provisional),
         "seeks": plan.seeks,
         "links": dict(plan.links),
@@ -83,6 +85,7 @@ def from_doc(doc: Mapping[str, Any]) -> Plan:
         hold=Hold(doc["hold"]) if doc.get("hold") else None,
         refusable=[Agreement(*one) for one in doc.get("refusable", ())],
         decided=doc.get("decided", ""),
+        decision=doc.get("decision", 0),
     )
 
 

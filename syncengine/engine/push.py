@@ -12,12 +12,15 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
+from syncengine.document import Doc
 from syncengine.engine import (
     adoption,
     ceiling,
     deadletters,
+    decisions,
     doubts,
     effects,
+    endpoints,
     links,
     observe,
     payloads,
@@ -36,7 +39,7 @@ from syncengine.engine.plan import Kind, Step
 from syncengine.engine.records import End
 from syncengine.errors import Rejected, SyncError
 from syncengine.flows.flow import Flow
-from syncengine.store.models import Link, Record
+from syncengine.store.models import Connection, Endpoint, Link, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
 
 NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leaves to be searched
@@ -78,6 +81,7 @@ class _Work:
     found: list[str] = field(default_factory=list)  # what was looked for and is there, cancelled
     has_more: bool = False  # what it creates is completed by a further call, planned once it is there
     summaries: list[str] = field(default_factory=list)
+    decision: int = 0  # the person's decision that its plan goes by
 
 
 @dataclass
@@ -127,6 +131,7 @@ class _Push:
                     self._plan_again(session, record, now, "written since it was planned")
                     continue
                 self.work[record.id].seeks = plan.seeks
+                self.work[record.id].decision = plan.decision
                 named = links.by_part(self.flow, self.site, linked[record.id])
                 for step in plan.steps if plan.kind is Kind.WRITE else ():
                     link = named.get(step.part)
@@ -196,12 +201,7 @@ class _Push:
                     "look in the target, then say it by `syncengine held settle`"
                 )
                 effects.withhold(session, [intent.effect_id], now, why=reason)
-                record, end = intent.record, End(Status.HELD, reason)
-                if record.lane == Lane.BACKFILL and (record.status, record.reason) == (end.status, end.reason):
-                    self.work[record.id].ended = True  # the hourly look has found it as it was
-                    records.deal_with(session, self.lease, {record.id: end}, now)
-                else:
-                    self._end(session, intent, end, "held", now)
+                self._end(session, intent, End(Status.HELD, reason), "held", now)
 
     def batches(self) -> Iterator[Sequence[Intent]]:
         """The intents in the order of their records, as many together as the resource writes at once, one verb each.
@@ -233,6 +233,7 @@ class _Push:
         with self.engine.store.write() as session:
             batch = self._admitted(session, self._alone_there(session, resource, batch, now), now)
             mine = effects.send(session, batch, self.lease.runner, resource.settle_s, now)
+            ceiling.note_sent(session, self.site.connection.id, self.flow, len(mine), now)
             others = [intent for intent in batch if intent.effect_id not in mine]
             self._look_again(
                 session, others, now + timedelta(seconds=resource.settle_s), "an earlier write is in doubt"
@@ -245,7 +246,7 @@ class _Push:
             with calling(self.site.endpoint(resource.name)):
                 outcomes = resource.write([intent.operation for intent in batch])
         except SyncError as error:
-            self._nothing_sent(batch)
+            self._nothing_sent(batch, now)
             if not isinstance(error, probe.OF_ONE_CALL):
                 raise
             self._refused(batch, error)
@@ -254,6 +255,8 @@ class _Push:
         with self.engine.store.write() as session:
             for intent, outcome in zip(batch, outcomes, strict=True):
                 self._settle(session, resource, intent, outcome, clock.now())
+            busy = sum(outcome.result is Result.RETRY for outcome in outcomes)
+            ceiling.note_sent(session, self.site.connection.id, self.flow, -busy, now)
             self._close_books(session)
 
     def _refused(self, batch: Sequence[Intent], error: SyncError) -> None:
@@ -338,34 +341,58 @@ class _Push:
         )
 
     def _admitted(self, session: Session, batch: Sequence[Intent], now: datetime) -> Sequence[Intent]:
-        """What the flow's write ceiling admits. Records of the rest are held whole: none of their writes here is made."""
-        admitted = ceiling.admit(session, self.site.connection, self.flow, len(batch), now)
+        """What may be written now, by the connection's settings as they are at this moment.
+
+        What goes beyond the flow's write ceiling is held, with all writes of its record in this batch.
+        """
+        if not batch:
+            return []
+        connection = session.get_one(Connection, self.site.connection.id, with_for_update={"read": True})
+        if why := self._forbidden(session, connection, batch[0], now):
+            for intent in batch:
+                self._plan_again(session, intent.record, now, why)
+            return []
+        admitted = ceiling.admit(session, connection, self.flow, len(batch), now)
         beyond = {intent.record.id for intent in batch[admitted.most :]}
         for record_id in beyond:
             intent = next(one for one in batch if one.record.id == record_id)
             self._end(session, intent, End(Status.HELD, admitted.reason), "held", now)
         return [intent for intent in batch if intent.record.id not in beyond]
 
-    def _nothing_sent(self, batch: Sequence[Intent]) -> None:
+    def _forbidden(self, session: Session, connection: Connection, intent: Intent, now: datetime) -> str:
+        """Why nothing may be written any more, by what a person has changed since the step began; empty if it may."""
+        if connection.mode == observe.MODE:
+            return f"{connection.name} is observed since it was planned"
+        if self.flow.name not in connection.flows:
+            return f"{connection.name} does not have {self.flow.name} any more"
+        endpoint = session.get_one(Endpoint, self.site.endpoint(intent.step.resource).id)
+        return endpoints.why_paused(endpoint, now)
+
+    def _nothing_sent(self, batch: Sequence[Intent], sent_at: datetime) -> None:
         """The call as a whole could not be made: nothing was done, the effects are intentions again."""
         with self.engine.store.write() as session:
             effects.not_sent(session, [intent.effect_id for intent in batch], self.lease.runner, clock.now())
+            ceiling.note_sent(session, self.site.connection.id, self.flow, -len(batch), sent_at)
 
     def _verified(self, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
         """While creates are to be verified, look for each before its first send; what is there is adopted."""
         creates = [one for one in batch if one.operation.verb is Verb.CREATE]
         sought = [one for one in creates if self.work[one.record.id].seeks]
+        again = [one for one in creates if one.record.must_find is not None and doubts.can_search(resource)]
         verifies = self.site.verifies_creates(clock.now()) and resource.safety[Verb.CREATE] is not Safety.ASK
-        asked = creates if verifies else sought
+        asked = creates if verifies else [one for one in creates if one in sought or one in again]
         if not asked:
             return batch
+        references = {one.operation.natural_key for one in asked} | {one.record.must_find or "" for one in again}
         with calling(self.site.endpoint(resource.name)):
-            found = resource.find([one.operation.natural_key for one in asked])
+            found = resource.find(sorted(references - {""}))
         there = {one.effect_id: doubts.candidates(resource, found.get(one.operation.natural_key, ())) for one in asked}
         present = [one for one in asked if any(not resource.is_cancelled(it.doc) for it in there[one.effect_id])]
         self._in_doubt(present, "it is there already, and looked at before anything is created")
         absent = [one for one in asked if one not in present and (one in sought or there[one.effect_id])]
         self._leave(absent, there)
+        before = [one for one in again if one not in present and one not in absent]
+        absent += self._linked_before(resource, before, found)
         return [one for one in batch if one not in present and one not in absent]
 
     def _leave(self, absent: Sequence[Intent], there: Mapping[int, Sequence[Candidate]]) -> None:
@@ -386,6 +413,23 @@ class _Push:
                     end = End(Status.HELD, adoption.cancelled(found))
                     effects.suspect(session, [intent.effect_id], now, why=end.reason)
                 self._end(session, intent, end, str(end.status), now)
+
+    def _linked_before(
+        self, resource: Resource, intents: Sequence[Intent], found: Mapping[str, Sequence[Doc]]
+    ) -> list[Intent]:
+        """Those that are in the target under the reference by which they were linked before: a person looks at these."""
+        there = {
+            one.effect_id: doubts.candidates(resource, found.get(one.record.must_find or "", ())) for one in intents
+        }
+        held = [one for one in intents if there[one.effect_id]]
+        if not held:
+            return []
+        with self.engine.store.write() as session:
+            for intent in held:
+                keys = ", ".join(one.key for one in there[intent.effect_id])
+                reason = f"{keys} carries {intent.record.must_find}, the reference by which it was linked before"
+                self._end(session, intent, End(Status.HELD, reason), "held", clock.now())
+        return held
 
     def _in_doubt(self, intents: Sequence[Intent], why: str) -> None:
         """Have the next fetch find out about these, at once."""
@@ -425,7 +469,7 @@ class _Push:
         resource = self.site.resource(intent.step.resource)
         if key is None and resource.safety[intent.operation.verb] is not Safety.ASK:  # else the answer is all there is
             why = "written; its number is looked up"
-            effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True)
+            effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True, accepted=True)
             self.unnumbered.append((intent, outcome))
             return
         if not effects.done(
@@ -465,7 +509,14 @@ class _Push:
         if books.linked:
             connection_id = self.site.connection.id
             links.wake_dependants(session, self.engine, connection_id, self.flow.entity, books.linked, now)
-        records.deal_with(session, self.lease, books.ends, now)
+        self._written(session, books.ends, now)
+
+    def _written(self, session: Session, ends: Mapping[int, End], now: datetime) -> None:
+        """All writes of these records have been made."""
+        records.deal_with(session, self.lease, ends, now)
+        work = [self.work[record_id] for record_id in ends]
+        over = {one.decision: decisions.CARRIED_OUT for one in work if one.decision}
+        decisions.end(session, [one.record for one in work], now, over)
 
     def _remember(self, session: Session, intent: Intent, outcome: Outcome, key: str | None, now: datetime) -> str:
         """Save link and base; returns why that cannot be, empty if it is saved."""
@@ -539,9 +590,12 @@ class _Push:
         self._end(session, intent, End(Status.DEAD, str(error)), "dead", now)
 
     def _end(self, session: Session, intent: Intent, end: End, what: str, now: datetime) -> None:
-        self.work[intent.record.id].ended = True
-        records.deal_with(session, self.lease, {intent.record.id: end}, now)
-        timeline.note_one(session, intent.record, what, now, reason=end.reason, write=plans.summary(intent.step))
+        record = intent.record
+        self.work[record.id].ended = True
+        records.deal_with(session, self.lease, {record.id: end}, now)
+        if record.lane == Lane.BACKFILL and (record.status, record.reason) == (end.status, end.reason):
+            return  # the hourly look has found it as it was: history tells that once
+        timeline.note_one(session, record, what, now, reason=end.reason, write=plans.summary(intent.step))
 
     # -- after the writes ----------------------------------------------------------------------------------------------
 
@@ -588,7 +642,5 @@ class _Push:
             return
         now = clock.now()
         with self.engine.store.write() as session:
-            records.deal_with(
-                session, self.lease, {i: End(Status.DONE, "written by an earlier run") for i in idle}, now
-            )
+            self._written(session, {i: End(Status.DONE, "written by an earlier run") for i in idle}, now)
             records.give_back(session, self.lease, rest, now)

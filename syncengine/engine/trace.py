@@ -52,7 +52,7 @@ FAILURE = (
     "id", "kind", "stage", "cause", "field", "value", "remedy", "opened_at", "closed_at", "closed_because", "closed_by",
 )  # fmt: skip
 CORRECTION = ("id", "because", "made_by", "made_at", "lapsed_at", "lapsed_because")
-DECISION = ("id", "verdict", "plan_hash", "because", "made_by", "made_at", "lapsed_at")
+DECISION = ("id", "verdict", "plan_hash", "because", "made_by", "made_at", "lapsed_at", "lapsed_because")
 EVENT = ("id", "at", "what", "detail")
 
 

@@ -282,7 +282,7 @@ class _Outcome:
         """Put the record off if its object may still be under construction at the source. True if it was."""
         source = self.site.resource(self.flow.source)
         raw = next(iter(self.material.docs.get(record.id, {}).get(source.name, {}).values()), None)
-        print_ = plan_.hash
+        print_ = plan_.intention
         before = Quiet(record.quiet_print, record.quiet_since)
         wait_s = quiet_wait(
             self._quiet_s(),
