@@ -20,16 +20,19 @@ from syncengine.cli._engine import (
     engine,
     has_terminal,
     json_text,
+    left_doc,
     limit_option,
     me,
     most_option,
     not_done,
     show_json,
+    show_left,
 )
 from syncengine.engine import causes, deadletters, letter, named, patches, replay
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine
 from syncengine.engine.pump import pump
+from syncengine.engine.seen import Taken
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Connection, Failure
 from syncengine.store.states import Lane
@@ -233,15 +236,18 @@ def retry(
             return not_done("retried", shown, as_json, asked=dry_run)
         lane = Lane.REALTIME if ids else Lane.BACKFILL  # who names one waits for it
         some = [failure.id for failure in choice.letters]
+        discarded = [failure.id for failure in choice.letters if failure.closed_at is not None]
         done = deadletters.retry(
-            one, some, by=me(), because=because, lane=lane, a_minute=pace, closed_too=not ids
+            one, some, by=me(), because=because, lane=lane, a_minute=pace, closed_too=not ids, reopens=discarded
         )  # fmt: skip
         pump(one)
     if as_json:
         show_json({"retried": done, "left": choice.left, "preview": shown})
     else:
         pace_ = f", {pace:g} a minute" if pace else ""
-        click.echo(f"{done} to be looked at again{pace_}. `syncengine status` shows how they get on.")
+        closed = len(some) - done
+        rest = f" {closed} had been closed meanwhile." if closed else ""
+        click.echo(f"{done} to be looked at again{pace_}.{rest} `syncengine status` shows how they get on.")
         if shown is None:
             _letters.show_left(choice, most)
     return 0
@@ -278,7 +284,7 @@ def close(**given: Any) -> int:
 
 
 def _by_hand(
-    word: str, kind: str, act: Callable[..., int], *, ids: tuple[int, ...], everything: bool, most: int, because: str,
+    word: str, kind: str, act: Callable[..., Taken], *, ids: tuple[int, ...], everything: bool, most: int, because: str,
     dry_run: bool, yes: bool, as_json: bool, **given: Any,
 ) -> int:  # fmt: skip
     chosen = _narrowed(_letters.chosen(ids, **given), everything)
@@ -303,10 +309,11 @@ def _by_hand(
             return not_done(word, shown, as_json, asked=dry_run)
         done = act(one, choice.letters, because=because, by=me())
     if as_json:
-        show_json({word: done, "left": choice.left, "preview": shown})
+        show_json({word: done.count, "left": choice.left, "changed": left_doc(done.left), "preview": shown})
     else:
         rest = f" {choice.left} more fit; the same command takes them." if choice.left else ""
-        click.echo(f"{done} {word}.{rest}")
+        click.echo(f"{done.count} {word}.{rest}")
+        show_left(done.left)
     return 0
 
 

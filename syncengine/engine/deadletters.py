@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -185,18 +185,13 @@ def rests_on_discard() -> tuple[ColumnElement[bool], ...]:
 # -- finding them ------------------------------------------------------------------------------------------------------
 
 
-def records_of(session: Session, failures: Iterable[Failure], *, locked: bool = False) -> dict[int, Record]:
-    """The records that letters are about, by id. A record may bear another key by now: a pair goes by its left side.
-
-    locked: nobody takes one up before the transaction ends.
-    """
+def records_of(session: Session, failures: Iterable[Failure]) -> dict[int, Record]:
+    """The records that letters are about, by id. A record may have another key by now: a pair goes by its left side."""
     ids = sorted({failure.record_id for failure in failures})
-    query = select(Record).order_by(Record.id)
-    query = query.with_for_update() if locked else query
     return {
         record.id: record
         for some in chunks(ids, AT_ONCE)
-        for record in session.scalars(query.where(Record.id.in_(some)))
+        for record in session.scalars(select(Record).where(Record.id.in_(some)).order_by(Record.id))
     }
 
 
@@ -279,16 +274,20 @@ def retry(
     lane: Lane = Lane.REALTIME,
     a_minute: float | None = None,
     closed_too: bool = False,
+    reopens: Collection[int] | None = None,
 ) -> int:
     """Have the records of these dead letters looked at again. Returns how many letters.
 
-    a_minute: so many of them each minute, the oldest letter first; all at once without it. What rests because a write of
-    it is in doubt, or has just failed, rests on. closed_too: some may have closed since they were chosen; they are left
-    out. A letter stays open until its record went through. Raises Misconfigured if one cannot be retried.
+    a_minute: so many of them each minute, the oldest letter first; all at once without it. What rests because a write of it is
+    in doubt, or has just failed, rests on. closed_too: some may have closed since they were chosen; they are left out.
+    reopens: letters that were discarded when they were chosen, and are opened again; any by default. A letter stays open until
+    its record went through. Raises Misconfigured if one cannot be retried.
     """
     now = clock.now()
     with engine.store.write() as session:
         found = [failure for some in chunks(list(ids), AT_ONCE) for failure in retriable(session, Filter(ids=some))]
+        if reopens is not None:
+            found = [failure for failure in found if failure.closed_at is None or failure.id in reopens]
         found.sort(key=lambda one: (one.opened_at, one.id))
         check_retriable(found, () if closed_too else ids)
         _reopen(session, found)

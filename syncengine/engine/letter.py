@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc
-from syncengine.engine import causes, corrections, deadletters, patches, timeline, trace
+from syncengine.engine import causes, corrections, deadletters, patches, seen, timeline, trace
 from syncengine.engine.corrections import Correction
 from syncengine.engine.engine import Engine
 from syncengine.engine.plan import Plan
@@ -131,7 +131,7 @@ def _documents(engine: Engine, record: Record, material: Material) -> dict[str, 
 class Source:
     """The document that a correction is made for: as the source gave it, and as it is corrected so far.
 
-    key: of the document, where the record has several of that resource; else empty.
+    letter_id: of the letter that is open. key: of the document, where the record has several of that resource; else empty.
     """
 
     record: Record
@@ -140,6 +140,7 @@ class Source:
     original: Doc
     standing: Correction | None
     is_poison: bool
+    letter_id: int
 
     @property
     def present(self) -> Doc:
@@ -177,6 +178,7 @@ def source_of(engine: Engine, letter_id: int) -> Source:
         original=documents[key],
         standing=material.corrected.held.get(record.id),
         is_poison=deadletters.is_poison(failure),
+        letter_id=letter_id,
     )
 
 
@@ -210,12 +212,13 @@ def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rej
 def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: str, by: str) -> int:
     """Keep a correction beside the original and have the record looked at with it, at once. Returns its id.
 
-    It takes the place of one that stands. Raises Misconfigured if the patch does not fit, or changes what it does not test.
+    It takes the place of the one that was seen. Raises Misconfigured if the patch does not fit, or changes what it does not
+    test; if the letter is closed by now, or somebody else has corrected it.
     """
     _checked(engine, source, patch)
     now = clock.now()
     with engine.store.write() as session:
-        record = session.get_one(Record, source.record.id)
+        record = _as_seen(session, engine, source)
         correction_id = corrections.save(
             session,
             engine.vault,
@@ -232,6 +235,21 @@ def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: st
         timeline.note_one(session, record, "corrected", now, paths=paths, because=because, by=by)
         want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
     return correction_id
+
+
+def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
+    """The record of a letter that is as it was seen, locked. Raises Misconfigured."""
+    record = seen.locked(session, [source.record.id])[source.record.id]
+    failure = session.get_one(Failure, source.letter_id, populate_existing=True)
+    if failure.closed_at is not None:
+        raise Misconfigured(f"{failure.id} was closed while you corrected it: {failure.closed_because}")
+    now = corrections.standing(session, engine.vault, [record.id]).get(record.id)
+    if now is not None and (source.standing is None or now.id != source.standing.id):
+        paths = ", ".join(now.paths)
+        raise Misconfigured(
+            f"{now.made_by} has corrected {paths} meanwhile. Look at it, then make yours on top of that"
+        )
+    return record
 
 
 def _checked(engine: Engine, source: Source, patch: patches.Patch) -> Doc:
@@ -257,6 +275,7 @@ def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:
     now = clock.now()
     with engine.store.write() as session:
         _, record = _found(session, letter_id)
+        record = seen.locked(session, [record.id])[record.id]
         was = corrections.lapse_of(session, record.id, f"withdrawn by {by}", now)
         if was:
             timeline.note_one(session, record, "correction lapsed", now, because="withdrawn", by=by)

@@ -88,12 +88,15 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
 
 
 def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None:
-    """A person says that dead records (by id, each with a reason) are to be left alone; `fetch.py` keeps to it."""
+    """A person says that dead records (by id, each with a reason) are to be left alone; `fetch.py` keeps to it.
+
+    A revision that is wanted besides stays wanted: the source may have been corrected.
+    """
     for record_id, reason in reasons.items():
         session.execute(
             update(Record)
             .where(Record.id == record_id, Record.token.is_(None))
-            .values(status=Status.SKIPPED, reason=reason, done=Record.wanted, stage=Stage.FETCH, updated_at=now)
+            .values(status=Status.SKIPPED, reason=reason, stage=Stage.FETCH, updated_at=now)
             .execution_options(synchronize_session=False)
         )
 
@@ -126,6 +129,11 @@ def heed(session: Session, record_id: int, now: datetime) -> bool:
     """A record is to be synced again; False if it was not ignored."""
     ignored = update(Record).where(Record.id == record_id, Record.ignored != "")
     return changed(session, ignored.values(ignored="", reason="", updated_at=now)) > 0
+
+
+def must_find(session: Session, record_id: int, reference: str) -> None:
+    """The object is created once more: it is looked for by this reference too before that. Over once it is linked."""
+    changed(session, update(Record).where(Record.id == record_id).values(must_find=reference))
 
 
 def forget_last(session: Session, ids: Iterable[int]) -> None:

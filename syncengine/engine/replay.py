@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -10,13 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import causes, deadletters, records, timeline
+from syncengine.engine import causes, deadletters, records, seen, timeline
 from syncengine.engine.deadletters import ATTENTION, DEAD, Filter
 from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.plan import Kind, Step
 from syncengine.engine.preview import Preview, preview
+from syncengine.engine.seen import Left, Taken
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.store.models import Failure
+from syncengine.store.models import Failure, Record
+from syncengine.store.states import Status
 
 PLANNED_AT_MOST = 200
 MOST_EXAMPLES = 3
@@ -165,48 +167,80 @@ def _add(stays: dict[tuple[str, str, str], Stays], flow: str, key: str, state: s
         one.keys.append(key)
 
 
-def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> int:
-    """Close dead letters and leave their records alone, with this reason, until their source changes. Returns how many.
+def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> Taken:
+    """Close dead letters and leave their records alone, with this reason, until their source changes.
 
-    One that has closed since it was chosen is left out: its record may have gone through meanwhile. Raises Misconfigured if
-    one needs a look only, or its record is being worked on at this moment.
+    Left are those that have closed since they were chosen, and those whose record is not dead any more (it was corrected and
+    is held, say) or is being worked on. Raises Misconfigured if one needs a look only, or all were left.
     """
     now = clock.now()
     _of_kind(letters, DEAD)
     _reasoned(because)
     with engine.store.write() as session:
-        letters = _still_open(session, letters)
-        found = list(deadletters.records_of(session, letters, locked=True).values())
-        busy = [f"{record.flow} {record.key}" for record in found if record.token is not None]
-        if busy:
-            raise Misconfigured(f"{busy[0]} is being worked on at this moment. Try again in a minute")
-        deadletters.close_by_hand(session, letters, because, by, now)
+        fits, left = _as_chosen(session, letters, _alive)
+        deadletters.close_by_hand(session, fits, because, by, now)
+        found = list(deadletters.records_of(session, fits).values())
         reason = deadletters.reason_of_discard(by, because)
         records.discard(session, {record.id: reason for record in found}, now)
         timeline.note(session, found, "discarded", now, {one.id: {"because": because, "by": by} for one in found})
-    return len(letters)
+        return seen.taken(len(fits), left)
 
 
-def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> int:
-    """A person has looked: close letters of records that were written. Returns how many. Raises Misconfigured."""
+def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> Taken:
+    """A person has looked: close letters of records that were written. Left are those that have closed meanwhile.
+
+    Raises Misconfigured if one is a dead letter, or all were left.
+    """
     now = clock.now()
     _of_kind(letters, ATTENTION)
     _reasoned(because)
     with engine.store.write() as session:
-        letters = _still_open(session, letters)
-        found = list(deadletters.records_of(session, letters).values())
-        deadletters.close_by_hand(session, letters, because, by, now)
+        fits, left = _as_chosen(session, letters)
+        found = list(deadletters.records_of(session, fits).values())
+        deadletters.close_by_hand(session, fits, because, by, now)
         timeline.note(session, found, "looked at", now, {one.id: {"because": because, "by": by} for one in found})
-    return len(letters)
+        return seen.taken(len(fits), left)
 
 
-def _still_open(session: Session, letters: Iterable[Failure]) -> list[Failure]:
-    """Those that nobody and nothing has closed since they were chosen; a person may have thought about them for long."""
+def _as_chosen(
+    session: Session, letters: Sequence[Failure], problem: Callable[[Record], str] | None = None
+) -> tuple[list[Failure], list[Left]]:
+    """Letters that nobody and nothing has closed since they were chosen and whose record has no problem, locked; the rest."""
+    its_record = seen.locked(session, [letter.record_id for letter in letters])
+    fresh = {letter.id: letter for letter in _now(session, letters)}
+    fits, left = [], []
+    for letter in letters:
+        now, record = fresh.get(letter.id), its_record.get(letter.record_id)
+        if now is None or record is None:
+            why = seen.GONE
+        elif now.closed_at is not None:
+            why = f"its letter was closed meanwhile: {now.closed_because}"
+        else:
+            why = problem(record) if problem is not None else ""
+        if why:
+            left.append(Left(letter.flow, letter.key, why))
+        elif now is not None:
+            fits.append(now)
+    return fits, left
+
+
+def _alive(record: Record) -> str:
+    """Why a record is not dead; empty if it is."""
+    if record.token is not None:
+        return seen.BUSY
+    return (
+        ""
+        if record.status == Status.DEAD
+        else f"it is {record.status} by now{f': {record.reason}' if record.reason else ''}"
+    )
+
+
+def _now(session: Session, letters: Iterable[Failure]) -> list[Failure]:
+    """These letters as they are now."""
+    query = select(Failure).execution_options(populate_existing=True)
     ids = [letter.id for letter in letters]
     return [
-        letter
-        for some in chunks(ids, deadletters.AT_ONCE)
-        for letter in session.scalars(select(Failure).where(Failure.id.in_(some), Failure.closed_at.is_(None)))
+        one for some in chunks(ids, deadletters.AT_ONCE) for one in session.scalars(query.where(Failure.id.in_(some)))
     ]
 
 
