@@ -29,9 +29,10 @@ def command(
 ) -> int:  # fmt: skip
     """Link two objects that exist on both sides: LEFT of the left system, RIGHT of the right one, by key or reference.
 
-    Both are read, and shown is what differs; --json and --whole have both documents. Neither may be linked already. Then they
-    are compared without an agreement: each field that differs goes by its policy, which means that most are held for a
-    person. Nothing is created.
+    Both are read, and shown is what differs; --json and --whole have both documents. Neither may be linked already, and PART
+    must be one to which the source's object is mapped. Then they are compared without an agreement: each field that differs
+    goes by its policy, which means that most are held for a person. Nothing is created for this part; other parts that are
+    not linked are named.
     """
     with engine(sends=True, calls=True) as one:
         pairing = linking.look(one, _named.connection_of(one, flow, connection), flow, left, right, part=part)
@@ -61,6 +62,10 @@ def _doc(pairing: Pairing) -> dict[str, Any]:
         "left": {"key": pairing.left[0], "document": redact(pairing.left[1])},
         "right": {"key": pairing.right[0], "document": redact(pairing.right[1])},
         "differs": _differences(pairing),
+        "identity": pairing.identity,
+        "creates": list(pairing.creates),
+        "ignored": pairing.ignored,
+        "settles": list(pairing.doubts.values()),
     }
 
 
@@ -90,6 +95,8 @@ def _show(pairing: Pairing, *, whole: bool) -> None:
     for name, (key, document) in (("left", pairing.left), ("right", pairing.right)) if whole else ():
         click.secho(f"{name} {key}", bold=True)
         click.echo(json_text(redact(document)))
+    for warning in _warnings(pairing):
+        click.secho(warning, fg="red")
     if pairing.reason:
         click.echo(f"Nothing would be created for the source's object: {pairing.reason}")
     differences = _differences(pairing)
@@ -100,3 +107,19 @@ def _show(pairing: Pairing, *, whole: bool) -> None:
         click.secho(f"  {one['path']}: source {source}, target {target} ({one['then']})", fg="yellow")
     if differences == []:
         click.echo("They agree in every field of the flow.")
+
+
+def _warnings(pairing: Pairing) -> list[str]:
+    """What a person should know before they say yes."""
+    found = []
+    if pairing.identity:
+        found.append(f"They look like two different objects: {pairing.identity}")
+    if pairing.creates:
+        parts = ", ".join(part or "(the whole)" for part in pairing.creates)
+        found.append(f"Not linked yet, and created when it is looked at next: {parts}. Link these too if they exist")
+    if pairing.ignored:
+        found.append(f"It is ignored ({pairing.ignored}); linked, it is synced again")
+    found += [
+        f"The outcome of {name} is unknown; linked, it has made the target's object" for name in pairing.doubts.values()
+    ]
+    return found

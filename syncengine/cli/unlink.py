@@ -15,7 +15,7 @@ from syncengine.store.models import Link
 @_named.narrowing
 @click.option("--part", default=None, metavar="PART", help="Which link, where one object became several (as EUR).")
 @_named.because_option
-@click.option("--recreate", is_flag=True, help="Create the object anew at once, unless the target still has it.")
+@click.option("--recreate", is_flag=True, help="Create the one that is gone once more.")
 @_named.yes_option
 @as_json
 def command(
@@ -24,16 +24,17 @@ def command(
 ) -> int:  # fmt: skip
     """Forget that the object ID is the same as its counterpart; neither object is touched.
 
-    The next sync would create it anew. So it is ignored from then on, until `syncengine ignore ID --undo` lets it be
-    created, or `syncengine link` joins it with another one. With --recreate (for one that is gone in the target) that is
-    done at once: the target is searched for its reference first, and what is found there is linked again.
+    The next sync would create it once more. So it is ignored from then on, until `syncengine ignore ID --undo` lets it be
+    created, or `syncengine link` joins it with another one. With --recreate, for an object that is held since it is gone in
+    the target, it is created at once: the target is searched first for the reference by which it was linked, and for that of
+    now. What is found is linked, or held for you.
     """
     with engine(sends=recreate) as one:
         record = _named.record(one, id_, connection, flow)
         with one.store.read() as session:
             link = byhand.link_of(session, one, record, part)
         if not (yes or as_json):
-            then = "created anew unless the target still has it" if recreate else "ignored until you say otherwise"
+            then = "created once more unless the target has it" if recreate else "ignored until you say otherwise"
             click.echo(f"{record.flow} {record.key}: {_ends(link)} would be unlinked, and it would be {then}.")
         if not (yes or agreed(as_json, "Unlink them?")):
             if as_json:
@@ -48,7 +49,7 @@ def command(
         click.echo(f"{_ends(link)} are unlinked. `syncengine trace {id_}` shows what comes of it.")
     else:
         click.echo(
-            f"{_ends(link)} are unlinked, and it is ignored. `syncengine ignore {record.key} --undo` has it created anew."
+            f"{_ends(link)} are unlinked, and it is ignored. `syncengine ignore {record.key} --undo` has it created once more."
         )
     return 0
 

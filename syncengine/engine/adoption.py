@@ -48,7 +48,7 @@ def judge(
     one = alive[0]
     if verify:
         is_ours = resource.safety.get(Verb.CREATE) is Safety.ENFORCED
-        difference = "" if is_ours else _identity_differs(resource, asked, one.doc)
+        difference = "" if is_ours else identity_differs(resource, asked, one.doc)
         return Verdict(reason=_not_ours(one, difference)) if difference else Verdict(adopt=one)
     if _is_older(resource, one, sent_at):
         return Verdict(reason=f"{one.key} carries this reference and is older than our write")
@@ -59,7 +59,14 @@ def judge(
 
 def may_be_of(resource: Resource, asked: Doc, one: Candidate, *, sent_at: datetime | None) -> bool:
     """Whether the object may be what this create has made, whatever was edited in it since."""
-    return not _is_older(resource, one, sent_at) and not _identity_differs(resource, asked, one.doc)
+    return not differs(resource, asked, one, sent_at=sent_at)
+
+
+def differs(resource: Resource, asked: Doc, one: Candidate, *, sent_at: datetime | None) -> str:
+    """Why an object cannot be what this create has made, whatever was edited in it since; empty if it may be."""
+    if _is_older(resource, one, sent_at):
+        return f"{one.key} is older than the write"
+    return identity_differs(resource, asked, one.doc)
 
 
 def _is_older(resource: Resource, one: Candidate, sent_at: datetime | None) -> bool:
@@ -76,7 +83,8 @@ def _not_ours(one: Candidate, difference: str) -> str:
     return f"{one.key} carries this reference and is not ours: {difference}"
 
 
-def _identity_differs(resource: Resource, asked: Doc, found: Doc) -> str:
+def identity_differs(resource: Resource, asked: Doc, found: Doc) -> str:
+    """What tells an object from the one that was asked for, by the fields that identify it; empty if nothing does."""
     for name in resource.identity:
         if name in found and not same(asked.get(name), found[name]):
             return f"{name} is {quoted(found[name])} instead of {quoted(asked.get(name))}"
@@ -84,7 +92,7 @@ def _identity_differs(resource: Resource, asked: Doc, found: Doc) -> str:
 
 
 def _differs(resource: Resource, asked: Doc, found: Doc) -> str:
-    if difference := _identity_differs(resource, asked, found):
+    if difference := identity_differs(resource, asked, found):
         return difference
     for field, identity in resource.line_fields.items():
         ours, theirs = asked.get(field) or [], found.get(field) or []

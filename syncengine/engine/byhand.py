@@ -11,10 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import deadletters, effects, links, records, timeline, trace
+from syncengine.engine import deadletters, decisions, effects, links, records, seen, timeline, trace
 from syncengine.engine.account import on_account_of
 from syncengine.engine.engine import Engine, Site, calling
-from syncengine.engine.plan import GONE_ON
+from syncengine.engine.plan import GONE, GONE_ON
 from syncengine.engine.pump import pump
 from syncengine.engine.want import is_key, want
 from syncengine.errors import Misconfigured
@@ -40,10 +40,16 @@ def known(session: Session, engine: Engine, connection_id: int, flow: str, key: 
 
 
 def must_exist(engine: Engine, connection_id: int, flow: str, key: str) -> None:
-    """Ask the source, in one call, for an object of which nothing is known yet; nothing is stored.
+    """Raises Misconfigured if the source has no such object, and what its call raises. Nothing is stored."""
+    if not is_there(engine, connection_id, flow, key):
+        site = engine.site(connection_id)
+        resource = site.resource(engine.flow(flow).source)
+        name = site.endpoint(resource.name).name
+        raise Misconfigured(f"{name} has no {resource.name} with the key {key}. Give its key as that system shows it")
 
-    Raises Misconfigured if the source has no such object, and what its call raises.
-    """
+
+def is_there(engine: Engine, connection_id: int, flow: str, key: str) -> bool:
+    """Ask the source, in one call, whether it has an object. Raises Misconfigured, and what its call raises."""
     flow_, site = engine.flow(flow), engine.site(connection_id)
     side, own = site.side(flow_.source), key
     if flow_.keys_name_their_side and key.partition(":")[0] in site.endpoints:
@@ -51,13 +57,8 @@ def must_exist(engine: Engine, connection_id: int, flow: str, key: str) -> None:
     resource = site.resource(flow_.source if side == site.side(flow_.source) else flow_.target)
     if not is_key(own):
         raise _no_key(own)
-    endpoint = site.endpoint(resource.name)
-    with on_account_of(engine, flow, Lane.REALTIME), calling(endpoint):
-        there = own in resource.read([own])
-    if not there:
-        raise Misconfigured(
-            f"{endpoint.name} has no {resource.name} with the key {own}. Give its key as that system shows it"
-        )
+    with on_account_of(engine, flow, Lane.REALTIME), calling(site.endpoint(resource.name)):
+        return own in resource.read([own])
 
 
 def _no_key(key: str) -> Misconfigured:
@@ -85,7 +86,7 @@ def push(engine: Engine, record: Record, *, now: bool, by: str) -> Pushed:
     """
     at = clock.now()
     with engine.store.write() as session:
-        record = session.get_one(Record, record.id)
+        [record] = seen.locked(session, [record.id]).values() or [record]
         if record.ignored:
             raise Misconfigured(
                 f"{record.flow} {record.key} is ignored ({record.ignored}). `syncengine ignore {record.key} --undo` first"
@@ -161,19 +162,21 @@ def ignore(engine: Engine, record: Record, *, by: str, because: str) -> None:
     """
     _reasoned(because)
     with engine.store.write() as session:
-        record = session.get_one(Record, record.id)
+        record = seen.mine(session, record.id)
         if record.ignored:
             raise Misconfigured(f"{record.flow} {record.key} is ignored already ({record.ignored})")
-        _ignore(session, record, f"{by}: {because}", clock.now())
+        _ignore(session, record, by, because, clock.now())
         timeline.note_one(session, record, "ignored", clock.now(), by=by, because=because)
 
 
-def _ignore(session: Session, record: Record, told: str, now: datetime) -> None:
-    if not records.ignore(session, record.id, told, now):
-        raise _busy(record)
-    open_ = select(Failure).where(Failure.record_id == record.id, Failure.closed_at.is_(None))
-    by, _, because = told.partition(": ")
-    deadletters.close_by_hand(session, session.scalars(open_).all(), f"ignored: {because}", by, now)
+def _ignore(session: Session, record: Record, by: str, because: str, now: datetime) -> None:
+    """The record must be locked, and nobody may be working on it."""
+    records.ignore(session, record.id, f"{by}: {because}", now)
+    dead = (Failure.record_id == record.id, Failure.closed_at.is_(None), Failure.kind == deadletters.DEAD)
+    deadletters.close_by_hand(
+        session, session.scalars(select(Failure).where(*dead)).all(), f"ignored: {because}", by, now
+    )
+    decisions.end(session, [record], now, f"ignored by {by}")
 
 
 def heed(engine: Engine, record: Record, *, by: str, because: str = "") -> None:
@@ -191,10 +194,6 @@ def heed(engine: Engine, record: Record, *, by: str, because: str = "") -> None:
 def _reasoned(because: str) -> None:
     if not because.strip():
         raise Misconfigured("--because is empty. Say why, for those who look at it later")
-
-
-def _busy(record: Record) -> Misconfigured:
-    return Misconfigured(f"{record.flow} {record.key} is being worked on at this moment. Try again in a minute")
 
 
 # -- unlinked ----------------------------------------------------------------------------------------------------------
@@ -217,28 +216,33 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
     """Forget that two objects are the same. Returns the keys of the records that this concerns.
 
     The next sync would create what has no link. So its records are ignored from here on, until a person says otherwise
-    (`heed`, or a link by hand). recreate: they are looked at instead, at once, and the object is created anew unless the
-    target still has one with its reference. Raises Misconfigured if one is being worked on, or both sides of a pair are
-    there, since either would be created once more on the other side.
+    (`heed`, or a link by hand). recreate: they are looked at instead, at once, and the object is created once more unless the
+    target has one with the reference by which it was linked, or has now. Raises Misconfigured if the link is another one by
+    now, a record is being worked on, or, to recreate, if the object is not held since it is gone.
     """
     _reasoned(because)
     flow, site, now = engine.flow(record.flow), engine.site(record.connection_id), clock.now()
-    keys = _surviving(record, link) if recreate and flow.two_way else None
     with engine.store.write() as session:
-        links.sever(session, link, now)
+        record = seen.mine(session, record.id)
+        keys = _surviving(record, flow, site, link) if recreate else None
+        if not links.sever(session, link, now):
+            ends = f"{link.left_key} and {link.right_key or '(planned)'}"
+            raise Misconfigured(
+                f"{ends} are not linked any more. `syncengine trace {record.key}` shows how they are now"
+            )
         told = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
         concerned = _sharing(session, engine, site, link, flow, now)
         pair = [one for one in concerned if one.flow == flow.name]
         for survivor in [one for one in pair if one.key in (keys or ())]:
             effects.hand_over(session, [one.id for one in pair], survivor.id)
-        for one in concerned:
-            if one.token is not None:
-                raise _busy(one)
-            if recreate and (keys is None or one.key in keys):
+        for one in (seen.mine(session, each.id) for each in concerned):
+            decisions.end(session, [one], now, f"unlinked by {by}")
+            if recreate and (not flow.two_way or one.key in (keys or ())):
+                records.must_find(session, one.id, link.natural_key)
                 want(session, one.connection_id, one.flow, [one.key], lane=Lane.REALTIME, now=now)
                 records.forget_last(session, [one.id])
             elif not one.ignored and not engine.flow(one.flow).write_back:  # that one does nothing without a link
-                _ignore(session, one, f"{by}: unlinked, {because}", now)
+                _ignore(session, one, by, f"unlinked, {because}", now)
         detail = {name: text for name, text in told.items() if text}
         timeline.note(session, concerned, "unlinked by hand", now, {one.id: detail for one in concerned})
     if recreate:
@@ -246,15 +250,22 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
     return [one.key for one in concerned]
 
 
-def _surviving(record: Record, link: Link) -> list[str]:
-    """The record of the side of a pair that is still there."""
-    if record.status != Status.HELD or not record.reason.startswith(GONE_ON):
-        raise Misconfigured(
-            f"{record.flow} {record.key} is not held since one side is gone. Each side would be created once more on the "
-            "other one; leave --recreate out"
-        )
-    left_is_gone = record.reason == f"{GONE_ON}the left side"
-    return [f"right:{link.right_key}" if left_is_gone else f"left:{link.left_key}"]
+def _surviving(record: Record, flow: Flow, site: Site, link: Link) -> list[str]:
+    """The keys of the records by whose object the one that is gone is created once more. Raises Misconfigured."""
+    if flow.two_way:
+        if record.status == Status.HELD and record.reason.startswith(GONE_ON):
+            left_is_gone = record.reason == f"{GONE_ON}the left side"
+            return [f"right:{link.right_key}" if left_is_gone else f"left:{link.left_key}"]
+        then = "Each side would be created once more on the other one"
+    else:
+        there = links.target_key(flow, site, link)
+        if record.status == Status.HELD and record.reason == f"{there} {GONE}":
+            return [record.key]
+        then = f"{there} would have a double"
+    raise Misconfigured(
+        f"{record.flow} {record.key} is not held since its counterpart is gone. {then}; leave --recreate out, or look at it "
+        f"first by `syncengine push {record.key} --now`"
+    )
 
 
 def _sharing(session: Session, engine: Engine, site: Site, link: Link, flow: Flow, now: datetime) -> list[Record]:

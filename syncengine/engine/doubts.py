@@ -31,7 +31,7 @@ def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
     for name in dict.fromkeys(doubt.effect.resource for doubt in doubts):
         resource = site.resource(name)
         mine = [doubt for doubt in doubts if doubt.effect.resource == name]
-        creates = [doubt for doubt in mine if doubt.effect.verb == Verb.CREATE and _can_search(resource)]
+        creates = [doubt for doubt in mine if doubt.effect.verb == Verb.CREATE and can_search(resource)]
         found = _search(site, resource, creates)
         now = clock.now()
         for doubt in mine:
@@ -61,7 +61,8 @@ def _settled(engine: Engine, lease: Lease, doubts: Sequence[Doubt]) -> list[Doub
     return [doubt for doubt in doubts if doubt.effect.record_id not in rest]
 
 
-def _can_search(resource: Resource) -> bool:
+def can_search(resource: Resource) -> bool:
+    """Whether an object can be looked for by its reference."""
     return resource.safety[Verb.CREATE] in (Safety.SEARCH, Safety.ENFORCED)
 
 
@@ -116,6 +117,8 @@ def _settle_create(
     )
     if verdict.reason:
         _hold(engine, lease, record, verdict.reason, now)
+    elif verdict.adopt is None and doubt.effect.accepted:
+        _hold(engine, lease, record, f"the target has said that {doubt.name} is done, and it is not found there", now)
     elif verdict.adopt:
         agreed = links.Agreed(doubt.agreed, doubt.numbers)
         if site.verifies_creates(now) and not flow.two_way:

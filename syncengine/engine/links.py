@@ -17,7 +17,7 @@ from syncengine.engine.plan import CANCELLED, Step
 from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
-from syncengine.store.dialect import upsert
+from syncengine.store.dialect import changed, upsert
 from syncengine.store.models import Failure, Link, Record
 
 FOLDED = "one record now"
@@ -248,6 +248,8 @@ def join(
     if wakes:
         wake_dependants(session, engine, record.connection_id, flow.entity, ends_for_needs(link), now)
     _tell_write_backs(session, engine, link, now)
+    if record.must_find is not None:
+        session.execute(update(Record).where(Record.id == record.id).values(must_find=None))
     if flow.two_way and right is not None:
         fold(session, record, left, right, now)
     return link
@@ -336,12 +338,18 @@ def begin(
         session.flush()
 
 
-def sever(session: Session, link: Link, now: datetime) -> None:
-    """Forget that two objects are the same, and what they agreed on in every flow; and what is in doubt of them."""
+def sever(session: Session, link: Link, now: datetime) -> bool:
+    """Forget that two objects are the same, and what they agreed on in every flow; and what is in doubt of them.
+
+    False if there is no such link any more: it was severed meanwhile, and its objects may be linked with others.
+    """
+    mine = delete(Link).where(Link.id == link.id, Link.left_key == link.left_key, Link.part == link.part)
+    mine = mine.where(Link.right_key == link.right_key if link.right_key is not None else Link.right_key.is_(None))
+    if not changed(session, mine):
+        return False
     keys = [key for key in (link.left_key, link.right_key) if key is not None]
     effects.supersede_of(session, link.connection_id, link.entity, keys, now)
-    link_id = link.id
-    session.execute(delete(Link).where(Link.id == link_id).execution_options(synchronize_session=False))
+    return True
 
 
 def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Agreed, now: datetime) -> int:

@@ -86,6 +86,31 @@ def preview(engine: Engine, connection_id: int, flow_name: str, keys: Sequence[s
 def _plan(
     engine: Engine, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]], assumed: _Assumed, *, depth: int
 ) -> None:
+    records, material = _material(engine, site, flow, wanted)
+    outcomes = _outcomes(engine, site, flow, records, material, assumed)
+    missing = [need for one in outcomes.values() if isinstance(one, Plan) for need in one.needs if need.flow]
+    if missing and depth < DEEPEST:
+        _needs(engine, site, list(dict.fromkeys(missing)), assumed, depth=depth + 1)
+        outcomes = _outcomes(engine, site, flow, records, material, assumed)
+    for record in records:
+        assumed.previews.append(Preview(flow.name, record.key, outcomes[record.id]))
+        _assume(flow, record, outcomes[record.id], assumed)
+
+
+def parts_of(engine: Engine, connection_id: int, flow_name: str, key: str, *, asked: str = "") -> Sequence[str]:
+    """The parts to which an object of the source is mapped now. `asked`: a part that others might ask for besides.
+
+    Raises Rejected or MissingLookup where that cannot be told, and what the systems' calls raise.
+    """
+    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    records, material = _material(engine, site, flow, [(key, f";{asked};" if asked else ";")])
+    return Planner(engine, flow, site, material).parts_of(records[0])
+
+
+def _material(
+    engine: Engine, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]]
+) -> tuple[list[Record], Material]:
+    """Records of these keys and what they are planned from, read now. `wanted`: keys with the parts asked for."""
     with engine.store.read() as session:
         records = _records(session, site, flow, wanted)
         ids = [record.id for record in records]
@@ -98,7 +123,7 @@ def _plan(
     fetched = read_all(flow, site, {record.key: linked[record.id] for record in records}, placed)
     own = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records}
     found = corrections.apply(corrected, own)
-    material = Material(
+    return records, Material(
         docs=found.docs,
         linked=linked,
         lookups=lookups,
@@ -107,14 +132,6 @@ def _plan(
         corrected=found,
         decided=decided,
     )
-    outcomes = _outcomes(engine, site, flow, records, material, assumed)
-    missing = [need for one in outcomes.values() if isinstance(one, Plan) for need in one.needs if need.flow]
-    if missing and depth < DEEPEST:
-        _needs(engine, site, list(dict.fromkeys(missing)), assumed, depth=depth + 1)
-        outcomes = _outcomes(engine, site, flow, records, material, assumed)
-    for record in records:
-        assumed.previews.append(Preview(flow.name, record.key, outcomes[record.id]))
-        _assume(flow, record, outcomes[record.id], assumed)
 
 
 def _records(session: Session, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]]) -> list[Record]:

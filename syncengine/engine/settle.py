@@ -1,20 +1,22 @@
-"""A write that nobody but a person can find out about: it happened, or it did not, and the record goes on from there."""
+"""A write that nobody but a person can find out about: it happened, or it did not, and the record is synced from there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Verb
-from syncengine.engine import doubts, effects, linking, links, timeline
+from syncengine.document import Doc
+from syncengine.engine import adoption, doubts, effects, linking, links, seen, timeline
 from syncengine.engine.effects import Doubt
 from syncengine.engine.engine import Engine, calling
 from syncengine.engine.held import in_doubt
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured
-from syncengine.store.models import Record
+from syncengine.store.models import Effect, Record
 from syncengine.store.states import EffectState, Lane
 
 
@@ -32,7 +34,7 @@ def doubt_of(session: Session, engine: Engine, record: Record, write: int | None
             f"{record.flow} {record.key} has several writes in doubt: {several}. Say which with --write"
         )
     if record.token is not None:
-        raise Misconfigured(f"{record.flow} {record.key} is being worked on at this moment. Try again in a minute")
+        raise seen.busy(record)
     mine[0].check_over(clock.now())
     return mine[0]
 
@@ -47,18 +49,51 @@ def possibilities(doubt: Doubt, key: str) -> Sequence[tuple[str, str]]:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object of the target that a create may have made: its key as the target writes it, and its document, typed."""
+
+    key: str
+    document: Doc
+
+
+def look(engine: Engine, record: Record, doubt: Doubt, key: str) -> Found:
+    """The object of the target that a create has made, by a person's word.
+
+    Raises Misconfigured if there is none of this key, or it is another one: older than the write, or not what was asked for
+    in a field that identifies it. And what reading it raises.
+    """
+    if not key:
+        raise Misconfigured("--happened needs the key that the object has in the target")
+    site = engine.site(record.connection_id)
+    resource = site.resource(doubt.effect.resource)
+    with calling(site.endpoint(resource.name)):
+        found = linking.read_by(resource, key)
+    if found is None:
+        raise Misconfigured(
+            f"--happened {key}: {resource.name} has no object of this key. Give it as the target shows it"
+        )
+    [one] = doubts.candidates(resource, [found[1]])
+    if difference := adoption.differs(resource, doubt.doc, one, sent_at=doubt.effect.sent_at):
+        raise Misconfigured(
+            f"--happened {key}: this is not what {doubt.name} has made: {difference}. Look for the right one; "
+            "if it is the same object all the same, `syncengine link` them"
+        )
+    return Found(one.key, one.doc)
+
+
 def happened(engine: Engine, record: Record, doubt: Doubt, key: str, *, by: str, because: str = "") -> None:
     """The write took effect: a create is linked with the object `key` of the target, a change is taken as agreed.
 
-    Raises Misconfigured if a create is given no key, the target has no such object, or it is linked with another one; and
-    what reading it raises.
+    Raises Misconfigured if a create is given no key, or one that `look` refuses; if the object is linked with another one,
+    or the write was settled meanwhile.
     """
     flow, site = engine.flow(record.flow), engine.site(record.connection_id)
     created = doubt.effect.verb == Verb.CREATE
-    if created:
-        key = _present(engine, record, doubt, key)
+    key = look(engine, record, doubt, key).key if created else key
     now = clock.now()
     with engine.store.write() as session:
+        record = seen.mine(session, record.id)
         _resolve(session, doubt, EffectState.DONE, key or doubt.effect.target_key)
         agreed = links.Agreed(doubt.agreed, doubt.numbers)
         if created:
@@ -75,28 +110,26 @@ def happened(engine: Engine, record: Record, doubt: Doubt, key: str, *, by: str,
             found = links.of_records(session, flow, site, [record])[record.id]
             if link := links.by_part(flow, site, found).get(doubt.effect.part):
                 links.agree(session, engine, flow, link.id, agreed, now)
-        _go_on(session, record, doubt, f"it happened{f' as {key}' if created else ''}", by, because)
+        _continue(session, record, doubt, f"it happened{f' as {key}' if created else ''}", by, because)
 
 
-def did_not(engine: Engine, record: Record, doubt: Doubt, *, by: str, because: str = "") -> None:
-    """The write did not take effect: it is sent once more, if it is still wanted."""
+def did_not(
+    engine: Engine, record: Record, doubt: Doubt, *, by: str, because: str = "", although_done: bool = False
+) -> None:
+    """The write did not take effect: it is sent once more, if it is still wanted.
+
+    although_done: the person knows that the target has said otherwise. Raises Misconfigured if it has and this is not said,
+    or the write was settled meanwhile.
+    """
     with engine.store.write() as session:
+        record = seen.mine(session, record.id)
+        if session.get_one(Effect, doubt.effect.id).accepted and not although_done:
+            raise Misconfigured(
+                f"the target has answered that {doubt.name} is done, and only told no key: it would be made twice. Look for it "
+                "there, then say --happened KEY; or, if you have seen that it is not there, --did-not --although-done"
+            )
         _resolve(session, doubt, EffectState.INTENDED, None)
-        _go_on(session, record, doubt, "it did not happen", by, because)
-
-
-def _present(engine: Engine, record: Record, doubt: Doubt, key: str) -> str:
-    """The key of an object as the target writes it."""
-    if not key:
-        raise Misconfigured("--happened needs the key that the object has in the target")
-    resource = engine.site(record.connection_id).resource(doubt.effect.resource)
-    with calling(engine.site(record.connection_id).endpoint(resource.name)):
-        found = linking.read_by(resource, key)
-    if found is None:
-        raise Misconfigured(
-            f"--happened {key}: {resource.name} has no object of this key. Give it as the target shows it"
-        )
-    return found[0]
+        _continue(session, record, doubt, "it did not happen", by, because)
 
 
 def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None) -> None:
@@ -106,7 +139,7 @@ def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None
         )
 
 
-def _go_on(session: Session, record: Record, doubt: Doubt, outcome: str, by: str, because: str) -> None:
+def _continue(session: Session, record: Record, doubt: Doubt, outcome: str, by: str, because: str) -> None:
     now = clock.now()
     detail = {"write": doubt.name, "outcome": outcome, "by": by, "because": because}
     told = {name: text for name, text in detail.items() if text}

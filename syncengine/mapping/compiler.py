@@ -98,6 +98,15 @@ class CompiledMapping:
             frame.part, frame.routed = part, whole.routed
             yield frame
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether a document is mapped to parts with names."""
+        return bool(self.part_runs)
+
+    def parts_of(self, doc: Doc, context: Context) -> list[str]:
+        """The parts that `apply` would yield. Raises Rejected or MissingLookup."""
+        return self._parts(self._frame(doc, context)) if self.part_runs else [""]
+
     def _parts(self, frame: Frame) -> list[str]:
         found: dict[str, None] = {}
         for run, text in self.part_runs:

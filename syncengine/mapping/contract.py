@@ -117,6 +117,13 @@ class Mapping(Protocol):
         Raises Rejected with field, value, reason and remedy, or MissingLookup.
         """
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether a document is mapped to parts with names; else it is one whole, the part `""`."""
+
+    def parts_of(self, doc: Doc, context: Context) -> Sequence[str]:
+        """The parts that `apply` would yield. Raises Rejected or MissingLookup."""
+
     def policy(self, field: str) -> Policy:
         """The policy of a field of the mapped document; `StockLine.Price` for a field of its lines."""
 
