@@ -9,7 +9,7 @@ from syncengine import clock
 from syncengine.cli._engine import Command
 from syncengine.engine import byhand, named
 from syncengine.engine.engine import Engine
-from syncengine.errors import Misconfigured
+from syncengine.errors import Misconfigured, SyncError
 from syncengine.store.models import Record
 
 because_option = click.option("--because", required=True, metavar="TEXT", help="Why, for those who see it later.")
@@ -33,21 +33,41 @@ def record_or_new(
 ) -> Record:
     """As `record`; with a flow, an object that nothing is known of is taken as the source's key. Raises Misconfigured.
 
-    must_exist: the source is asked for it first, and nothing is stored of one that it does not have.
+    must_exist: the source is asked for it first, and nothing is stored of one that it does not have. An id that names a known
+    record by its counterpart alone is asked for in the source too: it may be the key of another object, not heard of yet.
     """
     with one.store.read() as session:
         found = named.records(session, one, id_, connection=connection, flow=flow)
     if found or flow is None:
-        return record(one, id_, connection, flow)
+        chosen = record(one, id_, connection, flow)
+        if flow is not None and not named.is_its_key(chosen, id_):
+            _not_another(one, chosen, id_)
+        return chosen
     one.flow(flow)
     places = one.connections(flow, connection)
     if len(places) != 1:
         known = ", ".join(each.name for each in places) or "none"
         raise Misconfigured(f"which connection has {flow} {id_}? Say --connection; those that have the flow: {known}")
+    key = named.source_key(one, places[0].id, flow, id_)
     if must_exist:
-        byhand.must_exist(one, places[0].id, flow, id_)
+        byhand.must_exist(one, places[0].id, flow, key)
     with one.store.write() as session:
-        return byhand.known(session, one, places[0].id, flow, id_, clock.now())
+        return byhand.known(session, one, places[0].id, flow, key, clock.now())
+
+
+def _not_another(one: Engine, chosen: Record, id_: str) -> None:
+    """Raises Misconfigured if the source has an object of this id, which is then another one than the chosen record's."""
+    side = named.side_of_key(one, chosen)
+    other = "right" if side == "left" else "left"
+    say = f"Say {other}:{id_} for {chosen.flow} {chosen.key}, or {side}:{id_} for what {side} has under it"
+    try:
+        there = byhand.is_there(one, chosen.connection_id, chosen.flow, id_)
+    except SyncError as error:
+        raise Misconfigured(
+            f"whether {id_} is the key of another object cannot be asked now ({error}). {say}"
+        ) from None
+    if there:
+        raise Misconfigured(f"{id_} names two objects. {say}")
 
 
 def connection_of(one: Engine, flow: str, connection: str | None) -> int:

@@ -47,7 +47,9 @@ def list_(as_json: bool) -> None:
 @command.command("open")
 @click.argument("connection")
 @click.argument("flow")
-@click.option("--for", "for_", metavar="TIME", help="Count nothing for so long (90m, 8h, 2d): for a first load.")
+@click.option(
+    "--for", "for_", metavar="TIME", help="Count nothing for so long (90m, 8h, 7d at most): for a first load."
+)
 @click.option("--because", required=True, metavar="TEXT", help="Why, for those who read the timeline.")
 @as_json
 def open_(connection: str, flow: str, for_: str | None, because: str, as_json: bool) -> None:
@@ -64,7 +66,7 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
     if as_json:
         show_json({"connection": connection, "flow": flow, "wanted_again": held, "uncounted": for_ or ""})
         return
-    counted = f"nothing is counted for {for_}" if for_ else "the count begins anew"
+    counted = f"nothing is counted for {for_}" if for_ else "the count begins at zero"
     records = "1 record that was held is" if held == 1 else f"{held:,} records that were held are"
     click.echo(f"{flow} of {connection} is open, {counted}; {records} looked at again.")
 

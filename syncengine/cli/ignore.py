@@ -18,10 +18,10 @@ from syncengine.engine import byhand
 def command(id_: str, connection: str | None, flow: str | None, because: str, undo: bool, as_json: bool) -> None:
     """Leave one object alone until --undo, whatever changes at the source. It costs no calls.
 
-    ID is any id of either system; one that nothing is known of yet is taken with --flow, by the source's key. What needs the
-    object waits, and says so. Its dead letter is closed.
+    ID is any id of either system (right:512 is that of the right one alone); one that nothing is known of yet is taken with
+    --flow, by the source's key. What needs the object waits, and says so. Its dead letter is closed.
     """
-    with engine(sends=undo) as one:
+    with engine(sends=undo, calls=True) as one:
         record = _named.record_or_new(one, id_, connection, flow)
         if undo:
             byhand.heed(one, record, by=me(), because=because)

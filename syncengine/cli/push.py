@@ -35,10 +35,10 @@ def command(
 ) -> int:
     """Have one object looked at before all others, and watch what comes of it.
 
-    ID is any id of either system. One that nothing is known of yet is taken with --flow, by the source's key; the source is
-    asked for it first, and nothing is stored if it has no such object. While a write of it may still be carried out by the
-    target, the push waits for that, with --now too. Exit code 1 if it was neither written nor seen to be equal in time: what
-    is held, left alone, not there in the source or only observed was not.
+    ID is any id of either system (right:512 is that of the right one alone). One that nothing is known of yet is taken with
+    --flow, by the source's key; the source is asked for it first, and nothing is stored if it has no such object. While a
+    write of it may still be carried out by the target, the push waits for that, with --now too. Exit code 1 if it was neither
+    written nor seen to be equal in time: what is held, left alone, not there in the source or only observed was not.
     """
     with engine(sends=True) as one:
         record = _named.record_or_new(one, id_, connection, flow, must_exist=True)

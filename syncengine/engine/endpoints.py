@@ -81,13 +81,18 @@ def at_rest(engine: Engine) -> dict[int, str]:
 
 def why(endpoint: Endpoint, state: State, now: datetime) -> str:
     """Why an endpoint is not to be called, in a line; empty if it is."""
-    if is_paused(endpoint, now):
-        who = f" by {endpoint.paused_by}" if endpoint.paused_by else ""
-        because = f": {endpoint.paused_because}" if endpoint.paused_because else ""
-        return f"{endpoint.name} is paused until {endpoint.paused_until:%Y-%m-%d %H:%M:%S} UTC{who}{because}"
-    if state.is_open:
+    if not is_paused(endpoint, now) and state.is_open:
         return f"{endpoint.name} is down and is tried again in {state.retry_in_s:.0f} s: {state.why}"
-    return ""
+    return why_paused(endpoint, now)
+
+
+def why_paused(endpoint: Endpoint, now: datetime) -> str:
+    """Until when, by whom and why an endpoint is paused, in a line; empty if it is not."""
+    if not is_paused(endpoint, now):
+        return ""
+    who = f" by {endpoint.paused_by}" if endpoint.paused_by else ""
+    because = f": {endpoint.paused_because}" if endpoint.paused_because else ""
+    return f"{endpoint.name} is paused until {endpoint.paused_until:%Y-%m-%d %H:%M:%S} UTC{who}{because}"
 
 
 def listed(engine: Engine) -> list[Standing]:
@@ -128,13 +133,22 @@ def _quotas(engine: Engine, connections: Sequence[Connection]) -> dict[int, str]
 def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) -> None:
     """A person's pause: no new work with this endpoint until then (UTC); what is running ends within a minute.
 
-    Raises Misconfigured for an unknown endpoint, or an end that is not in the coming year.
+    Raises Misconfigured for an unknown endpoint, an end that is not in the coming year, or before that of a pause by
+    somebody else, who counts on it.
     """
     now = clock.now()
     if not now < until < now + MORE_THAN_A_YEAR:
         raise Misconfigured(f"the pause would end at {until:%Y-%m-%d %H:%M} UTC. Name a time within the coming year")
     with engine.store.write() as session:
         endpoint = _row(session, name)
+        if (
+            is_paused(endpoint, now)
+            and endpoint.paused_by not in (BY_ITSELF, by)
+            and until < (endpoint.paused_until or now)
+        ):
+            raise Misconfigured(
+                f"{why_paused(endpoint, now)}. To end that earlier, `syncengine endpoints resume {name}`, then pause it"
+            )
         endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = until, because, by or "a person"
         timeline.note_endpoint(session, name, "paused", now, until=until.isoformat(), because=because, by=by)
 
@@ -160,12 +174,14 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
 def authorise(engine: Engine, name: str, code: str, *, by: str) -> None:
     """Trade the code that came of a person's consent for credentials; an endpoint that rested for their want is called again.
 
-    Raises AuthenticationFailed if the code is refused, Misconfigured, Transient, EndpointDown.
+    A person's pause stays. Raises AuthenticationFailed if the code is refused, Misconfigured, Transient, EndpointDown.
     """
     _connector(engine, name).trade(code)
     with engine.store.write() as session:
         timeline.note_endpoint(session, name, "authorised", clock.now(), by=by)
-    resume(engine, name, by=by)
+        by_person = _row(session, name).paused_by != BY_ITSELF and is_paused(_row(session, name), clock.now())
+    if not by_person:
+        resume(engine, name, by=by)
 
 
 def consent_url(engine: Engine, name: str, state: str) -> str:

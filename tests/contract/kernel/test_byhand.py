@@ -445,13 +445,72 @@ def test_what_is_gone_in_the_target_is_created_anew_on_a_persons_word(world: Wor
     assert world.record("things", "1").status == "done"
 
 
-def test_what_is_unlinked_by_mistake_and_created_anew_is_linked_again_since_it_is_found(world: World) -> None:
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_what_is_still_there_is_not_recreated(world: World, by_hand: bool) -> None:
     world.left.put("things", "1", name="a lamp")
+    if by_hand:
+        world.right.put("things", "R1", name="a lamp", ref="1")
+        _link(world, "1", "R1")
     world.sync("things", "1")
+    writes = list(world.right.writes)
+    with pytest.raises(Misconfigured, match=r"is not held since its counterpart is gone\. R1 would have a double"):
+        _unlink(world, recreate=True)
+    world.settle(patience_s=600)
+
+    assert (world.links("things"), world.right.writes) == ([("1", "", "R1")], writes)
+
+
+def _gone(world: World) -> dict[str, Any]:
+    """Order 1 was linked by hand under the reference A1, and is gone in the target; what it was there."""
+    world.left.put("things", "1", name="a lamp", number="A1")
+    world.right.put("things", "R7", name="a lamp", ref="A1")
+    _link(world, "1", "R7")
+    there = world.right.objects["things"].pop("R7")
+    byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    world.settle()
+    assert world.record("things", "1").reason == "R7 is gone in the target"
+    return there
+
+
+def _by_number(doc: Doc, context: Context) -> Doc:
+    return {"ref": doc["number"], "name": doc["name"]}
+
+
+def test_what_is_recreated_is_looked_for_first_by_its_reference(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(_by_number)))
+    world.right.objects["things"] = {}
+    there = _gone(world)
+    _unlink(world, recreate=True)
+    world.right.objects["things"]["R7"] = there  # restored by its people
+    world.settle(patience_s=600)
+
+    assert (world.links("things"), world.right.writes) == ([("1", "", "R7")], [])
+    assert world.record("things", "1").must_find is None
+
+
+def test_and_by_the_reference_that_it_had(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(_by_number)))
+    there = _gone(world)
+    world.left.put("things", "1", number="A2")
+    _unlink(world, recreate=True)
+    world.right.objects["things"]["R7"] = there
+    world.settle(patience_s=600)
+
+    record = world.record("things", "1")
+    assert (record.status, record.reason) == ("held", "R7 carries A1, the reference by which it was linked before")
+    assert world.right.writes == []
+    _link(world, "1", "R7")
+    assert (world.links("things"), world.record("things", "1").must_find) == ([("1", "", "R7")], None)
+
+
+def test_what_is_gone_is_created_once_more(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(_by_number)))
+    _gone(world)
     _unlink(world, recreate=True)
     world.settle(patience_s=600)
 
-    assert (world.links("things"), world.right.writes) == ([("1", "", "R1")], [("create", "1", "R1")])
+    assert [natural for _, natural, _ in world.right.writes] == ["A1"]
+    assert world.record("things", "1").must_find is None
 
 
 def test_a_pair_that_is_unlinked_is_created_on_neither_side(make_world: Callable[..., World]) -> None:

@@ -13,6 +13,7 @@ from syncengine.document import Doc
 from syncengine.engine import held, settle, trace
 from syncengine.engine.held import Filter, Held
 from syncengine.engine.plan import Hold
+from syncengine.engine.seen import Taken
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
 from syncengine.store import models as m
@@ -265,7 +266,7 @@ def test_many_are_listed_by_reason_and_approved_by_a_filter(shop: World) -> None
         dear = held.listed(session, shop.engine, Filter(flow="things", reason="CREDIT limit"))
         assert held.count(session, Filter(connection="nowhere")) == 0
     assert [(group.count, group.hold) for group in groups] == [(3, Hold.RULE), (1, Hold.CONFLICT)]
-    assert held.approve(shop.engine, dear, by="anna") == 3
+    assert held.approve(shop.engine, dear, by="anna") == Taken(3)
     shop.settle()
 
     assert len(shop.right.objects["things"]) == 4
@@ -381,9 +382,9 @@ def test_a_trace_shows_plans_writes_answers_and_decisions_in_one_order(shop: Wor
         assert [one["verdict"] for one in found.decisions] == ["approved"]
         assert [stop["what"] for stop in found.way] == [
             "fetched", "held", "approved", "fetched", "planned", "intended", "unknown", "not found in the target", "fetched",
-            "planned", "sent", "written",
+            "planned", "sent", "written", "decision carried out",
         ]  # fmt: skip
-        assert found.way[-2]["detail"] == {
+        assert found.way[-3]["detail"] == {
             "write": "write 1",
             "subject": "create right.things 1",
             "times": "for the 2. time",

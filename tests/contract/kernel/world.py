@@ -285,6 +285,13 @@ class Plain:
         made = self.to(doc, context)
         return made if self.parts else {"": dict(made)}
 
+    @property
+    def has_parts(self) -> bool:
+        return self.parts
+
+    def parts_of(self, doc: Doc, context: Context) -> Sequence[str]:
+        return list(self.apply(doc, context))
+
     def policy(self, field: str) -> Policy:
         return self.policies.get(field, Policy.HOLD)
 

@@ -239,7 +239,7 @@ def test_a_letter_that_has_closed_while_somebody_thought_about_it_is_not_discard
     world.configure(lookups={"stock_codes": {UNKNOWN: "MUG"}})
     deadletters.retry(world.engine, [1, 2])
     world.settle()
-    assert replay.discard(world.engine, chosen, because="test orders", by="anna") == 1
+    assert replay.discard(world.engine, chosen, because="test orders", by="anna").count == 1
     assert [world.status(order)[0] for order in orders] == ["done", "done", "skipped"]
     assert "discarded" not in world.timeline(orders[0])
 

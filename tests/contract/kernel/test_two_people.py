@@ -1,0 +1,469 @@
+"""Two people and a worker: a decision carries what was seen, and takes nothing that has changed since. Each end is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from syncengine.connectors.base import Safety, Verb
+from syncengine.document import Doc
+from syncengine.engine import (
+    byhand,
+    corrections,
+    deadletters,
+    endpoints,
+    held,
+    letter,
+    linking,
+    patches,
+    replay,
+    settle,
+)
+from syncengine.engine.decisions import LASTS
+from syncengine.engine.effects import Doubt
+from syncengine.engine.held import Held
+from syncengine.errors import Misconfigured, Rejected
+from syncengine.mapping.contract import Context, Decision, Policy, Verdict
+from syncengine.store import models as m
+from syncengine.store.states import Stage
+from tests.contract.kernel.world import Plain, World, by_name, flow
+
+DAY_S = 86_400.0
+
+
+def _dear(doc: Doc, context: Context) -> Decision:
+    return Decision(Verdict.HOLD, "over the credit limit") if doc.get("dear") else Decision()
+
+
+@pytest.fixture
+def shop(make_world: Callable[..., World]) -> World:
+    """One flow; lamp 1 is dear, and held by a rule."""
+    world = make_world(flow("things", Plain(by_name, rules=_dear)))
+    world.left.put("things", "1", name="a lamp", dear=True)
+    world.sync("things", "1")
+    return world
+
+
+def _held(world: World, key: str = "1") -> Held:
+    with world.store.read() as session:
+        return held.of_record(session, world.engine, world.record("things", key))
+
+
+def _approve(world: World, *found: Held, by: str = "anna") -> None:
+    held.approve(world.engine, found or [_held(world)], by=by)
+
+
+def _told(world: World, what: str, key: str = "1") -> list[Doc]:
+    with world.store.read() as session:
+        query = select(m.Event.detail).where(m.Event.what == what, m.Event.key == key).order_by(m.Event.id)
+        return [dict(detail) for detail in session.scalars(query)]
+
+
+def _standing(world: World) -> list[str]:
+    with world.store.read() as session:
+        return list(session.scalars(select(m.Decision.verdict).where(m.Decision.lapsed_at.is_(None))))
+
+
+# -- approved and refused ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [0, 2, 3], ids=["approved", "on its way", "written"])
+def test_what_another_has_approved_is_not_refused_on_an_old_list(shop: World, steps: int) -> None:
+    berts = _held(shop)
+    _approve(shop)
+    shop.pump()
+    message = shop.messages.pop()
+    for stage in (Stage.FETCH, Stage.TRANSFORM, Stage.PUSH)[:steps]:
+        shop.step(message, stage)
+    with pytest.raises(Misconfigured, match="Nothing was done"):
+        held.refuse(shop.engine, [berts], by="bert", because="the customer is insolvent")
+
+    assert _told(shop, "refused") == []
+    for stage in (Stage.FETCH, Stage.TRANSFORM, Stage.PUSH)[steps:]:
+        shop.step(message, stage)
+    assert shop.right.writes == [("create", "1", "R1")]
+
+
+def test_what_another_has_refused_is_not_approved_on_an_old_list(shop: World) -> None:
+    berts = _held(shop)
+    held.refuse(shop.engine, [_held(shop)], by="anna", because="the customer is insolvent")
+    with pytest.raises(Misconfigured, match="it was refused by anna: the customer is insolvent"):
+        _approve(shop, berts, by="bert")
+    shop.settle(patience_s=300)
+    with pytest.raises(Misconfigured, match="it is not held any more"):
+        _approve(shop, berts, by="bert")
+
+    assert (shop.right.writes, _standing(shop)) == ([], ["refused"])
+
+
+def test_who_has_seen_the_decision_may_put_another_in_its_place(shop: World) -> None:
+    _approve(shop)
+    held.refuse(shop.engine, [_held(shop)], by="bert", because="the customer is insolvent")
+    shop.settle(patience_s=300)
+
+    assert shop.right.writes == []
+    assert _told(shop, "decision lapsed") == [{"was": "approved by anna", "because": "refused by bert instead"}]
+
+
+def test_of_many_those_are_taken_that_are_as_they_were_shown_and_the_others_named(shop: World) -> None:
+    for key in ("2", "3"):
+        shop.left.put("things", key, name="a lamp", dear=True)
+    shop.sync("things", "2", "3")
+    seen = [_held(shop, key) for key in ("1", "2", "3")]
+    shop.left.put("things", "2", name="two lamps")
+    shop.sync("things", "2")
+    byhand.ignore(shop.engine, shop.record("things", "3"), by="bert", because="a test")
+    done = held.approve(shop.engine, seen, by="anna")
+    shop.settle(patience_s=300)
+
+    assert (done.count, [str(one) for one in done.left]) == (1, [
+        "things 2: another plan holds it now: over the credit limit",
+        "things 3: it is not held any more: ignored by bert: a test; `syncengine ignore 3 --undo` syncs it again",
+    ])  # fmt: skip
+    assert [natural for _, natural, _ in shop.right.writes] == ["1"]
+
+
+def test_an_approval_is_of_what_is_written_over_too(make_world: Callable[..., World]) -> None:
+    """Approved was `a lamp -> a costly lamp`; meanwhile the target's people enter `sold out`."""
+    world = make_world(flow("things", Plain(by_name, rules=_dear, policies={"name": Policy.ENFORCE})))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    world.left.put("things", "1", name="a costly lamp", dear=True)
+    world.sync("things", "1")
+    one = _held(world)
+    world.right.put("things", "R1", name="sold out")
+    _approve(world, one)
+    world.settle(patience_s=300)
+
+    assert world.right.objects["things"]["R1"]["name"] == "sold out"
+    assert [one["was"] for one in _told(world, "decision lapsed")] == ["approved by anna"]
+
+
+def test_an_approval_is_used_up_once_it_is_carried_out(shop: World) -> None:
+    _approve(shop)
+    shop.settle(patience_s=300)
+    assert _told(shop, "decision carried out") == [{"was": "approved by anna", "because": "it was carried out"}]
+    assert _standing(shop) == []
+    record = shop.record("things", "1")
+    with shop.store.read() as session:
+        link = byhand.link_of(session, shop.engine, record)
+    byhand.unlink(shop.engine, record, link, by="bert", because="the wrong customer")
+    del shop.right.objects["things"]["R1"]
+    shop.time.pass_(40 * DAY_S)
+    byhand.heed(shop.engine, shop.record("things", "1"), by="bert")
+    shop.settle(patience_s=600)
+
+    assert (len(shop.right.writes), shop.record("things", "1").status) == (1, "held")
+
+
+@pytest.mark.parametrize("fault", ["busy", "lost", "unheard"])
+def test_an_approval_holds_until_all_parts_are_written(make_world: Callable[..., World], fault: str) -> None:
+    def parts(doc: Doc, context: Context) -> Doc:
+        return {"A": by_name(doc, context), "B": {**by_name(doc, context), "ref": doc["id"] + "/B"}}
+
+    world = make_world(flow("things", Plain(parts, parts=True, rules=_dear)))
+    world.left.put("things", "1", name="a lamp", dear=True)
+    world.sync("things", "1")
+    world.right.faults += ["", fault]
+    _approve(world)
+    world.settle(patience_s=1200)
+
+    assert [natural for _, natural, _ in world.right.writes] == ["1", "1/B"]
+    assert (_standing(world), len(_told(world, "decision carried out"))) == ([], 1)
+
+
+def test_what_is_left_of_an_approved_plan_is_written_only_if_the_rest_was(make_world: Callable[..., World]) -> None:
+    """Approved were two parts; by now the source wants one of them alone, and nobody has seen that."""
+
+    def parts(doc: Doc, context: Context) -> Doc:
+        return {part: {**by_name(doc, context), "ref": f"{doc['id']}/{part}"} for part in doc["parts"]}
+
+    world = make_world(flow("things", Plain(parts, parts=True, rules=_dear)))
+    world.left.put("things", "1", name="a lamp", dear=True, parts=["A", "B"])
+    world.sync("things", "1")
+    one = _held(world)
+    world.left.put("things", "1", parts=["A"])
+    _approve(world, one)
+    world.settle(patience_s=300)
+
+    assert (world.right.writes, world.record("things", "1").status) == ([], "held")
+
+
+@pytest.mark.parametrize("what", ["ignored", "linked", "too old"])
+def test_an_approval_ends_with_what_overrules_it(shop: World, what: str) -> None:
+    shop.right.down = True
+    _approve(shop)
+    if what == "ignored":
+        byhand.ignore(shop.engine, shop.record("things", "1"), by="bert", because="bankrupt")
+        shop.right.down = False
+        shop.time.pass_(5 * DAY_S)
+        byhand.heed(shop.engine, shop.record("things", "1"), by="carl")
+    elif what == "linked":
+        shop.right.down = False
+        shop.right.put("things", "R7", name="another lamp", ref="of somebody")
+        linking.join(shop.engine, linking.look(shop.engine, shop.connection_id, "things", "1", "R7"), by="bert")
+    else:
+        shop.settle(patience_s=300)
+        shop.time.pass_((LASTS + timedelta(days=1)).total_seconds())
+        shop.right.down = False
+    shop.settle(patience_s=8000)
+
+    assert shop.right.writes == []
+    assert shop.record("things", "1").status == "held"
+    [lapsed] = _told(shop, "decision lapsed")
+    assert lapsed["because"] in ("ignored by bert", "linked by bert", "it could not be carried out within 30 days")
+
+
+# -- dead letters ------------------------------------------------------------------------------------------------------
+
+
+def _or_refuse(doc: Doc, context: Context) -> Doc:
+    if "bad" in (doc["name"], doc.get("size")):
+        raise Rejected(field="name", value="bad", reason="no such thing", remedy="correct it")
+    return {"ref": doc["id"], "name": doc["name"], "size": doc.get("size")}
+
+
+@pytest.fixture
+def dead(make_world: Callable[..., World]) -> World:
+    """Thing 1 has a dead letter, since its name and its size are bad; 2 has one for its name."""
+    world = make_world(flow("things", Plain(_or_refuse)))
+    world.left.put("things", "1", name="bad", size="bad")
+    world.left.put("things", "2", name="bad")
+    world.sync("things", "1", "2")
+    return world
+
+
+def _letters(world: World) -> Sequence[m.Failure]:
+    with world.store.read() as session:
+        return [one for one, _ in deadletters.listed(session)]
+
+
+def _letter(world: World, key: str) -> int:
+    return next(one.id for one in _letters(world) if one.key == key)
+
+
+def test_what_the_source_has_corrected_is_not_discarded_with_its_letter(dead: World) -> None:
+    letters = _letters(dead)
+    dead.left.put("things", "1", name="a lamp", size="small")
+    dead.want("things", "1")  # a feed has told it, and nobody has come to it yet
+    replay.discard(dead.engine, letters, because="test orders", by="anna")
+    dead.settle(patience_s=300)
+
+    assert [natural for _, natural, _ in dead.right.writes] == ["1"]
+    assert dead.record("things", "2").reason == "discarded by anna: test orders"
+
+
+def test_a_discarded_record_that_was_only_asked_for_again_rests(dead: World) -> None:
+    letters = _letters(dead)
+    deadletters.retry(dead.engine, [one.id for one in letters], by="bert")
+    replay.discard(dead.engine, letters, because="test orders", by="anna")
+    dead.settle(patience_s=300)
+
+    assert {dead.record("things", key).reason for key in ("1", "2")} == {"discarded by anna: test orders"}
+    assert dead.failures() == []
+
+
+def test_a_letter_whose_record_is_held_by_now_is_not_discarded(make_world: Callable[..., World]) -> None:
+    """It was corrected, and is held since it is dear: its letter is open until it is written."""
+    world = make_world(flow("things", Plain(_or_refuse, rules=_dear)))
+    for key in ("1", "2"):
+        world.left.put("things", key, name="bad", dear=key == "1")
+    world.sync("things", "1", "2")
+    letters = _letters(world)
+    source = letter.source_of(world.engine, _letter(world, "1"))
+    patch = patches.of_values(source.present, ["name=good"])
+    letter.correct(world.engine, source, patch, because="x", by="anna")
+    world.settle()
+    _approve(world)
+    done = replay.discard(world.engine, letters, because="test orders", by="bert")
+    world.settle(patience_s=300)
+
+    assert [str(one) for one in done.left] == ["things 1: it is held by now: over the credit limit"]
+    assert [natural for _, natural, _ in world.right.writes] == ["1"]
+
+
+def test_a_letter_that_was_discarded_meanwhile_is_not_opened_by_a_retry(dead: World) -> None:
+    letters = _letters(dead)
+    replay.discard(dead.engine, letters[:1], because="a test order", by="bert")
+    done = deadletters.retry(dead.engine, [one.id for one in letters], by="anna", closed_too=True, reopens=())
+
+    assert done == 1
+    assert len(_letters(dead)) == 1
+
+
+def test_two_corrections_of_one_letter_are_not_made_on_top_of_one_another_unseen(dead: World) -> None:
+    id_ = _letter(dead, "1")
+    annas, berts = letter.source_of(dead.engine, id_), letter.source_of(dead.engine, id_)
+    letter.correct(dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna")
+    berts_patch = patches.of_values(berts.present, ["size=good"])
+    with pytest.raises(Misconfigured, match="anna has corrected /name meanwhile"):
+        letter.correct(dead.engine, berts, berts_patch, because="x", by="bert")
+    again = letter.source_of(dead.engine, id_)
+    assert again.standing is not None
+    both = [*again.standing.patch, *patches.of_values(again.present, ["size=good"])]
+    letter.correct(dead.engine, again, both, because="x", by="bert")
+    dead.settle(patience_s=300)
+
+    with dead.store.read() as session:
+        standing = corrections.standing(session, dead.vault, [dead.record("things", "1").id])
+    assert [one.paths for one in standing.values()] == [["/name", "/size"]]
+    assert dead.right.objects["things"]["R1"]["size"] == "good"
+
+
+def test_a_correction_of_a_letter_that_was_closed_meanwhile_is_refused(dead: World) -> None:
+    berts = letter.source_of(dead.engine, _letter(dead, "2"))
+    dead.left.put("things", "2", name="a lamp")
+    dead.sync("things", "2")
+    with pytest.raises(Misconfigured, match="was closed while you corrected it: it went through later"):
+        letter.correct(dead.engine, berts, patches.of_values(berts.present, ["name=old"]), because="x", by="bert")
+    dead.settle(patience_s=300)
+
+    assert dead.right.objects["things"]["R1"]["name"] == "a lamp"
+
+
+def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    with world.store.write() as session:
+        record = world.record("things", "1")
+        deadletters.ask_for_a_look(session, record, "the journal could not be posted", world.time.at)
+    byhand.ignore(world.engine, world.record("things", "1"), by="anna", because="it is finished")
+
+    assert [cause for _, _, cause in world.failures()] == ["the journal could not be posted"]
+
+
+# -- links -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_that_another_has_made_meanwhile_is_not_taken_away(world: World) -> None:
+    """bert was shown `1 and R1`; anna has unlinked these, and linked 1 with R77."""
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "1")
+    world.right.put("things", "R77", name="a lamp", ref="1")
+    record = world.record("things", "1")
+    with world.store.read() as session:
+        berts = byhand.link_of(session, world.engine, record)
+    byhand.unlink(world.engine, record, berts, by="anna", because="the wrong one")
+    linking.join(world.engine, linking.look(world.engine, world.connection_id, "things", "1", "R77"), by="anna")
+    world.settle(patience_s=300)
+    with pytest.raises(Misconfigured, match="1 and R1 are not linked any more"):
+        byhand.unlink(world.engine, world.record("things", "1"), berts, by="bert", because="not the same")
+
+    assert (world.links("things"), world.record("things", "1").ignored) == ([("1", "", "R77")], "")
+
+
+def test_what_was_ignored_while_somebody_looked_is_not_linked(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R7", name="a lamp", ref="1")
+    pairing = linking.look(world.engine, world.connection_id, "things", "1", "R7")
+    with world.store.write() as session:
+        record = byhand.known(session, world.engine, world.connection_id, "things", "1", world.time.at)
+    byhand.ignore(world.engine, record, by="bert", because="a test order")
+    with pytest.raises(Misconfigured, match="was ignored meanwhile"):
+        linking.join(world.engine, pairing, by="anna")
+
+    assert linking.look(world.engine, world.connection_id, "things", "1", "R7").ignored == "bert: a test order"
+
+
+@pytest.mark.parametrize(
+    ("parts", "part", "says"),
+    [
+        (None, "EUR", "things has no parts"),
+        (("EUR",), "", "1 is mapped to EUR now, and not to no part"),
+        (("EUR",), "GBP", "1 is mapped to EUR now, and not to part 'GBP'"),
+    ],
+)
+def test_two_objects_are_linked_in_a_part_to_which_the_source_is_mapped(
+    make_world: Callable[..., World], parts: Sequence[str] | None, part: str, says: str
+) -> None:
+    def to(doc: Doc, context: Context) -> Doc:
+        return by_name(doc, context) if parts is None else {one: by_name(doc, context) for one in parts}
+
+    world = make_world(flow("things", Plain(to, parts=parts is not None)))
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R77", name="a lamp", ref="1")
+    with pytest.raises(Misconfigured, match=says):
+        linking.look(world.engine, world.connection_id, "things", "1", "R77", part=part)
+    pairing = linking.look(world.engine, world.connection_id, "things", "1", "R77", part=parts[0] if parts else "")
+    linking.join(world.engine, pairing, by="anna")
+    world.settle(patience_s=600)
+
+    assert world.right.writes == []
+
+
+def test_parts_that_are_created_beside_a_link_and_other_identities_are_shown(make_world: Callable[..., World]) -> None:
+    def to(doc: Doc, context: Context) -> Doc:
+        return {part: {"ref": f"{doc['id']}{part}", "name": doc["name"]} for part in ("EUR", "GBP")}
+
+    world = make_world(flow("things", Plain(to, parts=True)), right={"identity": ("ref",)})
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R77", name="a lamp", ref="of somebody")
+    pairing = linking.look(world.engine, world.connection_id, "things", "1", "R77", part="EUR")
+
+    assert list(pairing.creates) == ["GBP"]
+    assert pairing.identity == "ref is 'of somebody' instead of '1EUR'"
+
+
+# -- writes in doubt ---------------------------------------------------------------------------------------------------
+
+
+def _doubt(make_world: Callable[..., World], fault: str, **right: object) -> tuple[World, m.Record, Doubt]:
+    asks = {Verb.CREATE: Safety.ASK, Verb.CHANGE: Safety.ABSOLUTE}
+    world = make_world(flow("things", Plain(by_name)), right={"safety": asks, "identity": ("ref",), **right})
+    world.left.put("things", "1", name="a payment")
+    world.right.put("things", "R9", name="a stranger's", ref="of somebody else")
+    world.right.faults.append(fault)
+    world.sync("things", "1", patience_s=300)
+    record = world.record("things", "1")
+    with world.store.read() as session:
+        return world, record, settle.doubt_of(session, world.engine, record)
+
+
+def test_a_mistyped_key_does_not_link_a_strangers_object(make_world: Callable[..., World]) -> None:
+    world, record, doubt = _doubt(make_world, "unheard")
+    with pytest.raises(Misconfigured, match="ref is 'of somebody else' instead of '1'"):
+        settle.happened(world.engine, record, doubt, "R9", by="anna")
+    found = settle.look(world.engine, record, doubt, "R1")
+    assert (found.key, found.document["name"]) == ("R1", "a payment")
+    settle.happened(world.engine, record, doubt, "R1", by="anna")
+
+    assert world.links("things") == [("1", "", "R1")]
+
+
+def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[..., World]) -> None:
+    """It told no key, and the search finds nothing: nobody but a person knows what to do."""
+    world = make_world(flow("things", Plain(by_name)))
+    world.left.put("things", "1", name="a lamp")
+    world.right.faults.append("numberless")
+    world.resources["right.things"].find = lambda keys: {}  # type: ignore[method-assign]
+    world.sync("things", "1", patience_s=4000)
+    record = world.record("things", "1")
+    assert (len(world.right.writes), record.status) == (1, "held")
+    assert record.reason == "the target has said that write 1 (create 1) is done, and it is not found there"
+    with world.store.read() as session:
+        doubt = settle.doubt_of(session, world.engine, record)
+    with pytest.raises(Misconfigured, match="is done, and only told no key: it would be made twice"):
+        settle.did_not(world.engine, record, doubt, by="anna")
+    assert len(world.right.writes) == 1
+
+    settle.did_not(world.engine, record, doubt, by="anna", although_done=True)
+    world.settle(patience_s=10)
+    assert len(world.right.writes) == 2
+
+
+# -- endpoints ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_is_not_shortened_by_somebody_else(world: World) -> None:
+    now = world.time.at
+    endpoints.pause(world.engine, "right-1", until=now + timedelta(days=3), because="year end closing", by="anna")
+    with pytest.raises(Misconfigured, match="by anna: year end closing"):
+        endpoints.pause(world.engine, "right-1", until=now + timedelta(hours=1), because="an update", by="bert")
+    endpoints.pause(world.engine, "right-1", until=now + timedelta(days=4), because="an update too", by="bert")
+    endpoints.pause(world.engine, "right-1", until=now + timedelta(hours=1), because="done sooner", by="bert")
+
+    [standing] = [one for one in endpoints.listed(world.engine) if one.name == "right-1"]
+    assert (standing.paused_until, standing.paused_by) == (now + timedelta(hours=1), "bert")
