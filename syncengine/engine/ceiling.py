@@ -208,8 +208,9 @@ def open_(
         until = max(now + (uncounted or timedelta()), row.counted_from or now)
         detail = {"by": by, "because": because, "uncounted until": until if until > now else None}
         detail = {name: value for name, value in detail.items() if value}
-        row.shut_at, row.shut_because = None, ""
-        row.counted_from, row.opened_by = until, by
+        if row.shut_at is not None or until != row.counted_from:
+            row.opened_by = by
+        row.shut_at, row.shut_because, row.counted_from = None, "", until
         changed(session, delete(Sent).where(*_of(connection.id, flow)))
         timeline.note_flow(session, connection.id, flow.name, "ceiling opened", now, **detail)
     with engine.store.read() as session:
