@@ -135,6 +135,9 @@ class _FlowReader:
         if two_way != ("backward" in table):
             place.refuse(table.line, "direction: two-way and backward: go together")
         tables, declared, needs = self._lookups(), self._settings(), self._needs()
+        if two_way and needs:
+            told = "needs: a two-way flow never gets the links that it would wait for; use one-way flows"
+            place.refuse(table.line_of("needs"), told)
         forward = self._mapping(table, source, target, tables, declared, needs)
         backward = self._backward(source, target, tables, declared, needs)
         write_back = place.choice(table, "writes", WRITES, WRITES[0]) == "linked"

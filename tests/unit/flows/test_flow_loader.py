@@ -97,6 +97,10 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
         ("flow: notes\nsource: brightpearl.contact\ntarget: sypro.customer\n", "(did you mean syspro.customer?)"),
         (SMALL + "direction: both\n", "direction: cannot be 'both'"),
         (SMALL + "direction: two-way\n", "direction: two-way and backward: go together"),
+        (
+            SMALL + "direction: two-way\nneeds: [customers]\nbackward: {mapping: {reference: {value: x}}}\n",
+            "mine/notes.yml:7: needs: a two-way flow never gets the links that it would wait for",
+        ),
         (SMALL + "backward: {mapping: {reference: {value: x}}}\n", "direction: two-way and backward: go together"),
         (
             SMALL + "direction: two-way\nbackward: {mpping: {}}\n",
