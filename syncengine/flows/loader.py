@@ -301,7 +301,7 @@ class _FlowReader:
             if value is None or isinstance(value, list | dict):
                 self.place.refuse(entries.line_of(key), f"lookup {name}: {key} needs a single value")
             if table_key(key) in table:
-                told = "stands here twice; white space at its ends and its Unicode form do not count"
+                told = "occurs twice; white space at its ends and its Unicode form do not count"
                 self.place.refuse(entries.line_of(key), f"lookup {name}: the key {table_key(key)!r} {told}")
             table[table_key(key)] = key_text(value)
         return table

@@ -284,7 +284,7 @@ def test_a_route_sets_named_values_and_the_first_counts() -> None:
 
 
 def test_rules_are_asked_in_their_order_routes_included() -> None:
-    """A route that cannot be told does not matter once a rule before it has decided; one after it sees what it sets."""
+    """A route whose condition fails does not matter once a rule has decided; rules after a route see what it sets."""
     text = """
     values: {house: {value: null}, kind: {from: note, lookup: codes}}
     rules:
