@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -12,7 +13,7 @@ from syncengine.engine.engine import chunks
 from syncengine.engine.want import want
 from syncengine.store import Store
 from syncengine.store.dialect import changed
-from syncengine.store.models import Connection, Link, Record
+from syncengine.store.models import Connection, Cursor, Link, Record
 from syncengine.store.states import Lane, Status
 
 MODE = "observe"
@@ -20,6 +21,8 @@ GOING_LIVE = "going live"  # it writes, and what was observed is not all wanted 
 LIVE = "live"
 OBSERVED = "observed, not written"
 """The reason of a record that would have been written. Going live looks at just these again."""
+TOO_OLD = "created before the cut-over date"
+"""The reason of a record that was left alone for its age (`plan.py`). An earlier date looks at just these again."""
 
 AT_ONCE = 500  # rows changed in one transaction
 
@@ -53,6 +56,26 @@ def go_live(store: Store, connection_id: int) -> int:
     with store.write() as session:
         arrived = update(Connection).where(Connection.id == connection_id, Connection.mode == GOING_LIVE)
         changed(session, arrived.values(mode=LIVE))
+    return count
+
+
+def look_back(session: Session, connection_id: int, flows: Sequence[str], now: datetime) -> int:
+    """The cut-over date of a connection is earlier from this transaction on: want what was too old; returns how many records.
+
+    flows: those that heed the date. What a worker has in hand is wanted too, since it may still be planned by the former
+    date. The feeds forget where they were, so that they are read from the new date on.
+    """
+    changed(
+        session,
+        delete(Cursor).where(Cursor.connection_id == connection_id, Cursor.flow.in_(flows), Cursor.feed != ""),
+    )
+    too_old = and_(Record.status == Status.SKIPPED, Record.reason == TOO_OLD)
+    count = 0
+    for flow in flows:
+        mine = (Record.connection_id == connection_id, Record.flow == flow)
+        keys = session.scalars(select(Record.key).where(*mine, or_(too_old, Record.token.is_not(None)))).all()
+        for some in chunks(keys, AT_ONCE):
+            count += want(session, connection_id, flow, some, lane=Lane.BACKFILL, now=now)
     return count
 
 

@@ -103,9 +103,13 @@ def _retention(self: StepTask) -> str:
 
 
 def make_tasks() -> None:
-    """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right."""
+    """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right, Transient."""
     current = settings.load()
-    flows = bootstrap.flows(current)
+    store = bootstrap.open_store(current)
+    try:
+        flows = bootstrap.installed_flows(current, store)
+    finally:
+        store.close()
     for flow in flows.values():
         _register(f"{flow.name}.sync", partial(_sync, flow=flow.name), f"Look for changes of {flow.name}.")
         for stage in Stage:

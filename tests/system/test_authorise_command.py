@@ -38,7 +38,7 @@ endpoints:
     settings: {{gateway: enet, url: "{url}/SYSPROWCFService/Rest", operator: BPSYNC, company: T}}
     secrets: {{operator_password: "s3cret!"}}
 connections:
-  main: {{left: shop, right: erp, flows: [customers], cut_over: 2026-01-01T00:00:00Z}}
+  main: {{left: shop, right: erp, mode: live, flows: [customers], cut_over: 2026-01-01T00:00:00Z}}
 """
 
 

@@ -31,7 +31,7 @@ endpoints:
     settings: {{url: "{url}/SYSPROWCFService/Rest", operator: BPSYNC, company: T}}
     secrets: {{operator_password: "wrong"}}
 connections:
-  main: {{left: shop, right: erp, flows: [customers, orders]}}
+  main: {{left: shop, right: erp, mode: live, flows: [customers, orders]}}
 """
 
 
