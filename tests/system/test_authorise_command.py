@@ -59,8 +59,8 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: Runni
     monkeypatch.setenv("SYNCENGINE_KEYS", Fernet.generate_key().decode())
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/one.db")
     monkeypatch.setenv("REDIS_URL", redis_url)
-    for words in ("migrate", "configure"):
-        assert (done := CliRunner().invoke(commands, [words])).exit_code == 0, done.output
+    for words in (["migrate"], ["configure", "--yes"]):
+        assert (done := CliRunner().invoke(commands, words)).exit_code == 0, done.output
 
 
 def _answering(pasted: str, endpoint: str = "shop") -> None:

@@ -74,7 +74,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) ->
     client.close()
     operator = Operator()
     operator.says("migrate")
-    operator.says("configure")
+    operator.says("configure", "--yes")
     return operator
 
 
