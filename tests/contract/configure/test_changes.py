@@ -1,4 +1,4 @@
-"""`configure` is one transaction after all checks: it says what changes, is agreed to, and has no effect that it did not tell."""
+"""`configure` is one transaction after all checks: it tells what changes, and has no effect that it did not tell."""
 
 from __future__ import annotations
 
