@@ -64,7 +64,7 @@ def set_(connection: str, table: str, key: str, value: str, as_json: bool) -> No
         show_json({"set": True, "before": before.value if before else None})
         return
     was = f" (it was {before.value})" if before else ""
-    click.echo(f"{table} of {connection}: {key} is {value}{was}.")
+    click.echo(f"{table} of {connection}: {lookups.key_of(key)} is {value}{was}.")
 
 
 @command.command("remove")

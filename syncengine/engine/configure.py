@@ -332,10 +332,12 @@ def _save_secrets(session: Session, vault: Vault, installation: Installation) ->
 def _put(
     session: Session, vault: Vault, endpoint_id: int, stored: Mapping[str, Secret], values: Mapping[str, str]
 ) -> None:
-    for name, value in values.items():
-        row = stored.get(name) or Secret(endpoint_id=endpoint_id, name=name, version=0)
-        row.value, row.version, row.updated_at = vault.seal(value.encode()), row.version + 1, clock.now()
-        session.add(row)
+    """Their versions rise together, so that a value which is renewed later is known by its own."""
+    rows = [stored.get(name) or Secret(endpoint_id=endpoint_id, name=name, version=0) for name in values]
+    version = 1 + max(row.version for row in rows)
+    for row in rows:
+        row.value, row.version, row.updated_at = vault.seal(values[row.name].encode()), version, clock.now()
+    session.add_all(rows)
 
 
 def _print(secret: str) -> str:

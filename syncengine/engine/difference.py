@@ -94,10 +94,14 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What the store holds of a configuration. facts: text by place and name; connections by name."""
+    """What the store holds of a configuration. facts: text by place and name; connections by name.
+
+    renewed: secrets, as facts are named, that were written since the file gave them: tokens that a system has granted.
+    """
 
     facts: Mapping[tuple[str, str], str]
     connections: Mapping[str, Seen]
+    renewed: frozenset[tuple[str, str]]
 
 
 def picture(session: Session) -> Picture:
@@ -109,11 +113,15 @@ def picture(session: Session) -> Picture:
         where = f"endpoint {endpoint.name}"
         facts[where, "system"] = endpoint.system
         facts |= {(where, name): text for name, text in _settings("settings", endpoint.settings)}
-    for secret in _rows(session, Secret):
-        if secret.name.startswith(GIVEN):
-            facts[f"endpoint {names[secret.endpoint_id]}", f"secret {secret.name.removeprefix(GIVEN)}"] = str(
-                secret.version
-            )
+    versions = {(one.endpoint_id, one.name): one.version for one in _rows(session, Secret)}
+    renewed = set()
+    for (endpoint_id, mark), version in versions.items():
+        if mark.startswith(GIVEN):
+            name = mark.removeprefix(GIVEN)
+            secret = (f"endpoint {names[endpoint_id]}", f"secret {name}")
+            facts[secret] = str(version)
+            if versions.get((endpoint_id, name), 0) > version:  # both rise together where the file gives a value
+                renewed.add(secret)
     connections = _rows(session, Connection)
     for connection in connections:
         facts |= {(f"connection {connection.name}", name): text for name, text in _connection(connection, names)}
@@ -121,9 +129,10 @@ def picture(session: Session) -> Picture:
     for entry in _rows(session, Lookup):
         facts[places[entry.connection_id], f"lookup {entry.name} {entry.key}"] = entry.value
     for installed in _rows(session, Installed):
-        facts["flows", "folder"] = installed.flows_folder or "none"
+        if installed.flows_folder:
+            facts["flows", "folder"] = installed.flows_folder
         facts |= {("flows", f"own flow {name}"): version for name, version in installed.own_flows.items()}
-    return Picture(facts, {one.name: _seen(one) for one in connections})
+    return Picture(facts, {one.name: _seen(one) for one in connections}, frozenset(renewed))
 
 
 def _rows(session: Session, model: Any) -> list[Any]:
@@ -200,7 +209,9 @@ def consequences(before: Picture, after: Picture, changes: Iterable[Change], *, 
     for change in changes:
         if change.what.startswith("secret ") and change.after is None:
             name, endpoint = change.what.removeprefix("secret "), change.where.removeprefix("endpoint ")
-            told.append(f"{endpoint}: its secret {name} is deleted from the vault")
+            granted = f", though it was renewed since. `syncengine authorise {endpoint}` grants a new one"
+            is_renewed = (change.where, change.what) in before.renewed
+            told.append(f"{endpoint}: its secret {name} is deleted from the vault{granted if is_renewed else ''}")
         if change.what.startswith("own flow ") and change.after is None:
             told.append(f"The site's own flow {change.what.removeprefix('own flow ')} is not used any more")
     return told

@@ -253,6 +253,26 @@ def test_a_secret_that_the_file_has_no_more_or_has_emptied_is_deleted_from_the_v
     assert installed.secret("company_password", "erp") == "c0mpany"
 
 
+def test_a_token_that_was_renewed_since_it_was_given_is_deleted_with_a_word_of_warning(installed: Site) -> None:
+    [shop] = [one.id for one in installed.all(m.Endpoint) if one.name == "shop"]
+    installed.vault.write(shop, "account_token", "renewed")
+    found = installed.apply(('secrets: {account_token: "${TOKEN}"}', "secrets: {}"))
+    assert found.consequences == (
+        "shop: its secret account_token is deleted from the vault, though it was renewed since. `syncengine authorise shop` "
+        "grants a new one",
+    )
+    assert installed.secret("account_token", "shop") is None
+
+
+def test_the_secrets_of_an_endpoint_that_the_file_has_no_more_are_deleted_too(installed: Site) -> None:
+    text = FILE[FILE.index("  erp:") :]
+    installed.apply((text, "connections: {}\n"))
+    assert installed.secret("operator_password", "erp") is None
+    assert installed.secret("account_token", "shop") == "t0ken"
+    assert installed.apply().consequences == ("main starts to plan customers, orders",)
+    assert installed.secret("operator_password", "erp") == "s3cret"
+
+
 def test_entries_of_the_files_tables_follow_the_file_and_those_of_people_stay(installed: Site) -> None:
     installed.add(m.Lookup(connection_id=1, name="currencies", key="7", value="SEK", origin=lookups.PERSON))
     found = installed.apply(("{1: GBP, 2: EUR}", "{1: GBP}"))
