@@ -54,8 +54,7 @@ def look(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: In
     """What taking the installation over would change, with all checks; changes nothing. Raises Misconfigured, Transient."""
     _check(store, vault, flows, installation, given)
     with store.write() as session:  # taken over, compared, and rolled back: so it cannot differ from what `apply` does
-        before, _ = _take_over(session, vault, flows, installation, given)
-        found = _compared(session, before, flows, installation)
+        found = _compared(session, _take_over(session, vault, flows, installation, given), flows, installation)
         session.rollback()
     return found
 
@@ -79,25 +78,38 @@ def apply(
     _check(store, vault, flows, installation, given)
     now = clock.now()
     with store.write() as session:
-        before, ids = _take_over(session, vault, flows, installation, given)
-        found = _compared(session, before, flows, installation)
+        taken = _take_over(session, vault, flows, installation, given)
+        found = _compared(session, taken, flows, installation)
         if seen is not None and seen.changes != found.changes:
             raise Misconfigured(
                 "what is stored has changed since the changes were shown. Nothing was applied. Run `syncengine configure` again"
             )
-        _look_back(session, before, installation, flows, ids, now)
+        _look_back(session, taken, installation, flows, now)
         if found:
             timeline.note_installation(session, EVENT, now, by=given.by, **found.told())
     _finish_going_live(store)
     return found
 
 
-def _compared(session: Session, before: Picture, flows: Mapping[str, Flow], installation: Installation) -> Difference:
-    session.flush()
-    after = difference.picture(session)
+@dataclass(frozen=True)
+class _Taken:
+    """before: what the store held. ids: of the file's connections, by name. fresh: ids of those whose feeds begin again."""
+
+    before: Picture
+    ids: Mapping[str, int]
+    fresh: Collection[int]
+
+
+def _compared(session: Session, taken: _Taken, flows: Mapping[str, Flow], installation: Installation) -> Difference:
+    before, after = taken.before, difference.picture(session)
     changes = difference.compare(before, after)
     of_date = {name for name, flow in flows.items() if flow.cut_over}
     told = difference.consequences(before, after, changes, of_date=of_date)
+    told += [
+        f"{name} has written nothing and reads another account now, so its feeds are read from the beginning"
+        for name, one in after.connections.items()
+        if one.id in taken.fresh
+    ]
     listed = {one.name for one in installation.connections}
     not_synced = tuple(name for name in sorted(after.connections) if name not in listed)
     return Difference(changes, tuple(told), is_first=not before.connections, not_synced=not_synced)
@@ -105,15 +117,15 @@ def _compared(session: Session, before: Picture, flows: Mapping[str, Flow], inst
 
 def _take_over(
     session: Session, vault: Vault, flows: Mapping[str, Flow], installation: Installation, given: Given
-) -> tuple[Picture, dict[str, int]]:
-    """Check against what the store holds, and store; returns what it held before, and the connections' ids by name."""
+) -> _Taken:
+    """Check against what the store holds, and store. Raises Misconfigured."""
     lock_names(session, [lookups.CONFIGURE])
     before = difference.picture(session)
     fresh = continuity.check_accounts(session, installation.endpoints, given.same_account)
     endpoints = {one.name: _save_endpoint(session, one) for one in installation.endpoints}
     _check_names(session, installation, endpoints)
     _check_shared(session, installation, endpoints)
-    ids = {one.name: _save_connection(session, one, endpoints, flows) for one in installation.connections}
+    ids = {one.name: _save_connection(session, one, endpoints, flows, fresh) for one in installation.connections}
     for connection_id in sorted(fresh):
         continuity.start_over(session, connection_id)
     _leave_out(session, installation)
@@ -122,7 +134,8 @@ def _take_over(
         own = {name: flow.version for name, flow in flows.items() if flow.is_own}
         row = {"id": 1, "flows_folder": given.flows_folder, "own_flows": own}
         upsert(session, Installed, [row], keys=("id",), update=("flows_folder", "own_flows"))
-    return before, ids
+    session.flush()
+    return _Taken(before, ids, fresh)
 
 
 # -- checks ------------------------------------------------------------------------------------------------------------
@@ -231,8 +244,9 @@ def _save_endpoint(session: Session, plan: EndpointPlan) -> int:
 
 
 def _save_connection(
-    session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int], flows: Mapping[str, Flow]
+    session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int], flows: Mapping[str, Flow], fresh: set[int]
 ) -> int:
+    """The connection's id, which is put into `fresh` if it joins other endpoints than before, and has written nothing."""
     is_fresh = continuity.check_sides(session, plan, endpoints)
     stored = select(Connection.mode, Connection.cut_over, Connection.flows, Connection.entities)
     former = session.execute(stored.where(Connection.name == plan.name)).first()
@@ -255,25 +269,25 @@ def _save_connection(
     connection_id = session.scalars(select(Connection.id).where(Connection.name == plan.name)).one()
     continuity.check_entities(session, connection_id, plan.flows, flows, plan.where)
     if former is not None:
-        fresh = [flows[name] for name in plan.flows if name not in former.flows]
-        _keep_shut(session, connection_id, fresh, former.entities, plan.flows)
+        more = [flows[name] for name in plan.flows if name not in former.flows]
+        _keep_shut(session, connection_id, more, former.entities, plan.flows)
     continuity.keep_entities(session, connection_id, plan.flows, flows)
     if is_fresh:
-        continuity.start_over(session, connection_id)
+        fresh.add(connection_id)
     lookups.take_over(session, connection_id, plan.lookups)
     return connection_id
 
 
 def _keep_shut(
-    session: Session, connection_id: int, fresh: Sequence[Flow], had: Mapping[str, Any], names: Collection[str]
+    session: Session, connection_id: int, more: Sequence[Flow], had: Mapping[str, Any], names: Collection[str]
 ) -> None:
     """A flow that is renamed while its write ceiling is reached stays shut under its new name.
 
-    fresh: flows that the connection did not have until now; had: `connection.entities`; names: all that it has now.
+    more: flows that the connection did not have until now; had: `connection.entities`; names: all that it has now.
     """
     rows = {row.flow: row for row in session.scalars(select(Ceiling).where(Ceiling.connection_id == connection_id))}
     shut = [row for row in rows.values() if row.shut_at is not None and row.flow not in names]
-    for flow in fresh:
+    for flow in more:
         for former in shut:
             if had.get(former.flow) == continuity.identity(flow):
                 row = rows.get(flow.name) or Ceiling(connection_id=connection_id, flow=flow.name)
@@ -288,15 +302,14 @@ def _leave_out(session: Session, installation: Installation) -> None:
 
 
 def _look_back(
-    session: Session, before: Picture, installation: Installation, flows: Mapping[str, Flow], ids: Mapping[str, int],
-    now: datetime,
-) -> None:  # fmt: skip
+    session: Session, taken: _Taken, installation: Installation, flows: Mapping[str, Flow], now: datetime
+) -> None:
     """Where the cut-over date is earlier than before, want what was too old for the one before."""
     for plan in installation.connections:
-        was = before.connections.get(plan.name)
+        was = taken.before.connections.get(plan.name)
         if was is not None and was.cut_over is not None and plan.cut_over is not None and plan.cut_over < was.cut_over:
             dated = [name for name in plan.flows if flows[name].cut_over]
-            observe.look_back(session, ids[plan.name], dated, now)
+            observe.look_back(session, taken.ids[plan.name], dated, now)
 
 
 def _finish_going_live(store: Store) -> None:

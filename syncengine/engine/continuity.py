@@ -212,6 +212,7 @@ def keep_entities(session: Session, connection_id: int, names: Sequence[str], fl
 
 
 def _check_kept(session: Session, connection_id: int, flow: Flow, where: str) -> None:
+    """Refuse another entity than the flow had, or, for a new one, than those between its resources, while these have links."""
     kept = session.scalar(select(Connection.entities).where(Connection.id == connection_id)) or {}
     between = {name: one[0] for name, one in kept.items() if one[1:] == [flow.source, flow.target]}
     if flow.name in between:

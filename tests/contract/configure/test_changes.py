@@ -224,6 +224,15 @@ def test_a_long_setting_and_one_that_is_not_shown_are_compared_whole(installed: 
     assert [one.what for one in found.changes] == ["settings.eligible_statuses"]
 
 
+def test_a_connection_that_has_written_nothing_says_that_its_feeds_begin_again_with_another_account(
+    installed: Site,
+) -> None:
+    begins = "main has written nothing and reads another account now, so its feeds are read from the beginning"
+    assert installed.apply(("company: T", "company: P")).consequences == (begins,)
+    [settings] = [one.settings for one in installed.all(m.Endpoint) if one.name == "erp"]
+    assert settings["company"] == "P"
+
+
 # -- what is lost in the file ------------------------------------------------------------------------------------------
 
 
