@@ -356,10 +356,7 @@ def _flows_path(env: Mapping[str, str]) -> Path | None:
             raise _wrong("SYNCENGINE_FLOWS", str(path), "a folder", "Name the folder with your flows, or leave it out")
         return path
     places = [_config_path(env).parent / "flows.d", Path("flows.d").absolute()]
-    found = list(dict.fromkeys(place for place in places if place.is_dir()))
-    if len(found) > 1:
-        raise Misconfigured(f"there is {found[0]}, and {found[1]}. Name the folder with your flows in SYNCENGINE_FLOWS")
-    return found[0] if found else None
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _log_level(env: Mapping[str, str]) -> str:

@@ -74,7 +74,7 @@ def look_back(session: Session, connection_id: int, flows: Sequence[str], now: d
     for flow in flows:
         mine = (Record.connection_id == connection_id, Record.flow == flow)
         keys = session.scalars(select(Record.key).where(*mine, or_(too_old, Record.token.is_not(None)))).all()
-        for some in chunks(keys, AT_ONCE):
+        for some in chunks(sorted(keys), AT_ONCE):  # in the order of all writers, so that none waits in a ring
             count += want(session, connection_id, flow, some, lane=Lane.BACKFILL, now=now)
     return count
 

@@ -133,6 +133,5 @@ def test_before_the_first_configure_the_folder_beside_the_file_counts(place: Pla
     place.own_orders("home/flows.d", batch=7)
     place.start_in("elsewhere")
     assert place.orders(SYNCENGINE_CONFIG=str(place.root / "home" / "syncengine.yml")).batch == 7
-    (place.root / "elsewhere" / "flows.d").mkdir()
-    with pytest.raises(Misconfigured, match="Name the folder with your flows in SYNCENGINE_FLOWS"):
-        place.orders(SYNCENGINE_CONFIG=str(place.root / "home" / "syncengine.yml"))
+    place.own_orders("elsewhere/flows.d", batch=9)
+    assert place.orders(SYNCENGINE_CONFIG=str(place.root / "home" / "syncengine.yml")).batch == 7
