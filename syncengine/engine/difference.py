@@ -213,7 +213,7 @@ def consequences(before: Picture, after: Picture, changes: Iterable[Change], *, 
             is_renewed = (change.where, change.what) in before.renewed
             told.append(f"{endpoint}: its secret {name} is deleted from the vault{granted if is_renewed else ''}")
         if change.what.startswith("own flow ") and change.after is None:
-            told.append(f"The site's own flow {change.what.removeprefix('own flow ')} is not used any more")
+            told.append(f"the site's own flow {change.what.removeprefix('own flow ')} is no longer used")
     return told
 
 
@@ -222,17 +222,17 @@ def _of_connection(name: str, was: Seen | None, now: Seen, of_date: set[str]) ->
     yield from _of_flows(name, was, now)
     if was is None:
         if dated and now.cut_over is None:
-            yield f"{name}: it has no cut_over, so {_and(dated)} of any age are looked at when they are touched"
+            yield f"{name}: it has no cut_over, so {_and(dated)} of any age are synced once they are changed"
         return
     if was.cut_over == now.cut_over or not dated or now.cut_over is None:
         return
     if was.cut_over is not None and now.cut_over < was.cut_over:
         yield (
-            f"{name}: {_and(dated)} created since {shown_time(now.cut_over)} are looked at, those that were skipped as older "
-            "among them; the feeds are read again from then on"
+            f"{name}: {_and(dated)} created since {shown_time(now.cut_over)} are synced, including those that were skipped as "
+            "too old; their feeds are read again from that date"
         )
     else:
-        yield f"{name}: {_and(dated)} created before {shown_time(now.cut_over)} are left alone from now on"
+        yield f"{name}: {_and(dated)} created before {shown_time(now.cut_over)} are not synced from now on, unless linked"
 
 
 def _of_flows(name: str, was: Seen | None, now: Seen) -> Iterable[str]:
@@ -241,7 +241,7 @@ def _of_flows(name: str, was: Seen | None, now: Seen) -> Iterable[str]:
     fresh = [flow for flow in now.flows if flow not in had]
     if was is not None and was.mode != now.mode and now.flows:
         if now.mode == observe.LIVE:
-            yield f"{name} goes live: it writes {_and(now.flows)}, and looks again at what it would have written until now"
+            yield f"{name} goes live: it writes {_and(now.flows)}, including what was only planned so far"
         else:
             yield f"{name} stops writing; it only plans"
     elif fresh:

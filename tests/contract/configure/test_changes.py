@@ -158,9 +158,9 @@ def test_what_would_change_is_shown_and_nothing_is_stored(installed: Site) -> No
         ("connection main", "- lookup currencies 2: EUR"),
     ]
     assert found.consequences == (
-        "main goes live: it writes customers, orders, and looks again at what it would have written until now",
-        "main: orders created since 2026-01-01T00:00:00Z are looked at, those that were skipped as older among them; the "
-        "feeds are read again from then on",
+        "main goes live: it writes customers, orders, including what was only planned so far",
+        "main: orders created since 2026-01-01T00:00:00Z are synced, including those that were skipped as too old; their "
+        "feeds are read again from that date",
         "main: 1 lookup entry is removed",
         "main: 1 lookup entry is changed",
     )
@@ -179,7 +179,7 @@ def test_the_first_time_is_known_and_an_unlimited_age_is_told(site: Site) -> Non
     assert found.is_first
     assert found.consequences == (
         "main starts to write customers, orders",
-        "main: it has no cut_over, so orders of any age are looked at when they are touched",
+        "main: it has no cut_over, so orders of any age are synced once they are changed",
     )
     site.apply()
     assert not site.look(LIVE).is_first
