@@ -161,7 +161,7 @@ def _connection(row: Connection, names: Mapping[int, str]) -> Iterable[tuple[str
 
 def _settings(what: str, values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, value in values.items():
-        yield f"{what}.{name}", value if isinstance(value, str) else json.dumps(value, default=_exact, sort_keys=True)
+        yield f"{what}.{name}", json.dumps(value, default=_exact, sort_keys=True, ensure_ascii=False)
 
 
 def _exact(value: Any) -> str:

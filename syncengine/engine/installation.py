@@ -193,7 +193,7 @@ class _Reader:
             if isinstance(value, str):
                 value = datetime.fromisoformat(value)
         except ValueError:
-            self.place.refuse(table.line_of(name), f"{name}: {value!r} is no time. Write 2026-01-31T00:00:00Z")
+            self.place.refuse(table.line_of(name), f"{name}: {value!r} is not a time. Write 2026-01-31T00:00:00Z")
         if isinstance(value, date) and not isinstance(value, datetime):
             value = datetime(value.year, value.month, value.day, tzinfo=UTC)
         if value is None:

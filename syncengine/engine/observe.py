@@ -22,7 +22,7 @@ LIVE = "live"
 OBSERVED = "observed, not written"
 """The reason of a record that would have been written. Going live looks at just these again."""
 TOO_OLD = "created before the cut-over date"
-"""The reason of a record that was left alone for its age (`plan.py`). An earlier date looks at just these again."""
+"""The reason of a record that was left alone for its age (`plan.py`). With an earlier date just these are planned again."""
 
 AT_ONCE = 500  # rows changed in one transaction
 

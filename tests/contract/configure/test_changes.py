@@ -233,6 +233,12 @@ def test_a_connection_that_has_written_nothing_says_that_its_feeds_begin_again_w
     assert settings["company"] == "P"
 
 
+def test_a_number_and_the_same_digits_as_a_text_differ(installed: Site) -> None:
+    text = ("eligible_statuses: [2, 3]", 'branch: "10"')
+    installed.apply(text)
+    assert [str(one) for one in installed.look((text[0], "branch: 10")).changes] == ['~ settings.branch: "10" -> 10']
+
+
 # -- what is lost in the file ------------------------------------------------------------------------------------------
 
 
