@@ -22,6 +22,7 @@ from syncengine.mapping import CompiledMapping, compile_mapping
 from syncengine.mapping.compiler import ENTRIES as MAPPING_ENTRIES
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.contract import Group, Policy
+from syncengine.mapping.conversions import zone_named
 from syncengine.mapping.runtime import Unfit, key_text, table_key
 from syncengine.mapping.scope import Setting, checked_setting
 from syncengine.mapping.shapes import Kind, nearest
@@ -35,12 +36,13 @@ ENTRIES = (
     "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "unwanted_parts", "replaces",
     *MAPPING_ENTRIES,
 )  # fmt: skip
+SUFFIXES = (".yml", ".yaml")  # in capitals, too: some systems write them so
 _DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 WRITES = ("all", "linked")
 UNWANTED_PARTS = ("cancel", "keep")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "group")
+_SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "group", "zone")
 
 
 class Described(Protocol):
@@ -100,14 +102,29 @@ def load_flow(path: Path, catalogue: Catalogue) -> Flow:
 
 def check_connection(flows: Iterable[Flow], settings: Mapping[str, Any], where: str) -> None:
     """Refuse settings of a connection that no flow declares, or that are not of the declared kind (Misconfigured)."""
-    declared = {name: setting for flow in flows for name, setting in flow.declared.items()}
+    declared: dict[str, list[Setting]] = {}
+    for flow in flows:
+        for name, setting in flow.declared.items():
+            declared.setdefault(name, []).append(setting)
     for name, value in settings.items():
         if name not in declared:
             raise Misconfigured(f"{where}: no flow has a setting {name!r}{nearest(name, declared)}")
         try:
-            checked_setting(name, declared[name], value)
+            for setting in declared[name]:
+                _check_setting(name, setting, value)
         except Unfit as error:
             raise Misconfigured(f"{where}: {error.reason}, not {value!r}") from None
+
+
+def _check_setting(name: str, setting: Setting, value: Any) -> None:
+    """Raises Unfit unless the value is of the setting's kind; a time zone may be left empty where its default is."""
+    known = checked_setting(name, setting, value)
+    if not setting.is_zone or (not known and not setting.default):
+        return
+    try:
+        zone_named(known)
+    except Unfit:
+        raise Unfit(f"the setting {name} must be an IANA time zone such as Europe/London", value=value) from None
 
 
 def _files(folders: Sequence[Path]) -> list[Path]:
@@ -115,7 +132,7 @@ def _files(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise Misconfigured(f"the flows' folder {folder} does not exist; create it or correct the setting")
-        found += sorted(path for path in folder.iterdir() if path.suffix in (".yml", ".yaml") and path.is_file())
+        found += sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     return found
 
 
@@ -166,6 +183,7 @@ class _FlowReader:
             lookups=tables,
             settings={key: setting.default for key, setting in declared.items()},
             file=place.file,
+            is_own=self.path.parent != SHIPPED,
             declared=declared,
         )
         return _Loaded(flow, table.line_of("flow"), self._flag("replaces"), declared)
@@ -335,12 +353,13 @@ class _FlowReader:
     def _setting(self, name: str, entry: Any, line: int) -> Setting:
         table = self.place.table(entry, line, f"setting {name}")
         self.place.only(table, ("type", "default", "about"), f"setting {name}")
-        kind = Kind(self.place.choice(table, "type", _SETTING_KINDS, "text"))
+        said = self.place.choice(table, "type", _SETTING_KINDS, "text")
+        kind = Kind.TEXT if said == "zone" else Kind(said)
         empty: dict[Kind, Any] = {Kind.TEXT: "", Kind.LIST: [], Kind.GROUP: {}, Kind.BOOLEAN: False}
         default = table.get("default", empty.get(kind))
-        setting = Setting(kind, default, str(table.get("about", "")))
+        setting = Setting(kind, default, str(table.get("about", "")), is_zone=said == "zone")
         try:
-            checked_setting(name, setting, default)
+            _check_setting(name, setting, default)
         except Unfit as error:
             self.place.refuse(line, f"setting {name}: its default: {error.reason}")
         return setting

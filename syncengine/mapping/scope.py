@@ -37,11 +37,12 @@ class Expr:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that a flow declares: its kind, its default, and what it is for."""
+    """A setting that a flow declares: its kind, its default, and what it is for. `is_zone`: its text names a time zone."""
 
     kind: Kind
     default: Any
     about: str = ""
+    is_zone: bool = False
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _refuse_to_start_wrong(**_: Any) -> None:
     try:
         store = bootstrap.open_store(current)
         bootstrap.open_vault(current, store)
-        bootstrap.check_flows(store, bootstrap.flows(current))
+        bootstrap.check_flows(store, bootstrap.installed_flows(current, store))
     except SyncError as error:
         print(f"syncengine: {error}", file=sys.__stderr__)
         raise SystemExit(2) from None

@@ -278,6 +278,33 @@ def test_a_setting_that_nobody_declares_or_of_the_wrong_kind_is_refused_for_a_co
         check_connection(flows().values(), {"eligible_statuses": 2}, "connection main")
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"time_zone": "Europe/Lodnon"}, "the setting time_zone must be an IANA time zone such as Europe/London, not"),
+        ({"time_zone": ""}, "the setting time_zone must be an IANA time zone"),
+        ({"time_zone": None}, "the setting time_zone must be an IANA time zone"),
+        ({"delivery_date_zone": "GMT+1h"}, "the setting delivery_date_zone must be an IANA time zone"),
+    ],
+)
+def test_a_time_zone_that_does_not_exist_is_refused_for_a_connection(settings: dict[str, object], says: str) -> None:
+    check_connection(flows().values(), {"time_zone": "Europe/London", "delivery_date_zone": ""}, "connection main")
+    with pytest.raises(Misconfigured) as refused:
+        check_connection(flows().values(), settings, "connection main")
+    assert says in str(refused.value)
+
+
+def test_the_default_of_a_time_zone_exists(tmp_path: Path) -> None:
+    text = SMALL + "settings: {zone: {type: zone, default: Nowhere}}\n"
+    with pytest.raises(Misconfigured, match="setting zone: its default: the setting zone must be an IANA time zone"):
+        load_flow(write(tmp_path, text) / "notes.yml", CATALOGUE)
+
+
+@pytest.mark.parametrize("name", ["notes.YML", "notes.Yaml"])
+def test_a_flow_file_in_capitals_is_read_too(tmp_path: Path, name: str) -> None:
+    assert "notes" in load_flows([SHIPPED, write(tmp_path / "mine", SMALL, name)], CATALOGUE)
+
+
 def test_the_sandboxs_connection_fits_the_flows() -> None:
     settings, lookups = connection_template("sandbox")
 

@@ -36,12 +36,3 @@ def upgrade() -> None:
     )
     since = sa.bindparam("since", datetime.now(UTC) - timedelta(hours=1), models.UtcDateTime())
     op.execute(counted.bindparams(since))
-
-
-def downgrade() -> None:
-    op.create_index("ix_effect_sent", "effect", ["connection_id", "entity", "sent_at"])
-    op.drop_table("sent")
-    op.drop_column("decision", "lapsed_because")
-    op.drop_column("decision", "shown")
-    op.drop_column("effect", "accepted")
-    op.drop_column("record", "must_find")
