@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.add_column("record", sa.Column("must_find", sa.String(length=128), nullable=True))
     op.add_column("effect", sa.Column("accepted", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("decision", sa.Column("shown", sa.JSON(), server_default=sa.text("'{}'"), nullable=False))
-    op.add_column("decision", sa.Column("lapsed_because", sa.String(), server_default="", nullable=False))
+    op.add_column("decision", sa.Column("lapsed_because", models.FreeText(), server_default="", nullable=False))
     op.create_table(
         "sent",
         sa.Column("id", sa.Integer(), nullable=False),
