@@ -182,6 +182,7 @@ class Record(Base):
     parts: Mapped[str] = mapped_column(default=";", server_default=";")
     needed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     ignored: Mapped[str] = mapped_column(default="", server_default="")  # who said that it is not to be synced, and why
+    discarded: Mapped[str] = mapped_column(default="", server_default="")  # its `reason` while it rests on a discard
 
     wanted: Mapped[int] = mapped_column(default=1)
     claimed: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -13,6 +13,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
@@ -233,8 +234,18 @@ def test_a_store_of_the_version_before_keeps_its_rows_when_tables_are_made_again
     store = Store(empty_url)
     with store.write() as session:
         assert session.execute(text("SELECT record_id, kind FROM payload")).all() == [(7, "context")]
-        assert session.execute(text("SELECT record_id, cause FROM failure")).all() == [(7, "no such stock code")]
-        assert session.execute(text("SELECT key, need_side, died_at FROM record")).all() == [("5001", "", None)]
+        assert session.execute(text("SELECT record_id, cause FROM failure ORDER BY id")).all() == [
+            (7, "no such stock code"),
+            (8, "no such stock code"),
+            (9, "no such stock code"),
+        ]
+        assert session.execute(text("SELECT key, need_side, died_at FROM record ORDER BY key")).all() == [
+            ("5001", "", None),
+            ("5002", "", None),
+            ("5003", "", None),
+        ]
+        discarded = "SELECT key, discarded FROM record WHERE discarded <> ''"
+        assert session.execute(text(discarded)).all() == [("5002", "discarded by anna: a test")]
         assert session.execute(text("SELECT left_key, part, right_key, right_part FROM link")).all() == [
             ("310", "EUR", "C1", "")
         ]
@@ -256,15 +267,29 @@ def test_a_store_of_the_version_before_keeps_its_rows_when_tables_are_made_again
     store.close()
 
 
+def test_no_migration_offers_a_way_back() -> None:
+    """What nobody runs breaks unseen; the way back is the backup that was made before."""
+    scripts = ScriptDirectory.from_config(migrate._config())
+    assert [one.revision for one in scripts.walk_revisions() if hasattr(one.module, "downgrade")] == []
+
+
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BEFORE = (
     "INSERT INTO endpoint (id, name, system, settings) VALUES (1, 'a', 'left', '{}'), (2, 'b', 'right', '{}')",
     "INSERT INTO connection (id, name, left_id, right_id, flows, settings) VALUES (1, 'main', 1, 2, '[]', '{}')",
     "INSERT INTO record (id, connection_id, flow, key, wanted, lane, not_before, created_at, updated_at) "
     "VALUES (7, 1, 'orders', '5001', 1, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+    "INSERT INTO record (id, connection_id, flow, key, wanted, lane, not_before, created_at, updated_at, status, reason) "
+    "VALUES (8, 1, 'orders', '5002', 1, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 'skipped', "
+    "'discarded by anna: a test'), (9, 1, 'orders', '5003', 1, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, "
+    "CURRENT_TIMESTAMP, 'skipped', 'not there in the source')",
     "INSERT INTO payload (id, record_id, kind, body, created_at) VALUES (1, 7, 'context', '', CURRENT_TIMESTAMP)",
     "INSERT INTO failure (id, record_id, connection_id, flow, key, kind, stage, cause, opened_at) "
     "VALUES (1, 7, 1, 'orders', '5001', 'dead', 'push', 'no such stock code', CURRENT_TIMESTAMP)",
+    "INSERT INTO failure (id, record_id, connection_id, flow, key, kind, stage, cause, opened_at, closed_at, closed_by, "
+    "closed_because) VALUES (2, 8, 1, 'orders', '5002', 'dead', 'push', 'no such stock code', CURRENT_TIMESTAMP, "
+    "CURRENT_TIMESTAMP, 'anna', 'a test'), (3, 9, 1, 'orders', '5003', 'dead', 'push', 'no such stock code', "
+    "CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 'anna', 'a test')",
     "INSERT INTO link (id, connection_id, entity, left_key, part, right_key, lines, created_at, updated_at) "
     "VALUES (5, 1, 'customers', '310', 'EUR', 'C1', '{}', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
     "INSERT INTO effect (id, connection_id, endpoint_id, record_id, entity, resource, verb, dedupe, natural_key, state, "
