@@ -45,6 +45,7 @@ def open_store(settings: Settings) -> Store:
         _check_file(make_url(settings.database_url).database or "")
     store = Store(settings.database_url)
     migrate.check(store)
+    store.hold_to(migrate.newest())
     return store
 
 

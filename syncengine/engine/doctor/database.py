@@ -33,7 +33,8 @@ def reach(store: Store) -> Iterator[Finding]:
     try:
         migrate.check(store)
     except Misconfigured as error:
-        yield fail("database", f"{kind} answers, but {str(error).partition('. Run')[0]}", "Run `syncengine migrate`")
+        says, _, remedy = str(error).partition(". ")
+        yield fail("database", f"{kind} answers, but {says}", remedy)
         return
     yield ok("database", f"{kind} answers, at revision {migrate.newest()}")
 

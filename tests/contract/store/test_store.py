@@ -18,10 +18,11 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
-from syncengine.errors import Misconfigured, Transient
+from syncengine import clock
+from syncengine.errors import Misconfigured, NewerStore, Transient
 from syncengine.store import Store, migrate
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Base, Connection, Endpoint, Link, Lookup
+from syncengine.store.models import Base, Connection, Cursor, Endpoint, Link, Lookup, Record
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 
@@ -184,11 +185,83 @@ def test_a_database_that_was_not_migrated_says_what_to_do(empty_url: str) -> Non
     store.close()
 
 
-def test_a_database_of_another_version_says_which_and_what_to_do(store: Store) -> None:
+def _set_revision(store: Store, revision: str) -> None:
     with store.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(Misconfigured, match=r"is at revision 0000, this version needs .* Run `syncengine migrate`"):
+        session.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+
+
+def test_a_database_of_an_older_version_says_which_and_what_to_do(store: Store) -> None:
+    assert not migrate.is_due(store)
+    _set_revision(store, "0001")
+    with pytest.raises(Misconfigured, match=r"is at revision 0001, this version needs .* Run `syncengine migrate`"):
         migrate.check(store)
+    assert migrate.is_due(store)
+
+
+@pytest.mark.parametrize(
+    ("revision", "says"),
+    [
+        ("9000", r"is at revision 9000, which is newer than this version .* Install the version that has migrated it"),
+        ("c0ffee", r"is at revision c0ffee, which no version up to this one .* has made. Correct DATABASE_URL"),
+    ],
+)
+def test_a_database_that_this_version_does_not_know_is_left_alone(store: Store, revision: str, says: str) -> None:
+    _set_revision(store, revision)
+    for ask in (migrate.check, migrate.is_due, lambda asked: migrate.upgrade(asked.url)):
+        with pytest.raises(Misconfigured, match=says):
+            ask(store)
+
+
+def test_a_process_writes_nothing_more_once_another_version_has_migrated_the_store(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [100.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: seconds[0])
+    old = Store(database_url)
+    old.hold_to(migrate.newest())
+    with old.write() as session:
+        session.add(_endpoint("before"))
+    other = Store(database_url)
+    _set_revision(other, "9000")
+    seconds[0] += 3
+
+    with (
+        pytest.raises(NewerStore, match="is at revision 9000 by now, and this process was made for"),
+        old.write() as one,
+    ):
+        one.add(_endpoint("after"))
+    with other.read() as session:
+        assert session.scalars(select(Endpoint.name)).all() == ["before"]
+    old.close()
+    other.close()
+
+
+def test_what_is_at_work_is_told_with_the_end_of_its_lease(store: Store) -> None:
+    now = clock.now()
+    until, past = now + timedelta(seconds=40), now - timedelta(seconds=1)
+    assert migrate.at_work(store) == []
+    with store.write() as session:
+        ends = [_endpoint("a"), _endpoint("b")]
+        session.add_all(ends)
+        session.flush()
+        main = Connection(name="main", left_id=ends[0].id, right_id=ends[1].id, flows=[], settings={})
+        session.add(main)
+        session.flush()
+        times = {"not_before": now, "created_at": now, "updated_at": now}
+        for key, runner, lease_until in (("1", "one", until), ("2", None, until), ("3", "dead", past)):
+            session.add(
+                Record(
+                    connection_id=main.id, flow="orders", key=key, lane=1, token="t", runner=runner,
+                    lease_until=lease_until, **times,
+                )
+            )  # fmt: skip
+        feed = {"connection_id": main.id, "flow": "orders", "position": {}, "next_due": now}
+        session.add(Cursor(feed="updated", holder="one", held_until=until, **feed))
+        session.add(Cursor(feed="created", holder="dead", held_until=past, **feed))
+    assert migrate.at_work(store) == [
+        f"1 records are being worked on, under leases until {until:%H:%M:%S} UTC",
+        f"1 feeds are being read, under leases until {until:%H:%M:%S} UTC",
+    ]
 
 
 @pytest.mark.parametrize("url", ["mysql://root:secret@h/x", "nonsense", "postgresql://u:secret@h:port/x"])
