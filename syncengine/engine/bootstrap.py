@@ -77,7 +77,7 @@ def open_vault(settings: Settings, store: Store) -> Vault:
             )
         if settings.may_make_key:
             keys.make(settings.key_file)
-    return Vault(store, settings.keys)
+    return Vault(store, settings.keys, file=None if settings.given_keys else settings.key_file)
 
 
 def _is_sealed(store: Store) -> bool:

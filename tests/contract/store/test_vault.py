@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
+from syncengine import clock, keys
 from syncengine.errors import Misconfigured
 from syncengine.store import Store
 from syncengine.store.models import Endpoint, Secret
@@ -53,6 +56,32 @@ def test_keys_can_be_exchanged_while_the_old_one_is_still_given(store: Store, en
 def test_without_a_usable_key_it_says_how_to_make_one(store: Store, keys: list[str]) -> None:
     with pytest.raises(Misconfigured, match="syncengine keys new"):
         Vault(store, keys)
+
+
+def test_a_process_that_runs_takes_up_what_changes_in_the_key_file(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: seconds[0])
+    file = tmp_path / "key"
+    keys.make(file)
+    running = Vault(store, keys.from_file(file), file=file)
+    before = running.seal(b"before")
+
+    keys.put_first(file, keys.new())
+    other = Vault(store, keys.from_file(file), file=file)
+    assert running.open(other.seal(b"after")) == b"after"  # at once
+    assert running.print_of(running.seal(b"x")) == other.prints[0]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    keys.remove(file, other.prints[1])
+    seconds[0] += 1
+    assert running.prints == [keys.print_of(*keys.from_file(file))]
+    with pytest.raises(Misconfigured, match=f"another key than those that this process has.*{other.prints[0]}"):
+        running.open(before)
+    file.unlink()
+    seconds[0] += 1
+    assert running.open(running.seal(b"y")) == b"y"  # what is known is kept
 
 
 def test_documents_are_compressed_and_come_back_exactly(vault: Vault) -> None:
