@@ -149,7 +149,7 @@ class Settings:
     """What happens within this time is sudden: linked objects that are absent."""
 
     alert_dead_letters: int = _setting("SYNCENGINE_ALERT_DEAD_LETTERS", 10, least=1, most=100_000)
-    """So many open dead letters of one flow and cause raise an alert."""
+    """This number of open dead letters of one flow and cause raises an alert."""
 
     alert_gone: int = _setting("SYNCENGINE_ALERT_GONE", 5, least=1, most=100_000)
     """So many linked objects that are suddenly absent raise an alert: their system was wiped or set back."""

@@ -106,7 +106,7 @@ class Vault:
             return print_
         return ""
 
-    def sealed_anew(self, sealed: bytes) -> bytes:
+    def renewed(self, sealed: bytes) -> bytes:
         """The same under the newest key. Raises Misconfigured if none of the keys fits."""
         self.open(sealed)
         return self._fernet.rotate(sealed)

@@ -22,7 +22,7 @@ STILL_NEWS = timedelta(days=1)
 FLAPS_WITHIN = timedelta(hours=1)
 FLAPS = (1, 10, 60)
 """How many times longer it must be quiet for the second, third, ... alert about one thing within that time to be over; an
-hour is enough. So an endpoint that is down for a moment every few minutes is told a few times, and not each time."""
+hour is enough. So an endpoint that is down for a moment every few minutes raises a few alerts, and not one each time."""
 
 
 class Severity(StrEnum):
@@ -66,10 +66,9 @@ def write(session: Session, signs: Iterable[Sign], calm_s: Mapping[str, float], 
         if sign is not None:
             alert.severity, alert.text, alert.remedy = sign.severity, sign.text, sign.remedy
             alert.count, alert.seen_at = max(alert.count, sign.count), now
-        elif alert.rule in calm_s and now - alert.seen_at >= _calm(
-            session, alert, timedelta(seconds=calm_s[alert.rule])
-        ):
-            alert.resolved_at = now
+        elif alert.rule in calm_s:
+            calm = _calm(session, alert, timedelta(seconds=calm_s[alert.rule]))
+            alert.resolved_at = now if now - alert.seen_at >= calm else None
     for (rule, subject), sign in found.items():
         session.add(
             Alert(

@@ -12,7 +12,7 @@ ANSWER_S = 2.0
 
 
 def in_the_way(settings: Settings) -> list[str]:
-    """What runs and would go on with a store that is about to be migrated: a line for each; empty if no migration is due.
+    """What works with a store that is about to be migrated: a line for each; empty if no migration is due.
 
     Raises Misconfigured if the store is newer than this version, Transient.
     """

@@ -15,8 +15,8 @@ from syncengine.store import migrate
 def command(yes: bool) -> int:
     """Bring the store to the revision that this version needs. Safe to repeat.
 
-    Refuses while processes of the version before run: stop them on every host first. Make a backup before: there is no way
-    back but that.
+    Refuses while processes of the version before run: stop them on every host first. Make a backup before: it is
+    the only way back.
     """
     settings = settings_module.load()
     settings.folder()

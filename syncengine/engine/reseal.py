@@ -1,8 +1,8 @@
 """Sealing again, with the newest key, what older keys have sealed, so that these can be dropped.
 
-A person asks for it (`syncengine keys rotate`); how far it is stands sealed in the store. A task of beat does it in short
-transactions beside all other work, on whichever host has the key that was asked for. A row that is written meanwhile is left
-alone: its writer has sealed it. So passes are made until one has found nothing to do.
+A person asks for it (`syncengine keys rotate`); the store keeps how far it is, sealed. A task of beat does it in short
+transactions beside all other work, on whichever host seals with the key that was asked for. A row that is written meanwhile
+is left alone: its writer has sealed it, perhaps still with an old key. So passes are made until one has found nothing to do.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def progress(store: Store, vault: Vault) -> Progress | None:
 
 
 def run(engine: Engine, *, for_s: float) -> Progress | None:
-    """Continue for so many seconds; how far it is then, None if there is nothing (more) to do, or another process does it.
+    """Continue for `for_s` seconds; how far it is then, None if there is nothing (more) to do, or another process does it.
 
     Raises Misconfigured if this process lacks the key that was asked for, or seals with another one; Transient.
     """
@@ -139,7 +139,7 @@ def _batch(engine: Engine, now: Progress) -> Progress:
     if old:
         table = kind.model.__table__
         unchanged = (table.c[kind.key.key] == bindparam("its_key"), table.c[kind.value.key] == bindparam("its_value"))
-        renewed = [{"its_key": key, "its_value": value, "new": vault.sealed_anew(value)} for key, value in old]
+        renewed = [{"its_key": key, "its_value": value, "new": vault.renewed(value)} for key, value in old]
         with engine.store.write(durable=False) as session:
             statement = update(table).where(*unchanged)  # type: ignore[arg-type]
             session.connection().execute(statement.values({kind.value.key: bindparam("new")}), renewed)
@@ -187,7 +187,7 @@ def _all(store: Store, kind: Kind) -> Iterator[bytes]:
 
 
 def sample(store: Store, kind: Kind, most: int) -> list[bytes]:
-    """At most so many sealed values of one kind: the oldest, the newest, and some of all between. Raises Transient."""
+    """At most `most` sealed values of one kind: the oldest, the newest, and some of all between. Raises Transient."""
     part = most // 4
     with store.read() as session:
         there = select(kind.value).where(kind.value.is_not(None))

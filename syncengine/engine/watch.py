@@ -49,8 +49,8 @@ ENDS = (*Status, "written", "unchanged", "observed")
 class Thresholds:
     """When a rule speaks. Seconds, unless the name says otherwise.
 
-    dead_letters: so many open ones of one cause. in_a_row: so many dead letters of a flow, and no write that went through.
-    gone: so many linked objects that are absent within `window_s`. oldest_s: age of the oldest record that is due, or of a
+    dead_letters: open ones of one cause. in_a_row: dead letters of a flow since a write of it went through. gone: linked
+    objects that have gone absent within `window_s`. oldest_s: age of the oldest record that is due, or of a
     write in doubt. waiting_s: for how long a record may wait for another object, or be held. clock_s: by how much a source's
     clock may differ from ours. stalled_s: without progress. repeat_s: an alert that lasts is told again after it.
     """
@@ -223,7 +223,7 @@ _BY_CAUSE = "`syncengine deadletters list --flow {flow}` shows them by cause, wi
 
 
 def _dead_letters(view: Look) -> list[Sign]:
-    """Many open dead letters of one cause, however long it took until there were so many."""
+    """Many open dead letters of one cause, however slowly they came."""
     rows = view.session.execute(
         select(Connection.name, Failure.flow, Failure.cause, func.count())
         .join(Connection, Connection.id == Failure.connection_id)

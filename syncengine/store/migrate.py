@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event, func, inspect, select
+from sqlalchemy import event, func, inspect, select, text
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -81,6 +81,7 @@ def upgrade(url: str) -> str:
         _refuse_newer(current(store))
         with store.write() as session:
             unbound(session)
+            _stop_writers(session)
             config = _config()
             config.attributes["connection"] = session.connection()
             command.upgrade(config, "head")
@@ -88,6 +89,15 @@ def upgrade(url: str) -> str:
         return newest()
     finally:
         store.close()
+
+
+def _stop_writers(session: Session) -> None:
+    """Wait for the transactions that have checked the revision (`Store.hold_to`), and let others wait where they do so.
+
+    Taken before any other lock: two that wait for one another would end one of them.
+    """
+    if session.get_bind().dialect.name == "postgresql" and inspect(session.connection()).has_table("alembic_version"):
+        session.execute(text("LOCK TABLE alembic_version IN EXCLUSIVE MODE"))
 
 
 def _check_references(session: Session) -> None:

@@ -99,7 +99,7 @@ def test_it_continues_where_it_stopped_and_one_process_does_it(world: World, mon
 
 def test_a_row_that_is_written_meanwhile_keeps_what_was_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _keys(world, NEW, OLD)
-    vault, renew = world.engine.vault, world.engine.vault.sealed_anew
+    vault, renew = world.engine.vault, world.engine.vault.renewed
     written = Vault(world.store, [OLD]).seal(b"another session")
 
     def meanwhile(sealed: bytes) -> bytes:
@@ -108,7 +108,7 @@ def test_a_row_that_is_written_meanwhile_keeps_what_was_written(world: World, mo
                 session.get_one(m.Slot, "seat").value = written
         return renew(sealed)
 
-    monkeypatch.setattr(vault, "sealed_anew", meanwhile)
+    monkeypatch.setattr(vault, "renewed", meanwhile)
     reseal.ask(world.store, vault)
     assert reseal.run(world.engine, for_s=60) is None
     value = _seat(world)

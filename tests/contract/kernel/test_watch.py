@@ -105,7 +105,7 @@ def test_dead_letters_of_one_cause_speak_however_slowly_they_come(world: World) 
 def test_a_flow_of_which_nothing_goes_through_speaks_whatever_the_causes(make_world: Callable[..., World]) -> None:
     def _refused(doc: Doc, context: Context) -> Doc:
         if doc["name"].startswith("bad"):
-            raise Rejected(field="name", value=doc["name"], reason=f"bad in the way of {doc['name']}", remedy="fix it")
+            raise Rejected(field="name", value=doc["name"], reason=f"cannot take a {doc['name']}", remedy="fix it")
         return by_name(doc, context)
 
     def put(key: str, name: str) -> None:
@@ -114,21 +114,13 @@ def test_a_flow_of_which_nothing_goes_through_speaks_whatever_the_causes(make_wo
         world.time.pass_(20_000)
 
     world = make_world(flow("things", Plain(_refused)))
-    for key, name in (
-        ("1", "bad oak"),
-        ("2", "bad elm"),
-        ("3", "good"),
-        ("4", "bad fig"),
-        ("5", "bad pear"),
-        ("6", "bad kiwi"),
-        ("7", "bad plum"),
-    ):
-        put(key, name)
+    for key, name in enumerate(("bad oak", "bad elm", "good", "bad fig", "bad pear", "bad kiwi", "bad plum"), 1):
+        put(str(key), name)
     assert _signs(world) == {}  # four in a row are not yet five
     put("8", "bad lime")
     text = (
         "nothing of things in main goes through: the last 5 records became dead letters, the newest: "
-        "bad in the way of bad lime"
+        "cannot take a bad lime"
     )
     assert _signs(world) == {("none through", "main: things"): text}
     put("9", "good")

@@ -236,6 +236,44 @@ def test_a_process_writes_nothing_more_once_another_version_has_migrated_the_sto
     other.close()
 
 
+def test_a_migration_waits_for_a_process_that_writes_and_ends_its_writing(empty_url: str) -> None:
+    """Neither of them fails for the other's locks."""
+    old = Store(empty_url)
+    script = ScriptDirectory.from_config(migrate._config()).get_revision(migrate.newest())
+    assert script is not None
+    before = str(script.down_revision)
+    with old.write() as session:
+        config = migrate._config()
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, before)
+        for statement in BEFORE:
+            session.execute(text(statement))
+    old.hold_to(before)
+    done: list[object] = []
+    with old.write() as session:
+        migration = threading.Thread(target=lambda: done.append(migrate.upgrade(empty_url)))
+        migration.start()
+        if not old.is_sqlite:
+            _await_a_waiting_one(old)
+        session.execute(text("UPDATE record SET reason = 'written'"))
+    migration.join()
+
+    assert done == [migrate.newest()]
+    old._revision_seen -= 3
+    with pytest.raises(NewerStore), old.write():
+        pass
+    with old.read() as session:
+        assert session.scalars(select(Record.reason)).all() == ["written"] * 3
+    old.close()
+
+
+def _await_a_waiting_one(store: Store) -> None:
+    while True:
+        with store.read() as session:
+            if session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                return
+
+
 def test_what_is_at_work_is_told_with_the_end_of_its_lease(store: Store) -> None:
     now = clock.now()
     until, past = now + timedelta(seconds=40), now - timedelta(seconds=1)
