@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 from rich.table import Table
@@ -13,10 +16,14 @@ from syncengine.engine import reseal
 from syncengine.engine.engine import Engine
 from syncengine.errors import Misconfigured
 from syncengine.settings import Settings
+from syncengine.store.lock import Lock
 from syncengine.vault import LOOKED_AT_EVERY_S
 
 ROUND_S = 5.0
 """How often `rotate --foreground` says how far it is."""
+
+LEASE_S = 600.0
+OTHER_HOSTS = "Other hosts need the new key before anything is sealed with it: see docs/operations.md, Keys."
 
 
 @click.group("keys")
@@ -68,23 +75,34 @@ def rotate(no_new: bool, foreground: bool, yes: bool) -> int:
     """
     current = settings.load()
     with engine() as one:
-        under_way = reseal.progress(one.store, one.vault)
-        if not (no_new or under_way or current.given_keys):
-            if not (yes or one.store.is_sqlite or agreed(False, f"{_OTHER_HOSTS} Make it here?")):
-                click.echo(f"No changes made. {_OTHER_HOSTS} Re-run with --yes if this is the only host.")
+        with _alone(one):
+            makes_one = not (no_new or current.given_keys or reseal.progress(one.store, one.vault))
+            if makes_one and not (yes or one.store.is_sqlite or agreed(False, f"{OTHER_HOSTS} Make it here?")):
+                click.echo(f"No changes made. {OTHER_HOSTS} Re-run with --yes if this is the only host.")
                 return NO
-            keys.put_first(current.key_file, keys.new())
-            click.echo(f"Made a new key in {current.key_file}. Keep a copy of the file elsewhere.")
-            one.vault.refresh()
-            clock.sleep(2 * LOOKED_AT_EVERY_S)  # until all processes of this host seal with it
-        click.echo(f"Sealing again under {reseal.ask(one.store, one.vault).key}.")
+            if makes_one:
+                _make(one, current.key_file)
+            click.echo(f"Sealing again under {reseal.ask(one.store, one.vault).key}.")
         if foreground:
             return _wait(one)
     click.echo("The workers do it in the background. `syncengine keys list` shows how far it is.")
     return 0
 
 
-_OTHER_HOSTS = "Other hosts need the new key before anything is sealed with it: see docs/operations.md, Keys."
+@contextmanager
+def _alone(one: Engine) -> Iterator[None]:
+    """Raises Misconfigured if another command is changing the keys: of two new keys the file would have one."""
+    with Lock(one.store, "keys", LEASE_S).tried() as is_ours:
+        if not is_ours:
+            raise Misconfigured("another command is changing the keys. Try again in a minute")
+        yield
+
+
+def _make(one: Engine, file: Path) -> None:
+    keys.put_first(file, keys.new())
+    click.echo(f"Made a new key in {file}. Keep a copy of the file elsewhere.")
+    one.vault.refresh()
+    clock.sleep(2 * LOOKED_AT_EVERY_S)  # until all processes of this host seal with it
 
 
 def _wait(one: Engine) -> int:
@@ -93,7 +111,9 @@ def _wait(one: Engine) -> int:
     if (left := reseal.progress(one.store, one.vault)) is not None:
         click.echo(f"A worker does it at this time: {left}. `syncengine keys list` shows how far it is.")
         return NO
-    click.echo("Everything is sealed under the newest key. `syncengine keys drop KEY` removes an older one.")
+    click.echo(
+        "All that could be opened is sealed under the newest key. `syncengine keys drop KEY` removes an older one."
+    )
     return 0
 
 
@@ -105,9 +125,10 @@ def drop(key: str) -> int:
     Backups that were made before still need it: keep a copy as long as one of them.
     """
     current = settings.load()
-    with engine() as one:
+    with engine() as one, _alone(one):
         _check_can_drop(one, key)
-    return _drop(current, key)
+        _drop(current, key)
+    return 0
 
 
 def _check_can_drop(one: Engine, key: str) -> None:
@@ -123,13 +144,12 @@ def _check_can_drop(one: Engine, key: str) -> None:
         raise Misconfigured(f"{key} still seals {some}. Run `syncengine keys rotate --no-new` and wait for its end")
 
 
-def _drop(current: Settings, key: str) -> int:
+def _drop(current: Settings, key: str) -> None:
     if current.given_keys:
         click.echo(
             f"Nothing is sealed with {key}. Take it out of SYNCENGINE_KEYS on every host and restart the processes."
         )
-        return 0
+        return
     keys.remove(current.key_file, key)
     left = counted(len(keys.from_file(current.key_file)), "key")
     click.echo(f"Removed {key} from {current.key_file}: {left} left. Backups from before need it; keep it with them.")
-    return 0

@@ -457,26 +457,25 @@ def _waiting(view: Look) -> list[Sign]:
 
 
 def _held(view: Look) -> list[Sign]:
-    """Records that have been held for long: a person must decide. A flow that is shut has a rule of its own."""
+    """Records of live flows that have been held for long: a person must decide. A flow that is shut has its own rule."""
     signs = []
     is_for_people = not_(ceiling.holds())
-    groups = select(Record.connection_id, Record.flow, Connection.name, func.count()).where(
-        Record.status == Status.HELD, is_for_people
-    )
-    groups = groups.join(Connection, Connection.id == Record.connection_id)
-    for connection_id, flow, name, total in view.session.execute(
-        groups.group_by(Record.connection_id, Record.flow, Connection.name)
-    ):
-        long = _resting_long(view, connection_id, flow, Status.HELD, is_for_people)
-        if long:
-            reason, times = Counter(alike(one[1]) for one in long).most_common(1)[0]
-            age_s = (view.now - min(one[0] for one in long)).total_seconds()
-            text = (
-                f"{_many(long)} of {total} held records of {flow} in {name} have been held for more than "
-                f"{_long(view.thresholds.waiting_s)}, the longest for {_long(age_s)}; {times} of them: {reason}"
-            )
-            remedy = f"`syncengine held list --flow {flow}` shows them by reason: approve or refuse them"
-            signs.append(Sign("held", f"{name}: {flow}", Severity.WARNING, text, remedy, len(long)))
+    place = (Record.connection_id, Record.flow)
+    groups = select(*place, func.count()).where(Record.status == Status.HELD, is_for_people).group_by(*place)
+    totals = {(connection_id, flow): count for connection_id, flow, count in view.session.execute(groups)}
+    for connection in view.session.scalars(select(Connection).where(Connection.mode == observe.LIVE)):
+        for flow in (name for name in connection.flows if (connection.id, name) in totals):
+            long = _resting_long(view, connection.id, flow, Status.HELD, is_for_people)
+            if long:
+                reason, times = Counter(alike(one[1]) for one in long).most_common(1)[0]
+                age_s = (view.now - min(one[0] for one in long)).total_seconds()
+                text = (
+                    f"{_many(long)} of {totals[connection.id, flow]} held records of {flow} in {connection.name} have been "
+                    f"held for more than {_long(view.thresholds.waiting_s)}, the longest for {_long(age_s)}; {times} of them: "
+                    f"{reason}"
+                )
+                remedy = f"`syncengine held list --flow {flow}` shows them by reason: approve or refuse them"
+                signs.append(Sign("held", f"{connection.name}: {flow}", Severity.WARNING, text, remedy, len(long)))
     return signs
 
 

@@ -14,8 +14,10 @@ import pytest
 from syncengine import keys
 from syncengine.settings import Settings
 from syncengine.store import Store, migrate
+from syncengine.store.lock import Lock
 from syncengine.store.models import Endpoint
 from syncengine.vault import Vault
+from tests.databases import Databases
 from tests.system.frame_fixtures import Run, bare_environment, bare_settings, redis_url, run
 
 __all__ = ["bare_environment", "bare_settings", "redis_url", "run"]
@@ -56,7 +58,7 @@ def test_a_key_is_replaced_and_the_old_one_dropped(run: Run, bare_settings: Sett
     assert (refused.returncode, "still seals 1 secrets" in refused.stderr) == (2, True)
 
     done = run("syncengine", "keys", "rotate", "--foreground")  # continues, and makes no third key
-    assert done.stdout.splitlines()[-1].startswith("Everything is sealed under the newest key.")
+    assert done.stdout.splitlines()[-1].startswith("All that could be opened is sealed under the newest key.")
     new = keys.print_of(bare_settings.keys[0])
     assert _listed(run) == {new: {"secrets": 1}, old: {}}
     assert "1 key left" in run("syncengine", "keys", "drop", old).stdout
@@ -74,6 +76,31 @@ def test_keys_of_the_environment_are_named_and_left_to_their_owner(run: Run, sto
     assert _listed(run, SYNCENGINE_KEYS=both) == {keys.print_of(second): {"secrets": 1}, old: {}}
     said = run("syncengine", "keys", "drop", old, SYNCENGINE_KEYS=both).stdout
     assert said.startswith(f"Nothing is sealed with {old}. Take it out of SYNCENGINE_KEYS on every host")
+
+
+@pytest.mark.postgres
+def test_where_other_hosts_may_lack_the_new_key_none_is_made_without_a_word(
+    run: Run, databases: Databases, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    keys.make(file)
+    before = file.read_text()
+    places = {"DATABASE_URL": databases.postgres(), "SYNCENGINE_KEY_FILE": str(file)}
+    refused = run("syncengine", "keys", "rotate", **places)
+    assert (refused.returncode, file.read_text()) == (1, before)
+    assert "Other hosts need the new key before anything is sealed with it" in refused.stdout
+    assert run("syncengine", "keys", "rotate", "--yes", **places).returncode == 0
+    assert file.read_text().endswith(f"\n{before}")
+
+
+def test_of_two_who_change_the_keys_at_once_the_second_is_refused(
+    run: Run, bare_settings: Settings, store: Store
+) -> None:
+    before = bare_settings.keys
+    with Lock(store, "keys", 60).tried():
+        refused = run("syncengine", "keys", "rotate")
+    assert (refused.returncode, bare_settings.keys) == (2, before)
+    assert "another command is changing the keys" in refused.stderr
 
 
 @pytest.mark.process

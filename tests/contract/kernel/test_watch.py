@@ -151,6 +151,10 @@ def test_what_is_held_for_long_is_told_with_its_commonest_reason(make_world: Cal
     assert _signs(world) == {("held", "main: things"): text}
     (alert,) = _open(world)
     assert alert.remedy.startswith("`syncengine held list --flow things`")
+    world.configure(mode="observe")  # nothing would be written anyway
+    assert _signs(world) == {}
+    world.configure(mode="live")
+    assert list(_signs(world)) == [("held", "main: things")]
 
     for key in ("1", "2"):
         world.left.put("things", key, name="little")
