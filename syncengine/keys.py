@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,14 +67,25 @@ def remove(path: Path, print_: str) -> None:
 
 
 def _replace(path: Path, lines: Sequence[str]) -> None:
-    """Write the file again, whole or not at all, and on the disk before anything is sealed with what is new in it."""
+    """Write the file again, whole or not at all, and on the disk before anything is sealed with what is new in it.
+
+    Whoever may read it still may: the workers, where root has run the command.
+    """
+    path = path.resolve()  # what a link names, not the link
     try:
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # created with mode 0600
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write("".join(f"{line}\n" for line in lines))
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
+        former = path.stat()
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # created with mode 0600
+        draft = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                os.fchown(descriptor, former.st_uid, former.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
+                file.write("".join(f"{line}\n" for line in lines))
+                file.flush()
+                os.fsync(descriptor)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
         folder = os.open(path.parent, os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,23 @@ def test_a_process_that_runs_takes_up_what_changes_in_the_key_file(
     file.unlink()
     seconds[0] += 1
     assert running.open(running.seal(b"y")) == b"y"  # what is known is kept
+
+
+def test_a_key_file_that_is_changed_keeps_its_readers_and_leaves_no_copy(tmp_path: Path) -> None:
+    """The workers may run as another user than the one who makes the new key."""
+    file, link = tmp_path / "kept" / "key", tmp_path / "key"
+    keys.make(file)
+    link.symlink_to(file)
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(file, 12_345, 12_346)
+    before = file.stat()
+
+    keys.put_first(link, keys.new())
+    after = file.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert len(keys.from_file(link)) == 2
+    assert [one.name for one in file.parent.iterdir()] == ["key"]
 
 
 def test_documents_are_compressed_and_come_back_exactly(vault: Vault) -> None:
