@@ -152,10 +152,10 @@ class Settings:
     """After which an alert that goes on is told again."""
 
     alert_window_s: float = _setting("SYNCENGINE_ALERT_WINDOW_S", 600.0, least=10, most=86_400)
-    """What happens within this time is sudden: dead letters of one cause, linked objects that are absent."""
+    """What happens within this time is sudden: linked objects that are absent."""
 
     alert_dead_letters: int = _setting("SYNCENGINE_ALERT_DEAD_LETTERS", 10, least=1, most=100_000)
-    """So many dead letters of one flow and cause within the window raise an alert."""
+    """This number of open dead letters of one flow and cause raises an alert."""
 
     alert_gone: int = _setting("SYNCENGINE_ALERT_GONE", 5, least=1, most=100_000)
     """So many linked objects that are suddenly absent raise an alert: their system was wiped or set back."""
@@ -192,7 +192,7 @@ class Settings:
     """How long alerts that are over are kept; 0 for ever. `syncengine alerts list --all` shows a month of them."""
 
     alert_waiting_s: float = _setting("SYNCENGINE_ALERT_WAITING_S", 86_400.0, least=60, most=31_536_000)
-    """A record that has waited for another object for longer raises an alert."""
+    """A record that has waited for another object, or has been held, for longer raises an alert."""
 
     flower_port: int = _setting("SYNCENGINE_FLOWER_PORT", 5555, least=1, most=65_535)
     """Port of 127.0.0.1 on which `syncengine up` shows Flower."""

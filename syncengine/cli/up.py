@@ -6,8 +6,10 @@ import click
 
 from syncengine import settings as settings_module
 from syncengine.cli._engine import NO
+from syncengine.cli._running import in_the_way
 from syncengine.cli.configure import take_over_asked
 from syncengine.engine import bootstrap
+from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 from syncengine.local import supervisor as supervisor_module
 from syncengine.local.supervisor import Supervisor
@@ -32,6 +34,11 @@ def command(detach: bool, yes: bool) -> int:
         _ = settings.keys
     if settings.redis_url is not None:
         redis_server.answering_address(settings)
+    if running := in_the_way(settings):
+        raise Misconfigured(
+            f"the store must be migrated, and {'; '.join(running)}. Stop what runs on every host, or run `syncengine migrate "
+            "--yes` first"
+        )
     migrate.upgrade(settings.database_url)
     _prepare_key(settings)
     has_file = settings.config_path.is_file() and settings.config_path.stat().st_size

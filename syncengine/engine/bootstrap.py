@@ -100,6 +100,7 @@ def open_store(settings: Settings) -> Store:
         _check_file(make_url(settings.database_url).database or "")
     store = Store(settings.database_url)
     migrate.check(store)
+    store.hold_to(migrate.newest())
     return store
 
 
@@ -131,7 +132,7 @@ def open_vault(settings: Settings, store: Store) -> Vault:
             )
         if settings.may_make_key:
             keys.make(settings.key_file)
-    return Vault(store, settings.keys)
+    return Vault(store, settings.keys, file=None if settings.given_keys else settings.key_file)
 
 
 def _is_sealed(store: Store) -> bool:

@@ -204,6 +204,7 @@ class Record(Base):
     ignored: Mapped[str] = mapped_column(default="", server_default="")  # who said that it is not to be synced, and why
     # Of an object that is created once more: the reference by which it was linked, looked for before that create.
     must_find: Mapped[str | None] = mapped_column(String(128))
+    discarded: Mapped[str] = mapped_column(default="", server_default="")  # its `reason` while it rests on a discard
 
     wanted: Mapped[int] = mapped_column(default=1)
     claimed: Mapped[int] = mapped_column(default=0, server_default="0")

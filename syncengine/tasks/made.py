@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from syncengine import clock, settings
 from syncengine.celery import app
-from syncengine.engine import bootstrap, health, retention, steps, sync
+from syncengine.engine import bootstrap, health, reseal, retention, steps, sync
 from syncengine.engine.pump import pump
 from syncengine.errors import Misconfigured, Transient
 from syncengine.flows import Flow
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 PUMP = "engine.pump"
 RETENTION = "engine.retention"
+RESEAL = "engine.reseal"
 LONGEST_COUNTDOWN_S = 300.0
 """A third of the visibility timeout (celeryconfig.py): Redis delivers a message again that has waited for longer than that."""
 
@@ -105,6 +106,10 @@ def _retention(self: StepTask) -> str:
     return str(removed or "another one removes")
 
 
+def _reseal(self: StepTask) -> str:
+    return str(reseal.run(self.engine, for_s=reseal.LONGEST_S) or "nothing is left to be sealed again here")
+
+
 def make_tasks() -> None:
     """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right, Transient."""
     current = settings.load()
@@ -118,6 +123,7 @@ def make_tasks() -> None:
     _register(PUMP, _pump, "Free dead leases, wake what can go on, claim what is due (engine/pump.py).")
     _register(WATCH, _watch, "Look for what people must be told, and tell it (engine/watch.py).")
     _register(RETENTION, _retention, "Remove what is over and old (engine/retention.py).")
+    _register(RESEAL, _reseal, "Seal again with the newest key what a person has asked for (engine/reseal.py).")
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 
