@@ -22,9 +22,10 @@ from syncengine.engine.want import want
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import MissingLookup
 from syncengine.store.models import Correction as Row
-from syncengine.store.models import Failure, Record
+from syncengine.store.models import Event, Failure, Record
 from syncengine.store.states import Lane
 
+LAPSED = "correction lapsed"
 NOT_PLANNED = "it was not mapped again, since its step has died of it"
 
 
@@ -158,7 +159,7 @@ def source_of(engine: Engine, letter_id: int) -> Source:
                 if newer is None
                 else f"Its record's newer letter is open: correct {newer}"
             )
-            raise Misconfigured(f"{letter_id} is closed: {failure.closed_because}. {then}")
+            raise Misconfigured(f"{letter_id} {deadletters.closed(failure)}. {then}")
         if failure.kind != deadletters.DEAD:
             raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
         material = _material(session, engine, record)
@@ -242,7 +243,8 @@ def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
     record = seen.locked(session, [source.record.id])[source.record.id]
     failure = session.get_one(Failure, source.letter_id, populate_existing=True)
     if failure.closed_at is not None:
-        raise Misconfigured(f"{failure.id} was closed while you corrected it: {failure.closed_because}")
+        by = f" by {failure.closed_by}" if failure.closed_by else ""
+        raise Misconfigured(f"{failure.id} was closed{by} while you corrected it: {failure.closed_because}")
     now = corrections.standing(session, engine.vault, [record.id]).get(record.id)
     if now is not None and (source.standing is None or now.id != source.standing.id):
         paths = ", ".join(now.paths)
@@ -270,6 +272,13 @@ def _key(resource: Resource, doc: Doc) -> str | None:
         return None
 
 
+def withdrawn_last(engine: Engine, letter_id: int) -> str:
+    """Who has ended the last correction of a letter's record, as `timeline.last_by_hand` says it. Raises Misconfigured."""
+    with engine.store.read() as session:
+        _, record = _found(session, letter_id)
+        return timeline.last_by_hand(session, LAPSED, Event.record_id == record.id)
+
+
 def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:
     """Let the correction of a letter's record lapse and have it looked at without; False if none stands."""
     now = clock.now()
@@ -278,6 +287,6 @@ def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:
         record = seen.locked(session, [record.id])[record.id]
         was = corrections.lapse_of(session, record.id, f"withdrawn by {by}", now)
         if was:
-            timeline.note_one(session, record, "correction lapsed", now, because="withdrawn", by=by)
+            timeline.note_one(session, record, LAPSED, now, because="withdrawn", by=by)
             want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
     return was
