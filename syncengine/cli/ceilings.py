@@ -62,11 +62,15 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
         raise click.UsageError("--because is empty: say why, for those who read the timeline")
     uncounted = duration("--for", for_) if for_ else None
     with engine() as one:
-        held = ceiling.open_(one, connection, flow, by=me(), because=because, uncounted=uncounted)
+        opening = ceiling.open_(one, connection, flow, by=me(), because=because, uncounted=uncounted)
+    held, before = opening.let_go, opening.opened_before_by
     if as_json:
-        show_json({"connection": connection, "flow": flow, "wanted_again": held, "uncounted": for_ or ""})
+        told = {"opened": not before, "opened_before_by": before, "wanted_again": held, "uncounted": for_ or ""}
+        show_json({"connection": connection, "flow": flow, **told})
         return
     counted = f"nothing is counted for {for_}" if for_ else "the count begins at zero"
+    if before:
+        counted = f"as {before} has opened it, and its count continues"
     records = "1 record that was held is" if held == 1 else f"{held:,} records that were held are"
     click.echo(f"{flow} of {connection} is open, {counted}; {records} looked at again.")
 
