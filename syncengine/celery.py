@@ -1,7 +1,7 @@
 """The Celery app: `celery -A syncengine worker | beat | inspect | call | flower`. Its settings: `celeryconfig.py`.
 
 The configuration is read when it is first needed. What is wrong with it ends the process with one line that says what
-to do: these processes have no error boundary of ours around them, so an uncaught `Misconfigured` is shown by a hook.
+to do: these processes have no error boundary of ours around them, so an uncaught `SyncError` is shown by a hook.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from celery import Celery
 from celery.signals import after_setup_logger
 
 from syncengine import settings
-from syncengine.errors import Misconfigured
+from syncengine.errors import SyncError
 
 app = Celery("syncengine")
 app.config_from_object("celeryconfig")
@@ -24,7 +24,7 @@ _show_uncaught = sys.excepthook
 
 
 def _show_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(error, Misconfigured):
+    if isinstance(error, SyncError):
         sys.stderr.write(f"syncengine: {error}\n")
     else:
         _show_uncaught(kind, error, trace)

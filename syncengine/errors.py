@@ -129,3 +129,7 @@ class Misconfigured(SyncError):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.args = (hide_secrets(message),)  # whole: what to do stands at its end
+
+
+class NewerStore(Misconfigured):
+    """The store was migrated by another version, perhaps while this process ran: the process writes nothing more and ends."""

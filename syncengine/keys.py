@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,6 +49,48 @@ def from_file(path: Path) -> tuple[str, ...]:
             "`syncengine keys new` makes one for a new installation"
         )
     return keys
+
+
+def print_of(key: str) -> str:
+    """A short name of a key that tells nothing of it."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+def put_first(path: Path, key: str) -> None:
+    """Put a new key before those in the file: from then on it seals, and the others open. Raises Misconfigured."""
+    _replace(path, (key, *from_file(path)))
+
+
+def remove(path: Path, print_: str) -> None:
+    """Take the key of this print out of the file. Raises Misconfigured."""
+    _replace(path, [key for key in from_file(path) if print_of(key) != print_])
+
+
+def _replace(path: Path, lines: Sequence[str]) -> None:
+    """Write the file again, whole or not at all, and on the disk before anything is sealed with what is new in it.
+
+    Whoever may read it still may: the workers, where root has run the command.
+    """
+    path = path.resolve()  # what a link names, not the link
+    try:
+        former = path.stat()
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # created with mode 0600
+        draft = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                os.fchown(descriptor, former.st_uid, former.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(former.st_mode))
+                file.write("".join(f"{line}\n" for line in lines))
+                file.flush()
+                os.fsync(descriptor)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+    except OSError as error:
+        raise _unusable(path, error) from None
 
 
 def make(path: Path) -> None:

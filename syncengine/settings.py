@@ -56,7 +56,13 @@ class Settings:
     """Endpoints and connections of the installation. `SYNCENGINE_CONFIG`; need not exist."""
 
     flows_path: Path | None = None
-    """Folder with flows of one's own. `SYNCENGINE_FLOWS`, default `./flows.d` if there is one."""
+    """Folder with flows of one's own. `SYNCENGINE_FLOWS`, default `flows.d` beside the configuration file, else `./flows.d`.
+
+    It is what `configure` takes over; other processes use the folder that was taken over.
+    """
+
+    is_flows_path_given: bool = False
+    """True if `SYNCENGINE_FLOWS` names the folder."""
 
     given_keys: tuple[str, ...] = field(default=(), repr=False)
     """Encryption keys from `SYNCENGINE_KEYS`, newest first; empty means the key file. Use `keys`."""
@@ -146,10 +152,10 @@ class Settings:
     """After which an alert that goes on is told again."""
 
     alert_window_s: float = _setting("SYNCENGINE_ALERT_WINDOW_S", 600.0, least=10, most=86_400)
-    """What happens within this time is sudden: dead letters of one cause, linked objects that are absent."""
+    """What happens within this time is sudden: linked objects that are absent."""
 
     alert_dead_letters: int = _setting("SYNCENGINE_ALERT_DEAD_LETTERS", 10, least=1, most=100_000)
-    """So many dead letters of one flow and cause within the window raise an alert."""
+    """This number of open dead letters of one flow and cause raises an alert."""
 
     alert_gone: int = _setting("SYNCENGINE_ALERT_GONE", 5, least=1, most=100_000)
     """So many linked objects that are suddenly absent raise an alert: their system was wiped or set back."""
@@ -186,7 +192,7 @@ class Settings:
     """How long alerts that are over are kept; 0 for ever. `syncengine alerts list --all` shows a month of them."""
 
     alert_waiting_s: float = _setting("SYNCENGINE_ALERT_WAITING_S", 86_400.0, least=60, most=31_536_000)
-    """A record that has waited for another object for longer raises an alert."""
+    """A record that has waited for another object, or has been held, for longer raises an alert."""
 
     flower_port: int = _setting("SYNCENGINE_FLOWER_PORT", 5555, least=1, most=65_535)
     """Port of 127.0.0.1 on which `syncengine up` shows Flower."""
@@ -243,6 +249,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
         redis_master=env.get("SYNCENGINE_REDIS_MASTER", ""),
         config_path=_config_path(env),
         flows_path=_flows_path(env),
+        is_flows_path_given="SYNCENGINE_FLOWS" in env,
         given_keys=_given_keys(env),
         key_file=Path(env["SYNCENGINE_KEY_FILE"]).expanduser().absolute()
         if "SYNCENGINE_KEY_FILE" in env
@@ -343,12 +350,13 @@ def _config_path(env: Mapping[str, str]) -> Path:
 
 
 def _flows_path(env: Mapping[str, str]) -> Path | None:
-    path = Path(env.get("SYNCENGINE_FLOWS", "flows.d")).expanduser().absolute()
-    if path.is_dir():
-        return path
     if "SYNCENGINE_FLOWS" in env:
-        raise _wrong("SYNCENGINE_FLOWS", str(path), "a folder", "Name the folder with your flows, or leave it out")
-    return None
+        path = Path(env["SYNCENGINE_FLOWS"]).expanduser().absolute()
+        if not path.is_dir():
+            raise _wrong("SYNCENGINE_FLOWS", str(path), "a folder", "Name the folder with your flows, or leave it out")
+        return path
+    places = [_config_path(env).parent / "flows.d", Path("flows.d").absolute()]
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _log_level(env: Mapping[str, str]) -> str:

@@ -1,39 +1,86 @@
 """Encrypted storage of credentials, and the seal under which payloads and sessions are stored.
 
-Keys are Fernet keys, newest first (cryptography's MultiFernet): what was sealed with an older key can still be opened.
+Keys are Fernet keys, newest first (cryptography's MultiFernet): what was sealed with an older key can still be opened. A
+vault whose keys come from a file takes up what changes there: within seconds to seal, at once for what it cannot open.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 import zlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import select
 
-from syncengine import clock
+from syncengine import clock, keys
 from syncengine.errors import Misconfigured
 from syncengine.store import Store
 from syncengine.store.models import Secret
+
+log = logging.getLogger(__name__)
+
+LOOKED_AT_EVERY_S = 1.0
+"""How often the key file is asked whether it has changed."""
 
 
 class Vault:
     """Seals bytes, and keeps the secrets of endpoints."""
 
-    def __init__(self, store: Store, keys: Sequence[str]) -> None:
-        """`keys`: Fernet keys, newest first. Raises Misconfigured if one is not a key, or there is none."""
-        if not keys:
+    def __init__(self, store: Store, given: Sequence[str], *, file: Path | None = None) -> None:
+        """`given`: Fernet keys, newest first. `file`: where they come from, if that may change.
+
+        Raises Misconfigured if one is not a key, or there is none.
+        """
+        self._store = store
+        self._file = file
+        self._stamp: object = None
+        self._looked_at = -math.inf
+        self._use(given)
+
+    def _use(self, given: Sequence[str]) -> None:
+        if not given:
             raise Misconfigured("no encryption key. Set SYNCENGINE_KEYS; `syncengine keys new` makes one")
         try:
-            self._fernet = MultiFernet([Fernet(key) for key in keys])
+            self._by_print = {keys.print_of(key): Fernet(key) for key in given}
         except ValueError:
             raise Misconfigured(
                 "SYNCENGINE_KEYS holds a value that is no key. `syncengine keys new` makes one"
             ) from None
-        self._store = store
+        self._fernet = MultiFernet(list(self._by_print.values()))
+
+    @property
+    def prints(self) -> list[str]:
+        """Names of the keys (`keys.print_of`), newest first: the first one seals."""
+        self._look(every_s=LOOKED_AT_EVERY_S)
+        return list(self._by_print)
+
+    def refresh(self) -> None:
+        """Take up at once what has changed in the key file."""
+        self._look()
+
+    def _look(self, *, every_s: float = 0.0) -> bool:
+        """Take up what has changed in the key file; whether there was anything."""
+        if self._file is None or clock.monotonic() - self._looked_at < every_s:
+            return False
+        self._looked_at = clock.monotonic()
+        try:
+            found = self._file.stat()
+            stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
+            if stamp == self._stamp:
+                return False
+            self._use(keys.from_file(self._file))
+        except (OSError, Misconfigured) as error:  # what is known still opens what it has sealed
+            log.warning("the keys in use are kept, since the key file cannot be read: %s", error)
+            return False
+        self._stamp = stamp
+        return True
 
     def seal(self, plain: bytes) -> bytes:
         """Encrypted bytes."""
+        self._look(every_s=LOOKED_AT_EVERY_S)
         return self._fernet.encrypt(plain)
 
     def open(self, sealed: bytes) -> bytes:
@@ -41,9 +88,28 @@ class Vault:
         try:
             return self._fernet.decrypt(sealed)
         except InvalidToken:
-            raise Misconfigured(
-                "the store was encrypted with another key. Put the key that was in use before into SYNCENGINE_KEYS as well"
-            ) from None
+            if self._look():
+                return self.open(sealed)
+        where = self._file if self._file is not None else "SYNCENGINE_KEYS"
+        raise Misconfigured(
+            f"the store was encrypted with another key than those that this process has ({', '.join(self._by_print)}). Put the "
+            f"key that was in use before, or that another host has by now, into {where} as well"
+        )
+
+    def print_of(self, sealed: bytes) -> str:
+        """The name of the key under which this is sealed; empty if it is none of ours."""
+        for print_, fernet in self._by_print.items():
+            try:
+                fernet.decrypt(sealed)
+            except InvalidToken:
+                continue
+            return print_
+        return ""
+
+    def renewed(self, sealed: bytes) -> bytes:
+        """The same under the newest key. Raises Misconfigured if none of the keys fits."""
+        self.open(sealed)
+        return self._fernet.rotate(sealed)
 
     def seal_text(self, text: str) -> bytes:
         """Compressed, then encrypted: for documents."""

@@ -87,6 +87,7 @@ class _Emptied:
         used = "SELECT relname FROM pg_class WHERE relname = ANY(%s) AND pg_relation_size(oid) > 0"
         with self._connection.transaction():
             tables = [sql.Identifier(name) for (name,) in self._connection.execute(used, (self._tables,))]
+            self._connection.execute("SET LOCAL session_replication_role = replica")  # the timeline refuses TRUNCATE
             if tables:  # not DELETE: rows would come in another order where their predecessors' place is free
                 self._connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(tables)))
             self._connection.execute(

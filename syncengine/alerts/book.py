@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from syncengine.store.models import Alert
@@ -18,6 +18,11 @@ from syncengine.store.models import Alert
 LONGEST_SUBJECT = 128
 STILL_NEWS = timedelta(days=1)
 """An end that nobody could be told of for longer than this is told no more."""
+
+FLAPS_WITHIN = timedelta(hours=1)
+FLAPS = (1, 10, 60)
+"""How many times longer it must be quiet for the second, third, ... alert about one thing within that time to be over; an
+hour is enough. So an endpoint that is down for a moment every few minutes raises a few alerts, and not one each time."""
 
 
 class Severity(StrEnum):
@@ -51,8 +56,9 @@ class Sign:
 def write(session: Session, signs: Iterable[Sign], calm_s: Mapping[str, float], now: datetime) -> None:
     """Open an alert for each new sign, keep those that go on, and resolve those of which there is no sign any more.
 
-    calm_s: the rules that could be looked at, each with how long (seconds) it must be quiet for its alerts to be over;
-    so something that comes and goes stays one alert. Alerts of other rules are left as they are.
+    calm_s: the rules that could be looked at, each with how long (seconds) it must be quiet for its alerts to be over, and
+    longer for what has been told within the hour; so something that comes and goes stays one alert. Alerts of other rules
+    are left as they are.
     """
     found = {sign.place: sign for sign in signs}
     for alert in open_ones(session):
@@ -60,8 +66,9 @@ def write(session: Session, signs: Iterable[Sign], calm_s: Mapping[str, float], 
         if sign is not None:
             alert.severity, alert.text, alert.remedy = sign.severity, sign.text, sign.remedy
             alert.count, alert.seen_at = max(alert.count, sign.count), now
-        elif alert.rule in calm_s and now - alert.seen_at >= timedelta(seconds=calm_s[alert.rule]):
-            alert.resolved_at = now
+        elif alert.rule in calm_s:
+            calm = _calm(session, alert, timedelta(seconds=calm_s[alert.rule]))
+            alert.resolved_at = now if now - alert.seen_at >= calm else None
     for (rule, subject), sign in found.items():
         session.add(
             Alert(
@@ -75,6 +82,14 @@ def write(session: Session, signs: Iterable[Sign], calm_s: Mapping[str, float], 
                 seen_at=now,
             )
         )
+
+
+def _calm(session: Session, alert: Alert, usual: timedelta) -> timedelta:
+    """For how long it must be quiet for this alert to be over."""
+    same = (Alert.rule == alert.rule, Alert.subject == alert.subject)
+    recent = (Alert.opened_at > alert.opened_at - FLAPS_WITHIN, Alert.id < alert.id)
+    before = session.scalar(select(func.count()).select_from(Alert).where(*same, *recent)) or 0
+    return min(usual * FLAPS[min(before, len(FLAPS) - 1)], max(usual, FLAPS_WITHIN))
 
 
 def open_ones(session: Session) -> Sequence[Alert]:

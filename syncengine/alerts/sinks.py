@@ -20,6 +20,8 @@ from syncengine.errors import Misconfigured
 if TYPE_CHECKING:
     from apprise import NotifyBase
 
+log = logging.getLogger(__name__)
+
 _STATUS = re.compile(r"error=(\d{3})")
 
 
@@ -52,7 +54,10 @@ class Sink:
     def send(self, message: Message) -> str:
         """Send a message; why the sink did not take it, empty if it did. Waits for some seconds, and never raises."""
         with _overheard() as said:
-            taken = self._plugin.notify(title=message.title, body=message.body, notify_type=_kind(message.tone))
+            try:
+                taken = self._plugin.notify(title=message.title, body=message.body, notify_type=_kind(message.tone))
+            except Exception as error:  # a plugin's fault must not keep the other sinks from being told
+                return f"its plugin failed ({type(error).__name__})"  # its text may hold the address
         return "" if taken else _reason(said)
 
 
@@ -61,25 +66,43 @@ class Sinks:
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = tuple(urls)
-        self._made: list[Sink] = []
+        self._made: list[Sink | Misconfigured] = []
 
     def __len__(self) -> int:
         return len(self._urls)
 
     def all(self) -> list[Sink]:
         """Every sink in its order. Raises Misconfigured, naming the place of an address that apprise does not know."""
+        made = self._all()
+        for one in made:
+            if isinstance(one, Misconfigured):
+                raise one
+        return [one for one in made if isinstance(one, Sink)]
+
+    def usable(self) -> list[Sink]:
+        """The sinks whose addresses apprise knows; the log names those that are left out."""
+        for one in self._all():
+            if isinstance(one, Misconfigured):
+                log.error("alerts are sent to the other sinks only: %s", one)
+        return [one for one in self._made if isinstance(one, Sink)]
+
+    def _all(self) -> list[Sink | Misconfigured]:
         if not self._made:
             self._made = [_sink(place, url) for place, url in enumerate(self._urls, 1)]
         return self._made
 
 
-def _sink(place: int, url: str) -> Sink:
+def _sink(place: int, url: str) -> Sink | Misconfigured:
+    """The sink at an address, or why there is none."""
     from apprise import Apprise  # a hundred modules, which only those who send shall load
 
     with _overheard():
-        plugin = Apprise.instantiate(url)
+        try:
+            plugin = Apprise.instantiate(url)
+        except Exception:  # a plugin's fault, as an address that it cannot read
+            plugin = None
     if plugin is None:
-        raise Misconfigured(
+        return Misconfigured(
             f"SYNCENGINE_ALERT_URLS: address {place} is none that apprise knows (it is not shown, for it may hold a "
             "secret). Write it as https://appriseit.com/services/ says, such as mailto://USER:PASSWORD@HOST"
         )

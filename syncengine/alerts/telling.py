@@ -1,4 +1,4 @@
-"""Telling every sink what is news: at least once, again after a while, and when it is over.
+"""Telling every sink what is news: at least once, again after a while, and when it is over, if it was told before.
 
 `told_at` stands in SQL and is set when all sinks have taken an alert. Which of them have taken it until then is kept in
 Redis: should that be emptied, some are told twice and none is passed over.
@@ -18,7 +18,6 @@ from redis.exceptions import RedisError
 from syncengine.alerts import book
 from syncengine.alerts.book import Severity
 from syncengine.alerts.sinks import Message, Sink, Sinks, Tone
-from syncengine.errors import Misconfigured
 from syncengine.store import Store
 from syncengine.store.models import Alert
 
@@ -84,20 +83,17 @@ def tell(store: Store, sinks: Sinks, client: redis.Redis | None, *, repeat_s: fl
 
     No transaction is open while a sink is waited for. Raises Transient if the store is away.
     """
-    if not len(sinks):
-        return 0
-    try:
-        everyone = sinks.all()
-    except Misconfigured as error:
-        log.error("no alert can be sent: %s", error)
+    everyone = sinks.usable() if len(sinks) else []
+    if not everyone:
         return 0
     receipts, repeat = Receipts(client), timedelta(seconds=repeat_s)
     with store.read() as session:
         items = [Item(alert, alert.resolved_at is not None) for alert in book.news(session, now)]
     told = {item: _told(item, everyone, receipts) for item in items}
+    told = {item: by for item, by in told.items() if by}
     reached = 0
     for sink in everyone:
-        due = [item for item in items if item.is_due(told[item].get(sink.print), repeat, now)]
+        due = [item for item, by in told.items() if sink.print in by and item.is_due(by[sink.print], repeat, now)]
         if due and (refusal := sink.send(message(due))):
             log.warning("%s was not told of %d alerts and is tried again: %s", sink.name, len(due), refusal)
         elif due:
@@ -110,9 +106,13 @@ def tell(store: Store, sinks: Sinks, client: redis.Redis | None, *, repeat_s: fl
 
 
 def _told(item: Item, everyone: Sequence[Sink], receipts: Receipts) -> dict[str, datetime | None]:
-    """When each sink took this; None if it has not yet."""
+    """When each sink took this; None if it has not yet. Who was not told of a beginning is not told of its end."""
     taken = receipts.of(item)
-    return {sink.print: taken.get(sink.print, item.told_at) for sink in everyone}
+    concerned: Sequence[Sink] = everyone
+    if item.is_over and item.alert.told_at is None:
+        begun = receipts.of(Item(item.alert, is_over=False))
+        concerned = [sink for sink in everyone if sink.print in begun]
+    return {sink.print: taken.get(sink.print, item.told_at) for sink in concerned}
 
 
 def _settle(store: Store, items: Sequence[Item], now: datetime) -> None:

@@ -13,7 +13,6 @@ import redis
 from redis.exceptions import RedisError
 
 from syncengine.alerts.sinks import Message, Sinks, Tone
-from syncengine.errors import Misconfigured
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +62,8 @@ class StoreAway:
 
     def _send(self, message: Message) -> bool:
         """True if at least one sink took it: without the book nobody keeps account of the others."""
-        try:
-            everyone = self._sinks.all()
-        except Misconfigured as error:
-            log.error("no alert can be sent: %s", error)
-            return False
         whole = Message(message.title, f"{message.body}\n\nsyncengine on {socket.gethostname()}", message.tone)
-        refusals = {sink.name: sink.send(whole) for sink in everyone}
+        refusals = {sink.name: sink.send(whole) for sink in self._sinks.usable()}
         for name, refusal in refusals.items():
             if refusal:
                 log.warning("%s was not told about the store: %s", name, refusal)

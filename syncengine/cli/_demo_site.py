@@ -149,6 +149,7 @@ class Site:
                 "main": {
                     "left": "shop",
                     "right": "erp",
+                    "mode": "live",
                     "flows": self.flows,
                     "cut_over": CUT_OVER.isoformat(),
                     "quiet_s": QUIET_S,

@@ -63,16 +63,17 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
     uncounted = duration("--for", for_) if for_ else None
     with engine() as one:
         opening = ceiling.open_(one, connection, flow, by=me(), because=because, uncounted=uncounted)
-    held, before = opening.let_go, opening.opened_before_by
+        standing = next(each for each in ceiling.listed(one) if (each.connection, each.flow) == (connection, flow))
+    until, held, before = standing.open_until, opening.let_go, opening.opened_before_by
     if as_json:
-        told = {"opened": not before, "opened_before_by": before, "wanted_again": held, "uncounted": for_ or ""}
+        told = {"opened": not before, "opened_before_by": before, "wanted_again": held, "uncounted_until": until}
         show_json({"connection": connection, "flow": flow, **told})
         return
-    counted = f"nothing is counted for {for_}" if for_ else "the count begins at zero"
-    if before:
-        counted = f"as {before} has opened it, and its count continues"
+    counted = f"as {before} has opened it, and its count continues" if before else "the count begins at zero"
+    counted = f"nothing is counted until {until:%Y-%m-%d %H:%M} UTC" if until else counted
+    by = f" (by {standing.opened_by})" if until and standing.opened_by != me() else ""
     records = "1 record that was held is" if held == 1 else f"{held:,} records that were held are"
-    click.echo(f"{flow} of {connection} is open, {counted}; {records} looked at again.")
+    click.echo(f"{flow} of {connection} is open, {counted}{by}; {records} synced now.")
 
 
 def _state(standing: Standing) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import click
 
 from syncengine import settings as settings_module
-from syncengine.cli.configure import take_over
+from syncengine.cli._engine import NO
+from syncengine.cli._running import in_the_way
+from syncengine.cli.configure import take_over_asked
 from syncengine.engine import bootstrap
+from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 from syncengine.local import supervisor as supervisor_module
 from syncengine.local.supervisor import Supervisor
@@ -17,10 +20,12 @@ from syncengine.store import migrate
 
 @click.command("up")
 @click.option("--detach", is_flag=True, help="Return once everything runs; `syncengine down` stops it.")
-def command(detach: bool) -> None:
+@click.option("--yes", is_flag=True, help="Apply the changes of the configuration file without a question.")
+def command(detach: bool, yes: bool) -> int:
     """Migrate the store, read the configuration file, start Redis (unless REDIS_URL is set) and all processes.
 
-    What dies is started again.
+    Where the file differs from what was configured before, the changes are shown, and nothing starts until you agree to
+    them. What dies is started again.
     """
     settings = settings_module.load()
     supervisor = Supervisor(settings)
@@ -29,18 +34,26 @@ def command(detach: bool) -> None:
         _ = settings.keys
     if settings.redis_url is not None:
         redis_server.answering_address(settings)
+    if running := in_the_way(settings):
+        raise Misconfigured(
+            f"the store must be migrated, and {'; '.join(running)}. Stop what runs on every host, or run `syncengine migrate "
+            "--yes` first"
+        )
     migrate.upgrade(settings.database_url)
     _prepare_key(settings)
-    if settings.config_path.is_file() and settings.config_path.stat().st_size:
-        click.echo(take_over(settings, settings.config_path))
+    has_file = settings.config_path.is_file() and settings.config_path.stat().st_size
+    if has_file and not take_over_asked(settings, settings.config_path, yes=yes):
+        click.echo("Nothing was started. Apply the changes with `syncengine configure`, or re-run with --yes.")
+        return NO
     process = supervisor.start()
     _tell(settings, supervisor)
     if detach:
         click.echo("Stop it with `syncengine down`.")
-        return
+        return 0
     click.echo("Ctrl-C stops it.")
     supervisor_module.run(supervisor, process)
     click.echo("Stopped.")
+    return 0
 
 
 def _prepare_key(settings: Settings) -> None:

@@ -26,17 +26,72 @@ from syncengine.http.limiter import Limiter
 from syncengine.http.meter import Meter
 from syncengine.settings import Settings
 from syncengine.store import Store, migrate
-from syncengine.store.models import Link, Payload, Secret
+from syncengine.store.models import Connection, Installed, Link, Payload, Secret
 from syncengine.store.states import Lane
 from syncengine.vault import Vault
 
 
 def flows(settings: Settings) -> dict[str, Flow]:
-    """The flows that ship, and the site's own. Raises Misconfigured, with file and line."""
-    folders: list[Path] = [SHIPPED]
-    if settings.flows_path is not None:
-        folders.append(settings.flows_path)
-    return load_flows(folders, connectors.resources())
+    """The flows that ship, and the site's own where `settings` finds them. Raises Misconfigured, with file and line."""
+    return _load(settings.flows_path)
+
+
+def _load(folder: Path | None) -> dict[str, Flow]:
+    return load_flows([SHIPPED] if folder is None else [SHIPPED, folder], connectors.resources())
+
+
+def flows_to_install(settings: Settings, store: Store) -> tuple[dict[str, Flow], str]:
+    """The flows that a `configure` takes over now, and the absolute path of the site's own folder, empty if there is none.
+
+    Where `settings` find no folder it is the one that was taken over before: a `flows.d` that is not in the working folder is
+    not gone. Raises Misconfigured, with file and line, and Transient.
+    """
+    folder = settings.flows_path
+    if folder is None:
+        with store.read() as session:
+            stored = session.scalar(select(Installed.flows_folder))
+        folder = Path(stored) if stored else None
+    if folder is not None and not folder.is_dir():
+        raise Misconfigured(
+            f"the folder {folder} with the site's own flows is not there. Put it back, or name the folder with your flows in "
+            "SYNCENGINE_FLOWS (an empty folder, if there are none any more)"
+        )
+    return _load(folder), str(folder or "")
+
+
+def installed_flows(settings: Settings, store: Store) -> dict[str, Flow]:
+    """The flows that ship, and the site's own from the folder that `configure` has taken over: the same for every process.
+
+    An edit of one of these files counts from the next start of a process. Where the folder, or a flow of it, is not there,
+    the flow that ships would take its place in silence: that is refused. `SYNCENGINE_FLOWS` may name another folder, as on
+    another host, if it holds the same flows. Raises Misconfigured, with file and line, and Transient.
+    """
+    with store.read() as session:
+        row = session.scalars(select(Installed)).first()
+        used = {name for names in session.scalars(select(Connection.flows)) for name in names}
+    if row is None:  # nothing is configured yet
+        return flows(settings)
+    stored = Path(row.flows_folder) if row.flows_folder else None
+    folder = settings.flows_path if settings.is_flows_path_given else stored
+    if folder is not None and not folder.is_dir():
+        raise Misconfigured(
+            f"the folder {folder} with the site's own flows is not there. Put it back, or name the folder in SYNCENGINE_FLOWS "
+            "and run `syncengine configure`"
+        )
+    known = _load(folder)
+    own = {name: flow.version for name, flow in known.items() if flow.is_own}
+    if folder != stored and own != row.own_flows:
+        raise Misconfigured(
+            f"SYNCENGINE_FLOWS = {str(folder)!r} has other flows than {stored or 'those that ship'}, which `syncengine "
+            "configure` has taken over. Name the same flows, or run `syncengine configure`"
+        )
+    if changed := sorted(set(row.own_flows) - set(own)) or sorted((set(own) - set(row.own_flows)) & used):
+        has = "has" if changed[0] in own else "no longer has"
+        raise Misconfigured(
+            f"{folder} {has} the flow {changed[0]}, unlike when it was taken over. Restore its files, or run `syncengine "
+            "configure`"
+        )
+    return known
 
 
 def open_store(settings: Settings) -> Store:
@@ -45,6 +100,7 @@ def open_store(settings: Settings) -> Store:
         _check_file(make_url(settings.database_url).database or "")
     store = Store(settings.database_url)
     migrate.check(store)
+    store.hold_to(migrate.newest())
     return store
 
 
@@ -76,7 +132,7 @@ def open_vault(settings: Settings, store: Store) -> Vault:
             )
         if settings.may_make_key:
             keys.make(settings.key_file)
-    return Vault(store, settings.keys)
+    return Vault(store, settings.keys, file=None if settings.given_keys else settings.key_file)
 
 
 def _is_sealed(store: Store) -> bool:
@@ -100,7 +156,7 @@ def engine(
     """
     store = open_store(settings)
     vault = open_vault(settings, store)
-    known = flows(settings)
+    known = installed_flows(settings, store)
     check_flows(store, known)
     breakers = None
     if redis_client is not None:

@@ -222,8 +222,9 @@ def open_(
         detail = {"by": by, "because": because, "uncounted until": until if until > now else None}
         detail = {name: value for name, value in detail.items() if value}
         if not before:
-            row.shut_at, row.shut_because = None, ""
-            row.counted_from, row.opened_by = until, by
+            if row.shut_at is not None or until != row.counted_from:
+                row.opened_by = by
+            row.shut_at, row.shut_because, row.counted_from = None, "", until
             changed(session, delete(Sent).where(*_of(connection.id, flow)))
             timeline.note_flow(session, connection.id, flow.name, OPENED, now, **detail)
     with engine.store.read() as session:

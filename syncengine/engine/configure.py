@@ -1,204 +1,62 @@
-"""The installation's endpoints and connections, from `syncengine.yml` into the store; secrets into the vault.
+"""The installation's file into the store, and its secrets into the vault: all of it in one transaction, or nothing.
 
-`${NAME}` in a value is a variable of the environment or `.env`. Running it again is harmless: a secret is stored only
-when the value given has changed, so that a token which was renewed since is not overwritten. What may not change once a
-connection has written is in `continuity`.
+`look` says what would change and what follows from it, `apply` does it. Running it again is harmless: a secret is stored
+only when the value given has changed, so that a token which was renewed since is not overwritten. What may not change once
+a connection has written is in `continuity`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import combinations
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from syncengine import connectors
+from syncengine import clock, connectors
 from syncengine.connectors import base as face
-from syncengine.engine import bootstrap, continuity, observe
+from syncengine.engine import bootstrap, continuity, difference, lookups, observe, timeline
+from syncengine.engine.difference import GIVEN, Difference, Picture
+from syncengine.engine.installation import ConnectionPlan, EndpointPlan, Installation, read_file
 from syncengine.errors import Misconfigured
 from syncengine.flows import Flow, check_connection
-from syncengine.flows.flow import HIGHEST_CEILING
-from syncengine.mapping.complaints import Place
 from syncengine.mapping.shapes import nearest
-from syncengine.mapping.yaml_lines import Table, read, shown
 from syncengine.store import Store
-from syncengine.store.dialect import changed, upsert
-from syncengine.store.models import Connection, Endpoint, Lookup
+from syncengine.store.dialect import changed, lock_names, upsert
+from syncengine.store.models import Ceiling, Connection, Endpoint, Installed, Secret
 from syncengine.vault import Vault
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-MODES = (observe.LIVE, observe.MODE)
-CONNECTION_ENTRIES = (
-    "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups", "ceilings",
-)  # fmt: skip
+__all__ = ["ConnectionPlan", "EndpointPlan", "Given", "Installation", "apply", "look", "read_file"]
+
+EVENT = "configured"
 
 
 @dataclass(frozen=True)
-class EndpointPlan:
-    """One endpoint as the file says it."""
+class Given:
+    """What a person says besides the file.
 
-    name: str
-    system: str
-    settings: Mapping[str, Any]
-    secrets: Mapping[str, str] = field(repr=False)
-    where: str
+    same_account: endpoints (by name) whose address has changed while the account is the same. flows_folder: absolute path of
+    the site's own flows, empty if there are none; None leaves what is stored. call_s: the longest call that workers allow an
+    endpoint, None for any. by: who it is.
+    """
 
-
-@dataclass(frozen=True)
-class ConnectionPlan:
-    """One connection as the file says it."""
-
-    name: str
-    left: str
-    right: str
-    mode: str
-    cut_over: datetime | None
-    verify_creates_until: datetime | None
-    flows: list[str]
-    quiet_s: float | None
-    settings: Mapping[str, Any]
-    lookups: Mapping[str, Mapping[str, str]]
-    where: str
-    ceilings: Mapping[str, int] = field(default_factory=dict)  # writes an hour, by flow
+    same_account: Collection[str] = ()
+    flows_folder: str | None = None
+    call_s: float | None = None
+    by: str = ""
 
 
-@dataclass(frozen=True)
-class Installation:
-    """All that a configuration file says."""
-
-    endpoints: list[EndpointPlan]
-    connections: list[ConnectionPlan]
-
-
-def read_file(path: Path, env: Mapping[str, str]) -> Installation:
-    """The file, checked for itself. Raises Misconfigured with file, line and remedy."""
-    if not path.is_file():
-        raise Misconfigured(
-            f"{shown(path)} does not exist. Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
-        )
-    table, _ = read(path)
-    return _Reader(Place(shown(path)), env).read(table)
-
-
-class _Reader:
-    def __init__(self, place: Place, env: Mapping[str, str]) -> None:
-        self.place, self.env = place, env
-
-    def read(self, table: Table) -> Installation:
-        self.place.only(table, ("endpoints", "connections"), "the configuration")
-        endpoints = [self._endpoint(name, *one) for name, one in self._tables(table, "endpoints").items()]
-        known = {endpoint.name for endpoint in endpoints}
-        connections = [self._connection(name, *one, known) for name, one in self._tables(table, "connections").items()]
-        return Installation(endpoints, connections)
-
-    def _tables(self, table: Table, name: str) -> dict[str, tuple[Table, int]]:
-        if name not in table:
-            self.place.refuse(table.line, f"the configuration needs {name}:")
-        outer = self.place.table(table[name], table.line_of(name), name)
-        return {
-            str(key): (self.place.table(one, outer.line_of(key), f"{name}.{key}"), outer.line_of(key))
-            for key, one in outer.items()
-        }
-
-    def _endpoint(self, name: str, table: Table, line: int) -> EndpointPlan:
-        self.place.only(table, ("system", "settings", "secrets"), f"endpoint {name}")
-        system = self.place.word(table, "system", f"endpoint {name}")
-        if system not in connectors.systems():
-            known = connectors.systems()
-            self.place.refuse(table.line_of("system"), f"there is no system {system!r}{nearest(system, known)}")
-        secrets = self._values(table, "secrets", f"endpoint {name}")
-        kept = {key: str(value) for key, value in secrets.items() if value not in (None, "")}
-        settings = self._values(table, "settings", f"endpoint {name}")
-        return EndpointPlan(name, system, settings, kept, f"{self.place.file}:{line}")
-
-    def _connection(self, name: str, table: Table, line: int, endpoints: set[str]) -> ConnectionPlan:
-        what = f"connection {name}"
-        self.place.only(table, CONNECTION_ENTRIES, what)
-        sides = [self.place.word(table, side, what) for side in ("left", "right")]
-        for side, endpoint in zip(("left", "right"), sides, strict=True):
-            if endpoint not in endpoints:
-                self.place.refuse(
-                    table.line_of(side), f"there is no endpoint {endpoint!r}{nearest(endpoint, endpoints)}"
-                )
-        return ConnectionPlan(
-            name=name,
-            left=sides[0],
-            right=sides[1],
-            mode=self.place.choice(table, "mode", MODES, observe.LIVE),
-            cut_over=self._time(table, "cut_over"),
-            verify_creates_until=self._time(table, "verify_creates_until"),
-            flows=self.place.words(table.get("flows", []), table.line_of("flows"), "flows"),
-            quiet_s=float(table["quiet_s"]) if "quiet_s" in table else None,
-            settings=self._values(table, "settings", what),
-            lookups=self._lookups(table, what),
-            where=f"{self.place.file}:{line}",
-            ceilings=self._ceilings(table, what),
-        )
-
-    def _lookups(self, table: Table, what: str) -> dict[str, dict[str, str]]:
-        if "lookups" not in table:
-            return {}
-        given = self.place.table(table["lookups"], table.line_of("lookups"), f"lookups of {what}")
-        return {str(name): self._lookup(str(name), content, given.line_of(name)) for name, content in given.items()}
-
-    def _lookup(self, name: str, content: Any, line: int) -> dict[str, str]:
-        entries = self.place.table(content, line, f"lookup {name}")
-        for key, value in entries.items():
-            if value is None or isinstance(value, bool | list | dict):
-                has = "no value" if value is None else json.dumps(value, default=str)
-                self.place.refuse(
-                    entries.line_of(key),
-                    f"lookup {name}: {key!r} has {has} where a text or a number is wanted. Write KEY: VALUE, as 1: GBP",
-                )
-        return {str(key): str(self._plain(value, entries.line_of(key))) for key, value in entries.items()}
-
-    def _ceilings(self, table: Table, what: str) -> dict[str, int]:
-        if "ceilings" not in table:
-            return {}
-        given = self.place.table(table["ceilings"], table.line_of("ceilings"), f"ceilings of {what}")
-        figures = {name: self.place.whole(given, name, 1, HIGHEST_CEILING) for name in given}
-        return {name: figure for name, figure in figures.items() if figure is not None}
-
-    def _time(self, table: Table, name: str) -> datetime | None:
-        value = self._plain(table.get(name), table.line_of(name))
-        try:
-            if isinstance(value, str):
-                value = datetime.fromisoformat(value)
-        except ValueError:
-            self.place.refuse(table.line_of(name), f"{name}: {value!r} is no time. Write 2026-01-31T00:00:00Z")
-        if isinstance(value, date) and not isinstance(value, datetime):
-            value = datetime(value.year, value.month, value.day, tzinfo=UTC)
-        if value is None:
-            return None
-        if isinstance(value, datetime) and value.tzinfo is not None:
-            return value
-        return self.place.refuse(table.line_of(name), f"{name}: {value} has no time zone. Write 2026-01-31T00:00:00Z")
-
-    def _values(self, table: Table, name: str, what: str) -> dict[str, Any]:
-        if name not in table:
-            return {}
-        inner = self.place.table(table[name], table.line_of(name), f"{name} of {what}")
-        return {str(key): self._plain(value, inner.line_of(key)) for key, value in inner.items()}
-
-    def _plain(self, value: Any, line: int) -> Any:
-        """The value without its lines, with variables filled in."""
-        if isinstance(value, dict):
-            return {str(key): self._plain(one, line) for key, one in value.items()}
-        if isinstance(value, list):
-            return [self._plain(one, line) for one in value]
-        return _VARIABLE.sub(lambda found: self._variable(found[1], line), value) if isinstance(value, str) else value
-
-    def _variable(self, name: str, line: int) -> str:
-        if not self.env.get(name, "").strip():
-            self.place.refuse(line, f"{name} is not set. Put it into .env or the environment")
-        return self.env[name].strip()
+def look(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation, given: Given) -> Difference:
+    """What taking the installation over would change, with all checks; changes nothing. Raises Misconfigured, Transient."""
+    _check(store, vault, flows, installation, given)
+    with store.write() as session:  # taken over, compared, and rolled back: so it cannot differ from what `apply` does
+        found = _compared(session, _take_over(session, vault, flows, installation, given), flows, installation)
+        session.rollback()
+    return found
 
 
 def apply(
@@ -206,43 +64,104 @@ def apply(
     vault: Vault,
     flows: Mapping[str, Flow],
     installation: Installation,
+    given: Given | None = None,
     *,
-    same_account: Collection[str] = (),
-) -> list[str]:
-    """Check the installation against systems, flows and what was written before, and store it. Nothing is stored if refused.
+    seen: Difference | None = None,
+) -> Difference:
+    """Check the installation against systems, flows and what was written before, and store it; returns what has changed.
 
-    same_account: endpoints (by name) whose address has changed while the account is the same. A connection that the file does
-    not have is not synced any more: it has no flows from then on, keeps its links and history, and is synced again when the
-    file has it. Returns the names of these connections. Raises Misconfigured, Transient.
+    Nothing is stored if anything is refused, or if `seen`, which a person has agreed to, is not what would change now. A
+    connection that the file does not have is not synced any more: it has no flows from then on, keeps its links and history,
+    and is synced again when the file has it. Raises Misconfigured, Transient.
     """
+    given = given or Given()
+    _check(store, vault, flows, installation, given)
+    now = clock.now()
+    with store.write() as session:
+        taken = _take_over(session, vault, flows, installation, given)
+        found = _compared(session, taken, flows, installation)
+        if seen is not None and seen.changes != found.changes:
+            raise Misconfigured(
+                "what is stored has changed since the changes were shown. Nothing was applied. Run `syncengine configure` again"
+            )
+        _look_back(session, taken, installation, flows, now)
+        if found:
+            timeline.note_installation(session, EVENT, now, by=given.by, **found.told())
+    _finish_going_live(store)
+    return found
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """before: what the store held. ids: of the file's connections, by name. fresh: ids of those whose feeds begin again."""
+
+    before: Picture
+    ids: Mapping[str, int]
+    fresh: Collection[int]
+
+
+def _compared(session: Session, taken: _Taken, flows: Mapping[str, Flow], installation: Installation) -> Difference:
+    before, after = taken.before, difference.picture(session)
+    changes = difference.compare(before, after)
+    of_date = {name for name, flow in flows.items() if flow.cut_over}
+    told = difference.consequences(before, after, changes, of_date=of_date)
+    told += [
+        f"{name} has written nothing and reads another account now, so its feeds are read from the beginning"
+        for name, one in after.connections.items()
+        if one.id in taken.fresh
+    ]
+    listed = {one.name for one in installation.connections}
+    not_synced = tuple(name for name in sorted(after.connections) if name not in listed)
+    return Difference(changes, tuple(told), is_first=not before.connections, not_synced=not_synced)
+
+
+def _take_over(
+    session: Session, vault: Vault, flows: Mapping[str, Flow], installation: Installation, given: Given
+) -> _Taken:
+    """Check against what the store holds, and store. Raises Misconfigured."""
+    lock_names(session, [lookups.CONFIGURE])
+    before = difference.picture(session)
+    fresh = continuity.check_accounts(session, installation.endpoints, given.same_account)
+    endpoints = {one.name: _save_endpoint(session, one) for one in installation.endpoints}
+    _check_names(session, installation, endpoints)
+    _check_shared(session, installation, endpoints)
+    ids = {one.name: _save_connection(session, one, endpoints, flows, fresh) for one in installation.connections}
+    for connection_id in sorted(fresh):
+        continuity.start_over(session, connection_id)
+    _leave_out(session, installation)
+    _save_secrets(session, vault, installation)
+    if given.flows_folder is not None:
+        own = {name: flow.version for name, flow in flows.items() if flow.is_own}
+        row = {"id": 1, "flows_folder": given.flows_folder, "own_flows": own}
+        upsert(session, Installed, [row], keys=("id",), update=("flows_folder", "own_flows"))
+    session.flush()
+    return _Taken(before, ids, fresh)
+
+
+# -- checks ------------------------------------------------------------------------------------------------------------
+
+
+def _check(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation, given: Given) -> None:
+    """What can be told without what the store holds. Raises Misconfigured."""
     for connection in installation.connections:
         _check_flows(installation, connection, flows)
     for endpoint in installation.endpoints:
-        _check_settings(store, vault, endpoint)
-    secrets = {one.name: _new_secrets(store, vault, one) for one in installation.endpoints}
-    with store.write() as session:
-        fresh = continuity.check_accounts(session, installation.endpoints, same_account)
-        ids = {one.name: _save_endpoint(session, one) for one in installation.endpoints}
-        _check_names(session, installation, ids)
-        for connection in installation.connections:
-            saved = _save_connection(session, connection, ids)
-            continuity.check_entities(session, saved, connection.flows, flows, connection.where)
-        for connection_id in sorted(fresh):
-            continuity.start_over(session, connection_id)
-        left_out = _leave_out(session, installation)
-    for name, values in secrets.items():
-        _save_secrets(vault, ids[name], values)
-    _finish_going_live(store)
-    return left_out
+        _check_settings(store, vault, endpoint, given.call_s)
 
 
-def _check_settings(store: Store, vault: Vault, plan: EndpointPlan) -> None:
+def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: float | None) -> None:
     """Have the connector check them; no call is made, so the number of the endpoint does not matter."""
     endpoint = face.Endpoint(0, plan.name, plan.system, dict(plan.settings))
     try:
-        connectors.connect(endpoint, bootstrap.services(store, vault, None)).close()
+        connector = connectors.connect(endpoint, bootstrap.services(store, vault, None))
     except Misconfigured as error:
         raise Misconfigured(f"{plan.where}: {error}") from None
+    connector.close()
+    if call_s is not None and connector.longest_call_s > call_s:
+        raise Misconfigured(
+            f"{plan.where}: endpoint {plan.name}: a call may take {connector.longest_call_s:g} s, and SYNCENGINE_CALL_S is "
+            f"{call_s:g}. Shorten the endpoint's time-outs, or raise SYNCENGINE_CALL_S and the lease"
+        )
 
 
 def _check_flows(installation: Installation, connection: ConnectionPlan, flows: Mapping[str, Flow]) -> None:
@@ -294,16 +213,46 @@ def _check_names(session: Session, installation: Installation, endpoints: Mappin
             )
 
 
+def _check_shared(session: Session, installation: Installation, endpoints: Mapping[str, int]) -> None:
+    """Two connections that join the same two accounts would each create what a flow of both brings. Raises Misconfigured."""
+    ends = continuity.same_ends(session)
+    for one, other in combinations(installation.connections, 2):
+        both = [{ends[endpoints[it.left]], ends[endpoints[it.right]]} for it in (one, other)]
+        shared = sorted(set(one.flows) & set(other.flows))
+        if both[0] == both[1] and shared:
+            raise Misconfigured(
+                f"{other.where}: connection {other.name} joins the same two accounts as {one.name}, and both have the flow "
+                f"{shared[0]}: everything would be created twice. Take {', '.join(shared)} out of one of them"
+            )
+
+
+def _check_cut_over(plan: ConnectionPlan, before: datetime | None) -> None:
+    if before is not None and plan.cut_over is None:
+        raise Misconfigured(
+            f"{plan.where}: connection {plan.name} has the cut-over date {difference.shown_time(before)}, and the file has "
+            "none: every older order that is touched would be created. Restore cut_over:, or write an earlier date"
+        )
+
+
+# -- into the store ----------------------------------------------------------------------------------------------------
+
+
 def _save_endpoint(session: Session, plan: EndpointPlan) -> int:
     row = {"name": plan.name, "system": plan.system, "settings": dict(plan.settings)}
     upsert(session, Endpoint, [row], keys=("name",), update=("system", "settings"))
     return session.scalars(select(Endpoint.id).where(Endpoint.name == plan.name)).one()
 
 
-def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int]) -> int:
+def _save_connection(
+    session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int], flows: Mapping[str, Flow], fresh: set[int]
+) -> int:
+    """The connection's id, which is put into `fresh` if it joins other endpoints than before, and has written nothing."""
     is_fresh = continuity.check_sides(session, plan, endpoints)
-    former = session.scalar(select(Connection.mode).where(Connection.name == plan.name))
-    goes_live = plan.mode == observe.LIVE and former in (observe.MODE, observe.GOING_LIVE)
+    stored = select(Connection.mode, Connection.cut_over, Connection.flows, Connection.entities)
+    former = session.execute(stored.where(Connection.name == plan.name)).first()
+    goes_live = plan.mode == observe.LIVE and former is not None and former.mode in (observe.MODE, observe.GOING_LIVE)
+    if former is not None:
+        _check_cut_over(plan, former.cut_over)
     row = {
         "name": plan.name,
         "left_id": endpoints[plan.left],
@@ -318,23 +267,49 @@ def _save_connection(session: Session, plan: ConnectionPlan, endpoints: Mapping[
     }
     upsert(session, Connection, [row], keys=("name",), update=[name for name in row if name != "name"])
     connection_id = session.scalars(select(Connection.id).where(Connection.name == plan.name)).one()
+    continuity.check_entities(session, connection_id, plan.flows, flows, plan.where)
+    if former is not None:
+        more = [flows[name] for name in plan.flows if name not in former.flows]
+        _keep_shut(session, connection_id, more, former.entities, plan.flows)
+    continuity.keep_entities(session, connection_id, plan.flows, flows)
     if is_fresh:
-        continuity.start_over(session, connection_id)
-    entries = [
-        {"connection_id": connection_id, "name": name, "key": key, "value": value}
-        for name, table in plan.lookups.items()
-        for key, value in table.items()
-    ]
-    upsert(session, Lookup, entries, keys=("connection_id", "name", "key"), update=("value",))
+        fresh.add(connection_id)
+    lookups.take_over(session, connection_id, plan.lookups)
     return connection_id
 
 
-def _leave_out(session: Session, installation: Installation) -> list[str]:
-    """Stop syncing the connections that the file does not have; their names."""
-    listed = {one.name for one in installation.connections}
-    found = [one for one in session.scalars(select(Connection.name).order_by(Connection.name)) if one not in listed]
-    changed(session, update(Connection).where(Connection.name.in_(found)).values(flows=[]))
-    return found
+def _keep_shut(
+    session: Session, connection_id: int, more: Sequence[Flow], had: Mapping[str, Any], names: Collection[str]
+) -> None:
+    """A flow that is renamed while its write ceiling is reached stays shut under its new name.
+
+    more: flows that the connection did not have until now; had: `connection.entities`; names: all that it has now.
+    """
+    rows = {row.flow: row for row in session.scalars(select(Ceiling).where(Ceiling.connection_id == connection_id))}
+    shut = [row for row in rows.values() if row.shut_at is not None and row.flow not in names]
+    for flow in more:
+        for former in shut:
+            if had.get(former.flow) == continuity.identity(flow):
+                row = rows.get(flow.name) or Ceiling(connection_id=connection_id, flow=flow.name)
+                row.shut_at, row.shut_because = former.shut_at, former.shut_because
+                session.add(row)
+
+
+def _leave_out(session: Session, installation: Installation) -> None:
+    """Stop syncing the connections that the file does not have."""
+    listed = [one.name for one in installation.connections]
+    changed(session, update(Connection).where(Connection.name.not_in(listed)).values(flows=[]))
+
+
+def _look_back(
+    session: Session, taken: _Taken, installation: Installation, flows: Mapping[str, Flow], now: datetime
+) -> None:
+    """Where the cut-over date is earlier than before, want what was too old for the one before."""
+    for plan in installation.connections:
+        was = taken.before.connections.get(plan.name)
+        if was is not None and was.cut_over is not None and plan.cut_over is not None and plan.cut_over < was.cut_over:
+            dated = [name for name in plan.flows if flows[name].cut_over]
+            observe.look_back(session, taken.ids[plan.name], dated, now)
 
 
 def _finish_going_live(store: Store) -> None:
@@ -344,21 +319,38 @@ def _finish_going_live(store: Store) -> None:
         observe.go_live(store, connection_id)
 
 
-def _new_secrets(store: Store, vault: Vault, plan: EndpointPlan) -> dict[str, str]:
-    """The secrets whose given value was not taken over before. Raises Misconfigured if the vault has another key."""
-    with store.read() as session:
-        endpoint_id = session.scalar(select(Endpoint.id).where(Endpoint.name == plan.name))
-    if endpoint_id is None:
-        return dict(plan.secrets)
-    return {
-        name: value for name, value in plan.secrets.items() if vault.read(endpoint_id, f"given {name}") != _print(value)
-    }
+# -- secrets -----------------------------------------------------------------------------------------------------------
 
 
-def _save_secrets(vault: Vault, endpoint_id: int, values: Mapping[str, str]) -> None:
-    for name, value in values.items():
-        vault.write(endpoint_id, name, value)
-        vault.write(endpoint_id, f"given {name}", _print(value))
+def _save_secrets(session: Session, vault: Vault, installation: Installation) -> None:
+    """Store those whose given value has changed, and delete those that the file has no more.
+
+    What was not given by the file (tokens that a system has granted) stays. Raises Misconfigured if the vault has another key.
+    """
+    given = {one.name: one.secrets for one in installation.endpoints}
+    for endpoint in session.execute(select(Endpoint.id, Endpoint.name)).all():
+        wanted = given.get(endpoint.name, {})
+        stored = {
+            row.name: row for row in session.scalars(select(Secret).where(Secret.endpoint_id == endpoint.id)).all()
+        }
+        for name, value in wanted.items():
+            mark = stored.get(f"{GIVEN}{name}")
+            if mark is None or vault.open(mark.value).decode() != _print(value):
+                _put(session, vault, endpoint.id, stored, {name: value, f"{GIVEN}{name}": _print(value)})
+        gone = [one for one in stored if one.startswith(GIVEN) and one.removeprefix(GIVEN) not in wanted]
+        names = [*gone, *(one.removeprefix(GIVEN) for one in gone)]
+        changed(session, delete(Secret).where(Secret.endpoint_id == endpoint.id, Secret.name.in_(names)))
+
+
+def _put(
+    session: Session, vault: Vault, endpoint_id: int, stored: Mapping[str, Secret], values: Mapping[str, str]
+) -> None:
+    """Their versions rise together, so that a value which is renewed later is known by its own."""
+    rows = [stored.get(name) or Secret(endpoint_id=endpoint_id, name=name, version=0) for name in values]
+    version = 1 + max(row.version for row in rows)
+    for row in rows:
+        row.value, row.version, row.updated_at = vault.seal(values[row.name].encode()), version, clock.now()
+    session.add_all(rows)
 
 
 def _print(secret: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Row, Select, delete, or_, select
+from sqlalchemy import ColumnElement, Row, Select, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine import connectors
@@ -18,6 +18,7 @@ from syncengine.connectors import base as face
 from syncengine.engine import records
 from syncengine.errors import Misconfigured
 from syncengine.flows import Flow
+from syncengine.store.dialect import changed
 from syncengine.store.models import Connection, Cursor, Effect, Endpoint, Link
 from syncengine.store.states import EffectState
 
@@ -168,16 +169,26 @@ def check_installed(session: Session, flows: Mapping[str, Flow]) -> None:
 def check_entities(
     session: Session, connection_id: int, names: Sequence[str], flows: Mapping[str, Flow], where: str
 ) -> None:
-    """Refuse a flow that has no links of its own where links of a former flow between the same resources are left unused.
+    """Refuse a flow between two resources whose objects are linked under another entity: it would create all of them again.
 
-    That is a flow that was renamed, or whose `entity:` was changed: it would create everything a second time. names: the
-    connection's flows; one whose file is gone keeps its links. Raises Misconfigured.
+    That is a flow that was renamed, whose `entity:` was changed, or that was added beside another one. Which entity a flow
+    had is kept at each `configure`; for what was configured before that was kept, a flow without links of its own is refused
+    where links of a former flow between the same resources are left unused. names: the connection's flows; one whose file is
+    gone keeps its links. Raises Misconfigured.
     """
     mine = [flows[name] for name in names if name in flows]
+    _check_former(session, connection_id, mine, set(names) - set(flows), flows, where)
+    for flow in mine:
+        _check_kept(session, connection_id, flow, where)
+
+
+def _check_former(
+    session: Session, connection_id: int, mine: Sequence[Flow], missing: set[str], flows: Mapping[str, Flow], where: str
+) -> None:
     bare = [flow for flow in mine if not _has_entity(session, connection_id, flow.entity)]
     if not bare:
         return
-    used = {flow.entity for flow in mine} | (set(names) - set(flows))
+    used = {flow.entity for flow in mine} | missing
     for entity in sorted(_entities(session, connection_id) - used):
         for flow in bare:
             if _is_former(session, connection_id, entity, flow, flows):
@@ -186,6 +197,35 @@ def check_entities(
                     f"{flow.target} of the entity {entity}. If these are the same objects, it would create all of them "
                     f"a second time: write `entity: {entity}` into {flow.file or 'its file'}, or restore the former name"
                 )
+
+
+def identity(flow: Flow) -> list[str]:
+    """What `connection.entities` keeps of a flow: entity, source and target."""
+    return [flow.entity, flow.source, flow.target]
+
+
+def keep_entities(session: Session, connection_id: int, names: Sequence[str], flows: Mapping[str, Flow]) -> None:
+    """Note the entity of each of the connection's flows, beside those of flows that it had."""
+    had = session.scalar(select(Connection.entities).where(Connection.id == connection_id)) or {}
+    kept = {**had, **{name: identity(flows[name]) for name in names}}
+    changed(session, update(Connection).where(Connection.id == connection_id).values(entities=kept))
+
+
+def _check_kept(session: Session, connection_id: int, flow: Flow, where: str) -> None:
+    """Refuse another entity than the flow had, or, for a new one, than those between its resources, while these have links."""
+    kept = session.scalar(select(Connection.entities).where(Connection.id == connection_id)) or {}
+    between = {name: one[0] for name, one in kept.items() if one[1:] == [flow.source, flow.target]}
+    if flow.name in between:
+        others = {between[flow.name]}
+    else:
+        others = set() if flow.entity in between.values() else set(between.values())
+    for entity in sorted(others - {flow.entity}):
+        if _has_entity(session, connection_id, entity):
+            raise Misconfigured(
+                f"{where}: the flow {flow.name} has the entity {flow.entity}, and objects of {flow.source} and {flow.target} "
+                f"are linked as {entity}: it would create all of them a second time. Write `entity: {entity}` into "
+                f"{flow.file or 'its file'}"
+            )
 
 
 def _has_entity(session: Session, connection_id: int, entity: str) -> bool:

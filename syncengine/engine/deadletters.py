@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, func, literal, select, update
+from sqlalchemy import ColumnElement, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -15,6 +15,7 @@ from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.want import KEPT_PAUSES, want
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.redaction import shown
+from syncengine.store.dialect import changed
 from syncengine.store.models import Connection, Event, Failure, Payload, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
 
@@ -179,14 +180,12 @@ def reason_of_discard(by: str, because: str) -> str:
 
 def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
     """Those of the records that are skipped since a person has discarded their dead letter, and for no other reason."""
-    query = select(Record.id).join(Failure, Failure.record_id == Record.id).where(Record.id.in_(list(record_ids)))
-    return list(session.scalars(query.where(*rests_on_discard()).distinct()))
+    return list(session.scalars(select(Record.id).where(Record.id.in_(list(record_ids)), *rests_on_discard())))
 
 
 def rests_on_discard() -> tuple[ColumnElement[bool], ...]:
-    """For a query over Failure and its Record: this letter's discard is why the record is skipped."""
-    its_reason = literal(DISCARDED_BY) + Failure.closed_by + ": " + Failure.closed_because
-    return Record.status == Status.SKIPPED, Failure.kind == DEAD, Failure.closed_by != "", Record.reason == its_reason
+    """For a query over Record: a person's discard is why it is skipped. Its letter may be gone by now (retention.py)."""
+    return Record.status == Status.SKIPPED, Record.discarded != "", Record.discarded == Record.reason
 
 
 # -- finding them ------------------------------------------------------------------------------------------------------
@@ -325,10 +324,12 @@ def retried_last(session: Session, record_ids: Sequence[int]) -> str:
 
 def _reopen(session: Session, found: Iterable[Failure]) -> None:
     """A discarded letter that is tried again is an open one: its record rests no more."""
-    ids = [failure.id for failure in found if failure.closed_at is not None]
-    if ids:
-        reopened = update(Failure).where(Failure.id.in_(ids)).values(closed_at=None, closed_because="", closed_by="")
-        session.execute(reopened.execution_options(synchronize_session=False))
+    closed = [failure for failure in found if failure.closed_at is not None]
+    for some in chunks(closed, AT_ONCE):
+        reopened = update(Failure).where(Failure.id.in_([failure.id for failure in some]))
+        changed(session, reopened.values(closed_at=None, closed_because="", closed_by=""))
+        heeded = update(Record).where(Record.id.in_([failure.record_id for failure in some]))
+        changed(session, heeded.values(discarded=""))
 
 
 def check_retriable(session: Session, found: Iterable[Failure], ids: Iterable[int]) -> None:

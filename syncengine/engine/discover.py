@@ -21,7 +21,7 @@ from syncengine.errors import SyncError, Throttled
 from syncengine.flows.flow import Flow
 from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
-from syncengine.store.models import Cursor, Record, Run
+from syncengine.store.models import Connection, Cursor, Record, Run
 from syncengine.store.states import Lane, Status
 
 log = logging.getLogger(__name__)
@@ -122,11 +122,12 @@ class _Feed:
         """Raises what the system's calls raise."""
         if self.since is not None:
             return self._pages(found, None, self.since)
-        cursor = self._take()
-        if cursor is None:
+        taken = self._take()
+        if taken is None:
             return found  # another worker reads it just now
+        cursor, cut_over = taken
         try:
-            return self._pages(found, cursor, self.site.connection.cut_over if self.flow.cut_over else None)
+            return self._pages(found, cursor, cut_over if self.flow.cut_over else None)
         finally:
             self._release()
 
@@ -221,7 +222,8 @@ class _Feed:
         )
         return False
 
-    def _take(self) -> Cursor | None:
+    def _take(self) -> tuple[Cursor, datetime | None] | None:
+        """The cursor, with the cut-over date that holds for it: an earlier date comes with a new cursor, at once."""
         now = clock.now()
         with self.engine.store.write() as session:
             fresh = insert_into(session, Cursor).values(
@@ -232,7 +234,7 @@ class _Feed:
                 next_due=now,
             )
             session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow", "feed"]))
-            return session.scalars(
+            cursor = session.scalars(
                 update(Cursor)
                 .where(*self._mine(), or_(Cursor.holder == "", Cursor.held_until < now))
                 .values(
@@ -241,6 +243,8 @@ class _Feed:
                 .returning(Cursor)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
+            cut_over = session.scalar(select(Connection.cut_over).where(Connection.id == self.site.connection.id))
+        return None if cursor is None else (cursor, cut_over)
 
     def _move(self, session: Session, page: Page) -> None:
         session.execute(

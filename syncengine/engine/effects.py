@@ -267,6 +267,7 @@ def done(
         target_key=target_key,
         warnings=list(warnings),
         attention=attention,
+        accepted=False,
         error="",
     )
 
@@ -413,7 +414,7 @@ def resolve(
     A refusal is looked up because it may be of the write's own duplicate. If nothing is found, no send of it took effect,
     and the next refusal stands.
     """
-    values: dict[str, Any] = {"state": state, "updated_at": now, "error": ""}
+    values: dict[str, Any] = {"state": state, "updated_at": now, "error": "", "accepted": False}
     if state is EffectState.INTENDED:
         values["sends"] = 0 if by_hand else case((Effect.answered, 0), else_=Effect.sends)
     if target_key is not None:

@@ -171,10 +171,10 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
     now = clock.now()
     with engine.store.write() as session:
         endpoint = _row(session, name, locked=True)
-        was_paused = is_paused(endpoint, now)
+        was_paused, was = is_paused(endpoint, now), why_paused(endpoint, now)
         endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = None, "", BY_ITSELF
         if was_paused:
-            timeline.note_endpoint(session, name, RESUMED, now, by=by)
+            timeline.note_endpoint(session, name, RESUMED, now, by=by, was=was)
         its = or_(Connection.left_id == endpoint.id, Connection.right_id == endpoint.id)
         records.resume(session, session.scalars(select(Connection.id).where(its)).all(), now)
     was_down = engine.breakers is not None and engine.breakers.probe_now(name)

@@ -140,6 +140,12 @@ def _links(session: Session, side: str, id_: str) -> list[Link]:
 
 
 def _belongs(engine: Engine, record: Record, link: Link) -> bool:
-    """True if the record's flow makes or shares this link."""
+    """True if the record's flow makes or shares this link, and the record goes by its object on that side."""
     flow = engine.flows.get(record.flow)
-    return (flow.entity if flow is not None else record.flow) == link.entity
+    if flow is None:
+        return record.flow == link.entity
+    own = link.left_key if side_of_key(engine, record) == "left" else link.right_key
+    return (
+        flow.entity == link.entity
+        and (record.key.partition(":")[2] if flow.keys_name_their_side else record.key) == own
+    )

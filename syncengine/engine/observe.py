@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, select, update
+from sqlalchemy import ColumnElement, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.engine import chunks
+from syncengine.engine.plan import TOO_OLD
 from syncengine.engine.want import want
 from syncengine.store import Store
 from syncengine.store.dialect import changed
-from syncengine.store.models import Connection, Link, Record
+from syncengine.store.models import Connection, Cursor, Link, Record
 from syncengine.store.states import Lane, Status
 
 MODE = "observe"
@@ -53,6 +55,26 @@ def go_live(store: Store, connection_id: int) -> int:
     with store.write() as session:
         arrived = update(Connection).where(Connection.id == connection_id, Connection.mode == GOING_LIVE)
         changed(session, arrived.values(mode=LIVE))
+    return count
+
+
+def look_back(session: Session, connection_id: int, flows: Sequence[str], now: datetime) -> int:
+    """The cut-over date of a connection is earlier from this transaction on: want what was too old; returns how many records.
+
+    flows: those that heed the date. What a worker has in hand is wanted too, since it may still be planned by the former
+    date. The feeds forget where they were, so that they are read from the new date on.
+    """
+    changed(
+        session,
+        delete(Cursor).where(Cursor.connection_id == connection_id, Cursor.flow.in_(flows), Cursor.feed != ""),
+    )
+    too_old = and_(Record.status == Status.SKIPPED, Record.reason == TOO_OLD)
+    count = 0
+    for flow in flows:
+        mine = (Record.connection_id == connection_id, Record.flow == flow)
+        keys = session.scalars(select(Record.key).where(*mine, or_(too_old, Record.token.is_not(None)))).all()
+        for some in chunks(sorted(keys), AT_ONCE):  # in the order of all writers, so that none waits in a ring
+            count += want(session, connection_id, flow, some, lane=Lane.BACKFILL, now=now)
     return count
 
 

@@ -11,7 +11,7 @@ from syncengine.connectors.base import Change, Operation, Resource, Verb
 from syncengine.document import Doc
 from syncengine.engine import joined
 from syncengine.engine.merge import Difference, same
-from syncengine.engine.plan import GONE_ON, UNSETTLED, Agreement, Hold, Kind, Linked, Plan, Step, by_rule
+from syncengine.engine.plan import GONE_ON, TOO_OLD, UNSETTLED, Agreement, Hold, Kind, Linked, Plan, Step, by_rule
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Group, Mapping, MissingLookup, Policy, Verdict
 
@@ -53,7 +53,7 @@ def plan_pair(pair: Pair) -> Plan:
 
 def _first(pair: Pair) -> Plan:
     if pair.too_old:
-        return Plan(Kind.SKIP, "created before the cut-over date")
+        return Plan(Kind.SKIP, TOO_OLD)
     if pair.left_doc is not None:
         return _create(pair, pair.flow.mapping, pair.left_doc, pair.right)
     if pair.flow.backward is None or pair.right_doc is None:

@@ -23,6 +23,8 @@ CANCELLED = "@cancelled"
 """Of an agreement: that the target's object is cancelled. Compared by nobody, as all names with an @."""
 UNSETTLED = "nobody knows whether the last write took effect"
 NOT_THERE = "not there in the source"
+TOO_OLD = "created before the cut-over date"
+"""The reason of a record that is left alone for its age. With an earlier date just these are planned again."""
 GONE = "is gone in the target"
 NOT_LINKED = "no flow has linked it yet"
 GONE_ON = "gone on "
@@ -191,7 +193,7 @@ def plan(situation: Situation) -> Plan:
     if doc is None:
         return Plan(Kind.SKIP, NOT_THERE)
     if situation.too_old and not situation.links:
-        return Plan(Kind.SKIP, "created before the cut-over date")
+        return Plan(Kind.SKIP, TOO_OLD)
     decision = situation.flow.mapping.decide(doc, situation.context)
     if decision.verdict is Verdict.SKIP:
         return Plan(Kind.SKIP, decision.reason)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -28,7 +30,7 @@ from syncengine.engine.writeback import plan_write_back
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Need
-from syncengine.store.models import Link, Record
+from syncengine.store.models import Connection, Link, Record
 
 T = TypeVar("T")
 
@@ -91,6 +93,7 @@ class Planner:
         self.provisional: set[Need] = set()  # needs that are planned only, of a connection that is observed
         self.source, self.target = site.resource(flow.source), site.resource(flow.target)
         self.settings = flow.settings_for(site.connection.settings)
+        self.cut_over: datetime | None = None  # as the connection's row says when plans are made: it may be earlier now
         self.now = clock.now()
         self.verifies = site.connection.mode != observe.MODE and site.verifies_creates(self.now)
 
@@ -99,6 +102,7 @@ class Planner:
 
         What the records need is looked up for all of them in one query.
         """
+        self._read_cut_over(session)
         ready = {record.id: _caught(partial(self._ready, record)) for record in found}
         needs = {need for one in ready.values() if isinstance(one, _Ready) for need in one.needs}
         known = self._known(session, needs)
@@ -109,8 +113,13 @@ class Planner:
 
     def plan(self, session: Session, record: Record) -> Plan:
         """The plan of one record. Raises Rejected if its document is invalid or cannot be mapped."""
+        self._read_cut_over(session)
         ready = self._ready(record)
         return self._planned(ready, self._known(session, ready.needs))
+
+    def _read_cut_over(self, session: Session) -> None:
+        mine = select(Connection.cut_over).where(Connection.id == self.site.connection.id)
+        self.cut_over = session.scalar(mine) if self.flow.cut_over else None
 
     def mapped(self, session: Session, record: Record) -> dict[str, Doc]:
         """What the record's document is mapped to, by part, as the target would hold it; nothing of a two-way flow.
@@ -245,11 +254,10 @@ class Planner:
         )
 
     def _too_old(self, record: Record, raw_source: Doc | None) -> bool:
-        cut_over = self.site.connection.cut_over
-        if not self.flow.cut_over or record.needed or cut_over is None or raw_source is None:
+        if record.needed or self.cut_over is None or raw_source is None:
             return False
         created = self.source.created_at(raw_source)
-        return created is not None and created < cut_over
+        return created is not None and created < self.cut_over
 
     def _edited(self, raw_source: Doc | None) -> bool:
         if raw_source is None:

@@ -64,6 +64,7 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
             done=table.c.claimed,
             status=bindparam("status"),
             reason=bindparam("reason"),
+            discarded=case((table.c.discarded == bindparam("reason"), table.c.discarded), else_=""),
             need_entity=bindparam("need_entity"),
             need_key=bindparam("need_key"),
             need_part=bindparam("need_part"),
@@ -96,7 +97,7 @@ def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None
         session.execute(
             update(Record)
             .where(Record.id == record_id, Record.token.is_(None))
-            .values(status=Status.SKIPPED, reason=reason, stage=Stage.FETCH, updated_at=now)
+            .values(status=Status.SKIPPED, reason=reason, discarded=reason, stage=Stage.FETCH, updated_at=now)
             .execution_options(synchronize_session=False)
         )
 
@@ -111,6 +112,7 @@ def ignore(session: Session, record_id: int, told: str, now: datetime) -> bool:
         .where(Record.id == record_id, Record.token.is_(None))
         .values(
             ignored=told,
+            discarded="",
             done=Record.wanted,
             status=Status.SKIPPED,
             reason=f"{IGNORED}{told}",

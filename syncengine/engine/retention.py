@@ -3,8 +3,8 @@
 How long a merchant needs it decides the defaults, which settings.py argues. What decides anything about the next sync is
 never removed, whatever its age: records and links; creates that were done (without one of these, an object whose link is
 lost would be created a second time), though not the documents that they sent; what is in doubt; whatever a record that is
-due, waiting, held or dead still needs; a dead letter that is open, or that a person has discarded while its record rests on
-that.
+due, waiting, held or dead still needs; a dead letter that is open; of a record that a person has discarded its letter, by
+which that is taken back, and its document, by which a change at the source is seen.
 
 It runs beside everything else: small transactions, committed one by one, in the order of the numbers. Should one fail, the
 next run continues from there.
@@ -120,7 +120,7 @@ def _requests(before: datetime) -> list[ColumnElement[bool]]:
 
 def _letters(before: datetime) -> list[ColumnElement[bool]]:
     resting = select(Record.id).where(Record.id == Failure.record_id, *deadletters.rests_on_discard()).exists()
-    return [Failure.closed_at < before, ~resting]
+    return [Failure.closed_at < before, ~and_(Failure.kind == deadletters.DEAD, Failure.closed_by != "", resting)]
 
 
 def _corrections(before: datetime) -> list[ColumnElement[bool]]:
@@ -133,9 +133,10 @@ def _decisions(before: datetime) -> list[ColumnElement[bool]]:
 
 def _documents(before: datetime) -> list[ColumnElement[bool]]:
     """Of records at rest. `fetch` asks those of discarded ones, people those of dead letters and of what is observed."""
+    discarded = select(Record.id).where(Record.id == Payload.record_id, *deadletters.rests_on_discard()).exists()
     letter = select(Failure.id).where(Failure.record_id == Payload.record_id).exists()
     observed = select(Record.id).where(Record.id == Payload.record_id, observe.observed()).exists()
-    return [Payload.created_at < before, ~_at_work(Payload.record_id), ~letter, ~observed]
+    return [Payload.created_at < before, ~_at_work(Payload.record_id), ~discarded, ~letter, ~observed]
 
 
 def _runs(before: datetime) -> list[ColumnElement[bool]]:

@@ -53,6 +53,11 @@ def note_endpoint(session: Session, endpoint: str, what: str, now: datetime, **d
     )
 
 
+def note_installation(session: Session, what: str, now: datetime, **detail: Any) -> None:
+    """Add one event that concerns the installation as a whole."""
+    note_endpoint(session, "", what, now, **detail)
+
+
 def note_flow(session: Session, connection_id: int, flow: str, what: str, now: datetime, **detail: Any) -> None:
     """Add one event that concerns a flow of a connection as a whole."""
     row = {"at": now, "connection_id": connection_id, "flow": flow, "what": what, "detail": redact(detail)}

@@ -12,23 +12,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import redis
-from sqlalchemy import ColumnElement, Select, and_, case, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
 from syncengine.alerts import Severity, Sign, Sinks, book, telling
 from syncengine.alerts.without_store import StoreAway
-from syncengine.engine import ceiling, endpoints, health
+from syncengine.engine import ceiling, endpoints, health, observe
 from syncengine.engine.causes import alike
 from syncengine.engine.deadletters import DEAD
 from syncengine.engine.effects import UNSETTLED
 from syncengine.engine.engine import Engine
 from syncengine.engine.plan import GONE, GONE_ON
 from syncengine.errors import Transient
+from syncengine.flows import Flow
 from syncengine.http.breaker import State
 from syncengine.store.lock import Lock
 from syncengine.store.models import Ceiling, Connection, Effect, Endpoint, Event, Failure, Record
-from syncengine.store.states import Lane, Pause, Status
+from syncengine.store.states import EffectState, Lane, Pause, Status
 
 PULSE = "watch"
 LEASE_S = 120.0
@@ -48,13 +49,14 @@ ENDS = (*Status, "written", "unchanged", "observed")
 class Thresholds:
     """When a rule speaks. Seconds, unless the name says otherwise.
 
-    dead_letters: so many of one cause within `window_s`. gone: so many linked objects that are suddenly absent. oldest_s:
-    age of the oldest record that is due, or of a write in doubt. waiting_s: for how long a record may wait for another object.
-    clock_s: by how much a source's clock may differ from ours. stalled_s: without progress. repeat_s: an alert that lasts is
-    told again after it.
+    dead_letters: open ones of one cause. in_a_row: dead letters of a flow since a write of it went through. gone: linked
+    objects that have gone absent within `window_s`. oldest_s: age of the oldest record that is due, or of a
+    write in doubt. waiting_s: for how long a record may wait for another object, or be held. clock_s: by how much a source's
+    clock may differ from ours. stalled_s: without progress. repeat_s: an alert that lasts is told again after it.
     """
 
     dead_letters: int = 10
+    in_a_row: int = 5
     gone: int = 5
     window_s: float = 600.0
     oldest_s: float = 1800.0
@@ -217,32 +219,63 @@ def _refused(view: Look) -> list[Sign]:
     ]
 
 
+_BY_CAUSE = "`syncengine deadletters list --flow {flow}` shows them by cause, with what to do"
+
+
 def _dead_letters(view: Look) -> list[Sign]:
-    """Many dead letters of one cause within a short time; until fewer than that are open."""
-    least = view.thresholds.dead_letters
-    recent = func.sum(case((Failure.opened_at >= view.since, 1), else_=0))
+    """Many open dead letters of one cause, however slowly they came."""
     rows = view.session.execute(
-        select(Connection.name, Failure.flow, Failure.cause, func.count(), recent)
+        select(Connection.name, Failure.flow, Failure.cause, func.count())
         .join(Connection, Connection.id == Failure.connection_id)
         .where(Failure.kind == DEAD, Failure.closed_at.is_(None))
         .group_by(Connection.name, Failure.flow, Failure.cause)
     )
     opened: Counter[tuple[str, str, str]] = Counter()
-    lately: Counter[tuple[str, str, str]] = Counter()
-    for connection, flow, cause, count, new in rows:
+    for connection, flow, cause, count in rows:
         opened[connection, flow, alike(cause)] += count
-        lately[connection, flow, alike(cause)] += new
     signs = []
-    for place, count in opened.items():
-        connection, flow, cause = place
-        subject = f"{connection}: {flow}: {cause}"
-        is_sudden = lately[place] >= least
-        goes_on = ("dead letters", subject[: book.LONGEST_SUBJECT]) in view.already and count >= least
-        if is_sudden or goes_on:
+    for (connection, flow, cause), count in opened.items():
+        if count >= view.thresholds.dead_letters:
+            subject = f"{connection}: {flow}: {cause}"
             text = f"{count} dead letters of {flow} in {connection}: {cause}"
-            remedy = f"`syncengine deadletters list --flow {flow}` shows them by cause, with what to do"
-            signs.append(Sign("dead letters", subject, Severity.WARNING, text, remedy, count))
+            signs.append(Sign("dead letters", subject, Severity.WARNING, text, _BY_CAUSE.format(flow=flow), count))
     return signs
+
+
+def _none_through(view: Look) -> list[Sign]:
+    """The last records of a flow have all become dead letters, perhaps few and for as many causes."""
+    signs = []
+    for connection in view.session.scalars(select(Connection).where(Connection.mode == observe.LIVE)):
+        for flow in (view.engine.flows[name] for name in connection.flows if name in view.engine.flows):
+            latest = view.session.scalars(
+                select(Failure)
+                .where(Failure.connection_id == connection.id, Failure.flow == flow.name)
+                .where(Failure.kind == DEAD, Failure.closed_at.is_(None))
+                .order_by(Failure.opened_at.desc(), Failure.id.desc())
+                .limit(view.thresholds.in_a_row)
+            ).all()
+            if len(latest) < view.thresholds.in_a_row or _went_through(view, connection.id, flow, latest[-1].opened_at):
+                continue
+            text = (
+                f"nothing of {flow.name} in {connection.name} goes through: the last {len(latest)} records became dead "
+                f"letters, the newest: {alike(latest[0].cause)}"
+            )
+            place = f"{connection.name}: {flow.name}"
+            remedy = _BY_CAUSE.format(flow=flow.name)
+            signs.append(Sign("none through", place, Severity.CRITICAL, text, remedy, len(latest)))
+    return signs
+
+
+def _went_through(view: Look, connection_id: int, flow: Flow, since: datetime) -> bool:
+    """Whether a write of the flow was done since then, or shortly before: those of one batch end one after the other."""
+    after = since - timedelta(seconds=view.thresholds.window_s)
+    done = (
+        select(Effect.id)
+        .join(Record, Record.id == Effect.record_id)
+        .where(Effect.connection_id == connection_id, Effect.entity == flow.entity, Effect.sent_at > after)
+        .where(Effect.state == EffectState.DONE, Record.flow == flow.name)
+    )
+    return view.session.scalar(done.limit(1)) is not None
 
 
 def _ceilings(view: Look) -> list[Sign]:
@@ -409,10 +442,10 @@ def _waiting(view: Look) -> list[Sign]:
     for connection_id, flow, name, total in view.session.execute(
         groups.group_by(Record.connection_id, Record.flow, Connection.name)
     ):
-        long = _waiting_long(view, connection_id, flow)
+        long = _resting_long(view, connection_id, flow, Status.WAITING)
         if long:
-            need = _most([one[1:] for one in long])
-            many = f"{len(long)} or more" if len(long) == MOST_COUNTED else f"{len(long)}"
+            need = _most([one[2:] for one in long])
+            many = _many(long)
             age_s = (view.now - min(one[0] for one in long)).total_seconds()
             text = (
                 f"{many} of {total} waiting records of {flow} in {name} have waited for more than "
@@ -423,15 +456,44 @@ def _waiting(view: Look) -> list[Sign]:
     return signs
 
 
-def _waiting_long(view: Look, connection_id: int, flow: str) -> list[tuple[datetime, str, str]]:
-    """Since when, and for what (entity, key); of the records that were created first.
+def _held(view: Look) -> list[Sign]:
+    """Records of live flows that have been held for long: a person must decide. A flow that is shut has its own rule."""
+    signs = []
+    is_for_people = not_(ceiling.holds())
+    place = (Record.connection_id, Record.flow)
+    groups = select(*place, func.count()).where(Record.status == Status.HELD, is_for_people).group_by(*place)
+    totals = {(connection_id, flow): count for connection_id, flow, count in view.session.execute(groups)}
+    for connection in view.session.scalars(select(Connection).where(Connection.mode == observe.LIVE)):
+        for flow in (name for name in connection.flows if (connection.id, name) in totals):
+            long = _resting_long(view, connection.id, flow, Status.HELD, is_for_people)
+            if long:
+                reason, times = Counter(alike(one[1]) for one in long).most_common(1)[0]
+                age_s = (view.now - min(one[0] for one in long)).total_seconds()
+                text = (
+                    f"{_many(long)} of {totals[connection.id, flow]} held records of {flow} in {connection.name} have been "
+                    f"held for more than {_long(view.thresholds.waiting_s)}, the longest for {_long(age_s)}; {times} of them: "
+                    f"{reason}"
+                )
+                remedy = f"`syncengine held list --flow {flow}` shows them by reason: approve or refuse them"
+                signs.append(Sign("held", f"{connection.name}: {flow}", Severity.WARNING, text, remedy, len(long)))
+    return signs
 
-    What waits is planned again every hour, and waits again: the first time since it was something else counts.
+
+def _many(long: Sequence[object]) -> str:
+    return f"{len(long)} or more" if len(long) == MOST_COUNTED else f"{len(long)}"
+
+
+def _resting_long(
+    view: Look, connection_id: int, flow: str, status: Status, *which: ColumnElement[bool]
+) -> list[tuple[datetime, str, str, str]]:
+    """Since when, why, and for what (entity, key) records have been waiting or held; of those that were created first.
+
+    They are planned again every hour, and rest again: the first time since they were something else counts.
     """
     before = view.now - timedelta(seconds=view.thresholds.waiting_s)
     oldest = (
-        select(Record.id, Record.need_entity, Record.need_key)
-        .where(Record.connection_id == connection_id, Record.flow == flow, Record.status == Status.WAITING)
+        select(Record.id, Record.reason, Record.need_entity, Record.need_key)
+        .where(Record.connection_id == connection_id, Record.flow == flow, Record.status == status, *which)
         .where(Record.created_at < before)
         .order_by(Record.created_at, Record.id)
         .limit(MOST_COUNTED)
@@ -439,15 +501,15 @@ def _waiting_long(view: Look, connection_id: int, flow: str) -> list[tuple[datet
     )
     earlier = aliased(Event)
     other = select(func.max(earlier.id)).where(earlier.record_id == oldest.c.id)
-    other = other.where(earlier.what.in_([what for what in ENDS if what != Status.WAITING]))
+    other = other.where(earlier.what.in_([what for what in ENDS if what != status]))
     since = (
         select(func.min(Event.at))
-        .where(Event.record_id == oldest.c.id, Event.what == Status.WAITING)
+        .where(Event.record_id == oldest.c.id, Event.what == status)
         .where(Event.id > func.coalesce(other.scalar_subquery(), 0))
         .scalar_subquery()
     )
-    rows = view.session.execute(select(since, oldest.c.need_entity, oldest.c.need_key))
-    return [(at, entity, key) for at, entity, key in rows if at is not None and at < before]
+    rows = view.session.execute(select(since, oldest.c.reason, oldest.c.need_entity, oldest.c.need_key))
+    return [(at, *rest) for at, *rest in rows if at is not None and at < before]
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,11 +597,13 @@ RULES: Sequence[Rule] = (
     Rule("breaker", 60.0, _down),
     Rule("authentication", 600.0, _refused),  # after its rest an endpoint is tried, and rests again
     Rule("dead letters", 0.0, _dead_letters),
+    Rule("none through", 0.0, _none_through),
     Rule("ceiling", 0.0, _ceilings),
     Rule("gone", 0.0, _gone),
     Rule("oldest due", 60.0, _overdue),
     Rule("in doubt", 600.0, _in_doubt),  # what is sent again is open for a moment, between two doubts
     Rule("waiting", 0.0, _waiting),
+    Rule("held", 0.0, _held),
     Rule("clock", 600.0, _clocks),
     Rule("stalled", 60.0, _stalled),
 )

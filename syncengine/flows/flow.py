@@ -32,6 +32,7 @@ class Flow:
     write_back: it changes objects that another flow has linked, in fields of its own, and never creates or cancels any.
     keeps_parts: a part that the mapping no longer yields stays in the target; else it is cancelled there.
     version: changes with the content of the file. settings: defaults by name; declared: the same with kind and purpose.
+    is_own: its file is the site's own, not one of those that ship.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Flow:
     lookups: Map[str, Map[str, str]] = field(default_factory=dict)
     settings: Map[str, Any] = field(default_factory=dict)
     file: str = ""
+    is_own: bool = False
     declared: Map[str, Setting] = field(default_factory=dict)
 
     @property

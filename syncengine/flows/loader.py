@@ -22,7 +22,8 @@ from syncengine.mapping import CompiledMapping, compile_mapping
 from syncengine.mapping.compiler import ENTRIES as MAPPING_ENTRIES
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.contract import Group, Policy
-from syncengine.mapping.runtime import Unfit, key_text
+from syncengine.mapping.conversions import zone_named
+from syncengine.mapping.runtime import Unfit, key_text, table_key
 from syncengine.mapping.scope import Setting, checked_setting
 from syncengine.mapping.shapes import Kind, nearest
 from syncengine.mapping.yaml_lines import Table, read, shown
@@ -35,12 +36,13 @@ ENTRIES = (
     "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "unwanted_parts", "replaces",
     *MAPPING_ENTRIES,
 )  # fmt: skip
+SUFFIXES = (".yml", ".yaml")  # in capitals, too: some systems write them so
 _DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 WRITES = ("all", "linked")
 UNWANTED_PARTS = ("cancel", "keep")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "group")
+_SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "group", "zone")
 
 
 class Described(Protocol):
@@ -100,14 +102,29 @@ def load_flow(path: Path, catalogue: Catalogue) -> Flow:
 
 def check_connection(flows: Iterable[Flow], settings: Mapping[str, Any], where: str) -> None:
     """Refuse settings of a connection that no flow declares, or that are not of the declared kind (Misconfigured)."""
-    declared = {name: setting for flow in flows for name, setting in flow.declared.items()}
+    declared: dict[str, list[Setting]] = {}
+    for flow in flows:
+        for name, setting in flow.declared.items():
+            declared.setdefault(name, []).append(setting)
     for name, value in settings.items():
         if name not in declared:
             raise Misconfigured(f"{where}: no flow has a setting {name!r}{nearest(name, declared)}")
         try:
-            checked_setting(name, declared[name], value)
+            for setting in declared[name]:
+                _check_setting(name, setting, value)
         except Unfit as error:
             raise Misconfigured(f"{where}: {error.reason}, not {value!r}") from None
+
+
+def _check_setting(name: str, setting: Setting, value: Any) -> None:
+    """Raises Unfit unless the value is of the setting's kind; a time zone may be left empty where its default is."""
+    known = checked_setting(name, setting, value)
+    if not setting.is_zone or (not known and not setting.default):
+        return
+    try:
+        zone_named(known)
+    except Unfit:
+        raise Unfit(f"the setting {name} must be an IANA time zone such as Europe/London", value=value) from None
 
 
 def _files(folders: Sequence[Path]) -> list[Path]:
@@ -115,7 +132,7 @@ def _files(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise Misconfigured(f"the flows' folder {folder} does not exist; create it or correct the setting")
-        found += sorted(path for path in folder.iterdir() if path.suffix in (".yml", ".yaml") and path.is_file())
+        found += sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     return found
 
 
@@ -135,6 +152,9 @@ class _FlowReader:
         if two_way != ("backward" in table):
             place.refuse(table.line, "direction: two-way and backward: go together")
         tables, declared, needs = self._lookups(), self._settings(), self._needs()
+        if two_way and needs:
+            told = "needs: a two-way flow never gets the links that it would wait for; use one-way flows"
+            place.refuse(table.line_of("needs"), told)
         forward = self._mapping(table, source, target, tables, declared, needs)
         backward = self._backward(source, target, tables, declared, needs)
         write_back = place.choice(table, "writes", WRITES, WRITES[0]) == "linked"
@@ -163,6 +183,7 @@ class _FlowReader:
             lookups=tables,
             settings={key: setting.default for key, setting in declared.items()},
             file=place.file,
+            is_own=self.path.parent != SHIPPED,
             declared=declared,
         )
         return _Loaded(flow, table.line_of("flow"), self._flag("replaces"), declared)
@@ -290,11 +311,18 @@ class _FlowReader:
     def _lookup(self, name: str, content: Any, line: int) -> dict[str, str]:
         if isinstance(content, str):
             return self._csv(name, content, line)
-        entries = self.place.table({} if content is None else content, line, name) if content else Table()
+        if content is None:
+            return {}
+        entries = self.place.table(content, line, name)
+        table: dict[str, str] = {}
         for key, value in entries.items():
             if value is None or isinstance(value, list | dict):
                 self.place.refuse(entries.line_of(key), f"lookup {name}: {key} needs a single value")
-        return {key: key_text(value) for key, value in entries.items()}
+            if table_key(key) in table:
+                told = "occurs twice; white space at its ends and its Unicode form do not count"
+                self.place.refuse(entries.line_of(key), f"lookup {name}: the key {table_key(key)!r} {told}")
+            table[table_key(key)] = key_text(value)
+        return table
 
     def _csv(self, name: str, file: str, line: int) -> dict[str, str]:
         """A table from a CSV beside the flow's file: two columns, key and value, under a line of headings."""
@@ -310,9 +338,10 @@ class _FlowReader:
         for number, row in enumerate(rows[1:], start=2):
             if not row:
                 continue
-            if len(row) != 2 or not row[0].strip() or row[0].strip() in table:
+            key = table_key(row[0])
+            if len(row) != 2 or not key or key in table:
                 Place(shown(path)).refuse(number, "a line is a key that stands here once, a comma, and a value")
-            table[row[0].strip()] = row[1].strip()
+            table[key] = row[1].strip()
         return table
 
     def _settings(self) -> dict[str, Setting]:
@@ -324,12 +353,13 @@ class _FlowReader:
     def _setting(self, name: str, entry: Any, line: int) -> Setting:
         table = self.place.table(entry, line, f"setting {name}")
         self.place.only(table, ("type", "default", "about"), f"setting {name}")
-        kind = Kind(self.place.choice(table, "type", _SETTING_KINDS, "text"))
+        said = self.place.choice(table, "type", _SETTING_KINDS, "text")
+        kind = Kind.TEXT if said == "zone" else Kind(said)
         empty: dict[Kind, Any] = {Kind.TEXT: "", Kind.LIST: [], Kind.GROUP: {}, Kind.BOOLEAN: False}
         default = table.get("default", empty.get(kind))
-        setting = Setting(kind, default, str(table.get("about", "")))
+        setting = Setting(kind, default, str(table.get("about", "")), is_zone=said == "zone")
         try:
-            checked_setting(name, setting, default)
+            _check_setting(name, setting, default)
         except Unfit as error:
             self.place.refuse(line, f"setting {name}: its default: {error.reason}")
         return setting

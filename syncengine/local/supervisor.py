@@ -6,14 +6,12 @@ no port, and rotates one log file per process. Redis starts first and stops last
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from http.client import HTTPException
 from pathlib import Path
 from types import FrameType
@@ -32,6 +30,12 @@ CONFIGURATION = "supervisord.conf"
 LOG_FOLDER = "log"
 START_PATIENCE_S = 60.0
 LOOK_EVERY_S = 0.2
+SOCKET = "supervisor.sock"
+"""In the data folder; both sides name it from there, as the system allows about 100 characters for its address."""
+
+WORKING_FOLDER = Path("/proc/self/cwd")
+"""A short name of the folder that a process works in. Linux has it; supervisor makes any other one absolute."""
+
 LONGEST_SOCKET_PATH = 90
 
 _HEAD = """\
@@ -92,6 +96,7 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=(self.log_folder / "supervisord.err").open("wb"),
+            cwd=self.home,  # where its socket is
             env={**os.environ, "SYNCENGINE_HOME": str(self.home)},
             start_new_session=True,  # Ctrl-C must reach us alone, else Redis goes before its clients
         )
@@ -142,24 +147,25 @@ class Supervisor:
 
     def _ask(self, question: str) -> Any:
         """Ask the supervisor by its socket; None if there is none, or it is just ending."""
-        transport = SupervisorTransport(serverurl=f"unix://{self._socket()}")
+        transport = SupervisorTransport(serverurl=f"unix://{SOCKET}")
         try:
-            return getattr(ServerProxy("http://localhost", transport=transport), question)()
+            with chdir(self.home):
+                return getattr(ServerProxy("http://localhost", transport=transport), question)()
         except (OSError, HTTPException, Fault):
             return None
         finally:
             transport.close()
 
     def _socket(self) -> Path:
-        """Where the supervisor listens. The system allows about 100 characters, so a deep data folder gets another."""
-        socket = self.home / "supervisor.sock"
-        if len(str(socket)) <= LONGEST_SOCKET_PATH:
-            return socket
-        name = hashlib.sha256(str(self.home).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"syncengine-{os.geteuid()}-{name}.sock"
+        """Where supervisor, who works in the data folder, is to listen."""
+        return (WORKING_FOLDER if WORKING_FOLDER.exists() else self.home) / SOCKET
 
     def check_can_start(self) -> None:
         """Raises Misconfigured if this folder's processes run already, Flower's port is taken, or there is no Redis to run."""
+        if len(str(self._socket())) > LONGEST_SOCKET_PATH:
+            raise Misconfigured(
+                f"the path of SYNCENGINE_HOME = {self.home} is too long for this system. Name another folder"
+            )
         if self.pid() is not None:
             raise Misconfigured(f"syncengine runs already in {self.home}. Stop it with `syncengine down`")
         if not redis_server.is_free(self.settings.flower_port):

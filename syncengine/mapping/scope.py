@@ -37,11 +37,12 @@ class Expr:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that a flow declares: its kind, its default, and what it is for."""
+    """A setting that a flow declares: its kind, its default, and what it is for. `is_zone`: its text names a time zone."""
 
     kind: Kind
     default: Any
     about: str = ""
+    is_zone: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def _setting_value(kind: Kind, value: Any) -> Any:
             raise Unfit("not whole")
         return int(exact)
     if kind is Kind.TEXT:
-        return value if isinstance(value, str) else key_text(value)
+        return format(value, "f") if isinstance(value, Decimal) else key_text(value)
     wanted: Mapping[Kind, type] = {Kind.LIST: list, Kind.GROUP: dict, Kind.BOOLEAN: bool}
     if not isinstance(value, wanted.get(kind, str)):
         raise Unfit("not of its kind")

@@ -1,17 +1,24 @@
-"""Schema migrations by Alembic: `upgrade` applies them, `check` tells whether a database is up to date."""
+"""Schema migrations by Alembic: `upgrade` applies them, `check` tells whether a database is up to date.
+
+While a process of another version works on a database it is not to be migrated: `at_work` says what of it the database
+knows, `cli/migrate.py` asks the workers too. One that is alive all the same ends itself at its next write (`Store.hold_to`).
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event, inspect
+from sqlalchemy import event, func, inspect, select, text
 from sqlalchemy.orm import Session
 
-from syncengine.errors import Misconfigured
+from syncengine import clock
+from syncengine.errors import Misconfigured, NewerStore
+from syncengine.store.models import Cursor, Record
 from syncengine.store.session import Store, unbound
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -37,14 +44,44 @@ def current(store: Store) -> str | None:
         return MigrationContext.configure(session.connection()).get_current_revision()
 
 
+def is_due(store: Store) -> bool:
+    """Whether the database has tables, and not those of this version. Raises Misconfigured if it is newer, Transient."""
+    found = current(store)
+    _refuse_newer(found)
+    return found is not None and found != newest()
+
+
+def at_work(store: Store) -> list[str]:
+    """What is being done in a database of any revision, by whatever process: a line for each kind. Raises Transient.
+
+    Of a process that was killed it says so until its lease runs out, within a minute.
+    """
+    now = clock.now()
+    steps = select(func.count(Record.id), func.max(Record.lease_until)).where(
+        Record.runner.is_not(None), Record.lease_until > now
+    )
+    feeds = select(func.count(Cursor.id), func.max(Cursor.held_until)).where(
+        Cursor.holder != "", Cursor.held_until > now
+    )
+    found = []
+    with store.read() as session:
+        for query, what in ((steps, "records are being worked on"), (feeds, "feeds are being read")):
+            count, until = session.execute(query).one()
+            if count:
+                found.append(f"{count} {what}, under leases until {until:%H:%M:%S} UTC")
+    return found
+
+
 def upgrade(url: str) -> str:
     """Bring the database at `url` to the newest revision, all or nothing, and return it. Raises Misconfigured, Transient."""
     store = Store(url)
     if store.is_sqlite:  # a table is made again by dropping it, which must not take along what refers to its rows
         event.listen(store.engine, "connect", lambda opened, _record: opened.execute("PRAGMA foreign_keys=OFF"))
     try:
+        _refuse_newer(current(store))
         with store.write() as session:
             unbound(session)
+            _stop_writers(session)
             config = _config()
             config.attributes["connection"] = session.connection()
             command.upgrade(config, "head")
@@ -52,6 +89,15 @@ def upgrade(url: str) -> str:
         return newest()
     finally:
         store.close()
+
+
+def _stop_writers(session: Session) -> None:
+    """Wait for the transactions that have checked the revision (`Store.hold_to`), and let others wait where they do so.
+
+    Taken before any other lock: two that wait for one another would end one of them.
+    """
+    if session.get_bind().dialect.name == "postgresql" and inspect(session.connection()).has_table("alembic_version"):
+        session.execute(text("LOCK TABLE alembic_version IN EXCLUSIVE MODE"))
 
 
 def _check_references(session: Session) -> None:
@@ -72,6 +118,7 @@ def check(store: Store) -> None:
     found, wanted = current(store), newest()
     if found == wanted:
         return
+    _refuse_newer(found)
     if found is None:
         with store.read() as session:
             tables = inspect(session.connection()).get_table_names()
@@ -79,3 +126,19 @@ def check(store: Store) -> None:
     else:
         what = f"is at revision {found}, this version needs {wanted}"
     raise Misconfigured(f"the database {what}. Run `syncengine migrate`")
+
+
+def _refuse_newer(found: str | None) -> None:
+    """Raises Misconfigured if this version does not know a database's revision."""
+    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    if found is None or found in known:
+        return
+    if re.fullmatch(r"\d{4}", found) and found > newest():
+        raise NewerStore(
+            f"the database is at revision {found}, which is newer than this version of syncengine ({newest()}). Install the "
+            "version that has migrated it, or restore the backup from before (docs/operations.md)"
+        )
+    raise Misconfigured(
+        f"the database is at revision {found}, which no version up to this one ({newest()}) has made. Correct DATABASE_URL, "
+        "or restore the last backup"
+    )

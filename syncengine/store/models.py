@@ -123,10 +123,29 @@ class Connection(Base):
     ceilings: Mapped[dict[str, Any]] = mapped_column(
         default=dict, server_default=text("'{}'")
     )  # writes an hour, by flow
+    entities: Mapped[dict[str, Any]] = mapped_column(
+        default=dict, server_default=text("'{}'")
+    )  # [entity, source, target] of each flow that it has or had, by name
+
+
+class Installed(Base):
+    """What `configure` has taken over besides endpoints and connections: one row, or none before the first time.
+
+    flows_folder: absolute path of the folder with the site's own flows; empty: there is none. own_flows: the version of each
+    of these flows when it was taken over, by name.
+    """
+
+    __tablename__ = "installed"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    flows_folder: Mapped[str]
+    own_flows: Mapped[dict[str, Any]]
 
 
 class Lookup(Base):
-    """One entry of a lookup table of a connection; it goes before the entry of the same name in the flow's file."""
+    """One entry of a lookup table of a connection; it goes before the entry of the same name in the flow's file.
+
+    origin: `file` (syncengine.yml), whose entries `configure` replaces, or `person` (`syncengine lookups set`).
+    """
 
     __tablename__ = "lookup"
     __table_args__ = (UniqueConstraint("connection_id", "name", "key"),)
@@ -135,6 +154,7 @@ class Lookup(Base):
     name: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(255))
     value: Mapped[str]
+    origin: Mapped[str] = mapped_column(String(8), default="file", server_default="file")
 
 
 class Cursor(Base):
@@ -184,6 +204,7 @@ class Record(Base):
     ignored: Mapped[str] = mapped_column(default="", server_default="")  # who said that it is not to be synced, and why
     # Of an object that is created once more: the reference by which it was linked, looked for before that create.
     must_find: Mapped[str | None] = mapped_column(String(128))
+    discarded: Mapped[str] = mapped_column(default="", server_default="")  # its `reason` while it rests on a discard
 
     wanted: Mapped[int] = mapped_column(default=1)
     claimed: Mapped[int] = mapped_column(default=0, server_default="0")

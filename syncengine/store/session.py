@@ -16,8 +16,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
+from syncengine import clock
 from syncengine.document import from_json, to_json
-from syncengine.errors import DatabaseAway, Misconfigured
+from syncengine.errors import DatabaseAway, Misconfigured, NewerStore
 
 BUSY_TIMEOUT_MS = 30_000
 PATIENCE = {
@@ -48,6 +49,9 @@ PASSING = ("25006", "25P03", "25P04")
 """The server takes no writes just now (a standby that is about to take over); a transaction was left idle, or took, for too
 long (PostgreSQL's Appendix A). Lock, statement and shutdown errors (55P03, 57014, 57P01) are operational ones to psycopg."""
 
+REVISION_EVERY_S = 3.0
+"""How often a process that writes looks whether the database is still at the revision that it was made for."""
+
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -58,6 +62,8 @@ class Store:
         """`url` as SQLAlchemy reads it. Raises Misconfigured if it does not name a database that is supported."""
         self.url = url
         self.engine = _engine(url, pool_size)
+        self._revision: str | None = None
+        self._revision_seen = -REVISION_EVERY_S
 
     @property
     def is_sqlite(self) -> bool:
@@ -71,13 +77,32 @@ class Store:
         lose it, a process that is killed does not. It is never lost alone: whatever was committed later is lost too, and a
         durable commit keeps all before it (SQLite's synchronous=NORMAL with WAL, PostgreSQL's synchronous_commit=off).
 
-        Raises Transient when the database is away, busy or chose this transaction as a deadlock's victim.
+        Raises Transient when the database is away, busy or chose this transaction as a deadlock's victim, NewerStore if it
+        is no longer at the revision of `hold_to`.
         """
         with _translated(), self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
             self._begin(connection, durable)
+            self._check_revision(connection)
             yield session
             session.commit()
             connection.commit()
+
+    def hold_to(self, revision: str) -> None:
+        """From now on refuse to write into a database that is at another revision (checked every few seconds)."""
+        self._revision = revision
+
+    def _check_revision(self, connection: Connection) -> None:
+        if self._revision is None or clock.monotonic() - self._revision_seen < REVISION_EVERY_S:
+            return
+        query = "SELECT version_num FROM alembic_version"
+        query += "" if self.is_sqlite else " FOR SHARE"  # a migration that has begun is waited for, and waits for us
+        found = connection.exec_driver_sql(query).scalar()
+        if found != self._revision:
+            raise NewerStore(
+                f"the database is at revision {found} by now, and this process was made for {self._revision}. It writes "
+                "nothing more: start it again with the version of syncengine that has migrated the database"
+            )
+        self._revision_seen = clock.monotonic()
 
     def _begin(self, connection: Connection, durable: bool) -> None:
         if self.is_sqlite:

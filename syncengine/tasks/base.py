@@ -19,7 +19,7 @@ from syncengine.celery import app
 from syncengine.engine import bootstrap
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.watch import Watcher
-from syncengine.errors import SyncError, Transient
+from syncengine.errors import NewerStore, SyncError, Transient
 from syncengine.http.breaker import Change
 from syncengine.local import redis_server
 from syncengine.tasks.schedule import CLOCKS_S
@@ -80,7 +80,7 @@ def _refuse_to_start_wrong(**_: Any) -> None:
     try:
         store = bootstrap.open_store(current)
         bootstrap.open_vault(current, store)
-        bootstrap.check_flows(store, bootstrap.flows(current))
+        bootstrap.check_flows(store, bootstrap.installed_flows(current, store))
     except SyncError as error:
         print(f"syncengine: {error}", file=sys.__stderr__)
         raise SystemExit(2) from None
@@ -136,6 +136,12 @@ class StepTask(Task):  # type: ignore[misc]
 
     max_retries = None  # the engine counts
     throws = (SyncError,)  # a store that is away is one line in the log, not a traceback for every tick
+
+    def on_failure(self, exc: Exception, *_: Any, **__: Any) -> None:
+        """Another version has migrated the store: this worker takes no more messages, which are for its successors."""
+        if isinstance(exc, NewerStore):
+            log.critical("this worker ends: %s", exc)
+            app.control.shutdown(destination=[self.request.hostname])
 
     @property
     def engine(self) -> Engine:

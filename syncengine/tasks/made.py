@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,9 +13,11 @@ from redis.exceptions import RedisError
 
 from syncengine import clock, settings
 from syncengine.celery import app
-from syncengine.engine import bootstrap, health, retention, steps, sync
+from syncengine.engine import bootstrap, health, reseal, retention, steps, sync
 from syncengine.engine.pump import pump
 from syncengine.errors import Misconfigured, Transient
+from syncengine.flows import Flow
+from syncengine.settings import Settings
 from syncengine.store.states import Stage
 from syncengine.tasks.base import WATCH, StepTask, store_is_away, watcher
 from syncengine.tasks.schedule import beat_schedule
@@ -23,6 +26,7 @@ log = logging.getLogger(__name__)
 
 PUMP = "engine.pump"
 RETENTION = "engine.retention"
+RESEAL = "engine.reseal"
 LONGEST_COUNTDOWN_S = 300.0
 """A third of the visibility timeout (celeryconfig.py): Redis delivers a message again that has waited for longer than that."""
 
@@ -102,10 +106,14 @@ def _retention(self: StepTask) -> str:
     return str(removed or "another one removes")
 
 
+def _reseal(self: StepTask) -> str:
+    return str(reseal.run(self.engine, for_s=reseal.LONGEST_S) or "nothing is left to be sealed again here")
+
+
 def make_tasks() -> None:
-    """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right."""
+    """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right, Transient."""
     current = settings.load()
-    flows = bootstrap.flows(current)
+    flows = _flows(current)
     for flow in flows.values():
         _register(f"{flow.name}.sync", partial(_sync, flow=flow.name), f"Look for changes of {flow.name}.")
         for stage in Stage:
@@ -115,7 +123,21 @@ def make_tasks() -> None:
     _register(PUMP, _pump, "Free dead leases, wake what can go on, claim what is due (engine/pump.py).")
     _register(WATCH, _watch, "Look for what people must be told, and tell it (engine/watch.py).")
     _register(RETENTION, _retention, "Remove what is over and old (engine/retention.py).")
+    _register(RESEAL, _reseal, "Seal again with the newest key what a person has asked for (engine/reseal.py).")
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
+
+
+def _flows(current: Settings) -> Mapping[str, Flow]:
+    try:
+        store = bootstrap.open_store(current)
+    except (
+        Misconfigured
+    ):  # nothing is installed: worker and beat refuse to start, and `celery report` has names to show
+        return bootstrap.flows(current)
+    try:
+        return bootstrap.installed_flows(current, store)
+    finally:
+        store.close()
 
 
 def _register(name: str, body: Any, about: str) -> None:

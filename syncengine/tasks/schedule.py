@@ -14,12 +14,15 @@ the worker's. Whatever a stopped worker comes back to within this time must cost
 RETENTION_S = 3600.0
 """An hour: what has grown old since is little, so each time costs little."""
 
+RESEAL_S = 60.0
+"""As long as one run works; where nobody has asked for anything it costs a query."""
+
 STAND_IN = 4
 """The realtime lane watches every so many times less often, and only where the scheduled one does not."""
 
 
 def beat_schedule(flows: Iterable[Flow], pump_every_s: float, watch_every_s: float) -> dict[str, dict[str, Any]]:
-    """One entry a flow at the interval that its YAML declares; the pump, the watch, and the removal of what is old. Seconds.
+    """One entry a flow at the interval that its YAML declares; the pump, the watch, what is old, what is sealed. Seconds.
 
     Ticks that have waited for a while expire. Of those that have not, when a stopped worker is back, the first one works:
     the pump and the watch leave out what was done within half an interval, and a flow's turn is claimed in SQL.
@@ -48,6 +51,11 @@ def beat_schedule(flows: Iterable[Flow], pump_every_s: float, watch_every_s: flo
             "task": "engine.retention",
             "schedule": RETENTION_S,
             "options": {"queue": "backfill", "expires": RETENTION_S},
+        },
+        "reseal": {
+            "task": "engine.reseal",
+            "schedule": RESEAL_S,
+            "options": {"queue": "backfill", "expires": RESEAL_S + CLOCKS_S},
         },
     }
     for flow in flows:

@@ -38,7 +38,7 @@ endpoints:
     settings: {{gateway: enet, url: "{url}/SYSPROWCFService/Rest", operator: BPSYNC, company: T}}
     secrets: {{operator_password: "s3cret!"}}
 connections:
-  main: {{left: shop, right: erp, flows: [customers], cut_over: 2026-01-01T00:00:00Z}}
+  main: {{left: shop, right: erp, mode: live, flows: [customers], cut_over: 2026-01-01T00:00:00Z}}
 """
 
 
@@ -59,8 +59,8 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: Runni
     monkeypatch.setenv("SYNCENGINE_KEYS", Fernet.generate_key().decode())
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/one.db")
     monkeypatch.setenv("REDIS_URL", redis_url)
-    for words in ("migrate", "configure"):
-        assert (done := CliRunner().invoke(commands, [words])).exit_code == 0, done.output
+    for words in (["migrate"], ["configure", "--yes"]):
+        assert (done := CliRunner().invoke(commands, words)).exit_code == 0, done.output
 
 
 def _answering(pasted: str, endpoint: str = "shop") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from pathlib import Path
 
@@ -31,7 +32,7 @@ endpoints:
     settings: {{url: "{url}/SYSPROWCFService/Rest", operator: BPSYNC, company: T}}
     secrets: {{operator_password: "wrong"}}
 connections:
-  main: {{left: shop, right: erp, flows: [customers, orders]}}
+  main: {{left: shop, right: erp, mode: live, flows: [customers, orders]}}
 """
 
 
@@ -125,7 +126,7 @@ def test_a_store_that_was_encrypted_with_another_key(run: Run, tmp_path: Path) -
     config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
     variables = {"SYNCENGINE_CONFIG": config, "TOKEN": "x"}
     assert run("syncengine", "migrate").returncode == 0
-    assert run("syncengine", "configure", **variables).returncode == 0
+    assert run("syncengine", "configure", "--yes", **variables).returncode == 0
     other = {**variables, "SYNCENGINE_KEYS": keys.new()}
     _one_line(run("syncengine", "configure", **other), "another key", "SYNCENGINE_KEYS")
 
@@ -139,7 +140,7 @@ def test_a_key_file_that_is_lost_is_to_be_put_back_and_no_other_is_made(
     config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
     variables = {"SYNCENGINE_CONFIG": config, "TOKEN": "x", "REDIS_URL": redis_url}
     assert run("syncengine", "migrate").returncode == 0
-    assert run("syncengine", "configure", **variables).returncode == 0
+    assert run("syncengine", "configure", "--yes", **variables).returncode == 0
     key = tmp_path / "var" / "key"
     key.unlink()
 
@@ -170,8 +171,8 @@ def _link(tmp_path: Path) -> None:
 def test_another_account_behind_an_endpoint_and_another_address_of_the_same_one(run: Run, tmp_path: Path) -> None:
     text = CONFIGURATION.format(url="http://127.0.0.1:1")
     variables = {"SYNCENGINE_CONFIG": _write(tmp_path, text), "TOKEN": "x"}
-    for command in ("migrate", "configure"):
-        assert run("syncengine", command, **variables).returncode == 0
+    for command in (["migrate"], ["configure", "--yes"]):
+        assert run("syncengine", *command, **variables).returncode == 0
     _link(tmp_path)
     _write(tmp_path, text.replace("company: T", "company: P"))
     for more in ((), ("--same-account", "erp")):
@@ -180,7 +181,7 @@ def test_another_account_behind_an_endpoint_and_another_address_of_the_same_one(
         )
     _write(tmp_path, text.replace("127.0.0.1:1/", "127.0.0.1:2/"))
     _one_line(run("syncengine", "configure", **variables), "`syncengine configure --same-account erp`")
-    assert run("syncengine", "configure", "--same-account", "erp", **variables).returncode == 0
+    assert run("syncengine", "configure", "--yes", "--same-account", "erp", **variables).returncode == 0
     assert run("syncengine", "configure", **variables).returncode == 0
 
 
@@ -189,39 +190,78 @@ def test_no_process_starts_with_a_flow_that_would_create_everything_a_second_tim
 ) -> None:
     text = CONFIGURATION.format(url="http://127.0.0.1:1")
     variables = {"SYNCENGINE_CONFIG": _write(tmp_path, text), "TOKEN": "x", "REDIS_URL": redis_url}
-    for command in ("migrate", "configure"):
-        assert run("syncengine", command, **variables).returncode == 0
+    mine = _own_orders(tmp_path)
+    for command in (["migrate"], ["configure", "--yes"]):
+        assert run("syncengine", *command, **variables).returncode == 0
     _link(tmp_path)
-    folder = tmp_path / "flows.d"
-    folder.mkdir()
-    shipped = (SHIPPED / "orders.yml").read_text(encoding="utf-8")
-    (folder / "orders.yml").write_text(f"{shipped}\nentity: sales\nreplaces: true\n", encoding="utf-8")
-    (folder / "countries.csv").write_bytes((SHIPPED / "countries.csv").read_bytes())
+    mine.write_text(f"{mine.read_text(encoding='utf-8')}\nentity: sales\n", encoding="utf-8")
     for words in (
         ("celery", "-A", "syncengine", "worker", "--pool=solo"),
         ("syncengine", "status"),
         ("syncengine", "configure"),
     ):
-        _one_line(
-            run(*words, **variables), "the flow orders (entity sales) has no links yet", "write `entity: orders` into"
-        )
+        _one_line(run(*words, **variables), "the flow orders (entity sales) has no links yet", "write `entity: orders`")
+
+
+def test_no_process_starts_without_the_sites_own_flows(run: Run, redis_url: str, tmp_path: Path) -> None:
+    text = CONFIGURATION.format(url="http://127.0.0.1:1")
+    variables = {"SYNCENGINE_CONFIG": _write(tmp_path, text), "TOKEN": "x", "REDIS_URL": redis_url}
+    mine = _own_orders(tmp_path)
+    for command in (["migrate"], ["configure", "--yes"]):
+        assert run("syncengine", *command, **variables).returncode == 0
+    mine.unlink()
+    for words in (("celery", "-A", "syncengine", "worker", "--pool=solo"), ("syncengine", "status")):
+        _one_line(run(*words, **variables), f"{mine.parent} no longer has the flow orders", "Restore its files")
+    shutil.rmtree(mine.parent)
+    for words in (("celery", "-A", "syncengine", "beat"), ("syncengine", "status"), ("syncengine", "configure")):
+        _one_line(run(*words, **variables), f"the folder {mine.parent} with the site's own flows is not there")
+
+
+def _own_orders(tmp_path: Path) -> Path:
+    """The shipped flow of orders, in the site's own folder."""
+    folder = tmp_path / "flows.d"
+    folder.mkdir()
+    shipped = (SHIPPED / "orders.yml").read_text(encoding="utf-8")
+    (folder / "orders.yml").write_text(f"{shipped}\nreplaces: true\n", encoding="utf-8")
+    (folder / "countries.csv").write_bytes((SHIPPED / "countries.csv").read_bytes())
+    return folder / "orders.yml"
+
+
+def test_without_a_terminal_nothing_is_applied_until_it_is_agreed_to(run: Run, tmp_path: Path) -> None:
+    text = CONFIGURATION.format(url="http://127.0.0.1:1").replace("mode: live", "mode: observe")
+    variables = {"SYNCENGINE_CONFIG": _write(tmp_path, text), "TOKEN": "x"}
+    assert run("syncengine", "migrate").returncode == 0
+    first = run("syncengine", "configure", **variables)
+    assert (first.returncode, first.stdout.splitlines()[-1]) == (1, "No changes made. Re-run with --yes to apply.")
+    assert run("syncengine", "configure", "--yes", **variables).stdout.splitlines()[-1] == "Applied."
+    again = run("syncengine", "configure", **variables)
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "Nothing changes.")
+
+    _write(tmp_path, text.replace("mode: observe", "mode: live"))
+    shown = json.loads(run("syncengine", "configure", "--dry-run", "--json", **variables).stdout)
+    assert shown["changes"] == [{"where": "connection main", "what": "mode", "before": "observe", "after": "live"}]
+    assert shown["consequences"][0].startswith("main goes live: it writes customers, orders")
+    refused = run("syncengine", "up", **variables)
+    assert (refused.returncode, refused.stdout.splitlines()[-1][:20]) == (1, "Nothing was started.")
+    assert shown == json.loads(run("syncengine", "configure", "--json", **variables).stdout)
 
 
 def test_a_connection_that_is_taken_out_of_the_file_is_named_and_shown_as_not_synced(run: Run, tmp_path: Path) -> None:
     text = CONFIGURATION.format(url="http://127.0.0.1:1")
     variables = {"SYNCENGINE_CONFIG": _write(tmp_path, text), "TOKEN": "x"}
-    for command in ("migrate", "configure"):
-        assert run("syncengine", command, **variables).returncode == 0
+    for command in (["migrate"], ["configure", "--yes"]):
+        assert run("syncengine", *command, **variables).returncode == 0
     _write(tmp_path, f"{text[: text.index('connections:')]}connections: {{}}\n")
-    out = run("syncengine", "configure", **variables).stdout
+    out = run("syncengine", "configure", "--yes", **variables).stdout
     assert out.splitlines()[1].endswith(
         "so not synced: main. Its links and history are kept; it is synced again once the file has it."
     )
+    assert "=> main stops syncing customers, orders; links and history are kept" in out
     assert run("syncengine", "status", **variables).stdout.startswith("main is not synced: ")
     assert json.loads(run("syncengine", "status", "--json", **variables).stdout)["not_synced"] == ["main"]
 
     _write(tmp_path, text)
-    assert "Not in" not in run("syncengine", "configure", **variables).stdout
+    assert "Not in" not in run("syncengine", "configure", "--yes", **variables).stdout
     assert "is not synced" not in run("syncengine", "status", **variables).stdout
 
 
@@ -240,8 +280,8 @@ def test_wrong_credentials_and_a_wrong_address_are_told_by_check(run: Run, tmp_p
     with Sandbox(1, {"latency_s": 0.0}, contacts=5, products=20, orders=6).start() as running:
         config = _write(tmp_path, CONFIGURATION.format(url=running.url))
         variables = {"REDIS_URL": url, "SYNCENGINE_CONFIG": config, "TOKEN": "wrong-token"}
-        for command in ("migrate", "configure"):
-            assert run("syncengine", command, **variables).returncode == 0
+        for command in (["migrate"], ["configure", "--yes"]):
+            assert run("syncengine", *command, **variables).returncode == 0
         done = run("syncengine", "check", **variables)
     away = run("syncengine", "check", **variables)
     stop(valkey)

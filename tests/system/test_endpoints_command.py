@@ -39,7 +39,7 @@ endpoints:
     settings: {gateway: enet, url: "http://127.0.0.1:1/Rest", operator: BPSYNC, company: T}
     secrets: {operator_password: secret}
 connections:
-  main: {left: shop, right: erp, flows: [customers], cut_over: 2026-01-01T00:00:00Z}
+  main: {left: shop, right: erp, mode: live, flows: [customers], cut_over: 2026-01-01T00:00:00Z}
 """
 
 
@@ -74,7 +74,7 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) ->
     client.close()
     operator = Operator()
     operator.says("migrate")
-    operator.says("configure")
+    operator.says("configure", "--yes")
     return operator
 
 

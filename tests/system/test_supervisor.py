@@ -89,6 +89,20 @@ def test_a_second_one_is_refused_without_a_look_at_the_file_and_down_stops_the_f
     assert first.wait(PATIENCE_S) == 0
 
 
+def test_in_a_deep_data_folder_down_needs_nothing_of_the_temporary_folder(run: Run, tmp_path: Path) -> None:
+    """Which a system empties of what is some days old."""
+    home, temporary = tmp_path / ("deep" * 30) / "var", tmp_path / "temporary"
+    temporary.mkdir()
+    places = {"SYNCENGINE_HOME": str(home), "TMPDIR": str(temporary)}
+    up = run("syncengine", "up", "--detach", **places)
+    assert up.returncode == 0, up.stderr
+    for left in temporary.iterdir():
+        left.unlink()
+
+    assert "runs already" in run("syncengine", "up", **places).stderr
+    assert run("syncengine", "down", **places).stdout == "Stopped.\n"
+
+
 def test_down_without_anything_running_says_so(run: Run) -> None:
     done = run("syncengine", "down")
 

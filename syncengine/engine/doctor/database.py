@@ -6,17 +6,20 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 
+from syncengine.engine import reseal
 from syncengine.engine.doctor.finding import Finding, fail, ok, size, warn
 from syncengine.errors import Misconfigured
 from syncengine.store import Store, migrate
-from syncengine.store.models import Endpoint, Link, Payload, Secret
+from syncengine.store.models import Endpoint, Secret
 from syncengine.vault import Vault
 
 LITTLE_SPACE, NO_SPACE = 1e9, 100e6
 LARGE_LOG = 500e6
 CROWDED = 0.8
+SAMPLED = 400
+"""Of each kind of what is sealed."""
 
 
 def reach(store: Store) -> Iterator[Finding]:
@@ -33,7 +36,8 @@ def reach(store: Store) -> Iterator[Finding]:
     try:
         migrate.check(store)
     except Misconfigured as error:
-        yield fail("database", f"{kind} answers, but {str(error).partition('. Run')[0]}", "Run `syncengine migrate`")
+        says, _, remedy = str(error).partition(". ")
+        yield fail("database", f"{kind} answers, but {says}", remedy)
         return
     yield ok("database", f"{kind} answers, at revision {migrate.newest()}")
 
@@ -96,26 +100,21 @@ def _postgres(store: Store) -> Iterator[Finding]:
 
 
 def key(store: Store, vault: Vault) -> Finding:
-    """Whether the key opens what is stored: every secret, and the newest documents. Raises Transient."""
+    """Whether the keys open what is stored: every secret, and a sample of everything else, old and new. Raises Transient."""
     with store.read() as session:
         secrets = session.execute(
             select(Endpoint.name, Secret.name, Secret.value).join(Endpoint, Endpoint.id == Secret.endpoint_id)
         ).all()
-        payload = session.scalar(select(Payload.body).order_by(Payload.id.desc()).limit(1))
-        base = session.scalar(select(Link.base).where(Link.base.is_not(None)).order_by(Link.id.desc()).limit(1))
-        kept = session.scalar(select(func.count()).select_from(Payload))
-    named = [(f"{name} of {endpoint}", value) for endpoint, name, value in secrets]
-    named += [(what, value) for what, value in (("a document", payload), ("an agreement", base)) if value is not None]
-    shut = [what for what, value in named if not _opens(vault, value)]
+    found = [(f"{name} of {endpoint}", vault.print_of(value)) for endpoint, name, value in secrets]
+    for kind in reseal.KINDS[1:]:
+        found += [(f"some {kind.name}", vault.print_of(value)) for value in reseal.sample(store, kind, SAMPLED)]
+    shut = list(dict.fromkeys(what for what, print_ in found if not print_))
     if shut:
-        remedy = "Put the key that was in use before into SYNCENGINE_KEYS (or the key file), behind the present one"
-        return fail("key", f"it does not open {shut[0]}" + (f" and {len(shut) - 1} more" if shut[1:] else ""), remedy)
-    return ok("key", f"opens {len(secrets)} secrets and the newest of {kept:,} documents")
-
-
-def _opens(vault: Vault, value: bytes) -> bool:
-    try:
-        vault.open(value)
-    except Misconfigured:
-        return False
-    return True
+        remedy = (
+            "Put the key that was in use before, or that another host has by now, into SYNCENGINE_KEYS (or the key file), "
+            "behind the present one; `syncengine keys list` counts what each key seals"
+        )
+        return fail("key", f"it does not open {', '.join(shut)}", remedy)
+    older = sum(print_ != vault.prints[0] for _, print_ in found)
+    says = f"opens {len(secrets)} secrets and a sample of {len(found) - len(secrets):,} of all else that is sealed"
+    return ok("key", f"{says}; {older:,} are sealed with older keys, which must be kept" if older else says)

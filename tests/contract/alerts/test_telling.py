@@ -149,17 +149,80 @@ def test_the_end_of_what_was_counted_names_the_highest_figure_that_people_were_t
     assert inbox.messages[1].startswith("OVER 26 dead letters of orders (26 at the end, 31 at most)")
 
 
-def test_what_was_over_before_anybody_could_be_told_is_told_as_over(
-    store: Store, client: redis.Redis, inbox: Inbox
+def test_the_end_is_told_to_those_alone_who_were_told_of_the_beginning(
+    store: Store, client: redis.Redis, inbox: Inbox, other: Inbox
 ) -> None:
+    desk = Desk(store, client, inbox.url, other.url)
+    other.refuse = True
+    desk.see(0, DOWN)
+    other.refuse = False
+    inbox.refuse = True
+    desk.see(100, calm_s={"breaker": 0.0})
+    desk.see(115)
+    assert (len(inbox.received), other.received) == (1, [])
+    inbox.refuse = False
+    desk.see(130)
+    desk.see(145)
+    assert inbox.titles[1:] == ["syncengine: over: erp is down: the connection was refused"]
+    assert other.received == []
+    assert desk.alerts()[0].resolve_told_at == _at(130)
+
+
+def test_of_what_nobody_was_told_the_end_is_not_told(store: Store, client: redis.Redis, inbox: Inbox) -> None:
     desk = Desk(store, client, inbox.url)
     inbox.refuse = True
     desk.see(0, DOWN)
     desk.see(100)
     inbox.refuse = False
-    desk.see(115)
-    desk.see(130)
-    assert inbox.titles == ["syncengine: over: erp is down: the connection was refused"]
+    desk.see(115, LATE)
+    assert inbox.titles == ["syncengine: orders of main is late"]
+
+
+def test_an_endpoint_that_is_down_for_a_moment_again_and_again_is_told_a_few_times(
+    store: Store, client: redis.Redis, inbox: Inbox
+) -> None:
+    desk = Desk(store, client, inbox.url)
+    for round_ in range(15):  # 30 s of every 2 minutes, for half an hour
+        for second in range(0, 120, 15):
+            desk.see(round_ * 120 + second, *([DOWN] if second < 30 else []))
+    assert [alert.resolved_at for alert in desk.alerts()] == [_at(75), None]
+    assert len(inbox.received) == 3
+
+    last_seen = 14 * 120 + 15
+    desk.see(last_seen + 600)
+    assert len(inbox.received) == 4
+    for again in (800, 1600, 3000):  # the third alert within the hour is over after an hour alone
+        desk.see(last_seen + again, DOWN)
+        desk.see(last_seen + again + 599)
+    assert len(inbox.received) == 5
+    desk.see(last_seen + 3000 + 3600)
+    assert len(inbox.received) == 6
+
+
+def test_what_a_person_ends_is_over_at_once_however_often_it_comes_back(
+    store: Store, client: redis.Redis, inbox: Inbox
+) -> None:
+    desk, shut = Desk(store, client, inbox.url), Sign("ceiling", "main: orders", Severity.CRITICAL, "shut", "open it")
+    for round_ in range(4):
+        desk.see(round_ * 60, shut, calm_s={"ceiling": 0.0})
+        desk.see(round_ * 60 + 30, calm_s={"ceiling": 0.0})
+    assert len(inbox.received) == 8
+
+
+def test_a_plugin_that_fails_keeps_no_other_sink_from_being_told(
+    store: Store, client: redis.Redis, inbox: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(store, client, "json://127.0.0.1:9/", inbox.url)
+
+    def fail(**_: object) -> bool:
+        raise KeyError("json://T0KEN@127.0.0.1")
+
+    desk.sinks.all()[0]._plugin.notify = fail  # type: ignore[method-assign, assignment]
+    desk.see(0, DOWN)
+    desk.see(15, DOWN)
+    assert len(inbox.received) == 1
+    assert "was not told of 1 alerts and is tried again: its plugin failed (KeyError)" in caplog.text
+    assert "T0KEN" not in caplog.text
 
 
 def test_an_emptied_redis_tells_twice_and_passes_nothing_over(
@@ -192,7 +255,9 @@ def test_an_address_that_apprise_does_not_know_is_named_by_its_place_and_never_s
     with caplog.at_level(logging.DEBUG):
         with pytest.raises(Misconfigured, match="SYNCENGINE_ALERT_URLS: address 2 is none") as caught:
             Sinks(urls).all()
-        Desk(store, client, *urls).see(0, DOWN)  # and watching goes on
+        Desk(store, client, *urls).see(0, DOWN)
+    assert len(inbox.received) == 1
+    assert "SYNCENGINE_ALERT_URLS: address 2 is none" in caplog.text
     assert "T0KEN" not in f"{caught.value} {caplog.text} {caught.traceback}"
 
 

@@ -38,6 +38,7 @@ connections:
   main:
     left: shop
     right: erp
+    mode: live
     cut_over: 2026-01-31T00:00:00Z
     flows: [customers, orders]
     lookups: {currencies: {1: GBP}}
@@ -67,7 +68,8 @@ class Site:
             text = text.replace(old, new)
         self.path.write_text(text, encoding="utf-8")
         installation = configure.read_file(self.path, env)
-        return configure.apply(self.store, self.vault, self.flows, installation, **more)
+        given = configure.Given(**more)
+        return list(configure.apply(self.store, self.vault, self.flows, installation, given).not_synced)
 
     def link(self, entity: str = "orders", *, provisional: bool = False) -> None:
         now = clock.now()

@@ -100,7 +100,11 @@ def test_running_it_again_changes_what_has_changed_and_keeps_a_renewed_token(
         ("system: syspro", "system: sysprro", "syncengine.yml:7: there is no system 'sysprro' (did you mean syspro?)"),
         ("left: shop", "left: shp", "syncengine.yml:12: there is no endpoint 'shp' (did you mean shop?)"),
         ("mode: observe", "mode: watch", "syncengine.yml:14:"),
-        ("2026-01-31T00:00:00Z", "soon", "syncengine.yml:15: cut_over: 'soon' is no time. Write 2026-01-31T00:00:00Z"),
+        (
+            "2026-01-31T00:00:00Z",
+            "soon",
+            "syncengine.yml:15: cut_over: 'soon' is not a time. Write 2026-01-31T00:00:00Z",
+        ),
         ("2026-01-31T00:00:00Z", "2026-01-31T00:00:00", "has no time zone"),
         (
             "mode: observe",

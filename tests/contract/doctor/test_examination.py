@@ -176,11 +176,34 @@ def test_an_open_alert_that_no_sink_took_is_told_here(patient: Patient, store: S
 def test_a_key_that_does_not_open_what_is_stored_is_told(patient: Patient, store: Store, vault: Vault) -> None:
     _, shop_id = _connect(store)
     vault.write(shop_id, "account_token", "t")
-    assert _found(patient)["key"].says == "opens 1 secrets and the newest of 0 documents"
+    assert _found(patient)["key"].says == "opens 1 secrets and a sample of 0 of all else that is sealed"
 
     other = replace(patient.settings, given_keys=(Fernet.generate_key().decode(),))
     found = _found(Patient(other, patient.client, ""))["key"]
     assert (found.level, found.says) == (Level.FAIL, "it does not open account_token of shop")
+
+
+def test_an_old_key_that_is_missed_by_a_few_old_things_only_is_told(patient: Patient, store: Store) -> None:
+    """One new agreement among the old ones said that all was well, while no edit of an old order went through."""
+    connection_id, _ = _connect(store)
+    old, new = Fernet.generate_key().decode(), Fernet.generate_key().decode()
+    now = clock.now()
+    with store.write() as session:
+        for number in range(40):
+            sealed = Vault(store, [new if number > 20 else old]).seal_text("{}")
+            session.add(
+                m.Link(
+                    connection_id=connection_id, entity="orders", left_key=str(number), lines={}, base=sealed,
+                    created_at=now, updated_at=now,
+                )
+            )  # fmt: skip
+    both, alone = (replace(patient.settings, given_keys=some) for some in ((new, old), (new,)))
+    found = _found(Patient(both, patient.client, ""))["key"]
+    says = "opens 0 secrets and a sample of 40 of all else that is sealed; 21 are sealed with older keys, which must be kept"
+    assert (found.level, found.says) == (Level.OK, says)
+
+    found = _found(Patient(alone, patient.client, ""))["key"]
+    assert (found.level, found.says) == (Level.FAIL, "it does not open some agreements")
 
 
 def test_where_the_key_does_not_open_the_secrets_no_system_is_blamed(

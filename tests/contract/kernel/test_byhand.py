@@ -563,3 +563,30 @@ def test_an_id_that_names_several_records_is_asked_back(make_world: Callable[...
         assert named.one(session, world.engine, "1", flow="people").flow == "people"
         with pytest.raises(Misconfigured, match="nothing is known of 77"):
             named.one(session, world.engine, "77")
+
+
+def test_an_object_can_be_named_by_its_side(world: World) -> None:
+    """The source's R1 is another order than the target's R1, which is linked with the source's 9."""
+    world.left.put("things", "9", name="a lamp")
+    world.sync("things", "9")
+    world.left.put("things", "R1", name="a chair")
+    world.want("things", "R1")
+    with world.store.read() as session:
+        with pytest.raises(Misconfigured, match=r"R1 names several records.* Say left:R1 or right:R1"):
+            named.one(session, world.engine, "R1", flow="things")
+        assert [named.one(session, world.engine, f"{side}:R1").key for side in ("left", "right")] == ["R1", "9"]
+        assert named.one(session, world.engine, "9").key == "9"
+
+
+def test_a_key_that_is_not_heard_of_yet_is_not_taken_for_another_orders_number(world: World) -> None:
+    world.left.put("things", "9", name="a lamp")
+    world.sync("things", "9")
+    assert _named.record_or_new(world.engine, "R1", None, "things").key == "9"  # the source has nothing under it
+    world.left.put("things", "R1", name="a chair")
+    with pytest.raises(Misconfigured, match=r"R1 names two objects\. Say right:R1 for things 9, or left:R1"):
+        _named.record_or_new(world.engine, "R1", None, "things")
+    world.left.down = True
+    with pytest.raises(Misconfigured, match="cannot be asked now"):
+        _named.record_or_new(world.engine, "R1", None, "things")
+    assert _named.record_or_new(world.engine, "right:R1", None, "things").key == "9"
+    assert _named.record_or_new(world.engine, "left:R1", None, "things").key == "R1"

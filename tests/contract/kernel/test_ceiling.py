@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from syncengine.engine import ceiling, steps
+from syncengine.engine import ceiling, deadletters, endpoints, steps
 from syncengine.engine.engine import Engine
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured
@@ -314,3 +314,96 @@ def test_what_an_interrupted_opening_has_left_is_looked_at_within_the_hour_witho
     world.settle()
 
     assert sorted(natural for _, natural, _ in world.right.writes) == keys
+
+
+# -- what counts -------------------------------------------------------------------------------------------------------
+
+
+def _retry(world: World) -> None:
+    with world.store.read() as session:
+        ids = [one.id for one, _ in deadletters.listed(session)]
+    deadletters.retry(world.engine, ids, by="anna")
+
+
+def test_each_send_counts_those_that_were_refused_and_tried_again_too(world: World) -> None:
+    world.configure(ceilings={"things": 50})
+    world.right.faults += ["refused"] * 1000
+    world.sync("things", *_put(world, range(1, 21)), patience_s=200)
+    for _ in range(4):
+        _retry(world)
+        world.settle(patience_s=200)
+
+    assert 1000 - len(world.right.faults) == 50
+    (standing,) = ceiling.listed(world.engine)
+    assert (standing.sent, standing.held, standing.shut_at is not None) == (50, 20, True)
+
+
+def test_what_never_left_or_was_not_taken_for_the_moment_does_not_count(world: World) -> None:
+    world.configure(ceilings={"things": 2})
+    world.right.faults += ["down", "busy", "", ""]
+    world.sync("things", *_put(world, range(1, 3)), patience_s=600)
+
+    assert len(world.right.writes) == 2
+    (standing,) = ceiling.listed(world.engine)
+    assert (standing.sent, standing.shut_at) == (2, None)
+
+
+def test_a_figure_that_is_lowered_holds_for_the_writes_that_are_on_their_way(make_world: Callable[..., World]) -> None:
+    world = make_world(flow("things", Plain(by_name)), right={"most_per_write": 1})
+    world.right.during_write = lambda operation: _set(world, ceilings={"things": 3})
+    world.sync("things", *_put(world, range(1, 11)))
+
+    assert len(world.right.writes) == 3
+    assert len(_held(world)) == 7
+
+
+def _set(world: World, **values: object) -> None:
+    """As another process does, which this one does not know of."""
+    with world.store.write() as session:
+        connection = session.get_one(m.Connection, world.connection_id)
+        for name, value in values.items():
+            setattr(connection, name, value)
+
+
+@pytest.mark.parametrize("what", ["observed", "paused", "without the flow"])
+def test_what_a_person_stops_is_stopped_before_the_next_write(make_world: Callable[..., World], what: str) -> None:
+    world = make_world(flow("things", Plain(by_name)), right={"most_per_write": 1})
+
+    def stop(operation: object) -> None:
+        world.right.during_write = None
+        if what == "observed":
+            _set(world, mode="observe")
+        elif what == "paused":
+            until = world.time.at + timedelta(hours=1)
+            endpoints.pause(world.engine, "right-1", until=until, because="year end closing", by="anna")
+        else:
+            _set(world, flows=[])
+
+    world.right.during_write = stop
+    world.sync("things", *_put(world, range(1, 11)))
+    assert len(world.right.writes) == 1
+
+    if what == "paused":
+        endpoints.resume(world.engine, "right-1", by="anna")
+    world.configure(mode="live", flows=["things"])
+    world.settle(patience_s=60)
+    assert len(world.right.writes) == (1 if what == "observed" else 10)  # what was observed goes by `configure`
+
+
+# -- opened by two -----------------------------------------------------------------------------------------------------
+
+
+def test_an_opening_does_not_shorten_that_of_somebody_else(world: World) -> None:
+    world.configure(ceilings={"things": 5})
+    _open(world, uncounted=timedelta(hours=8))
+    until = world.time.at + timedelta(hours=8)
+    ceiling.open_(world.engine, "main", "things", by="bert", because="a look")
+
+    (standing,) = ceiling.listed(world.engine)
+    assert (standing.open_until, standing.opened_by) == (until, "Kim")
+
+
+def test_nothing_is_left_uncounted_for_longer_than_a_week(world: World) -> None:
+    with pytest.raises(Misconfigured, match="Name a week at most, or raise the ceiling"):
+        ceiling.open_(world.engine, "main", "things", by="bert", uncounted=timedelta(days=36_500))
+    ceiling.open_(world.engine, "main", "things", by="bert", uncounted=timedelta(days=7))

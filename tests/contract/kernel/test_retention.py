@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from syncengine import clock
 from syncengine.document import Doc
@@ -179,6 +179,24 @@ def test_what_was_discarded_is_left_alone_while_it_is_unchanged_and_a_letter_tha
     world.left.put("things", "1", name="good")
     world.sync("things", "1")
     assert world.record("things", "1").status == "done"
+
+
+def test_a_discarded_record_rests_although_its_letter_is_gone(world: World) -> None:
+    _put(world, "1", "bad")
+    replay.discard(world.engine, _letters(world), because="a test", by="anna")
+    with world.store.write() as session:
+        session.execute(delete(m.Failure))
+    _age(world)
+    _removed(world)
+
+    world.sync("things", "1")
+    record = world.record("things", "1")
+    assert (record.status, record.discarded) == ("skipped", "discarded by anna: a test")
+    assert world.right.writes == []
+    world.left.put("things", "1", name="good")
+    world.sync("things", "1")
+    record = world.record("things", "1")
+    assert (record.status, record.discarded) == ("done", "")
 
 
 def test_what_would_have_been_written_is_still_shown_and_written_when_the_connection_goes_live(world: World) -> None:

@@ -16,9 +16,9 @@ from syncengine.document import Doc
 from syncengine.engine import endpoints, health, settle
 from syncengine.engine.engine import Limits
 from syncengine.engine.watch import Thresholds, Watcher, last, look
-from syncengine.errors import OutcomeUnknown
+from syncengine.errors import OutcomeUnknown, Rejected
 from syncengine.http.breaker import Breakers
-from syncengine.mapping.contract import Context, Need
+from syncengine.mapping.contract import Context, Decision, Need, Verdict
 from syncengine.store import models as m
 from syncengine.store.lock import Lock
 from syncengine.store.states import Lane
@@ -89,12 +89,78 @@ def test_dead_letters_of_one_cause_speak_by_rate_and_until_they_are_dealt_with(w
     assert _open(world) == []
 
 
-def test_a_few_dead_letters_a_day_are_no_sign_however_many_there_are(world: World) -> None:
-    for key in _put(world, 6):
+def test_dead_letters_of_one_cause_speak_however_slowly_they_come(world: World) -> None:
+    *some, last_ = _put(world, 4)
+    for key in some:
         world.right.faults = ["refused"]
         world.sync("things", key)
-        world.time.pass_(3600)
+        world.time.pass_(43_200)
     assert _signs(world) == {}
+    world.right.faults = ["refused"]
+    world.sync("things", last_)
+    text = "4 dead letters of things in main: no such thing"
+    assert _signs(world) == {("dead letters", "main: things: no such thing"): text}
+
+
+def test_a_flow_of_which_nothing_goes_through_speaks_whatever_the_causes(make_world: Callable[..., World]) -> None:
+    def _refused(doc: Doc, context: Context) -> Doc:
+        if doc["name"].startswith("bad"):
+            raise Rejected(field="name", value=doc["name"], reason=f"cannot take a {doc['name']}", remedy="fix it")
+        return by_name(doc, context)
+
+    def put(key: str, name: str) -> None:
+        world.left.put("things", key, name=name)
+        world.sync("things", key)
+        world.time.pass_(20_000)
+
+    world = make_world(flow("things", Plain(_refused)))
+    for key, name in enumerate(("bad oak", "bad elm", "good", "bad fig", "bad pear", "bad kiwi", "bad plum"), 1):
+        put(str(key), name)
+    assert _signs(world) == {}  # four in a row are not yet five
+    put("8", "bad lime")
+    text = (
+        "nothing of things in main goes through: the last 5 records became dead letters, the newest: "
+        "cannot take a bad lime"
+    )
+    assert _signs(world) == {("none through", "main: things"): text}
+    put("9", "good")
+    assert _signs(world) == {}
+    assert _open(world) == []
+
+
+def test_what_is_held_for_long_is_told_with_its_commonest_reason(make_world: Callable[..., World]) -> None:
+    def too_much(doc: Doc, context: Context) -> Decision:
+        return Decision(Verdict.HOLD, "over the credit limit") if doc["name"].startswith("much") else Decision()
+
+    world = make_world(flow("things", Plain(by_name, rules=too_much)))
+    for key in ("1", "2"):
+        world.left.put("things", key, name="much")
+    world.sync("things", "1", "2")
+    world.time.pass_(80_000)
+    world.left.put("things", "3", name="much more")
+    world.sync("things", "3")
+    assert _signs(world) == {}
+
+    for _ in range(3):  # held again every hour
+        world.time.pass_(4000)
+        world.settle()
+    text = (
+        "2 of 3 held records of things in main have been held for more than 24 hours, the longest for 26 hours; "
+        "2 of them: over the credit limit"
+    )
+    assert _signs(world) == {("held", "main: things"): text}
+    (alert,) = _open(world)
+    assert alert.remedy.startswith("`syncengine held list --flow things`")
+    world.configure(mode="observe")  # nothing would be written anyway
+    assert _signs(world) == {}
+    world.configure(mode="live")
+    assert list(_signs(world)) == [("held", "main: things")]
+
+    for key in ("1", "2"):
+        world.left.put("things", key, name="little")
+    world.sync("things", "1", "2")
+    assert _signs(world) == {}
+    assert _open(world) == []
 
 
 def test_a_shut_ceiling_speaks_until_it_is_open(world: World) -> None:

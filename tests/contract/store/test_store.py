@@ -13,14 +13,16 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
-from syncengine.errors import Misconfigured, Transient
+from syncengine import clock
+from syncengine.errors import Misconfigured, NewerStore, Transient
 from syncengine.store import Store, migrate
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Base, Connection, Endpoint, Link, Lookup
+from syncengine.store.models import Base, Connection, Cursor, Endpoint, Link, Lookup, Record
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 
@@ -183,11 +185,121 @@ def test_a_database_that_was_not_migrated_says_what_to_do(empty_url: str) -> Non
     store.close()
 
 
-def test_a_database_of_another_version_says_which_and_what_to_do(store: Store) -> None:
+def _set_revision(store: Store, revision: str) -> None:
     with store.write() as session:
-        session.execute(text("UPDATE alembic_version SET version_num = '0000'"))
-    with pytest.raises(Misconfigured, match=r"is at revision 0000, this version needs .* Run `syncengine migrate`"):
+        session.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+
+
+def test_a_database_of_an_older_version_says_which_and_what_to_do(store: Store) -> None:
+    assert not migrate.is_due(store)
+    _set_revision(store, "0001")
+    with pytest.raises(Misconfigured, match=r"is at revision 0001, this version needs .* Run `syncengine migrate`"):
         migrate.check(store)
+    assert migrate.is_due(store)
+
+
+@pytest.mark.parametrize(
+    ("revision", "says"),
+    [
+        ("9000", r"is at revision 9000, which is newer than this version .* Install the version that has migrated it"),
+        ("c0ffee", r"is at revision c0ffee, which no version up to this one .* has made. Correct DATABASE_URL"),
+    ],
+)
+def test_a_database_that_this_version_does_not_know_is_left_alone(store: Store, revision: str, says: str) -> None:
+    _set_revision(store, revision)
+    for ask in (migrate.check, migrate.is_due, lambda asked: migrate.upgrade(asked.url)):
+        with pytest.raises(Misconfigured, match=says):
+            ask(store)
+
+
+def test_a_process_writes_nothing_more_once_another_version_has_migrated_the_store(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [100.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: seconds[0])
+    old = Store(database_url)
+    old.hold_to(migrate.newest())
+    with old.write() as session:
+        session.add(_endpoint("before"))
+    other = Store(database_url)
+    _set_revision(other, "9000")
+    seconds[0] += 3
+
+    with (
+        pytest.raises(NewerStore, match="is at revision 9000 by now, and this process was made for"),
+        old.write() as one,
+    ):
+        one.add(_endpoint("after"))
+    with other.read() as session:
+        assert session.scalars(select(Endpoint.name)).all() == ["before"]
+    old.close()
+    other.close()
+
+
+def test_a_migration_waits_for_a_process_that_writes_and_ends_its_writing(empty_url: str) -> None:
+    """Neither of them fails for the other's locks."""
+    old = Store(empty_url)
+    script = ScriptDirectory.from_config(migrate._config()).get_revision(migrate.newest())
+    assert script is not None
+    before = str(script.down_revision)
+    with old.write() as session:
+        config = migrate._config()
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, before)
+        for statement in BEFORE:
+            session.execute(text(statement))
+    old.hold_to(before)
+    done: list[object] = []
+    with old.write() as session:
+        migration = threading.Thread(target=lambda: done.append(migrate.upgrade(empty_url)))
+        migration.start()
+        if not old.is_sqlite:
+            _await_a_waiting_one(old)
+        session.execute(text("UPDATE record SET reason = 'written'"))
+    migration.join()
+
+    assert done == [migrate.newest()]
+    old._revision_seen -= 3
+    with pytest.raises(NewerStore), old.write():
+        pass
+    with old.read() as session:
+        assert session.scalars(select(Record.reason)).all() == ["written"] * 3
+    old.close()
+
+
+def _await_a_waiting_one(store: Store) -> None:
+    while True:
+        with store.read() as session:
+            if session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                return
+
+
+def test_what_is_at_work_is_told_with_the_end_of_its_lease(store: Store) -> None:
+    now = clock.now()
+    until, past = now + timedelta(seconds=40), now - timedelta(seconds=1)
+    assert migrate.at_work(store) == []
+    with store.write() as session:
+        ends = [_endpoint("a"), _endpoint("b")]
+        session.add_all(ends)
+        session.flush()
+        main = Connection(name="main", left_id=ends[0].id, right_id=ends[1].id, flows=[], settings={})
+        session.add(main)
+        session.flush()
+        times = {"not_before": now, "created_at": now, "updated_at": now}
+        for key, runner, lease_until in (("1", "one", until), ("2", None, until), ("3", "dead", past)):
+            session.add(
+                Record(
+                    connection_id=main.id, flow="orders", key=key, lane=1, token="t", runner=runner,
+                    lease_until=lease_until, **times,
+                )
+            )  # fmt: skip
+        feed = {"connection_id": main.id, "flow": "orders", "position": {}, "next_due": now}
+        session.add(Cursor(feed="updated", holder="one", held_until=until, **feed))
+        session.add(Cursor(feed="created", holder="dead", held_until=past, **feed))
+    assert migrate.at_work(store) == [
+        f"1 records are being worked on, under leases until {until:%H:%M:%S} UTC",
+        f"1 feeds are being read, under leases until {until:%H:%M:%S} UTC",
+    ]
 
 
 @pytest.mark.parametrize("url", ["mysql://root:secret@h/x", "nonsense", "postgresql://u:secret@h:port/x"])
@@ -233,8 +345,18 @@ def test_a_store_of_the_version_before_keeps_its_rows_when_tables_are_made_again
     store = Store(empty_url)
     with store.write() as session:
         assert session.execute(text("SELECT record_id, kind FROM payload")).all() == [(7, "context")]
-        assert session.execute(text("SELECT record_id, cause FROM failure")).all() == [(7, "no such stock code")]
-        assert session.execute(text("SELECT key, need_side, died_at FROM record")).all() == [("5001", "", None)]
+        assert session.execute(text("SELECT record_id, cause FROM failure ORDER BY id")).all() == [
+            (7, "no such stock code"),
+            (8, "no such stock code"),
+            (9, "no such stock code"),
+        ]
+        assert session.execute(text("SELECT key, need_side, died_at FROM record ORDER BY key")).all() == [
+            ("5001", "", None),
+            ("5002", "", None),
+            ("5003", "", None),
+        ]
+        discarded = "SELECT key, discarded FROM record WHERE discarded <> ''"
+        assert session.execute(text(discarded)).all() == [("5002", "discarded by anna: a test")]
         assert session.execute(text("SELECT left_key, part, right_key, right_part FROM link")).all() == [
             ("310", "EUR", "C1", "")
         ]
@@ -256,15 +378,29 @@ def test_a_store_of_the_version_before_keeps_its_rows_when_tables_are_made_again
     store.close()
 
 
+def test_no_migration_offers_a_way_back() -> None:
+    """What nobody runs breaks unseen; the way back is the backup that was made before."""
+    scripts = ScriptDirectory.from_config(migrate._config())
+    assert [one.revision for one in scripts.walk_revisions() if hasattr(one.module, "downgrade")] == []
+
+
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BEFORE = (
     "INSERT INTO endpoint (id, name, system, settings) VALUES (1, 'a', 'left', '{}'), (2, 'b', 'right', '{}')",
     "INSERT INTO connection (id, name, left_id, right_id, flows, settings) VALUES (1, 'main', 1, 2, '[]', '{}')",
     "INSERT INTO record (id, connection_id, flow, key, wanted, lane, not_before, created_at, updated_at) "
     "VALUES (7, 1, 'orders', '5001', 1, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+    "INSERT INTO record (id, connection_id, flow, key, wanted, lane, not_before, created_at, updated_at, status, reason) "
+    "VALUES (8, 1, 'orders', '5002', 1, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 'skipped', "
+    "'discarded by anna: a test'), (9, 1, 'orders', '5003', 1, 1, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, "
+    "CURRENT_TIMESTAMP, 'skipped', 'not there in the source')",
     "INSERT INTO payload (id, record_id, kind, body, created_at) VALUES (1, 7, 'context', '', CURRENT_TIMESTAMP)",
     "INSERT INTO failure (id, record_id, connection_id, flow, key, kind, stage, cause, opened_at) "
     "VALUES (1, 7, 1, 'orders', '5001', 'dead', 'push', 'no such stock code', CURRENT_TIMESTAMP)",
+    "INSERT INTO failure (id, record_id, connection_id, flow, key, kind, stage, cause, opened_at, closed_at, closed_by, "
+    "closed_because) VALUES (2, 8, 1, 'orders', '5002', 'dead', 'push', 'no such stock code', CURRENT_TIMESTAMP, "
+    "CURRENT_TIMESTAMP, 'anna', 'a test'), (3, 9, 1, 'orders', '5003', 'dead', 'push', 'no such stock code', "
+    "CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, 'anna', 'a test')",
     "INSERT INTO link (id, connection_id, entity, left_key, part, right_key, lines, created_at, updated_at) "
     "VALUES (5, 1, 'customers', '310', 'EUR', 'C1', '{}', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
     "INSERT INTO effect (id, connection_id, endpoint_id, record_id, entity, resource, verb, dedupe, natural_key, state, "

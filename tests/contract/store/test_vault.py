@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
+from syncengine import clock, keys
 from syncengine.errors import Misconfigured
 from syncengine.store import Store
 from syncengine.store.models import Endpoint, Secret
@@ -53,6 +57,49 @@ def test_keys_can_be_exchanged_while_the_old_one_is_still_given(store: Store, en
 def test_without_a_usable_key_it_says_how_to_make_one(store: Store, keys: list[str]) -> None:
     with pytest.raises(Misconfigured, match="syncengine keys new"):
         Vault(store, keys)
+
+
+def test_a_process_that_runs_takes_up_what_changes_in_the_key_file(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: seconds[0])
+    file = tmp_path / "key"
+    keys.make(file)
+    running = Vault(store, keys.from_file(file), file=file)
+    before = running.seal(b"before")
+
+    keys.put_first(file, keys.new())
+    other = Vault(store, keys.from_file(file), file=file)
+    assert running.open(other.seal(b"after")) == b"after"  # at once
+    assert running.print_of(running.seal(b"x")) == other.prints[0]
+    assert file.stat().st_mode & 0o777 == 0o600
+
+    keys.remove(file, other.prints[1])
+    seconds[0] += 1
+    assert running.prints == [keys.print_of(*keys.from_file(file))]
+    with pytest.raises(Misconfigured, match=f"another key than those that this process has.*{other.prints[0]}"):
+        running.open(before)
+    file.unlink()
+    seconds[0] += 1
+    assert running.open(running.seal(b"y")) == b"y"  # what is known is kept
+
+
+def test_a_key_file_that_is_changed_keeps_its_readers_and_leaves_no_copy(tmp_path: Path) -> None:
+    """The workers may run as another user than the one who makes the new key."""
+    file, link = tmp_path / "kept" / "key", tmp_path / "key"
+    keys.make(file)
+    link.symlink_to(file)
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(file, 12_345, 12_346)
+    before = file.stat()
+
+    keys.put_first(link, keys.new())
+    after = file.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert len(keys.from_file(link)) == 2
+    assert [one.name for one in file.parent.iterdir()] == ["key"]
 
 
 def test_documents_are_compressed_and_come_back_exactly(vault: Vault) -> None:

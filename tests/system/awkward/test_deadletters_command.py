@@ -195,7 +195,12 @@ def test_what_would_be_discarded_is_shown_by_cause_and_at_most_so_many_are(
     done = ("discard", "--all", "--most", 2, "--because", "test orders", "--yes")
     assert cli("deadletters", *done)[1] == "2 discarded. 1 more fit; the same command takes them.\n"
     assert [world.status(order)[0] for order in orders] == ["skipped", "skipped", "dead"]
-    assert json.loads(cli("deadletters", *done, "--json")[1]) == {"discarded": 1, "left": 0, "preview": None}
+    assert json.loads(cli("deadletters", *done, "--json")[1]) == {
+        "discarded": 1,
+        "left": 0,
+        "changed": [],
+        "preview": None,
+    }
 
 
 def test_whoever_discards_what_others_wait_for_is_told_how_many(cli: Cli, world: World) -> None:

@@ -176,7 +176,10 @@ def test_what_a_shut_ceiling_holds_is_shown_field_by_field(cli: Cli, world: Worl
 
 def test_previews_say_what_would_be_done_and_count_one_as_one(cli: Cli, orders: list[Order]) -> None:
     _, out, _ = cli("held", "refuse", orders[0].id, "--because", "t")
-    assert out.splitlines() == [
+    reason, since, *rest = out.splitlines()
+    assert reason == "    1  orders (main), conflict: StockLine[8101].OrderQty was changed on both sides"
+    assert since.endswith(f" UTC; for example {orders[0].id}")
+    assert rest == [
         "1 difference would be agreed, 0 records left alone.",
         "Nothing was done. With --yes it is.",
     ]

@@ -58,3 +58,20 @@ def test_an_observed_connection_reports_what_it_would_have_written_and_writes_it
     assert world.status(old.id) == ("skipped", "created before the cut-over date")
     assert cli("observe", "report")[1].startswith("No connection is observed")
     assert cli("observe", "report", "--connection", "main")[0] == 2
+
+
+def test_going_live_with_an_earlier_cut_over_date_writes_what_was_too_old_for_the_first(world: World) -> None:
+    """Of one order the feed has told nothing; the other was asked for, and left alone for its age."""
+    world.configure(mode="observe", cut_over=PLACED)
+    long_ago = {"created_on": PLACED - timedelta(days=30), "placed_on": PLACED - timedelta(days=30)}
+    contact = world.shop.contact()
+    unseen, asked = (world.shop.order(contact, **long_ago) for _ in range(2))
+    older = world.shop.order(contact, created_on=PLACED - timedelta(days=90), placed_on=PLACED - timedelta(days=90))
+    world.sync()
+    world.sync("orders", asked.id)
+    assert world.status(asked.id) == ("skipped", "created before the cut-over date")
+
+    world.configure(mode="live", cut_over=PLACED - timedelta(days=60))
+    world.sync()
+
+    assert [len(world.erp.orders(one.id)) for one in (unseen, asked, older)] == [1, 1, 0]

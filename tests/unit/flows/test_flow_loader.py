@@ -97,6 +97,10 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
         ("flow: notes\nsource: brightpearl.contact\ntarget: sypro.customer\n", "(did you mean syspro.customer?)"),
         (SMALL + "direction: both\n", "direction: cannot be 'both'"),
         (SMALL + "direction: two-way\n", "direction: two-way and backward: go together"),
+        (
+            SMALL + "direction: two-way\nneeds: [customers]\nbackward: {mapping: {reference: {value: x}}}\n",
+            "mine/notes.yml:7: needs: a two-way flow never gets the links that it would wait for",
+        ),
         (SMALL + "backward: {mapping: {reference: {value: x}}}\n", "direction: two-way and backward: go together"),
         (
             SMALL + "direction: two-way\nbackward: {mpping: {}}\n",
@@ -115,6 +119,9 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
         (SMALL + "lookups: [a]\n", "lookups must be a table"),
         (SMALL + "lookups: {a: 3}\n", "a must be a table"),
         (SMALL + "lookups: {a: {b: [1]}}\n", "lookup a: b needs a single value"),
+        (SMALL + "lookups: {a: {b: 1, ' b': 2}}\n", "lookup a: the key 'b' occurs twice; white space at its ends"),
+        (SMALL + "lookups: {a: {\u00e9: 1, e\u0301: 2}}\n", "lookup a: the key '\u00e9' occurs twice"),
+        (SMALL + "lookups: {a: false}\n", "a must be a table"),
         (SMALL + "lookups: {a: nowhere.csv}\n", "lookup a: nowhere.csv cannot be read as a UTF-8 CSV file"),
         (SMALL + "lookups: {a: ../a.csv}\n", "must be a table or a .csv file beside the flow's file"),
         (SMALL + "lookups: {a: a.txt}\n", "must be a table or a .csv file beside the flow's file"),
@@ -199,7 +206,23 @@ def test_a_table_may_be_a_csv_beside_the_flow(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("line", ["1,one,more", "1", ",one", "0,again"])
+def test_keys_of_a_table_are_compared_without_blanks_and_in_one_unicode_form(tmp_path: Path) -> None:
+    folder = write(tmp_path, SMALL + "lookups: {a: a.csv, b: {' GB ': UK, cafe\u0301: C}}\n")
+    (folder / "a.csv").write_text("key,value\n cafe\u0301 ,C\n", "utf-8")
+
+    assert load_flow(folder / "notes.yml", CATALOGUE).lookups == {
+        "a": {"caf\u00e9": "C"},
+        "b": {"GB": "UK", "caf\u00e9": "C"},
+    }
+
+
+def test_decimals_of_a_table_keep_their_digits(tmp_path: Path) -> None:
+    folder = write(tmp_path, SMALL + "lookups: {a: {x: 4000.10, 1.10: y, z: 007.50}}\n")
+
+    assert load_flow(folder / "notes.yml", CATALOGUE).lookups == {"a": {"x": "4000.10", "1.10": "y", "z": "007.50"}}
+
+
+@pytest.mark.parametrize("line", ["1,one,more", "1", ",one", "0,again", " 0 ,again"])
 def test_a_csv_line_that_is_no_entry_is_told_by_its_number(tmp_path: Path, line: str) -> None:
     folder = write(tmp_path, SMALL + "lookups: {a: a.csv}\n")
     (folder / "a.csv").write_text(f"key,value\n0,zero\n{line}\n", "utf-8")
@@ -253,6 +276,33 @@ def test_a_setting_that_nobody_declares_or_of_the_wrong_kind_is_refused_for_a_co
         check_connection(flows().values(), {"timezone": "UTC"}, "connection main")
     with pytest.raises(Misconfigured, match="connection main: the setting eligible_statuses must be a list, not 2"):
         check_connection(flows().values(), {"eligible_statuses": 2}, "connection main")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"time_zone": "Europe/Lodnon"}, "the setting time_zone must be an IANA time zone such as Europe/London, not"),
+        ({"time_zone": ""}, "the setting time_zone must be an IANA time zone"),
+        ({"time_zone": None}, "the setting time_zone must be an IANA time zone"),
+        ({"delivery_date_zone": "GMT+1h"}, "the setting delivery_date_zone must be an IANA time zone"),
+    ],
+)
+def test_a_time_zone_that_does_not_exist_is_refused_for_a_connection(settings: dict[str, object], says: str) -> None:
+    check_connection(flows().values(), {"time_zone": "Europe/London", "delivery_date_zone": ""}, "connection main")
+    with pytest.raises(Misconfigured) as refused:
+        check_connection(flows().values(), settings, "connection main")
+    assert says in str(refused.value)
+
+
+def test_the_default_of_a_time_zone_exists(tmp_path: Path) -> None:
+    text = SMALL + "settings: {zone: {type: zone, default: Nowhere}}\n"
+    with pytest.raises(Misconfigured, match="setting zone: its default: the setting zone must be an IANA time zone"):
+        load_flow(write(tmp_path, text) / "notes.yml", CATALOGUE)
+
+
+@pytest.mark.parametrize("name", ["notes.YML", "notes.Yaml"])
+def test_a_flow_file_in_capitals_is_read_too(tmp_path: Path, name: str) -> None:
+    assert "notes" in load_flows([SHIPPED, write(tmp_path / "mine", SMALL, name)], CATALOGUE)
 
 
 def test_the_sandboxs_connection_fits_the_flows() -> None:

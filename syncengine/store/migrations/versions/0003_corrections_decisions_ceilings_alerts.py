@@ -95,36 +95,3 @@ def upgrade() -> None:
 
     with op.batch_alter_table("record", schema=None) as batch_op:
         batch_op.add_column(sa.Column("ignored", models.FreeText(), server_default="", nullable=False))
-
-
-def downgrade() -> None:
-
-    with op.batch_alter_table("record", schema=None) as batch_op:
-        batch_op.drop_column("ignored")
-
-    with op.batch_alter_table("failure", schema=None) as batch_op:
-        batch_op.drop_column("closed_by")
-
-    with op.batch_alter_table("effect", schema=None) as batch_op:
-        batch_op.drop_index("ix_effect_sent")
-
-    with op.batch_alter_table("connection", schema=None) as batch_op:
-        batch_op.drop_column("ceilings")
-
-    with op.batch_alter_table("decision", schema=None) as batch_op:
-        batch_op.drop_index("ix_decision_record")
-
-    op.drop_table("decision")
-    with op.batch_alter_table("correction", schema=None) as batch_op:
-        batch_op.drop_index("ix_correction_record")
-
-    op.drop_table("correction")
-    op.drop_table("ceiling")
-    with op.batch_alter_table("alert", schema=None) as batch_op:
-        batch_op.drop_index(
-            "ix_alert_open",
-            postgresql_where=sa.text("resolved_at IS NULL"),
-            sqlite_where=sa.text("resolved_at IS NULL"),
-        )
-
-    op.drop_table("alert")

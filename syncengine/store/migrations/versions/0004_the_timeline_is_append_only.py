@@ -36,12 +36,3 @@ def protect() -> None:
 
 def upgrade() -> None:
     protect()
-
-
-def downgrade() -> None:
-    if op.get_bind().dialect.name == "sqlite":
-        op.execute("DROP TRIGGER event_is_kept")
-        op.execute("DROP TRIGGER event_is_never_changed")
-    else:
-        op.execute("DROP TRIGGER event_is_append_only ON event")
-        op.execute("DROP FUNCTION event_is_append_only")

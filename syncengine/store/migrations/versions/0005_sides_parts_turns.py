@@ -56,20 +56,3 @@ def _count_on(table: str) -> None:
     op.execute(f"DELETE FROM sqlite_sequence WHERE name = '{table}'")  # noqa: S608 - a name of ours
     highest = f"max(coalesce((SELECT max(id) FROM {table}), 0), coalesce((SELECT max(id) FROM event), 0))"  # noqa: S608
     op.execute(f"INSERT INTO sqlite_sequence (name, seq) SELECT '{table}', {highest}")
-
-
-def downgrade() -> None:
-    op.drop_table("turn")
-    op.drop_index("ix_effect_unsettled", "effect")
-    with op.batch_alter_table("effect") as batch_op:
-        batch_op.drop_column("answered")
-        batch_op.drop_column("token")
-    with op.batch_alter_table("link") as batch_op:
-        batch_op.drop_constraint(batch_op.f("uq_link_connection_id_entity_right_key_right_part"), type_="unique")
-        batch_op.create_unique_constraint(
-            batch_op.f("uq_link_connection_id_entity_right_key"), ["connection_id", "entity", "right_key"]
-        )
-        batch_op.drop_column("right_part")
-    with op.batch_alter_table("record") as batch_op:
-        batch_op.drop_column("died_at")
-        batch_op.drop_column("need_side")

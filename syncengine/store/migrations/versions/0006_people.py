@@ -15,7 +15,7 @@ def upgrade() -> None:
     op.add_column("record", sa.Column("must_find", sa.String(length=128), nullable=True))
     op.add_column("effect", sa.Column("accepted", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("decision", sa.Column("shown", sa.JSON(), server_default=sa.text("'{}'"), nullable=False))
-    op.add_column("decision", sa.Column("lapsed_because", sa.String(), server_default="", nullable=False))
+    op.add_column("decision", sa.Column("lapsed_because", models.FreeText(), server_default="", nullable=False))
     op.create_table(
         "sent",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -36,12 +36,3 @@ def upgrade() -> None:
     )
     since = sa.bindparam("since", datetime.now(UTC) - timedelta(hours=1), models.UtcDateTime())
     op.execute(counted.bindparams(since))
-
-
-def downgrade() -> None:
-    op.create_index("ix_effect_sent", "effect", ["connection_id", "entity", "sent_at"])
-    op.drop_table("sent")
-    op.drop_column("decision", "lapsed_because")
-    op.drop_column("decision", "shown")
-    op.drop_column("effect", "accepted")
-    op.drop_column("record", "must_find")

@@ -1,0 +1,36 @@
+"""Whether processes run that work with a store, asked before it is migrated."""
+
+from __future__ import annotations
+
+from syncengine.errors import Misconfigured
+from syncengine.local import redis_server
+from syncengine.settings import Settings
+from syncengine.store import Store, migrate
+
+ANSWER_S = 2.0
+"""How long workers and beat of all hosts may take to answer."""
+
+
+def in_the_way(settings: Settings) -> list[str]:
+    """What works with a store that is about to be migrated: a line for each; empty if no migration is due.
+
+    Raises Misconfigured if the store is newer than this version, Transient.
+    """
+    store = Store(settings.database_url)
+    try:
+        return [*_answering(settings), *migrate.at_work(store)] if migrate.is_due(store) else []
+    finally:
+        store.close()
+
+
+def _answering(settings: Settings) -> list[str]:
+    """Workers and beats, by the names that they have in the installation's Redis. Those of a Redis that is away do nothing."""
+    if not redis_server.is_known(settings):
+        return []
+    try:
+        redis_server.answering_address(settings, patience_s=ANSWER_S)
+    except Misconfigured as error:
+        return [f"whether workers run is not known: {error}"] if settings.redis_url is not None else []
+    from syncengine.celery import app
+
+    return sorted(f"{name} runs" for reply in app.control.ping(timeout=ANSWER_S) for name in reply)
