@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import byhand, deadletters, endpoints, health, held, letter, observe, patches, sync
+from syncengine.engine import byhand, deadletters, endpoints, health, held, letter, lookups, observe, patches, sync
 from syncengine.engine.want import want
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Decision, Verdict
@@ -34,7 +34,7 @@ def _named(doc: Doc, context: Context) -> Doc:
 
 def shop(make_world: Callable[..., World]) -> World:
     """Both systems, empty."""
-    return make_world(flow("things", Plain(_named, rules=_dear)), right={"identity": ("ref",)})
+    return make_world(flow("things", Plain(_named, rules=_dear), lookups={"names": {}}), right={"identity": ("ref",)})
 
 
 def put(world: World) -> None:
@@ -122,6 +122,12 @@ def shut(world: World) -> None:
     world.sync("things", "1", "2")
 
 
+def entry(world: World) -> None:
+    """carl has set an entry of a table."""
+    put(world)
+    lookups.put(world.engine, "main", "names", "a", "b", by="carl")
+
+
 def paused(world: World) -> None:
     put(world)
     until = world.time.at + timedelta(hours=8)
@@ -147,6 +153,7 @@ def crowd(world: World) -> None:
     with world.store.write() as session:
         deadletters.ask_for_a_look(session, world.record("things", "4"), "the journal failed", now)
         session.add(m.Slot(name="a seat"))
+        session.add(m.Installed(flows_folder="", own_flows={}))
         session.add(m.Lookup(connection_id=world.connection_id, name="names", key="a", value="b"))
         session.add(
             m.Alert(rule="dead letters", subject="things", severity="warning", text="1", opened_at=now, seen_at=now)

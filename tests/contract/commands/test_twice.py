@@ -175,6 +175,16 @@ SCENARIOS = (
         "ceiling opened", [*CREATED, ("create", "2", "R2")], ("done", ""), facts={"opened": True, "wanted_again": 1},
         more={"opened": False, "opened_before_by": "{who}", "wanted_again": 0},
     ),
+    Scenario(
+        "lookups set", "lookups set main names a b", scenes.put, (0, "names of main: a is b."),
+        (0, "names of main: a is b (it was b)."), "lookup set", [], ("", ""), both=True,
+        facts={"set": True, "before": None}, more={"set": True, "before": "b"},
+    ),
+    Scenario(
+        "lookups remove", "lookups remove main names a --yes", scenes.entry, (0, "Removed."),
+        (2, "the connection main has no entry 'a' in names."), "lookup removed", [], ("", ""), facts={"removed": 1},
+        late=(2, "names 'a' has changed since it was shown. Run the command again"),
+    ),
 )  # fmt: skip
 
 Lent = Callable[[World], World]
