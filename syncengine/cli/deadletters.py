@@ -183,13 +183,15 @@ def _unchanged(source: letter.Source, as_json: bool) -> int:
 
 def _withdraw(one: Engine, id_: int, as_json: bool) -> int:
     was = letter.withdraw(one, id_, by=me())
-    by_whom = "" if was else letter.withdrawn_last(one, id_)
+    last = "" if was else letter.ended_last(one, id_)
     if was:
         pump(one)
     if as_json:
-        show_json({"withdrawn": was})
+        show_json({"withdrawn": was, "last": last})
+    elif was:
+        click.echo("The correction is taken back.")
     else:
-        click.echo("The correction is taken back." if was else f"There is no correction{by_whom}.")
+        click.echo(f"There is no correction. The last one: {last}." if last else "There is no correction.")
     return 0 if was else NO
 
 

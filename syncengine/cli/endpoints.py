@@ -72,7 +72,7 @@ def resume(name: str, as_json: bool) -> None:
         changed = endpoints.resume(one, name, by=me())
         by_whom = "" if changed else endpoints.resumed_last(one, name)
     if as_json:
-        show_json({"endpoint": name, "resumed": changed})
+        show_json({"endpoint": name, "resumed": changed} | ({} if changed else {"last": by_whom.strip(" ()")}))
     else:
         click.echo(f"{name} is called again." if changed else f"{name} was neither paused nor down{by_whom}.")
 

@@ -22,10 +22,9 @@ from syncengine.engine.want import want
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import MissingLookup
 from syncengine.store.models import Correction as Row
-from syncengine.store.models import Event, Failure, Record
+from syncengine.store.models import Failure, Record
 from syncengine.store.states import Lane
 
-LAPSED = "correction lapsed"
 NOT_PLANNED = "it was not mapped again, since its step has died of it"
 
 
@@ -272,11 +271,15 @@ def _key(resource: Resource, doc: Doc) -> str | None:
         return None
 
 
-def withdrawn_last(engine: Engine, letter_id: int) -> str:
-    """Who has ended the last correction of a letter's record, as `timeline.last_by_hand` says it. Raises Misconfigured."""
+def ended_last(engine: Engine, letter_id: int) -> str:
+    """How the last correction of a letter's record ended: `withdrawn by anna, 2026-03-02 09:00 UTC`; empty if it had none.
+
+    Raises Misconfigured.
+    """
     with engine.store.read() as session:
         _, record = _found(session, letter_id)
-        return timeline.last_by_hand(session, LAPSED, Event.record_id == record.id)
+        ended = [row for row in _rows(session, record) if row.lapsed_at is not None]
+    return f"{ended[-1].lapsed_because}, {ended[-1].lapsed_at:%Y-%m-%d %H:%M} UTC" if ended else ""
 
 
 def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:
@@ -287,6 +290,6 @@ def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:
         record = seen.locked(session, [record.id])[record.id]
         was = corrections.lapse_of(session, record.id, f"withdrawn by {by}", now)
         if was:
-            timeline.note_one(session, record, LAPSED, now, because="withdrawn", by=by)
+            timeline.note_one(session, record, "correction lapsed", now, because="withdrawn", by=by)
             want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
     return was

@@ -67,7 +67,7 @@ def note_flow(session: Session, connection_id: int, flow: str, what: str, now: d
 def last_by_hand(session: Session, what: str, *mine: ColumnElement[bool]) -> str:
     """Who did this last, as it follows a sentence: ` (unlinked by hand: anna, 2026-03-02 09:00 UTC)`; empty if nobody has.
 
-    mine: conditions on Event that an index serves, as `of_record`.
+    mine: conditions on Event, one of them by which an index finds few: the record, or a time.
     """
     query = select(Event.at, Event.detail).where(Event.what == what, *mine).order_by(Event.id.desc()).limit(1)
     found = session.execute(query).first()

@@ -108,8 +108,8 @@ SCENARIOS = (
     ),
     Scenario(
         "deadletters edit", "deadletters edit 1 --withdraw", scenes.corrected, (0, "The correction is taken back."),
-        (1, "There is no correction (correction lapsed: {who}, 2026-03-02 09:00 UTC)"), "correction lapsed", [],
-        ("dead", ""), facts={"withdrawn": True}, more={"withdrawn": False},
+        (1, "There is no correction. The last one: withdrawn by {who}, 2026-03-02 09:00 UTC."), "correction lapsed", [],
+        ("dead", ""), facts={"withdrawn": True}, more={"withdrawn": False, "last": "withdrawn by {who}, 2026-03-02 09:00 UTC"},
     ),
     Scenario(
         "link", "link things 1 R7 --yes", scenes.strangers, (0, "Linked; things 1 is compared at once."),
@@ -166,7 +166,7 @@ SCENARIOS = (
     Scenario(
         "endpoints resume", "endpoints resume right-1", scenes.paused, (0, "right-1 is called again."),
         (0, "right-1 was neither paused nor down (resumed: {who}, 2026-03-02 09:00 UTC)."), "resumed", [], ("", ""),
-        facts={"resumed": True}, more={"resumed": False},
+        facts={"resumed": True}, more={"resumed": False, "last": "resumed: {who}, 2026-03-02 09:00 UTC"},
     ),
     Scenario(
         "ceilings open", "ceilings open main things --because meant", scenes.shut,
