@@ -62,13 +62,15 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
         raise click.UsageError("--because is empty: say why, for those who read the timeline")
     uncounted = duration("--for", for_) if for_ else None
     with engine() as one:
-        held = ceiling.open_(one, connection, flow, by=me(), because=because, uncounted=uncounted)
+        opening = ceiling.open_(one, connection, flow, by=me(), because=because, uncounted=uncounted)
         standing = next(each for each in ceiling.listed(one) if (each.connection, each.flow) == (connection, flow))
-    until = standing.open_until
+    until, held, before = standing.open_until, opening.let_go, opening.opened_before_by
     if as_json:
-        show_json({"connection": connection, "flow": flow, "wanted_again": held, "uncounted_until": until})
+        told = {"opened": not before, "opened_before_by": before, "wanted_again": held, "uncounted_until": until}
+        show_json({"connection": connection, "flow": flow, **told})
         return
-    counted = f"nothing is counted until {until:%Y-%m-%d %H:%M} UTC" if until else "the count begins at zero"
+    counted = f"as {before} has opened it, and its count continues" if before else "the count begins at zero"
+    counted = f"nothing is counted until {until:%Y-%m-%d %H:%M} UTC" if until else counted
     by = f" (by {standing.opened_by})" if until and standing.opened_by != me() else ""
     records = "1 record that was held is" if held == 1 else f"{held:,} records that were held are"
     click.echo(f"{flow} of {connection} is open, {counted}{by}; {records} synced now.")

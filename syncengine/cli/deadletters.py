@@ -151,9 +151,8 @@ def edit(
             return _withdraw(one, id_, as_json)
         source = letter.source_of(one, id_)
         patch = _patch(source, values, additions, file)
-        if not patch:
-            click.echo("Nothing was changed, so nothing was kept.")
-            return NO
+        if not patch or patches.check(source.original, patch) == source.present:
+            return _unchanged(source, as_json)
         planned = letter.would_be(one, source, patch)
         kept = None if dry_run else letter.correct(one, source, patch, because=because, by=me())
         if kept is not None:
@@ -169,14 +168,30 @@ def edit(
     return 0
 
 
+def _unchanged(source: letter.Source, as_json: bool) -> int:
+    """Say that a patch comes to what holds already, be it by somebody's correction."""
+    standing = source.standing
+    if as_json:
+        known = {"standing": standing.id, "by": standing.made_by} if standing else {"standing": None, "by": ""}
+        show_json({"correction": None, **known})
+    elif standing is None:
+        click.echo("Nothing was changed, so nothing was kept.")
+    else:
+        click.echo(f"Correction {standing.id} by {standing.made_by} has that already. Nothing was kept.")
+    return NO
+
+
 def _withdraw(one: Engine, id_: int, as_json: bool) -> int:
     was = letter.withdraw(one, id_, by=me())
+    last = "" if was else letter.ended_last(one, id_)
     if was:
         pump(one)
     if as_json:
-        show_json({"withdrawn": was})
+        show_json({"withdrawn": was, "last": last})
+    elif was:
+        click.echo("The correction is taken back.")
     else:
-        click.echo("The correction is taken back." if was else "No correction stands.")
+        click.echo(f"There is no correction. The last one: {last}." if last else "There is no correction.")
     return 0 if was else NO
 
 
@@ -235,6 +250,7 @@ def retry(
         if dry_run or not (yes or agreed(as_json, f"Try {counted(len(choice.letters), 'record')} again?")):
             return not_done("retried", shown, as_json, asked=dry_run)
         lane = Lane.REALTIME if ids else Lane.BACKFILL  # who names one waits for it
+        again, by_whom = _on_their_way(one, choice)
         some = [failure.id for failure in choice.letters]
         discarded = [failure.id for failure in choice.letters if failure.closed_at is not None]
         done = deadletters.retry(
@@ -242,15 +258,24 @@ def retry(
         )  # fmt: skip
         pump(one)
     if as_json:
-        show_json({"retried": done, "left": choice.left, "preview": shown})
+        show_json({"retried": done, "on_their_way": again, "left": choice.left, "preview": shown})
     else:
         pace_ = f", {pace:g} a minute" if pace else ""
         closed = len(some) - done
         rest = f" {closed} had been closed meanwhile." if closed else ""
+        rest = f" {again:,} on its way already{by_whom}.{rest}" if again else rest
         click.echo(f"{done} to be looked at again{pace_}.{rest} `syncengine status` shows how they get on.")
         if shown is None:
             _letters.show_left(choice, most)
     return 0
+
+
+def _on_their_way(one: Engine, choice: replay.Choice) -> tuple[int, str]:
+    """How many of these are tried again already, and who asked for that last."""
+    with one.store.read() as session:
+        records = deadletters.records_of(session, choice.letters).values()
+        again = [record.id for record in records if deadletters.is_again(record)]
+        return len(again), deadletters.retried_last(session, again) if again else ""
 
 
 def by_hand(act: Callable[..., int]) -> Callable[..., int]:
@@ -341,7 +366,10 @@ def export(
         file.write_text(text, encoding="utf-8-sig" if format_ == "csv" and not as_json else "utf-8")
     except OSError as error:
         raise Misconfigured(f"--file {file} cannot be written: {error.strerror}") from None
-    click.echo(f"{len(rows)} written to {file}.")
+    if as_json:
+        show_json({"written": len(rows), "file": str(file)})
+    else:
+        click.echo(f"{len(rows)} written to {file}.")
 
 
 def _narrowed(chosen: Filter, everything: bool) -> Filter:

@@ -54,11 +54,13 @@ def pause(name: str, for_: str | None, until: str | None, because: str, as_json:
         raise click.UsageError("say --for or --until, not both")
     end = moment("--until", until) if until else clock.now() + duration("--for", for_ or "1h")
     with engine() as one:
-        endpoints.pause(one, name, until=end, because=because, by=me())
+        before = endpoints.pause(one, name, until=end, because=because, by=me())
     if as_json:
-        show_json({"endpoint": name, "paused_until": end, "because": because})
+        show_json({"endpoint": name, "paused_until": end, "because": because, "before": before})
     else:
         click.echo(f"{name} is paused until {end:%Y-%m-%d %H:%M:%S} UTC. `syncengine endpoints resume {name}` ends it.")
+        if before:
+            click.echo(f"Before: {before}.")
 
 
 @command.command("resume")
@@ -68,10 +70,11 @@ def resume(name: str, as_json: bool) -> None:
     """End a pause, or a rest after refused credentials; an endpoint that is down is tried at once."""
     with engine() as one:
         changed = endpoints.resume(one, name, by=me())
+        by_whom = "" if changed else endpoints.resumed_last(one, name)
     if as_json:
-        show_json({"endpoint": name, "resumed": changed})
+        show_json({"endpoint": name, "resumed": changed} | ({} if changed else {"last": by_whom.strip(" ()")}))
     else:
-        click.echo(f"{name} is called again." if changed else f"{name} was neither paused nor down.")
+        click.echo(f"{name} is called again." if changed else f"{name} was neither paused nor down{by_whom}.")
 
 
 def _row(standing: Standing) -> dict[str, Any]:

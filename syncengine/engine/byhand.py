@@ -23,6 +23,7 @@ from syncengine.store.models import Event, Failure, Link, Record
 from syncengine.store.states import Lane, Pause, Status
 
 POLL_S = 0.5
+HEEDED, UNLINKED = "no longer ignored", "unlinked by hand"
 HURRIED = (Pause.QUIET, Pause.BACKOFF, Pause.PACED)
 
 
@@ -184,9 +185,10 @@ def heed(engine: Engine, record: Record, *, by: str, because: str = "") -> None:
     now = clock.now()
     with engine.store.write() as session:
         if not records.heed(session, record.id, now):
-            raise Misconfigured(f"{record.flow} {record.key} is not ignored")
+            by_whom = timeline.last_by_hand(session, HEEDED, Event.record_id == record.id)
+            raise Misconfigured(f"{record.flow} {record.key} is not ignored{by_whom}")
         told = {name: text for name, text in (("by", by), ("because", because), ("was", record.ignored)) if text}
-        timeline.note(session, [record], "no longer ignored", now, {record.id: told})
+        timeline.note(session, [record], HEEDED, now, {record.id: told})
         want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
     pump(engine)
 
@@ -205,7 +207,8 @@ def link_of(session: Session, engine: Engine, record: Record, part: str | None =
     found = links.of_records(session, flow, site, [record])[record.id]
     mine = [one for one in found if part is None or one.part == part]
     if not mine:
-        raise Misconfigured(f"{record.flow} {record.key} is not linked{f' in part {part}' if part else ''}")
+        by_whom = timeline.last_by_hand(session, UNLINKED, Event.record_id == record.id)
+        raise Misconfigured(f"{record.flow} {record.key} is not linked{f' in part {part}' if part else ''}{by_whom}")
     if len(mine) > 1:
         several = ", ".join(f"{one.part or '(none)'}: {one.right_key}" for one in mine)
         raise Misconfigured(f"{record.flow} {record.key} has several links, by part {several}. Say which with --part")
@@ -223,13 +226,13 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
     _reasoned(because)
     flow, site, now = engine.flow(record.flow), engine.site(record.connection_id), clock.now()
     with engine.store.write() as session:
+        seen.locked(session, [record.id])
+        if not links.is_there(session, link):
+            raise _severed(session, record, link)
         record = seen.mine(session, record.id)
         keys = _surviving(record, flow, site, link) if recreate else None
         if not links.sever(session, link, now):
-            ends = f"{link.left_key} and {link.right_key or '(planned)'}"
-            raise Misconfigured(
-                f"{ends} are not linked any more. `syncengine trace {record.key}` shows how they are now"
-            )
+            raise _severed(session, record, link)
         told = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
         concerned = _sharing(session, engine, site, link, flow, now)
         pair = [one for one in concerned if one.flow == flow.name]
@@ -244,10 +247,18 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
             elif not one.ignored and not engine.flow(one.flow).write_back:  # that one does nothing without a link
                 _ignore(session, one, by, f"unlinked, {because}", now)
         detail = {name: text for name, text in told.items() if text}
-        timeline.note(session, concerned, "unlinked by hand", now, {one.id: detail for one in concerned})
+        timeline.note(session, concerned, UNLINKED, now, {one.id: detail for one in concerned})
     if recreate:
         pump(engine)
     return [one.key for one in concerned]
+
+
+def _severed(session: Session, record: Record, link: Link) -> Misconfigured:
+    ends = f"{link.left_key} and {link.right_key or '(planned)'}"
+    by_whom = timeline.last_by_hand(session, UNLINKED, Event.record_id == record.id)
+    return Misconfigured(
+        f"{ends} are not linked any more{by_whom}. `syncengine trace {record.key}` shows how they are now"
+    )
 
 
 def _surviving(record: Record, flow: Flow, site: Site, link: Link) -> list[str]:

@@ -32,6 +32,7 @@ LONGEST_UNCOUNTED = timedelta(days=7)
 """For how long a person may have nothing counted: a first load takes days, and what takes longer needs a higher ceiling."""
 
 AT_ONCE = 500
+OPENED = "ceiling opened"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,14 @@ def _is_held() -> ColumnElement[bool]:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """What came of opening a flow: how many records were let go, and who had opened it already, empty if it was not open."""
+
+    let_go: int
+    opened_before_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The ceiling of a flow of a connection as it stands.
 
@@ -186,13 +195,15 @@ def open_(
     by: str,
     because: str = "",
     uncounted: timedelta | None = None,
-) -> int:
-    """A person has looked: the flow writes again, and what was held is wanted again. Returns how many records that is.
+) -> Opening:
+    """A person has looked: the flow writes again, and what was held is wanted again.
 
     uncounted: for so long nothing is counted, for a first load or a change that is meant to reach everything; without it the
-    count begins at zero, after the time for which somebody else has had nothing counted. Records are let go some hundred at a
-    time, each batch in its own transaction, so that other writers are not shut out. If this is interrupted, calling it again
-    does the rest. Raises Misconfigured if the connection does not have the flow, or `uncounted` is longer than a week.
+    count begins at zero, after the time for which somebody else has had nothing counted. Of a flow that a person has opened
+    already and that has not been shut since, the count continues: two openings admit no more than one. Records are let go some
+    hundred at a time, each batch in its own transaction, so that other writers are not shut out. If this is interrupted,
+    calling it again does the rest. Raises Misconfigured if the connection does not have the flow, or `uncounted` is longer
+    than a week.
     """
     if uncounted is not None and uncounted > LONGEST_UNCOUNTED:
         raise Misconfigured(
@@ -205,17 +216,20 @@ def open_(
     connection, now = found[0], clock.now()
     with engine.store.write() as session:  # first: what is let go while the flow is shut would be held again
         row = _locked(session, connection, flow)
+        before = row.opened_by if row.shut_at is None and uncounted is None else ""
+        by = before or by
         until = max(now + (uncounted or timedelta()), row.counted_from or now)
         detail = {"by": by, "because": because, "uncounted until": until if until > now else None}
         detail = {name: value for name, value in detail.items() if value}
-        if row.shut_at is not None or until != row.counted_from:
-            row.opened_by = by
-        row.shut_at, row.shut_because, row.counted_from = None, "", until
-        changed(session, delete(Sent).where(*_of(connection.id, flow)))
-        timeline.note_flow(session, connection.id, flow.name, "ceiling opened", now, **detail)
+        if not before:
+            if row.shut_at is not None or until != row.counted_from:
+                row.opened_by = by
+            row.shut_at, row.shut_because, row.counted_from = None, "", until
+            changed(session, delete(Sent).where(*_of(connection.id, flow)))
+            timeline.note_flow(session, connection.id, flow.name, OPENED, now, **detail)
     with engine.store.read() as session:
         held = session.scalars(select(Record.id).where(*_at_rest(connection.id, flow)).order_by(Record.id)).all()
-    return sum(_let_go(engine, connection.id, flow, some, detail) for some in chunks(held, AT_ONCE))
+    return Opening(sum(_let_go(engine, connection.id, flow, some, detail) for some in chunks(held, AT_ONCE)), before)
 
 
 def _at_rest(connection_id: int, flow: Flow) -> tuple[ColumnElement[bool], ...]:
@@ -227,7 +241,7 @@ def _let_go(engine: Engine, connection_id: int, flow: Flow, ids: Sequence[int], 
     now = clock.now()
     with engine.store.write() as session:
         still = select(Record).where(Record.id.in_(ids), *_at_rest(connection_id, flow))
-        some = session.scalars(still.order_by(Record.id)).all()
+        some = session.scalars(still.order_by(Record.id).with_for_update()).all()  # as another opening may do
         want(session, connection_id, flow.name, [record.key for record in some], lane=Lane.BACKFILL, now=now)
-        timeline.note(session, some, "ceiling opened", now, {record.id: detail for record in some})
+        timeline.note(session, some, OPENED, now, {record.id: detail for record in some})
     return len(some)

@@ -16,10 +16,11 @@ from syncengine.engine.want import KEPT_PAUSES, want
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.redaction import shown
 from syncengine.store.dialect import changed
-from syncengine.store.models import Connection, Failure, Payload, Record
+from syncengine.store.models import Connection, Event, Failure, Payload, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
 
 DISCARDED_BY = "discarded by "
+RETRIED = "retried by hand"
 STEP_DIED = "its step died"
 IN_DOUBT = "A write of it may have taken effect: a retry looks for it first; before you discard it, look in the target"
 
@@ -155,6 +156,12 @@ def newer(session: Session, failure: Failure) -> int | None:
     return session.scalar(open_.where(Failure.kind == DEAD).order_by(Failure.id.desc()).limit(1))
 
 
+def closed(failure: Failure) -> str:
+    """How a letter was closed, as it follows its number: `was closed by anna: a test order`."""
+    by = f"was closed by {failure.closed_by}" if failure.closed_by else "is closed"
+    return f"{by}: {failure.closed_because}"
+
+
 def close_by_hand(session: Session, failures: Iterable[Failure], because: str, by: str, now: datetime) -> None:
     """A person closes letters, whatever their kind."""
     for ids in chunks([failure.id for failure in failures], AT_ONCE):
@@ -288,14 +295,14 @@ def retry(
         if reopens is not None:
             found = [failure for failure in found if failure.closed_at is None or failure.id in reopens]
         found.sort(key=lambda one: (one.opened_at, one.id))
-        check_retriable(found, () if closed_too else ids)
+        check_retriable(session, found, () if closed_too else ids)
         _reopen(session, found)
         its_record = records_of(session, found)
         _want_all(session, list(its_record.values()), lane, now)
         if a_minute is not None:
             _spread(session, list(dict.fromkeys(failure.record_id for failure in found)), a_minute, now)
         detail = {name: text for name, text in (("by", by), ("because", because)) if text}
-        timeline.note_each(session, [(record, detail) for record in its_record.values()], "retried by hand", now)
+        timeline.note_each(session, [(record, detail) for record in its_record.values()], RETRIED, now)
     return len(found)
 
 
@@ -310,6 +317,11 @@ def retriable(session: Session, chosen: Filter) -> list[Failure]:
     return [one for one in reversed(found) if one.closed_at is None or (one.closed_by and one.record_id in resting)]
 
 
+def retried_last(session: Session, record_ids: Sequence[int]) -> str:
+    """Who has had the newest of these records tried again last, as `timeline.last_by_hand` says it."""
+    return timeline.last_by_hand(session, RETRIED, Event.record_id == max(record_ids))
+
+
 def _reopen(session: Session, found: Iterable[Failure]) -> None:
     """A discarded letter that is tried again is an open one: its record rests no more."""
     closed = [failure for failure in found if failure.closed_at is not None]
@@ -320,10 +332,13 @@ def _reopen(session: Session, found: Iterable[Failure]) -> None:
         changed(session, heeded.values(discarded=""))
 
 
-def check_retriable(found: Iterable[Failure], ids: Iterable[int]) -> None:
+def check_retriable(session: Session, found: Iterable[Failure], ids: Iterable[int]) -> None:
     """Raises Misconfigured if one of the `ids` is not among the open letters that were found, or one needs a look only."""
     kinds = {failure.id: failure.kind for failure in found}
     if missing := set(ids) - set(kinds):
+        failure = session.get(Failure, min(missing))
+        if failure is not None and failure.closed_at is not None:
+            raise Misconfigured(f"{failure.id} {closed(failure)}")
         raise Misconfigured(f"there is no open dead letter {min(missing)}. `syncengine deadletters list` shows them")
     for id_, kind in kinds.items():
         if kind != DEAD:

@@ -20,10 +20,11 @@ from syncengine.engine.engine import Engine
 from syncengine.errors import Misconfigured, Transient
 from syncengine.http.breaker import Change, Hook, State
 from syncengine.store import Store
-from syncengine.store.models import Connection, Endpoint
+from syncengine.store.models import Connection, Endpoint, Event
 
 log = logging.getLogger(__name__)
 
+RESUMED = "resumed"
 BY_ITSELF = ""  # of `Endpoint.paused_by`: not by a person, but after refused credentials
 MORE_THAN_A_YEAR = timedelta(days=366)
 
@@ -130,17 +131,17 @@ def _quotas(engine: Engine, connections: Sequence[Connection]) -> dict[int, str]
     return found
 
 
-def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) -> None:
+def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) -> str:
     """A person's pause: no new work with this endpoint until then (UTC); what is running ends within a minute.
 
-    Raises Misconfigured for an unknown endpoint, an end that is not in the coming year, or before that of a pause by
-    somebody else, who counts on it.
+    Returns the pause or rest whose place it takes, in a line; empty if there was none. Raises Misconfigured for an unknown
+    endpoint, an end that is not in the coming year, or before that of a pause by somebody else, who counts on it.
     """
     now = clock.now()
     if not now < until < now + MORE_THAN_A_YEAR:
         raise Misconfigured(f"the pause would end at {until:%Y-%m-%d %H:%M} UTC. Name a time within the coming year")
     with engine.store.write() as session:
-        endpoint = _row(session, name)
+        endpoint = _row(session, name, locked=True)
         if (
             is_paused(endpoint, now)
             and endpoint.paused_by not in (BY_ITSELF, by)
@@ -149,8 +150,17 @@ def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) 
             raise Misconfigured(
                 f"{why_paused(endpoint, now)}. To end that earlier, `syncengine endpoints resume {name}`, then pause it"
             )
+        before = why_paused(endpoint, now)
         endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = until, because, by or "a person"
         timeline.note_endpoint(session, name, "paused", now, until=until.isoformat(), because=because, by=by)
+    return before
+
+
+def resumed_last(engine: Engine, name: str) -> str:
+    """Who has resumed an endpoint within the last day, as `timeline.last_by_hand` says it. Raises Transient."""
+    recent = Event.at > clock.now() - timedelta(days=1)
+    with engine.store.read() as session:
+        return timeline.last_by_hand(session, RESUMED, recent, Event.key == name, Event.record_id.is_(None))
 
 
 def resume(engine: Engine, name: str, *, by: str = "") -> bool:
@@ -160,11 +170,11 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
     """
     now = clock.now()
     with engine.store.write() as session:
-        endpoint = _row(session, name)
+        endpoint = _row(session, name, locked=True)
         was_paused, was = is_paused(endpoint, now), why_paused(endpoint, now)
         endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = None, "", BY_ITSELF
         if was_paused:
-            timeline.note_endpoint(session, name, "resumed", now, by=by, was=was)
+            timeline.note_endpoint(session, name, RESUMED, now, by=by, was=was)
         its = or_(Connection.left_id == endpoint.id, Connection.right_id == endpoint.id)
         records.resume(session, session.scalars(select(Connection.id).where(its)).all(), now)
     was_down = engine.breakers is not None and engine.breakers.probe_now(name)
@@ -194,11 +204,14 @@ def _connector(engine: Engine, name: str) -> Connector:
         return engine.connector(_row(session, name))
 
 
-def _row(session: Session, name: str) -> Endpoint:
-    known = {endpoint.name: endpoint for endpoint in session.scalars(select(Endpoint).order_by(Endpoint.name))}
-    if name not in known:
+def _row(session: Session, name: str, *, locked: bool = False) -> Endpoint:
+    """locked: nobody else pauses or resumes it before the transaction ends."""
+    query = select(Endpoint).where(Endpoint.name == name)
+    found = session.scalars(query.with_for_update() if locked else query).one_or_none()
+    if found is None:
+        known = session.scalars(select(Endpoint.name).order_by(Endpoint.name)).all()
         raise Misconfigured(f"there is no endpoint {name!r}. Known endpoints: {', '.join(known) or 'none'}")
-    return known[name]
+    return found
 
 
 def noting(store: Store) -> Hook:

@@ -306,7 +306,7 @@ def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, becaus
     detail = {name: text for name, text in (("by", by), ("because", because)) if text}
     wins = {"wins": side} if side not in ("", decisions.SIDES[0]) else {}
     with engine.store.write() as session:
-        fits, left = _as_shown(session, engine, found)
+        fits, left = _as_shown(session, engine, found, side)
         records = [one.record for one in fits]
         decisions.end(session, records, now, f"{word} by {by} instead")
         for one in fits:
@@ -318,34 +318,31 @@ def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, becaus
         return seen.taken(len(fits), left)
 
 
-def _as_shown(session: Session, engine: Engine, found: Sequence[Held]) -> tuple[list[Held], list[Left]]:
-    """Those that are held just as they were shown, locked; and the others."""
+def _as_shown(session: Session, engine: Engine, found: Sequence[Held], side: str) -> tuple[list[Held], list[Left]]:
+    """Those that are held just as they were shown and not decided on in the same way already, locked; and the others."""
     now_held = seen.locked(session, [one.record.id for one in found])
     rows = [(now_held[one.record.id], one.connection) for one in found if one.record.id in now_held]
     fresh = {one.record.id: one for some in chunks(rows, AT_ONCE) for one in _of(session, engine, some)}
     fits, left = [], []
     for one in found:
-        if why := _differs(session, one, fresh.get(one.record.id)):
+        if why := _differs(session, one, fresh.get(one.record.id), side):
             left.append(Left(one.record.flow, one.record.key, why))
         else:
             fits.append(fresh[one.record.id])
     return fits, left
 
 
-def _differs(session: Session, shown: Held, fresh: Held | None) -> str:
-    """Why a held record is not as it was shown; empty if it is."""
+def _differs(session: Session, shown: Held, fresh: Held | None, side: str) -> str:
+    """Why a held record cannot be decided on as it was shown, for a `side` or to refuse it; empty if it can."""
     if fresh is None:
         return seen.GONE
     if fresh.record.status != Status.HELD:
         return f"it is not held any more: {trace.state_of(session, fresh.record)}"
-    if fresh.record.token is not None:
-        return seen.BUSY
     if fresh.plan_hash != shown.plan_hash:
         return f"another plan holds it now: {fresh.record.reason}"
-    if _id(fresh.decision) != _id(shown.decision):
-        return f"it was {fresh.decision.told}" if fresh.decision else "the decision on it has ended"
-    return ""
-
-
-def _id(decision: Decision | None) -> int:
-    return decision.id if decision is not None else 0
+    decision = fresh.decision
+    if decision is not None and (decision.side == side or shown.decision is None or shown.decision.id != decision.id):
+        return f"it was {decision.told}"  # before it is busy, which is what came of that
+    if decision is None and shown.decision is not None:
+        return "the decision on it has ended"
+    return seen.BUSY if fresh.record.token is not None else ""

@@ -158,7 +158,7 @@ def source_of(engine: Engine, letter_id: int) -> Source:
                 if newer is None
                 else f"Its record's newer letter is open: correct {newer}"
             )
-            raise Misconfigured(f"{letter_id} is closed: {failure.closed_because}. {then}")
+            raise Misconfigured(f"{letter_id} {deadletters.closed(failure)}. {then}")
         if failure.kind != deadletters.DEAD:
             raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
         material = _material(session, engine, record)
@@ -242,7 +242,8 @@ def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
     record = seen.locked(session, [source.record.id])[source.record.id]
     failure = session.get_one(Failure, source.letter_id, populate_existing=True)
     if failure.closed_at is not None:
-        raise Misconfigured(f"{failure.id} was closed while you corrected it: {failure.closed_because}")
+        by = f" by {failure.closed_by}" if failure.closed_by else ""
+        raise Misconfigured(f"{failure.id} was closed{by} while you corrected it: {failure.closed_because}")
     now = corrections.standing(session, engine.vault, [record.id]).get(record.id)
     if now is not None and (source.standing is None or now.id != source.standing.id):
         paths = ", ".join(now.paths)
@@ -268,6 +269,17 @@ def _key(resource: Resource, doc: Doc) -> str | None:
         return resource.key_of(doc)
     except LookupError:  # it does not say its keys, or the document has lost its own
         return None
+
+
+def ended_last(engine: Engine, letter_id: int) -> str:
+    """How the last correction of a letter's record ended: `withdrawn by anna, 2026-03-02 09:00 UTC`; empty if it had none.
+
+    Raises Misconfigured.
+    """
+    with engine.store.read() as session:
+        _, record = _found(session, letter_id)
+        ended = [row for row in _rows(session, record) if row.lapsed_at is not None]
+    return f"{ended[-1].lapsed_because}, {ended[-1].lapsed_at:%Y-%m-%d %H:%M} UTC" if ended else ""
 
 
 def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:

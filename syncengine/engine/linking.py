@@ -25,8 +25,10 @@ from syncengine.engine.want import is_key, want
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import MissingLookup
-from syncengine.store.models import Link, Record
+from syncengine.store.models import Event, Link, Record
 from syncengine.store.states import EffectState, Lane
+
+LINKED = "linked by hand"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,9 @@ def _check(session: Session, connection_id: int, flow: Flow, site: Site, left: s
     mine = (Link.connection_id == connection_id, Link.entity == flow.entity, Link.provisional.is_(False))
     same = (Link.left_key == left, Link.right_key == right, Link.part == part)
     if session.scalar(select(Link.id).where(*mine, *same)) is not None:
-        raise Misconfigured(f"{left} and {right} are linked already")
+        both = [one.id for one in _records(session, connection_id, flow, site, left, right)]
+        by_whom = timeline.last_by_hand(session, LINKED, Event.record_id.in_(both))
+        raise Misconfigured(f"{left} and {right} are linked already{by_whom}")
     side = "right" if not flow.two_way and site.side(flow.source) == "right" else "left"
     if problem := links.taken(session, connection_id, flow.entity, left, right, part, side=side):
         raise Misconfigured(f"{problem}. `syncengine unlink` that first, if it is wrong")
@@ -227,6 +231,7 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
     side = "left" if flow.two_way else site.side(flow.source)
     key = left if side == "left" else right
     with engine.store.write() as session:
+        links.take_turns(session, pairing.connection_id)
         _check(session, pairing.connection_id, flow, site, left, right, pairing.part)
         key = f"left:{left}" if flow.two_way else key
         record = byhand.known(session, engine, pairing.connection_id, flow.name, key, now)
@@ -244,7 +249,7 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
         )  # fmt: skip
         detail = {"left": left, "right": right, "part": pairing.part, "by": by, "because": because}
         told: Mapping[str, str] = {name: text for name, text in detail.items() if text}
-        timeline.note(session, [record], "linked by hand", now, {record.id: told})
+        timeline.note(session, [record], LINKED, now, {record.id: told})
         want(session, record.connection_id, record.flow, [key], lane=Lane.REALTIME, now=now)
     pump(engine)
     return record

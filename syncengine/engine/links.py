@@ -18,7 +18,7 @@ from syncengine.engine.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import changed, upsert
-from syncengine.store.models import Failure, Link, Record
+from syncengine.store.models import Connection, Failure, Link, Record
 
 FOLDED = "one record now"
 """The event of a pair whose two records have become one; its detail `record` is the number of the other."""
@@ -279,6 +279,12 @@ def _tell_write_backs(session: Session, engine: Engine, link: Link, now: datetim
             want(session, link.connection_id, name, [f"{target}:{ends[target]}"], lane=lane, now=now)
 
 
+def take_turns(session: Session, connection_id: int) -> None:
+    """Let people who link objects of a connection wait for one another until this transaction ends, so that `taken` holds."""
+    mine = select(Connection.id).where(Connection.id == connection_id)
+    session.execute(mine.with_for_update(key_share=True))
+
+
 def taken(
     session: Session, connection_id: int, entity: str, left: str, right: str | None, part: str, *, side: str = "left"
 ) -> str:
@@ -338,14 +344,22 @@ def begin(
         session.flush()
 
 
+def is_there(session: Session, link: Link) -> bool:
+    """Whether a link that was read before still joins the same objects."""
+    return session.scalar(select(Link.id).where(*_same(link))) is not None
+
+
+def _same(link: Link) -> tuple[ColumnElement[bool], ...]:
+    right = Link.right_key == link.right_key if link.right_key is not None else Link.right_key.is_(None)
+    return Link.id == link.id, Link.left_key == link.left_key, Link.part == link.part, right
+
+
 def sever(session: Session, link: Link, now: datetime) -> bool:
     """Forget that two objects are the same, and what they agreed on in every flow; and what is in doubt of them.
 
     False if there is no such link any more: it was severed meanwhile, and its objects may be linked with others.
     """
-    mine = delete(Link).where(Link.id == link.id, Link.left_key == link.left_key, Link.part == link.part)
-    mine = mine.where(Link.right_key == link.right_key if link.right_key is not None else Link.right_key.is_(None))
-    if not changed(session, mine):
+    if not changed(session, delete(Link).where(*_same(link))):
         return False
     keys = [key for key in (link.left_key, link.right_key) if key is not None]
     effects.supersede_of(session, link.connection_id, link.entity, keys, now)

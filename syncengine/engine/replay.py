@@ -86,7 +86,7 @@ def choose(session: Session, chosen: Filter, *, most: int) -> Choice:
     dead = [failure for failure in found if failure.kind == DEAD]
     looks = len(found) - len(dead)
     if chosen.ids:
-        deadletters.check_retriable(found, chosen.ids)
+        deadletters.check_retriable(session, found, chosen.ids)
     return Choice(dead[:most], max(0, len(dead) - most), looks)
 
 
@@ -214,7 +214,7 @@ def _as_chosen(
         if now is None or record is None:
             why = seen.GONE
         elif now.closed_at is not None:
-            why = f"its letter was closed meanwhile: {now.closed_because}"
+            why = f"its letter {deadletters.closed(now)}"
         else:
             why = problem(record) if problem is not None else ""
         if why:
@@ -250,7 +250,7 @@ def _of_kind(letters: Iterable[Failure], kind: str, session: Session | None = No
         if letter.closed_at is not None:
             newer = deadletters.newer(session, letter) if session is not None else None
             then = f". Its record's newer letter is open: {newer}" if newer is not None else ""
-            raise Misconfigured(f"{letter.id} is closed already: {letter.closed_because}{then}")
+            raise Misconfigured(f"{letter.id} {deadletters.closed(letter)}{then}")
         if letter.kind != kind:
             raise Misconfigured(f"{letter.id} {NOT_OF_KIND[kind]}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -16,8 +17,10 @@ from syncengine.engine.engine import Engine, calling
 from syncengine.engine.held import in_doubt
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured
-from syncengine.store.models import Effect, Record
+from syncengine.store.models import Effect, Event, Record
 from syncengine.store.states import EffectState, Lane
+
+SETTLED = "settled by hand"
 
 
 def doubt_of(session: Session, engine: Engine, record: Record, write: int | None = None) -> Doubt:
@@ -25,8 +28,9 @@ def doubt_of(session: Session, engine: Engine, record: Record, write: int | None
     found = in_doubt(session, engine, [record.id])
     mine = [one for one in found if write is None or one.effect.id == write]
     if not mine:
+        by_whom = timeline.last_by_hand(session, SETTLED, Event.record_id == record.id)
         raise Misconfigured(
-            f"{record.flow} {record.key} has no write{f' {write}' if write else ''} to be settled by hand"
+            f"{record.flow} {record.key} has no write{f' {write}' if write else ''} to be settled by hand{by_whom}"
         )
     if len(mine) > 1:
         several = ", ".join(one.name for one in mine)
@@ -93,7 +97,8 @@ def happened(engine: Engine, record: Record, doubt: Doubt, key: str, *, by: str,
     key = look(engine, record, doubt, key).key if created else key
     now = clock.now()
     with engine.store.write() as session:
-        record = seen.mine(session, record.id)
+        links.take_turns(session, record.connection_id)
+        record = _mine(session, record, doubt)
         _resolve(session, doubt, EffectState.DONE, key or doubt.effect.target_key)
         agreed = links.Agreed(doubt.agreed, doubt.numbers)
         if created:
@@ -122,7 +127,7 @@ def did_not(
     or the write was settled meanwhile.
     """
     with engine.store.write() as session:
-        record = seen.mine(session, record.id)
+        record = _mine(session, record, doubt)
         if session.get_one(Effect, doubt.effect.id).accepted and not although_done:
             raise Misconfigured(
                 f"the target has answered that {doubt.name} is done, and only told no key: it would be made twice. Look for it "
@@ -132,16 +137,30 @@ def did_not(
         _continue(session, record, doubt, "it did not happen", by, because)
 
 
+def _mine(session: Session, record: Record, doubt: Doubt) -> Record:
+    """The record, locked. Raises Misconfigured if the write was settled meanwhile, or it is being worked on, in that order."""
+    seen.locked(session, [record.id])
+    state = session.scalar(select(Effect.state).where(Effect.id == doubt.effect.id))
+    if state not in (EffectState.SENT, EffectState.UNKNOWN):
+        raise _settled(session, doubt)
+    return seen.mine(session, record.id)
+
+
 def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None) -> None:
     if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
-        raise Misconfigured(
-            f"write {doubt.effect.id} is not in doubt any more. `syncengine trace` shows what became of it"
-        )
+        raise _settled(session, doubt)
+
+
+def _settled(session: Session, doubt: Doubt) -> Misconfigured:
+    by_whom = timeline.last_by_hand(session, SETTLED, Event.record_id == doubt.effect.record_id)
+    return Misconfigured(
+        f"write {doubt.effect.id} is not in doubt any more{by_whom}. `syncengine trace` shows what became of it"
+    )
 
 
 def _continue(session: Session, record: Record, doubt: Doubt, outcome: str, by: str, because: str) -> None:
     now = clock.now()
     detail = {"write": doubt.name, "outcome": outcome, "by": by, "because": because}
     told = {name: text for name, text in detail.items() if text}
-    timeline.note(session, [record], "settled by hand", now, {record.id: told})
+    timeline.note(session, [record], SETTLED, now, {record.id: told})
     want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)

@@ -64,6 +64,16 @@ def note_flow(session: Session, connection_id: int, flow: str, what: str, now: d
     session.execute(insert(Event), [{**row, "key": "", "record_id": None}])
 
 
+def last_by_hand(session: Session, what: str, *mine: ColumnElement[bool]) -> str:
+    """Who did this last, as it follows a sentence: ` (unlinked by hand: anna, 2026-03-02 09:00 UTC)`; empty if nobody has.
+
+    mine: conditions on Event, one of them by which an index finds few: the record, or a time.
+    """
+    query = select(Event.at, Event.detail).where(Event.what == what, *mine).order_by(Event.id.desc()).limit(1)
+    found = session.execute(query).first()
+    return "" if found is None else f" ({what}: {found.detail.get('by', 'nobody')}, {found.at:%Y-%m-%d %H:%M} UTC)"
+
+
 def _row(record: Record, what: str, now: datetime, detail: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "at": now,

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.errors import Misconfigured, NewerStore
+from syncengine.store.dialect import lock_names
 from syncengine.store.models import Cursor, Record
 from syncengine.store.session import Store, unbound
 
@@ -81,6 +82,7 @@ def upgrade(url: str) -> str:
         _refuse_newer(current(store))
         with store.write() as session:
             unbound(session)
+            lock_names(session, ["migrate"])  # before there is a table to lock, two would make the first one at once
             _stop_writers(session)
             config = _config()
             config.attributes["connection"] = session.connection()

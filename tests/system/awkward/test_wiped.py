@@ -85,7 +85,7 @@ def test_a_mapping_error_that_would_change_every_order_stops_at_the_ceiling(worl
     assert {reason[:15] for _, reason in held} == {"write ceiling: "}
 
     world.configure(ceilings={"orders": 100})  # the mapping is mended, then the flow is opened
-    assert ceiling.open_(world.engine, "main", "orders", by="Kim") == 9
+    assert ceiling.open_(world.engine, "main", "orders", by="Kim").let_go == 9
     world.settle()
     assert {world.status(order.id)[0] for order in orders} == {"done"}
 
