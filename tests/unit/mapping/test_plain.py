@@ -1,0 +1,167 @@
+"""The compiled mapping and the plain interpreter make the same of every mapping and document, or refuse the same field.
+
+A short form here; `scripts/mappings 20000` draws as many pairs as it is told, other ones in each run.
+"""
+
+from __future__ import annotations
+
+import decimal
+import logging
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from syncengine.errors import Misconfigured, Rejected
+from syncengine.mapping import CompiledMapping
+from syncengine.mapping.contract import Context, MissingLookup, Need
+from tests.unit.mapping.mapping_fixtures import SETTINGS, made
+from tests.unit.mapping.plain import DeadLetter, Field, Plain, Waits
+from tests.unit.mapping.written import LOOKUPS, Written, written
+
+ASKED = os.environ.get("SYNCENGINE_MAPPINGS")
+PAIRS = int(ASKED or "300")
+
+HOW = settings(
+    max_examples=PAIRS, deadline=None, derandomize=not ASKED, database=None, report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
+)  # fmt: skip
+
+EXACT = decimal.Context(prec=1000)
+LINE = {
+    "code": Field("text"), "text": Field("text"), "quantity": Field("decimal"), "price": Field("decimal"), "when": Field("date"),
+}  # fmt: skip
+TARGET = {
+    "key": Field("text"), "customer": Field("text"), "name": Field("text", 10), "line1": Field("text"), "line2": Field("text"),
+    "line3": Field("text"), "more": Field("text"), "number": Field("integer"), "amount": Field("decimal"), "date": Field("date"),
+    "time": Field("datetime"), "flag": Field("boolean"), "free": Field("any"), "words": Field("list"),
+    "goods": Field("list", line=LINE), "notes": Field("list", line=LINE),
+}  # fmt: skip
+"""`mapping_fixtures.Target`, as the interpreter sees it."""
+
+Outcome = tuple[Any, ...]
+
+
+@dataclass
+class Tally:
+    """What the pairs came to, and in how many of them each feature of the language was met."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    features: Counter[str] = field(default_factory=Counter)
+    refusals: Counter[str] = field(default_factory=Counter)
+
+
+def link_key(entity: str, key: str, part: str) -> str:
+    """The other side's key of an object, as short as keys are."""
+    return f"{entity[:1]}{key}{part}"[:9]
+
+
+def alike(value: Any) -> Any:
+    """A value with its kind: 1 is not true, a time is compared by the instant, numbers with their decimals."""
+    if isinstance(value, dict):
+        return {name: alike(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [alike(one) for one in value]
+    if isinstance(value, bool) or value is None:
+        return repr(value)
+    if isinstance(value, int | Decimal):
+        return "number", str(Decimal(value).normalize(EXACT))
+    return ("time", value.isoformat()) if isinstance(value, datetime) else (type(value).__name__, str(value))
+
+
+def of_compiled(call: Callable[[], Any]) -> Outcome:
+    try:
+        return "done", alike(call())
+    except Rejected as error:
+        return "dead letter", error.field
+    except MissingLookup as missing:
+        return "waits", missing.need.entity.removeprefix("lookup:"), missing.need.key
+
+
+def of_plain(call: Callable[[], Any]) -> Outcome:
+    try:
+        return "done", alike(call())
+    except DeadLetter as error:
+        return "dead letter", error.field
+    except Waits as missing:
+        return "waits", missing.table, missing.key
+
+
+def answers(pair: Written, mapping: CompiledMapping) -> Iterator[tuple[str, Outcome, Outcome]]:
+    """What is asked, what the compiled mapping says and what the interpreter says, until one cannot go on."""
+    doc = pair.doc
+    context = Context(references=pair.references, lookups=pair.lookups, settings=pair.settings, parts=pair.parts)
+    defaults = {name: setting.default for name, setting in SETTINGS.items()}
+
+    def plain() -> Plain:
+        return Plain(
+            pair.spec, TARGET, LOOKUPS, defaults, doc, pair.settings, pair.lookups, pair.references, pair.parts, link_key
+        )
+
+    compiled = of_compiled(lambda: [(one.resource, one.key) for one in mapping.references(doc, pair.settings)])
+    yield "references", compiled, of_plain(lambda: plain().refers_to())
+
+    decision = of_compiled(lambda: mapping.decide(doc, context))
+    yield (
+        "decide",
+        of_compiled(lambda: (lambda found: (found.verdict.value, found.reason))(mapping.decide(doc, context))),
+        of_plain(lambda: plain().decide()),
+    )
+    if decision[0] != "done":
+        return
+
+    yield (
+        "needs",
+        of_compiled(lambda: sorted((one.entity, one.key, one.part) for one in mapping.needs(doc, context))),
+        needs := of_plain(lambda: plain().needs()),
+    )
+    if needs[0] != "done":
+        return
+
+    links = {Need(entity, key, part, "customers"): link_key(entity, key, part) for entity, key, part in plain().needs()}
+    linked = Context(pair.references, links, pair.lookups, pair.settings, pair.parts)
+    yield "apply", of_compiled(lambda: mapping.apply(doc, linked)), of_plain(lambda: plain().apply())
+
+
+def compare(pair: Written, tally: Tally) -> None:
+    """Fails where the two differ, or where a mapping is refused that has no mistake."""
+    try:
+        mapping = made(pair.yaml, lookups=LOOKUPS)
+    except Misconfigured as error:
+        assert pair.spoiled, f"refused: {error}\n{pair.yaml}"
+        tally.refusals[pair.spoiled] += 1
+        return
+    assert not pair.spoiled, f"not refused: {pair.spoiled}\n{pair.yaml}"
+    for feature in pair.met:
+        tally.features[feature] += 1
+    for asked, compiled, plain in answers(pair, mapping):
+        tally.outcomes[f"{asked}: {compiled[0]}"] += 1
+        assert compiled == plain, (
+            f"{asked}: compiled {compiled}, plain {plain}\n{pair.yaml}\ndocument = {pair.doc}\nsettings = {pair.settings}\n"
+            f"lookups = {pair.lookups}\nreferences = {pair.references}\nparts = {pair.parts}"
+        )
+
+
+def test_compiled_and_plain_agree_on_random_mappings_and_documents() -> None:
+    tally, pairs = Tally(), Counter[str]()
+
+    @HOW
+    @given(written())
+    def agree(pair: Written) -> None:
+        pairs["all"] += 1
+        compare(pair, tally)
+
+    agree()
+
+    refused = sum(tally.refusals.values())
+    logging.info("mappings: %s pairs, %s refused at load, each for a mistake made on purpose", pairs["all"], refused)
+    for name, counter in (("refused", tally.refusals), ("came to", tally.outcomes), ("met", tally.features)):
+        logging.info("mappings: %s: %s", name, ", ".join(f"{what} {count}" for what, count in counter.most_common()))
+    assert refused <= pairs["all"] * 0.1
+    assert tally.outcomes["apply: done"] >= pairs["all"] * 0.25
