@@ -11,7 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -72,7 +72,9 @@ def alike(value: Any) -> Any:
         return repr(value)
     if isinstance(value, int | Decimal):
         return "number", str(Decimal(value).normalize(EXACT))
-    return ("time", value.isoformat()) if isinstance(value, datetime) else (type(value).__name__, str(value))
+    if isinstance(value, datetime):
+        return "time", str(value.astimezone(UTC))
+    return type(value).__name__, str(value)
 
 
 def of_compiled(call: Callable[[], Any]) -> Outcome:
