@@ -22,7 +22,7 @@ from syncengine.mapping import CompiledMapping, compile_mapping
 from syncengine.mapping.compiler import ENTRIES as MAPPING_ENTRIES
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.contract import Group, Policy
-from syncengine.mapping.runtime import Unfit, key_text
+from syncengine.mapping.runtime import Unfit, key_text, table_key
 from syncengine.mapping.scope import Setting, checked_setting
 from syncengine.mapping.shapes import Kind, nearest
 from syncengine.mapping.yaml_lines import Table, read, shown
@@ -135,6 +135,9 @@ class _FlowReader:
         if two_way != ("backward" in table):
             place.refuse(table.line, "direction: two-way and backward: go together")
         tables, declared, needs = self._lookups(), self._settings(), self._needs()
+        if two_way and needs:
+            told = "needs: a two-way flow never gets the links that it would wait for; use one-way flows"
+            place.refuse(table.line_of("needs"), told)
         forward = self._mapping(table, source, target, tables, declared, needs)
         backward = self._backward(source, target, tables, declared, needs)
         write_back = place.choice(table, "writes", WRITES, WRITES[0]) == "linked"
@@ -290,11 +293,18 @@ class _FlowReader:
     def _lookup(self, name: str, content: Any, line: int) -> dict[str, str]:
         if isinstance(content, str):
             return self._csv(name, content, line)
-        entries = self.place.table({} if content is None else content, line, name) if content else Table()
+        if content is None:
+            return {}
+        entries = self.place.table(content, line, name)
+        table: dict[str, str] = {}
         for key, value in entries.items():
             if value is None or isinstance(value, list | dict):
                 self.place.refuse(entries.line_of(key), f"lookup {name}: {key} needs a single value")
-        return {key: key_text(value) for key, value in entries.items()}
+            if table_key(key) in table:
+                told = "stands here twice; white space at its ends and its Unicode form do not count"
+                self.place.refuse(entries.line_of(key), f"lookup {name}: the key {table_key(key)!r} {told}")
+            table[table_key(key)] = key_text(value)
+        return table
 
     def _csv(self, name: str, file: str, line: int) -> dict[str, str]:
         """A table from a CSV beside the flow's file: two columns, key and value, under a line of headings."""
@@ -310,9 +320,10 @@ class _FlowReader:
         for number, row in enumerate(rows[1:], start=2):
             if not row:
                 continue
-            if len(row) != 2 or not row[0].strip() or row[0].strip() in table:
+            key = table_key(row[0])
+            if len(row) != 2 or not key or key in table:
                 Place(shown(path)).refuse(number, "a line is a key that stands here once, a comma, and a value")
-            table[row[0].strip()] = row[1].strip()
+            table[key] = row[1].strip()
         return table
 
     def _settings(self) -> dict[str, Setting]:

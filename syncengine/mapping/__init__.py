@@ -4,5 +4,6 @@
 """
 
 from syncengine.mapping.compiler import CompiledMapping, compile_mapping
+from syncengine.mapping.runtime import table_key
 
-__all__ = ["CompiledMapping", "compile_mapping"]
+__all__ = ["CompiledMapping", "compile_mapping", "table_key"]

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from syncengine.mapping.runtime import Frame, Unfit, number, plain
+from syncengine.mapping.runtime import Frame, Unfit, Written, number, plain
 from syncengine.mapping.shapes import Kind
 
 ROUNDINGS = {
@@ -28,6 +28,7 @@ Convert = Callable[[Any, Frame], Any]
 """Takes a value that is not None; raises Unfit where it cannot be converted."""
 
 _DECIMAL_TEXT = re.compile(r"[+-]?(?:\d{1,30})(?:\.\d{1,60})?", re.ASCII)
+_TIMES = (Kind.DATE, Kind.DATETIME)
 _TRUE, _FALSE = frozenset({"true", "y", "yes"}), frozenset({"false", "n", "no"})
 
 
@@ -53,6 +54,8 @@ def zone_named(name: Any) -> tzinfo:
 
 def impossible(source: Kind, target: Kind, manner: Manner) -> str | None:
     """Why a value of one kind can never become the other in this manner, and the way out; None if it can."""
+    if source is Kind.ANY and target in _TIMES:
+        return _vague(manner.format)
     if Kind.ANY in (source, target) or source == target:
         return None
     if source in (Kind.GROUP, Kind.LIST):
@@ -65,8 +68,7 @@ def impossible(source: Kind, target: Kind, manner: Manner) -> str | None:
 
 
 def _impossible_time(source: Kind, target: Kind, manner: Manner) -> str | None:
-    times = (Kind.DATE, Kind.DATETIME)
-    if source not in times and target not in times:
+    if source not in _TIMES and target not in _TIMES:
         return None
     if {source, target} & {Kind.INTEGER, Kind.DECIMAL}:
         return f"{_a(source)} cannot become {_a(target)}"
@@ -74,11 +76,22 @@ def _impossible_time(source: Kind, target: Kind, manner: Manner) -> str | None:
         return f"text becomes {_a(target)} only with a format, such as format: '%Y-%m-%d'"
     if source is Kind.TEXT and target is Kind.DATETIME and manner.zone is None and "%z" not in (manner.format or ""):
         return "text becomes a datetime only with a zone, or %z in its format"
-    if {source, target} == set(times) and manner.zone is None:
+    if {source, target} == set(_TIMES) and manner.zone is None:
         return f"{_a(source)} becomes {_a(target)} only in a time zone, such as zone: settings.time_zone"
     if source is Kind.DATETIME and target is Kind.TEXT and (manner.zone is None or manner.format is None):
         return "a datetime becomes text only with a zone and a format"
-    return None
+    return _vague(manner.format) if source is Kind.TEXT else None
+
+
+def _vague(pattern: str | None) -> str | None:
+    """What is wrong with a pattern of strptime that names no year or no day: Python takes those of 1 January 1900."""
+    if pattern is None:
+        return None
+    names = set(re.findall(r"%(.)", pattern))
+    in_month = "d" in names and bool(names & {"m", "b", "B"})
+    if (names & {"Y", "y"} and (in_month or "j" in names)) or {"G", "V", "u"} <= names:
+        return None
+    return f"the format {pattern} does not say which day it is: it needs year, month and day, such as '%Y-%m-%d'"
 
 
 def _a(kind: Kind) -> str:
@@ -108,6 +121,8 @@ def _to_text(manner: Manner, what: str) -> Convert:
             return value.strip()
         if isinstance(value, bool):
             raise Unfit(f"{what} is true or false, and text is needed", value=value)
+        if isinstance(value, Written) and manner.places is None:
+            return format(value, "f")
         if isinstance(value, int | Decimal | float):
             exact = number(value, what)
             return plain(exact) if manner.places is None else format(rounded(exact, manner.places, rounding), "f")
@@ -126,13 +141,16 @@ def _time_text(value: date, manner: Manner, what: str, frame: Frame) -> str:
     return value.strftime(manner.format) if manner.format else value.isoformat()
 
 
+def numeric(text: str) -> Decimal | None:
+    """The number that a text without white space at its ends is; None if it is not one (no thousands separators)."""
+    return Decimal(text) if _DECIMAL_TEXT.fullmatch(text) else None
+
+
 def parsed(value: Any, what: str) -> Decimal:
-    """A number, or a text that is one (thousands separators are not understood)."""
+    """A number, or a text that is one. Raises Unfit."""
     if isinstance(value, str):
-        text = value.strip()
-        if not _DECIMAL_TEXT.fullmatch(text):
-            raise Unfit(f"{what} is not a number", value=value)
-        value = Decimal(text)
+        exact = numeric(value.strip())
+        value = value if exact is None else exact
     return number(value, what)
 
 

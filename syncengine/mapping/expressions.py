@@ -14,10 +14,12 @@ from typing import Any
 
 from simpleeval import DISALLOW_PREFIXES, MAX_COMPREHENSION_LENGTH, FeatureNotAvailable, InvalidExpression, SimpleEval
 
-from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, Function, contains, ordered, same
-from syncengine.mapping.runtime import ARITHMETIC, Frame, Run, Unfit, key_text, number
+from syncengine.mapping.comparisons import comparison
+from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, Function
+from syncengine.mapping.order import truth
+from syncengine.mapping.runtime import ARITHMETIC, Frame, Run, Unfit, Written, key_text, number, table_key
 from syncengine.mapping.scope import Complaint, Expr, Scope, path
-from syncengine.mapping.shapes import ANY, Kind, Shape, nearest
+from syncengine.mapping.shapes import ANY, Kind, Shape, common, nearest
 
 LONGEST_EXPRESSION = 4000
 _NUMBERS = (Kind.INTEGER, Kind.DECIMAL)
@@ -30,20 +32,6 @@ _ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[Decimal, Decimal], De
     ast.Div: ("/", ARITHMETIC.divide),
     ast.FloorDiv: ("//", ARITHMETIC.divide_int),
     ast.Mod: ("%", ARITHMETIC.remainder),
-}
-_ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Lt: lambda a, b: a < b,
-    ast.LtE: lambda a, b: a <= b,
-    ast.Gt: lambda a, b: a > b,
-    ast.GtE: lambda a, b: a >= b,
-}
-_EQUALITY: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Eq: same,
-    ast.NotEq: lambda a, b: not same(a, b),
-    ast.In: contains,
-    ast.NotIn: lambda a, b: not contains(a, b),
-    ast.Is: same,
-    ast.IsNot: lambda a, b: not same(a, b),
 }
 
 
@@ -124,8 +112,8 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
     def _constant(self, node: ast.Constant) -> Expr:
         value: Any = node.value
         if isinstance(value, float):
-            value = Decimal(self._text(node).replace("_", ""))
-        kinds = {bool: Kind.BOOLEAN, int: Kind.INTEGER, Decimal: Kind.DECIMAL, str: Kind.TEXT, type(None): Kind.ANY}
+            value = Written(self._text(node).replace("_", ""))
+        kinds = {bool: Kind.BOOLEAN, int: Kind.INTEGER, Written: Kind.DECIMAL, str: Kind.TEXT, type(None): Kind.ANY}
         if type(value) not in kinds:
             raise FeatureNotAvailable(f"the literal {self._text(node)}")
         return Expr(lambda _: value, Shape(kinds[type(value)]), self._text(node), is_constant=True)
@@ -133,14 +121,14 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
     def _list(self, node: ast.List | ast.Tuple) -> Expr:
         items = [self._eval(one) for one in node.elts]
         runs = [item.run for item in items]
-        item = _common([one.shape for one in items])
+        item = common([one.shape for one in items])
         return Expr(lambda frame: [run(frame) for run in runs], Shape(Kind.LIST, item=item), self._text(node))
 
     def _unary(self, node: ast.UnaryOp) -> Expr:
         one = self._eval(node.operand)
         run, text = one.run, one.text
         if isinstance(node.op, ast.Not):
-            return Expr(lambda frame: not run(frame), _BOOLEAN, self._text(node))
+            return Expr(lambda frame: not truth(run(frame)), _BOOLEAN, self._text(node))
         if not isinstance(node.op, ast.USub):
             raise FeatureNotAvailable(f"the sign in {self._text(node)}")
         self._need_number(one)
@@ -186,17 +174,16 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
             value: Any = None
             for one in runs:
                 value = one(frame)
-                if bool(value) is stops_at:
+                if truth(value) is stops_at:
                     return value
             return value
 
-        return Expr(run, _common([part.shape for part in parts]), self._text(node))
+        return Expr(run, common([part.shape for part in parts]), self._text(node))
 
     def _compare(self, node: ast.Compare) -> Expr:
         operands = [self._eval(one) for one in (node.left, *node.comparators)]
         steps = [
-            _comparison(left, right, type(op))
-            for left, op, right in zip(operands, node.ops, operands[1:], strict=False)
+            comparison(left, right, type(op)) for left, op, right in zip(operands, node.ops, operands[1:], strict=False)
         ]
         if len(steps) == 1:
             return Expr(steps[0], _BOOLEAN, self._text(node))
@@ -205,8 +192,8 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
     def _choice(self, node: ast.IfExp) -> Expr:
         test, yes, no = self._eval(node.test).run, self._eval(node.body), self._eval(node.orelse)
         return Expr(
-            lambda frame: yes.run(frame) if test(frame) else no.run(frame),
-            _common([yes.shape, no.shape]),
+            lambda frame: yes.run(frame) if truth(test(frame)) else no.run(frame),
+            common([yes.shape, no.shape]),
             self._text(node),
         )
 
@@ -226,7 +213,10 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         if not function.least <= len(node.args) <= function.most:
             raise Complaint(f"{name}() takes {_arity(function)}, not {len(node.args)}")
         arguments = [self._eval(one) for one in node.args]
-        return Expr(_application(function, arguments), _result(function, arguments), self._text(node))
+        if function.takes and arguments[0].kind not in (function.takes[0], Kind.ANY):
+            first, (wanted, remedy) = arguments[0], function.takes
+            raise Complaint(f"{name}() takes a {wanted}, and {first.text} is {first.kind}: {remedy}")
+        return Expr(_application(function, arguments, self._text(node)), _result(function, arguments), self._text(node))
 
     def _reference(self, node: ast.Call) -> Expr:
         if len(node.args) != 2 or not isinstance(node.args[0], ast.Constant):
@@ -249,7 +239,7 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         default = self._eval(node.args[2]).run if len(node.args) == 3 else None
 
         def run(frame: Frame) -> Any:
-            word = key_text(key(frame))
+            word = table_key(key(frame))
             found = frame.context.lookups.get(name, {}).get(word)
             found = table.get(word) if found is None else found
             return default(frame) if found is None and default else found
@@ -267,7 +257,7 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         tests = [self._eval(test).run for test in loop.ifs]
         item = self._eval(node.elt)
         self.scope = outer
-        run = _iteration(source, name, tests, item.run)
+        run = _iteration(source, name, tests, item.run, self._text(node))
         return Expr(run, Shape(Kind.LIST, item=item.shape), self._text(node))
 
 
@@ -277,19 +267,12 @@ def _arity(function: Function) -> str:
     return f"{function.least} to {function.most} arguments"
 
 
-def _common(shapes: list[Shape]) -> Shape:
-    """The shape of a value that is one of these: theirs, if they agree."""
-    kinds = {shape.kind for shape in shapes}
-    if len(kinds) == 1:
-        return shapes[0]
-    return Shape(Kind.DECIMAL) if kinds == set(_NUMBERS) else ANY
-
-
 def _result(function: Function, arguments: list[Expr]) -> Shape:
     if not function.keeps:
         return Shape(function.kind, item=Shape(Kind.TEXT) if function.kind is Kind.LIST else None)
-    shapes = [one.shape.item or ANY if one.kind is Kind.LIST else one.shape for one in arguments]
-    return _common(shapes)
+    flattens = function.flat
+    shapes = [one.shape.item or ANY if flattens and one.kind is Kind.LIST else one.shape for one in arguments]
+    return common(shapes)
 
 
 def _calculation(left: Expr, right: Expr, operate: Callable[[Decimal, Decimal], Decimal], sign: str) -> Run:
@@ -305,32 +288,19 @@ def _calculation(left: Expr, right: Expr, operate: Callable[[Decimal, Decimal], 
     return run
 
 
-def _comparison(left: Expr, right: Expr, operator: type[ast.cmpop]) -> Run:
-    first, second, sources = left.run, right.run, (left.text, right.text)
-    if operator in _EQUALITY:
-        equal = _EQUALITY[operator]
-        return lambda frame: equal(first(frame), second(frame))
-    _check_order(left, right)
-    order = _ORDER[operator]
-    return lambda frame: order(*ordered(first(frame), second(frame), sources))
-
-
-def _check_order(left: Expr, right: Expr) -> None:
-    families = {Kind.INTEGER: "number", Kind.DECIMAL: "number"}
-    kinds = [families.get(one.kind, str(one.kind)) for one in (left, right)]
-    if Kind.ANY not in (left.kind, right.kind) and kinds[0] != kinds[1]:
-        raise Complaint(f"{left.text} ({left.kind}) and {right.text} ({right.kind}) cannot be compared by size")
-
-
-def _application(function: Function, arguments: list[Expr]) -> Run:
+def _application(function: Function, arguments: list[Expr], text: str) -> Run:
     call, runs = function.call, [argument.run for argument in arguments]
-    if len(runs) == 1:
-        only = runs[0]
-        return lambda frame: call(only(frame))
-    return lambda frame: call(*[run(frame) for run in runs])
+
+    def run(frame: Frame) -> Any:
+        values = [argument(frame) for argument in runs]
+        for value in values:
+            frame.spend(value, text)
+        return call(*values)
+
+    return run
 
 
-def _iteration(source: Expr, name: str, tests: list[Run], item: Run) -> Run:
+def _iteration(source: Expr, name: str, tests: list[Run], item: Run, text: str) -> Run:
     """The closure of a comprehension. The loop's variable lives in `frame.names` and is put back afterwards."""
 
     def run(frame: Frame) -> list[Any]:
@@ -339,10 +309,11 @@ def _iteration(source: Expr, name: str, tests: list[Run], item: Run) -> Run:
             return []
         if not isinstance(values, list | tuple) or len(values) > MAX_COMPREHENSION_LENGTH:
             raise Unfit(f"{source.text} is not a list of at most {MAX_COMPREHENSION_LENGTH}", value=values)
+        frame.spend(values, text)
         before, found = frame.names.get(name), []
         for value in values:
             frame.names[name] = value
-            if all(test(frame) for test in tests):
+            if all(truth(test(frame)) for test in tests):
                 found.append(item(frame))
         frame.names[name] = before
         return found

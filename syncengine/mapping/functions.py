@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from syncengine.mapping import texts
 from syncengine.mapping.conversions import parsed, rounded
-from syncengine.mapping.runtime import ARITHMETIC, Unfit, key_text, number, plain
+from syncengine.mapping.order import comparable, is_empty, truth
+from syncengine.mapping.runtime import ARITHMETIC, Unfit, key_text, number
 from syncengine.mapping.shapes import Kind
 
 LONGEST_TEXT = 100_000
@@ -20,7 +21,8 @@ LONGEST_TEXT = 100_000
 class Function:
     """A function: how many arguments it takes, the kind of its result, and the function itself.
 
-    `keeps`: the result is of the kind of the arguments (`max` of dates is a date).
+    `keeps`: the result is of the kind of the arguments (`max` of dates is a date). `flat`: of a list's items, that is.
+    `takes`: the kind of the first argument where no other makes sense, with what to do about another.
     """
 
     call: Callable[..., Any]
@@ -28,6 +30,8 @@ class Function:
     most: int
     kind: Kind
     keeps: bool = False
+    flat: bool = False
+    takes: tuple[Kind, str] | None = None
 
 
 def text_of(value: Any) -> str:
@@ -53,12 +57,18 @@ def _sum(values: Any) -> Decimal:
     return total
 
 
-def _extreme(choose: Callable[[Iterable[Any]], Any]) -> Callable[..., Any]:
+def _extreme(choose: Callable[..., int]) -> Callable[..., Any]:
+    """`min` or `max` by the one order; of values with the same place the first. A number if there is one among them."""
+
     def call(*values: Any) -> Any:
-        known = [one for one in (listed(values[0]) if len(values) == 1 else values) if one is not None]
+        known = [one for one in (listed(values[0]) if len(values) == 1 else values) if not is_empty(one)]
+        if not known:
+            return None
+        ranks = comparable(known, ["a value compared"] * len(known))
+        found = choose(range(len(known)), key=ranks.__getitem__)
         if any(isinstance(one, int | Decimal | float) for one in known):
-            known = [number(one, "a value compared") for one in known]
-        return choose(known) if known else None
+            return ranks[found][1]
+        return known[found]
 
     return call
 
@@ -73,9 +83,13 @@ def _flat(values: Iterable[Any]) -> Iterable[Any]:
 
 def _first(*values: Any) -> Any:
     for value in _flat(values):
-        if value is not None and not (isinstance(value, str) and not value.strip()):
+        if not is_empty(value):
             return value
     return None
+
+
+def _default(value: Any, other: Any) -> Any:
+    return other if is_empty(value) else value
 
 
 def _join(separator: Any, *values: Any) -> str:
@@ -148,30 +162,39 @@ def _replace(value: Any, old: Any, new: Any) -> str:
 
 
 def _days(value: Any, count: Any) -> date:
-    if not isinstance(value, date):
+    """Days by the calendar. A time is refused: 24 hours later need not be the next day of its zone."""
+    if not isinstance(value, date) or isinstance(value, datetime):
         raise Unfit("a date is needed to add days to", value=value)
-    return value + timedelta(days=int(number(count, "the days")))
+    return value + timedelta(days=_whole(count))
+
+
+def _contains(text: Any, part: Any) -> bool:
+    wanted = text_of(part)
+    return bool(wanted) and wanted in text_of(text)
 
 
 def _absolute(value: Any) -> Decimal:
     return number(value, "the value").copy_abs()
 
 
+_NAME_A_DATE = "name it under values: or let: with as: date, and a zone: if it is a time"
+
 FUNCTIONS: Mapping[str, Function] = {
     "abs": Function(_absolute, 1, 1, Kind.DECIMAL),
-    "all": Function(lambda values: all(listed(values)), 1, 1, Kind.BOOLEAN),
-    "any": Function(lambda values: any(listed(values)), 1, 1, Kind.BOOLEAN),
+    "all": Function(lambda values: all(map(truth, listed(values))), 1, 1, Kind.BOOLEAN),
+    "any": Function(lambda values: any(map(truth, listed(values))), 1, 1, Kind.BOOLEAN),
+    "contains": Function(_contains, 2, 2, Kind.BOOLEAN),
     "count": Function(_count, 1, 1, Kind.INTEGER),
-    "days": Function(_days, 2, 2, Kind.ANY),
-    "default": Function(_first, 2, 2, Kind.ANY, keeps=True),
+    "days": Function(_days, 2, 2, Kind.DATE, takes=(Kind.DATE, _NAME_A_DATE)),
+    "default": Function(_default, 2, 2, Kind.ANY, keeps=True),
     "ends": Function(lambda text, end: text_of(text).endswith(text_of(end)), 2, 2, Kind.BOOLEAN),
-    "first": Function(_first, 1, 20, Kind.ANY, keeps=True),
+    "first": Function(_first, 1, 20, Kind.ANY, keeps=True, flat=True),
     "join": Function(_join, 2, 20, Kind.TEXT),
     "left": Function(lambda text, length: text_of(text)[: _positive(length)], 2, 2, Kind.TEXT),
     "length": Function(_length, 1, 1, Kind.INTEGER),
     "lower": Function(lambda text: text_of(text).lower(), 1, 1, Kind.TEXT),
-    "max": Function(_extreme(max), 1, 20, Kind.ANY, keeps=True),
-    "min": Function(_extreme(min), 1, 20, Kind.ANY, keeps=True),
+    "max": Function(_extreme(max), 1, 20, Kind.ANY, keeps=True, flat=True),
+    "min": Function(_extreme(min), 1, 20, Kind.ANY, keeps=True, flat=True),
     "number": Function(_number, 1, 1, Kind.DECIMAL),
     "piece": Function(_piece, 2, 2, Kind.TEXT),
     "replace": Function(_replace, 3, 3, Kind.TEXT),
@@ -186,41 +209,3 @@ FUNCTIONS: Mapping[str, Function] = {
     "upper": Function(lambda text: text_of(text).upper(), 1, 1, Kind.TEXT),
     "whole": Function(_whole, 1, 1, Kind.INTEGER),
 }
-
-
-def same(left: Any, right: Any) -> bool:
-    """Equality as people mean it: the number 5 and the text `5` are the same id; otherwise kinds must agree."""
-    if isinstance(left, str) != isinstance(right, str):
-        words = left if isinstance(left, str) else right
-        other = right if isinstance(left, str) else left
-        if isinstance(other, int | Decimal) and not isinstance(other, bool):
-            return words.strip() == plain(number(other, "the value compared"))
-        return False
-    if isinstance(left, bool) != isinstance(right, bool):
-        return False
-    return bool(left == right)
-
-
-def contains(item: Any, container: Any) -> bool:
-    """`item in container`: an item of a list, a part of a text, a name of a group; nothing contains nothing."""
-    if container is None:
-        return False
-    if isinstance(container, str):
-        return item is not None and text_of(item) in container
-    if isinstance(container, list | tuple):
-        return any(same(item, one) for one in container)
-    if isinstance(container, dict):
-        return key_text(item) in container
-    raise Unfit("it is neither a list nor a text to look into", value=container)
-
-
-def ordered(left: Any, right: Any, sources: tuple[str, str]) -> tuple[Any, Any]:
-    """Two values made comparable by size: both numbers, both texts or both dates. Raises Unfit."""
-    for value, source in zip((left, right), sources, strict=True):
-        if value is None:
-            raise Unfit(f"{source} has no value to compare; write default({source}, ...) if it may be missing")
-    if isinstance(left, str) and isinstance(right, str):
-        return left, right
-    if isinstance(left, date) and type(left) is type(right):
-        return left, right
-    return number(left, sources[0]), number(right, sources[1])

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from syncengine.document import Doc
 from syncengine.mapping import texts
 from syncengine.mapping.functions import text_of
+from syncengine.mapping.order import is_empty, truth
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, number, rejected
 from syncengine.mapping.scope import Expr
 from syncengine.mapping.shapes import Kind, Shape, nearest
-from syncengine.mapping.values import LinkProbe, Value, ValueCompiler, is_empty
+from syncengine.mapping.values import LinkProbe, Value, ValueCompiler
 from syncengine.mapping.yaml_lines import Items, Table
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Several texts laid over several target fields; what does not fit goes into `overflow`, or is refused."""
+    """Several texts laid over several target fields; what does not fit goes into `overflow`, or is refused.
+
+    `overflow_longest`: the characters that the overflow's field takes; None if it is not limited.
+    """
 
     fields: tuple[str, ...]
     sources: tuple[Run, ...]
@@ -28,11 +33,12 @@ class Spread:
     shorter: tuple[Run, ...] = ()
     before: Run | None = None
     condition: Run | None = None
+    overflow_longest: int | None = None
 
     def write(self, frame: Frame, into: Doc, prefix: str) -> None:
         """Fill the fields of this document. Raises Rejected."""
         try:
-            if self.condition is not None and not self.condition(frame):
+            if self.condition is not None and not truth(self.condition(frame)):
                 return
             lines, rest, found = self._lines(frame)
             if rest and not self.overflow:
@@ -43,7 +49,9 @@ class Spread:
                 )
         except (Unfit, *FAILURES) as error:
             raise rejected(prefix + self.fields[0], error, self.text) from None
-        self._fill(into, lines, rest)
+        into.update((name, line) for name, line in zip(self.fields, lines, strict=True) if line)
+        if rest:
+            self._overflow(into, rest, prefix)
 
     def _lines(self, frame: Frame) -> tuple[list[str], str, str]:
         """The lines, what does not fit, and the whole text; with the shorter texts where the full ones do not fit."""
@@ -55,10 +63,17 @@ class Spread:
             lines, rest = texts.spread(found, len(self.fields), self.longest, before)
         return lines, rest, ", ".join(one for one in (before, *found) if one)
 
-    def _fill(self, into: Doc, lines: Sequence[str], rest: str) -> None:
-        into.update((name, line) for name, line in zip(self.fields, lines, strict=True) if line)
-        if rest:
-            into[self.overflow] = f"{into[self.overflow]} {rest}" if into.get(self.overflow) else rest
+    def _overflow(self, into: Doc, rest: str, prefix: str) -> None:
+        text = f"{into[self.overflow]} {rest}" if into.get(self.overflow) else rest
+        if self.overflow_longest is not None and len(text) > self.overflow_longest:
+            told = Unfit(
+                f"with what does not fit into {self.fields[0]} it has {len(text)} characters, "
+                f"and the target takes {self.overflow_longest}",
+                value=text,
+                remedy="Shorten it at the source, or name another overflow: field in the mapping",
+            )
+            raise rejected(prefix + self.overflow, told, self.text)
+        into[self.overflow] = text
 
 
 @dataclass(frozen=True)
@@ -83,9 +98,7 @@ class Group:
         made: Doc = {}
         for name, value in self.values.items():
             try:
-                found = value.run(frame)
-                if isinstance(found, float):  # from a field whose schema does not say what it is
-                    found = number(found, value.text)
+                found = _exact(value.run(frame), value.text)
             except (Unfit, *FAILURES) as error:
                 raise rejected(self.prefix + name, error, _source(value, frame)) from None
             if not is_empty(found):
@@ -93,6 +106,17 @@ class Group:
         for spread in self.spreads:
             spread.write(frame, made, self.prefix)
         return made
+
+
+def _exact(value: Any, what: str) -> Any:
+    """The value with exact numbers, none of them minus zero: also where the target's schema does not say what it is."""
+    if isinstance(value, Decimal | float):
+        return number(value, what)
+    if isinstance(value, list | tuple):
+        return [_exact(one, what) for one in value]
+    if isinstance(value, dict):
+        return {name: _exact(one, what) for name, one in value.items()}
+    return value
 
 
 def _source(value: Value, frame: Frame) -> str:
@@ -108,19 +132,18 @@ class GroupCompiler:
 
     def compile(self, table: Table, skip: Sequence[str] = ()) -> Group:
         """All entries of the table but those named in `skip`. Raises Misconfigured."""
-        values: dict[str, Value] = {}
-        spreads: list[Spread] = []
-        for name, entry in table.items():
-            if name in skip:
-                continue
-            line = table.line_of(name)
-            if "," in name:
-                spreads.append(self._spread(name, entry, line))
-            else:
-                values[name] = self.values.value(entry, line, self.prefix + name, self.field(name, line))
+        names = [name for name in table if name not in skip]
+        values = {name: self._value(name, table) for name in names if "," not in name}
+        spreads = [self._spread(name, table[name], table.line_of(name), values) for name in names if "," in name]
         group = Group(values, spreads, self.prefix)
         self._refuse_twice(group, table)
         return group
+
+    def _value(self, name: str, table: Table) -> Value:
+        line = table.line_of(name)
+        return self.values.value(
+            table[name], line, self.prefix + name, self.field(name, line), in_line=bool(self.prefix)
+        )
 
     def field(self, name: str, line: int) -> Shape:
         """The shape of a target field. Refuses one that the target does not have."""
@@ -129,7 +152,7 @@ class GroupCompiler:
             self.place.refuse(line, f"the target has no field {(self.prefix + name)!r}{hint}")
         return self.shape.fields.get(name, Shape(is_open=True))
 
-    def _spread(self, names: str, entry: Any, line: int) -> Spread:
+    def _spread(self, names: str, entry: Any, line: int, values: Mapping[str, Value]) -> Spread:
         fields = tuple(name.strip() for name in names.split(","))
         what = f"{self.prefix}{fields[0]}…"
         shapes = [self.field(name, line) for name in fields]
@@ -144,15 +167,17 @@ class GroupCompiler:
         )
         if not longest:
             self.place.refuse(line, f"{what}: spread: needs max:, the length of one field")
+        overflow, overflow_longest = self._overflow(table, values, what)
         return Spread(
             fields,
             tuple(part.run for part in parts),
             longest,
-            self._overflow(table, fields, what),
+            overflow,
             ", ".join(part.text for part in parts),
             shorter=tuple(part.run for part in shorter),
             before=self.values.expression(table, "before", what).run if "before" in table else None,
             condition=self.values.expression(table, "when", what).run if "when" in table else None,
+            overflow_longest=overflow_longest,
         )
 
     def _expressions(self, table: Table, name: str, line: int, what: str) -> list[Expr]:
@@ -165,14 +190,15 @@ class GroupCompiler:
                 self.place.refuse(sources.line_of(index), f"{what}: {part.text} is a {part.kind} and cannot be spread")
         return parts
 
-    def _overflow(self, table: Table, fields: Sequence[str], what: str) -> str:
+    def _overflow(self, table: Table, values: Mapping[str, Value], what: str) -> tuple[str, int | None]:
+        """The field that takes what does not fit, and its length: that of its own entry, else that of the schema."""
         if "overflow" not in table:
-            return ""
-        name = self.place.word(table, "overflow", what)
-        self.field(name, table.line_of("overflow"))
-        if name in fields:
-            self.place.refuse(table.line_of("overflow"), f"{what}: overflow: must be another field")
-        return name
+            return "", None
+        name, line = self.place.word(table, "overflow", what), table.line_of("overflow")
+        shape = self.field(name, line)
+        if shape.kind not in (Kind.TEXT, Kind.ANY):
+            self.place.refuse(line, f"{what}: overflow: {name} is {shape.kind}, and a field of text is needed")
+        return name, values[name].longest if name in values else shape.longest
 
     def _refuse_twice(self, group: Group, table: Table) -> None:
         seen: set[str] = set(group.values)
@@ -181,3 +207,7 @@ class GroupCompiler:
                 if name in seen:
                     self.place.refuse(table.line, f"{self.prefix}{name} is filled twice")
                 seen.add(name)
+        for spread in group.spreads:
+            if spread.overflow in seen - set(group.values):
+                told = f"overflow: must be another field than those of a spread, and {spread.overflow} is one of them"
+                self.place.refuse(table.line, f"{self.prefix}{spread.fields[0]}…: {told}")

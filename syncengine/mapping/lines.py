@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from decimal import Decimal
 from typing import Any
 
 from syncengine.document import LINE_KEY, Doc
 from syncengine.mapping import texts
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.groups import Group, GroupCompiler
+from syncengine.mapping.order import rank, truth
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, key_text, rejected
 from syncengine.mapping.scope import Expr, Scope
 from syncengine.mapping.shapes import ANY, Kind, Shape
@@ -20,6 +19,9 @@ from syncengine.mapping.yaml_lines import Items, Table
 
 BLOCK_ENTRIES = ("each", "where", "key", "sort", "let")
 MOST_LINES = 10_000
+"""Rows that a block takes, and lines that it makes."""
+REPEATED = (Kind.TEXT, Kind.DATE, Kind.DATETIME, Kind.BOOLEAN)
+"""What the further lines of a text that runs over may repeat: nobody adds these up."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Block:
         """The frame, once for each row that is chosen. Raises Unfit or what FAILURES names."""
         if self.rows is None:
             frame.enter_row(None, 1)
-            if self.where is None or self.where(frame):
+            if self.where is None or truth(self.where(frame)):
                 yield frame
             return
         rows = self.rows(frame)
@@ -56,7 +58,7 @@ class Block:
             if not isinstance(row, dict):
                 raise Unfit(f"a row of {self.rows_text} is not a group of fields", value=row)
             frame.enter_row(row, number, self.let)
-            if self.where is None or self.where(frame):
+            if self.where is None or truth(self.where(frame)):
                 yield frame
 
     def _sorted(self, rows: Sequence[Any], frame: Frame) -> Sequence[Any]:
@@ -65,7 +67,7 @@ class Block:
         keyed = []
         for number, row in enumerate(rows):
             frame.enter_row(row if isinstance(row, dict) else {}, number)
-            keyed.append((_rank(self.sort(frame)), number))
+            keyed.append((rank(self.sort(frame), self.rows_text), number))
         return [rows[number] for _, number in sorted(keyed)]
 
     def lines(self, frame: Frame) -> list[Doc]:
@@ -80,8 +82,10 @@ class Block:
                 raise rejected(self.field, error, self.rows_text or "its condition") from None
             if chosen is None:
                 return made
-            line = self.group.apply(chosen)
-            made += self._continued(line, key)
+            made += self._continued(self.group.apply(chosen), key)
+            if len(made) > MOST_LINES:
+                many = Unfit(f"it would have more than {MOST_LINES} lines", value=key)
+                raise rejected(self.field, many, self.rows_text)
 
     def _continued(self, line: Doc, key: str) -> list[Doc]:
         """The line; several, if its text runs over: the further ones bear `key/2`, `key/3` and so on."""
@@ -96,17 +100,6 @@ class Block:
                 marked[name] = piece
             lines.append(marked)
         return lines
-
-
-def _rank(value: Any) -> tuple[int, Decimal, str]:
-    """A sort key for any value: numbers first, then texts (those that are numbers by their value), nothing last."""
-    if isinstance(value, bool) or value is None:
-        return (2, Decimal(0), str(value))
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        return (0, Decimal(value.strip()), "")
-    if isinstance(value, int | Decimal) and Decimal(value).is_finite():
-        return (0, Decimal(value), "")
-    return (1, Decimal(0), value if isinstance(value, str) else str(value) if isinstance(value, date) else "")
 
 
 class LineCompiler:
@@ -137,9 +130,11 @@ class LineCompiler:
         if "key" not in table:
             self.place.refuse(table.line, f"{field}: each line needs key:, such as key: id")
         where = inner.expression(table, "where", field).run if "where" in table else None
-        sort = inner.expression(table, "sort", field).run if "sort" in table else None
+        sort = inner.expression(table, "sort", field) if "sort" in table else None
         if sort is not None and rows is None:
             self.place.refuse(table.line_of("sort"), f"{field}: sort: without each:")
+        if sort is not None and sort.kind in (Kind.GROUP, Kind.LIST):
+            self.place.refuse(table.line_of("sort"), f"{field}: sort: must be a single value, not a {sort.kind}")
         key = inner.expression(table, "key", field)
         if key.kind in (Kind.GROUP, Kind.LIST):
             self.place.refuse(table.line_of("key"), f"{field}: key: must be a single value, not a {key.kind}")
@@ -150,7 +145,7 @@ class LineCompiler:
             rows.text if rows else "",
             where,
             key.run,
-            sort,
+            sort.run if sort else None,
             group,
             self._runs_over(group, table, field),
             id(table["let"]) if "let" in table and rows else 0,
@@ -172,7 +167,15 @@ class LineCompiler:
         found = [(name, value.lines_of) for name, value in group.values.items() if value.lines_of]
         if len(found) > 1:
             self.place.refuse(table.line, f"{field}: only one field of a line can run over several lines")
-        return (found[0][0], found[0][1] or 0) if found else None
+        if not found:
+            return None
+        name, longest = found[0][0], found[0][1] or 0
+        for other, value in group.values.items():
+            if value.shape.kind not in REPEATED:
+                told = f"{field}.{other} ({value.shape.kind}) would be repeated in each line that {name} runs over"
+                remedy = "give the text a block of its own, with a key such as id + '/text'"
+                self.place.refuse(table.line_of(other), f"{told}, and counted twice: {remedy}")
+        return name, longest
 
 
 _UNSET = object()

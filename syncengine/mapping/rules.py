@@ -9,6 +9,7 @@ from typing import Any
 from syncengine.errors import Rejected
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.contract import Decision, Verdict
+from syncengine.mapping.order import truth
 from syncengine.mapping.runtime import CORRECT_AT_SOURCE, FAILURES, Frame, Run, Unfit, presentable, rejected
 from syncengine.mapping.scope import Scope
 from syncengine.mapping.shapes import Kind, nearest
@@ -35,7 +36,7 @@ class Rule:
     def applies(self, frame: Frame) -> bool:
         """Whether the condition holds. Raises Rejected if that cannot be told, or MissingLookup."""
         try:
-            return bool(self.when(frame))
+            return truth(self.when(frame))
         except (Unfit, *FAILURES) as error:
             raise rejected(f"rule: {self.reason}", error, self.text) from None
 

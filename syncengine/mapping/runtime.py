@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
@@ -25,6 +26,14 @@ Run = Callable[["Frame"], Any]
 """A compiled piece of a mapping."""
 
 
+MOST_STEPS = 1_000_000
+"""Items that the loops, `in` and functions of one document may go through in all; some seconds of work."""
+
+
+class Written(Decimal):
+    """A decimal that the mapping itself says: as text it keeps the digits that it is written with (`1.10`)."""
+
+
 class Unfit(Exception):
     """A value does not allow what the mapping asks of it. Becomes a Rejected where the target field is known."""
 
@@ -38,7 +47,7 @@ class Frame:
 
     __slots__ = (
         "cache", "context", "doc", "mapped", "names", "number", "part", "routed", "row", "row_cache", "row_caches",
-        "settings",
+        "settings", "steps",
     )  # fmt: skip
 
     def __init__(self, doc: Doc, context: contract.Context) -> None:
@@ -54,6 +63,18 @@ class Frame:
         self.row_cache: dict[str, Any] = {}
         self.row_caches: dict[tuple[int, int, int], dict[str, Any]] = {}
         self.settings: dict[str, Any] = {}
+        self.steps = 0
+
+    def spend(self, items: Any, text: str) -> None:
+        """Count the items of a list that an expression goes through. Raises Unfit where the budget is used up."""
+        if not isinstance(items, list | tuple):
+            return
+        self.steps += len(items)
+        if self.steps > MOST_STEPS:
+            raise Unfit(
+                f"the loops of this document take more than {MOST_STEPS:,} steps in all, the last of them in {text}",
+                remedy="In the mapping name an inner list under values: or let:, or put a condition before the loop",
+            )
 
     def enter_row(self, row: Any, number: int, let: int = 0) -> None:
         """Look at one row from now on. Blocks that share their named values (`let`) share what was computed of a row."""
@@ -112,12 +133,12 @@ def number(value: Any, what: str) -> Decimal:
         raise Unfit(f"{what} is not a finite number", value=value)
     if value and (value.adjusted() >= LARGEST_POWER or value.as_tuple().exponent < -LARGEST_POWER * 2):
         raise Unfit(f"{what} is out of any reasonable range", value=value)
-    result: Decimal = value
+    result: Decimal = value if value or not value.is_signed() else value.copy_abs()
     return result
 
 
 def _converted(value: Any, what: str) -> Decimal:
-    if value is None:
+    if value is None or (isinstance(value, str) and not value.strip()):
         raise Unfit(f"{what} has no value, and a number is needed")
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         raise Unfit(f"{what} is not a number", value=value)
@@ -134,11 +155,23 @@ def key_text(value: Any) -> str:
         return value.strip()
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, Written):
+        return format(value, "f")
     if isinstance(value, int | Decimal | float):
         return plain(number(value, "the key"))
     if isinstance(value, dict | list | tuple):
         raise Unfit("a single value is needed as a key, not a group or a list", value=value)
     return str(value)
+
+
+def normal(text: str) -> str:
+    """The text as it is compared: one Unicode form (NFC), no white space at its ends."""
+    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
+
+
+def table_key(value: Any) -> str:
+    """A value as the key of a lookup table, for the table's own keys and for what is looked up. Raises Unfit."""
+    return normal(key_text(value))
 
 
 def plain(value: Decimal) -> str:

@@ -206,7 +206,7 @@ def _setting_value(kind: Kind, value: Any) -> Any:
             raise Unfit("not whole")
         return int(exact)
     if kind is Kind.TEXT:
-        return value if isinstance(value, str) else key_text(value)
+        return format(value, "f") if isinstance(value, Decimal) else key_text(value)
     wanted: Mapping[Kind, type] = {Kind.LIST: list, Kind.GROUP: dict, Kind.BOOLEAN: bool}
     if not isinstance(value, wanted.get(kind, str)):
         raise Unfit("not of its kind")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -113,6 +113,16 @@ def _longest(one: fields.Field) -> int | None:  # type: ignore[type-arg]
     limits = [check.max or check.equal for check in one.validators if isinstance(check, validate.Length)]
     known = [limit for limit in limits if limit is not None]
     return min(known) if known else None
+
+
+def common(shapes: Sequence[Shape]) -> Shape:
+    """The shape of a value that is one of these: theirs, if they agree."""
+    kinds = {shape.kind for shape in shapes}
+    if kinds == {Kind.LIST}:
+        return Shape(Kind.LIST, item=common([shape.item or ANY for shape in shapes]))
+    if len(kinds) == 1:
+        return shapes[0]
+    return Shape(Kind.DECIMAL) if kinds == {Kind.INTEGER, Kind.DECIMAL} else ANY
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
 """One target value: where it comes from, and the steps from there to what the target takes.
 
 An entry such as `{from: placedOn, as: date, zone: settings.time_zone}` becomes one closure. The steps, in their order:
-source (`from`, `value`, `join`, `first`, `cases`, `when`/`then`/`else`), `lookup`, `link`, conversion, `upper`/`lower`,
-`max`, `default`, `required`.
+source (`from`, `value`, `join`, `first`, `cases`, `then`), `lookup`, `link`, conversion, `case`, `max`; and, whichever
+branch of `when` and `else` it comes from, `default` and `required`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from syncengine.mapping.contract import MissingLookup, Need
 from syncengine.mapping.conversions import ROUNDINGS, Manner, converter, impossible, zone_named
 from syncengine.mapping.expressions import compile_expression
 from syncengine.mapping.functions import FUNCTIONS
-from syncengine.mapping.runtime import Frame, Run, Unfit, key_text
+from syncengine.mapping.order import is_empty, truth
+from syncengine.mapping.runtime import Frame, Run, Unfit, key_text, table_key
 from syncengine.mapping.scope import Expr, Scope
-from syncengine.mapping.shapes import ANY, Kind, Shape, nearest
+from syncengine.mapping.shapes import ANY, Kind, Shape, common, nearest
 from syncengine.mapping.yaml_lines import Items, Table
 
 SOURCES = ("from", "value", "join", "first", "cases", "then")
@@ -28,10 +29,14 @@ ENTRIES = (
     *SOURCES, "with", "when", "else", "lookup", "miss", "default", "link", "part", "as", "places", "rounding", "format",
     "zone", "max", "on_long", "case", "required", "remedy",
 )  # fmt: skip
+COMPANIONS = {"else": "when", "with": "join", "miss": "lookup", "part": "link"}
+"""Entries that mean nothing without another one."""
 MISSES = ("fail", "wait", "pass", "default")
 KINDS = tuple(kind.value for kind in (Kind.TEXT, Kind.INTEGER, Kind.DECIMAL, Kind.DATE, Kind.DATETIME, Kind.BOOLEAN))
 
 Step = Callable[[Any, Frame], Any]
+_LEFT_OUT = object()
+"""The outcome of a `when` that does not hold, where there is no `else`: `default` does not fill it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class LinkProbe:
 
     def need(self, frame: Frame) -> Need | None:
         """The need of this document, or None if there is nothing to refer to. Raises Unfit."""
-        if self.condition is not None and not self.condition(frame):
+        if self.condition is not None and not truth(self.condition(frame)):
             return None
         key = key_text(self.key(frame))
         return Need(self.entity, key, key_text(self.part(frame)), self.flow) if key else None
@@ -54,13 +59,18 @@ class LinkProbe:
 
 @dataclass(frozen=True)
 class Value:
-    """A compiled entry. `run` gives the value, None for nothing. `max` and `on_long` are kept for `on_long: lines`."""
+    """A compiled entry. `run` gives the value, None for nothing.
+
+    `longest`: characters that its field takes, if that is limited. `lines_of`: instead, the length of one line where
+    the entry says `on_long: lines`.
+    """
 
     run: Run
     shape: Shape
     text: str
     link: LinkProbe | None = None
     lines_of: int | None = None
+    longest: int | None = None
 
 
 class ValueCompiler:
@@ -74,11 +84,12 @@ class ValueCompiler:
         with self.place.at(table.line_of(key), what):
             return compile_expression(table[key], self.scope)
 
-    def value(self, entry: Any, line: int, what: str, target: Shape = ANY) -> Value:
-        """Compile an entry for a target of this shape. Raises Misconfigured."""
+    def value(self, entry: Any, line: int, what: str, target: Shape = ANY, *, in_line: bool = False) -> Value:
+        """Compile an entry for a target of this shape. `in_line`: for a field of a line. Raises Misconfigured."""
         if not isinstance(entry, Table):
             self.place.refuse(line, f"{what}: write {{from: field}} for a field or {{value: ...}} for a constant")
         self.place.only(entry, ENTRIES, what)
+        self._check_companions(entry, what)
         source = self._source(entry, what)
         condition = self.expression(entry, "when", what) if "when" in entry else None
         shape, steps, link = source.shape, [], None
@@ -91,11 +102,33 @@ class ValueCompiler:
             shape = Shape(Kind.TEXT)
         shape = self._convert(entry, shape, target, steps, source.text, what)
         steps += self._texts(entry, target, source.text, what)
-        run = _assembled(source.run, steps, *self._ends(entry, target, what))
+        run = _assembled(source.run, steps)
         if condition is not None:
-            run = self._conditional(entry, condition.run, run, target, what)
-        lines_of = self.place.whole(entry, "max", 1, 100_000) if entry.get("on_long") == "lines" else None
-        return Value(run, shape, source.text, link, lines_of)
+            other = self._else(entry, target, what)
+            run = _conditional(condition.run, run, other.run if other else lambda _: _LEFT_OUT)
+            shape = common([shape, other.shape]) if other else shape
+        default, required, remedy = self._ends(entry, target, what)
+        if default is not None:
+            shape = common([shape, default.shape])
+        run = _ended(run, default.run if default else None, required, remedy)
+        longest = self.place.whole(entry, "max", 1, 100_000) or _declared_length(target)
+        if entry.get("on_long") != "lines":
+            return Value(run, shape, source.text, link, longest=longest)
+        self._check_continues(entry, shape, in_line, what)
+        return Value(run, shape, source.text, link, lines_of=longest)
+
+    def _check_companions(self, entry: Table, what: str) -> None:
+        for name, needed in COMPANIONS.items():
+            if name in entry and needed not in entry:
+                self.place.refuse(entry.line_of(name), f"{what} has {name}: without {needed}:")
+
+    def _check_continues(self, entry: Table, shape: Shape, in_line: bool, what: str) -> None:
+        line = entry.line_of("on_long")
+        if not in_line:
+            told = "on_long: lines is for fields of a line: use cut, or spread the text over several fields"
+            self.place.refuse(line, f"{what}: {told}")
+        if shape.kind is not Kind.TEXT:
+            self.place.refuse(line, f"{what}: on_long: lines is for text, and this is {shape.kind}; say as: text")
 
     # Sources
 
@@ -129,13 +162,12 @@ class ValueCompiler:
         runs, call = [part.run for part in parts], FUNCTIONS[name].call
         shown = ", ".join(part.text for part in parts)
         if name == "first":
-            kinds = {part.kind for part in parts}
-            shape = parts[0].shape if len(kinds) == 1 else ANY
+            shape = common([part.shape for part in parts])
             return Expr(lambda frame: call([run(frame) for run in runs]), shape, shown)
         separator = entry.get("with", " ")
         if not isinstance(separator, str):
             self.place.refuse(entry.line_of("with"), f"{what}: with: must be a text in quotes")
-        return Expr(lambda frame: call(separator, [run(frame) for run in runs]), Shape(Kind.TEXT), shown)
+        return Expr(lambda frame: call(separator, *[run(frame) for run in runs]), Shape(Kind.TEXT), shown)
 
     def _cases(self, entry: Table, what: str) -> Expr:
         cases: list[tuple[Run, Expr]] = []
@@ -153,18 +185,20 @@ class ValueCompiler:
         if not cases:
             self.place.refuse(entry.line_of("cases"), f"{what}: cases: needs at least one when: and then:")
         outcomes = [outcome for _, outcome in cases] + ([otherwise] if otherwise else [])
-        shape = outcomes[0].shape if len({outcome.kind for outcome in outcomes}) == 1 else ANY
-        return Expr(_first_case(cases, otherwise), shape, " or ".join(outcome.text for outcome in outcomes))
+        shown = " or ".join(outcome.text for outcome in outcomes)
+        return Expr(_first_case(cases, otherwise), common([outcome.shape for outcome in outcomes]), shown)
 
-    def _conditional(self, entry: Table, condition: Run, run: Run, target: Shape, what: str) -> Run:
+    def _else(self, entry: Table, target: Shape, what: str) -> Expr | None:
         if "else" not in entry:
-            return lambda frame: run(frame) if condition(frame) else None
-        other = self.expression(entry, "else", what)
+            return None
+        return self._finished(self.expression(entry, "else", what), entry, target, what)
+
+    def _finished(self, source: Expr, entry: Table, target: Shape, what: str) -> Expr:
+        """A source that is neither looked up nor linked, with conversion, case and length."""
         steps: list[Step] = []
-        self._convert(entry, other.shape, target, steps, other.text, what)
-        steps += self._texts(entry, target, other.text, what)
-        otherwise = _assembled(other.run, steps, None, False, "")
-        return lambda frame: run(frame) if condition(frame) else otherwise(frame)
+        shape = self._convert(entry, source.shape, target, steps, source.text, what)
+        steps += self._texts(entry, target, source.text, what)
+        return Expr(_assembled(source.run, steps), shape, source.text)
 
     # Steps
 
@@ -235,13 +269,13 @@ class ValueCompiler:
             self.place.refuse(entry.line_of("on_long"), f"{what}: on_long: needs max:")
         if on_long == "lines":
             return steps
-        if longest is None and target.kind is Kind.TEXT:
-            longest = target.longest
+        if longest is None:
+            longest = _declared_length(target)
         if longest is not None:
             steps.append(_limited(longest, on_long == "cut", source))
         return steps
 
-    def _ends(self, entry: Table, target: Shape, what: str) -> tuple[Run | None, bool, str]:
+    def _ends(self, entry: Table, target: Shape, what: str) -> tuple[Expr | None, bool, str]:
         """Default, whether a value is required, and the remedy if it has none."""
         required = entry.get("required", False)
         if not isinstance(required, bool):
@@ -253,7 +287,7 @@ class ValueCompiler:
             return None, required, remedy
         return self._default(entry, what, target), required, remedy
 
-    def _default(self, entry: Table, what: str, target: Shape) -> Run:
+    def _default(self, entry: Table, what: str, target: Shape) -> Expr:
         """`default:` is a constant, or an expression where it begins with `settings.`."""
         given = entry["default"]
         if isinstance(given, Table | Items):
@@ -262,10 +296,7 @@ class ValueCompiler:
             source = self.expression(entry, "default", what)
         else:
             source = _constant(given)
-        steps: list[Step] = []
-        self._convert(entry, source.shape, target, steps, source.text, what)
-        steps += self._texts(entry, target, source.text, what)
-        return _assembled(source.run, steps, None, False, "")
+        return self._finished(source, entry, target, what)
 
 
 def _constant(value: Any) -> Expr:
@@ -282,17 +313,12 @@ def _text_or(shape: Shape) -> Shape:
     return shape if shape.kind is Kind.TEXT else ANY
 
 
-def is_empty(value: Any) -> bool:
-    """True for what counts as no value: nothing, and text of blanks."""
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def _first_case(cases: list[tuple[Run, Expr]], otherwise: Expr | None) -> Run:
     outcomes = [(condition, outcome.run) for condition, outcome in cases]
 
     def run(frame: Frame) -> Any:
         for condition, outcome in outcomes:
-            if condition(frame):
+            if truth(condition(frame)):
                 return outcome(frame)
         return otherwise.run(frame) if otherwise else None
 
@@ -303,7 +329,7 @@ def _lookup_step(name: str, table: Mapping[str, str], miss: str) -> Step:
     """Entries of the connection go before those of the file."""
 
     def step(value: Any, frame: Frame) -> Any:
-        key = key_text(value)
+        key = table_key(value)
         if not key:
             return None
         found = frame.context.lookups.get(name, {}).get(key)
@@ -334,7 +360,7 @@ def _linked(probe: LinkProbe) -> Step:
 
 
 def _skipping_nothing(convert: Step) -> Step:
-    return lambda value, frame: None if value is None or value == "" else convert(value, frame)
+    return lambda value, frame: None if is_empty(value) else convert(value, frame)
 
 
 def _cased(value: Any, upper: bool) -> Any:
@@ -358,17 +384,37 @@ def _limited(longest: int, cuts: bool, source: str) -> Step:
     return step
 
 
-def _assembled(source: Run, steps: list[Step], default: Run | None, required: bool, remedy: str) -> Run:
-    """Source, steps and ends as one closure."""
+def _declared_length(target: Shape) -> int | None:
+    return target.longest if target.kind is Kind.TEXT else None
+
+
+def _assembled(source: Run, steps: list[Step]) -> Run:
+    """Source and steps as one closure."""
 
     def run(frame: Frame) -> Any:
         value = source(frame)
         for step in steps:
             value = step(value, frame)
-        if is_empty(value):
-            value = default(frame) if default is not None else None
+        return value
+
+    return run
+
+
+def _conditional(condition: Run, yes: Run, no: Run) -> Run:
+    return lambda frame: yes(frame) if truth(condition(frame)) else no(frame)
+
+
+def _ended(outcome: Run, default: Run | None, required: bool, remedy: str) -> Run:
+    """The outcome of either branch; where it is empty the default, where even that is empty perhaps a refusal."""
+
+    def run(frame: Frame) -> Any:
+        value = outcome(frame)
+        left_out = value is _LEFT_OUT
+        if left_out or is_empty(value):
+            value = default(frame) if default is not None and not left_out else None
             if required and is_empty(value):
-                raise Unfit("there is no value, and one is required", remedy=remedy)
+                why = "its when: does not hold and there is no else:, and a value is required"
+                raise Unfit(why if left_out else "there is no value, and one is required", remedy=remedy)
         return value
 
     return run

@@ -97,6 +97,10 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
         ("flow: notes\nsource: brightpearl.contact\ntarget: sypro.customer\n", "(did you mean syspro.customer?)"),
         (SMALL + "direction: both\n", "direction: cannot be 'both'"),
         (SMALL + "direction: two-way\n", "direction: two-way and backward: go together"),
+        (
+            SMALL + "direction: two-way\nneeds: [customers]\nbackward: {mapping: {reference: {value: x}}}\n",
+            "mine/notes.yml:7: needs: a two-way flow never gets the links that it would wait for",
+        ),
         (SMALL + "backward: {mapping: {reference: {value: x}}}\n", "direction: two-way and backward: go together"),
         (
             SMALL + "direction: two-way\nbackward: {mpping: {}}\n",
@@ -115,6 +119,9 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
         (SMALL + "lookups: [a]\n", "lookups must be a table"),
         (SMALL + "lookups: {a: 3}\n", "a must be a table"),
         (SMALL + "lookups: {a: {b: [1]}}\n", "lookup a: b needs a single value"),
+        (SMALL + "lookups: {a: {b: 1, ' b': 2}}\n", "lookup a: the key 'b' stands here twice; white space at its ends"),
+        (SMALL + "lookups: {a: {\u00e9: 1, e\u0301: 2}}\n", "lookup a: the key '\u00e9' stands here twice"),
+        (SMALL + "lookups: {a: false}\n", "a must be a table"),
         (SMALL + "lookups: {a: nowhere.csv}\n", "lookup a: nowhere.csv cannot be read as a UTF-8 CSV file"),
         (SMALL + "lookups: {a: ../a.csv}\n", "must be a table or a .csv file beside the flow's file"),
         (SMALL + "lookups: {a: a.txt}\n", "must be a table or a .csv file beside the flow's file"),
@@ -199,7 +206,23 @@ def test_a_table_may_be_a_csv_beside_the_flow(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("line", ["1,one,more", "1", ",one", "0,again"])
+def test_keys_of_a_table_are_compared_without_blanks_and_in_one_unicode_form(tmp_path: Path) -> None:
+    folder = write(tmp_path, SMALL + "lookups: {a: a.csv, b: {' GB ': UK, cafe\u0301: C}}\n")
+    (folder / "a.csv").write_text("key,value\n cafe\u0301 ,C\n", "utf-8")
+
+    assert load_flow(folder / "notes.yml", CATALOGUE).lookups == {
+        "a": {"caf\u00e9": "C"},
+        "b": {"GB": "UK", "caf\u00e9": "C"},
+    }
+
+
+def test_decimals_of_a_table_keep_their_digits(tmp_path: Path) -> None:
+    folder = write(tmp_path, SMALL + "lookups: {a: {x: 4000.10, 1.10: y, z: 007.50}}\n")
+
+    assert load_flow(folder / "notes.yml", CATALOGUE).lookups == {"a": {"x": "4000.10", "1.10": "y", "z": "007.50"}}
+
+
+@pytest.mark.parametrize("line", ["1,one,more", "1", ",one", "0,again", " 0 ,again"])
 def test_a_csv_line_that_is_no_entry_is_told_by_its_number(tmp_path: Path, line: str) -> None:
     folder = write(tmp_path, SMALL + "lookups: {a: a.csv}\n")
     (folder / "a.csv").write_text(f"key,value\n0,zero\n{line}\n", "utf-8")

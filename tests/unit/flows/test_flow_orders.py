@@ -236,6 +236,15 @@ def test_a_guest_in_a_currency_without_a_house_account_is_rejected() -> None:
     assert error.value.remedy == "Add USD to the lookup table house_accounts and retry"
 
 
+def test_a_guest_whose_house_account_is_blank_is_rejected() -> None:
+    doc = order("10.00", {"1": row("10.0000")}, assignment={"current": {"channelId": 5}})
+
+    with pytest.raises(Rejected, match="there is no value, and one is required") as error:
+        flows()["orders"].mapping.apply(doc, context(lookups={"house_accounts": {"GBP": " "}}))
+
+    assert error.value.field == "Customer"
+
+
 @pytest.mark.parametrize(
     ("changes", "decision"),
     [
@@ -266,6 +275,7 @@ def test_nothing_is_eligible_before_a_site_says_so() -> None:
         ("0.00", {}, {}, "orderRows", None),
         ("-5.00", {"1": row("-5.0000", "-1.0000")}, {}, "orderRows.quantity", D("-1.0000")),
         ("5.00", {"1": row("5.0000", productSku="")}, {}, "orderRows.productSku", "Canvas Tote"),
+        ("5.00", {"1": row("5.0000", productSku="  ")}, {}, "orderRows.productSku", "Canvas Tote"),
         ("5.00", {"1": row("5.0000")}, {"currency": {"orderCurrencyCode": "JPY"}}, "Currency", "JPY"),
     ],
 )

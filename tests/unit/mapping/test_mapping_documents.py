@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -56,9 +57,73 @@ def test_lines_are_sorted_by_number_then_text() -> None:
     lines = mapped("goods: {each: rows, sort: sequence, key: id, code: {from: sku}}", {"rows": ROWS})["goods"]
 
     assert [line["@key"] for line in lines] == ["12", "11", "13"]
-    mixed = [{"id": str(number), "qty": qty} for number, qty in enumerate([None, Decimal(2), Decimal("NaN"), True, 1])]
-    by_quantity = mapped("goods: {each: rows, sort: qty, key: id, code: {from: id}}", {"rows": mixed})["goods"]
-    assert [line["@key"] for line in by_quantity] == ["4", "1", "2", "0", "3"]
+    mixed: list[Any] = ["", Decimal("9.5"), True, "10", "b", None, 9, "9", date(2026, 1, 31), "a", "10a"]
+    rows = [{"id": str(number), "qty": qty} for number, qty in enumerate(mixed)]
+    by_quantity = mapped("goods: {each: rows, sort: qty, key: id, code: {from: id}}", {"rows": rows})["goods"]
+    ordered = [mixed[int(line["@key"])] for line in by_quantity]
+    assert ordered == [9, "9", Decimal("9.5"), "10", "10a", "a", "b", date(2026, 1, 31), True, "", None]
+
+
+@pytest.mark.parametrize("unfit", [Decimal("NaN"), {"a": 1}, [1]])
+def test_what_has_no_place_in_the_order_is_not_sorted(unfit: Any) -> None:
+    with pytest.raises(Rejected, match="goods"):
+        mapped("goods: {each: rows, sort: qty, key: id, code: {from: id}}", {"rows": [{"id": "1", "qty": unfit}]})
+
+
+def test_a_line_that_is_continued_repeats_texts_and_dates_and_no_number() -> None:
+    doc = {"rows": [{"id": "1", "sku": "MUG", "name": "a mug of blue"}], "day": date(2026, 1, 31)}
+    entry = "goods: {each: rows, key: id, code: {from: sku}, when: {from: doc.day}, text: {from: name, max: 7, on_long: lines}}"
+
+    assert mapped(entry.replace("when:", "'when':"), doc)["goods"] == [
+        {"@key": "1", "code": "MUG", "when": date(2026, 1, 31), "text": "a mug"},
+        {"@key": "1/2", "code": "MUG", "when": date(2026, 1, 31), "text": "of blue"},
+    ]
+
+
+def test_either_branch_of_a_condition_is_continued() -> None:
+    entry = "notes: {each: rows, key: id, text: {when: qty, from: id, else: name, max: 5, on_long: lines}}"
+
+    lines = mapped(entry, {"rows": [{"id": "1", "name": "wrap it well", "qty": Decimal(0)}]})["notes"]
+    assert [line["text"] for line in lines] == ["wrap", "it", "well"]
+
+
+def test_one_block_makes_ten_thousand_lines_and_no_more() -> None:
+    entry = "notes: {each: rows, key: id, text: {from: name, max: 4, on_long: lines}}"
+    rows = [{"id": str(number), "name": "word " * 5_000} for number in range(2)]
+
+    assert len(mapped(entry, {"rows": rows})["notes"]) == 10_000
+    rows.append({"id": "2", "name": "word"})
+    with pytest.raises(Rejected, match="notes = '2': it would have more than 10000 lines"):
+        mapped(entry, {"rows": rows})
+
+
+def test_a_row_with_a_blank_where_makes_no_line() -> None:
+    assert mapped(SPLIT, {"rows": [{"id": "1", "sku": "  ", "qty": Decimal(2), "name": "Mug"}]}) == {
+        "notes": [{"@key": "1", "text": "Mug"}]
+    }
+
+
+def test_the_loops_of_a_document_have_a_budget_together() -> None:
+    rows = [{"id": str(number), "qty": Decimal(1)} for number in range(101)]
+    mapping = made("amount: {from: 'sum(count([b for b in rows]) for a in rows)'}")
+    assert mapping.apply({"rows": rows}, Context()) == {"": {"amount": Decimal(101 * 101)}}
+    deep = made("amount: {from: 'sum(sum(count([c for c in rows if not c.id]) for b in rows) for a in rows)'}")
+
+    with pytest.raises(Rejected) as error:
+        deep.apply({"rows": rows}, Context())
+
+    assert error.value.field == "amount"
+    assert "the loops of this document take more than 1,000,000 steps in all" in error.value.reason
+    assert "[c for c in rows if not c.id]" in error.value.reason
+    assert "name an inner list under values: or let:" in error.value.remedy
+
+
+@pytest.mark.parametrize("expression", ["any(id in anything for x in tags)", "any(count(anything) == 1 for x in tags)"])
+def test_what_goes_through_a_list_inside_a_loop_counts_too(expression: str) -> None:
+    doc = {"id": 1, "tags": ["x"] * 101, "anything": [0] * 10_000}
+
+    with pytest.raises(Rejected, match="1,000,000 steps"):
+        mapped(f"free: {{from: {expression}}}", doc)
 
 
 def test_one_list_has_several_sources_and_lines_of_the_document_itself() -> None:

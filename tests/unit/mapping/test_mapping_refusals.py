@@ -87,6 +87,36 @@ from tests.unit.mapping.mapping_fixtures import made
             "text: {from: name, max: 1, on_long: lines}}",
             "goods: only one field of a line can run over several lines",
         ),
+        ("name: {from: title, max: 5, on_long: lines}", "name: on_long: lines is for fields of a line: use cut"),
+        (
+            "goods: {each: rows, key: id, let: {long: {from: name, max: 5, on_long: lines}}, text: {from: long}}",
+            "long: on_long: lines is for fields of a line",
+        ),
+        (
+            "goods: {each: rows, key: id, quantity: {from: qty, max: 5, on_long: lines}}",
+            "goods.quantity: on_long: lines is for text, and this is decimal",
+        ),
+        (
+            "goods: {each: rows, key: id, quantity: {from: qty}, text: {from: name, max: 5, on_long: lines}}",
+            "goods.quantity (decimal) would be repeated in each line that text runs over, and counted twice: give",
+        ),
+        (
+            "goods: {each: rows, sort: net, key: id, code: {from: sku}}",
+            "goods: sort: must be a single value, not a group",
+        ),
+        ("key: {from: id, else: title}", "key has else: without when:"),
+        ("key: {from: id, with: ','}", "key has with: without join:"),
+        ("key: {from: id, miss: wait}", "key has miss: without lookup:"),
+        ("key: {from: id, part: title}", "key has part: without link:"),
+        ("date: {from: title, format: '%d.%m.'}", "the format %d.%m. does not say which day it is: it needs year"),
+        ("date: {from: title, format: '%m/%Y'}", "the format %m/%Y does not say which day it is"),
+        ("date: {from: custom.DAY, format: '%Y %d'}", "the format %Y %d does not say which day it is"),
+        ("time: {from: title, format: '%H:%M', zone: UTC}", "the format %H:%M does not say which day it is"),
+        ("key: {when: buyer == 'Anna', value: x}", "key: buyer (group) and 'Anna' (text) are never equal"),
+        (
+            "line1, line2: {spread: [title], max: 5, overflow: amount}",
+            "amount is decimal, and a field of text is needed",
+        ),
         ("line1, line2: {spread: title, max: 5}", "several fields need spread:, a list of expressions"),
         ("line1, line2: {spread: [title]}", "spread: needs max:, the length of one field"),
         ("line1, line2: {spread: [rows], max: 5}", "rows is a list and cannot be spread"),
@@ -155,6 +185,22 @@ def test_the_line_is_that_of_the_entry_itself() -> None:
             "values: {house: {value: a}}\nrules: [{route: a, when: paid, set: {hose: {value: b}}}]\nmapping: {key: {from: id}}",
             2,
             "route 'a': values: does not declare 'hose' (did you mean house?)",
+        ),
+        (
+            "values: {long: {from: title, max: 5, on_long: lines}}\nmapping: {key: {from: id}}",
+            1,
+            "long: on_long: lines is for fields of a line",
+        ),
+        (
+            "rules: [{cancel: a, when: day == '2026-01-31'}]\nmapping: {key: {from: id}}",
+            1,
+            "rule 'a': day (date) and '2026-01-31' (text) are never equal",
+        ),
+        (
+            "mapping:\n  line1: {from: id}\n  more, name: {spread: [title], max: 5}\n"
+            "  line2, line3: {spread: [note], max: 5, overflow: more}",
+            2,
+            "overflow: must be another field than those of a spread, and more is one of them",
         ),
         (
             "checks: [{skip: a, when: paid}]\nmapping: {key: {from: id}}",

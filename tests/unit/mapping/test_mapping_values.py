@@ -80,6 +80,41 @@ MIDNIGHT_IN_JUNE = datetime(2024, 6, 30, 23, 30, tzinfo=UTC)  # half past midnig
         ("key: {from: title, lookup: codes, miss: default, default: ''}", {"title": "z"}, None),
         ("key: {from: \"lookup('codes', title)\"}", {"title": "a"}, "A"),
         ("key: {from: \"lookup('codes', title, 'D')\"}", {"title": "z"}, "D"),
+        ("key: {when: paid, from: note, else: title, default: CASH}", {"paid": False, "title": " "}, "CASH"),
+        ("key: {when: paid, from: note, else: title, default: CASH}", {"paid": True, "title": "x"}, "CASH"),
+        ("key: {when: paid, from: note, default: CASH}", {"paid": True}, "CASH"),
+        ("key: {when: paid, from: note, default: CASH}", {"paid": False}, None),
+        (
+            "amount: {when: paid, from: total, else: rate, places: 1}",
+            {"paid": False, "rate": Decimal("1.25")},
+            Decimal("1.3"),
+        ),
+        ("key: {when: paid, from: id, else: title, case: upper, max: 5}", {"title": "abc"}, "ABC"),
+        ("key: {when: title, then: \"'Y'\", else: \"'N'\"}", {"title": " \t"}, "N"),
+        ("amount: {from: note, default: 0}", {"note": "  "}, Decimal(0)),
+        ("amount: {from: note}", {"note": "  "}, None),
+        ("date: {from: note, format: '%Y-%m-%d'}", {"note": " "}, None),
+        ("flag: {from: note}", {"note": " "}, None),
+        ("key: {from: anything, lookup: codes, default: D}", {"anything": " "}, "D"),
+        ("amount: {from: total * -1}", {"total": Decimal("0.00")}, Decimal("0.00")),
+        ("amount: {from: title}", {"title": "-0.0"}, Decimal("0.0")),
+        ("amount: {from: total}", {"total": Decimal("-0")}, Decimal(0)),
+        ("key: {from: total * -1}", {"total": Decimal("0.00")}, "0"),
+        ("key: {from: text(total * -1)}", {"total": Decimal("0.00")}, "0"),
+        ("free: {from: total * -1}", {"total": Decimal("0.00")}, Decimal("0.00")),
+        ("free: {from: '[x * -1 for x in anything]'}", {"anything": [Decimal(0)]}, [Decimal(0)]),
+        ("key: {value: 1.10}", {}, "1.10"),
+        ("key: {value: 1.10, places: 1}", {}, "1.1"),
+        ("key: {value: 007.50}", {}, "007.50"),
+        ("key: {from: title, default: 4000.10}", {}, "4000.10"),
+        ("key: {from: \"'v' + text(1.10)\"}", {}, "v1.10"),
+        ("amount: {value: 1.10}", {}, Decimal("1.10")),
+        ("free: {value: 1.10}", {}, Decimal("1.10")),
+        ("date: {from: 'days(day, 1)'}", {"day": date(2026, 3, 28)}, date(2026, 3, 29)),
+        ("date: {from: title, format: '%Y-%j'}", {"title": "2026-032"}, date(2026, 2, 1)),
+        ("date: {from: title, format: '%G-W%V-%u'}", {"title": "2026-W01-1"}, date(2025, 12, 29)),
+        ("key: {from: title, lookup: codes, default: '?'}", {"title": " a\u00a0"}, "A"),
+        ("key: {join: [tags, title], with: '-'}", {"tags": ["a", " "], "title": "b"}, "a-b"),
         ("words: {from: tags}", {"tags": ["a", "b"]}, ["a", "b"]),
         ("free: {from: anything}", {"anything": {"x": 1}}, {"x": 1}),
     ],
@@ -121,6 +156,25 @@ def test_a_value(entry: str, doc: dict[str, Any], expected: Any) -> None:
         ),
         ("key: {from: title, max: 3}", {"title": "four"}, "four", "title has 4 characters, and the target takes 3"),
         ("key: {from: title, required: true}", {"title": " "}, None, "there is no value, and one is required"),
+        (
+            "customer: {when: paid, from: id, required: true, else: title}",
+            {"paid": False, "id": 1, "title": "  "},
+            None,
+            "there is no value, and one is required",
+        ),
+        (
+            "customer: {when: total > 5, then: \"'A'\", else: title, required: true}",
+            {"total": Decimal(1)},
+            None,
+            "there is no value, and one is required",
+        ),
+        (
+            "customer: {when: paid, from: id, required: true}",
+            {"paid": False, "id": 1},
+            None,
+            "its when: does not hold and there is no else:, and a value is required",
+        ),
+        ("key: {when: paid, from: id, else: title, max: 3}", {"title": "four"}, "four", "the target takes 3"),
         ("key: {from: title, lookup: codes}", {"title": "z"}, "z", "the lookup table codes has no entry 'z'"),
         ("key: {from: anything, lookup: codes}", {"anything": {}}, "a group of 0 fields", "a single value is needed"),
         ("key: {from: buyer.name}", {"buyer": "x"}, "x", "buyer.name cannot be read"),
@@ -205,6 +259,58 @@ def test_overflow_is_added_to_what_its_field_has_already() -> None:
     assert mapped(entry, {"title": "t", "note": "aaa bbb ccc"})["more"] == "t ccc"
 
 
+def test_overflow_keeps_to_the_length_of_its_field() -> None:
+    """`name` takes 10 characters by the schema; a field's own `max:` goes before that."""
+    doc = {"title": "t", "note": "aaa bbb ccc ddd eee"}
+
+    assert mapped("name: {from: title}\nline1, line2: {spread: [note], max: 7, overflow: name}", doc)["name"] == "t eee"
+    for entry in (
+        "name: {from: title}",
+        "more: {from: title, max: 10, on_long: cut}",
+        "name: {from: note, when: paid}",
+    ):
+        name = entry.partition(":")[0]
+        with pytest.raises(Rejected) as error:
+            mapped(f"{entry}\nline1, line2: {{spread: [note], max: 3, overflow: {name}}}", doc)
+        assert error.value.field == name
+        assert "characters, and the target takes 10" in error.value.reason
+    longer = "name: {from: title, max: 20}\nline1, line2: {spread: [note], max: 3, overflow: name}"
+    assert mapped(longer, doc)["name"] == "t ccc ddd eee"
+
+
+def test_a_key_that_looks_the_same_is_the_same_in_either_unicode_form() -> None:
+    mapping = made(
+        "key: {from: title, lookup: codes, default: UNKNOWN}\nname: {from: \"lookup('codes', title)\"}",
+        lookups={"codes": {"Caf\u00e9": "C1"}},
+    )
+
+    assert mapping.apply({"title": " Cafe\u0301 "}, Context()) == {"": {"key": "C1", "name": "C1"}}
+    assert mapping.apply({"title": "cafe\u0301"}, Context()) == {"": {"key": "UNKNOWN"}}
+
+
+def test_an_empty_entry_of_a_table_is_an_entry_without_a_value() -> None:
+    tables = {"codes": {"a": ""}}
+
+    with pytest.raises(Rejected, match="there is no value, and one is required"):
+        made("key: {from: title, lookup: codes, required: true}", lookups=tables).apply({"title": "a"}, Context())
+    filled = made("key: {from: title, lookup: codes, default: D}", lookups=tables)
+    assert filled.apply({"title": "a"}, Context()) == {"": {"key": "D"}}
+
+
+def test_the_kind_of_a_value_is_that_of_all_its_branches() -> None:
+    """A named value that is a number or a text is compared with a text, and with a date where it may be one."""
+    text = """
+    values:
+      either: {when: paid, from: id, else: title}
+      day_or: {from: day, default: none yet}
+    mapping:
+      key: {when: either == 'x' and day_or == 'none yet', then: "'yes'"}
+    """
+
+    assert mapped(text, {"paid": False, "title": "x"}) == {"key": "yes"}
+    assert mapped(text, {"paid": False, "title": "x", "day": date(2026, 1, 31)}) == {}
+
+
 def test_shorter_texts_are_taken_where_the_full_ones_do_not_fit() -> None:
     entry = "line1, line2: {spread: [buyer.town, buyer.country], shorter: [buyer.town, \"'GB'\"], max: 9}"
 
@@ -244,6 +350,7 @@ def test_a_setting_of_the_wrong_kind_is_told_by_name(wrong: dict[str, Any]) -> N
 
 def test_settings_are_converted_to_their_kind() -> None:
     settings = {"limit": "2.50", "top": "4", "zone": 7}
+    assert mapped("key: {from: settings.zone}", {}, Context(settings={"zone": Decimal("1.10")})) == {"key": "1.10"}
 
     assert mapped("amount: {from: settings.limit}", {}, Context(settings=settings)) == {"amount": Decimal("2.50")}
     assert mapped("number: {from: settings.top}", {}, Context(settings=settings)) == {"number": 4}

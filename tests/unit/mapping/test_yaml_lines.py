@@ -21,9 +21,11 @@ def test_every_entry_knows_its_line() -> None:
 
 
 def test_surprises_of_yaml_1_1_stay_out() -> None:
-    table = parse("{a: NO, b: 0010, c: 12:30, d: 2024-01-01, e: on, f: 1.10, g: 1e3, h: yes, 1: x, true: y}", "f.yml")
+    table = parse(
+        "{a: NO, b: 0010, c: 12:30, d: 2024-01-01, e: on, f: 1.10, g: 1e3, h: yes, 1: x, true: y, i: 07.5}", "f.yml"
+    )
 
-    assert [table[name] for name in "abcdeh"] == ["NO", "0010", "12:30", "2024-01-01", "on", "yes"]
+    assert [table[name] for name in "abcdehi"] == ["NO", "0010", "12:30", "2024-01-01", "on", "yes", "07.5"]
     assert table["f"] == Decimal("1.10")
     assert str(table["f"]) == "1.10"
     assert table["g"] == "1e3"

@@ -1,0 +1,99 @@
+"""Which values are empty, which are true in a condition, which are equal, and the one order of them all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from syncengine.mapping.conversions import numeric
+from syncengine.mapping.runtime import Unfit, key_text, normal, number, plain
+
+
+def is_empty(value: Any) -> bool:
+    """True for what counts as no value: nothing, and text of nothing but white space."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def truth(value: Any) -> bool:
+    """Whether a value holds as a condition: nothing, blank text, 0, false, an empty list or group do not."""
+    return bool(value.strip() if isinstance(value, str) else value)
+
+
+def rank(value: Any, what: str = "the value") -> tuple[int, Any, str]:
+    """The place of a single value in the one order; two values have the same place if and only if they are `same`.
+
+    Numbers and numeric texts by value, then by text; other texts; dates; times; booleans; what is empty.
+    Raises Unfit for a group, a list, and a number that is not finite.
+    """
+    if is_empty(value):
+        return (5, 0, "")
+    if isinstance(value, str):
+        text = normal(value)
+        exact = numeric(text)
+        return (1, text, "") if exact is None else (0, exact, text)
+    if isinstance(value, bool):
+        return (4, value, "")
+    if isinstance(value, datetime):
+        return (3, value if value.tzinfo else value.replace(tzinfo=UTC), "")
+    if isinstance(value, date):
+        return (2, value, "")
+    if isinstance(value, dict | list | tuple):
+        raise Unfit(f"{what} is a group or a list, and a single value is needed to put in order", value=value)
+    exact = number(value, what)
+    return (0, exact, plain(exact))
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality as people mean it: 5 and the text `5` are the same id, all that is empty is equal, kinds else agree."""
+    if isinstance(left, str) and isinstance(right, str):
+        return left == right or normal(left) == normal(right)
+    if is_empty(left) or is_empty(right):
+        return is_empty(left) and is_empty(right)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(value, right[name]) for name, value in left.items())
+    if isinstance(left, dict | list | tuple) or isinstance(right, dict | list | tuple):
+        return False
+    return rank(left) == rank(right)
+
+
+def contains(item: Any, container: Any, what: str) -> bool:
+    """`item in container`: an item of a list, or a name of a group; what is empty contains nothing.
+
+    Raises Unfit for anything else. `what` is the container's source.
+    """
+    if is_empty(container):
+        return False
+    if isinstance(container, list | tuple):
+        return any(same(item, one) for one in container)
+    if isinstance(container, dict):
+        return key_text(item) in container
+    kind = "a text" if isinstance(container, str) else "a single value"
+    raise Unfit(
+        f"{what} is {kind}, and `in` needs a list",
+        value=container,
+        remedy=f"In the mapping write split({what}, ',') for a list of words, or contains({what}, ...)",
+    )
+
+
+def comparable(values: Sequence[Any], sources: Sequence[str]) -> list[tuple[int, Any, str]]:
+    """The ranks of values that are compared by size.
+
+    All are numbers or numeric texts, or all texts, or all dates, or all times. Raises Unfit for anything else, also for
+    what is empty.
+    """
+    for value, source in zip(values, sources, strict=True):
+        if is_empty(value):
+            raise Unfit(f"{source} has no value to compare; write default({source}, ...) if it may be missing")
+    ranks = [rank(value, source) for value, source in zip(values, sources, strict=True)]
+    kinds = {place[0] for place in ranks}
+    if kinds <= {0, 1} and all(isinstance(value, str) for value in values):
+        return ranks
+    for value, source, place in zip(values, sources, ranks, strict=True):
+        if place[0] == 4 or (0 in kinds and place[0] != 0):
+            raise Unfit(f"{source} is not a number", value=value)
+        if place[0] != ranks[0][0]:
+            raise Unfit(f"{source} and {sources[0]} are of different kinds and have no order", value=value)
+    return ranks
