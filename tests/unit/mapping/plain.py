@@ -528,7 +528,7 @@ class Plain:
         self.world = World({**self.defaults, **self.settings}, tables, self.references)
         self.routed: dict[str, Entry] = {}
         self.found: dict[str, Any] = {}
-        self.asked: list[tuple[str, str, str]] = []
+        self.awaited: list[tuple[str, str, str]] = []
 
     # what the engine asks
 
@@ -545,43 +545,62 @@ class Plain:
         return list(dict.fromkeys(found))
 
     def decide(self) -> tuple[str, str]:
-        """The verdict of the rules and its reason."""
-        for rule in self.spec.get("rules", []):
-            kind = next(kind for kind in RULES if kind in rule)
-            if kind == "route":
-                if not self.routed and holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
-                    self.routed = rule["set"]
-                continue
-            if not holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
-                continue
-            if kind == "reject":
-                raise DeadLetter(rule["field"], rule["reject"])
-            return kind, rule[kind]
+        """The verdict of the rules and its reason. A rule that needs an awaited entry decides nothing: `needs` has it."""
+        try:
+            self.route()
+            for rule in self.spec.get("rules", []):
+                kind = next(kind for kind in RULES if kind in rule)
+                if kind != "route" and holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
+                    if kind == "reject":
+                        raise DeadLetter(rule["field"], rule["reject"])
+                    return kind, rule[kind]
+        except Waits as missing:
+            self.awaited = [("lookup:" + missing.table, missing.key, "")]
         return "go", ""
 
     def needs(self) -> list[tuple[str, str, str]]:
-        """What must be linked first."""
+        """What must be linked first, and entries of tables that rules and links need."""
+        self.decide()
+        if self.awaited:
+            return self.awaited
         found: list[tuple[str, str, str]] = []
-        self.links = lambda entity, key, part: found.append((entity, key, part)) or key  # type: ignore[func-returns-value]
         for part in self.part_names():
             names = self.of_part(part)
             for name, entry in self.spec["mapping"].items():
-                if isinstance(entry, dict) and "link" in entry:
-                    with blaming(name):
-                        self.source_of(entry, names, name)
+                if "," not in name and self.target[name].line:
+                    for block in in_a_list(entry):
+                        links = [one for one in block.values() if isinstance(one, dict) and "link" in one]
+                        for scope in self.scopes(name, block, names) if links else []:
+                            found += [need for one in links for need in self.needed(one, scope, f"{name}.link to {one['link']}")]
+                elif "link" in entry:
+                    found += self.needed(entry, names, f"link to {entry['link']}")
         return sorted(set(found))
+
+    def needed(self, entry: Entry, names: Names, blamed: str) -> list[tuple[str, str, str]]:
+        """What an entry with `link:` wants linked."""
+        if "when" in entry and not holds(self.evaluate(entry["when"], names, blamed)):
+            return []
+        with blaming(blamed):
+            key, part = self.link_key(entry, names, blamed)
+        return [(entry["link"], key, part)] if key else []
+
+    def link_key(self, entry: Entry, names: Names, name: str) -> tuple[str, str]:
+        key = self.text(self.looked_up(entry, self.given(entry, names, name)), name)
+        return key, self.text(self.evaluate(entry["part"], names, name), name) if "part" in entry and key else ""
 
     def apply(self) -> dict[str, Doc]:
         """The target's documents by part."""
-        self.decide_routes()
+        self.route()
         return {part: self.document(part) for part in self.part_names()}
 
     # the whole
 
-    def decide_routes(self) -> None:
+    def route(self) -> None:
+        """Before all other rules, the first route that applies sets named values; its condition knows them without it."""
         for rule in self.spec.get("rules", []):
-            if "route" in rule and not self.routed and holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
-                self.routed = rule["set"]
+            if "route" in rule and holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
+                self.routed, self.found = rule["set"], {}
+                break
 
     def part_names(self) -> list[str]:
         if "parts" not in self.spec:
@@ -685,6 +704,9 @@ class Plain:
             return None
         if branch == "source":
             value = self.looked_up(entry, value)
+        if branch == "source" and "link" in entry:
+            key, part = self.link_key(entry, names, name)
+            value = self.links(entry["link"], key, part) if key else None
         value = self.finished(value, entry, names, name, of)
         if is_empty(value) and "default" in entry:
             value = self.finished(self.default(entry, names, name), entry, names, name, of)
@@ -716,36 +738,33 @@ class Plain:
         return str(self.evaluate(zone, names, name)) if zone.startswith("settings.") else zone
 
     def source_of(self, entry: Entry, names: Names, name: str) -> tuple[Any, str]:
-        """What the one source gives, linked; and where from: `source`, `else`, or `left out`."""
+        """What the one source gives, and where from: `source`, `else`, or `left out`."""
+        if "when" in entry and not holds(self.evaluate(entry["when"], names, name)):
+            return (self.evaluate(entry["else"], names, name), "else") if "else" in entry else (None, "left out")
+        return self.given(entry, names, name), "source"
+
+    def given(self, entry: Entry, names: Names, name: str) -> Any:
+        """What the source gives where its `when:` holds."""
 
         def ask(expression: Any) -> Any:
             return self.evaluate(expression, names, name)
 
-        if "when" in entry and not holds(ask(entry["when"])):
-            return (ask(entry["else"]), "else") if "else" in entry else (None, "left out")
         if "then" in entry:
-            return ask(entry["then"]), "source"
+            return ask(entry["then"])
         if "value" in entry:
-            value = as_written(entry["value"])
-        elif "from" in entry:
-            value = ask(entry["from"])
-        elif "first" in entry:
-            value = next((found for one in entry["first"] if not is_empty(found := first(ask(one)))), None)
-        elif "join" in entry:
-            value = joined(entry.get("with", " "), *[ask(one) for one in entry["join"]])
-        else:
-            value = None
-            for case in entry["cases"]:
-                if "when" not in case:
-                    value = ask(case["else"])
-                    break
-                if holds(ask(case["when"])):
-                    value = ask(case["then"])
-                    break
-        if "link" in entry and not is_empty(value):
-            part = ask(entry["part"]) if "part" in entry else ""
-            value = self.links(entry["link"], self.text(value, name), self.text(part, name))
-        return value, "source"
+            return as_written(entry["value"])
+        if "from" in entry:
+            return ask(entry["from"])
+        if "first" in entry:
+            return next((found for one in entry["first"] if not is_empty(found := ask(one))), None)
+        if "join" in entry:
+            return joined(entry.get("with", " "), *[ask(one) for one in entry["join"]])
+        for case in entry["cases"]:
+            if "when" not in case:
+                return ask(case["else"])
+            if holds(ask(case["when"])):
+                return ask(case["then"])
+        return None
 
     def looked_up(self, entry: Entry, value: Any) -> Any:
         if "lookup" not in entry or is_empty(value):
@@ -765,13 +784,18 @@ class Plain:
     # lines and groups
 
     def lines(self, name: str, block: Entry, names: Names) -> Iterator[Doc]:
+        for scope in self.scopes(name, block, names):
+            yield from self.line(name, block, scope)
+
+    def scopes(self, name: str, block: Entry, names: Names) -> Iterator[Names]:
+        """What names mean in each line of a block."""
         scopes = [self.of_row(block, None, 0, names)]
         if "each" in block:
             rows = self.rows(name, block, names)
             scopes = [self.of_row(block, row, place, names) for place, row in enumerate(rows, 1)]
         for scope in scopes:
             if "where" not in block or holds(self.evaluate(block["where"], scope, name)):
-                yield from self.line(name, block, scope)
+                yield scope
 
     def rows(self, name: str, block: Entry, names: Names) -> list[Any]:
         """The rows of a block, in its order."""
@@ -806,7 +830,7 @@ class Plain:
 
     def line(self, name: str, block: Entry, scope: Names) -> Iterator[Doc]:
         """A line, and those that continue it."""
-        key = self.text(self.evaluate(block["key"], scope, name), f"{name}.@key")
+        key = self.text(self.evaluate(block["key"], scope, name), name)
         if not key:
             raise DeadLetter(f"{name}.@key", "it is empty")
         made: Doc = {}
@@ -829,7 +853,7 @@ class Plain:
             return ""
         before = [text for text in self.texts([entry.get("before", "none")], names, fields[0]) if text]
         for texts in (entry["spread"], entry.get("shorter", entry["spread"])):
-            lines, left = laid(before + self.texts(texts, names, fields[0]), entry["max"], len(fields))
+            lines, left = laid(before, self.texts(texts, names, fields[0]), entry["max"], len(fields))
             if not left:
                 break
         if left and "overflow" not in entry:
@@ -841,15 +865,16 @@ class Plain:
         return [self.text(self.evaluate(one, names, name), name) for one in expressions]
 
 
-def laid(texts: list[str], most: int, count: int) -> tuple[list[str], list[str]]:
-    """Texts over at most `count` lines, and the pieces that do not fit: apart, without blank lines, joined by commas."""
-    apart = [line for text in texts for line in pieces(text, most) or [""]]
-    while apart and not apart[-1]:
-        apart.pop()
-    for lines in (apart, [line for line in apart if line]):
-        if len(lines) <= count:
-            return lines, []
-    together = pieces(", ".join(text for text in texts if text), most)
+def laid(before: list[str], texts: list[str], most: int, count: int) -> tuple[list[str], list[str]]:
+    """Texts over at most `count` lines, and the pieces that do not fit: each at its place, without blank lines, joined."""
+    lines = [line for text in before for line in pieces(text, most)]
+    for place, text in enumerate(texts):
+        if text:
+            lines += [""] * (place - len(lines)) + pieces(text, most)
+    for tried in (lines, [line for line in lines if line]):
+        if len(tried) <= count:
+            return tried, []
+    together = pieces(", ".join([*before, *(text for text in texts if text)]), most)
     return together[:count], together[count:]
 
 

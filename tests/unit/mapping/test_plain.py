@@ -71,7 +71,7 @@ def alike(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return repr(value)
     if isinstance(value, int | Decimal):
-        return "number", str(Decimal(value).normalize(EXACT))
+        return "number", str(EXACT.add(Decimal(value), 0).normalize(EXACT))
     if isinstance(value, datetime):
         return "time", str(value.astimezone(UTC))
     return type(value).__name__, str(value)

@@ -557,7 +557,8 @@ class Author(Pen):
 
     def linked(self, scope: Scope) -> Entry:
         self.meet("link:")
-        made: Entry = {"from": self.pick([scope.top("id"), scope.top("title")]), "link": "customers"}
+        keys = ["sku", "parent"] if scope.in_row else []
+        made: Entry = {"from": self.pick([*keys, scope.top("id"), scope.top("title")]), "link": "customers"}
         if self.chance(40):
             self.meet("link: with part")
             made["part"] = self.pick([scope.top("buyer.country"), "'EUR'"])
@@ -619,6 +620,8 @@ class Author(Pen):
             if self.chance(40):
                 scope_ = inner
                 made[name] = self.dated("date", scope_) if kind == "date" else self.entry(kind, scope_)
+        if self.chance(10):
+            made["code"] = self.linked(inner)
         if lines_on:
             self.meet("on_long: lines")
             made["text"] = {"from": self.words(inner, 1), "max": self.pick([10, 5, 20]), "on_long": "lines"}
