@@ -36,9 +36,7 @@ class Function:
 
 def text_of(value: Any) -> str:
     """A single value as text, `""` for nothing."""
-    if isinstance(value, str):
-        return value
-    return value.isoformat() if isinstance(value, date) else key_text(value)
+    return value if isinstance(value, str) else key_text(value)
 
 
 def listed(value: Any, what: str = "the list") -> list[Any]:
@@ -168,9 +166,14 @@ def _days(value: Any, count: Any) -> date:
     return value + timedelta(days=_whole(count))
 
 
-def _contains(text: Any, part: Any) -> bool:
-    wanted = text_of(part)
-    return bool(wanted) and wanted in text_of(text)
+def _of_text(holds: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
+    """A question about a part of a text; the answer for an empty part is no."""
+
+    def call(text: Any, part: Any) -> bool:
+        wanted = text_of(part)
+        return bool(wanted) and holds(text_of(text), wanted)
+
+    return call
 
 
 def _absolute(value: Any) -> Decimal:
@@ -183,11 +186,11 @@ FUNCTIONS: Mapping[str, Function] = {
     "abs": Function(_absolute, 1, 1, Kind.DECIMAL),
     "all": Function(lambda values: all(map(truth, listed(values))), 1, 1, Kind.BOOLEAN),
     "any": Function(lambda values: any(map(truth, listed(values))), 1, 1, Kind.BOOLEAN),
-    "contains": Function(_contains, 2, 2, Kind.BOOLEAN),
+    "contains": Function(_of_text(str.__contains__), 2, 2, Kind.BOOLEAN),
     "count": Function(_count, 1, 1, Kind.INTEGER),
     "days": Function(_days, 2, 2, Kind.DATE, takes=(Kind.DATE, _NAME_A_DATE)),
     "default": Function(_default, 2, 2, Kind.ANY, keeps=True),
-    "ends": Function(lambda text, end: text_of(text).endswith(text_of(end)), 2, 2, Kind.BOOLEAN),
+    "ends": Function(_of_text(str.endswith), 2, 2, Kind.BOOLEAN),
     "first": Function(_first, 1, 20, Kind.ANY, keeps=True, flat=True),
     "join": Function(_join, 2, 20, Kind.TEXT),
     "left": Function(lambda text, length: text_of(text)[: _positive(length)], 2, 2, Kind.TEXT),
@@ -202,7 +205,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "right": Function(lambda text, length: text_of(text)[-_positive(length) :], 2, 2, Kind.TEXT),
     "round": Function(_round, 1, 2, Kind.DECIMAL),
     "split": Function(_split, 1, 2, Kind.LIST),
-    "starts": Function(lambda text, start: text_of(text).startswith(text_of(start)), 2, 2, Kind.BOOLEAN),
+    "starts": Function(_of_text(str.startswith), 2, 2, Kind.BOOLEAN),
     "strip": Function(lambda text: text_of(text).strip(), 1, 1, Kind.TEXT),
     "sum": Function(_sum, 1, 1, Kind.DECIMAL),
     "text": Function(text_of, 1, 1, Kind.TEXT),

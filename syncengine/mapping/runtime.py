@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
+from datetime import date
 from decimal import ROUND_HALF_EVEN, Context, Decimal, DivisionByZero, InvalidOperation, Overflow
 from typing import Any
 
@@ -148,7 +149,7 @@ def _converted(value: Any, what: str) -> Decimal:
 
 
 def key_text(value: Any) -> str:
-    """A value as the key of a table, a link or a document: numbers plain, `true`/`false`, `""` for nothing."""
+    """A value as the key of a table, a link or a document: numbers plain, dates and times by ISO 8601, `""` for nothing."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -161,7 +162,7 @@ def key_text(value: Any) -> str:
         return plain(number(value, "the key"))
     if isinstance(value, dict | list | tuple):
         raise Unfit("a single value is needed as a key, not a group or a list", value=value)
-    return str(value)
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def normal(text: str) -> str:

@@ -109,6 +109,8 @@ def value(expression: str, doc: dict[str, Any] | None = None, context: Context |
         ("replace(title, '', 'z')", "Ab c"),
         ("starts(title, 'Ab')", True),
         ("ends(title, 'Ab')", False),
+        ("starts(title, '')", False),
+        ("ends(title, note)", False),
         ("left(title, 2)", "Ab"),
         ("right(title, 1)", "c"),
         ("piece('one two three', 7)", "one two"),
