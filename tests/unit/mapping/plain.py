@@ -306,7 +306,9 @@ class Expression:
         assert isinstance(loop.target, ast.Name)
         name, found = loop.target.id, []
         for item in items_of(self.walk(loop.iter)):
-            inner = Expression(self.text, lambda asked, item=item: item if asked == name else self.names(asked), self.world)
+            inner = Expression(
+                self.text, lambda asked, item=item: item if asked == name else self.names(asked), self.world
+            )
             if all(holds(inner.walk(condition)) for condition in loop.ifs):
                 found.append(inner.walk(node.elt))
         return found
@@ -507,7 +509,8 @@ class Field:
 
 @dataclass
 class Plain:
-    """One mapping, one document, what is known beside it. `links` gives the other side's key of (entity, key, part)."""
+    """One mapping, one document, what is known beside it. `links` gives the other side's key of an entity, key and part;
+    without it nothing is linked yet."""
 
     spec: Entry
     target: dict[str, Field]
@@ -518,7 +521,7 @@ class Plain:
     lookups: dict[str, dict[str, Any]]
     references: dict[str, dict[str, Doc]]
     wanted_parts: tuple[str, ...] = ()
-    links: Callable[[str, str, str], str] = lambda entity, key, part: key
+    links: Callable[[str, str, str], str] | None = None
 
     def __post_init__(self) -> None:
         tables = {
@@ -547,13 +550,15 @@ class Plain:
     def decide(self) -> tuple[str, str]:
         """The verdict of the rules and its reason. A rule that needs an awaited entry decides nothing: `needs` has it."""
         try:
-            self.route()
             for rule in self.spec.get("rules", []):
                 kind = next(kind for kind in RULES if kind in rule)
-                if kind != "route" and holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
-                    if kind == "reject":
-                        raise DeadLetter(rule["field"], rule["reject"])
+                if not holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
+                    continue
+                if kind == "reject":
+                    raise DeadLetter(rule["field"], rule["reject"])
+                if kind != "route":
                     return kind, rule[kind]
+                self.routed, self.found = {**rule["set"], **self.routed}, {}
         except Waits as missing:
             self.awaited = [("lookup:" + missing.table, missing.key, "")]
         return "go", ""
@@ -571,7 +576,11 @@ class Plain:
                     for block in in_a_list(entry):
                         links = [one for one in block.values() if isinstance(one, dict) and "link" in one]
                         for scope in self.scopes(name, block, names) if links else []:
-                            found += [need for one in links for need in self.needed(one, scope, f"{name}.link to {one['link']}")]
+                            found += [
+                                need
+                                for one in links
+                                for need in self.needed(one, scope, f"{name}.link to {one['link']}")
+                            ]
                 elif "link" in entry:
                     found += self.needed(entry, names, f"link to {entry['link']}")
         return sorted(set(found))
@@ -590,17 +599,10 @@ class Plain:
 
     def apply(self) -> dict[str, Doc]:
         """The target's documents by part."""
-        self.route()
+        self.decide()
         return {part: self.document(part) for part in self.part_names()}
 
     # the whole
-
-    def route(self) -> None:
-        """Before all other rules, the first route that applies sets named values; its condition knows them without it."""
-        for rule in self.spec.get("rules", []):
-            if "route" in rule and holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
-                self.routed, self.found = rule["set"], {}
-                break
 
     def part_names(self) -> list[str]:
         if "parts" not in self.spec:
@@ -628,8 +630,9 @@ class Plain:
                     rests[entry["overflow"]] = left
             elif self.target[name].line:
                 lines = [line for block in in_a_list(entry) for line in self.lines(name, block, names)]
-                if len({line["@key"] for line in lines}) < len(lines):
-                    raise DeadLetter(f"{name}.@key", "two lines have one key")
+                keys = [line["@key"] for line in lines]
+                if not all(keys) or len(set(keys)) < len(keys):
+                    raise DeadLetter(f"{name}.@key", "a key is empty, or two lines have the same")
                 if lines:
                     made[name] = lines
             else:
@@ -706,7 +709,9 @@ class Plain:
             value = self.looked_up(entry, value)
         if branch == "source" and "link" in entry:
             key, part = self.link_key(entry, names, name)
-            value = self.links(entry["link"], key, part) if key else None
+            if key and self.links is None:
+                raise Waits(entry["link"], key)
+            value = self.links(entry["link"], key, part) if key and self.links else None
         value = self.finished(value, entry, names, name, of)
         if is_empty(value) and "default" in entry:
             value = self.finished(self.default(entry, names, name), entry, names, name, of)
@@ -831,8 +836,6 @@ class Plain:
     def line(self, name: str, block: Entry, scope: Names) -> Iterator[Doc]:
         """A line, and those that continue it."""
         key = self.text(self.evaluate(block["key"], scope, name), name)
-        if not key:
-            raise DeadLetter(f"{name}.@key", "it is empty")
         made: Doc = {}
         running, more = "", [""]
         for entry_name, entry in block.items():
@@ -960,7 +963,11 @@ def to_number(value: Any, kind: str, entry: Entry) -> Any:
 def to_day(value: Any, kind: str, entry: Entry, zone: str) -> Any:
     """A date or a time, from one another by the zone, from text by the format."""
     have = kind_of(value)
-    if have != kind and (have == "text") != ("format" in entry) or (not zone and "datetime" in (have, kind) and have != kind):
+    if (
+        have != kind
+        and (have == "text") != ("format" in entry)
+        or (not zone and "datetime" in (have, kind) and have != kind)
+    ):
         raise Wrong(f"{value!r} needs a format or a zone to become a {kind}")
     if have == "text":
         read = datetime.strptime(value.strip(), entry["format"])  # noqa: DTZ007

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping import CompiledMapping
-from syncengine.mapping.contract import Context, MissingLookup, Need
+from syncengine.mapping.contract import Context, Decision, MissingLookup, Need
 from tests.unit.mapping.mapping_fixtures import SETTINGS, made
 from tests.unit.mapping.plain import DeadLetter, Field, Plain, Waits
 from tests.unit.mapping.written import LOOKUPS, Written, written
@@ -44,6 +44,8 @@ TARGET = {
     "goods": Field("list", line=LINE), "notes": Field("list", line=LINE),
 }  # fmt: skip
 """`mapping_fixtures.Target`, as the interpreter sees it."""
+
+DEFAULTS = {name: setting.default for name, setting in SETTINGS.items()}
 
 Outcome = tuple[Any, ...]
 
@@ -96,39 +98,45 @@ def of_plain(call: Callable[[], Any]) -> Outcome:
 
 
 def answers(pair: Written, mapping: CompiledMapping) -> Iterator[tuple[str, Outcome, Outcome]]:
-    """What is asked, what the compiled mapping says and what the interpreter says, until one cannot go on."""
+    """What is asked, what the compiled mapping says and what the interpreter says: as far as the engine would ask."""
     doc = pair.doc
     context = Context(references=pair.references, lookups=pair.lookups, settings=pair.settings, parts=pair.parts)
-    defaults = {name: setting.default for name, setting in SETTINGS.items()}
 
     def plain() -> Plain:
         return Plain(
-            pair.spec, TARGET, LOOKUPS, defaults, doc, pair.settings, pair.lookups, pair.references, pair.parts, link_key
-        )
+            pair.spec, TARGET, LOOKUPS, DEFAULTS, doc, pair.settings, pair.lookups, pair.references, pair.parts,
+            link_key if pair.is_linked else None,
+        )  # fmt: skip
 
-    compiled = of_compiled(lambda: [(one.resource, one.key) for one in mapping.references(doc, pair.settings)])
-    yield "references", compiled, of_plain(lambda: plain().refers_to())
-
-    decision = of_compiled(lambda: mapping.decide(doc, context))
     yield (
-        "decide",
-        of_compiled(lambda: (lambda found: (found.verdict.value, found.reason))(mapping.decide(doc, context))),
-        of_plain(lambda: plain().decide()),
+        "references",
+        of_compiled(lambda: [(one.resource, one.key) for one in mapping.references(doc, pair.settings)]),
+        of_plain(lambda: plain().refers_to()),
     )
-    if decision[0] != "done":
+    decided = of_plain(lambda: plain().decide())
+    yield "decide", of_compiled(lambda: verdict(mapping.decide(doc, context))), decided
+    if decided[0] != "done" or plain().decide()[0] in ("skip", "cancel"):
         return
 
+    needed = of_plain(lambda: plain().needs())
     yield (
         "needs",
         of_compiled(lambda: sorted((one.entity, one.key, one.part) for one in mapping.needs(doc, context))),
-        needs := of_plain(lambda: plain().needs()),
+        needed,
     )
-    if needs[0] != "done":
+    if needed[0] != "done":
+        return
+    needs = plain().needs()
+    if any(entity.startswith("lookup:") for entity, _, _ in needs):
         return
 
-    links = {Need(entity, key, part, "customers"): link_key(entity, key, part) for entity, key, part in plain().needs()}
-    linked = Context(pair.references, links, pair.lookups, pair.settings, pair.parts)
+    links = {Need(entity, key, part, "customers"): link_key(entity, key, part) for entity, key, part in needs}
+    linked = Context(pair.references, links if pair.is_linked else {}, pair.lookups, pair.settings, pair.parts)
     yield "apply", of_compiled(lambda: mapping.apply(doc, linked)), of_plain(lambda: plain().apply())
+
+
+def verdict(decision: Decision) -> tuple[str, str]:
+    return decision.verdict.value, decision.reason
 
 
 def compare(pair: Written, tally: Tally) -> None:

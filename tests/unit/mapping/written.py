@@ -43,7 +43,7 @@ ROW = {
 }
 TEXTS = [
     "A", "a", "box", "1", "2", "7", "007", "10", " ", "", "  padded  ", "two words", "Mug, large", "1.50", "-0", "1E+3", "12,5",
-    "true", "none", "2024-03-31", "31.03.2024", "29.02.2023", "Stra\u00dfe 12", "e\u0301te\u0301", "\u00e9t\u00e9", "\ufb01ne",
+    "true", "none", "2024-03-31", "31.03.2024", "29.02.2023", "31.03.2024 01:30", "27.10.2024 01:30", "Stra\u00dfe 12", "e\u0301te\u0301", "\u00e9t\u00e9", "\ufb01ne",
     "\u0663", "\u00b2", "\u00a0", "a\u00a0b", "\u200b", "line one\nline two", "tab\there", "x" * 45, "word " * 12, "abcde fghij klmno",
     "\U0001f9e6 socks", "GB", "London", "1 High Street", "a/b", "11111111111111111111111111111111111111.5",
 ]  # fmt: skip
@@ -109,6 +109,7 @@ class Written:
     parts: tuple[str, ...]
     met: Counter[str]
     spoiled: str = ""
+    is_linked: bool = True
 
     @property
     def yaml(self) -> str:
@@ -145,6 +146,7 @@ class Pen:
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self.draw = draw
         self.met: Counter[str] = Counter()
+        self.names_values = False
 
     def number(self, low: int, high: int) -> int:
         return int(self.draw(st.integers(low, high)))
@@ -168,7 +170,18 @@ class Pen:
         """An expression that is a number."""
         kinds = ["path", "path", "path", "literal", "settings"]
         if depth:
-            kinds += ["arithmetic"] * 3 + ["round", "abs", "sum", "count", "extreme", "length", "number", "whole", "if", "wild"]
+            kinds += ["arithmetic"] * 3 + [
+                "round",
+                "abs",
+                "sum",
+                "count",
+                "extreme",
+                "length",
+                "number",
+                "whole",
+                "if",
+                "wild",
+            ]
         match self.pick(kinds):
             case "path":
                 path = self.path(self.pick(["decimal", "decimal", "integer"]), scope)
@@ -258,7 +271,20 @@ class Pen:
         """An expression that is a text."""
         kinds = ["path", "path", "path", "path", "literal", "settings"]
         if depth:
-            kinds += ["function", "function", "+", "join", "replace", "left", "piece", "first", "lookup", "if", "ref", "wild"]
+            kinds += [
+                "function",
+                "function",
+                "+",
+                "join",
+                "replace",
+                "left",
+                "piece",
+                "first",
+                "lookup",
+                "if",
+                "ref",
+                "wild",
+            ]
         match self.pick(kinds):
             case "path":
                 return self.path("text", scope)
@@ -348,7 +374,9 @@ class Pen:
                 return self.pick([scope.top("paid"), "settings.strict", "true", "false"])
             case "text":
                 self.meet("a value as a condition")
-                return self.pick([self.path("text", scope), self.path("any", scope), scope.rows(), self.path("decimal", scope)])
+                return self.pick(
+                    [self.path("text", scope), self.path("any", scope), scope.rows(), self.path("decimal", scope)]
+                )
             case "none":
                 self.meet("== none")
                 kind = self.pick(["text", "decimal", "any"])
@@ -395,6 +423,8 @@ class Author(Pen):
 
     def entry(self, kind: str, scope: Scope, longest: int | None = None) -> Entry:
         """A value for a target's field of a kind."""
+        if kind == "text" and not self.names_values and self.chance(12):
+            return self.written_out(scope) | self.ends("text", {"default": ""})
         made = self.source(kind, scope)
         if kind == "text" and self.chance(25):
             made |= self.looked_up()
@@ -406,7 +436,7 @@ class Author(Pen):
     def expression(self, kind: str, scope: Scope) -> str:
         match kind:
             case "text":
-                return self.words(scope) if self.chance(80) else self.amount(scope)
+                return self.words(scope) if self.names_values or self.chance(80) else self.amount(scope)
             case "integer":
                 return self.pick([self.path("integer", scope), f"count({scope.rows()})", self.path("text", scope)])
             case "decimal":
@@ -416,7 +446,9 @@ class Author(Pen):
             case "datetime":
                 return self.path("datetime", scope)
             case "boolean":
-                return self.pick([f"not {self.condition(scope)}", self.path("boolean", scope), self.path("text", scope)])
+                return self.pick(
+                    [f"not {self.condition(scope)}", self.path("boolean", scope), self.path("text", scope)]
+                )
             case "list":
                 return self.a_list(scope)
             case _:
@@ -448,7 +480,8 @@ class Author(Pen):
                     made["else"] = self.expression(kind, scope)
             case _:
                 cases: list[Entry] = [
-                    {"when": self.condition(scope, 1), "then": self.expression(kind, scope)} for _ in range(self.number(1, 2))
+                    {"when": self.condition(scope, 1), "then": self.expression(kind, scope)}
+                    for _ in range(self.number(1, 2))
                 ]
                 made = {"cases": [*cases, {"else": self.expression(kind, scope)}] if self.chance(60) else cases}
         if "when" not in made and self.chance(15):
@@ -488,14 +521,44 @@ class Author(Pen):
             return added
         return {}
 
+    def written_out(self, scope: Scope) -> Entry:
+        """Text of another kind, by way of `as:`, with decimals, by a format."""
+        zone = {"zone": self.pick([*ZONES, "settings.zone"])}
+        shape = {"format": self.pick(["%d/%m/%Y", "%Y%m%d", "%H:%M"])}
+        match self.pick(["integer", "decimal", "places", "date", "formatted", "time", "time to date"]):
+            case "integer":
+                self.meet("as: integer, to text")
+                return {"from": self.amount(scope), "as": "integer", "rounding": self.pick(ROUNDINGS)}
+            case "decimal":
+                self.meet("as: decimal, to text")
+                return {"from": self.path("text", scope), "as": "decimal"}
+            case "places":
+                self.meet("places: of a text")
+                return {"from": self.amount(scope), "places": self.pick([2, 0])}
+            case "date":
+                self.meet("a date to text")
+                return {"from": self.a_date(scope)}
+            case "formatted":
+                self.meet("a date to text by a format")
+                return {"from": self.a_date(scope), "format": "%d/%m/%Y"}
+            case "time":
+                self.meet("a time to text")
+                return {"from": self.path("datetime", scope)} | zone | shape
+            case _:
+                self.meet("a time to a date to text")
+                return {"from": self.path("datetime", scope), "as": "date"} | zone
+
     def bounded(self, kind: str, longest: int | None) -> Entry:
         if kind != "text":
             return {}
         added: Entry = {}
+        if self.chance(12):
+            self.meet("case:")
+            added["case"] = self.pick(["upper", "lower"])
         if self.chance(40):
             self.meet("max:")
             added["max"] = self.pick([10, 5, 1, 30] if longest is None else [5, longest, 1])
-        if added and self.chance(60):
+        if "max" in added and self.chance(60):
             how = self.pick(["fail", "cut"])
             self.meet(f"on_long: {how}")
             added["on_long"] = how
@@ -515,16 +578,19 @@ class Author(Pen):
 
     def dated(self, kind: str, scope: Scope) -> Entry:
         """A date or a time, each way there is to one."""
-        ways = ["date", "time", "text"] if kind == "date" else ["time", "date"]
+        ways = ["date", "time", "text"] if kind == "date" else ["time", "date", "text"]
         way = self.pick(ways)
         self.meet(f"{way} to a {kind}")
         zone = {"zone": self.pick([*ZONES, "settings.zone"])}
         if way == "text":
             text = self.path("text", scope)
-            return {"from": text, "format": self.pick(["%Y-%m-%d", "%d.%m.%Y"])} | self.ends(kind, {})
+            made: Entry = {"from": text, "format": self.pick(["%Y-%m-%d", "%d.%m.%Y"])}
+            if kind == "datetime":
+                made |= {"format": self.pick(["%d.%m.%Y %H:%M", "%d.%m.%Y"])} | zone
+            return made | self.ends(kind, {})
         if way == "time":
             path = self.path("datetime", replace(scope, in_row=False) if not scope.in_row else scope)
-            made: Entry = {"from": path}
+            made = {"from": path}
             if kind == "date":
                 made |= {"as": "date"} if self.chance(50) else {}
                 made |= zone
@@ -610,11 +676,19 @@ class Author(Pen):
         if each and self.chance(40):
             self.meet("sort:")
             made["sort"] = self.pick(["sequence", "qty", "id", "sku", "net.value", "parent"])
-        made["key"] = self.pick(["id", "id", "id", "id + '/x'", "number"]) if each else repr_of(self.pick(["only", "1"]))
+        made["key"] = (
+            self.pick(["id", "id", "id", "id + '/x'", "number"]) if each else repr_of(self.pick(["only", "1"]))
+        )
         if let:
             made["let"] = let
         lines_on = self.chance(30)
-        for name, kind in (("code", "text"), ("text", "text"), ("quantity", "decimal"), ("price", "decimal"), ("when", "date")):
+        for name, kind in (
+            ("code", "text"),
+            ("text", "text"),
+            ("quantity", "decimal"),
+            ("price", "decimal"),
+            ("when", "date"),
+        ):
             if lines_on and kind != "text":
                 continue
             if self.chance(40):
@@ -660,7 +734,9 @@ class Author(Pen):
                     "length(mapped.name) > 9",
                 ]
             )
-            found.append({"reject": f"check {number}", "when": condition, "field": "goods", "value": "count(mapped.goods)"})
+            found.append(
+                {"reject": f"check {number}", "when": condition, "field": "goods", "value": "count(mapped.goods)"}
+            )
         return found
 
     def mapping(self) -> Entry:
@@ -671,12 +747,14 @@ class Author(Pen):
             scope.refers = True
             spec["references"] = [{"resource": "left.person", "keys": [self.pick(["id", "title", "tags", "anything"])]}]
         values: Entry = {}
+        self.names_values = True  # their kind must be what is said of them: `word + 'x'` is refused for a number
         if self.chance(50):
             for name, kind in (("word", "text"), ("figure", "decimal")):
                 if self.chance(60):
                     self.meet("values:")
                     values[name] = self.entry(kind, scope)
                     scope.names = {**scope.names, name: kind}
+        self.names_values = False
         if values:
             spec["values"] = values
         if rules := self.rules(scope, values):
@@ -684,7 +762,9 @@ class Author(Pen):
         inner = scope
         if self.chance(20):
             self.meet("parts:")
-            spec["parts"] = self.pick([["buyer.country"], ["'EUR'", "'GBP'"], ["tags"], ["buyer.country", "parts_wanted"]])
+            spec["parts"] = self.pick(
+                [["buyer.country"], ["'EUR'", "'GBP'"], ["tags"], ["buyer.country", "parts_wanted"]]
+            )
             inner = replace(scope, more={"text": ["part"]})
         body = self.fields(inner)
         for name in ("goods", "notes"):
@@ -839,4 +919,11 @@ def written(draw: Callable[[st.SearchStrategy[Any]], Any]) -> Written:
     spec = author.mapping()
     spoiled = author.pick(sorted(SPOILERS)) if author.chance(4) else ""
     spec["mapping"] |= SPOILERS.get(spoiled, {})
-    return Written(spec=spec, doc=author.document(), **author.surroundings(), met=author.met, spoiled=spoiled)
+    return Written(
+        spec=spec,
+        doc=author.document(),
+        **author.surroundings(),
+        met=author.met,
+        spoiled=spoiled,
+        is_linked=not author.chance(10),
+    )
