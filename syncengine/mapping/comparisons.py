@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from syncengine.mapping.order import comparable, contains, same
-from syncengine.mapping.runtime import Frame, Run
+from syncengine.mapping.runtime import Frame, Run, number
 from syncengine.mapping.scope import Complaint, Expr
 from syncengine.mapping.shapes import ANY, Kind
 
@@ -34,7 +35,10 @@ def comparison(left: Expr, right: Expr, operator: type[ast.cmpop]) -> Run:
     order, sources = _ORDER[operator], (left.text, right.text)
 
     def run(frame: Frame) -> bool:
-        return order(*comparable((first(frame), second(frame)), sources))
+        values = first(frame), second(frame)
+        if type(values[0]) is type(values[1]) is Decimal:  # as most are; their ranks would say the same
+            return order(number(values[0], sources[0]), number(values[1], sources[1]))
+        return order(*comparable(values, sources))
 
     return run
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from marshmallow import Schema
@@ -43,8 +43,6 @@ class CompiledMapping:
     default_policy: Policy
     natural_key_field: str
     fields: frozenset[str] = frozenset()
-    decisive: Sequence[Rule] = field(default=())
-    routes: Sequence[Rule] = field(default=())
 
     def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> list[Reference]:
         """What must be read beside the document, each once. `settings` are the connection's; the defaults otherwise."""
@@ -66,25 +64,24 @@ class CompiledMapping:
     def decide(self, doc: Doc, context: Context) -> Decision:
         """The first rule that applies. Raises Rejected. A rule that lacks a lookup entry is waited for (`needs`)."""
         try:
-            return self._decide(self._frame(doc, context))
+            return self._decide(Frame(doc, context))
         except MissingLookup:
             return Decision()  # `needs` finds the same entry missing
 
     def _decide(self, frame: Frame) -> Decision:
-        for rule in self.decisive:
+        for rule in self.rules:
             if rule.applies(frame):
-                return rule.decision(frame)
+                if rule.kind != "route":
+                    return rule.decision(frame)
+                _route(frame, rule)
         return Decision()
 
     def _frame(self, doc: Doc, context: Context) -> Frame:
-        """A frame with the named values of the routes that apply; of two that set the same name, the first counts."""
+        """A frame with the named values of the routes that apply."""
         frame = Frame(doc, context)
-        routed: dict[str, Run] = {}
-        for rule in self.routes:
-            if rule.applies(frame):
-                routed = {**(rule.sets or {}), **routed}
-        if routed:
-            frame.routed, frame.cache = routed, {}
+        for rule in self.rules:
+            if rule.kind == "route" and rule.applies(frame):
+                _route(frame, rule)
         return frame
 
     def _frames(self, doc: Doc, context: Context) -> Iterator[Frame]:
@@ -117,7 +114,7 @@ class CompiledMapping:
         """All links that the mapping asks for, linked already or not, and entries that rules wait for; each once."""
         found: dict[Need, None] = {}
         try:
-            self._decide(self._frame(doc, context))
+            self._decide(Frame(doc, context))
             for frame in self._frames(doc, context):
                 for need in self._needs(frame):
                     found[need] = None
@@ -175,6 +172,11 @@ class CompiledMapping:
         if not key and self.natural_key_field:
             raise rejected(self.natural_key_field, Unfit("the document has no natural key"), "natural_key")
         return key
+
+
+def _route(frame: Frame, rule: Rule) -> None:
+    """Set the named values of a route for all that follows; of two routes that set the same name, the first counts."""
+    frame.routed, frame.cache = {**(rule.sets or {}), **frame.routed}, {}
 
 
 def _probed(links: Sequence[LinkProbe], frame: Frame, prefix: str) -> Iterator[Need]:
@@ -260,8 +262,6 @@ class _MappingCompiler:
             default_policy=default,
             natural_key_field=self._natural_key(header),
             fields=frozenset(header.fields | set(blocks)),
-            decisive=[rule for rule in ruled if rule.kind != "route"],
-            routes=[rule for rule in ruled if rule.kind == "route"],
         )
 
     def _version(self) -> str:

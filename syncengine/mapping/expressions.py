@@ -294,7 +294,8 @@ def _application(function: Function, arguments: list[Expr], text: str) -> Run:
     def run(frame: Frame) -> Any:
         values = [argument(frame) for argument in runs]
         for value in values:
-            frame.spend(value, text)
+            if isinstance(value, list):
+                frame.spend(value, text)
         return call(*values)
 
     return run

@@ -9,6 +9,8 @@ from typing import Any
 from syncengine.mapping.conversions import numeric
 from syncengine.mapping.runtime import Unfit, key_text, normal, number, plain
 
+_WHOLE_AND_TEXT = {(int, int), (int, str), (str, int)}
+
 
 def is_empty(value: Any) -> bool:
     """True for what counts as no value: nothing, and text of nothing but white space."""
@@ -46,8 +48,11 @@ def rank(value: Any, what: str = "the value") -> tuple[int, Any, str]:
 
 def same(left: Any, right: Any) -> bool:
     """Equality as people mean it: 5 and the text `5` are the same id, all that is empty is equal, kinds else agree."""
-    if isinstance(left, str) and isinstance(right, str):
-        return left == right or normal(left) == normal(right)
+    kinds = type(left), type(right)
+    if kinds == (str, str):
+        return left == right or bool(normal(left) == normal(right))
+    if kinds in _WHOLE_AND_TEXT:  # most comparisons are of ids, so not by their whole rank
+        return str(left).strip() == str(right).strip()
     if is_empty(left) or is_empty(right):
         return is_empty(left) and is_empty(right)
     if isinstance(left, list | tuple) and isinstance(right, list | tuple):

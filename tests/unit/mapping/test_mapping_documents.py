@@ -283,6 +283,34 @@ def test_a_route_sets_named_values_and_the_first_counts() -> None:
     assert mapping.apply({"id": 9, "paid": False}, Context()) == {"": {"key": "9"}}
 
 
+def test_rules_are_asked_in_their_order_routes_included() -> None:
+    """A route that cannot be told does not matter once a rule before it has decided; one after it sees what it sets."""
+    text = """
+    values: {house: {value: null}, kind: {from: note, lookup: codes}}
+    rules:
+      - hold: the house is known before any route
+        when: house == 'WEB'
+      - skip: not for us
+        when: title == 'no'
+      - route: guests
+        when: kind == 'A'
+        set: {house: {value: WEB}}
+      - route: those of a house
+        when: house == 'WEB'
+        set: {house: {value: OTHER}, kind: {value: Z}}
+      - cancel: routed
+        when: house == 'WEB' and kind == 'Z' and paid
+    mapping: {key: {from: id}, customer: {from: house}, line1: {from: kind}}
+    """
+    mapping = made(text)
+
+    assert mapping.decide({"title": "no", "note": "unknown"}, Context()).verdict is Verdict.SKIP
+    with pytest.raises(Rejected, match="rule: guests"):
+        mapping.decide({"title": "yes", "note": "unknown"}, Context())
+    assert mapping.decide({"note": "a", "paid": True}, Context()) == Decision(Verdict.CANCEL, "routed")
+    assert mapping.apply({"id": 1, "note": "a"}, Context()) == {"": {"key": "1", "customer": "WEB", "line1": "Z"}}
+
+
 def test_one_document_becomes_one_for_each_part() -> None:
     mapping = made(
         """
