@@ -221,8 +221,8 @@ OPERATORS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
     ast.Sub: DIGITS.subtract,
     ast.Mult: DIGITS.multiply,
     ast.Div: DIGITS.divide,
-    ast.FloorDiv: lambda left, right: DIGITS.divide_int(left, right),
-    ast.Mod: lambda left, right: DIGITS.remainder(left, right),
+    ast.FloorDiv: DIGITS.divide_int,
+    ast.Mod: DIGITS.remainder,
 }
 
 
@@ -245,33 +245,33 @@ class Expression:
         return self.walk(ast.parse(self.text.strip(), mode="eval").body)
 
     def walk(self, node: ast.AST) -> Any:
-        return getattr(self, type(node).__name__.lower())(node)
+        return getattr(self, f"of_{type(node).__name__.lower()}")(node)
 
-    def constant(self, node: ast.Constant) -> Any:
+    def of_constant(self, node: ast.Constant) -> Any:
         if isinstance(node.value, float):
             return Decimal(str(ast.get_source_segment(self.text.strip(), node)))
         return node.value
 
-    def name(self, node: ast.Name) -> Any:
+    def of_name(self, node: ast.Name) -> Any:
         words = {"true": True, "false": False, "none": None}
         return words[node.id] if node.id in words else self.names(node.id)
 
-    def attribute(self, node: ast.Attribute) -> Any:
+    def of_attribute(self, node: ast.Attribute) -> Any:
         return step(self.walk(node.value), node.attr)
 
-    def subscript(self, node: ast.Subscript) -> Any:
+    def of_subscript(self, node: ast.Subscript) -> Any:
         return step(self.walk(node.value), self.walk(node.slice))
 
-    def list(self, node: ast.List) -> Any:
+    def of_list(self, node: ast.List) -> Any:
         return [self.walk(one) for one in node.elts]
 
-    def unaryop(self, node: ast.UnaryOp) -> Any:
+    def of_unaryop(self, node: ast.UnaryOp) -> Any:
         value = self.walk(node.operand)
         if isinstance(node.op, ast.Not):
             return not holds(value)
         return DIGITS.minus(as_number(value))
 
-    def binop(self, node: ast.BinOp) -> Any:
+    def of_binop(self, node: ast.BinOp) -> Any:
         left, right = self.walk(node.left), self.walk(node.right)
         if isinstance(node.op, ast.Add) and kind_of(left) == kind_of(right) == "text":
             return left + right
@@ -280,7 +280,7 @@ class Expression:
         except decimal.DecimalException as error:
             raise Wrong(str(error)) from error
 
-    def compare(self, node: ast.Compare) -> Any:
+    def of_compare(self, node: ast.Compare) -> Any:
         left = self.walk(node.left)
         for sign, operand in zip(node.ops, node.comparators, strict=True):
             right = self.walk(operand)
@@ -289,7 +289,7 @@ class Expression:
             left = right
         return True
 
-    def boolop(self, node: ast.BoolOp) -> Any:
+    def of_boolop(self, node: ast.BoolOp) -> Any:
         stop = isinstance(node.op, ast.Or)
         value: Any = None
         for operand in node.values:
@@ -298,10 +298,10 @@ class Expression:
                 break
         return value
 
-    def ifexp(self, node: ast.IfExp) -> Any:
+    def of_ifexp(self, node: ast.IfExp) -> Any:
         return self.walk(node.body if holds(self.walk(node.test)) else node.orelse)
 
-    def generatorexp(self, node: ast.GeneratorExp | ast.ListComp) -> list[Any]:
+    def of_generatorexp(self, node: ast.GeneratorExp | ast.ListComp) -> list[Any]:
         (loop,) = node.generators
         assert isinstance(loop.target, ast.Name)
         name, found = loop.target.id, []
@@ -313,9 +313,9 @@ class Expression:
                 found.append(inner.walk(node.elt))
         return found
 
-    listcomp = generatorexp
+    of_listcomp = of_generatorexp
 
-    def call(self, node: ast.Call) -> Any:
+    def of_call(self, node: ast.Call) -> Any:
         assert isinstance(node.func, ast.Name)
         given = [self.walk(one) for one in node.args]
         match node.func.id:
@@ -346,9 +346,9 @@ def items_of(value: Any) -> list[Any]:
 
 def compared(sign: ast.cmpop, left: Any, right: Any) -> bool:
     match sign:
-        case ast.Eq():
+        case ast.Eq() | ast.Is():
             return same(left, right)
-        case ast.NotEq():
+        case ast.NotEq() | ast.IsNot():
             return not same(left, right)
         case ast.In():
             return is_in(left, right)
@@ -794,7 +794,7 @@ class Plain:
 
     def scopes(self, name: str, block: Entry, names: Names) -> Iterator[Names]:
         """What names mean in each line of a block."""
-        scopes = [self.of_row(block, None, 0, names)]
+        scopes = [self.of_row(block, {}, 0, names)]
         if "each" in block:
             rows = self.rows(name, block, names)
             scopes = [self.of_row(block, row, place, names) for place, row in enumerate(rows, 1)]
@@ -901,7 +901,13 @@ def convert(value: Any, entry: Entry, of: Field, zone: str) -> Any:
     """By way of `as:` to what the target's field takes."""
     for kind in [entry["as"], of.kind] if "as" in entry else [of.kind]:
         if not is_empty(value):
-            value = to_kind(value, kind, entry, zone)
+            try:
+                value = to_kind(value, kind, entry, zone)
+            except (
+                OverflowError,
+                ValueError,
+            ) as error:  # a date out of the calendar, text that does not have the format
+                raise Wrong(str(error)) from error
     return None if is_empty(value) else value
 
 
@@ -919,10 +925,7 @@ def to_kind(value: Any, kind: str, entry: Entry, zone: str) -> Any:
         case "boolean" if have == "text" and value.strip().lower() in BOOLEANS:
             return BOOLEANS[value.strip().lower()]
         case "date" | "datetime" if have in ("date", "datetime", "text"):
-            try:
-                return to_day(value, kind, entry, zone)
-            except (ValueError, OverflowError) as error:
-                raise Wrong(str(error)) from error
+            return to_day(value, kind, entry, zone)
         case "list" if have == "list":
             return in_range(value)
     raise Wrong(f"{value!r} cannot become {kind}")
@@ -963,11 +966,7 @@ def to_number(value: Any, kind: str, entry: Entry) -> Any:
 def to_day(value: Any, kind: str, entry: Entry, zone: str) -> Any:
     """A date or a time, from one another by the zone, from text by the format."""
     have = kind_of(value)
-    if (
-        have != kind
-        and (have == "text") != ("format" in entry)
-        or (not zone and "datetime" in (have, kind) and have != kind)
-    ):
+    if (have == "text" and "format" not in entry) or ("datetime" in (have, kind) and have != kind and not zone):
         raise Wrong(f"{value!r} needs a format or a zone to become a {kind}")
     if have == "text":
         read = datetime.strptime(value.strip(), entry["format"])  # noqa: DTZ007

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from syncengine.errors import Misconfigured, Rejected
@@ -23,7 +22,7 @@ from syncengine.mapping import CompiledMapping
 from syncengine.mapping.contract import Context, Decision, MissingLookup, Need
 from tests.unit.mapping.mapping_fixtures import SETTINGS, made
 from tests.unit.mapping.plain import DeadLetter, Field, Plain, Waits
-from tests.unit.mapping.written import LOOKUPS, Written, written
+from tests.unit.mapping.written import FIELDS, LINE, LOOKUPS, Written, written
 
 ASKED = os.environ.get("SYNCENGINE_MAPPINGS")
 PAIRS = int(ASKED or "300")
@@ -34,15 +33,13 @@ HOW = settings(
 )  # fmt: skip
 
 EXACT = decimal.Context(prec=1000)
-LINE = {
-    "code": Field("text"), "text": Field("text"), "quantity": Field("decimal"), "price": Field("decimal"), "when": Field("date"),
-}  # fmt: skip
+LINES = {name: Field(kind) for name, kind in LINE.items()}
 TARGET = {
-    "key": Field("text"), "customer": Field("text"), "name": Field("text", 10), "line1": Field("text"), "line2": Field("text"),
-    "line3": Field("text"), "more": Field("text"), "number": Field("integer"), "amount": Field("decimal"), "date": Field("date"),
-    "time": Field("datetime"), "flag": Field("boolean"), "free": Field("any"), "words": Field("list"),
-    "goods": Field("list", line=LINE), "notes": Field("list", line=LINE),
-}  # fmt: skip
+    **{name: Field(kind) for name, kind in FIELDS.items()},
+    **dict.fromkeys(["line1", "line2", "line3"], Field("text")),
+    **dict.fromkeys(["goods", "notes"], Field("list", line=LINES)),
+    "name": Field("text", 10),
+}
 """`mapping_fixtures.Target`, as the interpreter sees it."""
 
 DEFAULTS = {name: setting.default for name, setting in SETTINGS.items()}
@@ -139,17 +136,24 @@ def verdict(decision: Decision) -> tuple[str, str]:
     return decision.verdict.value, decision.reason
 
 
+def loaded(yaml: str) -> tuple[CompiledMapping | None, str]:
+    """The mapping, or why the loader refuses it."""
+    try:
+        return made(yaml, lookups=LOOKUPS), ""
+    except Misconfigured as error:
+        return None, str(error)
+
+
 def compare(pair: Written, tally: Tally) -> None:
     """Fails where the two differ, or where a mapping is refused that has no mistake."""
-    try:
-        mapping = made(pair.yaml, lookups=LOOKUPS)
-    except Misconfigured as error:
-        assert pair.spoiled, f"refused: {error}\n{pair.yaml}"
+    mapping, refusal = loaded(pair.yaml)
+    assert (mapping is None) == bool(pair.spoiled), (
+        f"{pair.spoiled or 'no mistake'}: {refusal or 'not refused'}\n{pair.yaml}"
+    )
+    if mapping is None:
         tally.refusals[pair.spoiled] += 1
         return
-    assert not pair.spoiled, f"not refused: {pair.spoiled}\n{pair.yaml}"
-    for feature in pair.met:
-        tally.features[feature] += 1
+    tally.features.update(pair.features)
     for asked, compiled, plain in answers(pair, mapping):
         tally.outcomes[f"{asked}: {compiled[0]}"] += 1
         assert compiled == plain, (
