@@ -68,7 +68,7 @@ def blaming(field: str) -> Iterator[None]:
 
 
 class Digits(Decimal):
-    """A decimal written in the YAML, which keeps its digits as text."""
+    """A decimal that the mapping itself says, which keeps its digits as text."""
 
 
 def kind_of(value: Any) -> str:
@@ -164,8 +164,10 @@ def same(left: Any, right: Any) -> bool:
     match kind_of(left), kind_of(right):
         case "text", "text":
             return tidy(left) == tidy(right)
-        case ("number", "text") | ("text", "number"):
-            return as_text(left).strip() == as_text(right).strip()
+        case ("number", "text"):
+            return plain_form(left) == right.strip()
+        case ("text", "number"):
+            return same(right, left)
         case "list", "list":
             return len(left) == len(right) and all(same(one, other) for one, other in zip(left, right, strict=True))
         case "group", "group":
@@ -193,7 +195,7 @@ def rank(value: Any) -> tuple[Any, ...]:
     kind = kind_of(value)
     number = numeric(value)
     if number is not None:
-        return (1, number, as_text(value).strip())
+        return (1, number, value.strip() if kind == "text" else plain_form(value))
     if kind == "text":
         return (2, tidy(value))
     places = {"date": 3, "datetime": 4, "boolean": 5}
@@ -249,7 +251,7 @@ class Expression:
 
     def of_constant(self, node: ast.Constant) -> Any:
         if isinstance(node.value, float):
-            return Decimal(str(ast.get_source_segment(self.text.strip(), node)))
+            return Digits(str(ast.get_source_segment(self.text.strip(), node)))
         return node.value
 
     def of_name(self, node: ast.Name) -> Any:
@@ -306,9 +308,7 @@ class Expression:
         assert isinstance(loop.target, ast.Name)
         name, found = loop.target.id, []
         for item in items_of(self.walk(loop.iter)):
-            inner = Expression(
-                self.text, lambda asked, item=item: item if asked == name else self.names(asked), self.world
-            )
+            inner = Expression(self.text, with_name(self.names, name, item), self.world)
             if all(holds(inner.walk(condition)) for condition in loop.ifs):
                 found.append(inner.walk(node.elt))
         return found
@@ -325,6 +325,11 @@ class Expression:
                 return self.world.references.get(given[0], {}).get(as_text(given[1]))
             case name:
                 return FUNCTIONS[name](*given)
+
+
+def with_name(names: Names, name: str, value: Any) -> Names:
+    """Names, and one more."""
+    return lambda asked: value if asked == name else names(asked)
 
 
 def step(value: Any, name: Any) -> Any:
@@ -566,9 +571,17 @@ class Plain:
     def needs(self) -> list[tuple[str, str, str]]:
         """What must be linked first, and entries of tables that rules and links need."""
         self.decide()
-        if self.awaited:
-            return self.awaited
-        found: list[tuple[str, str, str]] = []
+        found = self.awaited
+        try:
+            for need in [] if self.awaited else self.asked_for():
+                found.append(need)
+        except Waits as missing:
+            found.append((f"lookup:{missing.table}", missing.key, ""))
+        return sorted(set(found))
+
+    def asked_for(self) -> Iterator[tuple[str, str, str]]:
+        """What the entries with `link:` want, in the order of the mapping."""
+        self.route()
         for part in self.part_names():
             names = self.of_part(part)
             for name, entry in self.spec["mapping"].items():
@@ -576,14 +589,10 @@ class Plain:
                     for block in in_a_list(entry):
                         links = [one for one in block.values() if isinstance(one, dict) and "link" in one]
                         for scope in self.scopes(name, block, names) if links else []:
-                            found += [
-                                need
-                                for one in links
-                                for need in self.needed(one, scope, f"{name}.link to {one['link']}")
-                            ]
+                            for one in links:
+                                yield from self.needed(one, scope, f"{name}.link to {one['link']}")
                 elif "link" in entry:
-                    found += self.needed(entry, names, f"link to {entry['link']}")
-        return sorted(set(found))
+                    yield from self.needed(entry, names, f"link to {entry['link']}")
 
     def needed(self, entry: Entry, names: Names, blamed: str) -> list[tuple[str, str, str]]:
         """What an entry with `link:` wants linked."""
@@ -599,10 +608,17 @@ class Plain:
 
     def apply(self) -> dict[str, Doc]:
         """The target's documents by part."""
-        self.decide()
+        self.route()
         return {part: self.document(part) for part in self.part_names()}
 
     # the whole
+
+    def route(self) -> None:
+        """All routes that apply set their values: also those after a rule that holds what is mapped all the same."""
+        self.routed, self.found = {}, {}
+        for rule in self.spec.get("rules", []):
+            if "route" in rule and holds(self.evaluate(rule["when"], self.top, rule_name(rule))):
+                self.routed, self.found = {**rule["set"], **self.routed}, {}
 
     def part_names(self) -> list[str]:
         if "parts" not in self.spec:
@@ -618,7 +634,7 @@ class Plain:
         return list(dict.fromkeys(found))
 
     def of_part(self, part: str) -> Names:
-        return lambda name: part if name == "part" else self.top(name)
+        return with_name(self.top, "part", part)
 
     def document(self, part: str) -> Doc:
         names = self.of_part(part)
@@ -642,7 +658,7 @@ class Plain:
         for name, left in rests.items():
             self.overflow(name, left, made)
         for check in self.spec.get("checks", []):
-            inner = lambda asked: made if asked == "mapped" else names(asked)  # noqa: E731
+            inner = with_name(names, "mapped", made)
             if holds(self.evaluate(check["when"], inner, rule_name(check))):
                 raise DeadLetter(check["field"], check["reject"])
         return made

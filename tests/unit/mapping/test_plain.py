@@ -178,4 +178,4 @@ def test_compiled_and_plain_agree_on_random_mappings_and_documents() -> None:
     for name, counter in (("refused", tally.refusals), ("came to", tally.outcomes), ("met", tally.features)):
         logging.info("mappings: %s: %s", name, ", ".join(f"{what} {count}" for what, count in counter.most_common()))
     assert refused <= pairs["all"] * 0.1
-    assert tally.outcomes["apply: done"] >= pairs["all"] * 0.25
+    assert tally.outcomes["apply: done"] >= pairs["all"] * 0.2

@@ -86,12 +86,19 @@ EXPRESSIONS = {
     "condition": CONDITIONS,
     "a date": DATES,
     "list": LISTS,
-    "amount": ["default({decimal}, 0)", "default({decimal}, 1)", "default({integer}, 2.5)", "{decimal}", "{integer}"],
+    "amount": [
+        "default({decimal}, 0)",
+        "default({decimal}, 1)",
+        "default({integer}, 2.50)",
+        "default({decimal}, 100)",
+        "{decimal}",
+        "{integer}",
+    ],
     "filled": ["default({words}, 'none')", "default({words}, 'none')", "{words}"],
     "divisor": ["2", "3", "7", "0.3", "-4", "({number} or 1)", "{number}"],
     "custom": ["{any}"],
     "text or any": ["{text}", "{any}"],
-    "figure": ["0", "1", "2", "0.5", "2.5", "10", "100", "-3", "0.005", "7"],
+    "figure": ["0", "1", "2", "0.5", "2.50", "10", "100", "-3", "0.005", "7", "7.00"],
     "word": ["'A'", "'x'", "'1'", "' '", "''", "'two words'", "'\u00e9'", "'a'", "'box'", "'7'"],
     "separator": ["'/'", "', '", "' '"],
     "places": ["0", "1", "2", "5"],
@@ -110,10 +117,10 @@ TEXTS = [
     "1 High Street", "a/b", "11111111111111111111111111111111111111.5", "\u0130stanbul",
 ]  # fmt: skip
 DECIMALS = [
-    "0", "-0", "1", "2", "7", "7.00", "2.50", "-1.005", "9.995", "0.125", "0.0000001", "1E+3", "1E+40", "100",
+    "0", "-0", "1", "2", "7", "7.00", "2.50", "-1.005", "9.995", "0.125", "0.0000001", "1E+3", "100", "20", "99.99", "1E+40",
     "12345678901234567890.123", "-12345678901234567890123456789012345.6", "1E-30", "3", "10000.01",
 ]  # fmt: skip
-INTEGERS = [0, 1, 2, 3, 7, 11, -1, -7, 1001, 2**31, 10**30, 10**40]
+INTEGERS = [0, 1, 2, 3, 4, 5, 7, 7, 8, 9, 11, 12, 40, -1, -7, 310, 1001, 2**31, 10**30, 10**40]
 DAYS = [date(2024, 2, 29), date(2024, 3, 31), date(2023, 12, 31), date(1, 1, 1), date(9999, 12, 31), date(2024, 6, 9)]
 TIMES = [
     datetime(2024, 3, 31, 0, 59, 59, tzinfo=UTC),
@@ -128,7 +135,10 @@ TIMES = [
     datetime(2024, 3, 31, 1, 30),  # noqa: DTZ001 - no zone
 ]
 ZONES = ["Europe/London", "Pacific/Auckland", "America/New_York", "UTC", "Asia/Kolkata"]
-LOOKUPS: dict[str, dict[str, Any]] = {"codes": {"a": "A", "1": "one", "7": 70, "box": "BX"}, "empty": {}}
+LOOKUPS: dict[str, dict[str, Any]] = {
+    "codes": {"a": "A", "A": "AA", "1": "one", "2": "x", "7": 70, "box": "BX", "GB": "GBR", "London": "LON"},
+    "empty": {},
+}
 ROUNDINGS = ["half_up", "half_even", "half_down", "up", "down", "ceiling", "floor"]
 
 FIELDS = {
@@ -348,7 +358,7 @@ class Author(Pen):
 
     def looked_up(self) -> Entry:
         made: Entry = {"lookup": self.pick(["codes", "codes", "codes", "empty"])}
-        if miss := self.pick(["", "fail", "wait", "pass", "default"]):
+        if miss := self.pick(["", "fail", "wait", "pass", "pass", "default", "default"]):
             made["miss"] = miss
         return made | ({"default": self.pick(["", "X", "settings.zone"])} if miss == "default" else {})
 
@@ -371,13 +381,13 @@ class Author(Pen):
     def bounded(self) -> Entry:
         added: Entry = {"case": self.pick(["upper", "lower"])} if self.chance(12) else {}
         if self.chance(40):
-            added["max"] = self.pick([10, 5, 1])
+            added["max"] = self.pick([30, 40, 10, 5, 1])
             added |= {"on_long": self.pick(["fail", "cut"])} if self.chance(60) else {}
         return added
 
     def ends(self, kind: str) -> Entry:
         """`required:`, and a default if the kind can have a constant."""
-        added: Entry = {"required": True} if self.chance(15) else {}
+        added: Entry = {"required": True} if self.chance(10) else {}
         if added and self.chance(50):
             added["remedy"] = "Fill it in at the source"
         if kind in ("text", "decimal", "integer") and self.chance(15):
@@ -410,6 +420,8 @@ class Author(Pen):
     def linked(self, scope: Scope) -> Entry:
         keys = ["sku", "parent"] if scope.in_row else []
         made: Entry = {"from": self.pick([*keys, scope.top("id"), scope.top("title")]), "link": "customers"}
+        if self.chance(15):
+            made |= {"lookup": "codes", "miss": self.pick(["pass", "wait", "fail"])}
         if self.chance(40):
             made["part"] = self.pick([scope.top("buyer.country"), "'EUR'"])
         if self.chance(30):
@@ -464,7 +476,7 @@ class Author(Pen):
     def rules(self, scope: Scope, values: Entry) -> list[Entry]:
         found: list[Entry] = []
         kinds = ["skip", "cancel", "hold", "reject"] + ["route", "route"] * bool(values)
-        for number in range(self.number(0, 3)):
+        for number in range(self.pick([0, 0, 1, 2, 3])):
             kind = self.pick(kinds)
             rule: Entry = {kind: f"reason {number}", "when": self.expression("condition", scope)}
             if kind == "reject":
@@ -526,7 +538,7 @@ class Author(Pen):
     # --- documents
 
     def value(self, kind: str) -> Any:
-        if self.chance(4):
+        if self.chance(2):
             kind = self.pick(["text", "decimal", "boolean", "date", "list", "group", "datetime"])
         match kind:
             case "text":
@@ -598,8 +610,8 @@ class Author(Pen):
         settings = {name: self.pick(choices) for name, choices in known.items() if self.chance(20)}
         lookups: dict[str, dict[str, Any]] = {}
         if self.chance(40):
-            keys = {unicodedata.normalize("NFC", key).strip(): key for key in (self.pick(TEXTS) for _ in range(2))}
-            lookups["codes"] = {key: self.pick(["Z", "a very long value", ""]) for key in keys.values() if key.strip()}
+            keys = {unicodedata.normalize("NFC", self.pick(TEXTS)).strip() for _ in range(2)}  # as they are stored
+            lookups["codes"] = {key: self.pick(["Z", "a very long value", ""]) for key in sorted(keys) if key}
         people = {self.pick(["1", "7", "A", "11"]): self.person() for _ in range(self.number(0, 2))}
         return {
             "settings": settings,
