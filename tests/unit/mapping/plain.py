@@ -24,6 +24,7 @@ Entry = Any
 Names = Callable[[str], Any]
 
 DIGITS = decimal.Context(prec=34, rounding=decimal.ROUND_HALF_EVEN, Emin=-999999, Emax=999999)
+WIDE = decimal.Context(prec=200)
 ROUNDINGS = {
     "half_up": decimal.ROUND_HALF_UP,
     "half_even": decimal.ROUND_HALF_EVEN,
@@ -413,7 +414,7 @@ def first(*given: Any) -> Any:
 
 def rounded(value: Any, places: Any = 0, rounding: str = decimal.ROUND_HALF_UP) -> Decimal:
     try:
-        return as_number(value).quantize(Decimal(1).scaleb(-int(places)), rounding, DIGITS)
+        return as_number(value).quantize(Decimal(1).scaleb(-int(places)), rounding, WIDE)
     except decimal.DecimalException as error:
         raise Wrong(str(error)) from error
 
@@ -478,7 +479,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "first": first,
     "default": lambda value, other: other if is_empty(value) else value,
     "round": rounded,
-    "abs": lambda value: abs(as_number(value)),
+    "abs": lambda value: DIGITS.abs(as_number(value)),
     "number": number,
     "whole": whole,
     "text": as_text,
@@ -919,10 +920,7 @@ def convert(value: Any, entry: Entry, of: Field, zone: str) -> Any:
         if not is_empty(value):
             try:
                 value = to_kind(value, kind, entry, zone)
-            except (
-                OverflowError,
-                ValueError,
-            ) as error:  # a date out of the calendar, text that does not have the format
+            except (OverflowError, ValueError) as error:  # no such date in the calendar, or not in this format
                 raise Wrong(str(error)) from error
     return None if is_empty(value) else value
 
