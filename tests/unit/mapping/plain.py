@@ -24,6 +24,7 @@ Entry = Any
 Names = Callable[[str], Any]
 
 DIGITS = decimal.Context(prec=34, rounding=decimal.ROUND_HALF_EVEN, Emin=-999999, Emax=999999)
+MOST_ITEMS, MOST_STEPS = 10_000, 1_000_000
 WIDE = decimal.Context(prec=200)
 ROUNDINGS = {
     "half_up": decimal.ROUND_HALF_UP,
@@ -166,7 +167,7 @@ def same(left: Any, right: Any) -> bool:
         case "text", "text":
             return tidy(left) == tidy(right)
         case ("number", "text"):
-            return plain_form(left) == right.strip()
+            return plain_form(left) == str(right).strip()
         case ("text", "number"):
             return same(right, left)
         case "list", "list":
@@ -236,6 +237,13 @@ class World:
     settings: Doc
     lookups: dict[str, dict[str, Any]]
     references: dict[str, dict[str, Doc]]
+    steps: int = 0
+
+    def spend(self, *given: Any) -> None:
+        """A step for every item of the lists that a loop, an `in` or a function is given."""
+        self.steps += sum(len(value) for value in given if kind_of(value) == "list")
+        if self.steps > MOST_STEPS:
+            raise Wrong("the loops take too many steps")
 
 
 class Expression:
@@ -287,6 +295,8 @@ class Expression:
         left = self.walk(node.left)
         for sign, operand in zip(node.ops, node.comparators, strict=True):
             right = self.walk(operand)
+            if isinstance(sign, ast.In | ast.NotIn):
+                self.world.spend(right)
             if not compared(sign, left, right):
                 return False
             left = right
@@ -307,8 +317,11 @@ class Expression:
     def of_generatorexp(self, node: ast.GeneratorExp | ast.ListComp) -> list[Any]:
         (loop,) = node.generators
         assert isinstance(loop.target, ast.Name)
-        name, found = loop.target.id, []
-        for item in items_of(self.walk(loop.iter)):
+        name, found, items = loop.target.id, [], items_of(self.walk(loop.iter))
+        if len(items) > MOST_ITEMS:
+            raise Wrong("the list is too long for a loop")
+        self.world.spend(items)
+        for item in items:
             inner = Expression(self.text, with_name(self.names, name, item), self.world)
             if all(holds(inner.walk(condition)) for condition in loop.ifs):
                 found.append(inner.walk(node.elt))
@@ -325,6 +338,7 @@ class Expression:
             case "ref":
                 return self.world.references.get(given[0], {}).get(as_text(given[1]))
             case name:
+                self.world.spend(*given)
                 return FUNCTIONS[name](*given)
 
 
@@ -639,6 +653,7 @@ class Plain:
 
     def document(self, part: str) -> Doc:
         names = self.of_part(part)
+        self.world.steps, self.found = 0, {}
         made: Doc = {}
         rests: dict[str, str] = {}
         for name, entry in self.spec["mapping"].items():
@@ -805,9 +820,11 @@ class Plain:
 
     # lines and groups
 
-    def lines(self, name: str, block: Entry, names: Names) -> Iterator[Doc]:
-        for scope in self.scopes(name, block, names):
-            yield from self.line(name, block, scope)
+    def lines(self, name: str, block: Entry, names: Names) -> list[Doc]:
+        made = [line for scope in self.scopes(name, block, names) for line in self.line(name, block, scope)]
+        if len(made) > MOST_ITEMS:
+            raise DeadLetter(name, "there are too many lines")
+        return made
 
     def scopes(self, name: str, block: Entry, names: Names) -> Iterator[Names]:
         """What names mean in each line of a block."""
@@ -823,8 +840,8 @@ class Plain:
         """The rows of a block, in its order."""
         with blaming(name):
             rows = items_of(self.evaluate(block["each"], names, name))
-            if not all(kind_of(row) == "group" for row in rows):
-                raise Wrong("a row is not a group")
+            if len(rows) > MOST_ITEMS or not all(kind_of(row) == "group" for row in rows):
+                raise Wrong("there are too many rows, or one is not a group")
             if "sort" not in block:
                 return rows
             places = [rank(self.evaluate(block["sort"], self.of_row(block, row, 0, names), name)) for row in rows]
@@ -920,7 +937,7 @@ def convert(value: Any, entry: Entry, of: Field, zone: str) -> Any:
         if not is_empty(value):
             try:
                 value = to_kind(value, kind, entry, zone)
-            except (OverflowError, ValueError) as error:  # no such date in the calendar, or not in this format
+            except (OverflowError, ValueError, KeyError) as error:  # no such date, not in this format, no such zone
                 raise Wrong(str(error)) from error
     return None if is_empty(value) else value
 

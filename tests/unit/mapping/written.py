@@ -273,6 +273,9 @@ class Pen:
         template = self.pick(choices if depth > 0 else choices[: SIMPLE.get(kind, len(choices))])
         if template.startswith("ref(") and not scope.refers:
             template = "{text}"
+        return self.filled(template, scope, depth)
+
+    def filled(self, template: str, scope: Scope, depth: int = 1) -> str:
         return re.sub(r"\{([^}]+)\}", lambda found: self.inside(found[1], scope, depth - 1), template)
 
     def inside(self, kind: str, scope: Scope, depth: int) -> str:
@@ -453,7 +456,10 @@ class Author(Pen):
         if self.chance(50):
             made["where"] = self.expression("condition", inner, 1)
         if is_each and self.chance(40):
-            made["sort"] = self.pick(["sequence", "qty", "id", "sku", "net.value", "parent"])
+            by = self.filled(
+                self.pick(["sequence", "qty", "id", "sku", "net.value", "parent", "{number}", "{words}"]), inner
+            )
+            made["sort"] = "qty" if re.search(r"\bnumber\b[^(]|number$", by) else by  # a place is known after sorting
         made["key"] = self.pick(["id", "id", "id", "id + '/x'", "number"] if is_each else ["'only'", "'1'"])
         if let:
             made["let"] = let
@@ -584,6 +590,9 @@ class Author(Pen):
                 made["buyer"]["friend"] = self.person()
         if self.chance(85):
             made["rows"] = [self.row(number) for number in range(self.number(0, 4))]
+        if self.number(0, 499) == 499:
+            like = self.row(0)
+            made["rows"] = [{**like, "id": str(number)} for number in range(self.pick([1_100, 10_000, 10_001]))]
         if self.chance(70):
             made["tags"] = [self.pick(TEXTS) for _ in range(self.number(0, 3))]
         if self.chance(50):
@@ -606,7 +615,8 @@ class Author(Pen):
     def surroundings(self) -> dict[str, Any]:
         """What the connection has: settings, entries of tables, documents read, parts asked for."""
         known: dict[str, list[Any]] = {
-            "zone": ZONES, "limit": [Decimal("2.50"), 0], "channels": [[], ["7", 1]], "strict": [True], "top": [0, 7],
+            "zone": [*ZONES, "Mars/Base"], "limit": [Decimal("2.50"), 0], "channels": [[], ["7", 1]], "strict": [True],
+            "top": [0, 7],
         }  # fmt: skip
         settings = {name: self.pick(choices) for name, choices in known.items() if self.chance(20)}
         lookups: dict[str, dict[str, Any]] = {}
