@@ -60,10 +60,11 @@ WORDS = [
 ]  # fmt: skip
 CONDITIONS = [
     "{number} < {figure}", "{number} > {figure}", "{number} <= {figure}", "{number} >= {figure}", "{text} < {text}",
-    "{words} == {word}", "{words} != {word}", "{number} == {figure}", "{text} == 7", "{integer} == '7'", "{decimal} != '7'",
-    "{any} == {any}", "{any} == '7.00'", "{any} != 1", "{words} in {list}", "{words} not in {list}", "{integer} in {list}",
-    "{decimal} not in {list}", "{list} == {list}", "{boolean}", "settings.strict", "true", "false", "{text}", "{any}", "{rows}",
-    "{decimal}", "{text} == none", "{any} != none", "{decimal} is none", "{words} in {custom}",
+    "{words} == {word}", "{words} != {word}", "{text} == {text}", "{text} in ['padded', '7', '\u00e9t\u00e9']",
+    "{number} == {figure}", "{text} == 7", "{integer} == '7'", "{decimal} != '7'", "{any} == {any}",
+    "{any} == '7.00'", "{any} != 1", "{words} in {list}", "{words} not in {list}", "{integer} in {list}",
+    "{decimal} not in {list}", "{list} == {list}", "{boolean}", "settings.strict", "true", "false", "{text}", "{any}",
+    "{rows}", "{decimal}", "{text} == none", "{any} != none", "{decimal} is none", "{words} in {custom}",
     "({condition} and {condition})", "({condition} or {condition})", "(not {condition})", "starts({words}, {word})",
     "ends({words}, {word})", "contains({words}, {word})", "any({condition of row})", "all({condition of row})",
     "{a date} < {a date}", "{a date} == {a date}", "any({list})",
@@ -99,14 +100,27 @@ EXPRESSIONS = {
     "custom": ["{any}"],
     "text or any": ["{text}", "{any}"],
     "figure": ["0", "1", "2", "0.5", "2.50", "10", "100", "-3", "0.005", "7", "7.00"],
-    "word": ["'A'", "'x'", "'1'", "' '", "''", "'two words'", "'\u00e9'", "'a'", "'box'", "'7'"],
+    "word": [
+        "'A'",
+        "'x'",
+        "'1'",
+        "' '",
+        "''",
+        "'two words'",
+        "'\u00e9'",
+        "'a'",
+        "'box'",
+        "'7'",
+        "'padded'",
+        "'\u00e9t\u00e9'",
+    ],
     "separator": ["'/'", "', '", "' '"],
     "places": ["0", "1", "2", "5"],
     "few": ["3", "1", "5", "20"],
     "shift": ["1", "30", "-1", "365", "0", "{integer}"],
 }
 """What an expression of a kind may be; in braces a path or an expression of another kind, `of row` for one of every row."""
-SIMPLE = {"number": 6, "words": 6, "condition": 30, "a date": 2, "list": 6, "shift": 5, "divisor": 5}
+SIMPLE = {"number": 6, "words": 6, "condition": 32, "a date": 2, "list": 6, "shift": 5, "divisor": 5}
 """How many of them hold no further expression but paths: the ones that end the depth."""
 
 TEXTS = [
@@ -116,6 +130,23 @@ TEXTS = [
     "line one\nline two", "tab\there", "x" * 45, "word " * 12, "abcde fghij klmno", "\U0001f9e6 socks", "GB", "London",
     "1 High Street", "a/b", "11111111111111111111111111111111111111.5", "\u0130stanbul",
 ]  # fmt: skip
+ALIKE = [
+    "A",
+    "a",
+    "7",
+    "007",
+    " 7 ",
+    "7.0",
+    "",
+    " ",
+    "padded",
+    "  padded  ",
+    "\u00e9t\u00e9",
+    "e\u0301te\u0301",
+    "10",
+    "9",
+]
+"""Texts that nearly are one another: drawn as often as all others together, so that they meet."""
 DECIMALS = [
     "0", "-0", "1", "2", "7", "7.00", "2.50", "-1.005", "9.995", "0.125", "0.0000001", "1E+3", "100", "20", "99.99", "1E+40",
     "12345678901234567890.123", "-12345678901234567890123456789012345.6", "1E-30", "3", "10000.01",
@@ -549,7 +580,7 @@ class Author(Pen):
             kind = self.pick(["text", "decimal", "boolean", "date", "list", "group", "datetime"])
         match kind:
             case "text":
-                return self.pick(TEXTS) if self.chance(90) else self.draw(st.text(max_size=12))
+                return self.pick(self.pick([TEXTS, ALIKE])) if self.chance(95) else self.draw(st.text(max_size=12))
             case "decimal":
                 return Decimal(self.pick(DECIMALS))
             case "integer":
