@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
+from types import UnionType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -109,8 +110,19 @@ def converter(target: Kind, manner: Manner, what: str) -> Convert:
         Kind.BOOLEAN: _to_boolean(what),
         Kind.DATE: _to_date(manner, what),
         Kind.DATETIME: _to_datetime(manner, what),
+        Kind.LIST: _unchanged(list | tuple, "a list", what),
+        Kind.GROUP: _unchanged(dict, "a group of fields", what),
     }
     return made.get(target, lambda value, _: value)
+
+
+def _unchanged(kind: UnionType | type, name: str, what: str) -> Convert:
+    def convert(value: Any, _: Frame) -> Any:
+        if not isinstance(value, kind):
+            raise Unfit(f"{what} is not {name}", value=value)
+        return value
+
+    return convert
 
 
 def _to_text(manner: Manner, what: str) -> Convert:

@@ -144,6 +144,8 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         left, right = self._eval(node.left), self._eval(node.right)
         if isinstance(node.op, ast.Add) and Kind.TEXT in (left.kind, right.kind):
             return self._concatenation(left, right, self._text(node))
+        if isinstance(node.op, ast.Add) and left.kind is right.kind is Kind.ANY:
+            return Expr(_either_sum(left, right, self._text(node)), ANY, self._text(node))
         for one in (left, right):
             self._need_number(one)
         sign, operate = _ARITHMETIC[type(node.op)]
@@ -159,9 +161,7 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
             for value, source in zip(parts, (left.text, right.text), strict=True):
                 if not isinstance(value, str):
                     raise Unfit(f"{source} is not text; write text({source})", value=value)
-            if len(parts[0]) + len(parts[1]) > LONGEST_TEXT:
-                raise Unfit(f"{text} becomes too long")
-            return str(parts[0] + parts[1])
+            return _together(parts[0], parts[1], text)
 
         return Expr(run, Shape(Kind.TEXT), text)
 
@@ -273,6 +273,24 @@ def _result(function: Function, arguments: list[Expr]) -> Shape:
     flattens = function.flat
     shapes = [one.shape.item or ANY if flattens and one.kind is Kind.LIST else one.shape for one in arguments]
     return common(shapes)
+
+
+def _together(first: str, second: str, text: str) -> str:
+    if len(first) + len(second) > LONGEST_TEXT:
+        raise Unfit(f"{text} becomes too long")
+    return first + second
+
+
+def _either_sum(left: Expr, right: Expr, text: str) -> Run:
+    """`+` of two values whose kinds are not known before they are met: two texts are put together, numbers added."""
+
+    def run(frame: Frame) -> Any:
+        first, second = left.run(frame), right.run(frame)
+        if isinstance(first, str) and isinstance(second, str):
+            return _together(first, second, text)
+        return ARITHMETIC.add(number(first, left.text), number(second, right.text))
+
+    return run
 
 
 def _calculation(left: Expr, right: Expr, operate: Callable[[Decimal, Decimal], Decimal], sign: str) -> Run:

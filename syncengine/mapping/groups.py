@@ -109,9 +109,14 @@ class Group:
 
 
 def _exact(value: Any, what: str) -> Any:
-    """The value with exact numbers, none of them minus zero: also where the target's schema does not say what it is."""
+    """The value with exact numbers, none of them minus zero: also where the target's schema does not say what it is.
+
+    Raises Unfit for a number that is not finite, or out of range.
+    """
     if isinstance(value, Decimal | float):
         return number(value, what)
+    if isinstance(value, int) and not isinstance(value, bool):
+        number(value, what)
     if isinstance(value, list | tuple):
         return [_exact(one, what) for one in value]
     if isinstance(value, dict):

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from syncengine.mapping.conversions import numeric
-from syncengine.mapping.runtime import Unfit, key_text, normal, number, plain
+from syncengine.mapping.runtime import LARGEST_POWER, Unfit, key_text, normal, number, plain
 
 _WHOLE_AND_TEXT = {(int, int), (int, str), (str, int)}
 
@@ -51,7 +51,7 @@ def same(left: Any, right: Any) -> bool:
     kinds = type(left), type(right)
     if kinds == (str, str):
         return left == right or bool(normal(left) == normal(right))
-    if kinds in _WHOLE_AND_TEXT:  # most comparisons are of ids, so not by their whole rank
+    if kinds in _WHOLE_AND_TEXT and _is_id(left) and _is_id(right):  # as most comparisons are: not by their whole rank
         return str(left).strip() == str(right).strip()
     if is_empty(left) or is_empty(right):
         return is_empty(left) and is_empty(right)
@@ -62,6 +62,11 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, dict | list | tuple) or isinstance(right, dict | list | tuple):
         return False
     return rank(left) == rank(right)
+
+
+def _is_id(value: Any) -> bool:
+    """Whether it is text, or a whole number that surely is in range."""
+    return isinstance(value, str) or -(10**LARGEST_POWER) < value < 10**LARGEST_POWER
 
 
 def contains(item: Any, container: Any, what: str) -> bool:

@@ -7,7 +7,7 @@ branch of `when` and `else` it comes from, `default` and `required`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
@@ -97,8 +97,8 @@ class ValueCompiler:
             steps.append(self._lookup(entry, what))
             shape = Shape(Kind.TEXT) if entry.get("miss") != "pass" else _text_or(shape)
         if "link" in entry:
-            link = self._link(entry, source, condition, what)
-            steps.append(_linked(link))
+            link = self._link(entry, _assembled(source.run, steps), condition, what)
+            steps = [_linked(link)]
             shape = Shape(Kind.TEXT)
         shape = self._convert(entry, shape, target, steps, source.text, what)
         steps += self._texts(entry, target, source.text, what)
@@ -159,15 +159,16 @@ class ValueCompiler:
         if not isinstance(items, Items) or not items:
             self.place.refuse(entry.line_of(name), f"{what}: {name}: needs a list of expressions")
         parts = [self.expression(items, index, what) for index in range(len(items))]
-        runs, call = [part.run for part in parts], FUNCTIONS[name].call
+        runs = [part.run for part in parts]
         shown = ", ".join(part.text for part in parts)
         if name == "first":
             shape = common([part.shape for part in parts])
-            return Expr(lambda frame: call([run(frame) for run in runs]), shape, shown)
+            return Expr(_first_filled(runs), shape, shown)
         separator = entry.get("with", " ")
         if not isinstance(separator, str):
             self.place.refuse(entry.line_of("with"), f"{what}: with: must be a text in quotes")
-        return Expr(lambda frame: call(separator, *[run(frame) for run in runs]), Shape(Kind.TEXT), shown)
+        join = FUNCTIONS["join"].call
+        return Expr(lambda frame: join(separator, *[run(frame) for run in runs]), Shape(Kind.TEXT), shown)
 
     def _cases(self, entry: Table, what: str) -> Expr:
         cases: list[tuple[Run, Expr]] = []
@@ -211,13 +212,13 @@ class ValueCompiler:
             self.place.refuse(entry.line_of("miss"), f"{what}: miss: default needs default:")
         return _lookup_step(name, table, miss)
 
-    def _link(self, entry: Table, source: Expr, condition: Expr | None, what: str) -> LinkProbe:
+    def _link(self, entry: Table, key: Run, condition: Expr | None, what: str) -> LinkProbe:
         entity = self.place.word(entry, "link", what)
         if entity not in self.scope.needs:
             hint = nearest(entity, self.scope.needs)
             self.place.refuse(entry.line_of("link"), f"{what}: needs: does not name {entity!r}{hint}")
         part = self.expression(entry, "part", what).run if "part" in entry else _nothing
-        return LinkProbe(entity, self.scope.needs[entity], source.run, part, condition.run if condition else None)
+        return LinkProbe(entity, self.scope.needs[entity], key, part, condition.run if condition else None)
 
     def _convert(self, entry: Table, shape: Shape, target: Shape, steps: list[Step], source: str, what: str) -> Shape:
         """Add the conversion to `as:`, and from there to the target's kind; the shape that comes of it."""
@@ -231,8 +232,7 @@ class ValueCompiler:
         for kind in kinds:
             if problem := impossible(shape.kind, kind, manner):
                 self.place.refuse(line, f"{what}: {source}: {problem}")
-            if kind in KINDS:
-                steps.append(_skipping_nothing(converter(kind, manner, source)))
+            steps.append(_skipping_nothing(converter(kind, manner, source)))
             if kind != shape.kind:
                 shape = Shape(kind)
         return shape
@@ -311,6 +311,11 @@ def _nothing(_: Frame) -> str:
 
 def _text_or(shape: Shape) -> Shape:
     return shape if shape.kind is Kind.TEXT else ANY
+
+
+def _first_filled(runs: Sequence[Run]) -> Run:
+    """The first value that is not empty; those after it are not computed."""
+    return lambda frame: next((value for run in runs if not is_empty(value := run(frame))), None)
 
 
 def _first_case(cases: list[tuple[Run, Expr]], otherwise: Expr | None) -> Run:

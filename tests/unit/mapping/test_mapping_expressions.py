@@ -25,7 +25,7 @@ DOC: dict[str, Any] = {
         {"id": "3", "sku": "C", "qty": None, "net": None},
     ],
     "tags": ["3", "9"],
-    "custom": {"PCF_A": "x", "NUMBER": 3, "AT": datetime(2024, 3, 4, 12, tzinfo=UTC)},
+    "custom": {"PCF_A": "x", "NUMBER": 3, "LONG": 10**40, "AT": datetime(2024, 3, 4, 12, tzinfo=UTC)},
     "anything": None,
 }
 
@@ -48,6 +48,8 @@ def value(expression: str, doc: dict[str, Any] | None = None, context: Context |
         ("12345678901234567890.123 + 0", Decimal("12345678901234567890.123")),
         ("'a' + title", "aAb c"),
         ("buyer.name + '!'", "Robin!"),
+        ("custom.PCF_A + custom.PCF_A", "xx"),
+        ("custom.NUMBER + custom.NUMBER", Decimal(6)),
         ("total > 9.99", True),
         ("1 < id <= 7", True),
         ("1 < id < 7", False),
@@ -162,6 +164,9 @@ def test_no_float_ever_comes_of_an_expression() -> None:
         ("split(title, '')", "a separator to split at is needed"),
         ("days(anything, 1)", "a date is needed to add days to"),
         ("days(day, 999999999999)", "no result that can be used"),
+        ("custom.PCF_A + custom.NUMBER", "custom.PCF_A is not a number"),
+        ("custom.LONG == 7", "out of any reasonable range"),
+        ("custom.LONG in ['7']", "out of any reasonable range"),
         ("whole('1.5')", "not a whole number"),
         ("number('x')", "the text is not a number"),
         ("sum(buyer.name)", "what is summed is not a list"),

@@ -21,6 +21,7 @@ MIDNIGHT_IN_JUNE = datetime(2024, 6, 30, 23, 30, tzinfo=UTC)  # half past midnig
         ("key: {from: buyer.friend.name}", {"buyer": None}, None),
         ("key: {from: custom.PCF_SIZE}", {"custom": {"PCF_SIZE": "XL"}}, "XL"),
         ("key: {from: \"custom['a-b']\"}", {"custom": {"a-b": "c"}}, "c"),
+        ("key: {first: [title, number(note)]}", {"title": "x"}, "x"),
         ("key: {value: Y}", {}, "Y"),
         ("key: {from: id}", {"id": 4711}, "4711"),
         ("key: {from: total}", {"total": Decimal("10.500")}, "10.5"),
@@ -142,6 +143,8 @@ def test_a_value(entry: str, doc: dict[str, Any], expected: Any) -> None:
         ("amount: {from: anything}", {"anything": True}, True, "anything is not a number"),
         ("key: {from: anything}", {"anything": True}, True, "anything is true or false"),
         ("key: {from: anything}", {"anything": [1]}, "a list of 1", "anything is not a single value"),
+        ("words: {from: anything}", {"anything": "x"}, "x", "anything is not a list"),
+        ("free: {from: anything}", {"anything": [10**40]}, 10**40, "out of any reasonable range"),
         ("flag: {from: title}", {"title": "perhaps"}, "perhaps", "title is neither true nor false"),
         ("date: {from: title, format: '%Y-%m-%d'}", {"title": "4 March"}, "4 March", "not a date of the form %Y-%m-%d"),
         ("date: {from: anything}", {"anything": "2024-03-04"}, "2024-03-04", "anything is not a date"),
@@ -220,6 +223,14 @@ def test_a_link_is_asked_for_before_the_mapping_runs_and_used_when_it_is_there()
     with pytest.raises(MissingLookup):
         mapping.apply(doc, Context())
     assert mapping.apply(doc, Context(links={need: "BP310EUR"})) == {"": {"customer": "BP310EUR"}}
+
+
+def test_the_key_of_a_link_is_looked_up_first() -> None:
+    mapping = made("customer: {from: title, lookup: codes, link: customers}")
+    need = Need("customers", "A", "", "customers")
+
+    assert mapping.needs({"title": "a"}, Context()) == [need]
+    assert mapping.apply({"title": "a"}, Context(links={need: "BP1"})) == {"": {"customer": "BP1"}}
 
 
 def test_a_link_that_does_not_apply_is_no_need() -> None:
