@@ -86,7 +86,7 @@ def happened(engine: Engine, record: Record, doubt: Doubt, key: str, *, by: str,
     """The write took effect: a create is linked with the object `key` of the target, a change is taken as agreed.
 
     Raises Misconfigured if a create is given no key, or one that `look` refuses; if the object is linked with another one,
-    or the write was settled meanwhile.
+    or the write was settled, or sent again, since the doubt was looked at.
     """
     flow, site = engine.flow(record.flow), engine.site(record.connection_id)
     created = doubt.effect.verb == Verb.CREATE
@@ -119,11 +119,11 @@ def did_not(
     """The write did not take effect: it is sent once more, if it is still wanted.
 
     although_done: the person knows that the target has said otherwise. Raises Misconfigured if it has and this is not said,
-    or the write was settled meanwhile.
+    or the write was settled, or sent again, since the doubt was looked at.
     """
     with engine.store.write() as session:
         record = seen.mine(session, record.id)
-        if session.get_one(Effect, doubt.effect.id).accepted and not although_done:
+        if _as_seen(session, doubt).accepted and not although_done:
             raise Misconfigured(
                 f"the target has answered that {doubt.name} is done, and only told no key: it would be made twice. Look for it "
                 "there, then say --happened KEY; or, if you have seen that it is not there, --did-not --although-done"
@@ -133,10 +133,20 @@ def did_not(
 
 
 def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None) -> None:
-    if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
+    effect = _as_seen(session, doubt)
+    effects.resolve(session, effect.id, clock.now(), state=state, target_key=key, by_hand=True)
+
+
+def _as_seen(session: Session, doubt: Doubt) -> Effect:
+    """The write of a doubt, whose record is locked. Raises Misconfigured if it was settled, or sent again, since the look."""
+    effect = session.get(Effect, doubt.effect.id, populate_existing=True)
+    if effect is None or effect.state != EffectState.UNKNOWN:
         raise Misconfigured(
             f"write {doubt.effect.id} is not in doubt any more. `syncengine trace` shows what became of it"
         )
+    if effect.sent_at != doubt.effect.sent_at:
+        raise Misconfigured(f"{doubt.name} was sent again since you looked. Look in the target for that one")
+    return effect
 
 
 def _continue(session: Session, record: Record, doubt: Doubt, outcome: str, by: str, because: str) -> None:

@@ -454,6 +454,27 @@ def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[...
     assert len(world.right.writes) == 2
 
 
+@pytest.mark.parametrize("says", ["it did not", "it happened"])
+def test_a_write_that_was_sent_again_meanwhile_is_not_settled_by_an_old_look(
+    make_world: Callable[..., World], says: str
+) -> None:
+    """anna has looked and found nothing; bert has it sent again before she answers, and that one happens unheard."""
+    world, record, annas = _doubt(make_world, "lost")
+    settle.did_not(world.engine, record, annas, by="bert")
+    world.right.faults.append("unheard")
+    world.settle(patience_s=300)
+    assert (len(world.right.writes), world.record("things", "1").status) == (1, "held")
+    settled = {
+        "it did not": lambda: settle.did_not(world.engine, record, annas, by="anna"),
+        "it happened": lambda: settle.happened(world.engine, record, annas, "R1", by="anna"),
+    }
+    with pytest.raises(Misconfigured, match="was sent again since you looked"):
+        settled[says]()
+    world.settle(patience_s=300)
+
+    assert len(world.right.writes) == 1
+
+
 # -- endpoints ---------------------------------------------------------------------------------------------------------
 
 
