@@ -324,6 +324,22 @@ def test_a_correction_of_a_letter_that_was_closed_meanwhile_is_refused(dead: Wor
     assert dead.right.objects["things"]["R1"]["name"] == "a lamp"
 
 
+def test_a_correction_that_was_withdrawn_meanwhile_is_not_made_again_unseen(dead: World) -> None:
+    """bert makes his on top of anna's, who finds that hers was wrong while he types."""
+    id_ = _letter(dead, "1")
+    annas = letter.source_of(dead.engine, id_)
+    letter.correct(dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna")
+    berts = letter.source_of(dead.engine, id_)
+    assert berts.standing is not None
+    both = [*berts.standing.patch, *patches.of_values(berts.present, ["size=good"])]
+    letter.withdraw(dead.engine, id_, by="anna")
+    with pytest.raises(Misconfigured, match="the correction of /name by anna has ended meanwhile: withdrawn by anna"):
+        letter.correct(dead.engine, berts, both, because="x", by="bert")
+    dead.settle(patience_s=300)
+
+    assert dead.right.writes == []
+
+
 def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")
