@@ -340,6 +340,17 @@ def test_a_correction_that_was_withdrawn_meanwhile_is_not_made_again_unseen(dead
     assert dead.right.writes == []
 
 
+def test_a_letter_that_was_corrected_meanwhile_is_not_discarded(dead: World) -> None:
+    letters = _letters(dead)
+    annas = letter.source_of(dead.engine, _letter(dead, "2"))
+    letter.correct(dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna")
+    done = replay.discard(dead.engine, letters, because="test orders", by="bert")
+    dead.settle(patience_s=300)
+
+    assert [str(one) for one in done.left] == ["things 2: anna has corrected /name, and that is still to be tried"]
+    assert [natural for _, natural, _ in dead.right.writes] == ["2"]
+
+
 def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")
