@@ -126,6 +126,20 @@ def test_of_many_those_are_taken_that_are_as_they_were_shown_and_the_others_name
     assert [natural for _, natural, _ in shop.right.writes] == ["1"]
 
 
+def test_what_is_held_is_decided_on_while_its_endpoint_is_down(shop: World) -> None:
+    """The hourly look at it has failed meanwhile: it is held for what it was, and is approved as it was shown."""
+    one = _held(shop)
+    shop.left.down = True
+    shop.want("things", "1")
+    shop.settle(patience_s=60)
+    assert (_held(shop).hold, shop.record("things", "1").reason) == ("rule", "over the credit limit")
+    _approve(shop, one)
+    shop.left.down = False
+    shop.settle(patience_s=600)
+
+    assert [natural for _, natural, _ in shop.right.writes] == ["1"]
+
+
 def test_an_approval_is_of_what_is_written_over_too(make_world: Callable[..., World]) -> None:
     """Approved was `a lamp -> a costly lamp`; meanwhile the target's people enter `sold out`."""
     world = make_world(flow("things", Plain(by_name, rules=_dear, policies={"name": Policy.ENFORCE})))
