@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
+from syncengine.connectors.base import Verb
 from syncengine.engine import deadletters, decisions, effects, links, records, seen, timeline, trace
 from syncengine.engine.account import on_account_of
 from syncengine.engine.engine import Engine, Site, calling
@@ -159,15 +160,26 @@ def _hurried(engine: Engine, pushed: Pushed) -> bool:
 def ignore(engine: Engine, record: Record, *, by: str, because: str) -> None:
     """Leave an object alone until `heed`: it costs no calls, and what needs it waits. Its dead letter is closed.
 
-    Raises Misconfigured if it is being worked on, or ignored already.
+    Raises Misconfigured if it is being worked on, or ignored already; and of a pair, while a create of it is in doubt: the
+    object on the other side that it may have made could never be told from a new one.
     """
     _reasoned(because)
     with engine.store.write() as session:
         record = seen.mine(session, record.id)
         if record.ignored:
             raise Misconfigured(f"{record.flow} {record.key} is ignored already ({record.ignored})")
+        _nothing_open(session, engine, record)
         _ignore(session, record, by, because, clock.now())
         timeline.note_one(session, record, "ignored", clock.now(), by=by, because=because)
+
+
+def _nothing_open(session: Session, engine: Engine, record: Record) -> None:
+    for doubt in effects.in_doubt(session, engine, [record.id]) if engine.flow(record.flow).two_way else ():
+        if doubt.effect.verb == Verb.CREATE:
+            raise Misconfigured(
+                f"nobody knows yet whether {doubt.name} took effect, which is found out after its settle time. Try again then; "
+                f"if it is held for that, `syncengine held settle {record.key}` first"
+            )
 
 
 def _ignore(session: Session, record: Record, by: str, because: str, now: datetime) -> None:

@@ -213,7 +213,7 @@ def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: st
     """Keep a correction beside the original and have the record looked at with it, at once. Returns its id.
 
     It takes the place of the one that was seen. Raises Misconfigured if the patch does not fit, or changes what it does not
-    test; if the letter is closed by now, or somebody else has corrected it.
+    test; if the letter is closed by now, or somebody else has corrected it, or withdrawn the correction that was seen.
     """
     _checked(engine, source, patch)
     now = clock.now()
@@ -245,7 +245,15 @@ def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
         by = f" by {failure.closed_by}" if failure.closed_by else ""
         raise Misconfigured(f"{failure.id} was closed{by} while you corrected it: {failure.closed_because}")
     now = corrections.standing(session, engine.vault, [record.id]).get(record.id)
-    if now is not None and (source.standing is None or now.id != source.standing.id):
+    was = source.standing
+    if was is not None and now is None:
+        row = session.get(Row, was.id)
+        why = row.lapsed_because if row is not None else "it is no longer kept"
+        paths = ", ".join(was.paths)
+        raise Misconfigured(
+            f"the correction of {paths} by {was.made_by} has ended meanwhile: {why}. Look at it without that"
+        )
+    if now is not None and (was is None or now.id != was.id):
         paths = ", ".join(now.paths)
         raise Misconfigured(
             f"{now.made_by} has corrected {paths} meanwhile. Look at it, then make yours on top of that"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, case, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.engine import deadletters
@@ -217,10 +217,9 @@ def put_off(
         values["attempts"] = Record.attempts + 1
     if alone:  # its tries alone are counted from the first one
         values |= {"solo": True, "attempts": case((Record.solo, Record.attempts + int(counts)), else_=int(counts))}
-    if (
-        reason is not None
-    ):  # why it was left alone stays known: that a person has discarded it, that it is only observed
-        values["reason"] = case((Record.status == Status.SKIPPED, Record.reason), else_=reason)
+    if reason is not None:  # why it was left alone, or what holds it, stays known: people decide by that
+        stays = or_(Record.status == Status.SKIPPED, Record.status == Status.HELD)
+        values["reason"] = case((stays, Record.reason), else_=reason)
     session.execute(_mine(lease, ids).values(**values))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import causes, deadletters, records, seen, timeline
+from syncengine.engine import causes, corrections, deadletters, records, seen, timeline
 from syncengine.engine.deadletters import ATTENTION, DEAD, Filter
 from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.plan import Kind, Step
@@ -171,13 +171,14 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
     """Close dead letters and leave their records alone, with this reason, until their source changes.
 
     Left are those that have closed since they were chosen, and those whose record is not dead any more (it was corrected and
-    is held, say) or is being worked on. Raises Misconfigured if one needs a look only, or all were left.
+    is held, say), is being worked on, or has a correction that is still to be tried. Raises Misconfigured if one needs a look
+    only, or all were left.
     """
     now = clock.now()
     _of_kind(letters, DEAD)
     _reasoned(because)
     with engine.store.write() as session:
-        fits, left = _as_chosen(session, letters, _alive)
+        fits, left = _as_chosen(session, letters, lambda found: _undiscardable(session, engine, found))
         deadletters.close_by_hand(session, fits, because, by, now)
         found = list(deadletters.records_of(session, fits).values())
         reason = deadletters.reason_of_discard(by, because)
@@ -203,10 +204,16 @@ def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) 
 
 
 def _as_chosen(
-    session: Session, letters: Sequence[Failure], problem: Callable[[Record], str] | None = None
+    session: Session,
+    letters: Sequence[Failure],
+    problems: Callable[[Mapping[int, Record]], Mapping[int, str]] = lambda _: {},
 ) -> tuple[list[Failure], list[Left]]:
-    """Letters that nobody and nothing has closed since they were chosen and whose record has no problem, locked; the rest."""
+    """Letters that nobody and nothing has closed since they were chosen and whose record has no problem, locked; the rest.
+
+    problems: why a letter of these records, by id and locked, is left.
+    """
     its_record = seen.locked(session, [letter.record_id for letter in letters])
+    of_record = problems(its_record)
     fresh = {letter.id: letter for letter in _now(session, letters)}
     fits, left = [], []
     for letter in letters:
@@ -216,7 +223,7 @@ def _as_chosen(
         elif now.closed_at is not None:
             why = f"its letter {deadletters.closed(now)}"
         else:
-            why = problem(record) if problem is not None else ""
+            why = of_record.get(record.id, "")
         if why:
             left.append(Left(letter.flow, letter.key, why))
         elif now is not None:
@@ -224,15 +231,20 @@ def _as_chosen(
     return fits, left
 
 
-def _alive(record: Record) -> str:
-    """Why a record is not dead; empty if it is."""
-    if record.token is not None:
-        return seen.BUSY
-    return (
-        ""
-        if record.status == Status.DEAD
-        else f"it is {record.status} by now{f': {record.reason}' if record.reason else ''}"
-    )
+def _undiscardable(session: Session, engine: Engine, found: Mapping[int, Record]) -> dict[int, str]:
+    """Why records, by id, are not to be discarded: those that are not dead, or that somebody has just corrected."""
+    corrected = corrections.standing(session, engine.vault, found)
+    problems: dict[int, str] = {}
+    for record in found.values():
+        correction = corrected.get(record.id)
+        if record.token is not None:
+            problems[record.id] = seen.BUSY
+        elif record.status != Status.DEAD:
+            problems[record.id] = f"it is {record.status} by now{f': {record.reason}' if record.reason else ''}"
+        elif correction is not None and record.wanted > record.done:
+            paths = ", ".join(correction.paths)
+            problems[record.id] = f"{correction.made_by} has corrected {paths}, and that is still to be tried"
+    return problems
 
 
 def _now(session: Session, letters: Iterable[Failure]) -> list[Failure]:

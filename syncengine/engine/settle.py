@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -90,7 +89,7 @@ def happened(engine: Engine, record: Record, doubt: Doubt, key: str, *, by: str,
     """The write took effect: a create is linked with the object `key` of the target, a change is taken as agreed.
 
     Raises Misconfigured if a create is given no key, or one that `look` refuses; if the object is linked with another one,
-    or the write was settled meanwhile.
+    or the write was settled, or sent again, since the doubt was looked at.
     """
     flow, site = engine.flow(record.flow), engine.site(record.connection_id)
     created = doubt.effect.verb == Verb.CREATE
@@ -124,11 +123,11 @@ def did_not(
     """The write did not take effect: it is sent once more, if it is still wanted.
 
     although_done: the person knows that the target has said otherwise. Raises Misconfigured if it has and this is not said,
-    or the write was settled meanwhile.
+    or the write was settled, or sent again, since the doubt was looked at.
     """
     with engine.store.write() as session:
         record = _mine(session, record, doubt)
-        if session.get_one(Effect, doubt.effect.id).accepted and not although_done:
+        if _as_seen(session, doubt).accepted and not although_done:
             raise Misconfigured(
                 f"the target has answered that {doubt.name} is done, and only told no key: it would be made twice. Look for it "
                 "there, then say --happened KEY; or, if you have seen that it is not there, --did-not --although-done"
@@ -138,24 +137,28 @@ def did_not(
 
 
 def _mine(session: Session, record: Record, doubt: Doubt) -> Record:
-    """The record, locked. Raises Misconfigured if the write was settled meanwhile, or it is being worked on, in that order."""
+    """The record, locked. Raises Misconfigured if the write is not as it was seen, or the record is being worked on."""
     seen.locked(session, [record.id])
-    state = session.scalar(select(Effect.state).where(Effect.id == doubt.effect.id))
-    if state not in (EffectState.SENT, EffectState.UNKNOWN):
-        raise _settled(session, doubt)
+    _as_seen(session, doubt)  # before it is busy, which is what came of that
     return seen.mine(session, record.id)
+
+
+def _as_seen(session: Session, doubt: Doubt) -> Effect:
+    """The write of a doubt, whose record is locked. Raises Misconfigured if it was settled, or sent again, since the look."""
+    effect = session.get(Effect, doubt.effect.id, populate_existing=True)
+    if effect is None or effect.state not in (EffectState.SENT, EffectState.UNKNOWN):
+        by_whom = timeline.last_by_hand(session, SETTLED, Event.record_id == doubt.effect.record_id)
+        raise Misconfigured(
+            f"write {doubt.effect.id} is not in doubt any more{by_whom}. `syncengine trace` shows what became of it"
+        )
+    if effect.sent_at != doubt.effect.sent_at:
+        raise Misconfigured(f"{doubt.name} was sent again since you looked. Look in the target for that one")
+    return effect
 
 
 def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None) -> None:
     if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
-        raise _settled(session, doubt)
-
-
-def _settled(session: Session, doubt: Doubt) -> Misconfigured:
-    by_whom = timeline.last_by_hand(session, SETTLED, Event.record_id == doubt.effect.record_id)
-    return Misconfigured(
-        f"write {doubt.effect.id} is not in doubt any more{by_whom}. `syncengine trace` shows what became of it"
-    )
+        raise Misconfigured(f"{doubt.name} is under way again. Try again in a minute")
 
 
 def _continue(session: Session, record: Record, doubt: Doubt, outcome: str, by: str, because: str) -> None:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
+from syncengine import clock
 from syncengine.connectors.base import Operation, Outcome, Resource, Result, Safety, Verb
 from syncengine.document import Doc
+from syncengine.engine import steps
 from syncengine.engine.engine import Chain
 from syncengine.errors import (
     EndpointDown,
@@ -29,7 +31,7 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Decision, Need, Policy, Verdict
 from syncengine.store import Store
 from syncengine.store.states import Stage
-from tests.contract.kernel.world import Plain, System, Thing, Time, by_name, flow
+from tests.contract.kernel.world import Plain, System, Thing, Time, World, by_name, flow
 
 PICTURE_S = 30.0  # how old the picture may be from which a change is written: Limits.picture_s
 SETTLE_S = {"left": 60.0, "right": 120.0}
@@ -237,7 +239,8 @@ class Wild(Thing):
                 del self.system.writing[self.kind, one.key or ""]
 
     def _name(self, operation: Operation) -> str:
-        return named(self.objects[operation.key]) if operation.key is not None else operation.natural_key
+        key = operation.key
+        return named(self.objects.get(key, {"id": key})) if key is not None else operation.natural_key
 
     def _one(self, operation: Operation) -> Outcome:
         match self.system.faults[0] if self.system.faults else "":
@@ -283,7 +286,7 @@ class Wild(Thing):
         """Note what is wrong about a write that arrives now."""
         if self.name in ONLY_CHANGES and operation.verb is not Verb.CHANGE:
             self._wrong(operation, "by a flow that only changes")
-        if strange := set(operation.changes) - OWN[self.name]:
+        if strange := set(operation.changes) - OWN.get(self.name, set(operation.changes)):
             self._wrong(operation, f"changes what is not its own: {strange}")
         if operation.key is None:
             return
@@ -306,6 +309,11 @@ class Wild(Thing):
             left = [one.at for one in edits if one.old == planned_from]
             if not left or max(left) < seen_after:
                 self._wrong(operation, f"{name} was {planned_from!r} in its picture, and is {present!r}")
+        self._judge_overwriting(operation, key, name)
+
+    def _judge_overwriting(self, operation: Operation, key: str, name: str) -> None:
+        seen_after = self.system.time.at - timedelta(seconds=PICTURE_S)
+        edits, present = self.system.history(self.kind, key, name), value(self.objects[key], name)
         if self.policies.get(name, Policy.HOLD) is Policy.HOLD and re.match(r"k\d", str(present)):
             theirs = next(one for one in reversed(edits) if one.new == present)
             is_known = any(one.by == self.name and one.at <= theirs.at for one in edits)  # else there is no agreement
@@ -317,6 +325,77 @@ class Wild(Thing):
             f"{self.system.time.at}: {self.name} {operation.verb} {operation.key or operation.natural_key} "
             f"({dict(operation.changes)}): {what}"
         )
+
+
+# -- workers -----------------------------------------------------------------------------------------------------------
+
+
+class Workers:
+    """Workers, Celery and the clock on one thread: messages are kept, and run a step at a time."""
+
+    world: World
+    time: Time
+
+    def take_over(self, time: Time) -> None:
+        """From here on this is the time, for the engine too."""
+        self.messages: list[Message] = []
+        self.seen: list[Chain] = []
+        self.before = clock.now, clock.monotonic, clock.sleep, steps._died
+        clock.now, clock.monotonic, clock.sleep = time.now, time.monotonic, time.pass_
+        steps._died = self._died
+
+    def give_back(self) -> None:
+        clock.now, clock.monotonic, clock.sleep, steps._died = self.before
+
+    def pump(self, sweep: bool) -> None:
+        self.world.pump(sweep=sweep)
+        self.collect()
+
+    def collect(self) -> None:
+        """Take what was sent, by the pump or by what people did."""
+        fresh, self.world.messages[:] = list(self.world.messages), []
+        self.seen += fresh
+        self.messages += [Message(chain, chain.stages) for chain in fresh]
+
+    def _died(self, engine: Any, lease: Any, error: BaseException) -> None:
+        if not isinstance(error, Killed):
+            self.before[3](engine, lease, error)
+
+    def _ready(self, number: int) -> Message | None:
+        ready = [one for one in self.messages if one.due is None or one.due <= self.time.at]
+        return ready[number % len(ready)] if ready else None
+
+    def _step(self, number: int) -> None:
+        message = self._ready(number)
+        if message is not None and not self._run(message) and message in self.messages:
+            self.messages.remove(message)
+
+    def _run(self, message: Message) -> bool:
+        """Run the first step of a message; False if there is nothing left of its chain."""
+        try:
+            steps.run(self.world.engine, message.stages[0], message.chain.token, retries=message.retries)
+        except steps.TryAgain as again:
+            message.retries += 1
+            message.due = datetime.fromtimestamp(self.time.at.timestamp() + again.wait_s, self.time.at.tzinfo)
+            return True
+        except (RuntimeError, OSError, MemoryError, Killed, SyncError):
+            return False
+        message.stages, message.retries, message.due = message.stages[1:], 0, None
+        return bool(message.stages)
+
+    def _work_off(self, hours: float) -> None:
+        """Workers and beat do what they do, until nothing is due."""
+        end, wait_s = self.time.at.timestamp() + hours * 3600, 5.0
+        while self.time.at.timestamp() < end:
+            self.pump(True)
+            wait_s = 5.0 if self.messages else min(2 * wait_s, 150.0)
+            while (message := self._ready(0)) is not None:
+                if not self._run(message):
+                    self.messages.remove(message)
+                    self.pump(False)
+            if not self.messages and not self.world.backlog():
+                return
+            self.time.pass_(wait_s)
 
 
 # -- flows -------------------------------------------------------------------------------------------------------------

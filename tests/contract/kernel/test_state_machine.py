@@ -11,9 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -29,12 +27,11 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select
 
-from syncengine import clock
 from syncengine.connectors.base import Operation
 from syncengine.document import Doc
-from syncengine.engine import deadletters, settle, steps
+from syncengine.engine import deadletters, settle
 from syncengine.engine.discover import discover
-from syncengine.engine.engine import Chain, Limits
+from syncengine.engine.engine import Limits
 from syncengine.errors import Misconfigured, SyncError
 from syncengine.mapping.contract import Policy
 from syncengine.store import models as m
@@ -47,10 +44,10 @@ from tests.contract.kernel.machine_world import (
     KINDS,
     RAISED,
     Blinking,
-    Killed,
     Message,
     Trouble,
     Watched,
+    Workers,
     flows,
     named,
     resources,
@@ -91,7 +88,7 @@ POLICIES = (Policy.HOLD, Policy.ENFORCE, Policy.SOURCE)
 CURSES = (*(("reads", one) for one in RAISED), *(("writes", one) for one in (*RAISED, *ANSWERED)))
 
 
-class Anything(RuleBasedStateMachine):
+class Anything(Workers, RuleBasedStateMachine):
     """The rules; `open_store` is where they are played."""
 
     open_store: Callable[[], Blinking]
@@ -102,9 +99,7 @@ class Anything(RuleBasedStateMachine):
         """lifted: in the end every single object works again; else what is bad stays bad."""
         self.chance, self.lifted = random.Random(seed), lifted
         self.time = Time()
-        self.before = clock.now, clock.monotonic, steps._died
-        clock.now, clock.monotonic = self.time.now, self.time.monotonic
-        steps._died = self._died
+        self.take_over(self.time)
         self.store = self.open_store()
         self.trouble = Trouble(self.store)
         left, right = self.left, self.right = systems(self.time)
@@ -114,8 +109,6 @@ class Anything(RuleBasedStateMachine):
         self.flows = ("customers", "orders", "notes", "statuses", *BESIDE[beside])
         chosen = {name: one for name, one in flows(policy).items() if name in self.flows}
         self.world = World(self.store, vault, self.time, left, right, every, chosen, Limits(chains=chains))
-        self.messages: list[Message] = []
-        self.seen: list[Chain] = []
         self.earlier: dict[tuple[str, str], Doc] = {}
         self.edit(set(ORDERS), "orders", "a", "310", "ab", 1)
         self.edit_customer("310", "a", 0)
@@ -239,10 +232,7 @@ class Anything(RuleBasedStateMachine):
 
     @rule(sweep=st.booleans())
     def pump(self, sweep: bool) -> None:
-        self.world.pump(sweep=sweep)
-        fresh, self.world.messages[:] = list(self.world.messages), []
-        self.seen += fresh
-        self.messages += [Message(chain, chain.stages) for chain in fresh]
+        super().pump(sweep)
 
     @rule(seconds=st.sampled_from((1, 5, 20, 46, 61, 130, 301)), pump=st.booleans())
     def time_passes(self, seconds: int, pump: bool) -> None:
@@ -366,34 +356,6 @@ class Anything(RuleBasedStateMachine):
         self.trouble.reads.clear()
         self.trouble.writes.clear()
 
-    # -- how it is played ----------------------------------------------------------------------------------------------
-
-    def _died(self, engine: Any, lease: Any, error: BaseException) -> None:
-        if not isinstance(error, Killed):
-            self.before[2](engine, lease, error)
-
-    def _ready(self, number: int) -> Message | None:
-        ready = [one for one in self.messages if one.due is None or one.due <= self.time.at]
-        return ready[number % len(ready)] if ready else None
-
-    def _step(self, number: int) -> None:
-        message = self._ready(number)
-        if message is not None and not self._run(message) and message in self.messages:
-            self.messages.remove(message)
-
-    def _run(self, message: Message) -> bool:
-        """Run the first step of a message; False if there is nothing left of its chain."""
-        try:
-            steps.run(self.world.engine, message.stages[0], message.chain.token, retries=message.retries)
-        except steps.TryAgain as again:
-            message.retries += 1
-            message.due = datetime.fromtimestamp(self.time.at.timestamp() + again.wait_s, self.time.at.tzinfo)
-            return True
-        except (RuntimeError, OSError, MemoryError, Killed, SyncError):
-            return False
-        message.stages, message.retries, message.due = message.stages[1:], 0, None
-        return bool(message.stages)
-
     # -- the end -------------------------------------------------------------------------------------------------------
 
     def teardown(self) -> None:
@@ -404,7 +366,7 @@ class Anything(RuleBasedStateMachine):
             assert self.left.wrong + self.right.wrong == []
             Rest(self.world, self.left, self.right, self.trouble).check()
         finally:
-            clock.now, clock.monotonic, steps._died = self.before
+            self.give_back()
             self.store.close()
 
     def _calm_down(self) -> None:
@@ -424,20 +386,6 @@ class Anything(RuleBasedStateMachine):
             for number in range(len(self.flows)):
                 self.poll(number)
             self._work_off(hours=3)
-
-    def _work_off(self, hours: float) -> None:
-        """Workers and beat do what they do, until nothing is due."""
-        end, wait_s = self.time.at.timestamp() + hours * 3600, 5.0
-        while self.time.at.timestamp() < end:
-            self.pump(True)
-            wait_s = 5.0 if self.messages else min(2 * wait_s, 150.0)
-            while (message := self._ready(0)) is not None:
-                if not self._run(message):
-                    self.messages.remove(message)
-                    self.pump(False)
-            if not self.messages and not self.world.backlog():
-                return
-            self.time.pass_(wait_s)
 
 
 HOW = settings(  # the same examples in every run; a bug hunt takes max_examples=2000 and derandomize=False

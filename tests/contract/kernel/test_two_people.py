@@ -26,10 +26,10 @@ from syncengine.engine.decisions import LASTS
 from syncengine.engine.effects import Doubt
 from syncengine.engine.held import Held
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.mapping.contract import Context, Decision, Policy, Verdict
+from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
 from syncengine.store import models as m
 from syncengine.store.states import Stage
-from tests.contract.kernel.world import Plain, World, by_name, flow
+from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
 
 DAY_S = 86_400.0
 
@@ -123,6 +123,20 @@ def test_of_many_those_are_taken_that_are_as_they_were_shown_and_the_others_name
         "things 2: another plan holds it now: over the credit limit",
         "things 3: it is not held any more: ignored by bert: a test; `syncengine ignore 3 --undo` syncs it again",
     ])  # fmt: skip
+    assert [natural for _, natural, _ in shop.right.writes] == ["1"]
+
+
+def test_what_is_held_is_decided_on_while_its_endpoint_is_down(shop: World) -> None:
+    """The hourly look at it has failed meanwhile: it is held for what it was, and is approved as it was shown."""
+    one = _held(shop)
+    shop.left.down = True
+    shop.want("things", "1")
+    shop.settle(patience_s=60)
+    assert (_held(shop).hold, shop.record("things", "1").reason) == ("rule", "over the credit limit")
+    _approve(shop, one)
+    shop.left.down = False
+    shop.settle(patience_s=600)
+
     assert [natural for _, natural, _ in shop.right.writes] == ["1"]
 
 
@@ -324,6 +338,33 @@ def test_a_correction_of_a_letter_that_was_closed_meanwhile_is_refused(dead: Wor
     assert dead.right.objects["things"]["R1"]["name"] == "a lamp"
 
 
+def test_a_correction_that_was_withdrawn_meanwhile_is_not_made_again_unseen(dead: World) -> None:
+    """bert makes his on top of anna's, who finds that hers was wrong while he types."""
+    id_ = _letter(dead, "1")
+    annas = letter.source_of(dead.engine, id_)
+    letter.correct(dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna")
+    berts = letter.source_of(dead.engine, id_)
+    assert berts.standing is not None
+    both = [*berts.standing.patch, *patches.of_values(berts.present, ["size=good"])]
+    letter.withdraw(dead.engine, id_, by="anna")
+    with pytest.raises(Misconfigured, match="the correction of /name by anna has ended meanwhile: withdrawn by anna"):
+        letter.correct(dead.engine, berts, both, because="x", by="bert")
+    dead.settle(patience_s=300)
+
+    assert dead.right.writes == []
+
+
+def test_a_letter_that_was_corrected_meanwhile_is_not_discarded(dead: World) -> None:
+    letters = _letters(dead)
+    annas = letter.source_of(dead.engine, _letter(dead, "2"))
+    letter.correct(dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna")
+    done = replay.discard(dead.engine, letters, because="test orders", by="bert")
+    dead.settle(patience_s=300)
+
+    assert [str(one) for one in done.left] == ["things 2: anna has corrected /name, and that is still to be tried"]
+    assert [natural for _, natural, _ in dead.right.writes] == ["2"]
+
+
 def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")
@@ -452,6 +493,41 @@ def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[...
     settle.did_not(world.engine, record, doubt, by="anna", although_done=True)
     world.settle(patience_s=10)
     assert len(world.right.writes) == 2
+
+
+@pytest.mark.parametrize("says", ["it did not", "it happened"])
+def test_a_write_that_was_sent_again_meanwhile_is_not_settled_by_an_old_look(
+    make_world: Callable[..., World], says: str
+) -> None:
+    """anna has looked and found nothing; bert has it sent again before she answers, and that one happens unheard."""
+    world, record, annas = _doubt(make_world, "lost")
+    settle.did_not(world.engine, record, annas, by="bert")
+    world.right.faults.append("unheard")
+    world.settle(patience_s=300)
+    assert (len(world.right.writes), world.record("things", "1").status) == (1, "held")
+    settled = {
+        "it did not": lambda: settle.did_not(world.engine, record, annas, by="anna"),
+        "it happened": lambda: settle.happened(world.engine, record, annas, "R1", by="anna"),
+    }
+    with pytest.raises(Misconfigured, match="was sent again since you looked"):
+        settled[says]()
+    world.settle(patience_s=300)
+
+    assert len(world.right.writes) == 1
+
+
+def test_a_pair_is_not_ignored_while_a_create_of_it_is_in_doubt(make_world: Callable[..., World]) -> None:
+    """What that create may have made would wait on the other side for ever, since nobody looks for it any more."""
+    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world.left.put("things", "1", name="a lamp")
+    world.right.faults.append("unheard")
+    world.sync("things", "left:1")
+    with pytest.raises(Misconfigured, match=r"nobody knows yet whether write 1 \(create 1\) took effect"):
+        byhand.ignore(world.engine, world.record("things", "left:1"), by="anna", because="a test")
+    world.settle(patience_s=600)
+    byhand.ignore(world.engine, world.record("things", "left:1"), by="anna", because="a test")
+
+    assert world.links("things") == [("1", "", "R1")]
 
 
 # -- endpoints ---------------------------------------------------------------------------------------------------------
