@@ -284,7 +284,7 @@ def retry(
 ) -> int:
     """Have the records of these dead letters looked at again. Returns how many letters.
 
-    a_minute: so many of them each minute, the oldest letter first; all at once without it. What rests because a write of it is
+    a_minute: how many of them each minute, the oldest letter first; all at once without it. What rests because a write of it is
     in doubt, or has just failed, rests on. closed_too: some may have closed since they were chosen; they are left out.
     reopens: letters that were discarded when they were chosen, and are opened again; any by default. A letter stays open until
     its record went through. Raises Misconfigured if one cannot be retried.

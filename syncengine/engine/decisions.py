@@ -128,7 +128,7 @@ def save(
 
 
 def applied(made: Plan, decision: Decision | None, again: Callable[[str], Plan]) -> Plan:
-    """The plan by a person's decision, if there is one on it. `again` makes it anew with the side that wins. Pure otherwise."""
+    """The plan by a person's decision, if there is one on it. `again` plans with the side that wins."""
     if decision is None or made.kind is not Kind.HOLD or not decision.is_of(made):
         return made
     if decision.side:

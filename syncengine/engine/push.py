@@ -341,7 +341,7 @@ class _Push:
         )
 
     def _admitted(self, session: Session, batch: Sequence[Intent], now: datetime) -> Sequence[Intent]:
-        """What may be written now, by the connection's settings as they are at this moment.
+        """What may be written now, by the connection's row as it is now.
 
         What goes beyond the flow's write ceiling is held, with all writes of its record in this batch.
         """

@@ -74,7 +74,7 @@ def dead(world: World) -> None:
     world.sync("things", "1")
 
 
-def mended(world: World) -> None:
+def right_by_now(world: World) -> None:
     """Dead, and by now its source is right."""
     dead(world)
     world.left.put("things", "1", name="a lamp")

@@ -81,7 +81,7 @@ SCENARIOS = (
         late=(2, "write 1 is not in doubt any more (settled by hand: {who}, 2026-03-02 09:02 UTC)"),
     ),
     Scenario(
-        "deadletters retry", "deadletters retry 1 --yes", scenes.mended, (0, "1 to be looked at again"),
+        "deadletters retry", "deadletters retry 1 --yes", scenes.right_by_now, (0, "1 to be looked at again"),
         (0, "1 on its way already (retried by hand: {who}, 2026-03-02 09:00 UTC)"), "retried by hand", CREATED,
         ("done|skipped", ""), facts={"retried": 1, "on_their_way": 0}, more={"retried": 1, "on_their_way": 1}, both=True,
         late=(0, "1 to be looked at again"),
