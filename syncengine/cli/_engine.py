@@ -138,5 +138,5 @@ def not_done(word: str, shown: dict[str, Any] | None, as_json: bool, *, asked: b
     if as_json:
         show_json({word: 0, "preview": shown})
     else:
-        click.echo("Nothing was done." if asked else "Nothing was done. With --yes it is.")
+        click.echo("Nothing changed." if asked else "Nothing changed. Add --yes to go ahead.")
     return 0 if asked else NO

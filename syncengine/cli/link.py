@@ -43,7 +43,7 @@ def command(
             if as_json:
                 show_json({"linked": False, **made})
             else:
-                click.echo("Nothing was done. With --yes they are linked.")
+                click.echo("Nothing changed. Add --yes to go ahead.")
             return NO
         record = linking.join(one, pairing, by=me(), because=because)
     if as_json:

@@ -58,6 +58,9 @@ def command(
         for result in results:
             if not as_json:
                 click.echo(str(result))
+        nothing = not ids and all(isinstance(result, Found) and not result.wanted for result in results)
+        for line in sync.nothing_found(one, flow, connection) if nothing and not as_json else ():
+            click.echo(line)
         asked = _asked(one, request, results)
         if no_wait or not asked.connections:
             left, rest = asked.backlog(one), ""
@@ -97,8 +100,11 @@ def _dry_run(flow: str, connection: str | None, ids: tuple[str, ...], limit: int
                 shown.append(_plans.as_doc(found.name, planned))
                 if not as_json:
                     _plans.show(found.name, planned)
+        why = [] if shown or ids else sync.nothing_found(one, flow, connection)
     if as_json:
         show_json(shown)
-    else:
-        click.echo(f"Dry run of {counted(len(shown), 'object')}: nothing was written.")
+        return 0
+    for line in why:
+        click.echo(line)
+    click.echo(f"Dry run of {counted(len(shown), 'object')}: nothing was written.")
     return 0

@@ -40,7 +40,7 @@ def command(
             if as_json:
                 show_json({"unlinked": False, "link": byhand.shown(link)})
             else:
-                click.echo("Nothing was done. With --yes they are unlinked.")
+                click.echo("Nothing changed. Add --yes to go ahead.")
             return NO
         keys = byhand.unlink(one, record, link, by=me(), because=because, recreate=recreate)
     if as_json:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -19,7 +19,8 @@ from syncengine.engine.links import keys_named
 from syncengine.engine.pump import pump
 from syncengine.engine.want import MOST_WOKEN, want
 from syncengine.errors import Misconfigured, SyncError, Throttled
-from syncengine.store.models import Record, Run
+from syncengine.flows.flow import Flow
+from syncengine.store.models import Connection, Cursor, Record, Run
 from syncengine.store.states import Lane
 
 log = logging.getLogger(__name__)
@@ -150,3 +151,20 @@ def record_keys(engine: Engine, request: Request, connection_id: int) -> list[st
     flow, site = engine.flow(request.flow), engine.site(connection_id)
     with engine.store.read() as session:
         return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, flow, site, id_)))
+
+
+def nothing_found(engine: Engine, flow_name: str, connection: str | None = None) -> list[str]:
+    """Why a sync, or a dry run of what has changed, may have found nothing: a line for each connection, with what to do."""
+    flow = engine.flow(flow_name)
+    return [_nothing_found(engine, flow, one) for one in engine.connections(flow_name, connection)]
+
+
+def _nothing_found(engine: Engine, flow: Flow, connection: Connection) -> str:
+    read = select(func.min(Cursor.read_at)).where(Cursor.connection_id == connection.id, Cursor.flow == flow.name)
+    with engine.store.read() as session:
+        read_at = session.scalar(read)
+    since = f"nothing has changed since it was read at {read_at:%Y-%m-%d %H:%M} UTC" if read_at else "nothing is there"
+    older = ""
+    if flow.cut_over and connection.cut_over is not None:
+        older = f"; what was created before the cut-over date {connection.cut_over:%Y-%m-%d} is left alone"
+    return f"{connection.name}: {since}{older}. To read further back: `syncengine sync {flow.name} --since DATE`"

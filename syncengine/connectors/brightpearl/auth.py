@@ -75,7 +75,8 @@ class FixedToken:
         self._token = _secret(self._vault, self._endpoint, self._secret)
         if self._token == used:
             raise AuthenticationFailed(
-                f"{self._endpoint.name}: Brightpearl refuses the {self._secret}. Store a valid one"
+                f"{self._endpoint.name}: Brightpearl refuses the {self._secret}. Correct it where syncengine.yml takes it "
+                "from, then run `syncengine configure`"
             )
 
 
@@ -210,4 +211,11 @@ class InstanceToken:
 def _secret(vault: Vault, endpoint: Endpoint, name: str) -> str:
     if value := vault.read(endpoint.id, name):
         return value
-    raise Misconfigured(f"endpoint {endpoint.name}: its secret {name} is not stored. Store it and try again")
+    if name == "refresh_token":
+        raise Misconfigured(
+            f"endpoint {endpoint.name} is not authorised yet. Run `syncengine authorise {endpoint.name}`"
+        )
+    raise Misconfigured(
+        f"endpoint {endpoint.name}: its secret {name} is not stored. Give it under secrets: in syncengine.yml, then run "
+        "`syncengine configure`"
+    )

@@ -77,7 +77,7 @@ def test_a_retry_shows_writes_and_money_first_and_does_nothing_without_a_yes(
     assert out.splitlines() == [
         "3 records would be tried again.",
         "  create orders: 3, worth 13.50 GBP net",
-        "Nothing was done. With --yes it is.",
+        "Nothing changed. Add --yes to go ahead.",
     ]
     code, out, _ = cli("deadletters", "retry", "--all", "--most", 2, "--dry-run", "--json")
     assert code == 0
@@ -178,12 +178,12 @@ def test_what_would_be_discarded_is_shown_by_cause_and_at_most_so_many_are(
     assert lines[:2] == ["2 letters would be discarded.", "1 more fit; `--most 3` takes them too."]
     assert lines[2].startswith("    2  orders, push: ")
     assert f"the newest: 2 (orders {orders[1]} with {UNKNOWN})" in lines[3]
-    assert lines[-1] == "Nothing was done."
+    assert lines[-1] == "Nothing changed."
 
     code, out, _ = cli("deadletters", "discard", "--value", UNKNOWN, "--because", "test orders")
     assert code == 1  # nobody was there to say yes
     assert out.splitlines()[0] == "3 letters would be discarded."
-    assert out.splitlines()[-1] == "Nothing was done. With --yes it is."
+    assert out.splitlines()[-1] == "Nothing changed. Add --yes to go ahead."
 
     shown = json.loads(cli("deadletters", "discard", 3, 1, "--dry-run", "--json")[1])
     assert shown["discarded"] == 0
@@ -212,7 +212,7 @@ def test_whoever_discards_what_others_wait_for_is_told_how_many(cli: Cli, world:
     assert f"       customers {contact.id} blocks 2 of orders" in out.splitlines()
     assert out.splitlines()[-2:] == [
         "Waiting for these, and they would go on waiting: 2 of orders.",
-        "Nothing was done.",
+        "Nothing changed.",
     ]
     shown = json.loads(cli("deadletters", "discard", "--all", "--dry-run", "--json")[1])
     assert shown["preview"]["waiting"] == {"orders": 2}

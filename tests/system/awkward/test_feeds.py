@@ -5,8 +5,9 @@ Search, its columns and its lag: brightpearl.md sections 7 and 11.1; an order's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.store.models import Record
+from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
 
 D = Decimal
@@ -236,3 +238,17 @@ def test_an_amendment_that_comes_row_by_row_is_written_when_it_is_complete(world
     assert len(world.erp.stock_lines(order.id)) in (1, 4)
     world.settle(patience_s=300)
     assert len(world.erp.stock_lines(order.id)) == 4
+
+
+def test_a_sync_that_finds_nothing_says_why_and_how_to_read_further_back(cli: Cli, world: World) -> None:
+    world.configure(cut_over=datetime(2026, 1, 1, tzinfo=UTC))
+    world.sync()
+    code, out, _ = cli("sync", "orders", "--dry-run")
+    assert code == 0
+    why, last = out.splitlines()
+    assert re.fullmatch(r"main: nothing has changed since it was read at [-0-9]{10} [:0-9]{5} UTC; .*", why)
+    assert why.endswith(
+        "; what was created before the cut-over date 2026-01-01 is left alone. To read further back: "
+        "`syncengine sync orders --since DATE`"
+    )
+    assert last == "Dry run of 0 objects: nothing was written."

@@ -68,7 +68,7 @@ def test_one_is_approved_by_the_number_of_syspro_and_the_other_refused(
     approved, refused = orders
     number = number_of(world, approved.id)
     code, out, _ = cli("held", "approve", number)
-    assert (code, out.splitlines()[-1]) == (1, "Nothing was done. With --yes it is.")
+    assert (code, out.splitlines()[-1]) == (1, "Nothing changed. Add --yes to go ahead.")
     assert "OrderQty: 3.000000 -> 5.000000" in out
     assert "  change orders: 1, worth 40.00 GBP net" in out
 
@@ -114,7 +114,7 @@ def test_an_order_that_is_gone_is_made_anew_only_when_a_person_says_so(cli: Cli,
     assert "is gone in the target" in world.status(order.id)[1]
 
     code, out, _ = cli("unlink", order.id, "--flow", "orders", "--because", "deleted by mistake", "--recreate")
-    assert (code, out.splitlines()[-1]) == (1, "Nothing was done. With --yes they are unlinked.")
+    assert (code, out.splitlines()[-1]) == (1, "Nothing changed. Add --yes to go ahead.")
     cli("unlink", order.id, "--flow", "orders", "--because", "deleted by mistake", "--recreate", "--yes")
     world.settle(patience_s=200)
     assert number_of(world, order.id) != number
@@ -181,12 +181,12 @@ def test_previews_say_what_would_be_done_and_count_one_as_one(cli: Cli, orders: 
     assert since.endswith(f" UTC; for example {orders[0].id}")
     assert rest == [
         "1 difference would be agreed, 0 records left alone.",
-        "Nothing was done. With --yes it is.",
+        "Nothing changed. Add --yes to go ahead.",
     ]
     _, out, _ = cli("unlink", orders[0].id, "--flow", "orders", "--because", "t")
     first, last = out.splitlines()
     assert first.endswith("would be unlinked, and it would be ignored until you say otherwise.")
-    assert last == "Nothing was done. With --yes they are unlinked."
+    assert last == "Nothing changed. Add --yes to go ahead."
 
 
 def test_a_conflict_is_named_once_in_a_line(cli: Cli, orders: list[Order]) -> None:

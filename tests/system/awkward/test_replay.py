@@ -42,7 +42,7 @@ def test_orders_that_failed_on_an_unknown_stock_code_all_arrive_once_the_table_i
     assert cli(*chosen)[1].splitlines() == [  # nobody is there to say yes
         "200 records would be tried again.",
         "  create orders: 200, worth 3,790.00 GBP net",
-        "Nothing was done. With --yes it is.",
+        "Nothing changed. Add --yes to go ahead.",
     ]
     assert [world.erp.made(order) for order in orders] == [0] * ORDERS
     assert json.loads(cli(*chosen, "--yes", "--json")[1])["retried"] == ORDERS
