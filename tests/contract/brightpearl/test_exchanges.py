@@ -255,7 +255,7 @@ def test_an_outage_is_an_endpoint_that_is_down(local: Services) -> None:
 
 @responses.activate
 def test_a_missing_secret_is_named(local: Services) -> None:
-    with pytest.raises(Misconfigured, match="endpoint shop is not authorised yet. Run `syncengine authorise shop`"):
+    with pytest.raises(Misconfigured, match=r"endpoint shop is not authorised yet\. Run `syncengine authorise shop`"):
         connector(local, {}).resources["brightpearl.sales_order"].read(["1"])
     assert len(responses.calls) == 0
 
