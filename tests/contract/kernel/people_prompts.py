@@ -104,6 +104,8 @@ class Desk:
             made = held.if_approved(session, self.engine, chosen, side=side) if approves else {}
         seen = self.states(one.record.id for one in chosen)
         writes = {one.record.id: _writes(made.get(one.record.id), one) for one in chosen}
+        said = side if approves else ""
+        same = {one.record.id for one in chosen if one.decision is not None and one.decision.side == said}
 
         def answer() -> None:
             now = self.states(seen)
@@ -115,7 +117,9 @@ class Desk:
             result = self.attempt("approve" if approves else "refuse", action)
             ids = _taken(result, {(one.record.flow, one.record.key): one.record.id for one in chosen})
             for id_ in seen:
-                self._judge(id_ in ids, _as_decided(seen[id_], now[id_]), f"{seen[id_]} and {now[id_]}")
+                self._judge(
+                    id_ in ids, id_ not in same and _as_decided(seen[id_], now[id_]), f"{seen[id_]} and {now[id_]}"
+                )
             if result is not None:
                 _, before, after = result
                 fresh = {row[2]: id_ for id_, row in after["decision"].items() if id_ not in before["decision"]}

@@ -331,15 +331,21 @@ class Expression:
 
     def of_call(self, node: ast.Call) -> Any:
         assert isinstance(node.func, ast.Name)
-        given = [self.walk(one) for one in node.args]
-        match node.func.id:
-            case "lookup":
-                return looked_up(self.world, given[0], given[1], given[2] if len(given) > 2 else None)
+        name = node.func.id
+        given = [self.walk(one) for one in (node.args[:2] if name == "lookup" else node.args)]
+        match name:
+            case "lookup":  # the default only where it is needed
+                found = looked_up(self.world, given[0], given[1], MISSING)
+                default = self.walk(node.args[2]) if found is MISSING and len(node.args) > 2 else None
+                return default if found is MISSING else found
             case "ref":
                 return self.world.references.get(given[0], {}).get(as_text(given[1]))
-            case name:
+            case _:
                 self.world.spend(*given)
                 return FUNCTIONS[name](*given)
+
+
+MISSING = object()
 
 
 def with_name(names: Names, name: str, value: Any) -> Names:
