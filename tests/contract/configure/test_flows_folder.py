@@ -16,6 +16,8 @@ from syncengine.store import Store
 from tests.conftest import KEY
 from tests.contract.configure.test_changes import ENV, FILE
 
+pytestmark = pytest.mark.one_database
+
 
 class Place:
     """A working folder with a configuration, and other folders to start from."""

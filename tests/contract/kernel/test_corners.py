@@ -21,6 +21,8 @@ from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
 
+pytestmark = pytest.mark.one_database
+
 MakeWorld = Callable[..., World]
 
 

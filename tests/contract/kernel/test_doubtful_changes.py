@@ -14,6 +14,8 @@ from syncengine.mapping.contract import Context, Decision, Verdict
 from syncengine.store import models as m
 from tests.contract.kernel.world import Plain, World, flow
 
+pytestmark = pytest.mark.one_database
+
 
 def _order(doc: Doc, context: Context) -> Doc:
     rows = [{"@key": row["id"], "code": row["code"], "qty": Decimal(row["qty"])} for row in doc["rows"]]

@@ -10,6 +10,8 @@ from syncengine.document import Doc
 from syncengine.mapping.contract import Context, Decision, Need, Verdict
 from tests.contract.kernel.world import Plain, World, by_name, flow
 
+pytestmark = pytest.mark.one_database
+
 
 def _needs(doc: Doc, context: Context) -> list[Need]:
     return [Need("customers", doc["customer"], "", "customers")]

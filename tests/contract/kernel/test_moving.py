@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from syncengine.connectors.base import Safety, Verb
 from syncengine.engine.deadletters import retry
 from syncengine.engine.discover import discover
@@ -12,6 +14,8 @@ from syncengine.mapping.contract import Context, Decision, MissingLookup, Need, 
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import START, Plain, World, by_name, flow
+
+pytestmark = pytest.mark.one_database
 
 
 def test_an_object_that_is_wanted_arrives_once_and_is_linked(world: World) -> None:

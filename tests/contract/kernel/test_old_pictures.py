@@ -19,6 +19,8 @@ from syncengine.store import models as m
 from syncengine.store.states import Stage
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
 
+pytestmark = pytest.mark.one_database
+
 MakeWorld = Callable[..., World]
 
 

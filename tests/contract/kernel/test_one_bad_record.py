@@ -27,6 +27,8 @@ from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Fake, Plain, Thing, World, by_name, flow
 
+pytestmark = pytest.mark.one_database
+
 MakeWorld = Callable[..., World]
 BAD = "3"
 OTHERS = [str(number) for number in range(10) if str(number) != BAD]

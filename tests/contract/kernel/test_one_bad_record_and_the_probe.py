@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
 import redis
 from sqlalchemy import select
 
@@ -17,6 +18,8 @@ from syncengine.http.breaker import Breakers
 from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Fake, Plain, System, Thing, World, by_name, flow
+
+pytestmark = pytest.mark.one_database
 
 BAD = "3"
 READ_SETTLE_S = 30.0

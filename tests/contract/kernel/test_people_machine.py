@@ -446,7 +446,7 @@ def _first(looks: Mapping[str, Look], what: str) -> Answer | None:
 
 
 HOW = settings(
-    max_examples=EXAMPLES or 6, stateful_step_count=STEPS if EXAMPLES else 40, deadline=None, derandomize=not EXAMPLES,
+    max_examples=EXAMPLES or 4, stateful_step_count=STEPS if EXAMPLES else 40, deadline=None, derandomize=not EXAMPLES,
     suppress_health_check=list(HealthCheck), print_blob=True, database=None,
 )  # fmt: skip
 
@@ -485,5 +485,5 @@ def test_the_same_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Non
                     session.execute(table.delete())
             return store
 
-    run_state_machine_as_test(OnPostgres, settings=settings(HOW, max_examples=2))
+    run_state_machine_as_test(OnPostgres, settings=settings(HOW, max_examples=1))
     drop_postgres(url)

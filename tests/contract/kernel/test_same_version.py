@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+import pytest
 from sqlalchemy import update
 
 from syncengine.connectors.base import Page, Position, Ref
@@ -14,6 +15,8 @@ from syncengine.engine.discover import discover
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import START, Thing, World
+
+pytestmark = pytest.mark.one_database
 
 LATER_S = 5.0  # than the source's resolution
 

@@ -12,6 +12,8 @@ from syncengine.document import Doc
 from syncengine.mapping.contract import Context
 from tests.contract.kernel.world import Plain, Thing, World, flow
 
+pytestmark = pytest.mark.one_database
+
 MakeWorld = Callable[..., World]
 
 

@@ -17,6 +17,8 @@ from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow, two_way
 
+pytestmark = pytest.mark.one_database
+
 GROUPS = [
     Group("identity", right=("name",), left=("name",), policy=Policy.LEFT),
     Group("credit", right=("limit",), left=("limit",), policy=Policy.RIGHT),

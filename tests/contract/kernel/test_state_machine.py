@@ -389,7 +389,7 @@ class Anything(Workers, RuleBasedStateMachine):
 
 
 HOW = settings(  # the same examples in every run; a bug hunt takes max_examples=2000 and derandomize=False
-    max_examples=10, stateful_step_count=40, deadline=None, derandomize=True,
+    max_examples=7, stateful_step_count=40, deadline=None, derandomize=True,
     suppress_health_check=list(HealthCheck), print_blob=True,
 )  # fmt: skip
 
@@ -422,5 +422,5 @@ def test_the_same_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Non
                     session.execute(table.delete())
             return store
 
-    run_state_machine_as_test(OnPostgres, settings=settings(HOW, max_examples=2))
+    run_state_machine_as_test(OnPostgres, settings=settings(HOW, max_examples=1))
     drop_postgres(url)

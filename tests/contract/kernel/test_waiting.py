@@ -14,6 +14,8 @@ from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import Fake, World
 
+pytestmark = pytest.mark.one_database
+
 
 @pytest.fixture
 def backlog(world: World) -> World:
