@@ -103,6 +103,51 @@ def test_in_a_deep_data_folder_down_needs_nothing_of_the_temporary_folder(run: R
     assert run("syncengine", "down", **places).stdout == "Stopped.\n"
 
 
+def test_what_a_killed_supervisor_left_is_ended_by_the_next_up_and_by_down(
+    up: Up, run: Run, bare_settings: Settings
+) -> None:
+    first = up()
+    supervisor = Supervisor(bare_settings)
+    family = _family(supervisor)
+    left = _kill_supervisor(supervisor)
+    assert first.wait(PATIENCE_S) == 2
+
+    again = run("syncengine", "up", "--detach")
+    said = again.stdout.splitlines()[0]
+    assert again.returncode == 0, again.stderr
+    assert said.startswith("An earlier run was killed. Ended what it left behind: beat (pid ")
+    assert all(f"{name} (pid {pid})" in said for name, pid in left.items())
+    assert not _alive(family)
+
+    family = _family(supervisor)
+    left = _kill_supervisor(supervisor)
+    doctor = run("syncengine", "doctor", "--offline").stdout.splitlines()[0]
+    assert doctor.startswith("warn  processes ")
+    assert all(f"{name} (pid {pid})" in doctor for name, pid in left.items())
+    down = run("syncengine", "down")
+    assert down.returncode == 0, down.stderr
+    assert down.stdout.startswith("Stopped what an earlier run left behind: beat (pid ")
+    assert not _alive(family)
+    assert run("syncengine", "down").stdout == "Nothing was running.\n"
+
+
+def _family(supervisor: Supervisor) -> list[psutil.Process]:
+    return psutil.Process(supervisor.pid()).children(recursive=True)
+
+
+def _alive(family: list[psutil.Process]) -> list[psutil.Process]:
+    return [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def _kill_supervisor(supervisor: Supervisor) -> dict[str, int]:
+    """Kill it and nothing else; gives the pids of its children by name."""
+    pids, pid = supervisor.pids(), supervisor.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    _wait_until(lambda: supervisor.pid() is None)
+    return pids
+
+
 def test_down_without_anything_running_says_so(run: Run) -> None:
     done = run("syncengine", "down")
 
