@@ -6,11 +6,12 @@ no port, and rotates one log file per process. Redis starts first and stops last
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -26,6 +27,8 @@ from syncengine.local import pids, processes, redis_server, supervisord
 from syncengine.local.pids import Noted
 from syncengine.local.processes import END_S, Program
 from syncengine.settings import Settings
+
+log = logging.getLogger(__name__)
 
 CONFIGURATION = "supervisord.conf"
 REDIS = "redis"
@@ -81,8 +84,10 @@ stdout_logfile_backups=5
 class Supervisor:
     """The supervised processes of one data folder."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, say: Callable[[str], None] = log.warning) -> None:
+        """`say` is called with what a person should know about a start that succeeds."""
         self.settings = settings
+        self.say = say
         self.home = settings.folder()
         self.log_folder = settings.folder(LOG_FOLDER)
 
@@ -242,7 +247,7 @@ class Supervisor:
     def _write_configuration(self) -> Path:
         programs = processes.programs(self.settings)
         if self.settings.redis_url is None:
-            programs.insert(0, Program(REDIS, tuple(redis_server.prepare(self.settings))))
+            programs.insert(0, Program(REDIS, tuple(redis_server.prepare(self.settings, self.say))))
         user = "user=root\n" if os.geteuid() == 0 else ""  # said aloud, else supervisor warns about it
         text = _HEAD.format(home=_escaped(self.home), socket=_escaped(self._socket()), user=user)
         for position, program in enumerate(programs, 1):
