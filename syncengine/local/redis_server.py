@@ -50,6 +50,11 @@ STUCK = (
     "`syncengine down` and `syncengine up`"
 )
 
+CANNOT_SAVE = "MISCONF"
+"""The code with which Redis refuses writes, and pings, while it cannot save (redis.conf, `stop-writes-on-bgsave-error`)."""
+
+MAKE_ROOM = "Make room on its disk: it then answers again by itself, and nothing is lost"
+
 _CONFIGURATION = """\
 # Made by `syncengine up`, made again by each start.
 bind 127.0.0.1
@@ -103,9 +108,11 @@ def answering_address(settings: Settings, *, patience_s: float = 5.0, read_s: fl
     if not reason:
         return url
     if settings.redis_url is None:
+        which = f"the embedded Redis does not answer ({reason})"
         remedy = "Run `syncengine up` or set REDIS_URL" if _is_gone(url) else STUCK
-        raise Misconfigured(f"the embedded Redis does not answer ({reason}). {remedy}")
-    raise Misconfigured(f"REDIS_URL = {redact_url(url)}: {reason}. Start that Redis, or correct REDIS_URL")
+    else:
+        which, remedy = f"REDIS_URL = {redact_url(url)}: {reason}", "Start that Redis, or correct REDIS_URL"
+    raise Misconfigured(f"{which}. {MAKE_ROOM if reason.startswith(CANNOT_SAVE) else remedy}")
 
 
 def connect(settings: Settings, *, retries: int = 3, read_s: float = READ_TIMEOUT_S) -> redis.Redis:

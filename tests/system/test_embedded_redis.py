@@ -17,10 +17,11 @@ from syncengine import settings
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 from syncengine.settings import Settings
+from tests.contract.limiter.test_redis_refuses import full_disk
 from tests.services import free_port, stop
-from tests.system.frame_fixtures import bare_environment, bare_settings, redis_url
+from tests.system.frame_fixtures import Run, bare_environment, bare_settings, redis_url, run
 
-__all__ = ["bare_environment", "bare_settings", "redis_url"]
+__all__ = ["bare_environment", "bare_settings", "redis_url", "run"]
 
 pytestmark = pytest.mark.process
 Start = Callable[[], "subprocess.Popen[bytes]"]
@@ -192,6 +193,25 @@ def _keep(bare_settings: Settings, start: Start) -> None:
     with redis_server.connect(bare_settings) as client:
         client.set("kept", "yes")
     stop(process)
+
+
+def test_one_that_cannot_save_is_an_outage_and_never_a_traceback(
+    bare_settings: Settings, start: Start, run: Run
+) -> None:
+    start()
+    assert run("syncengine", "migrate").returncode == 0
+    assert run("syncengine", "status").returncode == 0  # which makes the key, and says so
+    with redis_server.connect(bare_settings) as client:
+        full_disk(client, bare_settings.home / "redis")
+        status, doctor, sync = (run("syncengine", *words) for words in (["status"], ["doctor"], ["sync", "orders"]))
+        client.config_set("save", "")  # else it refuses to end without having saved
+
+    assert (status.returncode, status.stderr) == (0, "")
+    assert doctor.stderr == ""
+    assert doctor.stdout.splitlines()[1].endswith(f"→ {redis_server.MAKE_ROOM}")
+    [line] = sync.stderr.splitlines()
+    assert "MISCONF" in line
+    assert line.endswith(redis_server.MAKE_ROOM)
 
 
 def test_without_any_redis_the_line_says_what_to_do(bare_settings: Settings) -> None:

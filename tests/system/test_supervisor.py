@@ -131,6 +131,29 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_up_and_by_down(
     assert run("syncengine", "down").stdout == "Nothing was running.\n"
 
 
+def test_a_full_disk_does_not_end_the_supervisor_and_what_dies_meanwhile_is_back(
+    up: Up, bare_settings: Settings
+) -> None:
+    """Its log and its standard error cannot be written: a limit of their size, which Linux sets on a running process."""
+    up()
+    supervisor = Supervisor(bare_settings)
+    first, pid = supervisor.pids(), supervisor.pid()
+    assert pid is not None
+    psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))
+    os.kill(first["beat"], signal.SIGKILL)
+    _wait_until(lambda: supervisor.pids().get("beat", first["beat"]) != first["beat"])
+    psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    limited = supervisor.pids().get("beat")
+    if limited is not None:  # it was started under the limit
+        os.kill(limited, signal.SIGKILL)
+
+    _wait_until(lambda: _are_new(supervisor, first, ("beat",)))
+    assert supervisor.pid() == pid
+    assert {name: now for name, now in supervisor.pids().items() if name != "beat"} == {
+        name: former for name, former in first.items() if name != "beat"
+    }
+
+
 def _family(supervisor: Supervisor) -> list[psutil.Process]:
     return psutil.Process(supervisor.pid()).children(recursive=True)
 
