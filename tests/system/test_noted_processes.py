@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,7 @@ def test_a_process_notes_itself_and_becomes_its_command(tmp_path: Path, started:
     assert [(one.name, one.pid) for one in pids.alive(tmp_path)] == [("worker", process.pid)]
     assert Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-c", SLEEP.encode()]
     process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert not pids.alive(tmp_path)  # although nobody has collected it
 
 
