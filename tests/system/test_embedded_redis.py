@@ -17,10 +17,11 @@ from syncengine import settings
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 from syncengine.settings import Settings
+from tests.contract.limiter.test_redis_refuses import full_disk
 from tests.services import free_port, stop
-from tests.system.frame_fixtures import bare_environment, bare_settings, redis_url
+from tests.system.frame_fixtures import Run, bare_environment, bare_settings, redis_url, run
 
-__all__ = ["bare_environment", "bare_settings", "redis_url"]
+__all__ = ["bare_environment", "bare_settings", "redis_url", "run"]
 
 pytestmark = pytest.mark.process
 Start = Callable[[], "subprocess.Popen[bytes]"]
@@ -101,6 +102,116 @@ def test_a_port_that_another_program_took_is_given_up(bare_settings: Settings, r
     start()
 
     assert f":{taken}/" not in redis_server.address(bare_settings)
+
+
+def test_it_keeps_to_the_server_that_wrote_its_folder(
+    bare_settings: Settings, start: Start, other_make: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `redis-server` that comes onto PATH later is of another make, and cannot read what Valkey wrote."""
+    _keep(bare_settings, start)
+    monkeypatch.setenv("PATH", f"{other_make.parent}:/usr/bin:/bin")
+    said: list[str] = []
+
+    command = redis_server.prepare(bare_settings, said.append)
+
+    assert redis_server.servers()[0] == str(other_make)
+    assert command[0] == redis_server.servers()[1]
+    assert not said
+    start()
+    with redis_server.connect(bare_settings) as client:
+        assert client.get("kept") == b"yes"
+
+
+def test_a_folder_of_which_nobody_knows_who_wrote_it_goes_to_who_can_read_it(
+    bare_settings: Settings, start: Start, other_make: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keep(bare_settings, start)
+    (bare_settings.home / "redis" / "written-by").unlink()
+    monkeypatch.setenv("PATH", f"{other_make.parent}:/usr/bin:/bin")
+
+    assert redis_server.prepare(bare_settings)[0] == redis_server.servers()[1]
+
+
+def test_a_file_that_cannot_be_read_is_set_aside_and_nothing_is_lost(bare_settings: Settings, start: Start) -> None:
+    _keep(bare_settings, start)
+    folder = bare_settings.home / "redis"
+    for part in (folder / "appendonlydir").glob("*.aof"):
+        part.write_bytes(b"*1\r\nnot what a server writes\r\n" + part.read_bytes())
+    said: list[str] = []
+
+    redis_server.prepare(bare_settings, said.append)
+    start()
+
+    [aside] = folder.glob("appendonlydir.unreadable-*")
+    assert said == [
+        f"Redis could not read its data, which is now in {aside}. Nothing is lost: everything that is due is in the database, "
+        "and Redis starts empty. Delete the copy when you like."
+    ]
+    with redis_server.connect(bare_settings) as client:
+        assert client.get("kept") is None
+
+
+def test_where_the_server_cannot_start_at_all_its_file_is_left_alone(
+    bare_settings: Settings, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _keep(bare_settings, start)
+    broken = _script(tmp_path / "bin", 'case "$1" in --version) echo "Redis server v=7.0.15";; *) exit 1;; esac')
+    monkeypatch.setattr(redis_server, "servers", lambda: [str(broken)])
+    said: list[str] = []
+
+    assert redis_server.prepare(bare_settings, said.append)[0] == str(broken)
+
+    assert not said
+    assert (bare_settings.home / "redis" / "appendonlydir").is_dir()
+
+
+@pytest.fixture
+def other_make(tmp_path: Path) -> Path:
+    """A `redis-server` that ends at once where a server has written before, as Redis 7.0 does with Valkey 9's file."""
+    return _script(
+        tmp_path / "bin",
+        f"""
+        case "$1" in --version) echo "Redis server v=7.0.15 sha=00000000:0"; exit;; esac
+        eval folder=\\${{$#}}
+        [ -d "$folder/appendonlydir" ] && exit 1
+        exec {redis_server.binary()} "$@"
+        """,
+    )
+
+
+def _script(folder: Path, text: str) -> Path:
+    folder.mkdir()
+    path = folder / "redis-server"
+    path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+    path.chmod(0o700)
+    return path
+
+
+def _keep(bare_settings: Settings, start: Start) -> None:
+    """Have the embedded Redis write something and end."""
+    process = start()
+    with redis_server.connect(bare_settings) as client:
+        client.set("kept", "yes")
+    stop(process)
+
+
+def test_one_that_cannot_save_is_an_outage_and_never_a_traceback(
+    bare_settings: Settings, start: Start, run: Run
+) -> None:
+    start()
+    assert run("syncengine", "migrate").returncode == 0
+    assert run("syncengine", "status").returncode == 0  # which makes the key, and says so
+    with redis_server.connect(bare_settings) as client:
+        full_disk(client, bare_settings.home / "redis")
+        status, doctor, sync = (run("syncengine", *words) for words in (["status"], ["doctor"], ["sync", "orders"]))
+        client.config_set("save", "")  # else it refuses to end without having saved
+
+    assert (status.returncode, status.stderr) == (0, "")
+    assert doctor.stderr == ""
+    assert doctor.stdout.splitlines()[1].endswith(f"→ {redis_server.MAKE_ROOM}")
+    [line] = sync.stderr.splitlines()
+    assert "MISCONF" in line
+    assert line.endswith(redis_server.MAKE_ROOM)
 
 
 def test_without_any_redis_the_line_says_what_to_do(bare_settings: Settings) -> None:

@@ -103,6 +103,74 @@ def test_in_a_deep_data_folder_down_needs_nothing_of_the_temporary_folder(run: R
     assert run("syncengine", "down", **places).stdout == "Stopped.\n"
 
 
+def test_what_a_killed_supervisor_left_is_ended_by_the_next_up_and_by_down(
+    up: Up, run: Run, bare_settings: Settings
+) -> None:
+    first = up()
+    supervisor = Supervisor(bare_settings)
+    family = _family(supervisor)
+    left = _kill_supervisor(supervisor)
+    assert first.wait(PATIENCE_S) == 2
+
+    again = run("syncengine", "up", "--detach")
+    said = again.stdout.splitlines()[0]
+    assert again.returncode == 0, again.stderr
+    assert said.startswith("An earlier run was killed. Ended what it left behind: beat (pid ")
+    assert all(f"{name} (pid {pid})" in said for name, pid in left.items())
+    assert not _alive(family)
+
+    family = _family(supervisor)
+    left = _kill_supervisor(supervisor)
+    doctor = run("syncengine", "doctor", "--offline").stdout.splitlines()[0]
+    assert doctor.startswith("warn  processes ")
+    assert all(f"{name} (pid {pid})" in doctor for name, pid in left.items())
+    down = run("syncengine", "down")
+    assert down.returncode == 0, down.stderr
+    assert down.stdout.startswith("Stopped what an earlier run left behind: beat (pid ")
+    assert not _alive(family)
+    assert run("syncengine", "down").stdout == "Nothing was running.\n"
+
+
+def test_a_full_disk_does_not_end_the_supervisor_and_what_dies_meanwhile_is_back(
+    up: Up, bare_settings: Settings
+) -> None:
+    """Its log and its standard error cannot be written: a limit of their size, which Linux sets on a running process."""
+    up()
+    supervisor = Supervisor(bare_settings)
+    first, pid = supervisor.pids(), supervisor.pid()
+    assert pid is not None
+    psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, (1, psutil.RLIM_INFINITY))
+    os.kill(first["beat"], signal.SIGKILL)
+    _wait_until(lambda: supervisor.pids().get("beat", first["beat"]) != first["beat"])
+    psutil.Process(pid).rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    limited = supervisor.pids().get("beat")
+    if limited is not None:  # it was started under the limit
+        os.kill(limited, signal.SIGKILL)
+
+    _wait_until(lambda: _are_new(supervisor, first, ("beat",)))
+    assert supervisor.pid() == pid
+    assert {name: now for name, now in supervisor.pids().items() if name != "beat"} == {
+        name: former for name, former in first.items() if name != "beat"
+    }
+
+
+def _family(supervisor: Supervisor) -> list[psutil.Process]:
+    return psutil.Process(supervisor.pid()).children(recursive=True)
+
+
+def _alive(family: list[psutil.Process]) -> list[psutil.Process]:
+    return [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
+
+def _kill_supervisor(supervisor: Supervisor) -> dict[str, int]:
+    """Kill it and nothing else; gives the pids of its children by name."""
+    pids, pid = supervisor.pids(), supervisor.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    _wait_until(lambda: supervisor.pid() is None)
+    return pids
+
+
 def test_down_without_anything_running_says_so(run: Run) -> None:
     done = run("syncengine", "down")
 

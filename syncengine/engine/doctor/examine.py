@@ -11,7 +11,7 @@ import redis
 from syncengine.alerts import Sinks
 from syncengine.engine import bootstrap
 from syncengine.engine.doctor import backlog, broker, database, systems
-from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured
+from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured, warn
 from syncengine.engine.engine import Chain, Engine
 from syncengine.errors import Misconfigured, Transient
 from syncengine.settings import Settings
@@ -24,11 +24,16 @@ LOCKED = "End what holds it (a backup, a shell, an import); until then nothing i
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """An installation. client: its Redis, None if none is known. redis_complaint: why it cannot be used, empty if it can."""
+    """An installation.
+
+    client: its Redis, None if none is known. redis_complaint: why it cannot be used, empty if it can. left_behind: the
+    processes of `syncengine up`, in words, that run although no supervisor answers.
+    """
 
     settings: Settings
     client: redis.Redis | None
     redis_complaint: str
+    left_behind: tuple[str, ...] = ()
 
 
 def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
@@ -37,6 +42,9 @@ def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
     What cannot be well because another part is not (lanes without Redis, systems without the key of their secrets, records
     without a database) is left out.
     """
+    if patient.left_behind:
+        says = f"no supervisor answers, and these run without one: {', '.join(patient.left_behind)}"
+        yield warn("processes", says, "Run `syncengine up`, which ends them first, or `syncengine down`")
     if patient.redis_complaint or patient.client is None:
         yield misconfigured("redis", Misconfigured(patient.redis_complaint))
     else:
