@@ -84,7 +84,8 @@ def test_an_earlier_date_reaches_a_flow_that_was_left_out_meanwhile(installed: S
     )
     out = ("[customers, orders]\n    quiet_s: 30\n    ceilings: {orders: 2500}", "[customers]")
     earlier = ("2026-01-31", "2026-01-01")
-    installed.apply(out, earlier)
+    orders_only = ("    settings: {time_zone: Europe/London, eligible_statuses: [2, 3]}\n", "")
+    installed.apply(out, earlier, orders_only)
     installed.apply(earlier)
     with installed.store.read() as session:
         record = session.scalars(select(m.Record)).one()
