@@ -253,7 +253,7 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
         for one in (seen.mine(session, each.id) for each in concerned):
             decisions.end(session, [one], now, f"unlinked by {by}")
             if recreate and (not flow.two_way or one.key in (keys or ())):
-                records.must_find(session, one.id, link.natural_key)
+                records.must_find(session, one.id, _part(engine.flow(one.flow), site, link), link.natural_key)
                 want(session, one.connection_id, one.flow, [one.key], lane=Lane.REALTIME, now=now)
                 records.forget_last(session, [one.id])
             elif not one.ignored and not engine.flow(one.flow).write_back:  # that one does nothing without a link
@@ -271,6 +271,11 @@ def _severed(session: Session, record: Record, link: Link) -> Misconfigured:
     return Misconfigured(
         f"{ends} are not linked any more{by_whom}. `syncengine trace {record.key}` shows how they are now"
     )
+
+
+def _part(flow: Flow, site: Site, link: Link) -> str:
+    """The part by which a flow's plans have a link."""
+    return next(iter(links.by_part(flow, site, [link])), "")
 
 
 def _surviving(record: Record, flow: Flow, site: Site, link: Link) -> list[str]:

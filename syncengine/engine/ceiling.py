@@ -31,6 +31,9 @@ HELD = "write ceiling: "
 LONGEST_UNCOUNTED = timedelta(days=7)
 """For how long a person may have nothing counted: a first load takes days, and what takes longer needs a higher ceiling."""
 
+A_MOMENT = timedelta(minutes=1)
+"""By which the clocks of hosts may differ, and for which a worker may wait for the ceiling's row."""
+
 AT_ONCE = 500
 OPENED = "ceiling opened"
 
@@ -65,12 +68,19 @@ def admit(session: Session, connection: Connection, flow: Flow, count: int, now:
     return Admission(max(0, free), _reason(connection, flow, row))
 
 
-def note_sent(session: Session, connection_id: int, flow: Flow, count: int, at: datetime) -> None:
-    """Writes have left at this time, in the transaction that admitted them; or, below zero, have not left after all."""
+def note_sent(session: Session, connection_id: int, flow: Flow, count: int, at: datetime) -> datetime:
+    """Writes have left at this time, in the transaction that admitted them; or, below zero, have not left after all.
+
+    Returns the time that was noted: what was begun just before somebody opened the flow counts from the opening on.
+    """
+    opened = select(Ceiling.counted_from).where(Ceiling.connection_id == connection_id, Ceiling.flow == flow.name)
+    counted_from = session.scalar(opened)
+    at = max(at, counted_from) if counted_from is not None and counted_from - at < A_MOMENT else at
     if count:
         old = delete(Sent).where(*_of(connection_id, flow), Sent.at <= at - HOUR)
         changed(session, old)
         session.execute(insert(Sent), [{"connection_id": connection_id, "flow": flow.name, "at": at, "count": count}])
+    return at
 
 
 def _of(connection_id: int, flow: Flow) -> tuple[ColumnElement[bool], ...]:

@@ -124,7 +124,7 @@ def _take_over(
     fresh = continuity.check_accounts(session, installation.endpoints, given.same_account)
     endpoints = {one.name: _save_endpoint(session, one) for one in installation.endpoints}
     _check_names(session, installation, endpoints)
-    _check_shared(session, installation, endpoints)
+    _check_shared(session, installation, endpoints, flows)
     ids = {one.name: _save_connection(session, one, endpoints, flows, fresh) for one in installation.connections}
     for connection_id in sorted(fresh):
         continuity.start_over(session, connection_id)
@@ -178,6 +178,12 @@ def _check_flows(installation: Installation, connection: ConnectionPlan, flows: 
         for needed in flows[name].needs.values():
             if needed not in connection.flows:
                 raise Misconfigured(f"{connection.where}: the flow {name} needs the flow {needed}; add it to flows:")
+    for one, other in combinations((flows[name] for name in connection.flows), 2):
+        if _between(one) and _between(one) == _between(other) and one.entity != other.entity:
+            raise Misconfigured(
+                f"{connection.where}: the flows {one.name} and {other.name} both bring {one.source} to {one.target}, under the "
+                f"entities {one.entity} and {other.entity}: everything would be created twice. Give both one `entity:`"
+            )
     tables = sorted({table for name in connection.flows for table in flows[name].lookups})
     for name in connection.lookups:
         if name not in tables:
@@ -213,17 +219,41 @@ def _check_names(session: Session, installation: Installation, endpoints: Mappin
             )
 
 
-def _check_shared(session: Session, installation: Installation, endpoints: Mapping[str, int]) -> None:
-    """Two connections that join the same two accounts would each create what a flow of both brings. Raises Misconfigured."""
+def _check_shared(
+    session: Session, installation: Installation, endpoints: Mapping[str, int], flows: Mapping[str, Flow]
+) -> None:
+    """Two connections that join the same two accounts would each create what both bring. Raises Misconfigured.
+
+    Also where the one has brought it until now and the other would from here on, since links belong to a connection.
+    """
     ends = continuity.same_ends(session)
+    both = {one.name: {ends[endpoints[one.left]], ends[endpoints[one.right]]} for one in installation.connections}
     for one, other in combinations(installation.connections, 2):
-        both = [{ends[endpoints[it.left]], ends[endpoints[it.right]]} for it in (one, other)]
-        shared = sorted(set(one.flows) & set(other.flows))
-        if both[0] == both[1] and shared:
+        shared = sorted(
+            {_between(flows[name]) for name in one.flows} & {_between(flows[name]) for name in other.flows} - {()}
+        )
+        if both[one.name] == both[other.name] and shared:
             raise Misconfigured(
-                f"{other.where}: connection {other.name} joins the same two accounts as {one.name}, and both have the flow "
-                f"{shared[0]}: everything would be created twice. Take {', '.join(shared)} out of one of them"
+                f"{other.where}: connection {other.name} joins the same two accounts as {one.name}, and both have a flow from "
+                f"{shared[0][0]} to {shared[0][1]}: everything would be created twice. Leave it in the one that has written it"
             )
+    stored = session.execute(select(Connection.id, Connection.name, Connection.left_id, Connection.right_id)).all()
+    for one in installation.connections:
+        mine = next((row.id for row in stored if row.name == one.name), 0)
+        for row in stored:
+            if row.name == one.name or {ends[row.left_id], ends[row.right_id]} != both[one.name]:
+                continue
+            for flow in (flows[name] for name in one.flows if not flows[name].write_back):
+                if continuity.has_brought(session, row.id, flow) and not continuity.has_brought(session, mine, flow):
+                    raise Misconfigured(
+                        f"{one.where}: connection {one.name} joins the same two accounts as {row.name}, which has written "
+                        f"{flow.entity}: {flow.name} would create all of it a second time. Leave it in {row.name}"
+                    )
+
+
+def _between(flow: Flow) -> tuple[str, ...]:
+    """The resources between which a flow creates objects; nothing for one that creates none."""
+    return () if flow.write_back else tuple(sorted((flow.source, flow.target)))
 
 
 def _check_cut_over(plan: ConnectionPlan, before: datetime | None) -> None:
@@ -304,12 +334,17 @@ def _leave_out(session: Session, installation: Installation) -> None:
 def _look_back(
     session: Session, taken: _Taken, installation: Installation, flows: Mapping[str, Flow], now: datetime
 ) -> None:
-    """Where the cut-over date is earlier than before, want what was too old for the one before."""
+    """Where the cut-over date is earlier than before, want what was too old for the one before.
+
+    Of a flow that the connection has again nobody knows which date it has heeded last, so it is read from the date on.
+    """
     for plan in installation.connections:
         was = taken.before.connections.get(plan.name)
-        if was is not None and was.cut_over is not None and plan.cut_over is not None and plan.cut_over < was.cut_over:
-            dated = [name for name in plan.flows if flows[name].cut_over]
-            observe.look_back(session, taken.ids[plan.name], dated, now)
+        if was is None or plan.cut_over is None:
+            continue
+        is_earlier = was.cut_over is not None and plan.cut_over < was.cut_over
+        dated = [name for name in plan.flows if flows[name].cut_over and (is_earlier or name not in was.flows)]
+        observe.look_back(session, taken.ids[plan.name], dated, now)
 
 
 def _finish_going_live(store: Store) -> None:

@@ -228,6 +228,13 @@ def _check_kept(session: Session, connection_id: int, flow: Flow, where: str) ->
             )
 
 
+def has_brought(session: Session, connection_id: int, flow: Flow) -> bool:
+    """Whether a connection has links of a flow's entity, or of one that it had between the same resources."""
+    kept = session.scalar(select(Connection.entities).where(Connection.id == connection_id)) or {}
+    between = {entity for entity, *ends in kept.values() if set(ends) == {flow.source, flow.target}}
+    return any(_has_entity(session, connection_id, entity) for entity in {flow.entity, *between})
+
+
 def _has_entity(session: Session, connection_id: int, entity: str) -> bool:
     return any(session.scalar(select(one.exists())) for one in _traces(connection_id, entity))
 

@@ -296,9 +296,9 @@ def retry(
             found = [failure for failure in found if failure.closed_at is None or failure.id in reopens]
         found.sort(key=lambda one: (one.opened_at, one.id))
         check_retriable(session, found, () if closed_too else ids)
-        _reopen(session, found)
         its_record = records_of(session, found)
-        _want_all(session, list(its_record.values()), lane, now)
+        _want_all(session, list(its_record.values()), lane, now)  # first: it locks them in the order of all feeds
+        _reopen(session, found)
         if a_minute is not None:
             _spread(session, list(dict.fromkeys(failure.record_id for failure in found)), a_minute, now)
         detail = {name: text for name, text in (("by", by), ("because", because)) if text}

@@ -10,7 +10,7 @@ unlinked, another decision took its place, or it is an approval that could not b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,7 +40,7 @@ TOO_OLD = f"it could not be carried out within {LASTS.days} days"
 class Decision:
     """One that stands. `side`: which side wins where both have changed, if it is an approval; empty for a refusal.
 
-    shown: prints of what was decided on, as `Plan.prints` has them. done: part and verb of writes that were made since.
+    shown: prints of what was decided on, as `Plan.prints` has them. done: part, resource and verb of writes made since.
     """
 
     id: int
@@ -51,7 +51,7 @@ class Decision:
     made_by: str
     made_at: datetime | None = None
     shown: Mapping[str, Any] = field(default_factory=dict)
-    done: frozenset[tuple[str, str]] = frozenset()
+    done: frozenset[tuple[str, ...]] = frozenset()
 
     @property
     def told(self) -> str:
@@ -64,26 +64,38 @@ class Decision:
         return made.hash == self.plan_hash or (bool(self.side) and self._is_rest(made))
 
     def _is_rest(self, made: Plan) -> bool:
-        """Each of its writes was shown, and whatever else was shown has been written since."""
-        prints = made.prints()
-        shown, left = self.shown.get("writes", []), prints["writes"]
-        known = all(one in shown for one in left) and all(
-            one in self.shown.get("conflicts", []) for one in prints["conflicts"]
-        )
-        return bool(left) and known and made.hold == self.shown["hold"] and self._has_written(shown, but=left)
+        """Each of its writes was shown, whole or in part, and whatever else was shown has been written since."""
+        prints, shown = made.prints(), {_place(one): one for one in self.shown.get("writes", [])}
+        left = {_place(one): one for one in prints["writes"]}
+        written = all(place in left or (*place, one[2]) in self.done for place, one in shown.items())
+        known = all(one in self.shown.get("conflicts", []) for one in prints["conflicts"])
+        is_rest = bool(left) and all(place in shown and self._covers(shown[place], one) for place, one in left.items())
+        return is_rest and written and known and made.hold == self.shown["hold"]
 
-    def _has_written(self, shown: Iterable[list[str]], *, but: Iterable[list[str]] = ()) -> bool:
-        return all(one in but or (one[0], one[1]) in self.done for one in shown)
+    def _covers(self, shown: Sequence[Any], left: Sequence[Any]) -> bool:
+        """Whether one write is what is left of one that was shown: some fields of a change, or what completes a create."""
+        *_, verb, doc, changes = shown
+        *_, verb_left, doc_left, changes_left = left
+        if doc != doc_left:
+            return False
+        if verb == Verb.CREATE and verb_left == Verb.CHANGE:
+            return (*_place(shown), verb) in self.done
+        return bool(verb == verb_left) and all(one in changes for one in changes_left)
 
     @property
     def is_carried_out(self) -> bool:
         """Whether all that was approved has been written."""
         shown = self.shown.get("writes", [])
-        return bool(self.side) and bool(shown) and self._has_written(shown)
+        return bool(self.side) and bool(shown) and all((*_place(one), one[2]) in self.done for one in shown)
 
     def is_too_old(self, now: datetime) -> bool:
         """Whether it is an approval that nobody should rely on any more."""
         return bool(self.side) and self.made_at is not None and now - self.made_at > LASTS
+
+
+def _place(print_: Sequence[Any]) -> tuple[str, str]:
+    """Part and resource of a write's print."""
+    return print_[0], print_[1]
 
 
 def standing(session: Session, record_ids: Iterable[int]) -> dict[int, Decision]:
@@ -94,19 +106,19 @@ def standing(session: Session, record_ids: Iterable[int]) -> dict[int, Decision]
     return {row.record_id: _read(row, written.get(row.record_id, frozenset())) for row in rows.values()}
 
 
-def _written(session: Session, rows: Iterable[Row]) -> dict[int, frozenset[tuple[str, str]]]:
-    """Part and verb of what was written of each record since it was decided on."""
+def _written(session: Session, rows: Iterable[Row]) -> dict[int, frozenset[tuple[str, ...]]]:
+    """Part, resource and verb of what was written of each record since it was decided on."""
     made_at = {row.record_id: row.made_at for row in rows}
-    query = select(Effect.record_id, Effect.part, Effect.verb, Effect.updated_at)
+    query = select(Effect.record_id, Effect.part, Effect.resource, Effect.verb, Effect.updated_at)
     query = query.where(Effect.record_id.in_(made_at), Effect.state == EffectState.DONE)
-    found: dict[int, set[tuple[str, str]]] = {}
-    for record_id, part, verb, at in session.execute(query):
+    found: dict[int, set[tuple[str, ...]]] = {}
+    for record_id, *what, at in session.execute(query):
         if at >= made_at[record_id]:
-            found.setdefault(record_id, set()).add((part, verb))
+            found.setdefault(record_id, set()).add(tuple(what))
     return {record_id: frozenset(done) for record_id, done in found.items()}
 
 
-def _read(row: Row, done: frozenset[tuple[str, str]]) -> Decision:
+def _read(row: Row, done: frozenset[tuple[str, ...]]) -> Decision:
     verdict, _, side = row.verdict.partition(" ")
     side = (side or SIDES[0]) if verdict == APPROVED else ""
     return Decision(row.id, row.record_id, side, row.plan_hash, row.because, row.made_by, row.made_at, row.shown, done)
@@ -168,7 +180,7 @@ def _over(plan: Plan, decision: Decision, now: datetime) -> str:
         return CARRIED_OUT if plan.kind is Kind.SKIP and plan.refusable else ""
     if plan.hold is Hold.DOUBT:
         return ""  # a write is in doubt: nothing was planned
-    if decision.is_carried_out:
+    if decision.is_carried_out and plan.kind is not Kind.HOLD:
         return CARRIED_OUT
     if decision.is_too_old(now):
         return TOO_OLD

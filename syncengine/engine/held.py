@@ -335,7 +335,7 @@ def _as_shown(session: Session, engine: Engine, found: Sequence[Held], side: str
 def _differs(session: Session, shown: Held, fresh: Held | None, side: str) -> str:
     """Why a held record cannot be decided on as it was shown, for a `side` or to refuse it; empty if it can."""
     if fresh is None:
-        return seen.GONE
+        return seen.missing(session, shown.record.id)
     if fresh.record.status != Status.HELD:
         return f"it is not held any more: {trace.state_of(session, fresh.record)}"
     if fresh.plan_hash != shown.plan_hash:

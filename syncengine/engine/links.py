@@ -248,8 +248,10 @@ def join(
     if wakes:
         wake_dependants(session, engine, record.connection_id, flow.entity, ends_for_needs(link), now)
     _tell_write_backs(session, engine, link, now)
-    if record.must_find is not None:
-        session.execute(update(Record).where(Record.id == record.id).values(must_find=None))
+    if part in record.must_find:
+        others = {name: reference for name, reference in record.must_find.items() if name != part}
+        session.execute(update(Record).where(Record.id == record.id).values(must_find=others))
+        record.must_find = others
     if flow.two_way and right is not None:
         fold(session, record, left, right, now)
     return link

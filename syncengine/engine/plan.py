@@ -129,11 +129,23 @@ class Plan:
         return fingerprint([[step.part, step.resource, written(step.operation)] for step in self.steps])
 
     def prints(self) -> dict[str, list[Any]]:
-        """Each write (part, verb, print) and each conflict (print) of the plan, as `hash` knows them; JSON-able."""
-        writes = [
-            [step.part, str(step.operation.verb), fingerprint(_overwritten(step.operation))] for step in self.steps
-        ]
-        return {"writes": writes, "conflicts": [fingerprint(_differs(one)) for one in self.conflicts]}
+        """What a person is shown, in prints, JSON-able: each conflict, and of each write part, resource, verb, and two more.
+
+        These are the print of the document that is wanted, and those of its single changes with the values written over.
+        """
+        return {
+            "writes": [_print(step) for step in self.steps],
+            "conflicts": [fingerprint(_differs(one)) for one in self.conflicts],
+        }
+
+
+def _print(step: Step) -> list[Any]:
+    operation = step.operation
+    changes = [fingerprint([name, change.old, change.new]) for name, change in operation.changes.items()]
+    for line in operation.lines:
+        old = {name: change.old for name, change in line.changes.items()}
+        changes.append(fingerprint([line.field, line.action, line.number, line.line, old]))
+    return [step.part, step.resource, str(operation.verb), fingerprint(operation.doc), changes]
 
 
 def _differs(one: Difference) -> list[Any]:

@@ -233,7 +233,7 @@ class _Push:
         with self.engine.store.write() as session:
             batch = self._admitted(session, self._alone_there(session, resource, batch, now), now)
             mine = effects.send(session, batch, self.lease.runner, resource.settle_s, now)
-            ceiling.note_sent(session, self.site.connection.id, self.flow, len(mine), now)
+            now = ceiling.note_sent(session, self.site.connection.id, self.flow, len(mine), now)
             others = [intent for intent in batch if intent.effect_id not in mine]
             self._look_again(
                 session, others, now + timedelta(seconds=resource.settle_s), "an earlier write is in doubt"
@@ -378,12 +378,12 @@ class _Push:
         """While creates are to be verified, look for each before its first send; what is there is adopted."""
         creates = [one for one in batch if one.operation.verb is Verb.CREATE]
         sought = [one for one in creates if self.work[one.record.id].seeks]
-        again = [one for one in creates if one.record.must_find is not None and doubts.can_search(resource)]
+        again = [one for one in creates if one.step.part in one.record.must_find and doubts.can_search(resource)]
         verifies = self.site.verifies_creates(clock.now()) and resource.safety[Verb.CREATE] is not Safety.ASK
         asked = creates if verifies else [one for one in creates if one in sought or one in again]
         if not asked:
             return batch
-        references = {one.operation.natural_key for one in asked} | {one.record.must_find or "" for one in again}
+        references = {one.operation.natural_key for one in asked} | {_former(one) for one in again}
         with calling(self.site.endpoint(resource.name)):
             found = resource.find(sorted(references - {""}))
         there = {one.effect_id: doubts.candidates(resource, found.get(one.operation.natural_key, ())) for one in asked}
@@ -418,16 +418,14 @@ class _Push:
         self, resource: Resource, intents: Sequence[Intent], found: Mapping[str, Sequence[Doc]]
     ) -> list[Intent]:
         """Those that are in the target under the reference by which they were linked before: a person looks at these."""
-        there = {
-            one.effect_id: doubts.candidates(resource, found.get(one.record.must_find or "", ())) for one in intents
-        }
+        there = {one.effect_id: doubts.candidates(resource, found.get(_former(one), ())) for one in intents}
         held = [one for one in intents if there[one.effect_id]]
         if not held:
             return []
         with self.engine.store.write() as session:
             for intent in held:
                 keys = ", ".join(one.key for one in there[intent.effect_id])
-                reason = f"{keys} carries {intent.record.must_find}, the reference by which it was linked before"
+                reason = f"{keys} carries {_former(intent)}, the reference by which it was linked before"
                 self._end(session, intent, End(Status.HELD, reason), "held", clock.now())
         return held
 
@@ -644,3 +642,8 @@ class _Push:
         with self.engine.store.write() as session:
             self._written(session, {i: End(Status.DONE, "written by an earlier run") for i in idle}, now)
             records.give_back(session, self.lease, rest, now)
+
+
+def _former(intent: Intent) -> str:
+    """The reference by which what is to be created was linked before; empty if it was not."""
+    return str(intent.record.must_find.get(intent.step.part, ""))

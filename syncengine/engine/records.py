@@ -133,9 +133,11 @@ def heed(session: Session, record_id: int, now: datetime) -> bool:
     return changed(session, ignored.values(ignored="", reason="", updated_at=now)) > 0
 
 
-def must_find(session: Session, record_id: int, reference: str) -> None:
-    """The object is created once more: it is looked for by this reference too before that. Over once it is linked."""
-    changed(session, update(Record).where(Record.id == record_id).values(must_find=reference))
+def must_find(session: Session, record_id: int, part: str, reference: str) -> None:
+    """A part is created once more: it is looked for by this reference too before that. Over once it is linked."""
+    record = session.get_one(Record, record_id, with_for_update=True, populate_existing=True)
+    record.must_find = {**record.must_find, part: reference}
+    session.flush()
 
 
 def forget_last(session: Session, ids: Iterable[int]) -> None:

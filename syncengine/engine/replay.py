@@ -219,7 +219,7 @@ def _as_chosen(
     for letter in letters:
         now, record = fresh.get(letter.id), its_record.get(letter.record_id)
         if now is None or record is None:
-            why = seen.GONE
+            why = seen.missing(session, letter.record_id)
         elif now.closed_at is not None:
             why = f"its letter {deadletters.closed(now)}"
         else:

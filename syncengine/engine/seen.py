@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from syncengine import clock
 from syncengine.engine.engine import chunks
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Record
 
 AT_ONCE = 500
+TRIES, PAUSE_S = 5, 0.05
+"""How often, and after how many seconds, a record is asked for that somebody else has locked."""
+
 BUSY = "it is being worked on now; try again in a minute"
 GONE = "its record has become one with that of the other side"
 
@@ -50,13 +54,28 @@ def taken(count: int, left: Sequence[Left]) -> Taken:
 
 
 def locked(session: Session, record_ids: Iterable[int]) -> dict[int, Record]:
-    """Records by id as they are now; nobody takes one up or decides on it before the transaction ends."""
-    query = select(Record).order_by(Record.id).with_for_update().execution_options(populate_existing=True)
-    return {
-        record.id: record
-        for some in chunks(sorted(set(record_ids)), AT_ONCE)
-        for record in session.scalars(query.where(Record.id.in_(some)))
-    }
+    """Records by id as they are now; nobody takes one up or decides on it before the transaction ends.
+
+    One alone is waited for. Of several those that somebody else has locked are left out after some tries: feeds and workers
+    lock records in other orders, and who waits for one while holding another could end as the victim of a deadlock.
+    """
+    ids = sorted(set(record_ids))
+    found: dict[int, Record] = {}
+    for attempt in range(TRIES):
+        left = [id_ for id_ in ids if id_ not in found]
+        if not left:
+            break
+        clock.sleep(PAUSE_S if attempt else 0.0)
+        query = select(Record).order_by(Record.id).with_for_update(skip_locked=len(ids) > 1)
+        for some in chunks(left, AT_ONCE):
+            mine = query.where(Record.id.in_(some)).execution_options(populate_existing=True)
+            found |= {record.id: record for record in session.scalars(mine)}
+    return found
+
+
+def missing(session: Session, record_id: int) -> str:
+    """Why a record could not be locked."""
+    return BUSY if session.scalar(select(Record.id).where(Record.id == record_id)) is not None else GONE
 
 
 def mine(session: Session, record_id: int) -> Record:

@@ -202,8 +202,8 @@ class Record(Base):
     parts: Mapped[str] = mapped_column(default=";", server_default=";")
     needed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     ignored: Mapped[str] = mapped_column(default="", server_default="")  # who said that it is not to be synced, and why
-    # Of an object that is created once more: the reference by which it was linked, looked for before that create.
-    must_find: Mapped[str | None] = mapped_column(String(128))
+    # Of an object that is created once more, by part: the reference by which it was linked, looked for before that create.
+    must_find: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     discarded: Mapped[str] = mapped_column(default="", server_default="")  # its `reason` while it rests on a discard
 
     wanted: Mapped[int] = mapped_column(default=1)

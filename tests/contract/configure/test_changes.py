@@ -15,6 +15,7 @@ from syncengine import clock, connectors
 from syncengine.engine import configure, lookups
 from syncengine.engine.configure import Given
 from syncengine.engine.difference import Difference
+from syncengine.engine.plan import TOO_OLD
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.store import Store
@@ -331,7 +332,8 @@ def test_two_connections_between_the_same_two_accounts_share_no_flow(site: Site,
     copied = (table, table + SECOND.format(right=right, flows="customers, orders"))
     with pytest.raises(
         Misconfigured,
-        match=r"connection second joins the same two accounts as main, and both have the flow customers: .* created twice",
+        match=r"connection second joins the same two accounts as main, and both have a flow from brightpearl\.contact to "
+        r"syspro\.customer: .* created twice",
     ):
         site.apply(ends, copied)
     assert site.all(m.Connection) == []
@@ -368,7 +370,7 @@ def test_a_flow_under_another_entity_beside_the_one_that_has_linked_is_refused_t
     installed.link()
     installed.flows["again"] = dataclasses.replace(installed.flows["orders"], name="again", entity="again")
     more = ("[customers, orders]", "[customers, orders, again]")
-    with pytest.raises(Misconfigured, match="the flow again has the entity again"):
+    with pytest.raises(Misconfigured, match="under the entities orders and again: everything would be created twice"):
         installed.apply(more)
     installed.flows["again"] = dataclasses.replace(installed.flows["orders"], name="again")
     installed.apply(more)
@@ -428,3 +430,52 @@ def test_a_password_may_hold_what_looks_like_a_variable(site: Site, given: str, 
 def test_a_name_that_no_store_can_keep_is_refused(site: Site) -> None:
     with pytest.raises(Misconfigured, match=r"syncengine\.yml:11: a name in connections: must have 1 to 64 characters"):
         site.read(("  main:", f"  {'m' * 65}:"))
+
+
+MOVED_TO = """\
+  second:
+    left: shop
+    right: erp
+    mode: live
+    cut_over: 2026-01-31T00:00:00Z
+    flows: [orders]
+"""
+END = "      currencies: {1: GBP, 2: EUR}\n"
+KEEPS = ("[customers, orders]\n    quiet_s: 30\n    ceilings: {orders: 2500}", "[customers]\n    quiet_s: 30")
+NO_SETTINGS = ("    settings: {time_zone: Europe/London, eligible_statuses: [2, 3]}\n", "")
+
+
+@pytest.mark.parametrize("name", ["orders", "sales"])
+def test_a_flow_is_not_moved_to_another_connection_of_the_same_accounts(installed: Site, name: str) -> None:
+    """`main` has written orders; `second` has none of its links, and would create each of them a second time."""
+    installed.link()
+    orders = dataclasses.replace(installed.flows["orders"], name=name, needs={})
+    installed.flows[name] = orders
+    moved = (LIVE, KEEPS, NO_SETTINGS, (END, END + MOVED_TO.replace("[orders]", f"[{name}]")))
+    with pytest.raises(Misconfigured, match=r"main, which has written orders: .* a second time\. Leave it in main"):
+        installed.apply(*moved)
+
+
+def test_the_same_flow_under_another_name_in_a_second_connection_is_refused(installed: Site) -> None:
+    installed.link()
+    sales = dataclasses.replace(installed.flows["orders"], name="sales", file="flows.d/sales.yml", needs={})
+    installed.flows["sales"] = sales
+    with pytest.raises(Misconfigured, match=r"both have a flow from brightpearl\.sales_order to syspro\.sales_order"):
+        installed.apply(LIVE, (END, END + MOVED_TO.replace("[orders]", "[sales]")))
+
+
+def test_an_earlier_date_reaches_a_flow_that_was_left_out_meanwhile(installed: Site) -> None:
+    now = clock.now()
+    times = {"not_before": now, "created_at": now, "updated_at": now}
+    skipped = {"status": "skipped", "reason": TOO_OLD, "lane": 1, "wanted": 1, "done": 1}
+    installed.add(
+        m.Record(connection_id=1, flow="orders", key="4001", **skipped, **times),
+        m.Cursor(connection_id=1, flow="orders", feed="updated", position={}, next_due=now),
+    )
+    earlier = ("2026-01-31", "2026-01-01")
+    installed.apply((KEEPS[0], "[customers]"), earlier, NO_SETTINGS)
+    installed.apply(earlier)
+    with installed.store.read() as session:
+        record = session.scalars(select(m.Record)).one()
+        assert record.wanted > record.done
+        assert session.scalars(select(m.Cursor)).all() == []

@@ -485,7 +485,7 @@ def test_what_is_recreated_is_looked_for_first_by_its_reference(make_world: Call
     world.settle(patience_s=600)
 
     assert (world.links("things"), world.right.writes) == ([("1", "", "R7")], [])
-    assert world.record("things", "1").must_find is None
+    assert world.record("things", "1").must_find == {}
 
 
 def test_and_by_the_reference_that_it_had(make_world: Callable[..., World]) -> None:
@@ -500,7 +500,7 @@ def test_and_by_the_reference_that_it_had(make_world: Callable[..., World]) -> N
     assert (record.status, record.reason) == ("held", "R7 carries A1, the reference by which it was linked before")
     assert world.right.writes == []
     _link(world, "1", "R7")
-    assert (world.links("things"), world.record("things", "1").must_find) == ([("1", "", "R7")], None)
+    assert (world.links("things"), world.record("things", "1").must_find) == ([("1", "", "R7")], {})
 
 
 def test_what_is_gone_is_created_once_more(make_world: Callable[..., World]) -> None:
@@ -510,7 +510,7 @@ def test_what_is_gone_is_created_once_more(make_world: Callable[..., World]) -> 
     world.settle(patience_s=600)
 
     assert [natural for _, natural, _ in world.right.writes] == ["A1"]
-    assert world.record("things", "1").must_find is None
+    assert world.record("things", "1").must_find == {}
 
 
 def test_a_pair_that_is_unlinked_is_created_on_neither_side(make_world: Callable[..., World]) -> None:

@@ -407,3 +407,27 @@ def test_nothing_is_left_uncounted_for_longer_than_a_week(world: World) -> None:
     with pytest.raises(Misconfigured, match="Name a week at most, or raise the ceiling"):
         ceiling.open_(world.engine, "main", "things", by="bert", uncounted=timedelta(days=36_500))
     ceiling.open_(world.engine, "main", "things", by="bert", uncounted=timedelta(days=7))
+
+
+def test_writes_of_a_worker_that_waited_for_an_opening_are_counted(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker has looked at the clock; then somebody opens the flow, whose row the worker waits for."""
+    world = make_world(flow("things", Plain(by_name)), right={"most_per_write": 5})
+    world.configure(ceilings={"things": 5})
+    admit, opened = ceiling.admit, []
+
+    def late(*given: object) -> object:
+        if not opened:
+            opened.append(world.time.at + timedelta(milliseconds=50))
+            world.time.pass_(0.05)
+            session = given[0]
+            assert isinstance(session, Session)
+            session.add(m.Ceiling(connection_id=world.connection_id, flow="things", counted_from=world.time.at))
+            session.flush()
+        return admit(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ceiling, "admit", late)
+    world.sync("things", *_put(world, range(1, 21)))
+
+    assert (len(world.right.writes), len(_held(world))) == (5, 15)

@@ -12,7 +12,7 @@ down_revision = "0005"
 
 
 def upgrade() -> None:
-    op.add_column("record", sa.Column("must_find", sa.String(length=128), nullable=True))
+    op.add_column("record", sa.Column("must_find", sa.JSON(), server_default=sa.text("'{}'"), nullable=False))
     op.add_column("effect", sa.Column("accepted", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("decision", sa.Column("shown", sa.JSON(), server_default=sa.text("'{}'"), nullable=False))
     op.add_column("decision", sa.Column("lapsed_because", models.FreeText(), server_default="", nullable=False))
