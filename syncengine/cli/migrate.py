@@ -11,7 +11,9 @@ from syncengine.store import migrate
 
 
 @click.command("migrate")
-@click.option("--yes", is_flag=True, help="Migrate although processes run. They stop by themselves within seconds.")
+@click.option(
+    "--yes", is_flag=True, help="Migrate although processes run. From 0.1.0 on they stop by themselves within seconds."
+)
 def command(yes: bool) -> int:
     """Bring the store to the revision that this version needs. Safe to repeat.
 

@@ -112,7 +112,8 @@ def _compared(session: Session, taken: _Taken, flows: Mapping[str, Flow], instal
     ]
     listed = {one.name for one in installation.connections}
     not_synced = tuple(name for name in sorted(after.connections) if name not in listed)
-    return Difference(changes, tuple(told), is_first=not before.connections, not_synced=not_synced)
+    only_flows = not before.knows_flows and all(change.where == "flows" for change in changes)
+    return Difference(changes, tuple(told), is_first=not before.connections or only_flows, not_synced=not_synced)
 
 
 def _take_over(

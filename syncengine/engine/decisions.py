@@ -196,7 +196,10 @@ def end(session: Session, records: Iterable[Record], now: datetime, over: Mappin
     if over and mine:
         for row in session.scalars(query.order_by(Row.id).with_for_update()):
             row.lapsed_at, row.lapsed_because = now, over if isinstance(over, str) else over[row.id]
-            what = "decision carried out" if row.lapsed_because == CARRIED_OUT else "decision lapsed"
             was = _read(row, frozenset()).told
-            timeline.note_one(session, mine[row.record_id], what, now, was=was, because=row.lapsed_because)
+            if row.lapsed_because == CARRIED_OUT:
+                timeline.note_one(session, mine[row.record_id], "decision carried out", now, was=was)
+            else:
+                why = row.lapsed_because
+                timeline.note_one(session, mine[row.record_id], "decision lapsed", now, was=was, because=why)
         session.flush()

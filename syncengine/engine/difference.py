@@ -45,7 +45,8 @@ class Change:
 class Difference:
     """All changes, and what follows from them in words.
 
-    is_first: nothing was configured before. not_synced: connections (by name) that the file does not have.
+    is_first: nothing was configured before, or by a version that kept no flows, and only these are new. not_synced:
+    connections (by name) that the file does not have.
     """
 
     changes: tuple[Change, ...] = ()
@@ -97,11 +98,13 @@ class Picture:
     """What the store holds of a configuration. facts: text by place and name; connections by name.
 
     renewed: secrets, as facts are named, that were written since the file gave them: tokens that a system has granted.
+    knows_flows: whether the folder of flows was kept, which versions before 0.1.0 did not.
     """
 
     facts: Mapping[tuple[str, str], str]
     connections: Mapping[str, Seen]
     renewed: frozenset[tuple[str, str]]
+    knows_flows: bool = True
 
 
 def picture(session: Session) -> Picture:
@@ -128,11 +131,12 @@ def picture(session: Session) -> Picture:
     places = {one.id: f"connection {one.name}" for one in connections}
     for entry in _rows(session, Lookup):
         facts[places[entry.connection_id], f"lookup {entry.name} {entry.key}"] = entry.value
-    for installed in _rows(session, Installed):
+    installations = _rows(session, Installed)
+    for installed in installations:
         if installed.flows_folder:
             facts["flows", "folder"] = installed.flows_folder
         facts |= {("flows", f"own flow {name}"): version for name, version in installed.own_flows.items()}
-    return Picture(facts, {one.name: _seen(one) for one in connections}, frozenset(renewed))
+    return Picture(facts, {one.name: _seen(one) for one in connections}, frozenset(renewed), bool(installations))
 
 
 def _rows(session: Session, model: Any) -> list[Any]:

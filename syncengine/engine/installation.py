@@ -177,7 +177,9 @@ class _Reader:
             known = table_key(key)
             self._check_name(known, entries.line_of(key), f"lookup {name}: a key", LONGEST_KEY)
             if known in found:
-                self.place.refuse(entries.line_of(key), f"lookup {name}: {known!r} is there twice, but for blanks")
+                self.place.refuse(
+                    entries.line_of(key), f"lookup {name}: {known!r} is there twice, but for blanks or Unicode forms"
+                )
             found[known] = str(self._plain(value, entries.line_of(key)))
         return found
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import causes, corrections, deadletters, records, seen, timeline
+from syncengine.engine import causes, corrections, deadletters, decisions, records, seen, timeline
 from syncengine.engine.deadletters import ATTENTION, DEAD, Filter
 from syncengine.engine.engine import Engine, chunks
 from syncengine.engine.plan import Kind, Step
@@ -183,6 +183,7 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
         found = list(deadletters.records_of(session, fits).values())
         reason = deadletters.reason_of_discard(by, because)
         records.discard(session, {record.id: reason for record in found}, now)
+        decisions.end(session, found, now, f"discarded by {by}")
         timeline.note(session, found, "discarded", now, {one.id: {"because": because, "by": by} for one in found})
         return seen.taken(len(fits), left)
 

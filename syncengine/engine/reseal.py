@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from syncengine import clock
 from syncengine.document import from_json, to_json
@@ -84,7 +84,7 @@ class Progress:
 
 def ask(store: Store, vault: Vault) -> Progress:
     """Have everything sealed again under the newest key; one that is under way for that key continues. Raises Transient."""
-    under_way = progress(store, vault)
+    under_way = known(store, vault)
     if under_way is not None and under_way.key == vault.prints[0]:
         return under_way
     begun = Progress(vault.prints[0])
@@ -94,9 +94,19 @@ def ask(store: Store, vault: Vault) -> Progress:
 
 def progress(store: Store, vault: Vault) -> Progress | None:
     """How far it is, None if nobody asked or all is done. Raises Misconfigured if this host lacks the key, Transient."""
-    with store.read() as session:
-        sealed = session.scalar(select(Slot.value).where(Slot.name == NAME))
+    sealed = _sealed(store)
     return None if sealed is None else Progress(**from_json(vault.open(sealed).decode()))
+
+
+def known(store: Store, vault: Vault) -> Progress | None:
+    """As `progress`, and None where no key of this host opens the note of it, as when that key is lost. Raises Transient."""
+    sealed = _sealed(store)
+    return progress(store, vault) if sealed is not None and vault.print_of(sealed) else None
+
+
+def _sealed(store: Store) -> bytes | None:
+    with store.read() as session:
+        return session.scalar(select(Slot.value).where(Slot.name == NAME))
 
 
 def run(engine: Engine, *, for_s: float) -> Progress | None:
@@ -141,14 +151,23 @@ def _batch(engine: Engine, now: Progress) -> Progress:
         unchanged = (table.c[kind.key.key] == bindparam("its_key"), table.c[kind.value.key] == bindparam("its_value"))
         renewed = [{"its_key": key, "its_value": value, "new": vault.renewed(value)} for key, value in old]
         with engine.store.write(durable=False) as session:
+            renewed = _free(session, kind, renewed)
             statement = update(table).where(*unchanged)  # type: ignore[arg-type]
-            session.connection().execute(statement.values({kind.value.key: bindparam("new")}), renewed)
+            if renewed:
+                session.connection().execute(statement.values({kind.value.key: bindparam("new")}), renewed)
     shut = now.shut + prints.count("")
     now = replace(now, found=now.found + len(old), total=now.total + len(old), shut=shut)
     if len(rows) == AT_ONCE:
         return replace(now, after=rows[-1][0])
     following = KINDS[now.kind + 1].first if now.kind + 1 < len(KINDS) else 0
     return replace(now, kind=now.kind + 1, after=following)
+
+
+def _free(session: Session, kind: Kind, renewed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those whose row nobody has locked: a worker that waits for one of ours may hold another, and the next pass finds them."""
+    keys = [one["its_key"] for one in renewed]
+    mine = set(session.scalars(select(kind.key).where(kind.key.in_(keys)).with_for_update(skip_locked=True)))
+    return [one for one in renewed if one["its_key"] in mine]
 
 
 def _rows(store: Store, kind: Kind, after: int | str) -> Sequence[tuple[Any, bytes]]:

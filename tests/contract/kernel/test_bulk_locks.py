@@ -9,13 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.fernet import Fernet
 
 from syncengine.document import Doc
-from syncengine.engine import deadletters, held, replay
+from syncengine.engine import deadletters, held, replay, reseal
 from syncengine.engine.want import want
 from syncengine.errors import Misconfigured, Rejected, Transient
 from syncengine.mapping.contract import Context, Decision, Verdict
 from syncengine.store.states import Lane
+from syncengine.vault import Vault
+from tests.conftest import KEY
 from tests.contract.kernel.world import Plain, World, by_name, flow
 
 COUNT = 200
@@ -91,3 +94,15 @@ def test_many_are_discarded_and_retried_while_feeds_tell_of_them(world: World) -
     discard = lambda: replay.discard(world.engine, letters, because="x", by="anna")  # noqa: E731
     retry = lambda: deadletters.retry(world.engine, ids, closed_too=True, a_minute=30)  # noqa: E731
     assert _at_once(lambda: _feed(world), discard, retry) == []
+
+
+@pytest.mark.parametrize("world", ["held"], indirect=True)
+def test_everything_is_sealed_again_while_feeds_and_people_work(world: World) -> None:
+    with world.store.read() as session:
+        found = held.listed(session, world.engine)
+    second = Fernet.generate_key().decode()
+    vault = Vault(world.store, [second, KEY])
+    world.engine.vault = vault
+    refuse = lambda: held.refuse(world.engine, found, because="x", by="anna")  # noqa: E731
+    reseal.ask(world.store, vault)
+    assert _at_once(lambda: _feed(world), refuse, lambda: reseal.run(world.engine, for_s=1.0)) == []

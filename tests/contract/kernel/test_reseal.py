@@ -147,3 +147,18 @@ def test_a_host_that_does_not_seal_with_the_key_that_was_asked_for_says_so(
     _keys(world, *given)
     with pytest.raises(Misconfigured, match=says):
         reseal.run(world.engine, for_s=60)
+
+
+def test_a_key_that_is_lost_while_all_is_sealed_again_is_replaced_by_another(world: World) -> None:
+    """What the lost key has sealed is lost; but another key can be asked for."""
+    reseal.ask(world.store, Vault(world.store, [NEW, OLD]))
+    third = Fernet.generate_key().decode()
+    _keys(world, third, OLD)
+    assert reseal.known(world.store, world.engine.vault) is None
+    reseal.ask(world.store, world.engine.vault)
+    for _ in range(20):
+        if reseal.run(world.engine, for_s=60.0) is None:
+            break
+
+    assert reseal.known(world.store, world.engine.vault) is None
+    assert world.engine.vault.prints[1] not in {name for name, kinds in _sealed(world).items() if kinds}

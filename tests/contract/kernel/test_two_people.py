@@ -159,7 +159,7 @@ def test_an_approval_is_of_what_is_written_over_too(make_world: Callable[..., Wo
 def test_an_approval_is_used_up_once_it_is_carried_out(shop: World) -> None:
     _approve(shop)
     shop.settle(patience_s=300)
-    assert _told(shop, "decision carried out") == [{"was": "approved by anna", "because": "it was carried out"}]
+    assert _told(shop, "decision carried out") == [{"was": "approved by anna"}]
     assert _standing(shop) == []
     record = shop.record("things", "1")
     with shop.store.read() as session:
@@ -374,6 +374,20 @@ def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -
     byhand.ignore(world.engine, world.record("things", "1"), by="anna", because="it is finished")
 
     assert [cause for _, _, cause in world.failures()] == ["the journal could not be posted"]
+
+
+def test_an_approval_ends_with_the_discard_of_its_record(shop: World) -> None:
+    shop.right.faults.append("refused")
+    _approve(shop)
+    shop.settle(patience_s=300)
+    letters = _letters(shop)
+    replay.discard(shop.engine, letters, because="do not send it", by="bert")
+    shop.time.pass_(20 * DAY_S)
+    deadletters.retry(shop.engine, [one.id for one in letters], by="carl")
+    shop.settle(patience_s=300)
+
+    assert (shop.right.writes, shop.record("things", "1").status) == ([], "held")
+    assert [one["because"] for one in _told(shop, "decision lapsed")] == ["discarded by bert"]
 
 
 # -- links -------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_sent_flow", "sent", ["connection_id", "flow", "at"])
     op.drop_index("ix_effect_sent", "effect")
+    # What a person sees of a plan, values that are written over, is part of its hash now: what is held is planned once more.
+    op.execute("UPDATE record SET wanted = wanted + 1 WHERE status = 'held' AND wanted = done AND ignored = ''")
     counted = sa.text(  # what the ceilings count at this time
         "INSERT INTO sent (connection_id, flow, at, count) SELECT effect.connection_id, record.flow, effect.sent_at, 1 "
         "FROM effect JOIN record ON record.id = effect.record_id WHERE effect.sent_at > :since"
