@@ -105,7 +105,8 @@ class Ends:
         told = [
             one
             for one in found
-            if by in str(one.detail.get("was", by)) and (one.detail.get("because") or one.detail.get("by"))
+            if by in str(one.detail.get("was", by))
+            and (one.what == "decision carried out" or one.detail.get("because") or one.detail.get("by"))
         ]
         assert told, f"what {by or 'somebody'} has said of record {record_id} ended at {at}, and no event tells it"
 
@@ -205,7 +206,7 @@ class AtRest:
             query = select(m.Correction).where(m.Correction.record_id == record.id, m.Correction.lapsed_at.is_(None))
             row = session.scalars(query).one_or_none()
         patch = payloads.unseal(self.world.vault, row.patch)["patch"] if row is not None else ()
-        return next((str(one["value"]) for one in patch if one["op"] != "test"), "")
+        return next((str(one["value"]) for one in reversed(patch) if one["op"] != "test"), "")
 
     def _held_rightly(self, record: m.Record) -> None:
         assert record.status == "held", f"{record.flow} {record.key} is {record.status}: {record.reason}"

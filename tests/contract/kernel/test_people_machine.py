@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -447,6 +447,7 @@ def _first(looks: Mapping[str, Look], what: str) -> Answer | None:
 
 HOW = settings(
     max_examples=EXAMPLES or 4, stateful_step_count=STEPS if EXAMPLES else 40, deadline=None, derandomize=not EXAMPLES,
+    phases=[phase for phase in Phase if phase is not Phase.explain],
     suppress_health_check=list(HealthCheck), print_blob=True, database=None,
 )  # fmt: skip
 
