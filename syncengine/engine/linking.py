@@ -70,7 +70,7 @@ def look(engine: Engine, connection_id: int, flow_name: str, left: str, right: s
     with engine.store.read() as session:
         _check(session, connection_id, flow, site, found["left"][0], found["right"][0], part)
     source_key = found[site.side(flow.source)][0]
-    others = [] if flow.two_way else _other_parts(engine, connection_id, flow, source_key, part)
+    others = _other_parts(engine, connection_id, flow, source_key, part)
     step, reason = _as_created(engine, connection_id, flow, source_key, part)
     differences, identity = None, ""
     if step is not None and not flow.two_way:
@@ -92,7 +92,7 @@ def _other_parts(engine: Engine, connection_id: int, flow: Flow, key: str, part:
 
     A part that only others could ask for is taken while all of the object's own parts are linked: nothing is created then.
     """
-    if not flow.mapping.has_parts:
+    if flow.two_way or not flow.mapping.has_parts:
         if part:
             raise Misconfigured(f"{flow.name} has no parts, so {key} has no part {part!r}. Leave --part out")
         return []

@@ -29,7 +29,7 @@ from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
 from syncengine.store import models as m
 from syncengine.store.states import Stage
-from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
+from tests.contract.kernel.world import Fake, Plain, World, by_name, flow, two_way
 
 DAY_S = 86_400.0
 
@@ -449,6 +449,14 @@ def test_two_objects_are_linked_in_a_part_to_which_the_source_is_mapped(
     assert world.right.writes == []
 
 
+def test_two_objects_of_a_pair_are_linked_in_no_part(make_world: Callable[..., World]) -> None:
+    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world.left.put("things", "1", name="a lamp")
+    world.right.put("things", "R7", name="a lamp", ref="1")
+    with pytest.raises(Misconfigured, match="things has no parts, so 1 has no part 'EUR'"):
+        linking.look(world.engine, world.connection_id, "things", "1", "R7", part="EUR")
+
+
 def test_parts_that_are_created_beside_a_link_and_other_identities_are_shown(make_world: Callable[..., World]) -> None:
     def to(doc: Doc, context: Context) -> Doc:
         return {part: {"ref": f"{doc['id']}{part}", "name": doc["name"]} for part in ("EUR", "GBP")}
@@ -545,6 +553,21 @@ def test_a_pair_is_not_ignored_while_a_create_of_it_is_in_doubt(make_world: Call
 
 
 # -- endpoints ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by_a_person", [True, False])
+def test_credentials_end_a_rest_for_want_of_them_and_no_persons_pause(
+    world: World, monkeypatch: pytest.MonkeyPatch, by_a_person: bool
+) -> None:
+    monkeypatch.setattr(Fake, "trade", lambda connector, code: None, raising=False)
+    until = world.time.at + timedelta(hours=1)
+    with world.store.write() as session:
+        endpoint = session.scalars(select(m.Endpoint).where(m.Endpoint.name == "right-1")).one()
+        endpoint.paused_until, endpoint.paused_by = until, "anna" if by_a_person else endpoints.BY_ITSELF
+    endpoints.authorise(world.engine, "right-1", "a code", by="bert")
+
+    [standing] = [one for one in endpoints.listed(world.engine) if one.name == "right-1"]
+    assert standing.paused_until == (until if by_a_person else None)
 
 
 def test_a_pause_is_not_shortened_by_somebody_else(world: World) -> None:
