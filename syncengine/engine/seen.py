@@ -65,7 +65,8 @@ def locked(session: Session, record_ids: Iterable[int]) -> dict[int, Record]:
         left = [id_ for id_ in ids if id_ not in found]
         if not left:
             break
-        clock.sleep(PAUSE_S if attempt else 0.0)
+        if attempt:
+            clock.sleep(PAUSE_S)
         query = select(Record).order_by(Record.id).with_for_update(skip_locked=len(ids) > 1)
         for some in chunks(left, AT_ONCE):
             mine = query.where(Record.id.in_(some)).execution_options(populate_existing=True)

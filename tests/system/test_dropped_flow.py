@@ -36,6 +36,7 @@ mapping:
 
 WATCHING = """\
 flow: watching
+entity: customers
 about: Writes nothing; beat looks at its feed every second.
 source: brightpearl.contact
 target: syspro.customer
