@@ -201,8 +201,10 @@ def rank(value: Any) -> tuple[Any, ...]:
     if kind == "text":
         return (2, tidy(value))
     places = {"date": 3, "datetime": 4, "boolean": 5}
-    if kind not in places or (kind == "datetime" and value.tzinfo is None):
+    if kind not in places:
         raise Wrong(f"{value!r} has no rank")
+    if kind == "datetime" and value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
     return (places[kind], value)
 
 
