@@ -374,7 +374,7 @@ class Author(Pen):
             case "from" | "then":
                 made[form] = ask()
             case "value":
-                made["value"] = self.constant(kind)
+                made["value"] = self.constant(kind, is_named)
             case "join" | "first":
                 made[form] = [ask() for _ in range(self.number(1, 3))]
                 if form == "join" and self.chance(50):
@@ -386,9 +386,9 @@ class Author(Pen):
                 made["cases"] = [*cases, {"else": ask()}] if self.chance(60) else cases
         return made | ({"else": ask()} if "when" in made and self.chance(55) else {})
 
-    def constant(self, kind: str) -> Any:
-        if kind == "text":
-            return self.pick(["WEB001", "a", "0010", "NO", "x y", Decimal("1.50"), 7])
+    def constant(self, kind: str, is_named: bool = False) -> Any:
+        if kind == "text":  # a named value is of its constant's kind, a field of its own
+            return self.pick(["WEB001", "a", "0010", "NO", "x y", *([] if is_named else [Decimal("1.50"), 7])])
         return self.pick([0, 1, 7, -3] if kind == "integer" else [0, 1, Decimal("2.50"), Decimal("-0.005")])
 
     def looked_up(self) -> Entry:
