@@ -52,7 +52,7 @@ class Thresholds:
     dead_letters: open ones of one cause. in_a_row: dead letters of a flow since a write of it went through. gone: linked
     objects that have gone absent within `window_s`. oldest_s: age of the oldest record that is due, or of a
     write in doubt. waiting_s: for how long a record may wait for another object, or be held. clock_s: by how much a source's
-    clock may differ from ours. stalled_s: without progress. repeat_s: an alert that lasts is told again after it.
+    clock may differ from ours. stalled_s: without progress. repeat_s: an alert that lasts is repeated after it.
     """
 
     dead_letters: int = 10
