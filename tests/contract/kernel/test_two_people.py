@@ -1,4 +1,7 @@
-"""Two people and a worker: a decision carries what was seen, and takes nothing that has changed since. The timeline shows how each decision ended."""
+"""Two people and a worker: a decision carries what was seen, and takes nothing that has changed since.
+
+The timeline shows how each decision ended.
+"""
 
 from __future__ import annotations
 
