@@ -436,7 +436,8 @@ def first(*given: Any) -> Any:
 
 def rounded(value: Any, places: Any = 0, rounding: str = decimal.ROUND_HALF_UP) -> Decimal:
     try:
-        return as_number(value).quantize(Decimal(1).scaleb(-int(places)), rounding, WIDE)
+        found = as_number(value).quantize(Decimal(1).scaleb(-int(places)), rounding, WIDE)
+        return found or abs(found)  # zero is never negative
     except decimal.DecimalException as error:
         raise Wrong(str(error)) from error
 
