@@ -28,7 +28,7 @@ from syncengine.cli._engine import (
     show_json,
     show_left,
 )
-from syncengine.engine import causes, deadletters, letter, named, patches, replay
+from syncengine.engine import causes, deadletters, failures, letter, named, patches, replay
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine
 from syncengine.engine.pump import pump
@@ -41,7 +41,7 @@ MANY = 20  # more than these are shown by their causes, where a person looks
 ids_argument = click.argument("ids", metavar="[ID]...", type=_letters.NUMBER, nargs=-1)
 kind_option = click.option(
     "--kind",
-    type=click.Choice([deadletters.DEAD, deadletters.ATTENTION]),
+    type=click.Choice([failures.DEAD, failures.ATTENTION]),
     help="Failed, or written and to be looked at.",
 )
 because_option = click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
@@ -295,7 +295,7 @@ def discard(**given: Any) -> int:
 
     Those chosen by the options are shown by cause first. --because is needed unless this is a --dry-run.
     """
-    return _by_hand("discarded", deadletters.DEAD, replay.discard, **given)
+    return _by_hand("discarded", failures.DEAD, replay.discard, **given)
 
 
 @command.command("close")
@@ -305,7 +305,7 @@ def close(**given: Any) -> int:
 
     Those chosen by the options are shown by cause first. --because is needed unless this is a --dry-run.
     """
-    return _by_hand("closed", deadletters.ATTENTION, replay.close, **given)
+    return _by_hand("closed", failures.ATTENTION, replay.close, **given)
 
 
 def _by_hand(

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Verb
-from syncengine.engine import deadletters, decisions, effects, links, records, seen, timeline, trace
+from syncengine.engine import decisions, effects, failures, links, records, seen, timeline, trace
 from syncengine.engine.account import on_account_of
 from syncengine.engine.engine import Engine, Site, calling
 from syncengine.engine.plan import GONE, GONE_ON
@@ -185,10 +185,8 @@ def _nothing_open(session: Session, engine: Engine, record: Record) -> None:
 def _ignore(session: Session, record: Record, by: str, because: str, now: datetime) -> None:
     """The record must be locked, and nobody may be working on it."""
     records.ignore(session, record.id, f"{by}: {because}", now)
-    dead = (Failure.record_id == record.id, Failure.closed_at.is_(None), Failure.kind == deadletters.DEAD)
-    deadletters.close_by_hand(
-        session, session.scalars(select(Failure).where(*dead)).all(), f"ignored: {because}", by, now
-    )
+    dead = (Failure.record_id == record.id, Failure.closed_at.is_(None), Failure.kind == failures.DEAD)
+    failures.close_by_hand(session, session.scalars(select(Failure).where(*dead)).all(), f"ignored: {because}", by, now)
     decisions.end(session, [record], now, f"ignored by {by}")
 
 

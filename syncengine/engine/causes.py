@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,13 +10,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from syncengine.engine.deadletters import DEAD, Filter
+from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine
+from syncengine.engine.failures import DEAD, alike
 from syncengine.store.models import Connection, Failure, Record
 from syncengine.store.states import Status
-
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_NUMBERS = re.compile(r"\d+")
 
 
 @dataclass(slots=True)
@@ -112,8 +109,3 @@ def _need_of(engine: Engine, failure: Failure) -> tuple[int, str, str]:
         return failure.connection_id, "", ""
     key = failure.key.partition(":")[2] if flow.keys_name_their_side else failure.key
     return failure.connection_id, flow.entity, key
-
-
-def alike(text: str) -> str:
-    """The text without what differs between letters of one cause; without people's data, too."""
-    return _NUMBERS.sub("N", _QUOTED.sub("'...'", text))

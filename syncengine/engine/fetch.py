@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc, fingerprint
-from syncengine.engine import corrections, deadletters, links, payloads, records, timeline, versions
+from syncengine.engine import corrections, failures, links, payloads, records, timeline, versions
 from syncengine.engine.corrections import Correction
 from syncengine.engine.doubts import settle_doubts
 from syncengine.engine.engine import Engine, Site, calling, chunks
@@ -210,7 +210,7 @@ def _misses_a_link(record: Record, its_links: Sequence[Link]) -> bool:
 
 def _discarded(session: Session, engine: Engine, lease: Lease) -> dict[int, Any]:
     """What was last read of the records that a person has discarded; they are left alone while that is unchanged."""
-    ids = deadletters.discarded(session, [one.id for one in lease.records if one.status == Status.SKIPPED])
+    ids = failures.discarded(session, [one.id for one in lease.records if one.status == Status.SKIPPED])
     return payloads.load(session, engine.vault, "context", ids) if ids else {}
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc
-from syncengine.engine import causes, corrections, deadletters, patches, seen, timeline, trace
+from syncengine.engine import causes, corrections, failures, patches, seen, timeline, trace
 from syncengine.engine.corrections import Correction
 from syncengine.engine.engine import Engine
 from syncengine.engine.plan import Plan
@@ -54,11 +54,11 @@ def whole(engine: Engine, letter_id: int) -> Letter:
         way = trace.of_record(session, record)
         made = [_shown(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
         blocks = causes.blocked_by(session, engine, [failure]).get(failure.id, {})
-        newer = deadletters.newer(session, failure)
+        newer = failures.newer(session, failure)
         material = _material(session, engine, record)
-    outcome: Plan | Rejected | str = NOT_PLANNED if deadletters.is_poison(failure) else ""
+    outcome: Plan | Rejected | str = NOT_PLANNED if failures.is_poison(failure) else ""
     documents = _documents(engine, record, material)
-    if not deadletters.is_poison(failure):
+    if not failures.is_poison(failure):
         outcome = _planned(engine, record, material)
         documents |= _mapped(engine, record, material, outcome)
         outcome = "" if failure.closed_at is not None else outcome
@@ -152,14 +152,14 @@ def source_of(engine: Engine, letter_id: int) -> Source:
     with engine.store.read() as session:
         failure, record = _found(session, letter_id)
         if failure.closed_at is not None:
-            newer = deadletters.newer(session, failure)
+            newer = failures.newer(session, failure)
             then = (
                 "There is nothing to correct"
                 if newer is None
                 else f"Its record's newer letter is open: correct {newer}"
             )
-            raise Misconfigured(f"{letter_id} {deadletters.closed(failure)}. {then}")
-        if failure.kind != deadletters.DEAD:
+            raise Misconfigured(f"{letter_id} {failures.closed(failure)}. {then}")
+        if failure.kind != failures.DEAD:
             raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
         material = _material(session, engine, record)
     flow, site = engine.flow(record.flow), engine.site(record.connection_id)
@@ -177,7 +177,7 @@ def source_of(engine: Engine, letter_id: int) -> Source:
         key if len(documents) > 1 else "",
         original=documents[key],
         standing=material.corrected.held.get(record.id),
-        is_poison=deadletters.is_poison(failure),
+        is_poison=failures.is_poison(failure),
         letter_id=letter_id,
     )
 

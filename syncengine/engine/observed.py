@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 from syncengine.connectors.base import Verb
 from syncengine.document import LINE_KEY, Doc
 from syncengine.engine import observe, payloads, plans
-from syncengine.engine.causes import alike
 from syncengine.engine.engine import Engine
+from syncengine.engine.failures import alike
 from syncengine.engine.plan import Plan, Step
 from syncengine.store.models import Connection, Record
 from syncengine.store.states import Status

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select, update
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
-from syncengine.engine import ceiling, deadletters, effects, endpoints, health, links, quota, timeline
+from syncengine.engine import ceiling, effects, endpoints, failures, health, links, quota, timeline
 from syncengine.engine.backoff import backoff
 from syncengine.engine.engine import Chain, Engine
 from syncengine.engine.lease import new_token
@@ -120,7 +120,7 @@ def collapse(
         session.execute(update(Record).where(Record.id == record.id).values(**values))
     timeline.note(session, crashed, "step died", now, {record.id: {"because": because} for record in crashed})
     for record, stage in poison:
-        deadletters.set_aside(
+        failures.open_crashed(
             session, record, stage, deaths[record.id], because, now, in_doubt=record.id in lost.rest
         )  # fmt: skip
         _set_aside(session, record, because, now)

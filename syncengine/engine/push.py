@@ -16,11 +16,11 @@ from syncengine.document import Doc
 from syncengine.engine import (
     adoption,
     ceiling,
-    deadletters,
     decisions,
     doubts,
     effects,
     endpoints,
+    failures,
     links,
     observe,
     payloads,
@@ -277,7 +277,7 @@ class _Push:
         refused = probe.refusal(self.engine, self.site, error, batch[0].operation.key or batch[0].record.key)
         with self.engine.store.write() as session:
             if effects.refused_unsent(session, [one.effect_id for one in batch], now, error=str(refused)):
-                deadletters.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
+                failures.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
                 self._end(session, batch[0], End(Status.DEAD, str(refused)), "dead", now)
 
     def _as_seen(self, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
@@ -485,7 +485,7 @@ class _Push:
         self.books.written[intent.effect_id] = {name: value for name, value in detail.items() if value}
         self.books.of_record[intent.effect_id] = intent.record
         if outcome.attention:
-            deadletters.ask_for_a_look(session, intent.record, outcome.attention, now)
+            failures.open_attention(session, intent.record, outcome.attention, now)
         work = self.work[intent.record.id]
         work.left -= 1
         work.summaries.append(summary)
@@ -584,7 +584,7 @@ class _Push:
             )
         if not effects.rejected(session, intent.effect_id, self.lease.runner, now, error=str(error)):
             return  # told too late: others go on with it
-        deadletters.open_rejected(session, intent.record, error, Stage.PUSH, now)
+        failures.open_rejected(session, intent.record, error, Stage.PUSH, now)
         self._end(session, intent, End(Status.DEAD, str(error)), "dead", now)
 
     def _end(self, session: Session, intent: Intent, end: End, what: str, now: datetime) -> None:

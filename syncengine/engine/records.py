@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 
-from syncengine.engine import deadletters
+from syncengine.engine import failures
 from syncengine.engine.lease import Lease, LeaseLost
 from syncengine.engine.quiet import BY_HAND
 from syncengine.mapping.contract import Need
@@ -85,7 +85,7 @@ def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: date
         ),
         rows,
     )
-    deadletters.close(session, [i for i, end in ends.items() if end.status in THROUGH], "it went through later", now)
+    failures.close(session, [i for i, end in ends.items() if end.status in THROUGH], "it went through later", now)
 
 
 def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None:

@@ -10,9 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine import causes, corrections, deadletters, decisions, records, seen, timeline
-from syncengine.engine.deadletters import ATTENTION, DEAD, Filter
+from syncengine.engine import causes, corrections, deadletters, decisions, failures, records, seen, timeline
+from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine, chunks
+from syncengine.engine.failures import ATTENTION, DEAD
 from syncengine.engine.plan import Kind, Step
 from syncengine.engine.preview import Preview, preview
 from syncengine.engine.seen import Left, Taken
@@ -105,7 +106,7 @@ def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNE
 
     Beyond `at_most` an even sample of them is planned. Raises what the systems' calls raise.
     """
-    sample = _sample([letter for letter in letters if not deadletters.is_poison(letter)], at_most)
+    sample = _sample([letter for letter in letters if not failures.is_poison(letter)], at_most)
     with engine.store.read() as session:
         its_record = deadletters.records_of(session, sample)
         blocked = causes.blocked_by(session, engine, letters)
@@ -115,7 +116,7 @@ def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNE
     writes: dict[tuple[str, str], Writes] = {}
     stays: dict[tuple[str, str, str], Stays] = {}
     needs = 0
-    for letter in filter(deadletters.is_poison, letters):
+    for letter in filter(failures.is_poison, letters):
         _add(stays, letter.flow, letter.key, "not planned", letter.cause, "It may bring a worker down again")
     for (connection_id, flow), some in keys.items():
         for planned in preview(engine, connection_id, flow, some):
@@ -179,9 +180,9 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
     _reasoned(because)
     with engine.store.write() as session:
         fits, left = _as_chosen(session, letters, lambda found: _undiscardable(session, engine, found))
-        deadletters.close_by_hand(session, fits, because, by, now)
+        failures.close_by_hand(session, fits, because, by, now)
         found = list(deadletters.records_of(session, fits).values())
-        reason = deadletters.reason_of_discard(by, because)
+        reason = failures.reason_of_discard(by, because)
         records.discard(session, {record.id: reason for record in found}, now)
         decisions.end(session, found, now, f"discarded by {by}")
         timeline.note(session, found, "discarded", now, {one.id: {"because": because, "by": by} for one in found})
@@ -199,7 +200,7 @@ def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) 
     with engine.store.write() as session:
         fits, left = _as_chosen(session, letters)
         found = list(deadletters.records_of(session, fits).values())
-        deadletters.close_by_hand(session, fits, because, by, now)
+        failures.close_by_hand(session, fits, because, by, now)
         timeline.note(session, found, "looked at", now, {one.id: {"because": because, "by": by} for one in found})
         return seen.taken(len(fits), left)
 
@@ -222,7 +223,7 @@ def _as_chosen(
         if now is None or record is None:
             why = seen.missing(session, letter.record_id)
         elif now.closed_at is not None:
-            why = f"its letter {deadletters.closed(now)}"
+            why = f"its letter {failures.closed(now)}"
         else:
             why = of_record.get(record.id, "")
         if why:
@@ -252,18 +253,16 @@ def _now(session: Session, letters: Iterable[Failure]) -> list[Failure]:
     """These letters as they are now."""
     query = select(Failure).execution_options(populate_existing=True)
     ids = [letter.id for letter in letters]
-    return [
-        one for some in chunks(ids, deadletters.AT_ONCE) for one in session.scalars(query.where(Failure.id.in_(some)))
-    ]
+    return [one for some in chunks(ids, failures.AT_ONCE) for one in session.scalars(query.where(Failure.id.in_(some)))]
 
 
 def _of_kind(letters: Iterable[Failure], kind: str, session: Session | None = None) -> None:
     """Raises Misconfigured if one is closed, with the one in its place if a session is given, or is of the other kind."""
     for letter in letters:
         if letter.closed_at is not None:
-            newer = deadletters.newer(session, letter) if session is not None else None
+            newer = failures.newer(session, letter) if session is not None else None
             then = f". Its record's newer letter is open: {newer}" if newer is not None else ""
-            raise Misconfigured(f"{letter.id} {deadletters.closed(letter)}{then}")
+            raise Misconfigured(f"{letter.id} {failures.closed(letter)}{then}")
         if letter.kind != kind:
             raise Misconfigured(f"{letter.id} {NOT_OF_KIND[kind]}")
 

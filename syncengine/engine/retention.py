@@ -23,7 +23,7 @@ from sqlalchemy.orm import aliased
 
 from syncengine import clock
 from syncengine.connectors.base import Verb
-from syncengine.engine import deadletters, health, observe
+from syncengine.engine import failures, health, observe
 from syncengine.engine.engine import Engine
 from syncengine.store.dialect import changed
 from syncengine.store.lock import Lock
@@ -119,8 +119,8 @@ def _requests(before: datetime) -> list[ColumnElement[bool]]:
 
 
 def _letters(before: datetime) -> list[ColumnElement[bool]]:
-    resting = select(Record.id).where(Record.id == Failure.record_id, *deadletters.rests_on_discard()).exists()
-    return [Failure.closed_at < before, ~and_(Failure.kind == deadletters.DEAD, Failure.closed_by != "", resting)]
+    resting = select(Record.id).where(Record.id == Failure.record_id, *failures.rests_on_discard()).exists()
+    return [Failure.closed_at < before, ~and_(Failure.kind == failures.DEAD, Failure.closed_by != "", resting)]
 
 
 def _corrections(before: datetime) -> list[ColumnElement[bool]]:
@@ -133,7 +133,7 @@ def _decisions(before: datetime) -> list[ColumnElement[bool]]:
 
 def _documents(before: datetime) -> list[ColumnElement[bool]]:
     """Of records at rest. `fetch` asks those of discarded ones, people those of dead letters and of what is observed."""
-    discarded = select(Record.id).where(Record.id == Payload.record_id, *deadletters.rests_on_discard()).exists()
+    discarded = select(Record.id).where(Record.id == Payload.record_id, *failures.rests_on_discard()).exists()
     letter = select(Failure.id).where(Failure.record_id == Payload.record_id).exists()
     observed = select(Record.id).where(Record.id == Payload.record_id, observe.observed()).exists()
     return [Payload.created_at < before, ~_at_work(Payload.record_id), ~discarded, ~letter, ~observed]

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from syncengine import clock
-from syncengine.engine import deadletters, probe, records, timeline
+from syncengine.engine import failures, probe, records, timeline
 from syncengine.engine import pump as pumping
 from syncengine.engine.backoff import backoff
 from syncengine.engine.engine import Engine
@@ -177,7 +177,7 @@ def _dead_letter(engine: Engine, lease: Lease, error: Rejected) -> str:
     with engine.store.write() as session:
         mine = records.held(session, lease)
         for record in [one for one in lease.records if one.id in mine]:
-            deadletters.open_rejected(session, record, error, lease.stage, now)
+            failures.open_rejected(session, record, error, lease.stage, now)
             timeline.note_one(session, record, "dead", now, field=error.field, reason=error.reason)
             records.deal_with(session, lease, {record.id: End(Status.DEAD, str(error))}, now)
     return f"dead letter: {error}"

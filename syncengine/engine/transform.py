@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine import (
     corrections,
-    deadletters,
     decisions,
     effects,
+    failures,
     links,
     newborn,
     payloads,
@@ -135,7 +135,7 @@ class _Outcome:
             record = self.by_id[record_id]
             if isinstance(plan_, Rejected):
                 ends[record_id] = End(Status.DEAD, str(plan_))
-                deadletters.open_rejected(self.session, record, plan_, Stage.TRANSFORM, self.now)
+                failures.open_rejected(self.session, record, plan_, Stage.TRANSFORM, self.now)
                 details[record_id] = {"field": plan_.field, "reason": plan_.reason}
                 continue
             bodies[record_id] = payloads.seal(self.engine.vault, plans.to_doc(self._turn_out(record, plan_)))

@@ -19,10 +19,9 @@ from syncengine import clock
 from syncengine.alerts import Severity, Sign, Sinks, book, telling
 from syncengine.alerts.without_store import StoreAway
 from syncengine.engine import ceiling, endpoints, health, observe
-from syncengine.engine.causes import alike
-from syncengine.engine.deadletters import DEAD
 from syncengine.engine.effects import UNSETTLED
 from syncengine.engine.engine import Engine
+from syncengine.engine.failures import DEAD, alike
 from syncengine.engine.plan import GONE, GONE_ON
 from syncengine.errors import Transient
 from syncengine.flows import Flow

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.alerts import Sinks, book
 from syncengine.engine import ceiling, health, watch
-from syncengine.engine.deadletters import ATTENTION, DEAD
 from syncengine.engine.doctor.finding import Finding, Level, fail, long, misconfigured, ok, warn
 from syncengine.engine.engine import Engine
+from syncengine.engine.failures import ATTENTION, DEAD
 from syncengine.engine.health import Pace
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Alert, Ceiling, Connection, Cursor, Event, Failure, Record, Run

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import byhand, deadletters, endpoints, health, held, letter, lookups, observe, patches, sync
+from syncengine.engine import byhand, endpoints, failures, health, held, letter, lookups, observe, patches, sync
 from syncengine.engine.want import want
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Decision, Verdict
@@ -91,7 +91,7 @@ def looked_at(world: World) -> None:
     """Written, and a person should look at it."""
     linked(world)
     with world.store.write() as session:
-        deadletters.ask_for_a_look(session, world.record("things", "1"), "the journal failed", world.time.at)
+        failures.open_attention(session, world.record("things", "1"), "the journal failed", world.time.at)
 
 
 def strangers(world: World) -> None:
@@ -151,7 +151,7 @@ def crowd(world: World) -> None:
     world.settle()
     _in_doubt(world, "unheard", key="3")
     with world.store.write() as session:
-        deadletters.ask_for_a_look(session, world.record("things", "4"), "the journal failed", now)
+        failures.open_attention(session, world.record("things", "4"), "the journal failed", now)
         session.add(m.Slot(name="a seat"))
         session.add(m.Installed(flows_folder="", own_flows={}))
         session.add(m.Lookup(connection_id=world.connection_id, name="names", key="a", value="b"))

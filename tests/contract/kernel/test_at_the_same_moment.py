@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
 from syncengine.document import LINE_KEY, Doc
-from syncengine.engine import byhand, ceiling, deadletters, discover, held, linking, links, replay, timeline
+from syncengine.engine import byhand, ceiling, deadletters, discover, failures, held, linking, links, replay, timeline
 from syncengine.engine import pump as pumping
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
@@ -120,7 +120,7 @@ def test_a_pump_that_claims_while_a_person_discards_waits_for_that(
     world.right.faults = ["refused"]
     world.sync("things", "1")
     letters = _letters(world)
-    close = deadletters.close_by_hand
+    close = failures.close_by_hand
     other = threading.Thread(target=lambda: (world.want("things", "1"), world.pump()))
 
     def meanwhile(*args: Any) -> None:

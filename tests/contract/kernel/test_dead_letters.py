@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from syncengine import clock
 from syncengine.connectors.base import Operation, Outcome
 from syncengine.document import Doc
-from syncengine.engine import causes, deadletters, letter, patches, pump, replay, trace
+from syncengine.engine import causes, deadletters, failures, letter, patches, pump, replay, trace
 from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Limits
 from syncengine.engine.plan import Kind, Plan
@@ -613,4 +613,4 @@ def test_a_letter_that_another_has_replaced_names_that_one(world: World) -> None
     with pytest.raises(Misconfigured, match=f"it failed again. Its record's newer letter is open: correct {new.id}"):
         letter.source_of(world.engine, old.id)
     with world.store.read() as session, pytest.raises(Misconfigured, match=f"newer letter is open: {new.id}"):
-        replay.choose_of_kind(session, Filter(ids=[old.id]), deadletters.DEAD, most=1)
+        replay.choose_of_kind(session, Filter(ids=[old.id]), failures.DEAD, most=1)

@@ -33,7 +33,7 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
 from syncengine.document import Doc
-from syncengine.engine import deadletters
+from syncengine.engine import failures
 from syncengine.engine.discover import discover
 from syncengine.engine.engine import Limits
 from syncengine.errors import SyncError
@@ -209,8 +209,8 @@ class People(Workers, RuleBasedStateMachine):
     def look_at_letters(self, by: str, what: str, number: int, many: bool, name: str) -> None:
         desk = self.desk
         looks: dict[str, Look] = {
-            "discard": lambda: desk.put_away(by, number, kind=deadletters.DEAD, many=many),
-            "close": lambda: desk.put_away(by, number, kind=deadletters.ATTENTION, many=many),
+            "discard": lambda: desk.put_away(by, number, kind=failures.DEAD, many=many),
+            "close": lambda: desk.put_away(by, number, kind=failures.ATTENTION, many=many),
             "retry": lambda: desk.retry(by, number, many=many),
             "correct": lambda: desk.correct(by, number, name),
         }
@@ -425,7 +425,7 @@ class People(Workers, RuleBasedStateMachine):
                 self.desk.look_at_all("anna")
             for look in (
                 self.desk.retry("anna", 0, many=True),
-                self.desk.put_away("anna", 0, kind=deadletters.ATTENTION, many=True),
+                self.desk.put_away("anna", 0, kind=failures.ATTENTION, many=True),
                 self.desk.decide("anna", 0, approves=True, many=True) if turn < 2 else None,
                 *(self.desk.settle("anna", number) for number in range(3)),
             ):

@@ -29,7 +29,7 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
 from syncengine.document import Doc
-from syncengine.engine import deadletters, settle
+from syncengine.engine import deadletters, failures, settle
 from syncengine.engine.discover import discover
 from syncengine.engine.engine import Limits
 from syncengine.errors import Misconfigured, SyncError
@@ -200,7 +200,7 @@ class Anything(Workers, RuleBasedStateMachine):
     @rule()
     def retry_dead_letters(self) -> None:
         with self.store.read() as session:
-            ids = [one.id for one, _ in deadletters.listed(session) if one.kind == deadletters.DEAD]
+            ids = [one.id for one, _ in deadletters.listed(session) if one.kind == failures.DEAD]
         if ids:
             deadletters.retry(self.world.engine, ids)
 

@@ -18,6 +18,7 @@ from syncengine.engine import (
     corrections,
     deadletters,
     endpoints,
+    failures,
     held,
     letter,
     linking,
@@ -373,7 +374,7 @@ def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -
     world.sync("things", "1")
     with world.store.write() as session:
         record = world.record("things", "1")
-        deadletters.ask_for_a_look(session, record, "the journal could not be posted", world.time.at)
+        failures.open_attention(session, record, "the journal could not be posted", world.time.at)
     byhand.ignore(world.engine, world.record("things", "1"), by="anna", because="it is finished")
 
     assert [cause for _, _, cause in world.failures()] == ["the journal could not be posted"]
