@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine import ceiling, decisions, effects, payloads, plans, seen, timeline, trace
-from syncengine.engine.causes import alike
 from syncengine.engine.decisions import Decision
 from syncengine.engine.effects import Doubt
 from syncengine.engine.engine import Engine, chunks
+from syncengine.engine.failures import alike
 from syncengine.engine.plan import WAIVABLE, Hold, Kind, Plan
 from syncengine.engine.planner import Planner, gather
 from syncengine.engine.seen import Left, Taken
@@ -164,11 +164,19 @@ def _hold(record: Record, plan: Plan | None, doubtful: Iterable[int]) -> str:
 def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:
     """Writes of these records that a person alone can settle."""
     found = effects.in_doubt(session, engine, record_ids)
-    return [doubt for doubt in found if _needs_a_person(engine, doubt)]
+    at_rest = select(Record.id).where(
+        Record.id.in_([doubt.effect.record_id for doubt in found]),
+        Record.status == Status.HELD, Record.wanted == Record.done, Record.token.is_(None),
+    )  # fmt: skip
+    held = set(session.scalars(at_rest)) if found else set()
+    return [doubt for doubt in found if doubt.effect.record_id in held or _needs_a_person(engine, doubt)]
 
 
 def _needs_a_person(engine: Engine, doubt: Doubt) -> bool:
-    """It cannot be found out by machine, was sent as often as one write may be, or is said to be done and is not found."""
+    """It cannot be found out by machine, was sent as often as one write may be, or is said to be done and is not found.
+
+    The machine has looked for those of a held record, too: what it found is not one object, or another object's.
+    """
     often = doubt.effect.sends >= engine.limits.sends
     return often or doubt.effect.accepted or effects.blocks(engine.site(doubt.effect.connection_id), doubt)
 

@@ -132,7 +132,9 @@ class AtRest:
             Ends().check(session)
         for one in self.records.values():
             is_at_rest = one.token is None and one.wanted == one.done
-            assert is_at_rest, f"{one.flow} {one.key} stays due: {one.reason}"
+            assert is_at_rest, (
+                f"{one.flow} {one.key} stays due, {one.status} after {one.attempts} attempts: {one.reason}"
+            )
         by_id = {one.id: one for one in self.records.values()}
         for effect in self.effects:
             if effect.state in ("sent", "unknown") and effect.record_id in by_id:

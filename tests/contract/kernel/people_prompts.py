@@ -30,8 +30,9 @@ from syncengine.engine import (
     retention,
     settle,
 )
-from syncengine.engine.deadletters import ATTENTION, DEAD, Filter
+from syncengine.engine.deadletters import Filter
 from syncengine.engine.engine import Engine
+from syncengine.engine.failures import ATTENTION, DEAD
 from syncengine.engine.held import Held
 from syncengine.engine.plan import Hold, Plan
 from syncengine.engine.seen import Taken
@@ -369,7 +370,7 @@ class Desk:
         system: Watched = getattr(self, effect.resource.partition(".")[0])
         there = system.objects.get(effect.resource.partition(".")[2], {})
         key = self.book.made_by.get(effect.token, "") if effect.token in system.applied else ""
-        happened = effect.token in system.applied and key in there
+        happened = effect.token in system.applied and key in there and not self._is_anothers(record, effect, key)
         origin = (effect.resource, str(doubt.doc.get("origin", "")))
         if happened and effect.verb == Verb.CREATE:
             settle.look(self.engine, record, doubt, key)
@@ -389,6 +390,19 @@ class Desk:
                     self.book.twins.get(origin, set()).discard(key)
 
         return answer
+
+    def _is_anothers(self, record: m.Record, effect: m.Effect, key: str) -> bool:
+        """What a create has made was linked with another object since: it is not what this one needs."""
+        if effect.verb != Verb.CREATE:
+            return False
+        near, far = (
+            (m.Link.right_key, m.Link.left_key)
+            if effect.resource.startswith("right")
+            else (m.Link.left_key, m.Link.right_key)
+        )
+        with self.world.store.read() as session:
+            query = select(far).where(m.Link.entity == record.flow, near == key, m.Link.provisional.is_(False))
+            return any(other != record.key.rpartition(":")[2] for other in session.scalars(query))
 
     # -- traffic -------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from syncengine.cli import _named
 from syncengine.document import Doc
-from syncengine.engine import byhand, deadletters, held, linking, named, trace
+from syncengine.engine import byhand, deadletters, held, linking, named, settle, trace
 from syncengine.engine.lease import Lease
 from syncengine.engine.plan import Hold
 from syncengine.engine.transform import transform
@@ -524,6 +524,30 @@ def test_a_pair_that_is_unlinked_is_created_on_neither_side(make_world: Callable
 
     assert world.right.writes == [("create", "1", "R1")]
     assert world.left.writes == []
+
+
+def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_word(
+    make_world: Callable[..., World],
+) -> None:
+    """What the create of the left side has made belongs to another by now, which only a person can know."""
+    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "left:1")
+    _unlink(world, "left:1")
+    for key in ("right:R1", "left:1"):
+        byhand.heed(world.engine, world.record("things", key), by="anna")
+        world.settle(patience_s=600)
+    record = world.record("things", "left:1")
+    assert (record.status, record.reason) == ("held", "1 and R1 cannot be linked: L1 is linked with R1 already")
+
+    with world.store.read() as session:
+        [seen] = held.listed(session, world.engine)
+        doubt = settle.doubt_of(session, world.engine, record)
+    assert "syncengine held settle left:1" in seen.advice
+    settle.did_not(world.engine, record, doubt, by="anna")
+    world.settle(patience_s=600)
+
+    assert sorted(world.links("things")) == [("1", "", "R2"), ("L1", "", "R1")]
 
 
 def test_one_side_of_a_pair_that_is_gone_is_created_anew(make_world: Callable[..., World]) -> None:
