@@ -11,7 +11,7 @@ from installation import Site
 from sqlalchemy import func, select
 
 from syncengine import clock
-from syncengine.engine.want import want
+from syncengine.engine.core.want import want
 from syncengine.store import Store
 from syncengine.store.models import Cursor, Record
 from syncengine.store.states import Lane, Status

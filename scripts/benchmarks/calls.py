@@ -19,9 +19,9 @@ from installation import Site, end_on_sigterm, site
 from sqlalchemy import func, select
 
 from syncengine import clock
-from syncengine.engine import steps, sync
-from syncengine.engine.engine import Engine, Limits
-from syncengine.engine.pump import pump
+from syncengine.engine.core.engine import Engine, Limits
+from syncengine.engine.steps import running, sync
+from syncengine.engine.steps.pump import pump
 from syncengine.store.models import Record
 
 PAGE, READ, FIND = 500, 200, 40
@@ -108,7 +108,7 @@ def drain(one: Site, engine: Engine) -> None:
         while one.messages:
             chain = one.messages.pop(0)
             for stage in chain.stages:
-                steps.run(engine, stage, chain.token)
+                running.run(engine, stage, chain.token)
             pump(engine)
         if not pump(engine, sweep=True):
             return

@@ -23,9 +23,9 @@ import requests
 from cryptography.fernet import Fernet
 
 from syncengine import clock, connectors
-from syncengine.engine import bootstrap, configure
-from syncengine.engine.configure import ConnectionPlan, EndpointPlan, Installation
-from syncengine.engine.engine import Chain, Engine, Limits
+from syncengine.engine.core.engine import Chain, Engine, Limits
+from syncengine.engine.setup import bootstrap, configure
+from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.flows.connections import connection_template
 from syncengine.flows.flow import HIGHEST_CEILING

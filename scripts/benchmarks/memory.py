@@ -17,7 +17,7 @@ import report
 from installation import Site, end_on_sigterm, family, rss_mb, site
 
 from syncengine import clock
-from syncengine.engine.want import want
+from syncengine.engine.core.want import want
 from syncengine.store import Store
 from syncengine.store.states import Lane
 

@@ -23,7 +23,7 @@ from installation import Site, end_on_sigterm, site
 from sqlalchemy import func, select
 
 from syncengine import clock, settings
-from syncengine.engine import bootstrap
+from syncengine.engine.setup import bootstrap
 from syncengine.store import Store
 from syncengine.store.models import Event, Record
 from syncengine.store.states import Lane

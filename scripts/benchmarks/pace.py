@@ -16,8 +16,8 @@ from installation import HERE, Site, cpu_of
 from kombu import Queue
 
 from syncengine import clock
-from syncengine.engine import sync
-from syncengine.engine.engine import Chain
+from syncengine.engine.core.engine import Chain
+from syncengine.engine.steps import sync
 from syncengine.store import Store
 
 Found = TypeVar("Found")

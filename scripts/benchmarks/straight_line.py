@@ -21,7 +21,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from syncengine import connectors, settings
 from syncengine.connectors.base import Connector, Endpoint, Operation, Resource, Result, Verb
 from syncengine.document import Doc, from_json, to_json
-from syncengine.engine import bootstrap
+from syncengine.engine.setup import bootstrap
 from syncengine.flows import Flow
 from syncengine.mapping.contract import Context, Need
 from syncengine.store import Store, models

@@ -27,8 +27,8 @@ from cryptography.fernet import Fernet
 
 from scripts.crashes import points
 from syncengine import connectors
-from syncengine.engine import configure
-from syncengine.engine.configure import ConnectionPlan, EndpointPlan, Installation
+from syncengine.engine.setup import configure
+from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.flows.connections import connection_template
 from syncengine.flows.flow import HIGHEST_CEILING

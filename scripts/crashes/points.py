@@ -123,7 +123,7 @@ def install() -> None:
     """Wrap the product's functions in this process and all that it forks."""
     _Here.folder = Path(os.environ[FOLDER])
     if apart_s := os.environ.get(APART):
-        from syncengine.engine import pump
+        from syncengine.engine.steps import pump
 
         pump.DEATHS_COUNT_ONCE_WITHIN_S = float(apart_s)
     _around_steps()
@@ -132,7 +132,7 @@ def install() -> None:
 
 
 def _around_steps() -> None:
-    from syncengine.engine import steps
+    from syncengine.engine.steps import running
 
     def bounded(stage: Any, step: Callable[..., None]) -> Callable[..., None]:
         def run(engine: Any, lease: Any) -> None:
@@ -143,9 +143,9 @@ def _around_steps() -> None:
 
         return run
 
-    for stage, step in list(steps.STEPS.items()):
-        steps.STEPS[stage] = bounded(stage, step)
-    whole = steps.run
+    for stage, step in list(running.STEPS.items()):
+        running.STEPS[stage] = bounded(stage, step)
+    whole = running.run
 
     def run(engine: Any, stage: Any, token: str, **more: Any) -> str:
         try:
@@ -155,7 +155,7 @@ def _around_steps() -> None:
         finally:
             _Here.keys = ()
 
-    steps.run = run
+    running.run = run
 
 
 def _around_commits() -> None:

@@ -16,9 +16,9 @@ import click
 from rich.console import Console
 
 from syncengine import settings
-from syncengine.engine import bootstrap
-from syncengine.engine.engine import Chain, Engine
-from syncengine.engine.seen import Left
+from syncengine.engine.core.engine import Chain, Engine
+from syncengine.engine.people.seen import Left
+from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 

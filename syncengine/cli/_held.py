@@ -14,10 +14,11 @@ from rich.text import Text
 from syncengine.cli._engine import wide_console
 from syncengine.cli._letters import worth
 from syncengine.cli.trace import detail
-from syncengine.engine import decisions, plans, settle
-from syncengine.engine.engine import Engine
-from syncengine.engine.held import Group, Held, Whole
-from syncengine.engine.plan import Plan
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.decide.plan import Plan
+from syncengine.engine.people import manual_settlement
+from syncengine.engine.people.held import Group, Held, Whole
+from syncengine.engine.steps import decisions, plan_codec
 from syncengine.redaction import redact, shown
 
 
@@ -64,9 +65,9 @@ def whole(found: Whole) -> dict[str, Any]:
     plan, stopped = found.held.plan, found.held.stopped
     return {
         **row(found.held),
-        "plan": redact(plans.to_doc(plan)) if plan else None,
-        "stopped": redact(plans.to_doc(stopped)) if stopped else None,
-        "approved": redact(plans.to_doc(found.approved)) if found.approved else None,
+        "plan": redact(plan_codec.to_doc(plan)) if plan else None,
+        "stopped": redact(plan_codec.to_doc(stopped)) if stopped else None,
+        "approved": redact(plan_codec.to_doc(found.approved)) if found.approved else None,
         "refused": if_refused(plan) if plan and found.held.may_be_refused else "",
         "changed": found.changed,
         "doubts": [
@@ -119,7 +120,7 @@ def show_whole(found: Whole) -> None:
 
 
 def _possibilities(found: Whole, doubt: Any) -> Sequence[tuple[str, str]]:
-    return settle.possibilities(doubt, found.held.record.key)
+    return manual_settlement.possibilities(doubt, found.held.record.key)
 
 
 def _show_differences(plan: Plan) -> None:
@@ -134,8 +135,8 @@ def _show_differences(plan: Plan) -> None:
 def show_writes(plan: Plan) -> None:
     """What a plan writes, field by field."""
     for step in plan.steps:
-        click.echo(f"    {plans.summary(step)}")
-        for line in plans.details(step):
+        click.echo(f"    {plan_codec.summary(step)}")
+        for line in plan_codec.details(step):
             click.echo(f"      {line}")
 
 

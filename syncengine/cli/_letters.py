@@ -18,12 +18,13 @@ from syncengine.cli._engine import Command, counted, json_text, show_json, wide_
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.cli.trace import detail
-from syncengine.engine import causes, plans
-from syncengine.engine.causes import Blocker, Group
-from syncengine.engine.deadletters import Filter
-from syncengine.engine.letter import Letter
-from syncengine.engine.plan import Plan
-from syncengine.engine.replay import Choice, Outlook
+from syncengine.engine.decide.plan import Plan
+from syncengine.engine.people import dead_letter_groups
+from syncengine.engine.people.dead_letter_bulk import Choice, Outlook
+from syncengine.engine.people.dead_letter_detail import Letter
+from syncengine.engine.people.dead_letter_groups import Blocker, Group
+from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.steps import plan_codec
 from syncengine.errors import Rejected
 from syncengine.redaction import redact, shown
 from syncengine.store.models import Failure
@@ -209,7 +210,7 @@ def outcome(planned: Plan | Rejected | str) -> str:
         return planned
     if isinstance(planned, Rejected):
         return f"fails: {planned}"
-    writes = "; ".join(plans.summary(step) for step in planned.steps)
+    writes = "; ".join(plan_codec.summary(step) for step in planned.steps)
     return f"{planned.kind}: {', '.join(filter(None, (planned.reason, writes)))}"
 
 
@@ -288,4 +289,4 @@ def by_cause_doc(choice: Choice, groups: Sequence[Group]) -> dict[str, Any]:
 
 
 def _waiting(groups: Sequence[Group]) -> dict[str, int]:
-    return causes.summed(blocker.waiting for group in groups for blocker in group.blockers)
+    return dead_letter_groups.summed(blocker.waiting for group in groups for blocker in group.blockers)

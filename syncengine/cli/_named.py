@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.cli._engine import Command
-from syncengine.engine import byhand, named
-from syncengine.engine.engine import Engine
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import manual, record_search
 from syncengine.errors import Misconfigured, SyncError
 from syncengine.store.models import Record
 
@@ -25,7 +25,7 @@ def narrowing(command: Command) -> Command:
 def record(one: Engine, id_: str, connection: str | None, flow: str | None) -> Record:
     """The record that an id names. Raises Misconfigured if there is none, or several."""
     with one.store.read() as session:
-        return named.one(session, one, id_, connection=connection, flow=flow)
+        return record_search.one(session, one, id_, connection=connection, flow=flow)
 
 
 def record_or_new(
@@ -37,10 +37,10 @@ def record_or_new(
     record by its counterpart alone is asked for in the source too: it may be the key of another object, not heard of yet.
     """
     with one.store.read() as session:
-        found = named.records(session, one, id_, connection=connection, flow=flow)
+        found = record_search.records(session, one, id_, connection=connection, flow=flow)
     if found or flow is None:
         chosen = record(one, id_, connection, flow)
-        if flow is not None and not named.is_its_key(chosen, id_):
+        if flow is not None and not record_search.is_its_key(chosen, id_):
             _not_another(one, chosen, id_)
         return chosen
     one.flow(flow)
@@ -48,20 +48,20 @@ def record_or_new(
     if len(places) != 1:
         known = ", ".join(each.name for each in places) or "none"
         raise Misconfigured(f"which connection has {flow} {id_}? Say --connection; those that have the flow: {known}")
-    key = named.source_key(one, places[0].id, flow, id_)
+    key = record_search.source_key(one, places[0].id, flow, id_)
     if must_exist:
-        byhand.must_exist(one, places[0].id, flow, key)
+        manual.must_exist(one, places[0].id, flow, key)
     with one.store.write() as session:
-        return byhand.known(session, one, places[0].id, flow, key, clock.now())
+        return manual.known(session, one, places[0].id, flow, key, clock.now())
 
 
 def _not_another(one: Engine, chosen: Record, id_: str) -> None:
     """Raises Misconfigured if the source has an object of this id, which is then another one than the chosen record's."""
-    side = named.side_of_key(one, chosen)
+    side = record_search.side_of_key(one, chosen)
     other = "right" if side == "left" else "left"
     say = f"Say {other}:{id_} for {chosen.flow} {chosen.key}, or {side}:{id_} for what {side} has under it"
     try:
-        there = byhand.is_there(one, chosen.connection_id, chosen.flow, id_)
+        there = manual.is_there(one, chosen.connection_id, chosen.flow, id_)
     except SyncError as error:
         raise Misconfigured(
             f"whether {id_} is the key of another object cannot be asked now ({error}). {say}"
@@ -82,4 +82,4 @@ def connection_of(one: Engine, flow: str, connection: str | None) -> int:
 
 def records(session: Session, one: Engine, ids: tuple[str, ...], connection: str | None, flow: str | None) -> list[int]:
     """The numbers of the records that ids name, one each. Raises Misconfigured."""
-    return [named.one(session, one, id_, connection=connection, flow=flow).id for id_ in ids]
+    return [record_search.one(session, one, id_, connection=connection, flow=flow).id for id_ in ids]

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from syncengine.engine import plans
-from syncengine.engine.plan import Kind, Plan
-from syncengine.engine.preview import Preview
+from syncengine.engine.decide.plan import Kind, Plan
+from syncengine.engine.people.preview import Preview
+from syncengine.engine.steps import plan_codec
 from syncengine.errors import Rejected
 from syncengine.redaction import quoted
 
@@ -28,7 +28,7 @@ def as_doc(connection: str, planned: Preview) -> dict[str, Any]:
             "reason": error.reason,
             "remedy": error.remedy,
         }
-    return {**head, **plans.to_doc(planned.outcome)}
+    return {**head, **plan_codec.to_doc(planned.outcome)}
 
 
 def show(connection: str, planned: Preview) -> None:
@@ -41,8 +41,8 @@ def show(connection: str, planned: Preview) -> None:
     reason = f": {plan.reason}" if plan.reason else ""
     click.secho(f"{head}: {plan.kind}{reason}", fg=COLOURS[plan.kind])
     for step in plan.steps:
-        click.echo(f"  {plans.summary(step)}")
-        for line in plans.details(step):
+        click.echo(f"  {plan_codec.summary(step)}")
+        for line in plan_codec.details(step):
             click.echo(f"    {line}")
     for difference in (*plan.conflicts, *plan.kept):
         click.echo(

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from syncengine import clock
-from syncengine.engine import health, quota, status
+from syncengine.engine.core.engine import Engine
 from syncengine.engine.doctor import systems
-from syncengine.engine.engine import Engine
-from syncengine.engine.health import Pace
-from syncengine.engine.status import Backlog
+from syncengine.engine.people import status
+from syncengine.engine.people.status import Backlog
+from syncengine.engine.traffic import quota
+from syncengine.engine.watch import health
+from syncengine.engine.watch.health import Pace
 from syncengine.errors import SyncError
 from syncengine.store.states import Lane
 

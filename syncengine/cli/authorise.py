@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import click
 
 from syncengine.cli._engine import as_json, engine, me, show_json
-from syncengine.engine import endpoints
+from syncengine.engine.traffic import endpoints
 from syncengine.errors import Misconfigured
 
 

@@ -10,8 +10,8 @@ from redis.exceptions import RedisError
 from rich.table import Table
 
 from syncengine.cli._engine import as_json, engine, show_json, wide_console
-from syncengine.engine import budget, quota
-from syncengine.engine.budget import Backfill
+from syncengine.engine.traffic import budget, quota
+from syncengine.engine.traffic.budget import Backfill
 from syncengine.errors import Transient
 from syncengine.http.meter import Spent
 

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from syncengine.cli._engine import as_json, engine, me, show_json, wide_console
 from syncengine.cli._times import duration
-from syncengine.engine import ceiling
-from syncengine.engine.ceiling import Standing
+from syncengine.engine.writes import ceiling
+from syncengine.engine.writes.ceiling import Standing
 
 
 @click.group("ceilings")

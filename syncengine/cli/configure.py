@@ -11,9 +11,9 @@ import click
 
 from syncengine import settings
 from syncengine.cli._engine import NO, agreed, as_json, me, show_json
-from syncengine.engine import bootstrap, configure
-from syncengine.engine.configure import Given, Installation
-from syncengine.engine.difference import Difference
+from syncengine.engine.setup import bootstrap, configure
+from syncengine.engine.setup.configure import Given, Installation
+from syncengine.engine.setup.difference import Difference
 from syncengine.flows import Flow
 from syncengine.settings import Settings
 from syncengine.store import Store

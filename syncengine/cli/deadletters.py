@@ -28,11 +28,19 @@ from syncengine.cli._engine import (
     show_json,
     show_left,
 )
-from syncengine.engine import causes, deadletters, failures, letter, named, patches, replay
-from syncengine.engine.deadletters import Filter
-from syncengine.engine.engine import Engine
-from syncengine.engine.pump import pump
-from syncengine.engine.seen import Taken
+from syncengine.engine.core import failures
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.decide import patches
+from syncengine.engine.people import (
+    dead_letter_bulk,
+    dead_letter_detail,
+    dead_letter_groups,
+    dead_letters,
+    record_search,
+)
+from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.people.seen import Taken
+from syncengine.engine.steps.pump import pump
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Connection, Failure
 from syncengine.store.states import Lane
@@ -72,13 +80,13 @@ def list_(
     """List dead letters, the newest first; or their causes, the most frequent first, and what waits for them."""
     chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with engine() as one, one.store.read() as session:
-        named.known(one, chosen.connection, chosen.flow)
-        total = deadletters.count(session, chosen)
+        record_search.known(one, chosen.connection, chosen.flow)
+        total = dead_letters.count(session, chosen)
         if grouped is None:
             grouped = not as_json and total > MANY and sys.stdout.isatty()
-        groups = causes.groups(session, one, chosen) if grouped else []
-        found = [] if grouped else deadletters.listed(session, chosen, most=None if as_json else limit)
-        blocked = causes.blocked_by(session, one, [failure for failure, _ in found])
+        groups = dead_letter_groups.groups(session, one, chosen) if grouped else []
+        found = [] if grouped else dead_letters.listed(session, chosen, most=None if as_json else limit)
+        blocked = dead_letter_groups.blocked_by(session, one, [failure for failure, _ in found])
         states = _states(session, [failure for failure, _ in found])
     if grouped:
         show_json([dataclasses.asdict(group) for group in groups]) if as_json else _letters.show_groups(groups)
@@ -97,8 +105,8 @@ def list_(
 
 def _states(session: Session, failures: Sequence[Failure]) -> dict[int, str]:
     """What their records are now, by record id: a letter may be open while its record is tried again, or held."""
-    records = deadletters.records_of(session, failures)
-    return {id_: "again" if deadletters.is_again(record) else str(record.status) for id_, record in records.items()}
+    records = dead_letters.records_of(session, failures)
+    return {id_: "again" if dead_letters.is_again(record) else str(record.status) for id_, record in records.items()}
 
 
 @command.command("show")
@@ -107,7 +115,7 @@ def _states(session: Session, failures: Sequence[Failure]) -> dict[int, str]:
 def show(id_: int, as_json: bool) -> None:
     """Show one dead letter whole: cause, remedy, what waits for it, its timeline, source, mapped and target document."""
     with engine() as one:
-        found = letter.whole(one, id_)
+        found = dead_letter_detail.whole(one, id_)
         name = _connection(one, found.failure)
     if as_json:
         show_json(_letters.whole(found, name))
@@ -149,12 +157,12 @@ def edit(
     with engine(sends=not dry_run) as one:
         if withdraw:
             return _withdraw(one, id_, as_json)
-        source = letter.source_of(one, id_)
+        source = dead_letter_detail.source_of(one, id_)
         patch = _patch(source, values, additions, file)
         if not patch or patches.check(source.original, patch) == source.present:
             return _unchanged(source, as_json)
-        planned = letter.would_be(one, source, patch)
-        kept = None if dry_run else letter.correct(one, source, patch, because=because, by=me())
+        planned = dead_letter_detail.would_be(one, source, patch)
+        kept = None if dry_run else dead_letter_detail.correct(one, source, patch, because=because, by=me())
         if kept is not None:
             pump(one)
     if as_json:
@@ -168,7 +176,7 @@ def edit(
     return 0
 
 
-def _unchanged(source: letter.Source, as_json: bool) -> int:
+def _unchanged(source: dead_letter_detail.Source, as_json: bool) -> int:
     """Say that a patch comes to what holds already, be it by somebody's correction."""
     standing = source.standing
     if as_json:
@@ -182,8 +190,8 @@ def _unchanged(source: letter.Source, as_json: bool) -> int:
 
 
 def _withdraw(one: Engine, id_: int, as_json: bool) -> int:
-    was = letter.withdraw(one, id_, by=me())
-    last = "" if was else letter.ended_last(one, id_)
+    was = dead_letter_detail.withdraw(one, id_, by=me())
+    last = "" if was else dead_letter_detail.ended_last(one, id_)
     if was:
         pump(one)
     if as_json:
@@ -195,7 +203,9 @@ def _withdraw(one: Engine, id_: int, as_json: bool) -> int:
     return 0 if was else NO
 
 
-def _patch(source: letter.Source, values: Sequence[str], additions: Sequence[str], file: Any) -> patches.Patch:
+def _patch(
+    source: dead_letter_detail.Source, values: Sequence[str], additions: Sequence[str], file: Any
+) -> patches.Patch:
     if file is not None:
         return patches.of_text(_text(file), f"--patch {file.name}")
     if values or additions:
@@ -236,14 +246,14 @@ def retry(
     """
     chosen = _narrowed(_letters.chosen(ids, **given), everything)
     with engine(sends=True, calls=True) as one:
-        named.known(one, chosen.connection, chosen.flow)
+        record_search.known(one, chosen.connection, chosen.flow)
         with one.store.read() as session:
-            choice = replay.choose(session, chosen, most=most)
+            choice = dead_letter_bulk.choose(session, chosen, most=most)
         if not choice.letters:
             return _none(as_json)
         shown = None
         if dry_run or not yes:
-            outlook = replay.foresee(one, choice.letters)
+            outlook = dead_letter_bulk.foresee(one, choice.letters)
             shown = _letters.outlook_doc(outlook, choice)
             if not as_json:
                 _letters.show_outlook(outlook, choice, most)
@@ -253,7 +263,7 @@ def retry(
         again, by_whom = _on_their_way(one, choice)
         some = [failure.id for failure in choice.letters]
         discarded = [failure.id for failure in choice.letters if failure.closed_at is not None]
-        done = deadletters.retry(
+        done = dead_letters.retry(
             one, some, by=me(), because=because, lane=lane, a_minute=pace, closed_too=not ids, reopens=discarded
         )  # fmt: skip
         pump(one)
@@ -270,12 +280,12 @@ def retry(
     return 0
 
 
-def _on_their_way(one: Engine, choice: replay.Choice) -> tuple[int, str]:
+def _on_their_way(one: Engine, choice: dead_letter_bulk.Choice) -> tuple[int, str]:
     """How many of these are tried again already, and who asked for that last."""
     with one.store.read() as session:
-        records = deadletters.records_of(session, choice.letters).values()
-        again = [record.id for record in records if deadletters.is_again(record)]
-        return len(again), deadletters.retried_last(session, again) if again else ""
+        records = dead_letters.records_of(session, choice.letters).values()
+        again = [record.id for record in records if dead_letters.is_again(record)]
+        return len(again), dead_letters.retried_last(session, again) if again else ""
 
 
 def by_hand(act: Callable[..., int]) -> Callable[..., int]:
@@ -295,7 +305,7 @@ def discard(**given: Any) -> int:
 
     Those chosen by the options are shown by cause first. --because is needed unless this is a --dry-run.
     """
-    return _by_hand("discarded", failures.DEAD, replay.discard, **given)
+    return _by_hand("discarded", failures.DEAD, dead_letter_bulk.discard, **given)
 
 
 @command.command("close")
@@ -305,7 +315,7 @@ def close(**given: Any) -> int:
 
     Those chosen by the options are shown by cause first. --because is needed unless this is a --dry-run.
     """
-    return _by_hand("closed", failures.ATTENTION, replay.close, **given)
+    return _by_hand("closed", failures.ATTENTION, dead_letter_bulk.close, **given)
 
 
 def _by_hand(
@@ -316,15 +326,15 @@ def _by_hand(
     if not (dry_run or because.strip()):
         raise click.UsageError("--because is missing or empty: say why, for those who see it later")
     with engine() as one:
-        named.known(one, chosen.connection, chosen.flow)
+        record_search.known(one, chosen.connection, chosen.flow)
         with one.store.read() as session:
-            choice = replay.choose_of_kind(session, chosen, kind, most=most)
+            choice = dead_letter_bulk.choose_of_kind(session, chosen, kind, most=most)
         if not choice.letters:
             return _none(as_json)
         shown = None
         if dry_run or not (ids or yes):
             with one.store.read() as session:
-                groups = causes.grouped(session, one, reversed(choice.letters))
+                groups = dead_letter_groups.grouped(session, one, reversed(choice.letters))
             shown = _letters.by_cause_doc(choice, groups)
             if not as_json:
                 _letters.show_by_cause(word, choice, groups, most)
@@ -356,8 +366,8 @@ def export(
     """Write dead letters out, for those who mend them at the source."""
     chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with engine() as one, one.store.read() as session:
-        named.known(one, chosen.connection, chosen.flow)
-        rows = [_letters.row(failure, name) for failure, name in deadletters.listed(session, chosen)]
+        record_search.known(one, chosen.connection, chosen.flow)
+        rows = [_letters.row(failure, name) for failure, name in dead_letters.listed(session, chosen)]
     text = _letters.as_csv(rows) if format_ == "csv" and not as_json else f"{json_text(rows)}\n"
     if file is None:
         click.echo(text, nl=False)

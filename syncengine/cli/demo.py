@@ -17,8 +17,9 @@ from syncengine import clock
 from syncengine.cli import _demo_check
 from syncengine.cli._demo_site import SHORTENED, Shop, Site
 from syncengine.cli._engine import engine, show_json
-from syncengine.engine import deadletters, status, sync
-from syncengine.engine.engine import Engine
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import dead_letters, status
+from syncengine.engine.steps import sync
 from syncengine.sandbox.shop import generate
 from syncengine.store.states import Status
 
@@ -151,7 +152,7 @@ class _Demo:
                     "cause": one.cause,
                     "kind": one.kind,
                 }
-                for one, _ in deadletters.listed(session)
+                for one, _ in dead_letters.listed(session)
             ]
         statuses = {name: status.backlog(self.engine, name).statuses for name in FLOWS}
         shop = self.site.shop

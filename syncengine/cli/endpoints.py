@@ -11,8 +11,8 @@ from rich.table import Table
 from syncengine import clock
 from syncengine.cli._engine import as_json, engine, me, show_json, wide_console
 from syncengine.cli._times import duration, moment
-from syncengine.engine import endpoints
-from syncengine.engine.endpoints import Standing
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.traffic.endpoints import Standing
 
 
 @click.group("endpoints")

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from syncengine import settings
 from syncengine.cli._engine import as_json, engine, show_json, wide_console
-from syncengine.engine import health
-from syncengine.engine.health import Pace, Vital
+from syncengine.engine.watch import health
+from syncengine.engine.watch.health import Pace, Vital
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 

@@ -26,12 +26,13 @@ from syncengine.cli._engine import (
     show_left,
 )
 from syncengine.connectors.base import Verb
-from syncengine.engine import decisions, held, named, plans, settle
-from syncengine.engine.effects import Doubt
-from syncengine.engine.engine import Engine
-from syncengine.engine.held import Filter, Held
-from syncengine.engine.pump import pump
-from syncengine.engine.seen import Taken
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import held, manual_settlement, record_search
+from syncengine.engine.people.held import Filter, Held
+from syncengine.engine.people.seen import Taken
+from syncengine.engine.steps import decisions, plan_codec
+from syncengine.engine.steps.pump import pump
+from syncengine.engine.writes.effects import Doubt
 from syncengine.redaction import shown
 from syncengine.store.models import Record
 from syncengine.store.states import Lane
@@ -77,7 +78,7 @@ def list_(
     """List held records, those that are held longest first; or their reasons, the most frequent first."""
     chosen = Filter(connection=connection, flow=flow, reason=reason)
     with engine() as one, one.store.read() as session:
-        named.known(one, connection, flow)
+        record_search.known(one, connection, flow)
         total = held.count(session, chosen)
         grouped = total > MANY and not as_json and sys.stdout.isatty() if grouped is None else grouped
         found = held.listed(session, one, chosen, most=None if as_json or grouped else limit)
@@ -149,7 +150,7 @@ def _decide(
     if not (ids or chosen.narrows or everything):
         raise click.UsageError("name records by ID, choose them by an option (--reason, --flow, ...), or say --all")
     with engine(sends=True) as one:
-        named.known(one, connection, flow)
+        record_search.known(one, connection, flow)
         found, barred, left = _chosen(one, ids, chosen, may, most)
         if not found:
             return _none(as_json, barred)
@@ -267,16 +268,20 @@ def settle_(
     with engine(sends=True, calls=True) as one:
         record = _named.record(one, id_, connection, flow)
         with one.store.read() as session:
-            doubt = settle.doubt_of(session, one, record, write)
-        found = settle.look(one, record, doubt, happened) if happened and doubt.effect.verb == Verb.CREATE else None
+            doubt = manual_settlement.doubt_of(session, one, record, write)
+        found = (
+            manual_settlement.look(one, record, doubt, happened)
+            if happened and doubt.effect.verb == Verb.CREATE
+            else None
+        )
         if not as_json:
             _show_settled(doubt, found)
         if not (yes or agreed(as_json, "Send it once more?" if happened is None else "Did this write make it?")):
             return not_done("settled", None, as_json, asked=False)
         if happened is None:
-            settle.did_not(one, record, doubt, by=me(), because=because, although_done=although_done)
+            manual_settlement.did_not(one, record, doubt, by=me(), because=because, although_done=although_done)
         else:
-            settle.happened(one, record, doubt, happened, by=me(), because=because)
+            manual_settlement.happened(one, record, doubt, happened, by=me(), because=because)
         pump(one)
     outcome = "did not happen" if happened is None else "happened"
     if as_json:
@@ -287,12 +292,12 @@ def settle_(
     return 0
 
 
-def _show_settled(doubt: Doubt, found: settle.Found | None) -> None:
+def _show_settled(doubt: Doubt, found: manual_settlement.Found | None) -> None:
     """What the write was to do, and the object that it is said to have made."""
     click.secho(doubt.name, bold=True)
     if found is None:
         return
-    asked = plans.without_notes(doubt.doc)
+    asked = plan_codec.without_notes(doubt.doc)
     for name in sorted({*asked, *found.document}):
         ours, theirs = shown(asked.get(name)), shown(found.document.get(name))
         if not isinstance(asked.get(name), list) and not isinstance(found.document.get(name), list):

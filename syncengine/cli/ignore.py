@@ -6,7 +6,7 @@ import click
 
 from syncengine.cli import _named
 from syncengine.cli._engine import as_json, engine, me, show_json
-from syncengine.engine import byhand
+from syncengine.engine.people import manual
 
 
 @click.command("ignore")
@@ -24,9 +24,9 @@ def command(id_: str, connection: str | None, flow: str | None, because: str, un
     with engine(sends=undo, calls=True) as one:
         record = _named.record_or_new(one, id_, connection, flow)
         if undo:
-            byhand.heed(one, record, by=me(), because=because)
+            manual.heed(one, record, by=me(), because=because)
         else:
-            byhand.ignore(one, record, by=me(), because=because)
+            manual.ignore(one, record, by=me(), because=because)
     if as_json:
         show_json({"flow": record.flow, "key": record.key, "ignored": not undo})
     elif undo:

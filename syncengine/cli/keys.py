@@ -12,8 +12,8 @@ from rich.table import Table
 
 from syncengine import clock, keys, settings
 from syncengine.cli._engine import NO, agreed, as_json, counted, engine, show_json, wide_console
-from syncengine.engine import reseal
-from syncengine.engine.engine import Engine
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.upkeep import reseal
 from syncengine.errors import Misconfigured
 from syncengine.settings import Settings
 from syncengine.store.lock import Lock

@@ -8,8 +8,8 @@ import click
 
 from syncengine.cli import _named
 from syncengine.cli._engine import NO, agreed, as_json, engine, json_text, me, show_json
-from syncengine.engine import linking
-from syncengine.engine.linking import Pairing
+from syncengine.engine.people import manual_links
+from syncengine.engine.people.manual_links import Pairing
 from syncengine.redaction import redact, shown
 
 
@@ -35,7 +35,7 @@ def command(
     not linked are named.
     """
     with engine(sends=True, calls=True) as one:
-        pairing = linking.look(one, _named.connection_of(one, flow, connection), flow, left, right, part=part)
+        pairing = manual_links.look(one, _named.connection_of(one, flow, connection), flow, left, right, part=part)
         made = _doc(pairing)
         if not as_json:
             _show(pairing, whole=whole)
@@ -45,7 +45,7 @@ def command(
             else:
                 click.echo("Nothing changed. Add --yes to go ahead.")
             return NO
-        record = linking.join(one, pairing, by=me(), because=because)
+        record = manual_links.join(one, pairing, by=me(), because=because)
     if as_json:
         show_json({"linked": True, **made})
     else:

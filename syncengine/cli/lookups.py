@@ -9,7 +9,7 @@ from rich.table import Table
 
 from syncengine.cli import _named
 from syncengine.cli._engine import NO, agreed, as_json, engine, limit_option, me, show_json, wide_console
-from syncengine.engine import lookups
+from syncengine.engine.core import lookups
 from syncengine.mapping.runtime import table_key
 
 

@@ -14,9 +14,11 @@ from rich.table import Table
 from syncengine.cli._engine import as_json, engine, show_json, wide_console
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
-from syncengine.engine import observe, observed, plans
-from syncengine.engine.engine import Engine
-from syncengine.engine.observed import Filter, Planned, Report
+from syncengine.engine.core import observe_mode
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import observe_report
+from syncengine.engine.people.observe_report import Filter, Planned, Report
+from syncengine.engine.steps import plan_codec
 from syncengine.errors import Misconfigured
 from syncengine.redaction import shown
 from syncengine.store.models import Connection
@@ -65,7 +67,7 @@ def report(
             click.echo(f"{_write_csv(one, chosen, csv_file):,} lines are in {csv_file}.", err=as_json)
         if show:
             return _show_each(one, chosen, as_json=as_json)
-        found = [observed.report(one, each) for each in chosen]
+        found = [observe_report.report(one, each) for each in chosen]
     if as_json:
         show_json([asdict(each) for each in found])
         return 0
@@ -79,9 +81,9 @@ def report(
 def _observed(one: Engine, connection: str | None, flow: str | None) -> list[Connection]:
     if flow is not None:
         one.flow(flow)
-    found = [each for each in one.connections(flow, connection) if connection or each.mode == observe.MODE]
+    found = [each for each in one.connections(flow, connection) if connection or each.mode == observe_mode.MODE]
     for each in found:
-        if each.mode != observe.MODE:
+        if each.mode != observe_mode.MODE:
             raise Misconfigured(
                 f"connection {each.name!r} is live, nothing of it is observed. `syncengine status` shows it"
             )
@@ -92,9 +94,9 @@ def _observed(one: Engine, connection: str | None, flow: str | None) -> list[Con
 
 
 def _show_each(one: Engine, chosen: Sequence[Filter], *, as_json: bool) -> int:
-    found = [(each.connection.name, planned) for each in chosen for planned in observed.written(one, each)]
+    found = [(each.connection.name, planned) for each in chosen for planned in observe_report.written(one, each)]
     if as_json:
-        show_json([{**_head(name, planned), **plans.to_doc(planned.plan)} for name, planned in found])
+        show_json([{**_head(name, planned), **plan_codec.to_doc(planned.plan)} for name, planned in found])
     for name, planned in found if not as_json else ():
         click.secho(
             f"{planned.flow} {planned.key} ({name}), looked at {planned.looked_at:%Y-%m-%d %H:%M} UTC", bold=True
@@ -102,8 +104,8 @@ def _show_each(one: Engine, chosen: Sequence[Filter], *, as_json: bool) -> int:
         for provisional in planned.plan.provisional:
             click.echo(f"  {provisional} is provisional: it is planned, not written")
         for step in planned.plan.steps:
-            click.echo(f"  {plans.summary(step)}")
-            for field in observed.fields(step):
+            click.echo(f"  {plan_codec.summary(step)}")
+            for field in observe_report.fields(step):
                 before = "" if field.before in (None, "") else f"{shown(field.before)} -> "
                 click.echo(f"    {field.path}: {before}{shown(field.after) or 'nothing'}")
     if not found:
@@ -125,7 +127,7 @@ def _write_csv(one: Engine, chosen: Sequence[Filter], path: Path) -> int:
             writer = csv.writer(stream)
             writer.writerow(COLUMNS)
             for each in chosen:
-                for planned in observed.written(one, each):
+                for planned in observe_report.written(one, each):
                     rows = _rows(each.connection.name, planned)
                     writer.writerows([[cell(row[name]) for name in COLUMNS] for row in rows])
                     lines += len(rows)
@@ -145,7 +147,7 @@ def _rows(connection: str, planned: Planned) -> list[dict[str, Any]]:
             "part": step.part,
             "provisional": ", ".join(planned.plan.provisional),
         }
-        found = observed.fields(step) or [observed.Field("", None, None)]
+        found = observe_report.fields(step) or [observe_report.Field("", None, None)]
         rows += [{**head, "field": one.path, "before": one.before, "after": one.after} for one in found]
     return rows
 

@@ -7,9 +7,9 @@ import click
 from syncengine.cli import _named
 from syncengine.cli._engine import NO, as_json, engine, me, show_json
 from syncengine.cli.trace import detail
-from syncengine.engine import byhand
-from syncengine.engine.byhand import Standing
-from syncengine.engine.plan import NOT_THERE
+from syncengine.engine.decide.plan import NOT_THERE
+from syncengine.engine.people import manual
+from syncengine.engine.people.manual import Standing
 from syncengine.redaction import shown
 from syncengine.store.models import Event, Record
 from syncengine.store.states import Status
@@ -42,9 +42,9 @@ def command(
     """
     with engine(sends=True) as one:
         record = _named.record_or_new(one, id_, connection, flow, must_exist=True)
-        pushed = byhand.push(one, record, now=now, by=me())
+        pushed = manual.push(one, record, now=now, by=me())
         tell = _silent if as_json else _tell
-        standing = byhand.stands(one, pushed) if no_wait else byhand.follow(one, pushed, for_s=wait_s, tell=tell)
+        standing = manual.stands(one, pushed) if no_wait else manual.follow(one, pushed, for_s=wait_s, tell=tell)
     through = standing.is_over and standing.status == Status.DONE
     if as_json:
         events = [{"at": event.at, "what": event.what, "detail": event.detail} for event in standing.events]

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from syncengine import settings
 from syncengine.cli._engine import NO, as_json, counted, engine, show_json, wide_console
-from syncengine.engine import bootstrap, retention
-from syncengine.engine.retention import KINDS, Kept, Removed
+from syncengine.engine.setup import bootstrap
+from syncengine.engine.upkeep import retention
+from syncengine.engine.upkeep.retention import KINDS, Kept, Removed
 
 
 @click.command("retention")

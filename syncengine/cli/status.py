@@ -7,8 +7,10 @@ from rich.table import Table
 
 from syncengine import clock
 from syncengine.cli._engine import as_json, engine, show_json, wide_console
-from syncengine.engine import ceiling, quota, status
-from syncengine.engine.status import FlowStatus
+from syncengine.engine.people import status
+from syncengine.engine.people.status import FlowStatus
+from syncengine.engine.traffic import quota
+from syncengine.engine.writes import ceiling
 
 NUMBERS = ("due", "done", "skipped", "waiting", "held", "dead", "attention")
 

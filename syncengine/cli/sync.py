@@ -11,9 +11,10 @@ from syncengine.cli import _plans
 from syncengine.cli._engine import as_json, counted, engine, show_json
 from syncengine.cli._times import moment
 from syncengine.cli._waiting import Asked, reading, told, wait
-from syncengine.engine import preview, sync
-from syncengine.engine.discover import Found
-from syncengine.engine.engine import Engine
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import preview
+from syncengine.engine.steps import sync
+from syncengine.engine.steps.discover import Found
 from syncengine.store.states import Lane
 
 FAILED = 1

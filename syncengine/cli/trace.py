@@ -9,8 +9,8 @@ import click
 
 from syncengine.cli import _named
 from syncengine.cli._engine import as_json, engine, show_json
-from syncengine.engine import trace as tracing
-from syncengine.engine.trace import Trace
+from syncengine.engine.people import trace as tracing
+from syncengine.engine.people.trace import Trace
 from syncengine.redaction import shown
 
 NOT_FOUND = 1

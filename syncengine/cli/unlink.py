@@ -6,7 +6,7 @@ import click
 
 from syncengine.cli import _named
 from syncengine.cli._engine import NO, agreed, as_json, engine, me, show_json
-from syncengine.engine import byhand
+from syncengine.engine.people import manual
 from syncengine.store.models import Link
 
 
@@ -32,19 +32,19 @@ def command(
     with engine(sends=recreate) as one:
         record = _named.record(one, id_, connection, flow)
         with one.store.read() as session:
-            link = byhand.link_of(session, one, record, part)
+            link = manual.link_of(session, one, record, part)
         if not (yes or as_json):
             then = "created once more unless the target has it" if recreate else "ignored until you say otherwise"
             click.echo(f"{record.flow} {record.key}: {_ends(link)} would be unlinked, and it would be {then}.")
         if not (yes or agreed(as_json, "Unlink them?")):
             if as_json:
-                show_json({"unlinked": False, "link": byhand.shown(link)})
+                show_json({"unlinked": False, "link": manual.shown(link)})
             else:
                 click.echo("Nothing changed. Add --yes to go ahead.")
             return NO
-        keys = byhand.unlink(one, record, link, by=me(), because=because, recreate=recreate)
+        keys = manual.unlink(one, record, link, by=me(), because=because, recreate=recreate)
     if as_json:
-        show_json({"unlinked": True, "link": byhand.shown(link), "records": keys, "ignored": not recreate})
+        show_json({"unlinked": True, "link": manual.shown(link), "records": keys, "ignored": not recreate})
     elif recreate:
         click.echo(f"{_ends(link)} are unlinked. `syncengine trace {id_}` shows what comes of it.")
     else:

@@ -8,7 +8,7 @@ from syncengine import settings as settings_module
 from syncengine.cli._engine import NO
 from syncengine.cli._running import in_the_way
 from syncengine.cli.configure import take_over_asked
-from syncengine.engine import bootstrap
+from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 from syncengine.local import supervisor as supervisor_module

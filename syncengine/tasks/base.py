@@ -16,9 +16,9 @@ from syncengine import clock, settings
 from syncengine.alerts import Sinks
 from syncengine.alerts.without_store import StoreAway
 from syncengine.celery import app
-from syncengine.engine import bootstrap
-from syncengine.engine.engine import Chain, Engine
-from syncengine.engine.watch import Watcher
+from syncengine.engine.core.engine import Chain, Engine
+from syncengine.engine.setup import bootstrap
+from syncengine.engine.watch.watcher import Watcher
 from syncengine.errors import NewerStore, SyncError, Transient
 from syncengine.http.breaker import Change
 from syncengine.local import redis_server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncengine.celery import app
-from syncengine.engine import health
+from syncengine.engine.watch import health
 from syncengine.settings import Settings
 from syncengine.store.states import Lane
 from syncengine.tasks.base import StepTask

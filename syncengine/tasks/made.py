@@ -13,8 +13,11 @@ from redis.exceptions import RedisError
 
 from syncengine import clock, settings
 from syncengine.celery import app
-from syncengine.engine import bootstrap, health, reseal, retention, steps, sync
-from syncengine.engine.pump import pump
+from syncengine.engine.setup import bootstrap
+from syncengine.engine.steps import running, sync
+from syncengine.engine.steps.pump import pump
+from syncengine.engine.upkeep import reseal, retention
+from syncengine.engine.watch import health
 from syncengine.errors import Misconfigured, Transient
 from syncengine.flows import Flow
 from syncengine.settings import Settings
@@ -33,8 +36,8 @@ LONGEST_COUNTDOWN_S = 300.0
 
 def _step(self: StepTask, token: str, *, stage: Stage) -> str:
     try:
-        result = steps.run(self.engine, stage, token, retries=self.request.retries)
-    except steps.TryAgain as again:
+        result = running.run(self.engine, stage, token, retries=self.request.retries)
+    except running.TryAgain as again:
         raise self.retry(countdown=again.wait_s, exc=again) from None
     if stage is Stage.PUSH:
         pump(self.engine)

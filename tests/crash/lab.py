@@ -19,9 +19,9 @@ from scripts.crashes.installation import ROOT, Shape, Times, installation
 from scripts.crashes.judge import due, judge
 from scripts.crashes.people import People
 from syncengine import connectors
-from syncengine.engine import configure
-from syncengine.engine.discover import CURSOR_LEASES
-from syncengine.engine.want import want
+from syncengine.engine.core.want import want
+from syncengine.engine.setup import configure
+from syncengine.engine.steps.discover import CURSOR_LEASES
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox

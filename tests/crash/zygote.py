@@ -23,9 +23,10 @@ from sqlalchemy import func, select
 from scripts.crashes import points
 from syncengine import clock, connectors
 from syncengine.connectors.syspro import operator
-from syncengine.engine import bootstrap, steps, sync
-from syncengine.engine.engine import Chain, Engine
-from syncengine.engine.pump import pump
+from syncengine.engine.core.engine import Chain, Engine
+from syncengine.engine.setup import bootstrap
+from syncengine.engine.steps import running, sync
+from syncengine.engine.steps.pump import pump
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.store import Store
 from syncengine.store.models import Record
@@ -83,9 +84,9 @@ class Run:
     def _step(self, stage: Stage, token: str) -> None:
         for retries in range(10):
             try:
-                steps.run(self.engine, stage, token, retries=retries)
+                running.run(self.engine, stage, token, retries=retries)
                 return
-            except steps.TryAgain as again:
+            except running.TryAgain as again:
                 pass_(self.url, again.wait_s)
 
     def _next_s(self) -> float | None:

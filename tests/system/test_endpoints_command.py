@@ -19,7 +19,9 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock, settings
 from syncengine.cli import commands
-from syncengine.engine import bootstrap, health, sync
+from syncengine.engine.setup import bootstrap
+from syncengine.engine.steps import sync
+from syncengine.engine.watch import health
 from syncengine.http.breaker import Breakers
 from syncengine.store.models import Ceiling, Connection, Endpoint, Record
 from syncengine.store.states import Lane

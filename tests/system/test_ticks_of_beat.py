@@ -74,7 +74,7 @@ def test_of_a_heap_of_ticks_one_sweeps(tasks: Tasks) -> None:
 def test_a_message_that_must_wait_comes_before_redis_delivers_it_again(tasks: Tasks) -> None:
     """Redis gives a message to another worker after the visibility timeout, so it must be run well before."""
     countdowns, limit = tasks(
-        "from syncengine.engine.sync import Waiting\n"
+        "from syncengine.engine.steps.sync import Waiting\n"
         "class Spy:\n"
         "    name, request, seen = 'orders.sync', type('Request', (), {'retries': 0}), []\n"
         "    def apply_async(self, **how): self.seen.append(how['countdown'])\n"

@@ -13,7 +13,11 @@ PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PICTURE = PAGE.split("```")[1]
 
 ROOMS = sorted(path.name for path in HOUSE.iterdir() if path.is_dir() and (path / "__init__.py").exists())
-ENGINE = sorted(path.name for path in (HOUSE / "engine").glob("*.py") if path.name != "__init__.py")
+ENGINE = sorted(
+    path.name
+    for path in (HOUSE / "engine").glob("*/*.py")
+    if path.name != "__init__.py" and path.parent.name != "doctor"
+)
 COMMANDS = sorted(path.stem for path in (HOUSE / "cli").glob("[a-z]*.py"))
 
 

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.alerts import Sinks, book
-from syncengine.engine import ceiling, health, watch
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.failures import ATTENTION, DEAD
 from syncengine.engine.doctor.finding import Finding, Level, fail, long, misconfigured, ok, warn
-from syncengine.engine.engine import Engine
-from syncengine.engine.failures import ATTENTION, DEAD
-from syncengine.engine.health import Pace
+from syncengine.engine.watch import health, watcher
+from syncengine.engine.watch.health import Pace
+from syncengine.engine.writes import ceiling
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Alert, Ceiling, Connection, Cursor, Event, Failure, Record, Run
 from syncengine.store.states import Status
@@ -149,7 +150,7 @@ def people(engine: Engine) -> Iterator[Finding]:
 
 def watching(engine: Engine, *, every_s: float) -> Finding:
     """Whether somebody looks for what people must be told. Raises Transient."""
-    now, last = clock.now(), watch.last(engine)
+    now, last = clock.now(), watcher.last(engine)
     ago = f"{long((now - last).total_seconds())} ago" if last else "never yet"
     if last is None or now - last > timedelta(seconds=max(LEAST_LATE_S, MISSED_TICKS * every_s)):
         return fail("watch", f"nobody looks for what people must be told; last: {ago}", "Do beat and the workers run?")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import select, text
 
-from syncengine.engine import reseal
 from syncengine.engine.doctor.finding import Finding, fail, ok, size, warn
+from syncengine.engine.upkeep import reseal
 from syncengine.errors import Misconfigured
 from syncengine.store import Store, migrate
 from syncengine.store.models import Endpoint, Secret

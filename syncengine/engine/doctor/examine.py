@@ -9,10 +9,10 @@ from itertools import chain
 import redis
 
 from syncengine.alerts import Sinks
-from syncengine.engine import bootstrap
+from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.doctor import backlog, broker, database, systems
 from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured, warn
-from syncengine.engine.engine import Chain, Engine
+from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured, Transient
 from syncengine.settings import Settings
 from syncengine.store import Store

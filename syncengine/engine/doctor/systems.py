@@ -11,9 +11,10 @@ from redis.exceptions import RedisError
 from sqlalchemy import func, select
 
 from syncengine import clock
-from syncengine.engine import endpoints, observe
+from syncengine.engine.core import observe_mode
+from syncengine.engine.core.engine import Engine
 from syncengine.engine.doctor.finding import Finding, fail, misconfigured, ok, warn
-from syncengine.engine.engine import Engine
+from syncengine.engine.traffic import endpoints
 from syncengine.errors import AuthenticationFailed, DatabaseAway, EndpointDown, Forbidden, Misconfigured, SyncError
 from syncengine.http import dates
 from syncengine.http.breaker import State
@@ -77,12 +78,12 @@ def configuration(engine: Engine) -> Iterator[Finding]:
             continue
         if not connection.flows:
             yield ok(part, "not synced: it has no flows in syncengine.yml")
-        elif connection.mode == observe.GOING_LIVE:
+        elif connection.mode == observe_mode.GOING_LIVE:
             yield warn(
                 part, "going live was interrupted, or is not finished", "Run `syncengine configure` to finish it"
             )
         else:
-            mode = f"{connection.mode}: it writes nothing" if connection.mode == observe.MODE else connection.mode
+            mode = f"{connection.mode}: it writes nothing" if connection.mode == observe_mode.MODE else connection.mode
             yield ok(part, f"{mode}; flows {', '.join(connection.flows)}")
 
 

@@ -12,8 +12,8 @@ import redis
 from syncengine.alerts import Severity, Sign, Sinks, book, telling, without_store
 from syncengine.alerts.without_store import StoreAway
 from syncengine.connectors.base import Connector
-from syncengine.engine.engine import Engine
-from syncengine.engine.watch import Watcher
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.watch.watcher import Watcher
 from syncengine.errors import Misconfigured, Transient
 from syncengine.store import Store, migrate
 from syncengine.store.models import Alert

@@ -9,7 +9,8 @@ import pytest
 import redis
 from sqlalchemy import select
 
-from syncengine.engine import endpoints, steps, sync
+from syncengine.engine.steps import running, sync
+from syncengine.engine.traffic import endpoints
 from syncengine.errors import AuthenticationFailed, Misconfigured
 from syncengine.http.breaker import Breakers, Rules
 from syncengine.store import models as m
@@ -59,7 +60,7 @@ def left(world: World, client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> 
 def _open(world: World, line: Line) -> None:
     world.left.down = True
     for _ in range(3):
-        with pytest.raises(steps.EndpointDown):
+        with pytest.raises(running.EndpointDown):
             line.reach()
     line.tried = 0
     assert world.engine.is_down("left-1")
@@ -198,7 +199,7 @@ def test_refused_credentials_do_not_shorten_a_persons_pause_and_bear_no_persons_
     token = world.messages[-1].token
     endpoints.pause(world.engine, "left-1", until=world.time.at + timedelta(hours=2), because="upgrade", by="ada")
     monkeypatch.setattr(world.resources["left.things"], "read", refused)
-    steps.run(world.engine, Stage.FETCH, token)
+    running.run(world.engine, Stage.FETCH, token)
     standing = next(one for one in endpoints.listed(world.engine) if one.name == "left-1")
     assert (standing.paused_by, standing.paused_because) == ("ada", "upgrade")
 
@@ -218,7 +219,7 @@ def test_once_credentials_are_corrected_and_it_is_resumed_what_was_put_off_goes_
     with monkeypatch.context() as wrong:
         wrong.setattr(world.resources["left.things"], "read", refused)
         world.pump()
-        steps.run(world.engine, Stage.FETCH, world.messages.pop().token)
+        running.run(world.engine, Stage.FETCH, world.messages.pop().token)
     assert world.record("things", "1").not_before == world.time.at + timedelta(seconds=300)
 
     endpoints.resume(world.engine, "left-1", by="ada")

@@ -6,8 +6,8 @@ import pytest
 import requests
 
 from syncengine.connectors.services import Services
-from syncengine.engine import configure
-from syncengine.engine.configure import EndpointPlan, Installation
+from syncengine.engine.setup import configure
+from syncengine.engine.setup.configure import EndpointPlan, Installation
 from syncengine.errors import AuthenticationFailed
 from syncengine.sandbox.server import Running, Sandbox
 from tests.contract.brightpearl.conftest import FIRST_TOKENS, Connect

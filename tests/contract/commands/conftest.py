@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from syncengine.cli import _engine
-from syncengine.engine import bootstrap
-from syncengine.engine.engine import Chain, Engine
+from syncengine.engine.core.engine import Chain, Engine
+from syncengine.engine.setup import bootstrap
 from syncengine.http.breaker import Breakers
 from syncengine.settings import Settings
 from syncengine.store import Store

@@ -13,8 +13,13 @@ from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import byhand, endpoints, failures, health, held, letter, lookups, observe, patches, sync
-from syncengine.engine.want import want
+from syncengine.engine.core import failures, lookups, observe_mode
+from syncengine.engine.core.want import want
+from syncengine.engine.decide import patches
+from syncengine.engine.people import dead_letter_detail, held, manual
+from syncengine.engine.steps import sync
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.watch import health
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Decision, Verdict
 from syncengine.store import models as m
@@ -83,8 +88,10 @@ def right_by_now(world: World) -> None:
 def corrected(world: World) -> None:
     """Dead, and carl has corrected it a moment ago."""
     dead(world)
-    source = letter.source_of(world.engine, 1)
-    letter.correct(world.engine, source, patches.of_values(source.present, ["name=a lamp"]), because="x", by="carl")
+    source = dead_letter_detail.source_of(world.engine, 1)
+    dead_letter_detail.correct(
+        world.engine, source, patches.of_values(source.present, ["name=a lamp"]), because="x", by="carl"
+    )
 
 
 def looked_at(world: World) -> None:
@@ -111,7 +118,7 @@ def gone(world: World) -> None:
 def ignored(world: World) -> None:
     put(world)
     world.want("things", "1")
-    byhand.ignore(world.engine, world.record("things", "1"), by="carl", because="a test")
+    manual.ignore(world.engine, world.record("things", "1"), by="carl", because="a test")
 
 
 def shut(world: World) -> None:
@@ -163,15 +170,17 @@ def crowd(world: World) -> None:
         want(session, world.connection_id, "things", ["6"], lane=Lane.SCHEDULED, now=now)
         want(session, shadow, "things", ["9"], lane=Lane.SCHEDULED, now=now)
     world.vault.write(1, "account_token", "secret")
-    byhand.ignore(world.engine, world.record("things", "6"), by="carl", because="a test")
+    manual.ignore(world.engine, world.record("things", "6"), by="carl", because="a test")
     world.left.put("things", "9", name="a desk")
     world.settle()
     _shut(world)
     with world.store.read() as session:
         approved = held.of_record(session, world.engine, world.record("things", "1"))
     held.approve(world.engine, [approved], by="carl")
-    source = letter.source_of(world.engine, 1)
-    letter.correct(world.engine, source, patches.of_values(source.present, ["name=fine"]), because="x", by="carl")
+    source = dead_letter_detail.source_of(world.engine, 1)
+    dead_letter_detail.correct(
+        world.engine, source, patches.of_values(source.present, ["name=fine"]), because="x", by="carl"
+    )
     world.messages.clear()
 
 
@@ -179,7 +188,12 @@ def _observed(session: Session, of: int) -> int:
     """A connection between the same systems that is only observed."""
     other = session.get_one(m.Connection, of)
     shadow = m.Connection(
-        name="shadow", left_id=other.left_id, right_id=other.right_id, flows=["things"], settings={}, mode=observe.MODE
+        name="shadow",
+        left_id=other.left_id,
+        right_id=other.right_id,
+        flows=["things"],
+        settings={},
+        mode=observe_mode.MODE,
     )
     session.add(shadow)
     session.flush()

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from syncengine import clock, keys
 from syncengine.cli import authorise
-from syncengine.engine import bootstrap
+from syncengine.engine.setup import bootstrap
 from syncengine.sandbox.server import Running, Sandbox
 from syncengine.store import Store
 from syncengine.store import models as m

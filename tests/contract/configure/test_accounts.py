@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 from syncengine import clock, connectors
-from syncengine.engine import bootstrap, configure
+from syncengine.engine.setup import bootstrap, configure
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.settings import load

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import select
 
 from syncengine import clock, connectors
-from syncengine.engine import configure, lookups
-from syncengine.engine.configure import Given
-from syncengine.engine.difference import Difference
-from syncengine.engine.plan import TOO_OLD
+from syncengine.engine.core import lookups
+from syncengine.engine.decide.plan import TOO_OLD
+from syncengine.engine.setup import configure
+from syncengine.engine.setup.configure import Given
+from syncengine.engine.setup.difference import Difference
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.store import Store

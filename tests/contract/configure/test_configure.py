@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine import connectors
-from syncengine.engine import bootstrap, configure
+from syncengine.engine.setup import bootstrap, configure
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.settings import load

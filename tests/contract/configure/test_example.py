@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from syncengine import connectors
-from syncengine.engine import configure
+from syncengine.engine.setup import configure
 from syncengine.flows import SHIPPED, load_flows
 from syncengine.store import Store
 from syncengine.vault import Vault

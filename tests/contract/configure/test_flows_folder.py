@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from syncengine.cli.configure import take_over
-from syncengine.engine import bootstrap
+from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow
 from syncengine.settings import Settings, load

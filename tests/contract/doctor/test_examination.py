@@ -16,7 +16,7 @@ from syncengine import clock, settings
 from syncengine.connectors.brightpearl import Brightpearl
 from syncengine.connectors.syspro.connector import Syspro
 from syncengine.engine.doctor import Finding, Level, Patient, examine, systems
-from syncengine.engine.health import note
+from syncengine.engine.watch.health import note
 from syncengine.errors import DatabaseAway, Forbidden
 from syncengine.settings import Settings
 from syncengine.store import Store

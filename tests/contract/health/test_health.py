@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
-from syncengine.engine import endpoints, health
-from syncengine.engine.engine import Limits
-from syncengine.engine.health import Pace, Vital
+from syncengine.engine.core.engine import Limits
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.watch import health
+from syncengine.engine.watch.health import Pace, Vital
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.conftest import make_world, time, world
 from tests.contract.kernel.world import Plain, World, by_name, flow

@@ -8,7 +8,7 @@ import pytest
 
 from syncengine import clock
 from syncengine.connectors.base import Resource
-from syncengine.engine.engine import Limits
+from syncengine.engine.core.engine import Limits
 from syncengine.flows.flow import Flow
 from syncengine.store import Store
 from syncengine.vault import Vault

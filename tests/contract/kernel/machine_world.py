@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 from syncengine import clock
 from syncengine.connectors.base import Operation, Outcome, Resource, Result, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import steps
-from syncengine.engine.engine import Chain
+from syncengine.engine.core.engine import Chain
+from syncengine.engine.steps import running
 from syncengine.errors import (
     EndpointDown,
     Forbidden,
@@ -340,12 +340,12 @@ class Workers:
         """From here on this is the time, for the engine too."""
         self.messages: list[Message] = []
         self.seen: list[Chain] = []
-        self.before = clock.now, clock.monotonic, clock.sleep, steps._died
+        self.before = clock.now, clock.monotonic, clock.sleep, running._died
         clock.now, clock.monotonic, clock.sleep = time.now, time.monotonic, time.pass_
-        steps._died = self._died
+        running._died = self._died
 
     def give_back(self) -> None:
-        clock.now, clock.monotonic, clock.sleep, steps._died = self.before
+        clock.now, clock.monotonic, clock.sleep, running._died = self.before
 
     def pump(self, sweep: bool) -> None:
         self.world.pump(sweep=sweep)
@@ -373,8 +373,8 @@ class Workers:
     def _run(self, message: Message) -> bool:
         """Run the first step of a message; False if there is nothing left of its chain."""
         try:
-            steps.run(self.world.engine, message.stages[0], message.chain.token, retries=message.retries)
-        except steps.TryAgain as again:
+            running.run(self.world.engine, message.stages[0], message.chain.token, retries=message.retries)
+        except running.TryAgain as again:
             message.retries += 1
             message.due = datetime.fromtimestamp(self.time.at.timestamp() + again.wait_s, self.time.at.tzinfo)
             return True

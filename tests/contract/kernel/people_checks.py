@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
-from syncengine.engine import payloads
+from syncengine.engine.core import payloads
 from syncengine.mapping.contract import Context
 from syncengine.store import models as m
 from tests.contract.kernel.machine_world import Watched, value

@@ -16,26 +16,26 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Verb
-from syncengine.engine import (
-    byhand,
-    ceiling,
-    deadletters,
-    endpoints,
+from syncengine.engine.core import observe_mode
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.failures import ATTENTION, DEAD
+from syncengine.engine.decide import patches
+from syncengine.engine.decide.plan import Hold, Plan
+from syncengine.engine.people import (
+    dead_letter_bulk,
+    dead_letter_detail,
+    dead_letters,
     held,
-    letter,
-    linking,
-    observe,
-    patches,
-    replay,
-    retention,
-    settle,
+    manual,
+    manual_links,
+    manual_settlement,
 )
-from syncengine.engine.deadletters import Filter
-from syncengine.engine.engine import Engine
-from syncengine.engine.failures import ATTENTION, DEAD
-from syncengine.engine.held import Held
-from syncengine.engine.plan import Hold, Plan
-from syncengine.engine.seen import Taken
+from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.people.held import Held
+from syncengine.engine.people.seen import Taken
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.upkeep import retention
+from syncengine.engine.writes import ceiling
 from syncengine.errors import Misconfigured, SyncError
 from syncengine.store import models as m
 from tests.contract.kernel.machine_world import Watched
@@ -139,7 +139,7 @@ class Desk:
     def put_away(self, by: str, number: int, *, kind: str, many: bool) -> Answer | None:
         """Look at letters to discard the dead, or to close those that need a look."""
         with self.world.store.read() as session:
-            letters = list(replay.choose_of_kind(session, Filter(), kind, most=500).letters)
+            letters = list(dead_letter_bulk.choose_of_kind(session, Filter(), kind, most=500).letters)
         if not letters:
             return None
         chosen = letters if many else [letters[number % len(letters)]]
@@ -147,7 +147,7 @@ class Desk:
 
         def answer() -> None:
             now = self.states(seen)
-            act = replay.discard if kind == DEAD else replay.close
+            act = dead_letter_bulk.discard if kind == DEAD else dead_letter_bulk.close
             result = self.attempt(act.__name__, lambda: act(self.engine, chosen, because="a test", by=by))
             ids = _taken(result, {(one.flow, one.key): one.record_id for one in chosen})
             for one in chosen:
@@ -171,7 +171,7 @@ class Desk:
                 return None
             ids = () if many else (every[number % len(every)],)
             try:
-                letters = replay.choose(session, Filter(ids=ids), most=500).letters
+                letters = dead_letter_bulk.choose(session, Filter(ids=ids), most=500).letters
             except Misconfigured:
                 return None
         discarded = [one.id for one in letters if one.closed_at is not None]
@@ -180,7 +180,7 @@ class Desk:
             return None
 
         def answer() -> None:
-            result = self.attempt("retry", lambda: deadletters.retry(
+            result = self.attempt("retry", lambda: dead_letters.retry(
                 self.engine, list(some), by=by, because="again", closed_too=not ids, reopens=discarded
             ))  # fmt: skip
             if result is None:
@@ -201,10 +201,10 @@ class Desk:
         if found is None:
             return None
         try:
-            source = letter.source_of(self.engine, found.id)
+            source = dead_letter_detail.source_of(self.engine, found.id)
             more = patches.of_values(source.present, [f"name={name}"])
             patch = [*(source.standing.patch if source.standing else ()), *more]
-            letter.would_be(self.engine, source, patch)
+            dead_letter_detail.would_be(self.engine, source, patch)
         except Misconfigured:  # the document is not kept, or what was asked for is there already
             return None
         seen = self.states([found.record_id])[found.record_id]
@@ -213,7 +213,7 @@ class Desk:
         def answer() -> None:
             now = self.states([found.record_id])[found.record_id]
             assert seen is not None
-            action = lambda: letter.correct(self.engine, source, patch, because="a slip", by=by)  # noqa: E731
+            action = lambda: dead_letter_detail.correct(self.engine, source, patch, because="a slip", by=by)  # noqa: E731
             result = self.attempt("correct", action)
             fits = now is not None and found.id in now.letters and now.correction == mine
             self._judge(result is not None, fits, f"{found.id} {seen} and {now}")
@@ -225,13 +225,13 @@ class Desk:
     def withdraw(self, by: str, number: int) -> None:
         found = self._letter(number)
         if found is not None:
-            self.attempt("withdraw", lambda: letter.withdraw(self.engine, found.id, by=by))
+            self.attempt("withdraw", lambda: dead_letter_detail.withdraw(self.engine, found.id, by=by))
             now = self.states([found.record_id])[found.record_id]
             assert now is None or now.correction == 0
 
     def _letter(self, number: int) -> m.Failure | None:
         with self.world.store.read() as session:
-            found = [one for one, _ in deadletters.listed(session, Filter(kind=DEAD))]
+            found = [one for one, _ in dead_letters.listed(session, Filter(kind=DEAD))]
         return found[number % len(found)] if found else None
 
     # -- links ---------------------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ class Desk:
             return None
         part = part if flow == "lamps" else ""
         try:
-            pairing = linking.look(
+            pairing = manual_links.look(
                 self.engine, self.world.connection_id, flow, lefts[number % len(lefts)], rights[other % len(rights)], part=part
             )  # fmt: skip
         except SyncError:
@@ -254,7 +254,7 @@ class Desk:
 
         def answer() -> None:
             now, there = self._ignored(flow, key), self._links(flow, left, right, part)
-            result = self.attempt("link", lambda: linking.join(self.engine, pairing, by=by, because="the same"))
+            result = self.attempt("link", lambda: manual_links.join(self.engine, pairing, by=by, because="the same"))
             if result is None:
                 return
             assert not there, f"linked although {there} are there"
@@ -290,12 +290,12 @@ class Desk:
             if record is None:
                 return None
             try:
-                link = byhand.link_of(session, self.engine, record, one.part if one.entity == "lamps" else None)
+                link = manual.link_of(session, self.engine, record, one.part if one.entity == "lamps" else None)
             except Misconfigured:
                 return None
 
         def answer() -> None:
-            action = lambda: byhand.unlink(self.engine, record, link, by=by, because="not the same", recreate=recreate)  # noqa: E731
+            action = lambda: manual.unlink(self.engine, record, link, by=by, because="not the same", recreate=recreate)  # noqa: E731
             result = self.attempt("recreate" if recreate else "unlink", action)
             if result is None:
                 return
@@ -338,9 +338,9 @@ class Desk:
             return
         record = found[number % len(found)]
         actions: Mapping[str, Callable[[], Any]] = {
-            "ignore": lambda: byhand.ignore(self.engine, record, by=by, because="a test"),
-            "heed": lambda: byhand.heed(self.engine, record, by=by, because="it is needed"),
-            "push": lambda: byhand.push(self.engine, record, now=True, by=by),
+            "ignore": lambda: manual.ignore(self.engine, record, by=by, because="a test"),
+            "heed": lambda: manual.heed(self.engine, record, by=by, because="it is needed"),
+            "push": lambda: manual.push(self.engine, record, now=True, by=by),
         }
         if self.attempt(what, actions[what]) is None:
             return
@@ -355,14 +355,14 @@ class Desk:
     def look_at_all(self, by: str) -> None:
         """Have all that is done looked at whole, so that it is seen what is gone."""
         for record in self.records(m.Record.status == "done"):
-            byhand.push(self.engine, record, now=True, by=by)
+            manual.push(self.engine, record, now=True, by=by)
 
     def settle(self, by: str, number: int) -> Answer | None:
         """Look in the target what became of a write that is in doubt."""
         found = self.records(m.Record.status == "held", m.Record.token.is_(None))
         for record in found[number % len(found) :] if found else ():
             with suppress(SyncError), self.world.store.read() as session:
-                return self._settled(by, record, settle.doubt_of(session, self.engine, record))
+                return self._settled(by, record, manual_settlement.doubt_of(session, self.engine, record))
         return None
 
     def _settled(self, by: str, record: m.Record, doubt: Any) -> Answer | None:
@@ -373,18 +373,20 @@ class Desk:
         happened = effect.token in system.applied and key in there and not self._is_anothers(record, effect, key)
         origin = (effect.resource, str(doubt.doc.get("origin", "")))
         if happened and effect.verb == Verb.CREATE:
-            settle.look(self.engine, record, doubt, key)
+            manual_settlement.look(self.engine, record, doubt, key)
         seen = (effect.state, effect.sends, effect.sent_at)
 
         def answer() -> None:
             with self.world.store.read() as session:
                 row = session.get(m.Effect, effect.id)
                 now = (row.state, row.sends, row.sent_at) if row is not None else None
-            if happened:
-                action = lambda: settle.happened(self.engine, record, doubt, key, by=by)  # noqa: E731
-            else:
-                action = lambda: settle.did_not(self.engine, record, doubt, by=by, although_done=bool(effect.accepted))  # noqa: E731
-            if self.attempt("happened" if happened else "did not", action) is not None:
+            knows = bool(effect.accepted)
+            actions: dict[str, Callable[[], None]] = {
+                "happened": lambda: manual_settlement.happened(self.engine, record, doubt, key, by=by),
+                "did not": lambda: manual_settlement.did_not(self.engine, record, doubt, by=by, although_done=knows),
+            }
+            said = "happened" if happened else "did not"
+            if self.attempt(said, actions[said]) is not None:
                 assert now == seen, f"settled was {seen}, and it is {now} by now"
                 if not happened:  # somebody has looked: what comes back is not ours
                     self.book.twins.get(origin, set()).discard(key)
@@ -431,14 +433,14 @@ class Desk:
             self.book.counted_from[flow] = max(until, self.book.counted_from.get(flow, until))
 
     def mode(self, mode: str) -> None:
-        if mode == observe.MODE:
+        if mode == observe_mode.MODE:
             self.world.configure(mode=mode)
         else:
             with self.world.store.read() as session:
                 was = session.scalars(select(m.Connection.mode)).one()
-            if was != observe.LIVE:
-                self.world.configure(mode=observe.GOING_LIVE)
-                observe.go_live(self.world.store, self.world.connection_id)
+            if was != observe_mode.LIVE:
+                self.world.configure(mode=observe_mode.GOING_LIVE)
+                observe_mode.go_live(self.world.store, self.world.connection_id)
                 self.engine._sites.clear()
 
     def remove_old(self) -> None:

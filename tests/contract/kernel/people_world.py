@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation, Outcome, Resource, Result, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine.plan import Step
+from syncengine.engine.decide.plan import Step
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict

@@ -13,8 +13,11 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
 from syncengine.document import LINE_KEY, Doc
-from syncengine.engine import byhand, ceiling, deadletters, discover, failures, held, linking, links, replay, timeline
-from syncengine.engine import pump as pumping
+from syncengine.engine.core import failures, timeline
+from syncengine.engine.people import dead_letter_bulk, dead_letters, held, manual, manual_links
+from syncengine.engine.steps import discover
+from syncengine.engine.steps import pump as pumping
+from syncengine.engine.writes import ceiling, links
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
 from syncengine.store import models as m
@@ -30,7 +33,9 @@ def _if_off(doc: Doc, context: Context) -> Decision:
 
 
 def _link(world: World, left: str, right: str) -> None:
-    linking.join(world.engine, linking.look(world.engine, world.connection_id, "things", left, right), by="anna")
+    manual_links.join(
+        world.engine, manual_links.look(world.engine, world.connection_id, "things", left, right), by="anna"
+    )
 
 
 def _effects(world: World) -> list[tuple[str, str | None]]:
@@ -40,7 +45,7 @@ def _effects(world: World) -> list[tuple[str, str | None]]:
 
 def _letters(world: World) -> list[m.Failure]:
     with world.store.read() as session:
-        return [failure for failure, _ in deadletters.listed(session)]
+        return [failure for failure, _ in dead_letters.listed(session)]
 
 
 # -- an order that is taken up again -----------------------------------------------------------------------------------
@@ -86,11 +91,11 @@ def test_what_is_discarded_while_its_write_is_put_off_is_not_written(world: Worl
     world.left.put("things", "1", name="a lamp")
     world.right.faults = ["refused", "busy"]
     world.sync("things", "1")
-    deadletters.retry(world.engine, [_letters(world)[0].id], by="anna")
+    dead_letters.retry(world.engine, [_letters(world)[0].id], by="anna")
     world.settle()
     assert world.right.writes == []
 
-    replay.discard(world.engine, _letters(world), because="a test order", by="anna")
+    dead_letter_bulk.discard(world.engine, _letters(world), because="a test order", by="anna")
     world.settle(patience_s=600)
 
     assert (world.right.writes, world.record("things", "1").status) == ([], "skipped")
@@ -100,7 +105,7 @@ def test_what_is_discarded_rests_although_its_source_could_not_be_read_once(worl
     world.left.put("things", "1", name="a lamp")
     world.right.faults = ["refused"]
     world.sync("things", "1")
-    replay.discard(world.engine, _letters(world), because="a test order", by="anna")
+    dead_letter_bulk.discard(world.engine, _letters(world), because="a test order", by="anna")
     world.left.down = True
     world.want("things", "1")
     world.settle(patience_s=60)
@@ -128,8 +133,8 @@ def test_a_pump_that_claims_while_a_person_discards_waits_for_that(
         other.join(0.3)  # it waits for this transaction
         close(*args)
 
-    monkeypatch.setattr(deadletters, "close_by_hand", meanwhile)
-    replay.discard(world.engine, letters, because="a test order", by="anna")
+    monkeypatch.setattr(failures, "close_by_hand", meanwhile)
+    dead_letter_bulk.discard(world.engine, letters, because="a test order", by="anna")
     other.join(20)
     world.settle(patience_s=600)
 
@@ -179,8 +184,8 @@ def test_an_intention_of_a_record_that_became_part_of_a_pair_blocks_no_later_cre
     world.sync("things", "left:5")
     record = world.record("things", "left:5")
     with world.store.read() as session:
-        link = byhand.link_of(session, world.engine, record)
-    byhand.unlink(world.engine, record, link, by="anna", because="gone", recreate=True)
+        link = manual.link_of(session, world.engine, record)
+    manual.unlink(world.engine, record, link, by="anna", because="gone", recreate=True)
     world.settle(patience_s=600)
     assert world.links("things") == [("L1", "", "X")]
 
@@ -195,7 +200,7 @@ def test_a_want_that_comes_while_a_pair_becomes_one_record_is_not_lost(
     with world.store.write() as session:
         one = session.scalars(select(m.Record)).one()
         one.done, one.status = one.wanted, "skipped"
-    pairing = linking.look(world.engine, world.connection_id, "things", "5", "X")
+    pairing = manual_links.look(world.engine, world.connection_id, "things", "5", "X")
     note, others = timeline.note, []
 
     def meanwhile(session: Any, records: Any, what: str, *args: Any) -> None:
@@ -206,7 +211,7 @@ def test_a_want_that_comes_while_a_pair_becomes_one_record_is_not_lost(
         note(session, records, what, *args)
 
     monkeypatch.setattr(timeline, "note", meanwhile)
-    linking.join(world.engine, pairing, by="anna")
+    manual_links.join(world.engine, pairing, by="anna")
     others[0].join(20)
 
     with world.store.read() as session:

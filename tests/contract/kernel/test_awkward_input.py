@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from syncengine.connectors.base import Outcome, Safety, Verb
-from syncengine.engine.discover import discover
-from syncengine.engine.pump import pump
-from syncengine.engine.want import want
+from syncengine.engine.core.want import want
+from syncengine.engine.steps.discover import discover
+from syncengine.engine.steps.pump import pump
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Need
 from syncengine.store import models as m

@@ -12,8 +12,9 @@ import pytest
 from cryptography.fernet import Fernet
 
 from syncengine.document import Doc
-from syncengine.engine import deadletters, held, replay, reseal
-from syncengine.engine.want import want
+from syncengine.engine.core.want import want
+from syncengine.engine.people import dead_letter_bulk, dead_letters, held
+from syncengine.engine.upkeep import reseal
 from syncengine.errors import Misconfigured, Rejected, Transient
 from syncengine.mapping.contract import Context, Decision, Verdict
 from syncengine.store.states import Lane
@@ -88,11 +89,11 @@ def test_many_are_refused_while_feeds_tell_of_them(world: World) -> None:
 @pytest.mark.parametrize("world", ["dead"], indirect=True)
 def test_many_are_discarded_and_retried_while_feeds_tell_of_them(world: World) -> None:
     with world.store.read() as session:
-        letters = [one for one, _ in deadletters.listed(session)]
+        letters = [one for one, _ in dead_letters.listed(session)]
     assert len(letters) == COUNT
     ids = [one.id for one in letters]
-    discard = lambda: replay.discard(world.engine, letters, because="x", by="anna")  # noqa: E731
-    retry = lambda: deadletters.retry(world.engine, ids, closed_too=True, a_minute=30)  # noqa: E731
+    discard = lambda: dead_letter_bulk.discard(world.engine, letters, because="x", by="anna")  # noqa: E731
+    retry = lambda: dead_letters.retry(world.engine, ids, closed_too=True, a_minute=30)  # noqa: E731
     assert _at_once(lambda: _feed(world), discard, retry) == []
 
 

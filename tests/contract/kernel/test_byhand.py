@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from syncengine.cli import _named
 from syncengine.document import Doc
-from syncengine.engine import byhand, deadletters, held, linking, named, settle, trace
-from syncengine.engine.lease import Lease
-from syncengine.engine.plan import Hold
-from syncengine.engine.transform import transform
+from syncengine.engine.core.lease import Lease
+from syncengine.engine.decide.plan import Hold
+from syncengine.engine.people import dead_letters, held, manual, manual_links, manual_settlement, record_search, trace
+from syncengine.engine.steps.transform import transform
 from syncengine.errors import EndpointDown, Misconfigured
 from syncengine.mapping.contract import Context, Decision, Group, Need, Policy, Verdict
 from syncengine.store import models as m
@@ -23,7 +23,7 @@ from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
 
 
 def _ignore(world: World, flow: str, key: str) -> None:
-    byhand.ignore(world.engine, world.record(flow, key), by="anna", because="a test order")
+    manual.ignore(world.engine, world.record(flow, key), by="anna", because="a test order")
 
 
 # -- pushed now --------------------------------------------------------------------------------------------------------
@@ -35,10 +35,10 @@ def test_a_push_waits_for_no_quiet_period_and_the_next_change_does_again(make_wo
     world.sync("things", "1")
     assert (world.right.writes, world.record("things", "1").pause) == ([], "quiet")
 
-    pushed = byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
     assert world.right.writes == [("create", "1", "R1")]
-    standing = byhand.stands(world.engine, pushed)
+    standing = manual.stands(world.engine, pushed)
     assert (standing.is_over, standing.status, [event.what for event in standing.events]) == (
         True, "done", ["pushed by hand", "fetched", "planned", "written"],
     )  # fmt: skip
@@ -55,7 +55,7 @@ def test_a_push_of_what_is_equal_already_leaves_the_quiet_period_of_the_next_cha
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1", patience_s=200)
     world.right.put("things", "R1", name="a blue lamp")
-    byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
     assert world.timeline("things", "1")[-1] == "skipped"  # looked at on both sides
     world.left.put("things", "1", name="a red lamp")
@@ -71,13 +71,13 @@ def test_a_push_waits_for_no_back_off_but_for_a_settle_time(world: World) -> Non
     world.sync("things", "1")
     assert world.record("things", "1").pause == "backoff"
 
-    byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
     assert (world.right.faults, world.record("things", "1").pause) == ([], "settle")  # it was sent at once
 
-    pushed = byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle(patience_s=100)
-    assert (world.right.writes, byhand.stands(world.engine, pushed).is_over) == ([], False)
+    assert (world.right.writes, manual.stands(world.engine, pushed).is_over) == ([], False)
     world.settle(patience_s=100)
     assert world.right.writes == [("create", "1", "R1")]
 
@@ -85,7 +85,7 @@ def test_a_push_waits_for_no_back_off_but_for_a_settle_time(world: World) -> Non
 def test_what_came_of_a_push_is_told_as_it_comes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.left.put("things", "1", name="a lamp")
     world.want("things", "1")
-    pushed = byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     told: list[str] = []
 
     def work(seconds: float) -> None:
@@ -93,8 +93,8 @@ def test_what_came_of_a_push_is_told_as_it_comes(world: World, monkeypatch: pyte
         if world.messages:
             world.run_message(world.messages.pop())
 
-    monkeypatch.setattr(byhand.clock, "sleep", work)
-    standing = byhand.follow(world.engine, pushed, for_s=30, tell=lambda event: told.append(event.what))
+    monkeypatch.setattr(manual.clock, "sleep", work)
+    standing = manual.follow(world.engine, pushed, for_s=30, tell=lambda event: told.append(event.what))
 
     assert told == ["pushed by hand", "fetched", "planned", "written"]
     assert (standing.is_over, standing.status) == (True, "done")
@@ -112,7 +112,7 @@ def test_a_push_of_what_is_put_off_at_this_moment_is_asked_for_again(
     world.step(message, Stage.FETCH)
     lease = Lease(world.engine, message.token, Stage.TRANSFORM)
     assert lease.enter()  # the step has read the record when the person comes
-    pushed = byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     transform(world.engine, lease)
     assert world.right.writes == []
 
@@ -121,8 +121,8 @@ def test_a_push_of_what_is_put_off_at_this_moment_is_asked_for_again(
         while world.messages:
             world.run_message(world.messages.pop(0))
 
-    monkeypatch.setattr(byhand.clock, "sleep", work)
-    standing = byhand.follow(world.engine, pushed, for_s=20, tell=lambda event: None)
+    monkeypatch.setattr(manual.clock, "sleep", work)
+    standing = manual.follow(world.engine, pushed, for_s=20, tell=lambda event: None)
     assert (standing.is_over, world.right.writes) == (True, [("create", "1", "R1")])
 
 
@@ -156,10 +156,10 @@ def test_an_object_of_a_pair_is_sought_on_its_side(make_world: Callable[..., Wor
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a mug")
     if there:
-        byhand.must_exist(world.engine, world.connection_id, "things", key)
+        manual.must_exist(world.engine, world.connection_id, "things", key)
     else:
         with pytest.raises(Misconfigured, match=r"has no (left|right)\.things with the key"):
-            byhand.must_exist(world.engine, world.connection_id, "things", key)
+            manual.must_exist(world.engine, world.connection_id, "things", key)
 
 
 def test_a_source_that_is_away_is_told_and_nothing_is_stored(world: World) -> None:
@@ -187,9 +187,9 @@ def test_an_ignored_object_costs_no_calls_until_it_is_heeded(world: World) -> No
     assert (len(world.left.reads), len(world.right.reads)) == calls
     assert world.failures() == []
     with pytest.raises(Misconfigured, match="`syncengine ignore 1 --undo` first"):
-        byhand.push(world.engine, record, now=True, by="anna")
+        manual.push(world.engine, record, now=True, by="anna")
 
-    byhand.heed(world.engine, record, by="berta")
+    manual.heed(world.engine, record, by="berta")
     world.settle()
     assert world.right.objects["things"]["R1"]["name"] == "a red lamp"
     assert world.timeline("things", "1")[-5:] == ["ignored", "no longer ignored", "fetched", "planned", "written"]
@@ -202,14 +202,14 @@ def test_what_needs_an_ignored_object_waits_and_says_so(make_world: Callable[...
     world.left.put("people", "7", name="Robin")
     world.left.put("orders", "1", name="an order", who="7")
     with world.store.write() as session:
-        record = byhand.known(session, world.engine, world.connection_id, "people", "7", world.time.at)
-    byhand.ignore(world.engine, record, by="anna", because="a test contact")
+        record = manual.known(session, world.engine, world.connection_id, "people", "7", world.time.at)
+    manual.ignore(world.engine, record, by="anna", because="a test contact")
     world.sync("orders", "1", patience_s=10)
 
     [found] = trace.trace(world.engine, "1")
     assert found.state == "waiting: needs people 7, which is skipped (ignored by anna: a test contact)"
     assert world.right.writes == []
-    byhand.heed(world.engine, record, by="anna")
+    manual.heed(world.engine, record, by="anna")
     world.settle()
     assert [kind for kind, _, _ in world.right.writes] == ["create", "create"]
 
@@ -229,16 +229,16 @@ def test_a_dead_letter_of_what_is_ignored_is_closed_with_the_reason(world: World
     world.sync("things", "1")
     _ignore(world, "things", "1")
     with world.store.read() as session:
-        [(letter, _)] = deadletters.listed(session, deadletters.Filter(is_open=None))
+        [(letter, _)] = dead_letters.listed(session, dead_letters.Filter(is_open=None))
     assert (letter.closed_because, letter.closed_by) == ("ignored: a test order", "anna")
 
 
 # -- linked ------------------------------------------------------------------------------------------------------------
 
 
-def _link(world: World, left: str, right: str, flow: str = "things", part: str = "") -> linking.Pairing:
-    pairing = linking.look(world.engine, world.connection_id, flow, left, right, part=part)
-    linking.join(world.engine, pairing, by="anna", because="the same lamp")
+def _link(world: World, left: str, right: str, flow: str = "things", part: str = "") -> manual_links.Pairing:
+    pairing = manual_links.look(world.engine, world.connection_id, flow, left, right, part=part)
+    manual_links.join(world.engine, pairing, by="anna", because="the same lamp")
     world.settle(patience_s=300)
     return pairing
 
@@ -365,7 +365,7 @@ def test_a_source_for_which_nothing_would_be_created_is_linked_with_that_said(ma
     world.left.put("things", "1", name="gone")
     world.right.put("things", "R7", name="a lamp", ref="1")
 
-    pairing = linking.look(world.engine, world.connection_id, "things", "1", "R7")
+    pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R7")
 
     assert pairing.reason == "it was cancelled at the source; it was never sent"
     assert world.right.writes == []
@@ -392,13 +392,13 @@ def test_a_pair_that_is_linked_by_hand_has_one_record_and_a_trace_of_both(make_w
     world.right.put("things", "R7", name="lamp", ref="1")
     for key in ("left:1", "right:R7"):
         with world.store.write() as session:
-            record = byhand.known(session, world.engine, world.connection_id, "things", key, world.time.at)
-        byhand.ignore(world.engine, record, by="anna", because="until they are linked")
+            record = manual.known(session, world.engine, world.connection_id, "things", key, world.time.at)
+        manual.ignore(world.engine, record, by="anna", because="until they are linked")
     _link(world, "1", "R7")
 
     with world.store.read() as session:
         assert list(session.scalars(select(m.Record.key))) == ["left:1"]
-        [record] = named.records(session, world.engine, "R7")
+        [record] = record_search.records(session, world.engine, "R7")
     assert (world.links("things"), world.record("things", "left:1").status) == ([("1", "", "R7")], "done")
     assert world.right.objects["things"]["R7"]["name"] == "a lamp"
     [found] = trace.trace(world.engine, "R7")
@@ -411,8 +411,8 @@ def test_a_pair_that_is_linked_by_hand_has_one_record_and_a_trace_of_both(make_w
 def _unlink(world: World, key: str = "1", **more: Any) -> list[str]:
     record = world.record("things", key)
     with world.store.read() as session:
-        link = byhand.link_of(session, world.engine, record)
-    return byhand.unlink(world.engine, record, link, by="anna", because="not the same", **more)
+        link = manual.link_of(session, world.engine, record)
+    return manual.unlink(world.engine, record, link, by="anna", because="not the same", **more)
 
 
 def test_what_is_unlinked_is_ignored_and_created_anew_only_on_a_persons_word(world: World) -> None:
@@ -425,7 +425,7 @@ def test_what_is_unlinked_is_ignored_and_created_anew_only_on_a_persons_word(wor
     assert world.right.writes == [("create", "1", "R1")]
 
     world.right.objects["things"].clear()
-    byhand.heed(world.engine, world.record("things", "1"), by="anna")
+    manual.heed(world.engine, world.record("things", "1"), by="anna")
     world.settle(patience_s=600)
     assert world.right.writes == [("create", "1", "R1"), ("create", "1", "R2")]
 
@@ -466,7 +466,7 @@ def _gone(world: World) -> dict[str, Any]:
     world.right.put("things", "R7", name="a lamp", ref="A1")
     _link(world, "1", "R7")
     there = world.right.objects["things"].pop("R7")
-    byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
     assert world.record("things", "1").reason == "R7 is gone in the target"
     return there
@@ -535,16 +535,16 @@ def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_wor
     world.sync("things", "left:1")
     _unlink(world, "left:1")
     for key in ("right:R1", "left:1"):
-        byhand.heed(world.engine, world.record("things", key), by="anna")
+        manual.heed(world.engine, world.record("things", key), by="anna")
         world.settle(patience_s=600)
     record = world.record("things", "left:1")
     assert (record.status, record.reason) == ("held", "1 and R1 cannot be linked: L1 is linked with R1 already")
 
     with world.store.read() as session:
         [seen] = held.listed(session, world.engine)
-        doubt = settle.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.doubt_of(session, world.engine, record)
     assert "syncengine held settle left:1" in seen.advice
-    settle.did_not(world.engine, record, doubt, by="anna")
+    manual_settlement.did_not(world.engine, record, doubt, by="anna")
     world.settle(patience_s=600)
 
     assert sorted(world.links("things")) == [("1", "", "R2"), ("L1", "", "R1")]
@@ -583,10 +583,10 @@ def test_an_id_that_names_several_records_is_asked_back(make_world: Callable[...
     world.want("people", "1")
     with world.store.read() as session:
         with pytest.raises(Misconfigured, match=r"1 names several records: orders 1 \(main\), people 1 \(main\)"):
-            named.one(session, world.engine, "1")
-        assert named.one(session, world.engine, "1", flow="people").flow == "people"
+            record_search.one(session, world.engine, "1")
+        assert record_search.one(session, world.engine, "1", flow="people").flow == "people"
         with pytest.raises(Misconfigured, match="nothing is known of 77"):
-            named.one(session, world.engine, "77")
+            record_search.one(session, world.engine, "77")
 
 
 def test_an_object_can_be_named_by_its_side(world: World) -> None:
@@ -597,9 +597,9 @@ def test_an_object_can_be_named_by_its_side(world: World) -> None:
     world.want("things", "R1")
     with world.store.read() as session:
         with pytest.raises(Misconfigured, match=r"R1 names several records.* Say left:R1 or right:R1"):
-            named.one(session, world.engine, "R1", flow="things")
-        assert [named.one(session, world.engine, f"{side}:R1").key for side in ("left", "right")] == ["R1", "9"]
-        assert named.one(session, world.engine, "9").key == "9"
+            record_search.one(session, world.engine, "R1", flow="things")
+        assert [record_search.one(session, world.engine, f"{side}:R1").key for side in ("left", "right")] == ["R1", "9"]
+        assert record_search.one(session, world.engine, "9").key == "9"
 
 
 def test_a_key_that_is_not_heard_of_yet_is_not_taken_for_another_orders_number(world: World) -> None:

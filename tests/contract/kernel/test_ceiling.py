@@ -12,9 +12,12 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from syncengine.engine import ceiling, deadletters, endpoints, steps
-from syncengine.engine.engine import Engine
-from syncengine.engine.want import want
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.want import want
+from syncengine.engine.people import dead_letters
+from syncengine.engine.steps import running
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.writes import ceiling
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Context
 from syncengine.store import models as m
@@ -196,7 +199,7 @@ def _work(world: World, engine: Engine) -> None:
         except IndexError:
             return
         for stage in chain.stages:
-            steps.run(engine, stage, chain.token)
+            running.run(engine, stage, chain.token)
 
 
 def test_of_a_flow_whose_file_is_gone_no_ceiling_is_listed(make_world: Callable[..., World]) -> None:
@@ -321,8 +324,8 @@ def test_what_an_interrupted_opening_has_left_is_looked_at_within_the_hour_witho
 
 def _retry(world: World) -> None:
     with world.store.read() as session:
-        ids = [one.id for one, _ in deadletters.listed(session)]
-    deadletters.retry(world.engine, ids, by="anna")
+        ids = [one.id for one, _ in dead_letters.listed(session)]
+    dead_letters.retry(world.engine, ids, by="anna")
 
 
 def test_each_send_counts_those_that_were_refused_and_tried_again_too(world: World) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import event, select
 
 from syncengine.connectors.base import Operation, Outcome, Page, Position, Ref, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import byhand, letter, linking
-from syncengine.engine.discover import discover
+from syncengine.engine.people import dead_letter_detail, manual, manual_links
+from syncengine.engine.steps.discover import discover
 from syncengine.errors import DatabaseAway, Forbidden, OutcomeUnknown
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Decision, Need, Policy, Verdict
@@ -42,13 +42,13 @@ def _run(world: World, *, hours: float, every_s: float) -> None:
 def _unlink(world: World, key: str) -> None:
     record = world.record("orders", key)
     with world.store.read() as session:
-        link = byhand.link_of(session, world.engine, record)
-    byhand.unlink(world.engine, record, link, by="anna", because="the wrong one")
+        link = manual.link_of(session, world.engine, record)
+    manual.unlink(world.engine, record, link, by="anna", because="the wrong one")
 
 
 def _link(world: World, flow_name: str, left: str, right: str) -> None:
-    pairing = linking.look(world.engine, world.connection_id, flow_name, left, right)
-    linking.join(world.engine, pairing, by="anna")
+    pairing = manual_links.look(world.engine, world.connection_id, flow_name, left, right)
+    manual_links.join(world.engine, pairing, by="anna")
 
 
 # -- one bad record stops nobody ---------------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def test_the_correction_of_a_write_back_is_of_the_source_that_is_invalid(make_wo
     with world.store.read() as session:
         letter_id = session.scalars(select(m.Failure.id)).one()
 
-    assert letter.source_of(world.engine, letter_id).original["id"] == "R2"
+    assert dead_letter_detail.source_of(world.engine, letter_id).original["id"] == "R2"
 
 
 # -- writes without a key ----------------------------------------------------------------------------------------------
@@ -400,7 +400,7 @@ def test_what_is_held_since_it_was_never_understood_fills_no_history(make_world:
 def test_a_write_whose_outcome_could_not_be_noted_and_that_is_ignored_then_blocks_nobody(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from syncengine.engine import push
+    from syncengine.engine.steps import push
 
     class Notes(Thing):
         @property
@@ -429,7 +429,7 @@ def test_a_write_whose_outcome_could_not_be_noted_and_that_is_ignored_then_block
         world.want("notes", "right:R1")
         world.pump()
         world.run_message(world.messages.pop())
-    byhand.ignore(world.engine, world.record("notes", "right:R1"), by="anna", because="not wanted")
+    manual.ignore(world.engine, world.record("notes", "right:R1"), by="anna", because="not wanted")
     world.want("orders", "1")
     _run(world, hours=1, every_s=120)
 

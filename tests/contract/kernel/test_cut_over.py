@@ -12,7 +12,8 @@ from sqlalchemy import select
 from syncengine import clock
 from syncengine.connectors.base import Page, Position
 from syncengine.document import Doc
-from syncengine.engine import discover, observe
+from syncengine.engine.core import observe_mode
+from syncengine.engine.steps import discover
 from syncengine.mapping.contract import Context, Need
 from syncengine.store import models as m
 from syncengine.store.states import Lane
@@ -51,7 +52,7 @@ def _set(shop: World, date: datetime, *, unseen: bool = False) -> None:
     """As `configure` does it. unseen: the worker knows the connection from before."""
     with shop.store.write() as session:
         session.get_one(m.Connection, shop.connection_id).cut_over = date
-        observe.look_back(session, shop.connection_id, ["orders"], clock.now())
+        observe_mode.look_back(session, shop.connection_id, ["orders"], clock.now())
     if not unseen:
         shop.engine._sites.clear()
 
@@ -64,14 +65,14 @@ def _written(shop: World) -> list[str]:
 def test_an_earlier_date_has_what_was_too_old_looked_at(shop: World, mode: str) -> None:
     shop.configure(mode=mode)
     shop.sync("orders", "1", "2")
-    assert shop.record("orders", "1").reason == observe.TOO_OLD
+    assert shop.record("orders", "1").reason == observe_mode.TOO_OLD
 
     _set(shop, EARLY)
     shop.settle()
     if mode == "observe":
-        assert shop.record("orders", "1").reason == observe.OBSERVED
-        shop.configure(mode=observe.GOING_LIVE)
-        observe.go_live(shop.store, shop.connection_id)
+        assert shop.record("orders", "1").reason == observe_mode.OBSERVED
+        shop.configure(mode=observe_mode.GOING_LIVE)
+        observe_mode.go_live(shop.store, shop.connection_id)
         shop.settle()
 
     assert _written(shop) == ["1", "2"]
@@ -116,4 +117,4 @@ def test_what_is_just_planned_by_the_former_date_is_planned_again(make_world: Ca
     assert _written(shop) == ["1"]
     with shop.store.read() as session:
         reasons = [one.detail.get("reason") for one in session.scalars(select(m.Event).order_by(m.Event.id))]
-    assert observe.TOO_OLD in reasons  # by the former date, and not for good
+    assert observe_mode.TOO_OLD in reasons  # by the former date, and not for good

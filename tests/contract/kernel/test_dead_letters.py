@@ -13,10 +13,13 @@ from sqlalchemy import select, update
 from syncengine import clock
 from syncengine.connectors.base import Operation, Outcome
 from syncengine.document import Doc
-from syncengine.engine import causes, deadletters, failures, letter, patches, pump, replay, trace
-from syncengine.engine.deadletters import Filter
-from syncengine.engine.engine import Limits
-from syncengine.engine.plan import Kind, Plan
+from syncengine.engine.core import failures
+from syncengine.engine.core.engine import Limits
+from syncengine.engine.decide import patches
+from syncengine.engine.decide.plan import Kind, Plan
+from syncengine.engine.people import dead_letter_bulk, dead_letter_detail, dead_letter_groups, dead_letters, trace
+from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.steps import pump
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import Context, Group, Need, Policy, Reference
 from syncengine.store import models as m
@@ -54,13 +57,13 @@ def teach(world: World, *names: str) -> None:
 def letters(world: World, chosen: Filter | None = None) -> list[m.Failure]:
     """The oldest first."""
     with world.store.read() as session:
-        return [one for one, _ in reversed(deadletters.listed(session, chosen))]
+        return [one for one, _ in reversed(dead_letters.listed(session, chosen))]
 
 
 def correct(world: World, id_: int, *values: str, add: Sequence[str] = ()) -> None:
-    source = letter.source_of(world.engine, id_)
+    source = dead_letter_detail.source_of(world.engine, id_)
     patch = patches.of_values(source.present, values, add)
-    letter.correct(world.engine, source, patch, because="as the shop says", by="anna")
+    dead_letter_detail.correct(world.engine, source, patch, because="as the shop says", by="anna")
     world.settle()
 
 
@@ -85,7 +88,7 @@ def test_a_correction_is_written_and_the_original_stays_as_it_is(world: World) -
     assert world.left.objects["things"]["1"]["name"] == "mgu"
     assert letters(world) == []
     assert world.timeline("things", "1") == ["fetched", "dead", "corrected", "fetched", "planned", "written"]
-    found = letter.whole(world.engine, one.id)
+    found = dead_letter_detail.whole(world.engine, one.id)
     assert found.documents["source"]["1"]["name"] == "mgu"
     assert found.documents["corrected"]["1"]["name"] == "mug"
     assert found.documents["mapped"][""]["name"] == "MUG"
@@ -116,7 +119,7 @@ def test_a_correction_lapses_when_the_source_changes_and_the_record_goes_by_what
 
     assert target(world) == ["CUP"]
     assert "correction lapsed" in world.timeline("things", "1")
-    [made] = letter.whole(world.engine, one.id).corrections
+    [made] = dead_letter_detail.whole(world.engine, one.id).corrections
     assert made["lapsed_because"] == "it changed at the source"
 
 
@@ -133,23 +136,25 @@ def test_a_correction_that_is_withdrawn_is_gone_from_the_next_plan(world: World)
     one = dead(world)
     correct(world, one.id, "name=mug")
     teach(world, "mgu")
-    assert letter.withdraw(world.engine, one.id, by="anna")
+    assert dead_letter_detail.withdraw(world.engine, one.id, by="anna")
     world.settle()
 
     assert target(world) == ["MGU"]
-    assert not letter.withdraw(world.engine, one.id, by="anna")
+    assert not dead_letter_detail.withdraw(world.engine, one.id, by="anna")
 
 
 def test_a_correction_that_is_made_between_two_steps_reaches_the_target(world: World) -> None:
     teach(world, "cup")
     one = dead(world)
-    source = letter.source_of(world.engine, one.id)
+    source = dead_letter_detail.source_of(world.engine, one.id)
     world.want("things", "1")
     world.pump()
     [message] = world.messages
     world.messages.clear()
     world.step(message, Stage.FETCH)
-    letter.correct(world.engine, source, patches.of_values(source.present, ["name=mug"]), because="", by="anna")
+    dead_letter_detail.correct(
+        world.engine, source, patches.of_values(source.present, ["name=mug"]), because="", by="anna"
+    )
     world.step(message, Stage.TRANSFORM)
     world.step(message, Stage.PUSH)
     world.settle()
@@ -162,15 +167,15 @@ def test_a_second_correction_adds_to_the_first_and_takes_its_place(world: World)
     one = dead(world)
     correct(world, one.id, "colour=blue")
     one = letters(world)[0]  # still dead
-    source = letter.source_of(world.engine, one.id)
+    source = dead_letter_detail.source_of(world.engine, one.id)
     assert source.present["colour"] == "blue"
     assert source.standing is not None
     patch = [*source.standing.patch, *patches.of_values(source.present, ["name=mug"])]
-    letter.correct(world.engine, source, patch, because="", by="bert")
+    dead_letter_detail.correct(world.engine, source, patch, because="", by="bert")
     world.settle()
 
     assert target(world) == ["MUG"]
-    made = letter.whole(world.engine, one.id).corrections
+    made = dead_letter_detail.whole(world.engine, one.id).corrections
     assert [one["lapsed_because"] for one in made] == ["another one took its place", ""]
 
 
@@ -192,20 +197,20 @@ def test_what_a_corrected_document_refers_to_is_read(make_world: Callable[..., W
 
 def test_a_letter_shows_why_it_cannot_be_mapped_and_what_planning_comes_to_now(world: World) -> None:
     one = dead(world)
-    found = letter.whole(world.engine, one.id)
+    found = dead_letter_detail.whole(world.engine, one.id)
     assert found.documents["mapped"] == "it cannot be mapped: name = 'mgu': the table has no entry 'mgu'. Add it"
     assert isinstance(found.outcome, Rejected)
     teach(world, "mgu")
-    found = letter.whole(world.engine, one.id)
+    found = dead_letter_detail.whole(world.engine, one.id)
     assert found.documents["mapped"] == {"": {"ref": "1", "name": "MGU"}}
     assert isinstance(found.outcome, Plan)
     assert found.outcome.kind is Kind.WRITE
 
 
 def test_what_a_correction_would_come_to_is_said_before_it_is_kept(world: World) -> None:
-    source = letter.source_of(world.engine, dead(world).id)
-    good = letter.would_be(world.engine, source, patches.of_values(source.present, ["name=mug"]))
-    bad = letter.would_be(world.engine, source, patches.of_values(source.present, ["name=jug"]))
+    source = dead_letter_detail.source_of(world.engine, dead(world).id)
+    good = dead_letter_detail.would_be(world.engine, source, patches.of_values(source.present, ["name=mug"]))
+    bad = dead_letter_detail.would_be(world.engine, source, patches.of_values(source.present, ["name=jug"]))
     assert isinstance(good, Plan)
     assert good.kind is Kind.WRITE
     assert isinstance(bad, Rejected)
@@ -214,26 +219,30 @@ def test_what_a_correction_would_come_to_is_said_before_it_is_kept(world: World)
 
 
 def test_a_patch_without_a_test_is_refused(world: World) -> None:
-    source = letter.source_of(world.engine, dead(world).id)
+    source = dead_letter_detail.source_of(world.engine, dead(world).id)
     with pytest.raises(Misconfigured, match="changes /name without a test"):
-        letter.correct(world.engine, source, [{"op": "replace", "path": "/name", "value": "mug"}], because="", by="a")
+        dead_letter_detail.correct(
+            world.engine, source, [{"op": "replace", "path": "/name", "value": "mug"}], because="", by="a"
+        )
 
 
 @pytest.mark.parametrize("change", [{"op": "replace", "path": "/id", "value": "2"}, {"op": "remove", "path": "/id"}])
 def test_a_correction_does_not_make_another_object_of_it(world: World, change: dict[str, str]) -> None:
-    source = letter.source_of(world.engine, dead(world).id)
+    source = dead_letter_detail.source_of(world.engine, dead(world).id)
     with pytest.raises(Misconfigured, match="the patch makes 1 into"):
-        letter.correct(
+        dead_letter_detail.correct(
             world.engine, source, [{"op": "test", "path": "/id", "value": "1"}, change], because="", by="anna"
         )
 
 
 def test_a_dry_run_shows_what_the_correction_makes_of_it(world: World) -> None:
-    from syncengine.engine.preview import preview
+    from syncengine.engine.people.preview import preview
 
     one = dead(world)
-    source = letter.source_of(world.engine, one.id)
-    letter.correct(world.engine, source, patches.of_values(source.present, ["name=mug"]), because="", by="anna")
+    source = dead_letter_detail.source_of(world.engine, one.id)
+    dead_letter_detail.correct(
+        world.engine, source, patches.of_values(source.present, ["name=mug"]), because="", by="anna"
+    )
     [planned] = preview(world.engine, world.connection_id, "things", ["1"])
     assert isinstance(planned.outcome, Plan)
     assert planned.outcome.steps[0].operation.doc["name"] == "MUG"
@@ -243,7 +252,7 @@ def test_a_dry_run_shows_what_the_correction_makes_of_it(world: World) -> None:
 
 
 def discard(world: World, *found: m.Failure) -> None:
-    replay.discard(world.engine, found, because="a test order", by="anna")
+    dead_letter_bulk.discard(world.engine, found, because="a test order", by="anna")
 
 
 def test_a_discarded_record_rests_until_its_source_changes(world: World) -> None:
@@ -264,16 +273,18 @@ def test_a_discard_is_taken_back_by_trying_it_again(world: World) -> None:
     one = dead(world)
     discard(world, one)
     with world.store.read() as session:
-        assert replay.choose(session, Filter(flow="things"), most=9).letters == []  # by its id alone
-        assert [chosen.id for chosen in replay.choose(session, Filter(ids=[one.id]), most=9).letters] == [one.id]
+        assert dead_letter_bulk.choose(session, Filter(flow="things"), most=9).letters == []  # by its id alone
+        assert [chosen.id for chosen in dead_letter_bulk.choose(session, Filter(ids=[one.id]), most=9).letters] == [
+            one.id
+        ]
     teach(world, "mgu")
-    assert deadletters.retry(world.engine, [one.id], by="bert") == 1
+    assert dead_letters.retry(world.engine, [one.id], by="bert") == 1
     world.settle()
     assert target(world) == ["MGU"]
     [closed] = letters(world, Filter(is_open=None))
     assert (closed.closed_because, closed.closed_by) == ("it went through later", "")
     with pytest.raises(Misconfigured, match="1 is closed: it went through later"):
-        deadletters.retry(world.engine, [one.id])
+        dead_letters.retry(world.engine, [one.id])
 
 
 def test_a_record_that_was_discarded_and_then_skipped_for_another_reason_is_planned_as_ever(world: World) -> None:
@@ -321,21 +332,21 @@ def test_what_needs_a_look_is_closed_by_a_person_alone(world: World) -> None:
     world.sync("things", "1")  # a later success
     assert [still.id for still in letters(world)] == [one.id]
 
-    for act in (lambda: deadletters.retry(world.engine, [one.id]), lambda: discard(world, one)):
+    for act in (lambda: dead_letters.retry(world.engine, [one.id]), lambda: discard(world, one)):
         with pytest.raises(Misconfigured, match="it can be closed, not"):
             act()
-    replay.close(world.engine, [one], because="booked by hand", by="anna")
+    dead_letter_bulk.close(world.engine, [one], because="booked by hand", by="anna")
 
     [closed] = letters(world, Filter(is_open=None))
     assert (closed.closed_by, closed.closed_because) == ("anna", "booked by hand")
     assert world.timeline("things", "1")[-1] == "looked at"
     with pytest.raises(Misconfigured, match="1 was closed by anna: booked by hand"):
-        replay.close(world.engine, [closed], because="again", by="anna")
+        dead_letter_bulk.close(world.engine, [closed], because="again", by="anna")
 
 
 def test_a_dead_letter_is_not_closed_but_retried_or_discarded(world: World) -> None:
     with pytest.raises(Misconfigured, match="it can be retried or discarded, not closed"):
-        replay.close(world.engine, [dead(world)], because="seen", by="anna")
+        dead_letter_bulk.close(world.engine, [dead(world)], because="seen", by="anna")
 
 
 @pytest.mark.parametrize("observed", [False, True])
@@ -357,7 +368,7 @@ def test_letters_are_grouped_by_cause_whatever_value_stands_in_it(world: World) 
         dead(world, key, name)
         world.time.pass_(60)
     with world.store.read() as session:
-        [group] = causes.groups(session, world.engine)
+        [group] = dead_letter_groups.groups(session, world.engine)
     assert (group.count, group.flow, group.stage, group.field) == (3, "things", "transform", "name")
     assert (group.example_key, group.example_value, group.remedy) == ("3", "c", "Add it")
     assert group.last - group.first == timedelta(seconds=120)
@@ -371,9 +382,9 @@ def test_what_waits_for_a_dead_record_stands_under_it(make_world: Callable[..., 
         world.left.put("orders", key, name="order")
     world.sync("orders", *"123")
     with world.store.read() as session:
-        [group] = causes.groups(session, world.engine)
+        [group] = dead_letter_groups.groups(session, world.engine)
     assert [(one.flow, one.key, one.waiting) for one in group.blockers] == [("customers", "310", {"orders": 3})]
-    outlook = replay.foresee(world.engine, letters(world))
+    outlook = dead_letter_bulk.foresee(world.engine, letters(world))
     assert dict(outlook.wakes) == {"orders": 3}
 
 
@@ -404,7 +415,7 @@ def test_an_outlook_says_what_would_be_written_and_what_would_still_fail(world: 
         dead(world, key, name)
     teach(world, "cup")
     monkeypatch.setattr(world.resources["right.things"], "worth", lambda doc: ("EUR", Decimal("2.50")), raising=False)
-    outlook = replay.foresee(world.engine, letters(world))
+    outlook = dead_letter_bulk.foresee(world.engine, letters(world))
     assert (outlook.total, outlook.planned) == (3, 3)
     assert [(one.entity, one.verb, one.count, one.worth) for one in outlook.writes] == [
         ("things", "create", 2, {"EUR": Decimal("5.00")})
@@ -419,7 +430,7 @@ def test_of_very_many_an_even_sample_is_planned(world: World) -> None:
     for number in range(10):
         world.left.put("things", str(number), name="mgu")
     world.sync("things", *map(str, range(10)))
-    outlook = replay.foresee(world.engine, letters(world), at_most=4)
+    outlook = dead_letter_bulk.foresee(world.engine, letters(world), at_most=4)
     assert (outlook.total, outlook.planned) == (10, 4)
     assert sum(one.count for one in outlook.stays) == 4
 
@@ -428,9 +439,9 @@ def test_of_what_is_discarded_or_closed_the_oldest_go_first_and_one_of_the_other
     look = looked_at(world, "4")
     found = [dead(world, key) for key in "123"]
     with world.store.read() as session:
-        choice = replay.choose_of_kind(session, Filter(), "dead", most=2)
+        choice = dead_letter_bulk.choose_of_kind(session, Filter(), "dead", most=2)
         assert ([one.id for one in choice.letters], choice.left) == ([one.id for one in found[:2]], 1)
-        choice = replay.choose_of_kind(session, Filter(), "attention", most=2)
+        choice = dead_letter_bulk.choose_of_kind(session, Filter(), "attention", most=2)
         assert ([one.id for one in choice.letters], choice.left) == ([look.id], 0)
         for id_, kind, says in (
             (look.id, "dead", "it can be closed, not discarded"),
@@ -438,7 +449,7 @@ def test_of_what_is_discarded_or_closed_the_oldest_go_first_and_one_of_the_other
             (99, "dead", "there is no dead letter 99"),
         ):
             with pytest.raises(Misconfigured, match=says):
-                replay.choose_of_kind(session, Filter(ids=[id_]), kind, most=2)
+                dead_letter_bulk.choose_of_kind(session, Filter(ids=[id_]), kind, most=2)
 
 
 def test_an_added_field_lapses_when_the_source_says_anything_new(pairs: World) -> None:
@@ -454,7 +465,7 @@ def test_an_added_field_lapses_when_the_source_says_anything_new(pairs: World) -
 def test_the_oldest_are_taken_up_to_the_most_that_is_allowed(world: World) -> None:
     found = [dead(world, key) for key in "123"]
     with world.store.read() as session:
-        choice = replay.choose(session, Filter(flow="things"), most=2)
+        choice = dead_letter_bulk.choose(session, Filter(flow="things"), most=2)
     assert [one.id for one in choice.letters] == [one.id for one in found[:2]]
     assert choice.left == 1
 
@@ -463,7 +474,7 @@ def test_a_paced_replay_goes_one_after_the_other_and_a_change_at_the_source_goes
     found = [dead(world, key) for key in "123"]
     teach(world, "mgu")
     now = clock.now()
-    retried = deadletters.retry(
+    retried = dead_letters.retry(
         world.engine, [one.id for one in found], lane=Lane.BACKFILL, a_minute=2, by="anna"
     )  # fmt: skip
     assert retried == 3
@@ -485,7 +496,7 @@ def test_a_write_in_doubt_rests_its_settle_time_whatever_the_pace(world: World) 
     with world.store.write() as session:
         rest = clock.now() + timedelta(seconds=100)
         session.execute(update(m.Record).values(not_before=rest, pause=Pause.SETTLE))
-    deadletters.retry(world.engine, [one.id], a_minute=1)
+    dead_letters.retry(world.engine, [one.id], a_minute=1)
     assert world.record("things", "1").not_before == rest
 
 
@@ -520,10 +531,10 @@ def test_a_record_that_kills_its_worker_is_set_aside_with_what_is_known_and_hold
     assert "version 2" in one.value
     assert "context" in one.value
     assert "bytes" in one.value
-    shown = letter.whole(world.engine, one.id)
-    assert shown.outcome == letter.NOT_PLANNED
+    shown = dead_letter_detail.whole(world.engine, one.id)
+    assert shown.outcome == dead_letter_detail.NOT_PLANNED
     assert shown.documents["source"]["2"]["name"] == "mug"
-    [stays] = replay.foresee(world.engine, [one]).stays
+    [stays] = dead_letter_bulk.foresee(world.engine, [one]).stays
     assert stays.state == "not planned"
     assert pump.pump(world.engine) == 0
 
@@ -568,7 +579,7 @@ def test_in_a_two_way_flow_the_document_of_the_side_that_it_came_from_is_correct
     assert [doc["name"] for doc in there.objects["things"].values()] == ["mug"]
     assert "name" not in here.objects["things"]["1"]
     assert letters(pairs) == []
-    assert letter.whole(pairs.engine, one.id).documents["corrected"]["1"]["name"] == "mug"
+    assert dead_letter_detail.whole(pairs.engine, one.id).documents["corrected"]["1"]["name"] == "mug"
 
 
 def test_a_discarded_pair_is_looked_at_again_when_either_side_changes(pairs: World) -> None:
@@ -598,19 +609,19 @@ def test_letters_of_a_record_that_is_folded_into_its_pair_stay_and_follow_it(pai
     pairs.left.objects["things"][left].pop("name")
     pairs.sync("things", f"left:{left}")
     again = letters(pairs)[0]
-    assert deadletters.retry(pairs.engine, [again.id]) == 1
+    assert dead_letters.retry(pairs.engine, [again.id]) == 1
     with pairs.store.read() as session:
         assert session.scalars(select(m.Record.key)).all() == [f"left:{left}"]
 
 
 def test_a_letter_that_another_has_replaced_names_that_one(world: World) -> None:
     old = dead(world)
-    deadletters.retry(world.engine, [old.id])
+    dead_letters.retry(world.engine, [old.id])
     world.settle()
     [new] = letters(world)
-    assert letter.whole(world.engine, old.id).newer == new.id
-    assert letter.whole(world.engine, new.id).newer is None
+    assert dead_letter_detail.whole(world.engine, old.id).newer == new.id
+    assert dead_letter_detail.whole(world.engine, new.id).newer is None
     with pytest.raises(Misconfigured, match=f"it failed again. Its record's newer letter is open: correct {new.id}"):
-        letter.source_of(world.engine, old.id)
+        dead_letter_detail.source_of(world.engine, old.id)
     with world.store.read() as session, pytest.raises(Misconfigured, match=f"newer letter is open: {new.id}"):
-        replay.choose_of_kind(session, Filter(ids=[old.id]), failures.DEAD, most=1)
+        dead_letter_bulk.choose_of_kind(session, Filter(ids=[old.id]), failures.DEAD, most=1)

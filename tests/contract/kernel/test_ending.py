@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
 from syncengine.document import Doc
-from syncengine.engine import sync
+from syncengine.engine.steps import sync
 from syncengine.http import guard
 from syncengine.mapping.contract import Context
 from syncengine.store import models as m

@@ -8,9 +8,10 @@ import pytest
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import effects, steps
-from syncengine.engine.lease import Lease, LeaseLost
-from syncengine.engine.steps import TryAgain
+from syncengine.engine.core.lease import Lease, LeaseLost
+from syncengine.engine.steps import running
+from syncengine.engine.steps.running import TryAgain
+from syncengine.engine.writes import effects
 from syncengine.errors import AuthenticationFailed, Rejected, Throttled, Transient
 from syncengine.http.limiter import RedisAway
 from syncengine.mapping.contract import Context
@@ -32,11 +33,11 @@ def _begun(world: World, key: str = "1", name: str = "a lamp") -> str:
 def test_a_step_that_is_delivered_twice_does_its_work_once(world: World, twice: Stage) -> None:
     token = _begun(world)
     for stage in ALL:
-        steps.run(world.engine, stage, token)
+        running.run(world.engine, stage, token)
         if stage is twice:
-            assert steps.run(world.engine, stage, token) == "nothing to do"
+            assert running.run(world.engine, stage, token) == "nothing to do"
     for stage in ALL:
-        assert steps.run(world.engine, stage, token) == "nothing to do"
+        assert running.run(world.engine, stage, token) == "nothing to do"
 
     assert world.right.writes == [("create", "1", "R1")]
 
@@ -47,7 +48,7 @@ def test_a_second_worker_with_the_same_message_cannot_enter_while_the_first_is_a
 ) -> None:
     token = _begun(world)
     for before in ALL[: ALL.index(stage)]:
-        steps.run(world.engine, before, token)
+        running.run(world.engine, before, token)
     first, second = Lease(world.engine, token, stage), Lease(world.engine, token, stage)
 
     assert first.enter()
@@ -58,7 +59,7 @@ def test_a_second_worker_with_the_same_message_cannot_enter_while_the_first_is_a
 def test_a_message_that_is_lost_costs_its_lease_and_nothing_else(world: World, lost_before: Stage) -> None:
     token = _begun(world)
     for stage in ALL[: ALL.index(lost_before)]:
-        steps.run(world.engine, stage, token)
+        running.run(world.engine, stage, token)
     world.messages.clear()  # FLUSHALL
     world.time.pass_(46)
     world.settle()
@@ -71,7 +72,7 @@ def test_a_message_that_is_lost_costs_its_lease_and_nothing_else(world: World, l
 def test_a_worker_that_dies_in_a_step_leaves_everything_to_the_next(world: World, stage: Stage) -> None:
     token = _begun(world)
     for before in ALL[: ALL.index(stage)]:
-        steps.run(world.engine, before, token)
+        running.run(world.engine, before, token)
     assert Lease(world.engine, token, stage).enter()  # and never comes back
     world.messages.clear()
     world.time.pass_(46)
@@ -82,15 +83,15 @@ def test_a_worker_that_dies_in_a_step_leaves_everything_to_the_next(world: World
 
 def test_a_worker_that_dies_during_the_call_is_settled_by_a_search_and_nothing_is_created_twice(world: World) -> None:
     token = _begun(world)
-    steps.run(world.engine, Stage.FETCH, token)
-    steps.run(world.engine, Stage.TRANSFORM, token)
+    running.run(world.engine, Stage.FETCH, token)
+    running.run(world.engine, Stage.TRANSFORM, token)
 
     def killed(operation: object) -> None:
         raise KeyboardInterrupt  # nothing catches it below the step, as nothing catches a SIGKILL
 
     world.right.during_write = killed
     with pytest.raises(KeyboardInterrupt):
-        steps.run(world.engine, Stage.PUSH, token)
+        running.run(world.engine, Stage.PUSH, token)
     world.right.during_write = None
     world.messages.clear()
     world.settle(patience_s=200)
@@ -246,8 +247,8 @@ def test_a_write_that_nobody_can_check_is_done_by_an_answer_that_tells_no_key(ma
 
 def test_a_late_answer_of_a_frozen_worker_settles_its_effect_and_nothing_is_written_twice(world: World) -> None:
     token = _begun(world)
-    steps.run(world.engine, Stage.FETCH, token)
-    steps.run(world.engine, Stage.TRANSFORM, token)
+    running.run(world.engine, Stage.FETCH, token)
+    running.run(world.engine, Stage.TRANSFORM, token)
 
     def frozen(operation: object) -> None:
         world.right.during_write = None
@@ -256,7 +257,7 @@ def test_a_late_answer_of_a_frozen_worker_settles_its_effect_and_nothing_is_writ
         assert world.record("things", "1").token is None
 
     world.right.during_write = frozen
-    steps.run(world.engine, Stage.PUSH, token)
+    running.run(world.engine, Stage.PUSH, token)
     assert world.links("things") == [("1", "", "R1")]
     world.settle(patience_s=200)
 
@@ -266,8 +267,8 @@ def test_a_late_answer_of_a_frozen_worker_settles_its_effect_and_nothing_is_writ
 
 def test_a_frozen_worker_that_wakes_up_before_its_call_makes_none(world: World) -> None:
     token = _begun(world)
-    steps.run(world.engine, Stage.FETCH, token)
-    steps.run(world.engine, Stage.TRANSFORM, token)
+    running.run(world.engine, Stage.FETCH, token)
+    running.run(world.engine, Stage.TRANSFORM, token)
     lease = Lease(world.engine, token, Stage.PUSH)
     assert lease.enter()
     world.time.pass_(50)
@@ -338,9 +339,9 @@ def test_an_endpoint_that_is_down_is_a_retry_of_the_step_with_backoff_and_then_a
     waits = []
     for retries in range(4):
         with pytest.raises(TryAgain) as again:
-            steps.run(world.engine, Stage.FETCH, token, retries=retries)
+            running.run(world.engine, Stage.FETCH, token, retries=retries)
         waits.append(again.value.wait_s)
-    assert steps.run(world.engine, Stage.FETCH, token, retries=4).startswith("put off")
+    assert running.run(world.engine, Stage.FETCH, token, retries=4).startswith("put off")
     for wait, longest in zip(waits, (1, 2, 4, 8), strict=True):
         assert longest / 2 <= wait <= longest
     assert world.record("things", "1").token is None
@@ -367,7 +368,7 @@ def test_a_throttle_waits_as_told_and_costs_no_attempt(world: World, monkeypatch
         raise Throttled("too many requests", retry_in_s=40)
 
     monkeypatch.setattr(world.resources["left.things"], "read", throttled)
-    assert steps.run(world.engine, Stage.FETCH, token).startswith("put off")
+    assert running.run(world.engine, Stage.FETCH, token).startswith("put off")
 
     record = world.record("things", "1")
     assert (record.not_before - world.time.at).total_seconds() == 40
@@ -383,7 +384,7 @@ def test_while_the_limiters_redis_is_away_records_wait_in_sql_and_no_attempt_is_
         raise RedisAway("ConnectionError")
 
     monkeypatch.setattr(world.resources["left.things"], "read", away)
-    assert steps.run(world.engine, Stage.FETCH, token).startswith("put off")  # a Celery retry would need that Redis
+    assert running.run(world.engine, Stage.FETCH, token).startswith("put off")  # a Celery retry would need that Redis
 
     record = world.record("things", "1")
     assert (record.not_before - world.time.at).total_seconds() == 20
@@ -398,7 +399,7 @@ def test_refused_credentials_pause_the_endpoint_and_lose_nothing(world: World, m
 
     with monkeypatch.context() as patched:
         patched.setattr(world.resources["left.things"], "read", refused)
-        steps.run(world.engine, Stage.FETCH, token)
+        running.run(world.engine, Stage.FETCH, token)
     world.messages.clear()
     world.left.put("things", "2", name="y")
     world.want("things", "2")
@@ -450,8 +451,8 @@ def test_what_the_minute_did_not_suffice_for_goes_on_at_push_with_its_fetch(worl
 
 def test_a_stale_fetch_is_made_again_before_anything_is_written(world: World) -> None:
     token = _begun(world, name="old")
-    steps.run(world.engine, Stage.FETCH, token)
-    steps.run(world.engine, Stage.TRANSFORM, token)
+    running.run(world.engine, Stage.FETCH, token)
+    running.run(world.engine, Stage.TRANSFORM, token)
     world.messages.clear()
     world.left.put("things", "1", name="new")
     world.time.pass_(400)
@@ -490,8 +491,8 @@ def test_a_key_that_the_target_refused_one_record_is_free_for_another(make_world
 
 def test_an_effect_is_taken_as_sent_by_one_runner_only(world: World) -> None:
     token = _begun(world)
-    steps.run(world.engine, Stage.FETCH, token)
-    steps.run(world.engine, Stage.TRANSFORM, token)
+    running.run(world.engine, Stage.FETCH, token)
+    running.run(world.engine, Stage.TRANSFORM, token)
     seen: list[set[int]] = []
 
     def another_runner(operation: object) -> None:
@@ -501,7 +502,7 @@ def test_an_effect_is_taken_as_sent_by_one_runner_only(world: World) -> None:
             seen.append(effects.send(session, [intent], "other", 1.0, world.time.at))
 
     world.right.during_write = another_runner
-    steps.run(world.engine, Stage.PUSH, token)
+    running.run(world.engine, Stage.PUSH, token)
 
     assert seen == [set()]
 

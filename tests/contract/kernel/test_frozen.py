@@ -10,9 +10,10 @@ from sqlalchemy import select
 from syncengine import clock
 from syncengine.connectors.base import Operation, Outcome
 from syncengine.document import Doc
-from syncengine.engine import payloads, push
-from syncengine.engine.engine import Chain
-from syncengine.engine.lease import Lease, LeaseLost
+from syncengine.engine.core import payloads
+from syncengine.engine.core.engine import Chain
+from syncengine.engine.core.lease import Lease, LeaseLost
+from syncengine.engine.steps import push
 from syncengine.errors import Rejected
 from syncengine.http import guard
 from syncengine.mapping.contract import Context

@@ -10,10 +10,10 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import held, settle, trace
-from syncengine.engine.held import Filter, Held
-from syncengine.engine.plan import Hold
-from syncengine.engine.seen import Taken
+from syncengine.engine.decide.plan import Hold
+from syncengine.engine.people import held, manual_settlement, trace
+from syncengine.engine.people.held import Filter, Held
+from syncengine.engine.people.seen import Taken
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
 from syncengine.store import models as m
@@ -294,11 +294,11 @@ def _doubtful(world: World, fault: str) -> None:
 def _settle(world: World, happened: str | None, **more: Any) -> None:
     record = world.record("things", "1")
     with world.store.read() as session:
-        doubt = settle.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.doubt_of(session, world.engine, record)
     if happened is None:
-        settle.did_not(world.engine, record, doubt, by="anna", **more)
+        manual_settlement.did_not(world.engine, record, doubt, by="anna", **more)
     else:
-        settle.happened(world.engine, record, doubt, happened, by="anna", **more)
+        manual_settlement.happened(world.engine, record, doubt, happened, by="anna", **more)
     world.settle(patience_s=300)
 
 
@@ -318,7 +318,7 @@ def test_a_write_that_happened_is_linked_with_what_a_person_found(payments: Worl
     _doubtful(payments, "unheard")
     with payments.store.read() as session:
         found = held.whole(session, payments.engine, payments.record("things", "1"))
-    assert [say for _, say in settle.possibilities(found.doubts[0], "1")] == [
+    assert [say for _, say in manual_settlement.possibilities(found.doubts[0], "1")] == [
         "syncengine held settle 1 --happened KEY",
         "syncengine held settle 1 --did-not",
     ]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from syncengine.engine import steps
-from syncengine.engine.lease import Lease
+from syncengine.engine.core.lease import Lease
+from syncengine.engine.steps import running
 from syncengine.errors import Transient
 from syncengine.store import Store
 from syncengine.store import models as m
@@ -26,7 +26,7 @@ def _planned(world: World, key: str = "1", name: str = "a lamp") -> str:
     world.pump()
     token = world.messages.pop().token
     for stage in (Stage.FETCH, Stage.TRANSFORM):
-        steps.run(world.engine, stage, token)
+        running.run(world.engine, stage, token)
     return token
 
 
@@ -46,9 +46,9 @@ def test_a_message_that_comes_again_between_the_end_of_the_lease_and_the_pump_le
     lease = Lease(world.engine, token, Stage.PUSH)
     world.right.during_write = killed
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(steps, "_died", lambda *_: None)  # SIGKILL: nobody tidies up
+        patch.setattr(running, "_died", lambda *_: None)  # SIGKILL: nobody tidies up
         with pytest.raises(SystemExit):
-            steps.run(world.engine, Stage.PUSH, token)
+            running.run(world.engine, Stage.PUSH, token)
     world.right.during_write = None
     world.time.pass_(46)
 
@@ -71,7 +71,7 @@ def test_a_database_that_blinks_when_the_answer_is_noted_costs_the_settle_time_a
         yield
 
     world.right.during_write = lambda _: monkeypatch.setattr(Store, "write", away)
-    steps.run(world.engine, Stage.PUSH, token)
+    running.run(world.engine, Stage.PUSH, token)
     world.right.during_write = None
     assert world.record("things", "1").token is None
     world.settle(patience_s=600)
@@ -137,7 +137,7 @@ def test_a_source_that_is_set_back_after_a_late_answer_is_written_back(world: Wo
         world.pump()
 
     world.right.during_write = frozen
-    steps.run(world.engine, Stage.PUSH, token)
+    running.run(world.engine, Stage.PUSH, token)
     world.left.objects["things"]["1"] = before
     world.sync("things", "1", patience_s=300)
 

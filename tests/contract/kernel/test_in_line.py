@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from syncengine.document import Doc
-from syncengine.engine.engine import Limits
+from syncengine.engine.core.engine import Limits
 from syncengine.mapping.contract import Context, Need
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, World, by_name, flow

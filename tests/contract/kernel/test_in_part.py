@@ -9,7 +9,7 @@ import pytest
 
 from syncengine.connectors.base import Operation, Verb
 from syncengine.document import Doc
-from syncengine.engine import byhand, held, linking
+from syncengine.engine.people import held, manual, manual_links
 from syncengine.mapping.contract import Context, Decision, Policy, Verdict
 from tests.contract.kernel.world import Plain, Thing, World, flow
 
@@ -106,19 +106,19 @@ def test_each_part_that_is_recreated_is_looked_for_by_its_own_former_reference(m
     world.left.put("things", "1", ref="B")
     world.sync("things", "1", patience_s=300)
     for part in ("a", "b"):
-        byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+        manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
         world.settle(patience_s=600)
         record = world.record("things", "1")
         with world.store.read() as session:
-            link = byhand.link_of(session, world.engine, record, part)
+            link = manual.link_of(session, world.engine, record, part)
         if "is gone" in record.reason:
-            byhand.unlink(world.engine, record, link, by="anna", because="x", recreate=True)
+            manual.unlink(world.engine, record, link, by="anna", because="x", recreate=True)
             world.settle(patience_s=600)
 
     assert (sorted(there), world.record("things", "1").status) == (["Na", "Nb"], "held")
     for part in ("a", "b"):
         if part not in {one for _, one, _ in world.links("things")}:
-            pairing = linking.look(world.engine, world.connection_id, "things", "1", f"N{part}", part=part)
-            linking.join(world.engine, pairing, by="anna")
+            pairing = manual_links.look(world.engine, world.connection_id, "things", "1", f"N{part}", part=part)
+            manual_links.join(world.engine, pairing, by="anna")
             world.settle(patience_s=600)
     assert sorted(there) == ["Na", "Nb"]

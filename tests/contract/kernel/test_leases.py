@@ -11,8 +11,8 @@ import redis
 
 from syncengine import clock
 from syncengine.connectors.base import Page, Position
-from syncengine.engine.discover import discover
-from syncengine.engine.lease import Lease
+from syncengine.engine.core.lease import Lease
+from syncengine.engine.steps.discover import discover
 from syncengine.http.meter import Meter, Spent
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import World

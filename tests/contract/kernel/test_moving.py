@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from syncengine.connectors.base import Safety, Verb
-from syncengine.engine.deadletters import retry
-from syncengine.engine.discover import discover
+from syncengine.engine.people.dead_letters import retry
+from syncengine.engine.steps.discover import discover
 from syncengine.mapping.contract import Context, Decision, MissingLookup, Need, Verdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.document import Doc
-from syncengine.engine import byhand, linking
+from syncengine.engine.people import manual, manual_links
 from syncengine.mapping.contract import Context, Decision, Group, MissingLookup, Need, Policy, Verdict
 from syncengine.store import models as m
 from syncengine.store.states import Stage
@@ -115,7 +115,9 @@ def test_it_is_not_woken_by_an_object_of_the_other_side_that_bears_the_key_of_it
     world = _shop(make_world)
     world.left.put("customers", "500", name="legacy")
     world.right.put("customers", "310", name="legacy", ref="old")
-    linking.join(world.engine, linking.look(world.engine, world.connection_id, "customers", "500", "310"), by="anna")
+    manual_links.join(
+        world.engine, manual_links.look(world.engine, world.connection_id, "customers", "500", "310"), by="anna"
+    )
     world.settle()
     world.left.put("customers", "310", name="supplier")
     world.left.put("orders", "1", name="order", customer="310")
@@ -208,7 +210,7 @@ def test_what_others_need_is_made_although_it_was_done_before_and_its_link_is_go
     world.sync("customers", "310")
     record = world.record("customers", "310")
     with world.store.read() as session:
-        link = byhand.link_of(session, world.engine, record)
+        link = manual.link_of(session, world.engine, record)
     with world.store.write() as session:  # as after a backup of which a part was lost
         session.delete(session.get_one(m.Link, link.id))
     world.left.put("orders", "1", name="order", customer="310")

@@ -14,8 +14,10 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.document import Doc
-from syncengine.engine import links, observe, observed
-from syncengine.engine.observed import Field, Filter
+from syncengine.engine.core import observe_mode
+from syncengine.engine.people import observe_report
+from syncengine.engine.people.observe_report import Field, Filter
+from syncengine.engine.writes import links
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Decision, Need, Verdict
 from syncengine.store import models as m
@@ -51,8 +53,8 @@ def _connection(world: World) -> m.Connection:
 
 
 def _go_live(world: World, **values: Any) -> int:
-    world.configure(mode=observe.GOING_LIVE, **values)
-    return observe.go_live(world.store, world.connection_id)
+    world.configure(mode=observe_mode.GOING_LIVE, **values)
+    return observe_mode.go_live(world.store, world.connection_id)
 
 
 def test_what_was_observed_is_written_when_the_connection_goes_live_and_needs_come_first(
@@ -82,11 +84,11 @@ def test_an_order_shows_the_code_that_its_planned_customer_would_have_and_that_i
     make_world: Callable[..., World],
 ) -> None:
     world = _observed(make_world)
-    (planned,) = observed.written(world.engine, Filter(_connection(world), "orders"))
+    (planned,) = observe_report.written(world.engine, Filter(_connection(world), "orders"))
 
     assert planned.plan.steps[0].operation.doc["customer"] == "310"  # the natural key of the create that is planned
     assert planned.plan.provisional == ("customers 310",)
-    (customer,) = observed.written(world.engine, Filter(_connection(world), "customers"))
+    (customer,) = observe_report.written(world.engine, Filter(_connection(world), "customers"))
     assert customer.plan.provisional == ()
 
 
@@ -123,7 +125,7 @@ def test_going_live_writes_what_was_created_at_or_after_the_cut_over_date_and_no
     world.time.pass_(3600)
     world.left.put("things", "3", name="after")
     world.sync("things", "1", "2", "3")
-    assert [one.count for one in observed.report(world.engine, Filter(_connection(world))).writes] == [3]
+    assert [one.count for one in observe_report.report(world.engine, Filter(_connection(world))).writes] == [3]
 
     _go_live(world, cut_over=cut_over)
     world.settle()
@@ -170,7 +172,7 @@ def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make
     world.time.pass_(60)
     world.sync("things", *map(str, range(1, 9)))
 
-    found = observed.report(world.engine, Filter(_connection(world)))
+    found = observe_report.report(world.engine, Filter(_connection(world)))
     assert [(one.flow, one.verb, one.count) for one in found.writes] == [
         ("things", "create", 2),
         ("things", "change", 1),
@@ -182,7 +184,7 @@ def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make
     ]
     assert (found.equal, found.unkept) == ({"things": 1}, 0)
     later = Filter(_connection(world), since=clock.now() + timedelta(seconds=1))
-    assert observed.report(world.engine, later).writes == []
+    assert observe_report.report(world.engine, later).writes == []
 
 
 def test_the_history_of_each_record_tells_its_own_planned_writes_and_no_others(
@@ -210,10 +212,10 @@ def test_each_field_of_each_write_can_be_shown(make_world: Callable[..., World])
     world.left.put("customers", "310", name="Robin Sample")
     world.sync("customers", "310")
 
-    (planned,) = observed.written(world.engine, Filter(_connection(world), keys=("310",)))
-    assert observed.fields(planned.plan.steps[0]) == [Field("name", "Robin", "Robin Sample")]
-    (order,) = observed.written(world.engine, Filter(_connection(world), "orders", keys=("1",)))
-    shown = {field.path: field.after for field in observed.fields(order.plan.steps[0])}
+    (planned,) = observe_report.written(world.engine, Filter(_connection(world), keys=("310",)))
+    assert observe_report.fields(planned.plan.steps[0]) == [Field("name", "Robin", "Robin Sample")]
+    (order,) = observe_report.written(world.engine, Filter(_connection(world), "orders", keys=("1",)))
+    shown = {field.path: field.after for field in observe_report.fields(order.plan.steps[0])}
     assert shown == {"ref": "1", "name": "order", "customer": "310"}
 
 
@@ -252,7 +254,7 @@ class _Interrupted(Exception):
 
 def _many(make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch) -> World:
     """Ten things that were observed, each with its provisional link."""
-    monkeypatch.setattr(observe, "AT_ONCE", 3)
+    monkeypatch.setattr(observe_mode, "AT_ONCE", 3)
     world = make_world(flow("things", Plain(by_name)))
     world.configure(mode="observe")
     for number in range(10):
@@ -284,11 +286,11 @@ def test_many_observed_records_are_wanted_in_short_transactions_between_which_ot
         with write() as session:  # another writer gets in here
             session.execute(update(m.Connection).values(quiet_s=0.0))
 
-    world.configure(mode=observe.GOING_LIVE)
+    world.configure(mode=observe_mode.GOING_LIVE)
     monkeypatch.setattr(world.store, "write", counted)
-    assert observe.go_live(world.store, world.connection_id) == 10
+    assert observe_mode.go_live(world.store, world.connection_id) == 10
 
-    going = observe.GOING_LIVE
+    going = observe_mode.GOING_LIVE
     links_first = [(left, 0, going) for left in (7, 4, 1, 0)]
     assert states == [*links_first, *[(0, due, going) for due in (3, 6, 9, 10)], (0, 10, "live")]
 
@@ -298,7 +300,7 @@ def test_going_live_that_is_interrupted_is_finished_by_the_next_and_writes_nothi
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
     world = _many(make_world, monkeypatch)
-    world.configure(mode=observe.GOING_LIVE)
+    world.configure(mode=observe_mode.GOING_LIVE)
     left = [after]
     write = world.store.write
 
@@ -313,13 +315,13 @@ def test_going_live_that_is_interrupted_is_finished_by_the_next_and_writes_nothi
     with monkeypatch.context() as patched:
         patched.setattr(world.store, "write", fails)
         with pytest.raises(_Interrupted):
-            observe.go_live(world.store, world.connection_id)
-    assert _state(world)[2] == observe.GOING_LIVE
+            observe_mode.go_live(world.store, world.connection_id)
+    assert _state(world)[2] == observe_mode.GOING_LIVE
     world.settle()  # workers go on meanwhile, and write what is wanted
     written = len(world.right.writes)
     assert written == min(10, max(0, 3 * (after - 4)))
 
-    assert observe.go_live(world.store, world.connection_id) == 10 - written
+    assert observe_mode.go_live(world.store, world.connection_id) == 10 - written
     world.settle()
     assert sorted(world.right.writes) == [("create", str(n), key) for n, key in _keys(world)]
     assert _state(world) == (0, 0, "live")
@@ -334,14 +336,14 @@ def test_a_connection_that_is_going_live_writes_and_can_be_observed_again(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = _many(make_world, monkeypatch)
-    world.configure(mode=observe.GOING_LIVE)
+    world.configure(mode=observe_mode.GOING_LIVE)
     world.left.put("things", "77", name="new")
     world.sync("things", "77")
     assert [natural for _, natural, _ in world.right.writes] == ["77"]
 
     world.configure(mode="observe")
     assert (
-        observe.go_live(world.store, world.connection_id) == 10
+        observe_mode.go_live(world.store, world.connection_id) == 10
     )  # told too late: the mode stays as a person has set it
     world.settle()
     assert (len(world.right.writes), _state(world)[2]) == (1, "observe")

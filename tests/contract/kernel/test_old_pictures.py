@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation, Verb
 from syncengine.document import Doc
-from syncengine.engine.engine import Limits
+from syncengine.engine.core.engine import Limits
 from syncengine.errors import EndpointDown
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Policy

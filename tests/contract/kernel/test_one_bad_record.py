@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Connector, Operation, Outcome, Verb
 from syncengine.document import Doc
-from syncengine.engine import held, settle
-from syncengine.engine.discover import discover
+from syncengine.engine.people import held, manual_settlement
+from syncengine.engine.steps.discover import discover
 from syncengine.errors import (
     AuthenticationFailed,
     Forbidden,
@@ -333,10 +333,10 @@ def test_a_create_that_is_never_understood_is_sent_five_times_and_held(make_worl
 
     with world.store.read() as session:
         one = held.of_record(session, world.engine, world.record("things", BAD))
-        doubt = settle.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.doubt_of(session, world.engine, record)
     assert one.hold == "doubt"
     odd.understood = True
-    settle.did_not(world.engine, record, doubt, by="anna", because="it is not in the target")
+    manual_settlement.did_not(world.engine, record, doubt, by="anna", because="it is not in the target")
     world.settle(patience_s=600)
     assert (world.record("things", BAD).status, odd.sent) == ("done", 6)
 

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Connector, Endpoint, Resource
 from syncengine.document import Doc
-from syncengine.engine.discover import discover
+from syncengine.engine.steps.discover import discover
 from syncengine.errors import EndpointDown, Throttled, Transient
 from syncengine.http.breaker import Breakers
 from syncengine.store import models as m

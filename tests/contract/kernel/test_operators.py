@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from syncengine.engine import preview, quota, status, sync, trace
-from syncengine.engine.deadletters import Filter, listed, retry
-from syncengine.engine.plan import Kind, Plan
+from syncengine.engine.decide.plan import Kind, Plan
+from syncengine.engine.people import preview, status, trace
+from syncengine.engine.people.dead_letters import Filter, listed, retry
+from syncengine.engine.steps import sync
+from syncengine.engine.traffic import quota
 from syncengine.errors import EndpointDown, Misconfigured, Rejected
 from syncengine.mapping.contract import Context, Need
 from syncengine.store import models as m

@@ -33,9 +33,9 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
 from syncengine.document import Doc
-from syncengine.engine import failures
-from syncengine.engine.discover import discover
-from syncengine.engine.engine import Limits
+from syncengine.engine.core import failures
+from syncengine.engine.core.engine import Limits
+from syncengine.engine.steps.discover import discover
 from syncengine.errors import SyncError
 from syncengine.store import models as m
 from syncengine.store.migrate import upgrade

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from syncengine.connectors.base import Operation
 from syncengine.document import LINE_KEY, Doc
-from syncengine.engine.engine import Chain
+from syncengine.engine.core.engine import Chain
 from syncengine.mapping.contract import Context
 from syncengine.store.states import Stage
 from tests.contract.kernel.world import Plain, World, by_name, flow

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from syncengine.engine import continuity, sync
+from syncengine.engine.setup import continuity
+from syncengine.engine.steps import sync
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Need
 from tests.contract.kernel.world import Plain, World, by_name, flow

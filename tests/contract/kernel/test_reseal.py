@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from syncengine import clock
-from syncengine.engine import reseal
+from syncengine.engine.upkeep import reseal
 from syncengine.errors import Misconfigured
 from syncengine.store import Store
 from syncengine.store import models as m

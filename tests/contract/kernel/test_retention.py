@@ -12,8 +12,10 @@ from sqlalchemy import delete, func, insert, select
 
 from syncengine import clock
 from syncengine.document import Doc
-from syncengine.engine import byhand, deadletters, held, letter, observe, payloads, replay, retention, status, trace
-from syncengine.engine.retention import Kept
+from syncengine.engine.core import observe_mode, payloads
+from syncengine.engine.people import dead_letter_bulk, dead_letter_detail, dead_letters, held, manual, status, trace
+from syncengine.engine.upkeep import retention
+from syncengine.engine.upkeep.retention import Kept
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Need
 from syncengine.store import models as m
@@ -100,14 +102,14 @@ def test_an_object_whose_link_was_cut_long_after_its_create_is_not_created_twice
     _age(world)
     _removed(world)
     there = world.right.objects["things"].pop("R1")
-    byhand.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
     if not is_gone:
         world.right.objects["things"]["R1"] = there
     with world.store.read() as session:
         record = world.record("things", "1")
-        link = byhand.link_of(session, world.engine, record)
-    byhand.unlink(world.engine, record, link, by="anna", because="a mistake", recreate=True)
+        link = manual.link_of(session, world.engine, record)
+    manual.unlink(world.engine, record, link, by="anna", because="a mistake", recreate=True)
     world.settle(patience_s=600)
 
     made = [key for verb, natural, key in world.right.writes if (verb, natural) == ("create", "1")]
@@ -130,12 +132,12 @@ def test_what_is_open_is_kept_whole_and_goes_on(world: World) -> None:
     assert {key: _documents(world, key) for key in before} == before
 
     (one,) = [each for each in _letters(world) if each.key == "dead"]  # the owner that nobody has is another one
-    assert letter.whole(world.engine, one.id).documents["source"]
+    assert dead_letter_detail.whole(world.engine, one.id).documents["source"]
     with world.store.read() as session:
         assert held.of_record(session, world.engine, world.record("things", "clash"))
     world.left.put("owners", "7", name="Robin")
     world.left.put("things", "dead", name="good")
-    deadletters.retry(world.engine, [one.id], by="anna")
+    dead_letters.retry(world.engine, [one.id], by="anna")
     world.sync("owners", "7")
     world.settle(patience_s=600)
 
@@ -155,14 +157,14 @@ def _documents(world: World, key: str) -> dict[str, Any]:
 
 def _letters(world: World) -> list[m.Failure]:
     with world.store.read() as session:
-        return [failure for failure, _ in deadletters.listed(session)]
+        return [failure for failure, _ in dead_letters.listed(session)]
 
 
 def test_what_was_discarded_is_left_alone_while_it_is_unchanged_and_a_letter_that_is_over_goes(world: World) -> None:
     _put(world, "1", "bad")
     _put(world, "2", "bad too")
     discarded, other = sorted(_letters(world), key=lambda one: one.key)
-    replay.discard(world.engine, [discarded], because="a test", by="anna")
+    dead_letter_bulk.discard(world.engine, [discarded], because="a test", by="anna")
     _put(world, "2", "good")
     _put(world, "3", "bad as well")  # the newest letter
     _age(world)
@@ -171,9 +173,9 @@ def test_what_was_discarded_is_left_alone_while_it_is_unchanged_and_a_letter_tha
     assert _count(world, m.Failure, m.Failure.id == other.id) == 0
     world.sync("things", "1")
     assert world.record("things", "1").status == "skipped"
-    assert letter.whole(world.engine, discarded.id).documents["source"]
+    assert dead_letter_detail.whole(world.engine, discarded.id).documents["source"]
     with world.store.read() as session:
-        assert [one.id for one in deadletters.retriable(session, deadletters.Filter(ids=[discarded.id]))] == [
+        assert [one.id for one in dead_letters.retriable(session, dead_letters.Filter(ids=[discarded.id]))] == [
             discarded.id
         ]
     world.left.put("things", "1", name="good")
@@ -183,7 +185,7 @@ def test_what_was_discarded_is_left_alone_while_it_is_unchanged_and_a_letter_tha
 
 def test_a_discarded_record_rests_although_its_letter_is_gone(world: World) -> None:
     _put(world, "1", "bad")
-    replay.discard(world.engine, _letters(world), because="a test", by="anna")
+    dead_letter_bulk.discard(world.engine, _letters(world), because="a test", by="anna")
     with world.store.write() as session:
         session.execute(delete(m.Failure))
     _age(world)
@@ -204,8 +206,8 @@ def test_what_would_have_been_written_is_still_shown_and_written_when_the_connec
     _put(world, "1", "lamp")
     _age(world)
     assert "documents of records" not in _removed(world)
-    world.configure(mode=observe.GOING_LIVE)
-    observe.go_live(world.store, world.connection_id)
+    world.configure(mode=observe_mode.GOING_LIVE)
+    observe_mode.go_live(world.store, world.connection_id)
     world.engine._sites.clear()
     world.settle()
     assert world.right.writes == [("create", "1", "R1")]

@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from syncengine.connectors.base import Page, Position, Ref
 from syncengine.document import Doc, fingerprint
-from syncengine.engine import sync
-from syncengine.engine.discover import discover
+from syncengine.engine.steps import sync
+from syncengine.engine.steps.discover import discover
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import START, Thing, World

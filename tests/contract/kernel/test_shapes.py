@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import delete, text
 
 from syncengine.connectors.base import Operation, Outcome, Safety, Verb
-from syncengine.engine.discover import discover
+from syncengine.engine.steps.discover import discover
 from syncengine.errors import OutcomeUnknown
 from syncengine.mapping.contract import Context, Group, Policy
 from syncengine.store import models as m

@@ -12,8 +12,9 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine import byhand, held, sync
-from syncengine.engine.discover import discover
+from syncengine.engine.people import held, manual
+from syncengine.engine.steps import sync
+from syncengine.engine.steps.discover import discover
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Decision, Need, Policy, Verdict
 from syncengine.store import models as m
@@ -486,8 +487,8 @@ def test_an_id_of_a_link_that_is_gone_is_given_to_no_other(make_world: MakeWorld
         world.sync("things", "1")
     record = world.record("things", "1")
     with world.store.read() as session:
-        link = byhand.link_of(session, world.engine, record)
-    byhand.unlink(world.engine, record, link, by="anna", because="the wrong one")
+        link = manual.link_of(session, world.engine, record)
+    manual.unlink(world.engine, record, link, by="anna", because="the wrong one")
     for name in ("two", "two!"):
         world.left.put("things", "2", name=name)
         world.sync("things", "2", patience_s=60)
@@ -525,7 +526,7 @@ def test_a_person_names_a_write_backs_record_by_the_sources_key(orders: World) -
     orders.settle()
     assert orders.left.objects["orders"]["1"]["state"] == "picked"
     with orders.store.write() as session:
-        found = byhand.known(session, orders.engine, orders.connection_id, "status", "R1", orders.time.at)
+        found = manual.known(session, orders.engine, orders.connection_id, "status", "R1", orders.time.at)
         assert (found.key, session.scalars(select(m.Record.key).where(m.Record.flow == "status")).all()) == (
             "left:1", ["left:1"],
         )  # fmt: skip
@@ -537,8 +538,8 @@ def test_an_unlinked_object_is_written_back_again_once_it_is_linked(orders: Worl
     orders.sync("status", "left:1")
     record = orders.record("orders", "1")
     with orders.store.read() as session:
-        link = byhand.link_of(session, orders.engine, record)
-    assert byhand.unlink(orders.engine, record, link, by="anna", because="the wrong one") == ["1", "left:1"]
+        link = manual.link_of(session, orders.engine, record)
+    assert manual.unlink(orders.engine, record, link, by="anna", because="the wrong one") == ["1", "left:1"]
     assert orders.record("orders", "1").ignored
     assert not orders.record("status", "left:1").ignored
     orders.sync("status", "left:1")

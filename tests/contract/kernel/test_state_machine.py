@@ -29,9 +29,10 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
 from syncengine.document import Doc
-from syncengine.engine import deadletters, failures, settle
-from syncengine.engine.discover import discover
-from syncengine.engine.engine import Limits
+from syncengine.engine.core import failures
+from syncengine.engine.core.engine import Limits
+from syncengine.engine.people import dead_letters, manual_settlement
+from syncengine.engine.steps.discover import discover
 from syncengine.errors import Misconfigured, SyncError
 from syncengine.mapping.contract import Policy
 from syncengine.store import models as m
@@ -200,9 +201,9 @@ class Anything(Workers, RuleBasedStateMachine):
     @rule()
     def retry_dead_letters(self) -> None:
         with self.store.read() as session:
-            ids = [one.id for one, _ in deadletters.listed(session) if one.kind == failures.DEAD]
+            ids = [one.id for one, _ in dead_letters.listed(session) if one.kind == failures.DEAD]
         if ids:
-            deadletters.retry(self.world.engine, ids)
+            dead_letters.retry(self.world.engine, ids)
 
     @rule()
     def settle_by_hand(self) -> None:
@@ -212,15 +213,15 @@ class Anything(Workers, RuleBasedStateMachine):
         for record in held:
             with suppress(Misconfigured, SyncError):
                 with self.store.read() as session:
-                    doubt = settle.doubt_of(session, self.world.engine, record)
+                    doubt = manual_settlement.doubt_of(session, self.world.engine, record)
                 effect = doubt.effect
                 system: Watched = getattr(self, effect.resource.partition(".")[0])
                 if effect.token not in system.applied:
-                    settle.did_not(self.world.engine, record, doubt, by="anna")
+                    manual_settlement.did_not(self.world.engine, record, doubt, by="anna")
                 else:
                     there = system.objects.get(effect.resource.partition(".")[2], {})
                     key = next((at for at, one in there.items() if one.get("ref") == effect.natural_key), "")
-                    settle.happened(self.world.engine, record, doubt, key, by="anna")
+                    manual_settlement.happened(self.world.engine, record, doubt, key, by="anna")
 
     # -- triggers and the pump -----------------------------------------------------------------------------------------
 

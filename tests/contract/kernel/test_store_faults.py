@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event, select, text
 
 from syncengine import clock
-from syncengine.engine import steps
+from syncengine.engine.steps import running
 from syncengine.errors import Transient
 from syncengine.store import Store, migrate, session
 from syncengine.store import models as m
@@ -259,7 +259,7 @@ def test_what_was_put_off_for_the_store_says_why(sqlite_world: World, monkeypatc
     world = sqlite_world
     chain = _planned(world, 1)
     broken = Transient("the database cannot be used now: disk I/O error")
-    monkeypatch.setitem(steps.STEPS, Stage.PUSH, lambda *_: (_ for _ in ()).throw(broken))
+    monkeypatch.setitem(running.STEPS, Stage.PUSH, lambda *_: (_ for _ in ()).throw(broken))
     world.step(chain, Stage.PUSH)
     record = world.record("things", "1")
     assert record.reason == "the database cannot be used now: disk I/O error"

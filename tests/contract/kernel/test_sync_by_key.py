@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from syncengine.document import Doc
-from syncengine.engine import sync
+from syncengine.engine.steps import sync
 from syncengine.store.states import Stage
 from tests.contract.kernel.world import World
 

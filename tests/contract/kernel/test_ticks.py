@@ -10,8 +10,8 @@ from freezegun import freeze_time
 
 from syncengine import clock
 from syncengine.connectors.base import Page, Position
-from syncengine.engine import sync
-from syncengine.engine.discover import due_connections
+from syncengine.engine.steps import sync
+from syncengine.engine.steps.discover import due_connections
 from syncengine.errors import Throttled
 from syncengine.http.limiter import RedisAway
 from syncengine.store import Store

@@ -13,22 +13,22 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import (
-    byhand,
-    corrections,
-    deadletters,
-    endpoints,
-    failures,
+from syncengine.engine.core import failures
+from syncengine.engine.decide import patches
+from syncengine.engine.people import (
+    dead_letter_bulk,
+    dead_letter_detail,
+    dead_letters,
     held,
-    letter,
-    linking,
-    patches,
-    replay,
-    settle,
+    manual,
+    manual_links,
+    manual_settlement,
 )
-from syncengine.engine.decisions import LASTS
-from syncengine.engine.effects import Doubt
-from syncengine.engine.held import Held
+from syncengine.engine.people.held import Held
+from syncengine.engine.steps import corrections
+from syncengine.engine.steps.decisions import LASTS
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.writes.effects import Doubt
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
 from syncengine.store import models as m
@@ -119,7 +119,7 @@ def test_of_many_those_are_taken_that_are_as_they_were_shown_and_the_others_name
     seen = [_held(shop, key) for key in ("1", "2", "3")]
     shop.left.put("things", "2", name="two lamps")
     shop.sync("things", "2")
-    byhand.ignore(shop.engine, shop.record("things", "3"), by="bert", because="a test")
+    manual.ignore(shop.engine, shop.record("things", "3"), by="bert", because="a test")
     done = held.approve(shop.engine, seen, by="anna")
     shop.settle(patience_s=300)
 
@@ -167,11 +167,11 @@ def test_an_approval_is_used_up_once_it_is_carried_out(shop: World) -> None:
     assert _standing(shop) == []
     record = shop.record("things", "1")
     with shop.store.read() as session:
-        link = byhand.link_of(session, shop.engine, record)
-    byhand.unlink(shop.engine, record, link, by="bert", because="the wrong customer")
+        link = manual.link_of(session, shop.engine, record)
+    manual.unlink(shop.engine, record, link, by="bert", because="the wrong customer")
     del shop.right.objects["things"]["R1"]
     shop.time.pass_(40 * DAY_S)
-    byhand.heed(shop.engine, shop.record("things", "1"), by="bert")
+    manual.heed(shop.engine, shop.record("things", "1"), by="bert")
     shop.settle(patience_s=600)
 
     assert (len(shop.right.writes), shop.record("things", "1").status) == (1, "held")
@@ -215,14 +215,16 @@ def test_an_approval_ends_with_what_overrules_it(shop: World, what: str) -> None
     shop.right.down = True
     _approve(shop)
     if what == "ignored":
-        byhand.ignore(shop.engine, shop.record("things", "1"), by="bert", because="bankrupt")
+        manual.ignore(shop.engine, shop.record("things", "1"), by="bert", because="bankrupt")
         shop.right.down = False
         shop.time.pass_(5 * DAY_S)
-        byhand.heed(shop.engine, shop.record("things", "1"), by="carl")
+        manual.heed(shop.engine, shop.record("things", "1"), by="carl")
     elif what == "linked":
         shop.right.down = False
         shop.right.put("things", "R7", name="another lamp", ref="of somebody")
-        linking.join(shop.engine, linking.look(shop.engine, shop.connection_id, "things", "1", "R7"), by="bert")
+        manual_links.join(
+            shop.engine, manual_links.look(shop.engine, shop.connection_id, "things", "1", "R7"), by="bert"
+        )
     else:
         shop.settle(patience_s=300)
         shop.time.pass_((LASTS + timedelta(days=1)).total_seconds())
@@ -256,7 +258,7 @@ def dead(make_world: Callable[..., World]) -> World:
 
 def _letters(world: World) -> Sequence[m.Failure]:
     with world.store.read() as session:
-        return [one for one, _ in deadletters.listed(session)]
+        return [one for one, _ in dead_letters.listed(session)]
 
 
 def _letter(world: World, key: str) -> int:
@@ -267,7 +269,7 @@ def test_what_the_source_has_corrected_is_not_discarded_with_its_letter(dead: Wo
     letters = _letters(dead)
     dead.left.put("things", "1", name="a lamp", size="small")
     dead.want("things", "1")  # a feed has told it, and nobody has come to it yet
-    replay.discard(dead.engine, letters, because="test orders", by="anna")
+    dead_letter_bulk.discard(dead.engine, letters, because="test orders", by="anna")
     dead.settle(patience_s=300)
 
     assert [natural for _, natural, _ in dead.right.writes] == ["1"]
@@ -276,8 +278,8 @@ def test_what_the_source_has_corrected_is_not_discarded_with_its_letter(dead: Wo
 
 def test_a_discarded_record_that_was_only_asked_for_again_rests(dead: World) -> None:
     letters = _letters(dead)
-    deadletters.retry(dead.engine, [one.id for one in letters], by="bert")
-    replay.discard(dead.engine, letters, because="test orders", by="anna")
+    dead_letters.retry(dead.engine, [one.id for one in letters], by="bert")
+    dead_letter_bulk.discard(dead.engine, letters, because="test orders", by="anna")
     dead.settle(patience_s=300)
 
     assert {dead.record("things", key).reason for key in ("1", "2")} == {"discarded by anna: test orders"}
@@ -291,12 +293,12 @@ def test_a_letter_whose_record_is_held_by_now_is_not_discarded(make_world: Calla
         world.left.put("things", key, name="bad", dear=key == "1")
     world.sync("things", "1", "2")
     letters = _letters(world)
-    source = letter.source_of(world.engine, _letter(world, "1"))
+    source = dead_letter_detail.source_of(world.engine, _letter(world, "1"))
     patch = patches.of_values(source.present, ["name=good"])
-    letter.correct(world.engine, source, patch, because="x", by="anna")
+    dead_letter_detail.correct(world.engine, source, patch, because="x", by="anna")
     world.settle()
     _approve(world)
-    done = replay.discard(world.engine, letters, because="test orders", by="bert")
+    done = dead_letter_bulk.discard(world.engine, letters, because="test orders", by="bert")
     world.settle(patience_s=300)
 
     assert [str(one) for one in done.left] == ["things 1: it is held by now: over the credit limit"]
@@ -305,8 +307,8 @@ def test_a_letter_whose_record_is_held_by_now_is_not_discarded(make_world: Calla
 
 def test_a_letter_that_was_discarded_meanwhile_is_not_opened_by_a_retry(dead: World) -> None:
     letters = _letters(dead)
-    replay.discard(dead.engine, letters[:1], because="a test order", by="bert")
-    done = deadletters.retry(dead.engine, [one.id for one in letters], by="anna", closed_too=True, reopens=())
+    dead_letter_bulk.discard(dead.engine, letters[:1], because="a test order", by="bert")
+    done = dead_letters.retry(dead.engine, [one.id for one in letters], by="anna", closed_too=True, reopens=())
 
     assert done == 1
     assert len(_letters(dead)) == 1
@@ -314,15 +316,17 @@ def test_a_letter_that_was_discarded_meanwhile_is_not_opened_by_a_retry(dead: Wo
 
 def test_two_corrections_of_one_letter_are_not_made_on_top_of_one_another_unseen(dead: World) -> None:
     id_ = _letter(dead, "1")
-    annas, berts = letter.source_of(dead.engine, id_), letter.source_of(dead.engine, id_)
-    letter.correct(dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna")
+    annas, berts = dead_letter_detail.source_of(dead.engine, id_), dead_letter_detail.source_of(dead.engine, id_)
+    dead_letter_detail.correct(
+        dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna"
+    )
     berts_patch = patches.of_values(berts.present, ["size=good"])
     with pytest.raises(Misconfigured, match="anna has corrected /name meanwhile"):
-        letter.correct(dead.engine, berts, berts_patch, because="x", by="bert")
-    again = letter.source_of(dead.engine, id_)
+        dead_letter_detail.correct(dead.engine, berts, berts_patch, because="x", by="bert")
+    again = dead_letter_detail.source_of(dead.engine, id_)
     assert again.standing is not None
     both = [*again.standing.patch, *patches.of_values(again.present, ["size=good"])]
-    letter.correct(dead.engine, again, both, because="x", by="bert")
+    dead_letter_detail.correct(dead.engine, again, both, because="x", by="bert")
     dead.settle(patience_s=300)
 
     with dead.store.read() as session:
@@ -332,11 +336,13 @@ def test_two_corrections_of_one_letter_are_not_made_on_top_of_one_another_unseen
 
 
 def test_a_correction_of_a_letter_that_was_closed_meanwhile_is_refused(dead: World) -> None:
-    berts = letter.source_of(dead.engine, _letter(dead, "2"))
+    berts = dead_letter_detail.source_of(dead.engine, _letter(dead, "2"))
     dead.left.put("things", "2", name="a lamp")
     dead.sync("things", "2")
     with pytest.raises(Misconfigured, match="was closed while you corrected it: it went through later"):
-        letter.correct(dead.engine, berts, patches.of_values(berts.present, ["name=old"]), because="x", by="bert")
+        dead_letter_detail.correct(
+            dead.engine, berts, patches.of_values(berts.present, ["name=old"]), because="x", by="bert"
+        )
     dead.settle(patience_s=300)
 
     assert dead.right.objects["things"]["R1"]["name"] == "a lamp"
@@ -345,14 +351,16 @@ def test_a_correction_of_a_letter_that_was_closed_meanwhile_is_refused(dead: Wor
 def test_a_correction_that_was_withdrawn_meanwhile_is_not_made_again_unseen(dead: World) -> None:
     """bert makes his on top of anna's, who finds that hers was wrong while he types."""
     id_ = _letter(dead, "1")
-    annas = letter.source_of(dead.engine, id_)
-    letter.correct(dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna")
-    berts = letter.source_of(dead.engine, id_)
+    annas = dead_letter_detail.source_of(dead.engine, id_)
+    dead_letter_detail.correct(
+        dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna"
+    )
+    berts = dead_letter_detail.source_of(dead.engine, id_)
     assert berts.standing is not None
     both = [*berts.standing.patch, *patches.of_values(berts.present, ["size=good"])]
-    letter.withdraw(dead.engine, id_, by="anna")
+    dead_letter_detail.withdraw(dead.engine, id_, by="anna")
     with pytest.raises(Misconfigured, match="the correction of /name by anna has ended meanwhile: withdrawn by anna"):
-        letter.correct(dead.engine, berts, both, because="x", by="bert")
+        dead_letter_detail.correct(dead.engine, berts, both, because="x", by="bert")
     dead.settle(patience_s=300)
 
     assert dead.right.writes == []
@@ -360,9 +368,11 @@ def test_a_correction_that_was_withdrawn_meanwhile_is_not_made_again_unseen(dead
 
 def test_a_letter_that_was_corrected_meanwhile_is_not_discarded(dead: World) -> None:
     letters = _letters(dead)
-    annas = letter.source_of(dead.engine, _letter(dead, "2"))
-    letter.correct(dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna")
-    done = replay.discard(dead.engine, letters, because="test orders", by="bert")
+    annas = dead_letter_detail.source_of(dead.engine, _letter(dead, "2"))
+    dead_letter_detail.correct(
+        dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna"
+    )
+    done = dead_letter_bulk.discard(dead.engine, letters, because="test orders", by="bert")
     dead.settle(patience_s=300)
 
     assert [str(one) for one in done.left] == ["things 2: anna has corrected /name, and that is still to be tried"]
@@ -375,7 +385,7 @@ def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -
     with world.store.write() as session:
         record = world.record("things", "1")
         failures.open_attention(session, record, "the journal could not be posted", world.time.at)
-    byhand.ignore(world.engine, world.record("things", "1"), by="anna", because="it is finished")
+    manual.ignore(world.engine, world.record("things", "1"), by="anna", because="it is finished")
 
     assert [cause for _, _, cause in world.failures()] == ["the journal could not be posted"]
 
@@ -385,9 +395,9 @@ def test_an_approval_ends_with_the_discard_of_its_record(shop: World) -> None:
     _approve(shop)
     shop.settle(patience_s=300)
     letters = _letters(shop)
-    replay.discard(shop.engine, letters, because="do not send it", by="bert")
+    dead_letter_bulk.discard(shop.engine, letters, because="do not send it", by="bert")
     shop.time.pass_(20 * DAY_S)
-    deadletters.retry(shop.engine, [one.id for one in letters], by="carl")
+    dead_letters.retry(shop.engine, [one.id for one in letters], by="carl")
     shop.settle(patience_s=300)
 
     assert (shop.right.writes, shop.record("things", "1").status) == ([], "held")
@@ -404,12 +414,14 @@ def test_a_link_that_another_has_made_meanwhile_is_not_taken_away(world: World) 
     world.right.put("things", "R77", name="a lamp", ref="1")
     record = world.record("things", "1")
     with world.store.read() as session:
-        berts = byhand.link_of(session, world.engine, record)
-    byhand.unlink(world.engine, record, berts, by="anna", because="the wrong one")
-    linking.join(world.engine, linking.look(world.engine, world.connection_id, "things", "1", "R77"), by="anna")
+        berts = manual.link_of(session, world.engine, record)
+    manual.unlink(world.engine, record, berts, by="anna", because="the wrong one")
+    manual_links.join(
+        world.engine, manual_links.look(world.engine, world.connection_id, "things", "1", "R77"), by="anna"
+    )
     world.settle(patience_s=300)
     with pytest.raises(Misconfigured, match="1 and R1 are not linked any more"):
-        byhand.unlink(world.engine, world.record("things", "1"), berts, by="bert", because="not the same")
+        manual.unlink(world.engine, world.record("things", "1"), berts, by="bert", because="not the same")
 
     assert (world.links("things"), world.record("things", "1").ignored) == ([("1", "", "R77")], "")
 
@@ -417,14 +429,14 @@ def test_a_link_that_another_has_made_meanwhile_is_not_taken_away(world: World) 
 def test_what_was_ignored_while_somebody_looked_is_not_linked(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a lamp", ref="1")
-    pairing = linking.look(world.engine, world.connection_id, "things", "1", "R7")
+    pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R7")
     with world.store.write() as session:
-        record = byhand.known(session, world.engine, world.connection_id, "things", "1", world.time.at)
-    byhand.ignore(world.engine, record, by="bert", because="a test order")
+        record = manual.known(session, world.engine, world.connection_id, "things", "1", world.time.at)
+    manual.ignore(world.engine, record, by="bert", because="a test order")
     with pytest.raises(Misconfigured, match="was ignored meanwhile"):
-        linking.join(world.engine, pairing, by="anna")
+        manual_links.join(world.engine, pairing, by="anna")
 
-    assert linking.look(world.engine, world.connection_id, "things", "1", "R7").ignored == "bert: a test order"
+    assert manual_links.look(world.engine, world.connection_id, "things", "1", "R7").ignored == "bert: a test order"
 
 
 @pytest.mark.parametrize(
@@ -445,9 +457,9 @@ def test_two_objects_are_linked_in_a_part_to_which_the_source_is_mapped(
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R77", name="a lamp", ref="1")
     with pytest.raises(Misconfigured, match=says):
-        linking.look(world.engine, world.connection_id, "things", "1", "R77", part=part)
-    pairing = linking.look(world.engine, world.connection_id, "things", "1", "R77", part=parts[0] if parts else "")
-    linking.join(world.engine, pairing, by="anna")
+        manual_links.look(world.engine, world.connection_id, "things", "1", "R77", part=part)
+    pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R77", part=parts[0] if parts else "")
+    manual_links.join(world.engine, pairing, by="anna")
     world.settle(patience_s=600)
 
     assert world.right.writes == []
@@ -458,7 +470,7 @@ def test_two_objects_of_a_pair_are_linked_in_no_part(make_world: Callable[..., W
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a lamp", ref="1")
     with pytest.raises(Misconfigured, match="things has no parts, so 1 has no part 'EUR'"):
-        linking.look(world.engine, world.connection_id, "things", "1", "R7", part="EUR")
+        manual_links.look(world.engine, world.connection_id, "things", "1", "R7", part="EUR")
 
 
 def test_parts_that_are_created_beside_a_link_and_other_identities_are_shown(make_world: Callable[..., World]) -> None:
@@ -468,7 +480,7 @@ def test_parts_that_are_created_beside_a_link_and_other_identities_are_shown(mak
     world = make_world(flow("things", Plain(to, parts=True)), right={"identity": ("ref",)})
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R77", name="a lamp", ref="of somebody")
-    pairing = linking.look(world.engine, world.connection_id, "things", "1", "R77", part="EUR")
+    pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R77", part="EUR")
 
     assert list(pairing.creates) == ["GBP"]
     assert pairing.identity == "ref is 'of somebody' instead of '1EUR'"
@@ -486,16 +498,16 @@ def _doubt(make_world: Callable[..., World], fault: str, **right: object) -> tup
     world.sync("things", "1", patience_s=300)
     record = world.record("things", "1")
     with world.store.read() as session:
-        return world, record, settle.doubt_of(session, world.engine, record)
+        return world, record, manual_settlement.doubt_of(session, world.engine, record)
 
 
 def test_a_mistyped_key_does_not_link_a_strangers_object(make_world: Callable[..., World]) -> None:
     world, record, doubt = _doubt(make_world, "unheard")
     with pytest.raises(Misconfigured, match="ref is 'of somebody else' instead of '1'"):
-        settle.happened(world.engine, record, doubt, "R9", by="anna")
-    found = settle.look(world.engine, record, doubt, "R1")
+        manual_settlement.happened(world.engine, record, doubt, "R9", by="anna")
+    found = manual_settlement.look(world.engine, record, doubt, "R1")
     assert (found.key, found.document["name"]) == ("R1", "a payment")
-    settle.happened(world.engine, record, doubt, "R1", by="anna")
+    manual_settlement.happened(world.engine, record, doubt, "R1", by="anna")
 
     assert world.links("things") == [("1", "", "R1")]
 
@@ -511,12 +523,12 @@ def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[...
     assert (len(world.right.writes), record.status) == (1, "held")
     assert record.reason == "the target has said that write 1 (create 1) is done, and it is not found there"
     with world.store.read() as session:
-        doubt = settle.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.doubt_of(session, world.engine, record)
     with pytest.raises(Misconfigured, match="is done, and only told no key: it would be made twice"):
-        settle.did_not(world.engine, record, doubt, by="anna")
+        manual_settlement.did_not(world.engine, record, doubt, by="anna")
     assert len(world.right.writes) == 1
 
-    settle.did_not(world.engine, record, doubt, by="anna", although_done=True)
+    manual_settlement.did_not(world.engine, record, doubt, by="anna", although_done=True)
     world.settle(patience_s=10)
     assert len(world.right.writes) == 2
 
@@ -527,13 +539,13 @@ def test_a_write_that_was_sent_again_meanwhile_is_not_settled_by_an_old_look(
 ) -> None:
     """anna has looked and found nothing; bert has it sent again before she answers, and that one happens unheard."""
     world, record, annas = _doubt(make_world, "lost")
-    settle.did_not(world.engine, record, annas, by="bert")
+    manual_settlement.did_not(world.engine, record, annas, by="bert")
     world.right.faults.append("unheard")
     world.settle(patience_s=300)
     assert (len(world.right.writes), world.record("things", "1").status) == (1, "held")
     settled = {
-        "it did not": lambda: settle.did_not(world.engine, record, annas, by="anna"),
-        "it happened": lambda: settle.happened(world.engine, record, annas, "R1", by="anna"),
+        "it did not": lambda: manual_settlement.did_not(world.engine, record, annas, by="anna"),
+        "it happened": lambda: manual_settlement.happened(world.engine, record, annas, "R1", by="anna"),
     }
     with pytest.raises(Misconfigured, match="was sent again since you looked"):
         settled[says]()
@@ -549,9 +561,9 @@ def test_a_pair_is_not_ignored_while_a_create_of_it_is_in_doubt(make_world: Call
     world.right.faults.append("unheard")
     world.sync("things", "left:1")
     with pytest.raises(Misconfigured, match=r"nobody knows yet whether write 1 \(create 1\) took effect"):
-        byhand.ignore(world.engine, world.record("things", "left:1"), by="anna", because="a test")
+        manual.ignore(world.engine, world.record("things", "left:1"), by="anna", because="a test")
     world.settle(patience_s=600)
-    byhand.ignore(world.engine, world.record("things", "left:1"), by="anna", because="a test")
+    manual.ignore(world.engine, world.record("things", "left:1"), by="anna", because="a test")
 
     assert world.links("things") == [("1", "", "R1")]
 

@@ -8,8 +8,8 @@ import pytest
 import redis
 from celery import Celery, chain
 
-from syncengine.engine.engine import Chain, Limits
-from syncengine.engine.queues import MOST_READ, Queues
+from syncengine.engine.core.engine import Chain, Limits
+from syncengine.engine.traffic.queues import MOST_READ, Queues
 from syncengine.settings import REDIS_PREFIX
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, World, by_name, flow

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import func, select
 
-from syncengine.engine import steps
-from syncengine.engine.steps import TryAgain
+from syncengine.engine.steps import running
+from syncengine.engine.steps.running import TryAgain
 from syncengine.errors import Throttled
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
@@ -59,16 +59,16 @@ def test_a_wait_of_up_to_15_s_is_a_retry_of_the_step_and_after_four_of_them_the_
     token = backlog.messages[0].token
     for retries in range(4):
         with pytest.raises(TryAgain) as again:
-            steps.run(backlog.engine, Stage.FETCH, token, retries=retries)
+            running.run(backlog.engine, Stage.FETCH, token, retries=retries)
         assert again.value.wait_s == 15
-    assert steps.run(backlog.engine, Stage.FETCH, token, retries=4).startswith("put off")
+    assert running.run(backlog.engine, Stage.FETCH, token, retries=4).startswith("put off")
     assert attempts(backlog) == 0
 
 
 def test_a_longer_wait_frees_the_worker_at_once(backlog: World, monkeypatch: pytest.MonkeyPatch) -> None:
     throttle(backlog, monkeypatch, 15.1)
     backlog.pump()
-    assert steps.run(backlog.engine, Stage.FETCH, backlog.messages[0].token).startswith("put off")
+    assert running.run(backlog.engine, Stage.FETCH, backlog.messages[0].token).startswith("put off")
     assert attempts(backlog) == 0
 
 

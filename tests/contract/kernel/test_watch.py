@@ -13,9 +13,11 @@ from syncengine import clock
 from syncengine.alerts import Severity, Sinks
 from syncengine.connectors.base import Operation, Outcome, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine import endpoints, health, settle
-from syncengine.engine.engine import Limits
-from syncengine.engine.watch import Thresholds, Watcher, last, look
+from syncengine.engine.core.engine import Limits
+from syncengine.engine.people import manual_settlement
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.watch import health
+from syncengine.engine.watch.watcher import Thresholds, Watcher, last, look
 from syncengine.errors import OutcomeUnknown, Rejected
 from syncengine.http.breaker import Breakers
 from syncengine.mapping.contract import Context, Decision, Need, Verdict
@@ -302,8 +304,8 @@ def test_a_write_that_a_person_must_settle_is_told_after_a_while_and_until_that_
 
     record = world.record("things", "1")
     with world.store.read() as session:
-        doubt = settle.doubt_of(session, world.engine, record)
-    settle.did_not(world.engine, record, doubt, by="anna")
+        doubt = manual_settlement.doubt_of(session, world.engine, record)
+    manual_settlement.did_not(world.engine, record, doubt, by="anna")
     world.settle()
     assert world.record("things", "1").status == "done"
     assert _signs(world) == {}

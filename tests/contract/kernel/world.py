@@ -29,10 +29,10 @@ from syncengine.connectors.base import (
     Verb,
 )
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine import steps
-from syncengine.engine.engine import Chain, Engine, Limits
-from syncengine.engine.pump import pump
-from syncengine.engine.want import want
+from syncengine.engine.core.engine import Chain, Engine, Limits
+from syncengine.engine.core.want import want
+from syncengine.engine.steps import running
+from syncengine.engine.steps.pump import pump
 from syncengine.errors import EndpointDown, OutcomeUnknown, Rejected, Transient
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Decision, Group, Need, Policy, Reference
@@ -361,7 +361,7 @@ class World:
         return pump(self.engine, sweep=sweep)
 
     def step(self, message: Chain, stage: Any, retries: int = 0) -> str:
-        return steps.run(self.engine, stage, message.token, retries=retries)
+        return running.run(self.engine, stage, message.token, retries=retries)
 
     def begun(self, flow: str, key: str, *stages: Stage) -> Chain:
         """Want an object, and let a worker take its chain through these steps and no further."""
@@ -379,7 +379,7 @@ class World:
                 try:
                     self.step(message, stage, retries)
                     break
-                except steps.TryAgain as again:
+                except running.TryAgain as again:
                     self.time.pass_(again.wait_s)
                 except RuntimeError:
                     return

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
-from syncengine.engine.pump import pump
+from syncengine.engine.steps.pump import pump
 from syncengine.errors import DatabaseAway
 from syncengine.store import Store, migrate
 from syncengine.store.session import BOUNDS, lock_pump

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from syncengine.engine import timeline
+from syncengine.engine.core import timeline
 from syncengine.errors import SyncError
 from syncengine.store import Store
 from syncengine.store.models import Event

@@ -20,7 +20,7 @@ import redis
 from syncengine import clock
 from syncengine.cli import _engine, main
 from syncengine.connectors.syspro import operator
-from syncengine.engine import bootstrap
+from syncengine.engine.setup import bootstrap
 from syncengine.sandbox import server
 from syncengine.sandbox.server import Running, Sandbox
 from tests.databases import Databases

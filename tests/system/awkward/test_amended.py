@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from syncengine.engine.trace import trace
+from syncengine.engine.people.trace import trace
 from tests.system.awkward.world import World, both_gateways
 
 D = Decimal

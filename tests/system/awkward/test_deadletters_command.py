@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.engine import deadletters, replay
+from syncengine.engine.people import dead_letter_bulk, dead_letters
 from syncengine.sandbox.shop import Product
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
@@ -240,11 +240,11 @@ def test_a_letter_that_has_closed_while_somebody_thought_about_it_is_not_discard
     world: World, orders: list[int]
 ) -> None:
     with world.store.read() as session:
-        chosen = [failure for failure, _ in deadletters.listed(session)]
+        chosen = [failure for failure, _ in dead_letters.listed(session)]
     world.configure(lookups={"stock_codes": {UNKNOWN: "MUG"}})
-    deadletters.retry(world.engine, [1, 2])
+    dead_letters.retry(world.engine, [1, 2])
     world.settle()
-    assert replay.discard(world.engine, chosen, because="test orders", by="anna").count == 1
+    assert dead_letter_bulk.discard(world.engine, chosen, because="test orders", by="anna").count == 1
     assert [world.status(order)[0] for order in orders] == ["done", "done", "skipped"]
     assert "discarded" not in world.timeline(orders[0])
 

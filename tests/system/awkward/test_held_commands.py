@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from syncengine.engine import byhand
+from syncengine.engine.people import manual
 from syncengine.sandbox.shop import Order
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.test_amended import number_of
@@ -198,7 +198,7 @@ def test_a_conflict_is_named_once_in_a_line(cli: Cli, orders: list[Order]) -> No
 def test_a_push_that_neither_writes_nor_finds_it_equal_says_no(
     cli: Cli, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(byhand.clock, "sleep", lambda seconds: world.settle())
+    monkeypatch.setattr(manual.clock, "sleep", lambda seconds: world.settle())
     order = world.shop.order()
     world.configure(mode="observe")
     code, out, _ = cli("push", order.id, "--flow", "orders")

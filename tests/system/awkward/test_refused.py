@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from syncengine.engine import deadletters
+from syncengine.engine.people import dead_letters
 from syncengine.sandbox.shop import Order
 from syncengine.store.models import Failure
 from tests.system.awkward.world import Shop, World, both_gateways
@@ -58,8 +58,8 @@ def test_a_customer_on_hold_is_a_dead_letter_that_goes_through_once_released(wor
 
     world.erp.act("customers/BP310", CustomerOnHold="N")
     with world.store.read() as session:
-        [(letter, _)] = deadletters.listed(session)
-    deadletters.retry(world.engine, [letter.id])
+        [(letter, _)] = dead_letters.listed(session)
+    dead_letters.retry(world.engine, [letter.id])
     world.settle()
     assert world.erp.order(order.id)["Customer"] == "BP310"
     assert world.letters() == []

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
-from syncengine.engine import deadletters, letter, patches
+from syncengine.engine.decide import patches
+from syncengine.engine.people import dead_letter_detail, dead_letters
 from syncengine.sandbox.shop import Product
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
@@ -58,17 +59,17 @@ def test_one_order_is_corrected_by_hand_and_the_shop_keeps_what_it_has(world: Wo
     [order] = sell_what_syspro_does_not_know(world, 1)
     world.sync()
     with world.store.read() as session:
-        [(one, _)] = deadletters.listed(session)
-    source = letter.source_of(world.engine, one.id)
+        [(one, _)] = dead_letters.listed(session)
+    source = dead_letter_detail.source_of(world.engine, one.id)
     [row] = [key for key, row in source.original["orderRows"].items() if row.get("productSku") == SHOP_SKU]
     patch = patches.of_values(
         source.present, [f"orderRows.{row}.productSku=BOOK", f"orderRows.{row}.quantity.magnitude=4"]
     )
-    letter.correct(world.engine, source, patch, because="the customer rang", by="anna")
+    dead_letter_detail.correct(world.engine, source, patch, because="the customer rang", by="anna")
     world.settle()
 
     assert world.erp.stock_lines(order) == [("BOOK", D(4), D(4))]
-    found = letter.whole(world.engine, one.id)
+    found = dead_letter_detail.whole(world.engine, one.id)
     assert found.documents["source"][str(order)]["orderRows"][row]["productSku"] == SHOP_SKU
     assert found.documents["mapped"][""]["StockLine"][0]["StockCode"] == "BOOK"
     assert world.letters() == []

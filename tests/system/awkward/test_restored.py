@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from syncengine import connectors
-from syncengine.engine import bootstrap, deadletters
-from syncengine.engine.engine import Engine
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import dead_letters
+from syncengine.engine.setup import bootstrap
 from syncengine.sandbox.shop import Contact, Order, Product, Row
 from syncengine.store import Store
 from syncengine.vault import Vault
@@ -111,9 +112,9 @@ def _catch_up(world: World, backup: Backup) -> None:
     backup.put_back(world)
     world.configure(verify_creates_until=world.time.now() + timedelta(days=30))
     with world.store.read() as session:
-        letters = [letter.id for letter, _ in deadletters.listed(session)]
+        letters = [letter.id for letter, _ in dead_letters.listed(session)]
     if letters:
-        deadletters.retry(world.engine, letters, by="Kim")
+        dead_letters.retry(world.engine, letters, by="Kim")
     for _ in range(3):
         world.sync("customers")
         world.sync("orders")
@@ -255,7 +256,7 @@ def test_a_dead_letter_of_the_backup_that_went_through_since_makes_no_second_ord
     assert world.status(order.id)[0] == "dead"
     backup.take(world)
     world._stock(product)
-    deadletters.retry(world.engine, [1], by="Kim")
+    dead_letters.retry(world.engine, [1], by="Kim")
     world.settle()
     assert world.erp.made(order.id) == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from syncengine.engine import ceiling
+from syncengine.engine.writes import ceiling
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import func, select
 
 from syncengine.cli._demo_check import check
-from syncengine.engine import deadletters
+from syncengine.engine.people import dead_letters
 from syncengine.sandbox.shop import CUT_OVER, generate
 from syncengine.store.models import Record
 from tests.system.awkward.world import World, both_gateways
@@ -23,7 +23,7 @@ def test_every_order_of_the_shop_stands_in_syspro_once_with_every_field_right(wo
 
     with world.store.read() as session:
         names = ("flow", "key", "field", "value", "cause", "kind")
-        letters = [{name: getattr(one, name) for name in names} for one, _ in deadletters.listed(session)]
+        letters = [{name: getattr(one, name) for name in names} for one, _ in dead_letters.listed(session)]
         counts: dict[str, dict[str, int]] = {"orders": {}, "customers": {}}
         query = select(Record.flow, Record.status, func.count()).group_by(Record.flow, Record.status)
         for flow, status, count in session.execute(query):

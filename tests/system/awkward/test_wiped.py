@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from syncengine.engine import ceiling
+from syncengine.engine.writes import ceiling
 from tests.system.awkward.world import World, both_installations
 
 

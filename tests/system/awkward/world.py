@@ -22,10 +22,11 @@ from cryptography.fernet import Fernet
 from sqlalchemy import func, select
 
 from syncengine import connectors
-from syncengine.engine import bootstrap, configure, steps, sync
-from syncengine.engine.configure import ConnectionPlan, EndpointPlan, Installation
-from syncengine.engine.engine import Chain, Engine
-from syncengine.engine.pump import pump
+from syncengine.engine.core.engine import Chain, Engine
+from syncengine.engine.setup import bootstrap, configure
+from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
+from syncengine.engine.steps import running, sync
+from syncengine.engine.steps.pump import pump
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.flows.connections import connection_template
 from syncengine.sandbox.faults import Fault
@@ -342,9 +343,9 @@ class World:
         for stage in chain.stages:
             for retries in range(10):
                 try:
-                    steps.run(self.engine, stage, chain.token, retries=retries)
+                    running.run(self.engine, stage, chain.token, retries=retries)
                     break
-                except steps.TryAgain as again:
+                except running.TryAgain as again:
                     self.time.pass_(again.wait_s)
 
     def _next_due_s(self) -> float | None:

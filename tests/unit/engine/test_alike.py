@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from syncengine.connectors.base import Resource
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine import adoption, tried
-from syncengine.engine.adoption import Candidate
-from syncengine.engine.merge import ABSENT, alike_together, canonical, merge, numeric, same
+from syncengine.engine.decide import adoption, unconfirmed_change
+from syncengine.engine.decide.adoption import Candidate
+from syncengine.engine.decide.merge import ABSENT, alike_together, canonical, merge, numeric, same
 from syncengine.mapping.contract import Policy
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -186,7 +186,7 @@ def test_added_lines_are_found_as_if_each_were_compared_with_each(
 ) -> None:
     added, there = _ours(new), _theirs(current)
     numbers = {f"k{place}": str(number) for place, number in known.items()}
-    agreed, found = tried.shown(
+    agreed, found = unconfirmed_change.shown(
         {}, {"rows": added}, {"rows": there}, line_fields={"rows": FIELDS}, numbers=numbers
     )  # fmt: skip
 

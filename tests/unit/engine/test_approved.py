@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from syncengine.document import Doc
-from syncengine.engine import decisions, joined
-from syncengine.engine.decisions import Decision
-from syncengine.engine.merge import Merged, merge
-from syncengine.engine.plan import Hold, Kind, Plan
+from syncengine.engine.decide import first_comparison
+from syncengine.engine.decide.merge import Merged, merge
+from syncengine.engine.decide.plan import Hold, Kind, Plan
+from syncengine.engine.steps import decisions
+from syncengine.engine.steps.decisions import Decision
 from syncengine.mapping.contract import Policy, Verdict
 from tests.unit.engine.test_plan import BASE, EDITED, _link, _plan
 
@@ -89,7 +90,7 @@ LINES = {"rows": ("code",)}
 
 
 def _joined(wanted: Doc, current: Doc, *, approved: bool = False) -> Merged:
-    base, numbers = joined.base(wanted, current, line_fields=LINES)
+    base, numbers = first_comparison.base(wanted, current, line_fields=LINES)
     return merge(
         base, wanted, current, policy=lambda _: Policy.HOLD, line_fields=LINES, numbers=numbers, approved=approved
     )

@@ -16,12 +16,12 @@ from marshmallow import Schema
 from syncengine import clock
 from syncengine.connectors.base import Change, LineChange, Operation, Resource, Verb
 from syncengine.document import Doc, from_json, to_json
-from syncengine.engine import plans
-from syncengine.engine.adoption import Candidate, judge
-from syncengine.engine.backoff import backoff
-from syncengine.engine.merge import Difference
-from syncengine.engine.plan import Kind, Plan, Step
-from syncengine.engine.quiet import Quiet, quiet_wait
+from syncengine.engine.core.backoff import backoff
+from syncengine.engine.decide.adoption import Candidate, judge
+from syncengine.engine.decide.debounce import Quiet, quiet_wait
+from syncengine.engine.decide.merge import Difference
+from syncengine.engine.decide.plan import Kind, Plan, Step
+from syncengine.engine.steps import plan_codec
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
@@ -140,14 +140,14 @@ def _plan() -> Plan:
 
 def test_a_plan_survives_being_stored() -> None:
     plan = _plan()
-    back = plans.from_doc(from_json(to_json(plans.to_doc(plan))))
+    back = plan_codec.from_doc(from_json(to_json(plan_codec.to_doc(plan))))
 
     assert back.steps == plan.steps
     assert (back.kind, back.reason, back.hash) == (plan.kind, plan.reason, plan.hash)
 
 
 def test_a_plan_is_shown_in_lines() -> None:
-    shown = plans.shown(_plan())
+    shown = plan_codec.shown(_plan())
 
     assert shown["writes"] == ["change R1: name, ~ rows 1", "create 5001 (EUR)"]
     assert shown["left"] == ["f was changed in the target alone"]
@@ -155,8 +155,8 @@ def test_a_plan_is_shown_in_lines() -> None:
 
 def test_a_held_plan_shows_what_it_would_change_field_by_field() -> None:
     held = Plan(Kind.HOLD, "it is invoiced", steps=_plan().steps)
-    assert plans.shown(held)["would change"] == ["name: a -> b", "rows 1 qty: 1 -> 2.50"]
-    assert plans.details(_plan().steps[1]) == ["ref: 5001", "on: 2026-03-02"]
+    assert plan_codec.shown(held)["would change"] == ["name: a -> b", "rows 1 qty: 1 -> 2.50"]
+    assert plan_codec.details(_plan().steps[1]) == ["ref: 5001", "on: 2026-03-02"]
 
 
 def test_equal_intentions_have_equal_hashes_and_others_do_not() -> None:

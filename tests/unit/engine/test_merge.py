@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine.merge import Merged, merge, same
+from syncengine.engine.decide.merge import Merged, merge, same
 from syncengine.mapping.contract import Policy
 
 LINES = {"rows": ("code", "qty")}

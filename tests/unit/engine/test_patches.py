@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncengine.engine import patches
+from syncengine.engine.decide import patches
 from syncengine.errors import Misconfigured
 
 ORDER: dict[str, Any] = {

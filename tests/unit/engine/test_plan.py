@@ -11,8 +11,8 @@ from marshmallow import Schema
 
 from syncengine.connectors.base import Resource, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine.pair import Pair, plan_pair
-from syncengine.engine.plan import Kind, Linked, Plan, Situation, plan
+from syncengine.engine.decide.plan import Kind, Linked, Plan, Situation, plan
+from syncengine.engine.decide.two_way_plan import Pair, plan_pair
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import (
     Context,

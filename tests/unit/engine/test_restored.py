@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
-from syncengine.engine import restored
-from syncengine.engine.merge import Merged, merge
-from syncengine.engine.restored import Known
+from syncengine.engine.decide import rebase
+from syncengine.engine.decide.merge import Merged, merge
+from syncengine.engine.decide.rebase import Known
 from syncengine.mapping.contract import Policy
 
 LINE_FIELDS = {"Stock": ("Code", "Qty"), "Freight": ("Value",)}
@@ -32,7 +32,7 @@ def _there(ship: str, *lines: tuple[str, str, int], freight: str = "") -> Doc:
 
 
 def _merged(known: Known, wanted: Doc, current: Doc, *, edited: bool = True) -> Merged:
-    base, numbers = restored.agreement(
+    base, numbers = rebase.agreement(
         known,
         wanted,
         current,
@@ -111,7 +111,7 @@ def test_a_line_number_that_bears_another_line_by_now_takes_nothing_away() -> No
     assert merged.numbers == {"a": "1", "c": "2"}
 
 
-FOUND = Known(dict(restored.NOTHING), {})
+FOUND = Known(dict(rebase.NOTHING), {})
 
 
 @pytest.mark.parametrize("edited", [False, True])

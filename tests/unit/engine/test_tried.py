@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 
 from syncengine.document import Doc
-from syncengine.engine.tried import shown
+from syncengine.engine.decide.unconfirmed_change import shown
 from tests.unit.engine.test_merge import LINES, _applied, _created, _doc, _line, _merge, _row, source_rows
 
 Rows = dict[str, tuple[str, int]]

@@ -1,0 +1,191 @@
+"""Failures of records, as letters that people read: opened, closed, and what a discard leaves on the record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy.orm import Session
+
+from syncengine.engine.core.engine import chunks
+from syncengine.errors import Rejected
+from syncengine.redaction import shown
+from syncengine.store.models import Failure, Payload, Record
+from syncengine.store.states import Stage, Status
+
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_NUMBERS = re.compile(r"\d+")
+
+DISCARDED_BY = "discarded by "
+STEP_DIED = "its step died"
+IN_DOUBT = "A write of it may have taken effect: a retry looks for it first; before you discard it, look in the target"
+
+AT_ONCE = 500
+"""Ids in one statement."""
+
+
+DEAD = "dead"
+ATTENTION = "attention"  # all was written, and yet a person should look; closed, never retried
+
+
+def open_rejected(session: Session, record: Record, error: Rejected, stage: Stage, now: datetime) -> None:
+    """Open a dead letter for what was refused, by us or by the target."""
+    open_dead_letter(
+        session,
+        record,
+        stage,
+        now,
+        cause=error.reason,
+        field=error.field,
+        value=shown(error.value),
+        remedy=error.remedy,
+    )
+
+
+def open_dead_letter(
+    session: Session,
+    record: Record,
+    stage: Stage,
+    now: datetime,
+    *,
+    cause: str,
+    field: str = "",
+    value: str = "",
+    remedy: str,
+) -> None:
+    """Open a dead letter, in the place of one that is open for this record already."""
+    close(session, [record.id], "it failed again", now)
+    _add(session, record, DEAD, stage, now, cause=cause, field=field, value=value, remedy=remedy)
+
+
+def open_attention(session: Session, record: Record, why: str, now: datetime) -> None:
+    """Note that a record was written and a person should look at it all the same."""
+    _add(
+        session,
+        record,
+        ATTENTION,
+        Stage.PUSH,
+        now,
+        cause=why,
+        field="",
+        value="",
+        remedy="Look at it in the target, then close this",
+    )
+
+
+def _add(
+    session: Session,
+    record: Record,
+    kind: str,
+    stage: Stage,
+    now: datetime,
+    *,
+    cause: str,
+    field: str,
+    value: str,
+    remedy: str,
+) -> None:
+    session.add(
+        Failure(
+            record_id=record.id,
+            connection_id=record.connection_id,
+            flow=record.flow,
+            key=record.key,
+            kind=kind,
+            stage=stage,
+            cause=cause,
+            field=field,
+            value=value,
+            remedy=remedy,
+            opened_at=now,
+        )
+    )
+    session.flush()
+
+
+def open_crashed(
+    session: Session, record: Record, stage: Stage, deaths: int, because: str, now: datetime, *, in_doubt: bool
+) -> None:
+    """Open a dead letter for a record that has brought its step down alone, with what is known of it.
+
+    in_doubt: a write of it was on its way, and nobody knows what became of it.
+    """
+    sizes = session.execute(select(Payload.kind, func.length(Payload.body)).where(Payload.record_id == record.id))
+    kept = ", ".join(f"{kind} {size:,} bytes" for kind, size in sorted(tuple(row) for row in sizes)) or "nothing"
+    read = f"{record.fetched_at:%Y-%m-%d %H:%M:%S} UTC" if record.fetched_at else "never"
+    version = record.seen_version or "unknown"
+    times = "once" if deaths == 1 else f"{deaths} times"
+    look = "Look at its source and at the worker's log (memory, time limit, crash), then retry, correct or discard it"
+    open_dead_letter(
+        session,
+        record,
+        stage,
+        now,
+        cause=f"{STEP_DIED} {times} in {stage} while it was alone in its batch: {because}",
+        value=f"version {version}, last read {read}; kept of it, compressed: {kept}",
+        remedy=f"{look}. {IN_DOUBT}" if in_doubt else look,
+    )
+
+
+def is_poison(failure: Failure) -> bool:
+    """True if working on this record has brought a worker down, so that it must not be planned just to be shown."""
+    return failure.cause.startswith(STEP_DIED)
+
+
+def close(session: Session, record_ids: Iterable[int], because: str, now: datetime) -> None:
+    """Close the open dead letters of records, since they went through later, or failed anew. Never one for a look."""
+    ids = list(record_ids)
+    if ids:
+        session.execute(
+            update(Failure)
+            .where(Failure.record_id.in_(ids), Failure.closed_at.is_(None), Failure.kind == DEAD)
+            .values(closed_at=now, closed_because=because)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def newer(session: Session, failure: Failure) -> int | None:
+    """The dead letter that has taken the place of a closed one and is open; None if none has, or it is open itself."""
+    if failure.closed_at is None:
+        return None
+    open_ = select(Failure.id).where(Failure.record_id == failure.record_id, Failure.closed_at.is_(None))
+    return session.scalar(open_.where(Failure.kind == DEAD).order_by(Failure.id.desc()).limit(1))
+
+
+def closed(failure: Failure) -> str:
+    """How a letter was closed, as it follows its number: `was closed by anna: a test order`."""
+    by = f"was closed by {failure.closed_by}" if failure.closed_by else "is closed"
+    return f"{by}: {failure.closed_because}"
+
+
+def close_by_hand(session: Session, failures: Iterable[Failure], because: str, by: str, now: datetime) -> None:
+    """A person closes letters, whatever their kind."""
+    for ids in chunks([failure.id for failure in failures], AT_ONCE):
+        session.execute(
+            update(Failure)
+            .where(Failure.id.in_(ids), Failure.closed_at.is_(None))
+            .values(closed_at=now, closed_because=because, closed_by=by)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def reason_of_discard(by: str, because: str) -> str:
+    """What stands as the reason of a record that a person has discarded."""
+    return f"{DISCARDED_BY}{by}: {because}"
+
+
+def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
+    """Those of the records that are skipped since a person has discarded their dead letter, and for no other reason."""
+    return list(session.scalars(select(Record.id).where(Record.id.in_(list(record_ids)), *rests_on_discard())))
+
+
+def rests_on_discard() -> tuple[ColumnElement[bool], ...]:
+    """For a query over Record: a person's discard is why it is skipped. Its letter may be gone by now (retention.py)."""
+    return Record.status == Status.SKIPPED, Record.discarded != "", Record.discarded == Record.reason
+
+
+def alike(text: str) -> str:
+    """The text without what differs between failures of one cause; without people's data, too."""
+    return _NUMBERS.sub("N", _QUOTED.sub("'...'", text))

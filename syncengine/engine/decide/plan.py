@@ -1,0 +1,483 @@
+"""What must be written so that both sides agree, and why. Pure: no clock, no session, no network.
+
+Dry run, diff, explain and reconciliation call the same function and stop there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from syncengine.connectors.base import Operation, Resource, Safety, Verb
+from syncengine.document import LINE_KEY, Doc, fingerprint
+from syncengine.engine.decide import first_comparison, rebase, unconfirmed_change
+from syncengine.engine.decide.merge import UNCLEAR, Difference, Merged, by_key, by_number, merge, recognise, same
+from syncengine.errors import Rejected
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Verdict
+
+CANCELLED = "@cancelled"
+"""Of an agreement: that the target's object is cancelled. Compared by nobody, as all names with an @."""
+UNSETTLED = "nobody knows whether the last write took effect"
+NOT_THERE = "not there in the source"
+TOO_OLD = "created before the cut-over date"
+"""The reason of a record that is left alone for its age. With an earlier date just these are planned again."""
+GONE = "is gone in the target"
+NOT_LINKED = "no flow has linked it yet"
+GONE_ON = "gone on "
+"""How the reason of a record ends, or in a two-way flow begins, whose linked object is absent."""
+
+
+class Kind(StrEnum):
+    SKIP = "skip"
+    HOLD = "hold"
+    WAIT = "wait"
+    WRITE = "write"
+
+
+class Hold(StrEnum):
+    """What holds a plan; a person can waive the first two."""
+
+    RULE = "rule"  # of the flow
+    CONFLICT = "conflict"  # both sides have changed; approved, the source wins
+    UNCLEAR = "unclear"  # lines of the target that cannot be told apart
+    REFUSED = "refused"  # the target would not take it any more
+    GONE = "gone"  # the target does not have a linked object any more
+    DOUBT = "doubt"  # a write whose outcome nobody can find out but a person
+
+
+WAIVABLE = (Hold.RULE, Hold.CONFLICT)
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A link as a plan sees it: the other side's key, the last agreement, line numbers; and the target as it is now.
+
+    `current` is None if the target does not have the object any more. Provisional links (observe mode) have no key, and
+    neither has one whose target never told a key.
+    """
+
+    key: str | None
+    base: Doc
+    numbers: Map[str, str]
+    current: Doc | None
+    natural_key: str = ""
+    provisional: bool = False
+    tried: Doc = field(default_factory=dict)  # what a change of unknown outcome wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One write of a plan: what part it concerns, on which side, and what will have been agreed once it is done."""
+
+    part: str
+    resource: str
+    operation: Operation
+    agreed: Doc
+    numbers: Map[str, str] = field(default_factory=dict)
+    call: str = ""  # which one, of a write that takes several calls
+    first: Doc | None = None  # what it was compared with, where the flow had agreed on nothing yet
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """A part that needs no write: both sides are equal, or differ only in what the target's people changed."""
+
+    part: str
+    agreed: Doc
+    numbers: Map[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome of transform. A held plan keeps the steps that are held back, so that they can be shown and approved.
+
+    hold: what holds it. refusable: what will be agreed of each part if a person refuses it. decided: which person's decision
+    it goes by (`approved by anna`), decision: the number of that; without it the plan would be held. links: the revisions of
+    the links, by part, that it was made from; once one of them is another, the plan is of yesterday.
+    """
+
+    kind: Kind
+    reason: str = ""
+    steps: Sequence[Step] = ()
+    needs: Sequence[Need] = ()
+    agreements: Sequence[Agreement] = ()
+    turned_out: Sequence[Agreement] = ()  # as agreements, of changes whose outcome was unknown and that have happened
+    kept: Sequence[Difference] = ()
+    conflicts: Sequence[Difference] = ()
+    seeks: bool = False  # the creates are only looked for in the target, and never made
+    provisional: Sequence[str] = ()  # needs that are planned, not written: `customers 310 (EUR)`
+    hold: Hold | None = None
+    refusable: Sequence[Agreement] = ()
+    decided: str = ""
+    decision: int = 0
+    links: Map[str, int] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """Equal for plans that show a person the same, values that are written over included; a decision holds for one hash."""
+        writes = [[step.part, step.resource, step.operation.verb, _overwritten(step.operation)] for step in self.steps]
+        differs = [_differs(one) for one in self.conflicts]
+        return fingerprint([self.kind, self.reason, writes, *([differs] if differs else [])])
+
+    @property
+    def intention(self) -> str:
+        """Equal for plans that write the same, whatever the target shows."""
+        return fingerprint([[step.part, step.resource, written(step.operation)] for step in self.steps])
+
+    def prints(self) -> dict[str, list[Any]]:
+        """What a person is shown, in prints, JSON-able: each conflict, and of each write part, resource, verb, and two more.
+
+        These are the print of the document that is wanted, and those of its single changes with the values written over.
+        """
+        return {
+            "writes": [_print(step) for step in self.steps],
+            "conflicts": [fingerprint(_differs(one)) for one in self.conflicts],
+        }
+
+
+def _print(step: Step) -> list[Any]:
+    operation = step.operation
+    changes = [fingerprint([name, change.old, change.new]) for name, change in operation.changes.items()]
+    for line in operation.lines:
+        old = {name: change.old for name, change in line.changes.items()}
+        changes.append(fingerprint([line.field, line.action, line.number, line.line, old]))
+    return [step.part, step.resource, str(operation.verb), fingerprint(operation.doc), changes]
+
+
+def _differs(one: Difference) -> list[Any]:
+    return [one.path, one.base, one.wanted, one.current]
+
+
+def _overwritten(operation: Operation) -> Any:
+    """What an operation writes, and over what."""
+    if operation.verb is Verb.CREATE:
+        return operation.doc
+    old = {name: change.old for name, change in operation.changes.items()}
+    lines = [{name: change.old for name, change in line.changes.items()} for line in operation.lines]
+    return [*_written(operation), old, lines]
+
+
+def written(operation: Operation) -> str:
+    """A print of what an operation writes: equal for one that is planned again and writes the same."""
+    return fingerprint(_written(operation))[:12]
+
+
+def _written(operation: Operation) -> Any:
+    if operation.verb is Verb.CREATE:
+        return operation.doc
+    changes = {name: change.new for name, change in operation.changes.items()}
+    return [operation.key, changes, [[line.field, line.action, line.number, line.line] for line in operation.lines]]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that a plan is made from: the flow, both resources (for `canonical`, `refuses`), documents, links.
+
+    `source` is the typed source document, None if the source does not have it. `links` are by part. `too_old`: created
+    before the connection's cut-over date. `in_doubt`: a write that cannot be looked up has an unknown outcome.
+    `newer`: whether the source was touched after the target, None if that cannot be told. `approved`: a person waives the
+    rule, or the conflict, that holds this plan. `verifies`: creates are looked for first, since the store may have forgotten
+    some. `edited`: whether the source was edited since it was created.
+    """
+
+    flow: Flow
+    target: Resource
+    source_doc: Doc | None
+    links: Map[str, Linked]
+    context: Context
+    too_old: bool = False
+    in_doubt: bool = False
+    newer: bool | None = None
+    approved: bool = False
+    verifies: bool = False
+    edited: bool = True
+
+
+def plan(situation: Situation) -> Plan:
+    """Decide. Raises Rejected if the document cannot be mapped."""
+    if situation.in_doubt:
+        return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+    doc = situation.source_doc
+    if doc is None:
+        return Plan(Kind.SKIP, NOT_THERE)
+    if situation.too_old and not situation.links:
+        return Plan(Kind.SKIP, TOO_OLD)
+    decision = situation.flow.mapping.decide(doc, situation.context)
+    if decision.verdict is Verdict.SKIP:
+        return Plan(Kind.SKIP, decision.reason)
+    if decision.verdict is Verdict.CANCEL:
+        seeks = _seeks(situation) and not situation.links
+        return _sought(situation, doc, decision.reason) if seeks else _cancel(situation, decision.reason)
+    wanted = wanted_parts(situation, doc)
+    if isinstance(wanted, Plan):
+        return wanted
+    parts = [plan_part(situation, part, target_doc) for part, target_doc in wanted.items()]
+    made = _combine([*parts, *_unwanted_parts(situation, wanted)])
+    if decision.verdict is Verdict.HOLD and not situation.approved:
+        return by_rule(made, decision.reason)
+    return made
+
+
+def by_rule(made: Plan, reason: str) -> Plan:
+    """The plan as a rule of the flow holds it, if there is anything to write; a conflict that holds it too is named with it."""
+    if made.hold is Hold.CONFLICT:
+        return replace(made, reason=f"{reason}; {made.reason}")
+    return replace(made, kind=Kind.HOLD, reason=reason, hold=Hold.RULE) if made.kind is Kind.WRITE else made
+
+
+def wanted_parts(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
+    """The mapped documents by part, or what must be waited for. Raises Rejected."""
+    mapping = situation.flow.mapping
+    if missing := [need for need in mapping.needs(doc, situation.context) if _is_missing(need, situation)]:
+        return Plan(Kind.WAIT, f"needs {named(missing[0])}", needs=missing)
+    try:
+        mapped = mapping.apply(doc, situation.context)
+    except MissingLookup as missed:
+        return Plan(Kind.WAIT, f"needs {named(missed.need)}", needs=[missed.need])
+    return {part: situation.target.canonical(target_doc) for part, target_doc in mapped.items()}
+
+
+def _sought(situation: Situation, doc: Doc, reason: str) -> Plan:
+    """Look for an object that is cancelled at the source and may have been created, though the store does not know it."""
+    try:
+        wanted = wanted_parts(situation, doc)
+    except Rejected:
+        return _cancel(situation, reason)
+    if isinstance(wanted, Plan):
+        return wanted
+    made = _combine([plan_part(situation, part, target_doc) for part, target_doc in wanted.items()])
+    return replace(made, seeks=True, reason=f"{reason}; it is looked for, since creates are verified")
+
+
+def _seeks(situation: Situation) -> bool:
+    """Whether an object that the store does not know may be in the target all the same, and can be found there."""
+    return situation.verifies and situation.target.safety.get(Verb.CREATE) in (Safety.SEARCH, Safety.ENFORCED)
+
+
+def _is_missing(need: Need, situation: Situation) -> bool:
+    return need not in situation.context.links
+
+
+def named(need: Need) -> str:
+    part = f" ({need.part})" if need.part else ""
+    return f"{need.entity} {need.key}{part}"
+
+
+def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
+    """The plan of one part, by what the target shows of it: create it, change it, or leave it."""
+    link = situation.links.get(part)
+    natural = situation.flow.mapping.natural_key(wanted)
+    if link is None or link.provisional:
+        operation = Operation(Verb.CREATE, natural, doc=wanted)
+        return Plan(Kind.WRITE, steps=[Step(part, situation.target.name, operation, agreed=wanted)])
+    if link.key is None:
+        return _without_key(part, wanted, link)
+    if link.current is None:
+        return Plan(Kind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
+    before, numbers = _before(situation, wanted, link, link.current)
+    base, numbers = _shown(situation, link, before, numbers)
+    compared, numbers_now = _caught_up(situation, wanted, link.current, rebase.Known(base, numbers))
+    merged = merge(
+        compared,
+        wanted,
+        link.current,
+        policy=situation.flow.mapping.policy,
+        line_fields=situation.target.line_fields,
+        numbers=numbers_now,
+        source_is_newer=situation.newer,
+        approved=situation.approved,
+    )
+    made = _change(situation, part, wanted, link, merged, natural, before)
+    has_happened = link.tried and base != before
+    return replace(made, turned_out=[Agreement(part, base, numbers)]) if has_happened else made
+
+
+def _before(situation: Situation, wanted: Doc, link: Linked, current: Doc) -> tuple[Doc, Map[str, str]]:
+    """The last agreement, or what stands for it where there is none yet; and the target's line numbers."""
+    if first_comparison.by_hand(link.base):
+        base, numbers = first_comparison.base(wanted, current, line_fields=situation.target.line_fields)
+        return base, {**numbers, **link.numbers}
+    return (link.base, link.numbers) if link.base else _first_base(situation, wanted, current)
+
+
+def _shown(situation: Situation, link: Linked, base: Doc, numbers: Map[str, str]) -> tuple[Doc, Map[str, str]]:
+    """The agreement as it stands after a change in doubt, by what the target shows of it; `base` if there was none."""
+    if not link.tried or link.current is None:
+        return base, numbers
+    line_fields = situation.target.line_fields
+    return unconfirmed_change.shown(base, link.tried, link.current, line_fields=line_fields, numbers=numbers)
+
+
+def _caught_up(situation: Situation, wanted: Doc, current: Doc, known: rebase.Known) -> tuple[Doc, Map[str, str]]:
+    """What to compare with: the agreement, moved on by what both sides show where the store may have forgotten it."""
+    if not (situation.verifies or known.is_found):
+        return known.base, known.numbers
+    policy = situation.flow.mapping.policy
+    return rebase.agreement(
+        known,
+        wanted,
+        current,
+        line_fields=situation.target.line_fields,
+        edited=situation.edited,
+        is_held=lambda name: policy(name) is Policy.HOLD,
+    )
+
+
+def _first_base(situation: Situation, wanted: Doc, current: Doc) -> tuple[Doc, Map[str, str]]:
+    """A flow that comes to a link of another one begins with what the target has in the fields that are its own.
+
+    Its lines are recognised by what they hold, since the other flow may have made the target from just these. One that the
+    target lacks is a conflict: no line is added to an object that was there before without a person's approval.
+    """
+    line_fields = situation.target.line_fields
+    base: Doc = {name: current.get(name) for name in wanted if name not in line_fields}
+    numbers: dict[str, str] = {}
+    for name, identity in line_fields.items():
+        if name not in wanted:
+            continue
+        asked, there = by_key(wanted, name), by_number(current, name)
+        found = recognise(name, identity, asked, there)
+        numbers |= found
+        base[name] = [_first_line(line, there.get(found.get(key, "")), identity) for key, line in asked.items()]
+    return base, numbers
+
+
+def _first_line(asked: Doc, there: Doc | None, identity: Sequence[str]) -> Doc:
+    """A line as the target has it; of one that it lacks, what would tell it from others."""
+    if there is None:
+        return {LINE_KEY: asked[LINE_KEY], first_comparison.MARK: True, **{name: asked.get(name) for name in identity}}
+    return {name: there.get(name, value) if name != LINE_KEY else value for name, value in asked.items()}
+
+
+def _without_key(part: str, wanted: Doc, link: Linked) -> Plan:
+    """The target took it and told no key, so that it can be neither read nor changed."""
+    if _same_doc(wanted, link.base):
+        return Plan(Kind.SKIP, "already equal", agreements=[Agreement(part, link.base, link.numbers)])
+    reason = "it was written without a key, so it cannot be changed: correct it in the target by hand, then refuse this"
+    return Plan(Kind.HOLD, reason, hold=Hold.REFUSED, refusable=[Agreement(part, wanted, link.numbers)])
+
+
+def _same_doc(one: Doc, other: Doc) -> bool:
+    names = [name for name in {*one, *other} if not name.startswith("@")]
+    return all(one.get(name) == other.get(name) or same(one.get(name), other.get(name)) for name in names)
+
+
+def _unwanted_parts(situation: Situation, wanted: Map[str, Doc]) -> list[Plan]:
+    """Parts that are linked and that the mapping no longer yields: cancelled, so that nothing is shipped twice.
+
+    Those of a flow that keeps its parts stay. Where the mapping has gone from a whole to parts, or back, a person decides.
+    """
+    left_over = {part: link for part, link in situation.links.items() if part not in wanted and not link.provisional}
+    if situation.flow.keeps_parts:
+        return []
+    plans = [_cancelled(situation, part, link, _no_longer(part)) for part, link in left_over.items()]
+    if "" in left_over or "" in wanted:
+        held = [made for made in plans if made.kind is not Kind.SKIP]
+        reason = "it was written in other parts than the mapping yields now: link or cancel them by hand"
+        return [replace(made, kind=Kind.HOLD, reason=reason, hold=Hold.REFUSED) for made in held]
+    return plans
+
+
+def _no_longer(part: str) -> str:
+    return f"the part {part} is no longer wanted"
+
+
+def _change(
+    situation: Situation, part: str, wanted: Doc, link: Linked, merged: Merged, natural: str, before: Doc
+) -> Plan:
+    assert link.current is not None  # noqa: S101 - told apart by the caller
+    steps = []
+    if merged.writes:
+        operation = Operation(
+            Verb.CHANGE,
+            natural,
+            doc=wanted,
+            key=link.key,
+            changes=merged.changes,
+            lines=tuple(merged.lines),
+            current=link.current,
+        )
+        compared = None if link.base else before
+        steps = [Step(part, situation.target.name, operation, agreed=wanted, numbers=merged.numbers, first=compared)]
+    agreement = Agreement(part, wanted, merged.numbers)
+    found = Plan(Kind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts, refusable=[agreement])
+    if merged.conflicts:
+        first = next((one for one in merged.conflicts if one.because == UNCLEAR), merged.conflicts[0])
+        hold = Hold.UNCLEAR if first.because == UNCLEAR else Hold.CONFLICT
+        return replace(found, kind=Kind.HOLD, reason=f"{first.path} {first.because}", hold=hold)
+    is_cancelled = situation.target.is_cancelled(link.current) and not situation.flow.write_back
+    if is_cancelled and (merged.writes or _by_us(link)):
+        reason = f"{link.key} was cancelled in the target"
+        return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.REFUSED)
+    if not merged.writes:
+        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement], refusable=())
+    if refusal := situation.target.refuses(Verb.CHANGE, link.current):
+        return replace(found, kind=Kind.HOLD, reason=refusal, hold=Hold.REFUSED)
+    return found
+
+
+def _by_us(link: Linked) -> bool:
+    """Whether it was cancelled since its source was, and nobody has agreed to anything else since."""
+    return CANCELLED in link.base or CANCELLED in link.tried
+
+
+def _cancel(situation: Situation, reason: str) -> Plan:
+    if not situation.links:
+        return Plan(Kind.SKIP, f"{reason}; it was never sent")
+    parts = [_cancelled(situation, part, link, reason) for part, link in situation.links.items()]
+    if held := next((made for made in parts if made.kind is Kind.HOLD), None):
+        return held
+    steps = [step for made in parts for step in made.steps]
+    turned_out = [agreement for made in parts for agreement in made.turned_out]
+    if not steps:
+        return Plan(Kind.SKIP, f"{reason}; it is cancelled in the target", turned_out=turned_out)
+    return Plan(Kind.WRITE, reason, steps=steps, turned_out=turned_out)
+
+
+def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Plan:
+    """The cancellation of one linked object; a skip where it is gone or cancelled already, a hold where that cannot be."""
+    if link.key is None and not link.provisional:
+        return Plan(Kind.HOLD, f"{reason}, and it was written without a key", hold=Hold.REFUSED)
+    if link.current is None or link.key is None:
+        return Plan(Kind.SKIP)
+    is_cancelled = situation.target.is_cancelled(link.current)
+    agreed = {**link.base, CANCELLED: True}
+    turned_out = []
+    if link.tried and (is_cancelled or link.tried != agreed):  # else it is this cancellation that was in doubt
+        base, numbers = _shown(situation, link, link.base, link.numbers)
+        mark = {CANCELLED: True} if is_cancelled and CANCELLED in link.tried else {}
+        turned_out.append(Agreement(part, {**base, **mark}, numbers))
+    if is_cancelled:
+        return Plan(Kind.SKIP, turned_out=turned_out)
+    operation = Operation(
+        Verb.CANCEL, link.natural_key, doc=link.base, key=link.key, current=link.current, reason=reason
+    )
+    step = Step(part, situation.target.name, operation, agreed=agreed, numbers=link.numbers)
+    refusal = situation.target.refuses(Verb.CANCEL, link.current)
+    if Verb.CANCEL not in situation.target.safety:
+        refusal = f"{reason}, and {situation.target.name} cannot be cancelled"
+    if refusal:
+        return Plan(Kind.HOLD, refusal, steps=[step], hold=Hold.REFUSED)
+    return Plan(Kind.WRITE, reason, steps=[step], turned_out=turned_out)
+
+
+def _combine(parts: Sequence[Plan]) -> Plan:
+    """The plans of all parts as one: a part that is held holds the others back, since they belong together."""
+    steps = [step for part in parts for step in part.steps]
+    whole = Plan(
+        Kind.WRITE if steps else Kind.SKIP,
+        steps=steps,
+        agreements=[agreement for part in parts for agreement in part.agreements],
+        turned_out=[agreement for part in parts for agreement in part.turned_out],
+        kept=[difference for part in parts for difference in part.kept],
+        conflicts=[difference for part in parts for difference in part.conflicts],
+        refusable=[agreement for part in parts for agreement in part.refusable],
+    )
+    held = sorted((part for part in parts if part.kind is Kind.HOLD), key=lambda part: part.hold in WAIVABLE)
+    if held:  # what cannot be waived is named first
+        return replace(whole, kind=Kind.HOLD, reason=held[0].reason, hold=held[0].hold)
+    return whole if steps else replace(whole, reason="already equal" if parts else "the mapping yields nothing")

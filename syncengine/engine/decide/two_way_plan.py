@@ -1,0 +1,198 @@
+"""The plan of a two-way pair: field groups, each with its master, compared three ways and written to either side. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from syncengine.connectors.base import Change, Operation, Resource, Verb
+from syncengine.document import Doc
+from syncengine.engine.decide import first_comparison
+from syncengine.engine.decide.merge import Difference, same
+from syncengine.engine.decide.plan import (
+    GONE_ON,
+    TOO_OLD,
+    UNSETTLED,
+    Agreement,
+    Hold,
+    Kind,
+    Linked,
+    Plan,
+    Step,
+    by_rule,
+)
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Context, Group, Mapping, MissingLookup, Policy, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Both documents (typed; None where that side has none), the link, the flow and both resources.
+
+    `approved`: the side that wins where both have changed, by a person's word, which waives the rules too; empty without.
+    """
+
+    flow: Flow
+    left: Resource
+    right: Resource
+    left_key: str | None
+    left_doc: Doc | None
+    right_doc: Doc | None
+    link: Linked | None
+    context: Context
+    too_old: bool = False
+    in_doubt: bool = False
+    newer: bool | None = None  # whether the left side was touched last
+    approved: str = ""
+
+
+def plan_pair(pair: Pair) -> Plan:
+    """Decide for both sides at once. Raises Rejected if a document cannot be mapped."""
+    if pair.in_doubt:
+        return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+    if pair.left_doc is None and pair.right_doc is None:
+        return Plan(Kind.SKIP, "not there on either side")
+    if pair.link is None or pair.link.provisional:
+        return _first(pair)
+    if pair.left_doc is None or pair.right_doc is None:
+        gone = "the left side" if pair.left_doc is None else "the right side"
+        return Plan(Kind.HOLD, f"{GONE_ON}{gone}", hold=Hold.GONE)
+    return _compare(pair, pair.link, pair.left_doc, pair.right_doc)
+
+
+def _first(pair: Pair) -> Plan:
+    if pair.too_old:
+        return Plan(Kind.SKIP, TOO_OLD)
+    if pair.left_doc is not None:
+        return _create(pair, pair.flow.mapping, pair.left_doc, pair.right)
+    if pair.flow.backward is None or pair.right_doc is None:
+        return Plan(Kind.SKIP, "this flow does not create on the left side")
+    return _create(pair, pair.flow.backward, pair.right_doc, pair.left)
+
+
+def _create(pair: Pair, mapping: Mapping, doc: Doc, target: Resource) -> Plan:
+    mapped = _mapped(mapping, doc, pair.context)
+    if isinstance(mapped, Plan):
+        return mapped
+    wanted = target.canonical(mapped)
+    agreed = wanted
+    if target is pair.left and pair.right_doc is not None:  # the base is always kept in the right side's terms
+        agreed = {name: pair.right_doc.get(name) for group in pair.flow.groups for name in group.right}
+    operation = Operation(Verb.CREATE, mapping.natural_key(wanted), doc=wanted)
+    made = Plan(Kind.WRITE, steps=[Step("", target.name, operation, agreed=agreed)])
+    return _ruled(pair, [(mapping, doc)], made)
+
+
+def _ruled(pair: Pair, sides: Sequence[tuple[Mapping, Doc]], made: Plan) -> Plan:
+    """The plan as the rules of the sides that it goes by hold it, unless a person has waived them."""
+    for mapping, doc in sides if not pair.approved else ():
+        decision = mapping.decide(doc, pair.context)
+        if decision.verdict is Verdict.HOLD:
+            return by_rule(made, decision.reason)
+    return made
+
+
+def _mapped(mapping: Mapping, doc: Doc, context: Context) -> Doc | Plan:
+    decision = mapping.decide(doc, context)
+    if decision.verdict in (Verdict.SKIP, Verdict.CANCEL):
+        return Plan(Kind.SKIP, decision.reason)
+    if missing := [need for need in mapping.needs(doc, context) if need not in context.links]:
+        return Plan(Kind.WAIT, f"needs {missing[0].entity} {missing[0].key}", needs=missing)
+    try:
+        return mapping.apply(doc, context)[""]
+    except MissingLookup as missed:
+        return Plan(Kind.WAIT, f"needs {missed.need.entity} {missed.need.key}", needs=[missed.need])
+
+
+@dataclass
+class _Sides:
+    """What goes where, and what is agreed: already, and by each of the two writes. One of them may come to nothing."""
+
+    to_right: dict[str, Change] = field(default_factory=dict)
+    to_left: dict[str, Change] = field(default_factory=dict)
+    agreed: dict[str, Any] = field(default_factory=dict)
+    by_right: dict[str, Any] = field(default_factory=dict)
+    by_left: dict[str, Any] = field(default_factory=dict)
+    conflicts: list[Difference] = field(default_factory=list)
+
+
+def _compare(pair: Pair, link: Linked, left: Doc, right: Doc) -> Plan:
+    forward = _mapped(pair.flow.mapping, left, pair.context)
+    if isinstance(forward, Plan):
+        return forward
+    backward = _mapped(pair.flow.backward, right, pair.context) if pair.flow.backward is not None else {}
+    if isinstance(backward, Plan):
+        return backward
+    wanted_right, wanted_left = pair.right.canonical(forward), pair.left.canonical(backward)
+    sides = _Sides()
+    for group in pair.flow.groups:
+        _group(pair, sides, group, link.base, (wanted_right, right), (wanted_left, left))
+    ruling = [(pair.flow.mapping, left), *([(pair.flow.backward, right)] if pair.flow.backward is not None else [])]
+    return _ruled(pair, ruling, _plan(pair, link, sides, wanted_right, wanted_left))
+
+
+def _group(
+    pair: Pair, sides: _Sides, group: Group, base: Doc, to_right: tuple[Doc, Doc], to_left: tuple[Doc, Doc]
+) -> None:
+    wanted, current = to_right
+    if _equal(group.right, wanted, current):
+        sides.agreed |= {name: wanted.get(name) for name in group.right}
+        return
+    left_changed, right_changed = not _equal(group.right, wanted, base), not _equal(group.right, current, base)
+    winner = _winner(group.policy, left_changed, right_changed, pair.newer) or pair.approved or None
+    if winner is None:
+        old, new, now = ({name: side.get(name) for name in group.right} for side in (base, wanted, current))
+        sides.conflicts.append(Difference(group.name, old, new, now, "was changed on both sides"))
+    elif winner == "left":
+        sides.to_right |= _changes(group.right, current, wanted)
+        sides.by_right |= {name: wanted.get(name) for name in group.right}
+    else:
+        changes = _changes(group.left, to_left[1], to_left[0])
+        sides.to_left |= changes
+        by = sides.by_left if changes else sides.agreed  # the left side may show it in its own terms already
+        by |= {name: current.get(name) for name in group.right}
+
+
+def _winner(policy: Policy, left_changed: bool, right_changed: bool, newer: bool | None) -> str | None:
+    if left_changed != right_changed:
+        return "left" if left_changed else "right"
+    if policy in (Policy.LEFT, Policy.ENFORCE, Policy.SOURCE):
+        return "left"
+    if policy is Policy.RIGHT:
+        return "right"
+    if policy is Policy.NEWEST and newer is not None:
+        return "left" if newer else "right"
+    return None
+
+
+def _equal(names: Sequence[str], one: Map[str, Any], other: Map[str, Any]) -> bool:
+    return all(same(one.get(name), other.get(name)) for name in names)
+
+
+def _changes(names: Sequence[str], old: Doc, new: Doc) -> dict[str, Change]:
+    return {name: Change(old.get(name), new.get(name)) for name in names if not same(old.get(name), new.get(name))}
+
+
+def _plan(pair: Pair, link: Linked, sides: _Sides, wanted_right: Doc, wanted_left: Doc) -> Plan:
+    steps = []
+    for target, key, changes, by, doc, current in (
+        (pair.right, link.key, sides.to_right, sides.by_right, wanted_right, pair.right_doc),
+        (pair.left, pair.left_key, sides.to_left, sides.by_left, wanted_left, pair.left_doc),
+    ):
+        if changes:
+            operation = Operation(
+                Verb.CHANGE, link.natural_key, doc=doc, key=key, changes=changes, current=current
+            )  # fmt: skip
+            agreed = {**sides.agreed, **by}  # the link keeps the rest as it is
+            steps.append(Step("", target.name, operation, agreed=agreed, numbers=link.numbers))
+    found = Plan(Kind.WRITE, steps=steps, conflicts=sides.conflicts)
+    if sides.conflicts:
+        reason = f"{sides.conflicts[0].path} was changed on both sides"
+        return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.CONFLICT)
+    if not steps:
+        known = {name: value for name, value in link.base.items() if name != first_comparison.MARK}
+        agreement = Agreement("", {**known, **sides.agreed, **sides.by_right, **sides.by_left}, link.numbers)
+        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement])
+    return found

@@ -1,0 +1,89 @@
+"""The plan of a write-back: what objects of one side say about the object of the other side that another flow has linked.
+
+One record stands for one object of the side that is written, whatever its links: several sources (parts of it) must agree on
+what to write. It changes fields of its own and never creates, cancels or removes. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Map
+
+from syncengine.document import Doc
+from syncengine.engine.decide.merge import same
+from syncengine.engine.decide.plan import (
+    GONE,
+    NOT_LINKED,
+    NOT_THERE,
+    UNSETTLED,
+    Hold,
+    Kind,
+    Plan,
+    Situation,
+    by_rule,
+    plan_part,
+    wanted_parts,
+)
+from syncengine.errors import Rejected
+from syncengine.mapping.contract import Verdict
+
+
+def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
+    """Decide. Raises Rejected if a document cannot be mapped.
+
+    Args:
+        situation: of the target's object; its one link is under "". Its `source_doc` is not looked at.
+        sources: the linked objects of the source's side that exist, typed, by key.
+    """
+    if situation.in_doubt:
+        return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+    link = situation.links.get("")
+    if link is None or link.key is None:
+        return Plan(Kind.SKIP, NOT_LINKED)
+    if not sources:
+        return Plan(Kind.SKIP, NOT_THERE)
+    if link.current is None:
+        return Plan(Kind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
+    mapping = situation.flow.mapping
+    decisions = {key: mapping.decide(doc, situation.context) for key, doc in sources.items()}
+    said = {key: one for key, one in decisions.items() if one.verdict in (Verdict.GO, Verdict.HOLD)}
+    if not said:
+        return Plan(Kind.SKIP, next(iter(decisions.values())).reason)
+    mapped: dict[str, Doc] = {}
+    for key in said:
+        made = _mapped(situation, sources[key])
+        if isinstance(made, Plan):
+            return made
+        mapped[key] = made
+    if difference := _difference(mapped):
+        return Plan(Kind.HOLD, difference, hold=Hold.REFUSED)
+    found = plan_part(situation, "", next(iter(mapped.values())))
+    held = next((one for one in said.values() if one.verdict is Verdict.HOLD), None)
+    return by_rule(found, held.reason) if held is not None and not situation.approved else found
+
+
+def _mapped(situation: Situation, doc: Doc) -> Doc | Plan:
+    made = wanted_parts(situation, doc)
+    if isinstance(made, Plan):
+        return made
+    if set(made) != {""}:
+        raise Rejected(
+            field=situation.flow.name,
+            value=", ".join(made),
+            reason="a write-back maps to one document, without parts",
+            remedy="Correct the flow's file",
+        )
+    return made[""]
+
+
+def _difference(mapped: Map[str, Doc]) -> str:
+    """Where the sources do not agree; empty if they do."""
+    (first_key, first), *others = mapped.items()
+    for key, doc in others:
+        for name in sorted({*first, *doc}):
+            if (
+                not name.startswith("@")
+                and first.get(name) != doc.get(name)
+                and not same(first.get(name), doc.get(name))
+            ):
+                return f"its sources do not agree on {name}: {first_key} and {key} say different things"
+    return ""

@@ -1,0 +1,1 @@
+"""What operators do and see: held records, dead letters, links, previews, traces, status."""

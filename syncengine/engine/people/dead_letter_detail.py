@@ -1,0 +1,306 @@
+"""One dead letter whole: its documents on both sides and as mapped now, its way so far; and a correction of its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.connectors.base import Resource
+from syncengine.document import Doc
+from syncengine.engine.core import failures, timeline
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.want import want
+from syncengine.engine.decide import patches
+from syncengine.engine.decide.plan import Plan
+from syncengine.engine.people import dead_letter_groups, seen, trace
+from syncengine.engine.people.trace import Trace
+from syncengine.engine.steps import corrections
+from syncengine.engine.steps.corrections import Correction
+from syncengine.engine.steps.planner import Material, Planner, gather
+from syncengine.errors import Misconfigured, Rejected
+from syncengine.mapping.contract import MissingLookup
+from syncengine.store.models import Correction as Row
+from syncengine.store.models import Failure, Record
+from syncengine.store.states import Lane
+
+NOT_PLANNED = "it was not mapped again, since its step has died of it"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter with all that is known of its record.
+
+    documents: `source` as the source gave it, `corrected` if a correction holds, `mapped` by part, `target` as last read, and
+    what the source refers to (`references`); by key. outcome: what planning comes to, from what was last read and the
+    mapping and tables of now; or why it was not planned, empty for a closed letter. way: state, links, writes, timeline.
+    newer: of a closed letter, the one that is open for its record now.
+    """
+
+    failure: Failure
+    documents: Mapping[str, Any]
+    outcome: Plan | Rejected | str
+    way: Trace
+    corrections: list[dict[str, Any]]
+    blocks: Mapping[str, int]
+    newer: int | None
+
+
+def whole(engine: Engine, letter_id: int) -> Letter:
+    """Everything about one letter, open or closed. Raises Misconfigured if there is none of this id."""
+    with engine.store.read() as session:
+        failure, record = _found(session, letter_id)
+        way = trace.of_record(session, record)
+        made = [_shown(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
+        blocks = dead_letter_groups.blocked_by(session, engine, [failure]).get(failure.id, {})
+        newer = failures.newer(session, failure)
+        material = _material(session, engine, record)
+    outcome: Plan | Rejected | str = NOT_PLANNED if failures.is_poison(failure) else ""
+    documents = _documents(engine, record, material)
+    if not failures.is_poison(failure):
+        outcome = _planned(engine, record, material)
+        documents |= _mapped(engine, record, material, outcome)
+        outcome = "" if failure.closed_at is not None else outcome
+    return Letter(failure, documents, outcome, way, made, blocks, newer)
+
+
+def _found(session: Session, letter_id: int) -> tuple[Failure, Record]:
+    failure = session.get(Failure, letter_id)
+    if failure is None:
+        raise Misconfigured(f"there is no dead letter {letter_id}. `syncengine deadletters list` shows them")
+    return failure, session.get_one(Record, failure.record_id)
+
+
+def _rows(session: Session, record: Record) -> list[Row]:
+    return list(session.scalars(select(Row).where(Row.record_id == record.id).order_by(Row.id)))
+
+
+def _shown(row: Row, correction: Correction) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "patch": [dict(one) for one in correction.patch],
+        "because": row.because,
+        "made_by": row.made_by,
+        "made_at": row.made_at,
+        "lapsed_at": row.lapsed_at,
+        "lapsed_because": row.lapsed_because,
+    }
+
+
+def _material(session: Session, engine: Engine, record: Record) -> Material:
+    return gather(session, engine, engine.flow(record.flow), engine.site(record.connection_id), [record])
+
+
+def _planned(engine: Engine, record: Record, material: Material) -> Plan | Rejected:
+    with engine.store.read() as session:
+        return _planner(engine, record, material).plans(session, [record])[record.id]
+
+
+def _planner(engine: Engine, record: Record, material: Material) -> Planner:
+    return Planner(engine, engine.flow(record.flow), engine.site(record.connection_id), material)
+
+
+def _mapped(engine: Engine, record: Record, material: Material, outcome: Plan | Rejected) -> dict[str, Any]:
+    if engine.flow(record.flow).two_way:  # which side is written is the plan's to say
+        steps = outcome.steps if isinstance(outcome, Plan) else ()
+        return {"mapped": {step.resource: step.operation.doc for step in steps}} if steps else {}
+    try:
+        with engine.store.read() as session:
+            made = _planner(engine, record, material).mapped(session, record)
+    except (Rejected, MissingLookup) as why:
+        return {"mapped": f"it cannot be mapped: {why}"}
+    return {"mapped": made} if made else {}
+
+
+def _documents(engine: Engine, record: Record, material: Material) -> dict[str, Any]:
+    """What was last read, by its part in the sync."""
+    flow = engine.flow(record.flow)
+    read = dict(material.corrected.originals.get(record.id, {}))
+    made: dict[str, Any] = {"source": read.pop(flow.source, {})}
+    if held := material.corrected.held.get(record.id):
+        made["corrected"] = material.docs[record.id][held.resource]
+    made |= {"target": read.pop(flow.target, {}), "references": read}
+    return {name: documents for name, documents in made.items() if documents}
+
+
+# -- corrected ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The document that a correction is made for: as the source gave it, and as it is corrected so far.
+
+    letter_id: of the letter that is open. key: of the document, where the record has several of that resource; else empty.
+    """
+
+    record: Record
+    resource: str
+    key: str
+    original: Doc
+    standing: Correction | None
+    is_poison: bool
+    letter_id: int
+
+    @property
+    def present(self) -> Doc:
+        return corrections.tried(self.standing, self.original)
+
+
+def source_of(engine: Engine, letter_id: int) -> Source:
+    """The source document of an open dead letter. Raises Misconfigured if there is none that could be corrected."""
+    with engine.store.read() as session:
+        failure, record = _found(session, letter_id)
+        if failure.closed_at is not None:
+            newer = failures.newer(session, failure)
+            then = (
+                "There is nothing to correct"
+                if newer is None
+                else f"Its record's newer letter is open: correct {newer}"
+            )
+            raise Misconfigured(f"{letter_id} {failures.closed(failure)}. {then}")
+        if failure.kind != failures.DEAD:
+            raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
+        material = _material(session, engine, record)
+    flow, site = engine.flow(record.flow), engine.site(record.connection_id)
+    on_target = flow.two_way and record.key.startswith(f"{site.side(flow.target)}:")
+    resource = flow.target if on_target else flow.source
+    documents = material.corrected.originals.get(record.id, {}).get(resource, {})
+    if not documents:
+        raise Misconfigured(
+            f"the source document of {letter_id} is not kept. `syncengine deadletters retry {letter_id}` reads it anew"
+        )
+    key = _invalid(site.resource(resource), documents) or next(iter(documents))
+    return Source(
+        record,
+        resource,
+        key if len(documents) > 1 else "",
+        original=documents[key],
+        standing=material.corrected.held.get(record.id),
+        is_poison=failures.is_poison(failure),
+        letter_id=letter_id,
+    )
+
+
+def _invalid(resource: Resource, documents: Mapping[str, Doc]) -> str:
+    """The key of the first document that is not valid; empty if all are."""
+    for key, doc in documents.items():
+        try:
+            resource.load(doc)
+        except Rejected:
+            return key
+    return ""
+
+
+def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rejected | str:
+    """What planning comes to with a patch, from what was last read, or why it was not planned.
+
+    Raises Misconfigured if the patch may not be.
+    """
+    document = _checked(engine, source, patch)
+    record = source.record
+    if source.is_poison:
+        return NOT_PLANNED
+    with engine.store.read() as session:
+        material = _material(session, engine, record)
+    own = material.docs[record.id]
+    there = own[source.resource]
+    changed = {**own, source.resource: {**there, source.key or next(iter(there)): document}}
+    return _planned(engine, record, replace(material, docs={record.id: changed}))
+
+
+def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: str, by: str) -> int:
+    """Keep a correction beside the original and have the record looked at with it, at once. Returns its id.
+
+    It takes the place of the one that was seen. Raises Misconfigured if the patch does not fit, or changes what it does not
+    test; if the letter is closed by now, or somebody else has corrected it, or withdrawn the correction that was seen.
+    """
+    _checked(engine, source, patch)
+    now = clock.now()
+    with engine.store.write() as session:
+        record = _as_seen(session, engine, source)
+        correction_id = corrections.save(
+            session,
+            engine.vault,
+            record,
+            source.resource,
+            source.original,
+            patch,
+            because=because,
+            by=by,
+            now=now,
+            key=source.key,
+        )
+        paths = ", ".join(str(one["path"]) for one in patch if one["op"] != "test")
+        timeline.note_one(session, record, "corrected", now, paths=paths, because=because, by=by)
+        want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
+    return correction_id
+
+
+def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
+    """The record of a letter that is as it was seen, locked. Raises Misconfigured."""
+    record = seen.locked(session, [source.record.id])[source.record.id]
+    failure = session.get_one(Failure, source.letter_id, populate_existing=True)
+    if failure.closed_at is not None:
+        by = f" by {failure.closed_by}" if failure.closed_by else ""
+        raise Misconfigured(f"{failure.id} was closed{by} while you corrected it: {failure.closed_because}")
+    now = corrections.standing(session, engine.vault, [record.id]).get(record.id)
+    was = source.standing
+    if was is not None and now is None:
+        row = session.get(Row, was.id)
+        why = row.lapsed_because if row is not None else "it is no longer kept"
+        paths = ", ".join(was.paths)
+        raise Misconfigured(
+            f"the correction of {paths} by {was.made_by} has ended meanwhile: {why}. Look at it without that"
+        )
+    if now is not None and (was is None or now.id != was.id):
+        paths = ", ".join(now.paths)
+        raise Misconfigured(
+            f"{now.made_by} has corrected {paths} meanwhile. Look at it, then make yours on top of that"
+        )
+    return record
+
+
+def _checked(engine: Engine, source: Source, patch: patches.Patch) -> Doc:
+    document = patches.check(source.original, patch)
+    resource = engine.site(source.record.connection_id).resource(source.resource)
+    before, after = _key(resource, source.original), _key(resource, document)
+    if before != after:
+        raise Misconfigured(
+            f"the patch makes {before} into {after}. An object can be corrected, not become another one"
+        )
+    return document
+
+
+def _key(resource: Resource, doc: Doc) -> str | None:
+    try:
+        return resource.key_of(doc)
+    except LookupError:  # it does not say its keys, or the document has lost its own
+        return None
+
+
+def ended_last(engine: Engine, letter_id: int) -> str:
+    """How the last correction of a letter's record ended: `withdrawn by anna, 2026-03-02 09:00 UTC`; empty if it had none.
+
+    Raises Misconfigured.
+    """
+    with engine.store.read() as session:
+        _, record = _found(session, letter_id)
+        ended = [row for row in _rows(session, record) if row.lapsed_at is not None]
+    return f"{ended[-1].lapsed_because}, {ended[-1].lapsed_at:%Y-%m-%d %H:%M} UTC" if ended else ""
+
+
+def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:
+    """Let the correction of a letter's record lapse and have it looked at without; False if none stands."""
+    now = clock.now()
+    with engine.store.write() as session:
+        _, record = _found(session, letter_id)
+        record = seen.locked(session, [record.id])[record.id]
+        was = corrections.lapse_of(session, record.id, f"withdrawn by {by}", now)
+        if was:
+            timeline.note_one(session, record, "correction lapsed", now, because="withdrawn", by=by)
+            want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
+    return was

@@ -1,0 +1,278 @@
+"""A person links two objects that exist: both are read, looked at, and joined without an agreement.
+
+The next look then compares them, and each difference goes by the policy of its field (`joined.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.connectors.base import Resource, Verb
+from syncengine.document import Doc
+from syncengine.engine.core import records, timeline
+from syncengine.engine.core.engine import Engine, Site, calling
+from syncengine.engine.core.want import is_key, want
+from syncengine.engine.decide import adoption, first_comparison
+from syncengine.engine.decide.merge import Merged, merge
+from syncengine.engine.decide.plan import Step
+from syncengine.engine.people import manual, seen
+from syncengine.engine.people.preview import parts_of, preview
+from syncengine.engine.steps import decisions
+from syncengine.engine.steps.pump import pump
+from syncengine.engine.writes import effects, links
+from syncengine.engine.writes.effects import Doubt
+from syncengine.errors import Misconfigured, Rejected
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import MissingLookup
+from syncengine.store.models import Event, Link, Record
+from syncengine.store.states import EffectState, Lane
+
+LINKED = "linked by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Two objects that may be linked, as their systems gave them.
+
+    differences: field by field, None if it cannot be told. identity: what makes them look like two different objects, empty if
+    nothing does. reason: why the flow would create nothing for the source's object, as that it is cancelled; the flow goes by
+    it for the linked object too; empty if it would. creates: other parts of the source's object that are not linked, and are
+    created when it is looked at next. ignored: who had it ignored, which ends. doubts: creates whose outcome is unknown, by
+    number, which have happened then; and what they are called.
+    """
+
+    connection_id: int
+    flow: str
+    part: str
+    left: tuple[str, Doc]
+    right: tuple[str, Doc]
+    natural_key: str
+    differences: Merged | None
+    reason: str
+    identity: str = ""
+    creates: Sequence[str] = ()
+    ignored: str = ""
+    doubts: Mapping[int, str] = field(default_factory=dict)
+
+
+def look(engine: Engine, connection_id: int, flow_name: str, left: str, right: str, *, part: str = "") -> Pairing:
+    """Read both objects, by key or reference.
+
+    Raises Misconfigured if one is not there, or linked already, or the flow does not map the source's object to this part;
+    and what the systems' calls raise.
+    """
+    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    by_side = {site.side(name): site.resource(name) for name in (flow.source, flow.target)}
+    found = {
+        side: _read(engine, connection_id, by_side[side], side, id_) for side, id_ in (("left", left), ("right", right))
+    }
+    with engine.store.read() as session:
+        _check(session, connection_id, flow, site, found["left"][0], found["right"][0], part)
+    source_key = found[site.side(flow.source)][0]
+    others = _other_parts(engine, connection_id, flow, source_key, part)
+    step, reason = _as_created(engine, connection_id, flow, source_key, part)
+    differences, identity = None, ""
+    if step is not None and not flow.two_way:
+        target, there = site.resource(flow.target), found[site.side(flow.target)][1]
+        differences, identity = _compared(target, flow, step, there), _identity(target, step, there)
+    natural = step.operation.natural_key if step is not None else ""
+    with engine.store.read() as session:
+        concerned = _records(session, connection_id, flow, site, found["left"][0], found["right"][0])
+        doubts = {one.effect.id: one.name for one in _creates_in_doubt(session, engine, concerned, part)}
+    ignored = next((one.ignored for one in concerned if one.ignored), "")
+    return Pairing(
+        connection_id, flow_name, part, found["left"], found["right"], natural, differences, reason,
+        identity, others, ignored, doubts,
+    )  # fmt: skip
+
+
+def _other_parts(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> list[str]:
+    """The parts beside this one to which an object is mapped now and that are not linked. Raises Misconfigured.
+
+    A part that only others could ask for is taken while all of the object's own parts are linked: nothing is created then.
+    """
+    if flow.two_way or not flow.mapping.has_parts:
+        if part:
+            raise Misconfigured(f"{flow.name} has no parts, so {key} has no part {part!r}. Leave --part out")
+        return []
+    try:
+        own = parts_of(engine, connection_id, flow.name, key)
+        known = own if part in own else parts_of(engine, connection_id, flow.name, key, asked=part)
+    except (Rejected, MissingLookup) as why:
+        raise Misconfigured(f"it cannot be told in which parts {key} is mapped: {why}. Correct that first") from None
+    linked = _linked_parts(engine, connection_id, flow, key)
+    open_ = [one for one in own if one not in linked]
+    if part not in own and (open_ or part not in known):
+        named = f"part {part!r}" if part else "no part"
+        raise Misconfigured(
+            f"{key} is mapped to {', '.join(own) or 'nothing'} now, and not to {named}: its own object would be created "
+            "beside the linked one. Say --part with one of these"
+        )
+    return [one for one in open_ if one != part]
+
+
+def _linked_parts(engine: Engine, connection_id: int, flow: Flow, key: str) -> set[str]:
+    side = engine.site(connection_id).side(flow.source)
+    own = Link.left_key if side == "left" else Link.right_key
+    query = select(Link).where(Link.connection_id == connection_id, Link.entity == flow.entity, own == key)
+    with engine.store.read() as session:
+        return {links.part_on(link, side) for link in session.scalars(query.where(Link.provisional.is_(False)))}
+
+
+def _identity(target: Resource, step: Step, there: Doc) -> str:
+    """What tells the target's object from the one that would be created; empty if nothing does."""
+    try:
+        return adoption.identity_differs(target, step.operation.doc, target.load(there))
+    except Rejected as why:
+        return f"it is not valid in its own system: {why}"
+
+
+def _records(session: Session, connection_id: int, flow: Flow, site: Site, left: str, right: str) -> list[Record]:
+    """The records of the two, as far as there are any: of a pair there may be one of either side."""
+    own = left if site.side(flow.source) == "left" else right
+    keys = (f"left:{left}", f"right:{right}") if flow.two_way else (own,)
+    query = select(Record).where(Record.connection_id == connection_id, Record.flow == flow.name, Record.key.in_(keys))
+    return list(session.scalars(query.order_by(Record.id)))
+
+
+def _creates_in_doubt(session: Session, engine: Engine, concerned: Sequence[Record], part: str) -> list[Doubt]:
+    """Creates of these records whose outcome nobody knows."""
+    found = effects.in_doubt(session, engine, [record.id for record in concerned])
+    return [one for one in found if one.effect.verb == Verb.CREATE and one.effect.part == part]
+
+
+def _read(engine: Engine, connection_id: int, resource: Resource, side: str, id_: str) -> tuple[str, Doc]:
+    if not is_key(id_):
+        raise Misconfigured(f"{side} {id_[:40]!r} cannot be a key")
+    with calling(engine.site(connection_id).endpoint(resource.name)):
+        found = read_by(resource, id_)
+        if found is not None:
+            return found
+        named = _named(resource, id_)
+    if len(named) == 1:
+        return resource.key_of(named[0]), named[0]
+    several = ": several bear this reference" if named else ""
+    raise Misconfigured(
+        f"{side} {id_}: {resource.name} has no such object{several}. Give its key as that system shows it"
+    )
+
+
+def read_by(resource: Resource, id_: str) -> tuple[str, Doc] | None:
+    """An object with its key, by the key however a person writes it (`1157` for `001157`); None if there is none."""
+    doc = resource.read([id_]).get(id_)
+    if doc is None:
+        return None
+    key = resource.key_of(doc)
+    if key == id_:
+        return key, doc
+    again = resource.read([key]) if is_key(key) else {}  # what is not its own key in the system is nothing to link with
+    return (key, again[key]) if key in again and resource.key_of(again[key]) == key else None
+
+
+def _named(resource: Resource, reference: str) -> list[Doc]:
+    """Objects that bear a reference; none where the resource cannot be searched."""
+    try:
+        return list(resource.find([reference]).get(reference, ()))
+    except LookupError:
+        return []
+
+
+def _check(session: Session, connection_id: int, flow: Flow, site: Site, left: str, right: str, part: str) -> None:
+    if flow.write_back:
+        raise Misconfigured(
+            f"{flow.name} uses the links of {flow.entity} and makes none. Name the flow that makes them"
+        )
+    mine = (Link.connection_id == connection_id, Link.entity == flow.entity, Link.provisional.is_(False))
+    same = (Link.left_key == left, Link.right_key == right, Link.part == part)
+    if session.scalar(select(Link.id).where(*mine, *same)) is not None:
+        both = [one.id for one in _records(session, connection_id, flow, site, left, right)]
+        by_whom = timeline.last_by_hand(session, LINKED, Event.record_id.in_(both))
+        raise Misconfigured(f"{left} and {right} are linked already{by_whom}")
+    side = "right" if not flow.two_way and site.side(flow.source) == "right" else "left"
+    if problem := links.taken(session, connection_id, flow.entity, left, right, part, side=side):
+        raise Misconfigured(f"{problem}. `syncengine unlink` that first, if it is wrong")
+
+
+def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> tuple[Step | None, str]:
+    """What would be created for the source's object, for its reference and to be compared; or why nothing would."""
+    side = engine.site(connection_id).side(flow.source)
+    record_key = f"{side}:{key}" if flow.two_way else key
+    for planned in preview(engine, connection_id, flow.name, [record_key]):
+        outcome = planned.outcome
+        if planned.flow == flow.name and planned.key == record_key:
+            if isinstance(outcome, Rejected):
+                return None, str(outcome)
+            creates = [one for one in outcome.steps if one.part == part and one.operation.verb is Verb.CREATE]
+            return (creates[0], "") if creates else (None, outcome.reason)
+    return None, ""
+
+
+def _compared(target: Resource, flow: Flow, step: Step, there: Doc) -> Merged | None:
+    try:
+        current = target.load(there)
+    except Rejected:
+        return None
+    wanted = step.operation.doc
+    base, numbers = first_comparison.base(wanted, current, line_fields=target.line_fields)
+    return merge(
+        base, wanted, current, policy=flow.mapping.policy, line_fields=target.line_fields, numbers=numbers
+    )  # fmt: skip
+
+
+def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Record:
+    """Link the two and have them compared at once; returns their record. It is ignored no more, and no decision stands.
+
+    A create of it whose outcome was unknown and that was shown has happened. Raises Misconfigured if one of them has been
+    linked meanwhile, is being worked on, or may still be created by a write that was given up, or that was not shown.
+    """
+    flow, site, now = engine.flow(pairing.flow), engine.site(pairing.connection_id), clock.now()
+    left, right = pairing.left[0], pairing.right[0]
+    side = "left" if flow.two_way else site.side(flow.source)
+    key = left if side == "left" else right
+    with engine.store.write() as session:
+        links.take_turns(session, pairing.connection_id)
+        _check(session, pairing.connection_id, flow, site, left, right, pairing.part)
+        key = f"left:{left}" if flow.two_way else key
+        record = manual.known(session, engine, pairing.connection_id, flow.name, key, now)
+        both = [seen.mine(session, one.id) for one in (record, *_other(session, flow, record, right))]
+        record = both[0]
+        if record.ignored and record.ignored != pairing.ignored:
+            raise Misconfigured(f"{flow.name} {key} was ignored meanwhile ({record.ignored}). Look at it, then link it")
+        decisions.end(session, both, now, f"linked by {by}")
+        records.heed(session, record.id, now)
+        records.forget_last(session, [record.id])
+        _settle(session, engine, site, both, pairing)
+        links.join(
+            session, engine, flow, record, left=left, right=right, part=pairing.part, natural_key=pairing.natural_key,
+            agreed=links.Agreed(dict(first_comparison.NOTHING), {}), now=now,
+        )  # fmt: skip
+        detail = {"left": left, "right": right, "part": pairing.part, "by": by, "because": because}
+        told: Mapping[str, str] = {name: text for name, text in detail.items() if text}
+        timeline.note(session, [record], LINKED, now, {record.id: told})
+        want(session, record.connection_id, record.flow, [key], lane=Lane.REALTIME, now=now)
+    pump(engine)
+    return record
+
+
+def _other(session: Session, flow: Flow, record: Record, right: str) -> list[Record]:
+    """The record of a pair that began on the right, which is folded into the left one."""
+    query = select(Record).where(Record.connection_id == record.connection_id, Record.flow == flow.name)
+    return list(session.scalars(query.where(Record.key == f"right:{right}"))) if flow.two_way else []
+
+
+def _settle(session: Session, engine: Engine, site: Site, concerned: Sequence[Record], pairing: Pairing) -> None:
+    """Creates in doubt have happened. Raises Misconfigured if one may still happen, or was not shown."""
+    now = clock.now()
+    for doubt in _creates_in_doubt(session, engine, concerned, pairing.part):
+        doubt.check_over(now)
+        if doubt.effect.id not in pairing.doubts:
+            raise Misconfigured(
+                f"nobody knows the outcome of {doubt.name}, which has come since you looked. Look again"
+            )
+        made = pairing.right if site.side(doubt.effect.resource) == "right" else pairing.left
+        effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=made[0])

@@ -1,0 +1,195 @@
+"""Dry run: what would be written, and why, for objects of a flow; touches no record, cursor or lease, and writes nothing.
+
+What an object needs is planned first, as if it had been created, so that its dependants can be shown too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine.core.engine import Engine, Site, calling, chunks
+from syncengine.engine.core.lookups import lookups_of
+from syncengine.engine.decide.plan import Kind, Plan
+from syncengine.engine.steps import corrections, decisions
+from syncengine.engine.steps.discover import feeds_of
+from syncengine.engine.steps.fetch import own_docs, read_all
+from syncengine.engine.steps.planner import Material, Planner
+from syncengine.engine.writes import effects, links
+from syncengine.errors import Rejected
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Need
+from syncengine.store.models import Cursor, Record
+
+DEEPEST = 5  # flows that need flows that need flows
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a sync of one object would come to. `outcome` is a Plan, or why there can be none."""
+
+    flow: str
+    key: str
+    outcome: Plan | Rejected
+
+
+@dataclass
+class _Assumed:
+    """Links that would exist by then: what each planned need would be called on the other side."""
+
+    links: dict[Need, str] = field(default_factory=dict)
+    previews: list[Preview] = field(default_factory=list)
+
+
+def changed_keys(engine: Engine, connection_id: int, flow_name: str, *, most: int) -> list[str]:
+    """Keys that the feeds tell from their cursors on, without moving these; at most `most`. Raises SyncError."""
+    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    positions = _positions(engine, site, flow)
+    keys: dict[str, None] = {}
+    for resource, feed in feeds_of(flow, site):
+        name = feed if resource.name == flow.source else f"right:{feed}"
+        since = site.connection.cut_over if flow.cut_over else None
+        with calling(site.endpoint(resource.name)):
+            for page in resource.changes(feed, positions.get(name, {}), since=since):
+                keys |= dict.fromkeys(_record_keys(engine, flow, site, resource.name, [ref.key for ref in page.refs]))
+                if len(keys) >= most:
+                    return list(keys)[:most]
+    return list(keys)
+
+
+def _record_keys(engine: Engine, flow: Flow, site: Site, resource: str, keys: Sequence[str]) -> list[str]:
+    with engine.store.read() as session:
+        named = links.record_keys(session, flow, site, site.side(resource), keys)
+    return [record_key for key in keys for record_key in named[key]]
+
+
+def _positions(engine: Engine, site: Site, flow: Flow) -> dict[str, dict[str, object]]:
+    query = select(Cursor.feed, Cursor.position).where(
+        Cursor.connection_id == site.connection.id, Cursor.flow == flow.name
+    )
+    with engine.store.read() as session:
+        return {feed: dict(position) for feed, position in session.execute(query)}
+
+
+def preview(engine: Engine, connection_id: int, flow_name: str, keys: Sequence[str]) -> list[Preview]:
+    """The plans of these objects, after those of what they need. Raises what the systems' calls raise."""
+    assumed = _Assumed()
+    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    for some in chunks(list(keys), flow.batch):
+        _plan(engine, site, flow, [(key, ";") for key in some], assumed, depth=0)
+    return assumed.previews
+
+
+def _plan(
+    engine: Engine, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]], assumed: _Assumed, *, depth: int
+) -> None:
+    records, material = _material(engine, site, flow, wanted)
+    outcomes = _outcomes(engine, site, flow, records, material, assumed)
+    missing = [need for one in outcomes.values() if isinstance(one, Plan) for need in one.needs if need.flow]
+    if missing and depth < DEEPEST:
+        _needs(engine, site, list(dict.fromkeys(missing)), assumed, depth=depth + 1)
+        outcomes = _outcomes(engine, site, flow, records, material, assumed)
+    for record in records:
+        assumed.previews.append(Preview(flow.name, record.key, outcomes[record.id]))
+        _assume(flow, record, outcomes[record.id], assumed)
+
+
+def parts_of(engine: Engine, connection_id: int, flow_name: str, key: str, *, asked: str = "") -> Sequence[str]:
+    """The parts to which an object of the source is mapped now. `asked`: a part that others might ask for besides.
+
+    Raises Rejected or MissingLookup where that cannot be told, and what the systems' calls raise.
+    """
+    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    records, material = _material(engine, site, flow, [(key, f";{asked};" if asked else ";")])
+    return Planner(engine, flow, site, material).parts_of(records[0])
+
+
+def _material(
+    engine: Engine, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]]
+) -> tuple[list[Record], Material]:
+    """Records of these keys and what they are planned from, read now. `wanted`: keys with the parts asked for."""
+    with engine.store.read() as session:
+        records = _records(session, site, flow, wanted)
+        ids = [record.id for record in records]
+        linked = links.of_records(session, flow, site, records)
+        lookups = lookups_of(session, site.connection, flow)
+        corrected = corrections.standing(session, engine.vault, ids)
+        doubts = effects.in_doubt(session, engine, ids)
+        decided = decisions.standing(session, ids)
+    placed = corrections.by_place(flow, site, {record.id: record.key for record in records}, corrected)
+    fetched = read_all(flow, site, {record.key: linked[record.id] for record in records}, placed)
+    own = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records}
+    found = corrections.apply(corrected, own)
+    return records, Material(
+        docs=found.docs,
+        linked=linked,
+        lookups=lookups,
+        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
+        tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
+        corrected=found,
+        decided=decided,
+    )
+
+
+def _records(session: Session, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]]) -> list[Record]:
+    """The records of these keys; one that is in no table yet is pretended. `wanted`: keys with the parts asked for."""
+    known = {
+        record.key: record
+        for record in session.scalars(
+            select(Record).where(
+                Record.connection_id == site.connection.id,
+                Record.flow == flow.name,
+                Record.key.in_([key for key, _ in wanted]),
+            )
+        )
+    }
+    session.expunge_all()  # what is pretended of them is never stored
+    found = []
+    for number, (key, parts) in enumerate(wanted, 1):
+        record = known.get(key) or _pretended(site, flow, number, key, parts)
+        record.parts += "".join(f"{part};" for part in parts.split(";") if part and f";{part};" not in record.parts)
+        found.append(record)
+    return found
+
+
+def _pretended(site: Site, flow: Flow, number: int, key: str, parts: str) -> Record:
+    """A record that is in no table."""
+    now = clock.now()
+    return Record(
+        id=-number, connection_id=site.connection.id, flow=flow.name, key=key, parts=parts, needed=parts != ";",
+        wanted=1, claimed=1, done=0, lane=0, source_time=now, fetched_at=now, quiet_print="", quiet_since=None,
+    )  # fmt: skip
+
+
+def _outcomes(
+    engine: Engine, site: Site, flow: Flow, records: Sequence[Record], material: Material, assumed: _Assumed
+) -> dict[int, Plan | Rejected]:
+    planner = Planner(engine, flow, site, material, assumed=assumed.links)
+    made: dict[int, Plan | Rejected] = {}
+    with engine.store.read() as session:
+        for record in records:
+            try:
+                made[record.id] = planner.plan(session, record)
+            except Rejected as error:
+                made[record.id] = error
+    return made
+
+
+def _needs(engine: Engine, site: Site, missing: Sequence[Need], assumed: _Assumed, *, depth: int) -> None:
+    wanted: dict[str, dict[str, str]] = {}
+    for need in missing:
+        parts = wanted.setdefault(need.flow, {}).get(need.key, ";")
+        wanted[need.flow][need.key] = parts + (f"{need.part};" if need.part else "")
+    for flow_name, keys in wanted.items():
+        _plan(engine, site, engine.flow(flow_name), list(keys.items()), assumed, depth=depth)
+
+
+def _assume(flow: Flow, record: Record, outcome: Plan | Rejected, assumed: _Assumed) -> None:
+    if isinstance(outcome, Plan) and outcome.kind in (Kind.WRITE, Kind.HOLD):
+        for step in outcome.steps:
+            key = step.operation.key or step.operation.natural_key
+            assumed.links[Need(flow.entity, record.key, step.part, flow.name)] = key

@@ -1,0 +1,151 @@
+"""Which records an id names: a key of either system (`left:512` of that side alone), a reference; zeros before it or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.want import is_key
+from syncengine.errors import Misconfigured
+from syncengine.store.models import Connection, Effect, Link, Record
+
+ZEROS = "0"
+SIDES = ("left", "right")
+KEYS = {"": ("left_key", "right_key"), "left": ("left_key",), "right": ("right_key",)}
+"""Keys of a link that an id may be, by the side that is said."""
+
+
+def records(
+    session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
+) -> list[Record]:
+    """All records that an id names, of any flow and connection unless these are given; oldest first. Raises Misconfigured.
+
+    `left:512` and `right:512` name those of an object of that side alone: the two systems may have given the same number.
+    """
+    side, id_ = _side(id_)
+    if not is_key(id_):
+        raise Misconfigured(
+            f"{id_[:40]!r} cannot be an id: it is empty, too long, or has characters that no store keeps"
+        )
+    found = {record.id: record for record in _of_key(session, engine, side, id_)}
+    for link in _links(session, side, id_):
+        ends = (link.left_key, link.right_key, f"left:{link.left_key}", f"right:{link.right_key}")
+        query = select(Record).where(Record.connection_id == link.connection_id, Record.key.in_(ends))
+        found |= {one.id: one for one in session.scalars(query) if _belongs(engine, one, link)}
+    found |= {record.id: record for record in _of_effect(session, engine, side, id_)}
+    wanted = [found[record_id] for record_id in sorted(found) if flow is None or found[record_id].flow == flow]
+    if connection is None or not wanted:
+        return wanted
+    connection_id = session.scalar(select(Connection.id).where(Connection.name == connection))
+    return [record for record in wanted if record.connection_id == connection_id]
+
+
+def one(
+    session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
+) -> Record:
+    """The one record that an id names. Raises Misconfigured if there is none, or several."""
+    found = records(session, engine, id_, connection=connection, flow=flow)
+    if not found:
+        raise Misconfigured(f"nothing is known of {id_}. `syncengine trace {id_}` says what may be the reason")
+    if len(found) > 1:
+        names = {connection.id: connection.name for connection in session.scalars(select(Connection))}
+        several = ", ".join(f"{each.flow} {each.key} ({names[each.connection_id]})" for each in found[:6])
+        raise Misconfigured(f"{id_} names several records: {several}. {_narrower(id_, found)}")
+    return found[0]
+
+
+def _narrower(id_: str, found: Sequence[Record]) -> str:
+    """How to name one of several."""
+    if len({(each.flow, each.connection_id) for each in found}) > 1:
+        return "Say which with --flow or --connection"
+    return f"Say left:{id_} or right:{id_} for the object of that side"
+
+
+def side_of_key(engine: Engine, record: Record) -> str:
+    """The side whose object gives a record its key."""
+    flow = engine.flow(record.flow)
+    return (
+        record.key.partition(":")[0]
+        if flow.keys_name_their_side
+        else engine.site(record.connection_id).side(flow.source)
+    )
+
+
+def is_its_key(record: Record, id_: str) -> bool:
+    """Whether an id is the key by which a record goes, or names its side."""
+    side, key = _side(id_)
+    return bool(side) or record.key in _forms(key)
+
+
+def source_key(engine: Engine, connection_id: int, flow_name: str, id_: str) -> str:
+    """The source's key that an id means. Raises Misconfigured if it names an object of the other side."""
+    side, key = _side(id_)
+    flow = engine.flow(flow_name)
+    if not side or flow.keys_name_their_side:
+        return id_
+    if side != engine.site(connection_id).side(flow.source):
+        raise Misconfigured(
+            f"nothing is known of {id_} in {flow_name}, which reads the other side. Name it by its key there"
+        )
+    return key
+
+
+def _side(id_: str) -> tuple[str, str]:
+    """The side that an id names, empty for either, and the id without it."""
+    side, colon, rest = id_.partition(":")
+    return (side, rest) if colon and side in SIDES else ("", id_)
+
+
+def _of_key(session: Session, engine: Engine, side: str, id_: str) -> list[Record]:
+    """Records that go by this key of their source."""
+    found = session.scalars(select(Record).where(Record.key.in_(_forms(id_))))
+    return [one for one in found if not side or one.flow not in engine.flows or side_of_key(engine, one) == side]
+
+
+def _of_effect(session: Session, engine: Engine, side: str, id_: str) -> list[Record]:
+    """Records that have written, or mean to write, an object of this key or reference."""
+    forms = _forms(id_)
+    query = select(Effect.record_id, Effect.connection_id, Effect.resource)
+    rows = session.execute(query.where(or_(Effect.target_key.in_(forms), Effect.natural_key.in_(forms))))
+    ids = [row.record_id for row in rows if not side or engine.site(row.connection_id).side(row.resource) == side]
+    return list(session.scalars(select(Record).where(Record.id.in_(ids))))
+
+
+def known(engine: Engine, connection: str | None, flow: str | None) -> None:
+    """Raises Misconfigured if there is no such connection, or no such flow and no record of one that was dropped."""
+    engine.connections(name=connection)
+    if flow is None or flow in engine.flows:
+        return
+    with engine.store.read() as session:
+        had = session.scalar(select(Record.id).where(Record.flow == flow).limit(1))
+    if had is None:
+        engine.flow(flow)
+
+
+def _forms(id_: str) -> set[str]:
+    return {id_, id_.lstrip(ZEROS) or id_, f"left:{id_}", f"right:{id_}"}
+
+
+def _links(session: Session, side: str, id_: str) -> list[Link]:
+    forms = _forms(id_)
+    names = [*KEYS.get(side, KEYS[""]), *([] if side else ["natural_key"])]
+    columns = [getattr(Link, name) for name in names]
+    padded = [getattr(Link, name).endswith(id_, autoescape=True) for name in KEYS.get(side, KEYS[""])]
+    query = select(Link).where(or_(*(column.in_(forms) for column in columns), *padded))
+    found = session.scalars(query)
+    return [one for one in found if any((getattr(one, name) or "").lstrip(ZEROS) in forms for name in names)]
+
+
+def _belongs(engine: Engine, record: Record, link: Link) -> bool:
+    """True if the record's flow makes or shares this link, and the record goes by its object on that side."""
+    flow = engine.flows.get(record.flow)
+    if flow is None:
+        return record.flow == link.entity
+    own = link.left_key if side_of_key(engine, record) == "left" else link.right_key
+    return (
+        flow.entity == link.entity
+        and (record.key.partition(":")[2] if flow.keys_name_their_side else record.key) == own
+    )

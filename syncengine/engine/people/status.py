@@ -1,0 +1,139 @@
+"""How things stand: per connection and flow, when it was last read, what is due, waiting, held and dead, and the oldest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine.core.engine import Engine
+from syncengine.store.models import Ceiling, Connection, Cursor, Endpoint, Failure, Record, Run
+from syncengine.store.states import Status
+
+
+@dataclass(frozen=True, slots=True)
+class FlowStatus:
+    """One flow of one connection.
+
+    lag_s: age in seconds of the oldest due record. read_at: UTC, the source's clock. is_shut: by its write ceiling.
+    """
+
+    connection: str
+    mode: str
+    flow: str
+    last_sync: datetime | None
+    last_error: str
+    read_at: datetime | None
+    lag_s: float
+    records: int
+    due: int
+    done: int
+    skipped: int
+    waiting: int
+    held: int
+    dead: int
+    attention: int
+    is_shut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is left to do, for those who wait for it.
+
+    statuses: of all of them, due or not. at_rest: of those that are not due. next_at: when the first that is due may be taken
+    up (UTC), None if none is.
+    """
+
+    total: int
+    due: int
+    statuses: dict[str, int]
+    at_rest: dict[str, int]
+    next_at: datetime | None
+
+
+def flows(engine: Engine) -> list[FlowStatus]:
+    """The state of every flow of every connection. Raises Transient."""
+    now = clock.now()
+    with engine.store.read() as session:
+        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+        return [_flow(session, connection, name, now) for connection in connections for name in connection.flows]
+
+
+def _flow(session: Session, connection: Connection, name: str, now: datetime) -> FlowStatus:
+    mine = (Record.connection_id == connection.id, Record.flow == name)
+    counts = _counts(session, *mine)
+    due = session.execute(
+        select(func.count(), func.min(Record.updated_at)).where(*mine, Record.wanted > Record.done)
+    ).one()
+    run = session.scalars(
+        select(Run).where(Run.connection_id == connection.id, Run.flow == name).order_by(Run.started_at.desc()).limit(1)
+    ).first()
+    read_at = session.scalar(
+        select(func.min(Cursor.read_at)).where(
+            Cursor.connection_id == connection.id, Cursor.flow == name, Cursor.feed != ""
+        )
+    )
+    attention = session.scalar(
+        select(func.count())
+        .select_from(Failure)
+        .where(Failure.connection_id == connection.id, Failure.flow == name)
+        .where(Failure.kind == "attention", Failure.closed_at.is_(None))
+    )
+    shut = select(Ceiling.flow).where(
+        Ceiling.connection_id == connection.id, Ceiling.flow == name, Ceiling.shut_at.is_not(None)
+    )
+    return FlowStatus(
+        connection=connection.name,
+        mode=connection.mode,
+        flow=name,
+        last_sync=run.started_at if run else None,
+        last_error=run.error if run else "",
+        read_at=read_at,
+        lag_s=(now - due[1]).total_seconds() if due[1] else 0.0,
+        records=sum(counts.values()),
+        due=due[0],
+        done=counts.get(Status.DONE, 0),
+        skipped=counts.get(Status.SKIPPED, 0),
+        waiting=counts.get(Status.WAITING, 0),
+        held=counts.get(Status.HELD, 0),
+        dead=counts.get(Status.DEAD, 0),
+        attention=attention or 0,
+        is_shut=session.scalar(shut) is not None,
+    )
+
+
+def _counts(session: Session, *where: Any) -> dict[str, int]:
+    query = select(Record.status, func.count()).where(*where).group_by(Record.status)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def backlog(
+    engine: Engine, flow: str, *, connections: Sequence[int] | None = None, keys: Sequence[str] = ()
+) -> Backlog:
+    """How much is left of a flow: in all connections or in these (by id), of all keys or of these. Raises Transient."""
+    where = [Record.flow == flow]
+    where += [Record.connection_id.in_(connections)] if connections is not None else []
+    where += [Record.key.in_(keys)] if keys else []
+    is_due = Record.wanted > Record.done
+    with engine.store.read() as session:
+        due, next_at = session.execute(select(func.count(), func.min(Record.not_before)).where(*where, is_due)).one()
+        counts, at_rest = _counts(session, *where), _counts(session, *where, ~is_due)
+    return Backlog(sum(counts.values()), due, counts, at_rest, next_at)
+
+
+def paused(engine: Engine) -> list[dict[str, Any]]:
+    """Endpoints that rest, until when and why. Raises Transient."""
+    now = clock.now()
+    with engine.store.read() as session:
+        found = session.scalars(select(Endpoint).where(Endpoint.paused_until > now).order_by(Endpoint.name))
+        return [{"endpoint": one.name, "until": one.paused_until, "because": one.paused_because} for one in found]
+
+
+def as_rows(found: list[FlowStatus]) -> list[dict[str, Any]]:
+    """For JSON."""
+    return [asdict(one) for one in found]

@@ -1,0 +1,247 @@
+"""Everything that happened to an object, by any id of either system; and if it is not there, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import record_search
+from syncengine.engine.writes import links
+from syncengine.redaction import shown
+from syncengine.store.models import (
+    Connection,
+    Correction,
+    Cursor,
+    Decision,
+    Effect,
+    Endpoint,
+    Event,
+    Failure,
+    Link,
+    Record,
+    Run,
+)
+from syncengine.store.states import EffectState, Status
+
+RECORD = (
+    "id", "key", "status", "reason", "wanted", "claimed", "done", "stage", "lane", "not_before", "pause", "attempts", "deaths",
+    "ignored", "parts", "seen_version", "done_version", "fetched_at", "run_id", "created_at", "updated_at",
+)  # fmt: skip
+LINK = (
+    "entity",
+    "left_key",
+    "part",
+    "right_key",
+    "natural_key",
+    "provisional",
+    "revision",
+    "lines",
+    "created_at",
+    "updated_at",
+)
+EFFECT = (
+    "id", "verb", "resource", "part", "natural_key", "target_key", "state", "sends", "created_at", "sent_at", "settle_until",
+    "warnings", "attention", "error", "updated_at",
+)  # fmt: skip
+FAILURE = (
+    "id", "kind", "stage", "cause", "field", "value", "remedy", "opened_at", "closed_at", "closed_because", "closed_by",
+)  # fmt: skip
+CORRECTION = ("id", "because", "made_by", "made_at", "lapsed_at", "lapsed_because")
+DECISION = ("id", "verdict", "plan_hash", "because", "made_by", "made_at", "lapsed_at", "lapsed_because")
+EVENT = ("id", "at", "what", "detail")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What is known of one record. JSON-able but for times.
+
+    state: where it is, in words. systems: by side. way: all that happened in order, of events, writes and dead letters; each
+    with `at` (UTC), `what` and `detail`. corrections: without their patches; the way has the paths.
+    """
+
+    connection: str
+    flow: str
+    key: str
+    state: str
+    systems: dict[str, str]
+    record: dict[str, Any]
+    links: list[dict[str, Any]]
+    effects: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
+    corrections: list[dict[str, Any]]
+    decisions: list[dict[str, Any]]
+    runs: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    way: list[dict[str, Any]]
+
+
+def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None) -> list[Trace]:
+    """The records that an id names: a key of the source, a key of the target, the reference that a write bears, with or
+    without zeros before it.
+    """
+    with engine.store.read() as session:
+        found = record_search.records(session, engine, id_, connection=connection, flow=flow)
+        return [of_record(session, record) for record in found]
+
+
+def of_record(session: Session, record: Record) -> Trace:
+    """What is known of one record."""
+    connection = session.get_one(Connection, record.connection_id)
+    ends = {"left": connection.left_id, "right": connection.right_id}
+    events, ids = _events(session, record)
+    effects = _rows(session, Effect, ids)
+    failures, corrections = _rows(session, Failure, ids), _rows(session, Correction, ids)
+    runs = session.scalars(select(Run).where(Run.id == record.run_id)).all() if record.run_id else ()
+    its_links = _links(session, record, {record.flow, *(effect["entity"] for effect in effects)})
+    return Trace(
+        connection=connection.name,
+        flow=record.flow,
+        key=record.key,
+        state=state_of(session, record),
+        systems={side: session.get_one(Endpoint, id_).system for side, id_ in ends.items()},
+        record=_columns(record, RECORD),
+        links=its_links,
+        effects=[{name: effect[name] for name in EFFECT} for effect in effects],
+        failures=failures,
+        corrections=corrections,
+        decisions=_rows(session, Decision, ids),
+        runs=[_columns(run, ("id", "trigger", "lane", "started_at", "finished_at", "error")) for run in runs],
+        events=events,
+        way=_way(events, effects, failures),
+    )
+
+
+def _rows(session: Session, model: Any, record_ids: Sequence[int]) -> list[dict[str, Any]]:
+    names = {Effect: (*EFFECT, "entity"), Failure: FAILURE, Correction: CORRECTION, Decision: DECISION}[model]
+    query = select(model).where(model.record_id.in_(record_ids)).order_by(model.id)
+    return [_columns(row, names) for row in session.scalars(query)]
+
+
+def _events(session: Session, record: Record) -> tuple[list[dict[str, Any]], list[int]]:
+    """Events of a record, and of those that were folded into it; with the numbers of all of these."""
+    ids, more = [], [record.id]
+    found: list[Event] = []
+    while more:
+        ids += more
+        some = session.scalars(select(Event).where(Event.record_id.in_(more))).all()
+        found += some
+        folded = [one.detail["record"] for one in some if one.what == links.FOLDED]
+        more = [id_ for id_ in folded if id_ not in ids]
+    return [_columns(one, EVENT) for one in sorted(found, key=lambda one: one.id)], ids
+
+
+def _links(session: Session, record: Record, entities: set[str]) -> list[dict[str, Any]]:
+    left, right = record.key.removeprefix("left:"), record.key.removeprefix("right:")
+    found = session.scalars(
+        select(Link)
+        .where(Link.connection_id == record.connection_id, Link.entity.in_(entities))
+        .where(or_(Link.left_key == left, Link.right_key == right))
+        .order_by(Link.id)
+    )
+    return [_columns(one, LINK) for one in found]
+
+
+def _columns(row: Any, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in names}
+
+
+def why_not(engine: Engine, id_: str) -> list[str]:
+    """What may be the reason that nothing is known of an id: which flows are read, until when, and what is left out."""
+    lines = []
+    with engine.store.read() as session:
+        for connection in session.scalars(select(Connection).order_by(Connection.name)):
+            if connection.cut_over is not None:
+                lines.append(
+                    f"{connection.name}: what was created before its cut-over date, {shown(connection.cut_over)}, is not "
+                    "brought over"
+                )
+            for name in connection.flows:
+                query = select(Cursor.read_at).where(Cursor.connection_id == connection.id, Cursor.flow == name)
+                times = [at for at in session.scalars(query.where(Cursor.feed != "")) if at is not None]
+                until = f"was read until {shown(min(times))}" if times else "was never read"
+                lines.append(f"{connection.name}: {name} {until}")
+    if not lines:
+        return ["there is no connection yet. Run `syncengine configure`"]
+    return [
+        *lines,
+        "Known are the keys of both systems, and the reference that a write bears; other references are not kept",
+        f"If {id_} is a key of the source, this fetches it now: syncengine sync FLOW --id {id_}",
+    ]
+
+
+# -- in order ----------------------------------------------------------------------------------------------------------
+
+
+def _way(
+    events: Sequence[Mapping[str, Any]], effects: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """All that happened, oldest first: the events, and what stands in other rows alone."""
+    stops = [{"at": one["at"], "what": one["what"], "detail": one["detail"]} for one in events]
+    for effect in effects:
+        stops += _stops_of_write(effect)
+    for failure in failures:
+        stops += _stops_of_letter(failure)
+    return sorted(stops, key=lambda stop: stop["at"])  # stable: events of one moment stay in their order
+
+
+def _stops_of_write(effect: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """When a write was intended and sent, and how it stands if it is not done; its answer is an event of its own."""
+    name = f"write {effect['id']}"
+    subject = f"{effect['verb']} {effect['resource']} {effect['natural_key'] or effect['target_key'] or ''}".strip()
+    stops = [_stop(effect["created_at"], "intended", write=name, subject=subject)]
+    if effect["sent_at"] is not None:
+        times = f"for the {effect['sends']}. time" if effect["sends"] > 1 else ""
+        stops.append(_stop(effect["sent_at"], "sent", write=name, subject=subject, times=times))
+    if effect["state"] in (EffectState.SENT, EffectState.UNKNOWN, EffectState.REJECTED):
+        stops.append(_stop(effect["updated_at"], f"is {effect['state']}", write=name, error=effect["error"]))
+    return stops
+
+
+def _stops_of_letter(failure: Mapping[str, Any]) -> list[dict[str, Any]]:
+    name = f"dead letter {failure['id']}" if failure["kind"] == "dead" else f"to be looked at {failure['id']}"
+    value = " = ".join(filter(None, (failure["field"], failure["value"])))
+    stops = [_stop(failure["opened_at"], "letter opened", letter=name, value=value, cause=failure["cause"])]
+    if failure["closed_at"] is not None:
+        told = {"because": failure["closed_because"], "by": failure["closed_by"]}
+        stops.append(_stop(failure["closed_at"], "letter closed", letter=name, **told))
+    return stops
+
+
+def _stop(at: datetime, what: str, **detail: str) -> dict[str, Any]:
+    return {"at": at, "what": what, "detail": {name: text for name, text in detail.items() if text}}
+
+
+# -- where it is -------------------------------------------------------------------------------------------------------
+
+
+def state_of(session: Session, record: Record) -> str:
+    """One sentence for a person: where it is, and what it waits for."""
+    if record.token is not None:
+        return f"being worked on ({record.stage})"
+    if record.ignored:
+        return f"ignored by {record.ignored}; `syncengine ignore {record.key} --undo` syncs it again"
+    if record.wanted > record.done:
+        because = f" ({record.pause}: {record.reason})" if record.pause and record.reason else ""
+        return f"due, next step {record.stage}, not before {shown(record.not_before)}{because}"
+    if record.status == Status.WAITING:
+        return f"waiting: {record.reason}{_blocker(session, record)}"
+    return f"{record.status}{f': {record.reason}' if record.reason else ''}"
+
+
+def _blocker(session: Session, record: Record) -> str:
+    """What has become of the record that this one waits for; in a two-way flow it bears the side before its key."""
+    keys = (record.need_key, f"left:{record.need_key}", f"right:{record.need_key}")
+    blocker = session.scalars(
+        select(Record).where(
+            Record.connection_id == record.connection_id, Record.flow == record.need_entity, Record.key.in_(keys)
+        )
+    ).first()
+    if blocker is None:
+        return ""
+    return f", which is {blocker.status}{f' ({blocker.reason})' if blocker.reason else ''}"

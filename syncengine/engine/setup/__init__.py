@@ -1,0 +1,1 @@
+"""From settings and syncengine.yml to a running engine."""

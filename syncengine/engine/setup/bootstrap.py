@@ -1,0 +1,253 @@
+"""Where everything is put together, from settings. Tests build an `Engine` from their own parts instead."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import redis
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+
+from syncengine import connectors, keys
+from syncengine.alerts import Sinks
+from syncengine.connectors.base import Connector, Endpoint
+from syncengine.connectors.services import Services
+from syncengine.engine.core.engine import Chain, Engine, Limits
+from syncengine.engine.setup import continuity
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.traffic.queues import Queues
+from syncengine.engine.upkeep.retention import Kept
+from syncengine.engine.watch.watcher import Thresholds, Watcher
+from syncengine.errors import Misconfigured
+from syncengine.flows import SHIPPED, Flow, load_flows
+from syncengine.http.breaker import Breakers, Hook, Rules
+from syncengine.http.limiter import Limiter
+from syncengine.http.meter import Meter
+from syncengine.settings import Settings
+from syncengine.store import Store, migrate
+from syncengine.store.models import Connection, Installed, Link, Payload, Secret
+from syncengine.store.states import Lane
+from syncengine.vault import Vault
+
+
+def flows(settings: Settings) -> dict[str, Flow]:
+    """The flows that ship, and the site's own where `settings` finds them. Raises Misconfigured, with file and line."""
+    return _load(settings.flows_path)
+
+
+def _load(folder: Path | None) -> dict[str, Flow]:
+    return load_flows([SHIPPED] if folder is None else [SHIPPED, folder], connectors.resources())
+
+
+def flows_to_install(settings: Settings, store: Store) -> tuple[dict[str, Flow], str]:
+    """The flows that a `configure` takes over now, and the absolute path of the site's own folder, empty if there is none.
+
+    Where `settings` find no folder it is the one that was taken over before: a `flows.d` that is not in the working folder is
+    not gone. Raises Misconfigured, with file and line, and Transient.
+    """
+    folder = settings.flows_path
+    if folder is None:
+        with store.read() as session:
+            stored = session.scalar(select(Installed.flows_folder))
+        folder = Path(stored) if stored else None
+    if folder is not None and not folder.is_dir():
+        raise Misconfigured(
+            f"the folder {folder} with the site's own flows is not there. Put it back, or name the folder with your flows in "
+            "SYNCENGINE_FLOWS (an empty folder, if there are none any more)"
+        )
+    return _load(folder), str(folder or "")
+
+
+def installed_flows(settings: Settings, store: Store) -> dict[str, Flow]:
+    """The flows that ship, and the site's own from the folder that `configure` has taken over: the same for every process.
+
+    An edit of one of these files counts from the next start of a process. Where the folder, or a flow of it, is not there,
+    the flow that ships would take its place in silence: that is refused. `SYNCENGINE_FLOWS` may name another folder, as on
+    another host, if it holds the same flows. Raises Misconfigured, with file and line, and Transient.
+    """
+    with store.read() as session:
+        row = session.scalars(select(Installed)).first()
+        used = {name for names in session.scalars(select(Connection.flows)) for name in names}
+    if row is None:  # nothing is configured yet
+        return flows(settings)
+    stored = Path(row.flows_folder) if row.flows_folder else None
+    folder = settings.flows_path if settings.is_flows_path_given else stored
+    if folder is not None and not folder.is_dir():
+        raise Misconfigured(
+            f"the folder {folder} with the site's own flows is not there. Put it back, or name the folder in SYNCENGINE_FLOWS "
+            "and run `syncengine configure`"
+        )
+    known = _load(folder)
+    own = {name: flow.version for name, flow in known.items() if flow.is_own}
+    if folder != stored and own != row.own_flows:
+        raise Misconfigured(
+            f"SYNCENGINE_FLOWS = {str(folder)!r} has other flows than {stored or 'those that ship'}, which `syncengine "
+            "configure` has taken over. Name the same flows, or run `syncengine configure`"
+        )
+    if changed := sorted(set(row.own_flows) - set(own)) or sorted((set(own) - set(row.own_flows)) & used):
+        has = "has" if changed[0] in own else "no longer has"
+        raise Misconfigured(
+            f"{folder} {has} the flow {changed[0]}, unlike when it was taken over. Restore its files, or run `syncengine "
+            "configure`"
+        )
+    return known
+
+
+def open_store(settings: Settings) -> Store:
+    """The store, checked to be there and at the newest revision. Raises Misconfigured, Transient."""
+    if settings.database_url.startswith("sqlite"):
+        _check_file(make_url(settings.database_url).database or "")
+    store = Store(settings.database_url)
+    migrate.check(store)
+    store.hold_to(migrate.newest())
+    return store
+
+
+def check_flows(store: Store, known: Mapping[str, Flow]) -> None:
+    """Refuse flow files under which a connection would create everything a second time. Raises Misconfigured, Transient."""
+    with store.read() as session:
+        continuity.check_installed(session, known)
+
+
+def _check_file(database: str) -> None:
+    """Raises Misconfigured if there is no such file: to ask it would make an empty one."""
+    if not Path(database).exists():
+        raise Misconfigured(
+            f"there is no installation yet: no database {database}. Run `syncengine up`, or `syncengine migrate` for the "
+            "database alone; where there is one elsewhere, correct SYNCENGINE_HOME or DATABASE_URL"
+        )
+
+
+def open_vault(settings: Settings, store: Store) -> Vault:
+    """The store's vault. Its key file is made if there is none, but never for a store that was sealed with a lost key.
+
+    Raises Misconfigured, Transient.
+    """
+    if not settings.given_keys and not settings.key_file.exists():
+        if _is_sealed(store):
+            raise Misconfigured(
+                f"the key file {settings.key_file} is gone, and a new key would open nothing of what is stored. Put it back "
+                "from where you keep a copy (docs/operations.md), or set SYNCENGINE_KEYS to what was in it"
+            )
+        if settings.may_make_key:
+            keys.make(settings.key_file)
+    return Vault(store, settings.keys, file=None if settings.given_keys else settings.key_file)
+
+
+def _is_sealed(store: Store) -> bool:
+    """Whether the store holds anything that only its key can open."""
+    with store.read() as session:
+        sealed = (select(Secret.id), select(Payload.id), select(Link.id).where(Link.base.is_not(None)))
+        return any(session.scalar(rows.limit(1)) is not None for rows in sealed)
+
+
+def engine(
+    settings: Settings,
+    *,
+    send: Callable[[Chain], None],
+    redis_client: redis.Redis | None,
+    hooks: Sequence[Hook] = (),
+    is_ending: Callable[[], bool] = lambda: False,
+) -> Engine:
+    """The engine of this process; make it after the fork. Raises Misconfigured, Transient.
+    `redis_client` is for limiter and breakers; None for a command that makes no call. `hooks` are told when an endpoint
+    goes down and when it is back; `is_ending` tells whether the process has been told to end.
+    """
+    store = open_store(settings)
+    vault = open_vault(settings, store)
+    known = installed_flows(settings, store)
+    check_flows(store, known)
+    breakers = None
+    if redis_client is not None:
+        breakers = Breakers(redis_client, rules(settings), hooks=[endpoints.noting(store), *hooks])
+    lent = services(store, vault, redis_client, breakers)
+
+    def connect(endpoint: Endpoint) -> Connector:
+        return connectors.connect(endpoint, lent)
+
+    meter = Meter(redis_client) if redis_client is not None else None
+    return Engine(
+        store,
+        vault,
+        known,
+        connect=connect,
+        send=send,
+        limits=limits(settings),
+        meter=meter,
+        breakers=breakers,
+        queued=Queues(redis_client).waiting if redis_client is not None else lambda _: None,
+        is_ending=is_ending,
+    )
+
+
+def watcher(settings: Settings, engine: Engine, redis_client: redis.Redis | None) -> Watcher:
+    """Who looks for what people must be told, and tells the sinks that settings name."""
+    return Watcher(engine, Sinks(settings.alert_urls), thresholds(settings), client=redis_client)
+
+
+def thresholds(settings: Settings) -> Thresholds:
+    """When people are told, from settings."""
+    return Thresholds(
+        dead_letters=settings.alert_dead_letters,
+        gone=settings.alert_gone,
+        window_s=settings.alert_window_s,
+        oldest_s=settings.alert_oldest_s,
+        waiting_s=settings.alert_waiting_s,
+        stalled_s=settings.stalled_s,
+        repeat_s=settings.alert_repeat_s,
+    )
+
+
+def kept(settings: Settings) -> Kept:
+    """For how long what is over is kept, from settings."""
+    return Kept(
+        events=settings.keep_events_days,
+        writes=settings.keep_writes_days,
+        letters=settings.keep_letters_days,
+        documents=settings.keep_documents_days,
+        runs=settings.keep_runs_days,
+        alerts=settings.keep_alerts_days,
+    )
+
+
+def services(
+    store: Store, vault: Vault, redis_client: redis.Redis | None, breakers: Breakers | None = None
+) -> Services:
+    """What connectors are lent. Without a Redis they can be made and asked, and any call to a limited system is refused."""
+    client = redis_client if redis_client is not None else redis.Redis(unix_socket_path=os.devnull)
+    return Services(store, vault, Limiter(client), client, breakers)
+
+
+def rules(settings: Settings) -> Rules:
+    """When breakers open and how long they rest, from settings."""
+    return Rules(
+        calls=settings.breaker_calls,
+        failing_percent=settings.breaker_percent,
+        window_s=settings.breaker_window_s,
+        first_s=settings.breaker_first_s,
+        most_s=max(settings.breaker_first_s, settings.breaker_most_s),
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """The engine's figures, from settings."""
+    return Limits(
+        lease_s=settings.lease_s,
+        call_s=settings.call_s,
+        step_s=settings.step_limit_s,
+        fresh_s=settings.fresh_s,
+        retry_s=settings.retry_max_s,
+        backoff_s=settings.backoff_max_s,
+        hold_again_s=settings.recheck_s,
+        picture_s=settings.picture_s,
+        deaths=settings.max_deaths,
+        tries=settings.max_tries,
+        sends=settings.max_sends,
+        chains={
+            Lane.REALTIME: settings.realtime_workers,
+            Lane.SCHEDULED: settings.workers,
+            Lane.BACKFILL: settings.workers,
+        },
+    )

@@ -1,0 +1,271 @@
+"""What a configuration changes: the store's facts before and after, compared, and in words what follows from it.
+
+Values of secrets are never among the facts; a secret is known by how often it was stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine.engine.core import observe_mode
+from syncengine.redaction import redact
+from syncengine.store.models import Connection, Endpoint, Installed, Lookup, Secret
+
+GIVEN = "given "
+"""Before a secret's name: the print of the value that was taken over last, in the vault too."""
+MOST_TOLD = 40  # changes of one connection or endpoint that its event lists
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One fact that differs. where: `connection main`; what: `cut_over`; before, after: as text, None if it is absent."""
+
+    where: str
+    what: str
+    before: str | None
+    after: str | None
+
+    def __str__(self) -> str:
+        if self.before is None:
+            return f"+ {self.what}: {self.after}"
+        if self.after is None:
+            return f"- {self.what}: {self.before}"
+        return f"~ {self.what}: {self.before} -> {self.after}"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """All changes, and what follows from them in words.
+
+    is_first: nothing was configured before, or by a version that kept no flows, and only these are new. not_synced:
+    connections (by name) that the file does not have.
+    """
+
+    changes: tuple[Change, ...] = ()
+    consequences: tuple[str, ...] = ()
+    is_first: bool = False
+    not_synced: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+    def to_doc(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "changes": [asdict(one) for one in self.changes],
+            "consequences": list(self.consequences),
+            "not_synced": list(self.not_synced),
+        }
+
+    def told(self) -> dict[str, Any]:
+        """For the timeline: of many changes at one place the first, and how many more there are."""
+        places = {where: [str(one) for one in self.changes if one.where == where] for where in self.places}
+        return {
+            "changes": {where: [*some[:MOST_TOLD], *_more(some)] for where, some in places.items()},
+            "consequences": list(self.consequences),
+        }
+
+    @property
+    def places(self) -> list[str]:
+        """Where something changes, in order."""
+        return list(dict.fromkeys(one.where for one in self.changes))
+
+
+def _more(some: list[str]) -> list[str]:
+    return [f"... and {len(some) - MOST_TOLD:,} more"] if len(some) > MOST_TOLD else []
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A connection as the store has it."""
+
+    id: int
+    mode: str
+    cut_over: datetime | None
+    flows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the store holds of a configuration. facts: text by place and name; connections by name.
+
+    renewed: secrets, as facts are named, that were written since the file gave them: tokens that a system has granted.
+    knows_flows: whether the folder of flows was kept, which versions before 0.1.0 did not.
+    """
+
+    facts: Mapping[tuple[str, str], str]
+    connections: Mapping[str, Seen]
+    renewed: frozenset[tuple[str, str]]
+    knows_flows: bool = True
+
+
+def picture(session: Session) -> Picture:
+    """What the store holds now, as the transaction sees it."""
+    facts: dict[tuple[str, str], str] = {}
+    names: dict[int, str] = {}
+    for endpoint in _rows(session, Endpoint):
+        names[endpoint.id] = endpoint.name
+        where = f"endpoint {endpoint.name}"
+        facts[where, "system"] = endpoint.system
+        facts |= {(where, name): text for name, text in _settings("settings", endpoint.settings)}
+    versions = {(one.endpoint_id, one.name): one.version for one in _rows(session, Secret)}
+    renewed = set()
+    for (endpoint_id, mark), version in versions.items():
+        if mark.startswith(GIVEN):
+            name = mark.removeprefix(GIVEN)
+            secret = (f"endpoint {names[endpoint_id]}", f"secret {name}")
+            facts[secret] = str(version)
+            if versions.get((endpoint_id, name), 0) > version:  # both rise together where the file gives a value
+                renewed.add(secret)
+    connections = _rows(session, Connection)
+    for connection in connections:
+        facts |= {(f"connection {connection.name}", name): text for name, text in _connection(connection, names)}
+    places = {one.id: f"connection {one.name}" for one in connections}
+    for entry in _rows(session, Lookup):
+        facts[places[entry.connection_id], f"lookup {entry.name} {entry.key}"] = entry.value
+    installations = _rows(session, Installed)
+    for installed in installations:
+        if installed.flows_folder:
+            facts["flows", "folder"] = installed.flows_folder
+        facts |= {("flows", f"own flow {name}"): version for name, version in installed.own_flows.items()}
+    return Picture(facts, {one.name: _seen(one) for one in connections}, frozenset(renewed), bool(installations))
+
+
+def _rows(session: Session, model: Any) -> list[Any]:
+    """As the database has them, whatever the session has loaded before."""
+    return list(session.scalars(select(model).order_by(model.id).execution_options(populate_existing=True)))
+
+
+def _seen(row: Connection) -> Seen:
+    mode = observe_mode.LIVE if row.mode == observe_mode.GOING_LIVE else row.mode
+    return Seen(row.id, mode, row.cut_over, tuple(row.flows))
+
+
+def _connection(row: Connection, names: Mapping[int, str]) -> Iterable[tuple[str, str]]:
+    yield "left", names[row.left_id]
+    yield "right", names[row.right_id]
+    yield "mode", _seen(row).mode
+    for name, at in (("cut_over", row.cut_over), ("verify_creates_until", row.verify_creates_until)):
+        if at is not None:
+            yield name, shown_time(at)
+    yield "flows", ", ".join(row.flows) or "none"
+    if row.quiet_s is not None:
+        yield "quiet_s", f"{row.quiet_s:g}"
+    yield from _settings("settings", row.settings)
+    yield from _settings("ceilings", row.ceilings)
+
+
+def _settings(what: str, values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+    for name, value in values.items():
+        yield f"{what}.{name}", json.dumps(value, default=_exact, sort_keys=True, ensure_ascii=False)
+
+
+def _exact(value: Any) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def shown_time(at: datetime) -> str:
+    """As the file has it."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+# -- before and after --------------------------------------------------------------------------------------------------
+
+
+def compare(before: Picture, after: Picture) -> tuple[Change, ...]:
+    """What differs, by place; the places and names of `after` first, in its order."""
+    keys = list(dict.fromkeys([*after.facts, *before.facts]))
+    places = list(dict.fromkeys(where for where, _ in keys))
+    differs = [key for key in keys if before.facts.get(key) != after.facts.get(key)]
+    differs.sort(key=lambda key: places.index(key[0]))  # stable: names stay in order
+    return tuple(_change(*key, before.facts.get(key), after.facts.get(key)) for key in differs)
+
+
+def _change(where: str, what: str, before: str | None, after: str | None) -> Change:
+    """As it may be shown. Versions of secrets and of flow files say nothing to a person."""
+    if what.startswith("settings."):
+        before, after = (
+            None if one is None else redact(one, what.removeprefix("settings.")) for one in (before, after)
+        )
+    if what.startswith("secret "):
+        before, after = (None if one is None else "stored" for one in (before, after))
+        return Change(where, what, before, "a new value" if before and after else after)
+    if what.startswith("own flow "):
+        before, after = (None if one is None else "taken over" for one in (before, after))
+        return Change(where, what, before, "changed since" if before and after else after)
+    return Change(where, what, before, after)
+
+
+def consequences(before: Picture, after: Picture, changes: Iterable[Change], *, of_date: set[str]) -> list[str]:
+    """What follows from the changes, in words. of_date: names of flows that heed a cut-over date."""
+    told: list[str] = []
+    for name, now in after.connections.items():
+        told += _of_connection(name, before.connections.get(name), now, of_date)
+    told += _of_lookups(changes)
+    for change in changes:
+        if change.what.startswith("secret ") and change.after is None:
+            name, endpoint = change.what.removeprefix("secret "), change.where.removeprefix("endpoint ")
+            granted = f", though it was renewed since. `syncengine authorise {endpoint}` grants a new one"
+            is_renewed = (change.where, change.what) in before.renewed
+            told.append(f"{endpoint}: its secret {name} is deleted from the vault{granted if is_renewed else ''}")
+        if change.what.startswith("own flow ") and change.after is None:
+            told.append(f"the site's own flow {change.what.removeprefix('own flow ')} is no longer used")
+    return told
+
+
+def _of_connection(name: str, was: Seen | None, now: Seen, of_date: set[str]) -> Iterable[str]:
+    dated = [flow for flow in now.flows if flow in of_date]
+    yield from _of_flows(name, was, now)
+    if was is None:
+        if dated and now.cut_over is None:
+            yield f"{name}: it has no cut_over, so {_and(dated)} of any age are synced once they are changed"
+        return
+    if was.cut_over == now.cut_over or not dated or now.cut_over is None:
+        return
+    if was.cut_over is not None and now.cut_over < was.cut_over:
+        yield (
+            f"{name}: {_and(dated)} created since {shown_time(now.cut_over)} are synced, including those that were skipped as "
+            "too old; their feeds are read again from that date"
+        )
+    else:
+        yield f"{name}: {_and(dated)} created before {shown_time(now.cut_over)} are not synced from now on, unless linked"
+
+
+def _of_flows(name: str, was: Seen | None, now: Seen) -> Iterable[str]:
+    had = was.flows if was is not None else ()
+    verb = "write" if now.mode == observe_mode.LIVE else "plan"
+    fresh = [flow for flow in now.flows if flow not in had]
+    if was is not None and was.mode != now.mode and now.flows:
+        if now.mode == observe_mode.LIVE:
+            yield f"{name} goes live: it writes {_and(now.flows)}, including what was only planned so far"
+        else:
+            yield f"{name} stops writing; it only plans"
+    elif fresh:
+        yield f"{name} starts to {verb} {_and(fresh)}"
+    if gone := [flow for flow in had if flow not in now.flows]:
+        yield f"{name} stops syncing {_and(gone)}; links and history are kept"
+
+
+def _of_lookups(changes: Iterable[Change]) -> Iterable[str]:
+    counts: dict[str, list[int]] = {}
+    for one in changes:
+        if one.what.startswith("lookup "):
+            figures = counts.setdefault(one.where.removeprefix("connection "), [0, 0])
+            figures[0] += one.after is None
+            figures[1] += one.before is not None and one.after is not None
+    for name, figures in counts.items():
+        for figure, word in zip(figures, ("removed", "changed"), strict=True):
+            if figure:
+                yield f"{name}: {figure:,} lookup {'entry is' if figure == 1 else 'entries are'} {word}"
+
+
+def _and(names: Iterable[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,229 @@
+"""What `syncengine.yml` says: endpoints, connections and secrets, read and checked for itself.
+
+`${NAME}` in a value is a variable of the environment or `.env`; `$${NAME}` is the text `${NAME}` itself. What depends on
+the store, the flows or the systems is checked by `configure`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from syncengine import connectors
+from syncengine.engine.core import observe_mode
+from syncengine.engine.core.lookups import LONGEST_KEY, LONGEST_NAME
+from syncengine.errors import Misconfigured
+from syncengine.flows.flow import HIGHEST_CEILING
+from syncengine.mapping.complaints import Place
+from syncengine.mapping.runtime import table_key
+from syncengine.mapping.shapes import nearest
+from syncengine.mapping.yaml_lines import Table, read, shown
+from syncengine.store.models import is_text
+
+_VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+MODES = (observe_mode.LIVE, observe_mode.MODE)
+LONGEST_QUIET_S = 86_400
+CONNECTION_ENTRIES = (
+    "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups", "ceilings",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EndpointPlan:
+    """One endpoint as the file says it."""
+
+    name: str
+    system: str
+    settings: Mapping[str, Any]
+    secrets: Mapping[str, str] = field(repr=False)
+    where: str
+
+
+@dataclass(frozen=True)
+class ConnectionPlan:
+    """One connection as the file says it."""
+
+    name: str
+    left: str
+    right: str
+    mode: str
+    cut_over: datetime | None
+    verify_creates_until: datetime | None
+    flows: list[str]
+    quiet_s: float | None
+    settings: Mapping[str, Any]
+    lookups: Mapping[str, Mapping[str, str]]
+    where: str
+    ceilings: Mapping[str, int] = field(default_factory=dict)  # writes an hour, by flow
+
+
+@dataclass(frozen=True)
+class Installation:
+    """All that a configuration file says."""
+
+    endpoints: list[EndpointPlan]
+    connections: list[ConnectionPlan]
+
+
+def read_file(path: Path, env: Mapping[str, str]) -> Installation:
+    """The file, checked for itself. Raises Misconfigured with file, line and remedy."""
+    if not path.is_file():
+        raise Misconfigured(
+            f"{shown(path)} does not exist. Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
+        )
+    table, _ = read(path)
+    return _Reader(Place(shown(path)), env).read(table)
+
+
+class _Reader:
+    def __init__(self, place: Place, env: Mapping[str, str]) -> None:
+        self.place, self.env = place, env
+
+    def read(self, table: Table) -> Installation:
+        self.place.only(table, ("endpoints", "connections"), "the configuration")
+        endpoints = [self._endpoint(name, *one) for name, one in self._tables(table, "endpoints").items()]
+        known = {endpoint.name for endpoint in endpoints}
+        connections = [self._connection(name, *one, known) for name, one in self._tables(table, "connections").items()]
+        return Installation(endpoints, connections)
+
+    def _tables(self, table: Table, name: str) -> dict[str, tuple[Table, int]]:
+        if name not in table:
+            self.place.refuse(table.line, f"the configuration needs {name}:")
+        outer = self.place.table(table[name], table.line_of(name), name)
+        for key in outer:
+            self._check_name(key, outer.line_of(key), f"a name in {name}:")
+        return {
+            str(key): (self.place.table(one, outer.line_of(key), f"{name}.{key}"), outer.line_of(key))
+            for key, one in outer.items()
+        }
+
+    def _check_name(self, name: str, line: int, what: str, longest: int = LONGEST_NAME) -> None:
+        if not name.strip() or len(name) > longest or not is_text(name):
+            self.place.refuse(line, f"{what} must have 1 to {longest} characters, not {name[:80]!r}")
+
+    def _endpoint(self, name: str, table: Table, line: int) -> EndpointPlan:
+        self.place.only(table, ("system", "settings", "secrets"), f"endpoint {name}")
+        system = self.place.word(table, "system", f"endpoint {name}")
+        if system not in connectors.systems():
+            known = connectors.systems()
+            self.place.refuse(table.line_of("system"), f"there is no system {system!r}{nearest(system, known)}")
+        secrets = self._values(table, "secrets", f"endpoint {name}")
+        kept = {key: str(value) for key, value in secrets.items() if value not in (None, "")}
+        settings = self._values(table, "settings", f"endpoint {name}")
+        return EndpointPlan(name, system, settings, kept, f"{self.place.file}:{line}")
+
+    def _connection(self, name: str, table: Table, line: int, endpoints: set[str]) -> ConnectionPlan:
+        what = f"connection {name}"
+        self.place.only(table, CONNECTION_ENTRIES, what)
+        sides = [self.place.word(table, side, what) for side in ("left", "right")]
+        for side, endpoint in zip(("left", "right"), sides, strict=True):
+            if endpoint not in endpoints:
+                self.place.refuse(
+                    table.line_of(side), f"there is no endpoint {endpoint!r}{nearest(endpoint, endpoints)}"
+                )
+        return ConnectionPlan(
+            name=name,
+            left=sides[0],
+            right=sides[1],
+            mode=self._mode(table, what),
+            cut_over=self._time(table, "cut_over"),
+            verify_creates_until=self._time(table, "verify_creates_until"),
+            flows=self.place.words(table.get("flows", []), table.line_of("flows"), "flows"),
+            quiet_s=self._quiet(table),
+            settings=self._values(table, "settings", what),
+            lookups=self._lookups(table, what),
+            where=f"{self.place.file}:{line}",
+            ceilings=self._ceilings(table, what),
+        )
+
+    def _mode(self, table: Table, what: str) -> str:
+        if "mode" not in table:
+            remedy = f"Write mode: {observe_mode.MODE} (plans, writes nothing) or mode: {observe_mode.LIVE} (writes)"
+            self.place.refuse(table.line, f"{what} needs mode:. {remedy}")
+        return self.place.choice(table, "mode", MODES, "")
+
+    def _quiet(self, table: Table) -> float | None:
+        value = self._plain(table.get("quiet_s"), table.line_of("quiet_s"))
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= LONGEST_QUIET_S:
+            said = f"quiet_s: {value!s:.60} is not a number of seconds from 0 to {LONGEST_QUIET_S}"
+            self.place.refuse(table.line_of("quiet_s"), f"{said}. Write quiet_s: 30")
+        return float(value)
+
+    def _lookups(self, table: Table, what: str) -> dict[str, dict[str, str]]:
+        if "lookups" not in table:
+            return {}
+        given = self.place.table(table["lookups"], table.line_of("lookups"), f"lookups of {what}")
+        return {str(name): self._lookup(str(name), content, given.line_of(name)) for name, content in given.items()}
+
+    def _lookup(self, name: str, content: Any, line: int) -> dict[str, str]:
+        entries = self.place.table(content, line, f"lookup {name}")
+        for key, value in entries.items():
+            if value is None or isinstance(value, bool | list | dict):
+                has = "no value" if value is None else json.dumps(value, default=str)
+                self.place.refuse(
+                    entries.line_of(key),
+                    f"lookup {name}: {key!r} has {has} where a text or a number is wanted. Write KEY: VALUE, as 1: GBP",
+                )
+        found: dict[str, str] = {}
+        for key, value in entries.items():
+            known = table_key(key)
+            self._check_name(known, entries.line_of(key), f"lookup {name}: a key", LONGEST_KEY)
+            if known in found:
+                self.place.refuse(
+                    entries.line_of(key), f"lookup {name}: {known!r} is there twice, but for blanks or Unicode forms"
+                )
+            found[known] = str(self._plain(value, entries.line_of(key)))
+        return found
+
+    def _ceilings(self, table: Table, what: str) -> dict[str, int]:
+        if "ceilings" not in table:
+            return {}
+        given = self.place.table(table["ceilings"], table.line_of("ceilings"), f"ceilings of {what}")
+        figures = {name: self.place.whole(given, name, 1, HIGHEST_CEILING) for name in given}
+        return {name: figure for name, figure in figures.items() if figure is not None}
+
+    def _time(self, table: Table, name: str) -> datetime | None:
+        value = self._plain(table.get(name), table.line_of(name))
+        try:
+            if isinstance(value, str):
+                value = datetime.fromisoformat(value)
+        except ValueError:
+            self.place.refuse(table.line_of(name), f"{name}: {value!r} is not a time. Write 2026-01-31T00:00:00Z")
+        if isinstance(value, date) and not isinstance(value, datetime):
+            value = datetime(value.year, value.month, value.day, tzinfo=UTC)
+        if value is None:
+            return None
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value
+        return self.place.refuse(table.line_of(name), f"{name}: {value} has no time zone. Write 2026-01-31T00:00:00Z")
+
+    def _values(self, table: Table, name: str, what: str) -> dict[str, Any]:
+        if name not in table:
+            return {}
+        inner = self.place.table(table[name], table.line_of(name), f"{name} of {what}")
+        return {str(key): self._plain(value, inner.line_of(key)) for key, value in inner.items()}
+
+    def _plain(self, value: Any, line: int) -> Any:
+        """The value without its lines, with variables filled in."""
+        if isinstance(value, dict):
+            return {str(key): self._plain(one, line) for key, one in value.items()}
+        if isinstance(value, list):
+            return [self._plain(one, line) for one in value]
+        return _VARIABLE.sub(lambda found: self._variable(found, line), value) if isinstance(value, str) else value
+
+    def _variable(self, found: re.Match[str], line: int) -> str:
+        is_escaped, name = bool(found[1]), found[2]
+        if is_escaped:
+            return f"${{{name}}}"
+        if not self.env.get(name, "").strip():
+            remedy = f"Put it into .env or the environment; for the text itself write $${{{name}}}"
+            self.place.refuse(line, f"{name} is not set. {remedy}")
+        return self.env[name].strip()

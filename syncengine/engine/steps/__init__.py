@@ -1,0 +1,1 @@
+"""What workers run: discover, pump, fetch, transform, push."""

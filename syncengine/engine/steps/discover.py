@@ -1,0 +1,301 @@
+"""Reading feeds: what changed since the cursor is wanted, page by page. Records and cursor are committed together."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, case, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.connectors.base import Page, Position, Ref, Resource
+from syncengine.engine.core import versions
+from syncengine.engine.core.engine import Engine, Site, calling
+from syncengine.engine.core.want import is_key, want
+from syncengine.engine.writes.links import record_keys
+from syncengine.errors import SyncError, Throttled
+from syncengine.flows.flow import Flow
+from syncengine.http.waiting import wait
+from syncengine.store.dialect import insert_into
+from syncengine.store.models import Connection, Cursor, Record, Run
+from syncengine.store.states import Lane, Status
+
+log = logging.getLogger(__name__)
+
+CURSOR_LEASES = 3  # for how many leases a reader keeps its cursor: a page may take several calls, each with its wait
+MOST_WAITS = 5  # for a slot of the quota, one after the other without a page
+TICK_SLACK = 0.9  # a tick that comes a little early still counts
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a run found: objects that are wanted, and versions that were done already."""
+
+    run_id: int
+    wanted: int
+    known: int
+
+    def __str__(self) -> str:
+        return f"run {self.run_id}: {self.wanted} found" + (f", {self.known} known" if self.known else "")
+
+
+def discover(
+    engine: Engine,
+    connection_id: int,
+    flow_name: str,
+    *,
+    trigger: str,
+    lane: Lane,
+    since: datetime | None = None,
+    patience_s: float = 0.0,
+) -> Found:
+    """Read all feeds of a flow from their cursors and want what changed. One worker at a time reads a feed.
+
+    `since` (UTC) reads from there instead, without touching the cursors. `patience_s`: the longest wait for the quota that
+    is slept here, between two pages. Raises what the system's calls raise; what was read until then stays wanted.
+    """
+    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    run_id = begin_run(engine, connection_id, flow_name, trigger=trigger, lane=lane)
+    found = Found(run_id, 0, 0)
+    error = ""
+    try:
+        for resource, feed in feeds_of(flow, site):
+            found = _Feed(engine, site, flow, resource, feed, lane, run_id, since, patience_s).read(found)
+    except SyncError as failed:
+        error = str(failed)
+        raise
+    finally:
+        end_run(engine, found, error)
+    return found
+
+
+def feeds_of(flow: Flow, site: Site) -> Sequence[tuple[Resource, str]]:
+    """The feeds that a flow reads: the source's, and in a two-way flow the target's too."""
+    source = [(site.resource(flow.source), feed) for feed in flow.feeds]
+    return [*source, *((site.resource(flow.target), feed) for feed in flow.backward_feeds if flow.two_way)]
+
+
+def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, lane: Lane) -> int:
+    """Note that a sync begins; returns its number."""
+    with engine.store.write() as session:
+        run = Run(connection_id=connection_id, flow=flow, trigger=trigger, lane=lane, started_at=clock.now())
+        session.add(run)
+        session.flush()
+        return run.id
+
+
+def end_run(engine: Engine, found: Found, error: str = "") -> None:
+    """Note what a sync found."""
+    with engine.store.write() as session:
+        session.execute(
+            update(Run)
+            .where(Run.id == found.run_id)
+            .values(found=found.wanted, known=found.known, finished_at=clock.now(), error=error)
+        )
+
+
+class _Feed:
+    """Reads one feed of one flow."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        site: Site,
+        flow: Flow,
+        resource: Resource,
+        feed: str,
+        lane: Lane,
+        run_id: int,
+        since: datetime | None,
+        patience_s: float,
+    ) -> None:
+        self.engine, self.site, self.flow, self.resource, self.feed = engine, site, flow, resource, feed
+        self.lane, self.run_id, self.since, self.patience_s = lane, run_id, since, patience_s
+        self.holder = uuid.uuid4().hex
+        self.cursor_name = feed if resource.name == flow.source else f"right:{feed}"
+
+    def read(self, found: Found) -> Found:
+        """Raises what the system's calls raise."""
+        if self.since is not None:
+            return self._pages(found, None, self.since)
+        taken = self._take()
+        if taken is None:
+            return found  # another worker reads it just now
+        cursor, cut_over = taken
+        try:
+            return self._pages(found, cursor, cut_over if self.flow.cut_over else None)
+        finally:
+            self._release()
+
+    def _pages(self, found: Found, cursor: Cursor | None, since: datetime | None) -> Found:
+        for page in self._read(cursor.position if cursor is not None else {}, since):
+            with self.engine.store.write() as session:
+                news = self._news(session, page)
+                want(
+                    session,
+                    self.site.connection.id,
+                    self.flow.name,
+                    news,
+                    lane=self.lane,
+                    now=clock.now(),
+                    run_id=self.run_id,
+                )
+                if cursor is not None:
+                    self._move(session, page)
+            known = max(0, len(page.refs) - len(news))  # of several objects one record may be wanted
+            found = Found(found.run_id, found.wanted + len(news), found.known + known)
+            if cursor is not None and self.engine.is_ending():  # without a cursor there is no place to read on from
+                raise Throttled("its worker ends; the feed is read on from here", retry_in_s=0.0)
+        return found
+
+    def _read(self, position: Position, since: datetime | None) -> Iterator[Page]:
+        """Pages from `position` on. Where the quota lets one wait, and not for too long, reading goes on where it was."""
+        waits = 0
+        pages = self.resource.changes(self.feed, position, since=since)
+        while True:
+            try:
+                with calling(self.site.endpoint(self.resource.name)):
+                    page = next(pages, None)
+            except Throttled as busy:
+                waits += 1
+                if busy.retry_in_s > self.patience_s or waits > MOST_WAITS:
+                    raise
+                log.info("%s: reading %s goes on in %.0f s: %s", self.flow.name, self.feed, busy.retry_in_s, busy)
+                wait(busy.retry_in_s)
+                pages = self.resource.changes(self.feed, position, since=since)
+                continue
+            if page is None:
+                return
+            waits, position = 0, page.position
+            yield page
+
+    def _news(self, session: Session, page: Page) -> list[str]:
+        """Record keys of a page's objects, without those whose version is done already, or just being dealt with.
+
+        A version with a time counts as seen only if it is older than the fetch that saw it, by the source's clock, by more
+        than the source's resolution plus the lag of its search; else an edit within the same second would be lost for ever.
+        One without a time is a print of the content: the same one is the same content.
+        """
+        refs = [ref for ref in page.refs if self._can_keep(ref)]
+        side = self.site.side(self.resource.name)
+        keys = record_keys(session, self.flow, self.site, side, list(dict.fromkeys(ref.key for ref in refs)))
+        settled = timedelta(seconds=self.resource.resolution_s + self.resource.search_lag_s)
+        due = Record.wanted > Record.done
+        query = select(
+            Record.key,
+            case((due, Record.seen_version), else_=Record.done_version),
+            case((due, Record.source_time), else_=Record.done_source_time),
+        ).where(
+            Record.connection_id == self.site.connection.id,
+            Record.flow == self.flow.name,
+            Record.key.in_([record_key for some in keys.values() for record_key in some]),
+        )
+        if self.since is not None:  # a person asks: what was left alone by the rules of then may be planned otherwise
+            query = query.where(or_(due, Record.status.in_((Status.DONE, Status.DEAD))))
+        found = {key: (version, at) for key, version, at in session.execute(query)}
+        unlinked = f"{side}:" if self.flow.write_back and side != self.site.side(self.flow.target) else None
+        news = []
+        for ref in refs:
+            for record_key in keys[ref.key]:
+                if unlinked is not None and record_key.startswith(unlinked) and record_key in found:
+                    continue  # nobody has linked it; whoever does has it wanted
+                kept, fetched = found.get(record_key, ("", None))
+                is_same = bool(ref.version) and versions.known(self.flow, kept, side, ref.key) == ref.version
+                is_settled = ref.at is None or (fetched is not None and ref.at < fetched - settled)
+                if not (is_same and is_settled):
+                    news.append(record_key)
+        return list(dict.fromkeys(news))
+
+    def _can_keep(self, ref: Ref) -> bool:
+        """False for an object whose key no store can keep: it is left out and told, and the feed goes on."""
+        if is_key(ref.key):
+            return True
+        log.error(
+            "%s: an object of %s is left out, its key cannot be kept: %.60r",
+            self.flow.name,
+            self.resource.name,
+            ref.key,
+        )
+        return False
+
+    def _take(self) -> tuple[Cursor, datetime | None] | None:
+        """The cursor, with the cut-over date that holds for it: an earlier date comes with a new cursor, at once."""
+        now = clock.now()
+        with self.engine.store.write() as session:
+            fresh = insert_into(session, Cursor).values(
+                connection_id=self.site.connection.id,
+                flow=self.flow.name,
+                feed=self.cursor_name,
+                position={},
+                next_due=now,
+            )
+            session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow", "feed"]))
+            cursor = session.scalars(
+                update(Cursor)
+                .where(*self._mine(), or_(Cursor.holder == "", Cursor.held_until < now))
+                .values(
+                    holder=self.holder, held_until=now + timedelta(seconds=CURSOR_LEASES * self.engine.limits.lease_s)
+                )
+                .returning(Cursor)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+            cut_over = session.scalar(select(Connection.cut_over).where(Connection.id == self.site.connection.id))
+        return None if cursor is None else (cursor, cut_over)
+
+    def _move(self, session: Session, page: Page) -> None:
+        session.execute(
+            update(Cursor)
+            .where(*self._mine(), Cursor.holder == self.holder)
+            .values(
+                position=dict(page.position),
+                read_at=page.source_time,
+                held_until=clock.now() + timedelta(seconds=CURSOR_LEASES * self.engine.limits.lease_s),
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+    def _release(self) -> None:
+        with self.engine.store.write() as session:
+            session.execute(
+                update(Cursor)
+                .where(*self._mine(), Cursor.holder == self.holder)
+                .values(holder="", held_until=None, read_at=func.coalesce(Cursor.read_at, clock.now()))
+                .execution_options(synchronize_session=False)
+            )
+
+    def _mine(self) -> tuple[ColumnElement[bool], ...]:
+        return (
+            Cursor.connection_id == self.site.connection.id,
+            Cursor.flow == self.flow.name,
+            Cursor.feed == self.cursor_name,
+        )
+
+
+def due_connections(engine: Engine, flow_name: str, *, but: Collection[int] = ()) -> list[int]:
+    """Connections whose feeds of this flow are due by the schedule; their next time is set in the same statement.
+
+    So a second beat, or a tick that comes twice, does no harm. Those in `but` keep their turn for later.
+    """
+    flow, now = engine.flow(flow_name), clock.now()
+    due: list[int] = []
+    for connection in [one for one in engine.connections(flow_name) if one.id not in but]:
+        with engine.store.write() as session:
+            fresh = insert_into(session, Cursor).values(
+                connection_id=connection.id, flow=flow_name, feed="", position={}, next_due=now
+            )
+            session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow", "feed"]))
+            taken = session.scalars(
+                update(Cursor)
+                .where(Cursor.connection_id == connection.id, Cursor.flow == flow_name, Cursor.feed == "")
+                .where(Cursor.next_due <= now)
+                .values(next_due=now + timedelta(seconds=flow.every_s * TICK_SLACK))
+                .returning(Cursor.id)
+                .execution_options(synchronize_session=False)
+            ).all()
+        if taken:
+            due.append(connection.id)
+    return due

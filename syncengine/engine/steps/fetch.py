@@ -1,0 +1,366 @@
+"""First step: read the present. Source, what it refers to, and the linked targets, in bulk; nothing is decided here.
+
+A step reads for `step_s` seconds at most: records whose documents are not all read by then are given back, to be read next.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, update
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.connectors.base import Resource
+from syncengine.document import Doc, fingerprint
+from syncengine.engine.core import failures, payloads, records, timeline, versions
+from syncengine.engine.core.engine import Engine, Site, calling, chunks
+from syncengine.engine.core.lease import Lease
+from syncengine.engine.core.lookups import lookups_of
+from syncengine.engine.core.records import End
+from syncengine.engine.core.want import want
+from syncengine.engine.decide.plan import NOT_LINKED
+from syncengine.engine.steps import corrections
+from syncengine.engine.steps.corrections import Correction
+from syncengine.engine.writes import links
+from syncengine.engine.writes.unknown_writes import settle_doubts
+from syncengine.errors import Rejected
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Mapping as FlowMapping
+from syncengine.mapping.contract import Reference
+from syncengine.store.models import Link, Record
+from syncengine.store.states import Stage, Status
+
+
+@dataclass
+class Fetched:
+    """What was read, as the systems gave it: documents by resource name and key."""
+
+    at: datetime  # our clock, before the first read
+    source_time: datetime  # the source's clock then
+    docs: dict[str, dict[str, Doc]] = field(default_factory=dict)
+    until: float = math.inf  # on the monotonic clock: no read begins after it, but for what `first` needs
+    first: str = ""  # the key of a record that is read whole in any case, so that each step gets on
+    asked: dict[str, set[str]] = field(default_factory=dict)  # keys by resource, there or not
+    corrections: Mapping[tuple[str, str], Correction] = field(default_factory=dict)  # by resource and key
+    _references: dict[tuple[str, str], Sequence[Reference]] = field(default_factory=dict)
+
+    def references(
+        self, mapping: FlowMapping, resource: Resource, key: str, settings: Mapping[str, Any]
+    ) -> Sequence[Reference]:
+        """What a document that was read (and perhaps corrected) refers to, worked out once; nothing if it is not valid.
+
+        Transform meets the same complaint and makes it this record's dead letter.
+        """
+        place = (resource.name, key)
+        if place not in self._references:
+            try:
+                doc = corrections.tried(self.corrections.get(place), self.docs[resource.name][key])
+                found = mapping.references(resource.load(doc), settings)
+            except Rejected:
+                found = ()
+            self._references[place] = tuple(found)
+        return self._references[place]
+
+    def get(self, resource: str, key: str | None) -> Doc | None:
+        return self.docs.get(resource, {}).get(key) if key is not None else None
+
+    def read(self, site: Site, resource: Resource, by_record: Mapping[str, Iterable[str]]) -> None:
+        """Read what has not been read yet, in as few calls as the resource admits. `by_record`: keys that each record needs."""
+        known, asked = self.docs.setdefault(resource.name, {}), self.asked.setdefault(resource.name, set())
+        wanted = dict.fromkeys(key for keys in by_record.values() for key in sorted(keys) if key)
+        missing = [key for key in wanted if key not in asked]
+        for some in chunks(missing, resource.most_per_read):
+            if clock.monotonic() > self.until and not set(some) & set(by_record.get(self.first, ())):
+                return
+            with calling(site.endpoint(resource.name)):
+                known |= resource.read(some)
+            asked |= set(some)
+
+    def lacks(self, resource: str, keys: Iterable[str]) -> bool:
+        """Whether any of these was not asked for, since the time was over."""
+        return not {key for key in keys if key} <= self.asked.get(resource, set())
+
+
+def fetch(engine: Engine, lease: Lease) -> None:
+    """Read everything that the plans of the lease's records need, and store it with them."""
+    flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
+    settle_doubts(engine, lease, flow, site)
+    if not lease.records:
+        return
+    with engine.store.read() as session:
+        linked = links.of_records(session, flow, site, lease.records)
+        setup = fingerprint([flow.version, site.connection.settings, lookups_of(session, site.connection, flow)])
+        corrected = corrections.standing(session, engine.vault, [record.id for record in lease.records])
+        discarded = _discarded(session, engine, lease)
+    if flow.write_back:
+        _leave_unlinked(engine, lease, flow, site, linked)
+    if not lease.records:
+        return
+    its_links = {record.key: linked[record.id] for record in lease.records}
+    placed = corrections.by_place(flow, site, {record.id: record.key for record in lease.records}, corrected)
+    begun, step_s = clock.monotonic(), engine.limits.step_s
+    fetched = read_sources(flow, site, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key)
+    late = _unread(flow, site, lease.records, linked, fetched)
+    records_ = [record for record in lease.records if record.id not in late]
+    own = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records_}
+    held = corrections.apply(corrected, own).held
+    prints = {
+        record.id: fingerprint([setup, record.parts, own[record.id], *_mark(held.get(record.id))])
+        for record in records_
+    }
+    idle = [
+        record
+        for record in records_
+        if _is_idle(flow, record, prints[record.id]) and not _misses_a_link(record, linked[record.id])
+    ]
+    busy = {record.key: linked[record.id] for record in records_ if record not in idle}
+    fetched.until, fetched.first = begun + step_s, next(iter(busy), "")
+    read_targets(flow, site, busy, fetched)
+    late |= _unread(flow, site, [one for one in records_ if one.key in busy], linked, fetched, targets=True)
+    idle += [
+        record
+        for record in records_
+        if record.id in discarded
+        and record.id not in late
+        and _sides(flow, discarded[record.id])
+        == _sides(flow, own_docs(flow, site, record.key, linked[record.id], fetched))
+    ]
+    if late:
+        with engine.store.write() as session:
+            records.give_back(session, lease, late, clock.now())
+        lease.records = [record for record in lease.records if record.id not in late]
+    _store(engine, lease, flow, site, linked, fetched, prints, idle)
+
+
+def _leave_unlinked(engine: Engine, lease: Lease, flow: Flow, site: Site, linked: Mapping[int, Sequence[Link]]) -> None:
+    """End the records of a write-back whose objects nobody has linked, without a call; they are wanted again by their link.
+
+    One that is called by the source's object, and has been linked since, is passed on to the record of what is written.
+    """
+    own, now = site.side(flow.target), clock.now()
+    ends: dict[int, End] = {}
+    passed_on: dict[str, list[Record]] = {}
+    for record in lease.records:
+        named = links.by_part(flow, site, linked[record.id])
+        if not named:
+            ends[record.id] = End(Status.SKIPPED, NOT_LINKED)
+        elif links.ends_of(flow, site, record.key).side != own:
+            keys = [links.target_key(flow, site, link) for link in linked[record.id] if not link.provisional]
+            ends[record.id] = End(Status.SKIPPED, f"it is written by the record of {', '.join(filter(None, keys))}")
+            for key in filter(None, keys):
+                passed_on.setdefault(f"{own}:{key}", []).append(record)
+    if not ends:
+        return
+    with engine.store.write() as session:
+        mine = records.held(session, lease)
+        ends = {record_id: end for record_id, end in ends.items() if record_id in mine}
+        for key, some in passed_on.items():
+            want(session, site.connection.id, flow.name, [key], lane=min(one.lane for one in some), now=now)
+        records.deal_with(session, lease, ends, now)
+        gone = [record for record in lease.records if record.id in ends]
+        timeline.note(session, gone, "skipped", now, {one.id: {"reason": ends[one.id].reason} for one in gone})
+    lease.records = [record for record in lease.records if record.id not in ends]
+
+
+def _unread(
+    flow: Flow,
+    site: Site,
+    found: Sequence[Record],
+    linked: Mapping[int, Sequence[Link]],
+    fetched: Fetched,
+    *,
+    targets: bool = False,
+) -> set[int]:
+    """Records of which something was not read, since the time was over: of the source's side, or of the target's."""
+    resource = site.resource(flow.target if targets else flow.source)
+    mapping = flow.backward if targets else flow.mapping
+    settings = flow.settings_for(site.connection.settings)
+    late: set[int] = set()
+    for record in found:
+        keys = _both_ends(flow, site, record.key, linked[record.id])[site.side(resource.name)]
+        referred = [
+            one
+            for key in keys
+            if mapping is not None and fetched.get(resource.name, key) is not None
+            for one in fetched.references(mapping, resource, key, settings)
+        ]
+        if fetched.lacks(resource.name, keys) or any(fetched.lacks(one.resource, [one.key]) for one in referred):
+            late.add(record.id)
+    return late
+
+
+def _mark(held: Correction | None) -> list[int]:
+    """What tells the print of a corrected document from that of the original: a new correction, or the end of one, is news."""
+    return [held.id] if held else []
+
+
+def _is_idle(flow: Flow, record: Record, print_: str) -> bool:
+    """True if nothing that is mapped has changed at the source since this record was done: the target need not be read."""
+    return not flow.two_way and record.status == Status.DONE and record.done_print == print_
+
+
+def _misses_a_link(record: Record, its_links: Sequence[Link]) -> bool:
+    """True if others need it, or a part of it, and there is none in the target: then it is planned, and told."""
+    parts = {part for part in record.parts.split(";") if part} or {""}
+    return record.needed and not parts <= {link.part for link in its_links}
+
+
+def _discarded(session: Session, engine: Engine, lease: Lease) -> dict[int, Any]:
+    """What was last read of the records that a person has discarded; they are left alone while that is unchanged."""
+    ids = failures.discarded(session, [one.id for one in lease.records if one.status == Status.SKIPPED])
+    return payloads.load(session, engine.vault, "context", ids) if ids else {}
+
+
+def _sides(flow: Flow, docs: Mapping[str, Any]) -> str:
+    """A print of an object as it is: of its source, in a two-way flow of both sides."""
+    return fingerprint([docs.get(flow.source), docs.get(flow.target) if flow.two_way else None])
+
+
+def read_all(
+    flow: Flow,
+    site: Site,
+    linked: Mapping[str, Sequence[Link]],
+    placed: Mapping[tuple[str, str], Correction] | None = None,
+) -> Fetched:
+    """Read sources, references and linked targets of records (by key, with their links). Makes no write of any kind."""
+    fetched = read_sources(flow, site, linked, placed)
+    read_targets(flow, site, linked, fetched)
+    return fetched
+
+
+def read_sources(
+    flow: Flow,
+    site: Site,
+    linked: Mapping[str, Sequence[Link]],
+    placed: Mapping[tuple[str, str], Correction] | None = None,
+    *,
+    until: float = math.inf,
+    first: str = "",
+) -> Fetched:
+    """Read the sources of records, and what these refer to: as they are corrected (`placed`), where they are.
+
+    `until` and `first`: see `Fetched`.
+    """
+    source = site.resource(flow.source)
+    fetched = Fetched(
+        at=clock.now(), source_time=_source_time(flow, site), corrections=placed or {}, until=until, first=first
+    )
+    fetched.read(site, source, _ends_on(site.side(flow.source), flow, site, linked))
+    _read_references(flow, site, flow.mapping, source, linked, fetched)
+    return fetched
+
+
+def _source_time(flow: Flow, site: Site) -> datetime:
+    """The source's clock; where objects of both sides are told by feeds, that of the slower one."""
+    source, target = site.resource(flow.source), site.resource(flow.target)
+    return min(source.now(), target.now()) if flow.two_way else source.now()
+
+
+def read_targets(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]], fetched: Fetched) -> None:
+    """Read the linked targets of records too, and in a two-way flow what these refer to."""
+    target = site.resource(flow.target)
+    fetched.read(site, target, _ends_on(site.side(flow.target), flow, site, linked))
+    if flow.backward is not None:
+        _read_references(flow, site, flow.backward, target, linked, fetched)
+
+
+def _ends_on(side: str, flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> dict[str, set[str]]:
+    return {key: _both_ends(flow, site, key, its_links)[side] for key, its_links in linked.items()}
+
+
+def _both_ends(flow: Flow, site: Site, key: str, its_links: Sequence[Link]) -> dict[str, set[str]]:
+    ends = links.ends_of(flow, site, key)
+    told = [link for link in its_links if not link.left_key.startswith(links.UNTOLD)]
+    return {
+        "left": {end for end in (ends.left, *(link.left_key for link in told)) if end},
+        "right": {end for end in (ends.right, *(link.right_key for link in its_links)) if end},
+    }
+
+
+def _read_references(
+    flow: Flow,
+    site: Site,
+    mapping: FlowMapping,
+    resource: Resource,
+    linked: Mapping[str, Sequence[Link]],
+    fetched: Fetched,
+) -> None:
+    settings = flow.settings_for(site.connection.settings)
+    wanted: dict[str, dict[str, set[str]]] = {}
+    for record_key, ends in _ends_on(site.side(resource.name), flow, site, linked).items():
+        for key in ends & set(fetched.docs.get(resource.name, {})):
+            for reference in fetched.references(mapping, resource, key, settings):
+                wanted.setdefault(reference.resource, {}).setdefault(record_key, set()).add(reference.key)
+    for name, by_record in wanted.items():
+        fetched.read(site, site.resource(name), by_record)
+
+
+def _store(
+    engine: Engine,
+    lease: Lease,
+    flow: Flow,
+    site: Site,
+    linked: Mapping[int, Sequence[Link]],
+    fetched: Fetched,
+    prints: Mapping[int, str],
+    idle: Sequence[Record],
+) -> None:
+    now = clock.now()
+    bodies: dict[int, bytes] = {}
+    rows: list[dict[str, Any]] = []
+    for record in lease.records:
+        docs = own_docs(flow, site, record.key, linked[record.id], fetched)
+        bodies[record.id] = payloads.seal(engine.vault, docs)
+        rows.append({"record_id": record.id, "version": versions.of(flow, site, docs), "print": prints[record.id]})
+    table = Record.__table__
+    with engine.store.write(durable=False) as session:
+        mine = records.held(session, lease)
+        bodies = {record_id: body for record_id, body in bodies.items() if record_id in mine}
+        payloads.save(session, "context", bodies, now)
+        session.connection().execute(
+            update(table)  # type: ignore[arg-type]
+            .where(table.c.id == bindparam("record_id"), table.c.token == lease.token, table.c.runner == lease.runner)
+            .values(
+                stage=Stage.TRANSFORM,
+                fetched_at=fetched.at,
+                source_time=fetched.source_time,
+                seen_version=bindparam("version"),
+                seen_print=bindparam("print"),
+                updated_at=now,
+            ),
+            rows,
+        )
+        details = {row["record_id"]: {"version": row["version"]} for row in rows}
+        timeline.note(session, [one for one in lease.records if one not in idle], "fetched", now, details)
+        timeline.note(session, idle, "unchanged", now, details)
+        records.deal_with(session, lease, {one.id: End(Status(one.status), one.reason) for one in idle}, now)
+        records.leave(session, lease, now)
+
+
+def own_docs(
+    flow: Flow, site: Site, key: str, its_links: Sequence[Link], fetched: Fetched
+) -> dict[str, dict[str, Any]]:
+    """The part of what was read that belongs to one record: its source, its targets, and what they refer to."""
+    ends = _both_ends(flow, site, key, its_links)
+    source, target = site.resource(flow.source), site.resource(flow.target)
+    own: dict[str, dict[str, Any]] = {source.name: {}, target.name: {}}
+    for resource in (source, target):
+        for end in ends[site.side(resource.name)]:
+            doc = fetched.get(resource.name, end)
+            if doc is not None:
+                own[resource.name][end] = doc
+    settings = flow.settings_for(site.connection.settings)
+    for mapping, resource in ((flow.mapping, source), (flow.backward, target)):
+        if mapping is None:
+            continue
+        for end in list(own[resource.name]):
+            for reference in fetched.references(mapping, resource, end, settings):
+                found = fetched.get(reference.resource, reference.key)
+                if found is not None:
+                    own.setdefault(reference.resource, {})[reference.key] = found
+    return own

@@ -1,0 +1,183 @@
+"""Plans as they are stored between two steps, and as they are shown to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from syncengine.connectors.base import Change, LineChange, Operation, Verb
+from syncengine.document import Doc
+from syncengine.engine.decide.merge import Difference
+from syncengine.engine.decide.plan import Agreement, Hold, Kind, Plan, Step
+from syncengine.redaction import shown as told
+
+MOST_SHOWN = 20
+
+
+def to_doc(plan: Plan) -> Doc:
+    """A JSON-able form that `from_doc` reads; needs and agreements are dealt with in transform and left out."""
+    return {
+        "kind": plan.kind,
+        "reason": plan.reason,
+        "hash": plan.hash,
+        "hold": plan.hold or "",
+        "decided": plan.decided,
+        "decision": plan.decision,
+        "prints": plan.prints() if plan.kind is Kind.HOLD else {},
+        "provisional": list(plan.provisional),
+        "seeks": plan.seeks,
+        "links": dict(plan.links),
+        "steps": [_step_to_doc(step) for step in plan.steps],
+        "kept": [_difference(one) for one in plan.kept],
+        "conflicts": [_difference(one) for one in plan.conflicts],
+        "refusable": [[one.part, one.agreed, dict(one.numbers)] for one in plan.refusable if plan.kind is Kind.HOLD],
+    }
+
+
+def _step_to_doc(step: Step) -> Doc:
+    operation = step.operation
+    return {
+        "part": step.part,
+        "resource": step.resource,
+        "agreed": step.agreed,
+        "numbers": dict(step.numbers),
+        **({"first": step.first} if step.first is not None else {}),
+        "verb": operation.verb,
+        "natural_key": operation.natural_key,
+        "key": operation.key,
+        "doc": operation.doc,
+        "changes": _changes(operation.changes),
+        "lines": [
+            {
+                "field": line.field,
+                "action": line.action,
+                "key": line.key,
+                "number": line.number,
+                "line": line.line,
+                "changes": _changes(line.changes),
+            }
+            for line in operation.lines
+        ],
+        "current": operation.current,
+        "reason": operation.reason,
+    }
+
+
+def _changes(changes: Mapping[str, Change]) -> Doc:
+    return {name: [change.old, change.new] for name, change in changes.items()}
+
+
+def _difference(one: Difference) -> Doc:
+    return {"path": one.path, "base": one.base, "source": one.wanted, "target": one.current, "because": one.because}
+
+
+def from_doc(doc: Mapping[str, Any]) -> Plan:
+    """The plan as push needs it, and people who look at it."""
+    return Plan(
+        Kind(doc["kind"]),
+        doc["reason"],
+        steps=[_step_from_doc(step) for step in doc["steps"]],
+        kept=[_difference_from_doc(one) for one in doc["kept"]],
+        conflicts=[_difference_from_doc(one) for one in doc["conflicts"]],
+        provisional=tuple(doc.get("provisional", ())),
+        seeks=doc.get("seeks", False),
+        links=doc.get("links", {}),
+        hold=Hold(doc["hold"]) if doc.get("hold") else None,
+        refusable=[Agreement(*one) for one in doc.get("refusable", ())],
+        decided=doc.get("decided", ""),
+        decision=doc.get("decision", 0),
+    )
+
+
+def _difference_from_doc(doc: Mapping[str, Any]) -> Difference:
+    return Difference(doc["path"], doc["base"], doc["source"], doc["target"], doc["because"])
+
+
+def _step_from_doc(doc: Mapping[str, Any]) -> Step:
+    operation = Operation(
+        verb=Verb(doc["verb"]),
+        natural_key=doc["natural_key"],
+        doc=doc["doc"],
+        key=doc["key"],
+        changes=_read_changes(doc["changes"]),
+        lines=tuple(
+            LineChange(
+                line["field"], line["action"], line["key"], line["number"], line["line"], _read_changes(line["changes"])
+            )
+            for line in doc["lines"]
+        ),
+        current=doc["current"],
+        reason=doc["reason"],
+    )
+    return Step(doc["part"], doc["resource"], operation, doc["agreed"], doc["numbers"], first=doc.get("first"))
+
+
+def _read_changes(doc: Mapping[str, Any]) -> dict[str, Change]:
+    return {name: Change(old, new) for name, (old, new) in doc.items()}
+
+
+def shown(plan: Plan) -> Doc:
+    """What the timeline says of a plan: its reason, and what is written or left, without whole documents."""
+    detail: Doc = {name: text for name, text in (("reason", plan.reason), ("decided", plan.decided)) if text}
+    if plan.steps:
+        detail["writes"] = [summary(step) for step in plan.steps]
+    if plan.kind is Kind.HOLD:
+        changes = [line for step in plan.steps if step.operation.verb is Verb.CHANGE for line in details(step)]
+        detail["would change"] = changes[:MOST_SHOWN]
+    if plan.provisional:
+        detail["provisional"] = list(plan.provisional)
+    if plan.kept:
+        detail["left"] = [f"{one.path} {one.because}" for one in plan.kept[:10]]
+    if plan.conflicts:
+        detail["conflicts"] = [f"{one.path} {one.because}" for one in plan.conflicts[:10]]
+    return detail
+
+
+def details(step: Step) -> list[str]:
+    """One write field by field: `StockLine 1 OrderQty: 2 -> 5`, `+ FreightLine: FreightValue 4.99`."""
+    operation = step.operation
+    if operation.verb is Verb.CREATE:
+        found: list[str] = []
+        for name, value in without_notes(operation.doc).items():
+            lines = [_whole("+", name, line) for line in value] if isinstance(value, list) else []
+            found += lines or [f"{name}: {_value(value)}"]
+        return found
+    found = [f"{name}: {_value(change.old)} -> {_value(change.new)}" for name, change in operation.changes.items()]
+    for line in operation.lines:
+        if line.action == "change":
+            found += [
+                f"{line.field} {line.number} {name}: {_value(change.old)} -> {_value(change.new)}"
+                for name, change in line.changes.items()
+            ]
+        else:
+            found.append(_whole("+" if line.action == "add" else "-", line.field, line.line))
+    return found
+
+
+def without_notes(doc: Mapping[str, Any]) -> Doc:
+    """A document without what a resource has noted in it for itself (`@...`)."""
+    return {name: value for name, value in doc.items() if not name.startswith("@")}
+
+
+def _whole(sign: str, field: str, line: Any) -> str:
+    if not isinstance(line, dict):
+        return f"{sign} {field}: {told(line)}"
+    parts = (
+        f"{name} {told(value)}" for name, value in line.items() if not name.startswith("@") and value not in (None, "")
+    )
+    return f"{sign} {field}: {', '.join(parts)}"
+
+
+def _value(value: Any) -> str:
+    return "nothing" if value in (None, "", []) else told(value)
+
+
+def summary(step: Step) -> str:
+    """One line for one write: `change 000512: OrderQty of StockLine 1, + StockLine 8107`."""
+    operation = step.operation
+    subject = operation.key or operation.natural_key
+    if operation.verb is not Verb.CHANGE:
+        return f"{operation.verb} {subject}" + (f" ({step.part})" if step.part else "")
+    signs = {"add": "+", "remove": "-", "change": "~"}
+    lines = [f"{signs[line.action]} {line.field} {line.number or line.key}" for line in operation.lines]
+    return f"change {subject}: {', '.join([*operation.changes, *lines])}"

@@ -1,0 +1,292 @@
+"""From stored documents to plans, record by record: pure but for the reading; the step, previews and letters share it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.document import Doc
+from syncengine.engine.core import observe_mode, payloads
+from syncengine.engine.core.engine import Engine, Site
+from syncengine.engine.core.lookups import lookups_of
+from syncengine.engine.core.want import LONGEST_PART, is_key
+from syncengine.engine.decide.plan import Linked, Plan, Situation, named, plan
+from syncengine.engine.decide.two_way_plan import Pair, plan_pair
+from syncengine.engine.decide.write_back_plan import plan_write_back
+from syncengine.engine.steps import corrections, decisions
+from syncengine.engine.writes import effects, links
+from syncengine.errors import Rejected
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Context, Need
+from syncengine.store.models import Connection, Link, Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Material:
+    """What all records of a batch are planned from, read in one transaction."""
+
+    docs: Mapping[int, Mapping[str, Mapping[str, Doc]]]
+    linked: Mapping[int, Sequence[Link]]
+    lookups: Mapping[str, Mapping[str, str]]
+    doubtful: set[int]
+    tried: Mapping[tuple[int, str], effects.Doubt]
+    corrected: corrections.Corrected  # whose documents `docs` are
+    decided: Mapping[int, decisions.Decision] = field(default_factory=dict)
+
+
+def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequence[Record]) -> Material:
+    """Read documents, links, lookups and doubts of records."""
+    ids = [record.id for record in found]
+    doubts = effects.in_doubt(session, engine, ids)
+    stored = payloads.load(session, engine.vault, "context", ids)
+    corrected = corrections.apply(corrections.standing(session, engine.vault, ids), stored)
+    return Material(
+        docs=corrected.docs,
+        linked=links.of_records(session, flow, site, found),
+        lookups=lookups_of(session, site.connection, flow),
+        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
+        tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
+        corrected=corrected,
+        decided=decisions.standing(session, ids),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A record with its source documents typed (by key), before it is known which of its needs are linked."""
+
+    record: Record
+    raw: Mapping[str, Mapping[str, Doc]]
+    sources: Mapping[str, Doc]
+    context: Context
+    needs: Sequence[Need] = ()
+
+    @property
+    def source_doc(self) -> Doc | None:
+        """The one source document, or one of them; None if the source does not have it."""
+        return next(iter(self.sources.values()), None)
+
+
+class Planner:
+    """Makes the plans of records from the material of a batch."""
+
+    def __init__(
+        self, engine: Engine, flow: Flow, site: Site, material: Material, *, assumed: Mapping[Need, str] | None = None
+    ) -> None:
+        """`assumed`: links that a dry run takes as made."""
+        self.engine, self.flow, self.site, self.material = engine, flow, site, material
+        self.assumed = assumed or {}
+        self.provisional: set[Need] = set()  # needs that are planned only, of a connection that is observed
+        self.source, self.target = site.resource(flow.source), site.resource(flow.target)
+        self.settings = flow.settings_for(site.connection.settings)
+        self.cut_over: datetime | None = None  # as the connection's row says when plans are made: it may be earlier now
+        self.now = clock.now()
+        self.verifies = site.connection.mode != observe_mode.MODE and site.verifies_creates(self.now)
+
+    def plans(self, session: Session, found: Sequence[Record]) -> dict[int, Plan | Rejected]:
+        """The plan of each record, or why its document is invalid or cannot be mapped; by record id.
+
+        What the records need is looked up for all of them in one query.
+        """
+        self._read_cut_over(session)
+        ready = {record.id: _caught(partial(self._ready, record)) for record in found}
+        needs = {need for one in ready.values() if isinstance(one, _Ready) for need in one.needs}
+        known = self._known(session, needs)
+        return {
+            record_id: one if isinstance(one, Rejected) else _caught(partial(self._planned, one, known))
+            for record_id, one in ready.items()
+        }
+
+    def plan(self, session: Session, record: Record) -> Plan:
+        """The plan of one record. Raises Rejected if its document is invalid or cannot be mapped."""
+        self._read_cut_over(session)
+        ready = self._ready(record)
+        return self._planned(ready, self._known(session, ready.needs))
+
+    def _read_cut_over(self, session: Session) -> None:
+        mine = select(Connection.cut_over).where(Connection.id == self.site.connection.id)
+        self.cut_over = session.scalar(mine) if self.flow.cut_over else None
+
+    def mapped(self, session: Session, record: Record) -> dict[str, Doc]:
+        """What the record's document is mapped to, by part, as the target would hold it; nothing of a two-way flow.
+
+        Raises Rejected if it is invalid or cannot be mapped, MissingLookup if it lacks an entry or a link.
+        """
+        ready = self._ready(record)
+        if ready.source_doc is None:
+            return {}
+        context = replace(ready.context, links=self._known(session, ready.needs))
+        made = self.flow.mapping.apply(ready.source_doc, context)
+        return {part: self.target.canonical(doc) for part, doc in made.items()}
+
+    def parts_of(self, record: Record) -> Sequence[str]:
+        """The parts to which the record's document is mapped; none if the source does not have it.
+
+        Raises Rejected or MissingLookup.
+        """
+        ready = self._ready(record)
+        return self.flow.mapping.parts_of(ready.source_doc, ready.context) if ready.source_doc is not None else ()
+
+    def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
+        side = self.site.side(self.flow.source)
+        found = links.known(session, self.site.connection.id, needs, from_side=side)
+        missing = set(needs) - set(found)
+        planned = links.planned(session, self.site.connection.id, missing, from_side=side) if missing else {}
+        self.provisional |= set(planned)
+        return {**{need: self.assumed[need] for need in needs if need in self.assumed}, **planned, **found}
+
+    def _ready(self, record: Record) -> _Ready:
+        raw = self.material.docs.get(record.id, {})
+        context = Context(
+            references=self._references(raw),
+            lookups=self.material.lookups,
+            settings=self.settings,
+            parts=tuple(part for part in record.parts.split(";") if part),
+        )
+        if self.flow.two_way:
+            return _Ready(record, raw, {}, context)
+        sources = {key: self.source.load(doc) for key, doc in sorted(self._raw_sources(record, raw).items())}
+        needs = {need: None for doc in sources.values() for need in self.flow.mapping.needs(doc, context)}
+        return _Ready(record, raw, sources, context, list(needs))
+
+    def _raw_sources(self, record: Record, raw: Mapping[str, Mapping[str, Doc]]) -> Mapping[str, Doc]:
+        """The source's document, in a write-back those of all linked objects; none that the source does not have."""
+        found = raw.get(self.source.name, {})
+        if self.flow.write_back:
+            return found
+        return {record.key: found[record.key]} if record.key in found else {}
+
+    def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
+        kind = self._pair if self.flow.two_way else self._write_back if self.flow.write_back else self._one_way
+        make = partial(kind, ready, known)
+        decision = self.material.decided.get(ready.record.id)
+        is_over = decision is not None and decision.is_too_old(self.now)
+        made = _storable(decisions.applied(make(), None if is_over else decision, make))
+        made = replace(made, links=links.revisions(self.material.linked[ready.record.id]))
+        provisional = [named(need) for need in ready.needs if need in self.provisional]
+        return replace(made, provisional=provisional) if provisional else made
+
+    def _one_way(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:
+        return plan(self._situation(ready, known, approved))
+
+    def _write_back(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:
+        situation = self._situation(ready, known, approved)
+        return plan_write_back(situation, ready.sources)
+
+    def _situation(self, ready: _Ready, known: Mapping[Need, str], approved: str) -> Situation:
+        record, raw = ready.record, ready.raw
+        raw_source = next(iter(self._raw_sources(record, raw).values()), None)
+        return Situation(
+            flow=self.flow,
+            target=self.target,
+            source_doc=ready.source_doc,
+            links={
+                part: self._linked(record, part, link, raw)
+                for part, link in links.by_part(self.flow, self.site, self.material.linked[record.id]).items()
+            },
+            context=replace(ready.context, links={need: known[need] for need in ready.needs if need in known}),
+            too_old=self._too_old(record, raw_source),
+            in_doubt=record.id in self.material.doubtful,
+            approved=bool(approved),
+            verifies=self.verifies,
+            edited=self._edited(raw_source),
+        )
+
+    def _pair(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:  # noqa: ARG002 - a pair has no needs
+        record, raw = ready.record, ready.raw
+        found = self.material.linked[record.id]
+        link = self._linked(record, found[0].part, found[0], raw) if found else None
+        left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
+        right_raw = next(iter(raw.get(self.target.name, {}).values()), None)
+        ends = links.ends_of(self.flow, self.site, record.key)
+        pair = Pair(
+            flow=self.flow,
+            left=self.source,
+            right=self.target,
+            left_key=found[0].left_key if found else ends.left,
+            left_doc=self.source.load(left_raw) if left_raw is not None else None,
+            right_doc=self.target.load(right_raw) if right_raw is not None else None,
+            link=link,
+            context=ready.context,
+            too_old=self._too_old(record, left_raw if left_raw is not None else right_raw),
+            in_doubt=record.id in self.material.doubtful,
+            newer=self._newer(left_raw, right_raw),
+            approved=approved,
+        )
+        return plan_pair(pair)
+
+    def _references(self, raw: Mapping[str, Mapping[str, Doc]]) -> dict[str, dict[str, Doc]]:
+        own = {self.source.name, self.target.name}
+        return {
+            name: {key: self.site.resource(name).load(doc) for key, doc in docs.items()}
+            for name, docs in raw.items()
+            if name not in own
+        }
+
+    def _linked(self, record: Record, part: str, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
+        key = links.target_key(self.flow, self.site, link)
+        current = raw.get(self.target.name, {}).get(key or "")
+        doubt = self.material.tried.get((record.id, part))
+        base = links.base_of(self.engine, self.flow, link)
+        known = links.numbers_of(self.flow, link) if base else {}
+        return Linked(
+            key=key,
+            base=base,
+            numbers={**(doubt.numbers if doubt else {}), **known},  # what was recognised before the try
+            current=self.target.load(current) if current is not None else None,
+            natural_key=link.natural_key,
+            provisional=link.provisional,
+            tried=doubt.agreed if doubt else {},
+        )
+
+    def _too_old(self, record: Record, raw_source: Doc | None) -> bool:
+        if record.needed or self.cut_over is None or raw_source is None:
+            return False
+        created = self.source.created_at(raw_source)
+        return created is not None and created < self.cut_over
+
+    def _edited(self, raw_source: Doc | None) -> bool:
+        if raw_source is None:
+            return True
+        created, touched = self.source.created_at(raw_source), self.source.touched_at(raw_source)
+        return created is None or touched is None or touched > created
+
+    def _newer(self, left_raw: Doc | None, right_raw: Doc | None) -> bool | None:
+        left = self.source.touched_at(left_raw) if left_raw is not None else None
+        right = self.target.touched_at(right_raw) if right_raw is not None else None
+        return None if left is None or right is None or left == right else left > right
+
+
+def _storable(plan_: Plan) -> Plan:
+    """The plan, if the store can keep the keys that it names. Raises Rejected."""
+    for need in plan_.needs:
+        if not is_key(need.key) or len(need.part) > LONGEST_PART:
+            _refuse_key(need.entity, need.key)
+    for step in plan_.steps:
+        if step.operation.natural_key and not is_key(step.operation.natural_key):
+            _refuse_key(step.resource, step.operation.natural_key)
+    return plan_
+
+
+def _refuse_key(field: str, key: str) -> None:
+    reason = "this cannot be a key: it is empty, longer than 122 characters, or has some that no store keeps"
+    raise Rejected(
+        field=field, value=key, reason=reason, remedy="Correct it at the source and it will be fetched again"
+    )
+
+
+def _caught(make: Callable[[], T]) -> T | Rejected:
+    """What `make` gives, or its complaint: a bad record stops no other."""
+    try:
+        return make()
+    except Rejected as error:
+        return error

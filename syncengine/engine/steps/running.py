@@ -1,0 +1,244 @@
+"""The three steps as the tasks call them: under a lease, with every error's fate decided in one place.
+
+A step as a whole is tried again (`TryAgain`, a Celery retry) only when its endpoint cannot be used. One record's transient
+failure puts that record off and lets the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from syncengine import clock
+from syncengine.engine.core import failures, records, timeline
+from syncengine.engine.core.backoff import backoff
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.lease import HandBack, Lease, LeaseLost
+from syncengine.engine.core.records import End
+from syncengine.engine.steps import probe
+from syncengine.engine.steps import pump as pumping
+from syncengine.engine.steps.fetch import fetch
+from syncengine.engine.steps.push import push
+from syncengine.engine.steps.transform import transform
+from syncengine.errors import (
+    AuthenticationFailed,
+    EndpointDown,
+    Misconfigured,
+    Rejected,
+    SessionLost,
+    SyncError,
+    Throttled,
+    Transient,
+)
+from syncengine.http.guard import guarded
+from syncengine.redaction import redact_text
+from syncengine.store.models import Record
+from syncengine.store.session import complaint
+from syncengine.store.states import Pause, Stage, Status
+
+log = logging.getLogger(__name__)
+
+MOST_RETRIES = 4
+REST_S = 1.0
+"""How long records of an endpoint that is down are put off; how long they rest is the breaker's business and the pump's."""
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 4.0
+"""How long a store that is away is left alone."""
+
+FAILURES = (Transient, EndpointDown, SessionLost)
+"""What may be over at the next try, for a record as for its endpoint."""
+
+OF_THE_PROCESS = (OSError, MemoryError)
+
+STEPS: dict[Stage, Callable[[Engine, Lease], None]] = {
+    Stage.FETCH: fetch,
+    Stage.TRANSFORM: transform,
+    Stage.PUSH: push,
+}
+
+
+class TryAgain(Exception):
+    """The message shall come again after `wait_s` seconds; the lease is held until then."""
+
+    def __init__(self, wait_s: float, because: str) -> None:
+        self.wait_s = wait_s
+        super().__init__(f"again in {wait_s:.1f} s: {because}")
+
+
+def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
+    """Run one step for the records that bear `token`; returns one line for people. A second run does nothing.
+
+    Raises TryAgain, or whatever was not foreseen (the records are then free, and counted).
+    """
+    lease = Lease(engine, token, stage)
+    if not lease.enter():
+        return "nothing to do"
+    count, is_of_probe = len(lease.records), True
+    try:
+        if engine.is_ending():
+            raise HandBack
+        with guarded(lease):
+            probe.ahead(engine, lease)
+            is_of_probe = False
+            STEPS[stage](engine, lease)
+    except HandBack:
+        return _patiently(lease, lambda: _hand_back(engine, lease))
+    except LeaseLost:
+        log.warning("%s of %s records: the lease was lost, another worker goes on", stage, count)
+        return "lease lost"
+    except SyncError as error:
+        trouble = error
+        return _patiently(lease, lambda: _freed(engine, lease, trouble, retries, is_of_probe=is_of_probe))
+    except BaseException as error:
+        _died(engine, lease, error)
+        raise
+    finally:
+        engine.tell_spent()
+    return f"{count} records" if count != 1 else "1 record"
+
+
+def _freed(engine: Engine, lease: Lease, error: SyncError, retries: int, *, is_of_probe: bool) -> str:
+    try:
+        return _endpoint_trouble(engine, lease, error, retries, is_of_probe=is_of_probe)
+    except HandBack:
+        return _hand_back(engine, lease)
+    except LeaseLost:
+        return "lease lost"
+
+
+def _endpoint_trouble(
+    engine: Engine, lease: Lease, error: SyncError, retries: int, *, is_of_probe: bool = False
+) -> str:
+    """The endpoint cannot be used: try the step again soon, or give its records back until later.
+
+    Raises LeaseLost, HandBack, TryAgain.
+    """
+    log.warning("%s: %s: %s", lease.stage, error.endpoint or "the store", error)
+    if engine.is_ending() and isinstance(error, Throttled):
+        return _hand_back(engine, lease)
+    if isinstance(error, AuthenticationFailed) and error.endpoint_id is not None:
+        until_s = error.retry_in_s
+        engine.rest(error.endpoint_id, for_s=until_s, because=str(error), now=clock.now())
+        log.critical("%s refuses its credentials and is paused for %.0f s: %s", error.endpoint, until_s, error)
+        return _put_off(engine, lease, error, until_s, counts=False)
+    if isinstance(error, probe.OF_ONE_CALL) and error.endpoint_id is not None:
+        return _isolated(engine, lease, error, retries)
+    fails = _may_be_of_one(error) and not is_of_probe
+    is_its_own = fails and probe.has_accepted(engine, error)
+    if error.endpoint and not is_its_own and not isinstance(error, Throttled) and engine.is_down(error.endpoint):
+        return _put_off(engine, lease, error, REST_S, counts=False)
+    if fails and probe.has_failed_often(engine, lease):
+        return _isolated(engine, lease, error, retries)
+    if is_its_own:
+        return _put_off(engine, lease, error, None, counts=True, alone=True)
+    if isinstance(error, Throttled):
+        wait_s, counts = error.retry_in_s, False
+    else:
+        wait_s, counts = backoff(retries, most_s=engine.limits.backoff_s), True
+    if (
+        isinstance(error, Throttled | EndpointDown | SessionLost)
+        and wait_s <= engine.limits.retry_s
+        and retries < MOST_RETRIES
+    ):
+        with engine.store.write() as session:
+            records.leave(session, lease, clock.now(), wait_s=wait_s)
+        raise TryAgain(wait_s, str(error)) from error
+    return _put_off(engine, lease, error, wait_s if not counts else None, counts=counts)
+
+
+def _may_be_of_one(error: SyncError) -> bool:
+    """Whether one record may be what fails: a call for it, or what is stored of it (sealed with a key that was lost)."""
+    if isinstance(error, Misconfigured):
+        return True
+    return isinstance(error, FAILURES) and error.endpoint_id is not None
+
+
+def _isolated(engine: Engine, lease: Lease, error: SyncError, retries: int) -> str:
+    """One of the records is refused, or fails again and again: each is tried alone, and alone it becomes a dead letter.
+
+    If the endpoint refuses its probe too, it is the endpoint's trouble and no record's.
+    """
+    if len(lease.records) > 1:
+        return _put_off(engine, lease, error, 0.0, counts=False, alone=True)
+    record, site = lease.records[0], engine.site(lease.records[0].connection_id)
+    try:
+        with guarded(lease):
+            refused = probe.refusal(engine, site, error, record.key)
+    except SyncError as trouble:
+        return _endpoint_trouble(engine, lease, trouble, retries, is_of_probe=True)
+    return _dead_letter(engine, lease, refused)
+
+
+def _dead_letter(engine: Engine, lease: Lease, error: Rejected) -> str:
+    now = clock.now()
+    with engine.store.write() as session:
+        mine = records.held(session, lease)
+        for record in [one for one in lease.records if one.id in mine]:
+            failures.open_rejected(session, record, error, lease.stage, now)
+            timeline.note_one(session, record, "dead", now, field=error.field, reason=error.reason)
+            records.deal_with(session, lease, {record.id: End(Status.DEAD, str(error))}, now)
+    return f"dead letter: {error}"
+
+
+def _patiently(lease: Lease, free: Callable[[], str]) -> str:
+    """Free the records, also if the store comes back only in some seconds: else they would wait for their lease to run out.
+
+    Raises Transient if it is away until then. The pump frees them when it is back, as if the worker had died.
+    """
+    wait_s = FIRST_WAIT_S
+    while True:
+        try:
+            return free()
+        except Transient as away:
+            if not lease.lasts(wait_s):
+                raise
+            log.warning("%s: %s; tried again in %.1f s", lease.stage, away, wait_s)
+            clock.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+
+def _hand_back(engine: Engine, lease: Lease) -> str:
+    """This process ends: the records are due at once, for another worker or for this one when it is back."""
+    with engine.store.write() as session:
+        records.give_back(session, lease, [record.id for record in lease.records], clock.now())
+    return "handed back, since the worker ends"
+
+
+def _put_off(
+    engine: Engine, lease: Lease, error: SyncError, wait_s: float | None, *, counts: bool, alone: bool = False
+) -> str:
+    """Give the records back, each with its own back-off. A read that fails again as a whole is repeated one by one."""
+    now = clock.now()
+    again = any(record.attempts for record in lease.records)  # once may be chance, twice may be one of the records
+    alone = alone or (counts and again and _may_be_of_one(error))
+    stage = Stage.FETCH if isinstance(error, Misconfigured) else None  # what is stored may be what is wrong
+    with engine.store.write() as session:
+        mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
+        for record in mine:
+            own_s = backoff(record.attempts, most_s=engine.limits.backoff_s) if wait_s is None else wait_s
+            until = now + timedelta(seconds=own_s)
+            records.put_off(
+                session, lease, [record.id], until,
+                pause=Pause.BACKOFF, stage=stage, counts=counts, alone=alone, reason=str(error),
+            )  # fmt: skip
+        timeline.note(session, mine, "put off", now, {record.id: {"error": str(error)} for record in mine})
+    return f"put off: {error}"
+
+
+def _died(engine: Engine, lease: Lease, error: BaseException) -> None:
+    """Something unforeseen: free the records, with what is known of it, as if the worker had died.
+
+    What the process lacks (memory, file handles) is no fault of a record and counts as no death, unless it is always that one.
+    """
+    said = complaint(error) if isinstance(error, DBAPIError) else str(error)
+    because = redact_text(f"{type(error).__name__}: {said}")
+    now = clock.now()
+    with engine.store.write() as session:
+        mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
+        if mine:
+            counts = not isinstance(error, OF_THE_PROCESS)
+            pumping.collapse(session, engine, mine, now, because=because, at_once=True, counts=counts)

@@ -1,0 +1,171 @@
+"""A sync by hand or by schedule: which connections, which objects, one line of what came of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine.core import records
+from syncengine.engine.core.call_context import on_account_of
+from syncengine.engine.core.engine import Engine, chunks
+from syncengine.engine.core.want import MOST_WOKEN, want
+from syncengine.engine.steps.discover import Found, discover, due_connections
+from syncengine.engine.steps.pump import pump
+from syncengine.engine.traffic import endpoints
+from syncengine.engine.writes.links import keys_named
+from syncengine.errors import Misconfigured, SyncError, Throttled
+from syncengine.flows.flow import Flow
+from syncengine.store.models import Connection, Cursor, Record, Run
+from syncengine.store.states import Lane
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 70.0
+"""The longest wait for a quota that a sync by hand sleeps: more than a window. One by schedule comes again (`Waiting`)."""
+
+MOST_AGAIN = 4  # by then the next tick is near
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for. Without a connection: every one that has the flow (by schedule: every one that is due).
+
+    ids: keys of the source; given these, no feed is read, and both sides are compared even if the source is unchanged.
+    since: read the feeds from there (UTC).
+    trigger: `schedule`, `again` (it was told to wait), or `call`.
+    """
+
+    flow: str
+    connection: str | None = None
+    since: datetime | None = None
+    ids: tuple[str, ...] = ()
+    trigger: str = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The feeds of a connection can be read on in `retry_in_s` seconds: until then its quota is used up."""
+
+    connection: str
+    retry_in_s: float
+    because: str
+
+    def __str__(self) -> str:
+        return f"{self.connection}: {self.because}"
+
+
+def run(engine: Engine, request: Request) -> str:
+    """Want what the request names or its feeds tell; returns `run 42: 120 found`. A connection that fails stops no other.
+
+    Raises Misconfigured for unknown names.
+    """
+    return line(start(engine, request))
+
+
+def line(results: Sequence[Found | Waiting | str]) -> str:
+    """What came of a sync, as Flower shows it."""
+    return "; ".join(str(result) for result in results) or "nothing due"
+
+
+def to_come_again(results: Sequence[Found | Waiting | str], request: Request, retries: int) -> list[Waiting]:
+    """What a message shall take up again when its time has come: not what a person runs, and not for ever."""
+    if request.trigger == "call" or retries >= MOST_AGAIN:
+        return []
+    return [one for one in results if isinstance(one, Waiting)]
+
+
+def start(engine: Engine, request: Request) -> list[Found | Waiting | str]:
+    """As `run`, with the run of each connection, or what went wrong with it."""
+    results: list[Found | Waiting | str] = []
+    resting = {} if request.ids else endpoints.at_rest(engine)
+    for connection_id, name in _connections(engine, request, resting):
+        if connection_id in resting:
+            results.append(f"{name}: {resting[connection_id]}")
+            continue
+        try:
+            results.append(_one(engine, request, connection_id))
+        except Misconfigured:
+            raise
+        except Throttled as busy:
+            log.info("%s of %s waits: %s", request.flow, name, busy)
+            results.append(Waiting(name, busy.retry_in_s, str(busy)))
+        except SyncError as error:
+            log.warning("%s of %s: %s", request.flow, name, error)
+            results.append(f"{name}: {error}")
+        pump(engine)
+    return results
+
+
+def _connections(engine: Engine, request: Request, resting: Collection[int]) -> list[tuple[int, str]]:
+    """Those that are asked for; by schedule those that are due, and those at rest, which keep their turn."""
+    engine.flow(request.flow)
+    found = engine.connections(request.flow, request.connection)
+    if request.connection is not None and not found:
+        raise Misconfigured(
+            f"connection {request.connection!r} does not have the flow {request.flow!r}; add it in syncengine.yml"
+        )
+    by_schedule = request.trigger == "schedule"
+    due = set(due_connections(engine, request.flow, but=resting)) if by_schedule else None
+    return [(one.id, one.name) for one in found if due is None or one.id in due or one.id in resting]
+
+
+def _one(engine: Engine, request: Request, connection_id: int) -> Found:
+    if not request.ids:
+        lane = Lane.SCHEDULED if request.since is None else Lane.BACKFILL
+        with on_account_of(engine, request.flow, lane):
+            return discover(
+                engine,
+                connection_id,
+                request.flow,
+                trigger=request.trigger,
+                lane=lane,
+                since=request.since,
+                patience_s=PATIENCE_S if request.trigger == "call" else 0.0,
+            )
+    keys = record_keys(engine, request, connection_id)
+    about = {"connection_id": connection_id, "flow": request.flow, "trigger": request.trigger, "lane": Lane.REALTIME}
+    now = clock.now()
+    with engine.store.write() as session:  # one transaction: somebody waits for these
+        run = Run(**about, started_at=now, finished_at=now)
+        session.add(run)
+        session.flush()
+        run.found = want(session, connection_id, request.flow, keys, lane=Lane.REALTIME, now=now, run_id=run.id)
+        _look_whole(session, connection_id, request.flow, keys)
+    return Found(run.id, run.found, 0)
+
+
+def _look_whole(session: Session, connection_id: int, flow: str, keys: Sequence[str]) -> None:
+    """Who names an object wants both sides compared, also if nothing has changed at the source."""
+    for some in chunks(keys, MOST_WOKEN):
+        mine = (Record.connection_id == connection_id, Record.flow == flow, Record.key.in_(some))
+        records.forget_last(session, session.scalars(select(Record.id).where(*mine)).all())
+
+
+def record_keys(engine: Engine, request: Request, connection_id: int) -> list[str]:
+    """The keys of the records that the request's ids mean in a connection. Raises Misconfigured."""
+    flow, site = engine.flow(request.flow), engine.site(connection_id)
+    with engine.store.read() as session:
+        return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, flow, site, id_)))
+
+
+def nothing_found(engine: Engine, flow_name: str, connection: str | None = None) -> list[str]:
+    """Why a sync, or a dry run of what has changed, may have found nothing: a line for each connection, with what to do."""
+    flow = engine.flow(flow_name)
+    return [_nothing_found(engine, flow, one) for one in engine.connections(flow_name, connection)]
+
+
+def _nothing_found(engine: Engine, flow: Flow, connection: Connection) -> str:
+    read = select(func.min(Cursor.read_at)).where(Cursor.connection_id == connection.id, Cursor.flow == flow.name)
+    with engine.store.read() as session:
+        read_at = session.scalar(read)
+    since = f"nothing has changed since it was read at {read_at:%Y-%m-%d %H:%M} UTC" if read_at else "nothing is there"
+    older = ""
+    if flow.cut_over and connection.cut_over is not None:
+        older = f"; what was created before the cut-over date {connection.cut_over:%Y-%m-%d} is left alone"
+    return f"{connection.name}: {since}{older}. To read further back: `syncengine sync {flow.name} --since DATE`"

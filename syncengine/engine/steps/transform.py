@@ -1,0 +1,351 @@
+"""Second step: decide. Each record is planned by itself (`planner.py`); what fails becomes a dead letter, the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine.core import failures, payloads, records, timeline
+from syncengine.engine.core.backoff import backoff
+from syncengine.engine.core.engine import Engine, Site, chunks
+from syncengine.engine.core.lease import Lease
+from syncengine.engine.core.records import End
+from syncengine.engine.core.want import want_needs
+from syncengine.engine.decide.debounce import Quiet, quiet_wait
+from syncengine.engine.decide.plan import Hold, Kind, Plan
+from syncengine.engine.steps import corrections, decisions, echo, plan_codec
+from syncengine.engine.steps.planner import Material, Planner, gather
+from syncengine.engine.writes import effects, links
+from syncengine.errors import Rejected
+from syncengine.flows.flow import Flow
+from syncengine.mapping.contract import Need
+from syncengine.store.models import Link, Record
+from syncengine.store.states import Lane, Pause, Stage, Status
+
+LONGEST_RING = 10
+PLANNED_AT_ONCE = 20
+"""Records between two looks at the lease and at the time."""
+
+STATUS_OF = {Kind.SKIP: Status.SKIPPED, Kind.HOLD: Status.HELD, Kind.WAIT: Status.WAITING}
+WORD_OF = {Kind.SKIP: "skipped", Kind.HOLD: "held", Kind.WAIT: "waiting", Kind.WRITE: "planned"}
+
+
+def transform(engine: Engine, lease: Lease) -> None:
+    """Plan every record of the lease and store the plans; only those that have something to write stay in the chain.
+
+    Plans for `step_s` seconds at most; what is left is given back to the pump, to be planned from the same fetch.
+    """
+    flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
+    with engine.store.read() as session:
+        creating = (
+            effects.creating(session, engine, site.connection.id, flow.entity) if _has_echo(flow, site, engine) else []
+        )
+        material = gather(session, engine, flow, site, lease.records)
+        unseen = [record for record in lease.records if _linked_since(record, flow, site, material)]
+        early = echo.told_early(flow, site, material, lease.records, creating)
+        found = [record for record in lease.records if record not in unseen and record.id not in early]
+        made, late = _planned(engine, lease, Planner(engine, flow, site, material), session, found)
+    with engine.store.write(durable=False) as session:
+        for record in unseen:
+            why = "linked since it was fetched, by a worker that woke late"
+            wait = timedelta(
+                seconds=backoff(record.attempts, most_s=engine.limits.backoff_s)
+            )  # else a wrong clock spins
+            records.put_off(
+                session, lease, [record.id], clock.now() + wait,
+                pause=Pause.BACKOFF, stage=Stage.FETCH, counts=True, reason=why,
+            )  # fmt: skip
+        echo.put_off(session, engine, lease, early, clock.now())
+        records.give_back(session, lease, late, clock.now())
+        if made:
+            _Outcome(session, engine, lease, flow, site, material).settle(made)
+
+
+def _planned(
+    engine: Engine, lease: Lease, planner: Planner, session: Session, found: Sequence[Record]
+) -> tuple[dict[int, Plan | Rejected], list[int]]:
+    """The plans of as many records as the time suffices for, at least some, and the ids of the rest."""
+    until = clock.monotonic() + engine.limits.step_s
+    made: dict[int, Plan | Rejected] = {}
+    for some in chunks(found, PLANNED_AT_ONCE):
+        if made and clock.monotonic() > until:
+            break
+        lease.renew()
+        made |= planner.plans(session, some)
+    return made, [record.id for record in found if record.id not in made]
+
+
+def _has_echo(flow: Flow, site: Site, engine: Engine) -> bool:
+    """Whether this flow's feed tells of objects that the engine itself creates: a pair, or another flow the other way."""
+    others = (engine.flows.get(name) for name in site.connection.flows)
+    return flow.two_way or any(
+        other is not None and other.entity == flow.entity and other.target == flow.source for other in others
+    )
+
+
+def _linked_since(record: Record, flow: Flow, site: Site, material: Material) -> bool:
+    """True if a link has come since the fetch, whose target was not read therefore: it is not gone."""
+    side, read = site.side(flow.target), material.docs.get(record.id, {}).get(flow.target, {})
+    return any(
+        not link.provisional and record.fetched_at is not None and link.updated_at > record.fetched_at
+        and (link.right_key if side == "right" else link.left_key) not in read
+        for link in material.linked[record.id]
+    )  # fmt: skip
+
+
+class _Outcome:
+    """Stores what was planned: statuses, plans, needs, dead letters, agreements; all in the transaction that is given."""
+
+    def __init__(
+        self, session: Session, engine: Engine, lease: Lease, flow: Flow, site: Site, material: Material
+    ) -> None:
+        self.session, self.engine, self.lease, self.flow, self.site = session, engine, lease, flow, site
+        self.material = material
+        self.now = clock.now()
+        self.by_id = {record.id: record for record in lease.records}
+        self.moving: set[int] = set()
+
+    def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
+        mine = records.held(self.session, self.lease)
+        made = self._missed({record_id: plan_ for record_id, plan_ in made.items() if record_id in mine})
+        made = {**made, **self._rings(made)}
+        lapses = {record_id: lapse for record_id, lapse in self.material.corrected.lapses.items() if record_id in mine}
+        corrections.lapse(self.session, self.by_id, lapses, self.now)
+        decisions.follow(self.session, self.by_id, self.material.decided, made, self.now)
+        ends: dict[int, End] = {}
+        bodies: dict[int, bytes] = {}
+        details: dict[int, dict[str, Any]] = {}
+        to_push: list[int] = []
+        for record_id, plan_ in made.items():
+            record = self.by_id[record_id]
+            if isinstance(plan_, Rejected):
+                ends[record_id] = End(Status.DEAD, str(plan_))
+                failures.open_rejected(self.session, record, plan_, Stage.TRANSFORM, self.now)
+                details[record_id] = {"field": plan_.field, "reason": plan_.reason}
+                continue
+            bodies[record_id] = payloads.seal(self.engine.vault, plan_codec.to_doc(self._turn_out(record, plan_)))
+            details[record_id] = {**plan_codec.shown(plan_), **self._corrected(record_id)}
+            if plan_.kind is Kind.WRITE:
+                if self._still_moving(record, plan_):
+                    self.moving.add(record_id)
+                else:
+                    to_push.append(record_id)
+            else:
+                need = plan_.needs[0] if plan_.needs else None
+                side = self.site.side(self.flow.source) if need is not None and need.flow else ""
+                equal = plan_.agreements and plan_.kind is Kind.SKIP and not plan_.decided
+                status = Status.DONE if equal else STATUS_OF[plan_.kind]
+                ends[record_id] = End(status, plan_.reason, need, side)
+                self._confirm(record, plan_)
+            self._end_doubts(record, plan_)
+        self._store(made, ends, bodies, details, to_push)
+
+    def _missed(self, made: Mapping[int, Plan | Rejected]) -> Mapping[int, Plan | Rejected]:
+        """The plans, with a complaint in the place of those by which nothing comes for which others wait.
+
+        Else these would wait for ever, and nobody would see it. What was not planned as needed is looked at again.
+        """
+        left: dict[str, dict[str, Record]] = {}
+        for record_id, plan_ in made.items():
+            record = self.by_id[record_id]
+            if isinstance(plan_, Plan) and plan_.kind is Kind.SKIP and record.needed:
+                ends = links.ends_of(self.flow, self.site, record.key)
+                left.setdefault(ends.side, {})[ends.on(ends.side) or ""] = record
+        complaints: dict[int, Rejected] = {}
+        for side, by_key in left.items():
+            waiting = links.waiting_for(
+                self.session, self.site.connection.id, self.flow.entity, side, list(by_key)
+            )  # fmt: skip
+            for key, parts in waiting.items():
+                record = by_key[key]
+                there = {links.part_on(link, side) for link in self.material.linked[record.id]}
+                known = {"", *record.parts.split(";")}
+                if missing := {part: count for part, count in parts.items() if part in known - there}:
+                    complaints[record.id] = self._complaint(key, missing, made[record.id])
+        return {**made, **complaints}
+
+    def _complaint(self, key: str, missing: Mapping[str, int], plan_: Plan | Rejected) -> Rejected:
+        named = ", ".join(part for part in missing if part)
+        return Rejected(
+            field=self.flow.source,
+            value=f"{key} ({named})" if named else key,
+            reason=f"others wait for it ({sum(missing.values())} at this moment), and it is left alone: {plan_.reason}",
+            remedy="Correct it at the source, or what refers to it; those go on by themselves",
+        )
+
+    def _rings(self, made: Mapping[int, Plan | Rejected]) -> dict[int, Rejected]:
+        """Complaints in the place of plans that wait for what, in the end, waits for them: nothing would ever wake any."""
+        found = {}
+        for record_id, plan_ in made.items():
+            needs = plan_.needs if isinstance(plan_, Plan) and plan_.kind is Kind.WAIT else ()
+            for need in needs[:1]:
+                record = self.by_id[record_id]
+                if names := self._ring_of(record, need):
+                    found[record_id] = Rejected(
+                        field=self.flow.source,
+                        value=record.key,
+                        reason=f"records need one another: {names}",
+                        remedy="Correct one of them so that it needs no other, then retry",
+                    )
+        return found
+
+    def _ring_of(self, record: Record, need: Need) -> str:
+        """The records of a ring that this need closes (`a 1 needs b 2 needs a 1`); empty if it closes none."""
+        names, flow = [f"{record.flow} {record.key}"], self.flow
+        for _ in range(LONGEST_RING):
+            asked = self._wanted(need, flow)
+            if not asked:
+                return ""
+            mine = (Record.connection_id == record.connection_id, Record.flow == need.flow, Record.key == asked[0].key)
+            found = self.session.scalars(select(Record).where(*mine)).first()
+            if found is None or (found.id != record.id and found.status != Status.WAITING):
+                return ""
+            names.append(f"{found.flow} {found.key}")
+            if found.id == record.id:
+                return " needs ".join(names)
+            flow = self.engine.flow(found.flow)
+            brings = flow.needs.get(found.need_entity, "")
+            need = Need(found.need_entity, found.need_key, found.need_part, brings)
+        return ""
+
+    def _store(
+        self,
+        made: Mapping[int, Plan | Rejected],
+        ends: Mapping[int, End],
+        bodies: Mapping[int, bytes],
+        details: Mapping[int, Mapping[str, Any]],
+        to_push: Sequence[int],
+    ) -> None:
+        payloads.save(self.session, "plan", bodies, self.now)
+        needs = [
+            need
+            for plan_ in made.values()
+            if isinstance(plan_, Plan)
+            for one in plan_.needs
+            for need in self._wanted(one)
+        ]
+        lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
+        since = min((record.not_before for record in self.by_id.values()), default=self.now)
+        want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now, since=since)
+        records.deal_with(self.session, self.lease, ends, self.now)
+        records.advance(self.session, self.lease, to_push, Stage.PUSH)
+        for word in (*WORD_OF.values(), "dead", "still moving"):
+            told = [i for i, plan_ in made.items() if self._word(i, plan_) == word and not self._is_old_news(i, ends)]
+            some = [self.by_id[i] for i in told]
+            timeline.note(self.session, some, word, self.now, details)
+        records.leave(self.session, self.lease, self.now)
+
+    def _is_old_news(self, record_id: int, ends: Mapping[int, End]) -> bool:
+        """Whether the hourly look has found what held the record, or what it waits for, as it was: history tells that once."""
+        record, end = self.by_id[record_id], ends.get(record_id)
+        rests = end is not None and end.status in (Status.HELD, Status.WAITING) and record.lane == Lane.BACKFILL
+        return rests and end is not None and (record.status, record.reason) == (end.status, end.reason)
+
+    def _corrected(self, record_id: int) -> Mapping[str, str]:
+        held = self.material.corrected.held.get(record_id)
+        return {"corrected": f"corrected by {held.made_by}: {', '.join(held.paths)}"} if held else {}
+
+    def _wanted(self, need: Need, by: Flow | None = None) -> Sequence[Need]:
+        """A need (of this flow, or of `by`) as its flow names its records.
+
+        None where that flow reads the other system: a number of the one would name a stranger there, so the link is awaited.
+        """
+        if not need.flow:
+            return []
+        flow, side = self.engine.flow(need.flow), self.site.side((by or self.flow).source)
+        if flow.two_way:
+            return [replace(need, key=f"{side}:{need.key}")]
+        return [need] if self.site.side(flow.source) == side else []
+
+    def _word(self, record_id: int, plan_: Plan | Rejected) -> str:
+        """The word for the timeline."""
+        if isinstance(plan_, Rejected):
+            return "dead"
+        return "still moving" if record_id in self.moving else WORD_OF[plan_.kind]
+
+    def _still_moving(self, record: Record, plan_: Plan) -> bool:
+        """Put the record off if its object may still be under construction at the source. True if it was."""
+        source = self.site.resource(self.flow.source)
+        raw = next(iter(self.material.docs.get(record.id, {}).get(source.name, {}).values()), None)
+        print_ = plan_.intention
+        before = Quiet(record.quiet_print, record.quiet_since)
+        wait_s = quiet_wait(
+            self._quiet_s(),
+            touched_at=source.touched_at(raw) if raw is not None else None,
+            read_at=record.source_time or self.now,
+            print_=print_,
+            before=before,
+            now=record.fetched_at or self.now,
+        )
+        since = before.since if before.print == print_ else record.fetched_at
+        if wait_s or before.print:
+            self.session.execute(
+                update(Record)
+                .where(Record.id == record.id)
+                .values(quiet_print=print_ if wait_s else "", quiet_since=since if wait_s else None)
+                .execution_options(synchronize_session=False)
+            )
+        if wait_s:
+            until = self.now + timedelta(seconds=wait_s)
+            records.put_off(self.session, self.lease, [record.id], until, pause=Pause.QUIET, stage=Stage.FETCH)
+        return wait_s > 0
+
+    def _quiet_s(self) -> float:
+        own = self.site.connection.quiet_s
+        return self.flow.quiet_s if own is None else own
+
+    def _turn_out(self, record: Record, plan_: Plan) -> Plan:
+        """A change of unknown outcome has happened: what it agreed is kept, whatever becomes of the next write.
+
+        Returns the plan, which knows of that agreement.
+        """
+        by_part = self._links(record)
+        raised: dict[str, int] = {}
+        for found in plan_.turned_out:
+            effects.confirm_change(self.session, record.id, found.part, self.now)
+            agreed, link = links.Agreed(found.agreed, found.numbers), by_part[found.part]
+            raised[link.part] = links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
+        return replace(plan_, links={**plan_.links, **raised}) if raised else plan_
+
+    def _links(self, record: Record) -> dict[str, Link]:
+        return links.by_part(self.flow, self.site, self.material.linked[record.id])
+
+    def _end_doubts(self, record: Record, plan_: Plan) -> None:
+        """The fetch after the settle time has shown what became of changes in doubt: what it does not show did not happen.
+
+        Else a doubt would outlive the next write, and recognise what somebody else writes long after. A pair's are left to
+        the next agreement, which is not told by what was tried.
+        """
+        if self.flow.two_way or plan_.hold is Hold.DOUBT:
+            return
+        docs = self.material.docs.get(record.id, {}).get(self.flow.target, {})
+        for part, link in self._links(record).items():
+            if (record.id, part) not in self.material.tried or links.target_key(self.flow, self.site, link) not in docs:
+                continue
+            if plan_.kind is Kind.SKIP and (plan_.agreements or plan_.refusable):
+                effects.supersede(self.session, record.id, part, self.now)
+            else:
+                effects.deny_change(self.session, record.id, part, self.now)
+
+    def _confirm(self, record: Record, plan_: Plan) -> None:
+        """Both sides agree without a write: remember it, and settle a change whose outcome was unknown."""
+        by_part = self._links(record)
+        for agreement in plan_.agreements:
+            link = by_part[agreement.part]
+            in_doubt = effects.confirm_change(self.session, record.id, agreement.part, self.now)
+            agreed = links.Agreed(agreement.agreed, agreement.numbers)
+            if (
+                in_doubt
+                or agreement.agreed != links.base_of(self.engine, self.flow, link)
+                or links.numbers_of(self.flow, link) != dict(agreed.lines)
+            ):
+                links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
+        for refused in plan_.refusable if plan_.kind is Kind.SKIP else ():  # the difference stays, and is agreed
+            accepted = links.Agreed(refused.agreed, refused.numbers)
+            links.agree(self.session, self.engine, self.flow, by_part[refused.part].id, accepted, self.now)

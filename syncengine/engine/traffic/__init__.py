@@ -1,0 +1,1 @@
+"""What may be called now: paused endpoints, quotas, queues."""

@@ -1,0 +1,229 @@
+"""Endpoints that are not to be called: paused by a person, resting after refused credentials, or down by their breaker.
+
+A pause stands in SQL, with an end, and survives an emptied Redis. The breaker's state is automatic and lives in Redis.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.connectors.base import Connector
+from syncengine.engine.core import records, timeline
+from syncengine.engine.core.engine import Engine
+from syncengine.errors import Misconfigured, Transient
+from syncengine.http.breaker import Change, Hook, State
+from syncengine.store import Store
+from syncengine.store.models import Connection, Endpoint, Event
+
+log = logging.getLogger(__name__)
+
+RESUMED = "resumed"
+BY_ITSELF = ""  # of `Endpoint.paused_by`: not by a person, but after refused credentials
+MORE_THAN_A_YEAR = timedelta(days=366)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One endpoint as it stands. breaker: None if Redis does not answer. paused_until: None if it is not paused.
+
+    paused_by: who paused it, empty if it rests by itself. quota: one line, empty where nothing is counted.
+    """
+
+    name: str
+    system: str
+    breaker: State | None
+    paused_until: datetime | None
+    paused_because: str
+    paused_by: str
+    quota: str
+    connections: tuple[str, ...]
+
+
+def breakers(engine: Engine) -> dict[str, State]:
+    """All breakers by endpoint; asked before a transaction begins, since it is Redis that answers."""
+    if engine.breakers is None:
+        return {}
+    with engine.store.read() as session:
+        names = list(session.scalars(select(Endpoint.name)))
+    return engine.breakers.states(names)
+
+
+def is_paused(endpoint: Endpoint, now: datetime) -> bool:
+    """True while a person's pause lasts, or its rest after refused credentials."""
+    return endpoint.paused_until is not None and endpoint.paused_until > now
+
+
+def may_be_called(endpoint: Endpoint, states: Mapping[str, State], now: datetime) -> bool:
+    """True unless it is paused, or its breaker is open and it is not yet time for the next probe."""
+    state = states.get(endpoint.name, State())
+    return not is_paused(endpoint, now) and (not state.is_open or state.wants_probe)
+
+
+def at_rest(engine: Engine) -> dict[int, str]:
+    """Connections that are not to be read now, by id, each with the reason in a line. Raises Transient."""
+    states, now = breakers(engine), clock.now()
+    with engine.store.read() as session:
+        ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
+        connections = session.scalars(select(Connection)).all()
+    found: dict[int, str] = {}
+    for connection in connections:
+        for endpoint in (ends[connection.left_id], ends[connection.right_id]):
+            if not may_be_called(endpoint, states, now):
+                found[connection.id] = why(endpoint, states.get(endpoint.name, State()), now)
+    return found
+
+
+def why(endpoint: Endpoint, state: State, now: datetime) -> str:
+    """Why an endpoint is not to be called, in a line; empty if it is."""
+    if not is_paused(endpoint, now) and state.is_open:
+        return f"{endpoint.name} is down and is tried again in {state.retry_in_s:.0f} s: {state.why}"
+    return why_paused(endpoint, now)
+
+
+def why_paused(endpoint: Endpoint, now: datetime) -> str:
+    """Until when, by whom and why an endpoint is paused, in a line; empty if it is not."""
+    if not is_paused(endpoint, now):
+        return ""
+    who = f" by {endpoint.paused_by}" if endpoint.paused_by else ""
+    because = f": {endpoint.paused_because}" if endpoint.paused_because else ""
+    return f"{endpoint.name} is paused until {endpoint.paused_until:%Y-%m-%d %H:%M:%S} UTC{who}{because}"
+
+
+def listed(engine: Engine) -> list[Standing]:
+    """All endpoints by name. Raises Transient."""
+    now = clock.now()
+    with engine.store.read() as session:
+        endpoints = session.scalars(select(Endpoint).order_by(Endpoint.name)).all()
+        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+    quotas = _quotas(engine, connections)
+    return [
+        Standing(
+            name=one.name,
+            system=one.system,
+            breaker=engine.breakers.state(one.name) if engine.breakers is not None else None,
+            paused_until=one.paused_until if is_paused(one, now) else None,
+            paused_because=one.paused_because if is_paused(one, now) else "",
+            paused_by=one.paused_by if is_paused(one, now) else "",
+            quota=quotas.get(one.id, ""),
+            connections=tuple(c.name for c in connections if one.id in (c.left_id, c.right_id)),
+        )
+        for one in endpoints
+    ]
+
+
+def _quotas(engine: Engine, connections: Sequence[Connection]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for connection in connections:
+        try:
+            site = engine.site(connection.id)
+        except Misconfigured as error:
+            found |= {connection.left_id: str(error), connection.right_id: str(error)}
+            continue
+        for side, endpoint in site.endpoints.items():
+            found[endpoint.id] = site.connectors[side].quota()
+    return found
+
+
+def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) -> str:
+    """A person's pause: no new work with this endpoint until then (UTC); what is running ends within a minute.
+
+    Returns the pause or rest whose place it takes, in a line; empty if there was none. Raises Misconfigured for an unknown
+    endpoint, an end that is not in the coming year, or before that of a pause by somebody else, who counts on it.
+    """
+    now = clock.now()
+    if not now < until < now + MORE_THAN_A_YEAR:
+        raise Misconfigured(f"the pause would end at {until:%Y-%m-%d %H:%M} UTC. Name a time within the coming year")
+    with engine.store.write() as session:
+        endpoint = _row(session, name, locked=True)
+        if (
+            is_paused(endpoint, now)
+            and endpoint.paused_by not in (BY_ITSELF, by)
+            and until < (endpoint.paused_until or now)
+        ):
+            raise Misconfigured(
+                f"{why_paused(endpoint, now)}. To end that earlier, `syncengine endpoints resume {name}`, then pause it"
+            )
+        before = why_paused(endpoint, now)
+        endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = until, because, by or "a person"
+        timeline.note_endpoint(session, name, "paused", now, until=until.isoformat(), because=because, by=by)
+    return before
+
+
+def resumed_last(engine: Engine, name: str) -> str:
+    """Who has resumed an endpoint within the last day, as `timeline.last_by_hand` says it. Raises Transient."""
+    recent = Event.at > clock.now() - timedelta(days=1)
+    with engine.store.read() as session:
+        return timeline.last_by_hand(session, RESUMED, recent, Event.key == name, Event.record_id.is_(None))
+
+
+def resume(engine: Engine, name: str, *, by: str = "") -> bool:
+    """End a pause or a rest, whoever began it, and have an open breaker probe at once; False if it was neither.
+
+    Records that were put off meanwhile go on at once. Raises Misconfigured for an unknown endpoint.
+    """
+    now = clock.now()
+    with engine.store.write() as session:
+        endpoint = _row(session, name, locked=True)
+        was_paused, was = is_paused(endpoint, now), why_paused(endpoint, now)
+        endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = None, "", BY_ITSELF
+        if was_paused:
+            timeline.note_endpoint(session, name, RESUMED, now, by=by, was=was)
+        its = or_(Connection.left_id == endpoint.id, Connection.right_id == endpoint.id)
+        records.resume(session, session.scalars(select(Connection.id).where(its)).all(), now)
+    was_down = engine.breakers is not None and engine.breakers.probe_now(name)
+    return was_paused or was_down
+
+
+def authorise(engine: Engine, name: str, code: str, *, by: str) -> None:
+    """Trade the code that came of a person's consent for credentials; an endpoint that rested for their want is called again.
+
+    A person's pause stays. Raises AuthenticationFailed if the code is refused, Misconfigured, Transient, EndpointDown.
+    """
+    _connector(engine, name).trade(code)
+    with engine.store.write() as session:
+        timeline.note_endpoint(session, name, "authorised", clock.now(), by=by)
+        by_person = _row(session, name).paused_by != BY_ITSELF and is_paused(_row(session, name), clock.now())
+    if not by_person:
+        resume(engine, name, by=by)
+
+
+def consent_url(engine: Engine, name: str, state: str) -> str:
+    """Where a person agrees; see `Connector.consent_url`. Raises Misconfigured, also for an unknown endpoint."""
+    return _connector(engine, name).consent_url(state)
+
+
+def _connector(engine: Engine, name: str) -> Connector:
+    with engine.store.read() as session:
+        return engine.connector(_row(session, name))
+
+
+def _row(session: Session, name: str, *, locked: bool = False) -> Endpoint:
+    """locked: nobody else pauses or resumes it before the transaction ends."""
+    query = select(Endpoint).where(Endpoint.name == name)
+    found = session.scalars(query.with_for_update() if locked else query).one_or_none()
+    if found is None:
+        known = session.scalars(select(Endpoint.name).order_by(Endpoint.name)).all()
+        raise Misconfigured(f"there is no endpoint {name!r}. Known endpoints: {', '.join(known) or 'none'}")
+    return found
+
+
+def noting(store: Store) -> Hook:
+    """A hook for the breakers that notes in the timeline that an endpoint is down, or back."""
+
+    def note(change: Change) -> None:
+        what = "down" if change.opened else "back"
+        detail = {"because": change.why} if change.opened else {"after_s": round(change.open_s, 1)}
+        try:
+            with store.write() as session:
+                timeline.note_endpoint(session, change.endpoint, what, clock.now(), **detail)
+        except Transient as error:  # the call that found it out must not fail for it
+            log.warning("not noted that %s is %s: %s", change.endpoint, what, error)
+
+    return note

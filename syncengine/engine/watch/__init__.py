@@ -1,0 +1,1 @@
+"""Whether the engine makes progress, and what people are alerted to."""

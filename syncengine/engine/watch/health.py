@@ -1,0 +1,282 @@
+"""Health means progress, not that a process lives: does what is due move, does the pump run, do the lanes' canaries arrive?
+
+Beat sends a canary through each lane's queue; the worker that takes it notes a pulse in SQL, so it has travelled the whole
+way: beat, broker, worker, store. The pump notes one whenever beat has it sweep. A late canary alone proves nothing, since
+all processes of a worker may be at work: a lane is stalled only if no step of it is alive either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import case, func, select
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.traffic import endpoints
+from syncengine.http.breaker import State as BreakerState
+from syncengine.store.dialect import upsert
+from syncengine.store.models import Connection, Cursor, Endpoint, Event, Pulse, Record
+from syncengine.store.states import Lane
+
+PUMP = "pump"
+REDIS = "redis"
+IN_VAIN = ("message lost", "step died")
+"""Events of records that were claimed and came to nothing."""
+NO_PROGRESS = (*IN_VAIN, "put off")
+
+
+class Pace(StrEnum):
+    """How a part of the installation stands."""
+
+    MOVES = "moves"  # or has nothing to do
+    RESTS = "rests"  # rightly: its endpoint is paused or down, or something more urgent goes first
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """One part: Redis, the pump, a lane, or a flow of a connection. `remedy` is empty unless it is stalled."""
+
+    name: str
+    pace: Pace
+    says: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Backlog:
+    """What is due of a flow now. oldest: since when the oldest is. in_vain: claimed lately, and nothing came of it."""
+
+    due: int = 0
+    oldest: datetime | None = None
+    is_claimed: bool = False
+    in_vain: int = 0
+    moved: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A flow of a connection. closed: why its records rest; open_since: since when they do not, if not long ago."""
+
+    name: str
+    is_known: bool
+    closed: str
+    open_since: datetime | None
+
+
+Place = tuple[int, str]  # connection and flow
+
+
+def note(session: Session, name: str, now: datetime) -> None:
+    """A sign of life: of the pump, or of a lane whose canary arrived."""
+    upsert(session, Pulse, [{"name": name, "at": now}], keys=("name",), update=("at",))
+
+
+def last(engine: Engine, name: str) -> datetime | None:
+    """When this sign of life was noted last (UTC); None if never. Raises Transient."""
+    with engine.store.read() as session:
+        return session.scalar(select(Pulse.at).where(Pulse.name == name))
+
+
+def was_within(engine: Engine, name: str, seconds: float) -> bool:
+    """Whether this sign of life was noted less than `seconds` ago; never with 0. Raises Transient.
+
+    One that lies in the future was noted by a host whose clock is ahead, and says nothing.
+    """
+    before = last(engine, name) if seconds else None
+    return before is not None and timedelta(0) <= clock.now() - before < timedelta(seconds=seconds)
+
+
+def arrived(engine: Engine, lane: Lane) -> None:
+    """A canary of this lane has come through the broker to a worker. Raises Transient."""
+    with engine.store.write() as session:
+        note(session, lane.label, clock.now())
+
+
+def look(engine: Engine, *, stalled_s: float, redis_complaint: str = "") -> list[Vital]:
+    """Every part of the installation, and whether it moves. Raises Transient if the database is away.
+
+    stalled_s: seconds without progress that are too many. redis_complaint: why Redis cannot be used, empty if it can.
+    """
+    now = clock.now()
+    states = {} if redis_complaint else endpoints.breakers(engine)
+    with engine.store.read() as session:
+        pulses = {row.name: row.at for row in session.execute(select(Pulse.name, Pulse.at))}
+        busy = _at_work(session, now)
+        backlogs = _backlogs(session, now, stalled_s)
+        places = _places(session, engine, states, now, stalled_s)
+    watch = _Watch(now, stalled_s, pulses, busy, redis_complaint)
+    are_moving = any(backlog.moved is not None for backlog in backlogs.values())
+    flows = [watch.flow(way, backlogs.get(place, _Backlog()), are_moving) for place, way in places.items()]
+    return [watch.redis(), watch.pump(), *(watch.lane(lane) for lane in Lane), *flows]
+
+
+def is_well(found: Sequence[Vital]) -> bool:
+    """True if nothing is stalled."""
+    return all(vital.pace is not Pace.STALLED for vital in found)
+
+
+# -- judging -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Judges what was read: pure."""
+
+    now: datetime
+    stalled_s: float
+    pulses: Mapping[str, datetime]
+    at_work: frozenset[Lane]
+    redis_complaint: str
+
+    def redis(self) -> Vital:
+        if self.redis_complaint:
+            return Vital(REDIS, Pace.STALLED, self.redis_complaint, "All goes on by itself when it answers")
+        return Vital(REDIS, Pace.MOVES, "answers")
+
+    def pump(self) -> Vital:
+        says = f"last ran {_spell(self._age(self.pulses[PUMP]))} ago" if PUMP in self.pulses else "has not run yet"
+        if self._is_fresh(PUMP):
+            return Vital(PUMP, Pace.MOVES, says)
+        if Lane.REALTIME in self.at_work:
+            return Vital(PUMP, Pace.MOVES, f"{says}; its worker is busy with records")
+        alone = "Look at the logs of beat, which has it run, and of the realtime worker, which runs it"
+        return Vital(PUMP, Pace.STALLED, says, self._remedy(alone))
+
+    def lane(self, lane: Lane) -> Vital:
+        last = self.pulses.get(lane.label)
+        says = f"canary arrived {_spell(self._age(last))} ago" if last else "no canary has arrived yet"
+        if self._is_fresh(lane.label):
+            return Vital(lane.label, Pace.MOVES, says)
+        if lane in self.at_work:
+            return Vital(lane.label, Pace.MOVES, f"{says}; its worker is busy with records")
+        if lane is Lane.BACKFILL and Lane.SCHEDULED in self.at_work:
+            return Vital(lane.label, Pace.RESTS, f"{says}; scheduled work goes first")
+        alone = f"Is a worker with --queues={lane.label} running? Look at its log, and start it again"
+        return Vital(lane.label, Pace.STALLED, f"{says}, and nothing of the lane is at work", self._remedy(alone))
+
+    def flow(self, way: _Way, backlog: _Backlog, are_others_moving: bool) -> Vital:
+        if backlog.oldest is None:
+            return Vital(way.name, Pace.MOVES, "nothing is due")
+        says = f"{backlog.due} due, the oldest for {_spell(self._age(backlog.oldest))}"
+        if way.closed:
+            return Vital(way.name, Pace.RESTS, f"{says}; {way.closed}")
+        if not way.is_known:
+            remedy = "Put the flow's file back, or take the flow out of the connection in syncengine.yml"
+            return Vital(way.name, Pace.STALLED, f"{says}; there is no flow of this name", remedy)
+        if backlog.moved is not None:
+            return Vital(way.name, Pace.MOVES, f"{says}; progress {_spell(self._age(backlog.moved))} ago")
+        if self._age(max(backlog.oldest, way.open_since or backlog.oldest)) <= self.stalled_s:
+            return Vital(way.name, Pace.MOVES, says)
+        if backlog.in_vain:
+            says += f"; work on {backlog.in_vain} was begun lately and came to nothing"
+            alone = "Look at the workers' logs. All workers must know the same flows and be of one version"
+            return Vital(way.name, Pace.STALLED, says, self._remedy(alone))
+        if are_others_moving and not backlog.is_claimed:
+            return Vital(way.name, Pace.RESTS, f"{says}; it waits for its turn behind other flows")
+        return Vital(way.name, Pace.STALLED, f"{says}; no progress", self._remedy("Look at the logs of the workers"))
+
+    def _remedy(self, alone: str) -> str:
+        """What to do, of the cause that lies deepest."""
+        if self.redis_complaint:
+            return "It goes on when Redis answers"
+        if any(self._is_fresh(name) for name in (PUMP, *(lane.label for lane in Lane))):
+            return alone
+        if not self.pulses:
+            return "Start the processes: `syncengine up`, or as docs/processes.md says"
+        return "Nothing that beat sends arrives. Do beat and the workers run? Look at their logs, and start them again"
+
+    def _is_fresh(self, name: str) -> bool:
+        return name in self.pulses and self._age(self.pulses[name]) <= self.stalled_s
+
+    def _age(self, at: datetime) -> float:
+        return max(0.0, (self.now - at).total_seconds())
+
+
+def _spell(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+
+def _at_work(session: Session, now: datetime) -> frozenset[Lane]:
+    """Lanes of which a step is running now: its lease is short and is renewed. Feeds are read by the scheduled lane."""
+    lane = func.substr(Record.token, 1, 1)
+    running = session.scalars(
+        select(lane).where(Record.token.is_not(None), Record.runner.is_not(None), Record.lease_until > now).distinct()
+    )
+    found = {Lane(int(label)) for label in running}
+    if session.scalar(select(Cursor.id).where(Cursor.holder != "", Cursor.held_until > now).limit(1)):
+        found.add(Lane.SCHEDULED)
+    return frozenset(found)
+
+
+def _backlogs(session: Session, now: datetime, stalled_s: float) -> dict[Place, _Backlog]:
+    """What is due, by connection and flow, and what happened to records lately. Each query has its index."""
+    place = (Record.connection_id, Record.flow)
+    counted = (*place, func.count(), func.min(Record.not_before))
+    is_due = (Record.wanted > Record.done, Record.not_before <= now)
+    free = session.execute(select(*counted).where(*is_due, Record.token.is_(None)).group_by(*place)).all()
+    claimed = session.execute(select(*counted).where(*is_due, Record.token.is_not(None)).group_by(*place)).all()
+    found: dict[Place, _Backlog] = {}
+    for rows, is_claimed in ((free, False), (claimed, True)):
+        for connection_id, flow, count, since in rows:
+            key = (connection_id, flow)
+            before = found.get(key, _Backlog())
+            oldest = since if before.oldest is None else min(before.oldest, since)
+            found[key] = _Backlog(before.due + count, oldest, before.is_claimed or is_claimed)
+    lately = session.execute(
+        select(
+            Event.connection_id,
+            Event.flow,
+            func.count(case((Event.what.in_(IN_VAIN), Event.id))),
+            func.max(case((Event.what.not_in(NO_PROGRESS), Event.at))),
+        )
+        .where(Event.at > now - timedelta(seconds=stalled_s), Event.record_id.is_not(None))
+        .group_by(Event.connection_id, Event.flow)
+    )
+    for connection_id, flow, in_vain, moved in lately:
+        before = found.get((connection_id, flow), _Backlog())
+        found[connection_id, flow] = _Backlog(before.due, before.oldest, before.is_claimed, in_vain, moved)
+    return found
+
+
+def _places(
+    session: Session, engine: Engine, states: Mapping[str, BreakerState], now: datetime, stalled_s: float
+) -> dict[Place, _Way]:
+    """All flows of all connections, and whether their records rest with an endpoint."""
+    ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
+    freed = _freed(session, now - timedelta(seconds=stalled_s))
+    found: dict[Place, _Way] = {}
+    for connection in session.scalars(select(Connection).order_by(Connection.name)):
+        both = (ends[connection.left_id], ends[connection.right_id])
+        reasons = [endpoints.why(end, states.get(end.name, BreakerState()), now) for end in both]
+        pauses = [end.paused_until for end in both if end.paused_until is not None and end.paused_until <= now]
+        opened = [*pauses, *(freed[end.name] for end in both if end.name in freed)]
+        for flow in connection.flows:
+            found[connection.id, flow] = _Way(
+                f"{connection.name}: {flow}",
+                flow in engine.flows,
+                "; ".join(filter(None, reasons)),
+                max(opened, default=None),
+            )
+    return found
+
+
+def _freed(session: Session, since: datetime) -> dict[str, datetime]:
+    """Endpoints that are called again since then: a person's pause was ended, or their breaker closed."""
+    rows = session.execute(
+        select(Event.key, func.max(Event.at))
+        .where(Event.at > since, Event.record_id.is_(None), Event.what.in_(("resumed", "back")))
+        .group_by(Event.key)
+    )
+    return {row[0]: row[1] for row in rows}
