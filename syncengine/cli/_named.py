@@ -52,7 +52,7 @@ def record_or_new(
     if must_exist:
         manual.must_exist(one, places[0].id, flow, key)
     with one.store.write() as session:
-        return manual.known(session, one, places[0].id, flow, key, clock.now())
+        return manual.get_or_create(session, one, places[0].id, flow, key, clock.now())
 
 
 def _not_another(one: Engine, chosen: Record, id_: str) -> None:

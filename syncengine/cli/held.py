@@ -32,7 +32,7 @@ from syncengine.engine.people.held import Filter, Held
 from syncengine.engine.people.seen import Taken
 from syncengine.engine.steps import decisions, plan_codec
 from syncengine.engine.steps.pump import pump
-from syncengine.engine.writes.effects import Doubt
+from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.redaction import shown
 from syncengine.store.models import Record
 from syncengine.store.states import Lane
@@ -292,7 +292,7 @@ def settle_(
     return 0
 
 
-def _show_settled(doubt: Doubt, found: manual_settlement.Found | None) -> None:
+def _show_settled(doubt: UnknownWrite, found: manual_settlement.Found | None) -> None:
     """What the write was to do, and the object that it is said to have made."""
     click.secho(doubt.name, bold=True)
     if found is None:

@@ -24,7 +24,7 @@ def command(id_: str, connection: str | None, flow: str | None, because: str, un
     with engine(sends=undo, calls=True) as one:
         record = _named.record_or_new(one, id_, connection, flow)
         if undo:
-            manual.heed(one, record, by=me(), because=because)
+            manual.unignore(one, record, by=me(), because=because)
         else:
             manual.ignore(one, record, by=me(), because=because)
     if as_json:

@@ -36,7 +36,7 @@ class End:
     need_side: str = ""  # whose key the need names; empty for a lookup
 
 
-def deal_with(session: Session, lease: Lease, ends: Mapping[int, End], now: datetime) -> None:
+def complete(session: Session, lease: Lease, ends: Mapping[int, End], now: datetime) -> None:
     """Take the claimed revision as done for these records (by id): written, skipped, held, waiting or dead.
 
     What went through needs no person any more: its dead letter is closed.
@@ -145,7 +145,7 @@ def forget_last(session: Session, ids: Iterable[int]) -> None:
     changed(session, update(Record).where(Record.id.in_(list(ids))).values(done_version="", done_print=""))
 
 
-def hurry(session: Session, record_id: int, now: datetime) -> None:
+def skip_waits(session: Session, record_id: int, now: datetime) -> None:
     """A person waits for a record: its back-off is over, and its quiet period does not count. A settle time stays."""
     mine = update(Record).where(Record.id == record_id)
     changed(session, mine.values(quiet_print=BY_HAND, quiet_since=None))
@@ -166,7 +166,7 @@ def start_over(session: Session, connection_id: int) -> None:
     changed(session, mine.values(**FREE, stage=Stage.FETCH, done_version="", done_print="", done_source_time=None))
 
 
-def held(session: Session, lease: Lease) -> set[int]:
+def owned(session: Session, lease: Lease) -> set[int]:
     """Ids of the records that are still this runner's, locked until the transaction ends.
 
     What a step stores beside the record (documents, plans, agreements, dead letters) it stores for these alone: a process

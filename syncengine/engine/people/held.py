@@ -23,7 +23,7 @@ from syncengine.engine.steps import decisions, plan_codec
 from syncengine.engine.steps.decisions import Decision
 from syncengine.engine.steps.planner import Planner, gather
 from syncengine.engine.writes import ceiling, effects
-from syncengine.engine.writes.effects import Doubt
+from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.store.models import Connection, Record
 from syncengine.store.states import Lane, Status
@@ -164,7 +164,7 @@ def _hold(record: Record, plan: Plan | None, doubtful: Iterable[int]) -> str:
     return CEILING if record.reason.startswith(ceiling.HELD) else WRITE
 
 
-def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:
+def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
     """Writes of these records that a person alone can settle."""
     found = effects.in_doubt(session, engine, record_ids)
     at_rest = select(Record.id).where(
@@ -175,7 +175,7 @@ def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> lis
     return [doubt for doubt in found if doubt.effect.record_id in held or _needs_a_person(engine, doubt)]
 
 
-def _needs_a_person(engine: Engine, doubt: Doubt) -> bool:
+def _needs_a_person(engine: Engine, doubt: UnknownWrite) -> bool:
     """It cannot be found out by machine, was sent as often as one write may be, or is said to be done and is not found.
 
     The machine has looked for those of a held record, too: what it found is not one object, or another object's.
@@ -214,7 +214,7 @@ class Whole:
     held: Held
     approved: Plan | None
     changed: str
-    doubts: Sequence[Doubt]
+    doubts: Sequence[UnknownWrite]
     way: Trace
 
 

@@ -31,7 +31,7 @@ HEEDED, UNLINKED = "no longer ignored", "unlinked by hand"
 HURRIED = (Pause.QUIET, Pause.BACKOFF, Pause.PACED)
 
 
-def known(session: Session, engine: Engine, connection_id: int, flow: str, key: str, now: datetime) -> Record:
+def get_or_create(session: Session, engine: Engine, connection_id: int, flow: str, key: str, now: datetime) -> Record:
     """The record of an object by the source's key; one that is in no table yet is made. Raises Misconfigured."""
     if not is_key(key):
         raise _no_key(key)
@@ -100,7 +100,7 @@ def push(engine: Engine, record: Record, *, now: bool, by: str) -> Pushed:
         want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=at)
         records.forget_last(session, [record.id])
         if now:
-            records.hurry(session, record.id, at)
+            records.skip_waits(session, record.id, at)
         told = {"by": by, "how": "without its quiet period" if now else "as soon as it may"}
         timeline.note(session, [record], "pushed by hand", at, {record.id: told})
         pushed = Pushed(record.id, record.wanted + 1, last or 0, record.token is not None)
@@ -152,7 +152,7 @@ def _hurried(engine: Engine, pushed: Pushed) -> bool:
         if record is None or record.token is not None:
             return record is None
         if record.pause in HURRIED:
-            records.hurry(session, record.id, now)
+            records.skip_waits(session, record.id, now)
     pump(engine)
     return True
 
@@ -193,7 +193,7 @@ def _ignore(session: Session, record: Record, by: str, because: str, now: dateti
     decisions.end(session, [record], now, f"ignored by {by}")
 
 
-def heed(engine: Engine, record: Record, *, by: str, because: str = "") -> None:
+def unignore(engine: Engine, record: Record, *, by: str, because: str = "") -> None:
     """Sync an object again that was ignored, at once. Raises Misconfigured if it was not."""
     now = clock.now()
     with engine.store.write() as session:
@@ -301,7 +301,7 @@ def _sharing(session: Session, engine: Engine, site: Site, link: Link, flow: Flo
     """The records that go by a link: of the flow itself (of a pair, those of either side), and of flows that share it."""
     for side, key in (("left", link.left_key), ("right", link.right_key)) if flow.two_way else ():
         if key:
-            known(session, engine, link.connection_id, flow.name, f"{side}:{key}", now)
+            get_or_create(session, engine, link.connection_id, flow.name, f"{side}:{key}", now)
     names = [name for name in site.connection.flows if engine.flow(name).entity == link.entity]
     found: list[Record] = []
     for name in names:

@@ -25,7 +25,7 @@ from syncengine.engine.people.preview import parts_of, preview
 from syncengine.engine.steps import decisions
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes import effects, links
-from syncengine.engine.writes.effects import Doubt
+from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import MissingLookup
@@ -140,7 +140,7 @@ def _records(session: Session, connection_id: int, flow: Flow, site: Site, left:
     return list(session.scalars(query.order_by(Record.id)))
 
 
-def _creates_in_doubt(session: Session, engine: Engine, concerned: Sequence[Record], part: str) -> list[Doubt]:
+def _creates_in_doubt(session: Session, engine: Engine, concerned: Sequence[Record], part: str) -> list[UnknownWrite]:
     """Creates of these records whose outcome nobody knows."""
     found = effects.in_doubt(session, engine, [record.id for record in concerned])
     return [one for one in found if one.effect.verb == Verb.CREATE and one.effect.part == part]
@@ -238,7 +238,7 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
         links.take_turns(session, pairing.connection_id)
         _check(session, pairing.connection_id, flow, site, left, right, pairing.part)
         key = f"left:{left}" if flow.two_way else key
-        record = manual.known(session, engine, pairing.connection_id, flow.name, key, now)
+        record = manual.get_or_create(session, engine, pairing.connection_id, flow.name, key, now)
         both = [seen.mine(session, one.id) for one in (record, *_other(session, flow, record, right))]
         record = both[0]
         if record.ignored and record.ignored != pairing.ignored:

@@ -17,7 +17,7 @@ from syncengine.engine.decide import adoption
 from syncengine.engine.people import manual_links, seen
 from syncengine.engine.people.held import in_doubt
 from syncengine.engine.writes import effects, links, unknown_writes
-from syncengine.engine.writes.effects import Doubt
+from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Effect, Event, Record
 from syncengine.store.states import EffectState, Lane
@@ -25,7 +25,7 @@ from syncengine.store.states import EffectState, Lane
 SETTLED = "settled by hand"
 
 
-def doubt_of(session: Session, engine: Engine, record: Record, write: int | None = None) -> Doubt:
+def doubt_of(session: Session, engine: Engine, record: Record, write: int | None = None) -> UnknownWrite:
     """The write in doubt of a record, by the number of the write if there are several. Raises Misconfigured."""
     found = in_doubt(session, engine, [record.id])
     mine = [one for one in found if write is None or one.effect.id == write]
@@ -45,7 +45,7 @@ def doubt_of(session: Session, engine: Engine, record: Record, write: int | None
     return mine[0]
 
 
-def possibilities(doubt: Doubt, key: str) -> Sequence[tuple[str, str]]:
+def possibilities(doubt: UnknownWrite, key: str) -> Sequence[tuple[str, str]]:
     """Both of them: what may have happened, and what to say then. `key`: by which the record is named."""
     created = doubt.effect.verb == Verb.CREATE
     found = " with the key that it has there" if created else ""
@@ -63,7 +63,7 @@ class Found:
     document: Doc
 
 
-def look(engine: Engine, record: Record, doubt: Doubt, key: str) -> Found:
+def look(engine: Engine, record: Record, doubt: UnknownWrite, key: str) -> Found:
     """The object of the target that a create has made, by a person's word.
 
     Raises Misconfigured if there is none of this key, or it is another one: older than the write, or not what was asked for
@@ -88,7 +88,7 @@ def look(engine: Engine, record: Record, doubt: Doubt, key: str) -> Found:
     return Found(one.key, one.doc)
 
 
-def happened(engine: Engine, record: Record, doubt: Doubt, key: str, *, by: str, because: str = "") -> None:
+def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, by: str, because: str = "") -> None:
     """The write took effect: a create is linked with the object `key` of the target, a change is taken as agreed.
 
     Raises Misconfigured if a create is given no key, or one that `look` refuses; if the object is linked with another one,
@@ -121,7 +121,7 @@ def happened(engine: Engine, record: Record, doubt: Doubt, key: str, *, by: str,
 
 
 def did_not(
-    engine: Engine, record: Record, doubt: Doubt, *, by: str, because: str = "", although_done: bool = False
+    engine: Engine, record: Record, doubt: UnknownWrite, *, by: str, because: str = "", although_done: bool = False
 ) -> None:
     """The write did not take effect: it is sent once more, if it is still wanted.
 
@@ -139,14 +139,14 @@ def did_not(
         _continue(session, record, doubt, "it did not happen", by, because)
 
 
-def _mine(session: Session, record: Record, doubt: Doubt) -> Record:
+def _mine(session: Session, record: Record, doubt: UnknownWrite) -> Record:
     """The record, locked. Raises Misconfigured if the write is not as it was seen, or the record is being worked on."""
     seen.locked(session, [record.id])
     _as_seen(session, doubt)  # before it is busy, which is what came of that
     return seen.mine(session, record.id)
 
 
-def _as_seen(session: Session, doubt: Doubt) -> Effect:
+def _as_seen(session: Session, doubt: UnknownWrite) -> Effect:
     """The write of a doubt, whose record is locked. Raises Misconfigured if it was settled, or sent again, since the look."""
     effect = session.get(Effect, doubt.effect.id, populate_existing=True)
     if effect is None or effect.state not in (EffectState.SENT, EffectState.UNKNOWN):
@@ -159,12 +159,12 @@ def _as_seen(session: Session, doubt: Doubt) -> Effect:
     return effect
 
 
-def _resolve(session: Session, doubt: Doubt, state: EffectState, key: str | None) -> None:
+def _resolve(session: Session, doubt: UnknownWrite, state: EffectState, key: str | None) -> None:
     if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
         raise Misconfigured(f"{doubt.name} is under way again. Try again in a minute")
 
 
-def _continue(session: Session, record: Record, doubt: Doubt, outcome: str, by: str, because: str) -> None:
+def _continue(session: Session, record: Record, doubt: UnknownWrite, outcome: str, by: str, because: str) -> None:
     now = clock.now()
     detail = {"write": doubt.name, "outcome": outcome, "by": by, "because": because}
     told = {name: text for name, text in detail.items() if text}

@@ -18,14 +18,14 @@ from syncengine.engine.core.lease import Lease
 from syncengine.engine.decide import adoption
 from syncengine.engine.steps.planner import Material
 from syncengine.engine.writes import links, unknown_writes
-from syncengine.engine.writes.effects import Doubt
+from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Effect, Record
 from syncengine.store.states import Pause, Stage
 
 
-def told_early(
-    flow: Flow, site: Site, material: Material, found: Sequence[Record], creating: Sequence[Doubt]
+def pending_creates(
+    flow: Flow, site: Site, material: Material, found: Sequence[Record], creating: Sequence[UnknownWrite]
 ) -> dict[int, Effect]:
     """The create that may be making the object of a record, by record id. `creating`: read before the links were."""
     early: dict[int, Effect] = {}

@@ -157,11 +157,11 @@ def _leave_unlinked(engine: Engine, lease: Lease, flow: Flow, site: Site, linked
     if not ends:
         return
     with engine.store.write() as session:
-        mine = records.held(session, lease)
+        mine = records.owned(session, lease)
         ends = {record_id: end for record_id, end in ends.items() if record_id in mine}
         for key, some in passed_on.items():
             want(session, site.connection.id, flow.name, [key], lane=min(one.lane for one in some), now=now)
-        records.deal_with(session, lease, ends, now)
+        records.complete(session, lease, ends, now)
         gone = [record for record in lease.records if record.id in ends]
         timeline.note(session, gone, "skipped", now, {one.id: {"reason": ends[one.id].reason} for one in gone})
     lease.records = [record for record in lease.records if record.id not in ends]
@@ -319,7 +319,7 @@ def _store(
         rows.append({"record_id": record.id, "version": versions.of(flow, site, docs), "print": prints[record.id]})
     table = Record.__table__
     with engine.store.write(durable=False) as session:
-        mine = records.held(session, lease)
+        mine = records.owned(session, lease)
         bodies = {record_id: body for record_id, body in bodies.items() if record_id in mine}
         payloads.save(session, "context", bodies, now)
         session.connection().execute(
@@ -338,7 +338,7 @@ def _store(
         details = {row["record_id"]: {"version": row["version"]} for row in rows}
         timeline.note(session, [one for one in lease.records if one not in idle], "fetched", now, details)
         timeline.note(session, idle, "unchanged", now, details)
-        records.deal_with(session, lease, {one.id: End(Status(one.status), one.reason) for one in idle}, now)
+        records.complete(session, lease, {one.id: End(Status(one.status), one.reason) for one in idle}, now)
         records.leave(session, lease, now)
 
 

@@ -38,7 +38,7 @@ class Material:
     linked: Mapping[int, Sequence[Link]]
     lookups: Mapping[str, Mapping[str, str]]
     doubtful: set[int]
-    tried: Mapping[tuple[int, str], effects.Doubt]
+    tried: Mapping[tuple[int, str], effects.UnknownWrite]
     corrected: corrections.Corrected  # whose documents `docs` are
     decided: Mapping[int, decisions.Decision] = field(default_factory=dict)
 

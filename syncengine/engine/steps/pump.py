@@ -80,10 +80,10 @@ def free_dead_leases(session: Session, engine: Engine, now: datetime) -> None:
         _free(session, lost)
         timeline.note(session, lost, "message lost", now)
     if crashed:
-        collapse(session, engine, crashed, now, because="its worker went away")
+        recover_crashed(session, engine, crashed, now, because="its worker went away")
 
 
-def collapse(
+def recover_crashed(
     session: Session,
     engine: Engine,
     crashed: Sequence[Record],

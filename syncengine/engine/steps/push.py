@@ -103,7 +103,7 @@ class _Push:
         """
         now = clock.now()
         with self.engine.store.write() as session:
-            mine = records.held(session, self.lease)
+            mine = records.owned(session, self.lease)
             made = payloads.load(session, self.engine.vault, "plan", list(self.work))
             linked = links.of_records(session, self.flow, self.site, self.lease.records)
             is_observed = observe_mode.is_observed(session, self.site.connection.id, stays=True)
@@ -174,7 +174,7 @@ class _Push:
             self.work[record.id].ended = True
             timeline.note_one(session, record, "observed", now, writes=summaries)
         ends = {record.id: End(Status.SKIPPED, observe_mode.OBSERVED) for record in self.lease.records}
-        records.deal_with(session, self.lease, ends, now)
+        records.complete(session, self.lease, ends, now)
 
     def _hold_taken(self, session: Session, now: datetime) -> None:
         for intent in [one for one in self.intents if one.taken_by is not None]:
@@ -505,7 +505,7 @@ class _Push:
 
     def _written(self, session: Session, ends: Mapping[int, End], now: datetime) -> None:
         """All writes of these records have been made."""
-        records.deal_with(session, self.lease, ends, now)
+        records.complete(session, self.lease, ends, now)
         work = [self.work[record_id] for record_id in ends]
         over = {one.decision: decisions.CARRIED_OUT for one in work if one.decision}
         decisions.end(session, [one.record for one in work], now, over)
@@ -584,7 +584,7 @@ class _Push:
     def _end(self, session: Session, intent: Intent, end: End, what: str, now: datetime) -> None:
         record = intent.record
         self.work[record.id].ended = True
-        records.deal_with(session, self.lease, {record.id: end}, now)
+        records.complete(session, self.lease, {record.id: end}, now)
         if record.lane == Lane.BACKFILL and (record.status, record.reason) == (end.status, end.reason):
             return  # the hourly look has found it as it was: history tells that once
         timeline.note_one(session, record, what, now, reason=end.reason, write=plan_codec.summary(intent.step))

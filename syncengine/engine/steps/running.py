@@ -176,11 +176,11 @@ def _isolated(engine: Engine, lease: Lease, error: SyncError, retries: int) -> s
 def _dead_letter(engine: Engine, lease: Lease, error: Rejected) -> str:
     now = clock.now()
     with engine.store.write() as session:
-        mine = records.held(session, lease)
+        mine = records.owned(session, lease)
         for record in [one for one in lease.records if one.id in mine]:
             failures.open_rejected(session, record, error, lease.stage, now)
             timeline.note_one(session, record, "dead", now, field=error.field, reason=error.reason)
-            records.deal_with(session, lease, {record.id: End(Status.DEAD, str(error))}, now)
+            records.complete(session, lease, {record.id: End(Status.DEAD, str(error))}, now)
     return f"dead letter: {error}"
 
 
@@ -241,4 +241,4 @@ def _died(engine: Engine, lease: Lease, error: BaseException) -> None:
         mine = session.scalars(select(Record).where(Record.token == lease.token, Record.runner == lease.runner)).all()
         if mine:
             counts = not isinstance(error, OF_THE_PROCESS)
-            pumping.collapse(session, engine, mine, now, because=because, at_once=True, counts=counts)
+            pumping.recover_crashed(session, engine, mine, now, because=because, at_once=True, counts=counts)

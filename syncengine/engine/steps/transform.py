@@ -48,7 +48,7 @@ def transform(engine: Engine, lease: Lease) -> None:
         )
         material = gather(session, engine, flow, site, lease.records)
         unseen = [record for record in lease.records if _linked_since(record, flow, site, material)]
-        early = echo.told_early(flow, site, material, lease.records, creating)
+        early = echo.pending_creates(flow, site, material, lease.records, creating)
         found = [record for record in lease.records if record not in unseen and record.id not in early]
         made, late = _planned(engine, lease, Planner(engine, flow, site, material), session, found)
     with engine.store.write(durable=False) as session:
@@ -112,7 +112,7 @@ class _Outcome:
         self.moving: set[int] = set()
 
     def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
-        mine = records.held(self.session, self.lease)
+        mine = records.owned(self.session, self.lease)
         made = self._missed({record_id: plan_ for record_id, plan_ in made.items() if record_id in mine})
         made = {**made, **self._rings(made)}
         lapses = {record_id: lapse for record_id, lapse in self.material.corrected.lapses.items() if record_id in mine}
@@ -233,7 +233,7 @@ class _Outcome:
         lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
         since = min((record.not_before for record in self.by_id.values()), default=self.now)
         want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now, since=since)
-        records.deal_with(self.session, self.lease, ends, self.now)
+        records.complete(self.session, self.lease, ends, self.now)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         for word in (*WORD_OF.values(), "dead", "still moving"):
             told = [i for i, plan_ in made.items() if self._word(i, plan_) == word and not self._is_old_news(i, ends)]

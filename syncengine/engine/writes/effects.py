@@ -353,7 +353,7 @@ def lost_runner(session: Session, record_ids: Iterable[int], now: datetime) -> L
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class UnknownWrite:
     """A write whose outcome must be found out before anything is planned."""
 
     effect: Effect
@@ -376,24 +376,24 @@ class Doubt:
             )
 
 
-def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[Doubt]:
+def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
     """Writes of these records that are unknown, and those that were sent and never settled. Oldest first."""
     return _unsettled(session, engine, Effect.record_id.in_(record_ids))
 
 
-def creating(session: Session, engine: Engine, connection_id: int, entity: str) -> list[Doubt]:
+def creating(session: Session, engine: Engine, connection_id: int, entity: str) -> list[UnknownWrite]:
     """Creates of an entity that are under way at this moment, or whose outcome nobody knows yet. Oldest first."""
     return _unsettled(
         session, engine, Effect.connection_id == connection_id, Effect.entity == entity, Effect.verb == Verb.CREATE
     )
 
 
-def _unsettled(session: Session, engine: Engine, *which: ColumnElement[bool]) -> list[Doubt]:
+def _unsettled(session: Session, engine: Engine, *which: ColumnElement[bool]) -> list[UnknownWrite]:
     doubts = []
     for effect in session.scalars(select(Effect).where(Effect.state.in_(UNSETTLED), *which).order_by(Effect.id)):
         request = payloads.unseal(engine.vault, effect.request) if effect.request else {}
         doubts.append(
-            Doubt(effect, request.get("doc", {}), request.get("agreed", {}), request.get("numbers", {}))
+            UnknownWrite(effect, request.get("doc", {}), request.get("agreed", {}), request.get("numbers", {}))
         )  # fmt: skip
     return doubts
 
@@ -423,7 +423,7 @@ def resolve(
     return bool(changed(session, statement))
 
 
-def blocks(site: Site, doubt: Doubt) -> bool:
+def blocks(site: Site, doubt: UnknownWrite) -> bool:
     """True if this doubt can be settled by a person only."""
     return site.resource(doubt.effect.resource).safety[Verb(doubt.effect.verb)] is Safety.ASK
 

@@ -17,7 +17,7 @@ from syncengine.engine.decide import adoption, rebase
 from syncengine.engine.decide.adoption import Candidate
 from syncengine.engine.decide.plan import Step
 from syncengine.engine.writes import effects, links
-from syncengine.engine.writes.effects import Doubt
+from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Effect, Record
@@ -44,7 +44,7 @@ def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
                 _settle_create(engine, lease, flow, site, record, doubt, found, now)
 
 
-def _settled(engine: Engine, lease: Lease, doubts: Sequence[Doubt]) -> list[Doubt]:
+def _settled(engine: Engine, lease: Lease, doubts: Sequence[UnknownWrite]) -> list[UnknownWrite]:
     """The doubts whose settle time is over. Records of the others are put off until it is, and leave the lease.
 
     What is still noted as sent was sent by somebody who could not note the outcome: the lease is ours.
@@ -68,7 +68,7 @@ def can_search(resource: Resource) -> bool:
     return resource.safety[Verb.CREATE] in (Safety.SEARCH, Safety.ENFORCED)
 
 
-def _both_possibilities(doubt: Doubt) -> str:
+def _both_possibilities(doubt: UnknownWrite) -> str:
     effect = doubt.effect
     return (
         f"nobody knows whether the {effect.verb} of {effect.natural_key or effect.target_key} at {effect.sent_at} took effect: "
@@ -76,7 +76,7 @@ def _both_possibilities(doubt: Doubt) -> str:
     )
 
 
-def _search(site: Site, resource: Resource, doubts: Sequence[Doubt]) -> dict[str, list[Candidate]]:
+def _search(site: Site, resource: Resource, doubts: Sequence[UnknownWrite]) -> dict[str, list[Candidate]]:
     found: dict[str, list[Candidate]] = {}
     keys = list(dict.fromkeys(doubt.effect.natural_key for doubt in doubts))
     for some in chunks(keys, resource.most_per_find):
@@ -105,7 +105,7 @@ def _settle_create(
     flow: Flow,
     site: Site,
     record: Record,
-    doubt: Doubt,
+    doubt: UnknownWrite,
     found: Mapping[str, Sequence[Candidate]],
     now: datetime,
 ) -> None:
@@ -138,7 +138,7 @@ def _adopt(
     flow: Flow,
     site: Site,
     record: Record,
-    doubt: Doubt,
+    doubt: UnknownWrite,
     key: str,
     agreed: links.Agreed,
     now: datetime,
@@ -170,6 +170,6 @@ def pair_keys(
 
 def _hold(engine: Engine, lease: Lease, record: Record, reason: str, now: datetime) -> None:
     with engine.store.write() as session:
-        records.deal_with(session, lease, {record.id: records.End(Status.HELD, reason)}, now)
+        records.complete(session, lease, {record.id: records.End(Status.HELD, reason)}, now)
         timeline.note_one(session, record, "held", now, reason=reason)
     lease.records = [other for other in lease.records if other.id != record.id]

@@ -339,7 +339,7 @@ class Desk:
         record = found[number % len(found)]
         actions: Mapping[str, Callable[[], Any]] = {
             "ignore": lambda: manual.ignore(self.engine, record, by=by, because="a test"),
-            "heed": lambda: manual.heed(self.engine, record, by=by, because="it is needed"),
+            "heed": lambda: manual.unignore(self.engine, record, by=by, because="it is needed"),
             "push": lambda: manual.push(self.engine, record, now=True, by=by),
         }
         if self.attempt(what, actions[what]) is None:

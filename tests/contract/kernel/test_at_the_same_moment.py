@@ -280,7 +280,7 @@ def test_a_record_that_its_late_runner_has_just_ended_is_not_counted_as_dead(
 ) -> None:
     world.left.put("things", "1", name="a lamp")
     message = world.begun("things", "1", Stage.FETCH, Stage.TRANSFORM)
-    collapse, looked, stored = pumping.collapse, threading.Event(), threading.Event()
+    collapse, looked, stored = pumping.recover_crashed, threading.Event(), threading.Event()
 
     def slowly(*args: Any, **more: Any) -> None:
         looked.set()

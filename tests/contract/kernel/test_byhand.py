@@ -189,7 +189,7 @@ def test_an_ignored_object_costs_no_calls_until_it_is_heeded(world: World) -> No
     with pytest.raises(Misconfigured, match="`syncengine ignore 1 --undo` first"):
         manual.push(world.engine, record, now=True, by="anna")
 
-    manual.heed(world.engine, record, by="berta")
+    manual.unignore(world.engine, record, by="berta")
     world.settle()
     assert world.right.objects["things"]["R1"]["name"] == "a red lamp"
     assert world.timeline("things", "1")[-5:] == ["ignored", "no longer ignored", "fetched", "planned", "written"]
@@ -202,14 +202,14 @@ def test_what_needs_an_ignored_object_waits_and_says_so(make_world: Callable[...
     world.left.put("people", "7", name="Robin")
     world.left.put("orders", "1", name="an order", who="7")
     with world.store.write() as session:
-        record = manual.known(session, world.engine, world.connection_id, "people", "7", world.time.at)
+        record = manual.get_or_create(session, world.engine, world.connection_id, "people", "7", world.time.at)
     manual.ignore(world.engine, record, by="anna", because="a test contact")
     world.sync("orders", "1", patience_s=10)
 
     [found] = trace.trace(world.engine, "1")
     assert found.state == "waiting: needs people 7, which is skipped (ignored by anna: a test contact)"
     assert world.right.writes == []
-    manual.heed(world.engine, record, by="anna")
+    manual.unignore(world.engine, record, by="anna")
     world.settle()
     assert [kind for kind, _, _ in world.right.writes] == ["create", "create"]
 
@@ -392,7 +392,7 @@ def test_a_pair_that_is_linked_by_hand_has_one_record_and_a_trace_of_both(make_w
     world.right.put("things", "R7", name="lamp", ref="1")
     for key in ("left:1", "right:R7"):
         with world.store.write() as session:
-            record = manual.known(session, world.engine, world.connection_id, "things", key, world.time.at)
+            record = manual.get_or_create(session, world.engine, world.connection_id, "things", key, world.time.at)
         manual.ignore(world.engine, record, by="anna", because="until they are linked")
     _link(world, "1", "R7")
 
@@ -425,7 +425,7 @@ def test_what_is_unlinked_is_ignored_and_created_anew_only_on_a_persons_word(wor
     assert world.right.writes == [("create", "1", "R1")]
 
     world.right.objects["things"].clear()
-    manual.heed(world.engine, world.record("things", "1"), by="anna")
+    manual.unignore(world.engine, world.record("things", "1"), by="anna")
     world.settle(patience_s=600)
     assert world.right.writes == [("create", "1", "R1"), ("create", "1", "R2")]
 
@@ -535,7 +535,7 @@ def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_wor
     world.sync("things", "left:1")
     _unlink(world, "left:1")
     for key in ("right:R1", "left:1"):
-        manual.heed(world.engine, world.record("things", key), by="anna")
+        manual.unignore(world.engine, world.record("things", key), by="anna")
         world.settle(patience_s=600)
     record = world.record("things", "left:1")
     assert (record.status, record.reason) == ("held", "1 and R1 cannot be linked: L1 is linked with R1 already")

@@ -526,7 +526,7 @@ def test_a_person_names_a_write_backs_record_by_the_sources_key(orders: World) -
     orders.settle()
     assert orders.left.objects["orders"]["1"]["state"] == "picked"
     with orders.store.write() as session:
-        found = manual.known(session, orders.engine, orders.connection_id, "status", "R1", orders.time.at)
+        found = manual.get_or_create(session, orders.engine, orders.connection_id, "status", "R1", orders.time.at)
         assert (found.key, session.scalars(select(m.Record.key).where(m.Record.flow == "status")).all()) == (
             "left:1", ["left:1"],
         )  # fmt: skip

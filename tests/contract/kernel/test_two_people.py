@@ -28,7 +28,7 @@ from syncengine.engine.people.held import Held
 from syncengine.engine.steps import corrections
 from syncengine.engine.steps.decisions import LASTS
 from syncengine.engine.traffic import endpoints
-from syncengine.engine.writes.effects import Doubt
+from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
 from syncengine.store import models as m
@@ -171,7 +171,7 @@ def test_an_approval_is_used_up_once_it_is_carried_out(shop: World) -> None:
     manual.unlink(shop.engine, record, link, by="bert", because="the wrong customer")
     del shop.right.objects["things"]["R1"]
     shop.time.pass_(40 * DAY_S)
-    manual.heed(shop.engine, shop.record("things", "1"), by="bert")
+    manual.unignore(shop.engine, shop.record("things", "1"), by="bert")
     shop.settle(patience_s=600)
 
     assert (len(shop.right.writes), shop.record("things", "1").status) == (1, "held")
@@ -218,7 +218,7 @@ def test_an_approval_ends_with_what_overrules_it(shop: World, what: str) -> None
         manual.ignore(shop.engine, shop.record("things", "1"), by="bert", because="bankrupt")
         shop.right.down = False
         shop.time.pass_(5 * DAY_S)
-        manual.heed(shop.engine, shop.record("things", "1"), by="carl")
+        manual.unignore(shop.engine, shop.record("things", "1"), by="carl")
     elif what == "linked":
         shop.right.down = False
         shop.right.put("things", "R7", name="another lamp", ref="of somebody")
@@ -489,7 +489,7 @@ def test_parts_that_are_created_beside_a_link_and_other_identities_are_shown(mak
 # -- writes in doubt ---------------------------------------------------------------------------------------------------
 
 
-def _doubt(make_world: Callable[..., World], fault: str, **right: object) -> tuple[World, m.Record, Doubt]:
+def _doubt(make_world: Callable[..., World], fault: str, **right: object) -> tuple[World, m.Record, UnknownWrite]:
     asks = {Verb.CREATE: Safety.ASK, Verb.CHANGE: Safety.ABSOLUTE}
     world = make_world(flow("things", Plain(by_name)), right={"safety": asks, "identity": ("ref",), **right})
     world.left.put("things", "1", name="a payment")
