@@ -107,13 +107,16 @@ def standing(session: Session, record_ids: Iterable[int]) -> dict[int, Decision]
 
 
 def _written(session: Session, rows: Iterable[Row]) -> dict[int, frozenset[tuple[str, ...]]]:
-    """Part, resource and verb of what was written of each record since it was decided on."""
+    """Part, resource and verb of what was sent for each record since it was decided on, and took effect.
+
+    A create that was sent before and is only found now has made something that the decision does not know.
+    """
     made_at = {row.record_id: row.made_at for row in rows}
-    query = select(Effect.record_id, Effect.part, Effect.resource, Effect.verb, Effect.updated_at)
-    query = query.where(Effect.record_id.in_(made_at), Effect.state == EffectState.DONE)
+    query = select(Effect.record_id, Effect.part, Effect.resource, Effect.verb, Effect.sent_at)
+    query = query.where(Effect.record_id.in_(made_at), Effect.state == EffectState.DONE, Effect.sent_at.is_not(None))
     found: dict[int, set[tuple[str, ...]]] = {}
     for record_id, *what, at in session.execute(query):
-        if at >= made_at[record_id]:
+        if at is not None and at >= made_at[record_id]:
             found.setdefault(record_id, set()).add(tuple(what))
     return {record_id: frozenset(done) for record_id, done in found.items()}
 

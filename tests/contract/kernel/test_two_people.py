@@ -103,6 +103,30 @@ def test_what_another_has_refused_is_not_approved_on_an_old_list(shop: World) ->
     assert (shop.right.writes, _standing(shop)) == ([], ["refused"])
 
 
+def test_an_approved_create_does_not_change_what_an_earlier_create_has_made(
+    make_world: Callable[..., World],
+) -> None:
+    """The pair was unlinked, and is found by its reference: what stands there was not shown to who approved."""
+    group = Group("name", ("name",), ("name",), Policy.LEFT)
+    world = make_world(two_way("things", [group], rules=_dear))
+    world.left.put("things", "1", name="a lamp")
+    world.sync("things", "left:1")
+    with world.store.read() as session:
+        record = world.record("things", "left:1")
+        link = manual.link_of(session, world.engine, record)
+    manual.unlink(world.engine, record, link, by="bert", because="not the same")
+    world.left.put("things", "1", name="a dear lamp", dear=True)
+    manual.unignore(world.engine, world.record("things", "left:1"), by="anna")
+    world.settle(patience_s=600)
+    world.time.pass_(60)
+    _approve(world, _held(world, "left:1"))
+    world.settle(patience_s=600)
+
+    assert world.right.writes == [("create", "1", "R1")]
+    assert world.record("things", "left:1").status == "held"
+    assert [detail["was"] for detail in _told(world, "decision lapsed", "left:1")] == ["approved by anna"]
+
+
 def test_who_has_seen_the_decision_may_put_another_in_its_place(shop: World) -> None:
     _approve(shop)
     held.refuse(shop.engine, [_held(shop)], by="bert", because="the customer is insolvent")
@@ -431,7 +455,7 @@ def test_what_was_ignored_while_somebody_looked_is_not_linked(world: World) -> N
     world.right.put("things", "R7", name="a lamp", ref="1")
     pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R7")
     with world.store.write() as session:
-        record = manual.known(session, world.engine, world.connection_id, "things", "1", world.time.at)
+        record = manual.get_or_create(session, world.engine, world.connection_id, "things", "1", world.time.at)
     manual.ignore(world.engine, record, by="bert", because="a test order")
     with pytest.raises(Misconfigured, match="was ignored meanwhile"):
         manual_links.join(world.engine, pairing, by="anna")

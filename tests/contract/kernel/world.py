@@ -260,12 +260,16 @@ def _apply_lines(doc: Doc, operation: Operation) -> dict[str, str]:
     return numbers
 
 
+def _no_rules(doc: Doc, context: Context) -> Decision:
+    return Decision()
+
+
 @dataclass
 class Plain:
     """A mapping in Python: what the tests need of the contract, each part replaceable."""
 
     to: Callable[[Doc, Context], Doc | Mapping[str, Doc]]
-    rules: Callable[[Doc, Context], Decision] = lambda doc, context: Decision()
+    rules: Callable[[Doc, Context], Decision] = _no_rules
     needs_: Callable[[Doc, Context], Sequence[Need]] = lambda doc, context: ()
     refs: Callable[[Doc], Sequence[Reference]] = lambda doc: ()
     policies: Mapping[str, Policy] = field(default_factory=dict)
@@ -443,9 +447,11 @@ def by_name(doc: Doc, context: Context) -> Doc:
     return {"ref": doc["id"], "name": doc["name"]}
 
 
-def two_way(name: str, groups: Sequence[Group]) -> Flow:
+def two_way(name: str, groups: Sequence[Group], *, rules: Callable[[Doc, Context], Decision] = _no_rules) -> Flow:
     """A pair flow with the same field names on both sides."""
     pairs = [pair for group in groups for pair in zip(group.left, group.right, strict=True)]
-    forward = Plain(to=lambda doc, context: {r: doc.get(le) for le, r in pairs} | {"ref": doc.get("ref") or doc["id"]})
+    forward = Plain(
+        to=lambda doc, context: {r: doc.get(le) for le, r in pairs} | {"ref": doc.get("ref") or doc["id"]}, rules=rules
+    )
     backward = Plain(to=lambda doc, context: {le: doc.get(r) for le, r in pairs} | {"ref": doc.get("ref") or doc["id"]})
     return flow(name, forward, two_way=True, backward=backward, groups=groups, backward_feeds=("updated",))
