@@ -174,7 +174,8 @@ class People(Workers, RuleBasedStateMachine):
         place = list(self.away)[number % len(self.away)]
         side, kind, key = place
         self.pairs_stirred = self.time.at
-        getattr(self, side).objects[kind][key] = self.away.pop(place)
+        back = {**self.away.pop(place), "touched": self.time.at}  # a feed tells it, also if it was never read before
+        getattr(self, side).objects[kind][key] = back
         if told:
             self._look_at(kind, side, key)
 
