@@ -119,14 +119,14 @@ def redact_text(text: str) -> str:
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}… ({len(shown)} characters)"
 
 
-def shown(value: Any) -> str:
+def safe_text(value: Any) -> str:
     """A value as people read it: nothing as an empty text, a moment in UTC to the second, what has parts as JSON."""
     if value is None:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}{' UTC' if value.tzinfo else ''}"
     if isinstance(value, bool | Mapping | list | tuple):
-        return json.dumps(value, default=shown, ensure_ascii=False)
+        return json.dumps(value, default=safe_text, ensure_ascii=False)
     return str(value)
 
 
@@ -134,7 +134,7 @@ def quoted(value: Any) -> str:
     """As `shown`, within a sentence: a text in quotes, and a word for nothing."""
     if value in (None, ""):
         return "nothing"
-    return repr(value) if isinstance(value, str) else shown(value)
+    return repr(value) if isinstance(value, str) else safe_text(value)
 
 
 def redact(value: Any, name: str = "", *, levels: int = MOST_LEVELS) -> Any:

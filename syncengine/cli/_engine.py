@@ -17,7 +17,7 @@ from rich.console import Console
 
 from syncengine import settings
 from syncengine.engine.core.engine import Chain, Engine
-from syncengine.engine.people.seen import Left
+from syncengine.engine.people.seen import Outdated
 from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
@@ -120,7 +120,7 @@ def agreed(as_json: bool, question: str) -> bool:
     return not as_json and sys.stdin.isatty() and click.confirm(question)
 
 
-def show_left(left: Sequence[Left]) -> None:
+def show_left(left: Sequence[Outdated]) -> None:
     """Name what an action has left since it is not as it was shown."""
     for one in left[:MOST_LEFT]:
         click.secho(f"  left {one}", fg="yellow")
@@ -128,7 +128,7 @@ def show_left(left: Sequence[Left]) -> None:
         click.secho(f"  and {len(left) - MOST_LEFT} more", fg="yellow")
 
 
-def left_doc(left: Sequence[Left]) -> list[dict[str, str]]:
+def left_doc(left: Sequence[Outdated]) -> list[dict[str, str]]:
     """The same for JSON."""
     return [asdict(one) for one in left]
 

@@ -17,9 +17,9 @@ from syncengine.cli.trace import detail
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.decide.plan import Plan
 from syncengine.engine.people import manual_settlement
-from syncengine.engine.people.held import Group, Held, Whole
+from syncengine.engine.people.held import Held, HeldDetail, HeldGroup
 from syncengine.engine.steps import decisions, plan_codec
-from syncengine.redaction import redact, shown
+from syncengine.redaction import redact, safe_text
 
 
 def row(one: Held) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def show_flat(found: Sequence[Held], total: int) -> None:
         click.echo(f"and {total - len(found)} more: `--limit {total}` shows them, `--grouped` their reasons")
 
 
-def show_groups(found: Sequence[Group], *, with_advice: bool = True) -> None:
+def show_groups(found: Sequence[HeldGroup], *, with_advice: bool = True) -> None:
     """A block for each reason: how many, since when, an example, what to do."""
     for group in found:
         click.secho(f"{group.count:>5}  {group.flow} ({group.connection}), {group.hold}: {group.reason}", bold=True)
@@ -60,7 +60,7 @@ def show_groups(found: Sequence[Group], *, with_advice: bool = True) -> None:
 # -- one ---------------------------------------------------------------------------------------------------------------
 
 
-def whole(found: Whole) -> dict[str, Any]:
+def whole(found: HeldDetail) -> dict[str, Any]:
     """One for JSON."""
     plan, stopped = found.held.plan, found.held.stopped
     return {
@@ -82,11 +82,11 @@ def whole(found: Whole) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def show_whole(found: Whole) -> None:
+def show_whole(found: HeldDetail) -> None:
     """One for a person."""
     held, record = found.held, found.held.record
     click.secho(f"{record.flow} {record.key}  ({held.connection})", bold=True)
-    click.echo(f"  held since {shown(record.updated_at)}: {record.reason}")
+    click.echo(f"  held since {safe_text(record.updated_at)}: {record.reason}")
     for link in found.way.links:
         click.echo(f"  linked: {link['left_key']} = {link['right_key'] or '(planned)'} {link['part']}".rstrip())
     if held.decision:
@@ -109,17 +109,17 @@ def show_whole(found: Whole) -> None:
     for doubt in found.doubts:
         effect = doubt.effect
         click.secho(
-            f"  write {effect.id}, {effect.verb} {effect.natural_key}, sent {shown(effect.sent_at)}: either",
+            f"  write {effect.id}, {effect.verb} {effect.natural_key}, sent {safe_text(effect.sent_at)}: either",
             fg="yellow",
         )
         for what, say in _possibilities(found, doubt):
             click.echo(f"    {what}\n      {say}")
     click.echo(f"  {held.advice}.")
     for event in found.way.events[-8:]:
-        click.echo(f"  {shown(event['at'])}  {event['what']:<18} {detail(event['detail'])}")
+        click.echo(f"  {safe_text(event['at'])}  {event['what']:<18} {detail(event['detail'])}")
 
 
-def _possibilities(found: Whole, doubt: Any) -> Sequence[tuple[str, str]]:
+def _possibilities(found: HeldDetail, doubt: Any) -> Sequence[tuple[str, str]]:
     return manual_settlement.possibilities(doubt, found.held.record.key)
 
 
@@ -141,7 +141,7 @@ def show_writes(plan: Plan) -> None:
 
 
 def _value(value: Any) -> str:
-    return "nothing" if value in (None, "") else shown(redact(value))
+    return "nothing" if value in (None, "") else safe_text(redact(value))
 
 
 def if_refused(plan: Plan) -> str:

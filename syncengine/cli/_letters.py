@@ -20,13 +20,13 @@ from syncengine.cli._times import moment
 from syncengine.cli.trace import detail
 from syncengine.engine.decide.plan import Plan
 from syncengine.engine.people import dead_letter_groups
-from syncengine.engine.people.dead_letter_bulk import Choice, Outlook
+from syncengine.engine.people.dead_letter_bulk import Choice, Forecast
 from syncengine.engine.people.dead_letter_detail import Letter
-from syncengine.engine.people.dead_letter_groups import Blocker, Group
-from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.people.dead_letter_groups import Blocker, LetterGroup
+from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.engine.steps import plan_codec
 from syncengine.errors import Rejected
-from syncengine.redaction import redact, shown
+from syncengine.redaction import redact, safe_text
 from syncengine.store.models import Failure
 from syncengine.store.states import Stage
 
@@ -69,11 +69,11 @@ def filters(command: Command) -> Command:
     return command
 
 
-def chosen(ids: Sequence[int] = (), **given: Any) -> Filter:
+def chosen(ids: Sequence[int] = (), **given: Any) -> LetterFilter:
     """The filter that the options of `filters` make. Raises Misconfigured for a time that is none."""
     texts = {name: given.pop(name, None) for name in ("since", "until")}
     times = {name: None if text is None else moment(f"--{name}", text) for name, text in texts.items()}
-    return Filter(ids=tuple(ids), **{**given, **times})
+    return LetterFilter(ids=tuple(ids), **{**given, **times})
 
 
 def row(failure: Failure, connection: str) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def show_flat(
         click.echo(f"and {total - len(found)} more: `--limit {total}` shows them, `--grouped` their causes")
 
 
-def show_groups(found: Sequence[Group]) -> None:
+def show_groups(found: Sequence[LetterGroup]) -> None:
     """A block for each cause: how many, since when, an example, what to do, and who waits."""
     for group in found:
         look = ", to be looked at" if group.kind != "dead" else ""
@@ -166,7 +166,7 @@ def show_whole(letter: Letter, connection: str) -> None:
     one = row(letter.failure, connection)
     for name in ("connection", *FIELDS):
         if one[name] not in (None, "") and name != "id":
-            click.echo(f"{name:>14}: {shown(one[name])}")
+            click.echo(f"{name:>14}: {safe_text(one[name])}")
             if name == "closed_because" and letter.newer is not None:
                 click.echo(f"{'now open':>14}: {letter.newer}, its record's newer letter")
     click.echo(f"{'state':>14}: {letter.way.state}")
@@ -181,7 +181,7 @@ def show_whole(letter: Letter, connection: str) -> None:
         show_patch(made["patch"])
     click.secho("\ntimeline", bold=True)
     for event in letter.way.events:
-        click.echo(f"  {shown(event['at'])}  {event['what']:<17} {detail(event['detail'])}")
+        click.echo(f"  {safe_text(event['at'])}  {event['what']:<17} {detail(event['detail'])}")
     told = redact(letter.documents)
     for name in [name for name in DOCUMENTS if name in told]:
         documents = told[name]
@@ -217,7 +217,7 @@ def outcome(planned: Plan | Rejected | str) -> str:
 # -- tried again -------------------------------------------------------------------------------------------------------
 
 
-def show_outlook(outlook: Outlook, choice: Choice, most: int) -> None:
+def show_outlook(outlook: Forecast, choice: Choice, most: int) -> None:
     """What trying them again would write, in number and money, and what would still not go through."""
     click.echo(f"{counted(outlook.total, 'record')} would be tried again.")
     show_left(choice, most)
@@ -249,7 +249,7 @@ def worth(found: Mapping[str, Decimal]) -> str:
     return f", worth {sums} net" if sums else ""
 
 
-def outlook_doc(outlook: Outlook, choice: Choice) -> dict[str, Any]:
+def outlook_doc(outlook: Forecast, choice: Choice) -> dict[str, Any]:
     """For JSON."""
     return {
         "records": outlook.total,
@@ -269,7 +269,7 @@ def outlook_doc(outlook: Outlook, choice: Choice) -> dict[str, Any]:
 # -- discarded or closed -----------------------------------------------------------------------------------------------
 
 
-def show_by_cause(word: str, choice: Choice, groups: Sequence[Group], most: int) -> None:
+def show_by_cause(word: str, choice: Choice, groups: Sequence[LetterGroup], most: int) -> None:
     """What discarding or closing them (`word`: discarded, closed) would be about, by cause, and who waits for them."""
     click.echo(f"{counted(len(choice.letters), 'letter')} would be {word}.")
     show_left(choice, most)
@@ -278,7 +278,7 @@ def show_by_cause(word: str, choice: Choice, groups: Sequence[Group], most: int)
         click.secho(f"Waiting for these, and they would go on waiting: {_counts(waiting)}.", fg="yellow")
 
 
-def by_cause_doc(choice: Choice, groups: Sequence[Group]) -> dict[str, Any]:
+def by_cause_doc(choice: Choice, groups: Sequence[LetterGroup]) -> dict[str, Any]:
     """For JSON."""
     return {
         "records": len(choice.letters),
@@ -288,5 +288,5 @@ def by_cause_doc(choice: Choice, groups: Sequence[Group]) -> dict[str, Any]:
     }
 
 
-def _waiting(groups: Sequence[Group]) -> dict[str, int]:
+def _waiting(groups: Sequence[LetterGroup]) -> dict[str, int]:
     return dead_letter_groups.summed(blocker.waiting for group in groups for blocker in group.blockers)

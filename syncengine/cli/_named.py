@@ -25,7 +25,7 @@ def narrowing(command: Command) -> Command:
 def record(one: Engine, id_: str, connection: str | None, flow: str | None) -> Record:
     """The record that an id names. Raises Misconfigured if there is none, or several."""
     with one.store.read() as session:
-        return record_search.one(session, one, id_, connection=connection, flow=flow)
+        return record_search.find_one(session, one, id_, connection=connection, flow=flow)
 
 
 def record_or_new(
@@ -37,7 +37,7 @@ def record_or_new(
     record by its counterpart alone is asked for in the source too: it may be the key of another object, not heard of yet.
     """
     with one.store.read() as session:
-        found = record_search.records(session, one, id_, connection=connection, flow=flow)
+        found = record_search.find(session, one, id_, connection=connection, flow=flow)
     if found or flow is None:
         chosen = record(one, id_, connection, flow)
         if flow is not None and not record_search.is_its_key(chosen, id_):
@@ -82,4 +82,4 @@ def connection_of(one: Engine, flow: str, connection: str | None) -> int:
 
 def records(session: Session, one: Engine, ids: tuple[str, ...], connection: str | None, flow: str | None) -> list[int]:
     """The numbers of the records that ids name, one each. Raises Misconfigured."""
-    return [record_search.one(session, one, id_, connection=connection, flow=flow).id for id_ in ids]
+    return [record_search.find_one(session, one, id_, connection=connection, flow=flow).id for id_ in ids]

@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from syncengine.engine.decide.plan import Kind, Plan
+from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.people.preview import Preview
 from syncengine.engine.steps import plan_codec
 from syncengine.errors import Rejected
 from syncengine.redaction import quoted
 
-COLOURS = {Kind.WRITE: "green", Kind.HOLD: "yellow", Kind.WAIT: "yellow", Kind.SKIP: None}
+COLOURS = {PlanKind.WRITE: "green", PlanKind.HOLD: "yellow", PlanKind.WAIT: "yellow", PlanKind.SKIP: None}
 
 
 def as_doc(connection: str, planned: Preview) -> dict[str, Any]:

@@ -87,7 +87,7 @@ def _hindrance(one: Engine, asked: Asked, left: Backlog, stalled_s: float) -> st
             for one in resting
         )
     parts = {health.PUMP, asked.lane.label, *(f"{name}: {asked.flow}" for name in asked.connections.values())}
-    for vital in health.look(one, stalled_s=stalled_s):
+    for vital in health.vitals(one, stalled_s=stalled_s):
         if vital.pace is Pace.STALLED and vital.name in parts:
             return f"{vital.name}: {vital.says}. {vital.remedy}"
     if left.next_at is not None and left.next_at > clock.now() + timedelta(seconds=stalled_s):

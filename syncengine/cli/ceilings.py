@@ -10,7 +10,7 @@ from rich.table import Table
 from syncengine.cli._engine import as_json, engine, me, show_json, wide_console
 from syncengine.cli._times import duration
 from syncengine.engine.writes import ceiling
-from syncengine.engine.writes.ceiling import Standing
+from syncengine.engine.writes.ceiling import CeilingState
 
 
 @click.group("ceilings")
@@ -76,7 +76,7 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
     click.echo(f"{flow} of {connection} is open, {counted}{by}; {records} synced now.")
 
 
-def _state(standing: Standing) -> str:
+def _state(standing: CeilingState) -> str:
     if standing.shut_at is not None:
         return f"shut since {standing.shut_at:%Y-%m-%d %H:%M} UTC: {standing.shut_because}"
     by = f", opened by {standing.opened_by}" if standing.opened_by else ""

@@ -87,7 +87,7 @@ class _Taken:
     given: Given
 
     def look(self) -> Difference:
-        return configure.look(self.store, self.vault, self.flows, self.installation, self.given)
+        return configure.compare(self.store, self.vault, self.flows, self.installation, self.given)
 
     def apply(self, seen: Difference | None) -> Difference:
         return configure.apply(self.store, self.vault, self.flows, self.installation, self.given, seen=seen)

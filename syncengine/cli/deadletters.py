@@ -38,8 +38,8 @@ from syncengine.engine.people import (
     dead_letters,
     record_search,
 )
-from syncengine.engine.people.dead_letters import Filter
-from syncengine.engine.people.seen import Taken
+from syncengine.engine.people.dead_letters import LetterFilter
+from syncengine.engine.people.seen import ActionResult
 from syncengine.engine.steps.pump import pump
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Connection, Failure
@@ -80,7 +80,7 @@ def list_(
     """List dead letters, the newest first; or their causes, the most frequent first, and what waits for them."""
     chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with engine() as one, one.store.read() as session:
-        record_search.known(one, chosen.connection, chosen.flow)
+        record_search.check_names(one, chosen.connection, chosen.flow)
         total = dead_letters.count(session, chosen)
         if grouped is None:
             grouped = not as_json and total > MANY and sys.stdout.isatty()
@@ -106,7 +106,9 @@ def list_(
 def _states(session: Session, failures: Sequence[Failure]) -> dict[int, str]:
     """What their records are now, by record id: a letter may be open while its record is tried again, or held."""
     records = dead_letters.records_of(session, failures)
-    return {id_: "again" if dead_letters.is_again(record) else str(record.status) for id_, record in records.items()}
+    return {
+        id_: "again" if dead_letters.is_due_again(record) else str(record.status) for id_, record in records.items()
+    }
 
 
 @command.command("show")
@@ -115,7 +117,7 @@ def _states(session: Session, failures: Sequence[Failure]) -> dict[int, str]:
 def show(id_: int, as_json: bool) -> None:
     """Show one dead letter whole: cause, remedy, what waits for it, its timeline, source, mapped and target document."""
     with engine() as one:
-        found = dead_letter_detail.whole(one, id_)
+        found = dead_letter_detail.detail(one, id_)
         name = _connection(one, found.failure)
     if as_json:
         show_json(_letters.whole(found, name))
@@ -161,7 +163,7 @@ def edit(
         patch = _patch(source, values, additions, file)
         if not patch or patches.check(source.original, patch) == source.present:
             return _unchanged(source, as_json)
-        planned = dead_letter_detail.would_be(one, source, patch)
+        planned = dead_letter_detail.preview_patch(one, source, patch)
         kept = None if dry_run else dead_letter_detail.correct(one, source, patch, because=because, by=me())
         if kept is not None:
             pump(one)
@@ -246,14 +248,14 @@ def retry(
     """
     chosen = _narrowed(_letters.chosen(ids, **given), everything)
     with engine(sends=True, calls=True) as one:
-        record_search.known(one, chosen.connection, chosen.flow)
+        record_search.check_names(one, chosen.connection, chosen.flow)
         with one.store.read() as session:
             choice = dead_letter_bulk.choose(session, chosen, most=most)
         if not choice.letters:
             return _none(as_json)
         shown = None
         if dry_run or not yes:
-            outlook = dead_letter_bulk.foresee(one, choice.letters)
+            outlook = dead_letter_bulk.forecast(one, choice.letters)
             shown = _letters.outlook_doc(outlook, choice)
             if not as_json:
                 _letters.show_outlook(outlook, choice, most)
@@ -284,7 +286,7 @@ def _on_their_way(one: Engine, choice: dead_letter_bulk.Choice) -> tuple[int, st
     """How many of these are tried again already, and who asked for that last."""
     with one.store.read() as session:
         records = dead_letters.records_of(session, choice.letters).values()
-        again = [record.id for record in records if dead_letters.is_again(record)]
+        again = [record.id for record in records if dead_letters.is_due_again(record)]
         return len(again), dead_letters.retried_last(session, again) if again else ""
 
 
@@ -319,14 +321,14 @@ def close(**given: Any) -> int:
 
 
 def _by_hand(
-    word: str, kind: str, act: Callable[..., Taken], *, ids: tuple[int, ...], everything: bool, most: int, because: str,
+    word: str, kind: str, act: Callable[..., ActionResult], *, ids: tuple[int, ...], everything: bool, most: int, because: str,
     dry_run: bool, yes: bool, as_json: bool, **given: Any,
 ) -> int:  # fmt: skip
     chosen = _narrowed(_letters.chosen(ids, **given), everything)
     if not (dry_run or because.strip()):
         raise click.UsageError("--because is missing or empty: say why, for those who see it later")
     with engine() as one:
-        record_search.known(one, chosen.connection, chosen.flow)
+        record_search.check_names(one, chosen.connection, chosen.flow)
         with one.store.read() as session:
             choice = dead_letter_bulk.choose_of_kind(session, chosen, kind, most=most)
         if not choice.letters:
@@ -366,7 +368,7 @@ def export(
     """Write dead letters out, for those who mend them at the source."""
     chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with engine() as one, one.store.read() as session:
-        record_search.known(one, chosen.connection, chosen.flow)
+        record_search.check_names(one, chosen.connection, chosen.flow)
         rows = [_letters.row(failure, name) for failure, name in dead_letters.listed(session, chosen)]
     text = _letters.as_csv(rows) if format_ == "csv" and not as_json else f"{json_text(rows)}\n"
     if file is None:
@@ -382,7 +384,7 @@ def export(
         click.echo(f"{len(rows)} written to {file}.")
 
 
-def _narrowed(chosen: Filter, everything: bool) -> Filter:
+def _narrowed(chosen: LetterFilter, everything: bool) -> LetterFilter:
     if not chosen.narrows and not everything:
         raise click.UsageError("name dead letters by ID, choose them by an option (--cause, --flow, ...), or say --all")
     return chosen

@@ -12,7 +12,7 @@ from syncengine import clock
 from syncengine.cli._engine import as_json, engine, me, show_json, wide_console
 from syncengine.cli._times import duration, moment
 from syncengine.engine.traffic import endpoints
-from syncengine.engine.traffic.endpoints import Standing
+from syncengine.engine.traffic.endpoints import EndpointState
 
 
 @click.group("endpoints")
@@ -77,7 +77,7 @@ def resume(name: str, as_json: bool) -> None:
         click.echo(f"{name} is called again." if changed else f"{name} was neither paused nor down{by_whom}.")
 
 
-def _row(standing: Standing) -> dict[str, Any]:
+def _row(standing: EndpointState) -> dict[str, Any]:
     row = asdict(standing)
     breaker = standing.breaker
     row["breaker"] = None if breaker is None else {**row["breaker"], "is_open": breaker.is_open}
@@ -85,7 +85,7 @@ def _row(standing: Standing) -> dict[str, Any]:
     return row
 
 
-def _state(standing: Standing) -> str:
+def _state(standing: EndpointState) -> str:
     if standing.paused_until is not None:
         who = f" by {standing.paused_by}" if standing.paused_by else ""
         because = f": {standing.paused_because}" if standing.paused_because else ""

@@ -32,7 +32,7 @@ def command(names: tuple[str, ...], as_json: bool) -> int:
     current = settings.load()
     complaint = _redis_complaint(current)
     with engine() as one:
-        found = health.look(one, stalled_s=current.stalled_s, redis_complaint=complaint)
+        found = health.vitals(one, stalled_s=current.stalled_s, redis_complaint=complaint)
     if names:
         found = _chosen(found, names)
     if as_json:

@@ -28,12 +28,12 @@ from syncengine.cli._engine import (
 from syncengine.connectors.base import Verb
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import held, manual_settlement, record_search
-from syncengine.engine.people.held import Filter, Held
-from syncengine.engine.people.seen import Taken
+from syncengine.engine.people.held import Held, HeldFilter
+from syncengine.engine.people.seen import ActionResult
 from syncengine.engine.steps import decisions, plan_codec
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes.effects import UnknownWrite
-from syncengine.redaction import shown
+from syncengine.redaction import safe_text
 from syncengine.store.models import Record
 from syncengine.store.states import Lane
 
@@ -76,9 +76,9 @@ def list_(
     connection: str | None, flow: str | None, reason: str | None, grouped: bool | None, limit: int, as_json: bool
 ) -> None:
     """List held records, those that are held longest first; or their reasons, the most frequent first."""
-    chosen = Filter(connection=connection, flow=flow, reason=reason)
+    chosen = HeldFilter(connection=connection, flow=flow, reason=reason)
     with engine() as one, one.store.read() as session:
-        record_search.known(one, connection, flow)
+        record_search.check_names(one, connection, flow)
         total = held.count(session, chosen)
         grouped = total > MANY and not as_json and sys.stdout.isatty() if grouped is None else grouped
         found = held.listed(session, one, chosen, most=None if as_json or grouped else limit)
@@ -102,7 +102,7 @@ def show(id_: str, connection: str | None, flow: str | None, as_json: bool) -> N
     with engine() as one:
         record = _named.record(one, id_, connection, flow)
         with one.store.read() as session:
-            found = held.whole(session, one, record)
+            found = held.detail(session, one, record)
     if as_json:
         show_json(_held.whole(found))
     else:
@@ -120,7 +120,7 @@ def approve(wins: str, because: str, **given: Any) -> int:
     record changes meanwhile, it is held again. What the target refuses, and what is gone there, cannot be approved.
     """
 
-    def act(one: Engine, found: list[Held], lane: Lane) -> Taken:
+    def act(one: Engine, found: list[Held], lane: Lane) -> ActionResult:
         return held.approve(one, found, by=me(), because=because, side=wins, lane=lane)
 
     return _decide("approved", act, "may_be_approved", wins, **given)
@@ -135,22 +135,22 @@ def refuse(because: str, **given: Any) -> int:
     An object that would be created, cancelled, or changed in a pair is left alone while its plan stays the same.
     """
 
-    def act(one: Engine, found: list[Held], lane: Lane) -> Taken:
+    def act(one: Engine, found: list[Held], lane: Lane) -> ActionResult:
         return held.refuse(one, found, by=me(), because=because, lane=lane)
 
     return _decide("refused", act, "may_be_refused", "", **given)
 
 
 def _decide(
-    word: str, act: Callable[[Engine, list[Held], Lane], Taken], may: str, wins: str, *, ids: tuple[str, ...],
+    word: str, act: Callable[[Engine, list[Held], Lane], ActionResult], may: str, wins: str, *, ids: tuple[str, ...],
     connection: str | None, flow: str | None, reason: str | None, everything: bool, most: int, dry_run: bool, yes: bool,
     as_json: bool,
 ) -> int:  # fmt: skip
-    chosen = Filter(connection=connection, flow=flow, reason=reason)
+    chosen = HeldFilter(connection=connection, flow=flow, reason=reason)
     if not (ids or chosen.narrows or everything):
         raise click.UsageError("name records by ID, choose them by an option (--reason, --flow, ...), or say --all")
     with engine(sends=True) as one:
-        record_search.known(one, connection, flow)
+        record_search.check_names(one, connection, flow)
         found, barred, left = _chosen(one, ids, chosen, may, most)
         if not found:
             return _none(as_json, barred)
@@ -172,7 +172,7 @@ def _decide(
 
 
 def _chosen(
-    one: Engine, ids: tuple[str, ...], chosen: Filter, may: str, most: int
+    one: Engine, ids: tuple[str, ...], chosen: HeldFilter, may: str, most: int
 ) -> tuple[list[Held], list[Held], int]:
     """Those to be decided on, those of a choice for which it cannot be, and how many more there are.
 
@@ -181,12 +181,12 @@ def _chosen(
     with one.store.read() as session:
         if ids:
             numbers = _named.records(session, one, ids, chosen.connection, chosen.flow)
-            found = held.listed(session, one, Filter(records=tuple(numbers)))
+            found = held.listed(session, one, HeldFilter(records=tuple(numbers)))
             for record_id in sorted(set(numbers) - {each.record.id for each in found}):  # says that it is not held
                 held.of_record(session, one, session.get_one(Record, record_id))
             for each in found:
                 if not getattr(each, may):
-                    raise held.barred(each)
+                    raise held.why_not_decidable(each)
             return found, [], 0
         found = held.listed(session, one, chosen)
     able = [each for each in found if getattr(each, may)]
@@ -268,9 +268,9 @@ def settle_(
     with engine(sends=True, calls=True) as one:
         record = _named.record(one, id_, connection, flow)
         with one.store.read() as session:
-            doubt = manual_settlement.doubt_of(session, one, record, write)
+            doubt = manual_settlement.unknown_write_of(session, one, record, write)
         found = (
-            manual_settlement.look(one, record, doubt, happened)
+            manual_settlement.find_object(one, record, doubt, happened)
             if happened and doubt.effect.verb == Verb.CREATE
             else None
         )
@@ -292,13 +292,13 @@ def settle_(
     return 0
 
 
-def _show_settled(doubt: UnknownWrite, found: manual_settlement.Found | None) -> None:
+def _show_settled(doubt: UnknownWrite, found: manual_settlement.FoundObject | None) -> None:
     """What the write was to do, and the object that it is said to have made."""
     click.secho(doubt.name, bold=True)
     if found is None:
         return
     asked = plan_codec.without_notes(doubt.doc)
     for name in sorted({*asked, *found.document}):
-        ours, theirs = shown(asked.get(name)), shown(found.document.get(name))
+        ours, theirs = safe_text(asked.get(name)), safe_text(found.document.get(name))
         if not isinstance(asked.get(name), list) and not isinstance(found.document.get(name), list):
             click.echo(f"  {name}: asked {ours or 'nothing'}, {found.key} has {theirs or 'nothing'}")

@@ -46,7 +46,7 @@ def list_(as_json: bool) -> None:
     """
     with engine() as one:
         found = reseal.counts(one.store, one.vault)
-        under_way = reseal.known(one.store, one.vault)
+        under_way = reseal.progress_if_readable(one.store, one.vault)
     if as_json:
         sealed = [{"key": print_ or None, "sealed": dict(kinds)} for print_, kinds in found.items()]
         show_json({"keys": sealed, "under_way": str(under_way) if under_way else None})
@@ -77,7 +77,7 @@ def rotate(no_new: bool, foreground: bool, yes: bool) -> int:
     with engine() as one:
         with _alone(one):
             one.vault.refresh()  # somebody else may have made one since this process began
-            makes_one = not (no_new or current.given_keys or reseal.known(one.store, one.vault))
+            makes_one = not (no_new or current.given_keys or reseal.progress_if_readable(one.store, one.vault))
             if makes_one and not (yes or one.store.is_sqlite or agreed(False, f"{OTHER_HOSTS} Make it here?")):
                 click.echo(f"No changes made. {OTHER_HOSTS} Re-run with --yes if this is the only host.")
                 return NO
@@ -109,7 +109,7 @@ def _make(one: Engine, file: Path) -> None:
 def _wait(one: Engine) -> int:
     while (now := reseal.run(one, for_s=ROUND_S)) is not None:
         click.echo(f"{now}")
-    if (left := reseal.known(one.store, one.vault)) is not None:
+    if (left := reseal.progress_if_readable(one.store, one.vault)) is not None:
         click.echo(f"A worker does it at this time: {left}. `syncengine keys list` shows how far it is.")
         return NO
     click.echo(

@@ -10,7 +10,7 @@ from syncengine.cli import _named
 from syncengine.cli._engine import NO, agreed, as_json, engine, json_text, me, show_json
 from syncengine.engine.people import manual_links
 from syncengine.engine.people.manual_links import Pairing
-from syncengine.redaction import redact, shown
+from syncengine.redaction import redact, safe_text
 
 
 @click.command("link")
@@ -35,7 +35,7 @@ def command(
     not linked are named.
     """
     with engine(sends=True, calls=True) as one:
-        pairing = manual_links.look(one, _named.connection_of(one, flow, connection), flow, left, right, part=part)
+        pairing = manual_links.inspect(one, _named.connection_of(one, flow, connection), flow, left, right, part=part)
         made = _doc(pairing)
         if not as_json:
             _show(pairing, whole=whole)
@@ -103,7 +103,7 @@ def _show(pairing: Pairing, *, whole: bool) -> None:
     if differences is None:
         click.echo("What differs is told once they are linked.")
     for one in differences or ():
-        source, target = (shown(one[side]) or "nothing" for side in ("source", "target"))
+        source, target = (safe_text(one[side]) or "nothing" for side in ("source", "target"))
         click.secho(f"  {one['path']}: source {source}, target {target} ({one['then']})", fg="yellow")
     if differences == []:
         click.echo("They agree in every field of the flow.")

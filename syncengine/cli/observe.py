@@ -17,10 +17,10 @@ from syncengine.cli._times import moment
 from syncengine.engine.core import observe_mode
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import observe_report
-from syncengine.engine.people.observe_report import Filter, Planned, Report
+from syncengine.engine.people.observe_report import Planned, Report, ReportFilter
 from syncengine.engine.steps import plan_codec
 from syncengine.errors import Misconfigured
-from syncengine.redaction import shown
+from syncengine.redaction import safe_text
 from syncengine.store.models import Connection
 
 NOT_THERE = 1
@@ -60,7 +60,7 @@ def report(
     """
     with engine() as one:
         chosen = [
-            Filter(each, flow, moment("--since", since) if since else None, tuple(show))
+            ReportFilter(each, flow, moment("--since", since) if since else None, tuple(show))
             for each in _observed(one, connection, flow)
         ]
         if csv_file is not None:
@@ -93,7 +93,7 @@ def _observed(one: Engine, connection: str | None, flow: str | None) -> list[Con
 # -- one object, field by field ----------------------------------------------------------------------------------------
 
 
-def _show_each(one: Engine, chosen: Sequence[Filter], *, as_json: bool) -> int:
+def _show_each(one: Engine, chosen: Sequence[ReportFilter], *, as_json: bool) -> int:
     found = [(each.connection.name, planned) for each in chosen for planned in observe_report.written(one, each)]
     if as_json:
         show_json([{**_head(name, planned), **plan_codec.to_doc(planned.plan)} for name, planned in found])
@@ -106,8 +106,8 @@ def _show_each(one: Engine, chosen: Sequence[Filter], *, as_json: bool) -> int:
         for step in planned.plan.steps:
             click.echo(f"  {plan_codec.summary(step)}")
             for field in observe_report.fields(step):
-                before = "" if field.before in (None, "") else f"{shown(field.before)} -> "
-                click.echo(f"    {field.path}: {before}{shown(field.after) or 'nothing'}")
+                before = "" if field.before in (None, "") else f"{safe_text(field.before)} -> "
+                click.echo(f"    {field.path}: {before}{safe_text(field.after) or 'nothing'}")
     if not found:
         keys = ", ".join(chosen[0].keys) if chosen else "these"
         click.echo(f"Nothing would have been written for {keys}. `syncengine trace ID` says why.", err=True)
@@ -119,7 +119,7 @@ def _head(connection: str, planned: Planned) -> dict[str, Any]:
     return {"connection": connection, "flow": planned.flow, "key": planned.key, "looked_at": planned.looked_at}
 
 
-def _write_csv(one: Engine, chosen: Sequence[Filter], path: Path) -> int:
+def _write_csv(one: Engine, chosen: Sequence[ReportFilter], path: Path) -> int:
     """Every write, a line for each of its fields. Returns how many lines. Raises Misconfigured."""
     lines = 0
     try:

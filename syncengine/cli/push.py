@@ -9,8 +9,8 @@ from syncengine.cli._engine import NO, as_json, engine, me, show_json
 from syncengine.cli.trace import detail
 from syncengine.engine.decide.plan import NOT_THERE
 from syncengine.engine.people import manual
-from syncengine.engine.people.manual import Standing
-from syncengine.redaction import shown
+from syncengine.engine.people.manual import PushProgress
+from syncengine.redaction import safe_text
 from syncengine.store.models import Event, Record
 from syncengine.store.states import Status
 
@@ -44,7 +44,7 @@ def command(
         record = _named.record_or_new(one, id_, connection, flow, must_exist=True)
         pushed = manual.push(one, record, now=now, by=me())
         tell = _silent if as_json else _tell
-        standing = manual.stands(one, pushed) if no_wait else manual.follow(one, pushed, for_s=wait_s, tell=tell)
+        standing = manual.progress(one, pushed) if no_wait else manual.follow(one, pushed, for_s=wait_s, tell=tell)
     through = standing.is_over and standing.status == Status.DONE
     if as_json:
         events = [{"at": event.at, "what": event.what, "detail": event.detail} for event in standing.events]
@@ -62,7 +62,7 @@ def command(
     return 0 if through or no_wait else NO
 
 
-def _unseen(standing: Standing, record: Record) -> str:
+def _unseen(standing: PushProgress, record: Record) -> str:
     """What else to say of an id under which the source has nothing."""
     if not (standing.is_over and standing.state.endswith(NOT_THERE)):
         return ""
@@ -72,7 +72,7 @@ def _unseen(standing: Standing, record: Record) -> str:
 
 
 def _tell(event: Event) -> None:
-    click.echo(f"  {shown(event.at)}  {event.what:<16} {detail(event.detail)}")
+    click.echo(f"  {safe_text(event.at)}  {event.what:<16} {detail(event.detail)}")
 
 
 def _silent(event: Event) -> None:

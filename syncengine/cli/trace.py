@@ -11,7 +11,7 @@ from syncengine.cli import _named
 from syncengine.cli._engine import as_json, engine, show_json
 from syncengine.engine.people import trace as tracing
 from syncengine.engine.people.trace import Trace
-from syncengine.redaction import shown
+from syncengine.redaction import safe_text
 
 NOT_FOUND = 1
 
@@ -66,9 +66,9 @@ def _show(trace: Trace) -> None:
         for one in made:
             _show_word(word, one)
     for run in trace.runs:
-        click.echo(f"  found last by run {run['id']} ({run['trigger']}, {shown(run['started_at'])})")
+        click.echo(f"  found last by run {run['id']} ({run['trigger']}, {safe_text(run['started_at'])})")
     for stop in trace.way:
-        click.echo(f"  {shown(stop['at'])}  {stop['what']:<18} {detail(stop['detail'])}")
+        click.echo(f"  {safe_text(stop['at'])}  {stop['what']:<18} {detail(stop['detail'])}")
 
 
 def _show_word(word: str, one: dict[str, Any]) -> None:
@@ -82,7 +82,9 @@ def detail(of: dict[str, Any]) -> str:
     """The detail of an event in a line. What a list has in common with another text of it is said once."""
     parts = {part for text in of.values() if isinstance(text, str) for part in text.split("; ")}
     said = (
-        ", ".join(text for text in map(shown, value) if text not in parts) if isinstance(value, list) else shown(value)
+        ", ".join(text for text in map(safe_text, value) if text not in parts)
+        if isinstance(value, list)
+        else safe_text(value)
         for value in of.values()
     )
     return "; ".join(filter(None, said))

@@ -38,13 +38,13 @@ def command(
             click.echo(f"{record.flow} {record.key}: {_ends(link)} would be unlinked, and it would be {then}.")
         if not (yes or agreed(as_json, "Unlink them?")):
             if as_json:
-                show_json({"unlinked": False, "link": manual.shown(link)})
+                show_json({"unlinked": False, "link": manual.link_facts(link)})
             else:
                 click.echo("Nothing changed. Add --yes to go ahead.")
             return NO
         keys = manual.unlink(one, record, link, by=me(), because=because, recreate=recreate)
     if as_json:
-        show_json({"unlinked": True, "link": manual.shown(link), "records": keys, "ignored": not recreate})
+        show_json({"unlinked": True, "link": manual.link_facts(link), "records": keys, "ignored": not recreate})
     elif recreate:
         click.echo(f"{_ends(link)} are unlinked. `syncengine trace {id_}` shows what comes of it.")
     else:

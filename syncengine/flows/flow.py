@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from syncengine.mapping.contract import Group, Mapping
+from syncengine.mapping.contract import FieldGroup, Mapping
 from syncengine.mapping.scope import Setting
 
 CEILING = 2000
@@ -45,7 +45,7 @@ class Flow:
     write_back: bool = False
     keeps_parts: bool = False
     backward: Mapping | None = None
-    groups: Sequence[Group] = ()
+    groups: Sequence[FieldGroup] = ()
     feeds: Sequence[str] = ()
     backward_feeds: Sequence[str] = ()
     needs: Map[str, str] = field(default_factory=dict)

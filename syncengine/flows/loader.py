@@ -21,12 +21,12 @@ from syncengine.flows.flow import CEILING, HIGHEST_CEILING, Flow
 from syncengine.mapping import CompiledMapping, compile_mapping
 from syncengine.mapping.compiler import ENTRIES as MAPPING_ENTRIES
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.contract import Group, Policy
+from syncengine.mapping.contract import FieldGroup, Policy
 from syncengine.mapping.conversions import zone_named
 from syncengine.mapping.runtime import Unfit, key_text, table_key
 from syncengine.mapping.scope import Setting, checked_setting
 from syncengine.mapping.shapes import Kind, nearest
-from syncengine.mapping.yaml_lines import Table, read, shown
+from syncengine.mapping.yaml_lines import Table, display_path, read
 
 SHIPPED = Path(__file__).parent
 """The folder of the flows that ship."""
@@ -141,7 +141,7 @@ class _FlowReader:
 
     def __init__(self, table: Table, text: str, path: Path, catalogue: Catalogue) -> None:
         self.table, self.text, self.path, self.catalogue = table, text, path, catalogue
-        self.place = Place(shown(path))
+        self.place = Place(display_path(path))
 
     def read(self) -> _Loaded:
         table, place = self.table, self.place
@@ -177,8 +177,8 @@ class _FlowReader:
             needs=needs,
             every_s=self._duration("every", 300),
             quiet_s=self._duration("quiet", 0),
-            batch=place.whole(table, "batch", 1, 1000) or 200,
-            ceiling=place.whole(table, "ceiling", 1, HIGHEST_CEILING) or CEILING,
+            batch=place.whole_number(table, "batch", 1, 1000) or 200,
+            ceiling=place.whole_number(table, "ceiling", 1, HIGHEST_CEILING) or CEILING,
             cut_over=self._flag("cut_over"),
             lookups=tables,
             settings={key: setting.default for key, setting in declared.items()},
@@ -252,7 +252,7 @@ class _FlowReader:
         self.place.only(spec, MAPPING_ENTRIES, "backward")
         return self._mapping(spec, target, source, tables, declared, needs)
 
-    def _groups(self, forward: CompiledMapping, backward: CompiledMapping | None) -> tuple[Group, ...]:
+    def _groups(self, forward: CompiledMapping, backward: CompiledMapping | None) -> tuple[FieldGroup, ...]:
         groups = []
         for table in self.place.tables(self.table.get("groups"), self.table.line_of("groups"), "groups"):
             self.place.only(table, ("name", "left", "right", "policy"), "a group")
@@ -261,7 +261,7 @@ class _FlowReader:
             sides = {"right": forward.fields, "left": backward.fields}
             names = {side: tuple(self._group_fields(table, side, known)) for side, known in sides.items()}
             policy = Policy(self.place.choice(table, "policy", [one.value for one in Policy], Policy.HOLD))
-            groups.append(Group(self.place.word(table, "name", "a group"), names["right"], names["left"], policy))
+            groups.append(FieldGroup(self.place.word(table, "name", "a group"), names["right"], names["left"], policy))
         return tuple(groups)
 
     def _group_fields(self, table: Table, side: str, known: Iterable[str]) -> list[str]:
@@ -340,7 +340,7 @@ class _FlowReader:
                 continue
             key = table_key(row[0])
             if len(row) != 2 or not key or key in table:
-                Place(shown(path)).refuse(number, "a line is a key that stands here once, a comma, and a value")
+                Place(display_path(path)).refuse(number, "a line is a key that stands here once, a comma, and a value")
             table[key] = row[1].strip()
         return table
 

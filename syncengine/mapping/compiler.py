@@ -11,7 +11,7 @@ from marshmallow import Schema
 from syncengine.document import LINE_KEY, Doc, fingerprint
 from syncengine.errors import Rejected
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.contract import Context, Decision, MissingLookup, Need, Policy, Reference
+from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Reference, RuleDecision
 from syncengine.mapping.groups import Group, GroupCompiler
 from syncengine.mapping.lines import Block, LineCompiler, named
 from syncengine.mapping.rules import Rule, RuleCompiler
@@ -61,20 +61,20 @@ class CompiledMapping:
                 raise rejected(f"references: {resource}", error, text) from None
         return list(found)
 
-    def decide(self, doc: Doc, context: Context) -> Decision:
+    def decide(self, doc: Doc, context: Context) -> RuleDecision:
         """The first rule that applies. Raises Rejected. A rule that lacks a lookup entry is waited for (`needs`)."""
         try:
             return self._decide(Frame(doc, context))
         except MissingLookup:
-            return Decision()  # `needs` finds the same entry missing
+            return RuleDecision()  # `needs` finds the same entry missing
 
-    def _decide(self, frame: Frame) -> Decision:
+    def _decide(self, frame: Frame) -> RuleDecision:
         for rule in self.rules:
             if rule.applies(frame):
                 if rule.kind != "route":
                     return rule.decision(frame)
                 _route(frame, rule)
-        return Decision()
+        return RuleDecision()
 
     def _frame(self, doc: Doc, context: Context) -> Frame:
         """A frame with the named values of the routes that apply."""

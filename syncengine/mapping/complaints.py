@@ -66,7 +66,7 @@ class Place:
             self.refuse(table.line_of(name), f"{name}: cannot be {value!r}{nearest(str(value), allowed)}")
         return str(value)
 
-    def whole(self, table: Table, name: str, least: int, most: int) -> int | None:
+    def whole_number(self, table: Table, name: str, least: int, most: int) -> int | None:
         """An entry that is a whole number between two bounds; None if it is absent."""
         value = table.get(name)
         if value is None:

@@ -47,7 +47,7 @@ class Context:
     parts: Sequence[str] = ()
 
 
-class Verdict(StrEnum):
+class RuleVerdict(StrEnum):
     GO = "go"
     SKIP = "skip"
     HOLD = "hold"
@@ -55,10 +55,10 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class RuleDecision:
     """What the rules of a flow say of a document: the first that applies, with its reason."""
 
-    verdict: Verdict = Verdict.GO
+    verdict: RuleVerdict = RuleVerdict.GO
     reason: str = ""
 
 
@@ -75,7 +75,7 @@ class Policy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class FieldGroup:
     """Fields of a two-way pair that change together: their names on either side, and who is the master."""
 
     name: str
@@ -105,7 +105,7 @@ class Mapping(Protocol):
         `settings` are the connection's, as in a context: some references are read only where a setting asks for them.
         """
 
-    def decide(self, doc: Doc, context: Context) -> Decision:
+    def decide(self, doc: Doc, context: Context) -> RuleDecision:
         """The rules. Raises Rejected."""
 
     def needs(self, doc: Doc, context: Context) -> Sequence[Need]:

@@ -167,7 +167,7 @@ class GroupCompiler:
         self.place.only(table, ("spread", "shorter", "before", "max", "overflow", "when"), what)
         parts = self._expressions(table, "spread", line, what)
         shorter = self._expressions(table, "shorter", line, what) if "shorter" in table else []
-        longest = self.place.whole(table, "max", 1, 100_000) or min(
+        longest = self.place.whole_number(table, "max", 1, 100_000) or min(
             (shape.longest for shape in shapes if shape.longest), default=0
         )
         if not longest:

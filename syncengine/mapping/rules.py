@@ -8,7 +8,7 @@ from typing import Any
 
 from syncengine.errors import Rejected
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.contract import Decision, Verdict
+from syncengine.mapping.contract import RuleDecision, RuleVerdict
 from syncengine.mapping.order import truth
 from syncengine.mapping.runtime import CORRECT_AT_SOURCE, FAILURES, Frame, Run, Unfit, presentable, rejected
 from syncengine.mapping.scope import Scope
@@ -16,7 +16,7 @@ from syncengine.mapping.shapes import Kind, nearest
 from syncengine.mapping.values import ValueCompiler
 from syncengine.mapping.yaml_lines import Table
 
-VERDICTS = {"skip": Verdict.SKIP, "hold": Verdict.HOLD, "cancel": Verdict.CANCEL}
+VERDICTS = {"skip": RuleVerdict.SKIP, "hold": RuleVerdict.HOLD, "cancel": RuleVerdict.CANCEL}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Rule:
     reason: str
     when: Run
     text: str
-    verdict: Verdict | None = None
+    verdict: RuleVerdict | None = None
     field: str = ""
     value: Run | None = None
     remedy: str = ""
@@ -53,11 +53,11 @@ class Rule:
             remedy=self.remedy or CORRECT_AT_SOURCE,
         )
 
-    def decision(self, frame: Frame) -> Decision:
+    def decision(self, frame: Frame) -> RuleDecision:
         """What this rule says of a document it applies to. Raises Rejected if it is a `reject`."""
         if self.verdict is None:
             raise self.refusal(frame)
-        return Decision(self.verdict, self.reason)
+        return RuleDecision(self.verdict, self.reason)
 
 
 class RuleCompiler:

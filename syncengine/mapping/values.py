@@ -111,7 +111,7 @@ class ValueCompiler:
         if default is not None:
             shape = common([shape, default.shape])
         run = _ended(run, default.run if default else None, required, remedy)
-        longest = self.place.whole(entry, "max", 1, 100_000) or _declared_length(target)
+        longest = self.place.whole_number(entry, "max", 1, 100_000) or _declared_length(target)
         if entry.get("on_long") != "lines":
             return Value(run, shape, source.text, link, longest=longest)
         self._check_continues(entry, shape, in_line, what)
@@ -245,7 +245,7 @@ class ValueCompiler:
         if date_format is not None and not (isinstance(date_format, str) and "%" in date_format):
             self.place.refuse(entry.line_of("format"), f"{what}: format: is a pattern such as '%Y-%m-%d'")
         rounding = self.place.choice(entry, "rounding", ROUNDINGS, "half_up") if "rounding" in entry else None
-        return Manner(self.place.whole(entry, "places", 0, 12), rounding, date_format, zone)
+        return Manner(self.place.whole_number(entry, "places", 0, 12), rounding, date_format, zone)
 
     def _zone(self, entry: Table, what: str) -> Callable[[Frame], tzinfo]:
         text = entry["zone"]
@@ -263,7 +263,7 @@ class ValueCompiler:
         if "case" in entry:
             upper = self.place.choice(entry, "case", ("upper", "lower"), "upper") == "upper"
             steps.append(lambda value, _: _cased(value, upper))
-        longest = self.place.whole(entry, "max", 1, 100_000)
+        longest = self.place.whole_number(entry, "max", 1, 100_000)
         on_long = self.place.choice(entry, "on_long", ("fail", "cut", "lines"), "fail")
         if "on_long" in entry and longest is None:
             self.place.refuse(entry.line_of("on_long"), f"{what}: on_long: needs max:")

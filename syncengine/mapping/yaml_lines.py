@@ -106,7 +106,7 @@ def parse(text: str, file: str) -> Table:
 
 def read(path: Path) -> tuple[Table, str]:
     """The document of a YAML file, and the file's text. Raises Misconfigured in one line."""
-    file = shown(path)
+    file = display_path(path)
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError:
@@ -116,6 +116,6 @@ def read(path: Path) -> tuple[Table, str]:
     return parse(text, file), text
 
 
-def shown(path: Path) -> str:
+def display_path(path: Path) -> str:
     """How a file is named in a complaint: folder and name."""
     return f"{path.parent.name}/{path.name}" if path.parent.name else path.name

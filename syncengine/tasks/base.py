@@ -42,7 +42,7 @@ def engine() -> Engine:
         current = settings.load()
         client = redis_server.connect(current)
         _engines.append(
-            bootstrap.engine(current, send=send, redis_client=client, hooks=[look_now], is_ending=is_ending)
+            bootstrap.engine(current, send=send, redis_client=client, hooks=[watch_now], is_ending=is_ending)
         )
     return _engines[0]
 
@@ -63,7 +63,7 @@ def store_is_away(error: Transient) -> None:
         away.is_away(str(error), repeat_s=current.alert_repeat_s, now=clock.now())
 
 
-def look_now(change: Change) -> None:
+def watch_now(change: Change) -> None:
     """An endpoint is down or back: have it looked at without waiting for beat. The call that found out must not wait."""
     try:
         app.send_task(WATCH, queue="scheduled", expires=LOOK_NOW_EXPIRES_S, retry=False)

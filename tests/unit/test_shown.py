@@ -10,7 +10,7 @@ import pytest
 
 from syncengine.cli.trace import detail
 from syncengine.errors import Rejected
-from syncengine.redaction import quoted, shown
+from syncengine.redaction import quoted, safe_text
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from syncengine.redaction import quoted, shown
     ],
 )
 def test_no_value_is_shown_as_python_writes_it(value: Any, alone: str, in_a_sentence: str) -> None:
-    assert (shown(value), quoted(value)) == (alone, in_a_sentence)
+    assert (safe_text(value), quoted(value)) == (alone, in_a_sentence)
 
 
 def test_a_refusal_names_its_value_as_people_write_it() -> None:

@@ -27,7 +27,7 @@ class _Reader:
 
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
         """Have the call counted."""
-        self.engine.spent(endpoint, self.flow, self.lane, operation, took_s)
+        self.engine.count_call(endpoint, self.flow, self.lane, operation, took_s)
 
 
 @contextmanager
@@ -37,4 +37,4 @@ def on_account_of(engine: Engine, flow: str, lane: Lane) -> Iterator[None]:
         with guarded(_Reader(engine, flow, lane.label)):
             yield
     finally:
-        engine.tell_spent()
+        engine.flush_calls()

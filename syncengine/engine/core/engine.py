@@ -224,12 +224,12 @@ class Engine:
         state = self.breakers.state(endpoint) if self.breakers is not None else None
         return state is not None and state.is_open
 
-    def spent(self, endpoint: str, flow: str, lane: str, operation: str, took_s: float) -> None:
+    def count_call(self, endpoint: str, flow: str, lane: str, operation: str, took_s: float) -> None:
         """Note what a call was made for, if calls are counted (`syncengine budget`)."""
         if self.meter is not None:
             self.meter.count(endpoint=endpoint, flow=flow, lane=lane, operation=operation, took_s=took_s)
 
-    def tell_spent(self) -> None:
+    def flush_calls(self) -> None:
         """A step or a reading is over: have its calls known to everybody."""
         if self.meter is not None:
             self.meter.tell()
@@ -239,7 +239,7 @@ class Engine:
         for _, connector in self._connectors.values():
             connector.close()
         self._connectors.clear()
-        self.tell_spent()
+        self.flush_calls()
         self.store.close()
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine.core.engine import chunks
 from syncengine.errors import Rejected
-from syncengine.redaction import shown
+from syncengine.redaction import safe_text
 from syncengine.store.models import Failure, Payload, Record
 from syncengine.store.states import Stage, Status
 
@@ -39,7 +39,7 @@ def open_rejected(session: Session, record: Record, error: Rejected, stage: Stag
         now,
         cause=error.reason,
         field=error.field,
-        value=shown(error.value),
+        value=safe_text(error.value),
         remedy=error.remedy,
     )
 
@@ -146,7 +146,7 @@ def close(session: Session, record_ids: Iterable[int], because: str, now: dateti
         )
 
 
-def newer(session: Session, failure: Failure) -> int | None:
+def replacement_of(session: Session, failure: Failure) -> int | None:
     """The dead letter that has taken the place of a closed one and is open; None if none has, or it is open itself."""
     if failure.closed_at is None:
         return None
@@ -154,7 +154,7 @@ def newer(session: Session, failure: Failure) -> int | None:
     return session.scalar(open_.where(Failure.kind == DEAD).order_by(Failure.id.desc()).limit(1))
 
 
-def closed(failure: Failure) -> str:
+def closed_text(failure: Failure) -> str:
     """How a letter was closed, as it follows its number: `was closed by anna: a test order`."""
     by = f"was closed by {failure.closed_by}" if failure.closed_by else "is closed"
     return f"{by}: {failure.closed_because}"

@@ -99,7 +99,7 @@ class Lease:
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
         """Have the call counted as one of this flow and lane."""
         flow = self.records[0].flow if self.records else ""
-        self.engine.spent(endpoint, flow, self.lane, operation, took_s)
+        self.engine.count_call(endpoint, flow, self.lane, operation, took_s)
 
     def _holds_from(self, begun: float, now: datetime) -> None:
         self._expires, self._expires_at = begun + self.engine.limits.lease_s, self._until(now)

@@ -58,7 +58,7 @@ def go_live(store: Store, connection_id: int) -> int:
     return count
 
 
-def look_back(session: Session, connection_id: int, flows: Sequence[str], now: datetime) -> int:
+def reconsider_too_old(session: Session, connection_id: int, flows: Sequence[str], now: datetime) -> int:
     """The cut-over date of a connection is earlier from this transaction on: want what was too old; returns how many records.
 
     flows: those that heed the date. What a worker has in hand is wanted too, since it may still be planned by the former

@@ -27,7 +27,7 @@ IGNORED = "ignored by "
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Completion:
     """How the revision that was claimed has been dealt with."""
 
     status: Status
@@ -36,7 +36,7 @@ class End:
     need_side: str = ""  # whose key the need names; empty for a lookup
 
 
-def complete(session: Session, lease: Lease, ends: Mapping[int, End], now: datetime) -> None:
+def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now: datetime) -> None:
     """Take the claimed revision as done for these records (by id): written, skipped, held, waiting or dead.
 
     What went through needs no person any more: its dead letter is closed.
@@ -127,7 +127,7 @@ def ignore(session: Session, record_id: int, told: str, now: datetime) -> bool:
     return changed(session, statement) > 0
 
 
-def heed(session: Session, record_id: int, now: datetime) -> bool:
+def unignore(session: Session, record_id: int, now: datetime) -> bool:
     """A record is to be synced again; False if it was not ignored."""
     ignored = update(Record).where(Record.id == record_id, Record.ignored != "")
     return changed(session, ignored.values(ignored="", reason="", updated_at=now)) > 0

@@ -27,7 +27,7 @@ def of(flow: Flow, site: Site, docs: Mapping[str, Mapping[str, Doc]]) -> str:
     return to_json(found) if found else ""
 
 
-def known(flow: Flow, kept: str, side: str, key: str) -> str:
+def version_in(flow: Flow, kept: str, side: str, key: str) -> str:
     """The version of one object in what `of` gave; empty if it is not in it."""
     if not flow.keys_name_their_side:
         return kept

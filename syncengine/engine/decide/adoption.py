@@ -24,7 +24,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Adoption:
     """`adopt`: it is ours. Neither that nor `reason`: nothing was found, so the write did not happen."""
 
     adopt: Candidate | None = None
@@ -33,7 +33,7 @@ class Verdict:
 
 def judge(
     resource: Resource, asked: Doc, candidates: Sequence[Candidate], *, sent_at: datetime | None, verify: bool
-) -> Verdict:
+) -> Adoption:
     """Ours is a single live object that is not older than `sent_at` and equals what was asked in identity and lines.
 
     With `verify` (a first load, a restored backup) a single live object of that natural key is ours if it equals what was
@@ -42,19 +42,19 @@ def judge(
     """
     alive = [one for one in candidates if not resource.is_cancelled(one.doc)]
     if not alive:
-        return Verdict(reason=cancelled(candidates) if candidates and sent_at is None else "")
+        return Adoption(reason=cancelled(candidates) if candidates and sent_at is None else "")
     if len(alive) > 1:
-        return Verdict(reason=f"several objects carry this reference: {', '.join(one.key for one in alive)}")
+        return Adoption(reason=f"several objects carry this reference: {', '.join(one.key for one in alive)}")
     one = alive[0]
     if verify:
         is_ours = resource.safety.get(Verb.CREATE) is Safety.ENFORCED
         difference = "" if is_ours else identity_differs(resource, asked, one.doc)
-        return Verdict(reason=_not_ours(one, difference)) if difference else Verdict(adopt=one)
+        return Adoption(reason=_not_ours(one, difference)) if difference else Adoption(adopt=one)
     if _is_older(resource, one, sent_at):
-        return Verdict(reason=f"{one.key} carries this reference and is older than our write")
+        return Adoption(reason=f"{one.key} carries this reference and is older than our write")
     if difference := _differs(resource, asked, one.doc):
-        return Verdict(reason=_not_ours(one, difference))
-    return Verdict(adopt=one)
+        return Adoption(reason=_not_ours(one, difference))
+    return Adoption(adopt=one)
 
 
 def may_be_of(resource: Resource, asked: Doc, one: Candidate, *, sent_at: datetime | None) -> bool:

@@ -10,15 +10,15 @@ BY_HAND = "by hand"
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet:
+class DebounceState:
     """What is remembered of an object's last look: a print of what would be written, and since when it is the same."""
 
     print: str
     since: datetime | None
 
 
-def quiet_wait(
-    quiet_s: float, *, touched_at: datetime | None, read_at: datetime, print_: str, before: Quiet, now: datetime
+def debounce_wait(
+    quiet_s: float, *, touched_at: datetime | None, read_at: datetime, print_: str, before: DebounceState, now: datetime
 ) -> float:
     """Seconds to wait before this object may be pushed; 0 if it is quiet.
 

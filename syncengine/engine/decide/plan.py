@@ -17,7 +17,7 @@ from syncengine.engine.decide import first_comparison, rebase, unconfirmed_chang
 from syncengine.engine.decide.merge import UNCLEAR, Difference, Merged, by_key, by_number, merge, recognise, same
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Verdict
+from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, RuleVerdict
 
 CANCELLED = "@cancelled"
 """Of an agreement: that the target's object is cancelled. Compared by nobody, as all names with an @."""
@@ -31,7 +31,7 @@ GONE_ON = "gone on "
 """How the reason of a record ends, or in a two-way flow begins, whose linked object is absent."""
 
 
-class Kind(StrEnum):
+class PlanKind(StrEnum):
     SKIP = "skip"
     HOLD = "hold"
     WAIT = "wait"
@@ -100,7 +100,7 @@ class Plan:
     the links, by part, that it was made from; once one of them is another, the plan is of yesterday.
     """
 
-    kind: Kind
+    kind: PlanKind
     reason: str = ""
     steps: Sequence[Step] = ()
     needs: Sequence[Need] = ()
@@ -128,18 +128,18 @@ class Plan:
         """Equal for plans that write the same, whatever the target shows."""
         return fingerprint([[step.part, step.resource, written(step.operation)] for step in self.steps])
 
-    def prints(self) -> dict[str, list[Any]]:
+    def fingerprints(self) -> dict[str, list[Any]]:
         """What a person is shown, in prints, JSON-able: each conflict, and of each write part, resource, verb, and two more.
 
         These are the print of the document that is wanted, and those of its single changes with the values written over.
         """
         return {
-            "writes": [_print(step) for step in self.steps],
+            "writes": [_fingerprint(step) for step in self.steps],
             "conflicts": [fingerprint(_differs(one)) for one in self.conflicts],
         }
 
 
-def _print(step: Step) -> list[Any]:
+def _fingerprint(step: Step) -> list[Any]:
     operation = step.operation
     changes = [fingerprint([name, change.old, change.new]) for name, change in operation.changes.items()]
     for line in operation.lines:
@@ -200,16 +200,16 @@ class Situation:
 def plan(situation: Situation) -> Plan:
     """Decide. Raises Rejected if the document cannot be mapped."""
     if situation.in_doubt:
-        return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+        return Plan(PlanKind.HOLD, UNSETTLED, hold=Hold.DOUBT)
     doc = situation.source_doc
     if doc is None:
-        return Plan(Kind.SKIP, NOT_THERE)
+        return Plan(PlanKind.SKIP, NOT_THERE)
     if situation.too_old and not situation.links:
-        return Plan(Kind.SKIP, TOO_OLD)
+        return Plan(PlanKind.SKIP, TOO_OLD)
     decision = situation.flow.mapping.decide(doc, situation.context)
-    if decision.verdict is Verdict.SKIP:
-        return Plan(Kind.SKIP, decision.reason)
-    if decision.verdict is Verdict.CANCEL:
+    if decision.verdict is RuleVerdict.SKIP:
+        return Plan(PlanKind.SKIP, decision.reason)
+    if decision.verdict is RuleVerdict.CANCEL:
         seeks = _seeks(situation) and not situation.links
         return _sought(situation, doc, decision.reason) if seeks else _cancel(situation, decision.reason)
     wanted = wanted_parts(situation, doc)
@@ -217,7 +217,7 @@ def plan(situation: Situation) -> Plan:
         return wanted
     parts = [plan_part(situation, part, target_doc) for part, target_doc in wanted.items()]
     made = _combine([*parts, *_unwanted_parts(situation, wanted)])
-    if decision.verdict is Verdict.HOLD and not situation.approved:
+    if decision.verdict is RuleVerdict.HOLD and not situation.approved:
         return by_rule(made, decision.reason)
     return made
 
@@ -226,18 +226,18 @@ def by_rule(made: Plan, reason: str) -> Plan:
     """The plan as a rule of the flow holds it, if there is anything to write; a conflict that holds it too is named with it."""
     if made.hold is Hold.CONFLICT:
         return replace(made, reason=f"{reason}; {made.reason}")
-    return replace(made, kind=Kind.HOLD, reason=reason, hold=Hold.RULE) if made.kind is Kind.WRITE else made
+    return replace(made, kind=PlanKind.HOLD, reason=reason, hold=Hold.RULE) if made.kind is PlanKind.WRITE else made
 
 
 def wanted_parts(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
     """The mapped documents by part, or what must be waited for. Raises Rejected."""
     mapping = situation.flow.mapping
     if missing := [need for need in mapping.needs(doc, situation.context) if _is_missing(need, situation)]:
-        return Plan(Kind.WAIT, f"needs {named(missing[0])}", needs=missing)
+        return Plan(PlanKind.WAIT, f"needs {named(missing[0])}", needs=missing)
     try:
         mapped = mapping.apply(doc, situation.context)
     except MissingLookup as missed:
-        return Plan(Kind.WAIT, f"needs {named(missed.need)}", needs=[missed.need])
+        return Plan(PlanKind.WAIT, f"needs {named(missed.need)}", needs=[missed.need])
     return {part: situation.target.canonical(target_doc) for part, target_doc in mapped.items()}
 
 
@@ -273,11 +273,11 @@ def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
     natural = situation.flow.mapping.natural_key(wanted)
     if link is None or link.provisional:
         operation = Operation(Verb.CREATE, natural, doc=wanted)
-        return Plan(Kind.WRITE, steps=[Step(part, situation.target.name, operation, agreed=wanted)])
+        return Plan(PlanKind.WRITE, steps=[Step(part, situation.target.name, operation, agreed=wanted)])
     if link.key is None:
         return _without_key(part, wanted, link)
     if link.current is None:
-        return Plan(Kind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
+        return Plan(PlanKind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
     before, numbers = _before(situation, wanted, link, link.current)
     base, numbers = _shown(situation, link, before, numbers)
     compared, numbers_now = _caught_up(situation, wanted, link.current, rebase.Known(base, numbers))
@@ -309,7 +309,7 @@ def _shown(situation: Situation, link: Linked, base: Doc, numbers: Map[str, str]
     if not link.tried or link.current is None:
         return base, numbers
     line_fields = situation.target.line_fields
-    return unconfirmed_change.shown(base, link.tried, link.current, line_fields=line_fields, numbers=numbers)
+    return unconfirmed_change.agreement_shown(base, link.tried, link.current, line_fields=line_fields, numbers=numbers)
 
 
 def _caught_up(situation: Situation, wanted: Doc, current: Doc, known: rebase.Known) -> tuple[Doc, Map[str, str]]:
@@ -356,9 +356,9 @@ def _first_line(asked: Doc, there: Doc | None, identity: Sequence[str]) -> Doc:
 def _without_key(part: str, wanted: Doc, link: Linked) -> Plan:
     """The target took it and told no key, so that it can be neither read nor changed."""
     if _same_doc(wanted, link.base):
-        return Plan(Kind.SKIP, "already equal", agreements=[Agreement(part, link.base, link.numbers)])
+        return Plan(PlanKind.SKIP, "already equal", agreements=[Agreement(part, link.base, link.numbers)])
     reason = "it was written without a key, so it cannot be changed: correct it in the target by hand, then refuse this"
-    return Plan(Kind.HOLD, reason, hold=Hold.REFUSED, refusable=[Agreement(part, wanted, link.numbers)])
+    return Plan(PlanKind.HOLD, reason, hold=Hold.REFUSED, refusable=[Agreement(part, wanted, link.numbers)])
 
 
 def _same_doc(one: Doc, other: Doc) -> bool:
@@ -376,9 +376,9 @@ def _unwanted_parts(situation: Situation, wanted: Map[str, Doc]) -> list[Plan]:
         return []
     plans = [_cancelled(situation, part, link, _no_longer(part)) for part, link in left_over.items()]
     if "" in left_over or "" in wanted:
-        held = [made for made in plans if made.kind is not Kind.SKIP]
+        held = [made for made in plans if made.kind is not PlanKind.SKIP]
         reason = "it was written in other parts than the mapping yields now: link or cancel them by hand"
-        return [replace(made, kind=Kind.HOLD, reason=reason, hold=Hold.REFUSED) for made in held]
+        return [replace(made, kind=PlanKind.HOLD, reason=reason, hold=Hold.REFUSED) for made in held]
     return plans
 
 
@@ -404,19 +404,19 @@ def _change(
         compared = None if link.base else before
         steps = [Step(part, situation.target.name, operation, agreed=wanted, numbers=merged.numbers, first=compared)]
     agreement = Agreement(part, wanted, merged.numbers)
-    found = Plan(Kind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts, refusable=[agreement])
+    found = Plan(PlanKind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts, refusable=[agreement])
     if merged.conflicts:
         first = next((one for one in merged.conflicts if one.because == UNCLEAR), merged.conflicts[0])
         hold = Hold.UNCLEAR if first.because == UNCLEAR else Hold.CONFLICT
-        return replace(found, kind=Kind.HOLD, reason=f"{first.path} {first.because}", hold=hold)
+        return replace(found, kind=PlanKind.HOLD, reason=f"{first.path} {first.because}", hold=hold)
     is_cancelled = situation.target.is_cancelled(link.current) and not situation.flow.write_back
     if is_cancelled and (merged.writes or _by_us(link)):
         reason = f"{link.key} was cancelled in the target"
-        return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.REFUSED)
+        return replace(found, kind=PlanKind.HOLD, reason=reason, hold=Hold.REFUSED)
     if not merged.writes:
-        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement], refusable=())
+        return replace(found, kind=PlanKind.SKIP, reason="already equal", agreements=[agreement], refusable=())
     if refusal := situation.target.refuses(Verb.CHANGE, link.current):
-        return replace(found, kind=Kind.HOLD, reason=refusal, hold=Hold.REFUSED)
+        return replace(found, kind=PlanKind.HOLD, reason=refusal, hold=Hold.REFUSED)
     return found
 
 
@@ -427,23 +427,23 @@ def _by_us(link: Linked) -> bool:
 
 def _cancel(situation: Situation, reason: str) -> Plan:
     if not situation.links:
-        return Plan(Kind.SKIP, f"{reason}; it was never sent")
+        return Plan(PlanKind.SKIP, f"{reason}; it was never sent")
     parts = [_cancelled(situation, part, link, reason) for part, link in situation.links.items()]
-    if held := next((made for made in parts if made.kind is Kind.HOLD), None):
+    if held := next((made for made in parts if made.kind is PlanKind.HOLD), None):
         return held
     steps = [step for made in parts for step in made.steps]
     turned_out = [agreement for made in parts for agreement in made.turned_out]
     if not steps:
-        return Plan(Kind.SKIP, f"{reason}; it is cancelled in the target", turned_out=turned_out)
-    return Plan(Kind.WRITE, reason, steps=steps, turned_out=turned_out)
+        return Plan(PlanKind.SKIP, f"{reason}; it is cancelled in the target", turned_out=turned_out)
+    return Plan(PlanKind.WRITE, reason, steps=steps, turned_out=turned_out)
 
 
 def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Plan:
     """The cancellation of one linked object; a skip where it is gone or cancelled already, a hold where that cannot be."""
     if link.key is None and not link.provisional:
-        return Plan(Kind.HOLD, f"{reason}, and it was written without a key", hold=Hold.REFUSED)
+        return Plan(PlanKind.HOLD, f"{reason}, and it was written without a key", hold=Hold.REFUSED)
     if link.current is None or link.key is None:
-        return Plan(Kind.SKIP)
+        return Plan(PlanKind.SKIP)
     is_cancelled = situation.target.is_cancelled(link.current)
     agreed = {**link.base, CANCELLED: True}
     turned_out = []
@@ -452,7 +452,7 @@ def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Pl
         mark = {CANCELLED: True} if is_cancelled and CANCELLED in link.tried else {}
         turned_out.append(Agreement(part, {**base, **mark}, numbers))
     if is_cancelled:
-        return Plan(Kind.SKIP, turned_out=turned_out)
+        return Plan(PlanKind.SKIP, turned_out=turned_out)
     operation = Operation(
         Verb.CANCEL, link.natural_key, doc=link.base, key=link.key, current=link.current, reason=reason
     )
@@ -461,15 +461,15 @@ def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Pl
     if Verb.CANCEL not in situation.target.safety:
         refusal = f"{reason}, and {situation.target.name} cannot be cancelled"
     if refusal:
-        return Plan(Kind.HOLD, refusal, steps=[step], hold=Hold.REFUSED)
-    return Plan(Kind.WRITE, reason, steps=[step], turned_out=turned_out)
+        return Plan(PlanKind.HOLD, refusal, steps=[step], hold=Hold.REFUSED)
+    return Plan(PlanKind.WRITE, reason, steps=[step], turned_out=turned_out)
 
 
 def _combine(parts: Sequence[Plan]) -> Plan:
     """The plans of all parts as one: a part that is held holds the others back, since they belong together."""
     steps = [step for part in parts for step in part.steps]
     whole = Plan(
-        Kind.WRITE if steps else Kind.SKIP,
+        PlanKind.WRITE if steps else PlanKind.SKIP,
         steps=steps,
         agreements=[agreement for part in parts for agreement in part.agreements],
         turned_out=[agreement for part in parts for agreement in part.turned_out],
@@ -477,7 +477,7 @@ def _combine(parts: Sequence[Plan]) -> Plan:
         conflicts=[difference for part in parts for difference in part.conflicts],
         refusable=[agreement for part in parts for agreement in part.refusable],
     )
-    held = sorted((part for part in parts if part.kind is Kind.HOLD), key=lambda part: part.hold in WAIVABLE)
+    held = sorted((part for part in parts if part.kind is PlanKind.HOLD), key=lambda part: part.hold in WAIVABLE)
     if held:  # what cannot be waived is named first
-        return replace(whole, kind=Kind.HOLD, reason=held[0].reason, hold=held[0].hold)
+        return replace(whole, kind=PlanKind.HOLD, reason=held[0].reason, hold=held[0].hold)
     return whole if steps else replace(whole, reason="already equal" if parts else "the mapping yields nothing")

@@ -17,14 +17,14 @@ from syncengine.engine.decide.plan import (
     UNSETTLED,
     Agreement,
     Hold,
-    Kind,
     Linked,
     Plan,
+    PlanKind,
     Step,
     by_rule,
 )
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, Group, Mapping, MissingLookup, Policy, Verdict
+from syncengine.mapping.contract import Context, FieldGroup, Mapping, MissingLookup, Policy, RuleVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +51,24 @@ class Pair:
 def plan_pair(pair: Pair) -> Plan:
     """Decide for both sides at once. Raises Rejected if a document cannot be mapped."""
     if pair.in_doubt:
-        return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+        return Plan(PlanKind.HOLD, UNSETTLED, hold=Hold.DOUBT)
     if pair.left_doc is None and pair.right_doc is None:
-        return Plan(Kind.SKIP, "not there on either side")
+        return Plan(PlanKind.SKIP, "not there on either side")
     if pair.link is None or pair.link.provisional:
         return _first(pair)
     if pair.left_doc is None or pair.right_doc is None:
         gone = "the left side" if pair.left_doc is None else "the right side"
-        return Plan(Kind.HOLD, f"{GONE_ON}{gone}", hold=Hold.GONE)
+        return Plan(PlanKind.HOLD, f"{GONE_ON}{gone}", hold=Hold.GONE)
     return _compare(pair, pair.link, pair.left_doc, pair.right_doc)
 
 
 def _first(pair: Pair) -> Plan:
     if pair.too_old:
-        return Plan(Kind.SKIP, TOO_OLD)
+        return Plan(PlanKind.SKIP, TOO_OLD)
     if pair.left_doc is not None:
         return _create(pair, pair.flow.mapping, pair.left_doc, pair.right)
     if pair.flow.backward is None or pair.right_doc is None:
-        return Plan(Kind.SKIP, "this flow does not create on the left side")
+        return Plan(PlanKind.SKIP, "this flow does not create on the left side")
     return _create(pair, pair.flow.backward, pair.right_doc, pair.left)
 
 
@@ -81,7 +81,7 @@ def _create(pair: Pair, mapping: Mapping, doc: Doc, target: Resource) -> Plan:
     if target is pair.left and pair.right_doc is not None:  # the base is always kept in the right side's terms
         agreed = {name: pair.right_doc.get(name) for group in pair.flow.groups for name in group.right}
     operation = Operation(Verb.CREATE, mapping.natural_key(wanted), doc=wanted)
-    made = Plan(Kind.WRITE, steps=[Step("", target.name, operation, agreed=agreed)])
+    made = Plan(PlanKind.WRITE, steps=[Step("", target.name, operation, agreed=agreed)])
     return _ruled(pair, [(mapping, doc)], made)
 
 
@@ -89,21 +89,21 @@ def _ruled(pair: Pair, sides: Sequence[tuple[Mapping, Doc]], made: Plan) -> Plan
     """The plan as the rules of the sides that it goes by hold it, unless a person has waived them."""
     for mapping, doc in sides if not pair.approved else ():
         decision = mapping.decide(doc, pair.context)
-        if decision.verdict is Verdict.HOLD:
+        if decision.verdict is RuleVerdict.HOLD:
             return by_rule(made, decision.reason)
     return made
 
 
 def _mapped(mapping: Mapping, doc: Doc, context: Context) -> Doc | Plan:
     decision = mapping.decide(doc, context)
-    if decision.verdict in (Verdict.SKIP, Verdict.CANCEL):
-        return Plan(Kind.SKIP, decision.reason)
+    if decision.verdict in (RuleVerdict.SKIP, RuleVerdict.CANCEL):
+        return Plan(PlanKind.SKIP, decision.reason)
     if missing := [need for need in mapping.needs(doc, context) if need not in context.links]:
-        return Plan(Kind.WAIT, f"needs {missing[0].entity} {missing[0].key}", needs=missing)
+        return Plan(PlanKind.WAIT, f"needs {missing[0].entity} {missing[0].key}", needs=missing)
     try:
         return mapping.apply(doc, context)[""]
     except MissingLookup as missed:
-        return Plan(Kind.WAIT, f"needs {missed.need.entity} {missed.need.key}", needs=[missed.need])
+        return Plan(PlanKind.WAIT, f"needs {missed.need.entity} {missed.need.key}", needs=[missed.need])
 
 
 @dataclass
@@ -134,7 +134,7 @@ def _compare(pair: Pair, link: Linked, left: Doc, right: Doc) -> Plan:
 
 
 def _group(
-    pair: Pair, sides: _Sides, group: Group, base: Doc, to_right: tuple[Doc, Doc], to_left: tuple[Doc, Doc]
+    pair: Pair, sides: _Sides, group: FieldGroup, base: Doc, to_right: tuple[Doc, Doc], to_left: tuple[Doc, Doc]
 ) -> None:
     wanted, current = to_right
     if _equal(group.right, wanted, current):
@@ -187,12 +187,12 @@ def _plan(pair: Pair, link: Linked, sides: _Sides, wanted_right: Doc, wanted_lef
             )  # fmt: skip
             agreed = {**sides.agreed, **by}  # the link keeps the rest as it is
             steps.append(Step("", target.name, operation, agreed=agreed, numbers=link.numbers))
-    found = Plan(Kind.WRITE, steps=steps, conflicts=sides.conflicts)
+    found = Plan(PlanKind.WRITE, steps=steps, conflicts=sides.conflicts)
     if sides.conflicts:
         reason = f"{sides.conflicts[0].path} was changed on both sides"
-        return replace(found, kind=Kind.HOLD, reason=reason, hold=Hold.CONFLICT)
+        return replace(found, kind=PlanKind.HOLD, reason=reason, hold=Hold.CONFLICT)
     if not steps:
         known = {name: value for name, value in link.base.items() if name != first_comparison.MARK}
         agreement = Agreement("", {**known, **sides.agreed, **sides.by_right, **sides.by_left}, link.numbers)
-        return replace(found, kind=Kind.SKIP, reason="already equal", agreements=[agreement])
+        return replace(found, kind=PlanKind.SKIP, reason="already equal", agreements=[agreement])
     return found

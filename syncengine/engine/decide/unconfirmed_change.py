@@ -12,7 +12,7 @@ from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
 from syncengine.engine.decide.merge import Alike, by_key, by_number, numeric, same
 
 
-def shown(
+def agreement_shown(
     base: Doc, tried: Doc, current: Doc, *, line_fields: Mapping[str, Sequence[str]], numbers: Mapping[str, str]
 ) -> tuple[Doc, dict[str, str]]:
     """The agreement and the line numbers as they are now; equal to `base` if the change did not happen.

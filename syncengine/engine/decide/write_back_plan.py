@@ -16,15 +16,15 @@ from syncengine.engine.decide.plan import (
     NOT_THERE,
     UNSETTLED,
     Hold,
-    Kind,
     Plan,
+    PlanKind,
     Situation,
     by_rule,
     plan_part,
     wanted_parts,
 )
 from syncengine.errors import Rejected
-from syncengine.mapping.contract import Verdict
+from syncengine.mapping.contract import RuleVerdict
 
 
 def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
@@ -35,19 +35,19 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
         sources: the linked objects of the source's side that exist, typed, by key.
     """
     if situation.in_doubt:
-        return Plan(Kind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+        return Plan(PlanKind.HOLD, UNSETTLED, hold=Hold.DOUBT)
     link = situation.links.get("")
     if link is None or link.key is None:
-        return Plan(Kind.SKIP, NOT_LINKED)
+        return Plan(PlanKind.SKIP, NOT_LINKED)
     if not sources:
-        return Plan(Kind.SKIP, NOT_THERE)
+        return Plan(PlanKind.SKIP, NOT_THERE)
     if link.current is None:
-        return Plan(Kind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
+        return Plan(PlanKind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
     mapping = situation.flow.mapping
     decisions = {key: mapping.decide(doc, situation.context) for key, doc in sources.items()}
-    said = {key: one for key, one in decisions.items() if one.verdict in (Verdict.GO, Verdict.HOLD)}
+    said = {key: one for key, one in decisions.items() if one.verdict in (RuleVerdict.GO, RuleVerdict.HOLD)}
     if not said:
-        return Plan(Kind.SKIP, next(iter(decisions.values())).reason)
+        return Plan(PlanKind.SKIP, next(iter(decisions.values())).reason)
     mapped: dict[str, Doc] = {}
     for key in said:
         made = _mapped(situation, sources[key])
@@ -55,9 +55,9 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
             return made
         mapped[key] = made
     if difference := _difference(mapped):
-        return Plan(Kind.HOLD, difference, hold=Hold.REFUSED)
+        return Plan(PlanKind.HOLD, difference, hold=Hold.REFUSED)
     found = plan_part(situation, "", next(iter(mapped.values())))
-    held = next((one for one in said.values() if one.verdict is Verdict.HOLD), None)
+    held = next((one for one in said.values() if one.verdict is RuleVerdict.HOLD), None)
     return by_rule(found, held.reason) if held is not None and not situation.approved else found
 
 

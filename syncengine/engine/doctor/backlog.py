@@ -31,7 +31,7 @@ LATELY = timedelta(hours=1)
 
 def moving(engine: Engine, *, stalled_s: float) -> Iterator[Finding]:
     """The pump, the lanes and what is due in every flow, as `syncengine health` sees them. Raises Transient."""
-    for vital in health.look(engine, stalled_s=stalled_s):
+    for vital in health.vitals(engine, stalled_s=stalled_s):
         if vital.name != health.REDIS:  # looked at in full before
             part = vital.name if ":" in vital.name or vital.name == health.PUMP else f"lane {vital.name}"
             yield Finding(part, Level.FAIL if vital.pace is Pace.STALLED else Level.OK, vital.says, vital.remedy)
@@ -90,7 +90,7 @@ def stuck(engine: Engine) -> Finding:
     )
 
 
-def deaths(engine: Engine) -> Finding:
+def crashes(engine: Engine) -> Finding:
     """Steps that died and messages that were lost within the last hour. Raises Transient."""
     since = clock.now() - LATELY
     with engine.store.read() as session:

@@ -18,7 +18,7 @@ LONG_QUEUE = 500
 """Chains are bounded by the workers and ticks expire, so a queue of this length is one that nobody empties."""
 
 
-def look(client: redis.Redis) -> Iterator[Finding]:
+def examine(client: redis.Redis) -> Iterator[Finding]:
     """All of Redis. `client` is that of this installation."""
     try:
         info: dict[str, Any] = client.info()

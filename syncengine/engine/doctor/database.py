@@ -42,7 +42,7 @@ def reach(store: Store) -> Iterator[Finding]:
     yield ok("database", f"{kind} answers, at revision {migrate.newest()}")
 
 
-def look(store: Store) -> Iterator[Finding]:
+def examine(store: Store) -> Iterator[Finding]:
     """All of a database that can be reached. Raises Transient."""
     if store.is_sqlite:
         yield from _sqlite(store, Path(store.engine.url.database or ""))

@@ -48,7 +48,7 @@ def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
     if patient.redis_complaint or patient.client is None:
         yield misconfigured("redis", Misconfigured(patient.redis_complaint))
     else:
-        yield from broker.look(patient.client)
+        yield from broker.examine(patient.client)
     yield database.space("disk", patient.settings.folder())
     try:
         store = Store(patient.settings.database_url)
@@ -70,7 +70,7 @@ def _with_store(patient: Patient, store: Store, offline: bool) -> Iterator[Findi
     yield from reached
     if any(finding.level is not Level.OK for finding in reached):
         return
-    yield from database.look(store)
+    yield from database.examine(store)
     try:
         key = database.key(store, Vault(store, replace(patient.settings, may_make_key=False).keys))
     except Misconfigured as error:
@@ -97,7 +97,7 @@ def _with_engine(patient: Patient, engine: Engine, *, may_call: bool) -> Iterato
         lambda: systems.called(engine, skews) if may_call else systems.at_rest(engine),
         lambda: iter([systems.clocks(engine.store, _usable(patient), skews)]),
         lambda: backlog.moving(engine, stalled_s=settings.stalled_s) if _usable(patient) else iter(()),
-        lambda: iter([backlog.schedule(engine), backlog.stuck(engine), backlog.deaths(engine)]),
+        lambda: iter([backlog.schedule(engine), backlog.stuck(engine), backlog.crashes(engine)]),
         lambda: backlog.people(engine),
         lambda: iter([backlog.watching(engine, every_s=settings.alert_every_s)] if _usable(patient) else ()),
         lambda: backlog.alerts(engine, Sinks(settings.alert_urls)),

@@ -13,11 +13,11 @@ from syncengine import clock
 from syncengine.engine.core import failures, records, timeline
 from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.failures import ATTENTION, DEAD
-from syncengine.engine.decide.plan import Kind, Step
+from syncengine.engine.decide.plan import PlanKind, Step
 from syncengine.engine.people import dead_letter_groups, dead_letters, seen
-from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.engine.people.preview import Preview, preview
-from syncengine.engine.people.seen import Left, Taken
+from syncengine.engine.people.seen import ActionResult, Outdated
 from syncengine.engine.steps import corrections, decisions
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.store.models import Failure, Record
@@ -30,7 +30,7 @@ NOT_OF_KIND = {
     ATTENTION: "is a dead letter; it can be retried or discarded, not closed",
 }
 """What is said of a letter that is not of this kind."""
-KIND_IN_WORDS = {Kind.SKIP: "skipped", Kind.HOLD: "held", Kind.WAIT: "waiting"}
+KIND_IN_WORDS = {PlanKind.SKIP: "skipped", PlanKind.HOLD: "held", PlanKind.WAIT: "waiting"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Writes:
+class WriteForecast:
     """Writes of one kind that would be made: how many, and what these documents are worth (net) by currency."""
 
     entity: str
@@ -56,7 +56,7 @@ class Writes:
 
 
 @dataclass(slots=True)
-class Stays:
+class UnwrittenForecast:
     """Records that would not be written, for one reason: what they would be (`dead`, `held`, ...), and some keys."""
 
     flow: str
@@ -68,7 +68,7 @@ class Stays:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Forecast:
     """What trying letters again would come to, by the sources, tables and mappings of now.
 
     planned: how many of the `total` were looked at; writes and stays are of these alone. needs: how many further objects
@@ -77,13 +77,13 @@ class Outlook:
 
     total: int
     planned: int
-    writes: Sequence[Writes]
-    stays: Sequence[Stays]
+    writes: Sequence[WriteForecast]
+    stays: Sequence[UnwrittenForecast]
     needs: int
     wakes: Mapping[str, int]
 
 
-def choose(session: Session, chosen: Filter, *, most: int) -> Choice:
+def choose(session: Session, chosen: LetterFilter, *, most: int) -> Choice:
     """Open dead letters for another try. Raises Misconfigured if an id is not open, or is one that needs a look."""
     found = dead_letters.retriable(session, chosen)
     dead = [failure for failure in found if failure.kind == DEAD]
@@ -93,7 +93,7 @@ def choose(session: Session, chosen: Filter, *, most: int) -> Choice:
     return Choice(dead[:most], max(0, len(dead) - most), looks)
 
 
-def choose_of_kind(session: Session, chosen: Filter, kind: str, *, most: int) -> Choice:
+def choose_of_kind(session: Session, chosen: LetterFilter, kind: str, *, most: int) -> Choice:
     """Open letters of one kind: dead ones to be discarded, or those for a look to be closed.
 
     Raises Misconfigured if one that is named by its id is not there, is closed, or is of the other kind.
@@ -103,7 +103,7 @@ def choose_of_kind(session: Session, chosen: Filter, kind: str, *, most: int) ->
     return Choice(found[:most], max(0, len(found) - most))
 
 
-def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNED_AT_MOST) -> Outlook:
+def forecast(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNED_AT_MOST) -> Forecast:
     """Plan these letters' records anew, from what the systems say now, and write nothing.
 
     Beyond `at_most` an even sample of them is planned. Raises what the systems' calls raise.
@@ -115,20 +115,20 @@ def foresee(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNE
     keys: dict[tuple[int, str], list[str]] = {}
     for record in its_record.values():
         keys.setdefault((record.connection_id, record.flow), []).append(record.key)
-    writes: dict[tuple[str, str], Writes] = {}
-    stays: dict[tuple[str, str, str], Stays] = {}
+    writes: dict[tuple[str, str], WriteForecast] = {}
+    stays: dict[tuple[str, str, str], UnwrittenForecast] = {}
     needs = 0
     for letter in filter(failures.is_poison, letters):
         _add(stays, letter.flow, letter.key, "not planned", letter.cause, "It may bring a worker down again")
     for (connection_id, flow), some in keys.items():
         for planned in preview(engine, connection_id, flow, some):
             needs += planned.key not in some or planned.flow != flow
-            if isinstance(planned.outcome, Rejected) or planned.outcome.kind is not Kind.WRITE:
+            if isinstance(planned.outcome, Rejected) or planned.outcome.kind is not PlanKind.WRITE:
                 _stay(stays, planned)
                 continue
             for step in planned.outcome.steps:
                 _count(engine, connection_id, planned.flow, step, writes)
-    return Outlook(
+    return Forecast(
         total=len(letters),
         planned=len(sample),
         writes=list(writes.values()),
@@ -144,9 +144,11 @@ def _sample(letters: Sequence[Failure], at_most: int) -> list[Failure]:
     return [letters[place * len(letters) // at_most] for place in range(at_most)]
 
 
-def _count(engine: Engine, connection_id: int, flow: str, step: Step, writes: dict[tuple[str, str], Writes]) -> None:
+def _count(
+    engine: Engine, connection_id: int, flow: str, step: Step, writes: dict[tuple[str, str], WriteForecast]
+) -> None:
     entity, verb = engine.flow(flow).entity, str(step.operation.verb)
-    one = writes.setdefault((entity, verb), Writes(entity, verb, 0, {}))
+    one = writes.setdefault((entity, verb), WriteForecast(entity, verb, 0, {}))
     one.count += 1
     worth = engine.site(connection_id).resource(step.resource).worth(step.operation.doc)
     if worth is not None:
@@ -154,7 +156,7 @@ def _count(engine: Engine, connection_id: int, flow: str, step: Step, writes: di
         one.worth[currency] = one.worth.get(currency, Decimal(0)) + value
 
 
-def _stay(stays: dict[tuple[str, str, str], Stays], planned: Preview) -> None:
+def _stay(stays: dict[tuple[str, str, str], UnwrittenForecast], planned: Preview) -> None:
     outcome = planned.outcome
     if isinstance(outcome, Rejected):
         state, why, remedy = "dead", f"{outcome.field}: {outcome.reason}", outcome.remedy
@@ -163,14 +165,16 @@ def _stay(stays: dict[tuple[str, str, str], Stays], planned: Preview) -> None:
     _add(stays, planned.flow, planned.key, state, why, remedy)
 
 
-def _add(stays: dict[tuple[str, str, str], Stays], flow: str, key: str, state: str, why: str, remedy: str) -> None:
-    one = stays.setdefault((flow, state, why), Stays(flow, state, why, remedy, 0, []))
+def _add(
+    stays: dict[tuple[str, str, str], UnwrittenForecast], flow: str, key: str, state: str, why: str, remedy: str
+) -> None:
+    one = stays.setdefault((flow, state, why), UnwrittenForecast(flow, state, why, remedy, 0, []))
     one.count += 1
     if len(one.keys) < MOST_EXAMPLES:
         one.keys.append(key)
 
 
-def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> Taken:
+def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> ActionResult:
     """Close dead letters and leave their records alone, with this reason, until their source changes.
 
     Left are those that have closed since they were chosen, and those whose record is not dead any more (it was corrected and
@@ -188,10 +192,10 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
         records.discard(session, {record.id: reason for record in found}, now)
         decisions.end(session, found, now, f"discarded by {by}")
         timeline.note(session, found, "discarded", now, {one.id: {"because": because, "by": by} for one in found})
-        return seen.taken(len(fits), left)
+        return seen.result_of(len(fits), left)
 
 
-def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> Taken:
+def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> ActionResult:
     """A person has looked: close letters of records that were written. Left are those that have closed meanwhile.
 
     Raises Misconfigured if one is a dead letter, or all were left.
@@ -204,14 +208,14 @@ def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) 
         found = list(dead_letters.records_of(session, fits).values())
         failures.close_by_hand(session, fits, because, by, now)
         timeline.note(session, found, "looked at", now, {one.id: {"because": because, "by": by} for one in found})
-        return seen.taken(len(fits), left)
+        return seen.result_of(len(fits), left)
 
 
 def _as_chosen(
     session: Session,
     letters: Sequence[Failure],
     problems: Callable[[Mapping[int, Record]], Mapping[int, str]] = lambda _: {},
-) -> tuple[list[Failure], list[Left]]:
+) -> tuple[list[Failure], list[Outdated]]:
     """Letters that nobody and nothing has closed since they were chosen and whose record has no problem, locked; the rest.
 
     problems: why a letter of these records, by id and locked, is left.
@@ -225,11 +229,11 @@ def _as_chosen(
         if now is None or record is None:
             why = seen.missing(session, letter.record_id)
         elif now.closed_at is not None:
-            why = f"its letter {failures.closed(now)}"
+            why = f"its letter {failures.closed_text(now)}"
         else:
             why = of_record.get(record.id, "")
         if why:
-            left.append(Left(letter.flow, letter.key, why))
+            left.append(Outdated(letter.flow, letter.key, why))
         elif now is not None:
             fits.append(now)
     return fits, left
@@ -262,9 +266,9 @@ def _of_kind(letters: Iterable[Failure], kind: str, session: Session | None = No
     """Raises Misconfigured if one is closed, with the one in its place if a session is given, or is of the other kind."""
     for letter in letters:
         if letter.closed_at is not None:
-            newer = failures.newer(session, letter) if session is not None else None
+            newer = failures.replacement_of(session, letter) if session is not None else None
             then = f". Its record's newer letter is open: {newer}" if newer is not None else ""
-            raise Misconfigured(f"{letter.id} {failures.closed(letter)}{then}")
+            raise Misconfigured(f"{letter.id} {failures.closed_text(letter)}{then}")
         if letter.kind != kind:
             raise Misconfigured(f"{letter.id} {NOT_OF_KIND[kind]}")
 

@@ -50,14 +50,14 @@ class Letter:
     newer: int | None
 
 
-def whole(engine: Engine, letter_id: int) -> Letter:
+def detail(engine: Engine, letter_id: int) -> Letter:
     """Everything about one letter, open or closed. Raises Misconfigured if there is none of this id."""
     with engine.store.read() as session:
         failure, record = _found(session, letter_id)
         way = trace.of_record(session, record)
         made = [_shown(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
         blocks = dead_letter_groups.blocked_by(session, engine, [failure]).get(failure.id, {})
-        newer = failures.newer(session, failure)
+        newer = failures.replacement_of(session, failure)
         material = _material(session, engine, record)
     outcome: Plan | Rejected | str = NOT_PLANNED if failures.is_poison(failure) else ""
     documents = _documents(engine, record, material)
@@ -155,13 +155,13 @@ def source_of(engine: Engine, letter_id: int) -> Source:
     with engine.store.read() as session:
         failure, record = _found(session, letter_id)
         if failure.closed_at is not None:
-            newer = failures.newer(session, failure)
+            newer = failures.replacement_of(session, failure)
             then = (
                 "There is nothing to correct"
                 if newer is None
                 else f"Its record's newer letter is open: correct {newer}"
             )
-            raise Misconfigured(f"{letter_id} {failures.closed(failure)}. {then}")
+            raise Misconfigured(f"{letter_id} {failures.closed_text(failure)}. {then}")
         if failure.kind != failures.DEAD:
             raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
         material = _material(session, engine, record)
@@ -195,7 +195,7 @@ def _invalid(resource: Resource, documents: Mapping[str, Doc]) -> str:
     return ""
 
 
-def would_be(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rejected | str:
+def preview_patch(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rejected | str:
     """What planning comes to with a patch, from what was last read, or why it was not planned.
 
     Raises Misconfigured if the patch may not be.

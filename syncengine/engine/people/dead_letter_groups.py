@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import DEAD, alike
-from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.store.models import Connection, Failure, Record
 from syncengine.store.states import Status
 
@@ -27,7 +27,7 @@ class Blocker:
 
 
 @dataclass(slots=True)
-class Group:
+class LetterGroup:
     """Dead letters of one cause: same flow, stage and field, and the same text but for numbers and what stands in quotes.
 
     `example` is the newest. `blockers`: those of the group that others wait for, the one that blocks most first.
@@ -48,22 +48,22 @@ class Group:
     blockers: list[Blocker]
 
 
-def groups(session: Session, engine: Engine, chosen: Filter | None = None) -> list[Group]:
+def groups(session: Session, engine: Engine, chosen: LetterFilter | None = None) -> list[LetterGroup]:
     """Dead letters by cause, the largest group first."""
     query = select(Failure).join(Connection, Connection.id == Failure.connection_id)
-    query = query.where(*(chosen or Filter()).conditions()).order_by(Failure.opened_at.desc(), Failure.id.desc())
+    query = query.where(*(chosen or LetterFilter()).conditions()).order_by(Failure.opened_at.desc(), Failure.id.desc())
     return grouped(session, engine, session.scalars(query.execution_options(yield_per=1000)))
 
 
-def grouped(session: Session, engine: Engine, letters: Iterable[Failure]) -> list[Group]:
+def grouped(session: Session, engine: Engine, letters: Iterable[Failure]) -> list[LetterGroup]:
     """These letters, given the newest first, by cause; the largest group first."""
     waiting = _waiting(session)
-    found: dict[tuple[str, ...], Group] = {}
+    found: dict[tuple[str, ...], LetterGroup] = {}
     for one in letters:
         place = (one.flow, one.kind, one.stage, alike(one.field), alike(one.cause))
         group = found.get(place)
         if group is None:
-            group = found[place] = Group(
+            group = found[place] = LetterGroup(
                 one.flow, one.kind, one.stage, alike(one.field), one.cause, 0, one.opened_at, one.opened_at,
                 one.id, one.key, one.value, one.remedy, [],
             )  # fmt: skip

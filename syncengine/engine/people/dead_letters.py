@@ -32,13 +32,13 @@ def records_of(session: Session, failures: Iterable[Failure]) -> dict[int, Recor
     }
 
 
-def is_again(record: Record) -> bool:
+def is_due_again(record: Record) -> bool:
     """True if the record is being looked at again, so that its letter may soon be closed."""
     return record.token is not None or record.wanted > record.done
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class LetterFilter:
     """Which dead letters. What is left out does not narrow.
 
     cause, field and value: a part of the text, in capitals or not. since and until: when it was opened (UTC), `until` not
@@ -60,7 +60,7 @@ class Filter:
     @property
     def narrows(self) -> bool:
         """False if it means all that are open."""
-        return replace(self, is_open=True) != Filter()
+        return replace(self, is_open=True) != LetterFilter()
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For a query over Failure and its Connection."""
@@ -81,22 +81,24 @@ class Filter:
         return found
 
 
-def listed(session: Session, chosen: Filter | None = None, *, most: int | None = None) -> list[tuple[Failure, str]]:
+def listed(
+    session: Session, chosen: LetterFilter | None = None, *, most: int | None = None
+) -> list[tuple[Failure, str]]:
     """Dead letters with the names of their connections, newest first; the open ones by default."""
     query = (
         select(Failure, Connection.name)
         .join(Connection, Connection.id == Failure.connection_id)
-        .where(*(chosen or Filter()).conditions())
+        .where(*(chosen or LetterFilter()).conditions())
         .order_by(Failure.opened_at.desc(), Failure.id.desc())
         .limit(most)
     )
     return [(failure, name) for failure, name in session.execute(query)]
 
 
-def count(session: Session, chosen: Filter | None = None) -> int:
+def count(session: Session, chosen: LetterFilter | None = None) -> int:
     """How many there are."""
     query = select(func.count(Failure.id)).join(Connection, Connection.id == Failure.connection_id)
-    return session.scalar(query.where(*(chosen or Filter()).conditions())) or 0
+    return session.scalar(query.where(*(chosen or LetterFilter()).conditions())) or 0
 
 
 # -- tried again -------------------------------------------------------------------------------------------------------
@@ -122,7 +124,9 @@ def retry(
     """
     now = clock.now()
     with engine.store.write() as session:
-        found = [failure for some in chunks(list(ids), AT_ONCE) for failure in retriable(session, Filter(ids=some))]
+        found = [
+            failure for some in chunks(list(ids), AT_ONCE) for failure in retriable(session, LetterFilter(ids=some))
+        ]
         if reopens is not None:
             found = [failure for failure in found if failure.closed_at is None or failure.id in reopens]
         found.sort(key=lambda one: (one.opened_at, one.id))
@@ -137,7 +141,7 @@ def retry(
     return len(found)
 
 
-def retriable(session: Session, chosen: Filter) -> list[Failure]:
+def retriable(session: Session, chosen: LetterFilter) -> list[Failure]:
     """Open letters, oldest first; of those that are named by id the discarded ones too, while their records rest.
 
     Letters that need a look only are among them: see `check_retriable`.
@@ -169,7 +173,7 @@ def check_retriable(session: Session, found: Iterable[Failure], ids: Iterable[in
     if missing := set(ids) - set(kinds):
         failure = session.get(Failure, min(missing))
         if failure is not None and failure.closed_at is not None:
-            raise Misconfigured(f"{failure.id} {failures.closed(failure)}")
+            raise Misconfigured(f"{failure.id} {failures.closed_text(failure)}")
         raise Misconfigured(f"there is no open dead letter {min(missing)}. `syncengine deadletters list` shows them")
     for id_, kind in kinds.items():
         if kind != DEAD:

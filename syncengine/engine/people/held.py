@@ -15,12 +15,12 @@ from syncengine.engine.core import payloads, timeline
 from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.failures import alike
 from syncengine.engine.core.want import want
-from syncengine.engine.decide.plan import WAIVABLE, Hold, Kind, Plan
+from syncengine.engine.decide.plan import WAIVABLE, Hold, Plan, PlanKind
 from syncengine.engine.people import seen, trace
-from syncengine.engine.people.seen import Left, Taken
+from syncengine.engine.people.seen import ActionResult, Outdated
 from syncengine.engine.people.trace import Trace
 from syncengine.engine.steps import decisions, plan_codec
-from syncengine.engine.steps.decisions import Decision
+from syncengine.engine.steps.decisions import ActiveDecision
 from syncengine.engine.steps.planner import Planner, gather
 from syncengine.engine.writes import ceiling, effects
 from syncengine.engine.writes.effects import UnknownWrite
@@ -47,7 +47,7 @@ REFUSABLE = (Hold.RULE, Hold.CONFLICT, Hold.UNCLEAR, Hold.REFUSED, Hold.GONE)
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class HeldFilter:
     """Which held records; without anything all. `reason`: a part of it, in capitals or not. `records`: by number."""
 
     records: Sequence[int] = ()
@@ -57,7 +57,7 @@ class Filter:
 
     @property
     def narrows(self) -> bool:
-        return self != Filter()
+        return self != HeldFilter()
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For a query over Record and its Connection."""
@@ -87,7 +87,7 @@ class Held:
     hold: str
     plan: Plan | None
     plan_hash: str
-    decision: Decision | None
+    decision: ActiveDecision | None
     stopped: Plan | None = None
     prints: Mapping[str, Any] = field(default_factory=dict)
 
@@ -106,7 +106,7 @@ class Held:
 
 
 @dataclass(slots=True)
-class Group:
+class HeldGroup:
     """Held records of one reason but for numbers and what stands in quotes: same connection, flow and hold."""
 
     connection: str
@@ -120,12 +120,14 @@ class Group:
     example: str
 
 
-def listed(session: Session, engine: Engine, chosen: Filter | None = None, *, most: int | None = None) -> list[Held]:
+def listed(
+    session: Session, engine: Engine, chosen: HeldFilter | None = None, *, most: int | None = None
+) -> list[Held]:
     """Held records, those that are held longest first."""
     query = (
         select(Record, Connection.name)
         .join(Connection, Connection.id == Record.connection_id)
-        .where(*(chosen or Filter()).conditions())
+        .where(*(chosen or HeldFilter()).conditions())
         .order_by(Record.updated_at, Record.id)
         .limit(most)
     )
@@ -133,24 +135,24 @@ def listed(session: Session, engine: Engine, chosen: Filter | None = None, *, mo
     return [one for some in chunks(rows, AT_ONCE) for one in _of(session, engine, some)]
 
 
-def count(session: Session, chosen: Filter | None = None) -> int:
+def count(session: Session, chosen: HeldFilter | None = None) -> int:
     """How many there are."""
     query = select(func.count(Record.id)).join(Connection, Connection.id == Record.connection_id)
-    return session.scalar(query.where(*(chosen or Filter()).conditions())) or 0
+    return session.scalar(query.where(*(chosen or HeldFilter()).conditions())) or 0
 
 
 def _of(session: Session, engine: Engine, rows: Sequence[tuple[Record, str]]) -> list[Held]:
     ids = [record.id for record, _ in rows]
     stored = payloads.load(session, engine.vault, "plan", ids)
-    doubtful = {doubt.effect.record_id for doubt in in_doubt(session, engine, ids)}
-    decided = decisions.standing(session, ids)
+    doubtful = {doubt.effect.record_id for doubt in unknown_writes_of(session, engine, ids)}
+    decided = decisions.active(session, ids)
     made = []
     for record, name in rows:
         last = plan_codec.from_doc(stored[record.id]) if record.id in stored else None
-        plan = last if last is not None and last.kind is Kind.HOLD and last.reason == record.reason else None
+        plan = last if last is not None and last.kind is PlanKind.HOLD and last.reason == record.reason else None
         plan_hash = stored[record.id]["hash"] if plan is not None else ""
         hold = _hold(record, plan, doubtful)
-        stopped = last if hold == CEILING and last is not None and last.kind is Kind.WRITE else None
+        stopped = last if hold == CEILING and last is not None and last.kind is PlanKind.WRITE else None
         prints = stored[record.id].get("prints", {}) if plan is not None else {}
         made.append(Held(record, name, hold, plan, plan_hash, decided.get(record.id), stopped, prints))
     return made
@@ -164,9 +166,9 @@ def _hold(record: Record, plan: Plan | None, doubtful: Iterable[int]) -> str:
     return CEILING if record.reason.startswith(ceiling.HELD) else WRITE
 
 
-def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
+def unknown_writes_of(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
     """Writes of these records that a person alone can settle."""
-    found = effects.in_doubt(session, engine, record_ids)
+    found = effects.unknown_of(session, engine, record_ids)
     at_rest = select(Record.id).where(
         Record.id.in_([doubt.effect.record_id for doubt in found]),
         Record.status == Status.HELD, Record.wanted == Record.done, Record.token.is_(None),
@@ -184,15 +186,15 @@ def _needs_a_person(engine: Engine, doubt: UnknownWrite) -> bool:
     return often or doubt.effect.accepted or effects.blocks(engine.site(doubt.effect.connection_id), doubt)
 
 
-def groups(found: Iterable[Held]) -> list[Group]:
+def groups(found: Iterable[Held]) -> list[HeldGroup]:
     """Held records by reason, the largest group first."""
-    made: dict[tuple[str, ...], Group] = {}
+    made: dict[tuple[str, ...], HeldGroup] = {}
     for one in found:
         record = one.record
         place = (one.connection, record.flow, one.hold, alike(record.reason))
         group = made.get(place)
         if group is None:
-            group = made[place] = Group(
+            group = made[place] = HeldGroup(
                 *place[:3], record.reason, one.advice, 0, record.updated_at, record.updated_at, record.key
             )
         group.count += 1
@@ -204,7 +206,7 @@ def groups(found: Iterable[Held]) -> list[Group]:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class HeldDetail:
     """A held record with all that helps to decide.
 
     approved: what would be written then, by what was last read; None if it cannot be approved. changed: why it would be
@@ -218,15 +220,17 @@ class Whole:
     way: Trace
 
 
-def whole(session: Session, engine: Engine, record: Record) -> Whole:
+def detail(session: Session, engine: Engine, record: Record) -> HeldDetail:
     """Everything about one held record. Raises Misconfigured if it is not held."""
     held = of_record(session, engine, record)
     approved, changed = None, ""
     if held.plan is not None:
         made = if_approved(session, engine, [held])[record.id]
         approved, changed = (None, made) if isinstance(made, str) else (made, "")
-    doubts = in_doubt(session, engine, [record.id])
-    return Whole(held, approved if held.may_be_approved else None, changed, doubts, trace.of_record(session, record))
+    doubts = unknown_writes_of(session, engine, [record.id])
+    return HeldDetail(
+        held, approved if held.may_be_approved else None, changed, doubts, trace.of_record(session, record)
+    )
 
 
 def of_record(session: Session, engine: Engine, record: Record) -> Held:
@@ -249,7 +253,7 @@ def if_approved(
         flow, site = engine.flow(flow_name), engine.site(connection_id)
         records = [one.record for one in some]
         material = gather(session, engine, flow, site, records)
-        asked = {one.record.id: Decision(0, one.record.id, side, one.plan_hash, "", "") for one in some}
+        asked = {one.record.id: ActiveDecision(0, one.record.id, side, one.plan_hash, "", "") for one in some}
         planner = Planner(engine, flow, site, replace(material, decided=asked))
         for record_id, outcome in planner.plans(session, records).items():
             made[record_id] = _as_approved(outcome)
@@ -267,7 +271,7 @@ def _as_approved(outcome: Plan | Rejected) -> Plan | str:
 # -- decided -----------------------------------------------------------------------------------------------------------
 
 
-def barred(one: Held) -> Misconfigured:
+def why_not_decidable(one: Held) -> Misconfigured:
     """That this record cannot be decided on so, and what to do instead."""
     return Misconfigured(f"{one.record.flow} {one.record.key} is held: {one.record.reason}. {one.advice}")
 
@@ -280,7 +284,7 @@ def approve(
     because: str = "",
     side: str = decisions.SIDES[0],
     lane: Lane = Lane.REALTIME,
-) -> Taken:
+) -> ActionResult:
     """Let held plans be written, each as it was shown and no other.
 
     What has changed since is left: what is not held any more or by another plan, is being worked on, or was decided on by
@@ -289,7 +293,7 @@ def approve(
     """
     for one in found:
         if not one.may_be_approved:
-            raise barred(one)
+            raise why_not_decidable(one)
         if side != decisions.SIDES[0] and not (engine.flow(one.record.flow).two_way and one.hold == Hold.CONFLICT):
             raise Misconfigured(
                 f"{one.record.flow} {one.record.key} is no pair that was changed on both sides, so that "
@@ -298,7 +302,7 @@ def approve(
     return _decide(engine, found, side=side, by=by, because=because, lane=lane)
 
 
-def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane: Lane = Lane.REALTIME) -> Taken:
+def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane: Lane = Lane.REALTIME) -> ActionResult:
     """Have held plans not written; the difference is agreed where it can be. What has changed since is left, as in `approve`.
 
     Raises Misconfigured if one cannot be refused, all were left, or `because` is empty.
@@ -307,11 +311,11 @@ def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane
         raise Misconfigured("--because is empty. Say why, for those who look at it later")
     for one in found:
         if not one.may_be_refused:
-            raise barred(one)
+            raise why_not_decidable(one)
     return _decide(engine, found, side="", by=by, because=because, lane=lane)
 
 
-def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, because: str, lane: Lane) -> Taken:
+def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, because: str, lane: Lane) -> ActionResult:
     now = clock.now()
     word = decisions.APPROVED if side else decisions.REFUSED
     detail = {name: text for name, text in (("by", by), ("because", because)) if text}
@@ -326,10 +330,10 @@ def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, becaus
             want(session, one.record.connection_id, one.record.flow, [one.record.key], lane=lane, now=now)
         told = {record.id: {**detail, **wins, "held for": record.reason} for record in records}
         timeline.note(session, records, word, now, told)
-        return seen.taken(len(fits), left)
+        return seen.result_of(len(fits), left)
 
 
-def _as_shown(session: Session, engine: Engine, found: Sequence[Held], side: str) -> tuple[list[Held], list[Left]]:
+def _as_shown(session: Session, engine: Engine, found: Sequence[Held], side: str) -> tuple[list[Held], list[Outdated]]:
     """Those that are held just as they were shown and not decided on in the same way already, locked; and the others."""
     now_held = seen.locked(session, [one.record.id for one in found])
     rows = [(now_held[one.record.id], one.connection) for one in found if one.record.id in now_held]
@@ -337,7 +341,7 @@ def _as_shown(session: Session, engine: Engine, found: Sequence[Held], side: str
     fits, left = [], []
     for one in found:
         if why := _differs(session, one, fresh.get(one.record.id), side):
-            left.append(Left(one.record.flow, one.record.key, why))
+            left.append(Outdated(one.record.flow, one.record.key, why))
         else:
             fits.append(fresh[one.record.id])
     return fits, left

@@ -109,7 +109,7 @@ def push(engine: Engine, record: Record, *, now: bool, by: str) -> Pushed:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PushProgress:
     """How a push stands: what happened since (events, oldest first), the record's state in words, and if it is over."""
 
     events: Sequence[Event]
@@ -118,34 +118,34 @@ class Standing:
     is_over: bool
 
 
-def follow(engine: Engine, pushed: Pushed, *, for_s: float, tell: Callable[[Event], None]) -> Standing:
+def follow(engine: Engine, pushed: Pushed, *, for_s: float, tell: Callable[[Event], None]) -> PushProgress:
     """Wait until the revision is dealt with, at most `for_s` seconds; `tell` gets each event as it comes."""
     until, seen, hurry = clock.monotonic() + for_s, 0, pushed.was_busy
     while True:
-        standing = stands(engine, pushed)
+        standing = progress(engine, pushed)
         for event in standing.events[seen:]:
             tell(event)
         seen = len(standing.events)
         if standing.is_over or clock.monotonic() >= until:
             return standing
         if hurry:  # it was being worked on when it was asked for, and put off by that
-            hurry = not _hurried(engine, pushed)
+            hurry = not _waits_skipped(engine, pushed)
         clock.sleep(POLL_S)
 
 
-def stands(engine: Engine, pushed: Pushed) -> Standing:
+def progress(engine: Engine, pushed: Pushed) -> PushProgress:
     """How a push stands now."""
     with engine.store.read() as session:
         record = session.get(Record, pushed.record_id)
         query = select(Event).where(Event.record_id == pushed.record_id, Event.id > pushed.event_id).order_by(Event.id)
         events = session.scalars(query).all()
         if record is None:
-            return Standing(events, "its pair goes by the record of the other side from now on", Status.OPEN, True)
+            return PushProgress(events, "its pair goes by the record of the other side from now on", Status.OPEN, True)
         is_over = bool(record.ignored) or (record.done >= pushed.revision and record.status != Status.WAITING)
-        return Standing(events, trace.state_of(session, record), record.status, is_over)
+        return PushProgress(events, trace.state_of(session, record), record.status, is_over)
 
 
-def _hurried(engine: Engine, pushed: Pushed) -> bool:
+def _waits_skipped(engine: Engine, pushed: Pushed) -> bool:
     now = clock.now()
     with engine.store.write() as session:
         record = session.get(Record, pushed.record_id)
@@ -177,7 +177,7 @@ def ignore(engine: Engine, record: Record, *, by: str, because: str) -> None:
 
 
 def _nothing_open(session: Session, engine: Engine, record: Record) -> None:
-    for doubt in effects.in_doubt(session, engine, [record.id]) if engine.flow(record.flow).two_way else ():
+    for doubt in effects.unknown_of(session, engine, [record.id]) if engine.flow(record.flow).two_way else ():
         if doubt.effect.verb == Verb.CREATE:
             raise Misconfigured(
                 f"nobody knows yet whether {doubt.name} took effect, which is found out after its settle time. Try again then; "
@@ -197,7 +197,7 @@ def unignore(engine: Engine, record: Record, *, by: str, because: str = "") -> N
     """Sync an object again that was ignored, at once. Raises Misconfigured if it was not."""
     now = clock.now()
     with engine.store.write() as session:
-        if not records.heed(session, record.id, now):
+        if not records.unignore(session, record.id, now):
             by_whom = timeline.last_by_hand(session, HEEDED, Event.record_id == record.id)
             raise Misconfigured(f"{record.flow} {record.key} is not ignored{by_whom}")
         told = {name: text for name, text in (("by", by), ("because", because), ("was", record.ignored)) if text}
@@ -317,6 +317,6 @@ def _keys(flow: Flow, site: Site, link: Link) -> list[str]:
     return [link.left_key if site.side(flow.source) == "left" else link.right_key or ""]
 
 
-def shown(link: Link) -> Mapping[str, Any]:
+def link_facts(link: Link) -> Mapping[str, Any]:
     """A link for people."""
     return {name: getattr(link, name) for name in ("entity", "left_key", "part", "right_key", "natural_key")}

@@ -60,7 +60,7 @@ class Pairing:
     doubts: Mapping[int, str] = field(default_factory=dict)
 
 
-def look(engine: Engine, connection_id: int, flow_name: str, left: str, right: str, *, part: str = "") -> Pairing:
+def inspect(engine: Engine, connection_id: int, flow_name: str, left: str, right: str, *, part: str = "") -> Pairing:
     """Read both objects, by key or reference.
 
     Raises Misconfigured if one is not there, or linked already, or the flow does not map the source's object to this part;
@@ -142,7 +142,7 @@ def _records(session: Session, connection_id: int, flow: Flow, site: Site, left:
 
 def _creates_in_doubt(session: Session, engine: Engine, concerned: Sequence[Record], part: str) -> list[UnknownWrite]:
     """Creates of these records whose outcome nobody knows."""
-    found = effects.in_doubt(session, engine, [record.id for record in concerned])
+    found = effects.unknown_of(session, engine, [record.id for record in concerned])
     return [one for one in found if one.effect.verb == Verb.CREATE and one.effect.part == part]
 
 
@@ -244,9 +244,9 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
         if record.ignored and record.ignored != pairing.ignored:
             raise Misconfigured(f"{flow.name} {key} was ignored meanwhile ({record.ignored}). Look at it, then link it")
         decisions.end(session, both, now, f"linked by {by}")
-        records.heed(session, record.id, now)
+        records.unignore(session, record.id, now)
         records.forget_last(session, [record.id])
-        _settle(session, engine, site, both, pairing)
+        _confirm_creates(session, engine, site, both, pairing)
         links.join(
             session, engine, flow, record, left=left, right=right, part=pairing.part, natural_key=pairing.natural_key,
             agreed=links.Agreed(dict(first_comparison.NOTHING), {}), now=now,
@@ -265,7 +265,9 @@ def _other(session: Session, flow: Flow, record: Record, right: str) -> list[Rec
     return list(session.scalars(query.where(Record.key == f"right:{right}"))) if flow.two_way else []
 
 
-def _settle(session: Session, engine: Engine, site: Site, concerned: Sequence[Record], pairing: Pairing) -> None:
+def _confirm_creates(
+    session: Session, engine: Engine, site: Site, concerned: Sequence[Record], pairing: Pairing
+) -> None:
     """Creates in doubt have happened. Raises Misconfigured if one may still happen, or was not shown."""
     now = clock.now()
     for doubt in _creates_in_doubt(session, engine, concerned, pairing.part):

@@ -15,7 +15,7 @@ from syncengine.engine.core.engine import Engine, calling
 from syncengine.engine.core.want import want
 from syncengine.engine.decide import adoption
 from syncengine.engine.people import manual_links, seen
-from syncengine.engine.people.held import in_doubt
+from syncengine.engine.people.held import unknown_writes_of
 from syncengine.engine.writes import effects, links, unknown_writes
 from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured
@@ -25,9 +25,9 @@ from syncengine.store.states import EffectState, Lane
 SETTLED = "settled by hand"
 
 
-def doubt_of(session: Session, engine: Engine, record: Record, write: int | None = None) -> UnknownWrite:
+def unknown_write_of(session: Session, engine: Engine, record: Record, write: int | None = None) -> UnknownWrite:
     """The write in doubt of a record, by the number of the write if there are several. Raises Misconfigured."""
-    found = in_doubt(session, engine, [record.id])
+    found = unknown_writes_of(session, engine, [record.id])
     mine = [one for one in found if write is None or one.effect.id == write]
     if not mine:
         by_whom = timeline.last_by_hand(session, SETTLED, Event.record_id == record.id)
@@ -56,14 +56,14 @@ def possibilities(doubt: UnknownWrite, key: str) -> Sequence[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundObject:
     """An object of the target that a create may have made: its key as the target writes it, and its document, typed."""
 
     key: str
     document: Doc
 
 
-def look(engine: Engine, record: Record, doubt: UnknownWrite, key: str) -> Found:
+def find_object(engine: Engine, record: Record, doubt: UnknownWrite, key: str) -> FoundObject:
     """The object of the target that a create has made, by a person's word.
 
     Raises Misconfigured if there is none of this key, or it is another one: older than the write, or not what was asked for
@@ -85,7 +85,7 @@ def look(engine: Engine, record: Record, doubt: UnknownWrite, key: str) -> Found
             f"--happened {key}: this is not what {doubt.name} has made: {difference}. Look for the right one; "
             "if it is the same object all the same, `syncengine link` them"
         )
-    return Found(one.key, one.doc)
+    return FoundObject(one.key, one.doc)
 
 
 def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, by: str, because: str = "") -> None:
@@ -96,7 +96,7 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
     """
     flow, site = engine.flow(record.flow), engine.site(record.connection_id)
     created = doubt.effect.verb == Verb.CREATE
-    key = look(engine, record, doubt, key).key if created else key
+    key = find_object(engine, record, doubt, key).key if created else key
     now = clock.now()
     with engine.store.write() as session:
         links.take_turns(session, record.connection_id)

@@ -32,7 +32,7 @@ STAYS = (Status.HELD, Status.DEAD, Status.WAITING, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class ReportFilter:
     """Which records of a connection: of one flow or all, by keys, and looked at since then (UTC)."""
 
     connection: Connection
@@ -53,7 +53,7 @@ class Filter:
 
 
 @dataclass(slots=True)
-class Writes:
+class WriteTotal:
     """Writes of one kind that a flow would make: of how many objects, and what these are worth (net) after it, by currency."""
 
     flow: str
@@ -63,7 +63,7 @@ class Writes:
 
 
 @dataclass(slots=True)
-class Stays:
+class UnwrittenTotal:
     """Records that would not be written, for one reason (texts that differ in numbers and quotes alone are one)."""
 
     flow: str
@@ -83,8 +83,8 @@ class Report:
     connection: str
     mode: str
     cut_over: datetime | None
-    writes: list[Writes]
-    stays: list[Stays]
+    writes: list[WriteTotal]
+    stays: list[UnwrittenTotal]
     equal: dict[str, int]
     unkept: int
 
@@ -99,9 +99,9 @@ class Planned:
     plan: Plan
 
 
-def report(engine: Engine, chosen: Filter) -> Report:
+def report(engine: Engine, chosen: ReportFilter) -> Report:
     """Sum up. Raises Transient, Misconfigured."""
-    writes: dict[tuple[str, str], Writes] = {}
+    writes: dict[tuple[str, str], WriteTotal] = {}
     kept = 0
     for planned in written(engine, chosen):
         kept += 1
@@ -126,7 +126,7 @@ def report(engine: Engine, chosen: Filter) -> Report:
     )
 
 
-def written(engine: Engine, chosen: Filter) -> Iterator[Planned]:
+def written(engine: Engine, chosen: ReportFilter) -> Iterator[Planned]:
     """The records that would have been written, with their plans, some at a time; oldest record first."""
     last = 0
     while True:
@@ -142,9 +142,11 @@ def written(engine: Engine, chosen: Filter) -> Iterator[Planned]:
         last = found[-1].id
 
 
-def _add(engine: Engine, connection: Connection, flow: str, step: Step, writes: dict[tuple[str, str], Writes]) -> None:
+def _add(
+    engine: Engine, connection: Connection, flow: str, step: Step, writes: dict[tuple[str, str], WriteTotal]
+) -> None:
     verb = str(step.operation.verb)
-    one = writes.setdefault((flow, verb), Writes(flow, verb))
+    one = writes.setdefault((flow, verb), WriteTotal(flow, verb))
     one.count += 1
     worth = engine.site(connection.id).resource(step.resource).worth(step.operation.doc)
     if worth is not None:
@@ -152,7 +154,7 @@ def _add(engine: Engine, connection: Connection, flow: str, step: Step, writes: 
         one.worth[currency] = one.worth.get(currency, Decimal(0)) + value
 
 
-def _stays(session: Session, chosen: Filter) -> list[Stays]:
+def _stays(session: Session, chosen: ReportFilter) -> list[UnwrittenTotal]:
     """The records that stay as they are, by reason, the largest group of each status first."""
     query = (
         select(Record.flow, Record.status, Record.reason, func.count(), func.min(Record.key))
@@ -160,9 +162,9 @@ def _stays(session: Session, chosen: Filter) -> list[Stays]:
         .group_by(Record.flow, Record.status, Record.reason)
         .order_by(func.min(Record.key))
     )
-    found: dict[tuple[str, str, str], Stays] = {}
+    found: dict[tuple[str, str, str], UnwrittenTotal] = {}
     for flow, status, reason, count, key in session.execute(query):
-        one = found.setdefault((flow, status, alike(reason)), Stays(flow, status, reason, 0, []))
+        one = found.setdefault((flow, status, alike(reason)), UnwrittenTotal(flow, status, reason, 0, []))
         one.count += count
         if len(one.keys) < MOST_KEYS:
             one.keys.append(key)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine.core.engine import Engine, Site, calling, chunks
 from syncengine.engine.core.lookups import lookups_of
-from syncengine.engine.decide.plan import Kind, Plan
+from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import corrections, decisions
 from syncengine.engine.steps.discover import feeds_of
 from syncengine.engine.steps.fetch import own_docs, read_all
@@ -118,8 +118,8 @@ def _material(
         linked = links.of_records(session, flow, site, records)
         lookups = lookups_of(session, site.connection, flow)
         corrected = corrections.standing(session, engine.vault, ids)
-        doubts = effects.in_doubt(session, engine, ids)
-        decided = decisions.standing(session, ids)
+        doubts = effects.unknown_of(session, engine, ids)
+        decided = decisions.active(session, ids)
     placed = corrections.by_place(flow, site, {record.id: record.key for record in records}, corrected)
     fetched = read_all(flow, site, {record.key: linked[record.id] for record in records}, placed)
     own = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records}
@@ -189,7 +189,7 @@ def _needs(engine: Engine, site: Site, missing: Sequence[Need], assumed: _Assume
 
 
 def _assume(flow: Flow, record: Record, outcome: Plan | Rejected, assumed: _Assumed) -> None:
-    if isinstance(outcome, Plan) and outcome.kind in (Kind.WRITE, Kind.HOLD):
+    if isinstance(outcome, Plan) and outcome.kind in (PlanKind.WRITE, PlanKind.HOLD):
         for step in outcome.steps:
             key = step.operation.key or step.operation.natural_key
             assumed.links[Need(flow.entity, record.key, step.part, flow.name)] = key

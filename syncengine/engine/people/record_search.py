@@ -18,7 +18,7 @@ KEYS = {"": ("left_key", "right_key"), "left": ("left_key",), "right": ("right_k
 """Keys of a link that an id may be, by the side that is said."""
 
 
-def records(
+def find(
     session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
 ) -> list[Record]:
     """All records that an id names, of any flow and connection unless these are given; oldest first. Raises Misconfigured.
@@ -34,7 +34,7 @@ def records(
     for link in _links(session, side, id_):
         ends = (link.left_key, link.right_key, f"left:{link.left_key}", f"right:{link.right_key}")
         query = select(Record).where(Record.connection_id == link.connection_id, Record.key.in_(ends))
-        found |= {one.id: one for one in session.scalars(query) if _belongs(engine, one, link)}
+        found |= {record.id: record for record in session.scalars(query) if _belongs(engine, record, link)}
     found |= {record.id: record for record in _of_effect(session, engine, side, id_)}
     wanted = [found[record_id] for record_id in sorted(found) if flow is None or found[record_id].flow == flow]
     if connection is None or not wanted:
@@ -43,11 +43,11 @@ def records(
     return [record for record in wanted if record.connection_id == connection_id]
 
 
-def one(
+def find_one(
     session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
 ) -> Record:
     """The one record that an id names. Raises Misconfigured if there is none, or several."""
-    found = records(session, engine, id_, connection=connection, flow=flow)
+    found = find(session, engine, id_, connection=connection, flow=flow)
     if not found:
         raise Misconfigured(f"nothing is known of {id_}. `syncengine trace {id_}` says what may be the reason")
     if len(found) > 1:
@@ -102,7 +102,9 @@ def _side(id_: str) -> tuple[str, str]:
 def _of_key(session: Session, engine: Engine, side: str, id_: str) -> list[Record]:
     """Records that go by this key of their source."""
     found = session.scalars(select(Record).where(Record.key.in_(_forms(id_))))
-    return [one for one in found if not side or one.flow not in engine.flows or side_of_key(engine, one) == side]
+    return [
+        record for record in found if not side or record.flow not in engine.flows or side_of_key(engine, record) == side
+    ]
 
 
 def _of_effect(session: Session, engine: Engine, side: str, id_: str) -> list[Record]:
@@ -114,7 +116,7 @@ def _of_effect(session: Session, engine: Engine, side: str, id_: str) -> list[Re
     return list(session.scalars(select(Record).where(Record.id.in_(ids))))
 
 
-def known(engine: Engine, connection: str | None, flow: str | None) -> None:
+def check_names(engine: Engine, connection: str | None, flow: str | None) -> None:
     """Raises Misconfigured if there is no such connection, or no such flow and no record of one that was dropped."""
     engine.connections(name=connection)
     if flow is None or flow in engine.flows:
@@ -136,7 +138,7 @@ def _links(session: Session, side: str, id_: str) -> list[Link]:
     padded = [getattr(Link, name).endswith(id_, autoescape=True) for name in KEYS.get(side, KEYS[""])]
     query = select(Link).where(or_(*(column.in_(forms) for column in columns), *padded))
     found = session.scalars(query)
-    return [one for one in found if any((getattr(one, name) or "").lstrip(ZEROS) in forms for name in names)]
+    return [record for record in found if any((getattr(record, name) or "").lstrip(ZEROS) in forms for name in names)]
 
 
 def _belongs(engine: Engine, record: Record, link: Link) -> bool:

@@ -26,7 +26,7 @@ GONE = "its record has become one with that of the other side"
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Outdated:
     """One that was shown and does not fit any more: its flow, its key, and why."""
 
     flow: str
@@ -38,19 +38,19 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ActionResult:
     """What an action has come to: how many it took, and which it left."""
 
     count: int
-    left: Sequence[Left] = ()
+    left: Sequence[Outdated] = ()
 
 
-def taken(count: int, left: Sequence[Left]) -> Taken:
+def result_of(count: int, left: Sequence[Outdated]) -> ActionResult:
     """The outcome of an action. Raises Misconfigured, so that nothing of it is kept, if it took none of what it was given."""
     if left and not count:
         rest = f" {len(left) - 1} more were left, too" if len(left) > 1 else ""
         raise Misconfigured(f"{left[0]}. Nothing was done; look at it as it is now.{rest}")
-    return Taken(count, tuple(left))
+    return ActionResult(count, tuple(left))
 
 
 def locked(session: Session, record_ids: Iterable[int]) -> dict[int, Record]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import record_search
 from syncengine.engine.writes import links
-from syncengine.redaction import shown
+from syncengine.redaction import safe_text
 from syncengine.store.models import (
     Connection,
     Correction,
@@ -86,7 +86,7 @@ def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str 
     without zeros before it.
     """
     with engine.store.read() as session:
-        found = record_search.records(session, engine, id_, connection=connection, flow=flow)
+        found = record_search.find(session, engine, id_, connection=connection, flow=flow)
         return [of_record(session, record) for record in found]
 
 
@@ -113,7 +113,7 @@ def of_record(session: Session, record: Record) -> Trace:
         decisions=_rows(session, Decision, ids),
         runs=[_columns(run, ("id", "trigger", "lane", "started_at", "finished_at", "error")) for run in runs],
         events=events,
-        way=_way(events, effects, failures),
+        way=_history(events, effects, failures),
     )
 
 
@@ -158,13 +158,13 @@ def why_not(engine: Engine, id_: str) -> list[str]:
         for connection in session.scalars(select(Connection).order_by(Connection.name)):
             if connection.cut_over is not None:
                 lines.append(
-                    f"{connection.name}: what was created before its cut-over date, {shown(connection.cut_over)}, is not "
+                    f"{connection.name}: what was created before its cut-over date, {safe_text(connection.cut_over)}, is not "
                     "brought over"
                 )
             for name in connection.flows:
                 query = select(Cursor.read_at).where(Cursor.connection_id == connection.id, Cursor.flow == name)
                 times = [at for at in session.scalars(query.where(Cursor.feed != "")) if at is not None]
-                until = f"was read until {shown(min(times))}" if times else "was never read"
+                until = f"was read until {safe_text(min(times))}" if times else "was never read"
                 lines.append(f"{connection.name}: {name} {until}")
     if not lines:
         return ["there is no connection yet. Run `syncengine configure`"]
@@ -178,42 +178,42 @@ def why_not(engine: Engine, id_: str) -> list[str]:
 # -- in order ----------------------------------------------------------------------------------------------------------
 
 
-def _way(
+def _history(
     events: Sequence[Mapping[str, Any]], effects: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     """All that happened, oldest first: the events, and what stands in other rows alone."""
     stops = [{"at": one["at"], "what": one["what"], "detail": one["detail"]} for one in events]
     for effect in effects:
-        stops += _stops_of_write(effect)
+        stops += _entries_of_write(effect)
     for failure in failures:
-        stops += _stops_of_letter(failure)
+        stops += _entries_of_letter(failure)
     return sorted(stops, key=lambda stop: stop["at"])  # stable: events of one moment stay in their order
 
 
-def _stops_of_write(effect: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _entries_of_write(effect: Mapping[str, Any]) -> list[dict[str, Any]]:
     """When a write was intended and sent, and how it stands if it is not done; its answer is an event of its own."""
     name = f"write {effect['id']}"
     subject = f"{effect['verb']} {effect['resource']} {effect['natural_key'] or effect['target_key'] or ''}".strip()
-    stops = [_stop(effect["created_at"], "intended", write=name, subject=subject)]
+    stops = [_entry(effect["created_at"], "intended", write=name, subject=subject)]
     if effect["sent_at"] is not None:
         times = f"for the {effect['sends']}. time" if effect["sends"] > 1 else ""
-        stops.append(_stop(effect["sent_at"], "sent", write=name, subject=subject, times=times))
+        stops.append(_entry(effect["sent_at"], "sent", write=name, subject=subject, times=times))
     if effect["state"] in (EffectState.SENT, EffectState.UNKNOWN, EffectState.REJECTED):
-        stops.append(_stop(effect["updated_at"], f"is {effect['state']}", write=name, error=effect["error"]))
+        stops.append(_entry(effect["updated_at"], f"is {effect['state']}", write=name, error=effect["error"]))
     return stops
 
 
-def _stops_of_letter(failure: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _entries_of_letter(failure: Mapping[str, Any]) -> list[dict[str, Any]]:
     name = f"dead letter {failure['id']}" if failure["kind"] == "dead" else f"to be looked at {failure['id']}"
     value = " = ".join(filter(None, (failure["field"], failure["value"])))
-    stops = [_stop(failure["opened_at"], "letter opened", letter=name, value=value, cause=failure["cause"])]
+    stops = [_entry(failure["opened_at"], "letter opened", letter=name, value=value, cause=failure["cause"])]
     if failure["closed_at"] is not None:
         told = {"because": failure["closed_because"], "by": failure["closed_by"]}
-        stops.append(_stop(failure["closed_at"], "letter closed", letter=name, **told))
+        stops.append(_entry(failure["closed_at"], "letter closed", letter=name, **told))
     return stops
 
 
-def _stop(at: datetime, what: str, **detail: str) -> dict[str, Any]:
+def _entry(at: datetime, what: str, **detail: str) -> dict[str, Any]:
     return {"at": at, "what": what, "detail": {name: text for name, text in detail.items() if text}}
 
 
@@ -228,7 +228,7 @@ def state_of(session: Session, record: Record) -> str:
         return f"ignored by {record.ignored}; `syncengine ignore {record.key} --undo` syncs it again"
     if record.wanted > record.done:
         because = f" ({record.pause}: {record.reason})" if record.pause and record.reason else ""
-        return f"due, next step {record.stage}, not before {shown(record.not_before)}{because}"
+        return f"due, next step {record.stage}, not before {safe_text(record.not_before)}{because}"
     if record.status == Status.WAITING:
         return f"waiting: {record.reason}{_blocker(session, record)}"
     return f"{record.status}{f': {record.reason}' if record.reason else ''}"

@@ -31,7 +31,7 @@ from syncengine.store.dialect import changed, lock_names, upsert
 from syncengine.store.models import Ceiling, Connection, Endpoint, Installed, Secret
 from syncengine.vault import Vault
 
-__all__ = ["ConnectionPlan", "EndpointPlan", "Given", "Installation", "apply", "look", "read_file"]
+__all__ = ["ConnectionPlan", "EndpointPlan", "Given", "Installation", "apply", "compare", "read_file"]
 
 EVENT = "configured"
 
@@ -51,7 +51,9 @@ class Given:
     by: str = ""
 
 
-def look(store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation, given: Given) -> Difference:
+def compare(
+    store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation, given: Given
+) -> Difference:
     """What taking the installation over would change, with all checks; changes nothing. Raises Misconfigured, Transient."""
     _check(store, vault, flows, installation, given)
     with store.write() as session:  # taken over, compared, and rolled back: so it cannot differ from what `apply` does
@@ -350,7 +352,7 @@ def _look_back(
             continue
         is_earlier = was.cut_over is not None and plan.cut_over < was.cut_over
         dated = [name for name in plan.flows if flows[name].cut_over and (is_earlier or name not in was.flows)]
-        observe_mode.look_back(session, taken.ids[plan.name], dated, now)
+        observe_mode.reconsider_too_old(session, taken.ids[plan.name], dated, now)
 
 
 def _finish_going_live(store: Store) -> None:

@@ -23,7 +23,7 @@ from syncengine.flows.flow import HIGHEST_CEILING
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.runtime import table_key
 from syncengine.mapping.shapes import nearest
-from syncengine.mapping.yaml_lines import Table, read, shown
+from syncengine.mapping.yaml_lines import Table, display_path, read
 from syncengine.store.models import is_text
 
 _VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -75,10 +75,10 @@ def read_file(path: Path, env: Mapping[str, str]) -> Installation:
     """The file, checked for itself. Raises Misconfigured with file, line and remedy."""
     if not path.is_file():
         raise Misconfigured(
-            f"{shown(path)} does not exist. Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
+            f"{display_path(path)} does not exist. Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
         )
     table, _ = read(path)
-    return _Reader(Place(shown(path)), env).read(table)
+    return _Reader(Place(display_path(path)), env).read(table)
 
 
 class _Reader:
@@ -187,7 +187,7 @@ class _Reader:
         if "ceilings" not in table:
             return {}
         given = self.place.table(table["ceilings"], table.line_of("ceilings"), f"ceilings of {what}")
-        figures = {name: self.place.whole(given, name, 1, HIGHEST_CEILING) for name in given}
+        figures = {name: self.place.whole_number(given, name, 1, HIGHEST_CEILING) for name in given}
         return {name: figure for name, figure in figures.items() if figure is not None}
 
     def _time(self, table: Table, name: str) -> datetime | None:

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Verb
 from syncengine.engine.core import timeline
-from syncengine.engine.decide.plan import Hold, Kind, Plan
+from syncengine.engine.decide.plan import Hold, Plan, PlanKind
 from syncengine.errors import Rejected
 from syncengine.store.models import Decision as Row
 from syncengine.store.models import Effect, Record
@@ -37,7 +37,7 @@ TOO_OLD = f"it could not be carried out within {LASTS.days} days"
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class ActiveDecision:
     """One that stands. `side`: which side wins where both have changed, if it is an approval; empty for a refusal.
 
     shown: prints of what was decided on, as `Plan.prints` has them. done: part, resource and verb of writes made since.
@@ -65,7 +65,7 @@ class Decision:
 
     def _is_rest(self, made: Plan) -> bool:
         """Each of its writes was shown, whole or in part, and whatever else was shown has been written since."""
-        prints, shown = made.prints(), {_place(one): one for one in self.shown.get("writes", [])}
+        prints, shown = made.fingerprints(), {_place(one): one for one in self.shown.get("writes", [])}
         left = {_place(one): one for one in prints["writes"]}
         written = all(place in left or (*place, one[2]) in self.done for place, one in shown.items())
         known = all(one in self.shown.get("conflicts", []) for one in prints["conflicts"])
@@ -98,7 +98,7 @@ def _place(print_: Sequence[Any]) -> tuple[str, str]:
     return print_[0], print_[1]
 
 
-def standing(session: Session, record_ids: Iterable[int]) -> dict[int, Decision]:
+def active(session: Session, record_ids: Iterable[int]) -> dict[int, ActiveDecision]:
     """The decisions that have not ended, by record id."""
     query = select(Row).where(Row.record_id.in_(list(record_ids)), Row.lapsed_at.is_(None)).order_by(Row.id)
     rows = {row.record_id: row for row in session.scalars(query)}
@@ -121,10 +121,12 @@ def _written(session: Session, rows: Iterable[Row]) -> dict[int, frozenset[tuple
     return {record_id: frozenset(done) for record_id, done in found.items()}
 
 
-def _read(row: Row, done: frozenset[tuple[str, ...]]) -> Decision:
+def _read(row: Row, done: frozenset[tuple[str, ...]]) -> ActiveDecision:
     verdict, _, side = row.verdict.partition(" ")
     side = (side or SIDES[0]) if verdict == APPROVED else ""
-    return Decision(row.id, row.record_id, side, row.plan_hash, row.because, row.made_by, row.made_at, row.shown, done)
+    return ActiveDecision(
+        row.id, row.record_id, side, row.plan_hash, row.because, row.made_by, row.made_at, row.shown, done
+    )
 
 
 def save(
@@ -142,15 +144,15 @@ def save(
     session.flush()
 
 
-def applied(made: Plan, decision: Decision | None, again: Callable[[str], Plan]) -> Plan:
+def applied(made: Plan, decision: ActiveDecision | None, again: Callable[[str], Plan]) -> Plan:
     """The plan by a person's decision, if there is one on it. `again` plans with the side that wins."""
-    if decision is None or made.kind is not Kind.HOLD or not decision.is_of(made):
+    if decision is None or made.kind is not PlanKind.HOLD or not decision.is_of(made):
         return made
     if decision.side:
         return replace(again(decision.side), decided=decision.told, decision=decision.id)
     accepted = made.refusable if may_be_agreed(made) else ()
     return replace(
-        made, kind=Kind.SKIP, reason=decision.told, steps=(), conflicts=(), hold=None, refusable=accepted,
+        made, kind=PlanKind.SKIP, reason=decision.told, steps=(), conflicts=(), hold=None, refusable=accepted,
         decided=decision.told, decision=decision.id,
     )  # fmt: skip
 
@@ -164,7 +166,7 @@ def may_be_agreed(made: Plan) -> bool:
 def follow(
     session: Session,
     records: Mapping[int, Record],
-    found: Mapping[int, Decision],
+    found: Mapping[int, ActiveDecision],
     made: Mapping[int, Plan | Rejected],
     now: datetime,
 ) -> None:
@@ -177,13 +179,13 @@ def follow(
     end(session, records.values(), now, over)
 
 
-def _over(plan: Plan, decision: Decision, now: datetime) -> str:
+def _over(plan: Plan, decision: ActiveDecision, now: datetime) -> str:
     """Why a decision has ended, by the plan that was made with it; empty while it stands."""
     if plan.decision == decision.id:
-        return CARRIED_OUT if plan.kind is Kind.SKIP and plan.refusable else ""
+        return CARRIED_OUT if plan.kind is PlanKind.SKIP and plan.refusable else ""
     if plan.hold is Hold.DOUBT:
         return ""  # a write is in doubt: nothing was planned
-    if decision.is_carried_out and plan.kind is not Kind.HOLD:
+    if decision.is_carried_out and plan.kind is not PlanKind.HOLD:
         return CARRIED_OUT
     if decision.is_too_old(now):
         return TOO_OLD

@@ -204,7 +204,7 @@ class _Feed:
                 if unlinked is not None and record_key.startswith(unlinked) and record_key in found:
                     continue  # nobody has linked it; whoever does has it wanted
                 kept, fetched = found.get(record_key, ("", None))
-                is_same = bool(ref.version) and versions.known(self.flow, kept, side, ref.key) == ref.version
+                is_same = bool(ref.version) and versions.version_in(self.flow, kept, side, ref.key) == ref.version
                 is_settled = ref.at is None or (fetched is not None and ref.at < fetched - settled)
                 if not (is_same and is_settled):
                     news.append(record_key)

@@ -21,13 +21,13 @@ from syncengine.engine.core import failures, payloads, records, timeline, versio
 from syncengine.engine.core.engine import Engine, Site, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.lookups import lookups_of
-from syncengine.engine.core.records import End
+from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want
 from syncengine.engine.decide.plan import NOT_LINKED
 from syncengine.engine.steps import corrections
 from syncengine.engine.steps.corrections import Correction
 from syncengine.engine.writes import links
-from syncengine.engine.writes.unknown_writes import settle_doubts
+from syncengine.engine.writes.unknown_writes import resolve
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Mapping as FlowMapping
@@ -89,7 +89,7 @@ class Fetched:
 def fetch(engine: Engine, lease: Lease) -> None:
     """Read everything that the plans of the lease's records need, and store it with them."""
     flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
-    settle_doubts(engine, lease, flow, site)
+    resolve(engine, lease, flow, site)
     if not lease.records:
         return
     with engine.store.read() as session:
@@ -143,15 +143,17 @@ def _leave_unlinked(engine: Engine, lease: Lease, flow: Flow, site: Site, linked
     One that is called by the source's object, and has been linked since, is passed on to the record of what is written.
     """
     own, now = site.side(flow.target), clock.now()
-    ends: dict[int, End] = {}
+    ends: dict[int, Completion] = {}
     passed_on: dict[str, list[Record]] = {}
     for record in lease.records:
         named = links.by_part(flow, site, linked[record.id])
         if not named:
-            ends[record.id] = End(Status.SKIPPED, NOT_LINKED)
+            ends[record.id] = Completion(Status.SKIPPED, NOT_LINKED)
         elif links.ends_of(flow, site, record.key).side != own:
             keys = [links.target_key(flow, site, link) for link in linked[record.id] if not link.provisional]
-            ends[record.id] = End(Status.SKIPPED, f"it is written by the record of {', '.join(filter(None, keys))}")
+            ends[record.id] = Completion(
+                Status.SKIPPED, f"it is written by the record of {', '.join(filter(None, keys))}"
+            )
             for key in filter(None, keys):
                 passed_on.setdefault(f"{own}:{key}", []).append(record)
     if not ends:
@@ -338,7 +340,7 @@ def _store(
         details = {row["record_id"]: {"version": row["version"]} for row in rows}
         timeline.note(session, [one for one in lease.records if one not in idle], "fetched", now, details)
         timeline.note(session, idle, "unchanged", now, details)
-        records.complete(session, lease, {one.id: End(Status(one.status), one.reason) for one in idle}, now)
+        records.complete(session, lease, {one.id: Completion(Status(one.status), one.reason) for one in idle}, now)
         records.leave(session, lease, now)
 
 

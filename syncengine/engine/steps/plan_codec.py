@@ -8,8 +8,8 @@ from typing import Any
 from syncengine.connectors.base import Change, LineChange, Operation, Verb
 from syncengine.document import Doc
 from syncengine.engine.decide.merge import Difference
-from syncengine.engine.decide.plan import Agreement, Hold, Kind, Plan, Step
-from syncengine.redaction import shown as told
+from syncengine.engine.decide.plan import Agreement, Hold, Plan, PlanKind, Step
+from syncengine.redaction import safe_text as told
 
 MOST_SHOWN = 20
 
@@ -23,14 +23,16 @@ def to_doc(plan: Plan) -> Doc:
         "hold": plan.hold or "",
         "decided": plan.decided,
         "decision": plan.decision,
-        "prints": plan.prints() if plan.kind is Kind.HOLD else {},
+        "prints": plan.fingerprints() if plan.kind is PlanKind.HOLD else {},
         "provisional": list(plan.provisional),
         "seeks": plan.seeks,
         "links": dict(plan.links),
         "steps": [_step_to_doc(step) for step in plan.steps],
         "kept": [_difference(one) for one in plan.kept],
         "conflicts": [_difference(one) for one in plan.conflicts],
-        "refusable": [[one.part, one.agreed, dict(one.numbers)] for one in plan.refusable if plan.kind is Kind.HOLD],
+        "refusable": [
+            [one.part, one.agreed, dict(one.numbers)] for one in plan.refusable if plan.kind is PlanKind.HOLD
+        ],
     }
 
 
@@ -74,7 +76,7 @@ def _difference(one: Difference) -> Doc:
 def from_doc(doc: Mapping[str, Any]) -> Plan:
     """The plan as push needs it, and people who look at it."""
     return Plan(
-        Kind(doc["kind"]),
+        PlanKind(doc["kind"]),
         doc["reason"],
         steps=[_step_from_doc(step) for step in doc["steps"]],
         kept=[_difference_from_doc(one) for one in doc["kept"]],
@@ -116,12 +118,12 @@ def _read_changes(doc: Mapping[str, Any]) -> dict[str, Change]:
     return {name: Change(old, new) for name, (old, new) in doc.items()}
 
 
-def shown(plan: Plan) -> Doc:
+def timeline_detail(plan: Plan) -> Doc:
     """What the timeline says of a plan: its reason, and what is written or left, without whole documents."""
     detail: Doc = {name: text for name, text in (("reason", plan.reason), ("decided", plan.decided)) if text}
     if plan.steps:
         detail["writes"] = [summary(step) for step in plan.steps]
-    if plan.kind is Kind.HOLD:
+    if plan.kind is PlanKind.HOLD:
         changes = [line for step in plan.steps if step.operation.verb is Verb.CHANGE for line in details(step)]
         detail["would change"] = changes[:MOST_SHOWN]
     if plan.provisional:

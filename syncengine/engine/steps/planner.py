@@ -40,13 +40,13 @@ class Material:
     doubtful: set[int]
     tried: Mapping[tuple[int, str], effects.UnknownWrite]
     corrected: corrections.Corrected  # whose documents `docs` are
-    decided: Mapping[int, decisions.Decision] = field(default_factory=dict)
+    decided: Mapping[int, decisions.ActiveDecision] = field(default_factory=dict)
 
 
 def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequence[Record]) -> Material:
     """Read documents, links, lookups and doubts of records."""
     ids = [record.id for record in found]
-    doubts = effects.in_doubt(session, engine, ids)
+    doubts = effects.unknown_of(session, engine, ids)
     stored = payloads.load(session, engine.vault, "context", ids)
     corrected = corrections.apply(corrections.standing(session, engine.vault, ids), stored)
     return Material(
@@ -56,7 +56,7 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
         doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
         tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
         corrected=corrected,
-        decided=decisions.standing(session, ids),
+        decided=decisions.active(session, ids),
     )
 
 
@@ -138,7 +138,7 @@ class Planner:
 
     def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
         side = self.site.side(self.flow.source)
-        found = links.known(session, self.site.connection.id, needs, from_side=side)
+        found = links.keys_of_needs(session, self.site.connection.id, needs, from_side=side)
         missing = set(needs) - set(found)
         planned = links.planned(session, self.site.connection.id, missing, from_side=side) if missing else {}
         self.provisional |= set(planned)

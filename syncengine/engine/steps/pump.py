@@ -60,7 +60,7 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
         if sweep:
             health.note(session, health.PUMP, now)
             wake_waiting(session, engine, now)
-            look_again(session, engine, now)
+            recheck(session, engine, now)
         chains = claim(session, engine, now, states, crowded, unserved)
     for chain in chains:
         engine.send(chain)
@@ -102,13 +102,13 @@ def recover_crashed(
     record's fault, as it seems; one that brings it about alone, again and again, is counted all the same.
     """
     lost = effects.lost_runner(session, [record.id for record in crashed], now)
-    counted = [record for record in crashed if (counts or _is_alone_in_it(record)) and _counts_as_death(record, now)]
+    counted = [record for record in crashed if (counts or _is_alone_in_it(record)) and _counts_as_crash(record, now)]
     deaths = {record.id: record.deaths + 1 for record in counted}
     poison = [(record, Stage(record.stage)) for record in crashed if deaths.get(record.id, 0) >= engine.limits.deaths]
     _free(session, crashed)
     for record in crashed:
         suspect = record.batch <= 1 or not lost.in_the_call or record.id in lost.in_the_call
-        rest_s = _rest_after_death_s(record) if suspect and at_once else 0.0
+        rest_s = _rest_after_crash_s(record) if suspect and at_once else 0.0
         values: dict[str, Any] = {"pause": Pause.BACKOFF}
         if counts:
             values |= {"solo": suspect}
@@ -134,13 +134,13 @@ def _is_alone_in_it(record: Record) -> bool:
     return record.batch <= 1 and record.attempts >= SHORTAGES
 
 
-def _counts_as_death(record: Record, now: datetime) -> bool:
+def _counts_as_crash(record: Record, now: datetime) -> bool:
     """Of a record that was alone, unless another death was counted a moment ago."""
     since = None if record.died_at is None else (now - record.died_at).total_seconds()
     return record.batch <= 1 and (since is None or record.deaths == 0 or since >= DEATHS_COUNT_ONCE_WITHIN_S)
 
 
-def _rest_after_death_s(record: Record) -> float:
+def _rest_after_crash_s(record: Record) -> float:
     """Seconds until a record is tried again after its step died: a second in a batch, then ten, then a minute."""
     if record.batch > 1:
         return RESTS_AFTER_DEATH_S[0]
@@ -197,7 +197,7 @@ def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
         wake(session, ready, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
 
 
-def look_again(session: Session, engine: Engine, now: datetime) -> None:
+def recheck(session: Session, engine: Engine, now: datetime) -> None:
     """What is held or waits is looked at again every hour: what held it may be gone, what it waited for not be needed.
 
     A shut flow's held records wait for a person.

@@ -17,10 +17,10 @@ from syncengine.engine.core import failures, observe_mode, payloads, records, ti
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Engine, Site, calling, chunks
 from syncengine.engine.core.lease import Lease
-from syncengine.engine.core.records import End
+from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import adoption
 from syncengine.engine.decide.adoption import Candidate
-from syncengine.engine.decide.plan import Kind, Step
+from syncengine.engine.decide.plan import PlanKind, Step
 from syncengine.engine.decide.split_writes import calls_of
 from syncengine.engine.steps import decisions, plan_codec, probe
 from syncengine.engine.traffic import endpoints
@@ -80,7 +80,7 @@ class _Books:
     written: dict[int, dict[str, Any]] = field(default_factory=dict)  # effect id: details for the timeline
     of_record: dict[int, Record] = field(default_factory=dict)  # effect id: its record
     linked: list[tuple[str, str, str]] = field(default_factory=list)  # side, key and part of new links
-    ends: dict[int, End] = field(default_factory=dict)
+    ends: dict[int, Completion] = field(default_factory=dict)
 
 
 class _Push:
@@ -122,7 +122,7 @@ class _Push:
                 self.work[record.id].seeks = plan.seeks
                 self.work[record.id].decision = plan.decision
                 named = links.by_part(self.flow, self.site, linked[record.id])
-                for step in plan.steps if plan.kind is Kind.WRITE else ():
+                for step in plan.steps if plan.kind is PlanKind.WRITE else ():
                     link = named.get(step.part)
                     if link is not None and step.first is not None and not is_observed:
                         links.begin(session, self.engine, self.flow, link, step.first, step.numbers, now)
@@ -173,13 +173,15 @@ class _Push:
             summaries = [plan_codec.summary(step) for other, step, _ in planned if other.id == record.id]
             self.work[record.id].ended = True
             timeline.note_one(session, record, "observed", now, writes=summaries)
-        ends = {record.id: End(Status.SKIPPED, observe_mode.OBSERVED) for record in self.lease.records}
+        ends = {record.id: Completion(Status.SKIPPED, observe_mode.OBSERVED) for record in self.lease.records}
         records.complete(session, self.lease, ends, now)
 
     def _hold_taken(self, session: Session, now: datetime) -> None:
         for intent in [one for one in self.intents if one.taken_by is not None]:
             natural = intent.step.operation.natural_key
-            self._end(session, intent, End(Status.HELD, f"another record creates {natural} already"), "held", now)
+            self._end(
+                session, intent, Completion(Status.HELD, f"another record creates {natural} already"), "held", now
+            )
 
     def _hold_often_sent(self, session: Session, now: datetime) -> None:
         """What was sent again and again without an answer that anybody understands is not sent any more."""
@@ -190,7 +192,7 @@ class _Push:
                     "look in the target, then say it by `syncengine held settle`"
                 )
                 effects.withhold(session, [intent.effect_id], now, why=reason)
-                self._end(session, intent, End(Status.HELD, reason), "held", now)
+                self._end(session, intent, Completion(Status.HELD, reason), "held", now)
 
     def batches(self) -> Iterator[Sequence[Intent]]:
         """The intents in the order of their records, as many together as the resource writes at once, one verb each.
@@ -224,7 +226,7 @@ class _Push:
             mine = effects.send(session, batch, self.lease.runner, resource.settle_s, now)
             now = ceiling.note_sent(session, self.site.connection.id, self.flow, len(mine), now)
             others = [intent for intent in batch if intent.effect_id not in mine]
-            self._look_again(
+            self._fetch_later(
                 session, others, now + timedelta(seconds=resource.settle_s), "an earlier write is in doubt"
             )
         batch = [intent for intent in batch if intent.effect_id in mine]
@@ -243,7 +245,7 @@ class _Push:
         self.engine.note_pace(resource.name, (clock.monotonic() - begun) / len(batch))
         with self.engine.store.write() as session:
             for intent, outcome in zip(batch, outcomes, strict=True):
-                self._settle(session, resource, intent, outcome, clock.now())
+                self._note_outcome(session, resource, intent, outcome, clock.now())
             busy = sum(outcome.result is Result.RETRY for outcome in outcomes)
             ceiling.note_sent(session, self.site.connection.id, self.flow, -busy, now)
             self._close_books(session)
@@ -267,7 +269,7 @@ class _Push:
         with self.engine.store.write() as session:
             if effects.refused_unsent(session, [one.effect_id for one in batch], now, error=str(refused)):
                 failures.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
-                self._end(session, batch[0], End(Status.DEAD, str(refused)), "dead", now)
+                self._end(session, batch[0], Completion(Status.DEAD, str(refused)), "dead", now)
 
     def _as_seen(self, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
         """Of these writes those whose targets still show what their plans were made from; the others are planned again.
@@ -276,14 +278,14 @@ class _Push:
         again. What somebody edits between that and our write is the gap that remains (docs/reliability.md).
         """
         if any(self._is_old(intent) for intent in batch):
-            self._look(resource, batch)
+            self._read_again(resource, batch)
         return [intent for intent in batch if not self.work[intent.record.id].ended]
 
     def _is_old(self, intent: Intent) -> bool:
         age = clock.now() - self.seen_at[intent.effect_id]
         return intent.operation.current is not None and age.total_seconds() > self.engine.limits.picture_s
 
-    def _look(self, resource: Resource, batch: Sequence[Intent]) -> None:
+    def _read_again(self, resource: Resource, batch: Sequence[Intent]) -> None:
         look = f"look at {resource.name}"
         in_time = int(self.engine.limits.picture_s / (self.engine.pace_s(resource.name) + self.engine.pace_s(look)))
         most = max(len(batch), min(resource.most_per_look, in_time))
@@ -345,7 +347,7 @@ class _Push:
         beyond = {intent.record.id for intent in batch[admitted.most :]}
         for record_id in beyond:
             intent = next(one for one in batch if one.record.id == record_id)
-            self._end(session, intent, End(Status.HELD, admitted.reason), "held", now)
+            self._end(session, intent, Completion(Status.HELD, admitted.reason), "held", now)
         return [intent for intent in batch if intent.record.id not in beyond]
 
     def _forbidden(self, session: Session, connection: Connection, intent: Intent, now: datetime) -> str:
@@ -402,9 +404,9 @@ class _Push:
                     if work.left:
                         continue  # the other parts are looked for too
                     keys = ", ".join(work.found) or "nothing"
-                    end = End(Status.SKIPPED, f"cancelled at the source; {keys} is in the target")
+                    end = Completion(Status.SKIPPED, f"cancelled at the source; {keys} is in the target")
                 else:  # in doubt from here on, so that it is looked for whenever it is looked at again
-                    end = End(Status.HELD, adoption.cancelled(found))
+                    end = Completion(Status.HELD, adoption.cancelled(found))
                     effects.suspect(session, [intent.effect_id], now, why=end.reason)
                 self._end(session, intent, end, str(end.status), now)
 
@@ -420,7 +422,7 @@ class _Push:
             for intent in held:
                 keys = ", ".join(one.key for one in there[intent.effect_id])
                 reason = f"{keys} carries {_former(intent)}, the reference by which it was linked before"
-                self._end(session, intent, End(Status.HELD, reason), "held", clock.now())
+                self._end(session, intent, Completion(Status.HELD, reason), "held", clock.now())
         return held
 
     def _in_doubt(self, intents: Sequence[Intent], why: str) -> None:
@@ -430,9 +432,9 @@ class _Push:
         now = clock.now()
         with self.engine.store.write() as session:
             effects.suspect(session, [intent.effect_id for intent in intents], now, why=why)
-            self._look_again(session, intents, now, why)
+            self._fetch_later(session, intents, now, why)
 
-    def _look_again(
+    def _fetch_later(
         self, session: Session, intents: Sequence[Intent], until: datetime, why: str, *, counts: bool = False
     ) -> None:
         for intent in intents:
@@ -444,7 +446,9 @@ class _Push:
 
     # -- the outcomes --------------------------------------------------------------------------------------------------
 
-    def _settle(self, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
+    def _note_outcome(
+        self, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime
+    ) -> None:
         if outcome.result is Result.DONE:
             self._done(session, intent, outcome, now)
         elif outcome.result is Result.UNKNOWN:
@@ -470,7 +474,7 @@ class _Push:
         ):  # fmt: skip
             return
         if problem := self._remember(session, intent, outcome, key, now):
-            self._end(session, intent, End(Status.HELD, f"written as {key}, but {problem}"), "held", now)
+            self._end(session, intent, Completion(Status.HELD, f"written as {key}, but {problem}"), "held", now)
             return
         if intent.operation.verb is not Verb.CREATE:
             effects.supersede(session, intent.record.id, intent.step.part, now, but=intent.effect_id)
@@ -487,7 +491,7 @@ class _Push:
             self._plan_again(session, intent.record, now, "created; the rest of it is written next")
         elif work.left == 0 and not work.ended:
             work.ended = True
-            self.books.ends[intent.record.id] = End(Status.DONE, "; ".join(work.summaries))
+            self.books.ends[intent.record.id] = Completion(Status.DONE, "; ".join(work.summaries))
 
     def _close_books(self, session: Session) -> None:
         """Store what `_done` has kept, before the transaction ends."""
@@ -503,7 +507,7 @@ class _Push:
             links.wake_dependants(session, self.engine, connection_id, self.flow.entity, books.linked, now)
         self._written(session, books.ends, now)
 
-    def _written(self, session: Session, ends: Mapping[int, End], now: datetime) -> None:
+    def _written(self, session: Session, ends: Mapping[int, Completion], now: datetime) -> None:
         """All writes of these records have been made."""
         records.complete(session, self.lease, ends, now)
         work = [self.work[record_id] for record_id in ends]
@@ -535,7 +539,7 @@ class _Push:
         effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why)
         timeline.note_one(session, intent.record, "unknown", now, write=plan_codec.summary(intent.step), error=why)
         wait_s = max(resource.settle_s, backoff(intent.sends, most_s=self.engine.limits.backoff_s))
-        self._look_again(session, [intent], now + timedelta(seconds=wait_s), why, counts=True)
+        self._fetch_later(session, [intent], now + timedelta(seconds=wait_s), why, counts=True)
 
     def _again(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
         effects.not_sent(session, [intent.effect_id], self.lease.runner, now)
@@ -557,14 +561,18 @@ class _Push:
         if create and (intent.sends > 0 or self.site.verifies_creates(now)):
             effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True)
             timeline.note_one(session, intent.record, "refused, looked up", now, error=why)
-            self._look_again(session, [intent], now, why)
+            self._fetch_later(session, [intent], now, why)
         elif outcome.result is Result.REJECTED:
             self._rejected(session, intent, outcome, now)
         else:
             effects.rejected(session, intent.effect_id, self.lease.runner, now, error=why)
             natural = intent.operation.natural_key
             self._end(
-                session, intent, End(Status.HELD, f"{natural} exists in the target and is not ours: {why}"), "held", now
+                session,
+                intent,
+                Completion(Status.HELD, f"{natural} exists in the target and is not ours: {why}"),
+                "held",
+                now,
             )
 
     def _rejected(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
@@ -579,9 +587,9 @@ class _Push:
         if not effects.rejected(session, intent.effect_id, self.lease.runner, now, error=str(error)):
             return  # told too late: others go on with it
         failures.open_rejected(session, intent.record, error, Stage.PUSH, now)
-        self._end(session, intent, End(Status.DEAD, str(error)), "dead", now)
+        self._end(session, intent, Completion(Status.DEAD, str(error)), "dead", now)
 
-    def _end(self, session: Session, intent: Intent, end: End, what: str, now: datetime) -> None:
+    def _end(self, session: Session, intent: Intent, end: Completion, what: str, now: datetime) -> None:
         record = intent.record
         self.work[record.id].ended = True
         records.complete(session, self.lease, {record.id: end}, now)
@@ -618,13 +626,13 @@ class _Push:
             why = (
                 "written, but not found yet" if not keys else f"several objects carry this reference: {', '.join(keys)}"
             )
-            self._look_again(session, [intent], now + timedelta(seconds=settle_s), why)
+            self._fetch_later(session, [intent], now + timedelta(seconds=settle_s), why)
 
     def leave_unnumbered(self) -> None:
         """The step ends early: what was written without a number is found by the next fetch."""
         intents = [intent for intent, _ in self.unnumbered]
         with self.engine.store.write() as session:
-            self._look_again(session, intents, clock.now(), "written; its number is looked up")
+            self._fetch_later(session, intents, clock.now(), "written; its number is looked up")
 
     def end(self) -> None:
         """Records without any write left are done; what the time did not suffice for goes back to the pump."""
@@ -634,7 +642,7 @@ class _Push:
             return
         now = clock.now()
         with self.engine.store.write() as session:
-            self._written(session, {i: End(Status.DONE, "written by an earlier run") for i in idle}, now)
+            self._written(session, {i: Completion(Status.DONE, "written by an earlier run") for i in idle}, now)
             records.give_back(session, self.lease, rest, now)
 
 

@@ -18,7 +18,7 @@ from syncengine.engine.core import failures, records, timeline
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.lease import HandBack, Lease, LeaseLost
-from syncengine.engine.core.records import End
+from syncengine.engine.core.records import Completion
 from syncengine.engine.steps import probe
 from syncengine.engine.steps import pump as pumping
 from syncengine.engine.steps.fetch import fetch
@@ -94,10 +94,10 @@ def run(engine: Engine, stage: Stage, token: str, *, retries: int = 0) -> str:
         trouble = error
         return _patiently(lease, lambda: _freed(engine, lease, trouble, retries, is_of_probe=is_of_probe))
     except BaseException as error:
-        _died(engine, lease, error)
+        _crashed(engine, lease, error)
         raise
     finally:
-        engine.tell_spent()
+        engine.flush_calls()
     return f"{count} records" if count != 1 else "1 record"
 
 
@@ -180,7 +180,7 @@ def _dead_letter(engine: Engine, lease: Lease, error: Rejected) -> str:
         for record in [one for one in lease.records if one.id in mine]:
             failures.open_rejected(session, record, error, lease.stage, now)
             timeline.note_one(session, record, "dead", now, field=error.field, reason=error.reason)
-            records.complete(session, lease, {record.id: End(Status.DEAD, str(error))}, now)
+            records.complete(session, lease, {record.id: Completion(Status.DEAD, str(error))}, now)
     return f"dead letter: {error}"
 
 
@@ -229,7 +229,7 @@ def _put_off(
     return f"put off: {error}"
 
 
-def _died(engine: Engine, lease: Lease, error: BaseException) -> None:
+def _crashed(engine: Engine, lease: Lease, error: BaseException) -> None:
     """Something unforeseen: free the records, with what is known of it, as if the worker had died.
 
     What the process lacks (memory, file handles) is no fault of a record and counts as no death, unless it is always that one.

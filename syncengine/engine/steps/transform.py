@@ -15,10 +15,10 @@ from syncengine.engine.core import failures, payloads, records, timeline
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Engine, Site, chunks
 from syncengine.engine.core.lease import Lease
-from syncengine.engine.core.records import End
+from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want_needs
-from syncengine.engine.decide.debounce import Quiet, quiet_wait
-from syncengine.engine.decide.plan import Hold, Kind, Plan
+from syncengine.engine.decide.debounce import DebounceState, debounce_wait
+from syncengine.engine.decide.plan import Hold, Plan, PlanKind
 from syncengine.engine.steps import corrections, decisions, echo, plan_codec
 from syncengine.engine.steps.planner import Material, Planner, gather
 from syncengine.engine.writes import effects, links
@@ -32,8 +32,8 @@ LONGEST_RING = 10
 PLANNED_AT_ONCE = 20
 """Records between two looks at the lease and at the time."""
 
-STATUS_OF = {Kind.SKIP: Status.SKIPPED, Kind.HOLD: Status.HELD, Kind.WAIT: Status.WAITING}
-WORD_OF = {Kind.SKIP: "skipped", Kind.HOLD: "held", Kind.WAIT: "waiting", Kind.WRITE: "planned"}
+STATUS_OF = {PlanKind.SKIP: Status.SKIPPED, PlanKind.HOLD: Status.HELD, PlanKind.WAIT: Status.WAITING}
+WORD_OF = {PlanKind.SKIP: "skipped", PlanKind.HOLD: "held", PlanKind.WAIT: "waiting", PlanKind.WRITE: "planned"}
 
 
 def transform(engine: Engine, lease: Lease) -> None:
@@ -64,7 +64,7 @@ def transform(engine: Engine, lease: Lease) -> None:
         echo.put_off(session, engine, lease, early, clock.now())
         records.give_back(session, lease, late, clock.now())
         if made:
-            _Outcome(session, engine, lease, flow, site, material).settle(made)
+            _Outcome(session, engine, lease, flow, site, material).save(made)
 
 
 def _planned(
@@ -111,39 +111,41 @@ class _Outcome:
         self.by_id = {record.id: record for record in lease.records}
         self.moving: set[int] = set()
 
-    def settle(self, made: Mapping[int, Plan | Rejected]) -> None:
+    def save(self, made: Mapping[int, Plan | Rejected]) -> None:
         mine = records.owned(self.session, self.lease)
         made = self._missed({record_id: plan_ for record_id, plan_ in made.items() if record_id in mine})
         made = {**made, **self._rings(made)}
         lapses = {record_id: lapse for record_id, lapse in self.material.corrected.lapses.items() if record_id in mine}
         corrections.lapse(self.session, self.by_id, lapses, self.now)
         decisions.follow(self.session, self.by_id, self.material.decided, made, self.now)
-        ends: dict[int, End] = {}
+        ends: dict[int, Completion] = {}
         bodies: dict[int, bytes] = {}
         details: dict[int, dict[str, Any]] = {}
         to_push: list[int] = []
         for record_id, plan_ in made.items():
             record = self.by_id[record_id]
             if isinstance(plan_, Rejected):
-                ends[record_id] = End(Status.DEAD, str(plan_))
+                ends[record_id] = Completion(Status.DEAD, str(plan_))
                 failures.open_rejected(self.session, record, plan_, Stage.TRANSFORM, self.now)
                 details[record_id] = {"field": plan_.field, "reason": plan_.reason}
                 continue
-            bodies[record_id] = payloads.seal(self.engine.vault, plan_codec.to_doc(self._turn_out(record, plan_)))
-            details[record_id] = {**plan_codec.shown(plan_), **self._corrected(record_id)}
-            if plan_.kind is Kind.WRITE:
-                if self._still_moving(record, plan_):
+            bodies[record_id] = payloads.seal(
+                self.engine.vault, plan_codec.to_doc(self._confirm_unknown_change(record, plan_))
+            )
+            details[record_id] = {**plan_codec.timeline_detail(plan_), **self._corrected(record_id)}
+            if plan_.kind is PlanKind.WRITE:
+                if self._debounced(record, plan_):
                     self.moving.add(record_id)
                 else:
                     to_push.append(record_id)
             else:
                 need = plan_.needs[0] if plan_.needs else None
                 side = self.site.side(self.flow.source) if need is not None and need.flow else ""
-                equal = plan_.agreements and plan_.kind is Kind.SKIP and not plan_.decided
+                equal = plan_.agreements and plan_.kind is PlanKind.SKIP and not plan_.decided
                 status = Status.DONE if equal else STATUS_OF[plan_.kind]
-                ends[record_id] = End(status, plan_.reason, need, side)
+                ends[record_id] = Completion(status, plan_.reason, need, side)
                 self._confirm(record, plan_)
-            self._end_doubts(record, plan_)
+            self._resolve_unknown_changes(record, plan_)
         self._store(made, ends, bodies, details, to_push)
 
     def _missed(self, made: Mapping[int, Plan | Rejected]) -> Mapping[int, Plan | Rejected]:
@@ -154,7 +156,7 @@ class _Outcome:
         left: dict[str, dict[str, Record]] = {}
         for record_id, plan_ in made.items():
             record = self.by_id[record_id]
-            if isinstance(plan_, Plan) and plan_.kind is Kind.SKIP and record.needed:
+            if isinstance(plan_, Plan) and plan_.kind is PlanKind.SKIP and record.needed:
                 ends = links.ends_of(self.flow, self.site, record.key)
                 left.setdefault(ends.side, {})[ends.on(ends.side) or ""] = record
         complaints: dict[int, Rejected] = {}
@@ -183,7 +185,7 @@ class _Outcome:
         """Complaints in the place of plans that wait for what, in the end, waits for them: nothing would ever wake any."""
         found = {}
         for record_id, plan_ in made.items():
-            needs = plan_.needs if isinstance(plan_, Plan) and plan_.kind is Kind.WAIT else ()
+            needs = plan_.needs if isinstance(plan_, Plan) and plan_.kind is PlanKind.WAIT else ()
             for need in needs[:1]:
                 record = self.by_id[record_id]
                 if names := self._ring_of(record, need):
@@ -217,7 +219,7 @@ class _Outcome:
     def _store(
         self,
         made: Mapping[int, Plan | Rejected],
-        ends: Mapping[int, End],
+        ends: Mapping[int, Completion],
         bodies: Mapping[int, bytes],
         details: Mapping[int, Mapping[str, Any]],
         to_push: Sequence[int],
@@ -236,12 +238,14 @@ class _Outcome:
         records.complete(self.session, self.lease, ends, self.now)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         for word in (*WORD_OF.values(), "dead", "still moving"):
-            told = [i for i, plan_ in made.items() if self._word(i, plan_) == word and not self._is_old_news(i, ends)]
+            told = [
+                i for i, plan_ in made.items() if self._event_name(i, plan_) == word and not self._is_old_news(i, ends)
+            ]
             some = [self.by_id[i] for i in told]
             timeline.note(self.session, some, word, self.now, details)
         records.leave(self.session, self.lease, self.now)
 
-    def _is_old_news(self, record_id: int, ends: Mapping[int, End]) -> bool:
+    def _is_old_news(self, record_id: int, ends: Mapping[int, Completion]) -> bool:
         """Whether the hourly look has found what held the record, or what it waits for, as it was: history tells that once."""
         record, end = self.by_id[record_id], ends.get(record_id)
         rests = end is not None and end.status in (Status.HELD, Status.WAITING) and record.lane == Lane.BACKFILL
@@ -263,19 +267,19 @@ class _Outcome:
             return [replace(need, key=f"{side}:{need.key}")]
         return [need] if self.site.side(flow.source) == side else []
 
-    def _word(self, record_id: int, plan_: Plan | Rejected) -> str:
+    def _event_name(self, record_id: int, plan_: Plan | Rejected) -> str:
         """The word for the timeline."""
         if isinstance(plan_, Rejected):
             return "dead"
         return "still moving" if record_id in self.moving else WORD_OF[plan_.kind]
 
-    def _still_moving(self, record: Record, plan_: Plan) -> bool:
+    def _debounced(self, record: Record, plan_: Plan) -> bool:
         """Put the record off if its object may still be under construction at the source. True if it was."""
         source = self.site.resource(self.flow.source)
         raw = next(iter(self.material.docs.get(record.id, {}).get(source.name, {}).values()), None)
         print_ = plan_.intention
-        before = Quiet(record.quiet_print, record.quiet_since)
-        wait_s = quiet_wait(
+        before = DebounceState(record.quiet_print, record.quiet_since)
+        wait_s = debounce_wait(
             self._quiet_s(),
             touched_at=source.touched_at(raw) if raw is not None else None,
             read_at=record.source_time or self.now,
@@ -300,7 +304,7 @@ class _Outcome:
         own = self.site.connection.quiet_s
         return self.flow.quiet_s if own is None else own
 
-    def _turn_out(self, record: Record, plan_: Plan) -> Plan:
+    def _confirm_unknown_change(self, record: Record, plan_: Plan) -> Plan:
         """A change of unknown outcome has happened: what it agreed is kept, whatever becomes of the next write.
 
         Returns the plan, which knows of that agreement.
@@ -316,7 +320,7 @@ class _Outcome:
     def _links(self, record: Record) -> dict[str, Link]:
         return links.by_part(self.flow, self.site, self.material.linked[record.id])
 
-    def _end_doubts(self, record: Record, plan_: Plan) -> None:
+    def _resolve_unknown_changes(self, record: Record, plan_: Plan) -> None:
         """The fetch after the settle time has shown what became of changes in doubt: what it does not show did not happen.
 
         Else a doubt would outlive the next write, and recognise what somebody else writes long after. A pair's are left to
@@ -328,7 +332,7 @@ class _Outcome:
         for part, link in self._links(record).items():
             if (record.id, part) not in self.material.tried or links.target_key(self.flow, self.site, link) not in docs:
                 continue
-            if plan_.kind is Kind.SKIP and (plan_.agreements or plan_.refusable):
+            if plan_.kind is PlanKind.SKIP and (plan_.agreements or plan_.refusable):
                 effects.supersede(self.session, record.id, part, self.now)
             else:
                 effects.deny_change(self.session, record.id, part, self.now)
@@ -346,6 +350,6 @@ class _Outcome:
                 or links.numbers_of(self.flow, link) != dict(agreed.lines)
             ):
                 links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
-        for refused in plan_.refusable if plan_.kind is Kind.SKIP else ():  # the difference stays, and is agreed
+        for refused in plan_.refusable if plan_.kind is PlanKind.SKIP else ():  # the difference stays, and is agreed
             accepted = links.Agreed(refused.agreed, refused.numbers)
             links.agree(self.session, self.engine, self.flow, by_part[refused.part].id, accepted, self.now)

@@ -30,7 +30,7 @@ MORE_THAN_A_YEAR = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EndpointState:
     """One endpoint as it stands. breaker: None if Redis does not answer. paused_until: None if it is not paused.
 
     paused_by: who paused it, empty if it rests by itself. quota: one line, empty where nothing is counted.
@@ -96,7 +96,7 @@ def why_paused(endpoint: Endpoint, now: datetime) -> str:
     return f"{endpoint.name} is paused until {endpoint.paused_until:%Y-%m-%d %H:%M:%S} UTC{who}{because}"
 
 
-def listed(engine: Engine) -> list[Standing]:
+def listed(engine: Engine) -> list[EndpointState]:
     """All endpoints by name. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
@@ -104,7 +104,7 @@ def listed(engine: Engine) -> list[Standing]:
         connections = session.scalars(select(Connection).order_by(Connection.name)).all()
     quotas = _quotas(engine, connections)
     return [
-        Standing(
+        EndpointState(
             name=one.name,
             system=one.system,
             breaker=engine.breakers.state(one.name) if engine.breakers is not None else None,

@@ -43,7 +43,7 @@ LEASE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SealedKind:
     """One column of sealed bytes. name: for people. first: what is below every key of the table."""
 
     name: str
@@ -54,12 +54,12 @@ class Kind:
 
 
 KINDS = (
-    Kind("secrets", Secret, Secret.id, Secret.value),
-    Kind("sessions", Slot, Slot.name, Slot.value, ""),
-    Kind("agreements", Link, Link.id, Link.base),
-    Kind("documents", Payload, Payload.id, Payload.body),
-    Kind("documents of writes", Effect, Effect.id, Effect.request),
-    Kind("corrections", Correction, Correction.id, Correction.patch),
+    SealedKind("secrets", Secret, Secret.id, Secret.value),
+    SealedKind("sessions", Slot, Slot.name, Slot.value, ""),
+    SealedKind("agreements", Link, Link.id, Link.base),
+    SealedKind("documents", Payload, Payload.id, Payload.body),
+    SealedKind("documents of writes", Effect, Effect.id, Effect.request),
+    SealedKind("corrections", Correction, Correction.id, Correction.patch),
 )
 
 
@@ -84,7 +84,7 @@ class Progress:
 
 def ask(store: Store, vault: Vault) -> Progress:
     """Have everything sealed again under the newest key; one that is under way for that key continues. Raises Transient."""
-    under_way = known(store, vault)
+    under_way = progress_if_readable(store, vault)
     if under_way is not None and under_way.key == vault.prints[0]:
         return under_way
     begun = Progress(vault.prints[0])
@@ -98,7 +98,7 @@ def progress(store: Store, vault: Vault) -> Progress | None:
     return None if sealed is None else Progress(**from_json(vault.open(sealed).decode()))
 
 
-def known(store: Store, vault: Vault) -> Progress | None:
+def progress_if_readable(store: Store, vault: Vault) -> Progress | None:
     """As `progress`, and None where no key of this host opens the note of it, as when that key is lost. Raises Transient."""
     sealed = _sealed(store)
     return progress(store, vault) if sealed is not None and vault.print_of(sealed) else None
@@ -163,14 +163,14 @@ def _batch(engine: Engine, now: Progress) -> Progress:
     return replace(now, kind=now.kind + 1, after=following)
 
 
-def _free(session: Session, kind: Kind, renewed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _free(session: Session, kind: SealedKind, renewed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Those whose row nobody has locked: a worker that waits for one of ours may hold another, and the next pass finds them."""
     keys = [one["its_key"] for one in renewed]
     mine = set(session.scalars(select(kind.key).where(kind.key.in_(keys)).with_for_update(skip_locked=True)))
     return [one for one in renewed if one["its_key"] in mine]
 
 
-def _rows(store: Store, kind: Kind, after: int | str) -> Sequence[tuple[Any, bytes]]:
+def _rows(store: Store, kind: SealedKind, after: int | str) -> Sequence[tuple[Any, bytes]]:
     query = select(kind.key, kind.value).where(kind.value.is_not(None), kind.key > after)
     with store.read() as session:
         return [(key, value) for key, value in session.execute(query.order_by(kind.key).limit(AT_ONCE))]
@@ -198,14 +198,14 @@ def counts(store: Store, vault: Vault) -> dict[str, Counter[str]]:
     return found
 
 
-def _all(store: Store, kind: Kind) -> Iterator[bytes]:
+def _all(store: Store, kind: SealedKind) -> Iterator[bytes]:
     after = kind.first
     while rows := _rows(store, kind, after):
         yield from (value for _, value in rows)
         after = rows[-1][0]
 
 
-def sample(store: Store, kind: Kind, most: int) -> list[bytes]:
+def sample(store: Store, kind: SealedKind, most: int) -> list[bytes]:
     """At most `most` sealed values of one kind: the oldest, the newest, and some of all between. Raises Transient."""
     part = most // 4
     with store.read() as session:

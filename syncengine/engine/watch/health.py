@@ -98,7 +98,7 @@ def arrived(engine: Engine, lane: Lane) -> None:
         note(session, lane.label, clock.now())
 
 
-def look(engine: Engine, *, stalled_s: float, redis_complaint: str = "") -> list[Vital]:
+def vitals(engine: Engine, *, stalled_s: float, redis_complaint: str = "") -> list[Vital]:
     """Every part of the installation, and whether it moves. Raises Transient if the database is away.
 
     stalled_s: seconds without progress that are too many. redis_complaint: why Redis cannot be used, empty if it can.

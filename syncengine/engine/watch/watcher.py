@@ -69,7 +69,7 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class View:
     """What the rules look at. already: open alerts.
 
     states: breakers by endpoint, None if Redis does not answer. vitals: what moves, None if that cannot be told now.
@@ -96,7 +96,7 @@ class Rule:
 
     name: str
     calm_s: float
-    find: Callable[[Look], list[Sign] | None]
+    find: Callable[[View], list[Sign] | None]
 
 
 class Watcher:
@@ -131,7 +131,7 @@ class Watcher:
             now = clock.now()
             if not is_ours or health.was_within(self.engine, PULSE, unless_within_s):
                 return "another one watches"
-            signs, calm_s = look(self.engine, self.thresholds, now, up_s=clock.monotonic() - self._since)
+            signs, calm_s = evaluate(self.engine, self.thresholds, now, up_s=clock.monotonic() - self._since)
             with self.engine.store.write() as session:
                 book.write(session, signs, calm_s, now)
                 health.note(session, PULSE, now)
@@ -144,20 +144,22 @@ def last(engine: Engine) -> datetime | None:
     return health.last(engine, PULSE)
 
 
-def look(engine: Engine, thresholds: Thresholds, now: datetime, *, up_s: float) -> tuple[list[Sign], dict[str, float]]:
+def evaluate(
+    engine: Engine, thresholds: Thresholds, now: datetime, *, up_s: float
+) -> tuple[list[Sign], dict[str, float]]:
     """All signs of this moment, and the rules that could look with their calm times (seconds). Raises Transient.
 
     up_s: for how long this process has watched. In an installation that has just been started nothing has moved yet.
     """
     states = _states(engine)
     can_tell = states is not None and up_s > thresholds.stalled_s
-    vitals = health.look(engine, stalled_s=thresholds.stalled_s) if can_tell else None
+    vitals = health.vitals(engine, stalled_s=thresholds.stalled_s) if can_tell else None
     resting = endpoints.at_rest(engine)
     signs: list[Sign] = []
     calm_s: dict[str, float] = {}
     with engine.store.read() as session:
         already = frozenset((alert.rule, alert.subject) for alert in book.open_ones(session))
-        view = Look(engine, session, now, thresholds, states, vitals, resting, already)
+        view = View(engine, session, now, thresholds, states, vitals, resting, already)
         for rule in RULES:
             found = rule.find(view)
             if found is not None:
@@ -180,7 +182,7 @@ def _states(engine: Engine) -> dict[str, State] | None:
 # -- the rules ---------------------------------------------------------------------------------------------------------
 
 
-def _down(view: Look) -> list[Sign] | None:
+def _down(view: View) -> list[Sign] | None:
     """A breaker is open."""
     if view.states is None:
         return None
@@ -198,12 +200,12 @@ def _down(view: Look) -> list[Sign] | None:
     return signs
 
 
-def _times_down(view: Look, name: str) -> int:
+def _times_down(view: View, name: str) -> int:
     down = select(func.count()).where(Event.key == name, Event.what == "down", Event.at > view.now - FLAPS_WITHIN)
     return view.session.scalar(down.where(Event.record_id.is_(None))) or 0
 
 
-def _refused(view: Look) -> list[Sign]:
+def _refused(view: View) -> list[Sign]:
     """An endpoint rests by itself: its credentials were refused."""
     resting = view.session.scalars(
         select(Endpoint).where(Endpoint.paused_until > view.now, Endpoint.paused_by == endpoints.BY_ITSELF)
@@ -224,7 +226,7 @@ def _refused(view: Look) -> list[Sign]:
 _BY_CAUSE = "`syncengine deadletters list --flow {flow}` shows them by cause, with what to do"
 
 
-def _dead_letters(view: Look) -> list[Sign]:
+def _dead_letters(view: View) -> list[Sign]:
     """Many open dead letters of one cause, however slowly they came."""
     rows = view.session.execute(
         select(Connection.name, Failure.flow, Failure.cause, func.count())
@@ -244,7 +246,7 @@ def _dead_letters(view: Look) -> list[Sign]:
     return signs
 
 
-def _none_through(view: Look) -> list[Sign]:
+def _none_through(view: View) -> list[Sign]:
     """The last records of a flow have all become dead letters, perhaps few and for as many causes."""
     signs = []
     for connection in view.session.scalars(select(Connection).where(Connection.mode == observe_mode.LIVE)):
@@ -268,7 +270,7 @@ def _none_through(view: Look) -> list[Sign]:
     return signs
 
 
-def _went_through(view: Look, connection_id: int, flow: Flow, since: datetime) -> bool:
+def _went_through(view: View, connection_id: int, flow: Flow, since: datetime) -> bool:
     """Whether a write of the flow was done since then, or shortly before: those of one batch end one after the other."""
     after = since - timedelta(seconds=view.thresholds.window_s)
     done = (
@@ -280,7 +282,7 @@ def _went_through(view: Look, connection_id: int, flow: Flow, since: datetime) -
     return view.session.scalar(done.limit(1)) is not None
 
 
-def _ceilings(view: Look) -> list[Sign]:
+def _ceilings(view: View) -> list[Sign]:
     """A flow writes no more because it wrote too much."""
     shut = view.session.execute(
         select(Connection.name, Connection.flows, Ceiling.flow, Ceiling.shut_because)
@@ -300,7 +302,7 @@ def _ceilings(view: Look) -> list[Sign]:
     ]
 
 
-def _gone(view: Look) -> list[Sign]:
+def _gone(view: View) -> list[Sign]:
     """Many linked objects are absent all at once: a system was wiped or set back. Until fewer than that are absent."""
     least = view.thresholds.gone
     signs = []
@@ -330,13 +332,13 @@ def _absent() -> Select[str, str, int]:
     )
 
 
-def _newly_held(view: Look) -> tuple[ColumnElement[bool], ...]:
+def _newly_held(view: View) -> tuple[ColumnElement[bool], ...]:
     """Held since a short time. The hourly look at what is held tells of nothing new."""
     lately = select(Event.id).where(Event.record_id == Record.id, Event.what == "held", Event.at >= view.since)
     return Record.updated_at >= view.since, lately.exists()
 
 
-def _overdue(view: Look) -> list[Sign]:
+def _overdue(view: View) -> list[Sign]:
     """The oldest record that is due has been so for long. Not where an endpoint rests, and not in a first load."""
     signs = []
     for connection in view.session.scalars(select(Connection)):
@@ -350,7 +352,7 @@ def _overdue(view: Look) -> list[Sign]:
     return signs
 
 
-def _due_since(view: Look, connection_id: int, flow: str) -> datetime | None:
+def _due_since(view: View, connection_id: int, flow: str) -> datetime | None:
     """Since when the oldest record has been due: one that nobody has taken up, or one that is tried again and again."""
     due = (
         Record.connection_id == connection_id,
@@ -370,7 +372,7 @@ def _due_since(view: Look, connection_id: int, flow: str) -> datetime | None:
     return min([*times, *([waiting] if waiting else [])], default=None)
 
 
-def _begun(view: Look, record_ids: Sequence[int]) -> dict[int, datetime]:
+def _begun(view: View, record_ids: Sequence[int]) -> dict[int, datetime]:
     """When the present try of these records began, by id: the first event since they were at rest.
 
     Those that never were are absent. Of one that was so long ago that its timeline is gone (retention.py) it is the first
@@ -385,7 +387,7 @@ def _begun(view: Look, record_ids: Sequence[int]) -> dict[int, datetime]:
     return {one[0]: one[1] for one in view.session.execute(since.group_by(Record.id))}
 
 
-def _in_doubt(view: Look) -> list[Sign]:
+def _in_doubt(view: View) -> list[Sign]:
     """Writes of which nobody knows for long whether they took effect, whether they are sent again and again or are held."""
     signs = []
     for connection in view.session.scalars(select(Connection)):
@@ -407,7 +409,7 @@ def _in_doubt(view: Look) -> list[Sign]:
     return signs
 
 
-def _old_doubts(view: Look, connection_id: int, flow: str) -> list[tuple[datetime, str]]:
+def _old_doubts(view: View, connection_id: int, flow: str) -> list[tuple[datetime, str]]:
     """Since when (the first send of it, or of this try), and the key of its record; longest first.
 
     The time of the last send says nothing where a write is sent again every few minutes, nor do the record's own times.
@@ -434,7 +436,7 @@ def _old_doubts(view: Look, connection_id: int, flow: str) -> list[tuple[datetim
     return sorted(found)
 
 
-def _waiting(view: Look) -> list[Sign]:
+def _waiting(view: View) -> list[Sign]:
     """Records that have waited for another object for long: it does not come by itself."""
     signs = []
     groups = select(Record.connection_id, Record.flow, Connection.name, func.count()).where(
@@ -458,7 +460,7 @@ def _waiting(view: Look) -> list[Sign]:
     return signs
 
 
-def _held(view: Look) -> list[Sign]:
+def _held(view: View) -> list[Sign]:
     """Records of live flows that have been held for long: a person must decide. A flow that is shut has its own rule."""
     signs = []
     is_for_people = not_(ceiling.holds())
@@ -486,7 +488,7 @@ def _many(long: Sequence[object]) -> str:
 
 
 def _resting_long(
-    view: Look, connection_id: int, flow: str, status: Status, *which: ColumnElement[bool]
+    view: View, connection_id: int, flow: str, status: Status, *which: ColumnElement[bool]
 ) -> list[tuple[datetime, str, str, str]]:
     """Since when, why, and for what (entity, key) records have been waiting or held; of those that were created first.
 
@@ -549,7 +551,7 @@ def _most(needs: Sequence[tuple[str, str]]) -> _Need:
     return _Need(entity, next(key for kind, key in needs if kind == entity), times, is_one=times == 1)
 
 
-def _clocks(view: Look) -> list[Sign]:
+def _clocks(view: View) -> list[Sign]:
     """The source's clock, as its answers have it, differs from this host's: feeds are read by it, leases by ours."""
     fetched = select(Event.record_id).where(Event.at >= view.since, Event.what.in_(("fetched", "unchanged")))
     latest = fetched.order_by(Event.at.desc()).limit(MOST_COUNTED)
@@ -577,7 +579,7 @@ def _clocks(view: Look) -> list[Sign]:
     ]
 
 
-def _stalled(view: Look) -> list[Sign] | None:
+def _stalled(view: View) -> list[Sign] | None:
     """A lane, the pump or a flow does not move, as `syncengine health` sees it."""
     if view.vitals is None:
         return None

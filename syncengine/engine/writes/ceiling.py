@@ -143,7 +143,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CeilingState:
     """The ceiling of a flow of a connection as it stands.
 
     limit: writes an hour. sent: writes of the last hour that count. held: records held for it. open_until: until then
@@ -161,13 +161,13 @@ class Standing:
     opened_by: str
 
 
-def listed(engine: Engine) -> list[Standing]:
+def listed(engine: Engine) -> list[CeilingState]:
     """The ceilings of all connections' flows that there are. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
         connections = session.scalars(select(Connection).order_by(Connection.name)).all()
         known = [(one, engine.flows[name]) for one in connections for name in one.flows if name in engine.flows]
-        return [_standing(session, one, flow, now) for one, flow in known]
+        return [_state(session, one, flow, now) for one, flow in known]
 
 
 def remedy(connection: str, flow: str) -> str:
@@ -178,13 +178,13 @@ def remedy(connection: str, flow: str) -> str:
     )
 
 
-def _standing(session: Session, connection: Connection, flow: Flow, now: datetime) -> Standing:
+def _state(session: Session, connection: Connection, flow: Flow, now: datetime) -> CeilingState:
     mine = select(Ceiling).where(Ceiling.connection_id == connection.id, Ceiling.flow == flow.name)
     row = session.scalars(mine).first()
     held = select(func.count()).select_from(Record)
     held = held.where(Record.connection_id == connection.id, Record.flow == flow.name, _is_held())
     since = _since(row, now)
-    return Standing(
+    return CeilingState(
         connection=connection.name,
         flow=flow.name,
         limit=limit_of(connection, flow),

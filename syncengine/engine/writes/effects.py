@@ -376,7 +376,7 @@ class UnknownWrite:
             )
 
 
-def in_doubt(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
+def unknown_of(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
     """Writes of these records that are unknown, and those that were sent and never settled. Oldest first."""
     return _unsettled(session, engine, Effect.record_id.in_(record_ids))
 

@@ -159,7 +159,7 @@ def revisions(found: Iterable[Link]) -> dict[str, int]:
     return {link.part: link.revision for link in found if not link.provisional}
 
 
-def known(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
+def keys_of_needs(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
     """The other side's key for each need that is linked."""
     far = Link.right_key if from_side == "left" else Link.left_key
     return _known(session, connection_id, needs, from_side, far, Link.provisional.is_(False))

@@ -24,11 +24,11 @@ from syncengine.store.models import Effect, Record
 from syncengine.store.states import EffectState, Pause, Stage, Status
 
 
-def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
+def resolve(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
     """Find out about every unknown write of the lease's records; those that need a person are held and leave the lease."""
     with engine.store.read() as session:
-        doubts = effects.in_doubt(session, engine, [record.id for record in lease.records])
-    doubts = _settled(engine, lease, doubts) if doubts else doubts
+        doubts = effects.unknown_of(session, engine, [record.id for record in lease.records])
+    doubts = _past_settle_time(engine, lease, doubts) if doubts else doubts
     by_id = {record.id: record for record in lease.records}
     for name in dict.fromkeys(doubt.effect.resource for doubt in doubts):
         resource = site.resource(name)
@@ -41,10 +41,10 @@ def settle_doubts(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
             if resource.safety[Verb(doubt.effect.verb)] is Safety.ASK:
                 _hold(engine, lease, record, _both_possibilities(doubt), now)
             elif doubt.effect.verb == Verb.CREATE:  # one that is harmless to repeat finds nothing and is open again
-                _settle_create(engine, lease, flow, site, record, doubt, found, now)
+                _resolve_create(engine, lease, flow, site, record, doubt, found, now)
 
 
-def _settled(engine: Engine, lease: Lease, doubts: Sequence[UnknownWrite]) -> list[UnknownWrite]:
+def _past_settle_time(engine: Engine, lease: Lease, doubts: Sequence[UnknownWrite]) -> list[UnknownWrite]:
     """The doubts whose settle time is over. Records of the others are put off until it is, and leave the lease.
 
     What is still noted as sent was sent by somebody who could not note the outcome: the lease is ours.
@@ -99,7 +99,7 @@ def candidates(resource: Resource, docs: Sequence[Mapping[str, object]]) -> list
     return made
 
 
-def _settle_create(
+def _resolve_create(
     engine: Engine,
     lease: Lease,
     flow: Flow,
@@ -170,6 +170,6 @@ def pair_keys(
 
 def _hold(engine: Engine, lease: Lease, record: Record, reason: str, now: datetime) -> None:
     with engine.store.write() as session:
-        records.complete(session, lease, {record.id: records.End(Status.HELD, reason)}, now)
+        records.complete(session, lease, {record.id: records.Completion(Status.HELD, reason)}, now)
         timeline.note_one(session, record, "held", now, reason=reason)
     lease.records = [other for other in lease.records if other.id != record.id]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.yaml_lines import read, shown
+from syncengine.mapping.yaml_lines import display_path, read
 
 
 def connection_template(name: str = "sandbox") -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
@@ -21,7 +21,7 @@ def read_connection(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, str
         Misconfigured: in one line, with file and line.
     """
     table, _ = read(path)
-    place = Place(shown(path))
+    place = Place(display_path(path))
     place.only(table, ("settings", "lookups"), "a connection")
     settings = place.table(table.get("settings", table), table.line_of("settings"), "settings")
     tables = place.table(table.get("lookups", table), table.line_of("lookups"), "lookups")

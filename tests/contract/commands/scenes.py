@@ -21,14 +21,14 @@ from syncengine.engine.steps import sync
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.watch import health
 from syncengine.errors import Rejected
-from syncengine.mapping.contract import Context, Decision, Verdict
+from syncengine.mapping.contract import Context, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, World, by_name, flow
 
 
-def _dear(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.HOLD, "over the credit limit") if doc.get("dear") else Decision()
+def _dear(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.HOLD, "over the credit limit") if doc.get("dear") else RuleDecision()
 
 
 def _named(doc: Doc, context: Context) -> Doc:

@@ -72,7 +72,7 @@ class Site:
         return configure.read_file(self.path, env)
 
     def look(self, *edits: tuple[str, str]) -> Difference:
-        return configure.look(self.store, self.vault, self.flows, self.read(*edits), Given())
+        return configure.compare(self.store, self.vault, self.flows, self.read(*edits), Given())
 
     def apply(self, *edits: tuple[str, str], seen: Difference | None = None, **given: Any) -> Difference:
         return configure.apply(self.store, self.vault, self.flows, self.read(*edits), Given(**given), seen=seen)

@@ -21,7 +21,7 @@ STALLED_S = 120.0
 
 
 def _look(world: World, redis_complaint: str = "") -> dict[str, Vital]:
-    found = health.look(world.engine, stalled_s=STALLED_S, redis_complaint=redis_complaint)
+    found = health.vitals(world.engine, stalled_s=STALLED_S, redis_complaint=redis_complaint)
     return {vital.name: vital for vital in found}
 
 

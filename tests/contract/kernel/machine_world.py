@@ -28,7 +28,7 @@ from syncengine.errors import (
     Transient,
 )
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, Decision, Need, Policy, Verdict
+from syncengine.mapping.contract import Context, Need, Policy, RuleDecision, RuleVerdict
 from syncengine.store import Store
 from syncengine.store.states import Stage
 from tests.contract.kernel.world import Plain, System, Thing, Time, World, by_name, flow
@@ -340,12 +340,12 @@ class Workers:
         """From here on this is the time, for the engine too."""
         self.messages: list[Message] = []
         self.seen: list[Chain] = []
-        self.before = clock.now, clock.monotonic, clock.sleep, running._died
+        self.before = clock.now, clock.monotonic, clock.sleep, running._crashed
         clock.now, clock.monotonic, clock.sleep = time.now, time.monotonic, time.pass_
-        running._died = self._died
+        running._crashed = self._died
 
     def give_back(self) -> None:
-        clock.now, clock.monotonic, clock.sleep, running._died = self.before
+        clock.now, clock.monotonic, clock.sleep, running._crashed = self.before
 
     def pump(self, sweep: bool) -> None:
         self.world.pump(sweep=sweep)
@@ -426,8 +426,8 @@ def status(doc: Doc, context: Context) -> Doc:
     return {"status": value(doc, "status")}
 
 
-def _live(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.SKIP, "it is cancelled") if doc.get("cancelled") else Decision()
+def _live(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.SKIP, "it is cancelled") if doc.get("cancelled") else RuleDecision()
 
 
 def flows(policy: Policy) -> dict[str, Flow]:

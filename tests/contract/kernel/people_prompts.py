@@ -30,9 +30,9 @@ from syncengine.engine.people import (
     manual_links,
     manual_settlement,
 )
-from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.engine.people.held import Held
-from syncengine.engine.people.seen import Taken
+from syncengine.engine.people.seen import ActionResult
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.upkeep import retention
 from syncengine.engine.writes import ceiling
@@ -139,7 +139,7 @@ class Desk:
     def put_away(self, by: str, number: int, *, kind: str, many: bool) -> Answer | None:
         """Look at letters to discard the dead, or to close those that need a look."""
         with self.world.store.read() as session:
-            letters = list(dead_letter_bulk.choose_of_kind(session, Filter(), kind, most=500).letters)
+            letters = list(dead_letter_bulk.choose_of_kind(session, LetterFilter(), kind, most=500).letters)
         if not letters:
             return None
         chosen = letters if many else [letters[number % len(letters)]]
@@ -171,7 +171,7 @@ class Desk:
                 return None
             ids = () if many else (every[number % len(every)],)
             try:
-                letters = dead_letter_bulk.choose(session, Filter(ids=ids), most=500).letters
+                letters = dead_letter_bulk.choose(session, LetterFilter(ids=ids), most=500).letters
             except Misconfigured:
                 return None
         discarded = [one.id for one in letters if one.closed_at is not None]
@@ -204,7 +204,7 @@ class Desk:
             source = dead_letter_detail.source_of(self.engine, found.id)
             more = patches.of_values(source.present, [f"name={name}"])
             patch = [*(source.standing.patch if source.standing else ()), *more]
-            dead_letter_detail.would_be(self.engine, source, patch)
+            dead_letter_detail.preview_patch(self.engine, source, patch)
         except Misconfigured:  # the document is not kept, or what was asked for is there already
             return None
         seen = self.states([found.record_id])[found.record_id]
@@ -231,7 +231,7 @@ class Desk:
 
     def _letter(self, number: int) -> m.Failure | None:
         with self.world.store.read() as session:
-            found = [one for one, _ in dead_letters.listed(session, Filter(kind=DEAD))]
+            found = [one for one, _ in dead_letters.listed(session, LetterFilter(kind=DEAD))]
         return found[number % len(found)] if found else None
 
     # -- links ---------------------------------------------------------------------------------------------------------
@@ -243,7 +243,7 @@ class Desk:
             return None
         part = part if flow == "lamps" else ""
         try:
-            pairing = manual_links.look(
+            pairing = manual_links.inspect(
                 self.engine, self.world.connection_id, flow, lefts[number % len(lefts)], rights[other % len(rights)], part=part
             )  # fmt: skip
         except SyncError:
@@ -362,7 +362,7 @@ class Desk:
         found = self.records(m.Record.status == "held", m.Record.token.is_(None))
         for record in found[number % len(found) :] if found else ():
             with suppress(SyncError), self.world.store.read() as session:
-                return self._settled(by, record, manual_settlement.doubt_of(session, self.engine, record))
+                return self._settled(by, record, manual_settlement.unknown_write_of(session, self.engine, record))
         return None
 
     def _settled(self, by: str, record: m.Record, doubt: Any) -> Answer | None:
@@ -373,7 +373,7 @@ class Desk:
         happened = effect.token in system.applied and key in there and not self._is_anothers(record, effect, key)
         origin = (effect.resource, str(doubt.doc.get("origin", "")))
         if happened and effect.verb == Verb.CREATE:
-            manual_settlement.look(self.engine, record, doubt, key)
+            manual_settlement.find_object(self.engine, record, doubt, key)
         seen = (effect.state, effect.sends, effect.sent_at)
 
         def answer() -> None:
@@ -453,7 +453,7 @@ def _writes(made: Plan | str | None, one: Held) -> set[Shown]:
     return shown_steps(plan.steps) if plan is not None else set()
 
 
-def _taken(result: tuple[Taken, Rows, Rows] | None, ids: Mapping[tuple[str, str], int]) -> set[int]:
+def _taken(result: tuple[ActionResult, Rows, Rows] | None, ids: Mapping[tuple[str, str], int]) -> set[int]:
     """The records that an action has taken of those that it was given."""
     left = {(one.flow, one.key) for one in result[0].left} if result is not None else set(ids)
     assert left <= set(ids), f"{left - set(ids)} are named, and were not shown"

@@ -18,7 +18,7 @@ from syncengine.document import Doc
 from syncengine.engine.decide.plan import Step
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
+from syncengine.mapping.contract import Context, FieldGroup, Policy, RuleDecision, RuleVerdict
 from syncengine.store import Store
 from syncengine.store import models as m
 from tests.contract.kernel.machine_world import PICTURE_S, SETTLE_S, Trouble, Watched, Wild
@@ -34,16 +34,16 @@ OURS = {"ref": Policy.ENFORCE, "origin": Policy.ENFORCE, "was_dear": Policy.ENFO
 # -- flows -------------------------------------------------------------------------------------------------------------
 
 
-def _rules(doc: Doc, context: Context) -> Decision:
+def _rules(doc: Doc, context: Context) -> RuleDecision:
     if doc.get("cancelled"):
-        return Decision(Verdict.CANCEL, "it is cancelled")
+        return RuleDecision(RuleVerdict.CANCEL, "it is cancelled")
     if doc.get("draft"):
-        return Decision(Verdict.SKIP, "it is a draft")
+        return RuleDecision(RuleVerdict.SKIP, "it is a draft")
     return _dear(doc, context)
 
 
-def _dear(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.HOLD, "over the credit limit") if doc.get("dear") else Decision()
+def _dear(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.HOLD, "over the credit limit") if doc.get("dear") else RuleDecision()
 
 
 def _named(doc: Doc) -> str:
@@ -80,7 +80,10 @@ def _was_dear(doc: Doc) -> Doc:
 
 def people_flows() -> dict[str, Flow]:
     """A one-way flow with parts, a pair, and one whose writes cannot be looked up; each with a rule that holds."""
-    groups = (Group("name", ("name",), ("name",), Policy.HOLD), Group("colour", ("colour",), ("colour",), Policy.LEFT))
+    groups = (
+        FieldGroup("name", ("name",), ("name",), Policy.HOLD),
+        FieldGroup("colour", ("colour",), ("colour",), Policy.LEFT),
+    )
     made = (
         flow("lamps", Plain(lamps, rules=_rules, policies=OURS, parts=True), batch=3),
         flow("posts", Plain(posts, rules=_dear, policies=OURS), batch=3),

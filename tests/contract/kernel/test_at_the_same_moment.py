@@ -19,22 +19,22 @@ from syncengine.engine.steps import discover
 from syncengine.engine.steps import pump as pumping
 from syncengine.engine.writes import ceiling, links
 from syncengine.errors import Misconfigured
-from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
+from syncengine.mapping.contract import Context, FieldGroup, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
 
 MakeWorld = Callable[..., World]
-PAIRS = two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)])
+PAIRS = two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)])
 
 
-def _if_off(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.CANCEL, "cancelled at the source") if doc.get("off") else Decision()
+def _if_off(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.CANCEL, "cancelled at the source") if doc.get("off") else RuleDecision()
 
 
 def _link(world: World, left: str, right: str) -> None:
     manual_links.join(
-        world.engine, manual_links.look(world.engine, world.connection_id, "things", left, right), by="anna"
+        world.engine, manual_links.inspect(world.engine, world.connection_id, "things", left, right), by="anna"
     )
 
 
@@ -200,7 +200,7 @@ def test_a_want_that_comes_while_a_pair_becomes_one_record_is_not_lost(
     with world.store.write() as session:
         one = session.scalars(select(m.Record)).one()
         one.done, one.status = one.wanted, "skipped"
-    pairing = manual_links.look(world.engine, world.connection_id, "things", "5", "X")
+    pairing = manual_links.inspect(world.engine, world.connection_id, "things", "5", "X")
     note, others = timeline.note, []
 
     def meanwhile(session: Any, records: Any, what: str, *args: Any) -> None:
@@ -326,7 +326,7 @@ def test_a_clock_that_is_set_back_makes_no_step_go_round(world: World) -> None:
 
 
 def test_a_sync_since_a_time_looks_again_at_what_other_rules_left_alone(make_world: MakeWorld) -> None:
-    nothing = Plain(by_name, rules=lambda doc, context: Decision(Verdict.SKIP, "not eligible"))
+    nothing = Plain(by_name, rules=lambda doc, context: RuleDecision(RuleVerdict.SKIP, "not eligible"))
     mine = flow("things", nothing)
     world = make_world(mine)
     world.left.put("things", "1", name="a lamp")

@@ -16,7 +16,7 @@ from syncengine.engine.core.want import want
 from syncengine.engine.people import dead_letter_bulk, dead_letters, held
 from syncengine.engine.upkeep import reseal
 from syncengine.errors import Misconfigured, Rejected, Transient
-from syncengine.mapping.contract import Context, Decision, Verdict
+from syncengine.mapping.contract import Context, RuleDecision, RuleVerdict
 from syncengine.store.states import Lane
 from syncengine.vault import Vault
 from tests.conftest import KEY
@@ -26,8 +26,8 @@ COUNT = 200
 FOR_S = 4.0
 
 
-def _dear(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.HOLD, "over the credit limit") if doc.get("dear") else Decision()
+def _dear(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.HOLD, "over the credit limit") if doc.get("dear") else RuleDecision()
 
 
 def _or_refuse(doc: Doc, context: Context) -> Doc:

@@ -16,7 +16,7 @@ from syncengine.engine.decide.plan import Hold
 from syncengine.engine.people import dead_letters, held, manual, manual_links, manual_settlement, record_search, trace
 from syncengine.engine.steps.transform import transform
 from syncengine.errors import EndpointDown, Misconfigured
-from syncengine.mapping.contract import Context, Decision, Group, Need, Policy, Verdict
+from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
@@ -38,7 +38,7 @@ def test_a_push_waits_for_no_quiet_period_and_the_next_change_does_again(make_wo
     pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
     assert world.right.writes == [("create", "1", "R1")]
-    standing = manual.stands(world.engine, pushed)
+    standing = manual.progress(world.engine, pushed)
     assert (standing.is_over, standing.status, [event.what for event in standing.events]) == (
         True, "done", ["pushed by hand", "fetched", "planned", "written"],
     )  # fmt: skip
@@ -77,7 +77,7 @@ def test_a_push_waits_for_no_back_off_but_for_a_settle_time(world: World) -> Non
 
     pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle(patience_s=100)
-    assert (world.right.writes, manual.stands(world.engine, pushed).is_over) == ([], False)
+    assert (world.right.writes, manual.progress(world.engine, pushed).is_over) == ([], False)
     world.settle(patience_s=100)
     assert world.right.writes == [("create", "1", "R1")]
 
@@ -152,7 +152,7 @@ def test_a_record_that_is_there_is_pushed_without_asking_the_source_first(world:
     ("key", "there"), [("1", True), ("left:1", True), ("right:R7", True), ("right:1", False), ("R7", False)]
 )
 def test_an_object_of_a_pair_is_sought_on_its_side(make_world: Callable[..., World], key: str, *, there: bool) -> None:
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a mug")
     if there:
@@ -197,7 +197,7 @@ def test_an_ignored_object_costs_no_calls_until_it_is_heeded(world: World) -> No
 
 def test_what_needs_an_ignored_object_waits_and_says_so(make_world: Callable[..., World]) -> None:
     needs = Plain(by_name, needs_=lambda doc, context: [Need("people", doc["who"], flow="people")])
-    people = two_way("people", [Group("name", ("name",), ("name",), Policy.LEFT)])
+    people = two_way("people", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)])
     world = make_world(flow("orders", needs), people)
     world.left.put("people", "7", name="Robin")
     world.left.put("orders", "1", name="an order", who="7")
@@ -229,7 +229,7 @@ def test_a_dead_letter_of_what_is_ignored_is_closed_with_the_reason(world: World
     world.sync("things", "1")
     _ignore(world, "things", "1")
     with world.store.read() as session:
-        [(letter, _)] = dead_letters.listed(session, dead_letters.Filter(is_open=None))
+        [(letter, _)] = dead_letters.listed(session, dead_letters.LetterFilter(is_open=None))
     assert (letter.closed_because, letter.closed_by) == ("ignored: a test order", "anna")
 
 
@@ -237,7 +237,7 @@ def test_a_dead_letter_of_what_is_ignored_is_closed_with_the_reason(world: World
 
 
 def _link(world: World, left: str, right: str, flow: str = "things", part: str = "") -> manual_links.Pairing:
-    pairing = manual_links.look(world.engine, world.connection_id, flow, left, right, part=part)
+    pairing = manual_links.inspect(world.engine, world.connection_id, flow, left, right, part=part)
     manual_links.join(world.engine, pairing, by="anna", because="the same lamp")
     world.settle(patience_s=300)
     return pairing
@@ -360,12 +360,12 @@ def test_a_key_in_another_spelling_is_the_same_object(make_world: Callable[..., 
 
 
 def test_a_source_for_which_nothing_would_be_created_is_linked_with_that_said(make_world: Callable[..., World]) -> None:
-    cancelled = Decision(Verdict.CANCEL, "it was cancelled at the source")
+    cancelled = RuleDecision(RuleVerdict.CANCEL, "it was cancelled at the source")
     world = make_world(flow("things", Plain(by_name, rules=lambda doc, context: cancelled)))
     world.left.put("things", "1", name="gone")
     world.right.put("things", "R7", name="a lamp", ref="1")
 
-    pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R7")
+    pairing = manual_links.inspect(world.engine, world.connection_id, "things", "1", "R7")
 
     assert pairing.reason == "it was cancelled at the source; it was never sent"
     assert world.right.writes == []
@@ -387,7 +387,7 @@ def test_a_link_by_hand_settles_a_create_in_doubt_and_sends_it_no_more(world: Wo
 
 
 def test_a_pair_that_is_linked_by_hand_has_one_record_and_a_trace_of_both(make_world: Callable[..., World]) -> None:
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="lamp", ref="1")
     for key in ("left:1", "right:R7"):
@@ -398,7 +398,7 @@ def test_a_pair_that_is_linked_by_hand_has_one_record_and_a_trace_of_both(make_w
 
     with world.store.read() as session:
         assert list(session.scalars(select(m.Record.key))) == ["left:1"]
-        [record] = record_search.records(session, world.engine, "R7")
+        [record] = record_search.find(session, world.engine, "R7")
     assert (world.links("things"), world.record("things", "left:1").status) == ([("1", "", "R7")], "done")
     assert world.right.objects["things"]["R7"]["name"] == "a lamp"
     [found] = trace.trace(world.engine, "R7")
@@ -514,7 +514,7 @@ def test_what_is_gone_is_created_once_more(make_world: Callable[..., World]) -> 
 
 
 def test_a_pair_that_is_unlinked_is_created_on_neither_side(make_world: Callable[..., World]) -> None:
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "left:1")
     with pytest.raises(Misconfigured, match="Each side would be created once more"):
@@ -530,7 +530,7 @@ def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_wor
     make_world: Callable[..., World],
 ) -> None:
     """What the create of the left side has made belongs to another by now, which only a person can know."""
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "left:1")
     _unlink(world, "left:1")
@@ -542,7 +542,7 @@ def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_wor
 
     with world.store.read() as session:
         [seen] = held.listed(session, world.engine)
-        doubt = manual_settlement.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.unknown_write_of(session, world.engine, record)
     assert "syncengine held settle left:1" in seen.advice
     manual_settlement.did_not(world.engine, record, doubt, by="anna")
     world.settle(patience_s=600)
@@ -551,7 +551,7 @@ def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_wor
 
 
 def test_one_side_of_a_pair_that_is_gone_is_created_anew(make_world: Callable[..., World]) -> None:
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "left:1")
     del world.right.objects["things"]["R1"]
@@ -563,7 +563,7 @@ def test_one_side_of_a_pair_that_is_gone_is_created_anew(make_world: Callable[..
 
 
 def test_the_side_that_a_pair_was_created_on_is_created_anew_when_it_is_gone(make_world: Callable[..., World]) -> None:
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.right.put("things", "X", name="a lamp")
     world.sync("things", "right:X")
     del world.left.objects["things"]["L1"]
@@ -583,10 +583,10 @@ def test_an_id_that_names_several_records_is_asked_back(make_world: Callable[...
     world.want("people", "1")
     with world.store.read() as session:
         with pytest.raises(Misconfigured, match=r"1 names several records: orders 1 \(main\), people 1 \(main\)"):
-            record_search.one(session, world.engine, "1")
-        assert record_search.one(session, world.engine, "1", flow="people").flow == "people"
+            record_search.find_one(session, world.engine, "1")
+        assert record_search.find_one(session, world.engine, "1", flow="people").flow == "people"
         with pytest.raises(Misconfigured, match="nothing is known of 77"):
-            record_search.one(session, world.engine, "77")
+            record_search.find_one(session, world.engine, "77")
 
 
 def test_an_object_can_be_named_by_its_side(world: World) -> None:
@@ -597,9 +597,12 @@ def test_an_object_can_be_named_by_its_side(world: World) -> None:
     world.want("things", "R1")
     with world.store.read() as session:
         with pytest.raises(Misconfigured, match=r"R1 names several records.* Say left:R1 or right:R1"):
-            record_search.one(session, world.engine, "R1", flow="things")
-        assert [record_search.one(session, world.engine, f"{side}:R1").key for side in ("left", "right")] == ["R1", "9"]
-        assert record_search.one(session, world.engine, "9").key == "9"
+            record_search.find_one(session, world.engine, "R1", flow="things")
+        assert [record_search.find_one(session, world.engine, f"{side}:R1").key for side in ("left", "right")] == [
+            "R1",
+            "9",
+        ]
+        assert record_search.find_one(session, world.engine, "9").key == "9"
 
 
 def test_a_key_that_is_not_heard_of_yet_is_not_taken_for_another_orders_number(world: World) -> None:

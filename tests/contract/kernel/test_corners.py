@@ -16,7 +16,7 @@ from syncengine.engine.people import dead_letter_detail, manual, manual_links
 from syncengine.engine.steps.discover import discover
 from syncengine.errors import DatabaseAway, Forbidden, OutcomeUnknown
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, Decision, Need, Policy, Verdict
+from syncengine.mapping.contract import Context, Need, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
@@ -47,7 +47,7 @@ def _unlink(world: World, key: str) -> None:
 
 
 def _link(world: World, flow_name: str, left: str, right: str) -> None:
-    pairing = manual_links.look(world.engine, world.connection_id, flow_name, left, right)
+    pairing = manual_links.inspect(world.engine, world.connection_id, flow_name, left, right)
     manual_links.join(world.engine, pairing, by="anna")
 
 
@@ -173,8 +173,8 @@ def _by_warehouse(doc: Doc, context: Context) -> dict[str, Doc]:
     return {row["wh"]: {"ref": f"{doc['id']}-{row['wh']}", "name": doc["name"]} for row in doc["rows"]}
 
 
-def _gone(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.CANCEL, "cancelled") if doc.get("gone") else Decision()
+def _gone(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.CANCEL, "cancelled") if doc.get("gone") else RuleDecision()
 
 
 def test_parts_that_are_all_no_longer_wanted_are_cancelled_or_held(make_world: MakeWorld) -> None:

@@ -52,7 +52,7 @@ def _set(shop: World, date: datetime, *, unseen: bool = False) -> None:
     """As `configure` does it. unseen: the worker knows the connection from before."""
     with shop.store.write() as session:
         session.get_one(m.Connection, shop.connection_id).cut_over = date
-        observe_mode.look_back(session, shop.connection_id, ["orders"], clock.now())
+        observe_mode.reconsider_too_old(session, shop.connection_id, ["orders"], clock.now())
     if not unseen:
         shop.engine._sites.clear()
 

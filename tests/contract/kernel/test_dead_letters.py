@@ -16,12 +16,12 @@ from syncengine.document import Doc
 from syncengine.engine.core import failures
 from syncengine.engine.core.engine import Limits
 from syncengine.engine.decide import patches
-from syncengine.engine.decide.plan import Kind, Plan
+from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.people import dead_letter_bulk, dead_letter_detail, dead_letter_groups, dead_letters, trace
-from syncengine.engine.people.dead_letters import Filter
+from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.engine.steps import pump
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.mapping.contract import Context, Group, Need, Policy, Reference
+from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, Reference
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Pause, Stage
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
@@ -54,7 +54,7 @@ def teach(world: World, *names: str) -> None:
         )
 
 
-def letters(world: World, chosen: Filter | None = None) -> list[m.Failure]:
+def letters(world: World, chosen: LetterFilter | None = None) -> list[m.Failure]:
     """The oldest first."""
     with world.store.read() as session:
         return [one for one, _ in reversed(dead_letters.listed(session, chosen))]
@@ -88,7 +88,7 @@ def test_a_correction_is_written_and_the_original_stays_as_it_is(world: World) -
     assert world.left.objects["things"]["1"]["name"] == "mgu"
     assert letters(world) == []
     assert world.timeline("things", "1") == ["fetched", "dead", "corrected", "fetched", "planned", "written"]
-    found = dead_letter_detail.whole(world.engine, one.id)
+    found = dead_letter_detail.detail(world.engine, one.id)
     assert found.documents["source"]["1"]["name"] == "mgu"
     assert found.documents["corrected"]["1"]["name"] == "mug"
     assert found.documents["mapped"][""]["name"] == "MUG"
@@ -119,7 +119,7 @@ def test_a_correction_lapses_when_the_source_changes_and_the_record_goes_by_what
 
     assert target(world) == ["CUP"]
     assert "correction lapsed" in world.timeline("things", "1")
-    [made] = dead_letter_detail.whole(world.engine, one.id).corrections
+    [made] = dead_letter_detail.detail(world.engine, one.id).corrections
     assert made["lapsed_because"] == "it changed at the source"
 
 
@@ -175,7 +175,7 @@ def test_a_second_correction_adds_to_the_first_and_takes_its_place(world: World)
     world.settle()
 
     assert target(world) == ["MUG"]
-    made = dead_letter_detail.whole(world.engine, one.id).corrections
+    made = dead_letter_detail.detail(world.engine, one.id).corrections
     assert [one["lapsed_because"] for one in made] == ["another one took its place", ""]
 
 
@@ -197,22 +197,22 @@ def test_what_a_corrected_document_refers_to_is_read(make_world: Callable[..., W
 
 def test_a_letter_shows_why_it_cannot_be_mapped_and_what_planning_comes_to_now(world: World) -> None:
     one = dead(world)
-    found = dead_letter_detail.whole(world.engine, one.id)
+    found = dead_letter_detail.detail(world.engine, one.id)
     assert found.documents["mapped"] == "it cannot be mapped: name = 'mgu': the table has no entry 'mgu'. Add it"
     assert isinstance(found.outcome, Rejected)
     teach(world, "mgu")
-    found = dead_letter_detail.whole(world.engine, one.id)
+    found = dead_letter_detail.detail(world.engine, one.id)
     assert found.documents["mapped"] == {"": {"ref": "1", "name": "MGU"}}
     assert isinstance(found.outcome, Plan)
-    assert found.outcome.kind is Kind.WRITE
+    assert found.outcome.kind is PlanKind.WRITE
 
 
 def test_what_a_correction_would_come_to_is_said_before_it_is_kept(world: World) -> None:
     source = dead_letter_detail.source_of(world.engine, dead(world).id)
-    good = dead_letter_detail.would_be(world.engine, source, patches.of_values(source.present, ["name=mug"]))
-    bad = dead_letter_detail.would_be(world.engine, source, patches.of_values(source.present, ["name=jug"]))
+    good = dead_letter_detail.preview_patch(world.engine, source, patches.of_values(source.present, ["name=mug"]))
+    bad = dead_letter_detail.preview_patch(world.engine, source, patches.of_values(source.present, ["name=jug"]))
     assert isinstance(good, Plan)
-    assert good.kind is Kind.WRITE
+    assert good.kind is PlanKind.WRITE
     assert isinstance(bad, Rejected)
     assert bad.value == "jug"
     assert world.right.writes == []
@@ -273,15 +273,15 @@ def test_a_discard_is_taken_back_by_trying_it_again(world: World) -> None:
     one = dead(world)
     discard(world, one)
     with world.store.read() as session:
-        assert dead_letter_bulk.choose(session, Filter(flow="things"), most=9).letters == []  # by its id alone
-        assert [chosen.id for chosen in dead_letter_bulk.choose(session, Filter(ids=[one.id]), most=9).letters] == [
-            one.id
-        ]
+        assert dead_letter_bulk.choose(session, LetterFilter(flow="things"), most=9).letters == []  # by its id alone
+        assert [
+            chosen.id for chosen in dead_letter_bulk.choose(session, LetterFilter(ids=[one.id]), most=9).letters
+        ] == [one.id]
     teach(world, "mgu")
     assert dead_letters.retry(world.engine, [one.id], by="bert") == 1
     world.settle()
     assert target(world) == ["MGU"]
-    [closed] = letters(world, Filter(is_open=None))
+    [closed] = letters(world, LetterFilter(is_open=None))
     assert (closed.closed_because, closed.closed_by) == ("it went through later", "")
     with pytest.raises(Misconfigured, match="1 is closed: it went through later"):
         dead_letters.retry(world.engine, [one.id])
@@ -337,7 +337,7 @@ def test_what_needs_a_look_is_closed_by_a_person_alone(world: World) -> None:
             act()
     dead_letter_bulk.close(world.engine, [one], because="booked by hand", by="anna")
 
-    [closed] = letters(world, Filter(is_open=None))
+    [closed] = letters(world, LetterFilter(is_open=None))
     assert (closed.closed_by, closed.closed_because) == ("anna", "booked by hand")
     assert world.timeline("things", "1")[-1] == "looked at"
     with pytest.raises(Misconfigured, match="1 was closed by anna: booked by hand"):
@@ -356,7 +356,7 @@ def test_a_later_success_closes_what_failed_before(world: World, observed: bool)
     if observed:
         world.configure(mode="observe")
     world.sync("things", "1")
-    [closed] = letters(world, Filter(is_open=None))
+    [closed] = letters(world, LetterFilter(is_open=None))
     assert (closed.closed_because, closed.closed_by) == ("it went through later", "")
 
 
@@ -384,7 +384,7 @@ def test_what_waits_for_a_dead_record_stands_under_it(make_world: Callable[..., 
     with world.store.read() as session:
         [group] = dead_letter_groups.groups(session, world.engine)
     assert [(one.flow, one.key, one.waiting) for one in group.blockers] == [("customers", "310", {"orders": 3})]
-    outlook = dead_letter_bulk.foresee(world.engine, letters(world))
+    outlook = dead_letter_bulk.forecast(world.engine, letters(world))
     assert dict(outlook.wakes) == {"orders": 3}
 
 
@@ -392,16 +392,16 @@ def test_every_filter_narrows(world: World) -> None:
     one, two = dead(world, "1", "a%b"), dead(world, "2", "aXb")
     world.time.pass_(3600)
     three = dead(world, "3", "c")
-    wanted: list[tuple[Filter, list[int]]] = [
-        (Filter(), [one.id, two.id, three.id]),
-        (Filter(cause="NO ENTRY 'a%b'"), [one.id]),  # capitals do not matter, and % is a character like others
-        (Filter(value="XB"), [two.id]),
-        (Filter(field="nam", flow="things", connection="main", stage="transform", kind="dead"), [1, 2, 3]),
-        (Filter(since=three.opened_at), [three.id]),
-        (Filter(until=three.opened_at), [one.id, two.id]),
-        (Filter(ids=[two.id]), [two.id]),
-        (Filter(flow="orders"), []),
-        (Filter(kind="attention"), []),
+    wanted: list[tuple[LetterFilter, list[int]]] = [
+        (LetterFilter(), [one.id, two.id, three.id]),
+        (LetterFilter(cause="NO ENTRY 'a%b'"), [one.id]),  # capitals do not matter, and % is a character like others
+        (LetterFilter(value="XB"), [two.id]),
+        (LetterFilter(field="nam", flow="things", connection="main", stage="transform", kind="dead"), [1, 2, 3]),
+        (LetterFilter(since=three.opened_at), [three.id]),
+        (LetterFilter(until=three.opened_at), [one.id, two.id]),
+        (LetterFilter(ids=[two.id]), [two.id]),
+        (LetterFilter(flow="orders"), []),
+        (LetterFilter(kind="attention"), []),
     ]
     for chosen, ids in wanted:
         assert [found.id for found in letters(world, chosen)] == ids, chosen
@@ -415,7 +415,7 @@ def test_an_outlook_says_what_would_be_written_and_what_would_still_fail(world: 
         dead(world, key, name)
     teach(world, "cup")
     monkeypatch.setattr(world.resources["right.things"], "worth", lambda doc: ("EUR", Decimal("2.50")), raising=False)
-    outlook = dead_letter_bulk.foresee(world.engine, letters(world))
+    outlook = dead_letter_bulk.forecast(world.engine, letters(world))
     assert (outlook.total, outlook.planned) == (3, 3)
     assert [(one.entity, one.verb, one.count, one.worth) for one in outlook.writes] == [
         ("things", "create", 2, {"EUR": Decimal("5.00")})
@@ -430,7 +430,7 @@ def test_of_very_many_an_even_sample_is_planned(world: World) -> None:
     for number in range(10):
         world.left.put("things", str(number), name="mgu")
     world.sync("things", *map(str, range(10)))
-    outlook = dead_letter_bulk.foresee(world.engine, letters(world), at_most=4)
+    outlook = dead_letter_bulk.forecast(world.engine, letters(world), at_most=4)
     assert (outlook.total, outlook.planned) == (10, 4)
     assert sum(one.count for one in outlook.stays) == 4
 
@@ -439,9 +439,9 @@ def test_of_what_is_discarded_or_closed_the_oldest_go_first_and_one_of_the_other
     look = looked_at(world, "4")
     found = [dead(world, key) for key in "123"]
     with world.store.read() as session:
-        choice = dead_letter_bulk.choose_of_kind(session, Filter(), "dead", most=2)
+        choice = dead_letter_bulk.choose_of_kind(session, LetterFilter(), "dead", most=2)
         assert ([one.id for one in choice.letters], choice.left) == ([one.id for one in found[:2]], 1)
-        choice = dead_letter_bulk.choose_of_kind(session, Filter(), "attention", most=2)
+        choice = dead_letter_bulk.choose_of_kind(session, LetterFilter(), "attention", most=2)
         assert ([one.id for one in choice.letters], choice.left) == ([look.id], 0)
         for id_, kind, says in (
             (look.id, "dead", "it can be closed, not discarded"),
@@ -449,7 +449,7 @@ def test_of_what_is_discarded_or_closed_the_oldest_go_first_and_one_of_the_other
             (99, "dead", "there is no dead letter 99"),
         ):
             with pytest.raises(Misconfigured, match=says):
-                dead_letter_bulk.choose_of_kind(session, Filter(ids=[id_]), kind, most=2)
+                dead_letter_bulk.choose_of_kind(session, LetterFilter(ids=[id_]), kind, most=2)
 
 
 def test_an_added_field_lapses_when_the_source_says_anything_new(pairs: World) -> None:
@@ -465,7 +465,7 @@ def test_an_added_field_lapses_when_the_source_says_anything_new(pairs: World) -
 def test_the_oldest_are_taken_up_to_the_most_that_is_allowed(world: World) -> None:
     found = [dead(world, key) for key in "123"]
     with world.store.read() as session:
-        choice = dead_letter_bulk.choose(session, Filter(flow="things"), most=2)
+        choice = dead_letter_bulk.choose(session, LetterFilter(flow="things"), most=2)
     assert [one.id for one in choice.letters] == [one.id for one in found[:2]]
     assert choice.left == 1
 
@@ -531,10 +531,10 @@ def test_a_record_that_kills_its_worker_is_set_aside_with_what_is_known_and_hold
     assert "version 2" in one.value
     assert "context" in one.value
     assert "bytes" in one.value
-    shown = dead_letter_detail.whole(world.engine, one.id)
+    shown = dead_letter_detail.detail(world.engine, one.id)
     assert shown.outcome == dead_letter_detail.NOT_PLANNED
     assert shown.documents["source"]["2"]["name"] == "mug"
-    [stays] = dead_letter_bulk.foresee(world.engine, [one]).stays
+    [stays] = dead_letter_bulk.forecast(world.engine, [one]).stays
     assert stays.state == "not planned"
     assert pump.pump(world.engine) == 0
 
@@ -565,7 +565,7 @@ def test_poison_that_dies_in_a_write_names_the_step_and_says_that_the_write_is_i
 @pytest.fixture
 def pairs(make_world: Callable[..., World]) -> World:
     """A flow in both directions, whose documents need a name."""
-    return make_world(two_way("things", [Group("name", left=("name",), right=("name",), policy=Policy.NEWEST)]))
+    return make_world(two_way("things", [FieldGroup("name", left=("name",), right=("name",), policy=Policy.NEWEST)]))
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -579,7 +579,7 @@ def test_in_a_two_way_flow_the_document_of_the_side_that_it_came_from_is_correct
     assert [doc["name"] for doc in there.objects["things"].values()] == ["mug"]
     assert "name" not in here.objects["things"]["1"]
     assert letters(pairs) == []
-    assert dead_letter_detail.whole(pairs.engine, one.id).documents["corrected"]["1"]["name"] == "mug"
+    assert dead_letter_detail.detail(pairs.engine, one.id).documents["corrected"]["1"]["name"] == "mug"
 
 
 def test_a_discarded_pair_is_looked_at_again_when_either_side_changes(pairs: World) -> None:
@@ -619,9 +619,9 @@ def test_a_letter_that_another_has_replaced_names_that_one(world: World) -> None
     dead_letters.retry(world.engine, [old.id])
     world.settle()
     [new] = letters(world)
-    assert dead_letter_detail.whole(world.engine, old.id).newer == new.id
-    assert dead_letter_detail.whole(world.engine, new.id).newer is None
+    assert dead_letter_detail.detail(world.engine, old.id).newer == new.id
+    assert dead_letter_detail.detail(world.engine, new.id).newer is None
     with pytest.raises(Misconfigured, match=f"it failed again. Its record's newer letter is open: correct {new.id}"):
         dead_letter_detail.source_of(world.engine, old.id)
     with world.store.read() as session, pytest.raises(Misconfigured, match=f"newer letter is open: {new.id}"):
-        dead_letter_bulk.choose_of_kind(session, Filter(ids=[old.id]), failures.DEAD, most=1)
+        dead_letter_bulk.choose_of_kind(session, LetterFilter(ids=[old.id]), failures.DEAD, most=1)

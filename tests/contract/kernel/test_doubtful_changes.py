@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.document import Doc
-from syncengine.mapping.contract import Context, Decision, Verdict
+from syncengine.mapping.contract import Context, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from tests.contract.kernel.world import Plain, World, flow
 
@@ -29,8 +29,8 @@ def _rows(*rows: tuple[str, str, int]) -> list[dict[str, Any]]:
 LAMP, SAME, TOTE = ("a", "LAMP", 1), ("b", "LAMP", 1), ("c", "TOTE", 3)
 
 
-def _rules(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.CANCEL, "it was cancelled") if doc.get("cancel") else Decision()
+def _rules(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.CANCEL, "it was cancelled") if doc.get("cancel") else RuleDecision()
 
 
 @pytest.fixture

@@ -12,16 +12,16 @@ from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
 from syncengine.engine.decide.plan import Hold
 from syncengine.engine.people import held, manual_settlement, trace
-from syncengine.engine.people.held import Filter, Held
-from syncengine.engine.people.seen import Taken
+from syncengine.engine.people.held import Held, HeldFilter
+from syncengine.engine.people.seen import ActionResult
 from syncengine.errors import Misconfigured
-from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
+from syncengine.mapping.contract import Context, FieldGroup, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
 
 
-def _dear(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.HOLD, "over the credit limit") if doc.get("dear") else Decision()
+def _dear(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.HOLD, "over the credit limit") if doc.get("dear") else RuleDecision()
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def _conflict(world: World) -> None:
 def test_a_conflict_that_is_approved_goes_by_the_source(world: World) -> None:
     _conflict(world)
     with world.store.read() as session:
-        found = held.whole(session, world.engine, world.record("things", "1"))
+        found = held.detail(session, world.engine, world.record("things", "1"))
     assert found.held.plan is not None
     [one] = found.held.plan.conflicts
     assert (one.base, one.wanted, one.current) == ("a lamp", "a red lamp", "a blue lamp")
@@ -196,7 +196,7 @@ def test_a_conflict_that_is_refused_is_not_held_again(world: World) -> None:
 
 @pytest.mark.parametrize(("wins", "name"), [("left", "from the left"), ("right", "from the right")])
 def test_in_a_pair_a_person_says_which_side_wins(make_world: Callable[..., World], wins: str, name: str) -> None:
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.HOLD)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.HOLD)]))
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "left:1")
     world.left.put("things", "1", name="from the left")
@@ -263,10 +263,10 @@ def test_many_are_listed_by_reason_and_approved_by_a_filter(shop: World) -> None
 
     with shop.store.read() as session:
         groups = held.groups(held.listed(session, shop.engine))
-        dear = held.listed(session, shop.engine, Filter(flow="things", reason="CREDIT limit"))
-        assert held.count(session, Filter(connection="nowhere")) == 0
+        dear = held.listed(session, shop.engine, HeldFilter(flow="things", reason="CREDIT limit"))
+        assert held.count(session, HeldFilter(connection="nowhere")) == 0
     assert [(group.count, group.hold) for group in groups] == [(3, Hold.RULE), (1, Hold.CONFLICT)]
-    assert held.approve(shop.engine, dear, by="anna") == Taken(3)
+    assert held.approve(shop.engine, dear, by="anna") == ActionResult(3)
     shop.settle()
 
     assert len(shop.right.objects["things"]) == 4
@@ -294,7 +294,7 @@ def _doubtful(world: World, fault: str) -> None:
 def _settle(world: World, happened: str | None, **more: Any) -> None:
     record = world.record("things", "1")
     with world.store.read() as session:
-        doubt = manual_settlement.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.unknown_write_of(session, world.engine, record)
     if happened is None:
         manual_settlement.did_not(world.engine, record, doubt, by="anna", **more)
     else:
@@ -317,7 +317,7 @@ def test_a_write_that_did_not_happen_is_sent_once_more_on_a_persons_word(payment
 def test_a_write_that_happened_is_linked_with_what_a_person_found(payments: World) -> None:
     _doubtful(payments, "unheard")
     with payments.store.read() as session:
-        found = held.whole(session, payments.engine, payments.record("things", "1"))
+        found = held.detail(session, payments.engine, payments.record("things", "1"))
     assert [say for _, say in manual_settlement.possibilities(found.doubts[0], "1")] == [
         "syncengine held settle 1 --happened KEY",
         "syncengine held settle 1 --did-not",

@@ -10,7 +10,7 @@ import pytest
 from syncengine.connectors.base import Operation, Verb
 from syncengine.document import Doc
 from syncengine.engine.people import held, manual, manual_links
-from syncengine.mapping.contract import Context, Decision, Policy, Verdict
+from syncengine.mapping.contract import Context, Policy, RuleDecision, RuleVerdict
 from tests.contract.kernel.world import Plain, Thing, World, flow
 
 MakeWorld = Callable[..., World]
@@ -28,8 +28,8 @@ class FieldByField(Thing):
         return [replace(operation, changes={name: one}) for name, one in sorted(operation.changes.items())]
 
 
-def _dear(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.HOLD, "over the credit limit") if doc.get("dear") else Decision()
+def _dear(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.HOLD, "over the credit limit") if doc.get("dear") else RuleDecision()
 
 
 def _both(doc: Doc, context: Context) -> Doc:
@@ -118,7 +118,7 @@ def test_each_part_that_is_recreated_is_looked_for_by_its_own_former_reference(m
     assert (sorted(there), world.record("things", "1").status) == (["Na", "Nb"], "held")
     for part in ("a", "b"):
         if part not in {one for _, one, _ in world.links("things")}:
-            pairing = manual_links.look(world.engine, world.connection_id, "things", "1", f"N{part}", part=part)
+            pairing = manual_links.inspect(world.engine, world.connection_id, "things", "1", f"N{part}", part=part)
             manual_links.join(world.engine, pairing, by="anna")
             world.settle(patience_s=600)
     assert sorted(there) == ["Na", "Nb"]

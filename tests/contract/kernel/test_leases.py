@@ -60,7 +60,7 @@ def test_a_call_is_counted_as_one_of_the_flow_and_the_lane_whose_records_are_wor
     lease.called("left-1", "read", 0.5)
     lease.called("left-1", "read", 0.5)
     nobodys.called("left-1", "read", 0.25)
-    world.engine.tell_spent()
+    world.engine.flush_calls()
 
     assert world.engine.meter.last_hour() == [
         Spent("left-1", "things", "scheduled", "read", 2, 1.0),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from syncengine.document import Doc
-from syncengine.mapping.contract import Context, Decision, Need, Verdict
+from syncengine.mapping.contract import Context, Need, RuleDecision, RuleVerdict
 from tests.contract.kernel.world import Plain, World, by_name, flow
 
 pytestmark = pytest.mark.one_database
@@ -21,8 +21,8 @@ def _order(doc: Doc, context: Context) -> Doc:
     return {**by_name(doc, context), "customer": context.links[_needs(doc, context)[0]]}
 
 
-def _rules(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.SKIP, "it is a supplier") if doc["name"] == "supplier" else Decision()
+def _rules(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.SKIP, "it is a supplier") if doc["name"] == "supplier" else RuleDecision()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from syncengine.connectors.base import Safety, Verb
 from syncengine.engine.people.dead_letters import retry
 from syncengine.engine.steps.discover import discover
-from syncengine.mapping.contract import Context, Decision, MissingLookup, Need, Verdict
+from syncengine.mapping.contract import Context, MissingLookup, Need, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.world import START, Plain, World, by_name, flow
@@ -297,8 +297,8 @@ def _order_arrives(world: World) -> None:
 
 
 def test_rules_skip_hold_and_cancel(make_world: Callable[..., World]) -> None:
-    def rules(doc: dict[str, object], context: object) -> Decision:
-        return Decision(Verdict(doc["rule"]), "because of the rule") if doc.get("rule") else Decision()
+    def rules(doc: dict[str, object], context: object) -> RuleDecision:
+        return RuleDecision(RuleVerdict(doc["rule"]), "because of the rule") if doc.get("rule") else RuleDecision()
 
     world = make_world(flow("things", Plain(by_name, rules=rules)))
     for key, rule in (("1", "skip"), ("2", "hold"), ("3", "cancel"), ("4", None)):

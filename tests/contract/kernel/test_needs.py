@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from syncengine.document import Doc
 from syncengine.engine.people import manual, manual_links
-from syncengine.mapping.contract import Context, Decision, Group, MissingLookup, Need, Policy, Verdict
+from syncengine.mapping.contract import Context, FieldGroup, MissingLookup, Need, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Stage
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
@@ -28,8 +28,8 @@ def _order(doc: Doc, context: Context) -> Doc:
     return {**by_name(doc, context), "customer": context.links[_customer(doc, context)[0]]}
 
 
-def _no_suppliers(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.SKIP, "it is a supplier") if doc["name"] == "supplier" else Decision()
+def _no_suppliers(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.SKIP, "it is a supplier") if doc["name"] == "supplier" else RuleDecision()
 
 
 def _master(doc: Doc, context: Context) -> Sequence[Need]:
@@ -116,7 +116,7 @@ def test_it_is_not_woken_by_an_object_of_the_other_side_that_bears_the_key_of_it
     world.left.put("customers", "500", name="legacy")
     world.right.put("customers", "310", name="legacy", ref="old")
     manual_links.join(
-        world.engine, manual_links.look(world.engine, world.connection_id, "customers", "500", "310"), by="anna"
+        world.engine, manual_links.inspect(world.engine, world.connection_id, "customers", "500", "310"), by="anna"
     )
     world.settle()
     world.left.put("customers", "310", name="supplier")
@@ -191,8 +191,8 @@ def test_what_became_needed_while_it_was_planned_is_planned_again_as_needed(make
 
 
 def test_a_pair_that_is_needed_from_the_right_and_left_alone_is_told(make_world: MakeWorld) -> None:
-    people = two_way("customers", [Group("name", ("name",), ("name",), Policy.LEFT)])
-    nothing = replace(people.backward, rules=lambda doc, context: Decision(Verdict.SKIP, "not for us"))  # type: ignore[type-var]
+    people = two_way("customers", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)])
+    nothing = replace(people.backward, rules=lambda doc, context: RuleDecision(RuleVerdict.SKIP, "not for us"))  # type: ignore[type-var]
     invoices = flow(
         "invoices", Plain(_order, needs_=_customer),
         source="right.invoices", target="left.invoices", needs={"customers": "customers"},

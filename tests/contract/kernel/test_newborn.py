@@ -7,11 +7,11 @@ from collections.abc import Callable
 from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
-from syncengine.mapping.contract import Group, Policy
+from syncengine.mapping.contract import FieldGroup, Policy
 from syncengine.store.models import Record
 from tests.contract.kernel.world import World, two_way
 
-PEOPLE = two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)])
+PEOPLE = two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)])
 ONCE = [("create", "1", "R1")]
 
 

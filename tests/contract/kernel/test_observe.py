@@ -16,10 +16,10 @@ from syncengine import clock
 from syncengine.document import Doc
 from syncengine.engine.core import observe_mode
 from syncengine.engine.people import observe_report
-from syncengine.engine.people.observe_report import Field, Filter
+from syncengine.engine.people.observe_report import Field, ReportFilter
 from syncengine.engine.writes import links
 from syncengine.errors import Rejected
-from syncengine.mapping.contract import Context, Decision, Need, Verdict
+from syncengine.mapping.contract import Context, Need, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Stage, Status
 from tests.contract.kernel.world import Plain, World, by_name, flow
@@ -33,8 +33,8 @@ def _order(doc: Doc, context: Context) -> Doc:
     return {**by_name(doc, context), "customer": context.links[_needs(doc, context)[0]]}
 
 
-def _rules(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.SKIP, "a draft") if doc["name"] == "draft" else Decision()
+def _rules(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.SKIP, "a draft") if doc["name"] == "draft" else RuleDecision()
 
 
 def _observed(make_world: Callable[..., World]) -> World:
@@ -84,11 +84,11 @@ def test_an_order_shows_the_code_that_its_planned_customer_would_have_and_that_i
     make_world: Callable[..., World],
 ) -> None:
     world = _observed(make_world)
-    (planned,) = observe_report.written(world.engine, Filter(_connection(world), "orders"))
+    (planned,) = observe_report.written(world.engine, ReportFilter(_connection(world), "orders"))
 
     assert planned.plan.steps[0].operation.doc["customer"] == "310"  # the natural key of the create that is planned
     assert planned.plan.provisional == ("customers 310",)
-    (customer,) = observe_report.written(world.engine, Filter(_connection(world), "customers"))
+    (customer,) = observe_report.written(world.engine, ReportFilter(_connection(world), "customers"))
     assert customer.plan.provisional == ()
 
 
@@ -125,7 +125,7 @@ def test_going_live_writes_what_was_created_at_or_after_the_cut_over_date_and_no
     world.time.pass_(3600)
     world.left.put("things", "3", name="after")
     world.sync("things", "1", "2", "3")
-    assert [one.count for one in observe_report.report(world.engine, Filter(_connection(world))).writes] == [3]
+    assert [one.count for one in observe_report.report(world.engine, ReportFilter(_connection(world))).writes] == [3]
 
     _go_live(world, cut_over=cut_over)
     world.settle()
@@ -135,8 +135,8 @@ def test_going_live_writes_what_was_created_at_or_after_the_cut_over_date_and_no
 
 
 def test_an_order_that_was_only_planned_and_is_cancelled_since_was_never_sent(make_world: Callable[..., World]) -> None:
-    def rules(doc: Doc, context: Context) -> Decision:
-        return Decision(Verdict.CANCEL, "cancelled") if doc["name"] == "cancelled" else Decision()
+    def rules(doc: Doc, context: Context) -> RuleDecision:
+        return RuleDecision(RuleVerdict.CANCEL, "cancelled") if doc["name"] == "cancelled" else RuleDecision()
 
     world = make_world(flow("things", Plain(by_name, rules=rules)))
     world.configure(mode="observe")
@@ -155,10 +155,11 @@ def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make
             raise Rejected(field="name", value=doc["id"], reason="it is bad", remedy="Make it good")
         return by_name(doc, context)
 
-    def rules(doc: Doc, context: Context) -> Decision:
-        return {"draft": Decision(Verdict.SKIP, "a draft"), "big": Decision(Verdict.HOLD, "too big")}.get(
-            doc["name"], Decision()
-        )
+    def rules(doc: Doc, context: Context) -> RuleDecision:
+        return {
+            "draft": RuleDecision(RuleVerdict.SKIP, "a draft"),
+            "big": RuleDecision(RuleVerdict.HOLD, "too big"),
+        }.get(doc["name"], RuleDecision())
 
     world = make_world(flow("things", Plain(to, rules=rules)))
     world.left.put("things", "1", name="a lamp")
@@ -172,7 +173,7 @@ def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make
     world.time.pass_(60)
     world.sync("things", *map(str, range(1, 9)))
 
-    found = observe_report.report(world.engine, Filter(_connection(world)))
+    found = observe_report.report(world.engine, ReportFilter(_connection(world)))
     assert [(one.flow, one.verb, one.count) for one in found.writes] == [
         ("things", "create", 2),
         ("things", "change", 1),
@@ -183,7 +184,7 @@ def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make
         ("skipped", 1, ["7"]),
     ]
     assert (found.equal, found.unkept) == ({"things": 1}, 0)
-    later = Filter(_connection(world), since=clock.now() + timedelta(seconds=1))
+    later = ReportFilter(_connection(world), since=clock.now() + timedelta(seconds=1))
     assert observe_report.report(world.engine, later).writes == []
 
 
@@ -212,9 +213,9 @@ def test_each_field_of_each_write_can_be_shown(make_world: Callable[..., World])
     world.left.put("customers", "310", name="Robin Sample")
     world.sync("customers", "310")
 
-    (planned,) = observe_report.written(world.engine, Filter(_connection(world), keys=("310",)))
+    (planned,) = observe_report.written(world.engine, ReportFilter(_connection(world), keys=("310",)))
     assert observe_report.fields(planned.plan.steps[0]) == [Field("name", "Robin", "Robin Sample")]
-    (order,) = observe_report.written(world.engine, Filter(_connection(world), "orders", keys=("1",)))
+    (order,) = observe_report.written(world.engine, ReportFilter(_connection(world), "orders", keys=("1",)))
     shown = {field.path: field.after for field in observe_report.fields(order.plan.steps[0])}
     assert shown == {"ref": "1", "name": "order", "customer": "310"}
 

@@ -333,7 +333,7 @@ def test_a_create_that_is_never_understood_is_sent_five_times_and_held(make_worl
 
     with world.store.read() as session:
         one = held.of_record(session, world.engine, world.record("things", BAD))
-        doubt = manual_settlement.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.unknown_write_of(session, world.engine, record)
     assert one.hold == "doubt"
     odd.understood = True
     manual_settlement.did_not(world.engine, record, doubt, by="anna", because="it is not in the target")

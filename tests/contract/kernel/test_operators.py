@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from syncengine.engine.decide.plan import Kind, Plan
+from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.people import preview, status, trace
-from syncengine.engine.people.dead_letters import Filter, listed, retry
+from syncengine.engine.people.dead_letters import LetterFilter, listed, retry
 from syncengine.engine.steps import sync
 from syncengine.engine.traffic import quota
 from syncengine.errors import EndpointDown, Misconfigured, Rejected
@@ -104,7 +104,7 @@ def test_a_dry_run_plans_what_is_needed_first_as_if_created_and_touches_nothing(
 
     assert [(one.flow, one.key) for one in made] == [("customers", "310"), ("orders", "1")]
     plans = [one.outcome for one in made]
-    assert all(isinstance(plan, Plan) and plan.kind is Kind.WRITE for plan in plans)
+    assert all(isinstance(plan, Plan) and plan.kind is PlanKind.WRITE for plan in plans)
     assert isinstance(plans[1], Plan)
     assert plans[1].steps[0].operation.doc["customer"] == "310"
     assert shop.right.objects.get("orders", {}) == {}
@@ -216,7 +216,7 @@ def test_only_open_dead_letters_can_be_retried(shop: World) -> None:
     sync.run(shop.engine, sync.Request("customers"))
     shop.settle()
     with shop.store.write() as session:
-        [(failure, connection)] = listed(session, Filter(flow="customers", connection="main"))
+        [(failure, connection)] = listed(session, LetterFilter(flow="customers", connection="main"))
         failure.kind = "attention"
     assert connection == "main"
     with pytest.raises(Misconfigured, match="it can be closed, not retried"):

@@ -132,7 +132,7 @@ def test_what_is_open_is_kept_whole_and_goes_on(world: World) -> None:
     assert {key: _documents(world, key) for key in before} == before
 
     (one,) = [each for each in _letters(world) if each.key == "dead"]  # the owner that nobody has is another one
-    assert dead_letter_detail.whole(world.engine, one.id).documents["source"]
+    assert dead_letter_detail.detail(world.engine, one.id).documents["source"]
     with world.store.read() as session:
         assert held.of_record(session, world.engine, world.record("things", "clash"))
     world.left.put("owners", "7", name="Robin")
@@ -173,9 +173,9 @@ def test_what_was_discarded_is_left_alone_while_it_is_unchanged_and_a_letter_tha
     assert _count(world, m.Failure, m.Failure.id == other.id) == 0
     world.sync("things", "1")
     assert world.record("things", "1").status == "skipped"
-    assert dead_letter_detail.whole(world.engine, discarded.id).documents["source"]
+    assert dead_letter_detail.detail(world.engine, discarded.id).documents["source"]
     with world.store.read() as session:
-        assert [one.id for one in dead_letters.retriable(session, dead_letters.Filter(ids=[discarded.id]))] == [
+        assert [one.id for one in dead_letters.retriable(session, dead_letters.LetterFilter(ids=[discarded.id]))] == [
             discarded.id
         ]
     world.left.put("things", "1", name="good")

@@ -12,7 +12,7 @@ from sqlalchemy import delete, text
 from syncengine.connectors.base import Operation, Outcome, Safety, Verb
 from syncengine.engine.steps.discover import discover
 from syncengine.errors import OutcomeUnknown
-from syncengine.mapping.contract import Context, Group, Policy
+from syncengine.mapping.contract import Context, FieldGroup, Policy
 from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow, two_way
@@ -20,13 +20,13 @@ from tests.contract.kernel.world import Plain, Thing, World, by_name, flow, two_
 pytestmark = pytest.mark.one_database
 
 GROUPS = [
-    Group("identity", right=("name",), left=("name",), policy=Policy.LEFT),
-    Group("credit", right=("limit",), left=("limit",), policy=Policy.RIGHT),
-    Group("address", right=("street",), left=("street",), policy=Policy.HOLD),
+    FieldGroup("identity", right=("name",), left=("name",), policy=Policy.LEFT),
+    FieldGroup("credit", right=("limit",), left=("limit",), policy=Policy.RIGHT),
+    FieldGroup("address", right=("street",), left=("street",), policy=Policy.HOLD),
 ]
 
 
-NEWEST = [Group(name, (name,), (name,), Policy.NEWEST) for name in ("name", "street")]
+NEWEST = [FieldGroup(name, (name,), (name,), Policy.NEWEST) for name in ("name", "street")]
 
 
 @pytest.fixture

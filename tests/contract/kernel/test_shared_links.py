@@ -16,7 +16,7 @@ from syncengine.engine.people import held, manual
 from syncengine.engine.steps import sync
 from syncengine.engine.steps.discover import discover
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, Decision, Need, Policy, Verdict
+from syncengine.mapping.contract import Context, Need, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Plain, World, by_name, flow
@@ -49,8 +49,8 @@ def _status(**more: Any) -> Flow:
 @pytest.fixture
 def orders(make_world: MakeWorld) -> World:
     """Orders with lines left to right, cancelled if `gone`, and their status back."""
-    cancel = Decision(Verdict.CANCEL, "cancelled")
-    mapping = Plain(_order, rules=lambda doc, context: cancel if doc.get("gone") else Decision())
+    cancel = RuleDecision(RuleVerdict.CANCEL, "cancelled")
+    mapping = Plain(_order, rules=lambda doc, context: cancel if doc.get("gone") else RuleDecision())
     return make_world(flow("orders", mapping), _status(), right=LINES)
 
 
@@ -497,10 +497,10 @@ def test_an_id_of_a_link_that_is_gone_is_given_to_no_other(make_world: MakeWorld
 
 
 def test_a_write_without_a_key_may_be_cancelled_by_a_person_only(make_world: MakeWorld) -> None:
-    cancel = Decision(Verdict.CANCEL, "cancelled")
+    cancel = RuleDecision(RuleVerdict.CANCEL, "cancelled")
     mapping = Plain(
         lambda doc, context: {"name": doc["name"], "ref": ""},
-        rules=lambda doc, context: cancel if doc.get("gone") else Decision(),
+        rules=lambda doc, context: cancel if doc.get("gone") else RuleDecision(),
     )
     world = make_world(flow("payments", mapping))
     world.resources["right.payments"].safety = dict.fromkeys(Verb, Safety.ASK)  # type: ignore[misc]

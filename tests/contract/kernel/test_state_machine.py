@@ -213,7 +213,7 @@ class Anything(Workers, RuleBasedStateMachine):
         for record in held:
             with suppress(Misconfigured, SyncError):
                 with self.store.read() as session:
-                    doubt = manual_settlement.doubt_of(session, self.world.engine, record)
+                    doubt = manual_settlement.unknown_write_of(session, self.world.engine, record)
                 effect = doubt.effect
                 system: Watched = getattr(self, effect.resource.partition(".")[0])
                 if effect.token not in system.applied:

@@ -30,7 +30,7 @@ from syncengine.engine.steps.decisions import LASTS
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.mapping.contract import Context, Decision, Group, Policy, Verdict
+from syncengine.mapping.contract import Context, FieldGroup, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Stage
 from tests.contract.kernel.world import Fake, Plain, World, by_name, flow, two_way
@@ -38,8 +38,8 @@ from tests.contract.kernel.world import Fake, Plain, World, by_name, flow, two_w
 DAY_S = 86_400.0
 
 
-def _dear(doc: Doc, context: Context) -> Decision:
-    return Decision(Verdict.HOLD, "over the credit limit") if doc.get("dear") else Decision()
+def _dear(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision(RuleVerdict.HOLD, "over the credit limit") if doc.get("dear") else RuleDecision()
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_an_approved_create_does_not_change_what_an_earlier_create_has_made(
     make_world: Callable[..., World],
 ) -> None:
     """The pair was unlinked, and is found by its reference: what stands there was not shown to who approved."""
-    group = Group("name", ("name",), ("name",), Policy.LEFT)
+    group = FieldGroup("name", ("name",), ("name",), Policy.LEFT)
     world = make_world(two_way("things", [group], rules=_dear))
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "left:1")
@@ -247,7 +247,7 @@ def test_an_approval_ends_with_what_overrules_it(shop: World, what: str) -> None
         shop.right.down = False
         shop.right.put("things", "R7", name="another lamp", ref="of somebody")
         manual_links.join(
-            shop.engine, manual_links.look(shop.engine, shop.connection_id, "things", "1", "R7"), by="bert"
+            shop.engine, manual_links.inspect(shop.engine, shop.connection_id, "things", "1", "R7"), by="bert"
         )
     else:
         shop.settle(patience_s=300)
@@ -441,7 +441,7 @@ def test_a_link_that_another_has_made_meanwhile_is_not_taken_away(world: World) 
         berts = manual.link_of(session, world.engine, record)
     manual.unlink(world.engine, record, berts, by="anna", because="the wrong one")
     manual_links.join(
-        world.engine, manual_links.look(world.engine, world.connection_id, "things", "1", "R77"), by="anna"
+        world.engine, manual_links.inspect(world.engine, world.connection_id, "things", "1", "R77"), by="anna"
     )
     world.settle(patience_s=300)
     with pytest.raises(Misconfigured, match="1 and R1 are not linked any more"):
@@ -453,14 +453,14 @@ def test_a_link_that_another_has_made_meanwhile_is_not_taken_away(world: World) 
 def test_what_was_ignored_while_somebody_looked_is_not_linked(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a lamp", ref="1")
-    pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R7")
+    pairing = manual_links.inspect(world.engine, world.connection_id, "things", "1", "R7")
     with world.store.write() as session:
         record = manual.get_or_create(session, world.engine, world.connection_id, "things", "1", world.time.at)
     manual.ignore(world.engine, record, by="bert", because="a test order")
     with pytest.raises(Misconfigured, match="was ignored meanwhile"):
         manual_links.join(world.engine, pairing, by="anna")
 
-    assert manual_links.look(world.engine, world.connection_id, "things", "1", "R7").ignored == "bert: a test order"
+    assert manual_links.inspect(world.engine, world.connection_id, "things", "1", "R7").ignored == "bert: a test order"
 
 
 @pytest.mark.parametrize(
@@ -481,8 +481,10 @@ def test_two_objects_are_linked_in_a_part_to_which_the_source_is_mapped(
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R77", name="a lamp", ref="1")
     with pytest.raises(Misconfigured, match=says):
-        manual_links.look(world.engine, world.connection_id, "things", "1", "R77", part=part)
-    pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R77", part=parts[0] if parts else "")
+        manual_links.inspect(world.engine, world.connection_id, "things", "1", "R77", part=part)
+    pairing = manual_links.inspect(
+        world.engine, world.connection_id, "things", "1", "R77", part=parts[0] if parts else ""
+    )
     manual_links.join(world.engine, pairing, by="anna")
     world.settle(patience_s=600)
 
@@ -490,11 +492,11 @@ def test_two_objects_are_linked_in_a_part_to_which_the_source_is_mapped(
 
 
 def test_two_objects_of_a_pair_are_linked_in_no_part(make_world: Callable[..., World]) -> None:
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a lamp", ref="1")
     with pytest.raises(Misconfigured, match="things has no parts, so 1 has no part 'EUR'"):
-        manual_links.look(world.engine, world.connection_id, "things", "1", "R7", part="EUR")
+        manual_links.inspect(world.engine, world.connection_id, "things", "1", "R7", part="EUR")
 
 
 def test_parts_that_are_created_beside_a_link_and_other_identities_are_shown(make_world: Callable[..., World]) -> None:
@@ -504,7 +506,7 @@ def test_parts_that_are_created_beside_a_link_and_other_identities_are_shown(mak
     world = make_world(flow("things", Plain(to, parts=True)), right={"identity": ("ref",)})
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R77", name="a lamp", ref="of somebody")
-    pairing = manual_links.look(world.engine, world.connection_id, "things", "1", "R77", part="EUR")
+    pairing = manual_links.inspect(world.engine, world.connection_id, "things", "1", "R77", part="EUR")
 
     assert list(pairing.creates) == ["GBP"]
     assert pairing.identity == "ref is 'of somebody' instead of '1EUR'"
@@ -522,14 +524,14 @@ def _doubt(make_world: Callable[..., World], fault: str, **right: object) -> tup
     world.sync("things", "1", patience_s=300)
     record = world.record("things", "1")
     with world.store.read() as session:
-        return world, record, manual_settlement.doubt_of(session, world.engine, record)
+        return world, record, manual_settlement.unknown_write_of(session, world.engine, record)
 
 
 def test_a_mistyped_key_does_not_link_a_strangers_object(make_world: Callable[..., World]) -> None:
     world, record, doubt = _doubt(make_world, "unheard")
     with pytest.raises(Misconfigured, match="ref is 'of somebody else' instead of '1'"):
         manual_settlement.happened(world.engine, record, doubt, "R9", by="anna")
-    found = manual_settlement.look(world.engine, record, doubt, "R1")
+    found = manual_settlement.find_object(world.engine, record, doubt, "R1")
     assert (found.key, found.document["name"]) == ("R1", "a payment")
     manual_settlement.happened(world.engine, record, doubt, "R1", by="anna")
 
@@ -547,7 +549,7 @@ def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[...
     assert (len(world.right.writes), record.status) == (1, "held")
     assert record.reason == "the target has said that write 1 (create 1) is done, and it is not found there"
     with world.store.read() as session:
-        doubt = manual_settlement.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.unknown_write_of(session, world.engine, record)
     with pytest.raises(Misconfigured, match="is done, and only told no key: it would be made twice"):
         manual_settlement.did_not(world.engine, record, doubt, by="anna")
     assert len(world.right.writes) == 1
@@ -580,7 +582,7 @@ def test_a_write_that_was_sent_again_meanwhile_is_not_settled_by_an_old_look(
 
 def test_a_pair_is_not_ignored_while_a_create_of_it_is_in_doubt(make_world: Callable[..., World]) -> None:
     """What that create may have made would wait on the other side for ever, since nobody looks for it any more."""
-    world = make_world(two_way("things", [Group("name", ("name",), ("name",), Policy.LEFT)]))
+    world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
     world.right.faults.append("unheard")
     world.sync("things", "left:1")

@@ -17,10 +17,10 @@ from syncengine.engine.core.engine import Limits
 from syncengine.engine.people import manual_settlement
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.watch import health
-from syncengine.engine.watch.watcher import Thresholds, Watcher, last, look
+from syncengine.engine.watch.watcher import Thresholds, Watcher, evaluate, last
 from syncengine.errors import OutcomeUnknown, Rejected
 from syncengine.http.breaker import Breakers
-from syncengine.mapping.contract import Context, Decision, Need, Verdict
+from syncengine.mapping.contract import Context, Need, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.lock import Lock
 from syncengine.store.states import Lane
@@ -31,7 +31,7 @@ THRESHOLDS = Thresholds(dead_letters=4, gone=3, window_s=600, oldest_s=1800)
 
 def _signs(world: World, *, up_s: float = 0.0) -> dict[tuple[str, str], str]:
     """Rules and subjects that speak now, with their texts; and written into the book, as the watcher does."""
-    found, _ = look(world.engine, THRESHOLDS, clock.now(), up_s=up_s)
+    found, _ = evaluate(world.engine, THRESHOLDS, clock.now(), up_s=up_s)
     Watcher(world.engine, Sinks(()), THRESHOLDS).watch()
     return {(sign.rule, sign.subject): sign.text for sign in found}
 
@@ -131,8 +131,12 @@ def test_a_flow_of_which_nothing_goes_through_speaks_whatever_the_causes(make_wo
 
 
 def test_what_is_held_for_long_is_told_with_its_commonest_reason(make_world: Callable[..., World]) -> None:
-    def too_much(doc: Doc, context: Context) -> Decision:
-        return Decision(Verdict.HOLD, "over the credit limit") if doc["name"].startswith("much") else Decision()
+    def too_much(doc: Doc, context: Context) -> RuleDecision:
+        return (
+            RuleDecision(RuleVerdict.HOLD, "over the credit limit")
+            if doc["name"].startswith("much")
+            else RuleDecision()
+        )
 
     world = make_world(flow("things", Plain(by_name, rules=too_much)))
     for key in ("1", "2"):
@@ -304,7 +308,7 @@ def test_a_write_that_a_person_must_settle_is_told_after_a_while_and_until_that_
 
     record = world.record("things", "1")
     with world.store.read() as session:
-        doubt = manual_settlement.doubt_of(session, world.engine, record)
+        doubt = manual_settlement.unknown_write_of(session, world.engine, record)
     manual_settlement.did_not(world.engine, record, doubt, by="anna")
     world.settle()
     assert world.record("things", "1").status == "done"

@@ -35,7 +35,7 @@ from syncengine.engine.steps import running
 from syncengine.engine.steps.pump import pump
 from syncengine.errors import EndpointDown, OutcomeUnknown, Rejected, Transient
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, Decision, Group, Need, Policy, Reference
+from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, Reference, RuleDecision
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
@@ -260,8 +260,8 @@ def _apply_lines(doc: Doc, operation: Operation) -> dict[str, str]:
     return numbers
 
 
-def _no_rules(doc: Doc, context: Context) -> Decision:
-    return Decision()
+def _no_rules(doc: Doc, context: Context) -> RuleDecision:
+    return RuleDecision()
 
 
 @dataclass
@@ -269,7 +269,7 @@ class Plain:
     """A mapping in Python: what the tests need of the contract, each part replaceable."""
 
     to: Callable[[Doc, Context], Doc | Mapping[str, Doc]]
-    rules: Callable[[Doc, Context], Decision] = _no_rules
+    rules: Callable[[Doc, Context], RuleDecision] = _no_rules
     needs_: Callable[[Doc, Context], Sequence[Need]] = lambda doc, context: ()
     refs: Callable[[Doc], Sequence[Reference]] = lambda doc: ()
     policies: Mapping[str, Policy] = field(default_factory=dict)
@@ -279,7 +279,7 @@ class Plain:
     def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> Sequence[Reference]:
         return self.refs(doc)
 
-    def decide(self, doc: Doc, context: Context) -> Decision:
+    def decide(self, doc: Doc, context: Context) -> RuleDecision:
         return self.rules(doc, context)
 
     def needs(self, doc: Doc, context: Context) -> Sequence[Need]:
@@ -447,7 +447,9 @@ def by_name(doc: Doc, context: Context) -> Doc:
     return {"ref": doc["id"], "name": doc["name"]}
 
 
-def two_way(name: str, groups: Sequence[Group], *, rules: Callable[[Doc, Context], Decision] = _no_rules) -> Flow:
+def two_way(
+    name: str, groups: Sequence[FieldGroup], *, rules: Callable[[Doc, Context], RuleDecision] = _no_rules
+) -> Flow:
     """A pair flow with the same field names on both sides."""
     pairs = [pair for group in groups for pair in zip(group.left, group.right, strict=True)]
     forward = Plain(

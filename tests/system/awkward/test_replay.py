@@ -69,7 +69,7 @@ def test_one_order_is_corrected_by_hand_and_the_shop_keeps_what_it_has(world: Wo
     world.settle()
 
     assert world.erp.stock_lines(order) == [("BOOK", D(4), D(4))]
-    found = dead_letter_detail.whole(world.engine, one.id)
+    found = dead_letter_detail.detail(world.engine, one.id)
     assert found.documents["source"][str(order)]["orderRows"][row]["productSku"] == SHOP_SKU
     assert found.documents["mapped"][""]["StockLine"][0]["StockCode"] == "BOOK"
     assert world.letters() == []

@@ -186,7 +186,7 @@ def test_added_lines_are_found_as_if_each_were_compared_with_each(
 ) -> None:
     added, there = _ours(new), _theirs(current)
     numbers = {f"k{place}": str(number) for place, number in known.items()}
-    agreed, found = unconfirmed_change.shown(
+    agreed, found = unconfirmed_change.agreement_shown(
         {}, {"rows": added}, {"rows": there}, line_fields={"rows": FIELDS}, numbers=numbers
     )  # fmt: skip
 

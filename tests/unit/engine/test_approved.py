@@ -9,17 +9,17 @@ import pytest
 from syncengine.document import Doc
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.merge import Merged, merge
-from syncengine.engine.decide.plan import Hold, Kind, Plan
+from syncengine.engine.decide.plan import Hold, Plan, PlanKind
 from syncengine.engine.steps import decisions
-from syncengine.engine.steps.decisions import Decision
-from syncengine.mapping.contract import Policy, Verdict
+from syncengine.engine.steps.decisions import ActiveDecision
+from syncengine.mapping.contract import Policy, RuleVerdict
 from tests.unit.engine.test_plan import BASE, EDITED, _link, _plan
 
 HERE = {**BASE, "name": "c"}  # what people of the target have made of it
 
 
-def _said(made: Plan, side: str = "left") -> Decision:
-    return Decision(1, 1, side, made.hash, "it is right", "anna")
+def _said(made: Plan, side: str = "left") -> ActiveDecision:
+    return ActiveDecision(1, 1, side, made.hash, "it is right", "anna")
 
 
 def _by_word(doc: Doc, links: Any, side: str = "left") -> Plan:
@@ -30,20 +30,25 @@ def _by_word(doc: Doc, links: Any, side: str = "left") -> Plan:
 @pytest.mark.parametrize(
     ("doc", "links", "hold", "approved"),
     [
-        ({**EDITED, "verdict": Verdict.HOLD}, {}, Hold.RULE, Kind.WRITE),
-        ({**EDITED, "verdict": Verdict.HOLD}, {"": _link(BASE)}, Hold.RULE, Kind.WRITE),
-        (EDITED, {"": _link(HERE)}, Hold.CONFLICT, Kind.WRITE),
-        ({**EDITED, "verdict": Verdict.HOLD}, {"": _link(HERE)}, Hold.CONFLICT, Kind.WRITE),
-        (EDITED, {"": _link({**HERE, "invoiced": True})}, Hold.CONFLICT, Kind.HOLD),  # and then the target refuses
-        (EDITED, {"": _link({**BASE, "invoiced": True})}, Hold.REFUSED, Kind.HOLD),
-        (EDITED, {"": _link({**BASE, "cancelled": True})}, Hold.REFUSED, Kind.HOLD),
-        ({**EDITED, "verdict": Verdict.CANCEL}, {"": _link({**BASE, "invoiced": True})}, Hold.REFUSED, Kind.HOLD),
-        (EDITED, {"": _link(None)}, Hold.GONE, Kind.HOLD),
+        ({**EDITED, "verdict": RuleVerdict.HOLD}, {}, Hold.RULE, PlanKind.WRITE),
+        ({**EDITED, "verdict": RuleVerdict.HOLD}, {"": _link(BASE)}, Hold.RULE, PlanKind.WRITE),
+        (EDITED, {"": _link(HERE)}, Hold.CONFLICT, PlanKind.WRITE),
+        ({**EDITED, "verdict": RuleVerdict.HOLD}, {"": _link(HERE)}, Hold.CONFLICT, PlanKind.WRITE),
+        (EDITED, {"": _link({**HERE, "invoiced": True})}, Hold.CONFLICT, PlanKind.HOLD),  # and then the target refuses
+        (EDITED, {"": _link({**BASE, "invoiced": True})}, Hold.REFUSED, PlanKind.HOLD),
+        (EDITED, {"": _link({**BASE, "cancelled": True})}, Hold.REFUSED, PlanKind.HOLD),
+        (
+            {**EDITED, "verdict": RuleVerdict.CANCEL},
+            {"": _link({**BASE, "invoiced": True})},
+            Hold.REFUSED,
+            PlanKind.HOLD,
+        ),
+        (EDITED, {"": _link(None)}, Hold.GONE, PlanKind.HOLD),
     ],
     ids=["create", "change", "conflict", "both", "then refused", "refused", "cancelled", "too late", "gone"],
 )
 def test_an_approval_waives_rules_and_conflicts_and_nothing_that_the_target_says(
-    doc: Doc, links: Any, hold: Hold, approved: Kind
+    doc: Doc, links: Any, hold: Hold, approved: PlanKind
 ) -> None:
     assert _plan(doc, links).hold is hold
     made = _by_word(doc, links)
@@ -54,11 +59,11 @@ def test_an_approval_waives_rules_and_conflicts_and_nothing_that_the_target_says
 @pytest.mark.parametrize(
     ("doc", "links", "agreed"),
     [
-        ({**EDITED, "verdict": Verdict.HOLD}, {}, []),  # nothing to agree on: it would be created
-        ({**EDITED, "verdict": Verdict.HOLD}, {"": _link(BASE)}, ["b"]),
+        ({**EDITED, "verdict": RuleVerdict.HOLD}, {}, []),  # nothing to agree on: it would be created
+        ({**EDITED, "verdict": RuleVerdict.HOLD}, {"": _link(BASE)}, ["b"]),
         (EDITED, {"": _link(HERE)}, ["b"]),
         (EDITED, {"": _link({**BASE, "invoiced": True})}, ["b"]),
-        ({**EDITED, "verdict": Verdict.CANCEL}, {"": _link({**BASE, "invoiced": True})}, []),
+        ({**EDITED, "verdict": RuleVerdict.CANCEL}, {"": _link({**BASE, "invoiced": True})}, []),
         (EDITED, {"": _link(None)}, []),
         ({**EDITED, "parts": ("GBP", "EUR")}, {"EUR": _link(HERE)}, []),  # one part would be created
     ],
@@ -67,7 +72,7 @@ def test_an_approval_waives_rules_and_conflicts_and_nothing_that_the_target_says
 def test_a_refusal_writes_nothing_and_agrees_on_what_both_sides_have(doc: Doc, links: Any, agreed: list[str]) -> None:
     made = _by_word(doc, links, side="")
 
-    assert (made.kind, made.steps, made.decided) == (Kind.SKIP, (), "refused by anna: it is right")
+    assert (made.kind, made.steps, made.decided) == (PlanKind.SKIP, (), "refused by anna: it is right")
     assert [one.agreed["name"] for one in made.refusable] == agreed
 
 

@@ -18,9 +18,9 @@ from syncengine.connectors.base import Change, LineChange, Operation, Resource, 
 from syncengine.document import Doc, from_json, to_json
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.decide.adoption import Candidate, judge
-from syncengine.engine.decide.debounce import Quiet, quiet_wait
+from syncengine.engine.decide.debounce import DebounceState, debounce_wait
 from syncengine.engine.decide.merge import Difference
-from syncengine.engine.decide.plan import Kind, Plan, Step
+from syncengine.engine.decide.plan import Plan, PlanKind, Step
 from syncengine.engine.steps import plan_codec
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -29,21 +29,21 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("age_s", "before", "wait_s"),
     [
-        (61, Quiet("", None), 0),  # old enough at the first look
-        (10, Quiet("", None), 60),  # young: a second look is needed
-        (None, Quiet("", None), 60),  # the source does not say when it was touched
-        (10, Quiet("same", NOON - timedelta(seconds=60)), 0),  # two looks a minute apart saw the same
-        (10, Quiet("same", NOON - timedelta(seconds=20)), 40),
-        (61, Quiet("other", NOON - timedelta(seconds=90)), 60),  # it has changed since the last look
+        (61, DebounceState("", None), 0),  # old enough at the first look
+        (10, DebounceState("", None), 60),  # young: a second look is needed
+        (None, DebounceState("", None), 60),  # the source does not say when it was touched
+        (10, DebounceState("same", NOON - timedelta(seconds=60)), 0),  # two looks a minute apart saw the same
+        (10, DebounceState("same", NOON - timedelta(seconds=20)), 40),
+        (61, DebounceState("other", NOON - timedelta(seconds=90)), 60),  # it has changed since the last look
     ],
 )
-def test_when_an_object_is_quiet(age_s: int | None, before: Quiet, wait_s: float) -> None:
+def test_when_an_object_is_quiet(age_s: int | None, before: DebounceState, wait_s: float) -> None:
     touched = None if age_s is None else NOON - timedelta(seconds=age_s)
-    assert quiet_wait(60, touched_at=touched, read_at=NOON, print_="same", before=before, now=NOON) == wait_s
+    assert debounce_wait(60, touched_at=touched, read_at=NOON, print_="same", before=before, now=NOON) == wait_s
 
 
 def test_without_a_quiet_period_nothing_waits() -> None:
-    assert quiet_wait(0, touched_at=NOON, read_at=NOON, print_="x", before=Quiet("y", NOON), now=NOON) == 0
+    assert debounce_wait(0, touched_at=NOON, read_at=NOON, print_="x", before=DebounceState("y", NOON), now=NOON) == 0
 
 
 @freeze_time("2026-03-02 12:00:00")
@@ -135,7 +135,7 @@ def _plan() -> Plan:
     create = Operation(Verb.CREATE, "5001", doc={"ref": "5001", "on": NOON.date()})
     steps = [Step("", "right.order", change, {"ref": "5001"}, {"a": "1"}), Step("EUR", "right.order", create, {})]
     kept = [Difference("f", 1, 2, 3, "was changed in the target alone")]
-    return Plan(Kind.WRITE, "because", steps=steps, kept=kept, conflicts=kept)
+    return Plan(PlanKind.WRITE, "because", steps=steps, kept=kept, conflicts=kept)
 
 
 def test_a_plan_survives_being_stored() -> None:
@@ -147,18 +147,18 @@ def test_a_plan_survives_being_stored() -> None:
 
 
 def test_a_plan_is_shown_in_lines() -> None:
-    shown = plan_codec.shown(_plan())
+    shown = plan_codec.timeline_detail(_plan())
 
     assert shown["writes"] == ["change R1: name, ~ rows 1", "create 5001 (EUR)"]
     assert shown["left"] == ["f was changed in the target alone"]
 
 
 def test_a_held_plan_shows_what_it_would_change_field_by_field() -> None:
-    held = Plan(Kind.HOLD, "it is invoiced", steps=_plan().steps)
-    assert plan_codec.shown(held)["would change"] == ["name: a -> b", "rows 1 qty: 1 -> 2.50"]
+    held = Plan(PlanKind.HOLD, "it is invoiced", steps=_plan().steps)
+    assert plan_codec.timeline_detail(held)["would change"] == ["name: a -> b", "rows 1 qty: 1 -> 2.50"]
     assert plan_codec.details(_plan().steps[1]) == ["ref: 5001", "on: 2026-03-02"]
 
 
 def test_equal_intentions_have_equal_hashes_and_others_do_not() -> None:
-    other = Plan(Kind.WRITE, "because", steps=_plan().steps[:1])
+    other = Plan(PlanKind.WRITE, "because", steps=_plan().steps[:1])
     assert _plan().hash == _plan().hash != other.hash

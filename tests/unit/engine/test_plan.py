@@ -11,18 +11,18 @@ from marshmallow import Schema
 
 from syncengine.connectors.base import Resource, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine.decide.plan import Kind, Linked, Plan, Situation, plan
+from syncengine.engine.decide.plan import Linked, Plan, PlanKind, Situation, plan
 from syncengine.engine.decide.two_way_plan import Pair, plan_pair
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import (
     Context,
-    Decision,
-    Group,
+    FieldGroup,
     MissingLookup,
     Need,
     Policy,
     Reference,
-    Verdict,
+    RuleDecision,
+    RuleVerdict,
 )
 
 CUSTOMER = Need("customers", "310", "", "customers")
@@ -54,8 +54,8 @@ class Copy:
     def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> Sequence[Reference]:
         return ()
 
-    def decide(self, doc: Doc, context: Context) -> Decision:
-        return Decision(doc.get("verdict", Verdict.GO), "a rule")
+    def decide(self, doc: Doc, context: Context) -> RuleDecision:
+        return RuleDecision(doc.get("verdict", RuleVerdict.GO), "a rule")
 
     def needs(self, doc: Doc, context: Context) -> Sequence[Need]:
         return [CUSTOMER] if doc.get("needs") else []
@@ -94,28 +94,40 @@ EDITED = {"name": "b", "email": "e"}
 @pytest.mark.parametrize(
     ("doc", "links", "more", "kind", "reason"),
     [
-        (None, {}, {}, Kind.SKIP, "not there in the source"),
-        (SAME, {}, {"in_doubt": True}, Kind.HOLD, "nobody knows"),
-        (SAME, {}, {"too_old": True}, Kind.SKIP, "cut-over date"),
-        (EDITED, {"": _link(BASE)}, {"too_old": True}, Kind.WRITE, ""),  # what is linked is kept in step, however old
-        ({**SAME, "verdict": Verdict.SKIP}, {}, {}, Kind.SKIP, "a rule"),
-        ({**SAME, "verdict": Verdict.HOLD}, {}, {}, Kind.HOLD, "a rule"),
-        ({**SAME, "verdict": Verdict.HOLD}, {"": _link(BASE)}, {}, Kind.SKIP, "already equal"),  # nothing to hold
-        ({**SAME, "needs": True}, {}, {}, Kind.WAIT, "needs customers 310"),
-        ({**SAME, "needs": True}, {}, {"context": Context(links={CUSTOMER: "C1"})}, Kind.WRITE, ""),
-        ({**SAME, "miss": True}, {}, {}, Kind.WAIT, "needs lookup:currencies 9"),
-        ({**SAME, "parts": ()}, {}, {}, Kind.SKIP, "the mapping yields nothing"),
-        (SAME, {}, {}, Kind.WRITE, ""),
-        (SAME, {"": _link(None, key=None, provisional=True)}, {}, Kind.WRITE, ""),
-        (SAME, {"": _link(None)}, {}, Kind.HOLD, "R1 is gone in the target"),
-        (SAME, {"": _link(BASE)}, {}, Kind.SKIP, "already equal"),
-        (EDITED, {"": _link(BASE)}, {}, Kind.WRITE, ""),
-        (EDITED, {"": _link({**BASE, "name": "c"})}, {}, Kind.HOLD, "name was changed on both sides"),
-        (EDITED, {"": _link({**BASE, "invoiced": True})}, {}, Kind.HOLD, "it is invoiced"),
-        (EDITED, {"": _link({**BASE, "cancelled": True})}, {}, Kind.HOLD, "R1 was cancelled in the target"),
+        (None, {}, {}, PlanKind.SKIP, "not there in the source"),
+        (SAME, {}, {"in_doubt": True}, PlanKind.HOLD, "nobody knows"),
+        (SAME, {}, {"too_old": True}, PlanKind.SKIP, "cut-over date"),
+        (
+            EDITED,
+            {"": _link(BASE)},
+            {"too_old": True},
+            PlanKind.WRITE,
+            "",
+        ),  # what is linked is kept in step, however old
+        ({**SAME, "verdict": RuleVerdict.SKIP}, {}, {}, PlanKind.SKIP, "a rule"),
+        ({**SAME, "verdict": RuleVerdict.HOLD}, {}, {}, PlanKind.HOLD, "a rule"),
+        (
+            {**SAME, "verdict": RuleVerdict.HOLD},
+            {"": _link(BASE)},
+            {},
+            PlanKind.SKIP,
+            "already equal",
+        ),  # nothing to hold
+        ({**SAME, "needs": True}, {}, {}, PlanKind.WAIT, "needs customers 310"),
+        ({**SAME, "needs": True}, {}, {"context": Context(links={CUSTOMER: "C1"})}, PlanKind.WRITE, ""),
+        ({**SAME, "miss": True}, {}, {}, PlanKind.WAIT, "needs lookup:currencies 9"),
+        ({**SAME, "parts": ()}, {}, {}, PlanKind.SKIP, "the mapping yields nothing"),
+        (SAME, {}, {}, PlanKind.WRITE, ""),
+        (SAME, {"": _link(None, key=None, provisional=True)}, {}, PlanKind.WRITE, ""),
+        (SAME, {"": _link(None)}, {}, PlanKind.HOLD, "R1 is gone in the target"),
+        (SAME, {"": _link(BASE)}, {}, PlanKind.SKIP, "already equal"),
+        (EDITED, {"": _link(BASE)}, {}, PlanKind.WRITE, ""),
+        (EDITED, {"": _link({**BASE, "name": "c"})}, {}, PlanKind.HOLD, "name was changed on both sides"),
+        (EDITED, {"": _link({**BASE, "invoiced": True})}, {}, PlanKind.HOLD, "it is invoiced"),
+        (EDITED, {"": _link({**BASE, "cancelled": True})}, {}, PlanKind.HOLD, "R1 was cancelled in the target"),
     ],
 )
-def test_a_one_way_plan(doc: Doc | None, links: Any, more: dict[str, Any], kind: Kind, reason: str) -> None:
+def test_a_one_way_plan(doc: Doc | None, links: Any, more: dict[str, Any], kind: PlanKind, reason: str) -> None:
     made = _plan(doc, links, **more)
 
     assert made.kind is kind
@@ -125,15 +137,15 @@ def test_a_one_way_plan(doc: Doc | None, links: Any, more: dict[str, Any], kind:
 @pytest.mark.parametrize(
     ("current", "links", "kind", "reason"),
     [
-        (BASE, True, Kind.WRITE, "a rule"),
-        ({**BASE, "cancelled": True}, True, Kind.SKIP, "it is cancelled in the target"),
-        ({**BASE, "invoiced": True}, True, Kind.HOLD, "it is invoiced"),
-        (None, True, Kind.SKIP, "it is cancelled in the target"),
-        (None, False, Kind.SKIP, "it was never sent"),
+        (BASE, True, PlanKind.WRITE, "a rule"),
+        ({**BASE, "cancelled": True}, True, PlanKind.SKIP, "it is cancelled in the target"),
+        ({**BASE, "invoiced": True}, True, PlanKind.HOLD, "it is invoiced"),
+        (None, True, PlanKind.SKIP, "it is cancelled in the target"),
+        (None, False, PlanKind.SKIP, "it was never sent"),
     ],
 )
-def test_a_cancellation(current: Doc | None, links: bool, kind: Kind, reason: str) -> None:
-    made = _plan({**SAME, "verdict": Verdict.CANCEL}, {"": _link(current)} if links else {})
+def test_a_cancellation(current: Doc | None, links: bool, kind: PlanKind, reason: str) -> None:
+    made = _plan({**SAME, "verdict": RuleVerdict.CANCEL}, {"": _link(current)} if links else {})
 
     assert made.kind is kind
     assert reason in made.reason
@@ -143,7 +155,7 @@ def test_a_cancellation(current: Doc | None, links: bool, kind: Kind, reason: st
 def test_a_part_that_is_held_holds_the_others_back_and_shows_them() -> None:
     made = _plan({**EDITED, "parts": ("GBP", "EUR")}, {"EUR": _link({**BASE, "name": "c"})})
 
-    assert made.kind is Kind.HOLD
+    assert made.kind is PlanKind.HOLD
     assert [step.operation.verb for step in made.steps] == [Verb.CREATE]
 
 
@@ -162,7 +174,7 @@ def test_a_change_that_turned_out_to_have_happened_is_told_and_only_the_rest_is_
 
 
 def _pair(left: Doc | None, right: Doc | None, policy: Policy = Policy.HOLD, **more: Any) -> Plan:
-    groups = [Group("name", ("name",), ("name",), policy), Group("email", ("email",), ("email",), policy)]
+    groups = [FieldGroup("name", ("name",), ("name",), policy), FieldGroup("email", ("email",), ("email",), policy)]
     backward = None if more.pop("forward_only", False) else Copy()
     two_way = replace(FLOW, two_way=True, backward=backward, groups=groups)
     link = _link(right) if more.pop("linked", True) else None
@@ -177,31 +189,34 @@ def _sides(made: Plan) -> dict[str, list[str]]:
 @pytest.mark.parametrize(
     ("left", "right", "policy", "newer", "kind", "sides"),
     [
-        (BASE, BASE, Policy.HOLD, None, Kind.SKIP, {}),
-        ({**BASE, "name": "b"}, BASE, Policy.HOLD, None, Kind.WRITE, {"right": ["name"]}),
-        (BASE, {**BASE, "name": "b"}, Policy.HOLD, None, Kind.WRITE, {"left": ["name"]}),
-        ({**BASE, "name": "b"}, {**BASE, "email": "f"}, Policy.HOLD, None, Kind.WRITE, {"right": ["name"], "left": ["email"]}),
-        ({**BASE, "name": "b"}, {**BASE, "name": "b"}, Policy.HOLD, None, Kind.SKIP, {}),
-        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.HOLD, None, Kind.HOLD, {}),
-        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.LEFT, None, Kind.WRITE, {"right": ["name"]}),
-        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.ENFORCE, None, Kind.WRITE, {"right": ["name"]}),
-        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.RIGHT, None, Kind.WRITE, {"left": ["name"]}),
-        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.NEWEST, True, Kind.WRITE, {"right": ["name"]}),
-        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.NEWEST, False, Kind.WRITE, {"left": ["name"]}),
-        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.NEWEST, None, Kind.HOLD, {}),
-        (None, BASE, Policy.HOLD, None, Kind.HOLD, {}),
-        (BASE, None, Policy.HOLD, None, Kind.HOLD, {}),
-        (None, None, Policy.HOLD, None, Kind.SKIP, {}),
-        ({**BASE, "verdict": Verdict.SKIP}, BASE, Policy.HOLD, None, Kind.SKIP, {}),
-        ({**BASE, "name": "b", "verdict": Verdict.HOLD}, BASE, Policy.HOLD, None, Kind.HOLD, {"right": ["name"]}),
-        (BASE, {**BASE, "name": "b", "verdict": Verdict.HOLD}, Policy.HOLD, None, Kind.HOLD, {"left": ["name"]}),
-        ({**BASE, "verdict": Verdict.HOLD}, BASE, Policy.HOLD, None, Kind.SKIP, {}),  # nothing to hold
-        ({**BASE, "needs": True}, BASE, Policy.HOLD, None, Kind.WAIT, {}),
-        ({**BASE, "miss": True}, BASE, Policy.HOLD, None, Kind.WAIT, {}),
+        (BASE, BASE, Policy.HOLD, None, PlanKind.SKIP, {}),
+        ({**BASE, "name": "b"}, BASE, Policy.HOLD, None, PlanKind.WRITE, {"right": ["name"]}),
+        (BASE, {**BASE, "name": "b"}, Policy.HOLD, None, PlanKind.WRITE, {"left": ["name"]}),
+        (
+            {**BASE, "name": "b"}, {**BASE, "email": "f"}, Policy.HOLD, None, PlanKind.WRITE,
+            {"right": ["name"], "left": ["email"]},
+        ),  # fmt: skip
+        ({**BASE, "name": "b"}, {**BASE, "name": "b"}, Policy.HOLD, None, PlanKind.SKIP, {}),
+        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.HOLD, None, PlanKind.HOLD, {}),
+        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.LEFT, None, PlanKind.WRITE, {"right": ["name"]}),
+        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.ENFORCE, None, PlanKind.WRITE, {"right": ["name"]}),
+        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.RIGHT, None, PlanKind.WRITE, {"left": ["name"]}),
+        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.NEWEST, True, PlanKind.WRITE, {"right": ["name"]}),
+        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.NEWEST, False, PlanKind.WRITE, {"left": ["name"]}),
+        ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.NEWEST, None, PlanKind.HOLD, {}),
+        (None, BASE, Policy.HOLD, None, PlanKind.HOLD, {}),
+        (BASE, None, Policy.HOLD, None, PlanKind.HOLD, {}),
+        (None, None, Policy.HOLD, None, PlanKind.SKIP, {}),
+        ({**BASE, "verdict": RuleVerdict.SKIP}, BASE, Policy.HOLD, None, PlanKind.SKIP, {}),
+        ({**BASE, "name": "b", "verdict": RuleVerdict.HOLD}, BASE, Policy.HOLD, None, PlanKind.HOLD, {"right": ["name"]}),
+        (BASE, {**BASE, "name": "b", "verdict": RuleVerdict.HOLD}, Policy.HOLD, None, PlanKind.HOLD, {"left": ["name"]}),
+        ({**BASE, "verdict": RuleVerdict.HOLD}, BASE, Policy.HOLD, None, PlanKind.SKIP, {}),  # nothing to hold
+        ({**BASE, "needs": True}, BASE, Policy.HOLD, None, PlanKind.WAIT, {}),
+        ({**BASE, "miss": True}, BASE, Policy.HOLD, None, PlanKind.WAIT, {}),
     ],
 )  # fmt: skip
 def test_a_linked_pair(
-    left: Doc | None, right: Doc | None, policy: Policy, newer: bool | None, kind: Kind, sides: dict[str, list[str]]
+    left: Doc | None, right: Doc | None, policy: Policy, newer: bool | None, kind: PlanKind, sides: dict[str, list[str]]
 ) -> None:
     made = _pair(left, right, policy, newer=newer)
 
@@ -212,16 +227,16 @@ def test_a_linked_pair(
 @pytest.mark.parametrize(
     ("left", "right", "more", "kind", "created_in"),
     [
-        (BASE, None, {}, Kind.WRITE, "right.thing"),
-        (None, BASE, {}, Kind.WRITE, "left.thing"),
-        (None, BASE, {"forward_only": True}, Kind.SKIP, None),
-        (BASE, None, {"too_old": True}, Kind.SKIP, None),
-        (BASE, None, {"in_doubt": True}, Kind.HOLD, None),
-        ({**BASE, "needs": True}, None, {}, Kind.WAIT, None),
+        (BASE, None, {}, PlanKind.WRITE, "right.thing"),
+        (None, BASE, {}, PlanKind.WRITE, "left.thing"),
+        (None, BASE, {"forward_only": True}, PlanKind.SKIP, None),
+        (BASE, None, {"too_old": True}, PlanKind.SKIP, None),
+        (BASE, None, {"in_doubt": True}, PlanKind.HOLD, None),
+        ({**BASE, "needs": True}, None, {}, PlanKind.WAIT, None),
     ],
 )
 def test_a_pair_that_is_not_linked_yet(
-    left: Doc | None, right: Doc | None, more: dict[str, Any], kind: Kind, created_in: str | None
+    left: Doc | None, right: Doc | None, more: dict[str, Any], kind: PlanKind, created_in: str | None
 ) -> None:
     made = _pair(left, right, linked=False, **more)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 
 from syncengine.document import Doc
-from syncengine.engine.decide.unconfirmed_change import shown
+from syncengine.engine.decide.unconfirmed_change import agreement_shown
 from tests.unit.engine.test_merge import LINES, _applied, _created, _doc, _line, _merge, _row, source_rows
 
 Rows = dict[str, tuple[str, int]]
 
 
 def _shown(base: Doc, tried: Doc, current: Doc, numbers: dict[str, str]) -> tuple[Doc, dict[str, str]]:
-    return shown(base, tried, current, line_fields=LINES, numbers=numbers)
+    return agreement_shown(base, tried, current, line_fields=LINES, numbers=numbers)
 
 
 @given(before=source_rows, after=source_rows)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from syncengine.errors import Rejected
-from syncengine.mapping.contract import Decision, MissingLookup, Need, Policy, Reference, Verdict
+from syncengine.mapping.contract import MissingLookup, Need, Policy, Reference, RuleDecision, RuleVerdict
 from tests.unit.flows.flow_fixtures import address, contact, context, flows
 
 ADDRESSES = {"9001": address(9001), "9002": address(9002, addressLine1="Unit 2", countryIsoCode2="DE")}
@@ -94,21 +94,28 @@ def test_a_currency_that_nobody_has_named_is_waited_for() -> None:
 @pytest.mark.parametrize(
     ("changes", "settings", "parts", "decision"),
     [
-        ({"relationshipToAccount": {"isSupplier": True}}, {}, (), Decision(Verdict.SKIP, "it is a supplier")),
-        ({"relationshipToAccount": {"isStaff": True}}, {}, (), Decision(Verdict.SKIP, "it is a member of staff")),
+        ({"relationshipToAccount": {"isSupplier": True}}, {}, (), RuleDecision(RuleVerdict.SKIP, "it is a supplier")),
+        (
+            {"relationshipToAccount": {"isStaff": True}},
+            {},
+            (),
+            RuleDecision(RuleVerdict.SKIP, "it is a member of staff"),
+        ),
         (
             {"contactTags": "3,7"},
             {},
             (),
-            Decision(Verdict.SKIP, "it is a guest, whose orders go to a house account"),
+            RuleDecision(RuleVerdict.SKIP, "it is a guest, whose orders go to a house account"),
         ),
-        ({"contactTags": "3,7"}, {}, ("EUR",), Decision()),
-        ({}, {"customers_on_demand": True}, (), Decision(Verdict.SKIP, "no order has asked for it")),
-        ({}, {"customers_on_demand": True}, ("GBP",), Decision()),
-        ({}, {}, (), Decision()),
+        ({"contactTags": "3,7"}, {}, ("EUR",), RuleDecision()),
+        ({}, {"customers_on_demand": True}, (), RuleDecision(RuleVerdict.SKIP, "no order has asked for it")),
+        ({}, {"customers_on_demand": True}, ("GBP",), RuleDecision()),
+        ({}, {}, (), RuleDecision()),
     ],
 )
-def test_rules(changes: dict[str, Any], settings: dict[str, Any], parts: tuple[str, ...], decision: Decision) -> None:
+def test_rules(
+    changes: dict[str, Any], settings: dict[str, Any], parts: tuple[str, ...], decision: RuleDecision
+) -> None:
     found = flows()["customers"].mapping.decide(contact(**changes), context(settings=settings, parts=parts))
 
     assert found == decision

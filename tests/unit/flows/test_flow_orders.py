@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from syncengine.errors import Rejected
-from syncengine.mapping.contract import Context, Decision, MissingLookup, Need, Policy, Reference, Verdict
+from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Reference, RuleDecision, RuleVerdict
 from tests.unit.flows.flow_fixtures import SETTINGS, context, flows, mapped, order, row, text_row
 
 D = Decimal
@@ -248,16 +248,16 @@ def test_a_guest_whose_house_account_is_blank_is_rejected() -> None:
 @pytest.mark.parametrize(
     ("changes", "decision"),
     [
-        ({"orderTypeCode": "SC"}, Decision(Verdict.SKIP, "it is not a sales order")),
-        ({"orderStatus": {"orderStatusId": 5}}, Decision(Verdict.CANCEL, "it was cancelled at the source")),
+        ({"orderTypeCode": "SC"}, RuleDecision(RuleVerdict.SKIP, "it is not a sales order")),
+        ({"orderStatus": {"orderStatusId": 5}}, RuleDecision(RuleVerdict.CANCEL, "it was cancelled at the source")),
         (
             {"orderStatus": {"orderStatusId": 4}},
-            Decision(Verdict.SKIP, "its status is not one of the setting eligible_statuses"),
+            RuleDecision(RuleVerdict.SKIP, "its status is not one of the setting eligible_statuses"),
         ),
-        ({}, Decision()),
+        ({}, RuleDecision()),
     ],
 )
-def test_type_and_status_decide(changes: dict[str, Any], decision: Decision) -> None:
+def test_type_and_status_decide(changes: dict[str, Any], decision: RuleDecision) -> None:
     doc = order("10.00", {"1": row("10.0000")}, **changes)
 
     assert flows()["orders"].mapping.decide(doc, context()) == decision
@@ -266,7 +266,7 @@ def test_type_and_status_decide(changes: dict[str, Any], decision: Decision) -> 
 def test_nothing_is_eligible_before_a_site_says_so() -> None:
     decision = flows()["orders"].mapping.decide(order("10.00", {"1": row("10.0000")}), Context())
 
-    assert decision.verdict is Verdict.SKIP
+    assert decision.verdict is RuleVerdict.SKIP
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,7 @@ def test_negative_quantities_of_charges_and_zero_quantities_do_no_harm() -> None
     rows = {"1": row("10.0000"), "2": text_row("-1.0000", "Voucher", quantity="-1.0000"), "3": row("0.0000", "0.0000")}
     doc = order("9.00", rows)
 
-    assert flows()["orders"].mapping.decide(doc, context()).verdict is Verdict.GO
+    assert flows()["orders"].mapping.decide(doc, context()).verdict is RuleVerdict.GO
     assert lines(mapped(doc), "StockLine") == [("1",)]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from syncengine.errors import Rejected
 from syncengine.mapping import runtime
-from syncengine.mapping.contract import Context, Decision, MissingLookup, Need, Policy, Verdict
+from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, RuleDecision, RuleVerdict
 from tests.unit.mapping.mapping_fixtures import made, mapped
 
 ROWS: list[dict[str, Any]] = [
@@ -231,20 +231,20 @@ mapping:
 @pytest.mark.parametrize(
     ("doc", "verdict", "reason"),
     [
-        ({"title": "no", "total": Decimal(99)}, Verdict.SKIP, "not for us"),
-        ({"total": Decimal(99)}, Verdict.HOLD, "too much"),
-        ({"id": 2, "total": Decimal(1)}, Verdict.CANCEL, "it was cancelled"),
-        ({"id": 3, "total": Decimal(10)}, Verdict.GO, ""),
+        ({"title": "no", "total": Decimal(99)}, RuleVerdict.SKIP, "not for us"),
+        ({"total": Decimal(99)}, RuleVerdict.HOLD, "too much"),
+        ({"id": 2, "total": Decimal(1)}, RuleVerdict.CANCEL, "it was cancelled"),
+        ({"id": 3, "total": Decimal(10)}, RuleVerdict.GO, ""),
     ],
 )
-def test_the_first_rule_that_applies_decides(doc: dict[str, Any], verdict: Verdict, reason: str) -> None:
-    assert made(RULES).decide(doc, Context()) == Decision(verdict, reason)
+def test_the_first_rule_that_applies_decides(doc: dict[str, Any], verdict: RuleVerdict, reason: str) -> None:
+    assert made(RULES).decide(doc, Context()) == RuleDecision(verdict, reason)
 
 
 def test_settings_of_the_connection_move_a_rule() -> None:
     doc = {"total": Decimal(99)}
 
-    assert made(RULES).decide(doc, Context(settings={"limit": 100})).verdict is Verdict.GO
+    assert made(RULES).decide(doc, Context(settings={"limit": 100})).verdict is RuleVerdict.GO
 
 
 def test_a_rule_can_refuse_with_field_value_and_remedy() -> None:
@@ -272,11 +272,11 @@ def test_a_rule_that_lacks_a_lookup_entry_is_waited_for() -> None:
     doc = {"title": "kind", "note": "new", "total": Decimal(1)}
     mapping = made(RULES)
 
-    assert mapping.decide(doc, Context()).verdict is Verdict.GO
+    assert mapping.decide(doc, Context()).verdict is RuleVerdict.GO
     assert mapping.needs(doc, Context()) == [Need("lookup:codes", "new")]
     with pytest.raises(MissingLookup):
         mapping.apply(doc, Context())
-    assert mapping.decide(doc, Context(lookups={"codes": {"new": "A"}})) == Decision(Verdict.SKIP, "by kind")
+    assert mapping.decide(doc, Context(lookups={"codes": {"new": "A"}})) == RuleDecision(RuleVerdict.SKIP, "by kind")
     assert mapping.references({"id": 3}) == []
 
 
@@ -308,10 +308,10 @@ def test_rules_are_asked_in_their_order_routes_included() -> None:
     """
     mapping = made(text)
 
-    assert mapping.decide({"title": "no", "note": "unknown"}, Context()).verdict is Verdict.SKIP
+    assert mapping.decide({"title": "no", "note": "unknown"}, Context()).verdict is RuleVerdict.SKIP
     with pytest.raises(Rejected, match="rule: guests"):
         mapping.decide({"title": "yes", "note": "unknown"}, Context())
-    assert mapping.decide({"note": "a", "paid": True}, Context()) == Decision(Verdict.CANCEL, "routed")
+    assert mapping.decide({"note": "a", "paid": True}, Context()) == RuleDecision(RuleVerdict.CANCEL, "routed")
     assert mapping.apply({"id": 1, "note": "a"}, Context()) == {"": {"key": "1", "customer": "WEB", "line1": "Z"}}
 
 

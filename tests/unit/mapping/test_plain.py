@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping import CompiledMapping
-from syncengine.mapping.contract import Context, Decision, MissingLookup, Need
+from syncengine.mapping.contract import Context, MissingLookup, Need, RuleDecision
 from tests.unit.mapping.mapping_fixtures import SETTINGS, made
 from tests.unit.mapping.plain import DeadLetter, Field, Plain, Waits
 from tests.unit.mapping.written import FIELDS, LINE, LOOKUPS, Written, written
@@ -132,7 +132,7 @@ def answers(pair: Written, mapping: CompiledMapping) -> Iterator[tuple[str, Outc
     yield "apply", of_compiled(lambda: mapping.apply(doc, linked)), of_plain(lambda: plain().apply())
 
 
-def verdict(decision: Decision) -> tuple[str, str]:
+def verdict(decision: RuleDecision) -> tuple[str, str]:
     return decision.verdict.value, decision.reason
 
 
