@@ -165,7 +165,7 @@ class AtRest:
             self._held_rightly(record)
 
     def _is_bad(self, record: m.Record, doc: Doc) -> bool:
-        return bool(doc["name"] == BAD)
+        return bool((self._corrected(record) or doc["name"]) == BAD)
 
     def _equal(self, record: m.Record, doc: Doc) -> None:
         """Each part is there once, as the source has it or a person has corrected it, or as its people have edited it."""

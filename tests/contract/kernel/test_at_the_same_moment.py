@@ -287,7 +287,7 @@ def test_a_record_that_its_late_runner_has_just_ended_is_not_counted_as_dead(
         stored.wait(10)
         collapse(*args, **more)
 
-    monkeypatch.setattr(pumping, "collapse", slowly)
+    monkeypatch.setattr(pumping, "recover_crashed", slowly)
     pump = threading.Thread(target=world.pump)
 
     def meanwhile(_operation: Operation) -> None:

@@ -46,7 +46,7 @@ def test_a_message_that_comes_again_between_the_end_of_the_lease_and_the_pump_le
     lease = Lease(world.engine, token, Stage.PUSH)
     world.right.during_write = killed
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "_died", lambda *_: None)  # SIGKILL: nobody tidies up
+        patch.setattr(running, "_crashed", lambda *_: None)  # SIGKILL: nobody tidies up
         with pytest.raises(SystemExit):
             running.run(world.engine, Stage.PUSH, token)
     world.right.during_write = None

@@ -195,7 +195,7 @@ def _sides(made: Plan) -> dict[str, list[str]]:
         (
             {**BASE, "name": "b"}, {**BASE, "email": "f"}, Policy.HOLD, None, PlanKind.WRITE,
             {"right": ["name"], "left": ["email"]},
-        ),  # fmt: skip
+        ),
         ({**BASE, "name": "b"}, {**BASE, "name": "b"}, Policy.HOLD, None, PlanKind.SKIP, {}),
         ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.HOLD, None, PlanKind.HOLD, {}),
         ({**BASE, "name": "b"}, {**BASE, "name": "c"}, Policy.LEFT, None, PlanKind.WRITE, {"right": ["name"]}),
