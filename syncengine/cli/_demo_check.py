@@ -93,7 +93,7 @@ def check(
         edited: ids of orders that people have changed meanwhile; a cancelled one may stand in SYSPRO, cancelled there too.
         edited_contacts: ids of contacts that people have changed.
     """
-    site, seen = _site(), _Seen(sandbox_url)
+    connection, seen = _site(), _Seen(sandbox_url)
     problems = [
         f"{count} of {flow} ended as {status}"
         for flow, counts in statuses.items()
@@ -101,10 +101,10 @@ def check(
         if count and str(status) not in ("done", "skipped", "dead")
     ]
     for order in shop.orders:
-        told = _order(site, shop, seen, order, deadletters, is_edited=order.id in edited)
+        told = _order(connection, shop, seen, order, deadletters, is_edited=order.id in edited)
         problems += [f"order {order.id}: {found}" for found in told]
     problems += _strays(shop, seen, deadletters)
-    customers, absent = _customers(site, shop, seen, problems, edited, edited_contacts)
+    customers, absent = _customers(connection, shop, seen, problems, edited, edited_contacts)
     fates = Counter(shop.expected.values())
     absent += sum(shop.expected[order.id] in ARRIVING and str(order.id) not in seen.orders for order in shop.orders)
     return Report(
@@ -166,7 +166,7 @@ class _Seen:
 
 
 def _order(
-    site: Site, shop: Shop, seen: _Seen, order: Order, letters: Sequence[Json], *, is_edited: bool
+    connection: Site, shop: Shop, seen: _Seen, order: Order, letters: Sequence[Json], *, is_edited: bool
 ) -> Iterable[str]:
     fate, found = shop.expected[order.id], seen.orders.get(str(order.id), [])
     mine = [letter for letter in letters if letter["flow"] == "orders" and letter["key"] == str(order.id)]
@@ -185,9 +185,9 @@ def _order(
     if ("SorMaster", str(order.id)) in seen.changed and not is_edited:
         yield "was changed in SYSPRO although nothing changed in Brightpearl"
     for one in found:
-        yield from _header(site, order, one, is_guest=fate == "guest")
+        yield from _header(connection, order, one, is_guest=fate == "guest")
         lines = seen.lines[one["SalesOrder"]]
-        yield from _order_lines(site, order, lines)
+        yield from _order_lines(connection, order, lines)
         yield from _total(order, lines, seen.net_total(order.id))
 
 
@@ -205,12 +205,12 @@ def _letter(reason: str, letters: Sequence[Json]) -> Iterable[str]:
             yield f"is invalid ({reason}), and its dead letter says: {told}"
 
 
-def _header(site: Site, order: Order, found: Json, *, is_guest: bool) -> Iterable[str]:
-    party, settings = order.delivery, site.settings
+def _header(connection: Site, order: Order, found: Json, *, is_guest: bool) -> Iterable[str]:
+    party, settings = order.delivery, connection.settings
     customer = (
-        site.to("house_accounts", order.currency)
+        connection.to("house_accounts", order.currency)
         if is_guest
-        else _code(site, str(order.customer.contact_id), order.currency)
+        else _code(connection, str(order.customer.contact_id), order.currency)
     )
     email = party.email or order.customer.email or order.billing.email
     yield from texts.fields(
@@ -218,18 +218,18 @@ def _header(site: Site, order: Order, found: Json, *, is_guest: bool) -> Iterabl
         {
             "Customer": customer,
             "Currency": order.currency,
-            "OrderDate": _day(site, order.placed_on),
-            "Warehouse": site.to("warehouses", order.warehouse_id),
+            "OrderDate": _day(connection, order.placed_on),
+            "Warehouse": connection.to("warehouses", order.warehouse_id),
             "ShipPostalCode": party.postal_code,
             "Email": email,
             "SpecialInstrs": order.reference if len(order.reference) <= REFERENCE_LENGTH else "",
-            "ShippingInstrs": site.to("shipping_texts", order.shipping_method_id),
-            "OrderType": site.to("order_sources", order.channel_id, settings.get("order_source", "")),
+            "ShippingInstrs": connection.to("shipping_texts", order.shipping_method_id),
+            "OrderType": connection.to("order_sources", order.channel_id, settings.get("order_source", "")),
             "CancelledFlag": "",
         },
     )
     if order.delivery_date:
-        yield from texts.fields(found, {"ReqShipDate": _day(site, order.delivery_date)})
+        yield from texts.fields(found, {"ReqShipDate": _day(connection, order.delivery_date)})
     if found["OrderStatus"] not in ("1", "2"):  # 2: all of it is on back order
         yield f"OrderStatus is {found['OrderStatus']!r}"
     country = COUNTRIES[party.country][1] if party.country in COUNTRIES else ""
@@ -239,23 +239,23 @@ def _header(site: Site, order: Order, found: Json, *, is_guest: bool) -> Iterabl
     )
 
 
-def _order_lines(site: Site, order: Order, lines: Sequence[Json]) -> Iterable[str]:
+def _order_lines(connection: Site, order: Order, lines: Sequence[Json]) -> Iterable[str]:
     of_type: dict[str, list[Json]] = defaultdict(list)
     for line in lines:
         of_type[line["LineType"]].append(line)
     if strange := set(of_type) - {STOCK, FREIGHT, CHARGE, COMMENT}:
         yield f"has lines of type {', '.join(sorted(strange))}"
-    unit, place = site.settings.get("uom", "EA"), site.to("warehouses", order.warehouse_id)
+    unit, place = connection.settings.get("uom", "EA"), connection.to("warehouses", order.warehouse_id)
     yield from texts.match(
         "stock line",
         [(row.sku, row.quantity, price, unit, unit, place) for row, price in _stock_rows(order)],
         texts.shown(of_type[STOCK], "MStockCode", "MOrderQty", "MPrice", "MOrderUom", "MPriceUom", "MWarehouse"),
     )
-    product_class = str(site.settings.get("misc_product_class", "MISC"))
+    product_class = str(connection.settings.get("misc_product_class", "MISC"))
     yield from texts.match(
         "charge",
         [
-            (row.name, _rounded(row.net, TWO), product_class, site.to("tax_codes", row.tax_code))
+            (row.name, _rounded(row.net, TWO), product_class, connection.to("tax_codes", row.tax_code))
             for row in order.rows.values()
             if _is_text(row) and row.net
         ],
@@ -264,7 +264,7 @@ def _order_lines(site: Site, order: Order, lines: Sequence[Json]) -> Iterable[st
     yield from texts.match(
         "freight",
         [
-            (_rounded(row.net, TWO), site.to("tax_codes", row.tax_code))
+            (_rounded(row.net, TWO), connection.to("tax_codes", row.tax_code))
             for row in order.rows.values()
             if row.nominal_code == SHIPPING and row.net
         ],
@@ -359,12 +359,17 @@ def _strays(shop: Shop, seen: _Seen, letters: Sequence[Json]) -> Iterable[str]:
 
 
 def _customers(
-    site: Site, shop: Shop, seen: _Seen, problems: list[str], edited: Collection[int], edited_contacts: Collection[int]
+    connection: Site,
+    shop: Shop,
+    seen: _Seen,
+    problems: list[str],
+    edited: Collection[int],
+    edited_contacts: Collection[int],
 ) -> tuple[int, int]:
     """Compare them and add what is wrong to `problems`; how many stand in SYSPRO for contacts of the shop, and how many
     are missing there."""
-    known = set(site.settings["syspro_currencies"])
-    guests = {str(tag) for tag in site.settings["guest_contact_tags"]}
+    known = set(connection.settings["syspro_currencies"])
+    guests = {str(tag) for tag in connection.settings["guest_contact_tags"]}
     contacts = {contact.id: contact for contact in shop.contacts}
     own = {(c.id, c.currency) for c in shop.contacts if not guests & set(c.tags.split(",")) and c.currency in known}
     orders = {(o.customer.contact_id, o.currency, shop.expected[o.id]) for o in shop.orders if o.currency in known}
@@ -374,7 +379,7 @@ def _customers(
         (o.customer.contact_id, o.currency) for o in shop.orders if o.id in edited
     }  # one may be cancelled by now
     for contact_id, currency in sorted(wanted):
-        code = _code(site, str(contact_id), currency)
+        code = _code(connection, str(contact_id), currency)
         made, found = seen.made["ArCustomer", code], seen.customers.get(code)
         if found is None or made != 1:
             problems.append(f"customer {code}: {'missing' if found is None else f'created {made} times'}")
@@ -382,19 +387,19 @@ def _customers(
         if ("ArCustomer", code) in seen.changed and not is_edited:
             problems.append(f"customer {code}: changed in SYSPRO although nothing changed in Brightpearl")
         if found is not None:
-            told = _customer(site, shop, contacts[contact_id], currency, found, is_edited=is_edited)
+            told = _customer(connection, shop, contacts[contact_id], currency, found, is_edited=is_edited)
             problems += dict.fromkeys(f"customer {code}: {problem}" for problem in told)  # one name, two addresses
-    codes = {_code(site, str(contact_id), currency) for contact_id, currency in allowed}
+    codes = {_code(connection, str(contact_id), currency) for contact_id, currency in allowed}
     made_by_us = {name for (kind, name) in seen.made if kind == "ArCustomer"}
     problems += [f"customer {code}: nobody needs it" for code in sorted(made_by_us - codes)]
     here = set(seen.customers)
-    return len(codes & here), len({_code(site, str(key), currency) for key, currency in wanted} - here)
+    return len(codes & here), len({_code(connection, str(key), currency) for key, currency in wanted} - here)
 
 
 def _customer(
-    site: Site, shop: Shop, contact: Contact, currency: str, found: Json, *, is_edited: bool
+    connection: Site, shop: Shop, contact: Contact, currency: str, found: Json, *, is_edited: bool
 ) -> Iterable[str]:
-    settings = site.settings
+    settings = connection.settings
     person = f"{contact.first_name} {contact.last_name}".strip()
     phone = contact.phone or contact.mobile
     yield from texts.fields(
@@ -406,11 +411,11 @@ def _customer(
             "Telephone": phone if len(phone) <= 20 else phone.replace(" ", "")[:20],
             "Branch": settings["branch"],
             "Salesperson": settings["salesperson"],
-            "TermsCode": site.to("terms_codes", contact.credit_term_days, settings["terms_code"]),
+            "TermsCode": connection.to("terms_codes", contact.credit_term_days, settings["terms_code"]),
             "CreditLimit": str(contact.credit_limit),
             "BalanceType": "I",
             "TaxStatus": "N",
-            "DateCustAdded": _day(site, contact.created_on),
+            "DateCustAdded": _day(connection, contact.created_on),
         },
     )
     name = contact.company or person
@@ -424,17 +429,17 @@ def _customer(
     ):
         yield from texts.fields(found, {postcode: address.postal_code})
         lines = (address.line1, address.line2, address.line3, address.line4)
-        country = site.countries.get(address.country, "")
+        country = connection.countries.get(address.country, "")
         yield from texts.address(found, "Name", prefix, name, lines, country, address.country)
 
 
-def _code(site: Site, contact_id: str, currency: str) -> str:
-    prefix, home = site.settings.get("customer_prefix", "BP"), site.settings["home_currency"]
-    return f"{prefix}{contact_id}{'' if currency == home else site.to('currency_suffixes', currency, currency)}"
+def _code(connection: Site, contact_id: str, currency: str) -> str:
+    prefix, home = connection.settings.get("customer_prefix", "BP"), connection.settings["home_currency"]
+    return f"{prefix}{contact_id}{'' if currency == home else connection.to('currency_suffixes', currency, currency)}"
 
 
-def _day(site: Site, moment: datetime) -> str:
-    return moment.astimezone(ZoneInfo(site.settings["time_zone"])).date().isoformat()
+def _day(connection: Site, moment: datetime) -> str:
+    return moment.astimezone(ZoneInfo(connection.settings["time_zone"])).date().isoformat()
 
 
 def _rounded(value: Decimal, places: Decimal) -> Decimal:

@@ -168,7 +168,7 @@ def outlook(one: Engine, made: Mapping[int, Plan | str], found: Sequence[Held]) 
                 f"{step.operation.verb} {one.flow(held.record.flow).entity}", {"count": 0, "worth": {}}
             )
             entry["count"] += 1
-            net = one.site(held.record.connection_id).resource(step.resource).worth(step.operation.doc)
+            net = one.connection(held.record.connection_id).resource(step.resource).worth(step.operation.doc)
             if net is not None:
                 currency, value = net
                 entry["worth"][currency] = entry["worth"].get(currency, Decimal(0)) + value

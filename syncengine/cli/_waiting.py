@@ -79,7 +79,7 @@ def wait(one: Engine, asked: Asked, *, stalled_s: float, quiet: bool) -> tuple[B
 
 def _hindrance(one: Engine, asked: Asked, left: Backlog, stalled_s: float) -> str:
     """What keeps it from moving, with what to do, of the cause that lies deepest; empty if nothing is known to."""
-    ends = {end.name for number in asked.connections for end in one.site(number).endpoints.values()}
+    ends = {end.name for number in asked.connections for end in one.connection(number).endpoints.values()}
     resting = [finding for finding in systems.at_rest(one) if finding.part.removeprefix("endpoint ") in ends]
     if resting:
         return "; ".join(

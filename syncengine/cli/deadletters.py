@@ -42,7 +42,7 @@ from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.engine.people.seen import ActionResult
 from syncengine.engine.steps.pump import pump
 from syncengine.errors import Misconfigured
-from syncengine.store.models import Connection, Failure
+from syncengine.store.models import ConnectionRow, Failure
 from syncengine.store.states import Lane
 
 MANY = 20  # more than these are shown by their causes, where a person looks
@@ -127,7 +127,7 @@ def show(id_: int, as_json: bool) -> None:
 
 def _connection(one: Engine, failure: Failure) -> str:
     with one.store.read() as session:
-        return session.get_one(Connection, failure.connection_id).name
+        return session.get_one(ConnectionRow, failure.connection_id).name
 
 
 @command.command("edit")

@@ -52,40 +52,40 @@ def command(
     begun = clock.monotonic()
     screen = Console(stderr=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C, with all that was started
-    site = Site(home.absolute(), gateway, Shop(seed, contacts, 200, orders), flower_port)
+    connection = Site(home.absolute(), gateway, Shop(seed, contacts, 200, orders), flower_port)
     try:
-        url = site.start()
-        _introduce(screen, site, url)
+        url = connection.start()
+        _introduce(screen, connection, url)
         with engine(sends=True) as one:
-            summary = _Demo(one, site, url, screen, faults).run()
+            summary = _Demo(one, connection, url, screen, faults).run()
         summary["seconds"] = round(clock.monotonic() - begun, 1)
         if check:
             show_json(summary)
             return FAILED if summary["problems"] else 0
-        _conclude(screen, summary, url, site)
+        _conclude(screen, summary, url, connection)
         while True:
             signal.pause()
     except KeyboardInterrupt:
         return 0 if not check else FAILED
     finally:
         screen.print("Stopping…")
-        site.stop()
+        connection.stop()
 
 
-def _introduce(screen: Console, site: Site, url: str) -> None:
-    screen.print(f"[bold]Sandbox[/bold]  {url}/   (both simulated systems, gateway {site.gateway})")
-    screen.print(f"[bold]Flower[/bold]   http://127.0.0.1:{site.settings.flower_port}/")
-    screen.print(f"[bold]Logs[/bold]     {site.home / 'log'}")
+def _introduce(screen: Console, connection: Site, url: str) -> None:
+    screen.print(f"[bold]Sandbox[/bold]  {url}/   (both simulated systems, gateway {connection.gateway})")
+    screen.print(f"[bold]Flower[/bold]   http://127.0.0.1:{connection.settings.flower_port}/")
+    screen.print(f"[bold]Logs[/bold]     {connection.home / 'log'}")
     screen.print(f"For the demo only: {'; '.join(SHORTENED)}.")
 
 
-def _conclude(screen: Console, summary: dict[str, Any], url: str, site: Site) -> None:
+def _conclude(screen: Console, summary: dict[str, Any], url: str, connection: Site) -> None:
     counts = ", ".join(f"{summary[name]} {name}" for name in ("pushed", "waiting", "held", "dead", "duplicates"))
     calls = ", ".join(f"{system} {count['total']}" for system, count in summary["calls"].items())
     screen.print(f"[bold]Orders:[/bold] {counts}, in {summary['seconds']} s. Calls: {calls}.")
     for problem in summary["problems"][:10]:
         screen.print(f"  [red]{problem}[/red]")
-    screen.print(f"It keeps running. Look at {url}/ and try, with SYNCENGINE_HOME={site.home}:")
+    screen.print(f"It keeps running. Look at {url}/ and try, with SYNCENGINE_HOME={connection.home}:")
     screen.print(f"  syncengine status     syncengine deadletters list     syncengine trace {summary['an_order']}")
     screen.print("Ctrl-C stops it.")
 
@@ -95,7 +95,7 @@ class _Demo:
     """One run: sync both flows, do harm if asked to, wait until all is calm, compare."""
 
     engine: Engine
-    site: Site
+    connection: Site
     url: str
     screen: Console
     faults: bool
@@ -115,7 +115,7 @@ class _Demo:
         requests.post(f"{self.url}/_sandbox/faults", json=fault, timeout=10).raise_for_status()
 
     def _watch(self) -> None:
-        harms = [(0.25, "kill -9 of the worker", self._kill_worker), (0.5, "FLUSHALL", self.site.flush_redis)]
+        harms = [(0.25, "kill -9 of the worker", self._kill_worker), (0.5, "FLUSHALL", self.connection.flush_redis)]
         harms = harms if self.faults else []
         columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         deadline, calm_since = clock.monotonic() + PATIENCE_S, clock.monotonic()
@@ -138,7 +138,7 @@ class _Demo:
                 clock.sleep(0.25)
 
     def _kill_worker(self) -> None:
-        os.kill(self.site.pid("worker"), signal.SIGKILL)
+        os.kill(self.connection.pid("worker"), signal.SIGKILL)
 
     def _summary(self) -> dict[str, Any]:
         flows = {one.flow: one for one in status.flows(self.engine)}
@@ -155,14 +155,14 @@ class _Demo:
                 for one, _ in dead_letters.listed(session)
             ]
         statuses = {name: status.backlog(self.engine, name).statuses for name in FLOWS}
-        shop = self.site.shop
+        shop = self.connection.shop
         made = generate(shop.seed, contacts=shop.contacts, products=shop.products, orders=shop.orders)
         report = _demo_check.check(self.url, made, letters, statuses)
         orders = flows["orders"]
         problems = list(report.problems)
         problems += [f"{one.due} {one.flow} are still due" for one in flows.values() if one.due]
         return {
-            "gateway": self.site.gateway,
+            "gateway": self.connection.gateway,
             "found": orders.records,
             "pushed": orders.done,
             "skipped": orders.skipped,

@@ -21,7 +21,7 @@ from syncengine.engine.people.observe_report import Planned, Report, ReportFilte
 from syncengine.engine.steps import plan_codec
 from syncengine.errors import Misconfigured
 from syncengine.redaction import safe_text
-from syncengine.store.models import Connection
+from syncengine.store.models import ConnectionRow
 
 NOT_THERE = 1
 COLUMNS = (
@@ -78,7 +78,7 @@ def report(
     return 0
 
 
-def _observed(one: Engine, connection: str | None, flow: str | None) -> list[Connection]:
+def _observed(one: Engine, connection: str | None, flow: str | None) -> list[ConnectionRow]:
     if flow is not None:
         one.flow(flow)
     found = [each for each in one.connections(flow, connection) if connection or each.mode == observe_mode.MODE]

@@ -106,7 +106,7 @@ class Slot(Base):
     waiting_until: Mapped[datetime | None]
 
 
-class Connection(Base):
+class ConnectionRow(Base):
     """Two endpoints joined."""
 
     __tablename__ = "connection"

@@ -23,7 +23,7 @@ from syncengine.engine.setup import bootstrap
 from syncengine.engine.steps import sync
 from syncengine.engine.watch import health
 from syncengine.http.breaker import Breakers
-from syncengine.store.models import Ceiling, Connection, Endpoint, Record
+from syncengine.store.models import Ceiling, ConnectionRow, Endpoint, Record
 from syncengine.store.states import Lane
 from tests.services import free_port
 from tests.system.frame_fixtures import redis_url
@@ -208,7 +208,7 @@ def test_a_sync_whose_feeds_wait_says_so_and_does_not_wait_for_what_it_could_not
 
 def test_a_shut_flow_and_held_records_are_in_the_status(operator: Operator) -> None:
     with _session() as session:
-        [connection_id] = session.scalars(select(Connection.id))
+        [connection_id] = session.scalars(select(ConnectionRow.id))
         now = clock.now()
         session.add(Ceiling(connection_id=connection_id, flow="customers", shut_at=now, shut_because="too many"))
     _put("310", status="held")
@@ -222,7 +222,7 @@ def test_a_shut_flow_and_held_records_are_in_the_status(operator: Operator) -> N
 def _put(key: str, *, wanted: int = 1, status: str = "open") -> None:
     """A record of the flow customers, which is due if it is wanted twice."""
     with _session() as session:
-        [connection_id] = session.scalars(select(Connection.id))
+        [connection_id] = session.scalars(select(ConnectionRow.id))
         now = clock.now()
         session.add(
             Record(

@@ -70,10 +70,10 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Connection:
     """A connection with both its connectors, as one process uses it."""
 
-    connection: m.Connection
+    row: m.ConnectionRow
     endpoints: Mapping[str, m.Endpoint]  # by side: left, right
     connectors: Mapping[str, Connector]
 
@@ -83,7 +83,7 @@ class Site:
         for side, endpoint in self.endpoints.items():
             if endpoint.system == system:
                 return side
-        raise Misconfigured(f"connection {self.connection.name!r} has no endpoint of the system {system!r}")
+        raise Misconfigured(f"connection {self.row.name!r} has no endpoint of the system {system!r}")
 
     def resource(self, name: str) -> Resource:
         """The resource, bound to its endpoint. Raises Misconfigured."""
@@ -98,7 +98,7 @@ class Site:
 
     def verifies_creates(self, now: datetime) -> bool:
         """True while every create is looked for first (a first load, a restored backup)."""
-        until = self.connection.verify_creates_until
+        until = self.row.verify_creates_until
         return until is not None and now < until
 
 
@@ -135,25 +135,25 @@ class Engine:
         self.is_ending = is_ending
         self._connect = connect
         self._connectors: dict[int, tuple[object, Connector]] = {}
-        self._sites: dict[int, tuple[float, Site]] = {}
+        self._connections: dict[int, tuple[float, Connection]] = {}
         self._probed: dict[int, float] = {}
         self._pace_s: dict[str, float] = {}
 
-    def site(self, connection_id: int) -> Site:
+    def connection(self, connection_id: int) -> Connection:
         """The connection with its connectors, read again after some seconds. Raises Misconfigured, Transient."""
-        cached = self._sites.get(connection_id)
+        cached = self._connections.get(connection_id)
         if cached and clock.monotonic() - cached[0] < RELOAD_S:
             return cached[1]
         with self.store.read() as session:
-            connection = session.get_one(m.Connection, connection_id)
+            row = session.get_one(m.ConnectionRow, connection_id)
             endpoints = {
-                "left": session.get_one(m.Endpoint, connection.left_id),
-                "right": session.get_one(m.Endpoint, connection.right_id),
+                "left": session.get_one(m.Endpoint, row.left_id),
+                "right": session.get_one(m.Endpoint, row.right_id),
             }
         connectors = {side: self.connector(endpoint) for side, endpoint in endpoints.items()}
-        site = Site(connection, endpoints, connectors)
-        self._sites[connection_id] = (clock.monotonic(), site)
-        return site
+        connection = Connection(row, endpoints, connectors)
+        self._connections[connection_id] = (clock.monotonic(), connection)
+        return connection
 
     def connector(self, row: m.Endpoint) -> Connector:
         """The connector of an endpoint, made anew when its settings have changed. Raises Misconfigured."""
@@ -179,10 +179,10 @@ class Engine:
             known = ", ".join(sorted(self.flows)) or "none"
             raise Misconfigured(f"there is no flow {name!r}. Known flows: {known}") from None
 
-    def connections(self, flow: str | None = None, name: str | None = None) -> list[m.Connection]:
+    def connections(self, flow: str | None = None, name: str | None = None) -> list[m.ConnectionRow]:
         """The connections that have a flow (all of them without one), by name. Raises Misconfigured if `name` is unknown."""
         with self.store.read() as session:
-            found = list(session.scalars(select(m.Connection).order_by(m.Connection.name)))
+            found = list(session.scalars(select(m.ConnectionRow).order_by(m.ConnectionRow.name)))
         if name is not None:
             known = ", ".join(connection.name for connection in found) or "none, run `syncengine configure`"
             found = [connection for connection in found if connection.name == name]

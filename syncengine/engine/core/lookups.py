@@ -20,7 +20,7 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.runtime import table_key
 from syncengine.mapping.shapes import nearest
 from syncengine.store.dialect import changed, lock_names, upsert
-from syncengine.store.models import Connection, Lookup, is_text
+from syncengine.store.models import ConnectionRow, Lookup, is_text
 
 FILE = "file"
 PERSON = "person"
@@ -29,7 +29,7 @@ LONGEST_NAME = 64
 LONGEST_KEY = 255
 
 
-def lookups_of(session: Session, connection: Connection, flow: Flow) -> dict[str, dict[str, str]]:
+def lookups_of(session: Session, connection: ConnectionRow, flow: Flow) -> dict[str, dict[str, str]]:
     """The tables of a flow's file, with the connection's own entries before them."""
     tables = {name: dict(entries) for name, entries in flow.lookups.items()}
     for name, key, value in session.execute(
@@ -143,7 +143,7 @@ def entry_of(engine: Engine, connection: str, table: str, key: str) -> Entry:
     return entry
 
 
-def _entry(session: Session, connection: Connection, table: str, key: str) -> Entry | None:
+def _entry(session: Session, connection: ConnectionRow, table: str, key: str) -> Entry | None:
     mine = (Lookup.connection_id == connection.id, Lookup.name == table, Lookup.key == key)
     row = session.scalars(select(Lookup).where(*mine)).first()
     return None if row is None else Entry(connection.name, table, row.key, row.value, row.origin)

@@ -14,7 +14,7 @@ from syncengine.engine.core.want import want
 from syncengine.engine.decide.plan import TOO_OLD
 from syncengine.store import Store
 from syncengine.store.dialect import changed
-from syncengine.store.models import Connection, Cursor, Link, Record
+from syncengine.store.models import ConnectionRow, Cursor, Link, Record
 from syncengine.store.states import Lane, Status
 
 MODE = "observe"
@@ -31,7 +31,7 @@ def is_observed(session: Session, connection_id: int, *, stays: bool = False) ->
 
     stays: it does not go live before this transaction ends, so that going live finds what is noted in it as observed.
     """
-    mode = select(Connection.mode).where(Connection.id == connection_id)
+    mode = select(ConnectionRow.mode).where(ConnectionRow.id == connection_id)
     return session.scalar(mode.with_for_update(read=True) if stays else mode) == MODE
 
 
@@ -53,7 +53,7 @@ def go_live(store: Store, connection_id: int) -> int:
         ids = session.scalars(select(Record.id).where(*_at_rest(connection_id)).order_by(Record.id)).all()
     count = sum(_want_again(store, connection_id, some) for some in chunks(ids, AT_ONCE))
     with store.write() as session:
-        arrived = update(Connection).where(Connection.id == connection_id, Connection.mode == GOING_LIVE)
+        arrived = update(ConnectionRow).where(ConnectionRow.id == connection_id, ConnectionRow.mode == GOING_LIVE)
         changed(session, arrived.values(mode=LIVE))
     return count
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from syncengine.document import Doc, from_json, to_json
-from syncengine.engine.core.engine import Site
+from syncengine.engine.core.engine import Connection
 from syncengine.flows.flow import Flow
 
 
-def of(flow: Flow, site: Site, docs: Mapping[str, Mapping[str, Doc]]) -> str:
+def of(flow: Flow, connection: Connection, docs: Mapping[str, Mapping[str, Doc]]) -> str:
     """What is kept of the versions of a record's documents (by resource and key); empty if the source has none."""
     if not flow.keys_name_their_side:
-        source = site.resource(flow.source)
+        source = connection.resource(flow.source)
         return next((source.version(doc) for doc in docs.get(source.name, {}).values()), "")
-    resources = [site.resource(name) for name in ((flow.source, flow.target) if flow.two_way else (flow.source,))]
+    resources = [connection.resource(name) for name in ((flow.source, flow.target) if flow.two_way else (flow.source,))]
     found = {
-        f"{site.side(one.name)}:{key}": one.version(doc)
+        f"{connection.side(one.name)}:{key}": one.version(doc)
         for one in resources
         for key, doc in docs.get(one.name, {}).items()
     }

@@ -17,7 +17,7 @@ from syncengine.engine.watch import health, watcher
 from syncengine.engine.watch.health import Pace
 from syncengine.engine.writes import ceiling
 from syncengine.errors import Misconfigured
-from syncengine.store.models import Alert, Ceiling, Connection, Cursor, Event, Failure, Record, Run
+from syncengine.store.models import Alert, Ceiling, ConnectionRow, Cursor, Event, Failure, Record, Run
 from syncengine.store.states import Status
 
 MISSED_TICKS = 3
@@ -42,7 +42,7 @@ def schedule(engine: Engine) -> Finding:
     now = clock.now()
     late, failed, count = [], [], 0
     with engine.store.read() as session:
-        for connection in session.scalars(select(Connection).order_by(Connection.name)):
+        for connection in session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)):
             for name in connection.flows:
                 flow = engine.flows.get(name)
                 if flow is None or flow.every_s <= 0:
@@ -122,8 +122,8 @@ def people(engine: Engine) -> Iterator[Finding]:
         }
         held = session.scalar(select(func.count()).select_from(Record).where(Record.status == Status.HELD)) or 0
         shut = session.execute(
-            select(Connection.name, Ceiling.flow)
-            .join(Connection, Connection.id == Ceiling.connection_id)
+            select(ConnectionRow.name, Ceiling.flow)
+            .join(ConnectionRow, ConnectionRow.id == Ceiling.connection_id)
             .where(Ceiling.shut_at.is_not(None))
         ).all()
     dead, attention = kinds.get(DEAD, 0), kinds.get(ATTENTION, 0)

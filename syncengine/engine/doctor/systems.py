@@ -37,18 +37,18 @@ class Reached:
 def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
     """Call every endpoint of every connection with its credentials, one after the other. Raises Transient."""
     seen: set[str] = set()
-    for connection in engine.connections():
+    for row in engine.connections():
         try:
-            site = engine.site(connection.id)
+            connection = engine.connection(row.id)
         except Misconfigured as error:
-            yield connection.name, Reached(str(error), error)
+            yield row.name, Reached(str(error), error)
             continue
-        for side, endpoint in site.endpoints.items():
+        for side, endpoint in connection.endpoints.items():
             if endpoint.name not in seen:
                 seen.add(endpoint.name)
                 with dates.watched() as skews:
                     try:
-                        says, trouble = site.connectors[side].check(), None
+                        says, trouble = connection.connectors[side].check(), None
                     except DatabaseAway:  # a call takes its seat there: it says nothing of the endpoint
                         raise
                     except SyncError as error:
@@ -72,7 +72,7 @@ def configuration(engine: Engine) -> Iterator[Finding]:
             yield fail(part, f"there is no flow {', '.join(unknown)}", remedy)
             continue
         try:
-            engine.site(connection.id)
+            engine.connection(connection.id)
         except Misconfigured as error:
             yield misconfigured(part, error)
             continue

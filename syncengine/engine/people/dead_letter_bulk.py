@@ -150,7 +150,7 @@ def _count(
     entity, verb = engine.flow(flow).entity, str(step.operation.verb)
     one = writes.setdefault((entity, verb), WriteForecast(entity, verb, 0, {}))
     one.count += 1
-    worth = engine.site(connection_id).resource(step.resource).worth(step.operation.doc)
+    worth = engine.connection(connection_id).resource(step.resource).worth(step.operation.doc)
     if worth is not None:
         currency, value = worth
         one.worth[currency] = one.worth.get(currency, Decimal(0)) + value

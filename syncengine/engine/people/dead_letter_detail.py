@@ -92,7 +92,7 @@ def _shown(row: Row, correction: Correction) -> dict[str, Any]:
 
 
 def _material(session: Session, engine: Engine, record: Record) -> Material:
-    return gather(session, engine, engine.flow(record.flow), engine.site(record.connection_id), [record])
+    return gather(session, engine, engine.flow(record.flow), engine.connection(record.connection_id), [record])
 
 
 def _planned(engine: Engine, record: Record, material: Material) -> Plan | Rejected:
@@ -101,7 +101,7 @@ def _planned(engine: Engine, record: Record, material: Material) -> Plan | Rejec
 
 
 def _planner(engine: Engine, record: Record, material: Material) -> Planner:
-    return Planner(engine, engine.flow(record.flow), engine.site(record.connection_id), material)
+    return Planner(engine, engine.flow(record.flow), engine.connection(record.connection_id), material)
 
 
 def _mapped(engine: Engine, record: Record, material: Material, outcome: Plan | Rejected) -> dict[str, Any]:
@@ -165,15 +165,15 @@ def source_of(engine: Engine, letter_id: int) -> Source:
         if failure.kind != failures.DEAD:
             raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
         material = _material(session, engine, record)
-    flow, site = engine.flow(record.flow), engine.site(record.connection_id)
-    on_target = flow.two_way and record.key.startswith(f"{site.side(flow.target)}:")
+    flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
+    on_target = flow.two_way and record.key.startswith(f"{connection.side(flow.target)}:")
     resource = flow.target if on_target else flow.source
     documents = material.corrected.originals.get(record.id, {}).get(resource, {})
     if not documents:
         raise Misconfigured(
             f"the source document of {letter_id} is not kept. `syncengine deadletters retry {letter_id}` reads it anew"
         )
-    key = _invalid(site.resource(resource), documents) or next(iter(documents))
+    key = _invalid(connection.resource(resource), documents) or next(iter(documents))
     return Source(
         record,
         resource,
@@ -266,7 +266,7 @@ def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
 
 def _checked(engine: Engine, source: Source, patch: patches.Patch) -> Doc:
     document = patches.check(source.original, patch)
-    resource = engine.site(source.record.connection_id).resource(source.resource)
+    resource = engine.connection(source.record.connection_id).resource(source.resource)
     before, after = _key(resource, source.original), _key(resource, document)
     if before != after:
         raise Misconfigured(

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import DEAD, alike
 from syncengine.engine.people.dead_letters import LetterFilter
-from syncengine.store.models import Connection, Failure, Record
+from syncengine.store.models import ConnectionRow, Failure, Record
 from syncengine.store.states import Status
 
 
@@ -50,7 +50,7 @@ class LetterGroup:
 
 def groups(session: Session, engine: Engine, chosen: LetterFilter | None = None) -> list[LetterGroup]:
     """Dead letters by cause, the largest group first."""
-    query = select(Failure).join(Connection, Connection.id == Failure.connection_id)
+    query = select(Failure).join(ConnectionRow, ConnectionRow.id == Failure.connection_id)
     query = query.where(*(chosen or LetterFilter()).conditions()).order_by(Failure.opened_at.desc(), Failure.id.desc())
     return grouped(session, engine, session.scalars(query.execution_options(yield_per=1000)))
 

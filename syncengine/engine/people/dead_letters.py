@@ -16,7 +16,7 @@ from syncengine.engine.core.failures import AT_ONCE, DEAD
 from syncengine.engine.core.want import KEPT_PAUSES, want
 from syncengine.errors import Misconfigured
 from syncengine.store.dialect import changed
-from syncengine.store.models import Connection, Event, Failure, Record
+from syncengine.store.models import ConnectionRow, Event, Failure, Record
 from syncengine.store.states import Lane, Pause
 
 RETRIED = "retried by hand"
@@ -64,7 +64,7 @@ class LetterFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For a query over Failure and its Connection."""
-        equal = ((Connection.name, self.connection), (Failure.flow, self.flow), (Failure.stage, self.stage))
+        equal = ((ConnectionRow.name, self.connection), (Failure.flow, self.flow), (Failure.stage, self.stage))
         part = ((Failure.cause, self.cause), (Failure.field, self.field), (Failure.value, self.value))
         found: list[ColumnElement[bool]] = [column == wanted for column, wanted in equal if wanted]
         found += [func.lower(column).contains(text.lower(), autoescape=True) for column, text in part if text]
@@ -86,8 +86,8 @@ def listed(
 ) -> list[tuple[Failure, str]]:
     """Dead letters with the names of their connections, newest first; the open ones by default."""
     query = (
-        select(Failure, Connection.name)
-        .join(Connection, Connection.id == Failure.connection_id)
+        select(Failure, ConnectionRow.name)
+        .join(ConnectionRow, ConnectionRow.id == Failure.connection_id)
         .where(*(chosen or LetterFilter()).conditions())
         .order_by(Failure.opened_at.desc(), Failure.id.desc())
         .limit(most)
@@ -97,7 +97,7 @@ def listed(
 
 def count(session: Session, chosen: LetterFilter | None = None) -> int:
     """How many there are."""
-    query = select(func.count(Failure.id)).join(Connection, Connection.id == Failure.connection_id)
+    query = select(func.count(Failure.id)).join(ConnectionRow, ConnectionRow.id == Failure.connection_id)
     return session.scalar(query.where(*(chosen or LetterFilter()).conditions())) or 0
 
 

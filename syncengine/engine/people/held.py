@@ -25,7 +25,7 @@ from syncengine.engine.steps.planner import Planner, gather
 from syncengine.engine.writes import ceiling, effects
 from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.store.models import Connection, Record
+from syncengine.store.models import ConnectionRow, Record
 from syncengine.store.states import Lane, Status
 
 AT_ONCE = 500
@@ -65,7 +65,7 @@ class HeldFilter:
         if self.records:
             found.append(Record.id.in_(self.records))
         if self.connection:
-            found.append(Connection.name == self.connection)
+            found.append(ConnectionRow.name == self.connection)
         if self.flow:
             found.append(Record.flow == self.flow)
         if self.reason:
@@ -125,8 +125,8 @@ def listed(
 ) -> list[Held]:
     """Held records, those that are held longest first."""
     query = (
-        select(Record, Connection.name)
-        .join(Connection, Connection.id == Record.connection_id)
+        select(Record, ConnectionRow.name)
+        .join(ConnectionRow, ConnectionRow.id == Record.connection_id)
         .where(*(chosen or HeldFilter()).conditions())
         .order_by(Record.updated_at, Record.id)
         .limit(most)
@@ -137,7 +137,7 @@ def listed(
 
 def count(session: Session, chosen: HeldFilter | None = None) -> int:
     """How many there are."""
-    query = select(func.count(Record.id)).join(Connection, Connection.id == Record.connection_id)
+    query = select(func.count(Record.id)).join(ConnectionRow, ConnectionRow.id == Record.connection_id)
     return session.scalar(query.where(*(chosen or HeldFilter()).conditions())) or 0
 
 
@@ -183,7 +183,7 @@ def _needs_a_person(engine: Engine, doubt: UnknownWrite) -> bool:
     The machine has looked for those of a held record, too: what it found is not one object, or another object's.
     """
     often = doubt.effect.sends >= engine.limits.sends
-    return often or doubt.effect.accepted or effects.blocks(engine.site(doubt.effect.connection_id), doubt)
+    return often or doubt.effect.accepted or effects.blocks(engine.connection(doubt.effect.connection_id), doubt)
 
 
 def groups(found: Iterable[Held]) -> list[HeldGroup]:
@@ -237,7 +237,7 @@ def of_record(session: Session, engine: Engine, record: Record) -> Held:
     """One record as held. Raises Misconfigured if it is not."""
     if record.status != Status.HELD:
         raise Misconfigured(f"{record.flow} {record.key} is not held: {trace.state_of(session, record)}")
-    name = session.get_one(Connection, record.connection_id).name
+    name = session.get_one(ConnectionRow, record.connection_id).name
     return _of(session, engine, [(record, name)])[0]
 
 
@@ -250,11 +250,11 @@ def if_approved(
     for one in found:
         places.setdefault((one.record.connection_id, one.record.flow), []).append(one)
     for (connection_id, flow_name), some in places.items():
-        flow, site = engine.flow(flow_name), engine.site(connection_id)
+        flow, connection = engine.flow(flow_name), engine.connection(connection_id)
         records = [one.record for one in some]
-        material = gather(session, engine, flow, site, records)
+        material = gather(session, engine, flow, connection, records)
         asked = {one.record.id: ActiveDecision(0, one.record.id, side, one.plan_hash, "", "") for one in some}
-        planner = Planner(engine, flow, site, replace(material, decided=asked))
+        planner = Planner(engine, flow, connection, replace(material, decided=asked))
         for record_id, outcome in planner.plans(session, records).items():
             made[record_id] = _as_approved(outcome)
     return made

@@ -14,7 +14,7 @@ from syncengine import clock
 from syncengine.connectors.base import Verb
 from syncengine.engine.core import failures, records, timeline
 from syncengine.engine.core.call_context import on_account_of
-from syncengine.engine.core.engine import Engine, Site, calling
+from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.decide.plan import GONE, GONE_ON
 from syncengine.engine.people import seen, trace
@@ -35,7 +35,7 @@ def get_or_create(session: Session, engine: Engine, connection_id: int, flow: st
     """The record of an object by the source's key; one that is in no table yet is made. Raises Misconfigured."""
     if not is_key(key):
         raise _no_key(key)
-    key = links.keys_named(session, engine.flow(flow), engine.site(connection_id), key)[0]
+    key = links.keys_named(session, engine.flow(flow), engine.connection(connection_id), key)[0]
     mine = select(Record).where(Record.connection_id == connection_id, Record.flow == flow, Record.key == key)
     record = session.scalars(mine).first()
     if record is None:
@@ -47,22 +47,22 @@ def get_or_create(session: Session, engine: Engine, connection_id: int, flow: st
 def must_exist(engine: Engine, connection_id: int, flow: str, key: str) -> None:
     """Raises Misconfigured if the source has no such object, and what its call raises. Nothing is stored."""
     if not is_there(engine, connection_id, flow, key):
-        site = engine.site(connection_id)
-        resource = site.resource(engine.flow(flow).source)
-        name = site.endpoint(resource.name).name
+        connection = engine.connection(connection_id)
+        resource = connection.resource(engine.flow(flow).source)
+        name = connection.endpoint(resource.name).name
         raise Misconfigured(f"{name} has no {resource.name} with the key {key}. Give its key as that system shows it")
 
 
 def is_there(engine: Engine, connection_id: int, flow: str, key: str) -> bool:
     """Ask the source, in one call, whether it has an object. Raises Misconfigured, and what its call raises."""
-    flow_, site = engine.flow(flow), engine.site(connection_id)
-    side, own = site.side(flow_.source), key
-    if flow_.keys_name_their_side and key.partition(":")[0] in site.endpoints:
+    flow_, connection = engine.flow(flow), engine.connection(connection_id)
+    side, own = connection.side(flow_.source), key
+    if flow_.keys_name_their_side and key.partition(":")[0] in connection.endpoints:
         side, _, own = key.partition(":")
-    resource = site.resource(flow_.source if side == site.side(flow_.source) else flow_.target)
+    resource = connection.resource(flow_.source if side == connection.side(flow_.source) else flow_.target)
     if not is_key(own):
         raise _no_key(own)
-    with on_account_of(engine, flow, Lane.REALTIME), calling(site.endpoint(resource.name)):
+    with on_account_of(engine, flow, Lane.REALTIME), calling(connection.endpoint(resource.name)):
         return own in resource.read([own])
 
 
@@ -216,8 +216,8 @@ def _reasoned(because: str) -> None:
 
 def link_of(session: Session, engine: Engine, record: Record, part: str | None = None) -> Link:
     """The link of a record, by its part if there are several. Raises Misconfigured."""
-    flow, site = engine.flow(record.flow), engine.site(record.connection_id)
-    found = links.of_records(session, flow, site, [record])[record.id]
+    flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
+    found = links.of_records(session, flow, connection, [record])[record.id]
     mine = [one for one in found if part is None or one.part == part]
     if not mine:
         by_whom = timeline.last_by_hand(session, UNLINKED, Event.record_id == record.id)
@@ -237,24 +237,24 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
     now, a record is being worked on, or, to recreate, if the object is not held since it is gone.
     """
     _reasoned(because)
-    flow, site, now = engine.flow(record.flow), engine.site(record.connection_id), clock.now()
+    flow, connection, now = engine.flow(record.flow), engine.connection(record.connection_id), clock.now()
     with engine.store.write() as session:
         seen.locked(session, [record.id])
         if not links.is_there(session, link):
             raise _severed(session, record, link)
         record = seen.mine(session, record.id)
-        keys = _surviving(record, flow, site, link) if recreate else None
+        keys = _surviving(record, flow, connection, link) if recreate else None
         if not links.sever(session, link, now):
             raise _severed(session, record, link)
         told = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
-        concerned = _sharing(session, engine, site, link, flow, now)
+        concerned = _sharing(session, engine, connection, link, flow, now)
         pair = [one for one in concerned if one.flow == flow.name]
         for survivor in [one for one in pair if one.key in (keys or ())]:
             effects.hand_over(session, [one.id for one in pair], survivor.id)
         for one in (seen.mine(session, each.id) for each in concerned):
             decisions.end(session, [one], now, f"unlinked by {by}")
             if recreate and (not flow.two_way or one.key in (keys or ())):
-                records.must_find(session, one.id, _part(engine.flow(one.flow), site, link), link.natural_key)
+                records.must_find(session, one.id, _part(engine.flow(one.flow), connection, link), link.natural_key)
                 want(session, one.connection_id, one.flow, [one.key], lane=Lane.REALTIME, now=now)
                 records.forget_last(session, [one.id])
             elif not one.ignored and not engine.flow(one.flow).write_back:  # that one does nothing without a link
@@ -274,12 +274,12 @@ def _severed(session: Session, record: Record, link: Link) -> Misconfigured:
     )
 
 
-def _part(flow: Flow, site: Site, link: Link) -> str:
+def _part(flow: Flow, connection: Connection, link: Link) -> str:
     """The part by which a flow's plans have a link."""
-    return next(iter(links.by_part(flow, site, [link])), "")
+    return next(iter(links.by_part(flow, connection, [link])), "")
 
 
-def _surviving(record: Record, flow: Flow, site: Site, link: Link) -> list[str]:
+def _surviving(record: Record, flow: Flow, connection: Connection, link: Link) -> list[str]:
     """The keys of the records by whose object the one that is gone is created once more. Raises Misconfigured."""
     if flow.two_way:
         if record.status == Status.HELD and record.reason.startswith(GONE_ON):
@@ -287,7 +287,7 @@ def _surviving(record: Record, flow: Flow, site: Site, link: Link) -> list[str]:
             return [f"right:{link.right_key}" if left_is_gone else f"left:{link.left_key}"]
         then = "Each side would be created once more on the other one"
     else:
-        there = links.target_key(flow, site, link)
+        there = links.target_key(flow, connection, link)
         if record.status == Status.HELD and record.reason == f"{there} {GONE}":
             return [record.key]
         then = f"{there} would have a double"
@@ -297,24 +297,26 @@ def _surviving(record: Record, flow: Flow, site: Site, link: Link) -> list[str]:
     )
 
 
-def _sharing(session: Session, engine: Engine, site: Site, link: Link, flow: Flow, now: datetime) -> list[Record]:
+def _sharing(
+    session: Session, engine: Engine, connection: Connection, link: Link, flow: Flow, now: datetime
+) -> list[Record]:
     """The records that go by a link: of the flow itself (of a pair, those of either side), and of flows that share it."""
     for side, key in (("left", link.left_key), ("right", link.right_key)) if flow.two_way else ():
         if key:
             get_or_create(session, engine, link.connection_id, flow.name, f"{side}:{key}", now)
-    names = [name for name in site.connection.flows if engine.flow(name).entity == link.entity]
+    names = [name for name in connection.row.flows if engine.flow(name).entity == link.entity]
     found: list[Record] = []
     for name in names:
-        keys = _keys(engine.flow(name), site, link)
+        keys = _keys(engine.flow(name), connection, link)
         query = select(Record).where(Record.connection_id == link.connection_id, Record.flow == name)
         found += session.scalars(query.where(Record.key.in_(keys)).order_by(Record.id))
     return found
 
 
-def _keys(flow: Flow, site: Site, link: Link) -> list[str]:
+def _keys(flow: Flow, connection: Connection, link: Link) -> list[str]:
     if flow.keys_name_their_side:
         return [f"left:{link.left_key}", f"right:{link.right_key or ''}"]
-    return [link.left_key if site.side(flow.source) == "left" else link.right_key or ""]
+    return [link.left_key if connection.side(flow.source) == "left" else link.right_key or ""]
 
 
 def link_facts(link: Link) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from syncengine import clock
 from syncengine.connectors.base import Resource, Verb
 from syncengine.document import Doc
 from syncengine.engine.core import records, timeline
-from syncengine.engine.core.engine import Engine, Site, calling
+from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.decide import adoption, first_comparison
 from syncengine.engine.decide.merge import Merged, merge
@@ -66,23 +66,23 @@ def inspect(engine: Engine, connection_id: int, flow_name: str, left: str, right
     Raises Misconfigured if one is not there, or linked already, or the flow does not map the source's object to this part;
     and what the systems' calls raise.
     """
-    flow, site = engine.flow(flow_name), engine.site(connection_id)
-    by_side = {site.side(name): site.resource(name) for name in (flow.source, flow.target)}
+    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
+    by_side = {connection.side(name): connection.resource(name) for name in (flow.source, flow.target)}
     found = {
         side: _read(engine, connection_id, by_side[side], side, id_) for side, id_ in (("left", left), ("right", right))
     }
     with engine.store.read() as session:
-        _check(session, connection_id, flow, site, found["left"][0], found["right"][0], part)
-    source_key = found[site.side(flow.source)][0]
+        _check(session, connection_id, flow, connection, found["left"][0], found["right"][0], part)
+    source_key = found[connection.side(flow.source)][0]
     others = _other_parts(engine, connection_id, flow, source_key, part)
     step, reason = _as_created(engine, connection_id, flow, source_key, part)
     differences, identity = None, ""
     if step is not None and not flow.two_way:
-        target, there = site.resource(flow.target), found[site.side(flow.target)][1]
+        target, there = connection.resource(flow.target), found[connection.side(flow.target)][1]
         differences, identity = _compared(target, flow, step, there), _identity(target, step, there)
     natural = step.operation.natural_key if step is not None else ""
     with engine.store.read() as session:
-        concerned = _records(session, connection_id, flow, site, found["left"][0], found["right"][0])
+        concerned = _records(session, connection_id, flow, connection, found["left"][0], found["right"][0])
         doubts = {one.effect.id: one.name for one in _creates_in_doubt(session, engine, concerned, part)}
     ignored = next((one.ignored for one in concerned if one.ignored), "")
     return Pairing(
@@ -117,7 +117,7 @@ def _other_parts(engine: Engine, connection_id: int, flow: Flow, key: str, part:
 
 
 def _linked_parts(engine: Engine, connection_id: int, flow: Flow, key: str) -> set[str]:
-    side = engine.site(connection_id).side(flow.source)
+    side = engine.connection(connection_id).side(flow.source)
     own = Link.left_key if side == "left" else Link.right_key
     query = select(Link).where(Link.connection_id == connection_id, Link.entity == flow.entity, own == key)
     with engine.store.read() as session:
@@ -132,9 +132,11 @@ def _identity(target: Resource, step: Step, there: Doc) -> str:
         return f"it is not valid in its own system: {why}"
 
 
-def _records(session: Session, connection_id: int, flow: Flow, site: Site, left: str, right: str) -> list[Record]:
+def _records(
+    session: Session, connection_id: int, flow: Flow, connection: Connection, left: str, right: str
+) -> list[Record]:
     """The records of the two, as far as there are any: of a pair there may be one of either side."""
-    own = left if site.side(flow.source) == "left" else right
+    own = left if connection.side(flow.source) == "left" else right
     keys = (f"left:{left}", f"right:{right}") if flow.two_way else (own,)
     query = select(Record).where(Record.connection_id == connection_id, Record.flow == flow.name, Record.key.in_(keys))
     return list(session.scalars(query.order_by(Record.id)))
@@ -149,7 +151,7 @@ def _creates_in_doubt(session: Session, engine: Engine, concerned: Sequence[Reco
 def _read(engine: Engine, connection_id: int, resource: Resource, side: str, id_: str) -> tuple[str, Doc]:
     if not is_key(id_):
         raise Misconfigured(f"{side} {id_[:40]!r} cannot be a key")
-    with calling(engine.site(connection_id).endpoint(resource.name)):
+    with calling(engine.connection(connection_id).endpoint(resource.name)):
         found = read_by(resource, id_)
         if found is not None:
             return found
@@ -182,7 +184,9 @@ def _named(resource: Resource, reference: str) -> list[Doc]:
         return []
 
 
-def _check(session: Session, connection_id: int, flow: Flow, site: Site, left: str, right: str, part: str) -> None:
+def _check(
+    session: Session, connection_id: int, flow: Flow, connection: Connection, left: str, right: str, part: str
+) -> None:
     if flow.write_back:
         raise Misconfigured(
             f"{flow.name} uses the links of {flow.entity} and makes none. Name the flow that makes them"
@@ -190,17 +194,17 @@ def _check(session: Session, connection_id: int, flow: Flow, site: Site, left: s
     mine = (Link.connection_id == connection_id, Link.entity == flow.entity, Link.provisional.is_(False))
     same = (Link.left_key == left, Link.right_key == right, Link.part == part)
     if session.scalar(select(Link.id).where(*mine, *same)) is not None:
-        both = [one.id for one in _records(session, connection_id, flow, site, left, right)]
+        both = [one.id for one in _records(session, connection_id, flow, connection, left, right)]
         by_whom = timeline.last_by_hand(session, LINKED, Event.record_id.in_(both))
         raise Misconfigured(f"{left} and {right} are linked already{by_whom}")
-    side = "right" if not flow.two_way and site.side(flow.source) == "right" else "left"
+    side = "right" if not flow.two_way and connection.side(flow.source) == "right" else "left"
     if problem := links.taken(session, connection_id, flow.entity, left, right, part, side=side):
         raise Misconfigured(f"{problem}. `syncengine unlink` that first, if it is wrong")
 
 
 def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> tuple[Step | None, str]:
     """What would be created for the source's object, for its reference and to be compared; or why nothing would."""
-    side = engine.site(connection_id).side(flow.source)
+    side = engine.connection(connection_id).side(flow.source)
     record_key = f"{side}:{key}" if flow.two_way else key
     for planned in preview(engine, connection_id, flow.name, [record_key]):
         outcome = planned.outcome
@@ -230,13 +234,13 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
     A create of it whose outcome was unknown and that was shown has happened. Raises Misconfigured if one of them has been
     linked meanwhile, is being worked on, or may still be created by a write that was given up, or that was not shown.
     """
-    flow, site, now = engine.flow(pairing.flow), engine.site(pairing.connection_id), clock.now()
+    flow, connection, now = engine.flow(pairing.flow), engine.connection(pairing.connection_id), clock.now()
     left, right = pairing.left[0], pairing.right[0]
-    side = "left" if flow.two_way else site.side(flow.source)
+    side = "left" if flow.two_way else connection.side(flow.source)
     key = left if side == "left" else right
     with engine.store.write() as session:
         links.take_turns(session, pairing.connection_id)
-        _check(session, pairing.connection_id, flow, site, left, right, pairing.part)
+        _check(session, pairing.connection_id, flow, connection, left, right, pairing.part)
         key = f"left:{left}" if flow.two_way else key
         record = manual.get_or_create(session, engine, pairing.connection_id, flow.name, key, now)
         both = [seen.mine(session, one.id) for one in (record, *_other(session, flow, record, right))]
@@ -246,7 +250,7 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
         decisions.end(session, both, now, f"linked by {by}")
         records.unignore(session, record.id, now)
         records.forget_last(session, [record.id])
-        _confirm_creates(session, engine, site, both, pairing)
+        _confirm_creates(session, engine, connection, both, pairing)
         links.join(
             session, engine, flow, record, left=left, right=right, part=pairing.part, natural_key=pairing.natural_key,
             agreed=links.Agreed(dict(first_comparison.NOTHING), {}), now=now,
@@ -266,7 +270,7 @@ def _other(session: Session, flow: Flow, record: Record, right: str) -> list[Rec
 
 
 def _confirm_creates(
-    session: Session, engine: Engine, site: Site, concerned: Sequence[Record], pairing: Pairing
+    session: Session, engine: Engine, connection: Connection, concerned: Sequence[Record], pairing: Pairing
 ) -> None:
     """Creates in doubt have happened. Raises Misconfigured if one may still happen, or was not shown."""
     now = clock.now()
@@ -276,5 +280,5 @@ def _confirm_creates(
             raise Misconfigured(
                 f"nobody knows the outcome of {doubt.name}, which has come since you looked. Look again"
             )
-        made = pairing.right if site.side(doubt.effect.resource) == "right" else pairing.left
+        made = pairing.right if connection.side(doubt.effect.resource) == "right" else pairing.left
         effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=made[0])

@@ -71,9 +71,9 @@ def find_object(engine: Engine, record: Record, doubt: UnknownWrite, key: str) -
     """
     if not key:
         raise Misconfigured("--happened needs the key that the object has in the target")
-    site = engine.site(record.connection_id)
-    resource = site.resource(doubt.effect.resource)
-    with calling(site.endpoint(resource.name)):
+    connection = engine.connection(record.connection_id)
+    resource = connection.resource(doubt.effect.resource)
+    with calling(connection.endpoint(resource.name)):
         found = manual_links.read_by(resource, key)
     if found is None:
         raise Misconfigured(
@@ -94,7 +94,7 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
     Raises Misconfigured if a create is given no key, or one that `look` refuses; if the object is linked with another one,
     or the write was settled, or sent again, since the doubt was looked at.
     """
-    flow, site = engine.flow(record.flow), engine.site(record.connection_id)
+    flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
     created = doubt.effect.verb == Verb.CREATE
     key = find_object(engine, record, doubt, key).key if created else key
     now = clock.now()
@@ -104,8 +104,8 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
         _resolve(session, doubt, EffectState.DONE, key or doubt.effect.target_key)
         agreed = links.Agreed(doubt.agreed, doubt.numbers)
         if created:
-            left, right = unknown_writes.pair_keys(flow, site, record, doubt.effect, key)
-            side = links.ends_of(flow, site, record.key).side
+            left, right = unknown_writes.pair_keys(flow, connection, record, doubt.effect, key)
+            side = links.ends_of(flow, connection, record.key).side
             part = doubt.effect.part
             if problem := links.taken(session, record.connection_id, flow.entity, left, right, part, side=side):
                 raise Misconfigured(problem)
@@ -114,8 +114,8 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
                 natural_key=doubt.effect.natural_key, agreed=agreed, now=now,
             )  # fmt: skip
         elif doubt.effect.verb == Verb.CHANGE:
-            found = links.of_records(session, flow, site, [record])[record.id]
-            if link := links.by_part(flow, site, found).get(doubt.effect.part):
+            found = links.of_records(session, flow, connection, [record])[record.id]
+            if link := links.by_part(flow, connection, found).get(doubt.effect.part):
                 links.agree(session, engine, flow, link.id, agreed, now)
         _continue(session, record, doubt, f"it happened{f' as {key}' if created else ''}", by, because)
 

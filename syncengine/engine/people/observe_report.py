@@ -21,7 +21,7 @@ from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import alike
 from syncengine.engine.decide.plan import Plan, Step
 from syncengine.engine.steps import plan_codec
-from syncengine.store.models import Connection, Record
+from syncengine.store.models import ConnectionRow, Record
 from syncengine.store.states import Status
 
 AT_ONCE = 200
@@ -35,7 +35,7 @@ STAYS = (Status.HELD, Status.DEAD, Status.WAITING, Status.SKIPPED)
 class ReportFilter:
     """Which records of a connection: of one flow or all, by keys, and looked at since then (UTC)."""
 
-    connection: Connection
+    connection: ConnectionRow
     flow: str | None = None
     since: datetime | None = None
     keys: tuple[str, ...] = ()
@@ -143,12 +143,12 @@ def written(engine: Engine, chosen: ReportFilter) -> Iterator[Planned]:
 
 
 def _add(
-    engine: Engine, connection: Connection, flow: str, step: Step, writes: dict[tuple[str, str], WriteTotal]
+    engine: Engine, connection: ConnectionRow, flow: str, step: Step, writes: dict[tuple[str, str], WriteTotal]
 ) -> None:
     verb = str(step.operation.verb)
     one = writes.setdefault((flow, verb), WriteTotal(flow, verb))
     one.count += 1
-    worth = engine.site(connection.id).resource(step.resource).worth(step.operation.doc)
+    worth = engine.connection(connection.id).resource(step.resource).worth(step.operation.doc)
     if worth is not None:
         currency, value = worth
         one.worth[currency] = one.worth.get(currency, Decimal(0)) + value

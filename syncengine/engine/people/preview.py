@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine.core.engine import Engine, Site, calling, chunks
+from syncengine.engine.core.engine import Connection, Engine, calling, chunks
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import corrections, decisions
@@ -47,29 +47,31 @@ class _Assumed:
 
 def changed_keys(engine: Engine, connection_id: int, flow_name: str, *, most: int) -> list[str]:
     """Keys that the feeds tell from their cursors on, without moving these; at most `most`. Raises SyncError."""
-    flow, site = engine.flow(flow_name), engine.site(connection_id)
-    positions = _positions(engine, site, flow)
+    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
+    positions = _positions(engine, connection, flow)
     keys: dict[str, None] = {}
-    for resource, feed in feeds_of(flow, site):
+    for resource, feed in feeds_of(flow, connection):
         name = feed if resource.name == flow.source else f"right:{feed}"
-        since = site.connection.cut_over if flow.cut_over else None
-        with calling(site.endpoint(resource.name)):
+        since = connection.row.cut_over if flow.cut_over else None
+        with calling(connection.endpoint(resource.name)):
             for page in resource.changes(feed, positions.get(name, {}), since=since):
-                keys |= dict.fromkeys(_record_keys(engine, flow, site, resource.name, [ref.key for ref in page.refs]))
+                keys |= dict.fromkeys(
+                    _record_keys(engine, flow, connection, resource.name, [ref.key for ref in page.refs])
+                )
                 if len(keys) >= most:
                     return list(keys)[:most]
     return list(keys)
 
 
-def _record_keys(engine: Engine, flow: Flow, site: Site, resource: str, keys: Sequence[str]) -> list[str]:
+def _record_keys(engine: Engine, flow: Flow, connection: Connection, resource: str, keys: Sequence[str]) -> list[str]:
     with engine.store.read() as session:
-        named = links.record_keys(session, flow, site, site.side(resource), keys)
+        named = links.record_keys(session, flow, connection, connection.side(resource), keys)
     return [record_key for key in keys for record_key in named[key]]
 
 
-def _positions(engine: Engine, site: Site, flow: Flow) -> dict[str, dict[str, object]]:
+def _positions(engine: Engine, connection: Connection, flow: Flow) -> dict[str, dict[str, object]]:
     query = select(Cursor.feed, Cursor.position).where(
-        Cursor.connection_id == site.connection.id, Cursor.flow == flow.name
+        Cursor.connection_id == connection.row.id, Cursor.flow == flow.name
     )
     with engine.store.read() as session:
         return {feed: dict(position) for feed, position in session.execute(query)}
@@ -78,21 +80,27 @@ def _positions(engine: Engine, site: Site, flow: Flow) -> dict[str, dict[str, ob
 def preview(engine: Engine, connection_id: int, flow_name: str, keys: Sequence[str]) -> list[Preview]:
     """The plans of these objects, after those of what they need. Raises what the systems' calls raise."""
     assumed = _Assumed()
-    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
     for some in chunks(list(keys), flow.batch):
-        _plan(engine, site, flow, [(key, ";") for key in some], assumed, depth=0)
+        _plan(engine, connection, flow, [(key, ";") for key in some], assumed, depth=0)
     return assumed.previews
 
 
 def _plan(
-    engine: Engine, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]], assumed: _Assumed, *, depth: int
+    engine: Engine,
+    connection: Connection,
+    flow: Flow,
+    wanted: Sequence[tuple[str, str]],
+    assumed: _Assumed,
+    *,
+    depth: int,
 ) -> None:
-    records, material = _material(engine, site, flow, wanted)
-    outcomes = _outcomes(engine, site, flow, records, material, assumed)
+    records, material = _material(engine, connection, flow, wanted)
+    outcomes = _outcomes(engine, connection, flow, records, material, assumed)
     missing = [need for one in outcomes.values() if isinstance(one, Plan) for need in one.needs if need.flow]
     if missing and depth < DEEPEST:
-        _needs(engine, site, list(dict.fromkeys(missing)), assumed, depth=depth + 1)
-        outcomes = _outcomes(engine, site, flow, records, material, assumed)
+        _needs(engine, connection, list(dict.fromkeys(missing)), assumed, depth=depth + 1)
+        outcomes = _outcomes(engine, connection, flow, records, material, assumed)
     for record in records:
         assumed.previews.append(Preview(flow.name, record.key, outcomes[record.id]))
         _assume(flow, record, outcomes[record.id], assumed)
@@ -103,45 +111,45 @@ def parts_of(engine: Engine, connection_id: int, flow_name: str, key: str, *, as
 
     Raises Rejected or MissingLookup where that cannot be told, and what the systems' calls raise.
     """
-    flow, site = engine.flow(flow_name), engine.site(connection_id)
-    records, material = _material(engine, site, flow, [(key, f";{asked};" if asked else ";")])
-    return Planner(engine, flow, site, material).parts_of(records[0])
+    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
+    records, material = _material(engine, connection, flow, [(key, f";{asked};" if asked else ";")])
+    return Planner(engine, flow, connection, material).parts_of(records[0])
 
 
 def _material(
-    engine: Engine, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]]
+    engine: Engine, connection: Connection, flow: Flow, wanted: Sequence[tuple[str, str]]
 ) -> tuple[list[Record], Material]:
     """Records of these keys and what they are planned from, read now. `wanted`: keys with the parts asked for."""
     with engine.store.read() as session:
-        records = _records(session, site, flow, wanted)
+        records = _records(session, connection, flow, wanted)
         ids = [record.id for record in records]
-        linked = links.of_records(session, flow, site, records)
-        lookups = lookups_of(session, site.connection, flow)
+        linked = links.of_records(session, flow, connection, records)
+        lookups = lookups_of(session, connection.row, flow)
         corrected = corrections.standing(session, engine.vault, ids)
         doubts = effects.unknown_of(session, engine, ids)
         decided = decisions.active(session, ids)
-    placed = corrections.by_place(flow, site, {record.id: record.key for record in records}, corrected)
-    fetched = read_all(flow, site, {record.key: linked[record.id] for record in records}, placed)
-    own = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records}
+    placed = corrections.by_place(flow, connection, {record.id: record.key for record in records}, corrected)
+    fetched = read_all(flow, connection, {record.key: linked[record.id] for record in records}, placed)
+    own = {record.id: own_docs(flow, connection, record.key, linked[record.id], fetched) for record in records}
     found = corrections.apply(corrected, own)
     return records, Material(
         docs=found.docs,
         linked=linked,
         lookups=lookups,
-        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
+        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(connection, doubt)},
         tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
         corrected=found,
         decided=decided,
     )
 
 
-def _records(session: Session, site: Site, flow: Flow, wanted: Sequence[tuple[str, str]]) -> list[Record]:
+def _records(session: Session, connection: Connection, flow: Flow, wanted: Sequence[tuple[str, str]]) -> list[Record]:
     """The records of these keys; one that is in no table yet is pretended. `wanted`: keys with the parts asked for."""
     known = {
         record.key: record
         for record in session.scalars(
             select(Record).where(
-                Record.connection_id == site.connection.id,
+                Record.connection_id == connection.row.id,
                 Record.flow == flow.name,
                 Record.key.in_([key for key, _ in wanted]),
             )
@@ -150,25 +158,25 @@ def _records(session: Session, site: Site, flow: Flow, wanted: Sequence[tuple[st
     session.expunge_all()  # what is pretended of them is never stored
     found = []
     for number, (key, parts) in enumerate(wanted, 1):
-        record = known.get(key) or _pretended(site, flow, number, key, parts)
+        record = known.get(key) or _pretended(connection, flow, number, key, parts)
         record.parts += "".join(f"{part};" for part in parts.split(";") if part and f";{part};" not in record.parts)
         found.append(record)
     return found
 
 
-def _pretended(site: Site, flow: Flow, number: int, key: str, parts: str) -> Record:
+def _pretended(connection: Connection, flow: Flow, number: int, key: str, parts: str) -> Record:
     """A record that is in no table."""
     now = clock.now()
     return Record(
-        id=-number, connection_id=site.connection.id, flow=flow.name, key=key, parts=parts, needed=parts != ";",
+        id=-number, connection_id=connection.row.id, flow=flow.name, key=key, parts=parts, needed=parts != ";",
         wanted=1, claimed=1, done=0, lane=0, source_time=now, fetched_at=now, quiet_print="", quiet_since=None,
     )  # fmt: skip
 
 
 def _outcomes(
-    engine: Engine, site: Site, flow: Flow, records: Sequence[Record], material: Material, assumed: _Assumed
+    engine: Engine, connection: Connection, flow: Flow, records: Sequence[Record], material: Material, assumed: _Assumed
 ) -> dict[int, Plan | Rejected]:
-    planner = Planner(engine, flow, site, material, assumed=assumed.links)
+    planner = Planner(engine, flow, connection, material, assumed=assumed.links)
     made: dict[int, Plan | Rejected] = {}
     with engine.store.read() as session:
         for record in records:
@@ -179,13 +187,13 @@ def _outcomes(
     return made
 
 
-def _needs(engine: Engine, site: Site, missing: Sequence[Need], assumed: _Assumed, *, depth: int) -> None:
+def _needs(engine: Engine, connection: Connection, missing: Sequence[Need], assumed: _Assumed, *, depth: int) -> None:
     wanted: dict[str, dict[str, str]] = {}
     for need in missing:
         parts = wanted.setdefault(need.flow, {}).get(need.key, ";")
         wanted[need.flow][need.key] = parts + (f"{need.part};" if need.part else "")
     for flow_name, keys in wanted.items():
-        _plan(engine, site, engine.flow(flow_name), list(keys.items()), assumed, depth=depth)
+        _plan(engine, connection, engine.flow(flow_name), list(keys.items()), assumed, depth=depth)
 
 
 def _assume(flow: Flow, record: Record, outcome: Plan | Rejected, assumed: _Assumed) -> None:

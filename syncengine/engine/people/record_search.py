@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.want import is_key
 from syncengine.errors import Misconfigured
-from syncengine.store.models import Connection, Effect, Link, Record
+from syncengine.store.models import ConnectionRow, Effect, Link, Record
 
 ZEROS = "0"
 SIDES = ("left", "right")
@@ -39,7 +39,7 @@ def find(
     wanted = [found[record_id] for record_id in sorted(found) if flow is None or found[record_id].flow == flow]
     if connection is None or not wanted:
         return wanted
-    connection_id = session.scalar(select(Connection.id).where(Connection.name == connection))
+    connection_id = session.scalar(select(ConnectionRow.id).where(ConnectionRow.name == connection))
     return [record for record in wanted if record.connection_id == connection_id]
 
 
@@ -51,7 +51,7 @@ def find_one(
     if not found:
         raise Misconfigured(f"nothing is known of {id_}. `syncengine trace {id_}` says what may be the reason")
     if len(found) > 1:
-        names = {connection.id: connection.name for connection in session.scalars(select(Connection))}
+        names = {connection.id: connection.name for connection in session.scalars(select(ConnectionRow))}
         several = ", ".join(f"{each.flow} {each.key} ({names[each.connection_id]})" for each in found[:6])
         raise Misconfigured(f"{id_} names several records: {several}. {_narrower(id_, found)}")
     return found[0]
@@ -70,7 +70,7 @@ def side_of_key(engine: Engine, record: Record) -> str:
     return (
         record.key.partition(":")[0]
         if flow.keys_name_their_side
-        else engine.site(record.connection_id).side(flow.source)
+        else engine.connection(record.connection_id).side(flow.source)
     )
 
 
@@ -86,7 +86,7 @@ def source_key(engine: Engine, connection_id: int, flow_name: str, id_: str) -> 
     flow = engine.flow(flow_name)
     if not side or flow.keys_name_their_side:
         return id_
-    if side != engine.site(connection_id).side(flow.source):
+    if side != engine.connection(connection_id).side(flow.source):
         raise Misconfigured(
             f"nothing is known of {id_} in {flow_name}, which reads the other side. Name it by its key there"
         )
@@ -112,7 +112,7 @@ def _of_effect(session: Session, engine: Engine, side: str, id_: str) -> list[Re
     forms = _forms(id_)
     query = select(Effect.record_id, Effect.connection_id, Effect.resource)
     rows = session.execute(query.where(or_(Effect.target_key.in_(forms), Effect.natural_key.in_(forms))))
-    ids = [row.record_id for row in rows if not side or engine.site(row.connection_id).side(row.resource) == side]
+    ids = [row.record_id for row in rows if not side or engine.connection(row.connection_id).side(row.resource) == side]
     return list(session.scalars(select(Record).where(Record.id.in_(ids))))
 
 

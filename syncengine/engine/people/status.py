@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
-from syncengine.store.models import Ceiling, Connection, Cursor, Endpoint, Failure, Record, Run
+from syncengine.store.models import Ceiling, ConnectionRow, Cursor, Endpoint, Failure, Record, Run
 from syncengine.store.states import Status
 
 
@@ -60,11 +60,11 @@ def flows(engine: Engine) -> list[FlowStatus]:
     """The state of every flow of every connection. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
-        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+        connections = session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)).all()
         return [_flow(session, connection, name, now) for connection in connections for name in connection.flows]
 
 
-def _flow(session: Session, connection: Connection, name: str, now: datetime) -> FlowStatus:
+def _flow(session: Session, connection: ConnectionRow, name: str, now: datetime) -> FlowStatus:
     mine = (Record.connection_id == connection.id, Record.flow == name)
     counts = _counts(session, *mine)
     due = session.execute(

@@ -15,7 +15,7 @@ from syncengine.engine.people import record_search
 from syncengine.engine.writes import links
 from syncengine.redaction import safe_text
 from syncengine.store.models import (
-    Connection,
+    ConnectionRow,
     Correction,
     Cursor,
     Decision,
@@ -92,7 +92,7 @@ def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str 
 
 def of_record(session: Session, record: Record) -> Trace:
     """What is known of one record."""
-    connection = session.get_one(Connection, record.connection_id)
+    connection = session.get_one(ConnectionRow, record.connection_id)
     ends = {"left": connection.left_id, "right": connection.right_id}
     events, ids = _events(session, record)
     effects = _rows(session, Effect, ids)
@@ -155,7 +155,7 @@ def why_not(engine: Engine, id_: str) -> list[str]:
     """What may be the reason that nothing is known of an id: which flows are read, until when, and what is left out."""
     lines = []
     with engine.store.read() as session:
-        for connection in session.scalars(select(Connection).order_by(Connection.name)):
+        for connection in session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)):
             if connection.cut_over is not None:
                 lines.append(
                     f"{connection.name}: what was created before its cut-over date, {safe_text(connection.cut_over)}, is not "

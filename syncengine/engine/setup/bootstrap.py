@@ -27,7 +27,7 @@ from syncengine.http.limiter import Limiter
 from syncengine.http.meter import Meter
 from syncengine.settings import Settings
 from syncengine.store import Store, migrate
-from syncengine.store.models import Connection, Installed, Link, Payload, Secret
+from syncengine.store.models import ConnectionRow, Installed, Link, Payload, Secret
 from syncengine.store.states import Lane
 from syncengine.vault import Vault
 
@@ -69,7 +69,7 @@ def installed_flows(settings: Settings, store: Store) -> dict[str, Flow]:
     """
     with store.read() as session:
         row = session.scalars(select(Installed)).first()
-        used = {name for names in session.scalars(select(Connection.flows)) for name in names}
+        used = {name for names in session.scalars(select(ConnectionRow.flows)) for name in names}
     if row is None:  # nothing is configured yet
         return flows(settings)
     stored = Path(row.flows_folder) if row.flows_folder else None

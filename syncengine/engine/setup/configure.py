@@ -28,7 +28,7 @@ from syncengine.flows import Flow, check_connection
 from syncengine.mapping.shapes import nearest
 from syncengine.store import Store
 from syncengine.store.dialect import changed, lock_names, upsert
-from syncengine.store.models import Ceiling, Connection, Endpoint, Installed, Secret
+from syncengine.store.models import Ceiling, ConnectionRow, Endpoint, Installed, Secret
 from syncengine.vault import Vault
 
 __all__ = ["ConnectionPlan", "EndpointPlan", "Given", "Installation", "apply", "compare", "read_file"]
@@ -204,8 +204,8 @@ def _check_flows(installation: Installation, connection: ConnectionPlan, flows: 
 
 def _check_names(session: Session, installation: Installation, endpoints: Mapping[str, int]) -> None:
     """A connection under a new name knows nothing of what the old one has written. Raises Misconfigured if one is renamed."""
-    columns = (Connection.name, Connection.left_id, Connection.right_id)
-    stored = {one.name: one for one in session.execute(select(*columns).order_by(Connection.name))}
+    columns = (ConnectionRow.name, ConnectionRow.left_id, ConnectionRow.right_id)
+    stored = {one.name: one for one in session.execute(select(*columns).order_by(ConnectionRow.name))}
     names = {one.id: one.name for one in session.execute(select(Endpoint.id, Endpoint.name))}
     listed = {one.name for one in installation.connections}
     ends = continuity.same_ends(session)
@@ -241,7 +241,9 @@ def _check_shared(
                 f"{other.where}: connection {other.name} joins the same two accounts as {one.name}, and both have a flow from "
                 f"{shared[0][0]} to {shared[0][1]}: everything would be created twice. Leave it in the one that has written it"
             )
-    stored = session.execute(select(Connection.id, Connection.name, Connection.left_id, Connection.right_id)).all()
+    stored = session.execute(
+        select(ConnectionRow.id, ConnectionRow.name, ConnectionRow.left_id, ConnectionRow.right_id)
+    ).all()
     for one in installation.connections:
         mine = next((row.id for row in stored if row.name == one.name), 0)
         for row in stored:
@@ -282,8 +284,8 @@ def _save_connection(
 ) -> int:
     """The connection's id, which is put into `fresh` if it joins other endpoints than before, and has written nothing."""
     is_fresh = continuity.check_sides(session, plan, endpoints)
-    stored = select(Connection.mode, Connection.cut_over, Connection.flows, Connection.entities)
-    former = session.execute(stored.where(Connection.name == plan.name)).first()
+    stored = select(ConnectionRow.mode, ConnectionRow.cut_over, ConnectionRow.flows, ConnectionRow.entities)
+    former = session.execute(stored.where(ConnectionRow.name == plan.name)).first()
     goes_live = (
         plan.mode == observe_mode.LIVE
         and former is not None
@@ -303,8 +305,8 @@ def _save_connection(
         "quiet_s": plan.quiet_s,
         "ceilings": dict(plan.ceilings),
     }
-    upsert(session, Connection, [row], keys=("name",), update=[name for name in row if name != "name"])
-    connection_id = session.scalars(select(Connection.id).where(Connection.name == plan.name)).one()
+    upsert(session, ConnectionRow, [row], keys=("name",), update=[name for name in row if name != "name"])
+    connection_id = session.scalars(select(ConnectionRow.id).where(ConnectionRow.name == plan.name)).one()
     continuity.check_entities(session, connection_id, plan.flows, flows, plan.where)
     if former is not None:
         more = [flows[name] for name in plan.flows if name not in former.flows]
@@ -336,7 +338,7 @@ def _keep_shut(
 def _leave_out(session: Session, installation: Installation) -> None:
     """Stop syncing the connections that the file does not have."""
     listed = [one.name for one in installation.connections]
-    changed(session, update(Connection).where(Connection.name.not_in(listed)).values(flows=[]))
+    changed(session, update(ConnectionRow).where(ConnectionRow.name.not_in(listed)).values(flows=[]))
 
 
 def _look_back(
@@ -357,7 +359,7 @@ def _look_back(
 
 def _finish_going_live(store: Store) -> None:
     with store.read() as session:
-        going = session.scalars(select(Connection.id).where(Connection.mode == observe_mode.GOING_LIVE)).all()
+        going = session.scalars(select(ConnectionRow.id).where(ConnectionRow.mode == observe_mode.GOING_LIVE)).all()
     for connection_id in going:
         observe_mode.go_live(store, connection_id)
 

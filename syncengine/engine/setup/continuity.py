@@ -19,7 +19,7 @@ from syncengine.engine.core import records
 from syncengine.errors import Misconfigured
 from syncengine.flows import Flow
 from syncengine.store.dialect import changed
-from syncengine.store.models import Connection, Cursor, Effect, Endpoint, Link
+from syncengine.store.models import ConnectionRow, Cursor, Effect, Endpoint, Link
 from syncengine.store.states import EffectState
 
 WRITTEN = (EffectState.DONE, EffectState.SENT, EffectState.UNKNOWN)
@@ -118,8 +118,8 @@ def _change(row: Row[Any], plan: EndpointPlan, *, moves: bool) -> tuple[str, str
 
 
 def _of_endpoint(session: Session, endpoint_id: int) -> list[tuple[int, str]]:
-    its = or_(Connection.left_id == endpoint_id, Connection.right_id == endpoint_id)
-    found = session.execute(select(Connection.id, Connection.name).where(its).order_by(Connection.id))
+    its = or_(ConnectionRow.left_id == endpoint_id, ConnectionRow.right_id == endpoint_id)
+    found = session.execute(select(ConnectionRow.id, ConnectionRow.name).where(its).order_by(ConnectionRow.id))
     return [(row.id, row.name) for row in found]
 
 
@@ -128,8 +128,8 @@ def check_sides(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, 
 
     endpoints: ids by name. Returns True if it joins other endpoints than before, and has written nothing. Raises Misconfigured.
     """
-    columns = (Connection.id, Connection.left_id, Connection.right_id)
-    row = session.execute(select(*columns).where(Connection.name == plan.name)).first()
+    columns = (ConnectionRow.id, ConnectionRow.left_id, ConnectionRow.right_id)
+    row = session.execute(select(*columns).where(ConnectionRow.name == plan.name)).first()
     if row is None or (row.left_id, row.right_id) == (endpoints[plan.left], endpoints[plan.right]):
         return False
     if not has_written(session, row.id):
@@ -161,8 +161,8 @@ def same_ends(session: Session) -> dict[int, object]:
 
 def check_installed(session: Session, flows: Mapping[str, Flow]) -> None:
     """As `check_entities`, for all connections as they are stored: flow files may change without a `configure`."""
-    columns = (Connection.id, Connection.name, Connection.flows)
-    for row in session.execute(select(*columns).order_by(Connection.id)):
+    columns = (ConnectionRow.id, ConnectionRow.name, ConnectionRow.flows)
+    for row in session.execute(select(*columns).order_by(ConnectionRow.id)):
         check_entities(session, row.id, row.flows, flows, f"connection {row.name}")
 
 
@@ -206,14 +206,14 @@ def identity(flow: Flow) -> list[str]:
 
 def keep_entities(session: Session, connection_id: int, names: Sequence[str], flows: Mapping[str, Flow]) -> None:
     """Note the entity of each of the connection's flows, beside those of flows that it had."""
-    had = session.scalar(select(Connection.entities).where(Connection.id == connection_id)) or {}
+    had = session.scalar(select(ConnectionRow.entities).where(ConnectionRow.id == connection_id)) or {}
     kept = {**had, **{name: identity(flows[name]) for name in names}}
-    changed(session, update(Connection).where(Connection.id == connection_id).values(entities=kept))
+    changed(session, update(ConnectionRow).where(ConnectionRow.id == connection_id).values(entities=kept))
 
 
 def _check_kept(session: Session, connection_id: int, flow: Flow, where: str) -> None:
     """Refuse another entity than the flow had, or, for a new one, than those between its resources, while these have links."""
-    kept = session.scalar(select(Connection.entities).where(Connection.id == connection_id)) or {}
+    kept = session.scalar(select(ConnectionRow.entities).where(ConnectionRow.id == connection_id)) or {}
     between = {name: one[0] for name, one in kept.items() if one[1:] == [flow.source, flow.target]}
     if flow.name in between:
         others = {between[flow.name]}
@@ -230,7 +230,7 @@ def _check_kept(session: Session, connection_id: int, flow: Flow, where: str) ->
 
 def has_brought(session: Session, connection_id: int, flow: Flow) -> bool:
     """Whether a connection has links of a flow's entity, or of one that it had between the same resources."""
-    kept = session.scalar(select(Connection.entities).where(Connection.id == connection_id)) or {}
+    kept = session.scalar(select(ConnectionRow.entities).where(ConnectionRow.id == connection_id)) or {}
     between = {entity for entity, *ends in kept.values() if set(ends) == {flow.source, flow.target}}
     return any(_has_entity(session, connection_id, entity) for entity in {flow.entity, *between})
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine.core import observe_mode
 from syncengine.redaction import redact
-from syncengine.store.models import Connection, Endpoint, Installed, Lookup, Secret
+from syncengine.store.models import ConnectionRow, Endpoint, Installed, Lookup, Secret
 
 GIVEN = "given "
 """Before a secret's name: the print of the value that was taken over last, in the vault too."""
@@ -125,7 +125,7 @@ def picture(session: Session) -> Picture:
             facts[secret] = str(version)
             if versions.get((endpoint_id, name), 0) > version:  # both rise together where the file gives a value
                 renewed.add(secret)
-    connections = _rows(session, Connection)
+    connections = _rows(session, ConnectionRow)
     for connection in connections:
         facts |= {(f"connection {connection.name}", name): text for name, text in _connection(connection, names)}
     places = {one.id: f"connection {one.name}" for one in connections}
@@ -144,12 +144,12 @@ def _rows(session: Session, model: Any) -> list[Any]:
     return list(session.scalars(select(model).order_by(model.id).execution_options(populate_existing=True)))
 
 
-def _seen(row: Connection) -> Seen:
+def _seen(row: ConnectionRow) -> Seen:
     mode = observe_mode.LIVE if row.mode == observe_mode.GOING_LIVE else row.mode
     return Seen(row.id, mode, row.cut_over, tuple(row.flows))
 
 
-def _connection(row: Connection, names: Mapping[int, str]) -> Iterable[tuple[str, str]]:
+def _connection(row: ConnectionRow, names: Mapping[int, str]) -> Iterable[tuple[str, str]]:
     yield "left", names[row.left_id]
     yield "right", names[row.right_id]
     yield "mode", _seen(row).mode

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.core import payloads, timeline
-from syncengine.engine.core.engine import Site
+from syncengine.engine.core.engine import Connection
 from syncengine.engine.decide.patches import Misfit, Patch, patched
 from syncengine.engine.writes.links import ends_of
 from syncengine.flows.flow import Flow
@@ -111,12 +111,12 @@ def apply(found: Mapping[int, Correction], docs: Mapping[int, Docs]) -> Correcte
 
 
 def by_place(
-    flow: Flow, site: Site, keys: Mapping[int, str], found: Mapping[int, Correction]
+    flow: Flow, connection: Connection, keys: Mapping[int, str], found: Mapping[int, Correction]
 ) -> dict[tuple[str, str], Correction]:
     """Corrections by resource and key of the document, for those who read it. `keys`: of the records, by id."""
     placed = {}
     for record_id, correction in found.items():
-        end = ends_of(flow, site, keys[record_id]).on(site.side(correction.resource))
+        end = ends_of(flow, connection, keys[record_id]).on(connection.side(correction.resource))
         placed[correction.resource, correction.key or end or ""] = correction
     return placed
 

@@ -14,14 +14,14 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Page, Position, Ref, Resource
 from syncengine.engine.core import versions
-from syncengine.engine.core.engine import Engine, Site, calling
+from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.writes.links import record_keys
 from syncengine.errors import SyncError, Throttled
 from syncengine.flows.flow import Flow
 from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
-from syncengine.store.models import Connection, Cursor, Record, Run
+from syncengine.store.models import ConnectionRow, Cursor, Record, Run
 from syncengine.store.states import Lane, Status
 
 log = logging.getLogger(__name__)
@@ -58,13 +58,13 @@ def discover(
     `since` (UTC) reads from there instead, without touching the cursors. `patience_s`: the longest wait for the quota that
     is slept here, between two pages. Raises what the system's calls raise; what was read until then stays wanted.
     """
-    flow, site = engine.flow(flow_name), engine.site(connection_id)
+    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
     run_id = begin_run(engine, connection_id, flow_name, trigger=trigger, lane=lane)
     found = Found(run_id, 0, 0)
     error = ""
     try:
-        for resource, feed in feeds_of(flow, site):
-            found = _Feed(engine, site, flow, resource, feed, lane, run_id, since, patience_s).read(found)
+        for resource, feed in feeds_of(flow, connection):
+            found = _Feed(engine, connection, flow, resource, feed, lane, run_id, since, patience_s).read(found)
     except SyncError as failed:
         error = str(failed)
         raise
@@ -73,10 +73,10 @@ def discover(
     return found
 
 
-def feeds_of(flow: Flow, site: Site) -> Sequence[tuple[Resource, str]]:
+def feeds_of(flow: Flow, connection: Connection) -> Sequence[tuple[Resource, str]]:
     """The feeds that a flow reads: the source's, and in a two-way flow the target's too."""
-    source = [(site.resource(flow.source), feed) for feed in flow.feeds]
-    return [*source, *((site.resource(flow.target), feed) for feed in flow.backward_feeds if flow.two_way)]
+    source = [(connection.resource(flow.source), feed) for feed in flow.feeds]
+    return [*source, *((connection.resource(flow.target), feed) for feed in flow.backward_feeds if flow.two_way)]
 
 
 def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, lane: Lane) -> int:
@@ -104,7 +104,7 @@ class _Feed:
     def __init__(
         self,
         engine: Engine,
-        site: Site,
+        connection: Connection,
         flow: Flow,
         resource: Resource,
         feed: str,
@@ -113,7 +113,7 @@ class _Feed:
         since: datetime | None,
         patience_s: float,
     ) -> None:
-        self.engine, self.site, self.flow, self.resource, self.feed = engine, site, flow, resource, feed
+        self.engine, self.connection, self.flow, self.resource, self.feed = engine, connection, flow, resource, feed
         self.lane, self.run_id, self.since, self.patience_s = lane, run_id, since, patience_s
         self.holder = uuid.uuid4().hex
         self.cursor_name = feed if resource.name == flow.source else f"right:{feed}"
@@ -137,7 +137,7 @@ class _Feed:
                 news = self._news(session, page)
                 want(
                     session,
-                    self.site.connection.id,
+                    self.connection.row.id,
                     self.flow.name,
                     news,
                     lane=self.lane,
@@ -158,7 +158,7 @@ class _Feed:
         pages = self.resource.changes(self.feed, position, since=since)
         while True:
             try:
-                with calling(self.site.endpoint(self.resource.name)):
+                with calling(self.connection.endpoint(self.resource.name)):
                     page = next(pages, None)
             except Throttled as busy:
                 waits += 1
@@ -181,8 +181,8 @@ class _Feed:
         One without a time is a print of the content: the same one is the same content.
         """
         refs = [ref for ref in page.refs if self._can_keep(ref)]
-        side = self.site.side(self.resource.name)
-        keys = record_keys(session, self.flow, self.site, side, list(dict.fromkeys(ref.key for ref in refs)))
+        side = self.connection.side(self.resource.name)
+        keys = record_keys(session, self.flow, self.connection, side, list(dict.fromkeys(ref.key for ref in refs)))
         settled = timedelta(seconds=self.resource.resolution_s + self.resource.search_lag_s)
         due = Record.wanted > Record.done
         query = select(
@@ -190,14 +190,14 @@ class _Feed:
             case((due, Record.seen_version), else_=Record.done_version),
             case((due, Record.source_time), else_=Record.done_source_time),
         ).where(
-            Record.connection_id == self.site.connection.id,
+            Record.connection_id == self.connection.row.id,
             Record.flow == self.flow.name,
             Record.key.in_([record_key for some in keys.values() for record_key in some]),
         )
         if self.since is not None:  # a person asks: what was left alone by the rules of then may be planned otherwise
             query = query.where(or_(due, Record.status.in_((Status.DONE, Status.DEAD))))
         found = {key: (version, at) for key, version, at in session.execute(query)}
-        unlinked = f"{side}:" if self.flow.write_back and side != self.site.side(self.flow.target) else None
+        unlinked = f"{side}:" if self.flow.write_back and side != self.connection.side(self.flow.target) else None
         news = []
         for ref in refs:
             for record_key in keys[ref.key]:
@@ -227,7 +227,7 @@ class _Feed:
         now = clock.now()
         with self.engine.store.write() as session:
             fresh = insert_into(session, Cursor).values(
-                connection_id=self.site.connection.id,
+                connection_id=self.connection.row.id,
                 flow=self.flow.name,
                 feed=self.cursor_name,
                 position={},
@@ -243,7 +243,7 @@ class _Feed:
                 .returning(Cursor)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
-            cut_over = session.scalar(select(Connection.cut_over).where(Connection.id == self.site.connection.id))
+            cut_over = session.scalar(select(ConnectionRow.cut_over).where(ConnectionRow.id == self.connection.row.id))
         return None if cursor is None else (cursor, cut_over)
 
     def _move(self, session: Session, page: Page) -> None:
@@ -269,7 +269,7 @@ class _Feed:
 
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
         return (
-            Cursor.connection_id == self.site.connection.id,
+            Cursor.connection_id == self.connection.row.id,
             Cursor.flow == self.flow.name,
             Cursor.feed == self.cursor_name,
         )

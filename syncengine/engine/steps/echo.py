@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine.core import records
 from syncengine.engine.core.backoff import backoff
-from syncengine.engine.core.engine import Engine, Site
+from syncengine.engine.core.engine import Connection, Engine
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.decide import adoption
 from syncengine.engine.steps.planner import Material
@@ -25,13 +25,13 @@ from syncengine.store.states import Pause, Stage
 
 
 def pending_creates(
-    flow: Flow, site: Site, material: Material, found: Sequence[Record], creating: Sequence[UnknownWrite]
+    flow: Flow, connection: Connection, material: Material, found: Sequence[Record], creating: Sequence[UnknownWrite]
 ) -> dict[int, Effect]:
     """The create that may be making the object of a record, by record id. `creating`: read before the links were."""
     early: dict[int, Effect] = {}
     for record in found if creating else ():
-        ends = links.ends_of(flow, site, record.key)
-        resource = site.resource(flow.source if site.side(flow.source) == ends.side else flow.target)
+        ends = links.ends_of(flow, connection, record.key)
+        resource = connection.resource(flow.source if connection.side(flow.source) == ends.side else flow.target)
         doc = material.docs.get(record.id, {}).get(resource.name, {}).get(ends.on(ends.side) or "")
         if doc is None or material.linked[record.id]:
             continue

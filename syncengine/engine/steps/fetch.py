@@ -18,7 +18,7 @@ from syncengine import clock
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.core import failures, payloads, records, timeline, versions
-from syncengine.engine.core.engine import Engine, Site, calling, chunks
+from syncengine.engine.core.engine import Connection, Engine, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.records import Completion
@@ -69,7 +69,7 @@ class Fetched:
     def get(self, resource: str, key: str | None) -> Doc | None:
         return self.docs.get(resource, {}).get(key) if key is not None else None
 
-    def read(self, site: Site, resource: Resource, by_record: Mapping[str, Iterable[str]]) -> None:
+    def read(self, connection: Connection, resource: Resource, by_record: Mapping[str, Iterable[str]]) -> None:
         """Read what has not been read yet, in as few calls as the resource admits. `by_record`: keys that each record needs."""
         known, asked = self.docs.setdefault(resource.name, {}), self.asked.setdefault(resource.name, set())
         wanted = dict.fromkeys(key for keys in by_record.values() for key in sorted(keys) if key)
@@ -77,7 +77,7 @@ class Fetched:
         for some in chunks(missing, resource.most_per_read):
             if clock.monotonic() > self.until and not set(some) & set(by_record.get(self.first, ())):
                 return
-            with calling(site.endpoint(resource.name)):
+            with calling(connection.endpoint(resource.name)):
                 known |= resource.read(some)
             asked |= set(some)
 
@@ -88,26 +88,26 @@ class Fetched:
 
 def fetch(engine: Engine, lease: Lease) -> None:
     """Read everything that the plans of the lease's records need, and store it with them."""
-    flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
-    resolve(engine, lease, flow, site)
+    flow, connection = engine.flow(lease.records[0].flow), engine.connection(lease.records[0].connection_id)
+    resolve(engine, lease, flow, connection)
     if not lease.records:
         return
     with engine.store.read() as session:
-        linked = links.of_records(session, flow, site, lease.records)
-        setup = fingerprint([flow.version, site.connection.settings, lookups_of(session, site.connection, flow)])
+        linked = links.of_records(session, flow, connection, lease.records)
+        setup = fingerprint([flow.version, connection.row.settings, lookups_of(session, connection.row, flow)])
         corrected = corrections.standing(session, engine.vault, [record.id for record in lease.records])
         discarded = _discarded(session, engine, lease)
     if flow.write_back:
-        _leave_unlinked(engine, lease, flow, site, linked)
+        _leave_unlinked(engine, lease, flow, connection, linked)
     if not lease.records:
         return
     its_links = {record.key: linked[record.id] for record in lease.records}
-    placed = corrections.by_place(flow, site, {record.id: record.key for record in lease.records}, corrected)
+    placed = corrections.by_place(flow, connection, {record.id: record.key for record in lease.records}, corrected)
     begun, step_s = clock.monotonic(), engine.limits.step_s
-    fetched = read_sources(flow, site, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key)
-    late = _unread(flow, site, lease.records, linked, fetched)
+    fetched = read_sources(flow, connection, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key)
+    late = _unread(flow, connection, lease.records, linked, fetched)
     records_ = [record for record in lease.records if record.id not in late]
-    own = {record.id: own_docs(flow, site, record.key, linked[record.id], fetched) for record in records_}
+    own = {record.id: own_docs(flow, connection, record.key, linked[record.id], fetched) for record in records_}
     held = corrections.apply(corrected, own).held
     prints = {
         record.id: fingerprint([setup, record.parts, own[record.id], *_mark(held.get(record.id))])
@@ -120,37 +120,39 @@ def fetch(engine: Engine, lease: Lease) -> None:
     ]
     busy = {record.key: linked[record.id] for record in records_ if record not in idle}
     fetched.until, fetched.first = begun + step_s, next(iter(busy), "")
-    read_targets(flow, site, busy, fetched)
-    late |= _unread(flow, site, [one for one in records_ if one.key in busy], linked, fetched, targets=True)
+    read_targets(flow, connection, busy, fetched)
+    late |= _unread(flow, connection, [one for one in records_ if one.key in busy], linked, fetched, targets=True)
     idle += [
         record
         for record in records_
         if record.id in discarded
         and record.id not in late
         and _sides(flow, discarded[record.id])
-        == _sides(flow, own_docs(flow, site, record.key, linked[record.id], fetched))
+        == _sides(flow, own_docs(flow, connection, record.key, linked[record.id], fetched))
     ]
     if late:
         with engine.store.write() as session:
             records.give_back(session, lease, late, clock.now())
         lease.records = [record for record in lease.records if record.id not in late]
-    _store(engine, lease, flow, site, linked, fetched, prints, idle)
+    _store(engine, lease, flow, connection, linked, fetched, prints, idle)
 
 
-def _leave_unlinked(engine: Engine, lease: Lease, flow: Flow, site: Site, linked: Mapping[int, Sequence[Link]]) -> None:
+def _leave_unlinked(
+    engine: Engine, lease: Lease, flow: Flow, connection: Connection, linked: Mapping[int, Sequence[Link]]
+) -> None:
     """End the records of a write-back whose objects nobody has linked, without a call; they are wanted again by their link.
 
     One that is called by the source's object, and has been linked since, is passed on to the record of what is written.
     """
-    own, now = site.side(flow.target), clock.now()
+    own, now = connection.side(flow.target), clock.now()
     ends: dict[int, Completion] = {}
     passed_on: dict[str, list[Record]] = {}
     for record in lease.records:
-        named = links.by_part(flow, site, linked[record.id])
+        named = links.by_part(flow, connection, linked[record.id])
         if not named:
             ends[record.id] = Completion(Status.SKIPPED, NOT_LINKED)
-        elif links.ends_of(flow, site, record.key).side != own:
-            keys = [links.target_key(flow, site, link) for link in linked[record.id] if not link.provisional]
+        elif links.ends_of(flow, connection, record.key).side != own:
+            keys = [links.target_key(flow, connection, link) for link in linked[record.id] if not link.provisional]
             ends[record.id] = Completion(
                 Status.SKIPPED, f"it is written by the record of {', '.join(filter(None, keys))}"
             )
@@ -162,7 +164,7 @@ def _leave_unlinked(engine: Engine, lease: Lease, flow: Flow, site: Site, linked
         mine = records.owned(session, lease)
         ends = {record_id: end for record_id, end in ends.items() if record_id in mine}
         for key, some in passed_on.items():
-            want(session, site.connection.id, flow.name, [key], lane=min(one.lane for one in some), now=now)
+            want(session, connection.row.id, flow.name, [key], lane=min(one.lane for one in some), now=now)
         records.complete(session, lease, ends, now)
         gone = [record for record in lease.records if record.id in ends]
         timeline.note(session, gone, "skipped", now, {one.id: {"reason": ends[one.id].reason} for one in gone})
@@ -171,7 +173,7 @@ def _leave_unlinked(engine: Engine, lease: Lease, flow: Flow, site: Site, linked
 
 def _unread(
     flow: Flow,
-    site: Site,
+    connection: Connection,
     found: Sequence[Record],
     linked: Mapping[int, Sequence[Link]],
     fetched: Fetched,
@@ -179,12 +181,12 @@ def _unread(
     targets: bool = False,
 ) -> set[int]:
     """Records of which something was not read, since the time was over: of the source's side, or of the target's."""
-    resource = site.resource(flow.target if targets else flow.source)
+    resource = connection.resource(flow.target if targets else flow.source)
     mapping = flow.backward if targets else flow.mapping
-    settings = flow.settings_for(site.connection.settings)
+    settings = flow.settings_for(connection.row.settings)
     late: set[int] = set()
     for record in found:
-        keys = _both_ends(flow, site, record.key, linked[record.id])[site.side(resource.name)]
+        keys = _both_ends(flow, connection, record.key, linked[record.id])[connection.side(resource.name)]
         referred = [
             one
             for key in keys
@@ -225,19 +227,19 @@ def _sides(flow: Flow, docs: Mapping[str, Any]) -> str:
 
 def read_all(
     flow: Flow,
-    site: Site,
+    connection: Connection,
     linked: Mapping[str, Sequence[Link]],
     placed: Mapping[tuple[str, str], Correction] | None = None,
 ) -> Fetched:
     """Read sources, references and linked targets of records (by key, with their links). Makes no write of any kind."""
-    fetched = read_sources(flow, site, linked, placed)
-    read_targets(flow, site, linked, fetched)
+    fetched = read_sources(flow, connection, linked, placed)
+    read_targets(flow, connection, linked, fetched)
     return fetched
 
 
 def read_sources(
     flow: Flow,
-    site: Site,
+    connection: Connection,
     linked: Mapping[str, Sequence[Link]],
     placed: Mapping[tuple[str, str], Correction] | None = None,
     *,
@@ -248,35 +250,37 @@ def read_sources(
 
     `until` and `first`: see `Fetched`.
     """
-    source = site.resource(flow.source)
+    source = connection.resource(flow.source)
     fetched = Fetched(
-        at=clock.now(), source_time=_source_time(flow, site), corrections=placed or {}, until=until, first=first
+        at=clock.now(), source_time=_source_time(flow, connection), corrections=placed or {}, until=until, first=first
     )
-    fetched.read(site, source, _ends_on(site.side(flow.source), flow, site, linked))
-    _read_references(flow, site, flow.mapping, source, linked, fetched)
+    fetched.read(connection, source, _ends_on(connection.side(flow.source), flow, connection, linked))
+    _read_references(flow, connection, flow.mapping, source, linked, fetched)
     return fetched
 
 
-def _source_time(flow: Flow, site: Site) -> datetime:
+def _source_time(flow: Flow, connection: Connection) -> datetime:
     """The source's clock; where objects of both sides are told by feeds, that of the slower one."""
-    source, target = site.resource(flow.source), site.resource(flow.target)
+    source, target = connection.resource(flow.source), connection.resource(flow.target)
     return min(source.now(), target.now()) if flow.two_way else source.now()
 
 
-def read_targets(flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]], fetched: Fetched) -> None:
+def read_targets(flow: Flow, connection: Connection, linked: Mapping[str, Sequence[Link]], fetched: Fetched) -> None:
     """Read the linked targets of records too, and in a two-way flow what these refer to."""
-    target = site.resource(flow.target)
-    fetched.read(site, target, _ends_on(site.side(flow.target), flow, site, linked))
+    target = connection.resource(flow.target)
+    fetched.read(connection, target, _ends_on(connection.side(flow.target), flow, connection, linked))
     if flow.backward is not None:
-        _read_references(flow, site, flow.backward, target, linked, fetched)
+        _read_references(flow, connection, flow.backward, target, linked, fetched)
 
 
-def _ends_on(side: str, flow: Flow, site: Site, linked: Mapping[str, Sequence[Link]]) -> dict[str, set[str]]:
-    return {key: _both_ends(flow, site, key, its_links)[side] for key, its_links in linked.items()}
+def _ends_on(
+    side: str, flow: Flow, connection: Connection, linked: Mapping[str, Sequence[Link]]
+) -> dict[str, set[str]]:
+    return {key: _both_ends(flow, connection, key, its_links)[side] for key, its_links in linked.items()}
 
 
-def _both_ends(flow: Flow, site: Site, key: str, its_links: Sequence[Link]) -> dict[str, set[str]]:
-    ends = links.ends_of(flow, site, key)
+def _both_ends(flow: Flow, connection: Connection, key: str, its_links: Sequence[Link]) -> dict[str, set[str]]:
+    ends = links.ends_of(flow, connection, key)
     told = [link for link in its_links if not link.left_key.startswith(links.UNTOLD)]
     return {
         "left": {end for end in (ends.left, *(link.left_key for link in told)) if end},
@@ -286,27 +290,27 @@ def _both_ends(flow: Flow, site: Site, key: str, its_links: Sequence[Link]) -> d
 
 def _read_references(
     flow: Flow,
-    site: Site,
+    connection: Connection,
     mapping: FlowMapping,
     resource: Resource,
     linked: Mapping[str, Sequence[Link]],
     fetched: Fetched,
 ) -> None:
-    settings = flow.settings_for(site.connection.settings)
+    settings = flow.settings_for(connection.row.settings)
     wanted: dict[str, dict[str, set[str]]] = {}
-    for record_key, ends in _ends_on(site.side(resource.name), flow, site, linked).items():
+    for record_key, ends in _ends_on(connection.side(resource.name), flow, connection, linked).items():
         for key in ends & set(fetched.docs.get(resource.name, {})):
             for reference in fetched.references(mapping, resource, key, settings):
                 wanted.setdefault(reference.resource, {}).setdefault(record_key, set()).add(reference.key)
     for name, by_record in wanted.items():
-        fetched.read(site, site.resource(name), by_record)
+        fetched.read(connection, connection.resource(name), by_record)
 
 
 def _store(
     engine: Engine,
     lease: Lease,
     flow: Flow,
-    site: Site,
+    connection: Connection,
     linked: Mapping[int, Sequence[Link]],
     fetched: Fetched,
     prints: Mapping[int, str],
@@ -316,9 +320,11 @@ def _store(
     bodies: dict[int, bytes] = {}
     rows: list[dict[str, Any]] = []
     for record in lease.records:
-        docs = own_docs(flow, site, record.key, linked[record.id], fetched)
+        docs = own_docs(flow, connection, record.key, linked[record.id], fetched)
         bodies[record.id] = payloads.seal(engine.vault, docs)
-        rows.append({"record_id": record.id, "version": versions.of(flow, site, docs), "print": prints[record.id]})
+        rows.append(
+            {"record_id": record.id, "version": versions.of(flow, connection, docs), "print": prints[record.id]}
+        )
     table = Record.__table__
     with engine.store.write(durable=False) as session:
         mine = records.owned(session, lease)
@@ -345,18 +351,18 @@ def _store(
 
 
 def own_docs(
-    flow: Flow, site: Site, key: str, its_links: Sequence[Link], fetched: Fetched
+    flow: Flow, connection: Connection, key: str, its_links: Sequence[Link], fetched: Fetched
 ) -> dict[str, dict[str, Any]]:
     """The part of what was read that belongs to one record: its source, its targets, and what they refer to."""
-    ends = _both_ends(flow, site, key, its_links)
-    source, target = site.resource(flow.source), site.resource(flow.target)
+    ends = _both_ends(flow, connection, key, its_links)
+    source, target = connection.resource(flow.source), connection.resource(flow.target)
     own: dict[str, dict[str, Any]] = {source.name: {}, target.name: {}}
     for resource in (source, target):
-        for end in ends[site.side(resource.name)]:
+        for end in ends[connection.side(resource.name)]:
             doc = fetched.get(resource.name, end)
             if doc is not None:
                 own[resource.name][end] = doc
-    settings = flow.settings_for(site.connection.settings)
+    settings = flow.settings_for(connection.row.settings)
     for mapping, resource in ((flow.mapping, source), (flow.backward, target)):
         if mapping is None:
             continue

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.document import Doc
 from syncengine.engine.core import observe_mode, payloads
-from syncengine.engine.core.engine import Engine, Site
+from syncengine.engine.core.engine import Connection, Engine
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.want import LONGEST_PART, is_key
 from syncengine.engine.decide.plan import Linked, Plan, Situation, named, plan
@@ -25,7 +25,7 @@ from syncengine.engine.writes import effects, links
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Need
-from syncengine.store.models import Connection, Link, Record
+from syncengine.store.models import ConnectionRow, Link, Record
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Material:
     decided: Mapping[int, decisions.ActiveDecision] = field(default_factory=dict)
 
 
-def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequence[Record]) -> Material:
+def gather(session: Session, engine: Engine, flow: Flow, connection: Connection, found: Sequence[Record]) -> Material:
     """Read documents, links, lookups and doubts of records."""
     ids = [record.id for record in found]
     doubts = effects.unknown_of(session, engine, ids)
@@ -51,9 +51,9 @@ def gather(session: Session, engine: Engine, flow: Flow, site: Site, found: Sequ
     corrected = corrections.apply(corrections.standing(session, engine.vault, ids), stored)
     return Material(
         docs=corrected.docs,
-        linked=links.of_records(session, flow, site, found),
-        lookups=lookups_of(session, site.connection, flow),
-        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(site, doubt)},
+        linked=links.of_records(session, flow, connection, found),
+        lookups=lookups_of(session, connection.row, flow),
+        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(connection, doubt)},
         tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
         corrected=corrected,
         decided=decisions.active(session, ids),
@@ -80,17 +80,18 @@ class Planner:
     """Makes the plans of records from the material of a batch."""
 
     def __init__(
-        self, engine: Engine, flow: Flow, site: Site, material: Material, *, assumed: Mapping[Need, str] | None = None
-    ) -> None:
+        self, engine: Engine, flow: Flow, connection: Connection, material: Material,
+        *, assumed: Mapping[Need, str] | None = None,
+    ) -> None:  # fmt: skip
         """`assumed`: links that a dry run takes as made."""
-        self.engine, self.flow, self.site, self.material = engine, flow, site, material
+        self.engine, self.flow, self.connection, self.material = engine, flow, connection, material
         self.assumed = assumed or {}
         self.provisional: set[Need] = set()  # needs that are planned only, of a connection that is observed
-        self.source, self.target = site.resource(flow.source), site.resource(flow.target)
-        self.settings = flow.settings_for(site.connection.settings)
+        self.source, self.target = connection.resource(flow.source), connection.resource(flow.target)
+        self.settings = flow.settings_for(connection.row.settings)
         self.cut_over: datetime | None = None  # as the connection's row says when plans are made: it may be earlier now
         self.now = clock.now()
-        self.verifies = site.connection.mode != observe_mode.MODE and site.verifies_creates(self.now)
+        self.verifies = connection.row.mode != observe_mode.MODE and connection.verifies_creates(self.now)
 
     def plans(self, session: Session, found: Sequence[Record]) -> dict[int, Plan | Rejected]:
         """The plan of each record, or why its document is invalid or cannot be mapped; by record id.
@@ -113,7 +114,7 @@ class Planner:
         return self._planned(ready, self._known(session, ready.needs))
 
     def _read_cut_over(self, session: Session) -> None:
-        mine = select(Connection.cut_over).where(Connection.id == self.site.connection.id)
+        mine = select(ConnectionRow.cut_over).where(ConnectionRow.id == self.connection.row.id)
         self.cut_over = session.scalar(mine) if self.flow.cut_over else None
 
     def mapped(self, session: Session, record: Record) -> dict[str, Doc]:
@@ -137,10 +138,10 @@ class Planner:
         return self.flow.mapping.parts_of(ready.source_doc, ready.context) if ready.source_doc is not None else ()
 
     def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
-        side = self.site.side(self.flow.source)
-        found = links.keys_of_needs(session, self.site.connection.id, needs, from_side=side)
+        side = self.connection.side(self.flow.source)
+        found = links.keys_of_needs(session, self.connection.row.id, needs, from_side=side)
         missing = set(needs) - set(found)
-        planned = links.planned(session, self.site.connection.id, missing, from_side=side) if missing else {}
+        planned = links.planned(session, self.connection.row.id, missing, from_side=side) if missing else {}
         self.provisional |= set(planned)
         return {**{need: self.assumed[need] for need in needs if need in self.assumed}, **planned, **found}
 
@@ -191,7 +192,7 @@ class Planner:
             source_doc=ready.source_doc,
             links={
                 part: self._linked(record, part, link, raw)
-                for part, link in links.by_part(self.flow, self.site, self.material.linked[record.id]).items()
+                for part, link in links.by_part(self.flow, self.connection, self.material.linked[record.id]).items()
             },
             context=replace(ready.context, links={need: known[need] for need in ready.needs if need in known}),
             too_old=self._too_old(record, raw_source),
@@ -207,7 +208,7 @@ class Planner:
         link = self._linked(record, found[0].part, found[0], raw) if found else None
         left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
         right_raw = next(iter(raw.get(self.target.name, {}).values()), None)
-        ends = links.ends_of(self.flow, self.site, record.key)
+        ends = links.ends_of(self.flow, self.connection, record.key)
         pair = Pair(
             flow=self.flow,
             left=self.source,
@@ -227,13 +228,13 @@ class Planner:
     def _references(self, raw: Mapping[str, Mapping[str, Doc]]) -> dict[str, dict[str, Doc]]:
         own = {self.source.name, self.target.name}
         return {
-            name: {key: self.site.resource(name).load(doc) for key, doc in docs.items()}
+            name: {key: self.connection.resource(name).load(doc) for key, doc in docs.items()}
             for name, docs in raw.items()
             if name not in own
         }
 
     def _linked(self, record: Record, part: str, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
-        key = links.target_key(self.flow, self.site, link)
+        key = links.target_key(self.flow, self.connection, link)
         current = raw.get(self.target.name, {}).get(key or "")
         doubt = self.material.tried.get((record.id, part))
         base = links.base_of(self.engine, self.flow, link)

@@ -6,7 +6,7 @@ must stop nobody else, the other pauses the endpoint and must make no dead lette
 
 from __future__ import annotations
 
-from syncengine.engine.core.engine import Engine, Site, calling
+from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.lease import Lease
 from syncengine.errors import AuthenticationFailed, Forbidden, Misconfigured, Rejected, SyncError
 
@@ -23,10 +23,10 @@ def ahead(engine: Engine, lease: Lease) -> None:
     These may be what opens the breaker, or close an operator's seat by timing out: after them no probe could be made, and
     the record would be tried for ever. Raises what keeps an endpoint from being used; no record is to blame for that.
     """
-    site = engine.site(lease.records[0].connection_id)
-    for side, endpoint in site.endpoints.items():
+    connection = engine.connection(lease.records[0].connection_id)
+    for side, endpoint in connection.endpoints.items():
         if has_failed_often(engine, lease) or engine.is_down(endpoint.name):
-            _probe(engine, site, side)
+            _probe(engine, connection, side)
 
 
 def has_failed_often(engine: Engine, lease: Lease) -> bool:
@@ -40,18 +40,18 @@ def has_accepted(engine: Engine, error: SyncError) -> bool:
     return error.endpoint_id is not None and engine.was_probed(error.endpoint_id, within_s=lasts_s)
 
 
-def _probe(engine: Engine, site: Site, side: str) -> None:
+def _probe(engine: Engine, connection: Connection, side: str) -> None:
     """Raises AuthenticationFailed if the endpoint refuses the probe, and whatever else keeps it from being made."""
-    endpoint = site.endpoints[side]
+    endpoint = connection.endpoints[side]
     with calling(endpoint):
         try:
-            site.connectors[side].check()
+            connection.connectors[side].check()
         except (AuthenticationFailed, *OF_ONE_CALL) as refused:
             raise AuthenticationFailed(f"{endpoint.name} refuses other calls too: {refused}") from refused
     engine.note_probe(endpoint.id)
 
 
-def refusal(engine: Engine, site: Site, error: SyncError, key: str) -> Rejected:
+def refusal(engine: Engine, connection: Connection, error: SyncError, key: str) -> Rejected:
     """The dead letter of the record that an error concerns alone. One that the system refused by itself is not probed.
 
     Raises AuthenticationFailed if the endpoint refuses the probe too, and whatever else keeps it from being probed.
@@ -60,10 +60,10 @@ def refusal(engine: Engine, site: Site, error: SyncError, key: str) -> Rejected:
         return error
     if error.endpoint_id is None:  # no call was made
         return Rejected(field="record", value=key, reason=str(error), remedy="Correct the installation, then retry")
-    side = next(side for side, endpoint in site.endpoints.items() if endpoint.id == error.endpoint_id)
-    endpoint = site.endpoints[side]
+    side = next(side for side, endpoint in connection.endpoints.items() if endpoint.id == error.endpoint_id)
+    endpoint = connection.endpoints[side]
     if not has_accepted(engine, error):
-        _probe(engine, site, side)
+        _probe(engine, connection, side)
     return Rejected(
         field=endpoint.name,
         value=key,

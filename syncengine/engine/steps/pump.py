@@ -26,7 +26,7 @@ from syncengine.engine.writes import ceiling, effects, links
 from syncengine.errors import Misconfigured
 from syncengine.http.breaker import State
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Connection, Endpoint, Link, Lookup, Record, Turn
+from syncengine.store.models import ConnectionRow, Endpoint, Link, Lookup, Record, Turn
 from syncengine.store.session import lock_pump
 from syncengine.store.states import Lane, Pause, Stage, Status
 
@@ -265,7 +265,7 @@ def _probing(session: Session, states: Mapping[str, State]) -> dict[int, set[int
         return {}
     wanting = {name for name, state in states.items() if state.wants_probe}
     ids = set(session.scalars(select(Endpoint.id).where(Endpoint.name.in_(wanting))))
-    connections = session.execute(select(Connection.id, Connection.left_id, Connection.right_id))
+    connections = session.execute(select(ConnectionRow.id, ConnectionRow.left_id, ConnectionRow.right_id))
     return {one.id: {one.left_id, one.right_id} & ids for one in connections}
 
 
@@ -305,12 +305,12 @@ def _places(session: Session, engine: Engine, now: datetime, states: Mapping[str
     """Where work may be claimed (no endpoint of it rests), each with the id of the endpoint that it writes to."""
     ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
     places: dict[Place, int] = {}
-    for connection in session.scalars(select(Connection).order_by(Connection.id)):
+    for connection in session.scalars(select(ConnectionRow).order_by(ConnectionRow.id)):
         both = [ends[connection.left_id], ends[connection.right_id]]
         if not all(endpoints.may_be_called(endpoint, states, now) for endpoint in both):
             continue
         try:
-            engine.site(connection.id)
+            engine.connection(connection.id)
         except Misconfigured as error:  # its records stay due; the other connections go on
             log.error("connection %s is left out: %s", connection.name, error)
             continue
@@ -345,7 +345,7 @@ def _next(
         if lane in LOW_LANES and crowded:
             if endpoint_id in crowded:
                 continue
-            if any(endpoint.id in crowded for endpoint in engine.site(place[0]).endpoints.values()):
+            if any(endpoint.id in crowded for endpoint in engine.connection(place[0]).endpoints.values()):
                 due = due.where(Record.stage != Stage.FETCH, _is_fresh(engine, now))  # makes no call to the source
         head = session.scalars(
             due.order_by(Record.not_before, Record.id).limit(1).execution_options(populate_existing=True)
@@ -373,9 +373,9 @@ def _of_endpoint(alive: dict[tuple[Lane, int, str], int], places: dict[Place, in
 
 
 def _concurrency(engine: Engine, place: Place, endpoint_id: int) -> int:
-    site = engine.site(place[0])
-    side = "left" if site.endpoints["left"].id == endpoint_id else "right"
-    return site.connectors[side].concurrency
+    connection = engine.connection(place[0])
+    side = "left" if connection.endpoints["left"].id == endpoint_id else "right"
+    return connection.connectors[side].concurrency
 
 
 def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
@@ -427,6 +427,6 @@ def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Rec
         .values(batch=len(claimed))
         .execution_options(synchronize_session=False)
     )
-    name = engine.site(place[0]).connection.name
+    name = engine.connection(place[0]).row.name
     records = "1 record" if len(claimed) == 1 else f"{len(claimed)} records"
     return Chain(token, flow.name, begins, lane, f"{name}, {records}, {lane.label}")

@@ -15,7 +15,7 @@ from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
 from syncengine.document import Doc
 from syncengine.engine.core import failures, observe_mode, payloads, records, timeline
 from syncengine.engine.core.backoff import backoff
-from syncengine.engine.core.engine import Engine, Site, calling, chunks
+from syncengine.engine.core.engine import Connection, Engine, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import adoption
@@ -28,7 +28,7 @@ from syncengine.engine.writes import ceiling, effects, links, unknown_writes
 from syncengine.engine.writes.effects import Intent
 from syncengine.errors import Rejected, SyncError
 from syncengine.flows.flow import Flow
-from syncengine.store.models import Connection, Endpoint, Link, Record
+from syncengine.store.models import ConnectionRow, Endpoint, Link, Record
 from syncengine.store.states import Lane, Pause, Stage, Status
 
 NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leaves to be searched
@@ -42,9 +42,9 @@ def push(engine: Engine, lease: Lease) -> None:
     process is told to end; what is left then goes back to the pump. Raises what makes the endpoint unusable as a whole; then
     nothing of that call was done.
     """
-    flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
+    flow, connection = engine.flow(lease.records[0].flow), engine.connection(lease.records[0].connection_id)
     until = clock.monotonic() + engine.limits.step_s
-    run = _Push(engine, lease, flow, site)
+    run = _Push(engine, lease, flow, connection)
     run.prepare()
     try:
         for batch in run.batches():
@@ -84,8 +84,8 @@ class _Books:
 
 
 class _Push:
-    def __init__(self, engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
-        self.engine, self.lease, self.flow, self.site = engine, lease, flow, site
+    def __init__(self, engine: Engine, lease: Lease, flow: Flow, connection: Connection) -> None:
+        self.engine, self.lease, self.flow, self.connection = engine, lease, flow, connection
         self.work = {record.id: _Work(record) for record in lease.records}
         self.intents: list[Intent] = []
         self.unnumbered: list[tuple[Intent, Outcome]] = []
@@ -105,8 +105,8 @@ class _Push:
         with self.engine.store.write() as session:
             mine = records.owned(session, self.lease)
             made = payloads.load(session, self.engine.vault, "plan", list(self.work))
-            linked = links.of_records(session, self.flow, self.site, self.lease.records)
-            is_observed = observe_mode.is_observed(session, self.site.connection.id, stays=True)
+            linked = links.of_records(session, self.flow, self.connection, self.lease.records)
+            is_observed = observe_mode.is_observed(session, self.connection.row.id, stays=True)
             planned: list[tuple[Record, Step, Link | None]] = []
             for record in self.lease.records:
                 if record.id not in mine:
@@ -121,7 +121,7 @@ class _Push:
                     continue
                 self.work[record.id].seeks = plan.seeks
                 self.work[record.id].decision = plan.decision
-                named = links.by_part(self.flow, self.site, linked[record.id])
+                named = links.by_part(self.flow, self.connection, linked[record.id])
                 for step in plan.steps if plan.kind is PlanKind.WRITE else ():
                     link = named.get(step.part)
                     if link is not None and step.first is not None and not is_observed:
@@ -130,7 +130,7 @@ class _Push:
             if is_observed:
                 self._observe(session, planned, now)
                 planned = []
-            self.intents = effects.intend(session, self.engine, self.flow, self.site, self._calls(planned), now)
+            self.intents = effects.intend(session, self.engine, self.flow, self.connection, self._calls(planned), now)
             for intent in self.intents:
                 self.work[intent.record.id].left += 1
                 self.seen_at[intent.effect_id] = intent.record.fetched_at or now
@@ -143,7 +143,7 @@ class _Push:
         calls: list[tuple[Record, Step, Link | None]] = []
         for record, step, link in planned:
             base = links.base_of(self.engine, self.flow, link) if link is not None else {}
-            several = calls_of(self.site.resource(step.resource), step, base)
+            several = calls_of(self.connection.resource(step.resource), step, base)
             if step.operation.verb is Verb.CREATE and len(several) > 1:
                 self.work[record.id].has_more = True
                 several = several[:1]
@@ -168,7 +168,7 @@ class _Push:
         """Write nothing: a planned create leaves a provisional link, so that what needs it can be planned too."""
         for record, step, _link in planned:
             if step.operation.verb is Verb.CREATE:
-                links.provide(session, self.engine, self.flow, self.site, record, step, now)
+                links.provide(session, self.engine, self.flow, self.connection, record, step, now)
         for record in self.lease.records:
             summaries = [plan_codec.summary(step) for other, step, _ in planned if other.id == record.id]
             self.work[record.id].ended = True
@@ -206,7 +206,7 @@ class _Push:
             groups.setdefault((intent.step.resource, verb, calls[whole]), []).append(intent)
             calls[whole] += 1
         for (resource, *_), intents in groups.items():
-            for some in chunks(intents, self.site.resource(resource).most_per_write):
+            for some in chunks(intents, self.connection.resource(resource).most_per_write):
                 alive = [intent for intent in some if not self.work[intent.record.id].ended]
                 if alive:
                     yield alive
@@ -215,7 +215,7 @@ class _Push:
 
     def write(self, batch: Sequence[Intent]) -> None:
         """Send one batch and settle its outcomes."""
-        resource = self.site.resource(batch[0].step.resource)
+        resource = self.connection.resource(batch[0].step.resource)
         batch = self._as_seen(resource, self._verified(resource, batch))
         if not batch:
             return
@@ -224,7 +224,7 @@ class _Push:
         with self.engine.store.write() as session:
             batch = self._admitted(session, self._alone_there(session, resource, batch, now), now)
             mine = effects.send(session, batch, self.lease.runner, resource.settle_s, now)
-            now = ceiling.note_sent(session, self.site.connection.id, self.flow, len(mine), now)
+            now = ceiling.note_sent(session, self.connection.row.id, self.flow, len(mine), now)
             others = [intent for intent in batch if intent.effect_id not in mine]
             self._fetch_later(
                 session, others, now + timedelta(seconds=resource.settle_s), "an earlier write is in doubt"
@@ -234,7 +234,7 @@ class _Push:
             return
         begun = clock.monotonic()
         try:
-            with calling(self.site.endpoint(resource.name)):
+            with calling(self.connection.endpoint(resource.name)):
                 outcomes = resource.write([intent.operation for intent in batch])
         except SyncError as error:
             self._nothing_sent(batch, now)
@@ -247,7 +247,7 @@ class _Push:
             for intent, outcome in zip(batch, outcomes, strict=True):
                 self._note_outcome(session, resource, intent, outcome, clock.now())
             busy = sum(outcome.result is Result.RETRY for outcome in outcomes)
-            ceiling.note_sent(session, self.site.connection.id, self.flow, -busy, now)
+            ceiling.note_sent(session, self.connection.row.id, self.flow, -busy, now)
             self._close_books(session)
 
     def _refused(self, batch: Sequence[Intent], error: SyncError) -> None:
@@ -265,7 +265,7 @@ class _Push:
                         pause=Pause.NONE, stage=Stage.FETCH, alone=True, reason=str(error),
                     )  # fmt: skip
             return
-        refused = probe.refusal(self.engine, self.site, error, batch[0].operation.key or batch[0].record.key)
+        refused = probe.refusal(self.engine, self.connection, error, batch[0].operation.key or batch[0].record.key)
         with self.engine.store.write() as session:
             if effects.refused_unsent(session, [one.effect_id for one in batch], now, error=str(refused)):
                 failures.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
@@ -295,7 +295,7 @@ class _Push:
         chosen = [one for one in old if asked.get(one.operation.key) is one][:most]
         now, begun, same = clock.now(), clock.monotonic(), set[str]()
         for some in chunks(chosen, resource.most_per_look):
-            with calling(self.site.endpoint(resource.name)):
+            with calling(self.connection.endpoint(resource.name)):
                 same |= resource.unchanged({str(one.operation.key): one.operation.current or {} for one in some})
         self.engine.note_pace(look, (clock.monotonic() - begun) / max(1, len(chosen)))
         with self.engine.store.write() as session:
@@ -309,9 +309,9 @@ class _Push:
         self, session: Session, resource: Resource, batch: Sequence[Intent], now: datetime
     ) -> Sequence[Intent]:
         """Of these writes those whose objects no other record writes now, and that nobody has agreed on since the plan."""
-        connector = self.site.connectors[self.site.side(resource.name)]
+        connector = self.connection.connectors[self.connection.side(resource.name)]
         kin = [one.name for one in connector.resources.values() if one.object_kind == resource.object_kind]
-        busy = effects.in_the_way(session, self.site.endpoint(resource.name).id, kin, batch, now)
+        busy = effects.in_the_way(session, self.connection.endpoint(resource.name).id, kin, batch, now)
         free = []
         for intent in batch:
             if intent.effect_id in busy:
@@ -338,7 +338,7 @@ class _Push:
         """
         if not batch:
             return []
-        connection = session.get_one(Connection, self.site.connection.id, with_for_update={"read": True})
+        connection = session.get_one(ConnectionRow, self.connection.row.id, with_for_update={"read": True})
         if why := self._forbidden(session, connection, batch[0], now):
             for intent in batch:
                 self._plan_again(session, intent.record, now, why)
@@ -350,20 +350,20 @@ class _Push:
             self._end(session, intent, Completion(Status.HELD, admitted.reason), "held", now)
         return [intent for intent in batch if intent.record.id not in beyond]
 
-    def _forbidden(self, session: Session, connection: Connection, intent: Intent, now: datetime) -> str:
+    def _forbidden(self, session: Session, connection: ConnectionRow, intent: Intent, now: datetime) -> str:
         """Why nothing may be written any more, by what a person has changed since the step began; empty if it may."""
         if connection.mode == observe_mode.MODE:
             return f"{connection.name} is observed since it was planned"
         if self.flow.name not in connection.flows:
             return f"{connection.name} does not have {self.flow.name} any more"
-        endpoint = session.get_one(Endpoint, self.site.endpoint(intent.step.resource).id)
+        endpoint = session.get_one(Endpoint, self.connection.endpoint(intent.step.resource).id)
         return endpoints.why_paused(endpoint, now)
 
     def _nothing_sent(self, batch: Sequence[Intent], sent_at: datetime) -> None:
         """The call as a whole could not be made: nothing was done, the effects are intentions again."""
         with self.engine.store.write() as session:
             effects.not_sent(session, [intent.effect_id for intent in batch], self.lease.runner, clock.now())
-            ceiling.note_sent(session, self.site.connection.id, self.flow, -len(batch), sent_at)
+            ceiling.note_sent(session, self.connection.row.id, self.flow, -len(batch), sent_at)
 
     def _verified(self, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
         """While creates are to be verified, look for each before its first send; what is there is adopted."""
@@ -372,12 +372,12 @@ class _Push:
         again = [
             one for one in creates if one.step.part in one.record.must_find and unknown_writes.can_search(resource)
         ]
-        verifies = self.site.verifies_creates(clock.now()) and resource.safety[Verb.CREATE] is not Safety.ASK
+        verifies = self.connection.verifies_creates(clock.now()) and resource.safety[Verb.CREATE] is not Safety.ASK
         asked = creates if verifies else [one for one in creates if one in sought or one in again]
         if not asked:
             return batch
         references = {one.operation.natural_key for one in asked} | {_former(one) for one in again}
-        with calling(self.site.endpoint(resource.name)):
+        with calling(self.connection.endpoint(resource.name)):
             found = resource.find(sorted(references - {""}))
         there = {
             one.effect_id: unknown_writes.candidates(resource, found.get(one.operation.natural_key, ()))
@@ -462,7 +462,7 @@ class _Push:
 
     def _done(self, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
         key = outcome.key or intent.operation.key
-        resource = self.site.resource(intent.step.resource)
+        resource = self.connection.resource(intent.step.resource)
         if key is None and resource.safety[intent.operation.verb] is not Safety.ASK:  # else the answer is all there is
             why = "written; its number is looked up"
             effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True, accepted=True)
@@ -503,7 +503,7 @@ class _Push:
             now,
         )
         if books.linked:
-            connection_id = self.site.connection.id
+            connection_id = self.connection.row.id
             links.wake_dependants(session, self.engine, connection_id, self.flow.entity, books.linked, now)
         self._written(session, books.ends, now)
 
@@ -519,8 +519,8 @@ class _Push:
         agreed = links.Agreed(intent.step.agreed, {**intent.step.numbers, **outcome.lines})
         if intent.operation.verb is Verb.CREATE:
             part = intent.step.part
-            left, right = unknown_writes.pair_keys(self.flow, self.site, intent.record, intent.step, key)
-            side = links.ends_of(self.flow, self.site, intent.record.key).side
+            left, right = unknown_writes.pair_keys(self.flow, self.connection, intent.record, intent.step, key)
+            side = links.ends_of(self.flow, self.connection, intent.record.key).side
             connection_id = intent.record.connection_id
             if problem := links.taken(session, connection_id, self.flow.entity, left, right, part, side=side):
                 return problem
@@ -558,7 +558,7 @@ class _Push:
         """Refused because it is there. Ours, if we may have sent it before: look it up. Else nobody else's is adopted."""
         create = intent.operation.verb is Verb.CREATE
         why = str(outcome.error or "it exists in the target already")
-        if create and (intent.sends > 0 or self.site.verifies_creates(now)):
+        if create and (intent.sends > 0 or self.connection.verifies_creates(now)):
             effects.unknown(session, [intent.effect_id], self.lease.runner, now, error=why, settled=True)
             timeline.note_one(session, intent.record, "refused, looked up", now, error=why)
             self._fetch_later(session, [intent], now, why)
@@ -605,9 +605,9 @@ class _Push:
             return
         waiting, self.unnumbered = self.unnumbered, []
         for resource_name in dict.fromkeys(intent.step.resource for intent, _ in waiting):
-            resource = self.site.resource(resource_name)
+            resource = self.connection.resource(resource_name)
             mine = [(intent, outcome) for intent, outcome in waiting if intent.step.resource == resource_name]
-            with calling(self.site.endpoint(resource_name)):
+            with calling(self.connection.endpoint(resource_name)):
                 found = resource.keys_of([intent.operation.natural_key for intent, _ in mine])
             with self.engine.store.write() as session:
                 for intent, outcome in mine:
@@ -622,7 +622,7 @@ class _Push:
             )  # fmt: skip
             self._done(session, intent, told, now)
         else:  # none, or several: the next fetch finds out, after the settle time
-            settle_s = self.site.resource(intent.step.resource).settle_s if not keys else 0.0
+            settle_s = self.connection.resource(intent.step.resource).settle_s if not keys else 0.0
             why = (
                 "written, but not found yet" if not keys else f"several objects carry this reference: {', '.join(keys)}"
             )

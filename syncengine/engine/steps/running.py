@@ -164,10 +164,10 @@ def _isolated(engine: Engine, lease: Lease, error: SyncError, retries: int) -> s
     """
     if len(lease.records) > 1:
         return _put_off(engine, lease, error, 0.0, counts=False, alone=True)
-    record, site = lease.records[0], engine.site(lease.records[0].connection_id)
+    record, connection = lease.records[0], engine.connection(lease.records[0].connection_id)
     try:
         with guarded(lease):
-            refused = probe.refusal(engine, site, error, record.key)
+            refused = probe.refusal(engine, connection, error, record.key)
     except SyncError as trouble:
         return _endpoint_trouble(engine, lease, trouble, retries, is_of_probe=True)
     return _dead_letter(engine, lease, refused)

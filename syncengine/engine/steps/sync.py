@@ -21,7 +21,7 @@ from syncengine.engine.traffic import endpoints
 from syncengine.engine.writes.links import keys_named
 from syncengine.errors import Misconfigured, SyncError, Throttled
 from syncengine.flows.flow import Flow
-from syncengine.store.models import Connection, Cursor, Record, Run
+from syncengine.store.models import ConnectionRow, Cursor, Record, Run
 from syncengine.store.states import Lane
 
 log = logging.getLogger(__name__)
@@ -149,9 +149,9 @@ def _look_whole(session: Session, connection_id: int, flow: str, keys: Sequence[
 
 def record_keys(engine: Engine, request: Request, connection_id: int) -> list[str]:
     """The keys of the records that the request's ids mean in a connection. Raises Misconfigured."""
-    flow, site = engine.flow(request.flow), engine.site(connection_id)
+    flow, connection = engine.flow(request.flow), engine.connection(connection_id)
     with engine.store.read() as session:
-        return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, flow, site, id_)))
+        return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, flow, connection, id_)))
 
 
 def nothing_found(engine: Engine, flow_name: str, connection: str | None = None) -> list[str]:
@@ -160,7 +160,7 @@ def nothing_found(engine: Engine, flow_name: str, connection: str | None = None)
     return [_nothing_found(engine, flow, one) for one in engine.connections(flow_name, connection)]
 
 
-def _nothing_found(engine: Engine, flow: Flow, connection: Connection) -> str:
+def _nothing_found(engine: Engine, flow: Flow, connection: ConnectionRow) -> str:
     read = select(func.min(Cursor.read_at)).where(Cursor.connection_id == connection.id, Cursor.flow == flow.name)
     with engine.store.read() as session:
         read_at = session.scalar(read)

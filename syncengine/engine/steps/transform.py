@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine.core import failures, payloads, records, timeline
 from syncengine.engine.core.backoff import backoff
-from syncengine.engine.core.engine import Engine, Site, chunks
+from syncengine.engine.core.engine import Connection, Engine, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want_needs
@@ -41,16 +41,18 @@ def transform(engine: Engine, lease: Lease) -> None:
 
     Plans for `step_s` seconds at most; what is left is given back to the pump, to be planned from the same fetch.
     """
-    flow, site = engine.flow(lease.records[0].flow), engine.site(lease.records[0].connection_id)
+    flow, connection = engine.flow(lease.records[0].flow), engine.connection(lease.records[0].connection_id)
     with engine.store.read() as session:
         creating = (
-            effects.creating(session, engine, site.connection.id, flow.entity) if _has_echo(flow, site, engine) else []
+            effects.creating(session, engine, connection.row.id, flow.entity)
+            if _has_echo(flow, connection, engine)
+            else []
         )
-        material = gather(session, engine, flow, site, lease.records)
-        unseen = [record for record in lease.records if _linked_since(record, flow, site, material)]
-        early = echo.pending_creates(flow, site, material, lease.records, creating)
+        material = gather(session, engine, flow, connection, lease.records)
+        unseen = [record for record in lease.records if _linked_since(record, flow, connection, material)]
+        early = echo.pending_creates(flow, connection, material, lease.records, creating)
         found = [record for record in lease.records if record not in unseen and record.id not in early]
-        made, late = _planned(engine, lease, Planner(engine, flow, site, material), session, found)
+        made, late = _planned(engine, lease, Planner(engine, flow, connection, material), session, found)
     with engine.store.write(durable=False) as session:
         for record in unseen:
             why = "linked since it was fetched, by a worker that woke late"
@@ -64,7 +66,7 @@ def transform(engine: Engine, lease: Lease) -> None:
         echo.put_off(session, engine, lease, early, clock.now())
         records.give_back(session, lease, late, clock.now())
         if made:
-            _Outcome(session, engine, lease, flow, site, material).save(made)
+            _Outcome(session, engine, lease, flow, connection, material).save(made)
 
 
 def _planned(
@@ -81,17 +83,17 @@ def _planned(
     return made, [record.id for record in found if record.id not in made]
 
 
-def _has_echo(flow: Flow, site: Site, engine: Engine) -> bool:
+def _has_echo(flow: Flow, connection: Connection, engine: Engine) -> bool:
     """Whether this flow's feed tells of objects that the engine itself creates: a pair, or another flow the other way."""
-    others = (engine.flows.get(name) for name in site.connection.flows)
+    others = (engine.flows.get(name) for name in connection.row.flows)
     return flow.two_way or any(
         other is not None and other.entity == flow.entity and other.target == flow.source for other in others
     )
 
 
-def _linked_since(record: Record, flow: Flow, site: Site, material: Material) -> bool:
+def _linked_since(record: Record, flow: Flow, connection: Connection, material: Material) -> bool:
     """True if a link has come since the fetch, whose target was not read therefore: it is not gone."""
-    side, read = site.side(flow.target), material.docs.get(record.id, {}).get(flow.target, {})
+    side, read = connection.side(flow.target), material.docs.get(record.id, {}).get(flow.target, {})
     return any(
         not link.provisional and record.fetched_at is not None and link.updated_at > record.fetched_at
         and (link.right_key if side == "right" else link.left_key) not in read
@@ -103,9 +105,9 @@ class _Outcome:
     """Stores what was planned: statuses, plans, needs, dead letters, agreements; all in the transaction that is given."""
 
     def __init__(
-        self, session: Session, engine: Engine, lease: Lease, flow: Flow, site: Site, material: Material
+        self, session: Session, engine: Engine, lease: Lease, flow: Flow, connection: Connection, material: Material
     ) -> None:
-        self.session, self.engine, self.lease, self.flow, self.site = session, engine, lease, flow, site
+        self.session, self.engine, self.lease, self.flow, self.connection = session, engine, lease, flow, connection
         self.material = material
         self.now = clock.now()
         self.by_id = {record.id: record for record in lease.records}
@@ -140,7 +142,7 @@ class _Outcome:
                     to_push.append(record_id)
             else:
                 need = plan_.needs[0] if plan_.needs else None
-                side = self.site.side(self.flow.source) if need is not None and need.flow else ""
+                side = self.connection.side(self.flow.source) if need is not None and need.flow else ""
                 equal = plan_.agreements and plan_.kind is PlanKind.SKIP and not plan_.decided
                 status = Status.DONE if equal else STATUS_OF[plan_.kind]
                 ends[record_id] = Completion(status, plan_.reason, need, side)
@@ -157,12 +159,12 @@ class _Outcome:
         for record_id, plan_ in made.items():
             record = self.by_id[record_id]
             if isinstance(plan_, Plan) and plan_.kind is PlanKind.SKIP and record.needed:
-                ends = links.ends_of(self.flow, self.site, record.key)
+                ends = links.ends_of(self.flow, self.connection, record.key)
                 left.setdefault(ends.side, {})[ends.on(ends.side) or ""] = record
         complaints: dict[int, Rejected] = {}
         for side, by_key in left.items():
             waiting = links.waiting_for(
-                self.session, self.site.connection.id, self.flow.entity, side, list(by_key)
+                self.session, self.connection.row.id, self.flow.entity, side, list(by_key)
             )  # fmt: skip
             for key, parts in waiting.items():
                 record = by_key[key]
@@ -234,7 +236,7 @@ class _Outcome:
         ]
         lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
         since = min((record.not_before for record in self.by_id.values()), default=self.now)
-        want_needs(self.session, self.site.connection.id, needs, lane=lane, now=self.now, since=since)
+        want_needs(self.session, self.connection.row.id, needs, lane=lane, now=self.now, since=since)
         records.complete(self.session, self.lease, ends, self.now)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         for word in (*WORD_OF.values(), "dead", "still moving"):
@@ -262,10 +264,10 @@ class _Outcome:
         """
         if not need.flow:
             return []
-        flow, side = self.engine.flow(need.flow), self.site.side((by or self.flow).source)
+        flow, side = self.engine.flow(need.flow), self.connection.side((by or self.flow).source)
         if flow.two_way:
             return [replace(need, key=f"{side}:{need.key}")]
-        return [need] if self.site.side(flow.source) == side else []
+        return [need] if self.connection.side(flow.source) == side else []
 
     def _event_name(self, record_id: int, plan_: Plan | Rejected) -> str:
         """The word for the timeline."""
@@ -275,7 +277,7 @@ class _Outcome:
 
     def _debounced(self, record: Record, plan_: Plan) -> bool:
         """Put the record off if its object may still be under construction at the source. True if it was."""
-        source = self.site.resource(self.flow.source)
+        source = self.connection.resource(self.flow.source)
         raw = next(iter(self.material.docs.get(record.id, {}).get(source.name, {}).values()), None)
         print_ = plan_.intention
         before = DebounceState(record.quiet_print, record.quiet_since)
@@ -301,7 +303,7 @@ class _Outcome:
         return wait_s > 0
 
     def _quiet_s(self) -> float:
-        own = self.site.connection.quiet_s
+        own = self.connection.row.quiet_s
         return self.flow.quiet_s if own is None else own
 
     def _confirm_unknown_change(self, record: Record, plan_: Plan) -> Plan:
@@ -318,7 +320,7 @@ class _Outcome:
         return replace(plan_, links={**plan_.links, **raised}) if raised else plan_
 
     def _links(self, record: Record) -> dict[str, Link]:
-        return links.by_part(self.flow, self.site, self.material.linked[record.id])
+        return links.by_part(self.flow, self.connection, self.material.linked[record.id])
 
     def _resolve_unknown_changes(self, record: Record, plan_: Plan) -> None:
         """The fetch after the settle time has shown what became of changes in doubt: what it does not show did not happen.
@@ -330,7 +332,9 @@ class _Outcome:
             return
         docs = self.material.docs.get(record.id, {}).get(self.flow.target, {})
         for part, link in self._links(record).items():
-            if (record.id, part) not in self.material.tried or links.target_key(self.flow, self.site, link) not in docs:
+            if (record.id, part) not in self.material.tried or links.target_key(
+                self.flow, self.connection, link
+            ) not in docs:
                 continue
             if plan_.kind is PlanKind.SKIP and (plan_.agreements or plan_.refusable):
                 effects.supersede(self.session, record.id, part, self.now)

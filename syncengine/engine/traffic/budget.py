@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 
 from syncengine import clock
 from syncengine.connectors.base import Connector
-from syncengine.engine.core.engine import Engine, Site
+from syncengine.engine.core.engine import Connection, Engine
 from syncengine.flows.flow import Flow
 from syncengine.http.meter import Spent
 from syncengine.store.models import Record
@@ -56,25 +56,27 @@ def spent(engine: Engine) -> list[Spent]:
 def backfills(engine: Engine, calls: Sequence[Spent], *, objects: int | None = None) -> list[Backfill]:
     """One estimate for every flow of every connection: for so many objects, else for what is due. Raises Transient."""
     return [
-        _backfill(engine, engine.site(connection.id), engine.flow(name), calls, objects)
+        _backfill(engine, engine.connection(connection.id), engine.flow(name), calls, objects)
         for connection in engine.connections()
         for name in connection.flows
     ]
 
 
-def _backfill(engine: Engine, site: Site, flow: Flow, calls: Sequence[Spent], objects: int | None) -> Backfill:
-    count = _due(engine, site, flow) if objects is None else objects
-    dealt = {name: _dealt_with(engine, site, name) for name in (flow.name, *flow.needs.values())}
+def _backfill(
+    engine: Engine, connection: Connection, flow: Flow, calls: Sequence[Spent], objects: int | None
+) -> Backfill:
+    count = _due(engine, connection, flow) if objects is None else objects
+    dealt = {name: _dealt_with(engine, connection, name) for name in (flow.name, *flow.needs.values())}
     is_measured = dealt[flow.name] >= ENOUGH
     loads = []
-    for side, endpoint in site.endpoints.items():
+    for side, endpoint in connection.endpoints.items():
         if is_measured:
             number = ceil(count * _an_object(calls, endpoint.name, dealt))
         else:
-            number = _fewest(site, flow, side, count)
-        loads.append(_load(site.connectors[side], endpoint.name, number, calls))
+            number = _fewest(connection, flow, side, count)
+        loads.append(_load(connection.connectors[side], endpoint.name, number, calls))
     basis = f"calls of the last hour for {dealt[flow.name]} objects" if is_measured else "the fewest calls possible"
-    return Backfill(site.connection.name, flow.name, count, basis, loads)
+    return Backfill(connection.row.name, flow.name, count, basis, loads)
 
 
 def _an_object(calls: Iterable[Spent], endpoint: str, dealt: dict[str, int]) -> float:
@@ -87,13 +89,13 @@ def _an_object(calls: Iterable[Spent], endpoint: str, dealt: dict[str, int]) -> 
     return sum(totals.values()) / objects
 
 
-def _fewest(site: Site, flow: Flow, side: str, count: int) -> int:
+def _fewest(connection: Connection, flow: Flow, side: str, count: int) -> int:
     """Reads of the source, writes of the target; what references and needs cost is not known yet."""
     number = 0
-    if site.side(flow.source) == side:
-        number += ceil(count / site.resource(flow.source).most_per_read)
-    if site.side(flow.target) == side:
-        number += ceil(count / site.resource(flow.target).most_per_write)
+    if connection.side(flow.source) == side:
+        number += ceil(count / connection.resource(flow.source).most_per_read)
+    if connection.side(flow.target) == side:
+        number += ceil(count / connection.resource(flow.target).most_per_write)
     return number
 
 
@@ -110,19 +112,19 @@ def _load(connector: Connector, endpoint: str, number: int, calls: Sequence[Spen
     return Load(endpoint, number, round(pace, 1), number / pace, by)
 
 
-def _due(engine: Engine, site: Site, flow: Flow) -> int:
-    mine = (Record.connection_id == site.connection.id, Record.flow == flow.name)
+def _due(engine: Engine, connection: Connection, flow: Flow) -> int:
+    mine = (Record.connection_id == connection.row.id, Record.flow == flow.name)
     with engine.store.read() as session:
         return session.scalar(select(func.count()).select_from(Record).where(*mine, Record.wanted > Record.done)) or 0
 
 
-def _dealt_with(engine: Engine, site: Site, flow: str) -> int:
+def _dealt_with(engine: Engine, connection: Connection, flow: str) -> int:
     """Objects that the last hour's calls of a flow were for."""
     since = clock.now() - timedelta(hours=1)
     query = (
         select(func.count())
         .select_from(Record)
-        .where(Record.connection_id == site.connection.id, Record.flow == flow)
+        .where(Record.connection_id == connection.row.id, Record.flow == flow)
         .where(Record.wanted == Record.done, Record.updated_at >= since)
     )
     with engine.store.read() as session:

@@ -20,7 +20,7 @@ from syncengine.engine.core.engine import Engine
 from syncengine.errors import Misconfigured, Transient
 from syncengine.http.breaker import Change, Hook, State
 from syncengine.store import Store
-from syncengine.store.models import Connection, Endpoint, Event
+from syncengine.store.models import ConnectionRow, Endpoint, Event
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def at_rest(engine: Engine) -> dict[int, str]:
     states, now = breakers(engine), clock.now()
     with engine.store.read() as session:
         ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
-        connections = session.scalars(select(Connection)).all()
+        connections = session.scalars(select(ConnectionRow)).all()
     found: dict[int, str] = {}
     for connection in connections:
         for endpoint in (ends[connection.left_id], ends[connection.right_id]):
@@ -101,7 +101,7 @@ def listed(engine: Engine) -> list[EndpointState]:
     now = clock.now()
     with engine.store.read() as session:
         endpoints = session.scalars(select(Endpoint).order_by(Endpoint.name)).all()
-        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+        connections = session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)).all()
     quotas = _quotas(engine, connections)
     return [
         EndpointState(
@@ -118,16 +118,16 @@ def listed(engine: Engine) -> list[EndpointState]:
     ]
 
 
-def _quotas(engine: Engine, connections: Sequence[Connection]) -> dict[int, str]:
+def _quotas(engine: Engine, connections: Sequence[ConnectionRow]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for connection in connections:
+    for row in connections:
         try:
-            site = engine.site(connection.id)
+            connection = engine.connection(row.id)
         except Misconfigured as error:
-            found |= {connection.left_id: str(error), connection.right_id: str(error)}
+            found |= {row.left_id: str(error), row.right_id: str(error)}
             continue
-        for side, endpoint in site.endpoints.items():
-            found[endpoint.id] = site.connectors[side].quota()
+        for side, endpoint in connection.endpoints.items():
+            found[endpoint.id] = connection.connectors[side].quota()
     return found
 
 
@@ -175,8 +175,8 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
         endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = None, "", BY_ITSELF
         if was_paused:
             timeline.note_endpoint(session, name, RESUMED, now, by=by, was=was)
-        its = or_(Connection.left_id == endpoint.id, Connection.right_id == endpoint.id)
-        records.resume(session, session.scalars(select(Connection.id).where(its)).all(), now)
+        its = or_(ConnectionRow.left_id == endpoint.id, ConnectionRow.right_id == endpoint.id)
+        records.resume(session, session.scalars(select(ConnectionRow.id).where(its)).all(), now)
     was_down = engine.breakers is not None and engine.breakers.probe_now(name)
     return was_paused or was_down
 

@@ -11,10 +11,10 @@ from syncengine.errors import Misconfigured
 def left(engine: Engine) -> list[dict[str, Any]]:
     """One entry for each endpoint that counts calls or sessions: its name, and one line that says what is left."""
     seen: dict[str, str] = {}
-    for connection in engine.connections():
-        site = engine.site(connection.id)
-        for side, endpoint in site.endpoints.items():
-            says = site.connectors[side].quota()
+    for row in engine.connections():
+        connection = engine.connection(row.id)
+        for side, endpoint in connection.endpoints.items():
+            says = connection.connectors[side].quota()
             if says:
                 seen[endpoint.name] = says
     return [{"endpoint": name, "says": says} for name, says in sorted(seen.items())]
@@ -27,12 +27,12 @@ def crowded(engine: Engine) -> set[int]:
     transaction begins, since it is Redis that answers.
     """
     found: set[int] = set()
-    for connection in engine.connections():
+    for row in engine.connections():
         try:
-            site = engine.site(connection.id)
+            connection = engine.connection(row.id)
         except Misconfigured:  # the pump leaves it out, and says so
             continue
-        for side, endpoint in site.endpoints.items():
-            if endpoint.id not in found and site.connectors[side].wait_s() > engine.limits.retry_s:
+        for side, endpoint in connection.endpoints.items():
+            if endpoint.id not in found and connection.connectors[side].wait_s() > engine.limits.retry_s:
                 found.add(endpoint.id)
     return found

@@ -20,7 +20,7 @@ from syncengine.engine.core.engine import Engine
 from syncengine.engine.traffic import endpoints
 from syncengine.http.breaker import State as BreakerState
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Connection, Cursor, Endpoint, Event, Pulse, Record
+from syncengine.store.models import ConnectionRow, Cursor, Endpoint, Event, Pulse, Record
 from syncengine.store.states import Lane
 
 PUMP = "pump"
@@ -257,7 +257,7 @@ def _places(
     ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
     freed = _freed(session, now - timedelta(seconds=stalled_s))
     found: dict[Place, _Way] = {}
-    for connection in session.scalars(select(Connection).order_by(Connection.name)):
+    for connection in session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)):
         both = (ends[connection.left_id], ends[connection.right_id])
         reasons = [endpoints.why(end, states.get(end.name, BreakerState()), now) for end in both]
         pauses = [end.paused_until for end in both if end.paused_until is not None and end.paused_until <= now]

@@ -30,7 +30,7 @@ from syncengine.errors import Transient
 from syncengine.flows import Flow
 from syncengine.http.breaker import State
 from syncengine.store.lock import Lock
-from syncengine.store.models import Ceiling, Connection, Effect, Endpoint, Event, Failure, Record
+from syncengine.store.models import Ceiling, ConnectionRow, Effect, Endpoint, Event, Failure, Record
 from syncengine.store.states import EffectState, Lane, Pause, Status
 
 PULSE = "watch"
@@ -229,10 +229,10 @@ _BY_CAUSE = "`syncengine deadletters list --flow {flow}` shows them by cause, wi
 def _dead_letters(view: View) -> list[Sign]:
     """Many open dead letters of one cause, however slowly they came."""
     rows = view.session.execute(
-        select(Connection.name, Failure.flow, Failure.cause, func.count())
-        .join(Connection, Connection.id == Failure.connection_id)
+        select(ConnectionRow.name, Failure.flow, Failure.cause, func.count())
+        .join(ConnectionRow, ConnectionRow.id == Failure.connection_id)
         .where(Failure.kind == DEAD, Failure.closed_at.is_(None))
-        .group_by(Connection.name, Failure.flow, Failure.cause)
+        .group_by(ConnectionRow.name, Failure.flow, Failure.cause)
     )
     opened: Counter[tuple[str, str, str]] = Counter()
     for connection, flow, cause, count in rows:
@@ -249,7 +249,7 @@ def _dead_letters(view: View) -> list[Sign]:
 def _none_through(view: View) -> list[Sign]:
     """The last records of a flow have all become dead letters, perhaps few and for as many causes."""
     signs = []
-    for connection in view.session.scalars(select(Connection).where(Connection.mode == observe_mode.LIVE)):
+    for connection in view.session.scalars(select(ConnectionRow).where(ConnectionRow.mode == observe_mode.LIVE)):
         for flow in (view.engine.flows[name] for name in connection.flows if name in view.engine.flows):
             latest = view.session.scalars(
                 select(Failure)
@@ -285,8 +285,8 @@ def _went_through(view: View, connection_id: int, flow: Flow, since: datetime) -
 def _ceilings(view: View) -> list[Sign]:
     """A flow writes no more because it wrote too much."""
     shut = view.session.execute(
-        select(Connection.name, Connection.flows, Ceiling.flow, Ceiling.shut_because)
-        .join(Connection, Connection.id == Ceiling.connection_id)
+        select(ConnectionRow.name, ConnectionRow.flows, Ceiling.flow, Ceiling.shut_because)
+        .join(ConnectionRow, ConnectionRow.id == Ceiling.connection_id)
         .where(Ceiling.shut_at.is_not(None))
     )
     return [
@@ -308,7 +308,7 @@ def _gone(view: View) -> list[Sign]:
     signs = []
     for connection, flow, many in view.session.execute(_absent()):
         subject = f"{connection}: {flow}"
-        sudden = _absent().where(Connection.name == connection, Record.flow == flow, *_newly_held(view))
+        sudden = _absent().where(ConnectionRow.name == connection, Record.flow == flow, *_newly_held(view))
         row = view.session.execute(sudden).first()
         is_sudden = row is not None and row[2] >= least
         if is_sudden or (("gone", subject) in view.already and many >= least):
@@ -325,10 +325,10 @@ def _absent() -> Select[str, str, int]:
     """Records that are held for an absent object, by connection and flow. What misses a line of it does not count."""
     whole = and_(Record.reason.endswith(GONE, autoescape=True), not_(Record.reason.contains("[")))
     return (
-        select(Connection.name, Record.flow, func.count())
-        .join(Connection, Connection.id == Record.connection_id)
+        select(ConnectionRow.name, Record.flow, func.count())
+        .join(ConnectionRow, ConnectionRow.id == Record.connection_id)
         .where(Record.status == Status.HELD, or_(whole, Record.reason.startswith(GONE_ON, autoescape=True)))
-        .group_by(Connection.name, Record.flow)
+        .group_by(ConnectionRow.name, Record.flow)
     )
 
 
@@ -341,7 +341,7 @@ def _newly_held(view: View) -> tuple[ColumnElement[bool], ...]:
 def _overdue(view: View) -> list[Sign]:
     """The oldest record that is due has been so for long. Not where an endpoint rests, and not in a first load."""
     signs = []
-    for connection in view.session.scalars(select(Connection)):
+    for connection in view.session.scalars(select(ConnectionRow)):
         for flow in connection.flows if connection.id not in view.resting else ():
             since = _due_since(view, connection.id, flow)
             age_s = (view.now - since).total_seconds() if since else 0.0
@@ -390,7 +390,7 @@ def _begun(view: View, record_ids: Sequence[int]) -> dict[int, datetime]:
 def _in_doubt(view: View) -> list[Sign]:
     """Writes of which nobody knows for long whether they took effect, whether they are sent again and again or are held."""
     signs = []
-    for connection in view.session.scalars(select(Connection)):
+    for connection in view.session.scalars(select(ConnectionRow)):
         for flow in connection.flows if connection.id not in view.resting else ():
             doubts = _old_doubts(view, connection.id, flow)
             if doubts:
@@ -439,12 +439,12 @@ def _old_doubts(view: View, connection_id: int, flow: str) -> list[tuple[datetim
 def _waiting(view: View) -> list[Sign]:
     """Records that have waited for another object for long: it does not come by itself."""
     signs = []
-    groups = select(Record.connection_id, Record.flow, Connection.name, func.count()).where(
+    groups = select(Record.connection_id, Record.flow, ConnectionRow.name, func.count()).where(
         Record.status == Status.WAITING
     )
-    groups = groups.join(Connection, Connection.id == Record.connection_id)
+    groups = groups.join(ConnectionRow, ConnectionRow.id == Record.connection_id)
     for connection_id, flow, name, total in view.session.execute(
-        groups.group_by(Record.connection_id, Record.flow, Connection.name)
+        groups.group_by(Record.connection_id, Record.flow, ConnectionRow.name)
     ):
         long = _resting_long(view, connection_id, flow, Status.WAITING)
         if long:
@@ -467,7 +467,7 @@ def _held(view: View) -> list[Sign]:
     place = (Record.connection_id, Record.flow)
     groups = select(*place, func.count()).where(Record.status == Status.HELD, is_for_people).group_by(*place)
     totals = {(connection_id, flow): count for connection_id, flow, count in view.session.execute(groups)}
-    for connection in view.session.scalars(select(Connection).where(Connection.mode == observe_mode.LIVE)):
+    for connection in view.session.scalars(select(ConnectionRow).where(ConnectionRow.mode == observe_mode.LIVE)):
         for flow in (name for name in connection.flows if (connection.id, name) in totals):
             long = _resting_long(view, connection.id, flow, Status.HELD, is_for_people)
             if long:
@@ -556,8 +556,8 @@ def _clocks(view: View) -> list[Sign]:
     fetched = select(Event.record_id).where(Event.at >= view.since, Event.what.in_(("fetched", "unchanged")))
     latest = fetched.order_by(Event.at.desc()).limit(MOST_COUNTED)
     rows = view.session.execute(
-        select(Connection.name, Record.flow, Record.source_time, Record.fetched_at)
-        .join(Connection, Connection.id == Record.connection_id)
+        select(ConnectionRow.name, Record.flow, Record.source_time, Record.fetched_at)
+        .join(ConnectionRow, ConnectionRow.id == Record.connection_id)
         .where(Record.id.in_(latest))
         .order_by(Record.fetched_at)
     )

@@ -21,7 +21,7 @@ from syncengine.engine.core.want import want
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
 from syncengine.store.dialect import changed, upsert
-from syncengine.store.models import Ceiling, Connection, Record, Sent
+from syncengine.store.models import Ceiling, ConnectionRow, Record, Sent
 from syncengine.store.states import Lane, Status
 
 HOUR = timedelta(hours=1)
@@ -46,12 +46,12 @@ class Admission:
     reason: str = ""
 
 
-def limit_of(connection: Connection, flow: Flow) -> int:
+def limit_of(connection: ConnectionRow, flow: Flow) -> int:
     """Writes an hour: the connection's figure, else that of the flow's file."""
     return int(connection.ceilings.get(flow.name, flow.ceiling))
 
 
-def admit(session: Session, connection: Connection, flow: Flow, count: int, now: datetime) -> Admission:
+def admit(session: Session, connection: ConnectionRow, flow: Flow, count: int, now: datetime) -> Admission:
     """How many of `count` writes may be sent in this transaction, which must be the one that takes them as sent.
 
     If not all of them may, the flow is shut from here on.
@@ -87,7 +87,7 @@ def _of(connection_id: int, flow: Flow) -> tuple[ColumnElement[bool], ...]:
     return Sent.connection_id == connection_id, Sent.flow == flow.name
 
 
-def _locked(session: Session, connection: Connection, flow: Flow) -> Ceiling:
+def _locked(session: Session, connection: ConnectionRow, flow: Flow) -> Ceiling:
     """The flow's row, for this transaction alone. On SQLite a writer is alone anyway."""
     mine = select(Ceiling).where(Ceiling.connection_id == connection.id, Ceiling.flow == flow.name)
     mine = mine.with_for_update().execution_options(populate_existing=True)
@@ -112,7 +112,7 @@ def _sent(session: Session, connection_id: int, flow: Flow, since: datetime) -> 
     return session.scalar(total) or 0
 
 
-def _reason(connection: Connection, flow: Flow, row: Ceiling) -> str:
+def _reason(connection: ConnectionRow, flow: Flow, row: Ceiling) -> str:
     return (
         f"{HELD}{flow.name} of {connection.name} is shut since {row.shut_at:%Y-%m-%d %H:%M} UTC: {row.shut_because}. "
         f"Look why there are so many, then `syncengine ceilings open {connection.name} {flow.name} --because TEXT`"
@@ -165,7 +165,7 @@ def listed(engine: Engine) -> list[CeilingState]:
     """The ceilings of all connections' flows that there are. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
-        connections = session.scalars(select(Connection).order_by(Connection.name)).all()
+        connections = session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)).all()
         known = [(one, engine.flows[name]) for one in connections for name in one.flows if name in engine.flows]
         return [_state(session, one, flow, now) for one, flow in known]
 
@@ -178,7 +178,7 @@ def remedy(connection: str, flow: str) -> str:
     )
 
 
-def _state(session: Session, connection: Connection, flow: Flow, now: datetime) -> CeilingState:
+def _state(session: Session, connection: ConnectionRow, flow: Flow, now: datetime) -> CeilingState:
     mine = select(Ceiling).where(Ceiling.connection_id == connection.id, Ceiling.flow == flow.name)
     row = session.scalars(mine).first()
     held = select(func.count()).select_from(Record)

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from syncengine.connectors.base import Operation, Safety, Verb
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.core import payloads
-from syncengine.engine.core.engine import Engine, Site
+from syncengine.engine.core.engine import Connection, Engine
 from syncengine.engine.decide.plan import Step, written
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
@@ -58,12 +58,12 @@ def intend(
     session: Session,
     engine: Engine,
     flow: Flow,
-    site: Site,
+    connection: Connection,
     planned: Sequence[tuple[Record, Step, Link | None]],
     now: datetime,
 ) -> list[Intent]:
     """Commit what is about to be written. A write that was intended before keeps its row, and is open again."""
-    rows = [_row(engine, flow, site, record, step, link, now) for record, step, link in planned]
+    rows = [_row(engine, flow, connection, record, step, link, now) for record, step, link in planned]
     first = {(row["endpoint_id"], row["dedupe"]): row for row in reversed(rows)}  # of two that mean the same, the first
     _forget_unsent(session, [record.id for record, _, _ in planned], first)
     upsert(session, Effect, list(first.values()), keys=("endpoint_id", "dedupe"), update=_reopened)
@@ -99,12 +99,12 @@ def _forget_unsent(session: Session, record_ids: Sequence[int], names: Iterable[
 
 
 def _row(
-    engine: Engine, flow: Flow, site: Site, record: Record, step: Step, link: Link | None, now: datetime
+    engine: Engine, flow: Flow, connection: Connection, record: Record, step: Step, link: Link | None, now: datetime
 ) -> dict[str, Any]:
     operation = step.operation
     return {
         "connection_id": record.connection_id,
-        "endpoint_id": site.endpoint(step.resource).id,
+        "endpoint_id": connection.endpoint(step.resource).id,
         "record_id": record.id,
         "entity": flow.entity,
         "part": step.part,
@@ -423,9 +423,9 @@ def resolve(
     return bool(changed(session, statement))
 
 
-def blocks(site: Site, doubt: UnknownWrite) -> bool:
+def blocks(connection: Connection, doubt: UnknownWrite) -> bool:
     """True if this doubt can be settled by a person only."""
-    return site.resource(doubt.effect.resource).safety[Verb(doubt.effect.verb)] is Safety.ASK
+    return connection.resource(doubt.effect.resource).safety[Verb(doubt.effect.verb)] is Safety.ASK
 
 
 def confirm_change(session: Session, record_id: int, part: str, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
 from syncengine.engine.core import observe_mode, payloads, timeline
-from syncengine.engine.core.engine import Engine, Site
+from syncengine.engine.core.engine import Connection, Engine
 from syncengine.engine.core.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.plan import CANCELLED, Step
@@ -20,7 +20,7 @@ from syncengine.engine.writes import effects
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import changed, upsert
-from syncengine.store.models import Connection, Failure, Link, Record
+from syncengine.store.models import ConnectionRow, Failure, Link, Record
 
 FOLDED = "one record now"
 """The event of a pair whose two records have become one; its detail `record` is the number of the other."""
@@ -42,16 +42,18 @@ class Ends:
         return self.left if side == "left" else self.right
 
 
-def ends_of(flow: Flow, site: Site, record_key: str) -> Ends:
+def ends_of(flow: Flow, connection: Connection, record_key: str) -> Ends:
     """What a record's key says: in a one-way flow the source's key, in a two-way flow side and key (`left:310`)."""
     if flow.keys_name_their_side:
         side, _, key = record_key.partition(":")
     else:
-        side, key = site.side(flow.source), record_key
+        side, key = connection.side(flow.source), record_key
     return Ends(left=key if side == "left" else None, right=key if side == "right" else None)
 
 
-def record_keys(session: Session, flow: Flow, site: Site, side: str, keys: Sequence[str]) -> dict[str, list[str]]:
+def record_keys(
+    session: Session, flow: Flow, connection: Connection, side: str, keys: Sequence[str]
+) -> dict[str, list[str]]:
     """The keys of the records that stand for objects of one side, by object key.
 
     In a two-way flow a pair has one record, under its left side once it is linked. In a write-back each linked object of the
@@ -59,14 +61,14 @@ def record_keys(session: Session, flow: Flow, site: Site, side: str, keys: Seque
     """
     if not flow.keys_name_their_side:
         return {key: [key] for key in keys}
-    owner = "left" if flow.two_way else site.side(flow.target)
+    owner = "left" if flow.two_way else connection.side(flow.target)
     found = {key: [f"{side}:{key}"] for key in keys}
     if side == owner:
         return found
     near, far = (Link.left_key, Link.right_key) if side == "left" else (Link.right_key, Link.left_key)
     linked = (
         select(near, far)
-        .where(Link.connection_id == site.connection.id, Link.entity == flow.entity, near.in_(keys))
+        .where(Link.connection_id == connection.row.id, Link.entity == flow.entity, near.in_(keys))
         .where(Link.provisional.is_(False), far.is_not(None))
         .order_by(Link.id)
     )
@@ -86,18 +88,18 @@ def untold(right: str, part: str) -> str:
     return f"{UNTOLD}{right}{f':{part}' if part else ''}"
 
 
-def target_key(flow: Flow, site: Site, link: Link) -> str | None:
+def target_key(flow: Flow, connection: Connection, link: Link) -> str | None:
     """The key of a link on the side that a flow writes to; None if it has none."""
-    key = link.right_key if site.side(flow.target) == "right" else link.left_key
+    key = link.right_key if connection.side(flow.target) == "right" else link.left_key
     return None if key is None or key.startswith(UNTOLD) else key
 
 
-def keys_named(session: Session, flow: Flow, site: Site, id_: str) -> list[str]:
+def keys_named(session: Session, flow: Flow, connection: Connection, id_: str) -> list[str]:
     """The keys of the records that a person means: by the source's key, or by side and key where the flow has such."""
     side, colon, key = id_.partition(":")
-    if not (flow.keys_name_their_side and colon and side in site.endpoints):
-        side, key = site.side(flow.source), id_
-    return record_keys(session, flow, site, side, [key])[key]
+    if not (flow.keys_name_their_side and colon and side in connection.endpoints):
+        side, key = connection.side(flow.source), id_
+    return record_keys(session, flow, connection, side, [key])[key]
 
 
 def part_on(link: Link, side: str) -> str:
@@ -107,7 +109,7 @@ def part_on(link: Link, side: str) -> str:
     return "" if link.right_part else link.part
 
 
-def by_part(flow: Flow, site: Site, found: Iterable[Link]) -> dict[str, Link]:
+def by_part(flow: Flow, connection: Connection, found: Iterable[Link]) -> dict[str, Link]:
     """The links of a record that are not provisional, by the name that its plans have for them.
 
     That is the part, where the flow's source becomes several objects. A pair and a write-back have one, under "": the oldest.
@@ -115,7 +117,7 @@ def by_part(flow: Flow, site: Site, found: Iterable[Link]) -> dict[str, Link]:
     named: dict[str, Link] = {}
     for link in found:
         if not link.provisional:
-            part = "" if flow.keys_name_their_side else part_on(link, site.side(flow.source))
+            part = "" if flow.keys_name_their_side else part_on(link, connection.side(flow.source))
             named.setdefault(part, link)
     return named
 
@@ -128,11 +130,13 @@ def numbers_of(flow: Flow, link: Link) -> dict[str, str]:
     return {key: number for key, number in link.lines.items() if isinstance(number, str)}  # stored before 0.1.0
 
 
-def of_records(session: Session, flow: Flow, site: Site, records: Sequence[Record]) -> dict[int, list[Link]]:
+def of_records(
+    session: Session, flow: Flow, connection: Connection, records: Sequence[Record]
+) -> dict[int, list[Link]]:
     """The links of each record, by record id; several where one object becomes several."""
     by_end: dict[tuple[str, str], list[int]] = {}
     for record in records:
-        ends = ends_of(flow, site, record.key)
+        ends = ends_of(flow, connection, record.key)
         by_end.setdefault((ends.side, ends.on(ends.side) or ""), []).append(record.id)
     found: dict[int, list[Link]] = {record.id: [] for record in records}
     lefts = [key for side, key in by_end if side == "left"]
@@ -244,7 +248,7 @@ def join(
         )  # fmt: skip
         session.add(link)
     link.right_key, link.natural_key, link.provisional = right, natural_key, False
-    link.right_part = part if ends_of(flow, engine.site(record.connection_id), record.key).side == "right" else ""
+    link.right_part = part if ends_of(flow, engine.connection(record.connection_id), record.key).side == "right" else ""
     _remember(engine, flow, link, agreed, now)
     session.flush()
     if wakes:
@@ -267,13 +271,13 @@ def ends_for_needs(link: Link) -> list[tuple[str, str, str]]:
 
 def _tell_write_backs(session: Session, engine: Engine, link: Link, now: datetime) -> None:
     """What a write-back knows, under another link or none, is wanted now, under the key of what it writes."""
-    site = engine.site(link.connection_id)
+    connection = engine.connection(link.connection_id)
     ends = {"left": link.left_key, "right": link.right_key}
-    for name in site.connection.flows:
+    for name in connection.row.flows:
         flow = engine.flows.get(name)
         if flow is None or not flow.write_back or flow.entity != link.entity:
             continue
-        source, target = site.side(flow.source), site.side(flow.target)
+        source, target = connection.side(flow.source), connection.side(flow.target)
         names = (f"{source}:{ends[source]}", f"{target}:{ends[target]}")
         known = select(Record.lane).where(
             Record.connection_id == link.connection_id, Record.flow == name, Record.key.in_(names)
@@ -285,7 +289,7 @@ def _tell_write_backs(session: Session, engine: Engine, link: Link, now: datetim
 
 def take_turns(session: Session, connection_id: int) -> None:
     """Let people who link objects of a connection wait for one another until this transaction ends, so that `taken` holds."""
-    mine = select(Connection.id).where(Connection.id == connection_id)
+    mine = select(ConnectionRow.id).where(ConnectionRow.id == connection_id)
     session.execute(mine.with_for_update(key_share=True))
 
 
@@ -320,10 +324,10 @@ def _excludes(link: Link, left: str, right: str | None, part: str, right_part: s
 
 
 def provide(
-    session: Session, engine: Engine, flow: Flow, site: Site, record: Record, step: Step, now: datetime
+    session: Session, engine: Engine, flow: Flow, connection: Connection, record: Record, step: Step, now: datetime
 ) -> None:
     """Leave a provisional link, without a key on the target's side, for a create that is planned but not written."""
-    ends = ends_of(flow, site, record.key)
+    ends = ends_of(flow, connection, record.key)
     left = ends.left if ends.left is not None else f"planned:{ends.right}"
     right_part = step.part if ends.side == "right" else ""
     row = {

@@ -11,7 +11,7 @@ from datetime import datetime
 from syncengine import clock
 from syncengine.connectors.base import Resource, Safety, Verb
 from syncengine.engine.core import records, timeline
-from syncengine.engine.core.engine import Engine, Site, calling, chunks
+from syncengine.engine.core.engine import Connection, Engine, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.decide import adoption, rebase
 from syncengine.engine.decide.adoption import Candidate
@@ -24,24 +24,24 @@ from syncengine.store.models import Effect, Record
 from syncengine.store.states import EffectState, Pause, Stage, Status
 
 
-def resolve(engine: Engine, lease: Lease, flow: Flow, site: Site) -> None:
+def resolve(engine: Engine, lease: Lease, flow: Flow, connection: Connection) -> None:
     """Find out about every unknown write of the lease's records; those that need a person are held and leave the lease."""
     with engine.store.read() as session:
         doubts = effects.unknown_of(session, engine, [record.id for record in lease.records])
     doubts = _past_settle_time(engine, lease, doubts) if doubts else doubts
     by_id = {record.id: record for record in lease.records}
     for name in dict.fromkeys(doubt.effect.resource for doubt in doubts):
-        resource = site.resource(name)
+        resource = connection.resource(name)
         mine = [doubt for doubt in doubts if doubt.effect.resource == name]
         creates = [doubt for doubt in mine if doubt.effect.verb == Verb.CREATE and can_search(resource)]
-        found = _search(site, resource, creates)
+        found = _search(connection, resource, creates)
         now = clock.now()
         for doubt in mine:
             record = by_id[doubt.effect.record_id]
             if resource.safety[Verb(doubt.effect.verb)] is Safety.ASK:
                 _hold(engine, lease, record, _both_possibilities(doubt), now)
             elif doubt.effect.verb == Verb.CREATE:  # one that is harmless to repeat finds nothing and is open again
-                _resolve_create(engine, lease, flow, site, record, doubt, found, now)
+                _resolve_create(engine, lease, flow, connection, record, doubt, found, now)
 
 
 def _past_settle_time(engine: Engine, lease: Lease, doubts: Sequence[UnknownWrite]) -> list[UnknownWrite]:
@@ -76,11 +76,11 @@ def _both_possibilities(doubt: UnknownWrite) -> str:
     )
 
 
-def _search(site: Site, resource: Resource, doubts: Sequence[UnknownWrite]) -> dict[str, list[Candidate]]:
+def _search(connection: Connection, resource: Resource, doubts: Sequence[UnknownWrite]) -> dict[str, list[Candidate]]:
     found: dict[str, list[Candidate]] = {}
     keys = list(dict.fromkeys(doubt.effect.natural_key for doubt in doubts))
     for some in chunks(keys, resource.most_per_find):
-        with calling(site.endpoint(resource.name)):
+        with calling(connection.endpoint(resource.name)):
             for natural, docs in resource.find(some).items():
                 found[natural] = candidates(resource, docs)
     return found
@@ -103,19 +103,19 @@ def _resolve_create(
     engine: Engine,
     lease: Lease,
     flow: Flow,
-    site: Site,
+    connection: Connection,
     record: Record,
     doubt: UnknownWrite,
     found: Mapping[str, Sequence[Candidate]],
     now: datetime,
 ) -> None:
-    resource = site.resource(doubt.effect.resource)
+    resource = connection.resource(doubt.effect.resource)
     verdict = adoption.judge(
         resource,
         doubt.doc,
         found.get(doubt.effect.natural_key, ()),
         sent_at=doubt.effect.sent_at,
-        verify=site.verifies_creates(now),
+        verify=connection.verifies_creates(now),
     )
     if verdict.reason:
         _hold(engine, lease, record, verdict.reason, now)
@@ -123,9 +123,9 @@ def _resolve_create(
         _hold(engine, lease, record, f"the target has said that {doubt.name} is done, and it is not found there", now)
     elif verdict.adopt:
         agreed = links.Agreed(doubt.agreed, doubt.numbers)
-        if site.verifies_creates(now) and not flow.two_way:
+        if connection.verifies_creates(now) and not flow.two_way:
             agreed = links.Agreed(dict(rebase.NOTHING), {})  # it may have been changed since, on either side
-        _adopt(engine, lease, flow, site, record, doubt, verdict.adopt.key, agreed, now)
+        _adopt(engine, lease, flow, connection, record, doubt, verdict.adopt.key, agreed, now)
     else:
         with engine.store.write() as session:
             if effects.resolve(session, doubt.effect.id, now, state=EffectState.INTENDED):
@@ -136,7 +136,7 @@ def _adopt(
     engine: Engine,
     lease: Lease,
     flow: Flow,
-    site: Site,
+    connection: Connection,
     record: Record,
     doubt: UnknownWrite,
     key: str,
@@ -144,8 +144,8 @@ def _adopt(
     now: datetime,
 ) -> None:
     """The object was created by us: save the link. What has changed since is planned right after, from a fresh fetch."""
-    left, right = pair_keys(flow, site, record, doubt.effect, key)
-    side = links.ends_of(flow, site, record.key).side
+    left, right = pair_keys(flow, connection, record, doubt.effect, key)
+    side = links.ends_of(flow, connection, record.key).side
     with engine.store.write() as session:
         problem = links.taken(session, record.connection_id, flow.entity, left, right, doubt.effect.part, side=side)
         if not problem and effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=key):
@@ -159,11 +159,11 @@ def _adopt(
 
 
 def pair_keys(
-    flow: Flow, site: Site, record: Record, written: Step | Effect, key: str | None
+    flow: Flow, connection: Connection, record: Record, written: Step | Effect, key: str | None
 ) -> tuple[str, str | None]:
     """Left and right key of a link whose object `key` was created by a write; None if the target told no key."""
-    ends = links.ends_of(flow, site, record.key)
-    if site.side(written.resource) == "right":
+    ends = links.ends_of(flow, connection, record.key)
+    if connection.side(written.resource) == "right":
         return ends.left or "", key
     return (links.untold(ends.right or "", written.part) if key is None else key), ends.right
 

@@ -186,8 +186,8 @@ def crowd(world: World) -> None:
 
 def _observed(session: Session, of: int) -> int:
     """A connection between the same systems that is only observed."""
-    other = session.get_one(m.Connection, of)
-    shadow = m.Connection(
+    other = session.get_one(m.ConnectionRow, of)
+    shadow = m.ConnectionRow(
         name="shadow",
         left_id=other.left_id,
         right_id=other.right_id,

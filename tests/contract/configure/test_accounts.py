@@ -45,7 +45,7 @@ connections:
 """
 ENV = {"TOKEN": "t0ken", "PASSWORD": "s3cret"}
 NEWER = {"TOKEN": "another", "PASSWORD": "another"}
-TABLES = (m.Endpoint, m.Connection, m.Lookup, m.Secret, m.Cursor)
+TABLES = (m.Endpoint, m.ConnectionRow, m.Lookup, m.Secret, m.Cursor)
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,9 @@ class Site:
         with self.store.read() as session:
             return [session.execute(select(table.__table__)).all() for table in TABLES]
 
-    def connection(self) -> m.Connection:
+    def connection(self) -> m.ConnectionRow:
         with self.store.read() as session:
-            return session.scalars(select(m.Connection).where(m.Connection.name == "main")).one()
+            return session.scalars(select(m.ConnectionRow).where(m.ConnectionRow.name == "main")).one()
 
 
 @pytest.fixture

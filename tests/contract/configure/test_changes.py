@@ -48,7 +48,7 @@ connections:
 """
 ENV = {"TOKEN": "t0ken", "PASSWORD": "s3cret"}
 CUT_OVER = "    cut_over: 2026-01-31T00:00:00Z\n"
-TABLES = (m.Endpoint, m.Connection, m.Lookup, m.Secret, m.Cursor, m.Installed, m.Ceiling, m.Event)
+TABLES = (m.Endpoint, m.ConnectionRow, m.Lookup, m.Secret, m.Cursor, m.Installed, m.Ceiling, m.Event)
 Edits = Sequence[tuple[str, str]]
 
 
@@ -216,7 +216,7 @@ def test_what_was_agreed_to_is_not_applied_to_a_store_that_has_changed_since(ins
     assert installed.rows() == before
 
     installed.apply(LIVE, seen=installed.look(LIVE))
-    assert installed.all(m.Connection)[0].mode == "live"
+    assert installed.all(m.ConnectionRow)[0].mode == "live"
 
 
 def test_a_long_setting_and_one_that_is_not_shown_are_compared_whole(installed: Site) -> None:
@@ -337,7 +337,7 @@ def test_two_connections_between_the_same_two_accounts_share_no_flow(site: Site,
         r"syspro\.customer: .* created twice",
     ):
         site.apply(ends, copied)
-    assert site.all(m.Connection) == []
+    assert site.all(m.ConnectionRow) == []
 
     alone = ("flows: [customers, orders]", "flows: [customers]")
     site.flows["guests"] = dataclasses.replace(site.flows["orders"], name="guests", needs={})
@@ -345,7 +345,7 @@ def test_two_connections_between_the_same_two_accounts_share_no_flow(site: Site,
         (table, table + SECOND.format(right=right, flows="guests")), ends, alone, ("    ceilings: {orders: 2500}\n", ""),
         ("settings: {time_zone: Europe/London, eligible_statuses: [2, 3]}", "settings: {}"),
     )  # fmt: skip
-    assert [one.name for one in site.all(m.Connection)] == ["main", "second"]
+    assert [one.name for one in site.all(m.ConnectionRow)] == ["main", "second"]
 
 
 def _renamed(site: Site, **values: Any) -> None:
@@ -380,7 +380,7 @@ def test_a_flow_under_another_entity_beside_the_one_that_has_linked_is_refused_t
 def test_without_links_a_flow_may_get_another_entity(installed: Site) -> None:
     _renamed(installed, entity="sales")
     installed.apply(*RENAMED)
-    assert installed.all(m.Connection)[0].entities["sales"] == [
+    assert installed.all(m.ConnectionRow)[0].entities["sales"] == [
         "sales",
         "brightpearl.sales_order",
         "syspro.sales_order",

@@ -15,7 +15,7 @@ from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.settings import load
 from syncengine.store import Store
-from syncengine.store.models import Connection, Endpoint, Lookup
+from syncengine.store.models import ConnectionRow, Endpoint, Lookup
 from syncengine.vault import Vault
 
 GOOD = """\
@@ -62,7 +62,7 @@ def test_endpoints_connections_and_tables_are_stored_and_secrets_are_in_the_vaul
 
     with store.read() as session:
         shop, erp = session.scalars(select(Endpoint).order_by(Endpoint.id))
-        main = session.scalars(select(Connection)).one()
+        main = session.scalars(select(ConnectionRow)).one()
         entries = {(one.name, one.key): one.value for one in session.scalars(select(Lookup))}
     assert shop.settings["account"] == "acme"
     assert "t0ken" not in str(shop.settings)
@@ -88,7 +88,7 @@ def test_running_it_again_changes_what_has_changed_and_keeps_a_renewed_token(
 
     assert vault.read(shop.id, "account_token") == "renewed since"
     with store.read() as session:
-        assert session.scalars(select(Connection)).one().mode == "live"
+        assert session.scalars(select(ConnectionRow)).one().mode == "live"
         assert session.scalars(select(Lookup).where(Lookup.key == "1")).one().value == "USD"
     configure.apply(store, vault, flows, configure.read_file(_file(tmp_path, again), {**ENV, "TOKEN": "another"}))
     assert vault.read(shop.id, "account_token") == "another"
@@ -175,7 +175,7 @@ def test_a_connection_that_is_renamed_is_refused_since_it_would_create_everythin
     with pytest.raises(Misconfigured, match=r"shop and erp are joined by the connection main, .* Call it main"):
         configure.apply(store, vault, flows, renamed)
     with store.read() as session:
-        assert session.scalars(select(Connection.name)).all() == ["main"]
+        assert session.scalars(select(ConnectionRow.name)).all() == ["main"]
 
 
 def test_a_file_that_is_not_there_says_where_to_begin(tmp_path: Path) -> None:
@@ -192,11 +192,11 @@ def test_an_installation_is_put_together_from_its_settings(
 
     env = {"DATABASE_URL": database_url, "SYNCENGINE_HOME": str(tmp_path / "home"), "SYNCENGINE_KEYS": KEY}
     engine = bootstrap.engine(load({**env, "SYNCENGINE_WORKERS": "7"}), send=lambda chain: None, redis_client=None)
-    [connection] = engine.connections("orders")
-    site = engine.site(connection.id)
+    [row] = engine.connections("orders")
+    connection = engine.connection(row.id)
 
-    assert site.side("syspro.sales_order") == "right"
-    assert site.resource("brightpearl.contact").name == "brightpearl.contact"
+    assert connection.side("syspro.sales_order") == "right"
+    assert connection.resource("brightpearl.contact").name == "brightpearl.contact"
     assert set(engine.limits.chains.values()) == {1, 7}
     engine.close()
     store.close()

@@ -66,7 +66,7 @@ def _connect(store: Store) -> tuple[int, int]:
         )
         session.add_all([shop, erp])
         session.flush()
-        one = m.Connection(name="main", left_id=shop.id, right_id=erp.id, flows=["orders"], settings={})
+        one = m.ConnectionRow(name="main", left_id=shop.id, right_id=erp.id, flows=["orders"], settings={})
         session.add(one)
         session.flush()
         return one.id, shop.id

@@ -437,11 +437,11 @@ class Desk:
             self.world.configure(mode=mode)
         else:
             with self.world.store.read() as session:
-                was = session.scalars(select(m.Connection.mode)).one()
+                was = session.scalars(select(m.ConnectionRow.mode)).one()
             if was != observe_mode.LIVE:
                 self.world.configure(mode=observe_mode.GOING_LIVE)
                 observe_mode.go_live(self.world.store, self.world.connection_id)
-                self.engine._sites.clear()
+                self.engine._connections.clear()
 
     def remove_old(self) -> None:
         retention.remove(self.engine, KEPT)

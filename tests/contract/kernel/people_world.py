@@ -179,7 +179,7 @@ class Book:
             )
             self.is_corrected = session.scalars(corrected).first() is not None
             ends = {one.system: one for one in session.scalars(select(m.Endpoint))}
-            mode = session.scalars(select(m.Connection.mode)).one()
+            mode = session.scalars(select(m.ConnectionRow.mode)).one()
         end = ends[resource.system.name]
         if end.paused_until is not None and end.paused_until > now:
             found.append(f"the endpoint is paused by {end.paused_by}")

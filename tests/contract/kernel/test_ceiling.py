@@ -273,7 +273,7 @@ def test_many_held_records_are_let_go_in_short_transactions_between_which_others
             yield session
         let_go.append(len(_opened(world)) - before)
         with write() as session:  # another writer gets in here
-            session.execute(update(m.Connection).values(quiet_s=float(len(let_go))))
+            session.execute(update(m.ConnectionRow).values(quiet_s=float(len(let_go))))
 
     monkeypatch.setattr(world.store, "write", counted)
     assert _open(world, uncounted=timedelta(hours=1)) == 9
@@ -363,7 +363,7 @@ def test_a_figure_that_is_lowered_holds_for_the_writes_that_are_on_their_way(mak
 def _set(world: World, **values: object) -> None:
     """As another process does, which this one does not know of."""
     with world.store.write() as session:
-        connection = session.get_one(m.Connection, world.connection_id)
+        connection = session.get_one(m.ConnectionRow, world.connection_id)
         for name, value in values.items():
             setattr(connection, name, value)
 

@@ -51,10 +51,10 @@ def _read(shop: World) -> None:
 def _set(shop: World, date: datetime, *, unseen: bool = False) -> None:
     """As `configure` does it. unseen: the worker knows the connection from before."""
     with shop.store.write() as session:
-        session.get_one(m.Connection, shop.connection_id).cut_over = date
+        session.get_one(m.ConnectionRow, shop.connection_id).cut_over = date
         observe_mode.reconsider_too_old(session, shop.connection_id, ["orders"], clock.now())
     if not unseen:
-        shop.engine._sites.clear()
+        shop.engine._connections.clear()
 
 
 def _written(shop: World) -> list[str]:
@@ -89,13 +89,13 @@ def test_an_earlier_date_has_the_feeds_read_from_there(shop: World) -> None:
 
 def test_a_worker_that_knows_the_connection_from_before_reads_and_plans_by_the_new_date(shop: World) -> None:
     _read(shop)
-    shop.engine.site(shop.connection_id)
+    shop.engine.connection(shop.connection_id)
     _set(shop, EARLY, unseen=True)
     with shop.store.read() as session:
         assert session.scalars(select(m.Cursor).where(m.Cursor.feed != "")).all() == []
     _read(shop)
 
-    assert shop.engine.site(shop.connection_id).connection.cut_over == LATE
+    assert shop.engine.connection(shop.connection_id).row.cut_over == LATE
     assert _written(shop) == ["1", "2"]
 
 

@@ -150,7 +150,7 @@ def test_a_step_reads_for_its_time_and_gives_the_rest_back_to_be_read_next(world
     world.settle()
     world.resources[f"{side}.things"] = Slow(getattr(world, side), f"{side}.things", settle_s=120.0)
     world.engine._connectors.clear()
-    world.engine._sites.clear()
+    world.engine._connections.clear()
     for key in keys:
         world.left.put("things", key, name="y")
     world.want("things", *keys)

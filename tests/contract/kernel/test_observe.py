@@ -48,7 +48,7 @@ def _observed(make_world: Callable[..., World]) -> World:
     return world
 
 
-def _connection(world: World) -> m.Connection:
+def _connection(world: World) -> m.ConnectionRow:
     return world.engine.connections(name="main")[0]
 
 
@@ -268,7 +268,7 @@ def _state(world: World) -> tuple[int, int, str]:
     """How many provisional links there are, how many records are due, and the mode."""
     with world.store.read() as session:
         provisional = session.scalars(select(m.Link.id).where(m.Link.provisional)).all()
-        mode = session.get_one(m.Connection, world.connection_id).mode
+        mode = session.get_one(m.ConnectionRow, world.connection_id).mode
     return len(provisional), world.backlog(), mode
 
 
@@ -285,7 +285,7 @@ def test_many_observed_records_are_wanted_in_short_transactions_between_which_ot
             yield session
         states.append(_state(world))
         with write() as session:  # another writer gets in here
-            session.execute(update(m.Connection).values(quiet_s=0.0))
+            session.execute(update(m.ConnectionRow).values(quiet_s=0.0))
 
     world.configure(mode=observe_mode.GOING_LIVE)
     monkeypatch.setattr(world.store, "write", counted)

@@ -75,7 +75,7 @@ class Unreadable(Thing):
 def _replace(world: World, resource: Thing) -> None:
     world.resources[resource.name] = resource
     world.engine._connectors.clear()
-    world.engine._sites.clear()
+    world.engine._connections.clear()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_an_endpoint_that_forbids_its_probe_too_is_paused_and_makes_no_dead_lett
 
     world.resources["right.things"], world.engine._connect = allowed, connect
     world.engine._connectors.clear()
-    world.engine._sites.clear()
+    world.engine._connections.clear()
     _run(world, hours=1, every_s=60)
     assert set(_states(world).values()) == {"done"}
 

@@ -155,9 +155,11 @@ def test_status_counts_what_is_due_done_waiting_held_and_dead(shop: World) -> No
 def test_status_shows_endpoints_that_rest_and_quotas_that_are_told(
     shop: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    endpoint = shop.engine.site(shop.connection_id).endpoints["left"]
+    endpoint = shop.engine.connection(shop.connection_id).endpoints["left"]
     shop.engine.rest(endpoint.id, for_s=60, because="refused", now=shop.time.at)
-    monkeypatch.setattr(type(shop.engine.site(shop.connection_id).connectors["left"]), "quota", lambda self: "3 of 200")
+    monkeypatch.setattr(
+        type(shop.engine.connection(shop.connection_id).connectors["left"]), "quota", lambda self: "3 of 200"
+    )
 
     assert [(one["endpoint"], one["because"]) for one in status.paused(shop.engine)] == [("left-1", "refused")]
     assert quota.left(shop.engine)[0] == {"endpoint": "left-1", "says": "3 of 200"}
@@ -224,11 +226,11 @@ def test_only_open_dead_letters_can_be_retried(shop: World) -> None:
 
 
 def test_a_connection_whose_system_has_no_endpoint_is_refused(shop: World) -> None:
-    site = shop.engine.site(shop.connection_id)
+    connection = shop.engine.connection(shop.connection_id)
     with pytest.raises(Misconfigured, match="has no endpoint of the system 'middle'"):
-        site.side("middle.things")
+        connection.side("middle.things")
     with pytest.raises(Misconfigured, match=r"there is no resource 'left.nothing'"):
-        site.resource("left.nothing")
+        connection.resource("left.nothing")
 
 
 def test_one_misconfigured_connection_stops_no_other(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +239,7 @@ def test_one_misconfigured_connection_stops_no_other(shop: World, monkeypatch: p
         session.add_all(ends)
         session.flush()
         second = {"left_id": ends[0].id, "right_id": ends[1].id, "flows": ["orders"], "settings": {}}
-        session.add(m.Connection(name="broken", **second))
+        session.add(m.ConnectionRow(name="broken", **second))
     connect = shop.engine._connect
 
     def refuse_broken(endpoint: object) -> object:

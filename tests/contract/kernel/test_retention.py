@@ -208,7 +208,7 @@ def test_what_would_have_been_written_is_still_shown_and_written_when_the_connec
     assert "documents of records" not in _removed(world)
     world.configure(mode=observe_mode.GOING_LIVE)
     observe_mode.go_live(world.store, world.connection_id)
-    world.engine._sites.clear()
+    world.engine._connections.clear()
     world.settle()
     assert world.right.writes == [("create", "1", "R1")]
 

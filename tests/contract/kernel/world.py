@@ -336,7 +336,7 @@ class World:
             ends = [m.Endpoint(name=f"{side}-1", system=side, settings={}) for side in ("left", "right")]
             session.add_all(ends)
             session.flush()
-            connection = m.Connection(
+            connection = m.ConnectionRow(
                 name="main", left_id=ends[0].id, right_id=ends[1].id, flows=list(self.flows), settings={}
             )
             session.add(connection)
@@ -352,10 +352,10 @@ class World:
     def configure(self, **values: Any) -> None:
         """Change the connection, as `syncengine configure` would."""
         with self.store.write() as session:
-            connection = session.get_one(m.Connection, self.connection_id)
+            connection = session.get_one(m.ConnectionRow, self.connection_id)
             for name, value in values.items():
                 setattr(connection, name, value)
-        self.engine._sites.clear()
+        self.engine._connections.clear()
 
     def want(self, flow: str, *keys: str, lane: Lane = Lane.SCHEDULED) -> None:
         with self.store.write() as session:

@@ -22,7 +22,7 @@ from syncengine import clock
 from syncengine.errors import Misconfigured, NewerStore, Transient
 from syncengine.store import Store, migrate
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Base, Connection, Cursor, Endpoint, Link, Lookup, Record
+from syncengine.store.models import Base, ConnectionRow, Cursor, Endpoint, Link, Lookup, Record
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 
@@ -145,7 +145,7 @@ def test_constraints_hold_in_both_databases(store: Store) -> None:
         ends = [_endpoint("a"), _endpoint("b")]
         session.add_all(ends)
         session.flush()
-        session.add(Connection(name="main", left_id=ends[0].id, right_id=ends[1].id, flows=[], settings={}))
+        session.add(ConnectionRow(name="main", left_id=ends[0].id, right_id=ends[1].id, flows=[], settings={}))
     with pytest.raises(IntegrityError), store.write() as session:
         session.add(Lookup(connection_id=99, name="x", key="y", value="z"))
     with pytest.raises(IntegrityError), store.write() as session:
@@ -282,7 +282,7 @@ def test_what_is_at_work_is_told_with_the_end_of_its_lease(store: Store) -> None
         ends = [_endpoint("a"), _endpoint("b")]
         session.add_all(ends)
         session.flush()
-        main = Connection(name="main", left_id=ends[0].id, right_id=ends[1].id, flows=[], settings={})
+        main = ConnectionRow(name="main", left_id=ends[0].id, right_id=ends[1].id, flows=[], settings={})
         session.add(main)
         session.flush()
         times = {"not_before": now, "created_at": now, "updated_at": now}

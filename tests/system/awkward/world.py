@@ -309,7 +309,7 @@ class World:
         installation = Installation(endpoints, [replace(plan, **connection)])
         configure.apply(self.store, self.vault, flows(), installation)
         if hasattr(self, "engine"):
-            self.engine._sites.clear()
+            self.engine._connections.clear()
 
     def fault(self, operation: str, kind: str, *, system: str = "syspro", **more: Any) -> Fault:
         """The next call of this kind goes wrong (sandbox/faults.py)."""
