@@ -39,8 +39,10 @@ class SyncError(Exception):
     endpoint_id: int | None = None  # set by the engine: whose call raised it
     endpoint: str = ""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(redact_text(message))
+    def __init__(self, message: str, *, of: str = "") -> None:
+        """`of`: the endpoint, or whatever else the message is about. `says` is the text without it."""
+        self.says = redact_text(message)
+        super().__init__(f"{of}: {self.says}" if of else self.says)
 
 
 class Transient(SyncError):
@@ -58,9 +60,9 @@ class Throttled(SyncError):
 
     fate = Fate.WAIT
 
-    def __init__(self, message: str, *, retry_in_s: float) -> None:
+    def __init__(self, message: str, *, retry_in_s: float, of: str = "") -> None:
         self.retry_in_s = bounded_wait_s(retry_in_s)
-        super().__init__(message)
+        super().__init__(message, of=of)
 
 
 class EndpointDown(SyncError):
@@ -68,9 +70,9 @@ class EndpointDown(SyncError):
 
     fate = Fate.REST
 
-    def __init__(self, message: str, *, retry_in_s: float = 15.0) -> None:
+    def __init__(self, message: str, *, retry_in_s: float = 15.0, of: str = "") -> None:
         self.retry_in_s = bounded_wait_s(retry_in_s)
-        super().__init__(message)
+        super().__init__(message, of=of)
 
 
 class SessionLost(SyncError):
@@ -122,13 +124,18 @@ class OutcomeUnknown(SyncError):
 
 
 class Misconfigured(SyncError):
-    """The installation is not set up right: a variable, a file, a migration. The text says what to do, in one line."""
+    """The installation is not set up right: a variable, a file, a migration.
+
+    `says` is what is wrong and `remedy` what to do about it, empty if that is plain; the text has both, in one line.
+    """
 
     fate = Fate.STOP
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.args = (hide_secrets(message),)  # whole: what to do stands at its end
+    def __init__(self, message: str, remedy: str = "", *, of: str = "") -> None:
+        super().__init__(message, of=of)
+        self.says, self.remedy = hide_secrets(message), hide_secrets(remedy)  # whole: they name what to correct
+        said = f"{of}: {self.says}" if of else self.says
+        self.args = (f"{said}. {self.remedy}" if remedy else said,)
 
 
 class NewerStore(Misconfigured):

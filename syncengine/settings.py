@@ -100,7 +100,7 @@ class Settings:
     pump_every_s: float = _setting("SYNCENGINE_PUMP_EVERY_S", 3.0, least=0.1, most=60)
     """How often beat runs the pump, beside after every `want` and at the end of every chain."""
 
-    max_deaths: int = _setting("SYNCENGINE_MAX_DEATHS", 3, least=1, most=100)
+    max_crashes: int = _setting("SYNCENGINE_MAX_CRASHES", 3, least=1, most=100)
     """How many workers may die of one record, alone in its batch, before it is set aside as poison."""
 
     max_tries: int = _setting("SYNCENGINE_MAX_TRIES", 8, least=1, most=1000)

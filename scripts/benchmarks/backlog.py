@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from syncengine import clock
 from syncengine.engine.core.want import want
 from syncengine.store import Store
-from syncengine.store.models import Cursor, Record
+from syncengine.store.models import Record, Schedule
 from syncengine.store.states import Lane, Status
 
 FIRST_ORDER = 5001  # of the simulated shop
@@ -37,7 +37,7 @@ def read_no_feeds(store: Store) -> None:
     tomorrow = clock.now() + timedelta(days=1)
     with store.write() as session:
         for flow in ("customers", "orders"):
-            session.add(Cursor(connection_id=1, flow=flow, feed="", position={}, next_due=tomorrow))
+            session.add(Schedule(connection_id=1, flow=flow, next_due=tomorrow))
 
 
 def due(store: Store) -> int:

@@ -246,7 +246,7 @@ class Site:
             "SYNCENGINE_KEYS": self.key,
             "REDIS_URL": f"redis+socket://{self._socket}",
             "SYNCENGINE_WORKERS": str(self.shape.workers),
-            "SYNCENGINE_MAX_DEATHS": str(self.shape.most_deaths),
+            "SYNCENGINE_MAX_CRASHES": str(self.shape.most_deaths),
             "SYNCENGINE_LOG_LEVEL": "WARNING",
             points.FOLDER: str(self.points),
             points.APART: str(self.shape.deaths_apart_s),

@@ -71,7 +71,7 @@ class Pool:
     def __post_init__(self) -> None:
         if self.limit - self.reserve < 1:
             raise Misconfigured(
-                f"{self.name}: a reserve of {self.reserve} leaves none of {self.limit} calls; set it below the limit"
+                f"a reserve of {self.reserve} leaves none of {self.limit} calls", "Set it below the limit", of=self.name
             )
 
 
@@ -153,9 +153,9 @@ class Limiter:
             return Booking(self, pool, lane, slot, wait_s, late_after)
         if verdict == "unknown":
             raise Throttled(
-                f"{pool.name}: one call is finding out how many are left", retry_in_s=min(wait_s, _ASK_AGAIN_S)
+                "one call is finding out how many are left", retry_in_s=min(wait_s, _ASK_AGAIN_S), of=pool.name
             )
-        raise Throttled(f"{pool.name}: the next free call is {wait_s:.1f} s away", retry_in_s=wait_s)
+        raise Throttled(f"the next free call is {wait_s:.1f} s away", retry_in_s=wait_s, of=pool.name)
 
     def take(self, pool: Pool, lane: str, *, patience: float, slot: str | None = None) -> Booking:
         """A slot: as `reserve`, and waits for its turn, renewing the lease, for at most `patience` seconds.

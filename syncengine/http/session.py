@@ -159,7 +159,7 @@ class Session:
         except (requests.RequestException, ValueError):  # the text may show a header, thus a credential
             request = None
         if request is None:
-            raise Misconfigured(f"{self.endpoint}: no request can be made; a header or the address has a bad character")
+            raise Misconfigured("no request can be made; a header or the address has a bad character", of=self.endpoint)
         request.url = url
         return request
 
@@ -205,7 +205,7 @@ class Session:
         if trouble is not None:  # raised out here so that no traceback carries the library's text, which has the URL
             log.warning("%s, %.0f ms", trouble, took_s * 1000)
             if passage is not None:
-                passage.failed(str(trouble).removeprefix(f"{self.endpoint}: "))  # a breaker says whose it is
+                passage.failed(trouble.says)  # a breaker says whose it is
             raise trouble
         if passage is not None:
             self._report(passage, response)
@@ -224,12 +224,12 @@ class Session:
             passage.failed(why)
 
     def _trouble(self, error: Exception, flight: Flight, call: str, is_write: bool) -> SyncError:
-        what = f"{self.endpoint}: {call}: {_reason(error)}"
+        what = f"{call}: {_reason(error)}"
         if flight.never_left:
-            return EndpointDown(f"{what}; nothing was sent")
+            return EndpointDown(f"{what}; nothing was sent", of=self.endpoint)
         if is_write:
-            return OutcomeUnknown(f"{what}; it was sent and may have taken effect")
-        return Transient(what)
+            return OutcomeUnknown(f"{what}; it was sent and may have taken effect", of=self.endpoint)
+        return Transient(what, of=self.endpoint)
 
 
 def _checked_url(endpoint: str, url: str) -> str:
@@ -237,7 +237,7 @@ def _checked_url(endpoint: str, url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
         shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
         raise Misconfigured(
-            f"{endpoint}: the address {shown!r} cannot be used; set https://HOST/PREFIX, no credentials, no query"
+            f"the address {shown!r} cannot be used", "Set https://HOST/PREFIX, no credentials, no query", of=endpoint
         )
     return url.rstrip("/")
 
@@ -246,7 +246,7 @@ def _checked_ca_file(endpoint: str, ca_file: str | None) -> bool | str:
     if not ca_file:
         return True
     if not Path(ca_file).is_file():
-        raise Misconfigured(f"{endpoint}: ca_file {ca_file!r} is not a file; name a PEM file, or remove the setting")
+        raise Misconfigured(f"ca_file {ca_file!r} is not a file", "Name a PEM file, or remove the setting", of=endpoint)
     return ca_file
 
 

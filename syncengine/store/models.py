@@ -73,7 +73,8 @@ class Endpoint(Base):
     settings: Mapped[dict[str, Any]]
     paused_until: Mapped[datetime | None]
     paused_because: Mapped[str] = mapped_column(default="", server_default="")
-    paused_by: Mapped[str] = mapped_column(String(64), default="", server_default="")  # a person; empty: by itself
+    paused_by: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    is_paused_by_person: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  # else by itself
 
 
 class Secret(Base):
@@ -158,7 +159,7 @@ class Lookup(Base):
 
 
 class Cursor(Base):
-    """How far a feed of a flow has been read, and when it is read next."""
+    """How far a feed of a flow has been read."""
 
     __tablename__ = "cursor"
     __table_args__ = (UniqueConstraint("connection_id", "flow", "feed"),)
@@ -167,10 +168,18 @@ class Cursor(Base):
     flow: Mapped[str] = mapped_column(String(64))
     feed: Mapped[str] = mapped_column(String(32))
     position: Mapped[dict[str, Any]]
-    next_due: Mapped[datetime]
     read_at: Mapped[datetime | None]
     holder: Mapped[str] = mapped_column(String(36), default="", server_default="")
     held_until: Mapped[datetime | None]
+
+
+class Schedule(Base):
+    """When the feeds of a flow of a connection are read next by schedule."""
+
+    __tablename__ = "schedule"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    flow: Mapped[str] = mapped_column(String(64), primary_key=True)
+    next_due: Mapped[datetime]
 
 
 class Record(Base):
@@ -199,12 +208,12 @@ class Record(Base):
     connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
     flow: Mapped[str] = mapped_column(String(64))
     key: Mapped[str] = mapped_column(String(128))
-    parts: Mapped[str] = mapped_column(default=";", server_default=";")
+    # The parts of it that others need, in the order in which they asked.
+    parts: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
     needed: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     ignored: Mapped[str] = mapped_column(default="", server_default="")  # who said that it is not to be synced, and why
     # Of an object that is created once more, by part: the reference by which it was linked, looked for before that create.
     must_find: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
-    discarded: Mapped[str] = mapped_column(default="", server_default="")  # its `reason` while it rests on a discard
 
     wanted: Mapped[int] = mapped_column(default=1)
     claimed: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -215,6 +224,8 @@ class Record(Base):
 
     stage: Mapped[str] = mapped_column(String(16), default="fetch", server_default="fetch")
     status: Mapped[str] = mapped_column(String(16), default="open", server_default="open")
+    why: Mapped[str] = mapped_column(String(16), default="", server_default="")
+    about: Mapped[str] = mapped_column(String(128), default="", server_default="")  # the key that `why` is about
     reason: Mapped[str] = mapped_column(default="", server_default="")
     need_entity: Mapped[str] = mapped_column(String(64), default="", server_default="")
     need_key: Mapped[str] = mapped_column(String(128), default="", server_default="")
@@ -224,20 +235,21 @@ class Record(Base):
     token: Mapped[str | None] = mapped_column(String(36))
     runner: Mapped[str | None] = mapped_column(String(36))
     lease_until: Mapped[datetime | None]
+    lease_lane: Mapped[int | None]  # the lane of its chain, whatever becomes of `lane` meanwhile
     batch: Mapped[int] = mapped_column(default=0, server_default="0")
-    solo: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
-    deaths: Mapped[int] = mapped_column(default=0, server_default="0")
-    died_at: Mapped[datetime | None]  # when a death was counted last
+    run_alone: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    crashes: Mapped[int] = mapped_column(default=0, server_default="0")
+    crashed_at: Mapped[datetime | None]  # when a death was counted last
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
 
     fetched_at: Mapped[datetime | None]
     source_time: Mapped[datetime | None]
     seen_version: Mapped[str] = mapped_column(default="", server_default="")
-    seen_print: Mapped[str] = mapped_column(String(32), default="", server_default="")
-    quiet_print: Mapped[str] = mapped_column(String(32), default="", server_default="")
-    quiet_since: Mapped[datetime | None]
+    seen_fingerprint: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    debounce_fingerprint: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    debounce_since: Mapped[datetime | None]
     done_version: Mapped[str] = mapped_column(default="", server_default="")
-    done_print: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    done_fingerprint: Mapped[str] = mapped_column(String(32), default="", server_default="")
     done_source_time: Mapped[datetime | None]
 
     run_id: Mapped[int | None]
@@ -355,6 +367,7 @@ class Failure(Base):
     key: Mapped[str] = mapped_column(String(128))
     kind: Mapped[str] = mapped_column(String(16))
     stage: Mapped[str] = mapped_column(String(16))
+    why: Mapped[str] = mapped_column(String(16), default="rejected", server_default="rejected")
     cause: Mapped[str]
     field: Mapped[str] = mapped_column(default="", server_default="")
     value: Mapped[str] = mapped_column(default="", server_default="")
@@ -368,7 +381,7 @@ class Failure(Base):
 class Correction(Base):
     """A person's correction of a source document: a JSON patch, kept beside the original.
 
-    It holds for the source as it was (`source_print`), and lapses when that changes.
+    It holds for the source as it was (`source_fingerprint`), and lapses when that changes.
     """
 
     __tablename__ = "correction"
@@ -376,7 +389,7 @@ class Correction(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     record_id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"))
     patch: Mapped[bytes] = mapped_column(LargeBinary)  # sealed, as payloads are
-    source_print: Mapped[str] = mapped_column(String(32))
+    source_fingerprint: Mapped[str] = mapped_column(String(32))
     because: Mapped[str] = mapped_column(default="", server_default="")
     made_by: Mapped[str] = mapped_column(String(64))
     made_at: Mapped[datetime]
@@ -396,6 +409,7 @@ class Decision(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     record_id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"))
     verdict: Mapped[str] = mapped_column(String(16))
+    side: Mapped[str] = mapped_column(String(8), default="", server_default="")  # that wins, of an approval
     plan_hash: Mapped[str] = mapped_column(String(64))
     shown: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default=text("'{}'"))
     because: Mapped[str] = mapped_column(default="", server_default="")

@@ -40,6 +40,38 @@ class Status(StrEnum):
     DEAD = "dead"  # a dead letter: it cannot go on without a correction
 
 
+class Why(StrEnum):
+    """Why a record is as its `status` says, for the program. Its `reason` says the same to people, and nobody else reads it."""
+
+    NONE = ""
+    # skipped
+    EQUAL = "equal"  # both sides agree already
+    NOT_THERE = "not there"  # the source does not have it
+    NOT_LINKED = "not linked"  # a write-back of an object that no other flow has linked yet
+    TOO_OLD = "too old"  # created before the connection's cut-over date
+    OBSERVED = "observed"  # planned, and not written since the connection is observed
+    IGNORED = "ignored"  # by a person, until a person says otherwise
+    DISCARDED = "discarded"  # a person has discarded its dead letter; until its source changes
+    DECIDED = "decided"  # a person has refused what was planned
+    # skipped or held
+    RULE = "rule"  # of the flow
+    # held
+    CONFLICT = "conflict"  # both sides have changed; approved, the source wins
+    UNCLEAR = "unclear"  # lines of the target that cannot be told apart
+    REFUSED = "refused"  # the target would not take it any more
+    GONE = "gone"  # the target does not have a linked object any more
+    GONE_LEFT = "gone left"  # of a pair, the object of the left side
+    GONE_RIGHT = "gone right"
+    UNKNOWN_WRITE = "unknown write"  # a person must find out whether a write took effect
+    CEILING = "ceiling"  # of writes
+    WRITE = "write"  # came to light when it was to be written: it is there already, or is not what we have written
+    # waiting
+    NEED = "need"  # for the object or lookup entry in `need_*`
+    # dead
+    REJECTED = "rejected"  # by us or by the target
+    CRASHED = "crashed"  # it brought its step down alone
+
+
 class Pause(StrEnum):
     """Why `not_before` lies in the future. A `want` clears it, unless it is a settle time or a back-off."""
 

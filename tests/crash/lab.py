@@ -33,7 +33,7 @@ from syncengine.vault import Vault
 #: As in production; nobody waits for them here.
 TIMES = Times(connect_s=5, read_s=30, lease_s=45, settle_s=120, quiet_s=0)
 PATIENCE_S = 2000.0
-DEATHS = 3  # SYNCENGINE_MAX_DEATHS's default
+DEATHS = 3  # SYNCENGINE_MAX_CRASHES's default
 
 
 class Lab:

@@ -35,7 +35,7 @@ class Limits:
     chains: how many chains of a lane may be alive at once (the workers that serve it).
     retry_s: the longest wait of a Celery retry; what must wait longer is put off in its row.
     picture_s: how old the picture of a target may be from which a change is written; an older one is compared first.
-    deaths: how often a record alone may bring its step down. tries: how often it may fail alone while its endpoint works.
+    crashes: how often a record alone may bring its step down. tries: how often it may fail alone while its endpoint works.
     sends: how often one write is sent while nobody learns whether it took effect.
     """
 
@@ -47,7 +47,7 @@ class Limits:
     backoff_s: float = 300.0
     hold_again_s: float = 3600.0
     picture_s: float = 30.0
-    deaths: int = 3
+    crashes: int = 3
     tries: int = 8
     sends: int = 5
     chains: Mapping[Lane, int] = field(default_factory=lambda: {Lane.REALTIME: 2, Lane.SCHEDULED: 3, Lane.BACKFILL: 2})
@@ -199,8 +199,8 @@ class Engine:
             endpoint = session.get_one(m.Endpoint, endpoint_id)
             until = now + timedelta(seconds=for_s)
             if endpoint.paused_until is None or endpoint.paused_until < until:
-                endpoint.paused_until, endpoint.paused_by = until, ""
-                endpoint.paused_because = because.removeprefix(f"{endpoint.name}: ")  # it is told with its name
+                endpoint.paused_until, endpoint.paused_because = until, because
+                endpoint.paused_by, endpoint.is_paused_by_person = "", False
 
     def note_probe(self, endpoint_id: int) -> None:
         """An endpoint has just accepted a call that was made to find out whether it accepts any."""

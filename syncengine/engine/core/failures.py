@@ -13,13 +13,11 @@ from syncengine.engine.core.engine import chunks
 from syncengine.errors import Rejected
 from syncengine.redaction import safe_text
 from syncengine.store.models import Failure, Payload, Record
-from syncengine.store.states import Stage, Status
+from syncengine.store.states import Stage, Status, Why
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMBERS = re.compile(r"\d+")
 
-DISCARDED_BY = "discarded by "
-STEP_DIED = "its step died"
 IN_DOUBT = "A write of it may have taken effect: a retry looks for it first; before you discard it, look in the target"
 
 AT_ONCE = 500
@@ -54,13 +52,14 @@ def open_dead_letter(
     field: str = "",
     value: str = "",
     remedy: str,
+    why: Why = Why.REJECTED,
 ) -> None:
     """Open a dead letter, in the place of one that is open for this record already."""
     close(session, [record.id], "it failed again", now)
-    _add(session, record, DEAD, stage, now, cause=cause, field=field, value=value, remedy=remedy)
+    _add(session, record, DEAD, stage, now, why=why, cause=cause, field=field, value=value, remedy=remedy)
 
 
-def open_attention(session: Session, record: Record, why: str, now: datetime) -> None:
+def open_attention(session: Session, record: Record, what: str, now: datetime) -> None:
     """Note that a record was written and a person should look at it all the same."""
     _add(
         session,
@@ -68,7 +67,8 @@ def open_attention(session: Session, record: Record, why: str, now: datetime) ->
         ATTENTION,
         Stage.PUSH,
         now,
-        cause=why,
+        why=Why.NONE,
+        cause=what,
         field="",
         value="",
         remedy="Look at it in the target, then close this",
@@ -82,6 +82,7 @@ def _add(
     stage: Stage,
     now: datetime,
     *,
+    why: Why,
     cause: str,
     field: str,
     value: str,
@@ -95,6 +96,7 @@ def _add(
             key=record.key,
             kind=kind,
             stage=stage,
+            why=why,
             cause=cause,
             field=field,
             value=value,
@@ -106,7 +108,7 @@ def _add(
 
 
 def open_crashed(
-    session: Session, record: Record, stage: Stage, deaths: int, because: str, now: datetime, *, in_doubt: bool
+    session: Session, record: Record, stage: Stage, crashes: int, because: str, now: datetime, *, in_doubt: bool
 ) -> None:
     """Open a dead letter for a record that has brought its step down alone, with what is known of it.
 
@@ -116,14 +118,15 @@ def open_crashed(
     kept = ", ".join(f"{kind} {size:,} bytes" for kind, size in sorted(tuple(row) for row in sizes)) or "nothing"
     read = f"{record.fetched_at:%Y-%m-%d %H:%M:%S} UTC" if record.fetched_at else "never"
     version = record.seen_version or "unknown"
-    times = "once" if deaths == 1 else f"{deaths} times"
+    times = "once" if crashes == 1 else f"{crashes} times"
     look = "Look at its source and at the worker's log (memory, time limit, crash), then retry, correct or discard it"
     open_dead_letter(
         session,
         record,
         stage,
         now,
-        cause=f"{STEP_DIED} {times} in {stage} while it was alone in its batch: {because}",
+        why=Why.CRASHED,
+        cause=f"its step died {times} in {stage} while it was alone in its batch: {because}",
         value=f"version {version}, last read {read}; kept of it, compressed: {kept}",
         remedy=f"{look}. {IN_DOUBT}" if in_doubt else look,
     )
@@ -131,7 +134,7 @@ def open_crashed(
 
 def is_poison(failure: Failure) -> bool:
     """True if working on this record has brought a worker down, so that it must not be planned just to be shown."""
-    return failure.cause.startswith(STEP_DIED)
+    return failure.why == Why.CRASHED
 
 
 def close(session: Session, record_ids: Iterable[int], because: str, now: datetime) -> None:
@@ -173,7 +176,7 @@ def close_by_hand(session: Session, failures: Iterable[Failure], because: str, b
 
 def reason_of_discard(by: str, because: str) -> str:
     """What stands as the reason of a record that a person has discarded."""
-    return f"{DISCARDED_BY}{by}: {because}"
+    return f"discarded by {by}: {because}"
 
 
 def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
@@ -183,7 +186,7 @@ def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
 
 def rests_on_discard() -> tuple[ColumnElement[bool], ...]:
     """For a query over Record: a person's discard is why it is skipped. Its letter may be gone by now (retention.py)."""
-    return Record.status == Status.SKIPPED, Record.discarded != "", Record.discarded == Record.reason
+    return Record.status == Status.SKIPPED, Record.why == Why.DISCARDED
 
 
 def alike(text: str) -> str:

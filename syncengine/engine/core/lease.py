@@ -32,11 +32,6 @@ class HandBack(Exception):
     """This process has been told to end: its records go back to the pump as they stand, at once."""
 
 
-def new_token(lane: Lane) -> str:
-    """A token that tells its lane, whatever becomes of the records' lanes meanwhile."""
-    return f"{int(lane)}-{uuid.uuid4().hex}"
-
-
 class Lease:
     """The right to work on the records of one token, in one stage. Also the guard that is asked around every call."""
 
@@ -45,7 +40,7 @@ class Lease:
         self.token = token
         self.stage = stage
         self.runner = uuid.uuid4().hex
-        self.lane = Lane(int(token[0])).label
+        self.lane = Lane.SCHEDULED.label  # of its chain; known once it is entered
         self.records: Sequence[Record] = ()
         self._expires = 0.0  # by the monotonic clock
         self._expires_at = datetime.min.replace(tzinfo=UTC)  # as the record's row says it to others
@@ -62,6 +57,8 @@ class Lease:
                 .execution_options(synchronize_session=False)
             )
             self.records = sorted(taken, key=lambda record: record.id)
+        for record in self.records[:1]:
+            self.lane = Lane(record.lane if record.lease_lane is None else record.lease_lane).label
         self._holds_from(begun, now)
         return bool(self.records)
 

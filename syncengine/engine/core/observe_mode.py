@@ -11,16 +11,14 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine.core.engine import chunks
 from syncengine.engine.core.want import want
-from syncengine.engine.decide.plan import TOO_OLD
 from syncengine.store import Store
 from syncengine.store.dialect import changed
 from syncengine.store.models import ConnectionRow, Cursor, Link, Record
-from syncengine.store.states import Lane, Status
+from syncengine.store.states import Lane, Status, Why
 
 MODE = "observe"
 GOING_LIVE = "going live"  # it writes, and what was observed is not all wanted again yet
 LIVE = "live"
-OBSERVED = "observed, not written"
 """The reason of a record that would have been written. Going live looks at just these again."""
 
 AT_ONCE = 500  # rows changed in one transaction
@@ -37,7 +35,7 @@ def is_observed(session: Session, connection_id: int, *, stays: bool = False) ->
 
 def observed() -> ColumnElement[bool]:
     """For a query over Record: it would have been written, had the connection been live."""
-    return and_(Record.status == Status.SKIPPED, Record.reason == OBSERVED)
+    return and_(Record.status == Status.SKIPPED, Record.why == Why.OBSERVED)
 
 
 def go_live(store: Store, connection_id: int) -> int:
@@ -66,9 +64,9 @@ def reconsider_too_old(session: Session, connection_id: int, flows: Sequence[str
     """
     changed(
         session,
-        delete(Cursor).where(Cursor.connection_id == connection_id, Cursor.flow.in_(flows), Cursor.feed != ""),
+        delete(Cursor).where(Cursor.connection_id == connection_id, Cursor.flow.in_(flows)),
     )
-    too_old = and_(Record.status == Status.SKIPPED, Record.reason == TOO_OLD)
+    too_old = and_(Record.status == Status.SKIPPED, Record.why == Why.TOO_OLD)
     count = 0
     for flow in flows:
         mine = (Record.connection_id == connection_id, Record.flow == flow)

@@ -19,11 +19,10 @@ from syncengine.engine.decide.debounce import BY_HAND
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import changed
 from syncengine.store.models import Record
-from syncengine.store.states import Pause, Stage, Status
+from syncengine.store.states import Pause, Stage, Status, Why
 
 FREE: Mapping[str, Any] = {"token": None, "runner": None, "lease_until": None, "batch": 0}
 THROUGH = (Status.DONE, Status.SKIPPED)
-IGNORED = "ignored by "
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,9 @@ class Completion:
     """How the revision that was claimed has been dealt with."""
 
     status: Status
-    reason: str = ""
+    reason: str = ""  # for people
+    why: Why = Why.NONE
+    about: str = ""  # the key that `why` is about, of an object that is gone
     need: Need | None = None
     need_side: str = ""  # whose key the need names; empty for a lookup
 
@@ -46,6 +47,8 @@ def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now
             "record_id": record_id,
             "status": end.status,
             "reason": end.reason,
+            "why": end.why,
+            "about": end.about,
             "need_entity": end.need.entity if end.need else "",
             "need_key": end.need.key if end.need else "",
             "need_part": end.need.part if end.need else "",
@@ -64,7 +67,8 @@ def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now
             done=table.c.claimed,
             status=bindparam("status"),
             reason=bindparam("reason"),
-            discarded=case((table.c.discarded == bindparam("reason"), table.c.discarded), else_=""),
+            why=bindparam("why"),
+            about=bindparam("about"),
             need_entity=bindparam("need_entity"),
             need_key=bindparam("need_key"),
             need_part=bindparam("need_part"),
@@ -72,14 +76,14 @@ def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now
             updated_at=bindparam("ended"),
             done_version=table.c.seen_version,
             # Whoever wants it meanwhile may want a whole look (`forget_last`), which this must not take back.
-            done_print=case((table.c.wanted == table.c.claimed, table.c.seen_print), else_=""),
+            done_fingerprint=case((table.c.wanted == table.c.claimed, table.c.seen_fingerprint), else_=""),
             done_source_time=table.c.source_time,
             stage=Stage.FETCH,
             pause=Pause.NONE,
-            quiet_print="",
-            quiet_since=None,
-            solo=False,
-            deaths=0,
+            debounce_fingerprint="",
+            debounce_since=None,
+            run_alone=False,
+            crashes=0,
             attempts=0,
             **FREE,
         ),
@@ -97,7 +101,7 @@ def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None
         session.execute(
             update(Record)
             .where(Record.id == record_id, Record.token.is_(None))
-            .values(status=Status.SKIPPED, reason=reason, discarded=reason, stage=Stage.FETCH, updated_at=now)
+            .values(status=Status.SKIPPED, reason=reason, why=Why.DISCARDED, stage=Stage.FETCH, updated_at=now)
             .execution_options(synchronize_session=False)
         )
 
@@ -105,17 +109,17 @@ def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None
 def ignore(session: Session, record_id: int, told: str, now: datetime) -> bool:
     """A person says (`told`: who and why) that a record is not to be synced. False if it is being worked on.
 
-    It is dealt with from here on: `want.py` raises no revision of it until `heed`. A settle time stays as it is.
+    It is dealt with from here on: `want.py` raises no revision of it until `unignore`. A settle time stays as it is.
     """
     statement = (
         update(Record)
         .where(Record.id == record_id, Record.token.is_(None))
         .values(
             ignored=told,
-            discarded="",
             done=Record.wanted,
             status=Status.SKIPPED,
-            reason=f"{IGNORED}{told}",
+            reason=f"ignored by {told}",
+            why=Why.IGNORED,
             need_entity="",
             need_key="",
             need_part="",
@@ -130,7 +134,7 @@ def ignore(session: Session, record_id: int, told: str, now: datetime) -> bool:
 def unignore(session: Session, record_id: int, now: datetime) -> bool:
     """A record is to be synced again; False if it was not ignored."""
     ignored = update(Record).where(Record.id == record_id, Record.ignored != "")
-    return changed(session, ignored.values(ignored="", reason="", updated_at=now)) > 0
+    return changed(session, ignored.values(ignored="", reason="", why=Why.NONE, updated_at=now)) > 0
 
 
 def must_find(session: Session, record_id: int, part: str, reference: str) -> None:
@@ -142,13 +146,13 @@ def must_find(session: Session, record_id: int, part: str, reference: str) -> No
 
 def forget_last(session: Session, ids: Iterable[int]) -> None:
     """The next look at these is a whole one, although nothing has changed at the source since they were done."""
-    changed(session, update(Record).where(Record.id.in_(list(ids))).values(done_version="", done_print=""))
+    changed(session, update(Record).where(Record.id.in_(list(ids))).values(done_version="", done_fingerprint=""))
 
 
 def skip_waits(session: Session, record_id: int, now: datetime) -> None:
     """A person waits for a record: its back-off is over, and its quiet period does not count. A settle time stays."""
     mine = update(Record).where(Record.id == record_id)
-    changed(session, mine.values(quiet_print=BY_HAND, quiet_since=None))
+    changed(session, mine.values(debounce_fingerprint=BY_HAND, debounce_since=None))
     resting = mine.where(Record.token.is_(None), Record.pause != Pause.SETTLE)
     changed(session, resting.values(not_before=now, pause=Pause.NONE))
 
@@ -163,7 +167,9 @@ def resume(session: Session, connection_ids: Sequence[int], now: datetime) -> in
 def start_over(session: Session, connection_id: int) -> None:
     """All of a connection's records are read whole next time; what is being worked on is given up, with its plan."""
     mine = update(Record).where(Record.connection_id == connection_id)
-    changed(session, mine.values(**FREE, stage=Stage.FETCH, done_version="", done_print="", done_source_time=None))
+    changed(
+        session, mine.values(**FREE, stage=Stage.FETCH, done_version="", done_fingerprint="", done_source_time=None)
+    )
 
 
 def owned(session: Session, lease: Lease) -> set[int]:
@@ -185,7 +191,7 @@ def advance(session: Session, lease: Lease, ids: Iterable[int], stage: Stage) ->
     From the first write on the target may be anywhere between the last agreement and the plan, so that seeing the version
     that was done last is no reason any more to leave the record alone.
     """
-    session.execute(_mine(lease, ids).values(stage=stage, done_version="", done_print=""))
+    session.execute(_mine(lease, ids).values(stage=stage, done_version="", done_fingerprint=""))
 
 
 def leave(session: Session, lease: Lease, now: datetime, *, wait_s: float = 0.0) -> None:
@@ -218,7 +224,10 @@ def put_off(
     if counts:
         values["attempts"] = Record.attempts + 1
     if alone:  # its tries alone are counted from the first one
-        values |= {"solo": True, "attempts": case((Record.solo, Record.attempts + int(counts)), else_=int(counts))}
+        values |= {
+            "run_alone": True,
+            "attempts": case((Record.run_alone, Record.attempts + int(counts)), else_=int(counts)),
+        }
     if reason is not None:  # why it was left alone, or what holds it, stays known: people decide by that
         stays = or_(Record.status == Status.SKIPPED, Record.status == Status.HELD)
         values["reason"] = case((stays, Record.reason), else_=reason)

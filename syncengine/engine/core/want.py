@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, or_, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.engine.core import timeline
@@ -59,15 +59,37 @@ def want_needs(
         if need.flow:
             fresh = _row(connection_id, need.flow, need.key, lane=lane, now=now, run_id=None)
             before = min(now, since - ONE_BEFORE)
-            row = rows.setdefault((need.flow, need.key), {**fresh, "needed": True, "not_before": before})
-            if need.part and f";{need.part};" not in row["parts"]:
-                row["parts"] += f"{need.part};"
-    parts = [one for _, row in sorted(rows.items()) for one in _one_part_each(row)]
-    upsert(session, Record, parts, keys=("connection_id", "flow", "key"), update=_needed)
+            row = rows.setdefault((need.flow, need.key), {**fresh, "needed": True, "not_before": before, "parts": []})
+            row["parts"] += [need.part] if need.part and need.part not in row["parts"] else []
+    upsert(
+        session, Record, [row for _, row in sorted(rows.items())], keys=("connection_id", "flow", "key"),
+        update=_more_urgent,
+    )  # fmt: skip
     for flow in sorted({flow for flow, _ in rows}):
-        keys = [key for one, key in rows if one == flow]
-        mine = and_(Record.connection_id == connection_id, Record.flow == flow, Record.key.in_(keys))
+        parts = {key: row["parts"] for (name, key), row in rows.items() if name == flow}
+        mine = and_(Record.connection_id == connection_id, Record.flow == flow, Record.key.in_(list(parts)))
+        _note_needed(session, mine, parts, now)
         timeline.note_where(session, mine & (Record.wanted > Record.done) & Record.token.is_(None), "needed", now)
+
+
+def _note_needed(
+    session: Session, mine: ColumnElement[bool], parts: Mapping[str, Sequence[str]], now: datetime
+) -> None:
+    """Note the parts that are asked for (by key), and have these records looked at unless that is on its way already.
+
+    The upsert before has locked the rows.
+    """
+    for record in session.scalars(select(Record).where(mine).execution_options(populate_existing=True)):
+        new = [part for part in parts[record.key] if part not in record.parts]
+        # What is new to a record which is being worked on may come too late for its plan: that takes another look.
+        too_late = record.token is not None and not record.needed
+        is_on_its_way = record.wanted > record.done or record.status in (Status.DEAD, Status.HELD, Status.WAITING)
+        if (new or too_late or not is_on_its_way) and not record.ignored:
+            record.wanted += 1
+        if new:
+            record.parts = [*record.parts, *new]
+        record.needed, record.updated_at = True, now
+    session.flush()
 
 
 def is_key(key: str) -> bool:
@@ -88,7 +110,7 @@ def _row(connection_id: int, flow: str, key: str, *, lane: int, now: datetime, r
         "connection_id": connection_id,
         "flow": flow,
         "key": key,
-        "parts": ";",
+        "parts": [],
         "needed": False,
         "wanted": 1,
         "lane": lane,
@@ -115,30 +137,9 @@ def _one_more(new: Any) -> Mapping[str, Any]:
     }
 
 
-def _needed(new: Any) -> Mapping[str, Any]:
-    """`new.parts` holds at most one part, see `_one_part_each`."""
-    has_part = or_(new.parts == ";", func.replace(Record.parts, new.parts, "") != Record.parts)
+def _more_urgent(new: Any) -> Mapping[str, Any]:
     is_due = Record.wanted > Record.done
-    # What is new to a record which is being worked on may come too late for its plan: that takes another look.
-    too_late = Record.token.is_not(None) & Record.needed.is_(False)
-    on_its_way = (
-        has_part
-        & ~too_late
-        & or_(is_due, *(Record.status == status for status in (Status.DEAD, Status.HELD, Status.WAITING)))
-    )
-    return {
-        "wanted": case((on_its_way | (Record.ignored != ""), Record.wanted), else_=Record.wanted + 1),
-        "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
-        "parts": case((has_part, Record.parts), else_=Record.parts + func.substr(new.parts, 2)),
-        "needed": True,
-        "updated_at": new.updated_at,
-    }
-
-
-def _one_part_each(row: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The row once for each of its parts, one after the other, as `_needed` takes them."""
-    parts = [part for part in str(row["parts"]).split(";") if part] or [""]
-    return [{**row, "parts": f";{part};" if part else ";"} for part in parts]
+    return {"lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane)}
 
 
 def wake(session: Session, records: Iterable[int], now: datetime, *, fresh_after: datetime) -> None:

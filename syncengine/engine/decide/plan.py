@@ -18,17 +18,15 @@ from syncengine.engine.decide.merge import UNCLEAR, Difference, Merged, by_key, 
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, RuleVerdict
+from syncengine.store.states import Why
 
 CANCELLED = "@cancelled"
 """Of an agreement: that the target's object is cancelled. Compared by nobody, as all names with an @."""
 UNSETTLED = "nobody knows whether the last write took effect"
 NOT_THERE = "not there in the source"
 TOO_OLD = "created before the cut-over date"
-"""The reason of a record that is left alone for its age. With an earlier date just these are planned again."""
-GONE = "is gone in the target"
 NOT_LINKED = "no flow has linked it yet"
-GONE_ON = "gone on "
-"""How the reason of a record ends, or in a two-way flow begins, whose linked object is absent."""
+EQUAL = "already equal"
 
 
 class PlanKind(StrEnum):
@@ -38,18 +36,9 @@ class PlanKind(StrEnum):
     WRITE = "write"
 
 
-class Hold(StrEnum):
-    """What holds a plan; a person can waive the first two."""
-
-    RULE = "rule"  # of the flow
-    CONFLICT = "conflict"  # both sides have changed; approved, the source wins
-    UNCLEAR = "unclear"  # lines of the target that cannot be told apart
-    REFUSED = "refused"  # the target would not take it any more
-    GONE = "gone"  # the target does not have a linked object any more
-    DOUBT = "doubt"  # a write whose outcome nobody can find out but a person
-
-
-WAIVABLE = (Hold.RULE, Hold.CONFLICT)
+WAIVABLE = (Why.RULE, Why.CONFLICT)
+"""What a person can waive; whatever else holds a plan must be made possible first."""
+GONE = (Why.GONE, Why.GONE_LEFT, Why.GONE_RIGHT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +84,16 @@ class Agreement:
 class Plan:
     """The outcome of transform. A held plan keeps the steps that are held back, so that they can be shown and approved.
 
-    hold: what holds it. refusable: what will be agreed of each part if a person refuses it. decided: which person's decision
+    why: why nothing is written, or why it is held; `reason` says it to people. about: the key that `why` is about, of an object
+    that is gone. refusable: what will be agreed of each part if a person refuses it. decided: which person's decision
     it goes by (`approved by anna`), decision: the number of that; without it the plan would be held. links: the revisions of
     the links, by part, that it was made from; once one of them is another, the plan is of yesterday.
     """
 
     kind: PlanKind
     reason: str = ""
+    why: Why = Why.NONE
+    about: str = ""
     steps: Sequence[Step] = ()
     needs: Sequence[Need] = ()
     agreements: Sequence[Agreement] = ()
@@ -110,7 +102,6 @@ class Plan:
     conflicts: Sequence[Difference] = ()
     seeks: bool = False  # the creates are only looked for in the target, and never made
     provisional: Sequence[str] = ()  # needs that are planned, not written: `customers 310 (EUR)`
-    hold: Hold | None = None
     refusable: Sequence[Agreement] = ()
     decided: str = ""
     decision: int = 0
@@ -118,10 +109,14 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """Equal for plans that show a person the same, values that are written over included; a decision holds for one hash."""
+        """Equal for plans that show a person the same, values that are written over included; a decision holds for one hash.
+
+        A rule is known by its text, which is the installation's own.
+        """
         writes = [[step.part, step.resource, step.operation.verb, _overwritten(step.operation)] for step in self.steps]
         differs = [_differs(one) for one in self.conflicts]
-        return fingerprint([self.kind, self.reason, writes, *([differs] if differs else [])])
+        rule = self.reason if self.why is Why.RULE else ""
+        return fingerprint([self.kind, self.why, rule, writes, *([differs] if differs else [])])
 
     @property
     def intention(self) -> str:
@@ -200,15 +195,15 @@ class Situation:
 def plan(situation: Situation) -> Plan:
     """Decide. Raises Rejected if the document cannot be mapped."""
     if situation.in_doubt:
-        return Plan(PlanKind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+        return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
     doc = situation.source_doc
     if doc is None:
-        return Plan(PlanKind.SKIP, NOT_THERE)
+        return Plan(PlanKind.SKIP, NOT_THERE, Why.NOT_THERE)
     if situation.too_old and not situation.links:
-        return Plan(PlanKind.SKIP, TOO_OLD)
+        return Plan(PlanKind.SKIP, TOO_OLD, Why.TOO_OLD)
     decision = situation.flow.mapping.decide(doc, situation.context)
     if decision.verdict is RuleVerdict.SKIP:
-        return Plan(PlanKind.SKIP, decision.reason)
+        return Plan(PlanKind.SKIP, decision.reason, Why.RULE)
     if decision.verdict is RuleVerdict.CANCEL:
         seeks = _seeks(situation) and not situation.links
         return _sought(situation, doc, decision.reason) if seeks else _cancel(situation, decision.reason)
@@ -224,20 +219,20 @@ def plan(situation: Situation) -> Plan:
 
 def by_rule(made: Plan, reason: str) -> Plan:
     """The plan as a rule of the flow holds it, if there is anything to write; a conflict that holds it too is named with it."""
-    if made.hold is Hold.CONFLICT:
+    if made.why is Why.CONFLICT:
         return replace(made, reason=f"{reason}; {made.reason}")
-    return replace(made, kind=PlanKind.HOLD, reason=reason, hold=Hold.RULE) if made.kind is PlanKind.WRITE else made
+    return replace(made, kind=PlanKind.HOLD, reason=reason, why=Why.RULE) if made.kind is PlanKind.WRITE else made
 
 
 def wanted_parts(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
     """The mapped documents by part, or what must be waited for. Raises Rejected."""
     mapping = situation.flow.mapping
     if missing := [need for need in mapping.needs(doc, situation.context) if _is_missing(need, situation)]:
-        return Plan(PlanKind.WAIT, f"needs {named(missing[0])}", needs=missing)
+        return Plan(PlanKind.WAIT, f"needs {named(missing[0])}", Why.NEED, needs=missing)
     try:
         mapped = mapping.apply(doc, situation.context)
     except MissingLookup as missed:
-        return Plan(PlanKind.WAIT, f"needs {named(missed.need)}", needs=[missed.need])
+        return Plan(PlanKind.WAIT, f"needs {named(missed.need)}", Why.NEED, needs=[missed.need])
     return {part: situation.target.canonical(target_doc) for part, target_doc in mapped.items()}
 
 
@@ -277,7 +272,7 @@ def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
     if link.key is None:
         return _without_key(part, wanted, link)
     if link.current is None:
-        return Plan(PlanKind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
+        return Plan(PlanKind.HOLD, f"{link.key} is gone in the target", Why.GONE, about=link.key)
     before, numbers = _before(situation, wanted, link, link.current)
     base, numbers = _shown(situation, link, before, numbers)
     compared, numbers_now = _caught_up(situation, wanted, link.current, rebase.Known(base, numbers))
@@ -356,9 +351,9 @@ def _first_line(asked: Doc, there: Doc | None, identity: Sequence[str]) -> Doc:
 def _without_key(part: str, wanted: Doc, link: Linked) -> Plan:
     """The target took it and told no key, so that it can be neither read nor changed."""
     if _same_doc(wanted, link.base):
-        return Plan(PlanKind.SKIP, "already equal", agreements=[Agreement(part, link.base, link.numbers)])
+        return Plan(PlanKind.SKIP, EQUAL, Why.EQUAL, agreements=[Agreement(part, link.base, link.numbers)])
     reason = "it was written without a key, so it cannot be changed: correct it in the target by hand, then refuse this"
-    return Plan(PlanKind.HOLD, reason, hold=Hold.REFUSED, refusable=[Agreement(part, wanted, link.numbers)])
+    return Plan(PlanKind.HOLD, reason, why=Why.REFUSED, refusable=[Agreement(part, wanted, link.numbers)])
 
 
 def _same_doc(one: Doc, other: Doc) -> bool:
@@ -378,7 +373,7 @@ def _unwanted_parts(situation: Situation, wanted: Map[str, Doc]) -> list[Plan]:
     if "" in left_over or "" in wanted:
         held = [made for made in plans if made.kind is not PlanKind.SKIP]
         reason = "it was written in other parts than the mapping yields now: link or cancel them by hand"
-        return [replace(made, kind=PlanKind.HOLD, reason=reason, hold=Hold.REFUSED) for made in held]
+        return [replace(made, kind=PlanKind.HOLD, reason=reason, why=Why.REFUSED) for made in held]
     return plans
 
 
@@ -407,16 +402,16 @@ def _change(
     found = Plan(PlanKind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts, refusable=[agreement])
     if merged.conflicts:
         first = next((one for one in merged.conflicts if one.because == UNCLEAR), merged.conflicts[0])
-        hold = Hold.UNCLEAR if first.because == UNCLEAR else Hold.CONFLICT
-        return replace(found, kind=PlanKind.HOLD, reason=f"{first.path} {first.because}", hold=hold)
+        hold = Why.UNCLEAR if first.because == UNCLEAR else Why.CONFLICT
+        return replace(found, kind=PlanKind.HOLD, reason=f"{first.path} {first.because}", why=hold)
     is_cancelled = situation.target.is_cancelled(link.current) and not situation.flow.write_back
     if is_cancelled and (merged.writes or _by_us(link)):
         reason = f"{link.key} was cancelled in the target"
-        return replace(found, kind=PlanKind.HOLD, reason=reason, hold=Hold.REFUSED)
+        return replace(found, kind=PlanKind.HOLD, reason=reason, why=Why.REFUSED)
     if not merged.writes:
-        return replace(found, kind=PlanKind.SKIP, reason="already equal", agreements=[agreement], refusable=())
+        return replace(found, kind=PlanKind.SKIP, reason=EQUAL, why=Why.EQUAL, agreements=[agreement], refusable=())
     if refusal := situation.target.refuses(Verb.CHANGE, link.current):
-        return replace(found, kind=PlanKind.HOLD, reason=refusal, hold=Hold.REFUSED)
+        return replace(found, kind=PlanKind.HOLD, reason=refusal, why=Why.REFUSED)
     return found
 
 
@@ -427,21 +422,21 @@ def _by_us(link: Linked) -> bool:
 
 def _cancel(situation: Situation, reason: str) -> Plan:
     if not situation.links:
-        return Plan(PlanKind.SKIP, f"{reason}; it was never sent")
+        return Plan(PlanKind.SKIP, f"{reason}; it was never sent", Why.RULE)
     parts = [_cancelled(situation, part, link, reason) for part, link in situation.links.items()]
     if held := next((made for made in parts if made.kind is PlanKind.HOLD), None):
         return held
     steps = [step for made in parts for step in made.steps]
     turned_out = [agreement for made in parts for agreement in made.turned_out]
     if not steps:
-        return Plan(PlanKind.SKIP, f"{reason}; it is cancelled in the target", turned_out=turned_out)
+        return Plan(PlanKind.SKIP, f"{reason}; it is cancelled in the target", Why.RULE, turned_out=turned_out)
     return Plan(PlanKind.WRITE, reason, steps=steps, turned_out=turned_out)
 
 
 def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Plan:
     """The cancellation of one linked object; a skip where it is gone or cancelled already, a hold where that cannot be."""
     if link.key is None and not link.provisional:
-        return Plan(PlanKind.HOLD, f"{reason}, and it was written without a key", hold=Hold.REFUSED)
+        return Plan(PlanKind.HOLD, f"{reason}, and it was written without a key", why=Why.REFUSED)
     if link.current is None or link.key is None:
         return Plan(PlanKind.SKIP)
     is_cancelled = situation.target.is_cancelled(link.current)
@@ -461,7 +456,7 @@ def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Pl
     if Verb.CANCEL not in situation.target.safety:
         refusal = f"{reason}, and {situation.target.name} cannot be cancelled"
     if refusal:
-        return Plan(PlanKind.HOLD, refusal, steps=[step], hold=Hold.REFUSED)
+        return Plan(PlanKind.HOLD, refusal, steps=[step], why=Why.REFUSED)
     return Plan(PlanKind.WRITE, reason, steps=[step], turned_out=turned_out)
 
 
@@ -477,7 +472,10 @@ def _combine(parts: Sequence[Plan]) -> Plan:
         conflicts=[difference for part in parts for difference in part.conflicts],
         refusable=[agreement for part in parts for agreement in part.refusable],
     )
-    held = sorted((part for part in parts if part.kind is PlanKind.HOLD), key=lambda part: part.hold in WAIVABLE)
+    held = sorted((part for part in parts if part.kind is PlanKind.HOLD), key=lambda part: part.why in WAIVABLE)
     if held:  # what cannot be waived is named first
-        return replace(whole, kind=PlanKind.HOLD, reason=held[0].reason, hold=held[0].hold)
-    return whole if steps else replace(whole, reason="already equal" if parts else "the mapping yields nothing")
+        return replace(whole, kind=PlanKind.HOLD, reason=held[0].reason, why=held[0].why, about=held[0].about)
+    if steps:
+        return whole
+    reason, why = (EQUAL, Why.EQUAL) if parts else ("the mapping yields nothing", Why.RULE)
+    return replace(whole, reason=reason, why=why)

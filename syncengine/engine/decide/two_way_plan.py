@@ -12,11 +12,10 @@ from syncengine.document import Doc
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.merge import Difference, same
 from syncengine.engine.decide.plan import (
-    GONE_ON,
+    EQUAL,
     TOO_OLD,
     UNSETTLED,
     Agreement,
-    Hold,
     Linked,
     Plan,
     PlanKind,
@@ -25,6 +24,7 @@ from syncengine.engine.decide.plan import (
 )
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, FieldGroup, Mapping, MissingLookup, Policy, RuleVerdict
+from syncengine.store.states import Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +51,24 @@ class Pair:
 def plan_pair(pair: Pair) -> Plan:
     """Decide for both sides at once. Raises Rejected if a document cannot be mapped."""
     if pair.in_doubt:
-        return Plan(PlanKind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+        return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
     if pair.left_doc is None and pair.right_doc is None:
-        return Plan(PlanKind.SKIP, "not there on either side")
+        return Plan(PlanKind.SKIP, "not there on either side", Why.NOT_THERE)
     if pair.link is None or pair.link.provisional:
         return _first(pair)
     if pair.left_doc is None or pair.right_doc is None:
-        gone = "the left side" if pair.left_doc is None else "the right side"
-        return Plan(PlanKind.HOLD, f"{GONE_ON}{gone}", hold=Hold.GONE)
+        side, why = ("left", Why.GONE_LEFT) if pair.left_doc is None else ("right", Why.GONE_RIGHT)
+        return Plan(PlanKind.HOLD, f"gone on the {side} side", why)
     return _compare(pair, pair.link, pair.left_doc, pair.right_doc)
 
 
 def _first(pair: Pair) -> Plan:
     if pair.too_old:
-        return Plan(PlanKind.SKIP, TOO_OLD)
+        return Plan(PlanKind.SKIP, TOO_OLD, Why.TOO_OLD)
     if pair.left_doc is not None:
         return _create(pair, pair.flow.mapping, pair.left_doc, pair.right)
     if pair.flow.backward is None or pair.right_doc is None:
-        return Plan(PlanKind.SKIP, "this flow does not create on the left side")
+        return Plan(PlanKind.SKIP, "this flow does not create on the left side", Why.RULE)
     return _create(pair, pair.flow.backward, pair.right_doc, pair.left)
 
 
@@ -97,13 +97,13 @@ def _ruled(pair: Pair, sides: Sequence[tuple[Mapping, Doc]], made: Plan) -> Plan
 def _mapped(mapping: Mapping, doc: Doc, context: Context) -> Doc | Plan:
     decision = mapping.decide(doc, context)
     if decision.verdict in (RuleVerdict.SKIP, RuleVerdict.CANCEL):
-        return Plan(PlanKind.SKIP, decision.reason)
+        return Plan(PlanKind.SKIP, decision.reason, Why.RULE)
     if missing := [need for need in mapping.needs(doc, context) if need not in context.links]:
-        return Plan(PlanKind.WAIT, f"needs {missing[0].entity} {missing[0].key}", needs=missing)
+        return Plan(PlanKind.WAIT, f"needs {missing[0].entity} {missing[0].key}", Why.NEED, needs=missing)
     try:
         return mapping.apply(doc, context)[""]
     except MissingLookup as missed:
-        return Plan(PlanKind.WAIT, f"needs {missed.need.entity} {missed.need.key}", needs=[missed.need])
+        return Plan(PlanKind.WAIT, f"needs {missed.need.entity} {missed.need.key}", Why.NEED, needs=[missed.need])
 
 
 @dataclass
@@ -190,9 +190,9 @@ def _plan(pair: Pair, link: Linked, sides: _Sides, wanted_right: Doc, wanted_lef
     found = Plan(PlanKind.WRITE, steps=steps, conflicts=sides.conflicts)
     if sides.conflicts:
         reason = f"{sides.conflicts[0].path} was changed on both sides"
-        return replace(found, kind=PlanKind.HOLD, reason=reason, hold=Hold.CONFLICT)
+        return replace(found, kind=PlanKind.HOLD, reason=reason, why=Why.CONFLICT)
     if not steps:
         known = {name: value for name, value in link.base.items() if name != first_comparison.MARK}
         agreement = Agreement("", {**known, **sides.agreed, **sides.by_right, **sides.by_left}, link.numbers)
-        return replace(found, kind=PlanKind.SKIP, reason="already equal", agreements=[agreement])
+        return replace(found, kind=PlanKind.SKIP, reason=EQUAL, why=Why.EQUAL, agreements=[agreement])
     return found

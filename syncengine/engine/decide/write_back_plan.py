@@ -11,11 +11,9 @@ from collections.abc import Mapping as Map
 from syncengine.document import Doc
 from syncengine.engine.decide.merge import same
 from syncengine.engine.decide.plan import (
-    GONE,
     NOT_LINKED,
     NOT_THERE,
     UNSETTLED,
-    Hold,
     Plan,
     PlanKind,
     Situation,
@@ -25,6 +23,7 @@ from syncengine.engine.decide.plan import (
 )
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import RuleVerdict
+from syncengine.store.states import Why
 
 
 def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
@@ -35,19 +34,19 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
         sources: the linked objects of the source's side that exist, typed, by key.
     """
     if situation.in_doubt:
-        return Plan(PlanKind.HOLD, UNSETTLED, hold=Hold.DOUBT)
+        return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
     link = situation.links.get("")
     if link is None or link.key is None:
-        return Plan(PlanKind.SKIP, NOT_LINKED)
+        return Plan(PlanKind.SKIP, NOT_LINKED, Why.NOT_LINKED)
     if not sources:
-        return Plan(PlanKind.SKIP, NOT_THERE)
+        return Plan(PlanKind.SKIP, NOT_THERE, Why.NOT_THERE)
     if link.current is None:
-        return Plan(PlanKind.HOLD, f"{link.key} {GONE}", hold=Hold.GONE)
+        return Plan(PlanKind.HOLD, f"{link.key} is gone in the target", Why.GONE, about=link.key or "")
     mapping = situation.flow.mapping
     decisions = {key: mapping.decide(doc, situation.context) for key, doc in sources.items()}
     said = {key: one for key, one in decisions.items() if one.verdict in (RuleVerdict.GO, RuleVerdict.HOLD)}
     if not said:
-        return Plan(PlanKind.SKIP, next(iter(decisions.values())).reason)
+        return Plan(PlanKind.SKIP, next(iter(decisions.values())).reason, Why.RULE)
     mapped: dict[str, Doc] = {}
     for key in said:
         made = _mapped(situation, sources[key])
@@ -55,7 +54,7 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
             return made
         mapped[key] = made
     if difference := _difference(mapped):
-        return Plan(PlanKind.HOLD, difference, hold=Hold.REFUSED)
+        return Plan(PlanKind.HOLD, difference, why=Why.REFUSED)
     found = plan_part(situation, "", next(iter(mapped.values())))
     held = next((one for one in said.values() if one.verdict is RuleVerdict.HOLD), None)
     return by_rule(found, held.reason) if held is not None and not situation.approved else found

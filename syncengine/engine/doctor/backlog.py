@@ -17,7 +17,7 @@ from syncengine.engine.watch import health, watcher
 from syncengine.engine.watch.health import Pace
 from syncengine.engine.writes import ceiling
 from syncengine.errors import Misconfigured
-from syncengine.store.models import Alert, Ceiling, ConnectionRow, Cursor, Event, Failure, Record, Run
+from syncengine.store.models import Alert, Ceiling, ConnectionRow, Event, Failure, Record, Run, Schedule
 from syncengine.store.states import Status
 
 MISSED_TICKS = 3
@@ -62,9 +62,7 @@ def schedule(engine: Engine) -> Finding:
 
 
 def _late_s(session: Session, place: tuple[int, str], now: datetime) -> float:
-    due = session.scalar(
-        select(Cursor.next_due).where(Cursor.connection_id == place[0], Cursor.flow == place[1], Cursor.feed == "")
-    )
+    due = session.scalar(select(Schedule.next_due).where(Schedule.connection_id == place[0], Schedule.flow == place[1]))
     return (now - due).total_seconds() if due else 0.0
 
 
@@ -100,7 +98,7 @@ def crashes(engine: Engine) -> Finding:
             .group_by(Event.what)
         )
         counts = {row[0]: row[1] for row in rows}
-        suspects = session.scalars(select(Record.key).where(Record.deaths > 0).order_by(Record.id).limit(3)).all()
+        suspects = session.scalars(select(Record.key).where(Record.crashes > 0).order_by(Record.id).limit(3)).all()
     if not counts:
         return ok("workers", "none has died at work within the hour")
     says = "within the hour: " + ", ".join(f"{what} for {count} records" for what, count in sorted(counts.items()))

@@ -52,7 +52,7 @@ def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
                     except DatabaseAway:  # a call takes its seat there: it says nothing of the endpoint
                         raise
                     except SyncError as error:
-                        says, trouble = str(error).removeprefix(f"{endpoint.name}: "), error
+                        says, trouble = error.says, error
                 yield endpoint.name, Reached(says, trouble, skews.get(endpoint.name))
 
 
@@ -111,7 +111,7 @@ def at_rest(engine: Engine) -> Iterator[Finding]:
     for endpoint in found:
         part = f"endpoint {endpoint.name}"
         state = states.get(endpoint.name)
-        if endpoints.is_paused(endpoint, now) and endpoint.paused_by:
+        if endpoints.is_paused(endpoint, now) and endpoint.is_paused_by_person:
             yield ok(part, endpoints.why(endpoint, state or State(), now))
         elif endpoints.is_paused(endpoint, now):
             says = f"it refuses its credentials and rests until {endpoint.paused_until:%H:%M:%S} UTC: {endpoint.paused_because}"

@@ -17,7 +17,7 @@ from syncengine.engine.core.want import KEPT_PAUSES, want
 from syncengine.errors import Misconfigured
 from syncengine.store.dialect import changed
 from syncengine.store.models import ConnectionRow, Event, Failure, Record
-from syncengine.store.states import Lane, Pause
+from syncengine.store.states import Lane, Pause, Why
 
 RETRIED = "retried by hand"
 
@@ -163,8 +163,8 @@ def _reopen(session: Session, found: Iterable[Failure]) -> None:
     for some in chunks(closed, AT_ONCE):
         reopened = update(Failure).where(Failure.id.in_([failure.id for failure in some]))
         changed(session, reopened.values(closed_at=None, closed_because="", closed_by=""))
-        heeded = update(Record).where(Record.id.in_([failure.record_id for failure in some]))
-        changed(session, heeded.values(discarded=""))
+        resting = update(Record).where(Record.id.in_([failure.record_id for failure in some]))
+        changed(session, resting.values(why=Why.NONE))
 
 
 def check_retriable(session: Session, found: Iterable[Failure], ids: Iterable[int]) -> None:

@@ -15,35 +15,34 @@ from syncengine.engine.core import payloads, timeline
 from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.failures import alike
 from syncengine.engine.core.want import want
-from syncengine.engine.decide.plan import WAIVABLE, Hold, Plan, PlanKind
+from syncengine.engine.decide.plan import GONE, WAIVABLE, Plan, PlanKind
 from syncengine.engine.people import seen, trace
 from syncengine.engine.people.seen import ActionResult, Outdated
 from syncengine.engine.people.trace import Trace
 from syncengine.engine.steps import decisions, plan_codec
 from syncengine.engine.steps.decisions import ActiveDecision
 from syncengine.engine.steps.planner import Planner, gather
-from syncengine.engine.writes import ceiling, effects
+from syncengine.engine.writes import effects
 from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.store.models import ConnectionRow, Record
-from syncengine.store.states import Lane, Status
+from syncengine.store.states import Lane, Status, Why
 
 AT_ONCE = 500
-CEILING = "ceiling"
-WRITE = "write"
-"""What holds a record beside the holds of a plan: the write ceiling, and what came to light when it was to be written."""
-
-ADVICE: Mapping[str, str] = {
-    Hold.RULE: "Approve it and it is written as shown; refuse it and the target stays as it is",
-    Hold.CONFLICT: "Approve it and the source's values are written; refuse it and the target keeps its own",
-    Hold.UNCLEAR: "It cannot be approved: those lines cannot be told apart. Mend them in the target, or refuse it",
-    Hold.REFUSED: "It cannot be approved: the target would not take it. Make it possible there, or refuse it",
-    Hold.GONE: "It cannot be approved. `syncengine unlink {key} --recreate` has it created anew; refuse it and it stays gone",
-    Hold.DOUBT: "Look in the target, then `syncengine held settle {key}` with --happened or --did-not",
-    CEILING: "Look why there are so many writes, then `syncengine ceilings open {connection} {flow} --because TEXT`",
-    WRITE: "If both are the same object, `syncengine link` them; else mend it on either side, or `syncengine ignore {key}`",
+GONE_ADVICE = (
+    "It cannot be approved. `syncengine unlink {key} --recreate` has it created anew; refuse it and it stays gone"
+)
+ADVICE: Mapping[Why, str] = {
+    Why.RULE: "Approve it and it is written as shown; refuse it and the target stays as it is",
+    Why.CONFLICT: "Approve it and the source's values are written; refuse it and the target keeps its own",
+    Why.UNCLEAR: "It cannot be approved: those lines cannot be told apart. Mend them in the target, or refuse it",
+    Why.REFUSED: "It cannot be approved: the target would not take it. Make it possible there, or refuse it",
+    **dict.fromkeys(GONE, GONE_ADVICE),
+    Why.UNKNOWN_WRITE: "Look in the target, then `syncengine held settle {key}` with --happened or --did-not",
+    Why.CEILING: "Look why there are so many writes, then `syncengine ceilings open {connection} {flow} --because TEXT`",
+    Why.WRITE: "If both are the same object, `syncengine link` them; else mend it on either side, or `syncengine ignore {key}`",
 }
-REFUSABLE = (Hold.RULE, Hold.CONFLICT, Hold.UNCLEAR, Hold.REFUSED, Hold.GONE)
+REFUSABLE = (Why.RULE, Why.CONFLICT, Why.UNCLEAR, Why.REFUSED, *GONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class Held:
 
     record: Record
     connection: str
-    hold: str
+    hold: Why
     plan: Plan | None
     plan_hash: str
     decision: ActiveDecision | None
@@ -149,21 +148,17 @@ def _of(session: Session, engine: Engine, rows: Sequence[tuple[Record, str]]) ->
     made = []
     for record, name in rows:
         last = plan_codec.from_doc(stored[record.id]) if record.id in stored else None
-        plan = last if last is not None and last.kind is PlanKind.HOLD and last.reason == record.reason else None
+        plan = last if last is not None and last.kind is PlanKind.HOLD and last.why == record.why else None
         plan_hash = stored[record.id]["hash"] if plan is not None else ""
-        hold = _hold(record, plan, doubtful)
-        stopped = last if hold == CEILING and last is not None and last.kind is PlanKind.WRITE else None
+        hold = _hold(record, doubtful)
+        stopped = last if hold is Why.CEILING and last is not None and last.kind is PlanKind.WRITE else None
         prints = stored[record.id].get("prints", {}) if plan is not None else {}
         made.append(Held(record, name, hold, plan, plan_hash, decided.get(record.id), stopped, prints))
     return made
 
 
-def _hold(record: Record, plan: Plan | None, doubtful: Iterable[int]) -> str:
-    if record.id in doubtful:
-        return Hold.DOUBT
-    if plan is not None and plan.hold is not None:
-        return plan.hold
-    return CEILING if record.reason.startswith(ceiling.HELD) else WRITE
+def _hold(record: Record, doubtful: Iterable[int]) -> Why:
+    return Why.UNKNOWN_WRITE if record.id in doubtful else Why(record.why or Why.WRITE)
 
 
 def unknown_writes_of(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
@@ -294,7 +289,7 @@ def approve(
     for one in found:
         if not one.may_be_approved:
             raise why_not_decidable(one)
-        if side != decisions.SIDES[0] and not (engine.flow(one.record.flow).two_way and one.hold == Hold.CONFLICT):
+        if side != decisions.SIDES[0] and not (engine.flow(one.record.flow).two_way and one.hold == Why.CONFLICT):
             raise Misconfigured(
                 f"{one.record.flow} {one.record.key} is no pair that was changed on both sides, so that "
                 f"no {side} side can win. Refuse it, and the target keeps its own"

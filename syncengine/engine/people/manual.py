@@ -16,7 +16,6 @@ from syncengine.engine.core import failures, records, timeline
 from syncengine.engine.core.call_context import on_account_of
 from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.want import is_key, want
-from syncengine.engine.decide.plan import GONE, GONE_ON
 from syncengine.engine.people import seen, trace
 from syncengine.engine.steps import decisions
 from syncengine.engine.steps.pump import pump
@@ -24,7 +23,7 @@ from syncengine.engine.writes import effects, links
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Event, Failure, Link, Record
-from syncengine.store.states import Lane, Pause, Status
+from syncengine.store.states import Lane, Pause, Status, Why
 
 POLL_S = 0.5
 HEEDED, UNLINKED = "no longer ignored", "unlinked by hand"
@@ -282,13 +281,12 @@ def _part(flow: Flow, connection: Connection, link: Link) -> str:
 def _surviving(record: Record, flow: Flow, connection: Connection, link: Link) -> list[str]:
     """The keys of the records by whose object the one that is gone is created once more. Raises Misconfigured."""
     if flow.two_way:
-        if record.status == Status.HELD and record.reason.startswith(GONE_ON):
-            left_is_gone = record.reason == f"{GONE_ON}the left side"
-            return [f"right:{link.right_key}" if left_is_gone else f"left:{link.left_key}"]
+        if record.status == Status.HELD and record.why in (Why.GONE_LEFT, Why.GONE_RIGHT):
+            return [f"right:{link.right_key}" if record.why == Why.GONE_LEFT else f"left:{link.left_key}"]
         then = "Each side would be created once more on the other one"
     else:
         there = links.target_key(flow, connection, link)
-        if record.status == Status.HELD and record.reason == f"{there} {GONE}":
+        if record.status == Status.HELD and record.why == Why.GONE and record.about == there:
             return [record.key]
         then = f"{there} would have a double"
     raise Misconfigured(

@@ -82,7 +82,7 @@ def preview(engine: Engine, connection_id: int, flow_name: str, keys: Sequence[s
     assumed = _Assumed()
     flow, connection = engine.flow(flow_name), engine.connection(connection_id)
     for some in chunks(list(keys), flow.batch):
-        _plan(engine, connection, flow, [(key, ";") for key in some], assumed, depth=0)
+        _plan(engine, connection, flow, [(key, ()) for key in some], assumed, depth=0)
     return assumed.previews
 
 
@@ -90,7 +90,7 @@ def _plan(
     engine: Engine,
     connection: Connection,
     flow: Flow,
-    wanted: Sequence[tuple[str, str]],
+    wanted: Sequence[tuple[str, Sequence[str]]],
     assumed: _Assumed,
     *,
     depth: int,
@@ -112,12 +112,12 @@ def parts_of(engine: Engine, connection_id: int, flow_name: str, key: str, *, as
     Raises Rejected or MissingLookup where that cannot be told, and what the systems' calls raise.
     """
     flow, connection = engine.flow(flow_name), engine.connection(connection_id)
-    records, material = _material(engine, connection, flow, [(key, f";{asked};" if asked else ";")])
+    records, material = _material(engine, connection, flow, [(key, [asked] if asked else [])])
     return Planner(engine, flow, connection, material).parts_of(records[0])
 
 
 def _material(
-    engine: Engine, connection: Connection, flow: Flow, wanted: Sequence[tuple[str, str]]
+    engine: Engine, connection: Connection, flow: Flow, wanted: Sequence[tuple[str, Sequence[str]]]
 ) -> tuple[list[Record], Material]:
     """Records of these keys and what they are planned from, read now. `wanted`: keys with the parts asked for."""
     with engine.store.read() as session:
@@ -143,7 +143,9 @@ def _material(
     )
 
 
-def _records(session: Session, connection: Connection, flow: Flow, wanted: Sequence[tuple[str, str]]) -> list[Record]:
+def _records(
+    session: Session, connection: Connection, flow: Flow, wanted: Sequence[tuple[str, Sequence[str]]]
+) -> list[Record]:
     """The records of these keys; one that is in no table yet is pretended. `wanted`: keys with the parts asked for."""
     known = {
         record.key: record
@@ -159,17 +161,17 @@ def _records(session: Session, connection: Connection, flow: Flow, wanted: Seque
     found = []
     for number, (key, parts) in enumerate(wanted, 1):
         record = known.get(key) or _pretended(connection, flow, number, key, parts)
-        record.parts += "".join(f"{part};" for part in parts.split(";") if part and f";{part};" not in record.parts)
+        record.parts = list(dict.fromkeys([*record.parts, *parts]))
         found.append(record)
     return found
 
 
-def _pretended(connection: Connection, flow: Flow, number: int, key: str, parts: str) -> Record:
+def _pretended(connection: Connection, flow: Flow, number: int, key: str, parts: Sequence[str]) -> Record:
     """A record that is in no table."""
     now = clock.now()
     return Record(
-        id=-number, connection_id=connection.row.id, flow=flow.name, key=key, parts=parts, needed=parts != ";",
-        wanted=1, claimed=1, done=0, lane=0, source_time=now, fetched_at=now, quiet_print="", quiet_since=None,
+        id=-number, connection_id=connection.row.id, flow=flow.name, key=key, parts=list(parts), needed=bool(parts),
+        wanted=1, claimed=1, done=0, lane=0, source_time=now, fetched_at=now, debounce_fingerprint="", debounce_since=None,
     )  # fmt: skip
 
 
@@ -188,10 +190,10 @@ def _outcomes(
 
 
 def _needs(engine: Engine, connection: Connection, missing: Sequence[Need], assumed: _Assumed, *, depth: int) -> None:
-    wanted: dict[str, dict[str, str]] = {}
+    wanted: dict[str, dict[str, list[str]]] = {}
     for need in missing:
-        parts = wanted.setdefault(need.flow, {}).get(need.key, ";")
-        wanted[need.flow][need.key] = parts + (f"{need.part};" if need.part else "")
+        parts = wanted.setdefault(need.flow, {}).setdefault(need.key, [])
+        parts += [need.part] if need.part else []
     for flow_name, keys in wanted.items():
         _plan(engine, connection, engine.flow(flow_name), list(keys.items()), assumed, depth=depth)
 

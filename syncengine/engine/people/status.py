@@ -74,9 +74,7 @@ def _flow(session: Session, connection: ConnectionRow, name: str, now: datetime)
         select(Run).where(Run.connection_id == connection.id, Run.flow == name).order_by(Run.started_at.desc()).limit(1)
     ).first()
     read_at = session.scalar(
-        select(func.min(Cursor.read_at)).where(
-            Cursor.connection_id == connection.id, Cursor.flow == name, Cursor.feed != ""
-        )
+        select(func.min(Cursor.read_at)).where(Cursor.connection_id == connection.id, Cursor.flow == name)
     )
     attention = session.scalar(
         select(func.count())

@@ -30,7 +30,7 @@ from syncengine.store.models import (
 from syncengine.store.states import EffectState, Status
 
 RECORD = (
-    "id", "key", "status", "reason", "wanted", "claimed", "done", "stage", "lane", "not_before", "pause", "attempts", "deaths",
+    "id", "key", "status", "reason", "wanted", "claimed", "done", "stage", "lane", "not_before", "pause", "attempts", "crashes",
     "ignored", "parts", "seen_version", "done_version", "fetched_at", "run_id", "created_at", "updated_at",
 )  # fmt: skip
 LINK = (
@@ -163,7 +163,7 @@ def why_not(engine: Engine, id_: str) -> list[str]:
                 )
             for name in connection.flows:
                 query = select(Cursor.read_at).where(Cursor.connection_id == connection.id, Cursor.flow == name)
-                times = [at for at in session.scalars(query.where(Cursor.feed != "")) if at is not None]
+                times = [at for at in session.scalars(query) if at is not None]
                 until = f"was read until {safe_text(min(times))}" if times else "was never read"
                 lines.append(f"{connection.name}: {name} {until}")
     if not lines:

@@ -242,7 +242,7 @@ def limits(settings: Settings) -> Limits:
         backoff_s=settings.backoff_max_s,
         hold_again_s=settings.recheck_s,
         picture_s=settings.picture_s,
-        deaths=settings.max_deaths,
+        crashes=settings.max_crashes,
         tries=settings.max_tries,
         sends=settings.max_sends,
         chains={

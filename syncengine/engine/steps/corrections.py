@@ -37,13 +37,13 @@ class Lapsed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One that stands. `resource`: whose document it corrects; `source_print`: of the document that it was made for."""
+    """One that stands. `resource`: whose document it corrects; `source_fingerprint`: of the document that it was made for."""
 
     id: int
     record_id: int
     resource: str
     patch: Patch
-    source_print: str
+    source_fingerprint: str
     because: str
     made_by: str
     made_at: datetime
@@ -53,7 +53,7 @@ class Correction:
         """The document corrected; the one that is given stays as it is. Raises Lapsed."""
         if doc is None:
             raise Lapsed(GONE)
-        if fingerprint(doc) != self.source_print:
+        if fingerprint(doc) != self.source_fingerprint:
             raise Lapsed(CHANGED)
         try:
             return patched(doc, self.patch)
@@ -86,7 +86,7 @@ def read(row: Row, vault: Vault) -> Correction:
     """A row with its patch opened. Raises Misconfigured if none of the keys fits."""
     body = payloads.unseal(vault, row.patch)
     return Correction(
-        row.id, row.record_id, body["resource"], body["patch"], row.source_print, row.because, row.made_by, row.made_at,
+        row.id, row.record_id, body["resource"], body["patch"], row.source_fingerprint, row.because, row.made_by, row.made_at,
         body.get("key", ""),
     )  # fmt: skip
 
@@ -150,7 +150,7 @@ def save(
     row = Row(
         record_id=record.id,
         patch=payloads.seal(vault, {"resource": resource, "key": key, "patch": [dict(one) for one in patch]}),
-        source_print=fingerprint(original),
+        source_fingerprint=fingerprint(original),
         because=because,
         made_by=by,
         made_at=now,

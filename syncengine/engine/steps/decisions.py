@@ -20,11 +20,11 @@ from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Verb
 from syncengine.engine.core import timeline
-from syncengine.engine.decide.plan import Hold, Plan, PlanKind
+from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.errors import Rejected
 from syncengine.store.models import Decision as Row
 from syncengine.store.models import Effect, Record
-from syncengine.store.states import EffectState
+from syncengine.store.states import EffectState, Why
 
 APPROVED = "approved"
 REFUSED = "refused"
@@ -70,7 +70,7 @@ class ActiveDecision:
         written = all(place in left or (*place, one[2]) in self.done for place, one in shown.items())
         known = all(one in self.shown.get("conflicts", []) for one in prints["conflicts"])
         is_rest = bool(left) and all(place in shown and self._covers(shown[place], one) for place, one in left.items())
-        return is_rest and written and known and made.hold == self.shown["hold"]
+        return is_rest and written and known and made.why == self.shown["hold"]
 
     def _covers(self, shown: Sequence[Any], left: Sequence[Any]) -> bool:
         """Whether one write is what is left of one that was shown: some fields of a change, or what completes a create."""
@@ -122,10 +122,8 @@ def _written(session: Session, rows: Iterable[Row]) -> dict[int, frozenset[tuple
 
 
 def _read(row: Row, done: frozenset[tuple[str, ...]]) -> ActiveDecision:
-    verdict, _, side = row.verdict.partition(" ")
-    side = (side or SIDES[0]) if verdict == APPROVED else ""
     return ActiveDecision(
-        row.id, row.record_id, side, row.plan_hash, row.because, row.made_by, row.made_at, row.shown, done
+        row.id, row.record_id, row.side, row.plan_hash, row.because, row.made_by, row.made_at, row.shown, done
     )
 
 
@@ -134,11 +132,10 @@ def save(
     now: datetime,
 ) -> None:  # fmt: skip
     """Let a decision stand for a record that has none. `shown`: see Decision; `side`: that wins, empty to refuse."""
-    verdict = REFUSED if not side else APPROVED if side == SIDES[0] else f"{APPROVED} {side}"
     session.add(
         Row(
-            record_id=record.id, verdict=verdict, plan_hash=plan_hash, shown=dict(shown), because=because, made_by=by,
-            made_at=now, lapsed_because="",
+            record_id=record.id, verdict=APPROVED if side else REFUSED, side=side, plan_hash=plan_hash, shown=dict(shown),
+            because=because, made_by=by, made_at=now, lapsed_because="",
         )
     )  # fmt: skip
     session.flush()
@@ -152,7 +149,7 @@ def applied(made: Plan, decision: ActiveDecision | None, again: Callable[[str], 
         return replace(again(decision.side), decided=decision.told, decision=decision.id)
     accepted = made.refusable if may_be_agreed(made) else ()
     return replace(
-        made, kind=PlanKind.SKIP, reason=decision.told, steps=(), conflicts=(), hold=None, refusable=accepted,
+        made, kind=PlanKind.SKIP, reason=decision.told, steps=(), conflicts=(), why=Why.DECIDED, refusable=accepted,
         decided=decision.told, decision=decision.id,
     )  # fmt: skip
 
@@ -183,7 +180,7 @@ def _over(plan: Plan, decision: ActiveDecision, now: datetime) -> str:
     """Why a decision has ended, by the plan that was made with it; empty while it stands."""
     if plan.decision == decision.id:
         return CARRIED_OUT if plan.kind is PlanKind.SKIP and plan.refusable else ""
-    if plan.hold is Hold.DOUBT:
+    if plan.why is Why.UNKNOWN_WRITE:
         return ""  # a write is in doubt: nothing was planned
     if decision.is_carried_out and plan.kind is not PlanKind.HOLD:
         return CARRIED_OUT

@@ -21,7 +21,7 @@ from syncengine.errors import SyncError, Throttled
 from syncengine.flows.flow import Flow
 from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
-from syncengine.store.models import ConnectionRow, Cursor, Record, Run
+from syncengine.store.models import ConnectionRow, Cursor, Record, Run, Schedule
 from syncengine.store.states import Lane, Status
 
 log = logging.getLogger(__name__)
@@ -231,7 +231,6 @@ class _Feed:
                 flow=self.flow.name,
                 feed=self.cursor_name,
                 position={},
-                next_due=now,
             )
             session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow", "feed"]))
             cursor = session.scalars(
@@ -284,16 +283,13 @@ def due_connections(engine: Engine, flow_name: str, *, but: Collection[int] = ()
     due: list[int] = []
     for connection in [one for one in engine.connections(flow_name) if one.id not in but]:
         with engine.store.write() as session:
-            fresh = insert_into(session, Cursor).values(
-                connection_id=connection.id, flow=flow_name, feed="", position={}, next_due=now
-            )
-            session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow", "feed"]))
+            fresh = insert_into(session, Schedule).values(connection_id=connection.id, flow=flow_name, next_due=now)
+            session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow"]))
             taken = session.scalars(
-                update(Cursor)
-                .where(Cursor.connection_id == connection.id, Cursor.flow == flow_name, Cursor.feed == "")
-                .where(Cursor.next_due <= now)
+                update(Schedule)
+                .where(Schedule.connection_id == connection.id, Schedule.flow == flow_name, Schedule.next_due <= now)
                 .values(next_due=now + timedelta(seconds=flow.every_s * TICK_SLACK))
-                .returning(Cursor.id)
+                .returning(Schedule.flow)
                 .execution_options(synchronize_session=False)
             ).all()
         if taken:

@@ -33,7 +33,7 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Mapping as FlowMapping
 from syncengine.mapping.contract import Reference
 from syncengine.store.models import Link, Record
-from syncengine.store.states import Stage, Status
+from syncengine.store.states import Stage, Status, Why
 
 
 @dataclass
@@ -150,11 +150,11 @@ def _leave_unlinked(
     for record in lease.records:
         named = links.by_part(flow, connection, linked[record.id])
         if not named:
-            ends[record.id] = Completion(Status.SKIPPED, NOT_LINKED)
+            ends[record.id] = Completion(Status.SKIPPED, NOT_LINKED, Why.NOT_LINKED)
         elif links.ends_of(flow, connection, record.key).side != own:
             keys = [links.target_key(flow, connection, link) for link in linked[record.id] if not link.provisional]
             ends[record.id] = Completion(
-                Status.SKIPPED, f"it is written by the record of {', '.join(filter(None, keys))}"
+                Status.SKIPPED, f"it is written by the record of {', '.join(filter(None, keys))}", Why.NOT_LINKED
             )
             for key in filter(None, keys):
                 passed_on.setdefault(f"{own}:{key}", []).append(record)
@@ -205,12 +205,12 @@ def _mark(held: Correction | None) -> list[int]:
 
 def _is_idle(flow: Flow, record: Record, print_: str) -> bool:
     """True if nothing that is mapped has changed at the source since this record was done: the target need not be read."""
-    return not flow.two_way and record.status == Status.DONE and record.done_print == print_
+    return not flow.two_way and record.status == Status.DONE and record.done_fingerprint == print_
 
 
 def _misses_a_link(record: Record, its_links: Sequence[Link]) -> bool:
     """True if others need it, or a part of it, and there is none in the target: then it is planned, and told."""
-    parts = {part for part in record.parts.split(";") if part} or {""}
+    parts = set(record.parts) or {""}
     return record.needed and not parts <= {link.part for link in its_links}
 
 
@@ -338,7 +338,7 @@ def _store(
                 fetched_at=fetched.at,
                 source_time=fetched.source_time,
                 seen_version=bindparam("version"),
-                seen_print=bindparam("print"),
+                seen_fingerprint=bindparam("print"),
                 updated_at=now,
             ),
             rows,
@@ -346,7 +346,9 @@ def _store(
         details = {row["record_id"]: {"version": row["version"]} for row in rows}
         timeline.note(session, [one for one in lease.records if one not in idle], "fetched", now, details)
         timeline.note(session, idle, "unchanged", now, details)
-        records.complete(session, lease, {one.id: Completion(Status(one.status), one.reason) for one in idle}, now)
+        records.complete(
+            session, lease, {one.id: Completion(Status(one.status), one.reason, Why(one.why)) for one in idle}, now
+        )
         records.leave(session, lease, now)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from syncengine.connectors.base import Change, LineChange, Operation, Verb
 from syncengine.document import Doc
 from syncengine.engine.decide.merge import Difference
-from syncengine.engine.decide.plan import Agreement, Hold, Plan, PlanKind, Step
+from syncengine.engine.decide.plan import Agreement, Plan, PlanKind, Step
 from syncengine.redaction import safe_text as told
+from syncengine.store.states import Why
 
 MOST_SHOWN = 20
 
@@ -20,7 +21,8 @@ def to_doc(plan: Plan) -> Doc:
         "kind": plan.kind,
         "reason": plan.reason,
         "hash": plan.hash,
-        "hold": plan.hold or "",
+        "why": plan.why,
+        "about": plan.about,
         "decided": plan.decided,
         "decision": plan.decision,
         "prints": plan.fingerprints() if plan.kind is PlanKind.HOLD else {},
@@ -84,7 +86,8 @@ def from_doc(doc: Mapping[str, Any]) -> Plan:
         provisional=tuple(doc.get("provisional", ())),
         seeks=doc.get("seeks", False),
         links=doc.get("links", {}),
-        hold=Hold(doc["hold"]) if doc.get("hold") else None,
+        why=Why(doc.get("why", "")),
+        about=doc.get("about", ""),
         refusable=[Agreement(*one) for one in doc.get("refusable", ())],
         decided=doc.get("decided", ""),
         decision=doc.get("decision", 0),

@@ -151,7 +151,7 @@ class Planner:
             references=self._references(raw),
             lookups=self.material.lookups,
             settings=self.settings,
-            parts=tuple(part for part in record.parts.split(";") if part),
+            parts=tuple(record.parts),
         )
         if self.flow.two_way:
             return _Ready(record, raw, {}, context)

@@ -31,7 +31,7 @@ def ahead(engine: Engine, lease: Lease) -> None:
 
 def has_failed_often(engine: Engine, lease: Lease) -> bool:
     """Whether this is a record that has failed alone as often as it may."""
-    return all(record.solo and record.attempts >= engine.limits.tries for record in lease.records)
+    return all(record.run_alone and record.attempts >= engine.limits.tries for record in lease.records)
 
 
 def has_accepted(engine: Engine, error: SyncError) -> bool:

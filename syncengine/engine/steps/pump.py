@@ -6,6 +6,7 @@ A dead worker, a lost message, an emptied Redis are all the same to it: a lease 
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +18,6 @@ from syncengine import clock
 from syncengine.engine.core import failures, timeline
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Chain, Engine
-from syncengine.engine.core.lease import new_token
 from syncengine.engine.core.records import FREE
 from syncengine.engine.core.want import MOST_WOKEN, RESTING, wake, want
 from syncengine.engine.traffic import endpoints, quota
@@ -28,12 +28,12 @@ from syncengine.http.breaker import State
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Endpoint, Link, Lookup, Record, Turn
 from syncengine.store.session import lock_pump
-from syncengine.store.states import Lane, Pause, Stage, Status
+from syncengine.store.states import Lane, Pause, Stage, Status, Why
 
 log = logging.getLogger(__name__)
 
-RESTS_AFTER_DEATH_S = (1.0, 10.0, 60.0)
-DEATHS_COUNT_ONCE_WITHIN_S = 60.0
+RESTS_AFTER_CRASH_S = (1.0, 10.0, 60.0)
+CRASHES_COUNT_ONCE_WITHIN_S = 60.0
 SHORTAGES = 16
 """How often a record may meet a process that lacks memory or file handles: with their back-off, for 20 minutes at least."""
 
@@ -96,35 +96,40 @@ def recover_crashed(
     """A step died with these records. What it had sent is in doubt; what it was about is tried again one by one, and counted.
 
     That is the record that was being written; if none was, all of the batch. A record that alone brings its worker down
-    `deaths` times is set aside as poison; deaths within a minute count once, so that a bad moment of the machine makes none.
+    `crashes` times is set aside as poison; crashes within a minute count once, so that a bad moment of the machine makes none.
 
     at_once: it died just now and not a lease ago, so that its records rest first, longer each time. `counts=False`: it is no
     record's fault, as it seems; one that brings it about alone, again and again, is counted all the same.
     """
     lost = effects.lost_runner(session, [record.id for record in crashed], now)
     counted = [record for record in crashed if (counts or _is_alone_in_it(record)) and _counts_as_crash(record, now)]
-    deaths = {record.id: record.deaths + 1 for record in counted}
-    poison = [(record, Stage(record.stage)) for record in crashed if deaths.get(record.id, 0) >= engine.limits.deaths]
+    crashes = {record.id: record.crashes + 1 for record in counted}
+    poison = [(record, Stage(record.stage)) for record in crashed if crashes.get(record.id, 0) >= engine.limits.crashes]
     _free(session, crashed)
     for record in crashed:
         suspect = record.batch <= 1 or not lost.in_the_call or record.id in lost.in_the_call
         rest_s = _rest_after_crash_s(record) if suspect and at_once else 0.0
         values: dict[str, Any] = {"pause": Pause.BACKOFF}
         if counts:
-            values |= {"solo": suspect}
+            values |= {"run_alone": suspect}
         else:  # in a batch once may be chance
-            values |= {"solo": record.solo or (suspect and record.attempts > 0), "attempts": record.attempts + 1}
-            rest_s = max(rest_s, backoff(record.attempts, most_s=engine.limits.backoff_s)) if record.solo else rest_s
+            values |= {
+                "run_alone": record.run_alone or (suspect and record.attempts > 0),
+                "attempts": record.attempts + 1,
+            }
+            rest_s = (
+                max(rest_s, backoff(record.attempts, most_s=engine.limits.backoff_s)) if record.run_alone else rest_s
+            )
         values["not_before"] = now + timedelta(seconds=rest_s)
-        if record.id in deaths:
-            values |= {"deaths": deaths[record.id], "died_at": now}
+        if record.id in crashes:
+            values |= {"crashes": crashes[record.id], "crashed_at": now}
         if record.id in lost.rest:
             values |= {"stage": Stage.FETCH, "not_before": lost.rest[record.id], "pause": Pause.SETTLE}
         session.execute(update(Record).where(Record.id == record.id).values(**values))
     timeline.note(session, crashed, "step died", now, {record.id: {"because": because} for record in crashed})
     for record, stage in poison:
         failures.open_crashed(
-            session, record, stage, deaths[record.id], because, now, in_doubt=record.id in lost.rest
+            session, record, stage, crashes[record.id], because, now, in_doubt=record.id in lost.rest
         )  # fmt: skip
         _set_aside(session, record, because, now)
 
@@ -136,15 +141,15 @@ def _is_alone_in_it(record: Record) -> bool:
 
 def _counts_as_crash(record: Record, now: datetime) -> bool:
     """Of a record that was alone, unless another death was counted a moment ago."""
-    since = None if record.died_at is None else (now - record.died_at).total_seconds()
-    return record.batch <= 1 and (since is None or record.deaths == 0 or since >= DEATHS_COUNT_ONCE_WITHIN_S)
+    since = None if record.crashed_at is None else (now - record.crashed_at).total_seconds()
+    return record.batch <= 1 and (since is None or record.crashes == 0 or since >= CRASHES_COUNT_ONCE_WITHIN_S)
 
 
 def _rest_after_crash_s(record: Record) -> float:
     """Seconds until a record is tried again after its step died: a second in a batch, then ten, then a minute."""
     if record.batch > 1:
-        return RESTS_AFTER_DEATH_S[0]
-    return RESTS_AFTER_DEATH_S[1 if record.deaths == 0 else 2]
+        return RESTS_AFTER_CRASH_S[0]
+    return RESTS_AFTER_CRASH_S[1 if record.crashes == 0 else 2]
 
 
 def _free(session: Session, found: Iterable[Record]) -> None:
@@ -165,9 +170,10 @@ def _set_aside(session: Session, record: Record, because: str, now: datetime) ->
             done_source_time=Record.source_time,
             status=Status.DEAD,
             reason=reason,
+            why=Why.CRASHED,
             stage=Stage.FETCH,
-            deaths=0,
-            solo=False,
+            crashes=0,
+            run_alone=False,
         )
         .execution_options(synchronize_session=False)
     )
@@ -278,7 +284,7 @@ def _leave_to_probe(places: dict[Place, int], probing: Mapping[int, set[int]], b
 
 def _alive(session: Session) -> dict[tuple[Lane, int, str], int]:
     """Chains that are on their way, by lane, connection and flow."""
-    lane = func.substr(Record.token, 1, 1)
+    lane = func.coalesce(Record.lease_lane, Record.lane)
     rows = session.execute(
         select(lane, Record.connection_id, Record.flow, func.count(func.distinct(Record.token)))
         .where(Record.token.is_not(None))
@@ -401,17 +407,18 @@ def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Rec
     stage = case(((Record.stage != Stage.FETCH) & _is_fresh(engine, now), Record.stage), else_=Stage.FETCH)
     begins = Stage(session.scalar(select(stage).where(Record.id == head.id)) or Stage.FETCH)
     batch = _due(place, lane, now).with_only_columns(Record.id).where(stage == begins)
-    if head.solo:
+    if head.run_alone:
         batch = batch.where(Record.id == head.id)
     else:
-        batch = batch.where(Record.solo.is_(False)).order_by(Record.not_before, Record.id).limit(flow.batch)
+        batch = batch.where(Record.run_alone.is_(False)).order_by(Record.not_before, Record.id).limit(flow.batch)
     due = batch.cte("due")  # read once, whatever the planner likes: a subquery may be run for every row
-    token = new_token(lane)
+    token = uuid.uuid4().hex
     claimed = session.scalars(
         update(Record)
         .where(Record.id.in_(select(due.c.id)))
         .values(
             token=token,
+            lease_lane=int(lane),
             runner=None,
             lease_until=now + timedelta(seconds=engine.limits.lease_s),
             stage=begins,

@@ -29,7 +29,7 @@ from syncengine.engine.writes.effects import Intent
 from syncengine.errors import Rejected, SyncError
 from syncengine.flows.flow import Flow
 from syncengine.store.models import ConnectionRow, Endpoint, Link, Record
-from syncengine.store.states import Lane, Pause, Stage, Status
+from syncengine.store.states import Lane, Pause, Stage, Status, Why
 
 NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leaves to be searched
 EDITED = "the target was edited after it was read"
@@ -173,14 +173,21 @@ class _Push:
             summaries = [plan_codec.summary(step) for other, step, _ in planned if other.id == record.id]
             self.work[record.id].ended = True
             timeline.note_one(session, record, "observed", now, writes=summaries)
-        ends = {record.id: Completion(Status.SKIPPED, observe_mode.OBSERVED) for record in self.lease.records}
+        ends = {
+            record.id: Completion(Status.SKIPPED, "observed, not written", Why.OBSERVED)
+            for record in self.lease.records
+        }
         records.complete(session, self.lease, ends, now)
 
     def _hold_taken(self, session: Session, now: datetime) -> None:
         for intent in [one for one in self.intents if one.taken_by is not None]:
             natural = intent.step.operation.natural_key
             self._end(
-                session, intent, Completion(Status.HELD, f"another record creates {natural} already"), "held", now
+                session,
+                intent,
+                Completion(Status.HELD, f"another record creates {natural} already", Why.WRITE),
+                "held",
+                now,
             )
 
     def _hold_often_sent(self, session: Session, now: datetime) -> None:
@@ -192,7 +199,7 @@ class _Push:
                     "look in the target, then say it by `syncengine held settle`"
                 )
                 effects.withhold(session, [intent.effect_id], now, why=reason)
-                self._end(session, intent, Completion(Status.HELD, reason), "held", now)
+                self._end(session, intent, Completion(Status.HELD, reason, Why.WRITE), "held", now)
 
     def batches(self) -> Iterator[Sequence[Intent]]:
         """The intents in the order of their records, as many together as the resource writes at once, one verb each.
@@ -269,7 +276,7 @@ class _Push:
         with self.engine.store.write() as session:
             if effects.refused_unsent(session, [one.effect_id for one in batch], now, error=str(refused)):
                 failures.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
-                self._end(session, batch[0], Completion(Status.DEAD, str(refused)), "dead", now)
+                self._end(session, batch[0], Completion(Status.DEAD, str(refused), Why.REJECTED), "dead", now)
 
     def _as_seen(self, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
         """Of these writes those whose targets still show what their plans were made from; the others are planned again.
@@ -347,7 +354,7 @@ class _Push:
         beyond = {intent.record.id for intent in batch[admitted.most :]}
         for record_id in beyond:
             intent = next(one for one in batch if one.record.id == record_id)
-            self._end(session, intent, Completion(Status.HELD, admitted.reason), "held", now)
+            self._end(session, intent, Completion(Status.HELD, admitted.reason, Why.CEILING), "held", now)
         return [intent for intent in batch if intent.record.id not in beyond]
 
     def _forbidden(self, session: Session, connection: ConnectionRow, intent: Intent, now: datetime) -> str:
@@ -404,9 +411,9 @@ class _Push:
                     if work.left:
                         continue  # the other parts are looked for too
                     keys = ", ".join(work.found) or "nothing"
-                    end = Completion(Status.SKIPPED, f"cancelled at the source; {keys} is in the target")
+                    end = Completion(Status.SKIPPED, f"cancelled at the source; {keys} is in the target", Why.RULE)
                 else:  # in doubt from here on, so that it is looked for whenever it is looked at again
-                    end = Completion(Status.HELD, adoption.cancelled(found))
+                    end = Completion(Status.HELD, adoption.cancelled(found), Why.WRITE)
                     effects.suspect(session, [intent.effect_id], now, why=end.reason)
                 self._end(session, intent, end, str(end.status), now)
 
@@ -422,7 +429,7 @@ class _Push:
             for intent in held:
                 keys = ", ".join(one.key for one in there[intent.effect_id])
                 reason = f"{keys} carries {_former(intent)}, the reference by which it was linked before"
-                self._end(session, intent, Completion(Status.HELD, reason), "held", clock.now())
+                self._end(session, intent, Completion(Status.HELD, reason, Why.WRITE), "held", clock.now())
         return held
 
     def _in_doubt(self, intents: Sequence[Intent], why: str) -> None:
@@ -474,7 +481,9 @@ class _Push:
         ):  # fmt: skip
             return
         if problem := self._remember(session, intent, outcome, key, now):
-            self._end(session, intent, Completion(Status.HELD, f"written as {key}, but {problem}"), "held", now)
+            self._end(
+                session, intent, Completion(Status.HELD, f"written as {key}, but {problem}", Why.WRITE), "held", now
+            )
             return
         if intent.operation.verb is not Verb.CREATE:
             effects.supersede(session, intent.record.id, intent.step.part, now, but=intent.effect_id)
@@ -570,7 +579,7 @@ class _Push:
             self._end(
                 session,
                 intent,
-                Completion(Status.HELD, f"{natural} exists in the target and is not ours: {why}"),
+                Completion(Status.HELD, f"{natural} exists in the target and is not ours: {why}", Why.WRITE),
                 "held",
                 now,
             )
@@ -587,7 +596,7 @@ class _Push:
         if not effects.rejected(session, intent.effect_id, self.lease.runner, now, error=str(error)):
             return  # told too late: others go on with it
         failures.open_rejected(session, intent.record, error, Stage.PUSH, now)
-        self._end(session, intent, Completion(Status.DEAD, str(error)), "dead", now)
+        self._end(session, intent, Completion(Status.DEAD, str(error), Why.REJECTED), "dead", now)
 
     def _end(self, session: Session, intent: Intent, end: Completion, what: str, now: datetime) -> None:
         record = intent.record

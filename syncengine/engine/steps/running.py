@@ -38,7 +38,7 @@ from syncengine.http.guard import guarded
 from syncengine.redaction import redact_text
 from syncengine.store.models import Record
 from syncengine.store.session import complaint
-from syncengine.store.states import Pause, Stage, Status
+from syncengine.store.states import Pause, Stage, Status, Why
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ def _endpoint_trouble(
         return _hand_back(engine, lease)
     if isinstance(error, AuthenticationFailed) and error.endpoint_id is not None:
         until_s = error.retry_in_s
-        engine.rest(error.endpoint_id, for_s=until_s, because=str(error), now=clock.now())
+        engine.rest(error.endpoint_id, for_s=until_s, because=error.says, now=clock.now())
         log.critical("%s refuses its credentials and is paused for %.0f s: %s", error.endpoint, until_s, error)
         return _put_off(engine, lease, error, until_s, counts=False)
     if isinstance(error, probe.OF_ONE_CALL) and error.endpoint_id is not None:
@@ -180,7 +180,7 @@ def _dead_letter(engine: Engine, lease: Lease, error: Rejected) -> str:
         for record in [one for one in lease.records if one.id in mine]:
             failures.open_rejected(session, record, error, lease.stage, now)
             timeline.note_one(session, record, "dead", now, field=error.field, reason=error.reason)
-            records.complete(session, lease, {record.id: Completion(Status.DEAD, str(error))}, now)
+            records.complete(session, lease, {record.id: Completion(Status.DEAD, str(error), Why.REJECTED)}, now)
     return f"dead letter: {error}"
 
 

@@ -18,7 +18,7 @@ from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want_needs
 from syncengine.engine.decide.debounce import DebounceState, debounce_wait
-from syncengine.engine.decide.plan import Hold, Plan, PlanKind
+from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import corrections, decisions, echo, plan_codec
 from syncengine.engine.steps.planner import Material, Planner, gather
 from syncengine.engine.writes import effects, links
@@ -26,7 +26,7 @@ from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.models import Link, Record
-from syncengine.store.states import Lane, Pause, Stage, Status
+from syncengine.store.states import Lane, Pause, Stage, Status, Why
 
 LONGEST_RING = 10
 PLANNED_AT_ONCE = 20
@@ -127,7 +127,7 @@ class _Outcome:
         for record_id, plan_ in made.items():
             record = self.by_id[record_id]
             if isinstance(plan_, Rejected):
-                ends[record_id] = Completion(Status.DEAD, str(plan_))
+                ends[record_id] = Completion(Status.DEAD, str(plan_), Why.REJECTED)
                 failures.open_rejected(self.session, record, plan_, Stage.TRANSFORM, self.now)
                 details[record_id] = {"field": plan_.field, "reason": plan_.reason}
                 continue
@@ -145,7 +145,7 @@ class _Outcome:
                 side = self.connection.side(self.flow.source) if need is not None and need.flow else ""
                 equal = plan_.agreements and plan_.kind is PlanKind.SKIP and not plan_.decided
                 status = Status.DONE if equal else STATUS_OF[plan_.kind]
-                ends[record_id] = Completion(status, plan_.reason, need, side)
+                ends[record_id] = Completion(status, plan_.reason, plan_.why, plan_.about, need, side)
                 self._confirm(record, plan_)
             self._resolve_unknown_changes(record, plan_)
         self._store(made, ends, bodies, details, to_push)
@@ -169,7 +169,7 @@ class _Outcome:
             for key, parts in waiting.items():
                 record = by_key[key]
                 there = {links.part_on(link, side) for link in self.material.linked[record.id]}
-                known = {"", *record.parts.split(";")}
+                known = {"", *record.parts}
                 if missing := {part: count for part, count in parts.items() if part in known - there}:
                     complaints[record.id] = self._complaint(key, missing, made[record.id])
         return {**made, **complaints}
@@ -280,7 +280,7 @@ class _Outcome:
         source = self.connection.resource(self.flow.source)
         raw = next(iter(self.material.docs.get(record.id, {}).get(source.name, {}).values()), None)
         print_ = plan_.intention
-        before = DebounceState(record.quiet_print, record.quiet_since)
+        before = DebounceState(record.debounce_fingerprint, record.debounce_since)
         wait_s = debounce_wait(
             self._quiet_s(),
             touched_at=source.touched_at(raw) if raw is not None else None,
@@ -294,7 +294,7 @@ class _Outcome:
             self.session.execute(
                 update(Record)
                 .where(Record.id == record.id)
-                .values(quiet_print=print_ if wait_s else "", quiet_since=since if wait_s else None)
+                .values(debounce_fingerprint=print_ if wait_s else "", debounce_since=since if wait_s else None)
                 .execution_options(synchronize_session=False)
             )
         if wait_s:
@@ -328,7 +328,7 @@ class _Outcome:
         Else a doubt would outlive the next write, and recognise what somebody else writes long after. A pair's are left to
         the next agreement, which is not told by what was tried.
         """
-        if self.flow.two_way or plan_.hold is Hold.DOUBT:
+        if self.flow.two_way or plan_.why is Why.UNKNOWN_WRITE:
             return
         docs = self.material.docs.get(record.id, {}).get(self.flow.target, {})
         for part, link in self._links(record).items():

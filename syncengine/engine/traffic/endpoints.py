@@ -25,7 +25,6 @@ from syncengine.store.models import ConnectionRow, Endpoint, Event
 log = logging.getLogger(__name__)
 
 RESUMED = "resumed"
-BY_ITSELF = ""  # of `Endpoint.paused_by`: not by a person, but after refused credentials
 MORE_THAN_A_YEAR = timedelta(days=366)
 
 
@@ -144,14 +143,16 @@ def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) 
         endpoint = _row(session, name, locked=True)
         if (
             is_paused(endpoint, now)
-            and endpoint.paused_by not in (BY_ITSELF, by)
+            and endpoint.is_paused_by_person
+            and endpoint.paused_by != by
             and until < (endpoint.paused_until or now)
         ):
             raise Misconfigured(
                 f"{why_paused(endpoint, now)}. To end that earlier, `syncengine endpoints resume {name}`, then pause it"
             )
         before = why_paused(endpoint, now)
-        endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = until, because, by or "a person"
+        endpoint.paused_until, endpoint.paused_because = until, because
+        endpoint.paused_by, endpoint.is_paused_by_person = by or "a person", True
         timeline.note_endpoint(session, name, "paused", now, until=until.isoformat(), because=because, by=by)
     return before
 
@@ -172,7 +173,8 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
     with engine.store.write() as session:
         endpoint = _row(session, name, locked=True)
         was_paused, was = is_paused(endpoint, now), why_paused(endpoint, now)
-        endpoint.paused_until, endpoint.paused_because, endpoint.paused_by = None, "", BY_ITSELF
+        endpoint.paused_until, endpoint.paused_because = None, ""
+        endpoint.paused_by, endpoint.is_paused_by_person = "", False
         if was_paused:
             timeline.note_endpoint(session, name, RESUMED, now, by=by, was=was)
         its = or_(ConnectionRow.left_id == endpoint.id, ConnectionRow.right_id == endpoint.id)
@@ -189,7 +191,8 @@ def authorise(engine: Engine, name: str, code: str, *, by: str) -> None:
     _connector(engine, name).trade(code)
     with engine.store.write() as session:
         timeline.note_endpoint(session, name, "authorised", clock.now(), by=by)
-        by_person = _row(session, name).paused_by != BY_ITSELF and is_paused(_row(session, name), clock.now())
+        endpoint = _row(session, name)
+        by_person = endpoint.is_paused_by_person and is_paused(endpoint, clock.now())
     if not by_person:
         resume(engine, name, by=by)
 

@@ -210,7 +210,7 @@ def _spell(seconds: float) -> str:
 
 def _at_work(session: Session, now: datetime) -> frozenset[Lane]:
     """Lanes of which a step is running now: its lease is short and is renewed. Feeds are read by the scheduled lane."""
-    lane = func.substr(Record.token, 1, 1)
+    lane = func.coalesce(Record.lease_lane, Record.lane)
     running = session.scalars(
         select(lane).where(Record.token.is_not(None), Record.runner.is_not(None), Record.lease_until > now).distinct()
     )

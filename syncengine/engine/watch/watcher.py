@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import redis
-from sqlalchemy import ColumnElement, Select, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
@@ -21,7 +21,6 @@ from syncengine.alerts.without_store import StoreAway
 from syncengine.engine.core import observe_mode
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import DEAD, alike
-from syncengine.engine.decide.plan import GONE, GONE_ON
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.watch import health
 from syncengine.engine.writes import ceiling
@@ -31,7 +30,7 @@ from syncengine.flows import Flow
 from syncengine.http.breaker import State
 from syncengine.store.lock import Lock
 from syncengine.store.models import Ceiling, ConnectionRow, Effect, Endpoint, Event, Failure, Record
-from syncengine.store.states import EffectState, Lane, Pause, Status
+from syncengine.store.states import EffectState, Lane, Pause, Status, Why
 
 PULSE = "watch"
 LEASE_S = 120.0
@@ -208,7 +207,7 @@ def _times_down(view: View, name: str) -> int:
 def _refused(view: View) -> list[Sign]:
     """An endpoint rests by itself: its credentials were refused."""
     resting = view.session.scalars(
-        select(Endpoint).where(Endpoint.paused_until > view.now, Endpoint.paused_by == endpoints.BY_ITSELF)
+        select(Endpoint).where(Endpoint.paused_until > view.now, Endpoint.is_paused_by_person.is_(False))
     )
     return [
         Sign(
@@ -322,12 +321,11 @@ def _gone(view: View) -> list[Sign]:
 
 
 def _absent() -> Select[str, str, int]:
-    """Records that are held for an absent object, by connection and flow. What misses a line of it does not count."""
-    whole = and_(Record.reason.endswith(GONE, autoescape=True), not_(Record.reason.contains("[")))
+    """Records that are held for an absent object, by connection and flow."""
     return (
         select(ConnectionRow.name, Record.flow, func.count())
         .join(ConnectionRow, ConnectionRow.id == Record.connection_id)
-        .where(Record.status == Status.HELD, or_(whole, Record.reason.startswith(GONE_ON, autoescape=True)))
+        .where(Record.status == Status.HELD, Record.why.in_((Why.GONE, Why.GONE_LEFT, Why.GONE_RIGHT)))
         .group_by(ConnectionRow.name, Record.flow)
     )
 

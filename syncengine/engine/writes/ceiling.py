@@ -22,7 +22,7 @@ from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
 from syncengine.store.dialect import changed, upsert
 from syncengine.store.models import Ceiling, ConnectionRow, Record, Sent
-from syncengine.store.states import Lane, Status
+from syncengine.store.states import Lane, Status, Why
 
 HOUR = timedelta(hours=1)
 HELD = "write ceiling: "
@@ -128,7 +128,7 @@ def holds() -> ColumnElement[bool]:
 
 
 def _is_held() -> ColumnElement[bool]:
-    return and_(Record.status == Status.HELD, Record.reason.startswith(HELD, autoescape=True))
+    return and_(Record.status == Status.HELD, Record.why == Why.CEILING)
 
 
 # -- people ------------------------------------------------------------------------------------------------------------

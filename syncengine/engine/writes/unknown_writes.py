@@ -21,7 +21,7 @@ from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Effect, Record
-from syncengine.store.states import EffectState, Pause, Stage, Status
+from syncengine.store.states import EffectState, Pause, Stage, Status, Why
 
 
 def resolve(engine: Engine, lease: Lease, flow: Flow, connection: Connection) -> None:
@@ -170,6 +170,6 @@ def pair_keys(
 
 def _hold(engine: Engine, lease: Lease, record: Record, reason: str, now: datetime) -> None:
     with engine.store.write() as session:
-        records.complete(session, lease, {record.id: records.Completion(Status.HELD, reason)}, now)
+        records.complete(session, lease, {record.id: records.Completion(Status.HELD, reason, Why.UNKNOWN_WRITE)}, now)
         timeline.note_one(session, record, "held", now, reason=reason)
     lease.records = [other for other in lease.records if other.id != record.id]

@@ -115,7 +115,7 @@ def test_a_probe_that_fails_costs_no_attempt_and_splits_no_batch(world: World, l
 
     assert left.tried == 4
     records = [world.record("things", str(number)) for number in range(5)]
-    assert {(record.attempts, record.solo, record.token) for record in records} == {(0, False, None)}
+    assert {(record.attempts, record.run_alone, record.token) for record in records} == {(0, False, None)}
     assert "put off" in world.timeline("things", "0")
 
 

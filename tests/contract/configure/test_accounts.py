@@ -93,9 +93,7 @@ class Site:
 
     def cursor(self) -> None:
         with self.store.write() as session:
-            session.add(
-                m.Cursor(connection_id=1, flow="orders", feed="updated", position={"id": 7}, next_due=clock.now())
-            )
+            session.add(m.Cursor(connection_id=1, flow="orders", feed="updated", position={"id": 7}))
 
     def rows(self) -> list[Any]:
         """All that `configure` may change."""
@@ -197,7 +195,7 @@ def test_a_connection_that_has_written_nothing_may_get_another_account_and_reads
         session.add(
             m.Record(
                 connection_id=1, flow="orders", key="5001", lane=1, not_before=now, created_at=now, updated_at=now, done=1,
-                done_version="7", done_print="x", token="1t", runner="r", stage="push",
+                done_version="7", done_fingerprint="x", token="1t", runner="r", stage="push",
             )
         )  # fmt: skip
     site.configure(("company: T", "company: P"))
@@ -206,7 +204,7 @@ def test_a_connection_that_has_written_nothing_may_get_another_account_and_reads
         assert session.get_one(m.Endpoint, 2).settings["company"] == "P"
         assert session.scalars(select(m.Link)).all() == session.scalars(select(m.Cursor)).all() == []
         record = session.scalars(select(m.Record)).one()
-    assert (record.done_version, record.done_print, record.token, record.stage) == ("", "", None, "fetch")
+    assert (record.done_version, record.done_fingerprint, record.token, record.stage) == ("", "", None, "fetch")
     site.cursor()
     site.configure(("company: T", "company: P"))  # the same once more
     site.configure(("company: T", "company: P"), ("right: erp", "right: erp_live"))

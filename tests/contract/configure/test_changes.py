@@ -21,6 +21,7 @@ from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.store import Store
 from syncengine.store import models as m
+from syncengine.store.states import Why
 from syncengine.vault import Vault
 
 FILE = """\
@@ -468,10 +469,10 @@ def test_the_same_flow_under_another_name_in_a_second_connection_is_refused(inst
 def test_an_earlier_date_reaches_a_flow_that_was_left_out_meanwhile(installed: Site) -> None:
     now = clock.now()
     times = {"not_before": now, "created_at": now, "updated_at": now}
-    skipped = {"status": "skipped", "reason": TOO_OLD, "lane": 1, "wanted": 1, "done": 1}
+    skipped = {"status": "skipped", "reason": TOO_OLD, "why": Why.TOO_OLD, "lane": 1, "wanted": 1, "done": 1}
     installed.add(
         m.Record(connection_id=1, flow="orders", key="4001", **skipped, **times),
-        m.Cursor(connection_id=1, flow="orders", feed="updated", position={}, next_due=now),
+        m.Cursor(connection_id=1, flow="orders", feed="updated", position={}),
     )
     earlier = ("2026-01-31", "2026-01-01")
     installed.apply((KEEPS[0], "[customers]"), earlier, NO_SETTINGS)

@@ -95,7 +95,7 @@ def test_every_part_that_is_not_well_says_what_to_do(patient: Patient, store: St
     connection_id, shop_id = _connect(store)
     now = clock.now()
     _record(
-        store, connection_id, wanted=2, token="1-dead", runner="gone", deaths=1, lease_until=now - timedelta(minutes=9)
+        store, connection_id, wanted=2, token="1-dead", runner="gone", crashes=1, lease_until=now - timedelta(minutes=9)
     )
     with store.write() as session:
         session.add(
@@ -111,11 +111,7 @@ def test_every_part_that_is_not_well_says_what_to_do(patient: Patient, store: St
             )
         )  # fmt: skip
         session.add(m.Ceiling(connection_id=connection_id, flow="orders", shut_at=now, shut_because="too many"))
-        session.add(
-            m.Cursor(
-                connection_id=connection_id, flow="orders", feed="", position={}, next_due=now - timedelta(hours=3)
-            )
-        )
+        session.add(m.Schedule(connection_id=connection_id, flow="orders", next_due=now - timedelta(hours=3)))
         session.add(
             m.Event(
                 at=now, record_id=1, connection_id=connection_id, flow="orders", key="5001", what="step died", detail={}
@@ -148,6 +144,7 @@ def test_a_persons_pause_is_nothing_to_do(patient: Patient, store: Store) -> Non
     with store.write() as session:
         endpoint = session.get_one(m.Endpoint, shop_id)
         endpoint.paused_until, endpoint.paused_by = clock.now() + timedelta(hours=1), "ann"
+        endpoint.is_paused_by_person = True
     found = _found(patient)["endpoint shop"]
     assert found.level is Level.OK
     assert "is paused until" in found.says
@@ -319,7 +316,7 @@ def test_an_endpoint_that_answers_403_says_what_to_check(
     patient: Patient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(_self: object) -> str:
-        raise Forbidden("erp: HTTP 403")
+        raise Forbidden("HTTP 403", of="erp")
 
     _connect(store)
     monkeypatch.setattr(Syspro, "check", refused)

@@ -20,7 +20,7 @@ from syncengine.engine.core import observe_mode
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import ATTENTION, DEAD
 from syncengine.engine.decide import patches
-from syncengine.engine.decide.plan import Hold, Plan
+from syncengine.engine.decide.plan import Plan
 from syncengine.engine.people import (
     dead_letter_bulk,
     dead_letter_detail,
@@ -38,6 +38,7 @@ from syncengine.engine.upkeep import retention
 from syncengine.engine.writes import ceiling
 from syncengine.errors import Misconfigured, SyncError
 from syncengine.store import models as m
+from syncengine.store.states import Why
 from tests.contract.kernel.machine_world import Watched
 from tests.contract.kernel.people_checks import State, rows, state_of, touched
 from tests.contract.kernel.people_world import Book, Shown, shown_steps
@@ -100,7 +101,7 @@ class Desk:
             if not able:
                 return None
             chosen = able if many else [able[number % len(able)]]
-            is_pair = self.engine.flow(chosen[0].record.flow).two_way and chosen[0].hold == Hold.CONFLICT
+            is_pair = self.engine.flow(chosen[0].record.flow).two_way and chosen[0].hold == Why.CONFLICT
             side = "right" if is_pair and not many and number % 2 else "left"
             made = held.if_approved(session, self.engine, chosen, side=side) if approves else {}
         seen = self.states(one.record.id for one in chosen)

@@ -67,7 +67,7 @@ def test_a_refusal_may_quote_any_text(make_world: Callable[..., World], value: s
 
     assert [world.record("things", key).status for key in "12"] == ["done", "dead"]
     assert world.failures()[0][1] == "name"
-    assert world.record("things", "1").deaths == 0
+    assert world.record("things", "1").crashes == 0
 
 
 @pytest.mark.parametrize("key", ["x" * 129, "a\0b", ""])

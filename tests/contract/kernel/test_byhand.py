@@ -12,13 +12,12 @@ from sqlalchemy import select
 from syncengine.cli import _named
 from syncengine.document import Doc
 from syncengine.engine.core.lease import Lease
-from syncengine.engine.decide.plan import Hold
 from syncengine.engine.people import dead_letters, held, manual, manual_links, manual_settlement, record_search, trace
 from syncengine.engine.steps.transform import transform
 from syncengine.errors import EndpointDown, Misconfigured
 from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
-from syncengine.store.states import Lane, Stage
+from syncengine.store.states import Lane, Stage, Why
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
 
 
@@ -437,7 +436,7 @@ def test_what_is_gone_in_the_target_is_created_anew_on_a_persons_word(world: Wor
     world.left.put("things", "1", name="a red lamp")
     world.sync("things", "1")
     with world.store.read() as session:
-        assert held.of_record(session, world.engine, world.record("things", "1")).hold == Hold.GONE
+        assert held.of_record(session, world.engine, world.record("things", "1")).hold == Why.GONE
     _unlink(world, recreate=True)
     world.settle(patience_s=600)
 

@@ -542,7 +542,7 @@ def test_a_record_that_kills_its_worker_is_set_aside_with_what_is_known_and_hold
 def test_poison_that_dies_in_a_write_names_the_step_and_says_that_the_write_is_in_doubt(
     make_world: Callable[..., World],
 ) -> None:
-    world = make_world(flow("things", Plain(by_name)), limits=Limits(deaths=1))
+    world = make_world(flow("things", Plain(by_name)), limits=Limits(crashes=1))
     world.left.put("things", "1", name="mug")
     world.right.faults.append("bug")
     world.want("things", "1")

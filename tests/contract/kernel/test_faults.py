@@ -388,7 +388,7 @@ def test_while_the_limiters_redis_is_away_records_wait_in_sql_and_no_attempt_is_
 
     record = world.record("things", "1")
     assert (record.not_before - world.time.at).total_seconds() == 20
-    assert (record.attempts, record.solo) == (0, False)
+    assert (record.attempts, record.run_alone) == (0, False)
 
 
 def test_refused_credentials_pause_the_endpoint_and_lose_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

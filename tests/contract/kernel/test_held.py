@@ -10,13 +10,13 @@ from sqlalchemy import select
 
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine.decide.plan import Hold
 from syncengine.engine.people import held, manual_settlement, trace
 from syncengine.engine.people.held import Held, HeldFilter
 from syncengine.engine.people.seen import ActionResult
 from syncengine.errors import Misconfigured
 from syncengine.mapping.contract import Context, FieldGroup, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
+from syncengine.store.states import Why
 from tests.contract.kernel.world import Plain, World, by_name, flow, two_way
 
 
@@ -62,7 +62,7 @@ def _standing(world: World) -> list[str]:
 def test_what_a_rule_holds_is_written_once_it_is_approved(shop: World) -> None:
     shop.left.put("things", "1", name="a lamp", dear=True)
     shop.sync("things", "1")
-    assert (shop.right.writes, _held(shop).hold) == ([], Hold.RULE)
+    assert (shop.right.writes, _held(shop).hold) == ([], Why.RULE)
 
     _approve(shop, because="the customer has paid")
 
@@ -153,7 +153,7 @@ def _conflict(world: World) -> None:
     world.left.put("things", "1", name="a red lamp")
     world.right.put("things", "R1", name="a blue lamp")
     world.sync("things", "1")
-    assert _held(world).hold == Hold.CONFLICT
+    assert _held(world).hold == Why.CONFLICT
 
 
 def test_a_conflict_that_is_approved_goes_by_the_source(world: World) -> None:
@@ -265,7 +265,7 @@ def test_many_are_listed_by_reason_and_approved_by_a_filter(shop: World) -> None
         groups = held.groups(held.listed(session, shop.engine))
         dear = held.listed(session, shop.engine, HeldFilter(flow="things", reason="CREDIT limit"))
         assert held.count(session, HeldFilter(connection="nowhere")) == 0
-    assert [(group.count, group.hold) for group in groups] == [(3, Hold.RULE), (1, Hold.CONFLICT)]
+    assert [(group.count, group.hold) for group in groups] == [(3, Why.RULE), (1, Why.CONFLICT)]
     assert held.approve(shop.engine, dear, by="anna") == ActionResult(3)
     shop.settle()
 
@@ -288,7 +288,7 @@ def payments(make_world: Callable[..., World]) -> World:
 def _doubtful(world: World, fault: str) -> None:
     world.right.faults.append(fault)
     world.sync("things", "1", patience_s=300)
-    assert _held(world).hold == Hold.DOUBT
+    assert _held(world).hold == Why.UNKNOWN_WRITE
 
 
 def _settle(world: World, happened: str | None, **more: Any) -> None:
@@ -363,7 +363,7 @@ def test_a_write_is_not_linked_with_an_object_that_belongs_to_another_record(pay
     with pytest.raises(Misconfigured, match="2 is linked with R1 already"):
         _settle(payments, "R1")
 
-    assert _held(payments).hold == Hold.DOUBT  # nothing of it was kept
+    assert _held(payments).hold == Why.UNKNOWN_WRITE  # nothing of it was kept
 
 
 # -- the way -----------------------------------------------------------------------------------------------------------

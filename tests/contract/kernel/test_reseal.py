@@ -37,7 +37,7 @@ def world(make_world: Callable[..., World], vault: Vault) -> World:
         session.add(m.Slot(name="seat", value=vault.seal(b"a session")))
         session.add(
             m.Correction(
-                record_id=world.record("things", "1").id, patch=vault.seal_text("[]"), source_print="x",
+                record_id=world.record("things", "1").id, patch=vault.seal_text("[]"), source_fingerprint="x",
                 made_by="anna", made_at=now, lapsed_at=now,
             )
         )  # fmt: skip

@@ -55,7 +55,7 @@ def test_an_edit_within_the_second_of_the_fetch_is_wanted(world: World) -> None:
 
 def test_what_was_set_aside_as_poison_stays_there_until_its_source_changes(world: World) -> None:
     _fetched(world)
-    for _ in range(world.engine.limits.deaths):
+    for _ in range(world.engine.limits.crashes):
         with world.store.write() as session:
             session.execute(update(m.Record).values(runner="dead"))
         world.time.pass_(60)

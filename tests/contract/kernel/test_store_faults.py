@@ -58,7 +58,7 @@ def _all_written_once(world: World, count: int) -> None:
     with world.store.read() as reading:
         assert set(reading.scalars(select(m.Record.status))) == {"done"}
         assert set(reading.scalars(select(m.Effect.state))) == {"done"}
-        assert set(reading.scalars(select(m.Record.deaths))) == {0}
+        assert set(reading.scalars(select(m.Record.crashes))) == {0}
         assert reading.scalars(select(m.Record.id).where(m.Record.token.is_not(None))).all() == []
         assert len(reading.scalars(select(m.Link.id)).all()) == count
 

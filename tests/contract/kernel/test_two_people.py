@@ -605,7 +605,8 @@ def test_credentials_end_a_rest_for_want_of_them_and_no_persons_pause(
     until = world.time.at + timedelta(hours=1)
     with world.store.write() as session:
         endpoint = session.scalars(select(m.Endpoint).where(m.Endpoint.name == "right-1")).one()
-        endpoint.paused_until, endpoint.paused_by = until, "anna" if by_a_person else endpoints.BY_ITSELF
+        endpoint.paused_until, endpoint.is_paused_by_person = until, by_a_person
+        endpoint.paused_by = "anna" if by_a_person else ""
     endpoints.authorise(world.engine, "right-1", "a code", by="bert")
 
     [standing] = [one for one in endpoints.listed(world.engine) if one.name == "right-1"]

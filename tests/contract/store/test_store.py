@@ -22,7 +22,7 @@ from syncengine import clock
 from syncengine.errors import Misconfigured, NewerStore, Transient
 from syncengine.store import Store, migrate
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Base, ConnectionRow, Cursor, Endpoint, Link, Lookup, Record
+from syncengine.store.models import Base, ConnectionRow, Cursor, Decision, Endpoint, Link, Lookup, Record, Schedule
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 
@@ -293,7 +293,7 @@ def test_what_is_at_work_is_told_with_the_end_of_its_lease(store: Store) -> None
                     lease_until=lease_until, **times,
                 )
             )  # fmt: skip
-        feed = {"connection_id": main.id, "flow": "orders", "position": {}, "next_due": now}
+        feed = {"connection_id": main.id, "flow": "orders", "position": {}}
         session.add(Cursor(feed="updated", holder="one", held_until=until, **feed))
         session.add(Cursor(feed="created", holder="dead", held_until=past, **feed))
     assert migrate.at_work(store) == [
@@ -350,13 +350,16 @@ def test_a_store_of_the_version_before_keeps_its_rows_when_tables_are_made_again
             (8, "no such stock code"),
             (9, "no such stock code"),
         ]
-        assert session.execute(text("SELECT key, need_side, died_at FROM record ORDER BY key")).all() == [
+        assert session.execute(text("SELECT key, need_side, crashed_at FROM record ORDER BY key")).all() == [
             ("5001", "", None),
             ("5002", "", None),
             ("5003", "", None),
         ]
-        discarded = "SELECT key, discarded FROM record WHERE discarded <> ''"
-        assert session.execute(text(discarded)).all() == [("5002", "discarded by anna: a test")]
+        assert session.execute(text("SELECT key, why, about FROM record ORDER BY key")).all() == [
+            ("5001", "", ""),
+            ("5002", "discarded", ""),
+            ("5003", "not there", ""),
+        ]
         assert session.execute(text("SELECT left_key, part, right_key, right_part FROM link")).all() == [
             ("310", "EUR", "C1", "")
         ]
@@ -382,6 +385,76 @@ def test_no_migration_offers_a_way_back() -> None:
     """What nobody runs breaks unseen; the way back is the backup that was made before."""
     scripts = ScriptDirectory.from_config(migrate._config())
     assert [one.revision for one in scripts.walk_revisions() if hasattr(one.module, "downgrade")] == []
+
+
+# status, reason and what it becomes: why, and the key that it is about
+REASONS = (
+    ("skipped", "observed, not written", "observed", ""),
+    ("skipped", "created before the cut-over date", "too old", ""),
+    ("skipped", "no flow has linked it yet", "not linked", ""),
+    ("skipped", "not there on either side", "not there", ""),
+    ("skipped", "already equal", "equal", ""),
+    ("skipped", "refused by anna: the customer is insolvent", "decided", ""),
+    ("skipped", "it is a draft", "rule", ""),
+    ("held", "000512 is gone in the target", "gone", "000512"),
+    ("held", "StockLine[8101] is gone in the target", "", ""),
+    ("held", "gone on the left side", "gone left", ""),
+    ("held", "gone on the right side", "gone right", ""),
+    ("held", "write ceiling: orders of main is shut", "ceiling", ""),
+    ("held", "over the credit limit", "", ""),
+    ("dead", "its step died 3 times in fetch", "crashed", ""),
+    ("dead", "currency = 'XXX': unknown", "rejected", ""),
+    ("done", "change 000512: OrderQty", "", ""),
+)
+
+
+def test_what_the_program_read_in_texts_becomes_data(empty_url: str) -> None:
+    """What else holds a record is found out by a look that is due after the migration."""
+    store = Store(empty_url)
+    config = migrate._config()
+    with store.write() as session:
+        config.attributes["connection"] = session.connection()
+        command.upgrade(config, "0008")
+        for statement in BEFORE[:2]:
+            session.execute(text(statement))
+        insert = text(
+            "INSERT INTO record (id, connection_id, flow, key, wanted, claimed, done, lane, not_before, created_at, "
+            "updated_at, status, reason, parts, token) VALUES (:id, 1, 'orders', :key, 1, 1, 1, 1, :now, :now, :now, :status, :reason, "
+            ":parts, :token)"
+        )
+        for id_, (status, reason, _, _) in enumerate(REASONS, 1):
+            parts, token = (";EUR;GBP;", "2-abc") if id_ == len(REASONS) else (";", None)
+            row = {"id": id_, "key": f"{id_:02}", "now": NOW, "status": status, "reason": reason, "parts": parts}
+            session.execute(insert, {**row, "token": token})
+        for verdict in ("approved right", "approved", "refused"):
+            session.execute(
+                text(
+                    "INSERT INTO decision (record_id, verdict, plan_hash, made_by, made_at) "
+                    "VALUES (1, :verdict, 'h', 'a', :now)"
+                ),
+                {"verdict": verdict, "now": NOW},
+            )
+        session.execute(text("UPDATE endpoint SET paused_by = 'anna', paused_until = :now WHERE id = 1"), {"now": NOW})
+        for feed in ("", "updated"):
+            cursor = "INSERT INTO cursor (connection_id, flow, feed, position, next_due) VALUES "
+            session.execute(text(f"{cursor}(1, 'orders', :feed, '{{}}', :now)"), {"feed": feed, "now": NOW})
+    store.close()
+
+    migrate.upgrade(empty_url)
+
+    store = Store(empty_url)
+    with store.read() as session:
+        records = session.scalars(select(Record).order_by(Record.id)).all()
+        assert [(r.status, r.reason, r.why, r.about) for r in records] == list(REASONS)
+        assert [r.key for r in records if r.wanted > r.done] == ["09", "13"]
+        assert [(r.parts, r.lease_lane) for r in records[-2:]] == [([], None), (["EUR", "GBP"], 2)]
+        decisions = session.execute(select(Decision.verdict, Decision.side).order_by(Decision.id)).all()
+        assert decisions == [("approved", "right"), ("approved", "left"), ("refused", "")]
+        paused = select(Endpoint.is_paused_by_person).order_by(Endpoint.id)
+        assert session.scalars(paused).all() == [True, False]
+        assert session.execute(select(Schedule.flow, Schedule.next_due)).all() == [("orders", NOW)]
+        assert session.scalars(select(Cursor.feed)).all() == ["updated"]
+    store.close()
 
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

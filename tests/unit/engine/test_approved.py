@@ -9,10 +9,11 @@ import pytest
 from syncengine.document import Doc
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.merge import Merged, merge
-from syncengine.engine.decide.plan import Hold, Plan, PlanKind
+from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import decisions
 from syncengine.engine.steps.decisions import ActiveDecision
 from syncengine.mapping.contract import Policy, RuleVerdict
+from syncengine.store.states import Why
 from tests.unit.engine.test_plan import BASE, EDITED, _link, _plan
 
 HERE = {**BASE, "name": "c"}  # what people of the target have made of it
@@ -30,27 +31,27 @@ def _by_word(doc: Doc, links: Any, side: str = "left") -> Plan:
 @pytest.mark.parametrize(
     ("doc", "links", "hold", "approved"),
     [
-        ({**EDITED, "verdict": RuleVerdict.HOLD}, {}, Hold.RULE, PlanKind.WRITE),
-        ({**EDITED, "verdict": RuleVerdict.HOLD}, {"": _link(BASE)}, Hold.RULE, PlanKind.WRITE),
-        (EDITED, {"": _link(HERE)}, Hold.CONFLICT, PlanKind.WRITE),
-        ({**EDITED, "verdict": RuleVerdict.HOLD}, {"": _link(HERE)}, Hold.CONFLICT, PlanKind.WRITE),
-        (EDITED, {"": _link({**HERE, "invoiced": True})}, Hold.CONFLICT, PlanKind.HOLD),  # and then the target refuses
-        (EDITED, {"": _link({**BASE, "invoiced": True})}, Hold.REFUSED, PlanKind.HOLD),
-        (EDITED, {"": _link({**BASE, "cancelled": True})}, Hold.REFUSED, PlanKind.HOLD),
+        ({**EDITED, "verdict": RuleVerdict.HOLD}, {}, Why.RULE, PlanKind.WRITE),
+        ({**EDITED, "verdict": RuleVerdict.HOLD}, {"": _link(BASE)}, Why.RULE, PlanKind.WRITE),
+        (EDITED, {"": _link(HERE)}, Why.CONFLICT, PlanKind.WRITE),
+        ({**EDITED, "verdict": RuleVerdict.HOLD}, {"": _link(HERE)}, Why.CONFLICT, PlanKind.WRITE),
+        (EDITED, {"": _link({**HERE, "invoiced": True})}, Why.CONFLICT, PlanKind.HOLD),  # and then the target refuses
+        (EDITED, {"": _link({**BASE, "invoiced": True})}, Why.REFUSED, PlanKind.HOLD),
+        (EDITED, {"": _link({**BASE, "cancelled": True})}, Why.REFUSED, PlanKind.HOLD),
         (
             {**EDITED, "verdict": RuleVerdict.CANCEL},
             {"": _link({**BASE, "invoiced": True})},
-            Hold.REFUSED,
+            Why.REFUSED,
             PlanKind.HOLD,
         ),
-        (EDITED, {"": _link(None)}, Hold.GONE, PlanKind.HOLD),
+        (EDITED, {"": _link(None)}, Why.GONE, PlanKind.HOLD),
     ],
     ids=["create", "change", "conflict", "both", "then refused", "refused", "cancelled", "too late", "gone"],
 )
 def test_an_approval_waives_rules_and_conflicts_and_nothing_that_the_target_says(
-    doc: Doc, links: Any, hold: Hold, approved: PlanKind
+    doc: Doc, links: Any, hold: Why, approved: PlanKind
 ) -> None:
-    assert _plan(doc, links).hold is hold
+    assert _plan(doc, links).why is hold
     made = _by_word(doc, links)
 
     assert (made.kind, made.decided) == (approved, "approved by anna: it is right")
@@ -88,7 +89,7 @@ def test_a_word_for_another_plan_changes_nothing() -> None:
 def test_what_cannot_be_waived_is_named_before_what_can() -> None:
     made = _plan({**EDITED, "parts": ("GBP", "EUR")}, {"GBP": _link(HERE), "EUR": _link({**BASE, "invoiced": True})})
 
-    assert (made.hold, made.reason) == (Hold.REFUSED, "it is invoiced")
+    assert (made.why, made.reason) == (Why.REFUSED, "it is invoiced")
 
 
 LINES = {"rows": ("code",)}
