@@ -419,7 +419,8 @@ def test_what_the_program_read_in_texts_becomes_data(empty_url: str) -> None:
             session.execute(text(statement))
         insert = text(
             "INSERT INTO record (id, connection_id, flow, key, wanted, claimed, done, lane, not_before, created_at, "
-            "updated_at, status, reason, parts, token) VALUES (:id, 1, 'orders', :key, 1, 1, 1, 1, :now, :now, :now, :status, :reason, "
+            "updated_at, status, reason, parts, token) VALUES "
+            "(:id, 1, 'orders', :key, 1, 1, 1, 1, :now, :now, :now, :status, :reason, "
             ":parts, :token)"
         )
         for id_, (status, reason, _, _) in enumerate(REASONS, 1):
