@@ -18,8 +18,8 @@ from decimal import Decimal
 from syncengine.sandbox.brightpearl.app import Brightpearl
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.server import Sandbox
-from syncengine.sandbox.shop import CUT_OVER, minutes
-from syncengine.sandbox.shop_orders import Scribe
+from syncengine.sandbox.shop.model import CUT_OVER
+from syncengine.sandbox.shop.order_writer import OrderWriter
 
 
 def main() -> None:
@@ -41,13 +41,13 @@ def main() -> None:
 
 def fill(sandbox: Sandbox, orders: int) -> None:
     """Put orders into the shop, by all customers in turn, each of one to three stock lines; seven seconds apart."""
-    chance, scribe = random.Random(2), Scribe(sandbox.shop)
-    customers, ordinary = scribe.customers, scribe.ordinary
+    chance, writer = random.Random(2), OrderWriter(sandbox.shop)
+    customers, ordinary = writer.customers, writer.ordinary
     for number in range(orders):
-        placed = CUT_OVER + minutes(1) + timedelta(seconds=7 * number)
-        order = scribe.order(customers[number % len(customers)], placed)
+        placed = CUT_OVER + timedelta(minutes=1) + timedelta(seconds=7 * number)
+        order = writer.order(customers[number % len(customers)], placed)
         for product in chance.sample(ordinary, chance.choice((1, 1, 2, 3))):
-            scribe.add(order, product, chance.choice((1, 2, 3)))
+            writer.add(order, product, chance.choice((1, 2, 3)))
     sandbox.brightpearl = Account(sandbox)
     sandbox.apps["brightpearl"] = Brightpearl(sandbox)
 

@@ -11,8 +11,8 @@ from typing import Any
 import requests
 
 from syncengine.sandbox.server import Sandbox
-from syncengine.sandbox.shop import FREE_TEXT_PRODUCT_ID, Address, Contact, Row, Shop
-from syncengine.sandbox.shop_catalogue import BUNDLE, GIFT, TOO_LONG_SKU, UNKNOWN_TO_SYSPRO, WITHOUT_SKU
+from syncengine.sandbox.shop.catalogue import BUNDLE, GIFT, TOO_LONG_SKU, UNKNOWN_TO_SYSPRO, WITHOUT_SKU
+from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Address, Contact, Row, Shop
 
 CANCELLED, ELIGIBLE = 5, (2, 3, 6, 8)
 AWKWARD = "awkward"

@@ -22,7 +22,7 @@ import yaml
 from syncengine.cli import _demo_texts as texts
 from syncengine.cli._demo_texts import Json
 from syncengine.sandbox.brightpearl.responses import COUNTRIES
-from syncengine.sandbox.shop import FREE_TEXT_PRODUCT_ID, Contact, Order, Row, Shop
+from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Contact, Order, Row, Shop
 
 COMMENT_LENGTH, REFERENCE_LENGTH = 100, 30
 STOCK, FREIGHT, CHARGE, COMMENT = "1", "4", "5", "6"  # SorDetail.LineType

@@ -19,7 +19,7 @@ from syncengine.errors import Misconfigured
 from syncengine.flows.connections import connection_template
 from syncengine.local import redis_server
 from syncengine.local.supervisor import Supervisor
-from syncengine.sandbox.shop import CUT_OVER
+from syncengine.sandbox.shop.model import CUT_OVER
 from syncengine.settings import Settings
 from syncengine.store import migrate
 

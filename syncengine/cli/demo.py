@@ -20,7 +20,7 @@ from syncengine.cli._engine import engine, show_json
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import dead_letters, status
 from syncengine.engine.steps import sync
-from syncengine.sandbox.shop import generate
+from syncengine.sandbox.shop.generator import generate
 from syncengine.store.states import Status
 
 FLOWS = ("customers", "orders")

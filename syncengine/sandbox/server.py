@@ -29,7 +29,8 @@ from syncengine.sandbox.brightpearl.app import Brightpearl
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.calls import Calls
 from syncengine.sandbox.faults import Dropped, Faults
-from syncengine.sandbox.shop import Shop, generate
+from syncengine.sandbox.shop.generator import generate
+from syncengine.sandbox.shop.model import Shop
 from syncengine.sandbox.switches import Switches
 
 App = Callable[[Request], Response]

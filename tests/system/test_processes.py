@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from syncengine.cli._demo_site import Shop, Site
-from syncengine.sandbox.shop import generate
+from syncengine.sandbox.shop.generator import generate
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("processes")]
 

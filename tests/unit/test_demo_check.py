@@ -12,7 +12,8 @@ import pytest
 from syncengine.cli._demo_check import Report, check
 from syncengine.sandbox import server
 from syncengine.sandbox.server import Running, Sandbox
-from syncengine.sandbox.shop import Address, Contact, Order, Party, Product, Row, Shop, generate
+from syncengine.sandbox.shop.generator import generate
+from syncengine.sandbox.shop.model import Address, Contact, Order, Party, Product, Row, Shop
 
 PLACED = datetime(2025, 6, 30, 23, 30, tzinfo=UTC)  # the first of July in London
 LETTER: dict[str, Any] = {

@@ -10,8 +10,7 @@ from syncengine.sandbox.brightpearl import id_sets
 from syncengine.sandbox.brightpearl.calls import Call, part, text
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
 from syncengine.sandbox.brightpearl.responses import decimals
-from syncengine.sandbox.shop import PriceList, Product
-from syncengine.sandbox.shop_catalogue import list_price
+from syncengine.sandbox.shop.model import PriceList, Product
 
 if TYPE_CHECKING:
     from syncengine.sandbox.brightpearl.state import Account
@@ -239,7 +238,7 @@ def _prices(account: Account, product: Product, lists: list[PriceList]) -> Json:
                 "priceListId": entry.id,
                 "currencyCode": entry.currency,
                 "currencyId": account.currencies[entry.currency].id,
-                "quantityPrice": {"1": decimals(list_price(account.shop, product, entry), 4)},
+                "quantityPrice": {"1": decimals(account.shop.list_price(product, entry), 4)},
             }
             for entry in lists
         ],

@@ -9,7 +9,7 @@ from syncengine.sandbox.brightpearl import render
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, part, patches, text, whole
 from syncengine.sandbox.brightpearl.errors import bad_filter, invalid, missing
 from syncengine.sandbox.brightpearl.responses import country_of
-from syncengine.sandbox.shop import Address, Contact
+from syncengine.sandbox.shop.model import Address, Contact
 
 if TYPE_CHECKING:
     from syncengine.sandbox.brightpearl.state import Account

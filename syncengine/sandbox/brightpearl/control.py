@@ -30,7 +30,7 @@ from syncengine.sandbox.json_bodies import answer, body_of
 
 if TYPE_CHECKING:
     from syncengine.sandbox.brightpearl.state import Account
-    from syncengine.sandbox.shop import Order
+    from syncengine.sandbox.shop.model import Order
 
 _MOST_LISTED = 500
 

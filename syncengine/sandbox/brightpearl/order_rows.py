@@ -10,8 +10,7 @@ from syncengine.sandbox.brightpearl import render
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, number, part, patches, text, whole
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
 from syncengine.sandbox.brightpearl.orders import order_of
-from syncengine.sandbox.shop import FREE_TEXT_PRODUCT_ID, Order, Product, Row
-from syncengine.sandbox.shop_catalogue import list_price
+from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Order, Product, Row
 
 if TYPE_CHECKING:
     from syncengine.sandbox.brightpearl.state import Account
@@ -196,7 +195,7 @@ def _listed(account: Account, order: Order, product: Product) -> Decimal:
     prices = next((entry for entry in account.shop.price_lists if entry.id == order.price_list_id), None)
     if prices is None:
         return product.price
-    listed = list_price(account.shop, product, prices)
+    listed = account.shop.list_price(product, prices)
     rate = account.shop.rate_of(product.tax_code) if prices.gross else Decimal(0)
     return (listed / (1 + rate)).quantize(_FOUR, ROUND_HALF_UP)
 

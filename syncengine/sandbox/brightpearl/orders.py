@@ -13,7 +13,7 @@ from syncengine.sandbox.brightpearl.errors import invalid, missing
 from syncengine.sandbox.brightpearl.responses import country_of
 from syncengine.sandbox.brightpearl.searches import ORDER_TYPES, SHIPPING_STATUSES
 from syncengine.sandbox.brightpearl.state import Note
-from syncengine.sandbox.shop import Contact, Order, Party, Status
+from syncengine.sandbox.shop.model import Contact, Order, Party, Status
 
 if TYPE_CHECKING:
     from syncengine.sandbox.brightpearl.state import Account

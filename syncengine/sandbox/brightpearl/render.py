@@ -7,7 +7,7 @@ from datetime import datetime, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
 
 from syncengine.sandbox.brightpearl.responses import COUNTRIES, decimals, moment
-from syncengine.sandbox.shop import Address, Contact, Currency, Order, Party, Product, Row, Status, TaxCode
+from syncengine.sandbox.shop.model import Address, Contact, Currency, Order, Party, Product, Row, Status, TaxCode
 
 Json = dict[str, object]
 _TWO = Decimal("0.01")

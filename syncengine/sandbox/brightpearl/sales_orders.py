@@ -20,7 +20,7 @@ from syncengine.sandbox.brightpearl.orders import (
 )
 from syncengine.sandbox.brightpearl.responses import COUNTRIES, decimals
 from syncengine.sandbox.brightpearl.responses import moment as written
-from syncengine.sandbox.shop import FREE_TEXT_PRODUCT_ID, Order, Party, Row
+from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Order, Party, Row
 
 if TYPE_CHECKING:
     from syncengine.sandbox.brightpearl.state import Account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from syncengine.sandbox.brightpearl.search import Column, Search, Values
-from syncengine.sandbox.shop import Contact, Currency, Order, Product
+from syncengine.sandbox.shop.model import Contact, Currency, Order, Product
 
 if TYPE_CHECKING:
     from syncengine.sandbox.brightpearl.state import Account

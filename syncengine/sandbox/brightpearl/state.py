@@ -21,7 +21,7 @@ from syncengine.sandbox.brightpearl.responses import dumps
 from syncengine.sandbox.brightpearl.search import Index
 from syncengine.sandbox.brightpearl.throttle import Throttle
 from syncengine.sandbox.brightpearl.webhooks import Webhooks
-from syncengine.sandbox.shop import Address, Contact, Order, Product, Status
+from syncengine.sandbox.shop.model import Address, Contact, Order, Product, Status
 
 if TYPE_CHECKING:
     from syncengine.sandbox.server import Sandbox

@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from syncengine.sandbox.shop import Product, Shop
+from syncengine.sandbox.shop.model import Product, Shop
 
 if TYPE_CHECKING:
     from syncengine.sandbox.syspro.state import Company

@@ -16,7 +16,7 @@ from typing import Protocol
 from werkzeug import Request, Response
 
 from syncengine.sandbox.calls import Calls
-from syncengine.sandbox.shop import Shop
+from syncengine.sandbox.shop.model import Shop
 from syncengine.sandbox.switches import Switches
 from syncengine.sandbox.syspro import catalogue, control, seed, warehouse
 from syncengine.sandbox.syspro.model import empty_tables

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from syncengine.sandbox.shop import FREE_TEXT_PRODUCT_ID, Order, Shop, generate
+from syncengine.sandbox.shop.generator import generate
+from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Order, Shop
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncengine.engine.people import dead_letter_bulk, dead_letters
-from syncengine.sandbox.shop import Product
+from syncengine.sandbox.shop.model import Product
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from syncengine.sandbox.brightpearl import app
-from syncengine.sandbox.shop import Contact, Order
+from syncengine.sandbox.shop.model import Contact, Order
 from syncengine.store import models as m
 from tests.system.awkward.world import World
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from syncengine.engine.people import manual
-from syncengine.sandbox.shop import Order
+from syncengine.sandbox.shop.model import Order
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.test_amended import number_of
 from tests.system.awkward.world import World

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.engine.people import dead_letters
-from syncengine.sandbox.shop import Order
+from syncengine.sandbox.shop.model import Order
 from syncengine.store.models import Failure
 from tests.system.awkward.world import Shop, World, both_gateways
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from syncengine.engine.decide import patches
 from syncengine.engine.people import dead_letter_detail, dead_letters
-from syncengine.sandbox.shop import Product
+from syncengine.sandbox.shop.model import Product
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
 

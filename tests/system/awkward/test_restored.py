@@ -15,7 +15,7 @@ from syncengine import connectors
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import dead_letters
 from syncengine.engine.setup import bootstrap
-from syncengine.sandbox.shop import Contact, Order, Product, Row
+from syncengine.sandbox.shop.model import Contact, Order, Product, Row
 from syncengine.store import Store
 from syncengine.vault import Vault
 from tests.services import dump_postgres, restore_postgres, shared_folder

@@ -6,7 +6,8 @@ from sqlalchemy import func, select
 
 from syncengine.cli._demo_check import check
 from syncengine.engine.people import dead_letters
-from syncengine.sandbox.shop import CUT_OVER, generate
+from syncengine.sandbox.shop.generator import generate
+from syncengine.sandbox.shop.model import CUT_OVER
 from syncengine.store.models import Record
 from tests.system.awkward.world import World, both_gateways
 

@@ -31,7 +31,7 @@ from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.flows.connections import connection_template
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
-from syncengine.sandbox.shop import FREE_TEXT_PRODUCT_ID, Address, Contact, Order, Party, Product, Row
+from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Address, Contact, Order, Party, Product, Row
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.vault import Vault

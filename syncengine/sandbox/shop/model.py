@@ -1,15 +1,14 @@
-"""One believable shop as plain data, from which both simulated systems load what they start with.
+"""A shop as plain data.
 
-The same seed and sizes give the same shop. Brightpearl starts with all of it; SYSPRO with the products, warehouses,
+Brightpearl starts with all of it; SYSPRO with the products, warehouses,
 currencies and house accounts, and with none of the customers and orders. `expected`, `invalid` and `awkward` say, by
 Brightpearl order id, what is to become of each order, so that a test can compare without asking the mapping.
 """
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -17,9 +16,6 @@ from typing import Literal
 CUT_OVER = datetime(2025, 3, 3, 8, 0, tzinfo=UTC)
 #: Free-text rows report this product (brightpearl.md section 11.1).
 FREE_TEXT_PRODUCT_ID = 1000
-FIRST_CONTACT_ID = 310
-FIRST_PRODUCT_ID = 2001
-FIRST_ORDER_ID = 5001
 
 Fate = Literal["pushed", "invalid", "ineligible", "cancelled", "guest"]
 
@@ -274,29 +270,11 @@ class Shop:
         """A tax code's rate as a fraction; 0 for a code that does not exist."""
         return next((tax.rate / 100 for tax in self.tax_codes if tax.code == tax_code), Decimal(0))
 
-
-def generate(seed: int = 1, *, contacts: int = 60, products: int = 80, orders: int = 100, awkward: bool = True) -> Shop:
-    """Make a shop.
-
-    Args:
-        contacts: customers with an account; guests and the awkward ones come on top.
-        products: SKUs; those with a special part to play (bundles, unknown to SYSPRO) come on top.
-        orders: ordinary orders, of which a share is invalid, not eligible, cancelled, or of guests.
-        awkward: add the labelled awkward orders, with the lowest ids.
-    """
-    from syncengine.sandbox import shop_awkward, shop_catalogue, shop_orders, shop_people
-
-    chance = random.Random(seed)
-    shop = Shop(seed)
-    shop_catalogue.fill(shop, chance, products)
-    shop_people.fill(shop, chance, contacts)
-    scribe = shop_orders.Scribe(shop)
-    if awkward:
-        shop_awkward.add_awkward(scribe, random.Random(seed + 1))
-    shop_orders.add_ordinary(scribe, chance, orders)
-    return shop
-
-
-def minutes(number: float) -> timedelta:
-    """That many minutes."""
-    return timedelta(minutes=number)
+    def list_price(self, product: Product, prices: PriceList) -> Decimal:
+        """A product's price for one in a price list, in the list's currency, with tax where the list includes it."""
+        if prices.kind == "BUY":
+            return product.cost
+        rate = next(entry.rate for entry in self.currencies if entry.code == prices.currency)
+        trade = Decimal("0.8") if prices.code == "TRADE" else Decimal(1)
+        tax = 1 + self.rate_of(product.tax_code) if prices.gross else Decimal(1)
+        return (product.price * rate * trade * tax).quantize(Decimal("0.01"))

@@ -1,16 +1,14 @@
-"""The shop's ordinary orders, and the means to write an order down row by row."""
+"""Writes orders into a shop, row by row."""
 
 from __future__ import annotations
 
 import itertools
-import random
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-from syncengine.sandbox.shop import (
-    CUT_OVER,
-    FIRST_ORDER_ID,
+from syncengine.sandbox.shop.catalogue import BUNDLE, GIFT, TOO_LONG_SKU, UNKNOWN_TO_SYSPRO, WITHOUT_SKU
+from syncengine.sandbox.shop.model import (
     FREE_TEXT_PRODUCT_ID,
     Address,
     Contact,
@@ -20,26 +18,15 @@ from syncengine.sandbox.shop import (
     Product,
     Row,
     Shop,
-    minutes,
 )
-from syncengine.sandbox.shop_catalogue import BUNDLE, GIFT, TOO_LONG_SKU, UNKNOWN_TO_SYSPRO, WITHOUT_SKU, list_price
-from syncengine.sandbox.shop_people import add_contact
 
+FIRST_ORDER_ID = 5001
 FIRST_ROW_ID = 8101
-NOMINAL_SALES, NOMINAL_SHIPPING, NOMINAL_DISCOUNT = "4000", "4040", "4009"
-#: Why an order cannot be accepted, as `Shop.invalid` says it.
-REASONS = {
-    "unknown_sku": "SKU is not a stock code in SYSPRO",
-    "row_without_sku": "row of a product that has no SKU",
-    "negative_quantity": "negative quantity on a stock row",
-    "currency": "currency does not exist in SYSPRO",
-    "sku_too_long": "SKU is longer than a stock code can be",
-    "no_rows": "order has no rows",
-}
+NOMINAL_SALES = "4000"
 _FOUR, _TWO = Decimal("0.0001"), Decimal("0.01")
 
 
-class Scribe:
+class OrderWriter:
     """Writes orders into a shop, in order of their dates and ids."""
 
     def __init__(self, shop: Shop) -> None:
@@ -129,7 +116,7 @@ class Scribe:
         """Add a row of a product at its list price, or at `unit` (with tax where the order's prices include it)."""
         tax_code = tax_code or (product.tax_code if order.delivery.country == "GB" else "T0")
         prices = next(entry for entry in self.shop.price_lists if entry.id == order.price_list_id)
-        listed = list_price(self.shop, product, prices) if unit is None else unit
+        listed = self.shop.list_price(product, prices) if unit is None else unit
         if order.currency == "JPY":
             listed = (product.price * order.exchange_rate).quantize(Decimal(1))
         amount = listed * Decimal(quantity) * (1 - Decimal(discount) / 100)
@@ -191,74 +178,3 @@ class Scribe:
 
     def _is_gross(self, price_list_id: int) -> bool:
         return next(entry.gross for entry in self.shop.price_lists if entry.id == price_list_id)
-
-
-def add_ordinary(scribe: Scribe, chance: random.Random, orders: int) -> None:
-    """Add orders as a shop has them: most to be pushed, some of guests, invalid, not eligible yet, or cancelled."""
-    customers = [each for each in scribe.shop.contacts if scribe.shop.guest_tag not in each.tags.split(",")]
-    if not customers:
-        return
-    start = max((order.placed_on for order in scribe.shop.orders), default=CUT_OVER)
-    for number in range(orders):
-        placed = start + minutes(7 * (number + 1)) + timedelta(seconds=chance.randrange(300))
-        kind = chance.choices(("pushed", "guest", "invalid", "ineligible", "cancelled"), (78, 8, 5, 5, 4))[0]
-        if kind == "guest":
-            order = _guest_order(scribe, chance, placed)
-        else:
-            order = _order_of(scribe, chance, chance.choice(customers), placed, kind)
-        _add_rows(scribe, chance, order)
-        if kind == "invalid":
-            make_invalid(scribe, order, chance.choice(list(REASONS)))
-        if chance.random() < 0.4:
-            scribe.touch(order, minutes(chance.randint(1, 90)))
-
-
-def make_invalid(scribe: Scribe, order: Order, label: str) -> None:
-    """Spoil an order in the way of `REASONS[label]`, and note the reason."""
-    scribe.shop.expected[order.id] = "invalid"
-    scribe.shop.invalid[order.id] = REASONS[label]
-    spoiling = {"unknown_sku": UNKNOWN_TO_SYSPRO, "row_without_sku": WITHOUT_SKU, "sku_too_long": TOO_LONG_SKU}
-    if label in spoiling:
-        scribe.add(order, scribe.products[spoiling[label]])
-    elif label == "negative_quantity":
-        scribe.add(order, scribe.ordinary[0], -1)
-    elif label == "no_rows":
-        order.rows.clear()
-    else:
-        yen = next(entry for entry in scribe.shop.currencies if not entry.in_syspro)
-        order.currency, order.exchange_rate = yen.code, yen.rate
-
-
-def _order_of(scribe: Scribe, chance: random.Random, contact: Contact, placed: datetime, kind: str) -> Order:
-    statuses = {"ineligible": (1, 4, 7), "cancelled": (5,)}.get(kind, (2, 2, 2, 3, 6))
-    currency = chance.choice(("GBP", "EUR", "USD")) if chance.random() < 0.05 else None
-    channel_id = 4 if contact.company else chance.choices((1, 2, 3), (6, 3, 1))[0]
-    fate: Fate = "ineligible" if kind == "ineligible" else "cancelled" if kind == "cancelled" else "pushed"
-    status_id = chance.choice(statuses)
-    return scribe.order(contact, placed, fate=fate, channel_id=channel_id, status_id=status_id, currency=currency)
-
-
-def _guest_order(scribe: Scribe, chance: random.Random, placed: datetime) -> Order:
-    country = chance.choice(("GB", "GB", "GB", "DE", "FR", "PL", "US"))
-    has_tag = chance.random() < 0.4
-    contact = add_contact(scribe.shop, chance, country, tags=scribe.shop.guest_tag if has_tag else "")
-    contact.created_on = placed
-    contact.updated_on = None
-    return scribe.order(contact, placed, fate="guest", channel_id=1 if has_tag else 5)
-
-
-def _add_rows(scribe: Scribe, chance: random.Random, order: Order) -> None:
-    for _ in range(chance.choices((1, 2, 3, 5), (45, 30, 17, 8))[0]):
-        discount = chance.choice((5, 10, 15)) if chance.random() < 0.1 else 0
-        scribe.add(order, chance.choice(scribe.ordinary), chance.choice((1, 1, 1, 2, 3, 6)), discount=discount)
-    if chance.random() < 0.04 and scribe.products[BUNDLE].bundle_components:
-        scribe.add_bundle(order)
-    if chance.random() < 0.05:
-        scribe.add(order, scribe.products[GIFT], unit=Decimal(0))
-    if chance.random() < 0.05:
-        scribe.add_text(order, "Gift wrapping", Decimal("3.50"))
-    if chance.random() < 0.04:
-        scribe.add_text(order, "Voucher SPRING5", Decimal("-1.00"), NOMINAL_DISCOUNT)
-    if chance.random() < 0.6:
-        scribe.add_text(order, "Shipping: next day courier", Decimal("5.95"), NOMINAL_SHIPPING)
-        order.shipping_method_id = 3

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
-from syncengine.sandbox.shop import CUT_OVER, FIRST_CONTACT_ID, Address, Contact, Shop
+from syncengine.sandbox.shop.model import CUT_OVER, Address, Contact, Shop
 
+FIRST_CONTACT_ID = 310
 FIRST_ADDRESS_ID = 9001
 
 #: (country, first names, last names, streets, (city, region, postal code)); the share of each is in `_SHARES`.
@@ -66,17 +67,17 @@ _EURO = frozenset({"IE", "DE", "FR", "GR"})
 _COMPANIES = ("Outfitters", "Trading Ltd", "& Sons", "Interiors", "Café", "GmbH & Co. KG", "Stores", "Déco")
 
 
-def fill(shop: Shop, chance: random.Random, contacts: int) -> None:
+def fill(shop: Shop, rng: random.Random, contacts: int) -> None:
     """Put customers with their addresses into the shop."""
     countries, weights = list(_SHARES), list(_SHARES.values())
     for number in range(contacts):
-        country = "GB" if number == 0 else chance.choices(countries, weights)[0]
-        add_contact(shop, chance, country, is_company=chance.random() < 0.35, created_days_ago=300 - number % 280)
+        country = "GB" if number == 0 else rng.choices(countries, weights)[0]
+        add_contact(shop, rng, country, is_company=rng.random() < 0.35, created_days_ago=300 - number % 280)
 
 
 def add_contact(
     shop: Shop,
-    chance: random.Random,
+    rng: random.Random,
     country: str,
     *,
     currency: str | None = None,
@@ -87,39 +88,39 @@ def add_contact(
     """One more customer of this country, with a billing address and, at times, another for delivery."""
     first_names, last_names, _, _ = _PLACES[country]
     contact_id = shop.contacts[-1].id + 1 if shop.contacts else FIRST_CONTACT_ID
-    first, last = chance.choice(first_names), chance.choice(last_names)
-    billing = _add_address(shop, chance, country, contact_id)
-    delivery = _add_address(shop, chance, country, contact_id) if chance.random() < 0.3 else billing
+    first, last = rng.choice(first_names), rng.choice(last_names)
+    billing = _add_address(shop, rng, country, contact_id)
+    delivery = _add_address(shop, rng, country, contact_id) if rng.random() < 0.3 else billing
     created = CUT_OVER - timedelta(days=created_days_ago, minutes=contact_id)
     currency = currency or ("EUR" if country in _EURO else "USD" if country == "US" else "GBP")
     contact = Contact(
         contact_id,
         first,
         last,
-        f"{last} {chance.choice(_COMPANIES)}" if is_company else "",
+        f"{last} {rng.choice(_COMPANIES)}" if is_company else "",
         f"customer{contact_id}@shop-mail.example",
         f"+44 20 7946 {contact_id % 10_000:04d}",
-        f"+44 7700 90{contact_id % 10_000:04d}" if chance.random() < 0.4 else "",
+        f"+44 7700 90{contact_id % 10_000:04d}" if rng.random() < 0.4 else "",
         currency,
         {"EUR": 4, "USD": 5}.get(currency, 3 if is_company else 2),
         "T20" if country == "GB" else "T0",
         billing.id,
         delivery.id,
-        credit_limit=chance.choice((0, 500, 2500, 10_000)) if is_company else 0,
+        credit_limit=rng.choice((0, 500, 2500, 10_000)) if is_company else 0,
         tags=tags,
         created_on=created,
-        updated_on=created + timedelta(days=1) if chance.random() < 0.6 else None,
+        updated_on=created + timedelta(days=1) if rng.random() < 0.6 else None,
     )
     shop.contacts.append(contact)
     return contact
 
 
-def _add_address(shop: Shop, chance: random.Random, country: str, contact_id: int) -> Address:
+def _add_address(shop: Shop, rng: random.Random, country: str, contact_id: int) -> Address:
     _, _, streets, towns = _PLACES[country]
-    city, region, postal_code = chance.choice(towns)
+    city, region, postal_code = rng.choice(towns)
     address_id = shop.addresses[-1].id + 1 if shop.addresses else FIRST_ADDRESS_ID
-    line2 = chance.choice(("", "", "", "Flat 2", "Unit 14, Riverside Business Park"))
-    line1 = f"{chance.randint(1, 240)} {chance.choice(streets)}"
+    line2 = rng.choice(("", "", "", "Flat 2", "Unit 14, Riverside Business Park"))
+    line1 = f"{rng.randint(1, 240)} {rng.choice(streets)}"
     address = Address(address_id, contact_id, line1, line2, city, region, postal_code, country)
     shop.addresses.append(address)
     return address

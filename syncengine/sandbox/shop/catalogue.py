@@ -6,9 +6,8 @@ import random
 from datetime import timedelta
 from decimal import Decimal
 
-from syncengine.sandbox.shop import (
+from syncengine.sandbox.shop.model import (
     CUT_OVER,
-    FIRST_PRODUCT_ID,
     Channel,
     Currency,
     PriceList,
@@ -20,6 +19,7 @@ from syncengine.sandbox.shop import (
     Warehouse,
 )
 
+FIRST_PRODUCT_ID = 2001
 _MATERIALS = ("Canvas", "Enamel", "Oak", "Linen", "Wool", "Copper", "Leather", "Bamboo", "Cotton", "Stoneware", "Felt")
 _THINGS = ("Tote", "Mug", "Board", "Apron", "Throw", "Lamp", "Wallet", "Tray", "Towel", "Bowl", "Basket", "Stool")
 _COLOURS = ("", "Red", "Navy", "Moss", "Sand", "Ink", "Clay")
@@ -32,11 +32,11 @@ BUNDLE = "GIFT-SET-01"
 GIFT = "FREE-SAMPLE"
 
 
-def fill(shop: Shop, chance: random.Random, products: int) -> None:
+def fill(shop: Shop, rng: random.Random, products: int) -> None:
     """Put settings and products into the shop."""
     _settings(shop)
     special = _special_products()
-    ordinary = [_product(chance, FIRST_PRODUCT_ID + len(special) + number, number) for number in range(products)]
+    ordinary = [_product(rng, FIRST_PRODUCT_ID + len(special) + number, number) for number in range(products)]
     shop.products = [*special, *ordinary]
     parts = [product for product in ordinary if product.stock_tracked][:2]
     bundle = next(product for product in special if product.sku == BUNDLE)
@@ -118,36 +118,26 @@ def _special_products() -> list[Product]:
     ]
 
 
-def _product(chance: random.Random, product_id: int, number: int) -> Product:
+def _product(rng: random.Random, product_id: int, number: int) -> Product:
     material, thing = _MATERIALS[number % len(_MATERIALS)], _THINGS[(number // len(_MATERIALS)) % len(_THINGS)]
     colour = _COLOURS[(number // (len(_MATERIALS) * len(_THINGS))) % len(_COLOURS)]
-    price = Decimal(chance.randint(250, 18_000)) / 100
-    is_tracked = chance.random() > 0.03
+    price = Decimal(rng.randint(250, 18_000)) / 100
+    is_tracked = rng.random() > 0.03
     created = CUT_OVER - timedelta(days=200 - number % 180, minutes=number)
     return Product(
         product_id,
         f"{material[:3]}-{thing[:4]}-{number + 1:04d}".upper(),
         " ".join(filter(None, (colour, material, thing))),
         price,
-        chance.choices(("T20", "T5", "T0"), (80, 8, 12))[0],
-        {"MN": Decimal(chance.randint(0, 400)), "ST": Decimal(chance.randint(0, 40))} if is_tracked else {},
+        rng.choices(("T20", "T5", "T0"), (80, 8, 12))[0],
+        {"MN": Decimal(rng.randint(0, 400)), "ST": Decimal(rng.randint(0, 40))} if is_tracked else {},
         uom="EA",
         stock_tracked=is_tracked,
-        cost=(price * chance.randint(30, 60) / 100).quantize(Decimal("0.0001")),
+        cost=(price * rng.randint(30, 60) / 100).quantize(Decimal("0.0001")),
         barcode=f"{5_000_000_000_000 + number * 17:013d}",
-        weight=Decimal(chance.randint(5, 900)) / 100,
+        weight=Decimal(rng.randint(5, 900)) / 100,
         brand_id=74 + number % 3,
         category_id=296 + number % 5,
         created_on=created,
-        updated_on=created + timedelta(days=3) if chance.random() < 0.5 else None,
+        updated_on=created + timedelta(days=3) if rng.random() < 0.5 else None,
     )
-
-
-def list_price(shop: Shop, product: Product, prices: PriceList) -> Decimal:
-    """A product's price for one in a price list, in the list's currency, with tax where the list includes it."""
-    if prices.kind == "BUY":
-        return product.cost
-    rate = next(entry.rate for entry in shop.currencies if entry.code == prices.currency)
-    trade = Decimal("0.8") if prices.code == "TRADE" else Decimal(1)
-    tax = 1 + shop.rate_of(product.tax_code) if prices.gross else Decimal(1)
-    return (product.price * rate * trade * tax).quantize(Decimal("0.01"))

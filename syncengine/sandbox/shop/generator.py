@@ -1,0 +1,31 @@
+"""Makes a shop; the same seed and sizes give the same shop."""
+
+from __future__ import annotations
+
+import random
+
+from syncengine.sandbox.shop import awkward as awkward_orders
+from syncengine.sandbox.shop import catalogue, people
+from syncengine.sandbox.shop import orders as ordinary_orders
+from syncengine.sandbox.shop.model import Shop
+from syncengine.sandbox.shop.order_writer import OrderWriter
+
+
+def generate(seed: int = 1, *, contacts: int = 60, products: int = 80, orders: int = 100, awkward: bool = True) -> Shop:
+    """Make a shop.
+
+    Args:
+        contacts: customers with an account; guests and the awkward ones come on top.
+        products: SKUs; those with a special part to play (bundles, unknown to SYSPRO) come on top.
+        orders: ordinary orders, of which a share is invalid, not eligible, cancelled, or of guests.
+        awkward: add the labelled awkward orders, with the lowest ids.
+    """
+    rng = random.Random(seed)
+    shop = Shop(seed)
+    catalogue.fill(shop, rng, products)
+    people.fill(shop, rng, contacts)
+    writer = OrderWriter(shop)
+    if awkward:
+        awkward_orders.add(writer, random.Random(seed + 1))
+    ordinary_orders.add(writer, rng, orders)
+    return shop
