@@ -83,7 +83,7 @@ class Systems:
         return list(answer.json())
 
     def turn(self, **switches: object) -> None:
-        """Turn switches of the simulated systems (sandbox/switches.py)."""
+        """Turn switches of the simulated systems (sandbox/switches/)."""
         self._http.patch(f"{self.url}/_sandbox/switches", json=switches, timeout=30).raise_for_status()
 
     def fault(self, **fault: object) -> int:

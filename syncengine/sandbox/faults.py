@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 
 from werkzeug import Request, Response
 
-from syncengine.sandbox.brightpearl import id_sets
+from syncengine.sandbox import id_sets
 
 KINDS = ("error", "drop", "late", "hang", "throttle", "expired", "malformed", "forbidden", "down")
 #: The kinds whose answer a system words itself: `FaultAnswer(kind, request)`.

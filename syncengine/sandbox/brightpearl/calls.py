@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug import Request
 
-from syncengine.sandbox.brightpearl import id_sets
-from syncengine.sandbox.brightpearl.errors import bad_patch, invalid
+from syncengine.sandbox import id_sets
+from syncengine.sandbox.brightpearl.errors import BAD_ID_SET, TOO_MANY_IDS, bad_patch, invalid
 from syncengine.sandbox.brightpearl.responses import read_decimal, read_moment
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Call:
             ApiError: 400: not an id set, or too long.
         """
         ascending = self.account.switches.on("brightpearl_id_lists_ascend")
-        return list(id_sets.members(id_sets.parse(self.path[name], most, ascending), dict(known)))
+        return list(id_sets.members(_ranges(self.path[name], most, ascending), dict(known)))
 
     def json(self) -> Any:
         """The body.
@@ -148,3 +149,24 @@ def moment(value: Any, field: str, code: str) -> datetime:
         return read_moment(str(value))
     except ValueError:
         raise invalid(code, f"{field} is not a valid date: {value}") from None
+
+
+def _ranges(text: str, most: int, ascending: bool) -> list[tuple[int, int]]:
+    """The ranges of an id set in a path.
+
+    Args:
+        most: how many ids it may name, known or not.
+        ascending: whether parts out of numerical order are refused.
+
+    Raises:
+        ApiError: 400; the codes are invented, no recording shows this case.
+    """
+    try:
+        found = id_sets.spans(text)
+    except ValueError as problem:
+        raise invalid(BAD_ID_SET, f"The ID set {text} is invalid: {problem}") from None
+    if ascending and any(after[0] <= before[1] for before, after in itertools.pairwise(found)):
+        raise invalid(BAD_ID_SET, f"The ID set {text} is invalid: it must be in ascending order")
+    if sum(high - low + 1 for low, high in found) > most:
+        raise invalid(TOO_MANY_IDS, f"The ID set has more than the {most} IDs allowed")
+    return found

@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from syncengine.sandbox.brightpearl import id_sets
+from syncengine.sandbox import id_sets
 from syncengine.sandbox.brightpearl.calls import Call, part, text
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
 from syncengine.sandbox.brightpearl.responses import decimals

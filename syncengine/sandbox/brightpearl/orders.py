@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from syncengine.sandbox.brightpearl import id_sets
+from syncengine.sandbox import id_sets
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, moment, number, part, patches, text, whole
 from syncengine.sandbox.brightpearl.errors import invalid, missing
 from syncengine.sandbox.brightpearl.responses import country_of

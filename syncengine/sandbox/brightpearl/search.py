@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from syncengine.sandbox.brightpearl.errors import ApiError, bad_filter
-from syncengine.sandbox.brightpearl.id_sets import spans
 from syncengine.sandbox.brightpearl.responses import read_moment
+from syncengine.sandbox.id_sets import spans
 from syncengine.sandbox.switches import Switches
 
 MOST_ROWS = 500

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from syncengine.sandbox.brightpearl.errors import ApiError
-from syncengine.sandbox.brightpearl.id_sets import compact, spans
+from syncengine.sandbox.id_sets import compact, spans
 
 if TYPE_CHECKING:
     from syncengine.sandbox.brightpearl.state import Account

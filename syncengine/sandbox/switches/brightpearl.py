@@ -5,10 +5,9 @@ Where the reference leaves a behaviour open (its section 16), the default is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
-from syncengine.sandbox.switches import Value
+from syncengine.sandbox.switches.declaration import Declarations, Value
 
 _ACCOUNT: dict[str, tuple[Value, str]] = {
     "brightpearl_account": ("sandbox", "account code in every path (section 1)"),
@@ -62,6 +61,6 @@ _WEBHOOKS: dict[str, tuple[Value, str]] = {
     "brightpearl_webhook_shuffled": (False, "deliver what is due in reverse order (section 10: must be assumed)"),
     "brightpearl_webhook_needs_resource_id": (True, "INTC-057 where ${resource-id} is absent (10, unconfirmed)"),
 }
-SWITCHES: Mapping[str, tuple[Value, str]] = MappingProxyType(
+SWITCHES: Declarations = MappingProxyType(
     _ACCOUNT | _AUTHENTICATION | _THROTTLE | _ORDERS | _SEARCH | _MISSING | _WEBHOOKS
 )

@@ -6,10 +6,9 @@ unknown has the references' recommended or likelier value as default.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
-Value = bool | int | float | str | None
+from syncengine.sandbox.switches.declaration import Declarations, Value
 
 _TRANSPORT: dict[str, tuple[Value, str]] = {
     "syspro_version": ("8", "7 or 8: field lengths and the Version in replies (t9.2, o3.1)"),
@@ -80,4 +79,4 @@ _HARMONY: dict[str, tuple[Value, str]] = {
     "syspro_harmony_operator": ("BPSYNC", "the operator in whose name a key or token works"),
 }
 
-SWITCHES: Mapping[str, tuple[Value, str]] = MappingProxyType(_TRANSPORT | _KEYS | _ORDERS | _CUSTOMERS | _HARMONY)
+SWITCHES: Declarations = MappingProxyType(_TRANSPORT | _KEYS | _ORDERS | _CUSTOMERS | _HARMONY)

@@ -1,12 +1,12 @@
-"""Id sets: `8`, `1-10`, `1,2,3`, `1-3,8,10-12` (brightpearl.md section 6)."""
+"""Brightpearl's id sets: `8`, `1-10`, `1,2,3`, `1-3,8,10-12` (brightpearl.md section 6).
+
+Brightpearl reads them in paths and filters, a fault in the path of a call.
+"""
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator
-
-from syncengine.sandbox.brightpearl.errors import BAD_ID_SET, TOO_MANY_IDS, invalid
 
 _PART = re.compile(r"(\d{1,18})(?:-(\d{1,18}))?\Z")
 
@@ -26,27 +26,6 @@ def spans(text: str) -> list[tuple[int, int]]:
         if high < low:
             raise ValueError(f"range {part} does not ascend")
         found.append((low, high))
-    return found
-
-
-def parse(text: str, most: int, ascending: bool) -> list[tuple[int, int]]:
-    """The ranges of an id set in a path.
-
-    Args:
-        most: how many ids it may name, known or not.
-        ascending: whether parts out of numerical order are refused.
-
-    Raises:
-        ApiError: 400; the codes are invented, no recording shows this case.
-    """
-    try:
-        found = spans(text)
-    except ValueError as problem:
-        raise invalid(BAD_ID_SET, f"The ID set {text} is invalid: {problem}") from None
-    if ascending and any(after[0] <= before[1] for before, after in itertools.pairwise(found)):
-        raise invalid(BAD_ID_SET, f"The ID set {text} is invalid: it must be in ascending order")
-    if sum(high - low + 1 for low, high in found) > most:
-        raise invalid(TOO_MANY_IDS, f"The ID set has more than the {most} IDs allowed")
     return found
 
 

@@ -1,30 +1,19 @@
-"""Named switches: every behaviour of the sandbox that a test, or an unknown of the references, may want to turn.
+"""The values of all switches.
 
-Each system declares its own in `brightpearl/switches.py` and `syspro/switches.py` as `SWITCHES`, a mapping of name to
-`(default, what it does and its source)`. A value has the type of its default; numbers, booleans and "none" are read
-from text, so that the command line, the control API and a test speak the same language.
+A value has the type of its default; numbers, booleans and "none" are read from text, so that the command line, the
+control API and a test speak the same language.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib
-import importlib.util
 import threading
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 
-Value = bool | int | float | str | None
+from syncengine.sandbox.switches import brightpearl, shared, syspro
+from syncengine.sandbox.switches.declaration import Declarations, Value
 
-SHARED: Mapping[str, tuple[Value, str]] = MappingProxyType(
-    {
-        "latency_s": (0.02, "seconds before any call is answered"),
-        "brightpearl_write_latency_s": (None, "seconds before a Brightpearl write is answered; none: latency_s"),
-        "syspro_write_latency_s": (None, "seconds before a SYSPRO write is answered; none: latency_s"),
-        "clock_offset_s": (0.0, "seconds that the sandbox's clock is ahead of the machine's"),
-    }
-)
-
+_DECLARED: Declarations = {**shared.SWITCHES, **brightpearl.SWITCHES, **syspro.SWITCHES}
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 
@@ -37,9 +26,8 @@ class Switches(Mapping[str, Value]):
     """All switches by name. Reading is cheap and safe from any thread; `turn` checks name and type."""
 
     def __init__(self, values: Mapping[str, object] | None = None) -> None:
-        self._declared = _declared()
         self._lock = threading.Lock()
-        self._values: dict[str, Value] = {name: default for name, (default, _) in self._declared.items()}
+        self._values: dict[str, Value] = {name: default for name, (default, _) in _DECLARED.items()}
         self.turn(values or {})
 
     def __getitem__(self, name: str) -> Value:
@@ -83,26 +71,17 @@ class Switches(Mapping[str, Value]):
         """Name to `{value, default, about}`, for the control API."""
         return {
             name: {"value": self._values[name], "default": default, "about": about}
-            for name, (default, about) in self._declared.items()
+            for name, (default, about) in _DECLARED.items()
         }
 
     def _fit(self, name: str, value: object) -> Value:
-        if name not in self._declared:
-            near = difflib.get_close_matches(name, self._declared, 1)
+        if name not in _DECLARED:
+            near = difflib.get_close_matches(name, _DECLARED, 1)
             raise UnknownSwitch(f"no switch is called {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
         try:
-            return _as(self._declared[name][0], value)
+            return _as(_DECLARED[name][0], value)
         except ValueError as problem:
             raise UnknownSwitch(f"switch {name}: {problem}") from None
-
-
-def _declared() -> dict[str, tuple[Value, str]]:
-    declared = dict(SHARED)
-    for system in ("brightpearl", "syspro"):
-        module = f"syncengine.sandbox.{system}.switches"
-        if importlib.util.find_spec(f"syncengine.sandbox.{system}") and importlib.util.find_spec(module):
-            declared.update(importlib.import_module(module).SWITCHES)
-    return declared
 
 
 def _as(default: Value, value: object) -> Value:

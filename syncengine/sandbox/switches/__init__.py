@@ -1,0 +1,8 @@
+"""Named switches: every behaviour of the sandbox that a test, or an unknown of the references, may want to turn.
+
+`brightpearl.py`, `syspro.py` and `shared.py` declare them as `SWITCHES`; `Switches` holds their values.
+"""
+
+from syncengine.sandbox.switches.values import Switches, UnknownSwitch
+
+__all__ = ["Switches", "UnknownSwitch"]

@@ -1,0 +1,9 @@
+"""How a switch is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Value = bool | int | float | str | None
+#: Name to default, and what the switch does with its source.
+Declarations = Mapping[str, tuple[Value, str]]

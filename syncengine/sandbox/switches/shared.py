@@ -1,0 +1,16 @@
+"""What can be turned for both systems alike."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from syncengine.sandbox.switches.declaration import Declarations
+
+SWITCHES: Declarations = MappingProxyType(
+    {
+        "latency_s": (0.02, "seconds before any call is answered"),
+        "brightpearl_write_latency_s": (None, "seconds before a Brightpearl write is answered; none: latency_s"),
+        "syspro_write_latency_s": (None, "seconds before a SYSPRO write is answered; none: latency_s"),
+        "clock_offset_s": (0.0, "seconds that the sandbox's clock is ahead of the machine's"),
+    }
+)
