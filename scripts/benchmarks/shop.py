@@ -48,8 +48,8 @@ def fill(sandbox: Sandbox, orders: int) -> None:
         order = writer.order(customers[number % len(customers)], placed)
         for product in chance.sample(ordinary, chance.choice((1, 1, 2, 3))):
             writer.add(order, product, chance.choice((1, 2, 3)))
-    sandbox.brightpearl = Account(sandbox)
-    sandbox.apps["brightpearl"] = Brightpearl(sandbox)
+    sandbox.brightpearl = Account(sandbox, sandbox.shop)
+    sandbox.apps["brightpearl"] = Brightpearl(sandbox, sandbox.brightpearl)
 
 
 def amend(sandbox: Sandbox, over_s: float) -> int:

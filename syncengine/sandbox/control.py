@@ -4,25 +4,41 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from werkzeug import Request, Response
 
 from syncengine.sandbox.brightpearl import control as brightpearl
+from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.calls import as_json
 from syncengine.sandbox.faults import Fault
+from syncengine.sandbox.host import Host
 from syncengine.sandbox.json_bodies import answer, body_of
 from syncengine.sandbox.page import PAGE
+from syncengine.sandbox.shop.model import Shop
 from syncengine.sandbox.switches import UnknownSwitch
+from syncengine.sandbox.syspro import control as syspro
+from syncengine.sandbox.syspro.simulation import Syspro
 
-if TYPE_CHECKING:
-    from syncengine.sandbox.server import Sandbox
+
+class Controlled(Host, Protocol):
+    """What can be seen and changed: a host with its shop and both systems."""
+
+    seed: int
+    base_url: str
+    shop: Shop
+    brightpearl: Account
+    syspro: Syspro
+
+    def reset(self, seed: int | None = None, **sizes: int | bool) -> None:
+        """Start over with this seed and these sizes of the shop."""
+
 
 _FAULT_FIELDS = {field.name for field in dataclasses.fields(Fault)} - {"id", "hits", "added_at"}
 _SIZES = ("contacts", "products", "orders", "awkward")
 
 
-def respond(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
+def respond(sandbox: Controlled, request: Request, parts: list[str]) -> Response:
     """Answer one control request; `parts` is the path below `/_sandbox`. Bad input: 400, unknown path: 404."""
     if not parts and request.path.strip("/") == "":
         return Response(PAGE, mimetype="text/html")
@@ -32,8 +48,8 @@ def respond(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
         return answer({"error": str(problem)}, 400)
 
 
-def _route(sandbox: Sandbox, request: Request, parts: list[str]) -> Response | None:
-    own: dict[str, Callable[[Sandbox, Request, list[str]], Response | None]] = {
+def _route(sandbox: Controlled, request: Request, parts: list[str]) -> Response | None:
+    own: dict[str, Callable[[Controlled, Request, list[str]], Response | None]] = {
         "state": _state,
         "reset": _reset,
         "switches": _switches,
@@ -47,20 +63,19 @@ def _route(sandbox: Sandbox, request: Request, parts: list[str]) -> Response | N
         return own[first](sandbox, request, parts[1:])
     if first == "brightpearl":
         return brightpearl.respond(sandbox.brightpearl, request, parts[1:])
-    if first == "syspro" and sandbox.syspro is not None:
-        result: Response | None = sandbox.syspro.control(request, parts[1:])
-        return result
+    if first == "syspro":
+        return syspro.respond(sandbox.syspro, request, parts[1:])
     return None
 
 
-def _state(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
-    systems = {"brightpearl": sandbox.brightpearl, "syspro": sandbox.syspro}
+def _state(sandbox: Controlled, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
     return answer(
         {
             "now": sandbox.now().isoformat(),
             "seed": sandbox.seed,
             "url": sandbox.base_url,
-            **{name: state.counts() for name, state in systems.items() if hasattr(state, "counts")},
+            "brightpearl": sandbox.brightpearl.counts(),
+            "syspro": sandbox.syspro.counts(),
             "calls": sandbox.calls.summary(),
             "effects": len(sandbox.calls.effects()),
             "faults": sandbox.faults.in_force(),
@@ -68,7 +83,7 @@ def _state(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  #
     )
 
 
-def _reset(sandbox: Sandbox, request: Request, parts: list[str]) -> Response | None:
+def _reset(sandbox: Controlled, request: Request, parts: list[str]) -> Response | None:
     if request.method != "POST":
         return None
     body = body_of(request)
@@ -77,13 +92,13 @@ def _reset(sandbox: Sandbox, request: Request, parts: list[str]) -> Response | N
     return _state(sandbox, request, parts)
 
 
-def _switches(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
+def _switches(sandbox: Controlled, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
     if request.method in ("PATCH", "POST", "PUT"):
         sandbox.switches.turn(body_of(request))
     return answer(sandbox.switches.described())
 
 
-def _faults(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
+def _faults(sandbox: Controlled, request: Request, parts: list[str]) -> Response:
     if request.method == "POST":
         fields = body_of(request)
         if unknown := set(fields) - _FAULT_FIELDS:
@@ -96,7 +111,7 @@ def _faults(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
     return answer(sandbox.faults.in_force())
 
 
-def _calls(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
+def _calls(sandbox: Controlled, request: Request, parts: list[str]) -> Response:
     if parts == ["latest"]:
         return answer([as_json(call) for call in sandbox.calls.latest()])
     summary = sandbox.calls.summary()
@@ -105,12 +120,12 @@ def _calls(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:
     return answer(summary)
 
 
-def _effects(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
+def _effects(sandbox: Controlled, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
     names = ("system", "object", "reference", "action", "key")
     found = sandbox.calls.effects(**{name: request.args.get(name) for name in names})
     return answer([as_json(effect) for effect in found])
 
 
-def _shop(sandbox: Sandbox, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
+def _shop(sandbox: Controlled, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
     shop = sandbox.shop
     return answer({"awkward": shop.awkward, "invalid": shop.invalid, "expected": shop.expected})

@@ -146,18 +146,13 @@ class Faults:
         if is_down:
             cut()
 
-    def around(
-        self, system: str, operation: str, request: Request, commit: Callable[[], Response], text: str | None = None
-    ) -> Response:
+    def around(self, system: str, operation: str, request: Request, commit: Callable[[], Response]) -> Response:
         """Run `commit` under the first fault that fits, if any.
-
-        Args:
-            text: what `Fault.match` looks into; the call's path, query and body by default.
 
         Raises:
             Dropped: the connection was cut.
         """
-        fault = self._hit(system, operation, request, text)
+        fault = self._hit(system, operation, request)
         if fault is None:
             return commit()
         match fault.kind:
@@ -180,10 +175,10 @@ class Faults:
             commit()
         return self.answers.get(system, _plain_answer)(fault.kind, request)
 
-    def _hit(self, system: str, operation: str, request: Request, text: str | None) -> Fault | None:
+    def _hit(self, system: str, operation: str, request: Request) -> Fault | None:
         with self._lock:
             for fault in self._faults:
-                if not fault.is_over() and fault.fits(system, operation, lambda: _text(request, text)):
+                if not fault.is_over() and fault.fits(system, operation, lambda: _text(request)):
                     fault.hits += 1
                     return fault
         return None
@@ -236,9 +231,7 @@ def _is_in_set(part: str, number: int) -> bool:
         return False
 
 
-def _text(request: Request, text: str | None) -> str:
-    if text is not None:
-        return text
+def _text(request: Request) -> str:
     query = unquote_plus(request.query_string.decode("latin-1"))
     return f"{request.path}?{query}\n{request.get_data().decode('utf-8', 'replace')}"
 

@@ -6,47 +6,42 @@ URL space of the one port: Brightpearl's own paths, `/SYSPROWCFService/Rest/...`
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
-import importlib
-import importlib.util
-import io
-import socket
 import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from werkzeug import Request, Response
-from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
-from werkzeug.test import run_wsgi_app
 
 from syncengine.sandbox import certificate, control
 from syncengine.sandbox.brightpearl.app import Brightpearl
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.calls import Calls
-from syncengine.sandbox.faults import Dropped, Faults
+from syncengine.sandbox.faults import Faults
+from syncengine.sandbox.http_server import App, HttpServer
 from syncengine.sandbox.shop.generator import generate
 from syncengine.sandbox.shop.model import Shop
 from syncengine.sandbox.switches import Switches
-
-App = Callable[[Request], Response]
+from syncengine.sandbox.syspro.enet import Enet
+from syncengine.sandbox.syspro.harmony import Harmony
+from syncengine.sandbox.syspro.simulation import Syspro
 
 
 class Sandbox:
-    """The state of both systems, with switches, faults and the journal of calls and effects.
+    """Both systems and their `Host`: clock, switches, faults, and the journal of calls and effects.
 
     Attributes:
         shop: the generated shop that Brightpearl starts with; it says what is to become of each order.
         brightpearl: the state of the Brightpearl account.
-        syspro: the state of the SYSPRO company (`syncengine.sandbox.syspro.state.Company`).
+        syspro: the SYSPRO company.
     """
 
-    brightpearl: Account
     shop: Shop
+    brightpearl: Account
+    syspro: Syspro
 
     def __init__(
         self,
@@ -84,38 +79,23 @@ class Sandbox:
         self.seed = self.seed if seed is None else seed
         self._sizes.update(sizes)
         self.shop = generate(self.seed, **self._sizes)
-        self.brightpearl = Account(self)
-        self.syspro: Any = _syspro("state", "Company", self)
+        self.brightpearl = Account(self, self.shop)
+        self.syspro = Syspro(self, self.shop)
         self.apps: dict[str, App] = {
-            "brightpearl": Brightpearl(self),
-            "enet": _syspro("enet", "Enet", self) or _absent,
-            "harmony": _syspro("harmony", "Harmony", self) or _absent,
+            "brightpearl": Brightpearl(self, self.brightpearl),
+            "enet": Enet(self, self.syspro),
+            "harmony": Harmony(self, self.syspro),
         }
 
     def run(
-        self,
-        system: str,
-        operation: str,
-        request: Request,
-        work: Callable[[], Response],
-        is_write: bool = False,
-        text: str | None = None,
+        self, system: str, operation: str, request: Request, work: Callable[[], Response], is_write: bool = False
     ) -> Response:
-        """Run one operation: latency, then fault, then work; and count it.
-
-        Args:
-            operation: such as `order.read` or `SORTOI.add`; faults and counters go by it.
-            work: does it and answers; it may run later and in another thread (a write that takes effect late).
-            text: what a fault's `match` looks into, where that is not the request itself.
-
-        Raises:
-            Dropped: a fault closed the connection.
-        """
+        """Run one operation: latency, then fault, then work; and count it (see `Host.run`)."""
         request.get_data()  # read now: after the connection is gone, work that runs late could not
         self._delay(system, is_write)
         status = 0
         try:
-            response = self.faults.around(system, operation, request, work, text)
+            response = self.faults.around(system, operation, request, work)
             status = response.status_code
             return response
         finally:
@@ -163,7 +143,7 @@ class Running:
         self._folder = tempfile.TemporaryDirectory(prefix="sandbox-")
         if tls:
             self.ca_file, context = certificate.make(self._folder.name, host)
-        self._server = _Server(sandbox, host, port, context)
+        self._server = HttpServer(sandbox.dispatch, sandbox.now, host, port, context)
         shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
         self.url = f"{'https' if tls else 'http'}://{shown}:{self._server.port}"
         sandbox.base_url = self.url
@@ -185,123 +165,3 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-class _Handler(WSGIRequestHandler):
-    """HTTP/1.1 with kept-alive connections, quiet, and able to hang up without an answer."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body are two writes: without it each answer takes 40 ms more
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Stay silent: the journal of calls is the log, and URLs carry secrets."""
-
-    def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002
-        """The Date header: the sandbox's clock."""
-        moment: datetime = self.server.now()  # type: ignore[attr-defined]  # ours, a _Server
-        return email.utils.formatdate(moment.timestamp(), usegmt=True)
-
-    def run_wsgi(self) -> None:
-        """Answer one exchange of several on a connection.
-
-        werkzeug's own way announces `Connection: close`, and reads on after its answer to drain a body; on a kept
-        connection it would wait there for the next request. Here each body is read whole, and no more.
-        """
-        self.environ = environ = self.make_environ()
-        try:
-            environ["wsgi.input"] = io.BytesIO(self._body(environ))
-            chunks, status, headers = run_wsgi_app(self.server.app, environ, buffered=True)
-            self._write(status, headers, b"".join(chunks))
-        except (ConnectionError, TimeoutError) as error:
-            self.connection_dropped(error)
-
-    def _body(self, environ: dict[str, Any]) -> bytes:
-        if environ.get("wsgi.input_terminated"):  # a chunked body, which werkzeug has put a reader around
-            body: bytes = environ["wsgi.input"].read()
-            environ["CONTENT_LENGTH"] = str(len(body))
-            return body
-        length = self.headers.get("Content-Length", "0")
-        return self.rfile.read(int(length)) if length.isdecimal() else b""
-
-    def _write(self, status: str, headers: Iterable[tuple[str, str]], content: bytes) -> None:
-        code, _, reason = status.partition(" ")
-        self.send_response(int(code), reason)
-        for name, value in headers:
-            if name.lower() != "content-length":
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:  # noqa: ARG002
-        """Wait for no other request on a connection that is gone, and end it if that is what a fault asks for."""
-        self.close_connection = True
-        if isinstance(error, Dropped):
-            _hang_up(self.connection)
-
-
-class _Server(ThreadedWSGIServer):
-    """One thread a connection; TLS is negotiated in that thread, so that a silent client cannot block others."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def __init__(self, sandbox: Sandbox, host: str, port: int, context: ssl.SSLContext | None) -> None:
-        @Request.application
-        def app(request: Request) -> Response:
-            return sandbox.dispatch(request)
-
-        self.now = sandbox.now
-        self._open: set[socket.socket] = set()
-        self._guard = threading.Lock()
-        try:
-            super().__init__(host, port, app, handler=_Handler)
-        except SystemExit:
-            raise OSError(f"{host}:{port} is in use by another program") from None
-        self.ssl_context = context
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Serve one connection until either side closes it."""
-        try:
-            connection = self.ssl_context.wrap_socket(request, server_side=True) if self.ssl_context else request
-        except OSError:
-            return  # the handshake failed: that client is told by TLS itself
-        with self._guard:
-            self._open.add(connection)
-        try:
-            super().finish_request(connection, client_address)
-        except (ConnectionError, TimeoutError, ssl.SSLError):
-            return  # the client went away between two requests
-        finally:
-            with self._guard:
-                self._open.discard(connection)
-            connection.close()
-
-    def close_connections(self) -> None:
-        """Hang up on everybody who is still connected."""
-        with self._guard:
-            connections = list(self._open)
-        for connection in connections:
-            _hang_up(connection)
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the other side may have been faster
-        connection.shutdown(socket.SHUT_RDWR)
-
-
-def _absent(_: Request) -> Response:
-    return Response("this system is not part of the sandbox", 404, mimetype="text/plain")
-
-
-def _syspro(module: str, name: str, sandbox: Sandbox) -> Any:
-    """An object of the SYSPRO simulator; None while that package is not installed."""
-    full = f"syncengine.sandbox.syspro.{module}"
-    if not importlib.util.find_spec("syncengine.sandbox.syspro") or not importlib.util.find_spec(full):
-        return None
-    return getattr(importlib.import_module(full), name)(sandbox)
-
-
-__all__ = ["App", "Dropped", "Running", "Sandbox"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
 
 from werkzeug import Request, Response
 
@@ -12,10 +11,8 @@ from syncengine.sandbox.brightpearl.authentication import EXPIRED, NOT_AUTHENTIC
 from syncengine.sandbox.brightpearl.calls import Call
 from syncengine.sandbox.brightpearl.errors import ApiError, Unauthenticated, missing
 from syncengine.sandbox.brightpearl.responses import CONTENT_TYPE, dumps
-from syncengine.sandbox.brightpearl.state import SYSTEM
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.server import Sandbox
+from syncengine.sandbox.brightpearl.state import SYSTEM, Account
+from syncengine.sandbox.host import Host
 
 _PROXY = "api-proxy"  # the Message-Type of what never reached a service
 #: Recorded on 404s of webhooks only, which turn their words around there (section 3).
@@ -23,12 +20,12 @@ _TURNED = {"webhook-get": "get-webhook", "webhook-delete": "delete-webhook"}
 
 
 class Brightpearl:
-    """Answers Brightpearl's paths on the state of the sandbox's account."""
+    """Answers Brightpearl's paths on the state of an account."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._account = sandbox.brightpearl
-        sandbox.faults.answers[SYSTEM] = self.fault_answer
+    def __init__(self, host: Host, account: Account) -> None:
+        self._host = host
+        self._account = account
+        host.faults.answers[SYSTEM] = self.fault_answer
 
     def __call__(self, request: Request) -> Response:
         """Answer one request; doubled and trailing slashes do not matter (section 1)."""
@@ -60,13 +57,13 @@ class Brightpearl:
         """The OAuth endpoints, in their newer and older forms, and the account lookup."""
         code, authentication = self._account.code, self._account.authentication
         if request.method == "GET" and parts == ["authorize", code]:
-            return self._sandbox.run(SYSTEM, "authorize", request, lambda: authentication.authorize(request))
+            return self._host.run(SYSTEM, "authorize", request, lambda: authentication.authorize(request))
         is_older = parts == ["oauth", "token"] and request.form.get("account_code") == code
         if request.method == "POST" and (parts in (["token", code], [code, "oauth", "token"]) or is_older):
-            return self._sandbox.run(SYSTEM, "token", request, lambda: authentication.token(request), is_write=True)
+            return self._host.run(SYSTEM, "token", request, lambda: authentication.token(request), is_write=True)
         if request.method == "GET" and parts[0] == "developer-tools" and parts[2:] == ["account-location", code]:
-            return self._sandbox.run(SYSTEM, "account_location", request, lambda: self._location(request))
-        return self._sandbox.run(SYSTEM, "unknown", request, lambda: _unknown(request))
+            return self._host.run(SYSTEM, "account_location", request, lambda: self._location(request))
+        return self._host.run(SYSTEM, "unknown", request, lambda: _unknown(request))
 
     def _api(self, request: Request, account_code: str, path: str) -> Response:
         found = routes.find(request.method, path)
@@ -91,10 +88,10 @@ class Brightpearl:
         self, request: Request, account_code: str, found: tuple[routes.Route, dict[str, str]] | None
     ) -> tuple[Response, str]:
         if found is None or account_code != self._account.code:
-            return self._sandbox.run(SYSTEM, "unknown", request, lambda: _unknown(request)), _PROXY
+            return self._host.run(SYSTEM, "unknown", request, lambda: _unknown(request)), _PROXY
         route, path = found
         call = Call(self._account, request, path)
-        response = self._sandbox.run(SYSTEM, route.operation, request, lambda: _work(route, call), route.is_write)
+        response = self._host.run(SYSTEM, route.operation, request, lambda: _work(route, call), route.is_write)
         turned = _TURNED.get(route.message_type) if response.status_code == 404 else None
         return response, turned or route.message_type
 
@@ -104,7 +101,7 @@ class Brightpearl:
         return _json(dumps({"response": {"datacentreCode": "euw1", "apiDomain": request.host, "urls": urls}}), 200)
 
     def _count(self, request: Request, operation: str, status: int) -> None:
-        self._sandbox.calls.count(SYSTEM, operation, status, request.method, request.path)
+        self._host.calls.count(SYSTEM, operation, status, request.method, request.path)
 
 
 def _work(route: routes.Route, call: Call) -> Response:

@@ -8,16 +8,14 @@ import hmac
 import secrets
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from werkzeug import Request, Response
 
 from syncengine.sandbox.brightpearl.errors import Unauthenticated
 from syncengine.sandbox.brightpearl.responses import dumps
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.server import Sandbox
+from syncengine.sandbox.host import Host
 
 NOT_AUTHENTICATED = "Not authenticated. You must provide a valid authentication token."
 EXPIRED = "Authorization token expired"
@@ -53,9 +51,9 @@ class _Code:
 class Authentication:
     """Tokens, codes, and how calls are recognised; safe from any thread."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        self._switches = sandbox.switches
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._switches = host.switches
         self._lock = threading.Lock()
         app_ref = self._switches.text("brightpearl_app_ref")
         self._access: dict[str, _Token] = {FIRST_ACCESS_TOKEN: _Token(app_ref, self._after("token"))}
@@ -197,7 +195,7 @@ class Authentication:
         return self._now() + lifetime if lifetime > 0 else float("inf")
 
     def _now(self) -> float:
-        return self._sandbox.now().timestamp()
+        return self._host.now().timestamp()
 
 
 def _refused(description: str) -> Response:

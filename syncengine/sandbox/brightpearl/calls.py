@@ -8,16 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug import Request
 
 from syncengine.sandbox import id_sets
 from syncengine.sandbox.brightpearl.errors import BAD_ID_SET, TOO_MANY_IDS, bad_patch, invalid
 from syncengine.sandbox.brightpearl.responses import read_decimal, read_moment
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
+from syncengine.sandbox.brightpearl.state import Account
 
 MOST_IDS = 200
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from syncengine.sandbox import id_sets
 from syncengine.sandbox.brightpearl.calls import Call, part, text
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
 from syncengine.sandbox.brightpearl.responses import decimals
+from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.shop.model import PriceList, Product
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
 
 MOST_SKU = 32
 Json = dict[str, object]

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from syncengine.sandbox.brightpearl import render
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, part, patches, text, whole
 from syncengine.sandbox.brightpearl.errors import bad_filter, invalid, missing
 from syncengine.sandbox.brightpearl.responses import country_of
+from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.shop.model import Address, Contact
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
 
 MOST_CONTACTS = 200
 MOST_NAME = 32

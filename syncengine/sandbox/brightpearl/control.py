@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug import Request, Response
 
@@ -26,11 +26,9 @@ from syncengine.sandbox.brightpearl import authentication
 from syncengine.sandbox.brightpearl.order_rows import new_row, remove_row
 from syncengine.sandbox.brightpearl.orders import contact_of, move, new_order, status_of
 from syncengine.sandbox.brightpearl.responses import read_decimal, read_moment
+from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.json_bodies import answer, body_of
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
-    from syncengine.sandbox.shop.model import Order
+from syncengine.sandbox.shop.model import Order
 
 _MOST_LISTED = 500
 

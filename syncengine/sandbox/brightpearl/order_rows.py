@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from syncengine.sandbox.brightpearl import render
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, number, part, patches, text, whole
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
 from syncengine.sandbox.brightpearl.orders import order_of
+from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Order, Product, Row
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
 
 _PATCHES = {
     "/quantity/magnitude": ("replace",),

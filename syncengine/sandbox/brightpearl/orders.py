@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from syncengine.sandbox import id_sets
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, moment, number, part, patches, text, whole
 from syncengine.sandbox.brightpearl.errors import invalid, missing
 from syncengine.sandbox.brightpearl.responses import country_of
 from syncengine.sandbox.brightpearl.searches import ORDER_TYPES, SHIPPING_STATUSES
-from syncengine.sandbox.brightpearl.state import Note
+from syncengine.sandbox.brightpearl.state import Account, Note
 from syncengine.sandbox.shop.model import Contact, Order, Party, Status
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
 
 MOST_REFERENCE = 64
 _PATCHES = {

@@ -57,7 +57,9 @@ def _search(name: str) -> Handler:
             reference: dict[str, dict[str, object]] = {}
             for position, column in enumerate(answer.columns):
                 for values in answer.rows if column.reference else ():
-                    named = searches.reference_names(account, column.reference, values[position])
+                    named = searches.reference_names(
+                        account.statuses, account.products, column.reference, values[position]
+                    )
                     if named is not None:
                         reference.setdefault(column.reference, {})[str(values[position])] = named
             zone = account.zone

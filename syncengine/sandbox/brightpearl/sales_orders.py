@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from syncengine.sandbox.brightpearl import render
 from syncengine.sandbox.brightpearl.calls import Call, moment, number, part, text
@@ -20,10 +20,8 @@ from syncengine.sandbox.brightpearl.orders import (
 )
 from syncengine.sandbox.brightpearl.responses import COUNTRIES, decimals
 from syncengine.sandbox.brightpearl.responses import moment as written
+from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Order, Party, Row
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
 
 Json = dict[str, object]
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from syncengine.sandbox.brightpearl.search import Column, Search, Values
-from syncengine.sandbox.shop.model import Contact, Currency, Order, Product
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
+from syncengine.sandbox.shop.model import Contact, Currency, Order, Product, Status
 
 ORDER_TYPES = {"SO": 1, "PO": 2, "SC": 3, "PC": 4}
 ORDER_TYPE_NAMES = {1: "SALES_ORDER", 2: "PURCHASE_ORDER", 3: "SALES_CREDIT", 4: "PURCHASE_CREDIT"}
@@ -252,14 +249,16 @@ def currency_values(currency: Currency, base: str) -> Values:
     )
 
 
-def reference_names(account: Account, block: str, value: object) -> object:
+def reference_names(
+    statuses: Mapping[int, Status], products: Mapping[int, Product], block: str, value: object
+) -> object:
     """What a `reference` block says about one value of a page; None where it says nothing."""
     if not isinstance(value, int):
         return None
     if block == "orderStatusNames":
-        return account.statuses[value].name if value in account.statuses else None
+        return statuses[value].name if value in statuses else None
     if block == "productCategoryMembership":
-        return [account.products[value].category_id] if value in account.products else None
+        return [products[value].category_id] if value in products else None
     names: dict[str, dict[int, str]] = {
         "orderTypeNames": ORDER_TYPE_NAMES,
         "orderStockStatusNames": STOCK_STATUS_NAMES,

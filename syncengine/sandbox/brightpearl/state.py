@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from syncengine.sandbox.brightpearl import render, searches
@@ -21,10 +20,8 @@ from syncengine.sandbox.brightpearl.responses import dumps
 from syncengine.sandbox.brightpearl.search import Index
 from syncengine.sandbox.brightpearl.throttle import Throttle
 from syncengine.sandbox.brightpearl.webhooks import Webhooks
-from syncengine.sandbox.shop.model import Address, Contact, Order, Product, Status
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.server import Sandbox
+from syncengine.sandbox.host import Host
+from syncengine.sandbox.shop.model import Address, Contact, Order, Product, Shop, Status
 
 SYSTEM = "brightpearl"
 
@@ -46,15 +43,15 @@ class Note:
 class Account:
     """One Brightpearl account: its objects by id, its indexes, its callers and subscribers."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        shop = sandbox.shop
-        self.sandbox = sandbox
-        self.switches = sandbox.switches
+    def __init__(self, host: Host, shop: Shop) -> None:
+        self.switches = host.switches
+        self.now = host.now
+        self._calls = host.calls
         self.shop = shop
         self.lock = threading.RLock()
-        self.authentication = Authentication(sandbox)
-        self.throttle = Throttle(sandbox.switches, lambda: sandbox.now().timestamp())
-        self.webhooks = Webhooks(self)
+        self.authentication = Authentication(host)
+        self.throttle = Throttle(host.switches, lambda: host.now().timestamp())
+        self.webhooks = Webhooks(host, lambda: self.new_id("webhook"))
         self.currencies = {currency.code: currency for currency in shop.currencies}
         self.taxes = {tax.code: tax for tax in shop.tax_codes}
         self.statuses: dict[int, Status] = {status.id: status for status in shop.statuses}
@@ -67,9 +64,7 @@ class Account:
         self.notes: dict[int, Note] = {}
         self._ids = _Ids(self)
         self._texts: dict[int, tuple[str, str]] = {}  # order id: (time zone, its JSON)
-        self.indexes = {
-            name: Index(search, sandbox.switches, sandbox.now) for name, search in searches.SEARCHES.items()
-        }
+        self.indexes = {name: Index(search, host.switches, host.now) for name, search in searches.SEARCHES.items()}
         self._load_indexes()
 
     @property
@@ -88,7 +83,7 @@ class Account:
 
     def stamp(self) -> datetime:
         """Now, as `updatedOn` and `createdOn` keep it: whole seconds, unless the switch says milliseconds."""
-        now = self.sandbox.now()
+        now = self.now()
         if self.switches.on("brightpearl_updated_on_ms"):
             return now.replace(microsecond=now.microsecond // 1000 * 1000)
         return now.replace(microsecond=0)
@@ -217,7 +212,7 @@ class Account:
         )
 
     def _note(self, kind: str, action: str, key: int, by: str, *, reference: object = "", **detail: object) -> None:
-        self.sandbox.calls.effect(SYSTEM, kind, action, key, reference=reference, by=by, **detail)
+        self._calls.effect(SYSTEM, kind, action, key, reference=reference, by=by, **detail)
 
 
 class _Ids:

@@ -8,19 +8,17 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import requests
 
 from syncengine.sandbox.brightpearl.errors import ApiError
+from syncengine.sandbox.host import Host
 from syncengine.sandbox.id_sets import compact, spans
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.brightpearl.state import Account
 
 log = logging.getLogger(__name__)
 
@@ -103,9 +101,10 @@ class _Delivery:
 class Webhooks:
     """Subscriptions and a thread that delivers; the thread is there only while something is to be delivered."""
 
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self._switches = account.switches
+    def __init__(self, host: Host, new_id: Callable[[], int]) -> None:
+        self._now = host.now
+        self._switches = host.switches
+        self._new_id = new_id
         self.subscriptions: dict[int, Subscription] = {}
         self.outcomes: Counter[str] = Counter()  # delivered, refused (4xx), retried, given_up
         self._wake = threading.Condition()
@@ -129,7 +128,7 @@ class Webhooks:
         if errors := self._wrong_with(body):
             raise ApiError(400, *errors)
         subscription = Subscription(
-            self._account.new_id("webhook"),
+            self._new_id(),
             body["subscribeTo"],
             body["httpMethod"],
             body["uriTemplate"],
@@ -188,7 +187,7 @@ class Webhooks:
         with self._wake:
             for subscription in self.subscriptions.values():
                 if event == subscription.subscribe_to or event.startswith(f"{subscription.subscribe_to}."):
-                    entry = self._raised.setdefault((subscription.id, event), (due, set(), self._account.sandbox.now()))
+                    entry = self._raised.setdefault((subscription.id, event), (due, set(), self._now()))
                     entry[1].add(key)
             self._run()
 
@@ -199,7 +198,7 @@ class Webhooks:
             ApiError: 400 for more than 10 ids or something that is no id set; the code is invented.
         """
         given = {str(name).removeprefix("${").removesuffix("}"): str(value) for name, value in test_data.items()}
-        values = {**self._values("order", "modified", "", self._account.sandbox.now()), "resource-id": "1", **given}
+        values = {**self._values("order", "modified", "", self._now()), "resource-id": "1", **given}
         try:
             ranges = spans(values["resource-id"])
         except ValueError as problem:
@@ -286,7 +285,7 @@ class Webhooks:
 
     def _values(self, resource: str, lifecycle: str, specifier: str, raised_on: datetime) -> dict[str, str]:
         return {
-            "account-code": self._account.code,
+            "account-code": self._switches.text("brightpearl_account"),
             "resource-type": resource,
             "lifecycle-event": lifecycle,
             "full-event": ".".join(filter(None, (resource, lifecycle, specifier))),

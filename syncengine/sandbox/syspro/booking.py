@@ -7,13 +7,10 @@ line (syspro-transport.md section 10.3, syspro-objects.md section 11).
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, Value, amount_of, text_of, whole_of
 from syncengine.sandbox.syspro.xmlout import rounded
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
 
 ZERO = Decimal(0)
 

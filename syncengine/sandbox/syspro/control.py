@@ -23,15 +23,13 @@ import json
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug import Request, Response
 
 from syncengine.sandbox.syspro import booking, warehouse
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Column, Row, Value, amount_of, text_of
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
 
 _ZERO = Decimal(0)
 

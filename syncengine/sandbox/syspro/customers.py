@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from syncengine.sandbox.syspro import booking
 from syncengine.sandbox.syspro.items import Checked, ItemOptions, process
+from syncengine.sandbox.syspro.sessions import Session
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of
 from syncengine.sandbox.syspro.texts import EnetError, problem
 from syncengine.sandbox.syspro.xmlin import DAY, Field, Section, choice, num, read, txt
 from syncengine.sandbox.syspro.xmlout import Node, Writer, setup_counters
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
 
 _ADDRESS_LINES = ("1", "2", "3", "3Loc", "4", "5")
 FIELDS: dict[str, Field] = {

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from werkzeug import Request, Response
 
 from syncengine.sandbox.faults import cut
-from syncengine.sandbox.syspro import catalogue, sortoi
+from syncengine.sandbox.host import Host
+from syncengine.sandbox.syspro import business_objects
 from syncengine.sandbox.syspro.harmony_json import error as harmony_error
 from syncengine.sandbox.syspro.sessions import ID_TAIL, Logon, Session
+from syncengine.sandbox.syspro.simulation import Syspro
+from syncengine.sandbox.syspro.sortoi import post as sortoi
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.texts import EnetError, SessionGone
 from syncengine.sandbox.syspro.xmlin import parse
 from syncengine.sandbox.syspro.xmlout import Node
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.server import Sandbox
-    from syncengine.sandbox.syspro.state import Company
 
 SERVICE_NAME = "SYSPROWCFService"
 _POSTLD = "transaction/postld"
@@ -46,14 +45,10 @@ _UNSERVED = ("query/browse", "query/nextkey", "query/previouskey", "nextkey", "p
 class Enet:
     """The WCF service's REST endpoint."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
-        sandbox.faults.answers["syspro"] = self._fault_answer
-
-    @property
-    def _company(self) -> Company:
-        company: Company = self._sandbox.syspro
-        return company
+    def __init__(self, host: Host, company: Syspro) -> None:
+        self._host = host
+        self._company = company
+        host.faults.answers["syspro"] = self._fault_answer
 
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -96,7 +91,7 @@ class Enet:
         code = given or {"Fetch": "COMFCH"}.get(method, "")
         data = parameters.get("xmlin", "")
         operation = f"SORTOI.{sortoi.action_of(data)}" if code == "SORTOI" else code or f"{klass}.{method}"
-        is_write = catalogue.is_write(klass, method)
+        is_write = business_objects.is_write(klass, method)
 
         def work(session: Session) -> str:
             return self._company.call(session, klass, method, code, parameters.get("xmlparameters", ""), data)
@@ -111,16 +106,14 @@ class Enet:
             session = self._company.sessions.require(user_id)
         except SessionGone as gone:
             answer = self._answer(f"ERROR: {gone}")
-            return self._sandbox.run("syspro", operation, request, lambda: answer)
+            return self._host.run("syspro", operation, request, lambda: answer)
 
         with session.gate:
             if not self._company.sessions.is_open(session):  # ended while this call waited its turn
                 answer = self._answer(f"ERROR: {self._company.switches.text('syspro_expired_text')}")
-                return self._sandbox.run("syspro", operation, request, lambda: answer)
+                return self._host.run("syspro", operation, request, lambda: answer)
             # From here on the call runs to its end, even if the session is ended meanwhile.
-            return self._sandbox.run(
-                "syspro", operation, request, lambda: self._worked(lambda: work(session)), is_write
-            )
+            return self._host.run("syspro", operation, request, lambda: self._worked(lambda: work(session)), is_write)
 
     # -- service and session -----------------------------------------------------------------------------------------
 
@@ -139,7 +132,7 @@ class Enet:
         if path in _UNSERVED:
             return self._in_session(request, "Browse", user_id, lambda _: _unserved())
         operation, work = works[path]
-        return self._sandbox.run("syspro", operation, request, lambda: self._worked(work))
+        return self._host.run("syspro", operation, request, lambda: self._worked(work))
 
     def _log_on(self, parameters: dict[str, str]) -> str:
         names = ("operator", "operatorpassword", "companyid", "companypassword")

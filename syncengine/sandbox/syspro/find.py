@@ -9,17 +9,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
+from syncengine.sandbox.syspro.sessions import Session
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import TIMESTAMP, Column, Row, Table, Value
 from syncengine.sandbox.syspro.texts import EnetError
 from syncengine.sandbox.syspro.xmlin import children
 from syncengine.sandbox.syspro.xmlout import Node, Style, plain
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
 
 _CONDITIONS = ("EQ", "NE", "GT", "GE", "LT", "LE", "LIKE")
 _MOST_BRACKETS = 3

@@ -10,21 +10,20 @@ import binascii
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from werkzeug import Request, Response
 
 from syncengine.sandbox.faults import cut
-from syncengine.sandbox.syspro import catalogue, sortoi
+from syncengine.sandbox.host import Host
+from syncengine.sandbox.syspro import business_objects
 from syncengine.sandbox.syspro.harmony_json import BadRequest, body_of, error, from_xml, imported, reply, to_xml
 from syncengine.sandbox.syspro.sessions import ID_TAIL, Logon, Session
+from syncengine.sandbox.syspro.simulation import Syspro
+from syncengine.sandbox.syspro.sortoi import post as sortoi
 from syncengine.sandbox.syspro.texts import EnetError, LicenceFull, SessionGone
 from syncengine.sandbox.syspro.xmlin import parse
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.server import Sandbox
-    from syncengine.sandbox.syspro.state import Company
 
 #: Roots of XmlParameters and XmlIn by object, for the generic form.
 _ROOTS = {
@@ -45,14 +44,10 @@ _ALL_LINES = "".join(
 class Harmony:
     """The REST gateway."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._sandbox = sandbox
+    def __init__(self, host: Host, company: Syspro) -> None:
+        self._host = host
+        self._company = company
         self._tokens: dict[str, datetime] = {}
-
-    @property
-    def _company(self) -> Company:
-        company: Company = self._sandbox.syspro
-        return company
 
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -146,7 +141,7 @@ class Harmony:
     # -- running -----------------------------------------------------------------------------------------------------
 
     def _run(self, request: Request, operation: str, work: Callable[[], Response], is_write: bool = False) -> Response:
-        return self._sandbox.run("syspro", operation, request, work, is_write)
+        return self._host.run("syspro", operation, request, work, is_write)
 
     def _in_session(
         self, request: Request, operation: str, work: Callable[[Session], Response], is_write: bool = False
@@ -194,7 +189,9 @@ class Harmony:
             if "SORTOI" in self._company.listed("syspro_unlicensed"):
                 raise EnetError("e.net exception 100000: business object SORTOI is not licensed")
             with self._company.lock:
-                options, drafts = sortoi.run(self._company, session, parse(params, "Parameters"), parse(data, "Orders"))
+                options, drafts = sortoi.import_orders(
+                    self._company, session, parse(params, "Parameters"), parse(data, "Orders")
+                )
             return imported(drafts, options)
 
         return self._in_session(request, f"SORTOI.{sortoi.action_of(data)}", work, True)
@@ -260,7 +257,7 @@ class Harmony:
         def work(session: Session) -> Response:
             return reply(from_xml(self._call(session, klass, method, code.upper(), params, data)))
 
-        return self._in_session(request, operation, work, catalogue.is_write(klass, method))
+        return self._in_session(request, operation, work, business_objects.is_write(klass, method))
 
     def _posted(self, root: Element) -> Response:
         """200 with the reply, or 400 with its first error."""

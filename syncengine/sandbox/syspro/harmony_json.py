@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring  # output only
 
 from werkzeug import Response
 
-from syncengine.sandbox.syspro.sortoi import Draft, Options
+from syncengine.sandbox.syspro.sortoi.draft import Draft, Options
 from syncengine.sandbox.syspro.xmlin import Section
 
 #: Elements that may repeat: always lists in answers.

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.sessions import Session
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
 from syncengine.sandbox.syspro.texts import EnetError
 from syncengine.sandbox.syspro.xmlout import Node, Style, Writer
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
 
 _NAMESPACES = (
     '   xmlns:SALARE="SALARE" xmlns:SALSLS="SALSLS" xmlns:TBLART="TBLART" xmlns:SALBRN="SALBRN" xmlns:TBLCUR="TBLCUR" '

@@ -6,19 +6,16 @@ Source: syspro-transport.md section 10.3. Texts of refusals are not public: they
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from syncengine.sandbox.syspro import booking
 from syncengine.sandbox.syspro.items import Checked, ItemOptions, process
+from syncengine.sandbox.syspro.sessions import Session
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of
 from syncengine.sandbox.syspro.texts import problem
 from syncengine.sandbox.syspro.xmlin import parameters
 from syncengine.sandbox.syspro.xmlout import Node, counters
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
 
 _NEW_STATUSES = ("1", "2", "3", "4", "8", "S", "9")
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.sessions import Session
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, text_of
 from syncengine.sandbox.syspro.texts import EnetError, translate
 from syncengine.sandbox.syspro.xmlout import Node, Writer, plain
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
 
 #: SORQSO filter to SorMaster column.
 _FILTERS = {

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from syncengine.sandbox.shop.model import Product, Shop
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
+from syncengine.sandbox.syspro.state import Company
 
 #: On hand of what has no stock (services, bundles): it never runs out.
 ENDLESS = Decimal(100_000)

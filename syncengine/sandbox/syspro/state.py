@@ -1,7 +1,4 @@
-"""One SYSPRO company: its tables, sessions, numbers and settings, and the one canonical call into it.
-
-Every interface (e.net, Harmony, the control API) works on this, so that all meet the same rules.
-"""
+"""The state of one SYSPRO company: its tables, sessions, numbers and settings."""
 
 from __future__ import annotations
 
@@ -11,19 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
-from typing import Protocol
 
-from werkzeug import Request, Response
-
-from syncengine.sandbox.calls import Calls
-from syncengine.sandbox.shop.model import Shop
-from syncengine.sandbox.switches import Switches
-from syncengine.sandbox.syspro import catalogue, control, seed, warehouse
+from syncengine.sandbox.host import Host
 from syncengine.sandbox.syspro.model import empty_tables
 from syncengine.sandbox.syspro.sessions import Session, Sessions
 from syncengine.sandbox.syspro.tables import Row, Table, text_of
-from syncengine.sandbox.syspro.texts import EnetError
-from syncengine.sandbox.syspro.xmlin import Reading, parse
+from syncengine.sandbox.syspro.xmlin import Reading
 from syncengine.sandbox.syspro.xmlout import Style
 
 NUMERIC_CUSTOMER_WIDTH = 15
@@ -31,24 +21,13 @@ FIRST_SALES_ORDER = 1001
 FIRST_INVOICE = 100_001
 
 
-class Surroundings(Protocol):
-    """What a company needs of the sandbox."""
-
-    switches: Switches
-    calls: Calls
-    shop: Shop
-
-    def now(self) -> datetime:
-        """The sandbox's clock, aware UTC."""
-
-
 class Company:
     """The state of one company; `lock` guards tables and numbers."""
 
-    def __init__(self, sandbox: Surroundings) -> None:
-        self.switches = sandbox.switches
-        self.calls = sandbox.calls
-        self.now: Callable[[], datetime] = sandbox.now
+    def __init__(self, host: Host) -> None:
+        self.switches = host.switches
+        self.calls = host.calls
+        self.now: Callable[[], datetime] = host.now
         self.lock = threading.RLock()
         self.sessions = Sessions(self.switches, self.now)
         self.tables: dict[str, Table] = empty_tables()
@@ -57,36 +36,6 @@ class Company:
         self._numbers = {"order": FIRST_SALES_ORDER, "invoice": FIRST_INVOICE, "delivery": 1, "customer": 1}
         self._actor: ContextVar[str] = ContextVar("actor", default="api")
         self._refusing_until = self._unavailable_until = 0.0
-        seed.load(self, sandbox.shop)
-
-    # -- calls -------------------------------------------------------------------------------------------------------
-
-    def call(self, session: Session, klass: str, method: str, object: str, params_xml: str, data_xml: str) -> str:
-        """Run one business object.
-
-        Args:
-            klass: Query, Setup or Transaction.
-            method: Query, Fetch, Add, Update, Delete, Build or Post.
-            object: the object code, such as SORTOI.
-
-        Returns:
-            The reply document's text.
-
-        Raises:
-            EnetError: the call did not run or failed as a whole.
-        """
-        if object in self.listed("syspro_unlicensed"):
-            raise EnetError(f"e.net exception 100000: business object {object} is not licensed")
-        run = catalogue.find(klass, method, object)
-        params = parse(params_xml, "XmlParameters") if params_xml.strip() else None
-        document = parse(data_xml, "XmlIn")
-        with self.lock:
-            warehouse.move(self)
-            return run(self, session, method, params, document)
-
-    def control(self, request: Request, parts: list[str]) -> Response | None:
-        """The control API below `/_sandbox/syspro`."""
-        return control.respond(self, request, parts)
 
     def counts(self) -> dict[str, int]:
         """How many rows each table has, and how many sessions are open."""

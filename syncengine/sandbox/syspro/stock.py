@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
+from syncengine.sandbox.syspro.sessions import Session
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, Value, amount_of, text_of, whole_of
 from syncengine.sandbox.syspro.texts import EnetError
 from syncengine.sandbox.syspro.xmlout import Node, Style, Writer
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
 
 _ZERO = Decimal(0)
 _DESCRIPTIONS = {

@@ -6,13 +6,10 @@ It needs no thread: whoever looks at the company first lets pass what is due. Of
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, text_of
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
 
 _NEXT = {"1": "4", "3": "4", "4": "8"}
 

@@ -21,7 +21,7 @@ from syncengine import clock
 from syncengine.cli import _engine, main
 from syncengine.connectors.syspro import operator
 from syncengine.engine.setup import bootstrap
-from syncengine.sandbox import server
+from syncengine.sandbox import http_server
 from syncengine.sandbox.server import Running, Sandbox
 from tests.databases import Databases
 from tests.services import start_valkey, stop
@@ -68,7 +68,7 @@ def time(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Time:
     monkeypatch.setattr(clock, "monotonic", time.monotonic)
     monkeypatch.setattr(operator, "_now", lambda session: time.now())  # PostgreSQL's clock cannot be moved
     monkeypatch.setattr(
-        server._Handler,
+        http_server._Handler,
         "date_time_string",
         lambda handler, timestamp=None: email.utils.formatdate(sandbox.now().timestamp(), usegmt=True),
     )

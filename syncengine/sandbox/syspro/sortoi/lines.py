@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from syncengine.sandbox.syspro import booking, sortoi_changes
-from syncengine.sandbox.syspro import sortoi_fields as fields
-from syncengine.sandbox.syspro.sortoi import Draft, Line, Options
-from syncengine.sandbox.syspro.sortoi_parts import (
+from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.sortoi import changes, fields
+from syncengine.sandbox.syspro.sortoi.draft import Draft, Line, Options
+from syncengine.sandbox.syspro.sortoi.parts import (
     common,
     description,
     needed,
@@ -17,12 +16,10 @@ from syncengine.sandbox.syspro.sortoi_parts import (
     tax,
     uses_entered_price,
 )
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, text_of, whole_of
 from syncengine.sandbox.syspro.texts import problem
 from syncengine.sandbox.syspro.xmlin import BLANK, Section, read
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
 
 ZERO = Decimal(0)
 
@@ -43,7 +40,7 @@ def check_all(company: Company, options: Options, draft: Draft) -> None:
             _check_added(company, options, draft, line, number)
             number += 1
         elif line.action in ("C", "D"):
-            sortoi_changes.check(company, options, draft, line)
+            changes.check(company, options, draft, line)
 
 
 def _action(draft: Draft, section: Section) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
-from syncengine.sandbox.syspro import sortoi_fields as fields
-from syncengine.sandbox.syspro.sortoi import Draft, Options
+from syncengine.sandbox.syspro.sortoi import fields
+from syncengine.sandbox.syspro.sortoi.draft import Draft, Options
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.texts import Problem
 from syncengine.sandbox.syspro.xmlin import stored
 from syncengine.sandbox.syspro.xmlout import Node, Style, counters
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
 
 
 def render(company: Company, style: Style, options: Options, drafts: list[Draft]) -> str:

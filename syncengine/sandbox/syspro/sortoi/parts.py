@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
-from syncengine.sandbox.syspro.sortoi import Draft, Options
+from syncengine.sandbox.syspro.sortoi.draft import Draft, Options
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
 from syncengine.sandbox.syspro.xmlin import Section
 from syncengine.sandbox.syspro.xmlout import rounded
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
 
 ZERO = Decimal(0)
 _PERCENTS = {"LineDiscPercent1": "MDiscPct1", "LineDiscPercent2": "MDiscPct2", "LineDiscPercent3": "MDiscPct3"}

@@ -1,24 +1,17 @@
-"""SORTOI, the sales order import: its options, the order of its checks, and what becomes of each order.
-
-Source: syspro-transport.md section 9. Each order of a document stands alone: a refused one does not stop the others.
-"""
+"""SORTOI: the options of a call, and an order of its document on its way from reading to booking."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
-from syncengine.sandbox.syspro import sortoi_fields as fields
+from syncengine.sandbox.syspro.sortoi import fields
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row
 from syncengine.sandbox.syspro.texts import EnetError, Problem
-from syncengine.sandbox.syspro.xmlin import Section, children, parameters
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
+from syncengine.sandbox.syspro.xmlin import Section, parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,37 +96,3 @@ class Draft:
     def accepted(self) -> bool:
         """Whether it was, or would be, taken."""
         return not self.refused_by_warnings and not any(section.problems for section in self.sections())
-
-
-def run(company: Company, session: Session, params: Element | None, document: Element) -> tuple[Options, list[Draft]]:
-    """Check and, unless only validating, book the orders of a document one by one.
-
-    Raises:
-        EnetError: a parameter cannot be understood, or there is no order in the document.
-    """
-    from syncengine.sandbox.syspro import sortoi_booking, sortoi_checks
-
-    options = Options.of(company, params)
-    drafts = []
-    for element in children(document, "Orders"):
-        draft = sortoi_checks.check(company, options, element)
-        if draft.accepted and options["Process"] == "IMPORT":
-            sortoi_booking.book(company, session, draft)
-        drafts.append(draft)
-    if not drafts:
-        raise EnetError("XML element 'Orders' not found")
-    return options, drafts
-
-
-def post(company: Company, session: Session, _method: str, params: Element | None, document: Element) -> str:
-    """Transaction/Post SORTOI."""
-    from syncengine.sandbox.syspro import sortoi_reply
-
-    options, drafts = run(company, session, params, document)
-    return sortoi_reply.render(company, company.style(session), options, drafts)
-
-
-def action_of(document: str) -> str:
-    """add, change or cancel: what the first order of a document asks for, for counters and faults."""
-    _, _, rest = document.partition("<OrderActionType>")
-    return {"C": "change", "D": "cancel"}.get(rest.strip()[:1].upper(), "add")

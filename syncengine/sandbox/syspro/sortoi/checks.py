@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
-from syncengine.sandbox.syspro import booking, sortoi_lines
-from syncengine.sandbox.syspro import sortoi_fields as fields
-from syncengine.sandbox.syspro.sortoi import Draft, Options
+from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.sortoi import fields, lines
+from syncengine.sandbox.syspro.sortoi.draft import Draft, Options
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of
 from syncengine.sandbox.syspro.xmlin import BLANK, read
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
 
 #: Header element to table and what an unknown code is called.
 _CODES = {
@@ -38,7 +35,7 @@ def check(company: Company, options: Options, element: Element) -> Draft:
     else:
         _check_existing(company, draft)
     if draft.customer is not None and (draft.action == "A" or (draft.action == "C" and not header.problems)):
-        sortoi_lines.check_all(company, options, draft)
+        lines.check_all(company, options, draft)
         if draft.action == "A":
             _check_credit(company, options, draft)
             _choose_status(company, options, draft)

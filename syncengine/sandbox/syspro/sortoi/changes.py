@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from syncengine.sandbox.syspro import booking
-from syncengine.sandbox.syspro import sortoi_fields as fields
-from syncengine.sandbox.syspro.sortoi import Draft, Line, Options
-from syncengine.sandbox.syspro.sortoi_parts import common, needed, quantity, uses_entered_price
+from syncengine.sandbox.syspro.sortoi import fields
+from syncengine.sandbox.syspro.sortoi.draft import Draft, Line, Options
+from syncengine.sandbox.syspro.sortoi.parts import common, needed, quantity, uses_entered_price
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
 from syncengine.sandbox.syspro.xmlin import BLANK
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.state import Company
 
 
 def check(company: Company, options: Options, draft: Draft, line: Line) -> None:

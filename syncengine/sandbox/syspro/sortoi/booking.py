@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from syncengine.sandbox.syspro import booking
-from syncengine.sandbox.syspro import sortoi_fields as fields
-from syncengine.sandbox.syspro.sortoi import Draft, Line
-from syncengine.sandbox.syspro.sortoi_parts import exchange_rate
+from syncengine.sandbox.syspro.sessions import Session
+from syncengine.sandbox.syspro.sortoi import fields
+from syncengine.sandbox.syspro.sortoi.draft import Draft, Line
+from syncengine.sandbox.syspro.sortoi.parts import exchange_rate
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, Value, text_of
 from syncengine.sandbox.syspro.xmlin import BLANK, Section
-
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
 
 #: Header elements whose column has another name; all others have the same.
 _RENAMED = {

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
-from syncengine.sandbox.syspro import customers, orders, posts, queries, sortoi, stock
+from syncengine.sandbox.syspro import customers, orders, posts, queries, stock
 from syncengine.sandbox.syspro import find as finding
+from syncengine.sandbox.syspro.sessions import Session
+from syncengine.sandbox.syspro.sortoi import post as sortoi
+from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.texts import EnetError
 
-if TYPE_CHECKING:
-    from syncengine.sandbox.syspro.sessions import Session
-    from syncengine.sandbox.syspro.state import Company
-
 #: company, session, method, XmlParameters, XmlIn -> reply
-Run = Callable[["Company", "Session", str, Element | None, Element], str]
+Run = Callable[[Company, Session, str, Element | None, Element], str]
 
 _OBJECTS: dict[tuple[str, str], Run] = {
     ("Query", "SORQRY"): orders.sorqry,
