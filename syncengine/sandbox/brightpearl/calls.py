@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -99,6 +99,12 @@ def apply(call: Call, operations: list[Patch], change: Callable[[Patch, bool], N
             change(patch, True)
     for patch in operations:
         change(patch, False)
+
+
+def read_uris(resource: str, keys: Sequence[int]) -> dict[str, object]:
+    """The answer to OPTIONS: where objects of these ascending ids can be read, 200 at a time (section 6)."""
+    pages = [id_sets.compact(keys[at : at + MOST_IDS]) for at in range(0, len(keys), MOST_IDS)]
+    return {"response": {"getUris": [f"/{resource}/{page}" for page in pages]}}
 
 
 def part(body: Any, *names: str) -> Any:

@@ -6,8 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from syncengine.sandbox import id_sets
-from syncengine.sandbox.brightpearl.calls import Call, part, text
+from syncengine.sandbox.brightpearl.calls import Call, part, read_uris, text
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
 from syncengine.sandbox.brightpearl.responses import decimals
 from syncengine.sandbox.brightpearl.state import Account
@@ -37,9 +36,7 @@ def product_options(call: Call) -> Json:
     account = call.account
     with account.lock:
         keys = call.ids(account.products, most=10**9) if "ids" in call.path else sorted(account.products)
-    return {
-        "response": {"getUris": [f"/product/{id_sets.compact(keys[at : at + 200])}" for at in range(0, len(keys), 200)]}
-    }
+    return read_uris("product", keys)
 
 
 def create_product(call: Call) -> Json:

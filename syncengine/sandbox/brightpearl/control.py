@@ -23,8 +23,8 @@ from typing import Any
 from werkzeug import Request, Response
 
 from syncengine.sandbox.brightpearl import authentication
+from syncengine.sandbox.brightpearl.order_parts import contact_of, move, new_order, status_of
 from syncengine.sandbox.brightpearl.order_rows import new_row, remove_row
-from syncengine.sandbox.brightpearl.orders import contact_of, move, new_order, status_of
 from syncengine.sandbox.brightpearl.responses import read_decimal, read_moment
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.json_bodies import answer, body_of

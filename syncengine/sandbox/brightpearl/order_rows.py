@@ -9,7 +9,7 @@ from typing import Any
 from syncengine.sandbox.brightpearl import render
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, number, part, patches, text, whole
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
-from syncengine.sandbox.brightpearl.orders import order_of
+from syncengine.sandbox.brightpearl.order_parts import order_of
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Order, Product, Row
 

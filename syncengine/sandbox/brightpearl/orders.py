@@ -1,4 +1,8 @@
-"""Orders, statuses and notes (section 11). Codes other than ORDC-003, 005, 006, 022 and 026 are invented."""
+"""Orders (section 11).
+
+Of the codes that orders, their rows, notes and statuses answer, only ORDC-003, 005, 006, 022 and 026 are recorded; the
+others are invented.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from syncengine.sandbox import id_sets
-from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, moment, number, part, patches, text, whole
-from syncengine.sandbox.brightpearl.errors import invalid, missing
-from syncengine.sandbox.brightpearl.responses import country_of
-from syncengine.sandbox.brightpearl.searches import ORDER_TYPES, SHIPPING_STATUSES
-from syncengine.sandbox.brightpearl.state import Account, Note
-from syncengine.sandbox.shop.model import Contact, Order, Party, Status
+from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, moment, part, patches, read_uris, text, whole
+from syncengine.sandbox.brightpearl.errors import invalid
+from syncengine.sandbox.brightpearl.order_parts import (
+    checked_reference,
+    contact_of,
+    is_gross,
+    move,
+    new_order,
+    order_of,
+    overlay,
+    set_currency,
+    status_of,
+)
+from syncengine.sandbox.brightpearl.searches import ORDER_TYPES
+from syncengine.sandbox.brightpearl.state import Account
+from syncengine.sandbox.shop.model import Order, Party
 
-MOST_REFERENCE = 64
 _PATCHES = {
     "/reference": ("replace", "remove"),
     "/warehouseId": ("replace",),
@@ -45,9 +57,7 @@ def options(call: Call) -> dict[str, object]:
     account = call.account
     with account.lock:
         keys = call.ids(account.orders, most=10**9) if "ids" in call.path else sorted(account.orders)
-    return {
-        "response": {"getUris": [f"/order/{id_sets.compact(keys[at : at + 200])}" for at in range(0, len(keys), 200)]}
-    }
+    return read_uris("order", keys)
 
 
 def create(call: Call) -> dict[str, object]:
@@ -67,34 +77,6 @@ def create(call: Call) -> dict[str, object]:
         _fill(account, order, body)
         account.add_order(order)
     return {"response": order.id}
-
-
-def new_order(account: Account, contact: Contact, type_code: str = "SO") -> Order:
-    """An order of a contact with what follows from the contact alone; it is not part of the account yet."""
-    now = account.stamp()
-    billing = party_of(account, contact, contact.billing_address_id)
-    return Order(
-        account.new_id("order"),
-        "",
-        1,
-        now,
-        now,
-        None,
-        contact.currency,
-        account.currencies[contact.currency].rate,
-        contact.price_list_id,
-        "INC" if _is_gross(account, contact.price_list_id) else "EXC",
-        0,
-        account.shop.warehouses[0].id,
-        billing,
-        replace(billing),
-        party_of(account, contact, contact.delivery_address_id),
-        {},
-        tax_date=now.replace(hour=0, minute=0, second=0, microsecond=0),
-        type_code=type_code,
-        instance_id=None,
-        stock_status=f"{type_code}N",
-    )
 
 
 def change(call: Call) -> str:
@@ -121,191 +103,6 @@ def set_status(call: Call) -> dict[str, object]:
     return {}
 
 
-def move(account: Account, order: Order, status: Status, *, by: str = "api") -> None:
-    """Give an order another status.
-
-    Raises:
-        ApiError: 400: cancelling one that is invoiced or paid (section 11.2).
-    """
-    if status.fate == "cancelled" and (order.closed_on or order.payment_status in ("PAID", "PARTIALLY_PAID")):
-        raise invalid("ORDC-031", f"Order {order.id} cannot be cancelled: it is invoiced or has payments")
-    order.status_id = status.id
-    updates = account.switches.on("brightpearl_status_change_updates")
-    account.save_order(order, "status", by=by, updates=updates, event="order-status")
-
-
-def write_note(call: Call) -> dict[str, object]:
-    """`POST order/{id}/note`."""
-    body, account = call.json_object(), call.account
-    if not body.get("text"):
-        raise invalid("ORDC-032", "You have not supplied the text of the note")
-    with account.lock:
-        order = order_of(account, call.key())
-        note = account.add_note(
-            order, str(body["text"]), is_public=bool(body.get("isPublic")), file_id=body.get("fileId")
-        )
-    return {"response": note.id}
-
-
-def read_notes(call: Call) -> dict[str, object]:
-    """`GET order/{id}/note[/{ids}]`."""
-    account = call.account
-    with account.lock:
-        order = order_of(account, call.key())
-        keys = call.ids(account.notes) if "ids" in call.path else sorted(account.notes)
-        found = [account.notes[key] for key in keys if account.notes[key].order_id == order.id]
-    if not found:
-        raise missing(f"No notes found for order {order.id}")
-    return {"response": [_note(note, account) for note in found]}
-
-
-def read_statuses(call: Call) -> dict[str, object]:
-    """`GET order-status[/{ids}]`."""
-    account = call.account
-    keys = call.ids(account.statuses) if "ids" in call.path else sorted(account.statuses)
-    if not keys:
-        raise missing("No Order Statuses Found")
-    return {"response": [_status(account.statuses[key]) for key in keys]}
-
-
-def create_status(call: Call) -> dict[str, object]:
-    """`POST order-status`."""
-    body, account = call.json_object(), call.account
-    if not body.get("name") or body.get("orderTypeCode") not in ORDER_TYPES:
-        raise invalid("ORDC-033", "name and orderTypeCode are required")
-    status = Status(
-        account.new_id("status"),
-        str(body["name"]),
-        "open",
-        text(body.get("color")) or "#B0B0B0",
-        "ineligible",
-        body["orderTypeCode"],
-    )
-    account.statuses[status.id] = status
-    return {"response": status.id}
-
-
-def read_shipping_statuses(_: Call) -> dict[str, object]:
-    """`GET order-shipping-status`."""
-    return {
-        "response": [
-            {"id": number, "code": code, "description": name} for code, (number, name) in SHIPPING_STATUSES.items()
-        ]
-    }
-
-
-# --- what other resources use as well ------------------------------------------------------------------------------
-
-
-def order_of(account: Account, order_id: int) -> Order:
-    """One order.
-
-    Raises:
-        ApiError: 400 `ORDC-003`.
-    """
-    if order_id not in account.orders:
-        raise invalid("ORDC-003", f"You have supplied an invalid order id: {order_id}")
-    return account.orders[order_id]
-
-
-def status_of(account: Account, status_id: int) -> Status:
-    """One status.
-
-    Raises:
-        ApiError: 400.
-    """
-    if status_id not in account.statuses:
-        raise invalid("ORDC-030", f"You have supplied an invalid order status id: {status_id}")
-    return account.statuses[status_id]
-
-
-def contact_of(account: Account, contact_id: object) -> Contact:
-    """One contact.
-
-    Raises:
-        ApiError: 400.
-    """
-    found = account.contacts.get(whole(contact_id, "contactId", "ORDC-020"))
-    if found is None:
-        raise invalid("ORDC-020", f"You have supplied an invalid contact id: {contact_id}")
-    return found
-
-
-def party_of(account: Account, contact: Contact, address_id: int) -> Party:
-    """Name and address of a contact as they are printed on an order."""
-    address = account.addresses[address_id]
-    return Party(
-        contact.id,
-        f"{contact.first_name} {contact.last_name}".strip(),
-        contact.company,
-        address.line1,
-        address.line2,
-        address.line3,
-        address.line4,
-        address.postal_code,
-        address.country,
-        contact.phone,
-        contact.mobile,
-        contact.email,
-    )
-
-
-def overlay(party: Party, given: Any) -> None:
-    """Put the address fields that a client sent over a party."""
-    if not isinstance(given, dict):
-        return
-    names = {
-        "addressFullName": "full_name",
-        "companyName": "company",
-        "addressLine1": "line1",
-        "addressLine2": "line2",
-        "addressLine3": "line3",
-        "addressLine4": "line4",
-        "postalCode": "postal_code",
-        "telephone": "phone",
-        "mobileTelephone": "mobile",
-        "email": "email",
-    }
-    for name, field in names.items():
-        if name in given:
-            setattr(party, field, text(given[name]))
-    code, country_id = text(given.get("countryIsoCode") or given.get("countryIsoCode3")), given.get("countryId")
-    if code or country_id:
-        party.country = country_of(code, int(country_id or 0))
-
-
-def set_currency(account: Account, order: Order, code: Any, fixed: Any, rate: Any) -> None:
-    """Set an order's currency.
-
-    Raises:
-        ApiError: 400: there is no such currency, or the rate is none.
-    """
-    if code:
-        if code not in account.currencies:
-            raise invalid("ORDC-034", f"You have supplied an invalid currency code: {code}")
-        order.currency, order.exchange_rate = code, account.currencies[code].rate
-    if rate:
-        order.exchange_rate = number(rate, "exchangeRate", "ORDC-034")
-        if order.exchange_rate <= 0:
-            raise invalid("ORDC-034", f"exchangeRate is not a valid number: {rate}")
-    order.fixed_rate = bool(fixed)
-
-
-def checked_reference(value: Any) -> str:
-    """An order reference of at most 64 characters.
-
-    Raises:
-        ApiError: 400: it is longer.
-    """
-    reference = text(value)
-    if len(reference) > MOST_REFERENCE:
-        raise invalid("ORDC-035", f"reference must not have more than {MOST_REFERENCE} characters")
-    return reference
-
-
-# --- inside --------------------------------------------------------------------------------------------------------
-
-
 def _fill(account: Account, order: Order, body: dict[str, Any]) -> None:
     order.reference = checked_reference(body.get("reference"))
     order.external_ref = text(body.get("externalRef"))
@@ -313,7 +110,7 @@ def _fill(account: Account, order: Order, body: dict[str, Any]) -> None:
     order.instance_id = body.get("installedIntegrationInstanceId")
     if body.get("priceListId") is not None:
         order.price_list_id = whole(body["priceListId"], "priceListId", "ORDC-036")
-    order.price_mode = body.get("priceModeCode") or ("INC" if _is_gross(account, order.price_list_id) else "EXC")
+    order.price_mode = body.get("priceModeCode") or ("INC" if is_gross(account, order.price_list_id) else "EXC")
     if body.get("placedOn"):
         order.placed_on = moment(body["placedOn"], "placedOn", "ORDC-037")
     if status_id := part(body, "orderStatus", "orderStatusId"):
@@ -329,7 +126,7 @@ def _fill(account: Account, order: Order, body: dict[str, Any]) -> None:
     _assign(order, part(body, "assignment", "current") or {})
     if billing_id := part(body, "parties", "billing", "contactId"):
         contact = contact_of(account, billing_id)
-        order.billing = party_of(account, contact, contact.billing_address_id)
+        order.billing = Party.of(contact, account.addresses[contact.billing_address_id])
     overlay(order.customer, part(body, "parties", "customer"))
     overlay(order.billing, part(body, "parties", "billing"))
     overlay(order.delivery, part(body, "parties", "delivery"))
@@ -371,43 +168,9 @@ def _change_party(account: Account, order: Order, patch: Patch) -> None:
         raise invalid("ORDC-040", "The contact cannot be changed on an invoiced order")
     contact = contact_of(account, patch.value)
     if patch.path == "/parties/customer/contactId":
-        order.customer = party_of(account, contact, contact.billing_address_id)
+        order.customer = Party.of(contact, account.addresses[contact.billing_address_id])
     else:
-        order.billing = party_of(account, contact, contact.billing_address_id)
-
-
-def _is_gross(account: Account, price_list_id: int) -> bool:
-    return any(entry.gross for entry in account.shop.price_lists if entry.id == price_list_id)
-
-
-def _note(note: Note, account: Account) -> dict[str, object]:
-    return {
-        "noteId": note.id,
-        "contactId": note.contact_id,
-        "text": note.text,
-        "isPublic": note.is_public,
-        "addedOn": note.added_on.astimezone(account.zone).isoformat(timespec="milliseconds"),
-        "addedBy": note.contact_id,
-        "orderStatusId": note.status_id,
-        **({"fileId": note.file_id} if note.file_id else {}),
-    }
-
-
-def _status(status: Status) -> dict[str, object]:
-    return {
-        "statusId": status.id,
-        "name": status.name,
-        "orderTypeCode": status.type_code,
-        "sortOrder": status.id * 10,
-        "disabled": False,
-        "visible": True,
-        "color": status.color,
-        "remindAfterDays": 0,
-        "alertEmails": [],
-        "emailContent": "",
-        "batchProcess": False,
-        "state": status.state,
-    }
+        order.billing = Party.of(contact, account.addresses[contact.billing_address_id])
 
 
 def _shuffled(keys: Iterable[int]) -> list[int]:

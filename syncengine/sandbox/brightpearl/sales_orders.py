@@ -8,16 +8,15 @@ from typing import Any
 from syncengine.sandbox.brightpearl import render
 from syncengine.sandbox.brightpearl.calls import Call, moment, number, part, text
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid
-from syncengine.sandbox.brightpearl.order_rows import new_row
-from syncengine.sandbox.brightpearl.orders import (
+from syncengine.sandbox.brightpearl.order_parts import (
     checked_reference,
     contact_of,
     new_order,
     overlay,
-    party_of,
     set_currency,
     status_of,
 )
+from syncengine.sandbox.brightpearl.order_rows import new_row
 from syncengine.sandbox.brightpearl.responses import COUNTRIES, decimals
 from syncengine.sandbox.brightpearl.responses import moment as written
 from syncengine.sandbox.brightpearl.state import Account
@@ -77,7 +76,7 @@ def _fill(account: Account, order: Order, body: dict[str, Any]) -> None:
     )
     if billing_id := part(body, "billing", "contactId"):
         contact = contact_of(account, billing_id)
-        order.billing = party_of(account, contact, contact.billing_address_id)
+        order.billing = Party.of(contact, account.addresses[contact.billing_address_id])
     overlay(order.customer, part(body, "customer", "address"))
     overlay(order.billing, part(body, "billing", "address"))
     overlay(order.delivery, part(body, "delivery", "address"))

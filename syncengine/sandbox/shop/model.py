@@ -176,6 +176,24 @@ class Party:
     mobile: str = ""
     email: str = ""
 
+    @classmethod
+    def of(cls, contact: Contact, address: Address) -> Party:
+        """A contact at an address, as they are printed on an order."""
+        return cls(
+            contact.id,
+            f"{contact.first_name} {contact.last_name}".strip(),
+            contact.company,
+            address.line1,
+            address.line2,
+            address.line3,
+            address.line4,
+            address.postal_code,
+            address.country,
+            contact.phone,
+            contact.mobile,
+            contact.email,
+        )
+
 
 @dataclass(slots=True)
 class Row:

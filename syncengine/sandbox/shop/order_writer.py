@@ -10,7 +10,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from syncengine.sandbox.shop.catalogue import BUNDLE, GIFT, TOO_LONG_SKU, UNKNOWN_TO_SYSPRO, WITHOUT_SKU
 from syncengine.sandbox.shop.model import (
     FREE_TEXT_PRODUCT_ID,
-    Address,
     Contact,
     Fate,
     Order,
@@ -86,21 +85,7 @@ class OrderWriter:
         """Name and address as they are printed on an order."""
         if address_id not in self.addresses:
             self.addresses = {address.id: address for address in self.shop.addresses}
-        address: Address = self.addresses[address_id]
-        return Party(
-            contact.id,
-            f"{contact.first_name} {contact.last_name}".strip(),
-            contact.company,
-            address.line1,
-            address.line2,
-            address.line3,
-            address.line4,
-            address.postal_code,
-            address.country,
-            contact.phone,
-            contact.mobile,
-            contact.email,
-        )
+        return Party.of(contact, self.addresses[address_id])
 
     def add(
         self,

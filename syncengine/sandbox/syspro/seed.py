@@ -122,6 +122,10 @@ def _stock(
         DateStkAdded=_ADDED,
     )
     company.table("InvPrice").insert(StockCode=code, PriceCode="A", SellingPrice=price, PriceBasis="S")
+    _put_on_hand(company, code, stock, cost)
+
+
+def _put_on_hand(company: Company, code: str, stock: dict[str, Decimal], cost: Decimal) -> None:
     for warehouse, quantity in stock.items():
         company.table("InvWarehouse").insert(
             StockCode=code,

@@ -121,7 +121,7 @@ class Sessions:
     def end_named_in(self, text: str) -> None:
         """End every session whose id occurs in a text (a request)."""
         with self._lock:
-            for session_id in [one for one in self._by_id if one in text]:
+            for session_id in [known for known in self._by_id if known in text]:
                 del self._by_id[session_id]
 
     def serving(self, operator: str, company: str) -> Session:
@@ -159,7 +159,7 @@ class Sessions:
             raise EnetError("Invalid operator password")
 
     def _instances(self) -> set[str]:
-        return {one.strip() for one in self._switches.text("syspro_instances").split(",")}
+        return {number.strip() for number in self._switches.text("syspro_instances").split(",")}
 
     def _free_a_licence(self) -> None:
         if len(self._by_id) < self._switches.whole("syspro_licences"):
