@@ -1,4 +1,4 @@
-"""What happened in the sandbox: how often it was called, and every object that a call or a person changed."""
+"""The journal: how often the sandbox was called, and every object that a call or a person changed."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-#: Calls remembered one by one; the counters know all of them.
+#: How many calls are kept one by one; the counters include all.
 REMEMBERED_CALLS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One answered (or dropped) call. The query is left out: e.net carries passwords in it."""
+    """One answered (or dropped) call, without its query: e.net passes passwords there."""
 
     at: datetime
     system: str
@@ -29,7 +29,7 @@ class Call:
 class Effect:
     """One object created, changed, cancelled or deleted.
 
-    `object` is the system's own word (`order`, `SorMaster`), `key` its id, `reference` what a client can search it by
+    `object` is the system's own term (`order`, `SorMaster`), `key` its id, `reference` what a client can find it by
     (a CustomerPoNumber, an order reference), `by` who did it: `api`, or `person` through the control API.
     """
 
@@ -54,7 +54,7 @@ class Calls:
         self._effects: list[Effect] = []
 
     def count(self, system: str, operation: str, status: int, method: str = "", path: str = "") -> None:
-        """Note one call; status 0 means that no answer was given."""
+        """Count one call; status 0 means that there was no answer."""
         with self._lock:
             self._counts[system, operation, status] += 1
             self._calls.append(Call(self._now(), system, operation, method, path, status))
@@ -70,7 +70,7 @@ class Calls:
         by: str = "api",
         **detail: object,
     ) -> None:
-        """Note that an object was `created`, `changed`, `cancelled` or `deleted`; call it where the state changes."""
+        """Log that an object was `created`, `changed`, `cancelled` or `deleted`; call it where the state changes."""
         with self._lock:
             self._effects.append(Effect(self._now(), system, object, action, str(key), str(reference), by, detail))
 
@@ -82,14 +82,14 @@ class Calls:
         action: str | None = None,
         key: str | None = None,
     ) -> list[Effect]:
-        """The effects that fit all given filters, oldest first."""
+        """The effects that match all given filters, oldest first."""
         wanted = {"system": system, "object": object, "reference": reference, "action": action, "key": key}
         filters = {name: str(value) for name, value in wanted.items() if value is not None}
         with self._lock:
             return [e for e in self._effects if all(getattr(e, name) == value for name, value in filters.items())]
 
     def total(self, system: str | None = None, operation: str | None = None, status: int | None = None) -> int:
-        """Number of calls that fit all given filters."""
+        """Number of calls that match all given filters."""
         with self._lock:
             return sum(
                 count
@@ -120,7 +120,7 @@ class Calls:
         }
 
     def reset(self, *, effects: bool = False) -> None:
-        """Forget the counters and calls, and the effects too where asked."""
+        """Clear the counters and calls, and on request the effects."""
         with self._lock:
             self._counts.clear()
             self._calls.clear()

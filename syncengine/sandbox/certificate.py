@@ -1,4 +1,4 @@
-"""A certificate authority and a server certificate for one run of an HTTPS sandbox; nothing is kept."""
+"""A certificate authority and a server certificate for one run of an HTTPS sandbox; neither is kept."""
 
 from __future__ import annotations
 

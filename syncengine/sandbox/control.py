@@ -1,4 +1,4 @@
-"""The control API under `/_sandbox/`, for tests and for people who want to see or move something; JSON both ways."""
+"""The control API under `/_sandbox/`, for tests and people; JSON in both directions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Faults on demand: what a network and two servers can do to a client, made to happen at a chosen call.
+"""Faults on demand: what a network or a server can do to a client, at a chosen call.
 
-`Faults.around` is the one way in which both systems run their work, so that every kind works for both alike. A
-connection is cut by raising `Dropped`, upon which the server's handler shuts the socket down.
+Both systems run their work through `Faults.around`, so that every kind works for both. `Dropped` cuts a connection:
+the server's handler catches it and shuts the socket down.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from werkzeug import Request, Response
 from syncengine.sandbox import id_sets
 
 KINDS = ("error", "drop", "late", "hang", "throttle", "expired", "malformed", "forbidden", "down")
-#: The kinds whose answer a system words itself: `FaultAnswer(kind, request)`.
+#: The kinds that each system answers in its own format: `FaultAnswer(kind, request)`.
 WORDED_KINDS = ("error", "throttle", "expired")
-#: What a firewall before either system answers to a call that it dislikes; `forbidden` never lets the call through.
+#: The answer of a firewall in front of either system; `forbidden` never lets the call through.
 _FIREWALL_PAGE = (
     "<!DOCTYPE html>\n<html><head><title>403 Forbidden</title></head>\n"
     "<body><h1>Forbidden</h1><p>The request was blocked by a security rule.</p></body></html>\n"
@@ -33,22 +33,22 @@ FaultAnswer = Callable[[str, Request], Response]
 
 
 class Dropped(ConnectionAbortedError):
-    """The connection was closed on purpose; no answer is to be written."""
+    """The connection is closed on purpose; no answer must be written."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """One kind of trouble at one kind of call.
+    """One kind of fault for one kind of call.
 
     Attributes:
         operation: glob of operation names, case-insensitive; `SORTOI` also means `SORTOI.add`.
         times: how many calls it hits; None for all of them.
         after: `before` the work took effect, or after its `commit`; a `late` write always takes effect, `seconds` on.
-        seconds: `late`: when the write takes effect; `hang`: when the answer comes; `down`: how long, 0 until removed.
+        seconds: `late`: when the write takes effect; `hang`: when the answer comes; `down`: how long; 0: until removed.
         hold_s: `late`, `drop`: how long the connection stays open before it is closed without an answer.
         match: only calls whose path, query or body contains this text.
         about: only calls that concern the object of this key or reference, alone or among others: their path, query or
-            body has it as a whole word, or their path has an id set that it is in.
+            body has it as a whole word, or an id set in their path contains it.
     """
 
     system: str = "*"
@@ -73,13 +73,13 @@ class Fault:
             self.times = None
 
     def is_over(self) -> bool:
-        """Whether it will hit no call any more."""
+        """Whether it can hit no further call."""
         if self.kind == "down" and self.seconds:
             return time.monotonic() >= self.added_at + self.seconds
         return self.times is not None and self.hits >= self.times
 
-    def fits(self, system: str, operation: str, text: Callable[[], str]) -> bool:
-        """Whether it hits a call of this system and operation whose text is `text()`."""
+    def matches(self, system: str, operation: str, text: Callable[[], str]) -> bool:
+        """Whether it applies to a call of this system and operation whose text is `text()`."""
         wanted, given = self.operation.lower(), operation.lower()
         return (
             self.system in ("*", system)
@@ -90,7 +90,7 @@ class Fault:
 
 
 class Faults:
-    """The faults in force; safe from any thread."""
+    """The active faults; safe from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -98,22 +98,22 @@ class Faults:
         self._faults: list[Fault] = []
         self._released = threading.Event()
         self._late: list[threading.Thread] = []
-        self.answers: dict[str, FaultAnswer] = {}  # how a system words `error`, `throttle` and `expired`
+        self.answers: dict[str, FaultAnswer] = {}  # by system: its answers to WORDED_KINDS
 
     def add(self, fault: Fault) -> Fault:
-        """Put a fault in force; its id is set."""
+        """Activate a fault and set its id."""
         with self._lock:
             fault.id = next(self._ids)
             self._faults.append(fault)
         return fault
 
     def remove(self, fault_id: int) -> None:
-        """Take one fault out of force; unknown ids are ignored."""
+        """Remove a fault; unknown ids are ignored."""
         with self._lock:
             self._faults = [fault for fault in self._faults if fault.id != fault_id]
 
     def clear(self) -> None:
-        """Remove all faults and let go of every call that hangs; late writes not yet in effect never will be."""
+        """Remove all faults and release every hanging call; late writes that are still waiting are dropped."""
         with self._lock:
             self._faults.clear()
             released, self._released = self._released, threading.Event()
@@ -147,7 +147,7 @@ class Faults:
             cut()
 
     def around(self, system: str, operation: str, request: Request, commit: Callable[[], Response]) -> Response:
-        """Run `commit` under the first fault that fits, if any.
+        """Run `commit` under the first fault that matches, if any.
 
         Raises:
             Dropped: the connection was cut.
@@ -178,7 +178,7 @@ class Faults:
     def _hit(self, system: str, operation: str, request: Request) -> Fault | None:
         with self._lock:
             for fault in self._faults:
-                if not fault.is_over() and fault.fits(system, operation, lambda: _text(request)):
+                if not fault.is_over() and fault.matches(system, operation, lambda: _text(request)):
                     fault.hits += 1
                     return fault
         return None
@@ -189,7 +189,7 @@ class Faults:
             self._wait(fault.seconds)
             return response
         if self._wait(fault.seconds):
-            cut()  # released by `clear` before the work began: it never happens
+            cut()  # released by `clear` before the work began: drop it
         return commit()
 
     def _commit_later(self, seconds: float, commit: Callable[[], Response]) -> None:
@@ -209,7 +209,7 @@ class Faults:
 
 
 def cut(_: Request | None = None) -> NoReturn:
-    """Let the connection of this call be closed without an answer; the server's handler does it, once it is counted.
+    """Close the connection of this call without an answer, once the call is counted.
 
     Raises:
         Dropped: always.
@@ -218,7 +218,7 @@ def cut(_: Request | None = None) -> NoReturn:
 
 
 def concerns(text: str, key: str) -> bool:
-    """Whether a call concerns the object of this key or reference. `text`: its path, with query and body behind it."""
+    """Whether a call concerns the object of this key or reference. `text`: path, query and body."""
     if re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", text):
         return True
     return key.isdecimal() and any(_is_in_set(part, int(key)) for part in text.partition("?")[0].split("/"))
@@ -227,7 +227,7 @@ def concerns(text: str, key: str) -> bool:
 def _is_in_set(part: str, number: int) -> bool:
     try:
         return any(low <= number <= high for low, high in id_sets.spans(part))
-    except ValueError:  # no id set
+    except ValueError:  # not an id set
         return False
 
 
@@ -237,7 +237,7 @@ def _text(request: Request) -> str:
 
 
 def _broken(response: Response) -> Response:
-    """The answer with the end of its body missing, as a proxy that gave up would leave it."""
+    """The answer with a truncated body, as after a proxy that gave up."""
     body = response.get_data() or b'{"response":[{"id":1,"reference":"'
     broken = Response(body[: max(1, len(body) * 2 // 3)], response.status_code)
     broken.headers["Content-Type"] = response.headers.get("Content-Type", "application/json;charset=UTF-8")

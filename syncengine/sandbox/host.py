@@ -1,4 +1,4 @@
-"""What a simulated system needs of the server that hosts it."""
+"""What a simulated system needs from the server that hosts it."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Host(Protocol):
     def run(
         self, system: str, operation: str, request: Request, work: Callable[[], Response], is_write: bool = False
     ) -> Response:
-        """Run one operation: latency, then fault, then work; and count it.
+        """Run and count one operation: latency, then fault, then work.
 
         Args:
-            operation: such as `order.read` or `SORTOI.add`; faults and counters go by it.
-            work: does it and answers; it may run later and in another thread (a write that takes effect late).
+            operation: such as `order.read` or `SORTOI.add`; faults and counters use it.
+            work: performs it and answers; a late write runs it later and in another thread.
 
         Raises:
             Dropped: a fault closed the connection.

@@ -1,4 +1,4 @@
-"""The HTTP server: kept-alive connections, TLS, and connections that are closed without an answer."""
+"""The HTTP server: keep-alive, TLS, and connections that are closed without an answer."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ App = Callable[[Request], Response]
 
 
 class _Handler(WSGIRequestHandler):
-    """HTTP/1.1 with kept-alive connections, quiet, and able to hang up without an answer."""
+    """HTTP/1.1 with keep-alive, without a log, able to close a connection without an answer."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # head and body are two writes: without it each answer takes 40 ms more
+    disable_nagle_algorithm = True  # head and body are two writes: otherwise each answer takes 40 ms longer
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Stay silent: the journal of calls is the log, and URLs carry secrets."""
 
     def date_time_string(self, timestamp: float | None = None) -> str:  # noqa: ARG002
-        """The Date header: the sandbox's clock."""
+        """The Date header, by the sandbox's clock."""
         moment: datetime = self.server.now()  # type: ignore[attr-defined]  # ours, an HttpServer
         return email.utils.formatdate(moment.timestamp(), usegmt=True)
 
     def run_wsgi(self) -> None:
-        """Answer one exchange of several on a connection.
+        """Answer one request of several on a connection.
 
-        werkzeug's own way announces `Connection: close`, and reads on after its answer to drain a body; on a kept
-        connection it would wait there for the next request. Here each body is read whole, and no more.
+        werkzeug's own method announces `Connection: close` and drains the body after its answer, which on a connection that
+        is kept alive waits for the next request. This one reads exactly the body.
         """
         self.environ = environ = self.make_environ()
         try:
@@ -50,7 +50,7 @@ class _Handler(WSGIRequestHandler):
             self.connection_dropped(error)
 
     def _body(self, environ: dict[str, Any]) -> bytes:
-        if environ.get("wsgi.input_terminated"):  # a chunked body, which werkzeug has put a reader around
+        if environ.get("wsgi.input_terminated"):  # a chunked body, in werkzeug's reader
             body: bytes = environ["wsgi.input"].read()
             environ["CONTENT_LENGTH"] = str(len(body))
             return body
@@ -69,7 +69,7 @@ class _Handler(WSGIRequestHandler):
             self.wfile.write(content)
 
     def connection_dropped(self, error: BaseException, environ: Any = None) -> None:  # noqa: ARG002
-        """Wait for no other request on a connection that is gone, and end it if that is what a fault asks for."""
+        """Wait for no further request on a lost connection, and close it if a fault asks for that."""
         self.close_connection = True
         if isinstance(error, Dropped):
             _hang_up(self.connection)
@@ -112,20 +112,20 @@ class HttpServer(ThreadedWSGIServer):
         try:
             connection = self.ssl_context.wrap_socket(request, server_side=True) if self.ssl_context else request
         except OSError:
-            return  # the handshake failed: that client is told by TLS itself
+            return  # the handshake failed, and TLS itself reports it to the client
         with self._guard:
             self._open.add(connection)
         try:
             super().finish_request(connection, client_address)
         except (ConnectionError, TimeoutError, ssl.SSLError):
-            return  # the client went away between two requests
+            return  # the client disconnected between two requests
         finally:
             with self._guard:
                 self._open.discard(connection)
             connection.close()
 
     def close_connections(self) -> None:
-        """Hang up on everybody who is still connected."""
+        """Close every open connection."""
         with self._guard:
             connections = list(self._open)
         for connection in connections:
@@ -133,5 +133,5 @@ class HttpServer(ThreadedWSGIServer):
 
 
 def _hang_up(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the other side may have been faster
+    with contextlib.suppress(OSError):  # the other side may have closed it already
         connection.shutdown(socket.SHUT_RDWR)

@@ -15,7 +15,7 @@ def spans(text: str) -> list[tuple[int, int]]:
     """The set's parts as inclusive ranges, in the order given.
 
     Raises:
-        ValueError: it is no id set, is open-ended, or a range descends.
+        ValueError: it is not an id set, is open-ended, or a range descends.
     """
     found = []
     for part in text.split(","):
@@ -30,7 +30,7 @@ def spans(text: str) -> list[tuple[int, int]]:
 
 
 def members(found: list[tuple[int, int]], known: Iterable[int]) -> Iterator[int]:
-    """The known ids of a set, ascending; unknown ones are skipped in silence."""
+    """The known ids of a set, ascending; unknown ones are skipped."""
     known_ids = known if isinstance(known, dict | set) else set(known)
     for low, high in found:
         if high - low > len(known_ids):

@@ -1,4 +1,4 @@
-"""The page that a person sees at the sandbox's address: links and live counts, no outside resources."""
+"""The page at the sandbox's address: links and live counts, no external resources."""
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>syncengine sandbox</title>

@@ -1,6 +1,6 @@
-"""The sandbox as a whole: the state of both systems, and the one HTTP server in front of them.
+"""The sandbox as a whole: both systems behind one HTTP server.
 
-URL space of the one port: Brightpearl's own paths, `/SYSPROWCFService/Rest/...` (e.net), `/api/harmony/2.0/...`,
+URL space: Brightpearl's own paths, `/SYSPROWCFService/Rest/...` (e.net), `/api/harmony/2.0/...`,
 `/_sandbox/...` (control) and `/` (a page for people).
 """
 
@@ -34,7 +34,7 @@ class Sandbox:
     """Both systems and their `Host`: clock, switches, faults, and the journal of calls and effects.
 
     Attributes:
-        shop: the generated shop that Brightpearl starts with; it says what is to become of each order.
+        shop: the generated shop that Brightpearl starts with; it says what must become of each order.
         brightpearl: the state of the Brightpearl account.
         syspro: the SYSPRO company.
     """
@@ -71,7 +71,7 @@ class Sandbox:
         return datetime.now(UTC) + timedelta(seconds=self.switches.number("clock_offset_s"))
 
     def reset(self, seed: int | None = None, **sizes: int | bool) -> None:
-        """Start over: shop and systems as new, no faults, empty journal. Switches stay as they are turned."""
+        """Start over: new shop and systems, no faults, empty journal. Switches keep their values."""
         self.faults.clear()
         if hasattr(self, "brightpearl"):
             self.brightpearl.webhooks.stop()
@@ -90,8 +90,8 @@ class Sandbox:
     def run(
         self, system: str, operation: str, request: Request, work: Callable[[], Response], is_write: bool = False
     ) -> Response:
-        """Run one operation: latency, then fault, then work; and count it (see `Host.run`)."""
-        request.get_data()  # read now: after the connection is gone, work that runs late could not
+        """Run and count one operation (see `Host.run`)."""
+        request.get_data()  # a late write could not read it once the connection is closed
         self._delay(system, is_write)
         status = 0
         try:
@@ -102,7 +102,7 @@ class Sandbox:
             self.calls.count(system, operation, status, request.method, request.path)
 
     def start(self, host: str = "127.0.0.1", port: int = 0, tls: bool = False) -> Running:
-        """Serve over HTTP, or HTTPS with a certificate made on the spot, in a thread of its own; port 0 picks one."""
+        """Serve over HTTP, or HTTPS with a new certificate, in a thread of its own; port 0 picks a free one."""
         return Running(self, host, port, tls)
 
     def dispatch(self, request: Request) -> Response:
@@ -129,7 +129,7 @@ class Sandbox:
 
 
 class Running:
-    """A sandbox that is being served.
+    """A running sandbox.
 
     Attributes:
         url: `http://127.0.0.1:PORT`, without a trailing slash.

@@ -1,1 +1,1 @@
-"""The simulated Brightpearl, as strict and as odd as reference/brightpearl.md records it."""
+"""The simulated Brightpearl, with the strictness and the quirks that reference/brightpearl.md records."""

@@ -14,9 +14,9 @@ from syncengine.sandbox.brightpearl.responses import CONTENT_TYPE, dumps
 from syncengine.sandbox.brightpearl.state import SYSTEM, Account
 from syncengine.sandbox.host import Host
 
-_PROXY = "api-proxy"  # the Message-Type of what never reached a service
-#: Recorded on 404s of webhooks only, which turn their words around there (section 3).
-_TURNED = {"webhook-get": "get-webhook", "webhook-delete": "delete-webhook"}
+_PROXY = "api-proxy"  # the Message-Type of a call that never reached a service
+#: Recorded for 404s of webhooks only: their Message-Type has its words swapped (section 3).
+_SWAPPED = {"webhook-get": "get-webhook", "webhook-delete": "delete-webhook"}
 
 
 class Brightpearl:
@@ -31,14 +31,14 @@ class Brightpearl:
         """Answer one request; doubled and trailing slashes do not matter (section 1)."""
         request.get_data()
         parts = [part for part in request.path.split("/") if part]
-        if len(request.path) + len(request.query_string) > self._account.switches.whole("brightpearl_longest_uri"):
+        if len(request.path) + len(request.query_string) > self._account.switches.integer("brightpearl_longest_uri"):
             return Response("<html><body>414 Request-URI Too Large</body></html>", 414, content_type="text/html")
         if parts[0] in ("public-api", "2.0.0") and len(parts) > 1:
             return self._api(request, parts[1], "/".join(parts[2:]))
         return self._other(request, parts)
 
     def fault_answer(self, kind: str, request: Request) -> Response:
-        """A fault in Brightpearl's words; an `expired` one really lets the caller's token expire."""
+        """A fault as Brightpearl would answer it; `expired` does expire the caller's token."""
         if kind == "throttle":
             response = _json(throttle.BODY, 503)
             response.headers["Brightpearl-Requests-Remaining"] = "0"
@@ -92,8 +92,8 @@ class Brightpearl:
         route, path = found
         call = Call(self._account, request, path)
         response = self._host.run(SYSTEM, route.operation, request, lambda: _work(route, call), route.is_write)
-        turned = _TURNED.get(route.message_type) if response.status_code == 404 else None
-        return response, turned or route.message_type
+        swapped = _SWAPPED.get(route.message_type) if response.status_code == 404 else None
+        return response, swapped or route.message_type
 
     def _location(self, request: Request) -> Response:
         base = f"{request.scheme}://{request.host}"

@@ -19,7 +19,7 @@ from syncengine.sandbox.host import Host
 
 NOT_AUTHENTICATED = "Not authenticated. You must provide a valid authentication token."
 EXPIRED = "Authorization token expired"
-#: Tokens that are valid from the start, for a client that has been through the authorization before.
+#: Tokens that are valid from the start, for a client that is already authorised.
 FIRST_ACCESS_TOKEN = "sandbox-access-token="  # noqa: S105
 FIRST_REFRESH_TOKEN = "sandbox-refresh-token="  # noqa: S105
 INSTALLATION_INSTANCE_ID = "11"
@@ -29,7 +29,7 @@ _OTHER_REDIRECT = "Redirect uri does not match that used to request auth token"
 
 
 class Caller(NamedTuple):
-    """A caller that has shown who it is; `instance_id` only for OAuth apps."""
+    """An authenticated caller; `instance_id` only for OAuth apps."""
 
     kind: str
     instance_id: str | None
@@ -95,7 +95,7 @@ class Authentication:
         return base64.b64encode(digest).decode()
 
     def expire(self, token: str | None = None) -> None:
-        """Let one access token expire, or all of them."""
+        """Expire one access token, or all of them."""
         with self._lock:
             for name, entry in self._access.items():
                 if token in (None, name):
@@ -179,7 +179,7 @@ class Authentication:
             "refresh_token": refresh_token,
             "api_domain": self._switches.text("brightpearl_api_domain") or host,
             "token_type": "Bearer",
-            "expires_in": self._switches.whole("brightpearl_token_lifetime_s"),
+            "expires_in": self._switches.integer("brightpearl_token_lifetime_s"),
         }
 
     def _secret_fits(self, form: dict[str, str]) -> bool:

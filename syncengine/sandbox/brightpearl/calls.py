@@ -1,4 +1,4 @@
-"""One API call as a handler sees it, and the reading of what clients send."""
+"""One API call as a handler sees it, and how its body is read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_IDS = 200
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that was let in; `path` holds the named parts of its path."""
+    """An authenticated call; `path` holds the named parts of its path."""
 
     account: Account
     request: Request
@@ -45,7 +45,7 @@ class Call:
         """The body.
 
         Raises:
-            ApiError: 400 `CMNC-010`: there is none or it is not JSON.
+            ApiError: 400 `CMNC-010`: the body is missing or not JSON.
         """
         try:
             return json.loads(self.request.get_data())
@@ -90,9 +90,9 @@ def patches(call: Call, allowed: Mapping[str, tuple[str, ...]]) -> list[Patch]:
 
 
 def apply(call: Call, operations: list[Patch], change: Callable[[Patch, bool], None]) -> None:
-    """Apply operations by `change(patch, is_trial)`: first all on trial, so that a bad one changes nothing.
+    """Apply operations by `change(patch, is_trial)`: first a trial run of all, so that a bad one changes nothing.
 
-    The switch `brightpearl_patch_is_atomic` drops the trial.
+    Without the switch `brightpearl_patch_is_atomic` there is no trial run.
     """
     if call.account.switches.on("brightpearl_patch_is_atomic"):
         for patch in operations:
@@ -131,7 +131,7 @@ def number(value: Any, field: str, code: str) -> Decimal:
         raise invalid(code, f"{field} is not a valid number: {value}") from None
 
 
-def whole(value: Any, field: str, code: str) -> int:
+def integer(value: Any, field: str, code: str) -> int:
     """An integer field.
 
     Raises:

@@ -20,7 +20,7 @@ def read_products(call: Call) -> Json:
     """`GET product/{ids}`; what happens when none exists is a switch (section 4)."""
     account = call.account
     with account.lock:
-        keys = call.ids(account.products, most=account.switches.whole("brightpearl_product_most_ids"))
+        keys = call.ids(account.products, most=account.switches.integer("brightpearl_product_most_ids"))
         found = [account.product_json(account.products[key]) for key in keys]
     if not found and account.switches.on("brightpearl_missing_product_404"):
         raise missing("No Products Found")
@@ -61,7 +61,7 @@ def create_product(call: Call) -> Json:
 
 
 def change_product(call: Call) -> Json:
-    """`PUT product/{id}`: 412 where `If-Match` names another version than the present one."""
+    """`PUT product/{id}`: 412 if `If-Match` names another version than the current one."""
     body, account = call.json_object(), call.account
     with account.lock:
         product = account.products.get(call.key())

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from syncengine.sandbox.brightpearl import render
-from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, part, patches, text, whole
+from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, integer, part, patches, text
 from syncengine.sandbox.brightpearl.errors import bad_filter, invalid, missing
 from syncengine.sandbox.brightpearl.responses import country_of
 from syncengine.sandbox.brightpearl.state import Account
@@ -14,7 +14,7 @@ from syncengine.sandbox.shop.model import Address, Contact
 
 MOST_CONTACTS = 200
 MOST_NAME = 32
-#: First and last name are recorded; the full list is not, so these others are ours (section 9).
+#: First and last name are recorded; the full list is not, so the others are assumed (section 9).
 _PATCHES = {
     "/firstName": ("replace",),
     "/lastName": ("replace",),
@@ -57,7 +57,7 @@ def create(call: Call) -> dict[str, object]:
     addresses = {name: part(body, "postAddressIds", name) for name in ("DEF", "BIL", "DEL")}
     with account.lock:
         for name, address_id in addresses.items():
-            if address_id is None or whole(address_id, name, "CNTC-002") not in account.addresses:
+            if address_id is None or integer(address_id, name, "CNTC-002") not in account.addresses:
                 raise invalid("CNTC-002", f"You have supplied an invalid postal address id for {name}: {address_id}")
         contact = Contact(
             account.new_id("contact"),
@@ -122,12 +122,12 @@ def create_address(call: Call) -> dict[str, object]:
 
 
 def set_addresses(call: Call) -> dict[str, object]:
-    """`PUT contact/{id}/postal-address`: `[{postalAddressId, type?}]`; without a type it is the default one."""
+    """`PUT contact/{id}/postal-address`: `[{postalAddressId, type?}]`; the default address if there is no type."""
     body, account = call.json(), call.account
     with account.lock:
         contact = contact_of(account, call.key())
         for entry in body if isinstance(body, list) else [body]:
-            address_id = whole(part(entry, "postalAddressId"), "postalAddressId", "CNTC-002")
+            address_id = integer(part(entry, "postalAddressId"), "postalAddressId", "CNTC-002")
             if address_id not in account.addresses:
                 raise invalid("CNTC-002", f"You have supplied an invalid postal address id: {address_id}")
             account.addresses[address_id].contact_id = contact.id

@@ -1,4 +1,4 @@
-"""`/_sandbox/brightpearl/...`: look into the account, and act as the shop's people.
+"""`/_sandbox/brightpearl/...`: inspect the account, and act as the shop's staff.
 
 GET  orders|contacts|products|addresses|notes|webhooks [/<id>]
 POST orders                     {"contactId", "statusId"?, "rows": [{"sku", "quantity", "net"?, "taxCode"?}], ...}
@@ -7,7 +7,7 @@ POST orders/<id>/rows           {"sku", "quantity", "net"?, "taxCode"?} or {"nam
 POST orders/<id>/rows/<row>     {"quantity"?, "net"?}; DELETE removes the row
 POST contacts/<id>/edit         any of {"firstName", "lastName", "company", "email", "phone", "tags", "currency"}
 POST products/<id>/edit         any of {"name", "sku", "stock": {"MN": "12"}}
-POST touch                      {"orders": [ids] | "all", "updatedOn": ISO 8601}: stamps them as they are
+POST touch                      {"orders": [ids] | "all", "updatedOn": ISO 8601}: sets updatedOn and nothing else
 POST tokens/expire              all access tokens expire; POST tokens/code {"redirectUri"} gives a code
 GET  tokens                     tokens that are valid from the start, and the signed legacy one
 POST webhooks/wait              until every event is delivered or given up
@@ -23,7 +23,7 @@ from typing import Any
 from werkzeug import Request, Response
 
 from syncengine.sandbox.brightpearl import authentication
-from syncengine.sandbox.brightpearl.order_parts import contact_of, move, new_order, status_of
+from syncengine.sandbox.brightpearl.order_parts import change_status, contact_of, new_order, status_of
 from syncengine.sandbox.brightpearl.order_rows import new_row, remove_row
 from syncengine.sandbox.brightpearl.responses import read_decimal, read_moment
 from syncengine.sandbox.brightpearl.state import Account
@@ -34,7 +34,7 @@ _MOST_LISTED = 500
 
 
 def respond(account: Account, request: Request, parts: list[str]) -> Response | None:
-    """Answer one control request; None where there is no such path.
+    """Answer one control request; None for an unknown path.
 
     Raises:
         ValueError, KeyError: the body cannot be used.
@@ -50,7 +50,7 @@ def respond(account: Account, request: Request, parts: list[str]) -> Response | 
         if request.method != "POST":
             return None
         done = _act(account, parts, body)
-    if parts == ["webhooks", "wait"]:  # outside of the lock: receivers may call back
+    if parts == ["webhooks", "wait"]:  # outside the lock: receivers may call back
         return answer({"delivered": account.webhooks.wait(), **account.webhooks.outcomes})
     return None if done is None else answer(done)
 
@@ -135,7 +135,7 @@ def _edit_order(account: Account, key: int, body: dict[str, Any]) -> dict[str, o
     if set(body) - {"statusId"}:
         account.save_order(order, "order", by="person")
     if "statusId" in body:
-        move(account, order, status_of(account, int(body["statusId"])), by="person")
+        change_status(account, order, status_of(account, int(body["statusId"])), by="person")
     return {"id": order.id, "version": order.version}
 
 

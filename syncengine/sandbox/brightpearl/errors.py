@@ -1,8 +1,8 @@
-"""Brightpearl's ways of saying no (brightpearl.md sections 3 and 4). Codes marked "invented" are not recorded."""
+"""Brightpearl's error answers (brightpearl.md sections 3 and 4). Codes marked "invented" are not recorded."""
 
 from __future__ import annotations
 
-#: Ours, since no recording shows what Brightpearl answers: an id set that cannot be read, and one that is too long.
+#: For an id set that cannot be parsed, and for one that is too long; no recording shows what Brightpearl answers.
 BAD_ID_SET = "CMNC-011"  # invented
 TOO_MANY_IDS = "CMNC-012"  # invented
 
@@ -41,7 +41,7 @@ def missing(message: str) -> ApiError:
 
 
 def bad_filter(column: str, value: str, data_type: str) -> ApiError:
-    """500 `CMNC-018`: Brightpearl blames itself for a filter that it cannot read (section 7)."""
+    """500 `CMNC-018`: Brightpearl blames itself for a filter that it cannot parse (section 7)."""
     return ApiError(500, ("CMNC-018", f"The filter {column}={value} cannot be parsed as: {data_type}"))
 
 

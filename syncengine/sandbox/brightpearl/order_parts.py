@@ -1,11 +1,11 @@
-"""What several order resources share: finding, making and moving orders, and the parts that a client may send."""
+"""What several order resources share: finding and creating orders, changing their status, reading parts of a body."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
-from syncengine.sandbox.brightpearl.calls import number, text, whole
+from syncengine.sandbox.brightpearl.calls import integer, number, text
 from syncengine.sandbox.brightpearl.errors import invalid
 from syncengine.sandbox.brightpearl.responses import country_of
 from syncengine.sandbox.brightpearl.state import Account
@@ -15,7 +15,7 @@ MOST_REFERENCE = 64
 
 
 def new_order(account: Account, contact: Contact, type_code: str = "SO") -> Order:
-    """An order of a contact with what follows from the contact alone; it is not part of the account yet."""
+    """An order with everything that follows from its contact; it is not yet added to the account."""
     now = account.stamp()
     billing = Party.of(contact, account.addresses[contact.billing_address_id])
     return Order(
@@ -42,11 +42,11 @@ def new_order(account: Account, contact: Contact, type_code: str = "SO") -> Orde
     )
 
 
-def move(account: Account, order: Order, status: Status, *, by: str = "api") -> None:
+def change_status(account: Account, order: Order, status: Status, *, by: str = "api") -> None:
     """Give an order another status.
 
     Raises:
-        ApiError: 400: cancelling one that is invoiced or paid (section 11.2).
+        ApiError: 400: an invoiced or paid order cannot be cancelled (section 11.2).
     """
     if status.fate == "cancelled" and (order.closed_on or order.payment_status in ("PAID", "PARTIALLY_PAID")):
         raise invalid("ORDC-031", f"Order {order.id} cannot be cancelled: it is invoiced or has payments")
@@ -83,14 +83,14 @@ def contact_of(account: Account, contact_id: object) -> Contact:
     Raises:
         ApiError: 400.
     """
-    found = account.contacts.get(whole(contact_id, "contactId", "ORDC-020"))
+    found = account.contacts.get(integer(contact_id, "contactId", "ORDC-020"))
     if found is None:
         raise invalid("ORDC-020", f"You have supplied an invalid contact id: {contact_id}")
     return found
 
 
-def overlay(party: Party, given: Any) -> None:
-    """Put the address fields that a client sent over a party."""
+def override_address(party: Party, given: Any) -> None:
+    """Overwrite a party with the address fields that a client sent."""
     if not isinstance(given, dict):
         return
     names = {
@@ -117,7 +117,7 @@ def set_currency(account: Account, order: Order, code: Any, fixed: Any, rate: An
     """Set an order's currency.
 
     Raises:
-        ApiError: 400: there is no such currency, or the rate is none.
+        ApiError: 400: the currency is unknown, or the rate is not a positive number.
     """
     if code:
         if code not in account.currencies:

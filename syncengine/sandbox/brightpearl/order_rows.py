@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from syncengine.sandbox.brightpearl import render
-from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, number, part, patches, text, whole
+from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, integer, number, part, patches, text
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
 from syncengine.sandbox.brightpearl.order_parts import order_of
 from syncengine.sandbox.brightpearl.state import Account
@@ -61,7 +61,7 @@ def delete(call: Call) -> dict[str, object]:
 
 
 def add_row(account: Account, order: Order, body: dict[str, Any]) -> Row:
-    """Put a row that was checked on an order, with the components of a bundle."""
+    """Add a checked row to an order, with the components of a bundle."""
     product = account.products.get(int(body.get("productId") or 0))
     quantity = number(part(body, "quantity", "magnitude"), "quantity", "ORDC-027")
     net = number(part(body, "rowValue", "rowNet", "value") or 0, "rowNet", "ORDC-028")
@@ -84,7 +84,7 @@ def new_row(
     tax: Decimal,
     tax_code: str,
 ) -> Row:
-    """Add a row for a product, or a free-text row without one; values are for the whole quantity."""
+    """Add a row for a product, or a free-text row if there is none; amounts are for the whole quantity."""
     row = Row(
         account.new_id("row"),
         max((each.sequence for each in order.rows.values()), default=0) + 10,
@@ -109,7 +109,7 @@ def new_row(
 
 
 def remove_row(order: Order, row_id: int) -> None:
-    """Take a row and its components off an order."""
+    """Remove a row and its components from an order."""
     order.rows = {key: row for key, row in order.rows.items() if row_id not in (key, row.parent_row_id)}
 
 
@@ -149,8 +149,8 @@ def _patch(account: Account, row: Row, patch: Patch, is_trial: bool) -> None:
         case "/quantity/magnitude":
             product = account.products.get(row.product_id)
             is_tracked = product is not None and product.stock_tracked
-            reader = whole if is_tracked else number
-            _requantify(account, changed, Decimal(reader(patch.value, "quantity", "ORDC-027")))
+            reader = integer if is_tracked else number
+            _change_quantity(account, changed, Decimal(reader(patch.value, "quantity", "ORDC-027")))
         case "/rowValue/rowNet/value":
             changed.net = number(patch.value, "rowNet", "ORDC-028").quantize(_FOUR)
             changed.tax = account.order_tax(changed.net, changed.tax_code)  # observed (section 9)
@@ -163,11 +163,11 @@ def _patch(account: Account, row: Row, patch: Patch, is_trial: bool) -> None:
                 raise invalid("ORDC-041", f"taxCalculator cannot be {patch.value}")
             changed.tax_calculator = patch.value
         case "/orderRowSequence":
-            changed.sequence = whole(patch.value, "orderRowSequence", "ORDC-041")
+            changed.sequence = integer(patch.value, "orderRowSequence", "ORDC-041")
 
 
-def _requantify(account: Account, row: Row, quantity: Decimal) -> None:
-    """Another quantity at the same net price for one."""
+def _change_quantity(account: Account, row: Row, quantity: Decimal) -> None:
+    """Change the quantity at the same net unit price."""
     each = row.net / row.quantity if row.quantity else row.price
     row.quantity = quantity
     row.net = (each * quantity).quantize(_FOUR, ROUND_HALF_UP)

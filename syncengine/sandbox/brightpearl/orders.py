@@ -11,16 +11,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, moment, part, patches, read_uris, text, whole
+from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, integer, moment, part, patches, read_uris, text
 from syncengine.sandbox.brightpearl.errors import invalid
 from syncengine.sandbox.brightpearl.order_parts import (
+    change_status,
     checked_reference,
     contact_of,
     is_gross,
-    move,
     new_order,
     order_of,
-    overlay,
+    override_address,
     set_currency,
     status_of,
 )
@@ -39,7 +39,7 @@ _PATCHES = {
 
 
 def read(call: Call) -> str:
-    """`GET order/{ids}`: unknown ids are skipped, none at all is `[]` with 200, and the order is nobody's promise."""
+    """`GET order/{ids}`: unknown ids are skipped, no match is `[]` with 200, and the sequence is arbitrary."""
     account = call.account
     options = call.request.args.get("includeOptional", "").split(",")
     more = (',"customFields":{}' if "customFields" in options else "") + (
@@ -53,7 +53,7 @@ def read(call: Call) -> str:
 
 
 def options(call: Call) -> dict[str, object]:
-    """`OPTIONS order/{ids}`: where the existing ones can be read, 200 at a time (section 6)."""
+    """`OPTIONS order/{ids}`: where existing orders can be read, 200 at a time (section 6)."""
     account = call.account
     with account.lock:
         keys = call.ids(account.orders, most=10**9) if "ids" in call.path else sorted(account.orders)
@@ -95,9 +95,9 @@ def set_status(call: Call) -> dict[str, object]:
     body, account = call.json_object(), call.account
     with account.lock:
         order = order_of(account, call.key())
-        status = status_of(account, whole(body.get("orderStatusId"), "orderStatusId", "ORDC-030"))
+        status = status_of(account, integer(body.get("orderStatusId"), "orderStatusId", "ORDC-030"))
         note = body.get("orderNote") or {}
-        move(account, order, status)
+        change_status(account, order, status)
         is_public = bool(part(note, "isPublic"))
         account.add_note(order, text(part(note, "text")) or f"Status: {status.name}", is_public=is_public)
     return {}
@@ -109,12 +109,12 @@ def _fill(account: Account, order: Order, body: dict[str, Any]) -> None:
     order.parent_id = int(body.get("parentOrderId") or 0)
     order.instance_id = body.get("installedIntegrationInstanceId")
     if body.get("priceListId") is not None:
-        order.price_list_id = whole(body["priceListId"], "priceListId", "ORDC-036")
+        order.price_list_id = integer(body["priceListId"], "priceListId", "ORDC-036")
     order.price_mode = body.get("priceModeCode") or ("INC" if is_gross(account, order.price_list_id) else "EXC")
     if body.get("placedOn"):
         order.placed_on = moment(body["placedOn"], "placedOn", "ORDC-037")
     if status_id := part(body, "orderStatus", "orderStatusId"):
-        order.status_id = status_of(account, whole(status_id, "orderStatusId", "ORDC-030")).id
+        order.status_id = status_of(account, integer(status_id, "orderStatusId", "ORDC-030")).id
     if delivery_date := part(body, "delivery", "deliveryDate"):
         order.delivery_date = moment(delivery_date, "deliveryDate", "ORDC-037")
     order.shipping_method_id = int(part(body, "delivery", "shippingMethodId") or 0)
@@ -127,9 +127,9 @@ def _fill(account: Account, order: Order, body: dict[str, Any]) -> None:
     if billing_id := part(body, "parties", "billing", "contactId"):
         contact = contact_of(account, billing_id)
         order.billing = Party.of(contact, account.addresses[contact.billing_address_id])
-    overlay(order.customer, part(body, "parties", "customer"))
-    overlay(order.billing, part(body, "parties", "billing"))
-    overlay(order.delivery, part(body, "parties", "delivery"))
+    override_address(order.customer, part(body, "parties", "customer"))
+    override_address(order.billing, part(body, "parties", "billing"))
+    override_address(order.delivery, part(body, "parties", "delivery"))
 
 
 def _tax_date(body: dict[str, Any]) -> datetime | None:
@@ -154,9 +154,9 @@ def _patch(account: Account, order: Order, patch: Patch, is_trial: bool) -> None
         case "/warehouseId":
             if order.allocation_status in ("APA", "AAA"):
                 raise invalid("ORDC-038", "The warehouse cannot be changed once stock is allocated")
-            changed.warehouse_id = whole(patch.value, "warehouseId", "ORDC-038")
+            changed.warehouse_id = integer(patch.value, "warehouseId", "ORDC-038")
         case "/delivery/shippingMethodId":
-            changed.shipping_method_id = 0 if patch.op == "remove" else whole(patch.value, patch.path, "ORDC-039")
+            changed.shipping_method_id = 0 if patch.op == "remove" else integer(patch.value, patch.path, "ORDC-039")
         case "/delivery/deliveryDate":
             changed.delivery_date = moment(patch.value, "deliveryDate", "ORDC-037")
         case _:
@@ -174,5 +174,5 @@ def _change_party(account: Account, order: Order, patch: Patch) -> None:
 
 
 def _shuffled(keys: Iterable[int]) -> list[int]:
-    """Ids in an order that is neither theirs nor the request's, but the same every time."""
+    """Ids in a sequence that is neither ascending nor the request's, but always the same."""
     return sorted(keys, key=lambda key: key * 2_654_435_761 % 2**32)

@@ -83,7 +83,7 @@ def order(entry: Order, statuses: Mapping[int, Status], taxes: Mapping[str, TaxC
 
 
 def totals(entry: Order, taxes: Mapping[str, TaxCode]) -> Json:
-    """`totalValue`. Where prices include tax the total is what was asked for, and the net is what is left of it.
+    """`totalValue`. Where prices include tax, the total is the amount charged, and the net is the rest.
 
     Base values are order values divided by the exchange rate, which counts units of the order's currency for one of
     the account's (the reference does not say which way it counts).
@@ -141,7 +141,7 @@ def row(line: Row, currency: str, base: str, taxes: Mapping[str, TaxCode]) -> Js
 
 
 def party(entry: Party, *, with_contact: bool = True) -> Json:
-    """A party of an order; the three country texts vanish where there is no country."""
+    """A party of an order; without a country its three country fields are absent."""
     country = COUNTRIES.get(entry.country)
     return {
         **({"contactId": entry.contact_id} if with_contact else {}),

@@ -41,7 +41,7 @@ def moment(value: datetime, zone: tzinfo) -> str:
 
 
 def read_moment(text: str) -> datetime:
-    """A date or date-time as sent by a client, aware UTC; a bare date is midnight UTC (section 3.1).
+    """A date or date-time that a client sent, aware UTC; a bare date is midnight UTC (section 3.1).
 
     Raises:
         ValueError: it is neither.
@@ -58,7 +58,7 @@ def read_decimal(value: object) -> Decimal:
     """A number sent as JSON number or string.
 
     Raises:
-        ValueError: it is no finite number.
+        ValueError: it is not a finite number.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         raise ValueError(f"{value!r} is not a number")

@@ -1,4 +1,4 @@
-"""Which call goes where: method, path below the account, operation name (for faults and counts), Message-Type."""
+"""The routes: method, path below the account, operation name (for faults and counters), Message-Type, handler."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Route:
 
 
 def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The route of a call and the named parts of its path; None where there is no such resource."""
+    """The route of a call and the named parts of its path; None for an unknown resource."""
     for route in _ROUTES:
         if route.method == method and (match := route.pattern.fullmatch(path)):
             return route, {name: value for name, value in match.groupdict().items() if value is not None}
@@ -51,7 +51,7 @@ def find(method: str, path: str) -> tuple[Route, dict[str, str]] | None:
 
 def _search(name: str) -> Handler:
     def handler(call: Call) -> dict[str, object]:
-        """One page of a search, with the names that its values stand for."""
+        """One page of a search, with the names of its coded values."""
         account = call.account
         with account.lock:
             raw_query = call.request.query_string.decode("latin-1")

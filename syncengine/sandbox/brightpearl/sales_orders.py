@@ -1,4 +1,4 @@
-"""The sales-order resource: whole orders in one call (section 11.3). Codes are invented except where orders.py says."""
+"""The sales-order resource: whole orders in one call (section 11.3). orders.py says which codes are recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from syncengine.sandbox.brightpearl.order_parts import (
     checked_reference,
     contact_of,
     new_order,
-    overlay,
+    override_address,
     set_currency,
     status_of,
 )
@@ -77,13 +77,13 @@ def _fill(account: Account, order: Order, body: dict[str, Any]) -> None:
     if billing_id := part(body, "billing", "contactId"):
         contact = contact_of(account, billing_id)
         order.billing = Party.of(contact, account.addresses[contact.billing_address_id])
-    overlay(order.customer, part(body, "customer", "address"))
-    overlay(order.billing, part(body, "billing", "address"))
-    overlay(order.delivery, part(body, "delivery", "address"))
+    override_address(order.customer, part(body, "customer", "address"))
+    override_address(order.billing, part(body, "billing", "address"))
+    override_address(order.delivery, part(body, "delivery", "address"))
 
 
 def _add_row(account: Account, order: Order, row: Any) -> list[tuple[str, str]]:
-    """Add one row; returns what is wrong with it instead."""
+    """Add one row, or return its errors."""
     product_id = int(part(row, "productId") or 0)
     product = account.products.get(product_id)
     if product_id and product_id != FREE_TEXT_PRODUCT_ID and product is None:

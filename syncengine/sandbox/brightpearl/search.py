@@ -74,12 +74,12 @@ class Index:
         self._sorted: dict[tuple[tuple[int, bool], ...], list[Values]] = {}
 
     def load(self, rows: Mapping[int, Values]) -> None:
-        """Take in many objects at once, visible at once."""
+        """Add many objects, visible at once."""
         self._rows.update(rows)
         self._sorted.clear()
 
     def put(self, key: int, values: Values) -> None:
-        """Take in one object as it is now; searches see it when the delay is over."""
+        """Add or update one object; searches see it after the delay."""
         delay = self._switches.number("brightpearl_search_delay_s")
         if delay > 0 or self._later:
             due = self._now() + timedelta(seconds=delay)
@@ -121,7 +121,7 @@ def run(index: Index, arguments: Mapping[str, str], raw_query: str, switches: Sw
     """Answer one search.
 
     Raises:
-        ApiError: 500 `CMNC-018`: a filter, column, sort or page that cannot be read.
+        ApiError: 500 `CMNC-018`: a filter, column, sort or page that cannot be parsed.
     """
     search = index.search
     positions = {column.name: position for position, column in enumerate(search.everything)}
@@ -191,7 +191,7 @@ def _sorting(
     if not order:
         return ((0, False),), [{"filterable": search.columns[0].described(), "direction": "ASC"}]
     if order[-1][0] != 0:
-        order.append((0, False))  # so that pages do not depend on chance; not shown
+        order.append((0, False))  # so that pages are stable; not shown
     return tuple(order), shown
 
 

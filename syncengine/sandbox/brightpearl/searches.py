@@ -11,7 +11,7 @@ ORDER_TYPES = {"SO": 1, "PO": 2, "SC": 3, "PC": 4}
 ORDER_TYPE_NAMES = {1: "SALES_ORDER", 2: "PURCHASE_ORDER", 3: "SALES_CREDIT", 4: "PURCHASE_CREDIT"}
 STOCK_STATUS_UNSET = 13
 STOCK_STATUS_NAMES = {STOCK_STATUS_UNSET: "Unset", 3: "All fulfilled"}
-#: Only UNPAID, NOT_APPLICABLE and the number 5 are recorded (section 18); the others are ours.
+#: Only UNPAID, NOT_APPLICABLE and the number 5 are recorded (section 18); the others are invented.
 PAYMENT_STATUSES = {"UNPAID": 1, "PARTIALLY_PAID": 2, "PAID": 3, "NOT_APPLICABLE": 5}
 SHIPPING_STATUSES = {
     "NST": (1, "Not applicable"),
@@ -252,7 +252,7 @@ def currency_values(currency: Currency, base: str) -> Values:
 def reference_names(
     statuses: Mapping[int, Status], products: Mapping[int, Product], block: str, value: object
 ) -> object:
-    """What a `reference` block says about one value of a page; None where it says nothing."""
+    """The entry of a `reference` block for one value of a page; None if it has none."""
     if not isinstance(value, int):
         return None
     if block == "orderStatusNames":

@@ -1,7 +1,7 @@
-"""The state of the simulated Brightpearl account, and the only ways in which it changes.
+"""The state of the simulated Brightpearl account, and all changes to it.
 
-Every change goes through `save_order`, `save_contact` and the like, which stamp it, index it, note its effect and
-raise its event. Hold `lock` while reading or changing several things that belong together.
+Every change goes through `save_order`, `save_contact` and the like, which set updatedOn, update the index, log the
+effect and raise the event. Hold `lock` while reading or changing several objects that belong together.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Account:
         return ZoneInfo(self.switches.text("brightpearl_time_zone"))
 
     def new_id(self, kind: str) -> int:
-        """The next id of a kind; ids are never used again."""
+        """The next id of a kind; ids are never reused."""
         return self._ids.next(kind)
 
     def stamp(self) -> datetime:
@@ -118,7 +118,7 @@ class Account:
     # --- changing ----------------------------------------------------------------------------------------------
 
     def add_order(self, order: Order, *, by: str = "api", is_sales_order: bool = False) -> None:
-        """Take in a new order; its first version has no updatedOn (section 11.1)."""
+        """Add a new order; its first version has no updatedOn (section 11.1)."""
         self.orders[order.id] = order
         self._index_order(order)
         self._note("order", "created", order.id, by, reference=order.reference)
@@ -127,11 +127,11 @@ class Account:
             self.webhooks.raise_event("sales-order", order.id, "created")
 
     def save_order(self, order: Order, what: str, *, by: str = "api", updates: bool = True, event: str = "") -> None:
-        """Note that an order changed.
+        """Save a changed order.
 
         Args:
             what: the changed part, for the effect log.
-            updates: whether updatedOn is set; some changes may not (section 16 no. 11).
+            updates: whether updatedOn is set; some changes may leave it (section 16 no. 11).
             event: specifier of the event, such as `order-status`.
         """
         order.version += 1
@@ -145,14 +145,14 @@ class Account:
         self.webhooks.raise_event("order", order.id, "modified", event)
 
     def stamp_order(self, order: Order, moment: datetime) -> None:
-        """Give an order this `updatedOn` and another version, without an event, as a mass change would."""
+        """Set an order's `updatedOn` and raise its version without an event, as a mass change does."""
         order.version += 1
         order.updated_on = moment
         self._texts.pop(order.id, None)
         self._index_order(order)
 
     def save_contact(self, contact: Contact, *, is_new: bool = False, by: str = "api") -> None:
-        """Take in a new or changed contact; contacts raise no events (section 10)."""
+        """Save a new or changed contact; contacts raise no events (section 10)."""
         if not is_new:
             contact.updated_on = self.stamp()
         self.contacts[contact.id] = contact
@@ -160,12 +160,12 @@ class Account:
         self._note("contact", "created" if is_new else "changed", contact.id, by, reference=contact.email)
 
     def save_address(self, address: Address, *, by: str = "api") -> None:
-        """Take in a new address."""
+        """Save a new address."""
         self.addresses[address.id] = address
         self._note("postal-address", "created", address.id, by)
 
     def save_product(self, product: Product, *, is_new: bool = False, by: str = "api") -> None:
-        """Take in a new or changed product."""
+        """Save a new or changed product."""
         if not is_new:
             product.updated_on = self.stamp()
         self.products[product.id] = product
@@ -174,7 +174,7 @@ class Account:
         self.webhooks.raise_event("product", product.id, "created" if is_new else "modified")
 
     def add_note(self, order: Order, text: str, *, is_public: bool = False, file_id: int | None = None) -> Note:
-        """Write a note on an order."""
+        """Add a note to an order."""
         note = Note(
             self.new_id("note"), order.id, order.created_by, text, is_public, self.stamp(), order.status_id, file_id
         )
@@ -216,7 +216,7 @@ class Account:
 
 
 class _Ids:
-    """Counters that start above what the shop has."""
+    """Counters that start above the shop's ids."""
 
     def __init__(self, account: Account) -> None:
         rows: Iterable[int] = itertools.chain.from_iterable(order.rows for order in account.orders.values())

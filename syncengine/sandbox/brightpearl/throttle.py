@@ -1,4 +1,4 @@
-"""The 200 calls a minute and the two headers that tell about them (brightpearl.md section 5)."""
+"""The 200 calls a minute and the two headers that report them (brightpearl.md section 5)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BODY = '{"response":"You have sent too many requests. Please wait before sending
 
 
 class Grant(NamedTuple):
-    """What came of one call: `remaining` after counting it, and milliseconds until the window resets."""
+    """The outcome of one call: `remaining` after it is counted, and milliseconds until the window resets."""
 
     is_allowed: bool
     remaining: int
@@ -39,7 +39,7 @@ class Throttle:
 
     def take(self, pool_name: str) -> Grant:
         """Count one call in a pool and say whether it may pass."""
-        limit, window = self._switches.whole("brightpearl_limit"), self._switches.number("brightpearl_window_s")
+        limit, window = self._switches.integer("brightpearl_limit"), self._switches.number("brightpearl_window_s")
         if limit <= 0:
             return Grant(True, 199, int(window * 1000))
         with self._lock:
@@ -64,7 +64,7 @@ class Throttle:
         is_allowed = len(pool.times) < limit
         if is_allowed or self._switches.on("brightpearl_refused_calls_cost"):
             pool.times.append(now)
-        # The call that must leave before another may come in: the oldest, or later where refused calls cost too.
+        # The call that must leave the window before another is allowed: the oldest, or a later one if refused calls count.
         blocking = pool.times[max(0, len(pool.times) - limit)] if pool.times else now
         left_ms = int((blocking + window - now) * 1000)
         return Grant(is_allowed, max(0, limit - len(pool.times)), min(max(left_ms, 0), int(window * 1000)))

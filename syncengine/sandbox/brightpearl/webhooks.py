@@ -1,4 +1,4 @@
-"""Webhooks: subscriptions, and their delivery to a URL with all that a receiver must be ready for (section 10)."""
+"""Webhooks: subscriptions, and their delivery to a URL, with everything a receiver must cope with (section 10)."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class _Delivery:
 
 
 class Webhooks:
-    """Subscriptions and a thread that delivers; the thread is there only while something is to be delivered."""
+    """Subscriptions and a thread that delivers; the thread runs only while there is something to deliver."""
 
     def __init__(self, host: Host, new_id: Callable[[], int]) -> None:
         self._now = host.now
@@ -115,7 +115,7 @@ class Webhooks:
         self._is_stopped = False
         self._in_flight = 0
         self._http = requests.Session()
-        self._http.trust_env = False  # receivers are on this machine: a proxy has no say
+        self._http.trust_env = False  # receivers are on this machine: no proxy
 
     # --- subscriptions -----------------------------------------------------------------------------------------
 
@@ -123,7 +123,7 @@ class Webhooks:
         """Create a webhook; returns its id.
 
         Raises:
-            ApiError: 400 with one error for each thing that is wrong.
+            ApiError: 400 with all errors of the body.
         """
         if errors := self._wrong_with(body):
             raise ApiError(400, *errors)
@@ -181,7 +181,7 @@ class Webhooks:
     # --- events ------------------------------------------------------------------------------------------------
 
     def raise_event(self, resource: str, key: int, lifecycle: str, specifier: str = "") -> None:
-        """Tell the subscribers; what is raised for one of them within the delay is joined."""
+        """Notify the subscribers; events for one of them within the delay are joined."""
         event = ".".join(filter(None, (resource, lifecycle, specifier)))
         due = time.monotonic() + self._switches.number("brightpearl_webhook_delay_s")
         with self._wake:
@@ -195,7 +195,7 @@ class Webhooks:
         """Send what a real event would, with the values given (section 10).
 
         Raises:
-            ApiError: 400 for more than 10 ids or something that is no id set; the code is invented.
+            ApiError: 400 for more than 10 ids, or something that is not an id set; the code is invented.
         """
         given = {str(name).removeprefix("${").removesuffix("}"): str(value) for name, value in test_data.items()}
         values = {**self._values("order", "modified", "", self._now()), "resource-id": "1", **given}
@@ -211,12 +211,12 @@ class Webhooks:
             self._run()
 
     def wait(self, timeout_s: float = 10.0) -> bool:
-        """Block until all is delivered or given up; False if that took too long."""
+        """Block until everything is delivered or given up; False after a time-out."""
         with self._wake:
             return self._wake.wait_for(lambda: not (self._raised or self._due or self._in_flight), timeout_s)
 
     def stop(self) -> None:
-        """Deliver nothing more."""
+        """Stop delivering."""
         with self._wake:
             self._is_stopped = True
             self._raised.clear()
@@ -305,7 +305,7 @@ class Webhooks:
         may_retry = status == 503 if subscription.quality_of_service == 0 else not is_refused
         if not may_retry:
             self.outcomes["refused"] += 1
-        elif delivery.attempt >= self._switches.whole("brightpearl_webhook_attempts"):
+        elif delivery.attempt >= self._switches.integer("brightpearl_webhook_attempts"):
             self.outcomes["given_up"] += 1
         else:
             self.outcomes["retried"] += 1

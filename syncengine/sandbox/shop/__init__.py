@@ -1,5 +1,5 @@
-"""One believable shop, from which both simulated systems load what they start with.
+"""A realistic shop, from which both simulated systems load what they start with.
 
 `model.py` says what a shop is; `generator.py` makes one, with customers, products, ordinary and awkward orders. The
-simulations know the model alone.
+simulations import only the model.
 """

@@ -1,4 +1,4 @@
-"""Orders that are hard to get right, one of each kind, each under a label in `Shop.awkward`."""
+"""Orders that are hard to transfer, one of each kind, each under a label in `Shop.awkward`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from syncengine.sandbox.shop.people import add_contact
 
 
 class _LabelledOrders:
-    """Writes labelled orders, each of a customer of its own, 3 minutes apart."""
+    """Writes labelled orders, each by its own customer, 3 minutes apart."""
 
     def __init__(self, writer: OrderWriter, rng: random.Random) -> None:
         self.writer = writer
@@ -57,7 +57,7 @@ class _LabelledOrders:
 
 
 def add(writer: OrderWriter, rng: random.Random) -> None:
-    """Add them all; their ids are the lowest of the shop and the same for every seed."""
+    """Add all of them; their ids are the lowest of the shop and the same for every seed."""
     if not writer.ordinary:
         return
     labelled = _LabelledOrders(writer, rng)
@@ -70,7 +70,7 @@ def _dates(labelled: _LabelledOrders) -> None:
     old.placed_on = old.created_on = CUT_OVER - timedelta(days=60)
     old.tax_date = old.placed_on
     labelled.order("plain")
-    labelled.writer.touch(labelled.order("updated"))
+    labelled.writer.mark_updated(labelled.order("updated"))
 
 
 def _rows(labelled: _LabelledOrders) -> None:
@@ -98,7 +98,7 @@ def _prices(labelled: _LabelledOrders) -> None:
     writer.add(labelled.order("discounted", rows=0), writer.ordinary[0], 3, discount=15)
     labelled.order("prices_with_tax", rows=2, price_mode="INC")
     labelled.order("prices_without_tax", rows=2, price_mode="EXC")
-    # Three for 10.00: no unit price of five places gives the row's total back exactly.
+    # Three for 10.00: no unit price of five places gives exactly the row's total.
     thirds = labelled.order("price_does_not_divide", rows=0, price_mode="EXC")
     writer.add(thirds, writer.ordinary[0], 3, unit=Decimal(10) / 3, tax_code="T20")
 
@@ -126,7 +126,7 @@ def _names(labelled: _LabelledOrders) -> None:
         ("greek_name", "GR", "Ελένη", "Παπαδοπούλου"),
         ("japanese_name", "JP", "直美", "佐藤"),
         ("emoji_name", "GB", "Bob 🛠️", "the Builder"),
-        ("combining_name", "GB", "Zoe\u0308", "Bronte\u0308"),  # the same to the eye as Zoë Brontë
+        ("combining_name", "GB", "Zoe\u0308", "Bronte\u0308"),  # looks like Zoë Brontë
         ("markup_name", "GB", "<b>Tom</b>", 'O\'Neil & Söhne = "Best"'),
         ("long_name", "GB", "Maximiliane-Charlotte Friederike", "von Hohenzollern-Sigmaringen-Au"),
     ):
@@ -139,7 +139,7 @@ def _names(labelled: _LabelledOrders) -> None:
     again = labelled.contact("GB")
     labelled.order("same_customer_first", again)
     labelled.order("same_customer_second", again)
-    labelled.order("customer_to_hold")  # a test puts this customer on hold in SYSPRO
+    labelled.order("customer_to_hold")  # tests put this customer on hold in SYSPRO
 
 
 def _addresses(labelled: _LabelledOrders) -> None:

@@ -24,16 +24,16 @@ _MATERIALS = ("Canvas", "Enamel", "Oak", "Linen", "Wool", "Copper", "Leather", "
 _THINGS = ("Tote", "Mug", "Board", "Apron", "Throw", "Lamp", "Wallet", "Tray", "Towel", "Bowl", "Basket", "Stool")
 _COLOURS = ("", "Red", "Navy", "Moss", "Sand", "Ink", "Clay")
 
-#: Products with a special part to play, by SKU; the orders find them by these names.
+#: Products with a special role, by SKU.
 UNKNOWN_TO_SYSPRO = "NEW-NOT-IN-ERP"
 WITHOUT_SKU = ""
-TOO_LONG_SKU = "LIMITED-EDITION-BLANKET-XL-2025A"  # 32 characters: Brightpearl's most, SYSPRO's is 30
+TOO_LONG_SKU = "LIMITED-EDITION-BLANKET-XL-2025A"  # 32 characters: Brightpearl's maximum, SYSPRO's is 30
 BUNDLE = "GIFT-SET-01"
 GIFT = "FREE-SAMPLE"
 
 
 def fill(shop: Shop, rng: random.Random, products: int) -> None:
-    """Put settings and products into the shop."""
+    """Fill the shop with settings and products."""
     _settings(shop)
     special = _special_products()
     ordinary = [_product(rng, FIRST_PRODUCT_ID + len(special) + number, number) for number in range(products)]

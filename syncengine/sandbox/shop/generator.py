@@ -15,9 +15,9 @@ def generate(seed: int = 1, *, contacts: int = 60, products: int = 80, orders: i
     """Make a shop.
 
     Args:
-        contacts: customers with an account; guests and the awkward ones come on top.
-        products: SKUs; those with a special part to play (bundles, unknown to SYSPRO) come on top.
-        orders: ordinary orders, of which a share is invalid, not eligible, cancelled, or of guests.
+        contacts: customers with an account; guests and customers of awkward orders come on top.
+        products: SKUs; those with a special role (bundles, unknown to SYSPRO) come on top.
+        orders: ordinary orders, of which some are invalid, not eligible, cancelled, or by guests.
         awkward: add the labelled awkward orders, with the lowest ids.
     """
     rng = random.Random(seed)

@@ -1,8 +1,8 @@
 """A shop as plain data.
 
-Brightpearl starts with all of it; SYSPRO with the products, warehouses,
-currencies and house accounts, and with none of the customers and orders. `expected`, `invalid` and `awkward` say, by
-Brightpearl order id, what is to become of each order, so that a test can compare without asking the mapping.
+Brightpearl starts with all of it; SYSPRO with the products, warehouses, currencies and house accounts, but without the
+customers and orders. `expected`, `invalid` and `awkward` say what must become of each order, so that a test can compare
+without asking the mapping.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal
 
-#: The first order of an ordinary shop is placed now; the only one before it is `awkward["before_cut_over"]`.
+#: When the first ordinary order is placed; the only earlier one is `awkward["before_cut_over"]`.
 CUT_OVER = datetime(2025, 3, 3, 8, 0, tzinfo=UTC)
 #: Free-text rows report this product (brightpearl.md section 11.1).
 FREE_TEXT_PRODUCT_ID = 1000
@@ -22,7 +22,7 @@ Fate = Literal["pushed", "invalid", "ineligible", "cancelled", "guest"]
 
 @dataclass(slots=True)
 class Currency:
-    """`rate` is units of this currency for one of the account's (GBP)."""
+    """`rate`: units of this currency for 1 GBP, the account's currency."""
 
     id: int
     code: str
@@ -34,7 +34,7 @@ class Currency:
 
 @dataclass(slots=True)
 class TaxCode:
-    """`rate` is in per cent."""
+    """`rate` is a percentage."""
 
     id: int
     code: str
@@ -56,7 +56,7 @@ class PriceList:
 
 @dataclass(slots=True)
 class Channel:
-    """Where orders come from. `is_guest`: orders of people without an account, which Brightpearl itself never marks."""
+    """Where orders come from. `is_guest`: orders of people without an account; Brightpearl itself has no such flag."""
 
     id: int
     name: str
@@ -66,7 +66,7 @@ class Channel:
 
 @dataclass(slots=True)
 class Status:
-    """An order status. `fate` is what a site would do with an order in it."""
+    """An order status. `fate` is what a site would do with such an order."""
 
     id: int
     name: str
@@ -78,7 +78,7 @@ class Status:
 
 @dataclass(slots=True)
 class Warehouse:
-    """`code` is the one that SYSPRO and `Product.stock` know it by."""
+    """`code` is its code in SYSPRO and in `Product.stock`."""
 
     id: int
     code: str
@@ -87,7 +87,7 @@ class Warehouse:
 
 @dataclass(slots=True)
 class ShippingMethod:
-    """A way to send things."""
+    """A shipping method."""
 
     id: int
     code: str
@@ -98,7 +98,7 @@ class ShippingMethod:
 class Product:
     """A SKU. `price` is the net GBP retail price, `cost` the net GBP purchase price, `stock` by warehouse code.
 
-    `decimals`: how many places its quantities may have in SYSPRO; 0 for what is sold by the piece.
+    `decimals`: how many places its quantities may have in SYSPRO; 0 if it is sold by the piece.
     """
 
     id: int
@@ -161,7 +161,7 @@ class Contact:
 
 @dataclass(slots=True)
 class Party:
-    """Name and address as they stand on an order."""
+    """Name and address on an order."""
 
     contact_id: int
     full_name: str
@@ -178,7 +178,7 @@ class Party:
 
     @classmethod
     def of(cls, contact: Contact, address: Address) -> Party:
-        """A contact at an address, as they are printed on an order."""
+        """A contact at an address."""
         return cls(
             contact.id,
             f"{contact.first_name} {contact.last_name}".strip(),
@@ -197,7 +197,7 @@ class Party:
 
 @dataclass(slots=True)
 class Row:
-    """An order row. `net` (4 places) and `tax` (2 places) are for the whole row; `price` (4 places) is net for one."""
+    """An order row. `net` (4 places) and `tax` (2 places) are for the whole row; `price` (4 places) is the net unit price."""
 
     id: int
     sequence: int
@@ -262,7 +262,7 @@ class Order:
 
 @dataclass(slots=True)
 class Shop:
-    """Everything, by kind; see the module's text."""
+    """Everything, by kind; see the module's docstring."""
 
     seed: int
     base_currency: str = "GBP"
@@ -285,11 +285,11 @@ class Shop:
     cut_over: datetime = CUT_OVER
 
     def rate_of(self, tax_code: str) -> Decimal:
-        """A tax code's rate as a fraction; 0 for a code that does not exist."""
+        """A tax code's rate as a fraction; 0 for an unknown code."""
         return next((tax.rate / 100 for tax in self.tax_codes if tax.code == tax_code), Decimal(0))
 
     def list_price(self, product: Product, prices: PriceList) -> Decimal:
-        """A product's price for one in a price list, in the list's currency, with tax where the list includes it."""
+        """A product's unit price in a price list, in the list's currency, with tax if the list includes it."""
         if prices.kind == "BUY":
             return product.cost
         rate = next(entry.rate for entry in self.currencies if entry.code == prices.currency)

@@ -26,11 +26,11 @@ _FOUR, _TWO = Decimal("0.0001"), Decimal("0.01")
 
 
 class OrderWriter:
-    """Writes orders into a shop, in order of their dates and ids."""
+    """Writes orders into a shop, by ascending date and id."""
 
     def __init__(self, shop: Shop) -> None:
         self.shop = shop
-        self.customers = list(shop.contacts)  # those of ordinary orders; awkward ones and guests come on top
+        self.customers = list(shop.contacts)  # of ordinary orders; those of awkward orders and guests come on top
         self.addresses = {address.id: address for address in shop.addresses}
         self.products = {product.sku: product for product in shop.products}
         self.by_id = {product.id: product for product in shop.products}
@@ -50,7 +50,7 @@ class OrderWriter:
         currency: str | None = None,
         price_mode: str | None = None,
     ) -> Order:
-        """A new order without rows, noted with what is to become of it."""
+        """Add an order without rows; `fate` is what must become of it."""
         currency = currency or contact.currency
         same = currency == contact.currency
         prices = self._price_list(contact.price_list_id if same else {"GBP": 2, "EUR": 4}.get(currency, 5), price_mode)
@@ -82,7 +82,7 @@ class OrderWriter:
         return order
 
     def party(self, contact: Contact, address_id: int) -> Party:
-        """Name and address as they are printed on an order."""
+        """A contact at one of the shop's addresses."""
         if address_id not in self.addresses:
             self.addresses = {address.id: address for address in self.shop.addresses}
         return Party.of(contact, self.addresses[address_id])
@@ -98,7 +98,7 @@ class OrderWriter:
         unit: Decimal | None = None,
         parent: Row | None = None,
     ) -> Row:
-        """Add a row of a product at its list price, or at `unit` (with tax where the order's prices include it)."""
+        """Add a row of a product at its list price, or at `unit` (with tax if the order's prices include it)."""
         tax_code = tax_code or (product.tax_code if order.delivery.country == "GB" else "T0")
         prices = next(entry for entry in self.shop.price_lists if entry.id == order.price_list_id)
         listed = self.shop.list_price(product, prices) if unit is None else unit
@@ -122,15 +122,15 @@ class OrderWriter:
         return parent
 
     def add_text(self, order: Order, name: str, amount: Decimal, nominal: str = NOMINAL_SALES) -> Row:
-        """Add a free-text row; the amount includes tax where the order's prices do."""
+        """Add a free-text row; the amount includes tax if the order's prices do."""
         tax_code = "T20" if order.delivery.country == "GB" else "T0"
         row = self._row(order, FREE_TEXT_PRODUCT_ID, name, "", amount, tax_code, Decimal(1))
         row.price = row.net
         row.nominal_code = nominal
         return row
 
-    def touch(self, order: Order, after: timedelta = timedelta(minutes=5)) -> None:
-        """Note a first update."""
+    def mark_updated(self, order: Order, after: timedelta = timedelta(minutes=5)) -> None:
+        """Mark an order as updated once, some time after its creation."""
         order.updated_on = order.created_on + after
         order.version += 1
 

@@ -12,7 +12,7 @@ from syncengine.sandbox.shop.order_writer import OrderWriter
 from syncengine.sandbox.shop.people import add_contact
 
 NOMINAL_SHIPPING, NOMINAL_DISCOUNT = "4040", "4009"
-#: Why an order cannot be accepted, as `Shop.invalid` says it.
+#: Why an order cannot be accepted, as in `Shop.invalid`.
 REASONS = {
     "unknown_sku": "SKU is not a stock code in SYSPRO",
     "row_without_sku": "row of a product that has no SKU",
@@ -24,7 +24,7 @@ REASONS = {
 
 
 def add(writer: OrderWriter, rng: random.Random, orders: int) -> None:
-    """Add orders as a shop has them: most to be pushed, some of guests, invalid, not eligible yet, or cancelled."""
+    """Add ordinary orders: most must be pushed, some are by guests, invalid, not yet eligible, or cancelled."""
     customers = [each for each in writer.shop.contacts if writer.shop.guest_tag not in each.tags.split(",")]
     if not customers:
         return
@@ -40,16 +40,16 @@ def add(writer: OrderWriter, rng: random.Random, orders: int) -> None:
         if kind == "invalid":
             make_invalid(writer, order, rng.choice(list(REASONS)))
         if rng.random() < 0.4:
-            writer.touch(order, timedelta(minutes=rng.randint(1, 90)))
+            writer.mark_updated(order, timedelta(minutes=rng.randint(1, 90)))
 
 
 def make_invalid(writer: OrderWriter, order: Order, label: str) -> None:
-    """Spoil an order in the way of `REASONS[label]`, and note the reason."""
+    """Make an order invalid for the reason `REASONS[label]`."""
     writer.shop.expected[order.id] = "invalid"
     writer.shop.invalid[order.id] = REASONS[label]
-    spoiling = {"unknown_sku": UNKNOWN_TO_SYSPRO, "row_without_sku": WITHOUT_SKU, "sku_too_long": TOO_LONG_SKU}
-    if label in spoiling:
-        writer.add(order, writer.products[spoiling[label]])
+    culprits = {"unknown_sku": UNKNOWN_TO_SYSPRO, "row_without_sku": WITHOUT_SKU, "sku_too_long": TOO_LONG_SKU}
+    if label in culprits:
+        writer.add(order, writer.products[culprits[label]])
     elif label == "negative_quantity":
         writer.add(order, writer.ordinary[0], -1)
     elif label == "no_rows":

@@ -1,4 +1,4 @@
-"""The shop's customers: believable names from many places, within and outside of Windows-1252."""
+"""The shop's customers: realistic names from many countries, within and outside Windows-1252."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ _COMPANIES = ("Outfitters", "Trading Ltd", "& Sons", "Interiors", "Café", "GmbH
 
 
 def fill(shop: Shop, rng: random.Random, contacts: int) -> None:
-    """Put customers with their addresses into the shop."""
+    """Fill the shop with customers and their addresses."""
     countries, weights = list(_SHARES), list(_SHARES.values())
     for number in range(contacts):
         country = "GB" if number == 0 else rng.choices(countries, weights)[0]
@@ -85,7 +85,7 @@ def add_contact(
     tags: str = "",
     created_days_ago: int = 10,
 ) -> Contact:
-    """One more customer of this country, with a billing address and, at times, another for delivery."""
+    """Add a customer from this country, with a billing address and sometimes another for delivery."""
     first_names, last_names, _, _ = _PLACES[country]
     contact_id = shop.contacts[-1].id + 1 if shop.contacts else FIRST_CONTACT_ID
     first, last = rng.choice(first_names), rng.choice(last_names)

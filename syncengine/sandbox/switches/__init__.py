@@ -1,4 +1,4 @@
-"""Named switches: every behaviour of the sandbox that a test, or an unknown of the references, may want to turn.
+"""Named switches: every behaviour of the sandbox that a test may change, or that the references leave open.
 
 `brightpearl.py`, `syspro.py` and `shared.py` declare them as `SWITCHES`; `Switches` holds their values.
 """

@@ -1,6 +1,6 @@
-"""What can be turned at the simulated Brightpearl; sections are those of reference/brightpearl.md.
+"""Switches of the simulated Brightpearl; sections are those of reference/brightpearl.md.
 
-Where the reference leaves a behaviour open (its section 16), the default is the one that is harder on a client.
+Where the reference leaves a behaviour open (its section 16), the default is the one that is harder for a client.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What can be turned for both systems alike."""
+"""Switches of both systems."""
 
 from __future__ import annotations
 

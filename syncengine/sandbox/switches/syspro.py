@@ -1,7 +1,7 @@
-"""SYSPRO's switches: what differs between sites and versions, and what no public source tells.
+"""SYSPRO's switches: what differs between sites and versions, and what no public source says.
 
-Sources are sections of syspro-transport.md ("t") and syspro-objects.md ("o"). A switch that stands for something
-unknown has the references' recommended or likelier value as default.
+Sources are sections of syspro-transport.md ("t") and syspro-objects.md ("o"). Where the facts are
+unknown, the default is the value that the references recommend or think likelier.
 """
 
 from __future__ import annotations

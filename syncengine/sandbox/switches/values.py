@@ -19,11 +19,11 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 
 
 class UnknownSwitch(ValueError):
-    """There is no switch of this name, or the value cannot be one of its type; the text says what would do."""
+    """The switch is unknown, or the value has the wrong type; the text says what is expected."""
 
 
 class Switches(Mapping[str, Value]):
-    """All switches by name. Reading is cheap and safe from any thread; `turn` checks name and type."""
+    """All switches by name. Reading is cheap and safe from any thread; `turn` checks names and types."""
 
     def __init__(self, values: Mapping[str, object] | None = None) -> None:
         self._lock = threading.Lock()
@@ -43,19 +43,19 @@ class Switches(Mapping[str, Value]):
         """Set several switches, all or none.
 
         Raises:
-            UnknownSwitch: a name that is not declared, or a value that does not fit the default's type.
+            UnknownSwitch: a name is not declared, or a value does not have the default's type.
         """
         checked = {name: self._fit(name, value) for name, value in values.items()}
         with self._lock:
             self._values.update(checked)
 
     def number(self, name: str) -> float:
-        """A numeric switch; 0.0 where it is none."""
+        """A numeric switch; 0.0 for none."""
         value = self._values[name]
         return float(value) if value is not None else 0.0
 
-    def whole(self, name: str) -> int:
-        """A numeric switch as an integer; 0 where it is none."""
+    def integer(self, name: str) -> int:
+        """A numeric switch as an integer; 0 for none."""
         return int(self.number(name))
 
     def on(self, name: str) -> bool:
@@ -63,7 +63,7 @@ class Switches(Mapping[str, Value]):
         return bool(self._values[name])
 
     def text(self, name: str) -> str:
-        """A switch as text; empty where it is none."""
+        """A switch as text; empty for none."""
         value = self._values[name]
         return "" if value is None else str(value)
 

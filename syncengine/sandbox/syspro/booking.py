@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row, Value, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.tables import Row, Value, amount_of, integer_of, text_of
 from syncengine.sandbox.syspro.xmlout import rounded
 
 ZERO = Decimal(0)
@@ -37,7 +37,7 @@ def is_cancelled(order: Row) -> bool:
 
 
 def may_change(company: Company, order: Row) -> bool:
-    """Whether lines may be changed or the order be cancelled; status 4 needs a person, unless the switch allows it."""
+    """Whether lines may be changed or the order cancelled; in status 4 only if the switch allows it."""
     if is_cancelled(order):
         return False
     if order["OrderStatus"] == "4":
@@ -46,7 +46,7 @@ def may_change(company: Company, order: Row) -> bool:
 
 
 def stocking_units(stock: Row, uom: str) -> Decimal | None:
-    """How many stocking units one of this unit is; None for a unit that is not the stock code's.
+    """How many stocking units this unit holds; None if the stock code does not have it.
 
     Write-ups differ on the direction of the factor; here `D` means that one alternate unit holds `factor` stocking units.
     """
@@ -63,7 +63,7 @@ def stocking_units(stock: Row, uom: str) -> Decimal | None:
 
 
 def goes_to_back_order(stock: Row) -> bool:
-    """Kits, lot-traced and serialised items are back-ordered whatever is on hand (section 9.3)."""
+    """Kits, lot-traced and serialised items are back-ordered whatever the stock (section 9.3)."""
     return stock["KitType"] == "K" or stock["TraceableType"] in ("T", "I") or stock["SerialMethod"] in ("M", "B")
 
 
@@ -76,13 +76,13 @@ def available(company: Company, stock_code: str, warehouse: str) -> Decimal:
 
 
 def split(ordered: Decimal, free: Decimal, action: str) -> tuple[Decimal, Decimal]:
-    """Ship and back order quantity of a line: F all or nothing, A what is there, B nothing (section 9.1)."""
+    """Ship and back order quantity of a line: F all or nothing, A what is available, B nothing (section 9.1)."""
     ship = {"F": ordered if free >= ordered else ZERO, "A": min(ordered, free), "B": ZERO}[action]
     return ship, ordered - ship
 
 
 def line_value(line: Row) -> Decimal:
-    """A line's value in the order's currency: quantity x price, less percents in turn, less the discount value."""
+    """A line's value in the order's currency: quantity x price, less the percentages in turn, less the discount value."""
     if line["LineType"] in ("4", "5"):
         return amount_of(line, "NMscChargeValue")
     if line["LineType"] == "6":
@@ -127,8 +127,8 @@ def reserve(company: Company, line: Row, sign: int) -> None:
 
 
 def add_line(company: Company, order: Row, **values: Value) -> Row:
-    """Add a line under SYSPRO's next own number, which is never used again, and reserve its stock."""
-    number = whole_of(order, "NextDetailLine")
+    """Add a line under SYSPRO's next line number, which is never reused, and reserve its stock."""
+    number = integer_of(order, "NextDetailLine")
     row: Row = {**values, "SalesOrder": order["SalesOrder"], "SalesOrderLine": number, "SalesOrderInitLine": number}
     line = company.table("SorDetail").insert(**row)
     company.table("SorMaster").update(order, NextDetailLine=number + 1)
@@ -137,14 +137,14 @@ def add_line(company: Company, order: Row, **values: Value) -> Row:
 
 
 def change_line(company: Company, line: Row, **values: Value) -> None:
-    """Change a line; its stock is given back and reserved again."""
+    """Change a line; its stock is released and reserved again."""
     reserve(company, line, -1)
     company.table("SorDetail").update(line, **values)
     reserve(company, line, 1)
 
 
 def remove_line(company: Company, line: Row, *, complete: bool = False) -> None:
-    """Cancel a line: it leaves the order, or stays as complete."""
+    """Cancel a line: it leaves the order, or stays, marked complete."""
     reserve(company, line, -1)
     if complete:
         company.table("SorDetail").update(
@@ -155,12 +155,12 @@ def remove_line(company: Company, line: Row, *, complete: bool = False) -> None:
 
 
 def quantities(company: Company, line: Row, ordered: Decimal, action: str) -> Row:
-    """The quantities of a line that is to order this much; its own allocation counts as free. Nothing is changed.
+    """The quantities of a line if it ordered this much; its own allocation counts as free. Nothing is changed.
 
-    What is invoiced or dispatched already is not open any more.
+    What is already invoiced or dispatched is no longer open.
     """
-    dealt_with = amount_of(line, "MOrderQty") - amount_of(line, "MShipQty") - amount_of(line, "MBackOrderQty")
-    still_open = max(ZERO, ordered - dealt_with)
+    no_longer_open = amount_of(line, "MOrderQty") - amount_of(line, "MShipQty") - amount_of(line, "MBackOrderQty")
+    still_open = max(ZERO, ordered - no_longer_open)
     stock = company.table("InvMaster").get(text_of(line, "MStockCode"))
     if stock is None or line["LineType"] != "1":
         return {"MOrderQty": ordered, "MShipQty": still_open, "MBackOrderQty": ZERO, "MStockQtyToShp": still_open}
@@ -172,7 +172,7 @@ def quantities(company: Company, line: Row, ordered: Decimal, action: str) -> Ro
 
 
 def cancel_order(company: Company, order: Row, reason: str = "") -> None:
-    """Cancel a whole order: its stock is given back, its lines stay to be read."""
+    """Cancel a whole order: its stock is released, its lines stay readable."""
     for line in company.lines(order):
         reserve(company, line, -1)
         company.table("SorDetail").update(line, MShipQty=ZERO, MBackOrderQty=ZERO, MStockQtyToShp=ZERO)
@@ -190,8 +190,8 @@ def set_status(company: Company, order: Row, status: str) -> None:
     company.order_effect("changed", order, status=status)
 
 
-def settle_back_order_status(company: Company, order: Row) -> None:
-    """Status 1 or 2 of an open order, by whether anything of it can be shipped now."""
+def update_back_order_status(company: Company, order: Row) -> None:
+    """Set an open order to status 1 or 2, depending on whether anything can be shipped now."""
     if order["OrderStatus"] in ("1", "2"):
         status = opening_status(company, company.lines(order))
         if status != order["OrderStatus"]:
@@ -199,16 +199,16 @@ def settle_back_order_status(company: Company, order: Row) -> None:
 
 
 def opening_status(company: Company, lines: list[Row]) -> str:
-    """1, or the status of an order whose merchandise is all on back order (2; inferred, a switch)."""
+    """1, or the status of an order that is entirely on back order (2; inferred, a switch)."""
     stocked = [line for line in lines if line["LineType"] in ("1", "7")]
     all_back = bool(stocked) and all(not line.get("MShipQty") and line.get("MBackOrderQty") for line in stocked)
     return company.switches.text("syspro_back_order_status") if all_back else "1"
 
 
 def invoice(company: Company, order: Row) -> str:
-    """Invoice what is to be shipped: stock leaves, an AR invoice appears; the number.
+    """Invoice the ship quantities: reduces stock and creates an AR invoice, whose number is returned.
 
-    With back orders left the order goes back to status 2 while LastInvoice is set, else it is complete.
+    With back orders left the order returns to status 2 with LastInvoice set; otherwise it is complete.
     """
     number = str(company.next_number("invoice"))
     total, left = ZERO, False

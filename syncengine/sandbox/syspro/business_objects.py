@@ -1,4 +1,4 @@
-"""Which business objects this company has, and what runs each."""
+"""The business objects of the company, and the function that runs each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _METHODS = {"Query": ("Query", "Fetch"), "Setup": ("Add", "Update", "Delete"), "
 
 
 def find(klass: str, method: str, object: str) -> Run:
-    """What runs an object by this class and method.
+    """The function that runs an object by this class and method.
 
     Raises:
         EnetError: the object is not registered here, or has no such method. The text is not public; exception 100000 is.

@@ -1,10 +1,10 @@
-"""The control API below `/_sandbox/syspro`: to look at the company, and to act as its people.
+"""The control API below `/_sandbox/syspro`: to inspect the company, and to act as its staff.
 
 GET  <table>[/<key>...][?Column=value]       rows of a table with the sandbox's own columns
 GET  sessions                                who is logged on
-GET  orders/count?po=                        how many orders bear this CustomerPoNumber, cancelled ones apart
+GET  orders/count?po=                        how many orders have this CustomerPoNumber, cancelled ones apart
 POST orders                                  a clerk enters an order: {customer, po, lines: [{stock_code, qty, price}]}
-POST orders/<number>/status                  {status}; by whatever way people set it
+POST orders/<number>/status                  {status}; as if a person set it
 POST orders/<number>/cancel                  a clerk cancels it
 POST orders/<number>/header                  {Column: value} of SorMaster
 POST orders/<number>/lines                   {stock_code, qty, price, warehouse} or {comment}
@@ -38,9 +38,9 @@ def respond(company: Company, request: Request, parts: list[str]) -> Response | 
     """Answer one request; None for an unknown path. Bad values raise ValueError or KeyError, which become 400."""
     body = json.loads(request.get_data() or b"{}")
     with company.lock, company.as_person():
-        warehouse.move(company)
+        warehouse.move_due_orders(company)
         if request.method == "GET":
-            return _look(company, request, parts)
+            return _read(company, request, parts)
         return _act(company, request.method, parts, body)
 
 
@@ -52,7 +52,7 @@ def _answer(body: object, status: int = 200) -> Response:
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-def _look(company: Company, request: Request, parts: list[str]) -> Response | None:
+def _read(company: Company, request: Request, parts: list[str]) -> Response | None:
     if not parts:
         return _answer(company.counts())
     if parts == ["sessions"]:
@@ -165,7 +165,7 @@ def _add_line(company: Company, order: Row, body: dict[str, Any]) -> None:
         booking.add_line(company, order, LineType="6", NComment=str(body["comment"]), NCommentType="I")
     else:
         booking.add_line(company, order, **_stock_line(company, order, body))
-    booking.settle_back_order_status(company, order)
+    booking.update_back_order_status(company, order)
     company.order_effect("changed", order, added_line=order["NextDetailLine"])
 
 
@@ -212,12 +212,12 @@ def _change_line(company: Company, order: Row, number: str, body: dict[str, Any]
         if "comment" in body:
             values["NComment"] = str(body["comment"])
         booking.change_line(company, line, **values)
-    booking.settle_back_order_status(company, order)
+    booking.update_back_order_status(company, order)
     company.order_effect("changed", order, changed_line=int(number))
 
 
 def _enter_order(company: Company, body: dict[str, Any]) -> dict[str, object]:
-    """A person enters an order in SYSPRO, perhaps under the same PO number as one of ours."""
+    """A person enters an order in SYSPRO, possibly under the PO number of a synchronised one."""
     customer = company.customer(str(body["customer"]))
     if customer is None:
         raise KeyError(f"no customer {body['customer']}")
@@ -245,7 +245,7 @@ def _enter_order(company: Company, body: dict[str, Any]) -> dict[str, object]:
     )
     for line in body.get("lines", []):
         booking.add_line(company, order, **_stock_line(company, order, line))
-    booking.settle_back_order_status(company, order)
+    booking.update_back_order_status(company, order)
     company.order_effect("created", order, customer=customer["Customer"])
     return {"order": order, "lines": company.lines(order)}
 

@@ -77,7 +77,7 @@ def arsscs(company: Company, session: Session, method: str, params: Element | No
 
 
 def _read(company: Company, item: Element) -> tuple[str, Section, Checked]:
-    """Stored key, the item's fields, and an outcome that holds the problems found so far."""
+    """Stored key, the item's fields, and an outcome with the problems found so far."""
     key_element = item.find("Key")
     key = read(key_element if key_element is not None else Element("Key"), _KEY, company.reading())
     section = read(item, FIELDS, company.reading())

@@ -1,7 +1,7 @@
 """The REST form of the WCF service: `/SYSPROWCFService/Rest/...` (syspro-transport.md section 2).
 
-Every plain verb is a GET, writes included; the path is case-insensitive and parameters come in any order. Whatever
-reaches SYSPRO is answered with 200 and application/octet-stream; what does not is HTTP.sys's own HTML.
+Every plain verb is a GET, writes included; the path is case-insensitive and parameters come in any order. What
+reaches SYSPRO is answered with 200 and application/octet-stream, everything else with HTTP.sys's own HTML.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _VERBS = {
     "transaction/post": ("Transaction", "Post"),
 }
 _PLAIN = ("getversion", "getservicename", "logon", "logoff", "getlogonprofile")
-#: Known to the service, but no business object here stands behind them.
+#: Known to the service, but not simulated.
 _UNSERVED = ("query/browse", "query/nextkey", "query/previouskey", "nextkey", "previouskey")
 
 
@@ -56,7 +56,7 @@ class Enet:
             cut(request)
         if self._company.is_starting:
             return unavailable()
-        if _size(request) > self._company.switches.whole("syspro_get_limit_bytes") and request.method == "GET":
+        if _size(request) > self._company.switches.integer("syspro_get_limit_bytes") and request.method == "GET":
             return _http_sys(
                 400, "Bad Request - Request Too Long", "HTTP Error 400. The size of the request is too long."
             )
@@ -101,7 +101,7 @@ class Enet:
     def _in_session(
         self, request: Request, operation: str, user_id: str, work: Callable[[Session], str], *, is_write: bool = False
     ) -> Response:
-        """Run work in its session: one call at a time, a second one waits for the first."""
+        """Run work in its session: one call at a time; a second call waits."""
         try:
             session = self._company.sessions.require(user_id)
         except SessionGone as gone:
@@ -109,10 +109,10 @@ class Enet:
             return self._host.run("syspro", operation, request, lambda: answer)
 
         with session.gate:
-            if not self._company.sessions.is_open(session):  # ended while this call waited its turn
+            if not self._company.sessions.is_open(session):  # ended while this call was waiting
                 answer = self._answer(f"ERROR: {self._company.switches.text('syspro_expired_text')}")
                 return self._host.run("syspro", operation, request, lambda: answer)
-            # From here on the call runs to its end, even if the session is ended meanwhile.
+            # From here on the call completes even if the session ends meanwhile.
             return self._host.run("syspro", operation, request, lambda: self._worked(lambda: work(session)), is_write)
 
     # -- service and session -----------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Enet:
         return response
 
     def _fault_answer(self, kind: str, request: Request) -> Response:
-        """How SYSPRO words a fault: an expired session is really gone; it knows no throttling, but a busy service."""
+        """A fault as SYSPRO would answer it: `expired` does end the session, `throttle` is a busy service."""
         expired = self._company.switches.text("syspro_expired_text")
         if kind == "expired":
             query = request.query_string.decode("latin-1")

@@ -26,7 +26,7 @@ _NULL_DATE = "0000-00-00"
 
 @dataclass(slots=True)
 class Term:
-    """Part of a Where: what it is true of, and which rows an index says can be meant (None: any)."""
+    """Part of a Where: its condition, and the candidates that an index gives (None: any row)."""
 
     holds: Callable[[Row], bool]
     rows: list[Row] | None = None
@@ -49,7 +49,7 @@ def comfnd(company: Company, session: Session, _method: str, _params: Element | 
     if (sequence := document.find("Sequence")) is not None and not order:
         rows = _sorted(rows, _sequence(company, table, sequence), table)
     asked = (document.findtext("ReturnRows") or "").strip()
-    for limit in (int(asked) if asked.isdigit() else 0, company.switches.whole("syspro_find_most_rows")):
+    for limit in (int(asked) if asked.isdigit() else 0, company.switches.integer("syspro_find_most_rows")):
         rows = rows[:limit] if limit else rows
     return _reply(company.style(session), table, columns, order, rows)
 
@@ -69,7 +69,7 @@ def comfch(company: Company, session: Session, _method: str, _params: Element | 
     """One whole row by Key and OptionalKey1..12, flat under a root named after the table.
 
     Raises:
-        EnetError: there is no such row. The text is not public.
+        EnetError: the row does not exist. The text is not public.
     """
     table = _table(company, document)
     given = [(document.findtext(name) or "").strip() for name in ("Key", *(f"OptionalKey{n}" for n in range(1, 13)))]
@@ -150,7 +150,7 @@ class _Parser:
         self._table = table
         self._tokens: list[str | Element] = []
         for number, expression in enumerate(expressions):
-            if number:  # on the first expression AndOr is tolerated and means nothing
+            if number:  # AndOr is ignored on the first expression
                 self._tokens.append("or" if _text(expression, "AndOr").lower() == "or" else "and")
             self._tokens += ["("] * self._brackets(expression, "OpenBracket", "(")
             self._tokens.append(expression)
@@ -161,7 +161,7 @@ class _Parser:
         """The whole Where.
 
         Raises:
-            EnetError: brackets that do not fit, or an expression that cannot be understood.
+            EnetError: unbalanced brackets, or an expression that cannot be parsed.
         """
         term = self._any()
         if self._at != len(self._tokens):
@@ -247,7 +247,7 @@ def _text(expression: Element, name: str) -> str:
 
 
 def _like(value: str) -> re.Pattern[str]:
-    """`*` stands for any characters, `?` for one."""
+    """`*` matches any characters, `?` a single one."""
     return re.compile("".join({"*": ".*", "?": "."}.get(sign, re.escape(sign)) for sign in value))
 
 
@@ -263,7 +263,7 @@ def _wanted(value: str, column: Column, name: str) -> Decimal | str:
 
 
 def _compare(value: Value, condition: str, wanted: Decimal | str, kind: str) -> bool:
-    """As SQL compares: a null date is neither more nor less than anything."""
+    """Compare as SQL does: a null date is neither less nor greater than any date."""
     if kind == "date" and value is None:
         return condition == ("EQ" if wanted in ("", _NULL_DATE) else "NE")
     own = _comparable(value, kind)

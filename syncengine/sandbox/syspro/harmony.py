@@ -92,7 +92,7 @@ class Harmony:
             return reply({"error": "unsupported_grant_type"}, 400)
         if given != (client_id, secret) or not self._allows("oauth2"):
             return reply({"error": "invalid_client"}, 401)
-        life = self._company.switches.whole("syspro_harmony_token_s")
+        life = self._company.switches.integer("syspro_harmony_token_s")
         token = secrets.token_urlsafe(32)
         self._tokens[token] = self._company.now() + timedelta(seconds=life)
         return reply({"access_token": token, "token_type": "Bearer", "expires_in": life})
@@ -120,7 +120,7 @@ class Harmony:
         """Who is calling, by key, token or session.
 
         Raises:
-            SessionGone: nobody that may.
+            SessionGone: not authorised.
         """
         switches, sessions = self._company.switches, self._company.sessions
         key = request.headers.get("X-Api-Key", "")

@@ -23,7 +23,7 @@ _SESSION_ATTRIBUTES = ("Filter",)
 
 
 class BadRequest(Exception):
-    """The body is not of the proposed shape."""
+    """The body does not have the proposed shape."""
 
 
 def reply(body: object, status: int = 200) -> Response:
@@ -40,7 +40,7 @@ def body_of(data: bytes) -> dict[str, Any]:
     """A request's JSON object.
 
     Raises:
-        BadRequest: it is none.
+        BadRequest: it is not a JSON object.
     """
     try:
         body = json.loads(data or b"{}")
@@ -52,10 +52,10 @@ def body_of(data: bytes) -> dict[str, Any]:
 
 
 def to_xml(root: str, content: Mapping[str, Any]) -> str:
-    """A document with this root; names that begin with an underscore are notes and left out.
+    """A document with this root; names that begin with an underscore are comments and are left out.
 
     Raises:
-        BadRequest: a value is neither text, object nor list, or a name is no element's.
+        BadRequest: a value is neither text, object nor list, or a name cannot be an element's.
     """
     element = Element(root)
     _fill(element, content)
@@ -108,7 +108,7 @@ def from_xml(element: Element) -> Any:
 
 
 def imported(drafts: list[Draft], options: Options) -> Response:
-    """The answer to an import: 400 with the first error where nothing was taken, else the orders as in the example."""
+    """The answer to an import: 400 with the first error if nothing was accepted, otherwise the orders as in the example."""
     accepted = [draft for draft in drafts if draft.accepted]
     errors = list(_errors(drafts))
     if not accepted and errors:

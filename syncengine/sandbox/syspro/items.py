@@ -10,13 +10,13 @@ from syncengine.sandbox.syspro.texts import EnetError, Problem
 from syncengine.sandbox.syspro.xmlin import children, parameters
 from syncengine.sandbox.syspro.xmlout import Node
 
-#: Checks one item and says what would apply it; problems where it is refused.
+#: Checks one item: how to apply it, or its problems.
 Check = Callable[[Element], "Checked"]
 
 
 @dataclass(slots=True)
 class Checked:
-    """One item after its checks. `apply` does it and gives the reply's nodes; `key` stands before the errors."""
+    """One item after its checks. `apply` applies it and returns the reply's nodes; `key` precedes the errors."""
 
     problems: list[Problem] = field(default_factory=list)
     apply: Callable[[], list[Node]] = list
@@ -54,7 +54,7 @@ def process(document: Element, options: ItemOptions, check: Check, *, lower_case
         lower_case: error groups are named in lower case, as setups do.
 
     Raises:
-        EnetError: there is no item.
+        EnetError: the document has no item.
     """
     items = list(children(document, "Item"))
     if not items:
@@ -64,7 +64,7 @@ def process(document: Element, options: ItemOptions, check: Check, *, lower_case
     if options.all_or_none and any(check(item).problems for item in items):
         may_apply = False
     for item in items:
-        checked = check(item)  # again: an earlier item may have changed what this one meets
+        checked = check(item)  # again: an earlier item may have changed the state
         if checked.problems:
             result.invalid += 1
             result.items.append([*checked.key, *(group(problem, lower_case) for problem in checked.problems)])
@@ -74,7 +74,7 @@ def process(document: Element, options: ItemOptions, check: Check, *, lower_case
 
 
 def group(problem: Problem, lower_case: bool = False) -> Node:
-    """The error group that stands for a faulty field (section 7.2)."""
+    """The error group of a faulty field (section 7.2)."""
     content = [Node("Value", problem.value)]
     if problem.number:
         content.append(Node("ErrorNumber", problem.number))

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml'
 from syncengine.sandbox.syspro import booking
 from syncengine.sandbox.syspro.sessions import Session
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.tables import Row, amount_of, integer_of, text_of
 from syncengine.sandbox.syspro.texts import EnetError
 from syncengine.sandbox.syspro.xmlout import Node, Style, Writer
 
@@ -171,7 +171,7 @@ def _line(style: Style, line: Row) -> Node:
         _merchandise(writer, line)
     else:
         writer.put("NComment", line["NComment"])
-        writer.put("NCommentFromLin", whole_of(line, "NCommentFromLin"))
+        writer.put("NCommentFromLin", integer_of(line, "NCommentFromLin"))
     if kind in ("MiscCharge", "Freight"):
         writer.number("NMscChargeValue", amount_of(line, "NMscChargeValue"), 14, 2)
         writer.put("NMscTaxCode", line["NMscTaxCode"])

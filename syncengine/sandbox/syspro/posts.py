@@ -1,4 +1,4 @@
-"""Transactions on orders that exist: SORTOX cancels, SORTOS sets the status, SORTBO releases, SORTIC invoices.
+"""Transactions on existing orders: SORTOX cancels, SORTOS sets the status, SORTBO releases, SORTIC invoices.
 
 Source: syspro-transport.md section 10.3. Texts of refusals are not public: they carry no number.
 """
@@ -105,7 +105,7 @@ def _cancel_line(company: Company, order: Row, line: Row, *, complete: bool, com
     booking.remove_line(company, line, complete=complete)
     for comment in attached if comments_too and not complete else ():
         booking.remove_line(company, comment)
-    booking.settle_back_order_status(company, order)
+    booking.update_back_order_status(company, order)
     company.order_effect("changed", order, cancelled_line=line["SalesOrderLine"])
 
 
@@ -113,7 +113,7 @@ def _cancel_line(company: Company, order: Row, line: Row, *, complete: bool, com
 
 
 def sortos(company: Company, session: Session, _method: str, params: Element | None, document: Element) -> str:
-    """Change the status of orders. ValidateOnly defaults to Y: who omits it changes nothing."""
+    """Change the status of orders. ValidateOnly defaults to Y: without it nothing changes."""
     options = ItemOptions.of(params, apply="N", validate="Y")
     done = process(document, options, lambda item: _check_status(company, item))
     return _reply(company, session, "postsororderstatus", done.items, done.invalid)

@@ -47,7 +47,7 @@ _COLUMNS = {
 
 
 def sorqso(company: Company, session: Session, _method: str, _params: Element | None, document: Element) -> str:
-    """Header rows of the orders that pass all filters, by order number from StartAtOrder on."""
+    """Header rows of the orders that pass all filters, by order number, from StartAtOrder."""
     options, filters = document.find("Option"), document.find("Filter")
     start = _option(options, "StartAtOrder")
     most = _option(options, "ReturnOrders")
@@ -71,7 +71,7 @@ def sorqso(company: Company, session: Session, _method: str, _params: Element | 
 
 
 def _candidates(company: Company, filters: Element | None) -> list[Row]:
-    """All orders, or those that an index finds for a single customer PO number."""
+    """All orders, or those of a single customer PO number by index."""
     wanted = filters.find("CustomerPo") if filters is not None else None
     if wanted is not None and wanted.get("FilterType", "A").upper() == "S":
         return company.table("SorMaster").by("CustomerPoNumber", wanted.get("FilterValue", ""))

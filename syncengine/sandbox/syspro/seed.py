@@ -1,7 +1,7 @@
-"""What the company starts with: codes, warehouses, stock and house accounts; no customers of the shop, no orders.
+"""What the company starts with: codes, warehouses, stock and house accounts, but no customers of the shop and no orders.
 
-The masters that the references' example documents name (WEB001, KB-1001, warehouse FG, ...) are there too, so that
-recorded requests work unchanged.
+The master data of the references' example documents (WEB001, KB-1001, warehouse FG, ...) is included, so that recorded
+requests work unchanged.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from decimal import Decimal
 from syncengine.sandbox.shop.model import Product, Shop
 from syncengine.sandbox.syspro.state import Company
 
-#: On hand of what has no stock (services, bundles): it never runs out.
+#: On hand of items without stock (services, bundles): it never runs out.
 ENDLESS = Decimal(100_000)
 _ADDED = date(2023, 9, 1)
 

@@ -1,7 +1,7 @@
 """Logon, sessions and licences (syspro-transport.md section 5).
 
-One session an operator; a second logon ends the first. When all licences are taken, the member idle longest beyond the
-time-out is logged out in favour of the new one.
+One session per operator; a second logon ends the first. When all licences are taken, the session that is idle longest,
+beyond the time-out, is logged out in favour of the new one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ID_LENGTH = 34  # 32 hex digits and two that name the instance
 
 @dataclass(slots=True)
 class Logon:
-    """The parameters of one logon, as they came."""
+    """The parameters of one logon, as received."""
 
     operator: str = ""
     operator_password: str = ""
@@ -35,7 +35,7 @@ class Logon:
 
 @dataclass(slots=True)
 class Session:
-    """One logged-on operator. `gate` lets one call in at a time; a second one waits."""
+    """One logged-on operator. `gate` admits one call at a time; a second call waits."""
 
     id: str  # 34 characters, without the trailing blanks
     operator: str
@@ -56,7 +56,7 @@ class Sessions:
         self._by_id: dict[str, Session] = {}
 
     def log_on(self, logon: Logon) -> Session:
-        """Open a session; the operator's earlier one ends.
+        """Open a session; the operator's earlier session ends.
 
         Raises:
             EnetError: wrong operator, password, company or instance, no licence, or already logged in where the logon
@@ -86,7 +86,7 @@ class Sessions:
         """The session of an id, trimmed or not, with its time stamp renewed.
 
         Raises:
-            SessionGone: there is none (any more). The two last digits name the instance: an id whose instance the
+            SessionGone: it does not exist (any more). The last two digits name the instance: an id whose instance the
                 server does not have fails with the text about BaseDir, as recorded.
         """
         trimmed = user_id.strip()
@@ -104,14 +104,14 @@ class Sessions:
         """End a session.
 
         Raises:
-            SessionGone: there is none of this id.
+            SessionGone: the id is unknown.
         """
         session = self.require(user_id)
         with self._lock:
             self._by_id.pop(session.id, None)
 
     def end(self, operator: str | None = None) -> int:
-        """End an operator's session, or all of them; how many there were."""
+        """End an operator's session, or all of them; returns how many."""
         with self._lock:
             ended = [s.id for s in self._by_id.values() if operator in (None, s.operator)]
             for session_id in ended:
@@ -125,7 +125,7 @@ class Sessions:
                 del self._by_id[session_id]
 
     def serving(self, operator: str, company: str) -> Session:
-        """An operator's open session, or one made without a logon: a gateway's own, for Harmony's keys and tokens."""
+        """An operator's open session, or a new one without a logon: the gateway's own, for Harmony's keys and tokens."""
         with self._lock:
             mine = next((s for s in self._by_id.values() if s.operator == operator), None)
             return mine or Session("", operator, company, self._now())
@@ -136,7 +136,7 @@ class Sessions:
             return list(self._by_id.values())
 
     def is_open(self, session: Session) -> bool:
-        """Whether this session has not been ended since it was read."""
+        """Whether this session is still open."""
         with self._lock:
             return self._by_id.get(session.id) is session
 
@@ -162,7 +162,7 @@ class Sessions:
         return {number.strip() for number in self._switches.text("syspro_instances").split(",")}
 
     def _free_a_licence(self) -> None:
-        if len(self._by_id) < self._switches.whole("syspro_licences"):
+        if len(self._by_id) < self._switches.integer("syspro_licences"):
             return
         idle = sorted((s for s in self._by_id.values() if self._is_idle(s)), key=lambda s: s.used_at)
         if not idle:
@@ -174,7 +174,7 @@ class Sessions:
 
 
 def _wishes(xml_in: str) -> dict[str, str]:
-    """What the optional logon document asks for."""
+    """The options of the optional logon document."""
     if not xml_in.strip():
         return {}
     root = parse(xml_in, "COMLGN")

@@ -1,6 +1,6 @@
-"""The simulated SYSPRO: a company with what it starts with, and the one canonical call into it.
+"""The simulated SYSPRO: a company with its initial data, and the call that runs a business object.
 
-Every interface (e.net, Harmony) goes through `Syspro.call`, so that all meet the same rules.
+e.net and Harmony share it, so that both apply the same rules.
 """
 
 from __future__ import annotations
@@ -41,5 +41,5 @@ class Syspro(Company):
         params = parse(params_xml, "XmlParameters") if params_xml.strip() else None
         document = parse(data_xml, "XmlIn")
         with self.lock:
-            warehouse.move(self)
+            warehouse.move_due_orders(self)
             return run(self, session, method, params, document)

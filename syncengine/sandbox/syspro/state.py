@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from datetime import date, datetime
 
 from syncengine.sandbox.host import Host
-from syncengine.sandbox.syspro.model import empty_tables
+from syncengine.sandbox.syspro.schema import empty_tables
 from syncengine.sandbox.syspro.sessions import Session, Sessions
 from syncengine.sandbox.syspro.tables import Row, Table, text_of
 from syncengine.sandbox.syspro.xmlin import Reading
@@ -32,13 +32,13 @@ class Company:
         self.sessions = Sessions(self.switches, self.now)
         self.tables: dict[str, Table] = empty_tables()
         self.notes: dict[str, list[str]] = {}  # OrderComments by stored order number; no table's column holds them
-        self.moved_at: dict[str, datetime] = {}  # when the warehouse last touched an order
+        self.moved_at: dict[str, datetime] = {}  # when the warehouse last moved an order
         self._numbers = {"order": FIRST_SALES_ORDER, "invoice": FIRST_INVOICE, "delivery": 1, "customer": 1}
         self._actor: ContextVar[str] = ContextVar("actor", default="api")
         self._refusing_until = self._unavailable_until = 0.0
 
     def counts(self) -> dict[str, int]:
-        """How many rows each table has, and how many sessions are open."""
+        """Rows by table, and the number of open sessions."""
         return {**{name: len(table) for name, table in self.tables.items()}, "sessions": len(self.sessions.open())}
 
     # -- restart -----------------------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ class Company:
         return self.tables[name]
 
     def listed(self, switch: str) -> list[str]:
-        """A switch that holds a comma list."""
+        """A switch with comma-separated values."""
         return [part.strip() for part in self.switches.text(switch).split(",") if part.strip()]
 
     def today(self) -> date:
@@ -100,27 +100,27 @@ class Company:
         return number
 
     def start_numbers_at(self, kind: str, number: int) -> None:
-        """Let the next number of a kind be this one.
+        """Set the next number of a kind.
 
         Raises:
-            KeyError: there is no such kind.
+            KeyError: the kind is unknown.
         """
         if kind not in self._numbers:
             raise KeyError(f"no numbers of kind {kind!r}; there are {', '.join(self._numbers)}")
         self._numbers[kind] = number
 
     def order_key(self, number: str | int) -> str:
-        """The stored form of a sales order number: zero-padded where it is numeric."""
+        """The stored form of a sales order number: zero-padded if it is numeric."""
         text = str(number).strip()
-        return text.zfill(self.switches.whole("syspro_order_key_width")) if text.isdigit() else text
+        return text.zfill(self.switches.integer("syspro_order_key_width")) if text.isdigit() else text
 
     def shown(self, order_key: str) -> str:
         """The form in which order documents show a sales order number."""
-        width = self.switches.whole("syspro_order_shown_width")
+        width = self.switches.integer("syspro_order_shown_width")
         return order_key.lstrip("0").zfill(width) if order_key.isdigit() else order_key
 
     def customer_key(self, code: str) -> str | None:
-        """The stored form of a customer code; None where keys are numeric and this one is not."""
+        """The stored form of a customer code; None if keys must be numeric and this one is not."""
         text = code.strip()
         if not self.switches.on("syspro_numeric_customers"):
             return text
@@ -143,7 +143,7 @@ class Company:
 
     @contextmanager
     def as_person(self) -> Iterator[None]:
-        """Whatever is changed inside is a person's doing."""
+        """Attribute changes inside to a person."""
         token = self._actor.set("person")
         try:
             yield
@@ -151,10 +151,10 @@ class Company:
             self._actor.reset(token)
 
     def effect(self, table: str, action: str, key: object, reference: object = "", **detail: object) -> None:
-        """Note that an object was created, changed, cancelled or deleted."""
+        """Log that an object was created, changed, cancelled or deleted."""
         self.calls.effect("syspro", table, action, key, reference=reference, by=self._actor.get(), **detail)
 
     def order_effect(self, action: str, order: Row, **detail: object) -> None:
-        """Note what happened to a sales order; its reference is the CustomerPoNumber."""
+        """Log an effect on a sales order; its reference is the CustomerPoNumber."""
         key = self.shown(text_of(order, "SalesOrder"))
         self.effect("SorMaster", action, key, text_of(order, "CustomerPoNumber"), **detail)

@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml'
 
 from syncengine.sandbox.syspro.sessions import Session
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row, Value, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.tables import Row, Value, amount_of, integer_of, text_of
 from syncengine.sandbox.syspro.texts import EnetError
 from syncengine.sandbox.syspro.xmlout import Node, Style, Writer
 
@@ -47,7 +47,7 @@ def _item(company: Company, style: Style, stock: Row) -> Node:
     writer = Writer(style)
     for name in ("StockCode", "Description", "LongDesc"):
         writer.put(name, stock[name])
-    writer.number("Decimals", whole_of(stock, "Decimals"), 16, 0)
+    writer.number("Decimals", integer_of(stock, "Decimals"), 16, 0)
     for name in ("AlternateKey1", "AlternateKey2"):
         writer.put(name, stock[name])
     writer.put("Version")
@@ -99,7 +99,7 @@ def _price(company: Company, writer: Writer, stock: Row) -> None:
 
 
 def _free(row: Row) -> Decimal:
-    """AvailableQty: on hand less allocations (most likely so; not recorded with allocations)."""
+    """AvailableQty: on hand less allocations (likely; not recorded with allocations)."""
     return amount_of(row, "QtyOnHand") - amount_of(row, "QtyAllocated") - amount_of(row, "QtyAllocatedWip")
 
 

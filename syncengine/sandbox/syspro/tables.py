@@ -1,6 +1,6 @@
 """SYSPRO's SQL tables in memory: names and columns as COMFND shows them (syspro-objects.md section 10).
 
-Columns whose name begins with an underscore belong to the sandbox and are shown to its owner alone.
+Columns whose name begins with an underscore belong to the sandbox and are shown only by its control API.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _rowversion = itertools.count(2001)
 class Column:
     """One column: `kind` is text, decimal, integer, date or rowversion; `width` that of its text in replies.
 
-    `initial` is what a row holds where nothing was given. A column that is not `public` is the sandbox's own: it is in no
-    known database of SYSPRO, so finds refuse it.
+    `initial` is the value of a row where nothing was given. A column that is not `public` is the sandbox's own: SYSPRO does
+    not have it, so finds refuse it.
     """
 
     kind: str = "text"
@@ -35,7 +35,7 @@ class Column:
     public: bool = True
 
     def blank(self) -> Value:
-        """What a row holds where nothing was given."""
+        """The value of a row where nothing was given."""
         if self.initial is not None:
             return self.initial
         if self.kind == "decimal":
@@ -59,12 +59,12 @@ FLAG = text(1)
 
 
 def own(column: Column) -> Column:
-    """The column as one of the sandbox's own."""
+    """The column, marked as the sandbox's own."""
     return replace(column, public=False)
 
 
 class Table:
-    """Rows by key, with indexes over named columns. Not thread-safe by itself: the company's lock guards it."""
+    """Rows by key, with indexes over named columns. Not thread-safe by itself: the company's lock protects it."""
 
     def __init__(self, name: str, key: Key, columns: Mapping[str, Column], indexes: Iterable[str] = ()) -> None:
         self.name = name
@@ -82,7 +82,7 @@ class Table:
         return frozenset(self._indexes)
 
     def get(self, *key: str) -> Row | None:
-        """The row of this key; None where there is none. Not to be changed in place: use `update`."""
+        """The row of this key; None if it does not exist. Do not change it in place: use `update`."""
         return self._rows.get(key)
 
     def rows(self) -> list[Row]:
@@ -139,7 +139,7 @@ class Table:
 
 
 def key_text(value: Value) -> str:
-    """A key part as text whose order is SYSPRO's: whole numbers are padded."""
+    """A key part as text that sorts as SYSPRO does: integers are padded."""
     return f"{value:04d}" if isinstance(value, int) else str(value)
 
 
@@ -157,7 +157,7 @@ def amount_of(row: Row, column: str) -> Decimal:
     return value
 
 
-def whole_of(row: Row, column: str) -> int:
+def integer_of(row: Row, column: str) -> int:
     """An integer column."""
     value = row[column]
     if not isinstance(value, int):

@@ -1,7 +1,7 @@
 """SYSPRO's error numbers and texts.
 
 Numbers and texts with a number are known (syspro-transport.md section 7.4). Those without one were not found in any
-public source: their wording is the sandbox's own, and no client may rely on it.
+public source: their wording is the sandbox's own, and no client may depend on it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class SessionGone(EnetError):
 
 
 class LicenceFull(EnetError):
-    """All licences are taken, and nobody is idle."""
+    """All licences are taken, and no session is idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why one value is refused. `number` is blank where no public source gives one."""
+    """Why one value is refused. `number` is blank if no public source gives it."""
 
     field: str
     value: str
@@ -79,13 +79,13 @@ _OWN = {
 
 
 def problem(code: str, field: str, value: object, *parameters: object, number: str | None = None) -> Problem:
-    """The problem of a known number, or of one of the sandbox's own wordings, with its parameters filled in."""
+    """The problem of a known number, or in the sandbox's own wording, with its parameters filled in."""
     known = code in _KNOWN
     wording = _KNOWN[code] if known else _OWN[code]
     return Problem(field, str(value), code if known else number or "", wording.format(*parameters))
 
 
 def translate(number: str, parameters: list[str]) -> str | None:
-    """COMQER: the text of a number; None for one that is not known here."""
+    """COMQER: the text of a number; None for an unknown one."""
     wording = _KNOWN.get(number)
     return wording.format(*parameters, *[""] * 3) if wording is not None else None

@@ -1,6 +1,6 @@
 """The warehouse in the background: moves orders 1 -> 4 -> 8 -> 9 as time passes (syspro-transport.md section 13.5).
 
-It needs no thread: whoever looks at the company first lets pass what is due. Off while `syspro_warehouse_step_s` is 0.
+It needs no thread: every call first makes the moves that are due. Off while `syspro_warehouse_step_s` is 0.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from syncengine.sandbox.syspro.tables import Row, text_of
 _NEXT = {"1": "4", "3": "4", "4": "8"}
 
 
-def move(company: Company) -> None:
-    """Move every order whose time has come, one step for each that has passed."""
+def move_due_orders(company: Company) -> None:
+    """Move every order that is due, one step for each interval that has passed."""
     step = timedelta(seconds=company.switches.number("syspro_warehouse_step_s"))
     if not step:
         return
@@ -29,7 +29,7 @@ def move(company: Company) -> None:
 
 
 def advance(company: Company, order: Row) -> bool:
-    """One step of one order; False where the warehouse has nothing to do with it."""
+    """Move one order by one step; False if the warehouse cannot move it."""
     status = text_of(order, "OrderStatus")
     with company.as_person():
         if status == "8":

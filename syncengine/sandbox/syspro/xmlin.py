@@ -1,4 +1,4 @@
-"""Documents that come in: parsed safely, read field by field, everything unknown dropped in silence.
+"""Incoming documents: parsed safely, read field by field, with unknown elements ignored.
 
 The server does not validate against the XSD; the order of elements is free and a misspelled one is ignored
 (syspro-transport.md section 6).
@@ -31,9 +31,9 @@ class Field:
 
     Attributes:
         kind: text, number, date, or one of a set of letters in `choices`.
-        length: most characters of a text; most digits before the decimal point of a number.
-        places: most decimals of a number.
-        old_length: length in version 7 where it differs.
+        length: maximum characters of a text; maximum digits before the decimal point of a number.
+        places: maximum decimals of a number.
+        old_length: length in version 7 if it differs.
     """
 
     kind: str = "text"
@@ -63,7 +63,7 @@ DAY = Field("date")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How this site reads: the version's lengths, and what becomes of over-long values and foreign characters."""
+    """How this site reads: the version's lengths, and what happens to over-long values and foreign characters."""
 
     version: str = "8"
     over_length: str = "reject"
@@ -72,7 +72,7 @@ class Reading:
 
 @dataclass(slots=True)
 class Section:
-    """One part of a document, read by its fields: `values` has what was given and is not blank."""
+    """One part of a document, read by its fields: `values` holds the given values that are not blank."""
 
     element: Element
     name: str
@@ -82,26 +82,26 @@ class Section:
     problems: list[Problem] = field(default_factory=list)
 
     def text(self, name: str) -> str:
-        """A text or choice; blank where it was not given or refused."""
+        """A text or choice; blank if absent or refused."""
         value = self.values.get(name)
         return value if isinstance(value, str) else ""
 
     def amount(self, name: str) -> Decimal | None:
-        """A number; None where it was not given or refused."""
+        """A number; None if absent or refused."""
         value = self.values.get(name)
         return value if isinstance(value, Decimal) else None
 
     def day(self, name: str) -> date | None:
-        """A date; None where it was not given or refused."""
+        """A date; None if absent or refused."""
         value = self.values.get(name)
         return value if isinstance(value, date) else None
 
     def flag(self, name: str, default: str = "N") -> str:
-        """A choice, upper case; the default where blank."""
+        """A choice, upper case; the default if blank."""
         return self.text(name).upper() or default
 
     def refuse(self, code: str, field_name: str, *parameters: object, number: str | None = None) -> None:
-        """Note why a field is refused; the value is what the document holds."""
+        """Refuse a field for this reason; the value is the document's."""
         value = (self.element.findtext(field_name) or "").strip()
         self.problems.append(problem(code, field_name, value, *parameters, number=number))
 
@@ -110,7 +110,7 @@ def parse(document: str, what: str) -> Element:
     """The root of a document.
 
     Raises:
-        EnetError: it is no well-formed XML, or has a DTD.
+        EnetError: it is not well-formed XML, or has a DTD.
     """
     try:
         root: Element = SafeTree.fromstring(document.strip().lstrip("\ufeff"), forbid_dtd=True)
@@ -137,9 +137,9 @@ def read(element: Element, fields: Mapping[str, Field], reading: Reading, repeat
 
 
 def parameters(root: Element | None, defaults: Mapping[str, str], verbatim: tuple[str, ...] = ()) -> dict[str, str]:
-    """The known children of `Parameters`, with defaults where absent or blank; unknown ones are dropped.
+    """The known children of `Parameters`, with defaults for absent or blank ones; unknown ones are ignored.
 
-    Values are made upper case, but for those named in `verbatim`.
+    Values become upper case, except those named in `verbatim`.
     """
     given = root.find("Parameters") if root is not None else None
     values = dict(defaults)
@@ -152,7 +152,7 @@ def parameters(root: Element | None, defaults: Mapping[str, str], verbatim: tupl
 
 
 def stored(text: str, reading: Reading) -> str | None:
-    """A text as Windows-1252 keeps it; None where the site refuses its characters."""
+    """A text as Windows-1252 stores it; None if the site refuses its characters."""
     if reading.outside_cp1252 == "keep":
         return text
     kept = text.encode("cp1252", "replace").decode("cp1252")
@@ -211,6 +211,6 @@ def _date(section: Section, name: str, text: str) -> date | None:
         if _DATE.match(text):
             return date.fromisoformat(text)
     except ValueError:
-        pass  # no such day: refused below like any other form
+        pass  # an impossible day: refused below like any other format
     section.refuse("100028", name, text, name)
     return None

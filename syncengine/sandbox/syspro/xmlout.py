@@ -1,7 +1,7 @@
 """Replies as SYSPRO writes them (syspro-transport.md sections 2.3 and 6).
 
-The first line is the declaration, each element stands on a line of its own without indentation, root attributes are in
-single quotes, what is empty is `<X/>`, numbers are right aligned with blanks, and a newline and one blank end it all.
+The first line is the declaration, each element has a line of its own without indentation, root attributes are in single
+quotes, an empty element is `<X/>`, numbers are right-aligned with blanks, and a newline and a blank end the document.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Style:
     Attributes:
         version: 7 or 8.
         padded: whether numbers are padded as recorded.
-        system_information: the logon asked for it: an element instead of root attributes (section 5.1).
+        system_information: requested by the logon: an element instead of root attributes (section 5.1).
     """
 
     version: str = "8"
@@ -79,14 +79,14 @@ class Style:
         return plain(value)
 
     def edited(self, value: Decimal) -> str:
-        """A number as people like it: three decimals and thousands commas."""
+        """A number for people: three decimals and thousands commas."""
         return f"{rounded(value, 3):,.3f}"
 
     def document(self, root: str, children: list[Node], *, more_attributes: str = "", bare_root: bool = False) -> str:
         """The whole reply.
 
         Args:
-            more_attributes: written behind the usual ones (SORQRY declares namespaces there).
+            more_attributes: follow the usual ones (SORQRY declares namespaces there).
             bare_root: the root has no attributes but a SystemInformation element, as ARSQRY's has.
         """
         attributes = f" {self._attributes()}{more_attributes}"
@@ -130,7 +130,7 @@ class Writer:
         self.nodes.append(Node(name, self.style.number(Decimal(value), width, places)))
 
     def quantity(self, name: str, value: Decimal, width: int = 19, *, twin: bool = False) -> None:
-        """A quantity of six decimals, with its `Edited_` twin where the object gives one."""
+        """A quantity of six decimals, with its `Edited_` twin if the object has one."""
         self.number(name, value, width, 6)
         if twin:
             self.put(f"Edited_{name}", self.style.edited(value))
@@ -148,7 +148,7 @@ def plain(value: Value) -> str:
 
 
 def rounded(value: Decimal, places: int) -> Decimal:
-    """Half up, as a ledger rounds."""
+    """Round half up."""
     return value.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
 
 

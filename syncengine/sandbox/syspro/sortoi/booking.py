@@ -1,4 +1,4 @@
-"""SORTOI: booking an order that passed its checks. Nothing here can be refused any more."""
+"""SORTOI: booking an order that passed its checks. Nothing can be refused any more."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _create(company: Company, session: Session, draft: Draft) -> None:
 
 
 def _defaults(company: Company, draft: Draft, customer: Row) -> Row:
-    """What the header gets from customer and company where the document says nothing."""
+    """The header's defaults from customer and company."""
     currency = text_of(customer, "Currency") or company.switches.text("syspro_local_currency")
     is_local = currency == company.switches.text("syspro_local_currency")
     order_date = draft.header.day("OrderDate") or company.today()
@@ -99,8 +99,8 @@ def _defaults(company: Company, draft: Draft, customer: Row) -> Row:
 
 
 def _given(header: Section) -> Row:
-    """The header's own values by column; those that only steer the import have none."""
-    steering = {
+    """The header's own values by column; those that only control the import have none."""
+    control_elements = {
         "CustomerPoNumber",
         "OrderActionType",
         "NewCustomerPoNumber",
@@ -112,7 +112,9 @@ def _given(header: Section) -> Row:
         "GstExemptionStatus",
         "CancelReasonCode",
     }
-    return {_RENAMED.get(name, name): _plain(value) for name, value in header.values.items() if name not in steering}
+    return {
+        _RENAMED.get(name, name): _plain(value) for name, value in header.values.items() if name not in control_elements
+    }
 
 
 def _plain(value: Value) -> Value:
@@ -120,7 +122,7 @@ def _plain(value: Value) -> Value:
 
 
 def _customer_address(customer: Row) -> Row:
-    """The customer's delivery address, else the one where it is sold to."""
+    """The customer's delivery address, otherwise the sold-to address."""
     prefix, postcode = "ShipToAddr", "ShipPostalCode"
     if not any(customer[f"ShipToAddr{line}"] for line in _LINES):
         prefix, postcode = "SoldToAddr", "SoldPostalCode"
@@ -168,7 +170,7 @@ def _change(company: Company, session: Session, draft: Draft) -> None:
             _add(company, order, line)
         elif line.existing is not None:
             _change_line(company, line, line.existing)
-    booking.settle_back_order_status(company, order)
+    booking.update_back_order_status(company, order)
     company.order_effect("changed", order, lines=[line.action for line in draft.lines])
 
 

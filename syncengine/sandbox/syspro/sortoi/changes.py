@@ -1,4 +1,4 @@
-"""SORTOI: the checks of lines that an order has already, which a change replaces or cancels."""
+"""SORTOI: the checks of existing lines, which a change replaces or cancels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from syncengine.sandbox.syspro.sortoi import fields
 from syncengine.sandbox.syspro.sortoi.draft import Draft, Line, Options
 from syncengine.sandbox.syspro.sortoi.parts import common, needed, quantity, uses_entered_price
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.tables import Row, amount_of, integer_of, text_of
 from syncengine.sandbox.syspro.xmlin import BLANK
 
 
@@ -89,7 +89,7 @@ def _changed_stock(options: Options, line: Line, existing: Row, stock: Row | Non
 
 
 def _ratio(existing: Row, line: Line, stock: Row | None) -> Decimal:
-    """Price units in one order unit."""
+    """Price units per order unit."""
     if stock is None:
         return Decimal(1)
     order_uom = text_of(line.row, "MOrderUom") or text_of(existing, "MOrderUom")
@@ -104,5 +104,5 @@ def _warn_of_back_order(company: Company, draft: Draft, line: Line, existing: Ro
     back = booking.quantities(company, existing, ordered, line.allocation)["MBackOrderQty"]
     if isinstance(back, Decimal) and back > amount_of(existing, "MBackOrderQty"):
         draft.has_back_orders = True
-        number, code = whole_of(existing, "SalesOrderLine"), existing["MStockCode"]
+        number, code = integer_of(existing, "SalesOrderLine"), existing["MStockCode"]
         draft.warnings.append((line.section, f"Line {number:04d} for stock code '{code}' was placed on back order"))

@@ -1,4 +1,4 @@
-"""SORTOI: the checks of an order's header, in the order in which a person would make them."""
+"""SORTOI: the checks of an order's header, one after another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of
 from syncengine.sandbox.syspro.xmlin import BLANK, read
 
-#: Header element to table and what an unknown code is called.
+#: Header element to table and to the term for an unknown code.
 _CODES = {
     "InvoiceTerms": ("TblArTerms", "Invoice terms"),
     "Salesperson": ("SalSalesperson", "Salesperson"),

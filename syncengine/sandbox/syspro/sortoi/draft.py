@@ -1,4 +1,4 @@
-"""SORTOI: the options of a call, and an order of its document on its way from reading to booking."""
+"""SORTOI: the options of a call, and an order of its document, from reading to booking."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Options:
         """Read the parameters; unknown ones are dropped.
 
         Raises:
-            EnetError: a value that the parameter cannot have (an AllocationAction of S or R, for example).
+            EnetError: a value that the parameter does not allow (an AllocationAction of S or R, for example).
         """
         values = parameters(params, fields.PARAMETERS, fields.CODES)
         for name, allowed in fields.ALLOWED.items():
@@ -43,13 +43,13 @@ class Options:
 
     @property
     def allocation(self) -> str:
-        """F, B or A for lines that do not say."""
+        """F, B or A for lines without their own."""
         return self.values["AllocationAction"] or self.blank_allocation
 
 
 @dataclass(slots=True)
 class Line:
-    """One line of the document, checked. `row` holds the values to book; `existing` the line that C and D mean."""
+    """One line of the document, checked. `row` holds the values to book; `existing` the line that C and D refer to."""
 
     section: Section
     kind: str  # StockLine, CommentLine, MiscChargeLine or FreightLine
@@ -61,10 +61,10 @@ class Line:
 
 @dataclass(slots=True)
 class Draft:
-    """One order of the document on its way: read, checked, and perhaps booked.
+    """One order of the document: read, checked, and perhaps booked.
 
     Attributes:
-        order: the sales order that a change or cancellation means, and after booking the new one.
+        order: the sales order to change or cancel; after booking, the new one.
         warnings: section and text; each rejects the order where IgnoreWarnings is N.
         number: the sales order number as shown, once accepted.
     """
@@ -89,10 +89,10 @@ class Draft:
         yield from (line.section for line in self.lines)
 
     def problems(self) -> list[Problem]:
-        """Why it is refused; empty where it is not."""
+        """Why it is refused; empty if it is not."""
         return [problem for section in self.sections() for problem in section.problems]
 
     @property
     def accepted(self) -> bool:
-        """Whether it was, or would be, taken."""
+        """Whether it was, or would be, accepted."""
         return not self.refused_by_warnings and not any(section.problems for section in self.sections())

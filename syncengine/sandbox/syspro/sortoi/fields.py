@@ -1,6 +1,6 @@
 """SORTOI's elements, with lengths of version 8 (and of 7 where they differ), and its parameters' defaults.
 
-Source: syspro-transport.md sections 9.1 to 9.3. What is not listed is dropped in silence.
+Source: syspro-transport.md sections 9.1 to 9.3. Other elements are ignored.
 """
 
 from __future__ import annotations
@@ -164,5 +164,5 @@ LINES = {
     "MiscChargeLine": MISC_LINE,
     "FreightLine": FREIGHT_LINE,
 }
-#: The line types of SorDetail that each element stands for.
+#: Line element to line types of SorDetail.
 LINE_TYPES = {"StockLine": "17", "CommentLine": "6", "MiscChargeLine": "5", "FreightLine": "4"}

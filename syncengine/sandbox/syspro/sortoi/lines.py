@@ -17,7 +17,7 @@ from syncengine.sandbox.syspro.sortoi.parts import (
     uses_entered_price,
 )
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row, text_of, whole_of
+from syncengine.sandbox.syspro.tables import Row, integer_of, text_of
 from syncengine.sandbox.syspro.texts import problem
 from syncengine.sandbox.syspro.xmlin import BLANK, Section, read
 
@@ -25,9 +25,9 @@ ZERO = Decimal(0)
 
 
 def check_all(company: Company, options: Options, draft: Draft) -> None:
-    """Read and check the lines in document order; lines that are added are numbered by SYSPRO in that order."""
+    """Read and check the lines in document order; SYSPRO numbers added lines in that order."""
     details = draft.element.find("OrderDetails")
-    number = whole_of(draft.order, "NextDetailLine") if draft.order is not None else 1
+    number = integer_of(draft.order, "NextDetailLine") if draft.order is not None else 1
     for element in details if details is not None else ():
         kind = str(element.tag)
         if kind not in fields.LINES:
@@ -196,7 +196,7 @@ def _freight(line: Line) -> None:
 
 
 def _warehouse(company: Company, options: Options, draft: Draft, section: Section, stock: Row) -> str:
-    """Line, header, WarehouseListToUse, (customer's,) the stock item's default: the first that is given (section 9.3)."""
+    """Line, header, WarehouseListToUse, (customer's,) the stock item's default: the first that is set (section 9.3)."""
     header = draft.header.text("Warehouse")
     if draft.order is not None and not header:
         header = text_of(draft.order, "Warehouse")
@@ -239,12 +239,12 @@ def _price(company: Company, options: Options, draft: Draft, line: Line, stock: 
 
 
 def _allocate(company: Company, draft: Draft, line: Line, stock: Row, ordered: Decimal) -> Row:
-    """Ship and back order quantity, with what earlier lines of the same order took."""
+    """Ship and back order quantity, less what earlier lines of the same order took."""
     action = "B" if booking.goes_to_back_order(stock) else line.allocation
     place = (text_of(stock, "StockCode"), text_of(line.row, "MWarehouse"))
     units = booking.stocking_units(stock, text_of(line.row, "MOrderUom")) or Decimal(1)
     free = max(ZERO, booking.available(company, *place) - draft.taken.get(place, ZERO)) / units
-    if whole_of(stock, "Decimals") == 0:
+    if integer_of(stock, "Decimals") == 0:
         free = Decimal(int(free))
     ship, back = booking.split(ordered, free, action)
     draft.taken[place] = draft.taken.get(place, ZERO) + ship * units

@@ -1,4 +1,4 @@
-"""SORTOI: parts of a stock line that added and changed lines share: quantity, discounts, tax code, price."""
+"""SORTOI: what added and changed lines share: quantity, discounts, tax code, price."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from syncengine.sandbox.syspro.sortoi.draft import Draft, Options
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row, amount_of, text_of, whole_of
+from syncengine.sandbox.syspro.tables import Row, amount_of, integer_of, text_of
 from syncengine.sandbox.syspro.xmlin import Section
 from syncengine.sandbox.syspro.xmlout import rounded
 
@@ -15,7 +15,7 @@ _PERCENTS = {"LineDiscPercent1": "MDiscPct1", "LineDiscPercent2": "MDiscPct2", "
 
 
 def needed(section: Section, name: str) -> None:
-    """A mandatory element is missing; not said twice where its value was refused."""
+    """Refuse a missing mandatory element, unless its value was refused already."""
     if not any(found.field == name for found in section.problems):
         section.refuse("100030", name, "{" + section.name + "}{" + name + "}")
 
@@ -52,7 +52,7 @@ def quantity(section: Section, stock: Row | None) -> Decimal | None:
         section.refuse("bad_value", "OrderQty", ordered, "OrderQty")
         return None
     if stock is not None:
-        places = whole_of(stock, "Decimals")
+        places = integer_of(stock, "Decimals")
         if ordered != rounded(ordered, places):
             section.refuse("decimals", "OrderQty", ordered, places, stock["StockCode"])
             return None
@@ -65,7 +65,7 @@ def description(options: Options, section: Section, stock: Row) -> str:
 
 
 def tax(company: Company, section: Section, stock: Row) -> Row:
-    """The stock code's tax code; an override is ignored, rejected or accepted by site (section 9.3)."""
+    """The stock code's tax code; an override is ignored, rejected or accepted, depending on the site (section 9.3)."""
     given = section.text("StockTaxCode")
     rule = company.switches.text("syspro_tax_override")
     if given and given != stock["TaxCode"] and rule == "rejected":
@@ -75,12 +75,12 @@ def tax(company: Company, section: Section, stock: Row) -> Row:
 
 
 def uses_entered_price(options: Options, section: Section) -> bool:
-    """Whether the document's price is used: the line's flag, else the parameter."""
+    """Whether the document's price is used: the line's flag, otherwise the parameter."""
     return (section.text("AlwaysUsePriceEntered") or options["AlwaysUsePriceEntered"]) == "Y"
 
 
 def own_price(company: Company, draft: Draft, stock: Row, price_code: str) -> Decimal:
-    """SYSPRO's own price of a stocking unit in the customer's currency: by price code, else the list price."""
+    """SYSPRO's own price of a stocking unit in the customer's currency: by price code, otherwise the list price."""
     customer = draft.customer or {}
     for code in (price_code, str(customer.get("PriceCode") or ""), text_of(stock, "ListPriceCode")):
         row = company.table("InvPrice").get(text_of(stock, "StockCode"), code) if code else None
@@ -91,6 +91,6 @@ def own_price(company: Company, draft: Draft, stock: Row, price_code: str) -> De
 
 
 def exchange_rate(company: Company, currency: str) -> Decimal:
-    """Units of a currency for one of the company's; 1 for its own."""
+    """Units of a currency for 1 unit of the company's; 1 for its own."""
     row = company.table("TblCurrency").get(currency)
     return amount_of(row, "SellExchangeRate") if row is not None else Decimal(1)

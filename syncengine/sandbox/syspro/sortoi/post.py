@@ -1,4 +1,4 @@
-"""SORTOI: taking a document, order by order. A refused order does not stop the others."""
+"""SORTOI: importing a document, order by order. A refused order does not stop the others."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from syncengine.sandbox.syspro.xmlin import children
 def import_orders(
     company: Company, session: Session, params: Element | None, document: Element
 ) -> tuple[Options, list[Draft]]:
-    """Check and, unless only validating, book the orders of a document one by one.
+    """Check and, unless only validating, book each order of a document in turn.
 
     Raises:
-        EnetError: a parameter cannot be understood, or there is no order in the document.
+        EnetError: a parameter is invalid, or the document has no order.
     """
     options = Options.of(company, params)
     drafts = []
@@ -39,6 +39,6 @@ def post(company: Company, session: Session, _method: str, params: Element | Non
 
 
 def action_of(document: str) -> str:
-    """add, change or cancel: what the first order of a document asks for, for counters and faults."""
+    """add, change or cancel: the action of a document's first order, for counters and faults."""
     _, _, rest = document.partition("<OrderActionType>")
     return {"C": "change", "D": "cancel"}.get(rest.strip()[:1].upper(), "add")

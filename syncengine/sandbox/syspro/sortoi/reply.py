@@ -31,10 +31,10 @@ def _order(company: Company, options: Options, draft: Draft) -> Node | None:
 
 
 def _accepted(company: Company, options: Options, draft: Draft) -> Node | None:
-    """Shape 1, or nothing where a clean import does not tell its number (shape 2)."""
+    """Shape 1, or nothing if a clean import does not report its number (shape 2)."""
     reported = draft.warnings if options["IgnoreWarnings"] == "W" else []
-    told = company.switches.text("syspro_clean_reply")
-    if not reported and (told == "never" or (told == "auto" and options["IgnoreWarnings"] == "W")):
+    reports_number = company.switches.text("syspro_clean_reply")
+    if not reported and (reports_number == "never" or (reports_number == "auto" and options["IgnoreWarnings"] == "W")):
         return None
     node = _head(draft, Node("SalesOrder", draft.number))
     content = node.content if isinstance(node.content, list) else []

@@ -1,4 +1,4 @@
-"""The tables of a SYSPRO company that orders and customers need, with the columns of use.
+"""The tables of a SYSPRO company that orders and customers need, with the columns in use.
 
 Source: syspro-objects.md sections 3.1 and 10, syspro-transport.md sections 9 and 10; widths of a 7/8 database.
 """
@@ -266,7 +266,7 @@ def _stock() -> list[Table]:
 
 
 def _codes() -> list[Table]:
-    """Small tables of codes; the key's column is the one by which the documents name it."""
+    """Small tables of codes; the key column has the name that the documents use."""
     return [
         Table("SalBranch", ("Branch",), {"Branch": text(10), "Description": text(50)}),
         Table("SalSalesperson", ("Salesperson",), {"Salesperson": text(20), "Name": text(50)}),
