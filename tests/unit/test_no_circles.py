@@ -1,7 +1,7 @@
-"""No module imports itself, whatever the detour: imports for type checkers and inside functions count as well.
+"""No module imports itself by way of others; imports for type checkers and inside functions count as well.
 
 The contract "no circles" of import-linter (pyproject.toml) holds the same between packages, but does not see a module
-that imports the package it lies in.
+that imports the package it belongs to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def circles_of(package: str) -> list[list[str]]:
 
 
 def _reachable(start: str, imports: Mapping[str, set[str]]) -> Iterator[str]:
-    """Everything that a module imports, directly or not; itself only where it lies on a circle."""
+    """Everything that a module imports, directly or not; itself only if it is part of a circle."""
     seen: set[str] = set()
     waiting = list(imports[start])
     while waiting:
@@ -38,13 +38,13 @@ def _reachable(start: str, imports: Mapping[str, set[str]]) -> Iterator[str]:
             yield module
 
 
-def test_no_module_of_syncengine_lies_on_a_circle() -> None:
+def test_syncengine_has_no_circle() -> None:
     assert circles_of("syncengine") == []
 
 
 CASES = {
     "direct": ({"a": "import {p}.b", "b": "from {p} import a"}, [["a", "b"]]),
-    "three_with_a_detour": (
+    "three_modules": (
         {"a": "from {p}.inner import b", "inner/b": "from {p} import c", "c": "from {p}.a import x"},
         [["a", "c", "inner.b"]],
     ),

@@ -27,6 +27,7 @@ from typing import Any
 
 from werkzeug import Request, Response
 
+from syncengine.sandbox.json_bodies import answer
 from syncengine.sandbox.syspro import booking, warehouse
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Column, Row, Value, amount_of, text_of
@@ -44,30 +45,25 @@ def respond(company: Company, request: Request, parts: list[str]) -> Response | 
         return _act(company, request.method, parts, body)
 
 
-def _answer(body: object, status: int = 200) -> Response:
-    text = json.dumps(body, default=str, ensure_ascii=False, indent=1)
-    return Response(text, status, mimetype="application/json")
-
-
-# -- looking -----------------------------------------------------------------------------------------------------------
+# -- reading -----------------------------------------------------------------------------------------------------------
 
 
 def _read(company: Company, request: Request, parts: list[str]) -> Response | None:
     if not parts:
-        return _answer(company.counts())
+        return answer(company.counts())
     if parts == ["sessions"]:
-        return _answer([_session(session) for session in company.sessions.open()])
+        return answer([_session(session) for session in company.sessions.open()])
     if parts == ["orders", "count"]:
-        return _answer(_count(company, request.args.get("po", "")))
+        return answer(_count(company, request.args.get("po", "")))
     table = company.tables.get(parts[0])
     if table is None:
         return None
     if len(parts) > 1:
         key = (company.order_key(parts[1]) if parts[0] in ("SorMaster", "SorDetail") else parts[1], *parts[2:])
         row = table.get(*(part.zfill(4) if number and part.isdigit() else part for number, part in enumerate(key)))
-        return _answer(row) if row is not None else _answer({"error": "no such row"}, 404)
+        return answer(row) if row is not None else answer({"error": "no such row"}, 404)
     rows = [row for row in table.rows() if all(str(row.get(name)) == value for name, value in request.args.items())]
-    return _answer(rows)
+    return answer(rows)
 
 
 def _session(session: Any) -> dict[str, object]:
@@ -97,26 +93,26 @@ def _count(company: Company, po_number: str) -> dict[str, object]:
 def _act(company: Company, method: str, parts: list[str], body: dict[str, Any]) -> Response | None:
     match method, parts:
         case "POST", ["orders"]:
-            return _answer(_enter_order(company, body))
+            return answer(_enter_order(company, body))
         case _, ["orders", number, *rest]:
             return _act_on_order(company, _order(company, number), method, rest, body)
         case "POST" | "PATCH", ["customers", code]:
-            return _answer(_set_customer(company, code, body))
+            return answer(_set_customer(company, code, body))
         case "POST" | "PATCH", ["stock", code, place]:
-            return _answer(_set_stock(company, code, place, body))
+            return answer(_set_stock(company, code, place, body))
         case "POST", ["sessions", "evict"]:
-            return _answer({"ended": company.sessions.end(body.get("operator"))})
+            return answer({"ended": company.sessions.end(body.get("operator"))})
         case "POST", ["numbers"]:
             for kind, first in body.items():
                 company.start_numbers_at(kind, int(first))
-            return _answer(body)
+            return answer(body)
         case "POST", ["restart"]:
             unavailable = company.switches.number("syspro_restart_unavailable_s")
             company.restart(float(body.get("refused_s", 0)), float(body.get("unavailable_s", unavailable)))
-            return _answer({"sessions": 0})
+            return answer({"sessions": 0})
         case "POST", ["warehouse", "advance"]:
             orders = [_order(company, str(body["order"]))] if "order" in body else company.table("SorMaster").rows()
-            return _answer({"moved": sum(warehouse.advance(company, order) for order in orders)})
+            return answer({"moved": sum(warehouse.advance(company, order) for order in orders)})
     return None
 
 
@@ -140,7 +136,7 @@ def _act_on_order(company: Company, order: Row, method: str, rest: list[str], bo
         acts[method, rest[0]]()
     else:
         return None
-    return _answer({"order": order, "lines": company.lines(order)})
+    return answer({"order": order, "lines": company.lines(order)})
 
 
 def _set_header(company: Company, order: Row, body: dict[str, Any]) -> None:
