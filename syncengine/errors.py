@@ -55,6 +55,10 @@ class DatabaseAway(Transient):
     """Our own database is away, locked or full; nothing of the transaction stands."""
 
 
+class DatabaseLocked(DatabaseAway):
+    """Our own database is locked by another process."""
+
+
 class Throttled(SyncError):
     """The system, or our own limiter, asks us to wait `retry_in_s` seconds. Nothing was done."""
 

@@ -48,12 +48,12 @@ def _patient(current: settings.Settings) -> Patient:
     try:
         client = redis_server.connect(current, retries=0, read_s=REDIS_PATIENCE_S)
     except Misconfigured as error:
-        return Patient(current, None, str(error), left)
+        return Patient(current, None, error, left)
     try:
         redis_server.answering_address(current, patience_s=0, read_s=REDIS_PATIENCE_S)
     except Misconfigured as error:
-        return Patient(current, client, str(error), left)
-    return Patient(current, client, "", left)
+        return Patient(current, client, error, left)
+    return Patient(current, client, None, left)
 
 
 def _shown(found: Iterable[Finding]) -> list[Finding]:

@@ -110,8 +110,9 @@ def _check_references(session: Session) -> None:
     if broken:
         table, row, parent = broken[0][:3]
         raise Misconfigured(
-            f"the database was left as it was: row {row} of {table} refers to a {parent} that is missing ({len(broken)} rows "
-            "in all). Restore the last backup, or report this with the version that you came from"
+            f"the database was left as it was: row {row} of {table} refers to a {parent} that is missing ({len(broken)} "
+            "rows in all)",
+            "Restore the last backup, or report this with the version that you came from",
         )
 
 
@@ -127,7 +128,7 @@ def check(store: Store) -> None:
         what = "has no tables of syncengine" if "record" not in tables else "was not made by migrations"
     else:
         what = f"is at revision {found}, this version needs {wanted}"
-    raise Misconfigured(f"the database {what}. Run `syncengine migrate`")
+    raise Misconfigured(f"the database {what}", "Run `syncengine migrate`")
 
 
 def _refuse_newer(found: str | None) -> None:
@@ -137,10 +138,10 @@ def _refuse_newer(found: str | None) -> None:
         return
     if re.fullmatch(r"\d{4}", found) and found > newest():
         raise NewerStore(
-            f"the database is at revision {found}, which is newer than this version of syncengine ({newest()}). Install the "
-            "version that has migrated it, or restore the backup from before (docs/operations.md)"
+            f"the database is at revision {found}, which is newer than this version of syncengine ({newest()})",
+            "Install the version that has migrated it, or restore the backup from before (docs/operations.md)",
         )
     raise Misconfigured(
-        f"the database is at revision {found}, which no version up to this one ({newest()}) has made. Correct DATABASE_URL, "
-        "or restore the last backup"
+        f"the database is at revision {found}, which no version up to this one ({newest()}) has made",
+        "Correct DATABASE_URL, or restore the last backup",
     )

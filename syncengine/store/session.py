@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.document import from_json, to_json
-from syncengine.errors import DatabaseAway, Misconfigured, NewerStore
+from syncengine.errors import DatabaseAway, DatabaseLocked, Misconfigured, NewerStore
 
 BUSY_TIMEOUT_MS = 30_000
 PATIENCE = {
@@ -99,8 +99,8 @@ class Store:
         found = connection.exec_driver_sql(query).scalar()
         if found != self._revision:
             raise NewerStore(
-                f"the database is at revision {found} by now, and this process was made for {self._revision}. It writes "
-                "nothing more: start it again with the version of syncengine that has migrated the database"
+                f"the database is at revision {found} by now, and this process was made for {self._revision}",
+                "It writes nothing more: start it again with the version of syncengine that has migrated the database",
             )
         self._revision_seen = clock.monotonic()
 
@@ -155,7 +155,7 @@ def _engine(url: str, pool_size: int) -> Engine:
     except (ArgumentError, ImportError, ValueError) as error:
         shown = re.sub(r"//[^@/]*@", "//***@", url)
         remedy = "Use sqlite:///path/file.db or postgresql://user:password@host/database"
-        raise Misconfigured(f"DATABASE_URL = {shown!r} cannot be used ({type(error).__name__}). {remedy}") from None
+        raise Misconfigured(f"DATABASE_URL = {shown!r} cannot be used ({type(error).__name__})", f"{remedy}") from None
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -185,14 +185,20 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in DAMAGED:  # above stands which part of the file
             raise Misconfigured(
-                f"the database file is damaged ({complaint(error)}). Stop everything, keep a copy of the file, and restore "
-                "the last backup"
+                f"the database file is damaged ({complaint(error)})",
+                "Stop everything, keep a copy of the file, and restore the last backup",
             ) from error
         if isinstance(error, OperationalError) or error.connection_invalidated or _passes(error):
-            raise DatabaseAway(f"the database cannot be used now: {complaint(error)}") from error
+            away = DatabaseLocked if _is_locked(error) else DatabaseAway
+            raise away(f"the database cannot be used now: {complaint(error)}") from error
         raise
     except PoolTimeout as error:
         raise DatabaseAway("the database cannot be used now: all connections of this process are in use") from error
+
+
+def _is_locked(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or getattr(error.orig, "sqlstate", None) == "55P03"
 
 
 def _passes(error: DBAPIError) -> bool:

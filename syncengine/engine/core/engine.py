@@ -166,7 +166,8 @@ class Engine:
             connector.close()
             raise Misconfigured(
                 f"endpoint {row.name}: a call may take {connector.longest_call_s:g} s, and SYNCENGINE_CALL_S is "
-                f"{self.limits.call_s:g}. Shorten the endpoint's time-outs, or raise SYNCENGINE_CALL_S and the lease"
+                f"{self.limits.call_s:g}",
+                "Shorten the endpoint's time-outs, or raise SYNCENGINE_CALL_S and the lease",
             )
         self._connectors[row.id] = (settings, connector)
         return connector
@@ -177,7 +178,7 @@ class Engine:
             return self.flows[name]
         except KeyError:
             known = ", ".join(sorted(self.flows)) or "none"
-            raise Misconfigured(f"there is no flow {name!r}. Known flows: {known}") from None
+            raise Misconfigured(f"there is no flow {name!r}", f"Known flows: {known}") from None
 
     def connections(self, flow: str | None = None, name: str | None = None) -> list[m.ConnectionRow]:
         """The connections that have a flow (all of them without one), by name. Raises Misconfigured if `name` is unknown."""
@@ -187,7 +188,7 @@ class Engine:
             known = ", ".join(connection.name for connection in found) or "none, run `syncengine configure`"
             found = [connection for connection in found if connection.name == name]
             if not found:
-                raise Misconfigured(f"there is no connection {name!r}. Known connections: {known}")
+                raise Misconfigured(f"there is no connection {name!r}", f"Known connections: {known}")
         return [connection for connection in found if flow is None or flow in connection.flows]
 
     def rest(self, endpoint_id: int, *, for_s: float, because: str, now: datetime) -> None:

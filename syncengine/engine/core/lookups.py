@@ -125,7 +125,7 @@ def remove(engine: Engine, entries: Sequence[Entry], *, by: str) -> None:
             as_shown = (Lookup.value == entry.value, Lookup.origin == entry.origin)
             if not changed(session, delete(Lookup).where(*mine, *as_shown)):
                 raise Misconfigured(
-                    f"{entry.table} {entry.key!r} has changed since it was shown. Run the command again"
+                    f"{entry.table} {entry.key!r} has changed since it was shown", "Run the command again"
                 )
             told = {"by": by, "table": entry.table, "entry": entry.key, "before": entry.value}
             timeline.note_flow(session, ids[entry.connection], "", "lookup removed", clock.now(), **told)
@@ -138,7 +138,7 @@ def entry_of(engine: Engine, connection: str, table: str, key: str) -> Entry:
         entry = _entry(session, row, table, table_key(key))
     if entry is None:
         raise Misconfigured(
-            f"the connection {connection} has no entry {key!r} in {table}. See `syncengine lookups list`"
+            f"the connection {connection} has no entry {key!r} in {table}", "See `syncengine lookups list`"
         )
     return entry
 

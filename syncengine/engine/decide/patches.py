@@ -74,7 +74,7 @@ def of_text(text: str, what: str) -> Patch:
     """A patch as a person wrote it. Raises Misconfigured if it is none."""
     patch = doc_of(text, what)
     if not isinstance(patch, list) or not patch:
-        raise Misconfigured(f"{what} is no JSON patch (RFC 6902). Write a list of operations, each with op and path")
+        raise Misconfigured(f"{what} is no JSON patch (RFC 6902)", "Write a list of operations, each with op and path")
     for number, one in enumerate(patch, 1):
         needed = OPERATIONS.get(str(one.get("op", ""))) if isinstance(one, dict) else None
         if needed is None or any(name not in one for name in needed):
@@ -89,7 +89,7 @@ def of_edit(doc: Doc, edited: str) -> Patch:
     """What a person has changed in `text_of(doc)`, with a test before each change; empty if nothing. Raises Misconfigured."""
     before, after = doc_of(text_of(doc), "the document"), doc_of(edited, "what was edited")
     if not isinstance(after, dict):
-        raise Misconfigured("what was edited is no document any more. Nothing was kept")
+        raise Misconfigured("what was edited is no document any more", "Nothing was kept")
     changes = JsonPatch.from_diff(before, after, dumps=to_json).patch
     return [made for change, state in _states(before, changes) for made in (*_tests(change, state), change)]
 
@@ -119,14 +119,16 @@ def _of_value(doc: Doc, option: str, setting: str) -> Patch:
     name, sign, text = setting.partition("=")
     if not sign or not name:
         raise Misconfigured(
-            f"{option} {setting!r} is no correction. Write path=value, as orderRows.8101.productSku=MUG"
+            f"{option} {setting!r} is no correction", "Write path=value, as orderRows.8101.productSku=MUG"
         )
     path = pointer(name.removesuffix(":"))
     old = _at(doc, path)
     if old is _MISSING:
         _check_absent(doc, option, setting, path)
     elif option == ADD:
-        raise Misconfigured(f"{ADD} {setting!r} cannot be: {path} is there already. Change it with {SET} {setting!r}")
+        raise Misconfigured(
+            f"{ADD} {setting!r} cannot be: {path} is there already", f"Change it with {SET} {setting!r}"
+        )
     value = doc_of(text, f"the value of {path}") if name.endswith(":") else _typed(text, old)
     change = {"op": "add" if old is _MISSING else "replace", "path": path, "value": value}
     return [*_tests(change, doc), change]
@@ -146,7 +148,7 @@ def _check_absent(doc: Doc, option: str, setting: str, path: str) -> None:
         remedy += f", or add it with {ADD} {setting!r}" if is_last else f", or add {name!r} first"
     near = nearest(name, holder) if isinstance(holder, dict) else ""
     raise Misconfigured(
-        f"{option} {setting!r} cannot be: there is no {name!r} in {place or 'the document'}{near}. {remedy}"
+        f"{option} {setting!r} cannot be: there is no {name!r} in {place or 'the document'}{near}", f"{remedy}"
     )
 
 
@@ -175,12 +177,13 @@ def check(doc: Doc, patch: Patch) -> Doc:
             if not any(_related(test["path"], path) for path in tested):
                 shown = json.dumps({**test, "value": "..."})
                 raise Misconfigured(
-                    f"the patch changes {test['path']} without a test. Put {shown} before it, with the value as it is now"
+                    f"the patch changes {test['path']} without a test",
+                    f"Put {shown} before it, with the value as it is now",
                 )
     try:
         return patched(doc, patch)
     except Misfit as misfit:
-        raise Misconfigured(f"{misfit}. The document is shown by `syncengine deadletters show`") from None
+        raise Misconfigured(f"{misfit}", "The document is shown by `syncengine deadletters show`") from None
 
 
 def _states(doc: Doc, patch: Patch) -> Iterator[tuple[Mapping[str, Any], Doc]]:

@@ -36,8 +36,7 @@ def reach(store: Store) -> Iterator[Finding]:
     try:
         migrate.check(store)
     except Misconfigured as error:
-        says, _, remedy = str(error).partition(". ")
-        yield fail("database", f"{kind} answers, but {says}", remedy)
+        yield fail("database", f"{kind} answers, but {error.says}", error.remedy)
         return
     yield ok("database", f"{kind} answers, at revision {migrate.newest()}")
 

@@ -13,7 +13,7 @@ from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.doctor import backlog, broker, database, systems
 from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured, warn
 from syncengine.engine.setup import bootstrap
-from syncengine.errors import Misconfigured, Transient
+from syncengine.errors import DatabaseLocked, Misconfigured, Transient
 from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.vault import Vault
@@ -26,13 +26,13 @@ LOCKED = "End what holds it (a backup, a shell, an import); until then nothing i
 class Patient:
     """An installation.
 
-    client: its Redis, None if none is known. redis_complaint: why it cannot be used, empty if it can. left_behind: the
+    client: its Redis, None if none is known. redis_complaint: why it cannot be used, None if it can. left_behind: the
     processes of `syncengine up`, in words, that run although no supervisor answers.
     """
 
     settings: Settings
     client: redis.Redis | None
-    redis_complaint: str
+    redis_complaint: Misconfigured | None
     left_behind: tuple[str, ...] = ()
 
 
@@ -45,9 +45,9 @@ def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
     if patient.left_behind:
         says = f"no supervisor answers, and these run without one: {', '.join(patient.left_behind)}"
         yield warn("processes", says, "Run `syncengine up`, which ends them first, or `syncengine down`")
-    if patient.redis_complaint or patient.client is None:
-        yield misconfigured("redis", Misconfigured(patient.redis_complaint))
-    else:
+    if patient.redis_complaint is not None:
+        yield misconfigured("redis", patient.redis_complaint)
+    elif patient.client is not None:
         yield from broker.examine(patient.client)
     yield database.space("disk", patient.settings.folder())
     try:
@@ -58,7 +58,7 @@ def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
     try:
         yield from _with_store(patient, store, offline)
     except Transient as error:
-        yield fail("database", str(error), LOCKED if "locked" in str(error) else AWAY)
+        yield fail("database", str(error), LOCKED if isinstance(error, DatabaseLocked) else AWAY)
     except Misconfigured as error:  # a damaged file
         yield misconfigured("database", error)
     finally:

@@ -42,9 +42,8 @@ def fail(part: str, says: str, remedy: str) -> Finding:
 
 
 def misconfigured(part: str, error: Misconfigured) -> Finding:
-    """What is set up wrongly: such a text ends with what to do."""
-    says, _, remedy = str(error).rpartition(". ")
-    return fail(part, says or remedy, remedy)
+    """What is set up wrongly, with what to do."""
+    return fail(part, error.says, error.remedy)
 
 
 def size(count: float) -> str:

@@ -275,12 +275,12 @@ def _of_kind(letters: Iterable[Failure], kind: str, session: Session | None = No
 
 def _reasoned(because: str) -> None:
     if not because.strip():
-        raise Misconfigured("--because is empty. Say why, for those who look at it later")
+        raise Misconfigured("--because is empty", "Say why, for those who look at it later")
 
 
 def named(session: Session, ids: Sequence[int]) -> list[Failure]:
     """Letters by id, open or closed. Raises Misconfigured if there is none of an id."""
     found = {one.id: one for one in session.scalars(select(Failure).where(Failure.id.in_(ids)))}
     if missing := sorted(set(ids) - set(found)):
-        raise Misconfigured(f"there is no dead letter {missing[0]}. `syncengine deadletters list` shows them")
+        raise Misconfigured(f"there is no dead letter {missing[0]}", "`syncengine deadletters list` shows them")
     return [found[id_] for id_ in dict.fromkeys(ids)]

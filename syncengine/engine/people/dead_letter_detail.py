@@ -71,7 +71,7 @@ def detail(engine: Engine, letter_id: int) -> Letter:
 def _found(session: Session, letter_id: int) -> tuple[Failure, Record]:
     failure = session.get(Failure, letter_id)
     if failure is None:
-        raise Misconfigured(f"there is no dead letter {letter_id}. `syncengine deadletters list` shows them")
+        raise Misconfigured(f"there is no dead letter {letter_id}", "`syncengine deadletters list` shows them")
     return failure, session.get_one(Record, failure.record_id)
 
 
@@ -161,7 +161,7 @@ def source_of(engine: Engine, letter_id: int) -> Source:
                 if newer is None
                 else f"Its record's newer letter is open: correct {newer}"
             )
-            raise Misconfigured(f"{letter_id} {failures.closed_text(failure)}. {then}")
+            raise Misconfigured(f"{letter_id} {failures.closed_text(failure)}", f"{then}")
         if failure.kind != failures.DEAD:
             raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
         material = _material(session, engine, record)
@@ -171,7 +171,8 @@ def source_of(engine: Engine, letter_id: int) -> Source:
     documents = material.corrected.originals.get(record.id, {}).get(resource, {})
     if not documents:
         raise Misconfigured(
-            f"the source document of {letter_id} is not kept. `syncengine deadletters retry {letter_id}` reads it anew"
+            f"the source document of {letter_id} is not kept",
+            f"`syncengine deadletters retry {letter_id}` reads it anew",
         )
     key = _invalid(connection.resource(resource), documents) or next(iter(documents))
     return Source(
@@ -254,12 +255,12 @@ def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
         why = row.lapsed_because if row is not None else "it is no longer kept"
         paths = ", ".join(was.paths)
         raise Misconfigured(
-            f"the correction of {paths} by {was.made_by} has ended meanwhile: {why}. Look at it without that"
+            f"the correction of {paths} by {was.made_by} has ended meanwhile: {why}", "Look at it without that"
         )
     if now is not None and (was is None or now.id != was.id):
         paths = ", ".join(now.paths)
         raise Misconfigured(
-            f"{now.made_by} has corrected {paths} meanwhile. Look at it, then make yours on top of that"
+            f"{now.made_by} has corrected {paths} meanwhile", "Look at it, then make yours on top of that"
         )
     return record
 
@@ -270,7 +271,7 @@ def _checked(engine: Engine, source: Source, patch: patches.Patch) -> Doc:
     before, after = _key(resource, source.original), _key(resource, document)
     if before != after:
         raise Misconfigured(
-            f"the patch makes {before} into {after}. An object can be corrected, not become another one"
+            f"the patch makes {before} into {after}", "An object can be corrected, not become another one"
         )
     return document
 

@@ -174,12 +174,12 @@ def check_retriable(session: Session, found: Iterable[Failure], ids: Iterable[in
         failure = session.get(Failure, min(missing))
         if failure is not None and failure.closed_at is not None:
             raise Misconfigured(f"{failure.id} {failures.closed_text(failure)}")
-        raise Misconfigured(f"there is no open dead letter {min(missing)}. `syncengine deadletters list` shows them")
+        raise Misconfigured(f"there is no open dead letter {min(missing)}", "`syncengine deadletters list` shows them")
     for id_, kind in kinds.items():
         if kind != DEAD:
             raise Misconfigured(
-                f"{id_} was written already and needs a look; it can be closed, not retried. "
-                f"`syncengine deadletters close {id_} --because ...`"
+                f"{id_} was written already and needs a look; it can be closed, not retried",
+                f"`syncengine deadletters close {id_} --because ...`",
             )
 
 

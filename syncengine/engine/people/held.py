@@ -268,7 +268,7 @@ def _as_approved(outcome: Plan | Rejected) -> Plan | str:
 
 def why_not_decidable(one: Held) -> Misconfigured:
     """That this record cannot be decided on so, and what to do instead."""
-    return Misconfigured(f"{one.record.flow} {one.record.key} is held: {one.record.reason}. {one.advice}")
+    return Misconfigured(f"{one.record.flow} {one.record.key} is held: {one.record.reason}", f"{one.advice}")
 
 
 def approve(
@@ -291,8 +291,8 @@ def approve(
             raise why_not_decidable(one)
         if side != decisions.SIDES[0] and not (engine.flow(one.record.flow).two_way and one.hold == Why.CONFLICT):
             raise Misconfigured(
-                f"{one.record.flow} {one.record.key} is no pair that was changed on both sides, so that "
-                f"no {side} side can win. Refuse it, and the target keeps its own"
+                f"{one.record.flow} {one.record.key} is no pair that was changed on both sides, so that no {side} side can win",
+                "Refuse it, and the target keeps its own",
             )
     return _decide(engine, found, side=side, by=by, because=because, lane=lane)
 
@@ -303,7 +303,7 @@ def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane
     Raises Misconfigured if one cannot be refused, all were left, or `because` is empty.
     """
     if not because.strip():
-        raise Misconfigured("--because is empty. Say why, for those who look at it later")
+        raise Misconfigured("--because is empty", "Say why, for those who look at it later")
     for one in found:
         if not one.may_be_refused:
             raise why_not_decidable(one)

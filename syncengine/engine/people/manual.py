@@ -49,7 +49,7 @@ def must_exist(engine: Engine, connection_id: int, flow: str, key: str) -> None:
         connection = engine.connection(connection_id)
         resource = connection.resource(engine.flow(flow).source)
         name = connection.endpoint(resource.name).name
-        raise Misconfigured(f"{name} has no {resource.name} with the key {key}. Give its key as that system shows it")
+        raise Misconfigured(f"{name} has no {resource.name} with the key {key}", "Give its key as that system shows it")
 
 
 def is_there(engine: Engine, connection_id: int, flow: str, key: str) -> bool:
@@ -93,7 +93,8 @@ def push(engine: Engine, record: Record, *, now: bool, by: str) -> Pushed:
         [record] = seen.locked(session, [record.id]).values() or [record]
         if record.ignored:
             raise Misconfigured(
-                f"{record.flow} {record.key} is ignored ({record.ignored}). `syncengine ignore {record.key} --undo` first"
+                f"{record.flow} {record.key} is ignored ({record.ignored})",
+                f"`syncengine ignore {record.key} --undo` first",
             )
         last = session.scalar(select(Event.id).where(Event.record_id == record.id).order_by(Event.id.desc()).limit(1))
         want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=at)
@@ -179,8 +180,8 @@ def _nothing_open(session: Session, engine: Engine, record: Record) -> None:
     for doubt in effects.unknown_of(session, engine, [record.id]) if engine.flow(record.flow).two_way else ():
         if doubt.effect.verb == Verb.CREATE:
             raise Misconfigured(
-                f"nobody knows yet whether {doubt.name} took effect, which is found out after its settle time. Try again then; "
-                f"if it is held for that, `syncengine held settle {record.key}` first"
+                f"nobody knows yet whether {doubt.name} took effect, which is found out after its settle time",
+                f"Try again then; if it is held for that, `syncengine held settle {record.key}` first",
             )
 
 
@@ -207,7 +208,7 @@ def unignore(engine: Engine, record: Record, *, by: str, because: str = "") -> N
 
 def _reasoned(because: str) -> None:
     if not because.strip():
-        raise Misconfigured("--because is empty. Say why, for those who look at it later")
+        raise Misconfigured("--because is empty", "Say why, for those who look at it later")
 
 
 # -- unlinked ----------------------------------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ def link_of(session: Session, engine: Engine, record: Record, part: str | None =
         raise Misconfigured(f"{record.flow} {record.key} is not linked{f' in part {part}' if part else ''}{by_whom}")
     if len(mine) > 1:
         several = ", ".join(f"{one.part or '(none)'}: {one.right_key}" for one in mine)
-        raise Misconfigured(f"{record.flow} {record.key} has several links, by part {several}. Say which with --part")
+        raise Misconfigured(f"{record.flow} {record.key} has several links, by part {several}", "Say which with --part")
     return mine[0]
 
 
@@ -269,7 +270,7 @@ def _severed(session: Session, record: Record, link: Link) -> Misconfigured:
     ends = f"{link.left_key} and {link.right_key or '(planned)'}"
     by_whom = timeline.last_by_hand(session, UNLINKED, Event.record_id == record.id)
     return Misconfigured(
-        f"{ends} are not linked any more{by_whom}. `syncengine trace {record.key}` shows how they are now"
+        f"{ends} are not linked any more{by_whom}", f"`syncengine trace {record.key}` shows how they are now"
     )
 
 
@@ -290,8 +291,8 @@ def _surviving(record: Record, flow: Flow, connection: Connection, link: Link) -
             return [record.key]
         then = f"{there} would have a double"
     raise Misconfigured(
-        f"{record.flow} {record.key} is not held since its counterpart is gone. {then}; leave --recreate out, or look at it "
-        f"first by `syncengine push {record.key} --now`"
+        f"{record.flow} {record.key} is not held since its counterpart is gone",
+        f"{then}; leave --recreate out, or look at it first by `syncengine push {record.key} --now`",
     )
 
 

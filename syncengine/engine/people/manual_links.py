@@ -98,20 +98,21 @@ def _other_parts(engine: Engine, connection_id: int, flow: Flow, key: str, part:
     """
     if flow.two_way or not flow.mapping.has_parts:
         if part:
-            raise Misconfigured(f"{flow.name} has no parts, so {key} has no part {part!r}. Leave --part out")
+            raise Misconfigured(f"{flow.name} has no parts, so {key} has no part {part!r}", "Leave --part out")
         return []
     try:
         own = parts_of(engine, connection_id, flow.name, key)
         known = own if part in own else parts_of(engine, connection_id, flow.name, key, asked=part)
     except (Rejected, MissingLookup) as why:
-        raise Misconfigured(f"it cannot be told in which parts {key} is mapped: {why}. Correct that first") from None
+        raise Misconfigured(f"it cannot be told in which parts {key} is mapped: {why}", "Correct that first") from None
     linked = _linked_parts(engine, connection_id, flow, key)
     open_ = [one for one in own if one not in linked]
     if part not in own and (open_ or part not in known):
         named = f"part {part!r}" if part else "no part"
         raise Misconfigured(
             f"{key} is mapped to {', '.join(own) or 'nothing'} now, and not to {named}: its own object would be created "
-            "beside the linked one. Say --part with one of these"
+            "beside the linked one",
+            "Say --part with one of these",
         )
     return [one for one in open_ if one != part]
 
@@ -160,7 +161,7 @@ def _read(engine: Engine, connection_id: int, resource: Resource, side: str, id_
         return resource.key_of(named[0]), named[0]
     several = ": several bear this reference" if named else ""
     raise Misconfigured(
-        f"{side} {id_}: {resource.name} has no such object{several}. Give its key as that system shows it"
+        f"{side} {id_}: {resource.name} has no such object{several}", "Give its key as that system shows it"
     )
 
 
@@ -189,7 +190,7 @@ def _check(
 ) -> None:
     if flow.write_back:
         raise Misconfigured(
-            f"{flow.name} uses the links of {flow.entity} and makes none. Name the flow that makes them"
+            f"{flow.name} uses the links of {flow.entity} and makes none", "Name the flow that makes them"
         )
     mine = (Link.connection_id == connection_id, Link.entity == flow.entity, Link.provisional.is_(False))
     same = (Link.left_key == left, Link.right_key == right, Link.part == part)
@@ -199,7 +200,7 @@ def _check(
         raise Misconfigured(f"{left} and {right} are linked already{by_whom}")
     side = "right" if not flow.two_way and connection.side(flow.source) == "right" else "left"
     if problem := links.taken(session, connection_id, flow.entity, left, right, part, side=side):
-        raise Misconfigured(f"{problem}. `syncengine unlink` that first, if it is wrong")
+        raise Misconfigured(f"{problem}", "`syncengine unlink` that first, if it is wrong")
 
 
 def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> tuple[Step | None, str]:
@@ -246,7 +247,9 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
         both = [seen.mine(session, one.id) for one in (record, *_other(session, flow, record, right))]
         record = both[0]
         if record.ignored and record.ignored != pairing.ignored:
-            raise Misconfigured(f"{flow.name} {key} was ignored meanwhile ({record.ignored}). Look at it, then link it")
+            raise Misconfigured(
+                f"{flow.name} {key} was ignored meanwhile ({record.ignored})", "Look at it, then link it"
+            )
         decisions.end(session, both, now, f"linked by {by}")
         records.unignore(session, record.id, now)
         records.forget_last(session, [record.id])
@@ -278,7 +281,7 @@ def _confirm_creates(
         doubt.check_over(now)
         if doubt.effect.id not in pairing.doubts:
             raise Misconfigured(
-                f"nobody knows the outcome of {doubt.name}, which has come since you looked. Look again"
+                f"nobody knows the outcome of {doubt.name}, which has come since you looked", "Look again"
             )
         made = pairing.right if connection.side(doubt.effect.resource) == "right" else pairing.left
         effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=made[0])

@@ -37,7 +37,7 @@ def unknown_write_of(session: Session, engine: Engine, record: Record, write: in
     if len(mine) > 1:
         several = ", ".join(one.name for one in mine)
         raise Misconfigured(
-            f"{record.flow} {record.key} has several writes in doubt: {several}. Say which with --write"
+            f"{record.flow} {record.key} has several writes in doubt: {several}", "Say which with --write"
         )
     if record.token is not None:
         raise seen.busy(record)
@@ -77,13 +77,13 @@ def find_object(engine: Engine, record: Record, doubt: UnknownWrite, key: str) -
         found = manual_links.read_by(resource, key)
     if found is None:
         raise Misconfigured(
-            f"--happened {key}: {resource.name} has no object of this key. Give it as the target shows it"
+            f"--happened {key}: {resource.name} has no object of this key", "Give it as the target shows it"
         )
     [one] = unknown_writes.candidates(resource, [found[1]])
     if difference := adoption.differs(resource, doubt.doc, one, sent_at=doubt.effect.sent_at):
         raise Misconfigured(
-            f"--happened {key}: this is not what {doubt.name} has made: {difference}. Look for the right one; "
-            "if it is the same object all the same, `syncengine link` them"
+            f"--happened {key}: this is not what {doubt.name} has made: {difference}",
+            "Look for the right one; if it is the same object all the same, `syncengine link` them",
         )
     return FoundObject(one.key, one.doc)
 
@@ -132,8 +132,9 @@ def did_not(
         record = _mine(session, record, doubt)
         if _as_seen(session, doubt).accepted and not although_done:
             raise Misconfigured(
-                f"the target has answered that {doubt.name} is done, and only told no key: it would be made twice. Look for it "
-                "there, then say --happened KEY; or, if you have seen that it is not there, --did-not --although-done"
+                f"the target has answered that {doubt.name} is done, and only told no key: it would be made twice",
+                "Look for it there, then say --happened KEY; or, if you have seen that it is not there, --did-not "
+                "--although-done",
             )
         _resolve(session, doubt, EffectState.INTENDED, None)
         _continue(session, record, doubt, "it did not happen", by, because)
@@ -152,16 +153,16 @@ def _as_seen(session: Session, doubt: UnknownWrite) -> Effect:
     if effect is None or effect.state not in (EffectState.SENT, EffectState.UNKNOWN):
         by_whom = timeline.last_by_hand(session, SETTLED, Event.record_id == doubt.effect.record_id)
         raise Misconfigured(
-            f"write {doubt.effect.id} is not in doubt any more{by_whom}. `syncengine trace` shows what became of it"
+            f"write {doubt.effect.id} is not in doubt any more{by_whom}", "`syncengine trace` shows what became of it"
         )
     if effect.sent_at != doubt.effect.sent_at:
-        raise Misconfigured(f"{doubt.name} was sent again since you looked. Look in the target for that one")
+        raise Misconfigured(f"{doubt.name} was sent again since you looked", "Look in the target for that one")
     return effect
 
 
 def _resolve(session: Session, doubt: UnknownWrite, state: EffectState, key: str | None) -> None:
     if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
-        raise Misconfigured(f"{doubt.name} is under way again. Try again in a minute")
+        raise Misconfigured(f"{doubt.name} is under way again", "Try again in a minute")
 
 
 def _continue(session: Session, record: Record, doubt: UnknownWrite, outcome: str, by: str, because: str) -> None:

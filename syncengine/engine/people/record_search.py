@@ -49,11 +49,11 @@ def find_one(
     """The one record that an id names. Raises Misconfigured if there is none, or several."""
     found = find(session, engine, id_, connection=connection, flow=flow)
     if not found:
-        raise Misconfigured(f"nothing is known of {id_}. `syncengine trace {id_}` says what may be the reason")
+        raise Misconfigured(f"nothing is known of {id_}", f"`syncengine trace {id_}` says what may be the reason")
     if len(found) > 1:
         names = {connection.id: connection.name for connection in session.scalars(select(ConnectionRow))}
         several = ", ".join(f"{each.flow} {each.key} ({names[each.connection_id]})" for each in found[:6])
-        raise Misconfigured(f"{id_} names several records: {several}. {_narrower(id_, found)}")
+        raise Misconfigured(f"{id_} names several records: {several}", f"{_narrower(id_, found)}")
     return found[0]
 
 
@@ -88,7 +88,7 @@ def source_key(engine: Engine, connection_id: int, flow_name: str, id_: str) -> 
         return id_
     if side != engine.connection(connection_id).side(flow.source):
         raise Misconfigured(
-            f"nothing is known of {id_} in {flow_name}, which reads the other side. Name it by its key there"
+            f"nothing is known of {id_} in {flow_name}, which reads the other side", "Name it by its key there"
         )
     return key
 

@@ -49,7 +49,7 @@ def result_of(count: int, left: Sequence[Outdated]) -> ActionResult:
     """The outcome of an action. Raises Misconfigured, so that nothing of it is kept, if it took none of what it was given."""
     if left and not count:
         rest = f" {len(left) - 1} more were left, too" if len(left) > 1 else ""
-        raise Misconfigured(f"{left[0]}. Nothing was done; look at it as it is now.{rest}")
+        raise Misconfigured(f"{left[0]}", f"Nothing was done; look at it as it is now.{rest}")
     return ActionResult(count, tuple(left))
 
 
@@ -83,7 +83,7 @@ def mine(session: Session, record_id: int) -> Record:
     """One record as it is now, locked. Raises Misconfigured if it is gone, or being worked on."""
     record = locked(session, [record_id]).get(record_id)
     if record is None:
-        raise Misconfigured(f"{GONE}. Name it by its key on the left side")
+        raise Misconfigured(f"{GONE}", "Name it by its key on the left side")
     if record.token is not None:
         raise busy(record)
     return record

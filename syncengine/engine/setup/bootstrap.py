@@ -54,8 +54,9 @@ def flows_to_install(settings: Settings, store: Store) -> tuple[dict[str, Flow],
         folder = Path(stored) if stored else None
     if folder is not None and not folder.is_dir():
         raise Misconfigured(
-            f"the folder {folder} with the site's own flows is not there. Put it back, or name the folder with your flows in "
-            "SYNCENGINE_FLOWS (an empty folder, if there are none any more)"
+            f"the folder {folder} with the site's own flows is not there",
+            "Put it back, or name the folder with your flows in SYNCENGINE_FLOWS (an empty folder, if there are none any "
+            "more)",
         )
     return _load(folder), str(folder or "")
 
@@ -76,21 +77,22 @@ def installed_flows(settings: Settings, store: Store) -> dict[str, Flow]:
     folder = settings.flows_path if settings.is_flows_path_given else stored
     if folder is not None and not folder.is_dir():
         raise Misconfigured(
-            f"the folder {folder} with the site's own flows is not there. Put it back, or name the folder in SYNCENGINE_FLOWS "
-            "and run `syncengine configure`"
+            f"the folder {folder} with the site's own flows is not there",
+            "Put it back, or name the folder in SYNCENGINE_FLOWS and run `syncengine configure`",
         )
     known = _load(folder)
     own = {name: flow.version for name, flow in known.items() if flow.is_own}
     if folder != stored and own != row.own_flows:
         raise Misconfigured(
             f"SYNCENGINE_FLOWS = {str(folder)!r} has other flows than {stored or 'those that ship'}, which `syncengine "
-            "configure` has taken over. Name the same flows, or run `syncengine configure`"
+            "configure` has taken over",
+            "Name the same flows, or run `syncengine configure`",
         )
     if changed := sorted(set(row.own_flows) - set(own)) or sorted((set(own) - set(row.own_flows)) & used):
         has = "has" if changed[0] in own else "no longer has"
         raise Misconfigured(
-            f"{folder} {has} the flow {changed[0]}, unlike when it was taken over. Restore its files, or run `syncengine "
-            "configure`"
+            f"{folder} {has} the flow {changed[0]}, unlike when it was taken over",
+            "Restore its files, or run `syncengine configure`",
         )
     return known
 
@@ -115,8 +117,9 @@ def _check_file(database: str) -> None:
     """Raises Misconfigured if there is no such file: to ask it would make an empty one."""
     if not Path(database).exists():
         raise Misconfigured(
-            f"there is no installation yet: no database {database}. Run `syncengine up`, or `syncengine migrate` for the "
-            "database alone; where there is one elsewhere, correct SYNCENGINE_HOME or DATABASE_URL"
+            f"there is no installation yet: no database {database}",
+            "Run `syncengine up`, or `syncengine migrate` for the database alone; where there is one elsewhere, correct "
+            "SYNCENGINE_HOME or DATABASE_URL",
         )
 
 
@@ -128,8 +131,8 @@ def open_vault(settings: Settings, store: Store) -> Vault:
     if not settings.given_keys and not settings.key_file.exists():
         if _is_sealed(store):
             raise Misconfigured(
-                f"the key file {settings.key_file} is gone, and a new key would open nothing of what is stored. Put it back "
-                "from where you keep a copy (docs/operations.md), or set SYNCENGINE_KEYS to what was in it"
+                f"the key file {settings.key_file} is gone, and a new key would open nothing of what is stored",
+                "Put it back from where you keep a copy (docs/operations.md), or set SYNCENGINE_KEYS to what was in it",
             )
         if settings.may_make_key:
             keys.make(settings.key_file)

@@ -85,7 +85,8 @@ def apply(
         found = _compared(session, taken, flows, installation)
         if seen is not None and seen.changes != found.changes:
             raise Misconfigured(
-                "what is stored has changed since the changes were shown. Nothing was applied. Run `syncengine configure` again"
+                "what is stored has changed since the changes were shown. Nothing was applied",
+                "Run `syncengine configure` again",
             )
         _look_back(session, taken, installation, flows, now)
         if found:
@@ -163,8 +164,9 @@ def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: floa
     connector.close()
     if call_s is not None and connector.longest_call_s > call_s:
         raise Misconfigured(
-            f"{plan.where}: endpoint {plan.name}: a call may take {connector.longest_call_s:g} s, and SYNCENGINE_CALL_S is "
-            f"{call_s:g}. Shorten the endpoint's time-outs, or raise SYNCENGINE_CALL_S and the lease"
+            f"{plan.where}: endpoint {plan.name}: a call may take {connector.longest_call_s:g} s, and SYNCENGINE_CALL_S "
+            f"is {call_s:g}",
+            "Shorten the endpoint's time-outs, or raise SYNCENGINE_CALL_S and the lease",
         )
 
 
@@ -185,8 +187,9 @@ def _check_flows(installation: Installation, connection: ConnectionPlan, flows: 
     for one, other in combinations((flows[name] for name in connection.flows), 2):
         if _between(one) and _between(one) == _between(other) and one.entity != other.entity:
             raise Misconfigured(
-                f"{connection.where}: the flows {one.name} and {other.name} both bring {one.source} to {one.target}, under the "
-                f"entities {one.entity} and {other.entity}: everything would be created twice. Give both one `entity:`"
+                f"{connection.where}: the flows {one.name} and {other.name} both bring {one.source} to {one.target}, under "
+                f"the entities {one.entity} and {other.entity}: everything would be created twice",
+                "Give both one `entity:`",
             )
     tables = sorted({table for name in connection.flows for table in flows[name].lookups})
     for name in connection.lookups:
@@ -217,9 +220,9 @@ def _check_names(session: Session, installation: Installation, endpoints: Mappin
         if one.name not in stored and former:
             left, right = names[former[0].left_id], names[former[0].right_id]
             raise Misconfigured(
-                f"{one.where}: {left} and {right} are joined by the connection {former[0].name}, which the file no longer has. "
-                f"Under another name everything it has written would be created a second time. Call it {former[0].name}, "
-                f"with left: {left} and right: {right}"
+                f"{one.where}: {left} and {right} are joined by the connection {former[0].name}, which the file no longer "
+                "has. Under another name everything it has written would be created a second time",
+                f"Call it {former[0].name}, with left: {left} and right: {right}",
             )
 
 
@@ -239,7 +242,8 @@ def _check_shared(
         if both[one.name] == both[other.name] and shared:
             raise Misconfigured(
                 f"{other.where}: connection {other.name} joins the same two accounts as {one.name}, and both have a flow from "
-                f"{shared[0][0]} to {shared[0][1]}: everything would be created twice. Leave it in the one that has written it"
+                f"{shared[0][0]} to {shared[0][1]}: everything would be created twice",
+                "Leave it in the one that has written it",
             )
     stored = session.execute(
         select(ConnectionRow.id, ConnectionRow.name, ConnectionRow.left_id, ConnectionRow.right_id)
@@ -253,7 +257,8 @@ def _check_shared(
                 if continuity.has_brought(session, row.id, flow) and not continuity.has_brought(session, mine, flow):
                     raise Misconfigured(
                         f"{one.where}: connection {one.name} joins the same two accounts as {row.name}, which has written "
-                        f"{flow.entity}: {flow.name} would create all of it a second time. Leave it in {row.name}"
+                        f"{flow.entity}: {flow.name} would create all of it a second time",
+                        f"Leave it in {row.name}",
                     )
 
 
@@ -265,8 +270,9 @@ def _between(flow: Flow) -> tuple[str, ...]:
 def _check_cut_over(plan: ConnectionPlan, before: datetime | None) -> None:
     if before is not None and plan.cut_over is None:
         raise Misconfigured(
-            f"{plan.where}: connection {plan.name} has the cut-over date {difference.shown_time(before)}, and the file has "
-            "none: every older order that is touched would be created. Restore cut_over:, or write an earlier date"
+            f"{plan.where}: connection {plan.name} has the cut-over date {difference.shown_time(before)}, and the file "
+            "has none: every older order that is touched would be created",
+            "Restore cut_over:, or write an earlier date",
         )
 
 

@@ -96,7 +96,8 @@ def check_accounts(session: Session, plans: Sequence[EndpointPlan], same_account
             if has_written(session, connection_id):
                 raise Misconfigured(
                     f"{plan.where}: endpoint {plan.name}: {change[0]}, and the links of connection {name} name objects of the "
-                    f"former account. {change[1]}. For another account add a new endpoint and a new connection"
+                    f"former account. {change[1]}",
+                    "For another account add a new endpoint and a new connection",
                 )
             fresh.add(connection_id)
     return fresh
@@ -137,9 +138,9 @@ def check_sides(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, 
     names = {one.id: one.name for one in session.execute(select(Endpoint.id, Endpoint.name))}
     left, right = names[row.left_id], names[row.right_id]
     raise Misconfigured(
-        f"{plan.where}: connection {plan.name} joins {left} (left) and {right} (right), and its links name objects there; with "
-        f"{plan.left} (left) and {plan.right} (right) they would name others. Restore left: {left} and right: {right}, or add "
-        "a connection with another name"
+        f"{plan.where}: connection {plan.name} joins {left} (left) and {right} (right), and its links name objects "
+        f"there; with {plan.left} (left) and {plan.right} (right) they would name others",
+        f"Restore left: {left} and right: {right}, or add a connection with another name",
     )
 
 
@@ -194,8 +195,9 @@ def _check_former(
             if _is_former(session, connection_id, entity, flow, flows):
                 raise Misconfigured(
                     f"{where}: the flow {flow.name} (entity {flow.entity}) has no links yet, and no flow uses the links to "
-                    f"{flow.target} of the entity {entity}. If these are the same objects, it would create all of them "
-                    f"a second time: write `entity: {entity}` into {flow.file or 'its file'}, or restore the former name"
+                    f"{flow.target} of the entity {entity}",
+                    f"If these are the same objects, it would create all of them a second time: write `entity: {entity}` into "
+                    f"{flow.file or 'its file'}, or restore the former name",
                 )
 
 
@@ -223,8 +225,8 @@ def _check_kept(session: Session, connection_id: int, flow: Flow, where: str) ->
         if _has_entity(session, connection_id, entity):
             raise Misconfigured(
                 f"{where}: the flow {flow.name} has the entity {flow.entity}, and objects of {flow.source} and {flow.target} "
-                f"are linked as {entity}: it would create all of them a second time. Write `entity: {entity}` into "
-                f"{flow.file or 'its file'}"
+                f"are linked as {entity}: it would create all of them a second time",
+                f"Write `entity: {entity}` into {flow.file or 'its file'}",
             )
 
 

@@ -75,7 +75,7 @@ def read_file(path: Path, env: Mapping[str, str]) -> Installation:
     """The file, checked for itself. Raises Misconfigured with file, line and remedy."""
     if not path.is_file():
         raise Misconfigured(
-            f"{display_path(path)} does not exist. Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
+            f"{display_path(path)} does not exist", "Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
         )
     table, _ = read(path)
     return _Reader(Place(display_path(path)), env).read(table)

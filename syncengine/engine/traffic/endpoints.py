@@ -138,7 +138,7 @@ def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) 
     """
     now = clock.now()
     if not now < until < now + MORE_THAN_A_YEAR:
-        raise Misconfigured(f"the pause would end at {until:%Y-%m-%d %H:%M} UTC. Name a time within the coming year")
+        raise Misconfigured(f"the pause would end at {until:%Y-%m-%d %H:%M} UTC", "Name a time within the coming year")
     with engine.store.write() as session:
         endpoint = _row(session, name, locked=True)
         if (
@@ -148,7 +148,8 @@ def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) 
             and until < (endpoint.paused_until or now)
         ):
             raise Misconfigured(
-                f"{why_paused(endpoint, now)}. To end that earlier, `syncengine endpoints resume {name}`, then pause it"
+                f"{why_paused(endpoint, now)}",
+                f"To end that earlier, `syncengine endpoints resume {name}`, then pause it",
             )
         before = why_paused(endpoint, now)
         endpoint.paused_until, endpoint.paused_because = until, because
@@ -213,7 +214,7 @@ def _row(session: Session, name: str, *, locked: bool = False) -> Endpoint:
     found = session.scalars(query.with_for_update() if locked else query).one_or_none()
     if found is None:
         known = session.scalars(select(Endpoint.name).order_by(Endpoint.name)).all()
-        raise Misconfigured(f"there is no endpoint {name!r}. Known endpoints: {', '.join(known) or 'none'}")
+        raise Misconfigured(f"there is no endpoint {name!r}", f"Known endpoints: {', '.join(known) or 'none'}")
     return found
 
 

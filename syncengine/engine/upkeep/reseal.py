@@ -118,8 +118,8 @@ def run(engine: Engine, *, for_s: float) -> Progress | None:
         return None
     if now.key != engine.vault.prints[0]:
         raise Misconfigured(
-            f"what is stored is to be sealed with the key {now.key}, and this process seals with {engine.vault.prints[0]}. Put "
-            "the same key first on every host (docs/operations.md)"
+            f"what is stored is to be sealed with the key {now.key}, and this process seals with {engine.vault.prints[0]}",
+            "Put the same key first on every host (docs/operations.md)",
         )
     with Lock(engine.store, NAME, LEASE_S).tried() as is_ours:
         return _run(engine, now, clock.monotonic() + for_s) if is_ours else None

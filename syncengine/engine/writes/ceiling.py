@@ -217,7 +217,8 @@ def open_(
     """
     if uncounted is not None and uncounted > LONGEST_UNCOUNTED:
         raise Misconfigured(
-            f"nothing would be counted for {uncounted.days} days. Name a week at most, or raise the ceiling in syncengine.yml"
+            f"nothing would be counted for {uncounted.days} days",
+            "Name a week at most, or raise the ceiling in syncengine.yml",
         )
     flow = engine.flow(flow_name)
     found = engine.connections(flow_name, connection_name)

@@ -372,7 +372,7 @@ class UnknownWrite:
         until = self.effect.settle_until
         if until is not None and until > now:
             raise Misconfigured(
-                f"the target may still carry out {self.name} until {until:%H:%M:%S} UTC. Look there after that"
+                f"the target may still carry out {self.name} until {until:%H:%M:%S} UTC", "Look there after that"
             )
 
 

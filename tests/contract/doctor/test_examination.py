@@ -17,7 +17,7 @@ from syncengine.connectors.brightpearl import Brightpearl
 from syncengine.connectors.syspro.connector import Syspro
 from syncengine.engine.doctor import Finding, Level, Patient, examine, systems
 from syncengine.engine.watch.health import note
-from syncengine.errors import DatabaseAway, Forbidden
+from syncengine.errors import DatabaseLocked, Forbidden, Misconfigured
 from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.store import models as m
@@ -50,7 +50,7 @@ def patient(store: Store, server: str, tmp_path: Path) -> Iterator[Patient]:
             note(session, name, now)
     client = redis.Redis.from_url(server)
     client.flushall()
-    yield Patient(settings.load(env), client, "")
+    yield Patient(settings.load(env), client, None)
     client.close()
 
 
@@ -152,7 +152,9 @@ def test_a_persons_pause_is_nothing_to_do(patient: Patient, store: Store) -> Non
 
 
 def test_without_redis_what_depends_on_it_is_left_out(patient: Patient, store: Store) -> None:
-    down = Patient(patient.settings, patient.client, "REDIS_URL = redis://h: connection refused. Start that Redis")
+    down = Patient(
+        patient.settings, patient.client, Misconfigured("REDIS_URL = redis://h: connection refused", "Start that Redis")
+    )
     assert _to_do(down) == {"redis": "REDIS_URL = redis://h: connection refused", "connections": "there is none yet"}
 
 
@@ -176,7 +178,7 @@ def test_a_key_that_does_not_open_what_is_stored_is_told(patient: Patient, store
     assert _found(patient)["key"].says == "opens 1 secrets and a sample of 0 of all else that is sealed"
 
     other = replace(patient.settings, given_keys=(Fernet.generate_key().decode(),))
-    found = _found(Patient(other, patient.client, ""))["key"]
+    found = _found(Patient(other, patient.client, None))["key"]
     assert (found.level, found.says) == (Level.FAIL, "it does not open account_token of shop")
 
 
@@ -195,11 +197,11 @@ def test_an_old_key_that_is_missed_by_a_few_old_things_only_is_told(patient: Pat
                 )
             )  # fmt: skip
     both, alone = (replace(patient.settings, given_keys=some) for some in ((new, old), (new,)))
-    found = _found(Patient(both, patient.client, ""))["key"]
+    found = _found(Patient(both, patient.client, None))["key"]
     says = "opens 0 secrets and a sample of 40 of all else that is sealed; 21 are sealed with older keys, which must be kept"
     assert (found.level, found.says) == (Level.OK, says)
 
-    found = _found(Patient(alone, patient.client, ""))["key"]
+    found = _found(Patient(alone, patient.client, None))["key"]
     assert (found.level, found.says) == (Level.FAIL, "it does not open some agreements")
 
 
@@ -210,7 +212,7 @@ def test_where_the_key_does_not_open_the_secrets_no_system_is_blamed(
     vault.write(shop_id, "account_token", "t")
     other = replace(patient.settings, given_keys=(Fernet.generate_key().decode(),))
 
-    found = list(examine(Patient(other, patient.client, "")))
+    found = list(examine(Patient(other, patient.client, None)))
 
     assert [one.part for one in found if one.level is Level.FAIL] == ["key"]
     assert not any(one.part.startswith("endpoint ") for one in found)
@@ -218,7 +220,7 @@ def test_where_the_key_does_not_open_the_secrets_no_system_is_blamed(
 
 def test_without_a_key_none_is_made(patient: Patient) -> None:
     bare = replace(patient.settings, given_keys=(), may_make_key=True)
-    assert _found(Patient(bare, patient.client, ""))["key"].level is Level.FAIL
+    assert _found(Patient(bare, patient.client, None))["key"].level is Level.FAIL
     assert not bare.key_file.exists()
 
 
@@ -234,14 +236,14 @@ class TestSQLite:
         self, patient: Patient, tmp_path: Path
     ) -> None:
         (tmp_path / "empty.db").touch()
-        found = _found(Patient(_sqlite(patient, tmp_path / "empty.db"), patient.client, ""))
+        found = _found(Patient(_sqlite(patient, tmp_path / "empty.db"), patient.client, None))
         assert found["database"].says == "SQLite answers, but the database has no tables of syncengine"
         assert found["database"].remedy == "Run `syncengine migrate`"
         assert "key" not in found
 
     def test_a_file_that_is_no_database_is_told_without_a_traceback(self, patient: Patient, tmp_path: Path) -> None:
         (tmp_path / "bad.db").write_bytes(b"this is not a database, " * 500)
-        found = _found(Patient(_sqlite(patient, tmp_path / "bad.db"), patient.client, ""))["database"]
+        found = _found(Patient(_sqlite(patient, tmp_path / "bad.db"), patient.client, None))["database"]
         assert found.level is Level.FAIL
         assert "damaged (file is not a database)" in found.says
 
@@ -279,7 +281,7 @@ def test_a_redis_that_is_full_or_evicts_is_told(patient: Patient, tmp_path: Path
         with redis.Redis.from_url(url) as client:
             client.config_set("maxmemory-policy", "allkeys-lru")
             client.config_set("maxmemory", "3mb")
-            levels = {one.part: one.level for one in examine(Patient(patient.settings, client, ""), offline=True)}
+            levels = {one.part: one.level for one in examine(Patient(patient.settings, client, None), offline=True)}
     finally:
         stop(process)
     assert levels["redis eviction"] is Level.FAIL
@@ -289,7 +291,7 @@ def test_a_redis_that_is_full_or_evicts_is_told(patient: Patient, tmp_path: Path
 
 def test_a_database_that_is_away_is_one_line(patient: Patient) -> None:
     gone = replace(patient.settings, database_url="postgresql://nobody:S3CRET@127.0.0.1:9/none")
-    found = list(examine(Patient(gone, patient.client, ""), offline=True))
+    found = list(examine(Patient(gone, patient.client, None), offline=True))
     assert [one.part for one in found if one.level is not Level.OK] == ["database"]
     assert "the database cannot be used now" in found[-1].says
     assert "S3CRET" not in str(found)
@@ -299,7 +301,7 @@ def test_a_locked_database_is_not_the_endpoints_fault(
     patient: Patient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def locked(_self: object) -> str:  # it takes its seat there
-        raise DatabaseAway("the database cannot be used now: database is locked")
+        raise DatabaseLocked("the database cannot be used now: database is locked")
 
     _connect(store)
     monkeypatch.setattr(Syspro, "check", locked)

@@ -425,7 +425,7 @@ def test_a_write_whose_outcome_could_not_be_noted_and_that_is_ignored_then_block
         def away(*arguments: object, **more: object) -> None:
             raise DatabaseAway("the database cannot be used now")
 
-        patch.setattr(push._Push, "_settle", away)
+        patch.setattr(push._Push, "_note_outcome", away)
         world.want("notes", "right:R1")
         world.pump()
         world.run_message(world.messages.pop())

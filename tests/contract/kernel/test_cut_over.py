@@ -13,10 +13,11 @@ from syncengine import clock
 from syncengine.connectors.base import Page, Position
 from syncengine.document import Doc
 from syncengine.engine.core import observe_mode
+from syncengine.engine.decide.plan import TOO_OLD
 from syncengine.engine.steps import discover
 from syncengine.mapping.contract import Context, Need
 from syncengine.store import models as m
-from syncengine.store.states import Lane
+from syncengine.store.states import Lane, Why
 from tests.contract.kernel.world import START, Plain, World, by_name, flow
 
 LATE = START + timedelta(minutes=30)
@@ -65,12 +66,12 @@ def _written(shop: World) -> list[str]:
 def test_an_earlier_date_has_what_was_too_old_looked_at(shop: World, mode: str) -> None:
     shop.configure(mode=mode)
     shop.sync("orders", "1", "2")
-    assert shop.record("orders", "1").reason == observe_mode.TOO_OLD
+    assert shop.record("orders", "1").why == Why.TOO_OLD
 
     _set(shop, EARLY)
     shop.settle()
     if mode == "observe":
-        assert shop.record("orders", "1").reason == observe_mode.OBSERVED
+        assert shop.record("orders", "1").reason == "observed, not written"
         shop.configure(mode=observe_mode.GOING_LIVE)
         observe_mode.go_live(shop.store, shop.connection_id)
         shop.settle()
@@ -117,4 +118,4 @@ def test_what_is_just_planned_by_the_former_date_is_planned_again(make_world: Ca
     assert _written(shop) == ["1"]
     with shop.store.read() as session:
         reasons = [one.detail.get("reason") for one in session.scalars(select(m.Event).order_by(m.Event.id))]
-    assert observe_mode.TOO_OLD in reasons  # by the former date, and not for good
+    assert TOO_OLD in reasons  # by the former date, and not for good

@@ -334,7 +334,7 @@ def test_a_create_that_is_never_understood_is_sent_five_times_and_held(make_worl
     with world.store.read() as session:
         one = held.of_record(session, world.engine, world.record("things", BAD))
         doubt = manual_settlement.unknown_write_of(session, world.engine, record)
-    assert one.hold == "doubt"
+    assert one.hold == "unknown write"
     odd.understood = True
     manual_settlement.did_not(world.engine, record, doubt, by="anna", because="it is not in the target")
     world.settle(patience_s=600)
