@@ -6,7 +6,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
-from syncengine.connectors.base import Account, Connector, Endpoint, Resource
+from syncengine.connectors.base import Account, Connector, Endpoint, Source
 from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
 
@@ -39,11 +39,8 @@ def _package(endpoint: Endpoint) -> ModuleType:
     return import_module(f"{__name__}.{endpoint.system}")
 
 
-def resources() -> dict[str, type[Resource]]:
-    """The resources of all systems by name, as flows refer to them: what each package's `resources` exports."""
-    found: dict[str, type[Resource]] = {}
-    for system in systems():
-        for kind in vars(import_module(f"{__name__}.{system}.resources")).values():
-            if isinstance(kind, type) and issubclass(kind, Resource) and "name" in vars(kind):
-                found[kind.name] = kind
-    return found
+def resources() -> dict[str, type[Source]]:
+    """The resource classes of all systems by name, as flows refer to them: `RESOURCES` of each system's `resources`."""
+    return {
+        kind.name: kind for system in systems() for kind in import_module(f"{__name__}.{system}.resources").RESOURCES
+    }

@@ -11,10 +11,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from marshmallow import Schema
-
+from syncengine.connectors.base import MAKE_IT_A_TARGET, Source, Target
 from syncengine.document import fingerprint
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import CEILING, HIGHEST_CEILING, Flow
@@ -45,18 +44,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "group", "zone")
 
 
-class Described(Protocol):
-    """What the loader asks of a resource: its schema and its feeds. A class of `connectors.base.Resource` has both."""
-
-    @property
-    def schema(self) -> type[Schema]: ...
-
-    @property
-    def feeds(self) -> tuple[str, ...]: ...
-
-
-Catalogue = Mapping[str, Described]
-"""Resources by name (`brightpearl.sales_order`)."""
+Catalogue = Mapping[str, type[Source]]
+"""Resource classes by name (`brightpearl.sales_order`)."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +138,7 @@ class _FlowReader:
         name = self._name()
         source, target = self._resource("source"), self._resource("target")
         two_way = place.choice(table, "direction", ("one-way", "two-way"), "one-way") == "two-way"
+        self._check_written("target", target)
         if two_way != ("backward" in table):
             place.refuse(table.line, "direction: two-way and backward: go together")
         tables, declared, needs = self._lookups(), self._settings(), self._needs()
@@ -216,6 +206,11 @@ class _FlowReader:
             self.place.refuse(self.table.line_of(entry), f"{entry}: there is no resource {name!r}{hint}")
         return name
 
+    def _check_written(self, entry: str, name: str) -> None:
+        """Refuse to write a resource that is a Source alone."""
+        if not issubclass(self.catalogue[name], Target):
+            self.place.refuse(self.table.line_of(entry), f"{entry}: {name} is read-only. {MAKE_IT_A_TARGET}")
+
     def _mapping(
         self,
         spec: Table,
@@ -250,6 +245,7 @@ class _FlowReader:
             return None
         spec = self.place.table(self.table["backward"], self.table.line_of("backward"), "backward")
         self.place.only(spec, MAPPING_ENTRIES, "backward")
+        self._check_written("source", source)
         return self._mapping(spec, target, source, tables, declared, needs)
 
     def _groups(self, forward: CompiledMapping, backward: CompiledMapping | None) -> tuple[FieldGroup, ...]:

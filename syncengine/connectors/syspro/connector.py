@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from syncengine.connectors.base import Connector, Resource
+from syncengine.connectors.base import Connector, Resource, bound
 from syncengine.connectors.services import Services
 from syncengine.connectors.syspro.gateways import Gateway, open_gateway
-from syncengine.connectors.syspro.resources import Customer, SalesOrder, StockCode
+from syncengine.connectors.syspro.resources import RESOURCES
 from syncengine.connectors.syspro.settings import Settings
 
 
@@ -25,8 +25,7 @@ class Syspro(Connector):
         self.settings = settings
         self.gateway: Gateway = open_gateway(settings, services)
         self.longest_call_s = settings.connect_timeout_s + settings.read_timeout_s
-        kinds = (SalesOrder, Customer, StockCode)
-        self.resources: Mapping[str, Resource] = {kind.name: kind(self.gateway, settings) for kind in kinds}
+        self.resources: Mapping[str, Resource] = bound(RESOURCES, self.gateway, settings)
 
     def check(self) -> str:
         """See `Connector.check`. Logs on if no worker has a session, and ends nobody's."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from marshmallow import Schema
 
 from syncengine import clock
-from syncengine.connectors.base import Change, LineChange, Operation, Resource, Verb
+from syncengine.connectors.base import Change, LineChange, Operation, Outcome, Resource, Verb
 from syncengine.document import Doc, from_json, to_json
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.decide.adoption import Candidate, judge
@@ -65,6 +65,12 @@ class Order(Resource):
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         return {}
+
+    def key_of(self, doc: Doc) -> str:
+        return str(doc["id"])
+
+    def write(self, operations: Sequence[Operation]) -> list[Outcome]:
+        raise AssertionError("a decision writes nothing")
 
     def is_cancelled(self, doc: Doc) -> bool:
         return bool(doc.get("cancelled"))

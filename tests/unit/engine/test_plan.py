@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pytest
 from marshmallow import Schema
 
-from syncengine.connectors.base import Resource, Safety, Verb
+from syncengine.connectors.base import Operation, Outcome, Resource, Safety, Verb
 from syncengine.document import Doc
 from syncengine.engine.decide.plan import Linked, Plan, PlanKind, Situation, plan
 from syncengine.engine.decide.two_way_plan import Pair, plan_pair
@@ -38,6 +38,12 @@ class Thing(Resource):
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         return {}
+
+    def key_of(self, doc: Doc) -> str:
+        return str(doc["id"])
+
+    def write(self, operations: Sequence[Operation]) -> list[Outcome]:
+        raise AssertionError("a plan writes nothing")
 
     def refuses(self, verb: Verb, doc: Doc) -> str | None:
         return "it is invoiced" if doc.get("invoiced") else None

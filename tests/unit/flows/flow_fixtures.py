@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from syncengine.connectors.base import Operation, Outcome, Resource, Source
 from syncengine.connectors.brightpearl.resources.contact import Contact, ContactSchema
 from syncengine.connectors.brightpearl.resources.postal_address import PostalAddress
 from syncengine.connectors.brightpearl.resources.sales_order import SalesOrder as BrightpearlOrder
@@ -18,7 +19,17 @@ from syncengine.connectors.syspro.resources.sales_order import SalesOrder as Sys
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.mapping.contract import Context
 
-CATALOGUE: dict[str, Any] = {one.name: one for one in (BrightpearlOrder, Contact, PostalAddress, SysproOrder, Customer)}
+
+class WrittenContact(Contact, Resource):
+    """Contacts as if Brightpearl's were written: for flows in two directions, and flows that write back."""
+
+    def write(self, operations: Sequence[Operation]) -> list[Outcome]:
+        raise AssertionError("these flows are loaded, not run")
+
+
+CATALOGUE: dict[str, type[Source]] = {
+    kind.name: kind for kind in (BrightpearlOrder, WrittenContact, PostalAddress, SysproOrder, Customer)
+}
 SETTINGS: dict[str, Any] = {
     "time_zone": "Europe/London",
     "home_currency": "GBP",

@@ -158,6 +158,15 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
             BACK + "direction: two-way\nbackward: {mapping: {Name: {from: lastName}}}\n",
             "writes: linked is for one-way flows",
         ),
+        (
+            SMALL.replace("target: syspro.customer", "target: brightpearl.postal_address"),
+            "mine/notes.yml:3: target: brightpearl.postal_address is read-only. Name a resource that can be written, or make"
+            " its class a Resource with write",
+        ),
+        (
+            SMALL + "direction: two-way\nbackward: {mapping: {reference: {value: x}}}\n",
+            "mine/notes.yml:2: source: brightpearl.sales_order is read-only. Name a resource that can be written",
+        ),
         (SMALL.replace("SalesWarehouse:", "Email:"), "writes Email of syspro.customer, as flows/customers.yml does"),
     ],
 )

@@ -11,7 +11,8 @@ import pytest
 from syncengine.connectors.base import Change, LineChange, Operation, Verb
 from syncengine.connectors.syspro import orders
 from syncengine.connectors.syspro.documents import WRITTEN_AS, Filler, replacements
-from syncengine.connectors.syspro.resources import Customer, SalesOrder
+from syncengine.connectors.syspro.resources.customer import Customer
+from syncengine.connectors.syspro.resources.sales_order import SalesOrder
 from syncengine.connectors.syspro.xml import parse
 from syncengine.document import Doc
 from syncengine.errors import Rejected

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from syncengine.connectors.base import Resource
+from syncengine.connectors.base import Source
 from syncengine.connectors.syspro.documents import Filler, canonical_section
 from syncengine.connectors.syspro.elements import STOCK_CODE
 from syncengine.connectors.syspro.find import rows_where
@@ -16,7 +16,7 @@ from syncengine.connectors.syspro.xml import text_of
 from syncengine.document import Doc
 
 
-class StockCode(Resource):
+class StockCode(Source):
     """Field names are InvMaster's columns; the key is the stock code."""
 
     name: ClassVar[str] = "syspro.stock_code"
@@ -40,10 +40,6 @@ class StockCode(Resource):
         )
         by_code = {text_of(row, "StockCode"): row for row in rows}
         return {key: by_code[code] for key, code in stored.items() if code in by_code}
-
-    def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
-        """The stock code itself is the natural key."""
-        return {key: [doc] for key, doc in self.read(natural_keys).items()}
 
     def key_of(self, doc: Doc) -> str:
         """The stock code."""

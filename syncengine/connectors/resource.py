@@ -1,0 +1,309 @@
+"""What an implementer writes for one kind of object: a `Source` if it is only read, a `Resource` if it is written too.
+
+docs/new-entity.md shows both, step by step. Nothing here knows a system.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from importlib import import_module
+from typing import Any, ClassVar, cast
+
+from marshmallow import Schema, ValidationError
+
+from syncengine import clock
+from syncengine.connectors.operations import Operation, Outcome, Safety, Verb
+from syncengine.document import Doc, fingerprint
+from syncengine.errors import Misconfigured, Rejected
+
+Position = Mapping[str, Any]
+"""How far a feed has been read: JSON-able, only the resource that made it understands it. `{}` is the very beginning."""
+
+MAKE_IT_A_TARGET = "Name a resource that can be written, or make its class a Resource with write (docs/new-entity.md)"
+"""What to do about a flow that writes a Source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """What a feed says about one object: its key, a version that changes with it, and when it was last touched (UTC)."""
+
+    key: str
+    version: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a feed. `position` is where the next page begins; `source_time` the source's clock (UTC) at the read."""
+
+    refs: Sequence[Ref]
+    position: Position
+    source_time: datetime
+
+
+class Source(ABC):
+    """One kind of object in one system, as it is read. Instances belong to one endpoint; each process makes its own.
+
+    Must be given: `name`, `schema`, `read`, `key_of`.
+    Must be given if flows read it by a feed: `feeds`, `changes`, `version`, `touched_at`; without them it is read by key.
+    May be left out: all else. Each member says what its default means.
+
+    `read` and `changes` give documents **as the system gave them** (JSON-able, nothing converted), so that a bad one is
+    stored whole and fails alone; `load` turns one into a typed document. All calls may raise Transient, Throttled,
+    EndpointDown, SessionLost and AuthenticationFailed for the call as a whole, Forbidden, Rejected and Misconfigured for a
+    call that would be refused again.
+    """
+
+    name: ClassVar[str]
+    """The system's folder and the kind of object: `syspro.sales_order`. Flows use this name."""
+    schema: ClassVar[type[Schema]]
+    """The fields that mappings may name, and their types; unknown fields should be kept."""
+    feeds: ClassVar[Collection[str]] = ()
+    """Names of the feeds that `changes` reads, all of which a flow reads by default. Default: none."""
+    most_per_read: int = 200
+    """Keys that one `read` takes; 1 where each costs a call of its own."""
+    resolution_s: float = 1.0
+    """Seconds: two edits closer than this may have the same version."""
+    search_lag_s: float = 60.0
+    """Seconds: how late a change may appear in a feed."""
+
+    @abstractmethod
+    def read(self, keys: Sequence[str]) -> dict[str, Doc]:
+        """Whole objects by key, in bulk, read now; an object that the system does not have is absent."""
+
+    @abstractmethod
+    def key_of(self, doc: Doc) -> str:
+        """The system's key of a document that `read` or `find` gave."""
+
+    def changes(self, feed: str, position: Position, *, since: datetime | None = None) -> Iterator[Page]:
+        """Pages of objects touched after `position`, oldest first; one may come twice, none is skipped.
+
+        With an empty position the feed begins at `since` (UTC), or at the very beginning. Ends at the source's present.
+        Default: LookupError, there is no feed.
+        """
+        raise LookupError(f"{self.name} has no feed {feed!r}")
+
+    def load(self, doc: Doc) -> Doc:
+        """The typed document: Decimals, aware times, unknown fields kept. Raises Rejected with field, value and remedy.
+
+        Default: by `schema`.
+        """
+        try:
+            return dict(_instance(self.schema).load(doc))
+        except ValidationError as error:
+            raise invalid(self.name, doc, error) from None
+
+    def version(self, doc: Doc) -> str:
+        """The same version as the feed's Ref has for this state of the object. Default: empty, every read is a new state."""
+        return ""
+
+    def created_at(self, doc: Doc) -> datetime | None:
+        """When the object came into being at the system (UTC), from the untyped document. Default: None, it does not say."""
+        return None
+
+    def touched_at(self, doc: Doc) -> datetime | None:
+        """When it was last changed (UTC), creation included. Default: None, it does not say."""
+        return None
+
+    def now(self) -> datetime:
+        """The system's own clock (UTC), as far as it is known. Default: ours."""
+        return clock.now()
+
+
+class Target(ABC):
+    """One kind of object in one system, as it is written. A class that is written is a `Resource`: it is read as well.
+
+    Must be given: `write`, and `safety` for each verb that it writes, create and change at least.
+    Must be given where `safety` says SEARCH or ENFORCED for a create: `find`, and `identity` or `line_fields`.
+    May be left out: all else. Each member says what its default means.
+    """
+
+    name: ClassVar[str]
+    """As in `Source`."""
+    safety: ClassVar[Mapping[Verb, Safety]] = {}
+    """Why each verb may be sent again. A verb that is left out is not written: without cancel, people cancel by hand."""
+    most_per_write: int = 1
+    """Operations that one `write` takes."""
+    most_per_look: int = 40
+    """Keys that one `unchanged` takes."""
+    most_per_find: int = 200
+    """Natural keys that one `find` takes."""
+    settle_s: float = 0.0
+    """Seconds after a write was sent in which the target may still carry it out although its client gave up. Default:
+    none, an unanswered write is looked up at once."""
+    identity: ClassVar[tuple[str, ...]] = ()
+    """Fields in which an object that was found must equal what we meant to create, beside its lines, to be ours."""
+    line_fields: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """List fields that hold lines, each with the fields by which a line is recognised in the target. Default: none, lists
+    are values like any other."""
+
+    @property
+    @abstractmethod
+    def object_kind(self) -> str:
+        """What its writes change, for resources that are views of one object (an order, and the notes of an order).
+
+        No two records write one object (endpoint, kind and key) at the same time. Default of a Resource: its name.
+        """
+
+    @abstractmethod
+    def write(self, operations: Sequence[Operation]) -> list[Outcome]:
+        """Carry out at most `most_per_write` operations of one verb; one outcome each, in their order.
+
+        What concerns one operation is its Outcome. Raises (as `Source` says) only if none of them can have been executed.
+        """
+
+    def calls(self, operation: Operation) -> Sequence[Operation]:
+        """The operation as the calls that it takes, in their order; each is an effect of its own, and resumed by itself.
+
+        A change may become several changes that together make the same ones. A create may be followed by changes, which the
+        engine leaves out and plans again once the object is there. Default: one call.
+        """
+        return [operation]
+
+    def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
+        """Objects that have a natural key or reference, whole and as `read` gives them, by natural key.
+
+        Default: LookupError, they cannot be searched.
+        """
+        raise LookupError(f"{self.name} cannot be searched")
+
+    @abstractmethod
+    def keys_of(self, natural_keys: Sequence[str]) -> dict[str, list[str]]:
+        """The keys alone of live (not cancelled) objects that have a natural key: for writes whose answer gave no key.
+
+        Default of a Resource: by `find`.
+        """
+
+    @abstractmethod
+    def unchanged(self, pictures: Mapping[str, Doc]) -> set[str]:
+        """The keys whose objects still show what was read before (`pictures`: typed documents by key, as `load` gave them).
+
+        Asked for at most `most_per_look` keys before changes are written that were planned some time ago; an object that is
+        absent, or shows anything else that a plan may depend on, is not among them. Raises as `read` does. Default of a
+        Resource: it reads the objects again; where reads are expensive, compare by a cheaper call.
+        """
+
+    def canonical(self, doc: Doc) -> Doc:
+        """A mapped document as this system would give it back: its widths, decimals, case, character set.
+
+        Default: the document as it is.
+        """
+        return doc
+
+    def refuses(self, verb: Verb, doc: Doc) -> str | None:
+        """Why the system would not let this object (typed) be changed or cancelled any more. Default: None, it would."""
+        return None
+
+    def is_cancelled(self, doc: Doc) -> bool:
+        """True if this object (typed) is already cancelled at the system. Default: it never is."""
+        return False
+
+    def worth(self, doc: Doc) -> tuple[str, Decimal] | None:
+        """Currency and net value of a mapped document, for people who check it before it is written.
+
+        Default: None, it has none.
+        """
+        return None
+
+
+class Resource(Target, Source):
+    """One kind of object in one system, read and written: what the engine works with.
+
+    Must be given: what `Source` and `Target` ask for. A `Source` alone becomes one that refuses every write (`bound`).
+    """
+
+    @property
+    def object_kind(self) -> str:
+        """Its own name; see `Target.object_kind`."""
+        return self.name
+
+    def keys_of(self, natural_keys: Sequence[str]) -> dict[str, list[str]]:
+        """By `find`; see `Target.keys_of`."""
+        return {natural: [self.key_of(doc) for doc in found] for natural, found in self.find(natural_keys).items()}
+
+    def unchanged(self, pictures: Mapping[str, Doc]) -> set[str]:
+        """By `read`; see `Target.unchanged`."""
+        found = self.read(list(pictures))
+        return {key for key, doc in found.items() if self._shows(doc, pictures[key])}
+
+    def _shows(self, doc: Doc, picture: Doc) -> bool:
+        try:
+            return fingerprint(self.load(doc)) == fingerprint(picture)
+        except Rejected:
+            return False
+
+
+class _ReadOnly(Resource):
+    """The half that a Source alone lacks. The loader of flows refuses such a target, so no write comes here by a flow."""
+
+    def write(self, operations: Sequence[Operation]) -> list[Outcome]:
+        raise Misconfigured(f"{self.name} is read-only. {MAKE_IT_A_TARGET}")
+
+
+def registered(package: str, *paths: str) -> tuple[type[Source], ...]:
+    """The resource classes of a system, from their one line each in its `resources/__init__.py`.
+
+    Args:
+        package: the name of the `resources` package.
+        paths: `supplier.Supplier` for the class Supplier in the package's module supplier.
+
+    Raises:
+        ImportError, AttributeError: there is no such module or class.
+        TypeError: the class is not a Source.
+    """
+    kinds = []
+    for path in paths:
+        module, _, name = path.rpartition(".")
+        kind = getattr(import_module(f"{package}.{module}"), name)
+        if not (isinstance(kind, type) and issubclass(kind, Source)):
+            raise TypeError(f"{package}: {path} is not a Source. Derive the class from Source or Resource")
+        kinds.append(kind)
+    return tuple(kinds)
+
+
+def bound(kinds: Iterable[type[Source]], *parts: object) -> dict[str, Resource]:
+    """An instance of each resource class by its name, made with `parts` (a gateway, settings).
+
+    A Source alone becomes a Resource that refuses every write.
+    """
+    return {kind.name: _whole(kind)(*parts) for kind in kinds}
+
+
+@functools.cache
+def _whole(kind: type[Source]) -> type[Resource]:
+    if issubclass(kind, Resource):
+        return kind
+    made = type(kind.__name__, (kind, _ReadOnly), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+    return cast("type[Resource]", made)
+
+
+@functools.cache
+def _instance(schema: type[Schema]) -> Schema:
+    """The one instance of a schema: making one copies all fields and those of its parts, which costs more than a load."""
+    return schema()
+
+
+def invalid(resource: str, doc: Doc, error: ValidationError) -> Rejected:
+    """The first complaint of a schema as a Rejected that names field and value."""
+    path: list[str] = []
+    value: Any = doc
+    messages: Any = error.messages
+    while isinstance(messages, dict) and messages:
+        name, messages = next(iter(messages.items()))
+        path.append(str(name))
+        if isinstance(value, list) and isinstance(name, int) and name < len(value):
+            value = value[name]
+        else:
+            value = value.get(name) if isinstance(value, dict) else None
+    reason = "; ".join(map(str, messages)) if isinstance(messages, list) else str(messages)
+    return Rejected(
+        field=".".join(path) or resource,
+        value=value,
+        reason=f"not valid in {resource}: {reason}",
+        remedy="Correct it at the source and it will be fetched again",
+    )
