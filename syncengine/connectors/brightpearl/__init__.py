@@ -10,15 +10,13 @@ from syncengine.connectors.base import Endpoint
 from syncengine.connectors.brightpearl import settings
 from syncengine.connectors.brightpearl.auth import Credentials, InstanceToken, credentials
 from syncengine.connectors.brightpearl.gateway import Gateway
-from syncengine.connectors.brightpearl.resources import Contact, PostalAddress, Product, SalesOrder
-from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.resources import RESOURCES
+from syncengine.connectors.brightpearl.resources.sales_order import SalesOrder
 from syncengine.connectors.brightpearl.settings import account_of
 from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
 
 __all__ = ["Brightpearl", "account_of", "connect"]
-
-RESOURCES: tuple[type[Resource], ...] = (SalesOrder, Contact, PostalAddress, Product)
 
 
 class Brightpearl(base.Connector):
@@ -30,7 +28,7 @@ class Brightpearl(base.Connector):
         self._gateway, self._credentials = gateway, made
         self.concurrency = gateway.account.concurrency
         self.longest_call_s = gateway.account.timeouts.connect_s + gateway.account.timeouts.read_s
-        self.resources = {kind.name: kind(gateway) for kind in RESOURCES}
+        self.resources = base.bound(RESOURCES, gateway)
 
     def check(self) -> str:
         """One search of one row. Raises what `Gateway.call` raises."""
@@ -80,7 +78,7 @@ def connect(endpoint: Endpoint, services: Services) -> Brightpearl:
 
     Raises Misconfigured for settings that are missing or cannot be used, and where there is a limit but no limiter.
     """
-    account = settings.read(endpoint)
+    account = settings.read(endpoint, RESOURCES)
     if account.pool is not None and services.limiter is None:
         raise Misconfigured(
             f"endpoint {endpoint.name}: calls are limited, but there is no Redis to count them; set REDIS_URL,"

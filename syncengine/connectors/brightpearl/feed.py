@@ -93,13 +93,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One feed of one resource: a search, the column of its time and that of its id."""
+    """One feed of one resource: a search, the column of its time and that of its id.
+
+    touched: the columns that say when an object was last touched, latest first; the first that is set is its version.
+    """
 
     gateway: Gateway
     path: str
     time_column: str
     id_column: str
     filters: Mapping[str, str]
+    touched: Sequence[str]
 
     def pages(self, position: Position, since: datetime | None) -> Iterator[Page]:
         """Pages from `position`, or from `since` if it is empty. Raises Transient for a search that does not obey."""
@@ -134,7 +138,7 @@ class Feed:
     ) -> Batch:
         found = self.gateway.search(
             self.path,
-            columns=(self.id_column, "createdOn", "updatedOn"),
+            columns=tuple(dict.fromkeys((self.id_column, *reversed(self.touched), self.time_column))),
             sort=sort,
             page_size=page_size or self.gateway.account.page_size,
             first_result=first_result,
@@ -148,13 +152,16 @@ class Feed:
         unplaced: list[Ref] = []
         nameless: list[str] = []
         last_id = 0
-        for one in found.rows:
-            number, at = _id(self._cell(one, self.id_column)), times.lenient(self._cell(one, self.time_column))
+        for found_row in found.rows:
+            number = _id(self._cell(found_row, self.id_column))
+            at = times.lenient(self._cell(found_row, self.time_column))
             if number is None:
-                nameless.append(f"{one[self.id_column]!r:.20} of {one[self.time_column]!r:.40}")
+                nameless.append(f"{found_row[self.id_column]!r:.20} of {found_row[self.time_column]!r:.40}")
                 continue
             last_id = number
-            row = Row(at or BEGINNING, number, times.version(one), times.touched_at(one))
+            row = Row(
+                at or BEGINNING, number, times.version(found_row, self.touched), times.latest(found_row, self.touched)
+            )
             if at is None:
                 unplaced.append(row.ref())
             else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from syncengine.connectors.brightpearl.auth import Credentials
 from syncengine.connectors.brightpearl.id_sets import id_sets
 from syncengine.connectors.brightpearl.settings import Account
 from syncengine.document import Doc
-from syncengine.errors import Transient
+from syncengine.errors import Misconfigured, Transient
 from syncengine.http.breaker import Breaker
 from syncengine.http.limiter import Limiter, RedisAway
 from syncengine.http.session import Session
@@ -39,6 +40,13 @@ class Found:
     is_more: bool
     available: int
     source_time: datetime
+
+
+class Shape(StrEnum):
+    """How the answer of a bulk read holds its objects; the value is what error texts call it."""
+
+    LIST = "a list of objects"
+    BY_ID = "an object of objects by id"
 
 
 class Gateway:
@@ -107,13 +115,28 @@ class Gateway:
         shown = f"{method} {show_path or path.split('?', 1)[0]}"
         return Answer(errors.answer(self.account.name, shown, response, is_write=is_write), self._source_time(response))
 
-    def objects(self, resource: str, keys: Sequence[str], *, most: int, query: str = "") -> list[Doc]:
+    def objects(
+        self,
+        resource: str,
+        keys: Sequence[str],
+        *,
+        most: int,
+        query: str = "",
+        shape: Shape = Shape.LIST,
+        id_field: str = "id",
+    ) -> list[Doc]:
         """Whole objects by id, in as few calls as the limits allow, in no promised order; unknown ones are absent.
 
         Args:
             resource: `order-service/order`.
             keys: ids as text; what is no id exists nowhere.
             most: ids per call.
+            query: behind each path, with its `?`.
+            shape, id_field: how the answer holds the objects. Where it is keyed by id, an object without `id_field` gets it.
+
+        Raises:
+            Misconfigured: the answer holds them in another shape, so it would every time.
+            Whatever `call` raises, but NothingFound.
         """
         ids = [int(key) for key in keys if key.isascii() and key.isdigit()]
         found: list[Doc] = []
@@ -123,7 +146,7 @@ class Gateway:
                 answer = self.call("GET", f"{resource}/{text}{query}", show_path=shown)
             except errors.NothingFound:
                 continue
-            found += self._listed(answer, shown)
+            found += self._listed(answer, shown, shape, id_field)
         return found
 
     def search(
@@ -190,11 +213,32 @@ class Gateway:
         except (KeyError, ValueError, OverflowError):
             return clock.now()
 
-    def _listed(self, answer: Answer, shown: str) -> list[Doc]:
-        elements = answer.body.get("response")
-        if not isinstance(elements, list) or not all(isinstance(element, dict) for element in elements):
-            raise Transient(f"{self.account.name}: {shown}: the answer has no list of objects")
-        return elements
+    def _listed(self, answer: Answer, shown: str, shape: Shape, id_field: str) -> list[Doc]:
+        what = f"{self.account.name}: {shown}"
+        if "response" not in answer.body:
+            raise Transient(f"{what}: the answer has no response, so it is not Brightpearl's")
+        content = answer.body["response"]
+        if shape is Shape.LIST and isinstance(content, list) and _all_are_objects(content):
+            return content
+        if shape is Shape.BY_ID and isinstance(content, dict) and _all_are_objects(content.values()):
+            return [{id_field: int(key) if key.isdecimal() else key, **doc} for key, doc in content.items()]
+        raise Misconfigured(
+            f"{what}: the answer is not {shape}, but {_described(content)}. Declare the shape of its answers as `answer` of"
+            " the resource class"
+        )
+
+
+def _all_are_objects(values: Iterable[Any]) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
+def _described(content: Any) -> str:
+    """The shape of an answer, for an error text."""
+    if isinstance(content, list):
+        return Shape.LIST if _all_are_objects(content) else "a list of other values"
+    if isinstance(content, dict):
+        return Shape.BY_ID if content and _all_are_objects(content.values()) else "an object of other values"
+    return f"{content!r:.40}"
 
 
 def _page(answer: Answer, what: str) -> Found:

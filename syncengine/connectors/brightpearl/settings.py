@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from syncengine.connectors import base
-from syncengine.connectors.base import Endpoint
+from syncengine.connectors.base import Endpoint, Source
 from syncengine.errors import Misconfigured
 from syncengine.http.limiter import Pool
 from syncengine.http.session import Timeouts
@@ -19,13 +19,14 @@ from syncengine.redaction import redact
 AUTH = ("oauth", "private", "staff")
 TOKEN_URL = "https://oauth.brightpearlapp.com/token/{account}"  # noqa: S105 - newest documents, brightpearl.md section 2.2
 AUTHORIZE_URL = "https://oauth.brightpearl.com/authorize/{account}"  # as above, step 1
-MOST_PER_READ = {"sales_order": 200, "contact": 200, "postal_address": 200, "product": 200}
-"""Objects per GET (brightpearl.md section 6); those of address and product are assumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The settings of one endpoint: one Brightpearl account, reached as one app. Durations in seconds."""
+    """The settings of one endpoint: one Brightpearl account, reached as one app. Durations in seconds.
+
+    most_per_read, optional: objects per GET and optional sections, by kind of object (`sales_order`).
+    """
 
     name: str
     prefix: str  # https://HOST/public-api/ACCOUNT
@@ -56,10 +57,15 @@ class Account:
         return f"{parts.scheme}://{api_domain}{parts.path}"
 
 
-def read(endpoint: Endpoint) -> Account:
-    """The checked settings. Raises Misconfigured with the setting, its value and the remedy."""
+def read(endpoint: Endpoint, resources: Iterable[type[Source]]) -> Account:
+    """The checked settings. Raises Misconfigured with the setting, its value and the remedy.
+
+    Args:
+        resources: the classes that the endpoint has; each kind has the settings KIND_per_read and KIND_optional.
+    """
+    limits = {kind.name.partition(".")[2]: kind.most_per_read for kind in resources}
     given = _Given(endpoint)
-    given.refuse_unknown()
+    given.refuse_unknown(limits)
     account = given.text("account", "the account code, as it stands in the address of the Brightpearl user interface")
     auth = given.one_of("auth", AUTH, "oauth")
     app_ref = given.text("app_ref", "the reference of the app, from Brightpearl's developer tools")
@@ -83,8 +89,8 @@ def read(endpoint: Endpoint) -> Account:
         page_size=given.whole("page_size", 500, least=2),
         lag=timedelta(seconds=given.number("lag_s", 5.0)),
         overlap=timedelta(seconds=given.number("overlap_s", 60.0)),
-        most_per_read={kind: given.whole(f"{kind}_per_read", most, least=1) for kind, most in MOST_PER_READ.items()},
-        optional={kind: given.names(f"{kind}_optional") for kind in MOST_PER_READ},
+        most_per_read={kind: given.whole(f"{kind}_per_read", most, least=1) for kind, most in limits.items()},
+        optional={kind: given.names(f"{kind}_optional") for kind in limits},
     )
 
 
@@ -167,12 +173,13 @@ class _Given:
             raise self._wrong("url", f"{parts.scheme}://{parts.hostname or ''}{parts.path}", f"set it to {what}")
         return url if parts.path else f"{url}/public-api/{account}"
 
-    def refuse_unknown(self) -> None:
+    def refuse_unknown(self, kinds: Iterable[str]) -> None:
         """A misspelt setting would be ignored in silence."""
+        known = {*_KNOWN, *(f"{kind}_{what}" for kind in kinds for what in ("per_read", "optional"))}
         for name in self._settings:
-            if name not in _KNOWN:
+            if name not in known:
                 raise self._wrong(
-                    name, self._settings[name], f"there is no such setting; known are {', '.join(sorted(_KNOWN))}"
+                    name, self._settings[name], f"there is no such setting; known are {', '.join(sorted(known))}"
                 )
 
     def _wrong(self, name: str, value: Any, remedy: str) -> Misconfigured:
@@ -184,5 +191,4 @@ _KNOWN = {
     *("token_url", "authorize_url", "redirect_uri"),
     *("limit_per_minute", "guard_s", "reserve", "patience_s", "concurrency"),
     *("connect_s", "read_s", "page_size", "lag_s", "overlap_s"),
-    *(f"{kind}_{what}" for kind in MOST_PER_READ for what in ("per_read", "optional")),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,20 +22,23 @@ def text(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S}.{time.microsecond // 1000:03d}Z"
 
 
-def version(document: Mapping[str, Any]) -> str:
-    """The version of a row or a document: its `updatedOn`, before the first edit its `createdOn`, in UTC."""
-    touched = touched_at(document)
+def version(document: Mapping[str, Any], paths: Sequence[str]) -> str:
+    """The version of a row or a document, from its latest time (`latest`) in UTC; empty if it has none."""
+    touched = latest(document, paths)
     return "" if touched is None else text(touched)
 
 
-def touched_at(document: Mapping[str, Any]) -> datetime | None:
-    """When it was last changed, creation included (UTC); None if it does not say so in a way that can be read."""
-    return lenient(document.get("updatedOn")) or created_at(document)
+def latest(document: Mapping[str, Any], paths: Sequence[str]) -> datetime | None:
+    """The first time (UTC) of `paths` that is there and can be read; None if there is none."""
+    return next((time for path in paths if (time := lenient(at(document, path))) is not None), None)
 
 
-def created_at(document: Mapping[str, Any]) -> datetime | None:
-    """When it came into being (UTC); None if it does not say so in a way that can be read."""
-    return lenient(document.get("createdOn"))
+def at(document: Mapping[str, Any], path: str) -> Any:
+    """What a document has at a path such as `status.shippedOn`; None if there is nothing."""
+    value: Any = document
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def lenient(value: Any) -> datetime | None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from syncengine.connectors.base import Endpoint
-from syncengine.connectors.brightpearl.settings import read
+from syncengine.connectors.brightpearl.resources import RESOURCES
+from syncengine.connectors.brightpearl.settings import Account, read
 from syncengine.errors import Misconfigured
 from syncengine.http.limiter import Pool
 from syncengine.http.session import Timeouts
@@ -21,8 +22,12 @@ def endpoint(**settings: Any) -> Endpoint:
     return Endpoint(1, "shop", "brightpearl", merged)
 
 
+def settings_of(endpoint: Endpoint) -> Account:
+    return read(endpoint, RESOURCES)
+
+
 def test_the_defaults_are_those_of_the_references() -> None:
-    account = read(endpoint())
+    account = settings_of(endpoint())
     assert account.prefix == "https://use1.brightpearlconnect.com/public-api/acme"
     assert account.token_url == "https://oauth.brightpearlapp.com/token/acme"
     assert account.auth == "oauth"
@@ -33,25 +38,25 @@ def test_the_defaults_are_those_of_the_references() -> None:
 
 
 def test_a_whole_prefix_is_taken_as_it_is() -> None:
-    assert read(endpoint(url="https://host/2.0.0/acme/")).prefix == "https://host/2.0.0/acme"
+    assert settings_of(endpoint(url="https://host/2.0.0/acme/")).prefix == "https://host/2.0.0/acme"
 
 
 def test_private_apps_of_an_account_share_one_pool() -> None:
-    one, two = (read(endpoint(auth=auth, app_ref=auth, dev_ref=None)) for auth in ("private", "staff"))
+    one, two = (settings_of(endpoint(auth=auth, app_ref=auth, dev_ref=None)) for auth in ("private", "staff"))
     assert one.pool is not None
     assert two.pool is not None
     assert one.pool.name == two.pool.name == "brightpearl:acme:private"
 
 
 def test_the_host_named_by_the_token_endpoint_goes_before_the_setting() -> None:
-    account = read(endpoint())
+    account = settings_of(endpoint())
     assert account.prefix_at("euw1.brightpearlconnect.com") == "https://euw1.brightpearlconnect.com/public-api/acme"
     assert account.prefix_at(None) == account.prefix
-    assert read(endpoint(follow_api_domain=False)).prefix_at("elsewhere") == account.prefix
+    assert settings_of(endpoint(follow_api_domain=False)).prefix_at("elsewhere") == account.prefix
 
 
 def test_no_limit_means_no_pool() -> None:
-    assert read(endpoint(limit_per_minute=0)).pool is None
+    assert settings_of(endpoint(limit_per_minute=0)).pool is None
 
 
 @pytest.mark.parametrize(
@@ -77,5 +82,5 @@ def test_no_limit_means_no_pool() -> None:
 )
 def test_what_cannot_be_used_is_named_with_its_remedy(settings: dict[str, Any], text: str) -> None:
     with pytest.raises(Misconfigured, match=text) as raised:
-        read(endpoint(**settings))
+        settings_of(endpoint(**settings))
     assert "secret" not in str(raised.value)

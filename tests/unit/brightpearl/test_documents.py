@@ -10,8 +10,12 @@ import pytest
 
 from syncengine.connectors.base import Endpoint
 from syncengine.connectors.brightpearl.gateway import Gateway
-from syncengine.connectors.brightpearl.resources import Contact, PostalAddress, Product, SalesOrder
-from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.resources import RESOURCES
+from syncengine.connectors.brightpearl.resources.contact import Contact
+from syncengine.connectors.brightpearl.resources.postal_address import PostalAddress
+from syncengine.connectors.brightpearl.resources.product import Product
+from syncengine.connectors.brightpearl.resources.sales_order import SalesOrder
+from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.settings import read
 from syncengine.errors import Rejected
 from tests.unit.brightpearl.recorded import element
@@ -28,9 +32,9 @@ class NoCredentials:
         """None needed."""
 
 
-def resource(kind: type[Resource]) -> Resource:
+def resource(kind: type[BrightpearlSource]) -> BrightpearlSource:
     settings = {"url": "https://host", "account": "acme", "app_ref": "a", "dev_ref": "d"}
-    return kind(Gateway(read(Endpoint(1, "shop", "brightpearl", settings)), NoCredentials(), None))
+    return kind(Gateway(read(Endpoint(1, "shop", "brightpearl", settings), RESOURCES), NoCredentials(), None))
 
 
 def test_an_orders_amounts_are_exact_and_its_times_in_utc() -> None:
@@ -136,4 +140,4 @@ def test_an_address_keeps_all_its_lines() -> None:
     addresses, address = resource(PostalAddress), element("postal_address_get")
     assert addresses.load(address) == address
     assert addresses.key_of(address) == "9001"
-    assert addresses.feeds == ()
+    assert not addresses.feeds

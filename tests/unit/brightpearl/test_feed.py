@@ -19,6 +19,7 @@ from syncengine.connectors.brightpearl.feed import Feed
 from syncengine.connectors.brightpearl.gateway import Found
 from syncengine.errors import Transient
 
+TOUCHED = ("updatedOn", "createdOn")
 T0 = datetime(2024, 3, 4, 9, 0, 0, tzinfo=UTC)
 
 
@@ -110,7 +111,7 @@ def our_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pages(search: Search, position: Mapping[str, Any] | None = None, since: datetime | None = None) -> list[Page]:
-    feed = Feed(search, "order-service/order-search", "updatedOn", "orderId", {"orderTypeId": "1"})  # type: ignore[arg-type]
+    feed = Feed(search, "order-service/order-search", "updatedOn", "orderId", {"orderTypeId": "1"}, TOUCHED)  # type: ignore[arg-type]
     return list(feed.pages(position or {}, since))
 
 
@@ -338,7 +339,7 @@ def test_a_page_of_which_no_row_has_an_id_stops_the_feed_until_another_object_is
 
 def test_an_answer_without_the_column_that_was_asked_for_is_refused() -> None:
     search = Search({1: second(1)})
-    feed = Feed(search, "order-service/order-search", "placedOn", "orderId", {})  # type: ignore[arg-type]
+    feed = Feed(search, "order-service/order-search", "placedOn", "orderId", {}, TOUCHED)  # type: ignore[arg-type]
     with pytest.raises(Transient, match="no column placedOn"):
         feed._batch(
             search.search(
@@ -397,7 +398,7 @@ def test_nothing_is_lost_whatever_happens_between_the_pages(
         empty={key: {"updatedOn": None} for key in without_time},
         between_pages=edit,
     )
-    feed = Feed(search, "order-service/order-search", "updatedOn", "orderId", {})  # type: ignore[arg-type]
+    feed = Feed(search, "order-service/order-search", "updatedOn", "orderId", {}, TOUCHED)  # type: ignore[arg-type]
     seen: set[tuple[int, str]] = set()
     position: Mapping[str, Any] = {}
     number = 0

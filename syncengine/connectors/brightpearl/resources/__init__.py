@@ -1,8 +1,11 @@
-"""Brightpearl's kinds of objects, one module each: schema, feeds, bulk reads."""
+"""Brightpearl's kinds of objects, one module each. A new one is registered by one line here."""
 
-from syncengine.connectors.brightpearl.resources.contact import Contact
-from syncengine.connectors.brightpearl.resources.postal_address import PostalAddress
-from syncengine.connectors.brightpearl.resources.product import Product
-from syncengine.connectors.brightpearl.resources.sales_order import SalesOrder
+from syncengine.connectors.base import registered
 
-__all__ = ["Contact", "PostalAddress", "Product", "SalesOrder"]
+RESOURCES = registered(
+    __name__,
+    "sales_order.SalesOrder",
+    "contact.Contact",
+    "postal_address.PostalAddress",
+    "product.Product",
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Time, Whole, Words
 
 
@@ -105,12 +105,12 @@ class ContactSchema(Document):
     companyId = Whole()
 
 
-class Contact(Resource):
+class Contact(BrightpearlSource):
     """Contacts of all kinds; which of them are customers is for a flow's rules to say."""
 
     name = "brightpearl.contact"
     schema = ContactSchema
-    feeds = ("updated", "created")
+    feeds = {"updated": "updatedOn", "created": "createdOn"}
     path = "contact-service/contact"
     id_field = "contactId"
     search = "contact-service/contact-search"

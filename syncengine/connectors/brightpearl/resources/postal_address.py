@@ -3,7 +3,7 @@
 # ruff: noqa: N815 - the names are Brightpearl's
 from __future__ import annotations
 
-from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Whole, Words
 
 
@@ -22,7 +22,7 @@ class PostalAddressSchema(Document):
     countryId = Whole()
 
 
-class PostalAddress(Resource):
+class PostalAddress(BrightpearlSource):
     """Addresses that contacts point to."""
 
     name = "brightpearl.postal_address"

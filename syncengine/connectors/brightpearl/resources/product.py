@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Time, Whole, Words
 
 
@@ -98,12 +98,12 @@ class ProductSchema(Document):
     version = Whole()
 
 
-class Product(Resource):
+class Product(BrightpearlSource):
     """Products of all sales channels."""
 
     name = "brightpearl.product"
     schema = ProductSchema
-    feeds = ("updated", "created")
+    feeds = {"updated": "updatedOn", "created": "createdOn"}
     path = "product-service/product"
     search = "product-service/product-search"
     id_column = "productId"

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from syncengine.connectors.brightpearl.resources.resource import Resource
+from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Rows, Time, Whole, Words
 from syncengine.document import Doc
 
@@ -164,16 +164,16 @@ class SalesOrderSchema(Document):
     isDropship = Flag()
 
 
-class SalesOrder(Resource):
+class SalesOrder(BrightpearlSource):
     """Orders of type SO. Purchase orders and credits share the path; they are absent here."""
 
     name = "brightpearl.sales_order"
     schema = SalesOrderSchema
-    feeds = ("updated", "created")  # `updatedOn` stays empty until an order's first edit
+    feeds = {"updated": "updatedOn", "created": "createdOn"}  # `updatedOn` stays empty until an order's first edit
     path = "order-service/order"
     search = "order-service/order-search"
     id_column = "orderId"
-    filters = {"orderTypeId": SALES_ORDER_TYPE_ID}  # noqa: RUF012 - as declared by the base
+    filters = {"orderTypeId": SALES_ORDER_TYPE_ID}
 
     def is_mine(self, doc: Doc) -> bool:
         """Webhooks tell of orders of all four types by the same event."""

@@ -1,4 +1,7 @@
-"""What all resources of Brightpearl have in common: bulk reads by id sets, feeds by time and id, versions by `updatedOn`."""
+"""What all Brightpearl objects have in common: bulk reads by id sets, feeds by time and id, versions by their times.
+
+A resource class declares what differs: limits, columns, the shape of an answer. docs/new-entity.md shows one.
+"""
 
 from __future__ import annotations
 
@@ -11,35 +14,56 @@ from syncengine.connectors import base
 from syncengine.connectors.base import Page, Position
 from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.feed import Feed
-from syncengine.connectors.brightpearl.gateway import Gateway
+from syncengine.connectors.brightpearl.gateway import Gateway, Shape
 from syncengine.document import Doc
 
-FEED_COLUMNS = {"updated": "updatedOn", "created": "createdOn"}
 
+class BrightpearlSource(base.Source):
+    """A kind of object that is read by id and, if it has a `search`, found by its times.
 
-class Resource(base.Resource):
-    """A kind of object that is read by id and, if it has a `search`, found by its times."""
+    Must be given: `name`, `schema`, `path`; for feeds also `search`, `id_column` and `feeds`.
+    """
 
     path: ClassVar[str]
-    """`order-service/order`; id sets go behind it."""
+    """Where it is read, behind the account's prefix: `order-service/order`; id sets are appended."""
+
+    answer: ClassVar[Shape] = Shape.LIST
+    """How an answer holds the objects. Default: as a list."""
 
     id_field: ClassVar[str] = "id"
-    """Where a document has its id."""
+    """The field of a document that is its id. Where the answer is keyed by id and a document has none, it is added."""
+
+    most_per_read: int = 200
+    """Objects per GET, unless the endpoint's setting KIND_per_read says otherwise. Default: what most of them allow."""
 
     search: ClassVar[str] = ""
-    """`order-service/order-search`."""
+    """`order-service/order-search`. Default: there is none, so no feeds."""
 
     id_column: ClassVar[str] = ""
+    """The search's column of the id."""
+
     filters: ClassVar[Mapping[str, str]] = {}
+    """Filters that each search has, by column. Default: none."""
+
+    feeds: ClassVar[Mapping[str, str]] = {}
+    """The search's column of time that each feed follows: `{"updated": "updatedOn"}`. Default: no feeds."""
+
+    times: ClassVar[Mapping[str, str]] = {"updatedOn": "updatedOn", "createdOn": "createdOn"}
+    """The search's columns that say when an object was last touched, latest first, each with the path of the same time in a
+    document (`{"shippedOn": "status.shippedOn"}`). The first that is set is the object's version. Each search asks for
+    them, so name no column that it does not have. Default: those of orders."""
+
+    created: ClassVar[str] = "createdOn"
+    """The path of the time of creation in a document. Default: that of orders."""
 
     resolution_s = 1.0  # recorded times all end in `.000` (section 3.1)
 
     def __init__(self, gateway: Gateway) -> None:
         kind = self.name.partition(".")[2]
         self.gateway = gateway
-        self.most_per_read = gateway.account.most_per_read[kind]
+        self.most_per_read = gateway.account.most_per_read.get(kind, self.most_per_read)
         self.search_lag_s = gateway.account.lag.total_seconds()
-        self._optional = gateway.account.optional[kind]
+        self._optional = gateway.account.optional.get(kind, ())
 
     def now(self) -> datetime:
         """Brightpearl's clock, by its latest answer."""
@@ -52,24 +76,27 @@ class Resource(base.Resource):
         """
         if feed not in self.feeds:
             raise LookupError(f"{self.name} has no feed {feed!r}; it has {', '.join(self.feeds) or 'none'}")
-        reader = Feed(self.gateway, self.search, FEED_COLUMNS[feed], self.id_column, self.filters)
+        reader = Feed(self.gateway, self.search, self.feeds[feed], self.id_column, self.filters, tuple(self.times))
         return reader.pages(position, since)
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Whole objects by id; one that Brightpearl does not know is absent.
 
-        A document whose own id is not the one that was asked for, or not one alone, is found out by asking for each by itself,
-        and then given with an id that its schema refuses.
+        If an answer holds an object that was not asked for, or one id twice, each missing key is read alone. A document
+        that then still has another id gets an id that its schema refuses.
         """
-        found = self.gateway.objects(self.path, keys, most=self.most_per_read, query=self.query())
-        mine = [doc for doc in found if isinstance(doc, dict) and self.is_mine(doc)]
+        found = self.gateway.objects(
+            self.path, keys, most=self.most_per_read, query=self.query(), shape=self.answer, id_field=self.id_field
+        )
+        mine = [doc for doc in found if self.is_mine(doc)]
         asked, ids = set(keys), Counter(str(doc.get(self.id_field)) for doc in mine)
         by_key = {key: doc for doc in mine if ids[key := str(doc.get(self.id_field))] == 1 and key in asked}
         missing = [key for key in keys if key not in by_key]
         if len(by_key) == len(mine) or not missing:
             return by_key
         if len(keys) > 1:
-            return {**by_key, **{key: doc for one in missing for key, doc in self.read([one]).items()}}
+            alone = (self.read([key]) for key in missing)
+            return {**by_key, **{key: doc for found in alone for key, doc in found.items()}}
         return {keys[0]: {**mine[0], self.id_field: f"{mine[0].get(self.id_field)!r:.40} in answer to {keys[0]}"}}
 
     def query(self) -> str:
@@ -77,7 +104,7 @@ class Resource(base.Resource):
         return f"?includeOptional={','.join(self._optional)}" if self._optional else ""
 
     def is_mine(self, doc: Doc) -> bool:  # noqa: ARG002
-        """Whether a document that was read is one of this kind."""
+        """Whether a document that was read is one of this kind. Default: it is."""
         return True
 
     def key_of(self, doc: Doc) -> str:
@@ -85,13 +112,13 @@ class Resource(base.Resource):
         return str(doc[self.id_field])
 
     def version(self, doc: Doc) -> str:
-        """`updatedOn`, else `createdOn`, in UTC; the same as of the object's row in a search."""
-        return times.version(doc)
+        """The latest of `times` in UTC; the same as of the object's row in a search."""
+        return times.version(doc, tuple(self.times.values()))
 
     def created_at(self, doc: Doc) -> datetime | None:
-        """`createdOn` in UTC."""
-        return times.created_at(doc)
+        """The time of creation in UTC."""
+        return times.lenient(times.at(doc, self.created))
 
     def touched_at(self, doc: Doc) -> datetime | None:
-        """`updatedOn`, else `createdOn`, in UTC."""
-        return times.touched_at(doc)
+        """The latest of `times` in UTC."""
+        return times.latest(doc, tuple(self.times.values()))
