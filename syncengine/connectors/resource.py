@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from marshmallow import Schema, ValidationError
 
@@ -245,23 +245,27 @@ class _ReadOnly(Resource):
         raise Misconfigured(f"{self.name} is read-only. {MAKE_IT_A_TARGET}")
 
 
-def registered(package: str, *paths: str) -> tuple[type[Source], ...]:
+S = TypeVar("S", bound=Source)
+
+
+def registered(package: str, of: type[S], *paths: str) -> tuple[type[S], ...]:
     """The resource classes of a system, from their one line each in its `resources/__init__.py`.
 
     Args:
         package: the name of the `resources` package.
+        of: the class that all of them derive from.
         paths: `supplier.Supplier` for the class Supplier in the package's module supplier.
 
     Raises:
         ImportError, AttributeError: there is no such module or class.
-        TypeError: the class is not a Source.
+        TypeError: the class does not derive from `of`.
     """
-    kinds = []
+    kinds: list[type[S]] = []
     for path in paths:
         module, _, name = path.rpartition(".")
         kind = getattr(import_module(f"{package}.{module}"), name)
-        if not (isinstance(kind, type) and issubclass(kind, Source)):
-            raise TypeError(f"{package}: {path} is not a Source. Derive the class from Source or Resource")
+        if not (isinstance(kind, type) and issubclass(kind, of)):
+            raise TypeError(f"{package}: {path} is not a {of.__name__}. Derive the class from {of.__name__}")
         kinds.append(kind)
     return tuple(kinds)
 

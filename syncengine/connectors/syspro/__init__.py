@@ -15,6 +15,7 @@ __all__ = ["account_of", "connect"]
 def connect(endpoint: Endpoint, services: Services) -> Connector:
     """The connector of one SYSPRO endpoint; makes no call. Raises Misconfigured: setting, value and remedy."""
     from syncengine.connectors.syspro.connector import Syspro
+    from syncengine.connectors.syspro.resources import RESOURCES
     from syncengine.connectors.syspro.settings import Settings
 
-    return Syspro(Settings.of(endpoint), services)
+    return Syspro(Settings.of(endpoint, RESOURCES), services)

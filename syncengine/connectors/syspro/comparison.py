@@ -17,7 +17,8 @@ from typing import Any
 
 from syncengine.connectors.syspro import orders
 from syncengine.connectors.syspro.documents import Filler
-from syncengine.connectors.syspro.elements import ORDER_LINES, Kind
+from syncengine.connectors.syspro.elements import Kind
+from syncengine.connectors.syspro.order_elements import ORDER_LINES
 from syncengine.connectors.syspro.settings import Settings
 from syncengine.connectors.syspro.values import day_of, decimal_of
 from syncengine.connectors.syspro.xml import text_of

@@ -96,10 +96,7 @@ class Filler:
 
     def key(self, name: str, text: str) -> str:
         """A key in its stored form, where the site says that its keys are numeric."""
-        is_numeric = {
-            "Customer": self.settings.numeric_customer_keys,
-            "StockCode": self.settings.numeric_stock_keys,
-        }.get(name, False)
+        is_numeric = name in self.settings.numeric_keys
         return text.zfill(STORED_WIDTH) if is_numeric and text.isdecimal() else text
 
     def _number(self, path: str, element: Element, value: Any) -> Decimal:

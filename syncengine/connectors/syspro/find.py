@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from syncengine.connectors.syspro.business import BusinessCall, find_in
 from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.values import count
 from syncengine.connectors.syspro.xml import all_of, content_of, text_of
@@ -44,8 +45,7 @@ def finds_where(
 ) -> Iterator[Find]:
     """As `rows_where`, call by call: each value is in one of them."""
     for part in _parts(gateway, table, column, list(dict.fromkeys(values)), columns, at_once):
-        reply = gateway.call("Query", "Query", "COMFND", {}, _query(table, column, part, columns), is_write=False)
-        content = content_of(reply)
+        content = content_of(gateway.call(_call(table, column, part, columns)))
         rows = [row for row in all_of(content, "Row") if isinstance(row, dict)]
         says_all = count(text_of(content, "RowsReturned")) == len(rows)
         yield Find(part, rows, is_whole=says_all and (not rows or len(rows) % 100 != 0))
@@ -61,8 +61,7 @@ def _parts(
 def _fitting(
     gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str]
 ) -> Iterator[Sequence[str]]:
-    document = _query(table, column, values, columns)
-    if len(values) == 1 or gateway.fits("Query", "Query", "COMFND", {}, document):
+    if len(values) == 1 or gateway.fits(_call(table, column, values, columns)):
         yield values
         return
     half = (len(values) + 1) // 2
@@ -70,7 +69,7 @@ def _fitting(
     yield from _fitting(gateway, table, column, values[half:], columns)
 
 
-def _query(table: str, column: str, values: Sequence[str], columns: Sequence[str]) -> Doc:
+def _call(table: str, column: str, values: Sequence[str], columns: Sequence[str]) -> BusinessCall:
     """One pair of brackets around all conditions: each further pair would cost 50 bytes of the address."""
     expressions: list[Doc] = []
     for position, value in enumerate(values):
@@ -81,11 +80,10 @@ def _query(table: str, column: str, values: Sequence[str], columns: Sequence[str
         if position == len(values) - 1:
             expression["CloseBracket"] = ")"
         expressions.append(expression)
-    return {
-        "Query": {
-            "TableName": table,
-            "Columns": {"Column": list(columns)},
-            "Where": {"Expression": expressions},
-            "OrderBy": {"Column": [column]},
-        }
+    content = {
+        "TableName": table,
+        "Columns": {"Column": list(columns)},
+        "Where": {"Expression": expressions},
+        "OrderBy": {"Column": [column]},
     }
+    return BusinessCall(find_in(table), "Query", content)

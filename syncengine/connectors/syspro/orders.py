@@ -10,7 +10,8 @@ from typing import Any
 
 from syncengine.connectors.base import LineChange, Operation
 from syncengine.connectors.syspro.documents import Filler
-from syncengine.connectors.syspro.elements import ORDER_HEADER, ORDER_LINES, ORDER_SOURCE, SHIP_ADDRESS, Section
+from syncengine.connectors.syspro.elements import Section
+from syncengine.connectors.syspro.order_elements import ORDER_HEADER, ORDER_LINES, ORDER_SOURCE, SHIP_ADDRESS
 from syncengine.connectors.syspro.xml import all_of, content_of, text_of
 from syncengine.document import LINE_NUMBER, Doc, without_marks
 from syncengine.errors import Rejected
@@ -77,12 +78,12 @@ _FIXED_ON_CHANGE = ("Currency", "Customer", "OrderStatus")
 
 
 def query(sales_order: str) -> Doc:
-    """SORQRY for one order with all its lines, and nothing that costs more."""
+    """SORQRY's content for one order with all its lines, and nothing that costs more."""
     wanted = ("StockedLines", "NonStockedLines", "FreightLines", "MiscLines", "CommentLines", "CompletedLines")
     left_out = ("Serials", "Lots", "Bins", "AttachedItems", "CustomForms", "DetailLineCustomForms", "Values")
     option = {f"Include{name}": "Y" for name in wanted} | {f"Include{name}": "N" for name in left_out}
     option["ReturnLineShipDate"] = "N"
-    return {"Query": {"Key": {"SalesOrder": sales_order, "Invoice": ""}, "Option": option}}
+    return {"Key": {"SalesOrder": sales_order, "Invoice": ""}, "Option": option}
 
 
 def from_sorqry(reply: Mapping[str, Any], order_source_element: str) -> Doc:

@@ -11,16 +11,7 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, ValidationError, fields
 
-from syncengine.connectors.syspro.elements import (
-    CUSTOMER,
-    ORDER_HEADER,
-    ORDER_LINES,
-    STOCK_CODE,
-    Element,
-    Kind,
-    Section,
-    number,
-)
+from syncengine.connectors.syspro.elements import Element, Kind, Section
 from syncengine.connectors.syspro.values import day_of, decimal_of
 
 
@@ -72,38 +63,7 @@ def _field(element: Element) -> fields.Field[Any]:
     return SysproText(allow_none=True)
 
 
-def _schema(section: Section, name: str, **more: fields.Field[Any]) -> type[Schema]:
-    return SysproSchema.from_dict({**{key: _field(element) for key, element in section.items()}, **more}, name=name)
-
-
-_QUANTITY, _VALUE = number(12, 6), number(12, 2)
-
-_READ_ONLY_HEADER: Section = {
-    "ExchangeRate": number(12, 6),
-    "DateLastInvPrt": Element(Kind.DATE),
-    "NumDispatches": number(6, 0),
-}
-_READ_ONLY_LINE: Section = {
-    "MShipQty": _QUANTITY,
-    "MBackOrderQty": _QUANTITY,
-    "QtyReserved": _QUANTITY,
-    "MQtyDispatched": _QUANTITY,
-    "MStockQtyToShp": _QUANTITY,
-    "OrderLineValue": _VALUE,
-}
-
-
-def _lines(name: str, section: Section) -> fields.Field[Any]:
-    more = _READ_ONLY_LINE if name == "StockLine" else {}
-    return fields.List(fields.Nested(_schema({**section, **more}, f"{name}Schema")))
-
-
-SalesOrderSchema = _schema(
-    {**ORDER_HEADER, **_READ_ONLY_HEADER},
-    "SalesOrderSchema",
-    OrderSourceCode=SysproText(allow_none=True),
-    OrderStatus=SysproText(allow_none=True),
-    **{name: _lines(name, section) for name, section in ORDER_LINES.items()},
-)
-CustomerSchema = _schema(CUSTOMER, "CustomerSchema")
-StockCodeSchema = _schema(STOCK_CODE, "StockCodeSchema")
+def schema_of(name: str, section: Section, **more: fields.Field[Any]) -> type[Schema]:
+    """The schema of documents with the elements of `section`, and `more` fields beside them; `name` is the object's."""
+    known = {element_name: _field(element) for element_name, element in section.items()}
+    return SysproSchema.from_dict({**known, **more}, name=f"{name}Schema")

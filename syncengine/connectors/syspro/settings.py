@@ -1,71 +1,26 @@
-"""The settings of a SYSPRO endpoint, read once and checked; what a site has to decide stands here with its default.
+"""The settings of a SYSPRO endpoint, read once and checked. What one kind of object adds is declared by its resource.
 
-Facts behind the defaults: syspro-transport.md sections 2.2 (size of a GET), 5 (logon), 9.1 (SORTOI parameters) and 14.
+Facts behind the defaults: syspro-transport.md sections 2.2 (size of a GET), 5 (logon) and 14.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from syncengine.connectors.base import Account, Endpoint, address
 from syncengine.errors import Misconfigured
 from syncengine.vault import Vault
 
-ORDER_SOURCE_FIELDS = ("OrderType", "Salesperson", "Branch", "Area", "AlternateReference", "SpecialInstrs")
-"""Header elements of SORTOI that may carry the sales channel. The column made for it, SorMaster.SalesOrderSource, has no
-element in SORTOI, which would drop one in silence. The default is OrderType: a list of the site's own, 2 characters, that
-decides nothing else, while Salesperson, Branch and Area reach into prices, tax and the ledger and AlternateReference must
-fit a key type of the site (section 9.2). Empty: it is left out."""
+if TYPE_CHECKING:
+    from syncengine.connectors.syspro.business import BusinessObject
+    from syncengine.connectors.syspro.resources.source import SysproSource
 
 DEFAULT_INSTANCE = "0"
-
-SORTOI = {
-    "InBoxMsgReqd": "N",
-    "Process": "IMPORT",
-    "TypeOfOrder": "ORD",
-    "OrderStatus": "1",
-    "AllowNonStockItems": "N",
-    "AcceptOrdersIfNoCredit": "N",  # the choice for account customers; a shop of prepaid orders sets Y
-    "AcceptEarlierShipDate": "Y",
-    "ShipFromDefaultBin": "Y",
-    "AllowDuplicateOrderNumbers": "N",
-    "CheckForCustomerPoNumbers": "Y",
-    "AlwaysUsePriceEntered": "Y",
-    "AllowZeroPrice": "Y",
-    "AllowChangeToZeroPrice": "Y",  # a change of a line states its price again, which is zero for a gift
-    "AddStockSalesOrderText": "N",
-    "AddDangerousGoodsText": "N",
-    "UseStockDescSupplied": "N",
-    "ValidateShippingInstrs": "N",
-    "AllocationAction": "A",
-    "IgnoreWarnings": "W",
-    "AddAttachedServiceCharges": "N",
-    "WarnIfCustomerOnHold": "N",
-    "AcceptKitOptional": "N",
-}
-"""SORTOI's parameters for a web shop, by the advice of section 9.1; the setting `sortoi` adds to them and replaces."""
-
-SORTOX = {
-    "IgnoreWarnings": "W",
-    "ApplyIfEntireDocumentValid": "Y",
-    "ValidateOnly": "N",
-    "CancelAttachedComments": "Y",
-}
-
-ARSSCS = {
-    "IgnoreWarnings": "Y",
-    "ApplyIfEntireDocumentValid": "N",
-    "ValidateOnly": "N",
-    "UpdateFaxEmailOrders": "N",
-    "UpdateFaxEmailReprint": "N",
-    "ValidateTaxExemptionNo": "N",
-}
-"""ARSSCS's parameters: what its schema gives as defaults, all of them sent (syspro-objects.md section 1)."""
 
 PATTERNS = {
     "session_lost_pattern": (
@@ -115,30 +70,25 @@ class Settings:
     logons_per_minute: int
     get_limit_bytes: int
     most_per_read: int
-    most_per_write: int
-    customers_per_write: int
     find_at_once: int
-    numeric_customer_keys: bool
-    numeric_order_keys: bool
-    numeric_stock_keys: bool
     upper_case_codes: bool
     characters: str
-    order_source_field: str
-    cancel_by: str
-    cancel_reason: str
-    line_cancel_code: str
-    blank_marker: str
-    sortoi: Mapping[str, str] = field(default_factory=dict)
-    sortox: Mapping[str, str] = field(default_factory=dict)
-    arsscs: Mapping[str, str] = field(default_factory=dict)
+    numeric_keys: frozenset[str] = frozenset()  # elements whose keys the site stores as 15 digits
+    parameters: Mapping[str, Mapping[str, str]] = field(
+        default_factory=dict
+    )  # by business object, as the endpoint sets them
+    options: Mapping[str, Any] = field(default_factory=dict)  # by resource, what its `options` read
     unread_columns: tuple[str, ...] = ()  # `Column` in every table, or `Table.Column`: what COMFND is not asked for
     widths: Mapping[str, int] = field(default_factory=dict)
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, endpoint: Endpoint) -> Settings:
-        """Raises Misconfigured: endpoint, setting, value and what to set instead."""
-        read = _Reader(endpoint)
+    def of(cls, endpoint: Endpoint, resources: Iterable[type[SysproSource]]) -> Settings:
+        """The checked settings; `resources` are the classes that the endpoint has, each with settings of its own.
+
+        Raises Misconfigured: endpoint, setting, value and what to set instead.
+        """
+        read, kinds = SettingsReader(endpoint), list(resources)
         gateway = read.choice("gateway", ("enet", "harmony"), "enet")
         auth = read.choice("auth", ("api_key", "oauth", "session"), "api_key") if gateway == "harmony" else "session"
         with_session = auth == "session"
@@ -166,28 +116,24 @@ class Settings:
             logons_per_minute=read.whole("logons_per_minute", 4, least=1),
             get_limit_bytes=read.whole("get_limit_bytes", 8192, least=512),
             most_per_read=read.whole("most_per_read", 40, least=1),
-            most_per_write=read.whole("most_per_write", 1, least=1),
-            customers_per_write=read.whole("customers_per_write", 1, least=1),
             find_at_once=read.whole("find_at_once", 40, least=1),
-            numeric_customer_keys=read.flag("numeric_customer_keys", False),
-            numeric_order_keys=read.flag("numeric_order_keys", True),
-            numeric_stock_keys=read.flag("numeric_stock_keys", False),
             upper_case_codes=read.flag("upper_case_codes", True),
             characters=read.choice("characters", ("transliterate", "reject", "send"), "transliterate"),
-            order_source_field=read.choice("order_source_field", ("", *ORDER_SOURCE_FIELDS), "OrderType"),
-            cancel_by=read.choice("cancel_by", ("SORTOX", "SORTOI"), "SORTOX"),
-            cancel_reason=read.text("cancel_reason"),
-            line_cancel_code=read.text("line_cancel_code"),
-            blank_marker=read.text("blank_marker", "{blank}"),
-            sortoi={**SORTOI, **read.texts("sortoi")},
-            sortox={**SORTOX, **read.texts("sortox")},
-            arsscs={**ARSSCS, **read.texts("arsscs")},
+            numeric_keys=frozenset(
+                element for kind in kinds for element, flag in kind.numeric_keys.items() if read.flag(flag, False)
+            ),
+            parameters={used.name: read.texts(used.setting) for kind in kinds for used in kind.business_objects()},
+            options={kind.name: kind.options(read) for kind in kinds},
             unread_columns=tuple(read.text("unread_columns").replace(",", " ").split()),
             widths=read.widths("widths"),
             patterns={name: read.pattern(name, default) for name, default in PATTERNS.items()},
         )
         read.nothing_misspelled()
         return settings
+
+    def parameters_of(self, used: BusinessObject, **more: str) -> dict[str, str]:
+        """The XmlParameters of a call: the object's own, those that the endpoint sets, and `more`, the later before."""
+        return {**used.parameters, **self.parameters.get(used.name, {}), **more}
 
 
 def account_of(endpoint: Endpoint) -> Account:
@@ -198,8 +144,9 @@ def account_of(endpoint: Endpoint) -> Account:
     return Account(named, address(str(given.get("url") or "")))
 
 
-class _Reader:
-    """Reads one setting at a time; each complaint names endpoint, setting, value and remedy."""
+class SettingsReader:
+    """Reads one setting at a time, with its default; each complaint is a Misconfigured that names endpoint, setting, value
+    and remedy."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint

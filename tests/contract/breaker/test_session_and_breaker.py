@@ -197,6 +197,6 @@ def settings_of_syspro() -> Callable[[], Settings]:
 
     def make() -> Settings:
         given = {"gateway": "enet", "url": URL, "operator": "BPSYNC", "company": "T"}
-        return Settings.of(Endpoint(1, "erp", "syspro", given))
+        return Settings.of(Endpoint(1, "erp", "syspro", given), [])
 
     return make

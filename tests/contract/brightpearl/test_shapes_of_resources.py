@@ -1,8 +1,10 @@
 """What a resource class declares is all it takes: goods-out notes, which differ from orders in every respect.
 
+
 Their answer is keyed by note id, a note does not hold its id, and their search has no `updatedOn` (reference section 14.4).
 """
 
+# ruff: noqa: N815 - the names are Brightpearl's
 from __future__ import annotations
 
 from typing import Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from syncengine.connectors.base import Endpoint
+from syncengine.connectors.syspro.resources import RESOURCES
 from syncengine.connectors.syspro.settings import Settings
 
 
@@ -14,4 +15,4 @@ def endpoint(**more: Any) -> Endpoint:
 
 
 def settings(**more: Any) -> Settings:
-    return Settings.of(endpoint(**more))
+    return Settings.of(endpoint(**more), RESOURCES)

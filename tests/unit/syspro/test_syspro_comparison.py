@@ -10,7 +10,7 @@ import pytest
 from syncengine.connectors.syspro import comparison, orders
 from syncengine.connectors.syspro.documents import Filler
 from syncengine.connectors.syspro.find import finds_where
-from syncengine.connectors.syspro.schemas import SalesOrderSchema
+from syncengine.connectors.syspro.order_schema import SalesOrderSchema
 from syncengine.connectors.syspro.xml import parse
 from syncengine.document import Doc
 from tests.unit.syspro.syspro_fixtures import settings
@@ -147,8 +147,6 @@ def test_an_order_without_lines_asks_for_the_keys_of_lines_alone() -> None:
 
 class Gateway:
     """Answers each find with `rows` rows, and says that there are `says` of them."""
-
-    order_source_element = ""
 
     def __init__(self, rows: int, says: str) -> None:
         self.rows, self.says = rows, says

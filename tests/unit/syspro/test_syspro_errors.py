@@ -8,6 +8,7 @@ import pytest
 
 from syncengine.connectors.syspro import errors
 from syncengine.connectors.syspro.errors import Absent, Call, OddAnswer, UnknownAnswer
+from syncengine.connectors.syspro.order_calls import SORTOI
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,
@@ -142,7 +143,7 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_to_do(setting: str, va
 
 
 def test_the_defaults_are_the_advice_for_a_web_shop() -> None:
-    chosen = settings(sortoi={"OrderStatus": "S"}).sortoi
+    chosen = settings(sortoi={"OrderStatus": "S"}).parameters_of(SORTOI)
     assert (chosen["IgnoreWarnings"], chosen["AllocationAction"], chosen["OrderStatus"]) == ("W", "A", "S")
     assert (chosen["AllowDuplicateOrderNumbers"], chosen["CheckForCustomerPoNumbers"]) == ("N", "Y")
 

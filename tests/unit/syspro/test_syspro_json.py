@@ -9,31 +9,15 @@ from syncengine.connectors.syspro.gateways.harmony import refused
 from syncengine.connectors.syspro.json_documents import document, from_json, to_json
 
 
-def test_repeatable_elements_are_lists_and_values_are_texts() -> None:
+def test_lists_stay_lists_attributes_are_left_out_and_values_are_texts() -> None:
     content = {
-        "Orders": {
-            "OrderHeader": {"CustomerPoNumber": "500123", "OrderComments": "Gift"},
-            "OrderDetails": {"StockLine": {"StockCode": "KB-1001"}, "FreightLine": [{"FreightValue": "4.99"}]},
-        }
+        "Orders": [{"@id": "1", "OrderHeader": {"CustomerPoNumber": "500123", "OrderComments": ["Gift"], "Lines": 2}}],
+        "Currency": None,
     }
     assert to_json(content) == {
-        "Orders": [
-            {
-                "OrderHeader": {"CustomerPoNumber": "500123", "OrderComments": ["Gift"]},
-                "OrderDetails": {"StockLine": [{"StockCode": "KB-1001"}], "FreightLine": [{"FreightValue": "4.99"}]},
-            }
-        ]
+        "Orders": [{"OrderHeader": {"CustomerPoNumber": "500123", "OrderComments": ["Gift"], "Lines": "2"}}],
+        "Currency": "",
     }
-
-
-def test_a_line_keeps_its_own_number_beside_the_element_of_the_same_name() -> None:
-    content = {"SalesOrderLine": {"Merchandise": {"SalesOrderLine": "1"}}}
-    assert to_json(content) == {"SalesOrderLine": [{"Merchandise": {"SalesOrderLine": "1"}}]}
-
-
-def test_the_columns_of_a_find_are_a_list_and_that_of_a_condition_is_none() -> None:
-    content = {"Columns": {"Column": "A"}, "Where": {"Expression": {"Column": "A"}}}
-    assert to_json(content) == {"Columns": {"Column": ["A"]}, "Where": {"Expression": [{"Column": "A"}]}}
 
 
 def test_json_values_become_texts_exactly() -> None:

@@ -213,7 +213,7 @@ SORQRY = """<SorDetail Language='05'><SalesOrder>000512</SalesOrder><Customer>WE
 
 
 class NoGateway:
-    order_source_element = "OrderType"
+    """What makes no call needs none."""
 
 
 def resource(**more: Any) -> SalesOrder:

@@ -6,7 +6,7 @@ The texts follow the reference's example files.
 from __future__ import annotations
 
 from syncengine.connectors.base import Result
-from syncengine.connectors.syspro import errors, replies
+from syncengine.connectors.syspro import errors, order_replies, replies
 from syncengine.connectors.syspro.replies import Said
 from syncengine.connectors.syspro.resources.outcomes import refusal
 from syncengine.connectors.syspro.xml import parse
@@ -37,7 +37,7 @@ WITH_ERRORS = """<Orders><OrderHeader><CustomerPoNumber>500126</CustomerPoNumber
 
 
 def only(inner: str) -> replies.Answer:
-    return replies.sales_orders(reply(inner), ["500123"])[0]
+    return order_replies.sales_orders(reply(inner), ["500123"])[0]
 
 
 def test_shape_1_accepted_with_warnings_gives_number_and_warnings() -> None:
@@ -74,9 +74,10 @@ def test_shape_4_names_field_value_number_and_line() -> None:
 
 def test_shape_5_a_validated_document_is_told_by_its_status() -> None:
     assert (
-        replies.validation(reply("<ValidationStatus><Status>Successful</Status></ValidationStatus>")).said is Said.DONE
+        order_replies.validation(reply("<ValidationStatus><Status>Successful</Status></ValidationStatus>")).said
+        is Said.DONE
     )
-    assert replies.validation(reply(WITH_ERRORS)).said is Said.REFUSED
+    assert order_replies.validation(reply(WITH_ERRORS)).said is Said.REFUSED
 
 
 def test_a_reply_that_says_nothing_is_an_unknown_outcome() -> None:
@@ -91,14 +92,14 @@ def test_an_import_that_processed_nothing_is_refused_though_no_text_says_why() -
 
 def test_of_several_orders_each_has_its_own_answer() -> None:
     inner = ACCEPTED + WITH_ERRORS.replace("<ValidationStatus><Status>Failed</Status></ValidationStatus>", "")
-    answers = replies.sales_orders(reply(inner + STATUS.format(1, 1)), ["500123", "500126", "500127"])
+    answers = order_replies.sales_orders(reply(inner + STATUS.format(1, 1)), ["500123", "500126", "500127"])
     assert [answer.said for answer in answers] == [Said.DONE, Said.REFUSED, Said.NOTHING]
 
 
 def test_several_clean_orders_are_all_done_when_the_counter_says_so() -> None:
-    answers = replies.sales_orders(reply(STATUS.format(2, 0)), ["1", "2"])
+    answers = order_replies.sales_orders(reply(STATUS.format(2, 0)), ["1", "2"])
     assert [answer.said for answer in answers] == [Said.DONE, Said.DONE]
-    answers = replies.sales_orders(reply(STATUS.format(1, 1)), ["1", "2"])
+    answers = order_replies.sales_orders(reply(STATUS.format(1, 1)), ["1", "2"])
     assert [answer.said for answer in answers] == [Said.NOTHING, Said.NOTHING]
 
 
@@ -139,11 +140,11 @@ def test_a_lock_is_tried_again() -> None:
 def test_a_cancellation_is_done_or_refused() -> None:
     done = """<Item><SalesOrder>000512</SalesOrder><SalesOrderLine/><Cancelled>Y</Cancelled><Completed>N</Completed></Item>
     <StatusOfItems><ItemsProcessed>000001</ItemsProcessed><ItemsInvalid>000000</ItemsInvalid></StatusOfItems>"""
-    assert replies.cancellation(reply(done, "postsalesordercancel")).said is Said.DONE
+    assert order_replies.cancellation(reply(done, "postsalesordercancel")).said is Said.DONE
     refused = """<Item><SalesOrder><Value>000599</Value><ErrorNumber>100031</ErrorNumber>
     <ErrorDescription>Sales order '000599' not found</ErrorDescription></SalesOrder><ItemNumber>000001</ItemNumber></Item>
     <StatusOfItems><ItemsProcessed>000000</ItemsProcessed><ItemsInvalid>000001</ItemsInvalid></StatusOfItems>"""
-    answer = replies.cancellation(reply(refused, "postsalesordercancel"))
+    answer = order_replies.cancellation(reply(refused, "postsalesordercancel"))
     assert answer.said is Said.REFUSED
     assert errors.rejected(answer.errors).field == "SalesOrder"
 

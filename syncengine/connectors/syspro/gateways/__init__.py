@@ -1,14 +1,14 @@
-"""How SYSPRO is reached. One seam, `call`, takes and gives documents as nested dicts (`xml.py`); two gateways fit it.
+"""How SYSPRO is reached. One seam, `call`, takes a `BusinessCall` and gives the reply as nested dicts (`xml.py`).
 
 `enet` speaks to the e.net services that sites really run, `harmony` to the REST interface of the customer's documents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from syncengine.connectors.services import Services
+from syncengine.connectors.syspro.business import BusinessCall
 from syncengine.connectors.syspro.settings import Settings
 from syncengine.document import Doc
 
@@ -18,26 +18,8 @@ __all__ = ["Gateway", "open_gateway"]
 class Gateway(Protocol):
     """A way to SYSPRO's business objects."""
 
-    order_source_element: str
-    """The element of SORTOI's header that carries the document's `OrderSourceCode`; empty if it is left out."""
-
-    def call(
-        self,
-        klass: str,
-        method: str,
-        business_object: str,
-        parameters: Mapping[str, object],
-        document: Mapping[str, object],
-        *,
-        is_write: bool,
-    ) -> Doc:
-        """Call a business object: `call("Transaction", "Post", "SORTOI", {"SalesOrders": …}, {"SalesOrders": …}, …)`.
-
-        Args:
-            klass, method: Query/Query, Setup/Add, Setup/Update, Setup/Delete, Transaction/Build, Transaction/Post.
-            parameters: the XmlParameters document; `{}` where the method has none.
-            document: the XmlIn document.
-            is_write: whether the call changes something; a validation by Transaction/Post does not.
+    def call(self, call: BusinessCall) -> Doc:
+        """Call a business object.
 
         Returns:
             The reply, business errors inside it included: `errors.item_errors` finds them.
@@ -51,14 +33,7 @@ class Gateway(Protocol):
         """
         ...
 
-    def fits(
-        self,
-        klass: str,
-        method: str,
-        business_object: str,
-        parameters: Mapping[str, object],
-        document: Mapping[str, object],
-    ) -> bool:
+    def fits(self, call: BusinessCall) -> bool:
         """True if the call is small enough to be made; finds for many keys are split until they are."""
         ...
 

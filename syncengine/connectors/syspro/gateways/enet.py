@@ -13,6 +13,7 @@ import requests
 
 from syncengine.connectors.services import Services
 from syncengine.connectors.syspro import errors, xml
+from syncengine.connectors.syspro.business import BusinessCall
 from syncengine.connectors.syspro.errors import Call
 from syncengine.connectors.syspro.operator import seat_of
 from syncengine.connectors.syspro.settings import Settings, secret
@@ -34,7 +35,6 @@ class Enet:
         self._settings = settings
         self._vault = services.vault
         self._base = settings.url if settings.url.lower().endswith("/rest") else settings.url + REST
-        self.order_source_element = settings.order_source_field
         self._session = Session(
             settings.endpoint.name,
             self._base,
@@ -45,46 +45,28 @@ class Enet:
         )
         self._seat = seat_of(settings, services, base=self._base, log_on=self._log_on, prove=self._profile)
 
-    def call(
-        self,
-        klass: str,
-        method: str,
-        business_object: str,
-        parameters: Mapping[str, object],
-        document: Mapping[str, object],
-        *,
-        is_write: bool,
-    ) -> Doc:
+    def call(self, call: BusinessCall) -> Doc:
         """See `Gateway.call`."""
-        call = Call(business_object, method, is_write)
-        texts = _texts(klass, business_object, parameters, document)
-        is_large = self._length(f"/{klass}/{method}", texts) > self._settings.get_limit_bytes
-        if is_large and (klass, method) != ("Transaction", "Post"):
+        texts, shown = _texts(call), call.shown
+        is_large = not self.fits(call)
+        if is_large and call.path != "/Transaction/Post":
             raise Rejected(
-                field=business_object,
+                field=shown.business_object,
                 value="",
                 reason=f"the document is larger than the {self._settings.get_limit_bytes} bytes of a GET",
                 remedy="Shorten its texts, or raise get_limit_bytes if the site's limit allows",
             )
-        path = LARGE if is_large else f"/{klass}/{method}"
 
         def work(session_id: str) -> Doc:
-            body = self._send_large(texts, session_id, call) if is_large else self._send(path, texts, session_id, call)
-            return self._document(body, call)
+            if is_large:
+                return self._document(self._send_large(texts, session_id, shown), shown)
+            return self._document(self._send(call.path, texts, session_id, shown), shown)
 
-        return self._seat.call(work, is_write=is_write)
+        return self._seat.call(work, is_write=call.is_write)
 
-    def fits(
-        self,
-        klass: str,
-        method: str,
-        business_object: str,
-        parameters: Mapping[str, object],
-        document: Mapping[str, object],
-    ) -> bool:
+    def fits(self, call: BusinessCall) -> bool:
         """See `Gateway.fits`: only posts have a form for large documents."""
-        texts = _texts(klass, business_object, parameters, document)
-        return self._length(f"/{klass}/{method}", texts) <= self._settings.get_limit_bytes
+        return self._length(call.path, _texts(call)) <= self._settings.get_limit_bytes
 
     def check(self) -> str:
         """Log on if need be and read the profile of the session: proves address, credentials and company."""
@@ -191,14 +173,12 @@ class Enet:
         return len(self._base) + len(path) + len(_query({"UserId": "0" * 36, **texts})) + 1
 
 
-def _texts(
-    klass: str, business_object: str, parameters: Mapping[str, object], document: Mapping[str, object]
-) -> dict[str, str]:
+def _texts(call: BusinessCall) -> dict[str, str]:
     """The query of a call without its session: names as section 2.1 spells them."""
-    texts = {"BusinessObject": business_object} if business_object else {}
-    if parameters or klass in ("Setup", "Transaction"):
-        texts["XmlParameters"] = xml.build(parameters) if parameters else ""
-    return {**texts, "XmlIn": xml.build(document)}
+    texts = {"BusinessObject": call.object.name}
+    if call.parameters or call.object.klass in ("Setup", "Transaction"):
+        texts["XmlParameters"] = xml.build(call.parameters_document) if call.parameters else ""
+    return {**texts, "XmlIn": xml.build(call.document)}
 
 
 def _query(texts: Mapping[str, str]) -> str:

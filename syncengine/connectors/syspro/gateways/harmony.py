@@ -12,19 +12,20 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
 from syncengine import clock
 from syncengine.connectors.services import Services
 from syncengine.connectors.syspro import errors
+from syncengine.connectors.syspro.business import BusinessCall, Route, find_in
 from syncengine.connectors.syspro.errors import Call
 from syncengine.connectors.syspro.json_documents import document as document_of
 from syncengine.connectors.syspro.json_documents import from_json, to_json
 from syncengine.connectors.syspro.operator import seat_of
 from syncengine.connectors.syspro.settings import Settings, secret
-from syncengine.connectors.syspro.xml import content_of, get, text_of
+from syncengine.connectors.syspro.xml import get, text_of
 from syncengine.document import Doc
 from syncengine.errors import (
     AuthenticationFailed,
@@ -41,29 +42,25 @@ from syncengine.http.session import Session, Timeouts
 
 BASE = "/api/harmony/2.0"
 CONJECTURE = "the shape of the Harmony interface is conjecture, no public specification was found"
-_NOTHING: Doc = {
-    "Query": {
+_NOTHING = BusinessCall(
+    find_in("SorMaster"),
+    "Query",
+    {
         "TableName": "SorMaster",
         "ReturnRows": "1",
         "Columns": {"Column": ["SalesOrder"]},
         "Where": {"Expression": [{"Column": "SalesOrder", "Condition": "EQ", "Value": "-"}]},
-    }
-}
+    },
+)
+"""A find without hits, which proves address and credentials."""
+
 _STEP = re.compile(r"([A-Za-z_][\w.:-]*?)(?:\[(\d+)\])?\Z")
 _OF_A_PROXY = (408, 409, 423, 425, 499)  # without a reason: it gave up waiting, or did not pass the call on; who knows
 _EARLY_S = 30.0  # a token is renewed this long before it ends
-_REPLY_ROOTS = {
-    "SORTOI": "SalesOrders",
-    "SORTOX": "postsalesordercancel",
-    "SORQRY": "SorDetail",
-    "ARSSCS": "setuparcustomer",
-}
 
 
 class Harmony:
     """The gateway `harmony`, by API key, OAuth 2.0 client credentials, or a SYSPRO session (setting `auth`)."""
-
-    order_source_element = "OrderSourceCode"
 
     def __init__(self, settings: Settings, services: Services) -> None:
         self._settings, self._vault = settings, services.vault
@@ -91,27 +88,13 @@ class Harmony:
             else None
         )
 
-    def call(
-        self,
-        klass: str,
-        method: str,
-        business_object: str,
-        parameters: Mapping[str, object],
-        document: Mapping[str, object],
-        *,
-        is_write: bool,
-    ) -> Doc:
+    def call(self, call: BusinessCall) -> Doc:
         """See `Gateway.call`."""
-        call = Call(business_object, method, is_write)
-        verb, path, body = _request(klass, method, business_object, parameters, document)
-        root = _REPLY_ROOTS.get(business_object) or text_of(content_of(document), "TableName") or "Reply"
+        if self._seat is None:
+            return self._called(call, "")
+        return self._seat.call(lambda session_id: self._called(call, session_id), is_write=call.is_write)
 
-        def work(session_id: str) -> Doc:
-            return self._document(self._send(verb, path, body, session_id, call), root, call)
-
-        return self._seat.call(work, is_write=is_write) if self._seat is not None else work("")
-
-    def fits(self, *_: object, **__: object) -> bool:
+    def fits(self, call: BusinessCall) -> bool:  # noqa: ARG002
         """Documents travel in bodies, whose size no source limits."""
         return True
 
@@ -193,12 +176,15 @@ class Harmony:
         raise errors.from_logon(text_of(told, "ErrorDescription") or f"HTTP {response.status_code}", settings)
 
     def _prove(self, session_id: str) -> None:
-        """A find without hits. Raises SessionLost, AuthenticationFailed, or what else stands in the way."""
-        call = Call("COMFND", "Query", is_write=False)
-        verb, path, body = _request("Query", "Query", "COMFND", {}, _NOTHING)
-        self._document(self._send(verb, path, body, session_id, call), "SorMaster", call)
+        """A find without hits. Raises SessionLost, AuthenticationFailed, or whatever else prevents it."""
+        self._called(_NOTHING, session_id)
 
     # -- exchanges -----------------------------------------------------------------------------------------------------
+
+    def _called(self, call: BusinessCall, session_id: str) -> Doc:
+        route, shown = call.object.route(call) or _generic(call), call.shown
+        response = self._send(route.verb, route.path, route.body, session_id, shown)
+        return self._document(response, call.reply_root, shown)
 
     def _send(self, verb: str, path: str, body: Any, session_id: str, call: Call) -> requests.Response:
         """One exchange; a token that was refused is renewed once, since nothing runs without one."""
@@ -260,26 +246,14 @@ class Harmony:
         return EndpointDown(shown) if status in (502, 503, 504) else Transient(shown)
 
 
-def _request(
-    klass: str,
-    method: str,
-    business_object: str,
-    parameters: Mapping[str, object],
-    document: Mapping[str, object],
-) -> tuple[str, str, Any]:
-    """Verb, path and body of a call (section 4.3): sales orders have addresses of their own, all else goes the generic way."""
-    content = content_of(document)
-    if business_object == "SORTOI":
-        chosen = get(content_of(parameters), "Parameters") or {}
-        return "POST", "/SalesOrder", {"Parameters": to_json(chosen), **to_json(content)}
-    if business_object == "SORQRY" and text_of(content, "Key", "SalesOrder"):
-        return "GET", f"/SalesOrder/{quote(text_of(content, 'Key', 'SalesOrder'), safe='')}", None
-    if business_object == "SORTOX" and not text_of(content, "Item", "SalesOrderLine"):
-        number, reason = text_of(content, "Item", "SalesOrder"), text_of(content, "Item", "CancelReasonCode")
-        query = f"?{urlencode({'CancelReasonCode': reason})}" if reason else ""
-        return "DELETE", f"/SalesOrder/{quote(number, safe='')}{query}", None
-    body = {"XmlParameters": to_json(content_of(parameters) or {}), "XmlIn": to_json(content)}
-    return "POST", f"/{klass}/{method}/{business_object}", body
+def _generic(call: BusinessCall) -> Route:
+    """The address of a business object that has none of its own (section 4.3)."""
+    body = {"XmlParameters": to_json(_parameters(call)), "XmlIn": to_json(call.content)}
+    return Route("POST", f"{call.path}/{call.object.name}", body)
+
+
+def _parameters(call: BusinessCall) -> Doc:
+    return {"Parameters": dict(call.parameters)} if call.parameters else {}
 
 
 def _json(response: requests.Response) -> Any:

@@ -2,131 +2,102 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
-
-from syncengine.connectors.base import Operation, Outcome, Resource, Safety, Verb
-from syncengine.connectors.syspro import replies
-from syncengine.connectors.syspro.documents import Filler, canonical_section, marked, replacements
-from syncengine.connectors.syspro.elements import CUSTOMER, CUSTOMER_ONLY_SENT
-from syncengine.connectors.syspro.find import rows_where
+from syncengine.connectors.syspro.business import BusinessObject
+from syncengine.connectors.syspro.elements import ADDRESS, DATE, Section, code, flag, number, text
 from syncengine.connectors.syspro.gateways import Gateway
-from syncengine.connectors.syspro.replies import Answer, Said
-from syncengine.connectors.syspro.resources.outcomes import refusal, sent
-from syncengine.connectors.syspro.schemas import CustomerSchema
-from syncengine.connectors.syspro.settings import Settings
-from syncengine.connectors.syspro.xml import text_of
-from syncengine.document import Doc
-from syncengine.errors import Rejected
+from syncengine.connectors.syspro.resources.setup import SetupResource
+from syncengine.connectors.syspro.schemas import schema_of
+from syncengine.connectors.syspro.settings import Settings, SettingsReader
 
-_COLUMNS = tuple(name for name in CUSTOMER if name not in CUSTOMER_ONLY_SENT)
+ARSSCS = BusinessObject(
+    "ARSSCS",
+    "Setup",
+    "SetupArCustomer",
+    parameters={
+        "IgnoreWarnings": "Y",
+        "ApplyIfEntireDocumentValid": "N",
+        "ValidateOnly": "N",
+        "UpdateFaxEmailOrders": "N",
+        "UpdateFaxEmailReprint": "N",
+        "ValidateTaxExemptionNo": "N",
+    },
+)
+"""The parameters are what its schema gives as defaults, all of them sent (syspro-objects.md section 1)."""
+
+CUSTOMER: Section = {
+    "Customer": code(15),
+    "Name": text(50),
+    "Salesperson": code(20),
+    "Branch": code(10),
+    "TermsCode": code(2),
+    "ShortName": text(20),
+    "CreditStatus": code(1, *"0123456789"),
+    "CreditLimit": number(12, 0),
+    "CreditCheckFlag": code(1, "T", "L", "B", "N"),
+    "PriceCode": code(10),
+    "CustomerClass": code(10),
+    "BalanceType": flag("I", "B"),
+    "Area": code(10),
+    "TaxStatus": flag("E", "N", "O"),
+    "TaxExemptNumber": text(30),
+    "Telephone": text(20),
+    "Contact": text(50),
+    "Fax": text(20),
+    "Currency": code(3),
+    "UserField1": text(10),
+    "UserField2": number(12, 5),
+    "StatementReqd": flag(),
+    "BackOrdReqd": flag("Y", "N", "R"),
+    "ShippingInstrs": text(50),
+    "ShippingInstrsCod": code(6),
+    "StateCode": code(10),
+    "DateCustAdded": DATE,
+    "Nationality": code(3),
+    "CustomerOnHold": flag(),
+    "Email": text(255),
+    "SoldToAddr1": ADDRESS,
+    "SoldToAddr2": ADDRESS,
+    "SoldToAddr3": ADDRESS,
+    "SoldToAddr3Loc": ADDRESS,
+    "SoldToAddr4": ADDRESS,
+    "SoldToAddr5": ADDRESS,
+    "SoldPostalCode": text(10, keeps_blank=True),
+    "ShipToAddr1": ADDRESS,
+    "ShipToAddr2": ADDRESS,
+    "ShipToAddr3": ADDRESS,
+    "ShipToAddr3Loc": ADDRESS,
+    "ShipToAddr4": ADDRESS,
+    "ShipToAddr5": ADDRESS,
+    "ShipPostalCode": text(10, keeps_blank=True),
+    "State": code(2),
+    "CountyZip": code(5),
+    "City": code(3),
+    "PoNumberMandatory": flag(),
+    "CompanyTaxNumber": text(15),
+    "SalesWarehouse": code(10),
+}
+"""ARSSCS's Item in the order of its schema, with the key `Customer` beside the fields."""
 
 
-class Customer(Resource):
+class Customer(SetupResource):
     """Field names are those of ARSSCS, flat; the key field is `Customer`."""
 
-    name: ClassVar[str] = "syspro.customer"
-    schema = CustomerSchema
-    safety: ClassVar[Mapping[Verb, Safety]] = {
-        Verb.CREATE: Safety.ENFORCED,  # Setup/Add refuses a key that exists (120001)
-        Verb.CHANGE: Safety.ABSOLUTE,
-    }
-    identity: ClassVar[tuple[str, ...]] = ("Name", "Currency")
+    name = "syspro.customer"
+    schema = schema_of("Customer", CUSTOMER)
+    setup = ARSSCS
+    table = "ArCustomer"
+    key_field = "Customer"
+    elements = CUSTOMER
+    only_sent = ("StateCode", "StatementReqd", "PoNumberMandatory", "DateCustAdded")
+    """Elements whose columns in ArCustomer no source names, and the date that only a create sets."""
+    numeric_keys = {"Customer": "numeric_customer_keys"}
+    identity = ("Name", "Currency")
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
-        self._gateway, self._settings = gateway, settings
-        self.most_per_read = settings.most_per_read
-        self.most_per_write = settings.customers_per_write
-        self.settle_s = settings.settle_s
+        super().__init__(gateway, settings)
+        self.most_per_write = settings.options[self.name]
 
-    def read(self, keys: Sequence[str]) -> dict[str, Doc]:
-        """Whole customers by code, one COMFND for up to `find_at_once` of them; an unknown code is absent."""
-        filler = Filler(self._settings)
-        stored = {key: filler.key("Customer", key.strip()) for key in keys}
-        rows = rows_where(
-            self._gateway,
-            "ArCustomer",
-            "Customer",
-            list(stored.values()),
-            [name for name in _COLUMNS if name not in self._settings.unread_columns],
-            at_once=self._settings.find_at_once,
-        )
-        by_code = {filler.key("Customer", text_of(row, "Customer")): row for row in rows}
-        return {key: by_code[code] for key, code in stored.items() if code in by_code}
-
-    def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
-        """The customer's code is its natural key."""
-        return {key: [doc] for key, doc in self.read(natural_keys).items()}
-
-    def write(self, operations: Sequence[Operation]) -> list[Outcome]:
-        """Setup/Add or Setup/Update; a document that ARSSCS would not take whole is refused before it is sent."""
-        outcomes: dict[int, Outcome] = {}
-        items: list[tuple[int, Doc, list[str]]] = []
-        for position, operation in enumerate(operations):
-            filler = Filler(self._settings)
-            try:
-                item = self._item(operation, filler)
-            except Rejected as error:
-                outcomes[position] = Outcome.rejected(error)
-                continue
-            if len(item) > 1:
-                written = operation.changes if operation.verb is Verb.CHANGE else None
-                items.append((position, item, replacements(operation.doc, filler, written)))
-            else:
-                outcomes[position] = Outcome.done(key=operation.key)
-        if items:
-            outcomes.update(self._post(operations, items))
-        return [outcomes[position] for position in range(len(operations))]
-
-    def _item(self, operation: Operation, filler: Filler) -> Doc:
-        """One Item: its Key first, then the coded fields; for a change those that changed alone."""
-        if operation.verb is Verb.CANCEL:
-            raise Rejected(
-                field="Customer",
-                value=operation.key or "",
-                reason="a customer cannot be cancelled",
-                remedy="Put the customer on hold in SYSPRO instead",
-            )
-        code = operation.key or operation.doc.get("Customer") or operation.natural_key
-        key = filler.section("Key", {"Customer": CUSTOMER["Customer"]}, {"Customer": code})
-        if not key:
-            raise Rejected(field="Customer", value="", reason="it is blank", remedy="Correct the mapping")
-        values = operation.doc
-        if operation.verb is Verb.CHANGE:
-            values = {name: change.new for name, change in operation.changes.items()}
-        fields = filler.section("Item", CUSTOMER, {name: value for name, value in values.items() if name != "Customer"})
-        if operation.verb is Verb.CHANGE:
-            fields |= {name: "" for name, value in values.items() if value in (None, "") and name in CUSTOMER}
-            fields = {name: fields[name] for name in CUSTOMER if name in fields}
-        return {"Key": key, **fields}
-
-    def _post(self, operations: Sequence[Operation], items: Sequence[tuple[int, Doc, list[str]]]) -> dict[int, Outcome]:
-        method = "Add" if operations[0].verb is Verb.CREATE else "Update"
-        parameters = {"SetupArCustomer": {"Parameters": dict(self._settings.arsscs)}}
-        document = {"SetupArCustomer": {"Item": [item for _, item, _ in items]}}
-        reply = sent(
-            lambda: self._gateway.call("Setup", method, "ARSSCS", parameters, document, is_write=True), len(items)
-        )
-        if isinstance(reply, list):
-            return {position: outcome for (position, _, _), outcome in zip(items, reply, strict=True)}
-        answers = replies.setups(reply, [item["Key"]["Customer"] for _, item, _ in items], "Customer")
-        return {
-            position: self._outcome(operations[position], answer, warnings)
-            for (position, _, warnings), answer in zip(items, answers, strict=True)
-        }
-
-    def _outcome(self, operation: Operation, answer: Answer, warnings: Sequence[str]) -> Outcome:
-        said = [*warnings, *answer.warnings]
-        if answer.said is Said.DONE:
-            code = answer.key or operation.key or operation.doc.get("Customer") or operation.natural_key
-            return Outcome.done(key=Filler(self._settings).key("Customer", str(code).strip()), warnings=said)
-        return refusal(answer, self._settings, what=f"Customer {operation.natural_key}", warnings=said)
-
-    def key_of(self, doc: Doc) -> str:
-        """The customer's code, in its stored form where the site's keys are numeric."""
-        return Filler(self._settings).key("Customer", text_of(doc, "Customer"))
-
-    def canonical(self, doc: Doc) -> Doc:
-        """Widths, decimals, case and characters of ArCustomer."""
-        filler = Filler(self._settings)
-        return marked(canonical_section(filler, "Item", CUSTOMER, doc), filler)
+    @classmethod
+    def options(cls, given: SettingsReader) -> int:
+        """Customers that one call writes."""
+        return given.whole("customers_per_write", 1, least=1)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import ClassVar
 
-from syncengine.connectors.base import Operation, Outcome, Resource, Safety, Verb
-from syncengine.connectors.syspro import comparison, orders, replies
+from syncengine.connectors import base
+from syncengine.connectors.base import Operation, Outcome, Safety, Verb
+from syncengine.connectors.syspro import comparison, order_replies, orders
+from syncengine.connectors.syspro.business import BusinessCall
 from syncengine.connectors.syspro.documents import (
     STORED_WIDTH,
     Filler,
@@ -22,21 +24,24 @@ from syncengine.connectors.syspro.documents import (
     replacements,
     without_blank_groups,
 )
-from syncengine.connectors.syspro.elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS, Section
+from syncengine.connectors.syspro.elements import Section
 from syncengine.connectors.syspro.errors import Absent, OddAnswer
 from syncengine.connectors.syspro.find import finds_where, rows_where
 from syncengine.connectors.syspro.gateways import Gateway
+from syncengine.connectors.syspro.order_calls import SORQRY, SORTOI, SORTOX
+from syncengine.connectors.syspro.order_elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS
+from syncengine.connectors.syspro.order_options import OrderOptions
+from syncengine.connectors.syspro.order_schema import SalesOrderSchema
 from syncengine.connectors.syspro.replies import Answer, Said
 from syncengine.connectors.syspro.resources.outcomes import refusal, sent
-from syncengine.connectors.syspro.schemas import SalesOrderSchema
-from syncengine.connectors.syspro.settings import Settings
+from syncengine.connectors.syspro.resources.source import SysproSource
+from syncengine.connectors.syspro.settings import Settings, SettingsReader
 from syncengine.connectors.syspro.xml import text_of
 from syncengine.document import LINE_KEY, Doc
 from syncengine.errors import Rejected, SyncError
 
 _SHOWN_WIDTH = 6
 _CENT = Decimal("0.01")
-_SORTOX = "SORTOX "
 _CANCELLED = ("*", "\\", "/")
 _OPEN = ("1", "2", "3", "F", "S")
 _REFUSALS = {
@@ -50,11 +55,12 @@ log = logging.getLogger(__name__)
 _FOUND_COLUMNS = ("SalesOrder", "CustomerPoNumber", "Customer", "OrderStatus", "CancelledFlag")
 
 
-class SalesOrder(Resource):
+class SalesOrder(SysproSource, base.Resource):
     """Field names are SORTOI's: a flat header and the lists StockLine, CommentLine, MiscChargeLine, FreightLine."""
 
     name: ClassVar[str] = "syspro.sales_order"
     schema = SalesOrderSchema
+    uses = (SORTOI, SORTOX, SORQRY)
     safety: ClassVar[Mapping[Verb, Safety]] = {
         Verb.CREATE: Safety.SEARCH,  # CustomerPoNumber can be found; it is unique by a site's option only (section 9.5)
         Verb.CHANGE: Safety.ABSOLUTE,  # quantities are replaced; an added line shows in the next fetch
@@ -69,22 +75,28 @@ class SalesOrder(Resource):
     }
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
-        self._gateway, self._settings = gateway, settings
+        super().__init__(gateway, settings)
+        self._options: OrderOptions = settings.options[self.name]
         self.most_per_read = 1  # a SORQRY each, so that a step can stop between two of them
-        self.most_per_write = settings.most_per_write
+        self.most_per_write = self._options.most_per_write
         self.most_per_look = settings.find_at_once
         self.settle_s = settings.settle_s
         self._logged: set[str] = set()  # what made a comparison by COMFND useless, logged once in each process
+
+    @classmethod
+    def options(cls, given: SettingsReader) -> OrderOptions:
+        """See `OrderOptions`."""
+        return OrderOptions.of(given)
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Whole orders by number, one SORQRY each; an unknown number is absent."""
         found = {}
         for key in keys:
             try:
-                reply = self._gateway.call("Query", "Query", "SORQRY", {}, orders.query(key), is_write=False)
+                reply = self._gateway.call(BusinessCall(SORQRY, "Query", orders.query(key)))
             except Absent:
                 continue
-            document = orders.from_sorqry(reply, self._gateway.order_source_element)
+            document = orders.from_sorqry(reply, self._options.source_element)
             if document.get("SalesOrder"):
                 document["Customer"] = Filler(self._settings).key("Customer", document.get("Customer", ""))
                 found[key] = document
@@ -214,9 +226,9 @@ class SalesOrder(Resource):
             else:
                 warnings = [*filler.warnings, *replacements(operation.doc, filler, _written_fields(operation))]
                 calls.setdefault(call, []).append(_Ready(position, operation, document, warnings))
-        for number, ready in enumerate(calls.values()):
-            for one, outcome in zip(ready, self._called(ready, is_first=number == 0), strict=True):
-                outcomes[one.position] = outcome
+        for number, batch in enumerate(calls.values()):
+            for ready, outcome in zip(batch, self._called(batch, is_first=number == 0), strict=True):
+                outcomes[ready.position] = outcome
         return [outcomes[position] for position in range(len(operations))]
 
     def _document(self, operation: Operation, filler: Filler) -> tuple[str, Doc | None]:
@@ -225,12 +237,12 @@ class SalesOrder(Resource):
         An order's status is a parameter of SORTOI, so orders of different status go in calls of their own; SORTOX is
         called for each order alone.
         """
-        settings, source = self._settings, self._gateway.order_source_element
-        status = settings.sortoi.get("OrderStatus", "")
+        chosen, source = self._options, self._options.source_element
+        status = self._usual_status()
         if operation.verb is Verb.CANCEL:
-            if settings.cancel_by == "SORTOX":
-                return f"{_SORTOX}{operation.key}", orders.cancel_by_sortox(operation, settings.cancel_reason)
-            return status, orders.cancel(operation, filler, settings.cancel_reason)
+            if chosen.cancel_by == SORTOX.name:
+                return f"{SORTOX.name} {operation.key}", orders.cancel_by_sortox(operation, chosen.cancel_reason)
+            return status, orders.cancel(operation, filler, chosen.cancel_reason)
         if operation.verb is Verb.CHANGE:
             if not any(not name.startswith("@") for name in operation.changes) and not operation.lines:
                 return "", None
@@ -238,73 +250,72 @@ class SalesOrder(Resource):
                 operation,
                 filler,
                 source,
-                line_cancel_code=settings.line_cancel_code,
-                blank=settings.blank_marker,
+                line_cancel_code=chosen.line_cancel_code,
+                blank=chosen.blank_marker,
             )
         return str(operation.doc.get("OrderStatus") or status), orders.create(operation, filler, source)
 
-    def _called(self, ready: Sequence[_Ready], *, is_first: bool) -> list[Outcome]:
+    def _usual_status(self) -> str:
+        return self._settings.parameters_of(SORTOI).get("OrderStatus", "")
+
+    def _called(self, batch: Sequence[_Ready], *, is_first: bool) -> list[Outcome]:
         """The outcomes of one call; an error that stops a later call says `retry` for it, since others are done."""
         try:
-            if ready[0].operation.verb is Verb.CANCEL and self._settings.cancel_by == "SORTOX":
-                return [self._cancelled(one) for one in ready]
-            return self._imported(ready)
+            if batch[0].operation.verb is Verb.CANCEL and self._options.cancel_by == SORTOX.name:
+                return [self._cancelled(ready) for ready in batch]
+            return self._imported(batch)
         except SyncError as error:
             if is_first:
                 raise
-            return [Outcome.retry(error)] * len(ready)
+            return [Outcome.retry(error)] * len(batch)
 
-    def _imported(self, ready: Sequence[_Ready]) -> list[Outcome]:
-        status = str(ready[0].operation.doc.get("OrderStatus") or "") if ready[0].operation.verb is Verb.CREATE else ""
-        status = status or self._settings.sortoi.get("OrderStatus", "")
-        documents = [one.document for one in ready]
+    def _imported(self, batch: Sequence[_Ready]) -> list[Outcome]:
+        first = batch[0].operation
+        status = str(first.doc.get("OrderStatus") or "") if first.verb is Verb.CREATE else ""
+        status = status or self._usual_status()
+        documents = [ready.document for ready in batch]
         reply = sent(lambda: self._sortoi("IMPORT", status, documents, is_write=True), len(documents))
         if isinstance(reply, list):
             return reply
-        answers = replies.sales_orders(reply, [document["OrderHeader"]["CustomerPoNumber"] for document in documents])
+        po_numbers = [document["OrderHeader"]["CustomerPoNumber"] for document in documents]
         return [
-            self._outcome(one, self._with_reasons(answer, status, one.document))
-            for one, answer in zip(ready, answers, strict=True)
+            self._outcome(ready, self._with_reasons(answer, status, ready.document))
+            for ready, answer in zip(batch, order_replies.sales_orders(reply, po_numbers), strict=True)
         ]
 
     def _sortoi(self, process: str, status: str, documents: Sequence[Doc], *, is_write: bool) -> Doc:
-        chosen = {**self._settings.sortoi, "Process": process, "OrderStatus": status}
-        return self._gateway.call(
-            "Transaction",
-            "Post",
-            "SORTOI",
-            {"SalesOrders": {"Parameters": chosen}},
-            {"SalesOrders": {"Orders": list(documents)}},
-            is_write=is_write,
-        )
+        chosen = self._settings.parameters_of(SORTOI, Process=process, OrderStatus=status)
+        return self._gateway.call(BusinessCall(SORTOI, "Post", {"Orders": list(documents)}, chosen, is_write=is_write))
 
     def _with_reasons(self, answer: Answer, status: str, document: Doc) -> Answer:
         """A refusal without a word is validated once to learn its reasons (section 9.4)."""
         if answer.said is not Said.REFUSED or answer.errors:
             return answer
         try:
-            validated = replies.validation(self._sortoi("VALIDATE", status, [document], is_write=False))
+            validated = order_replies.validation(self._sortoi("VALIDATE", status, [document], is_write=False))
         except SyncError:
             return answer  # the refusal stands; only its reasons could not be had
         return Answer(Said.REFUSED, errors=validated.errors, warnings=[*answer.warnings, *validated.warnings])
 
-    def _outcome(self, one: _Ready, answer: Answer) -> Outcome:
-        said = [*one.warnings, *answer.warnings]
+    def _outcome(self, ready: _Ready, answer: Answer) -> Outcome:
+        warnings = [*ready.warnings, *answer.warnings]
         if answer.said is Said.DONE:
-            key = self._shown(answer.key) if answer.key else one.operation.key
-            return Outcome.done(key=key, warnings=said)
-        return refusal(answer, self._settings, what=f"Sales order {one.operation.natural_key}", warnings=said)
+            key = self._shown(answer.key) if answer.key else ready.operation.key
+            return Outcome.done(key=key, warnings=warnings)
+        what = f"Sales order {ready.operation.natural_key}"
+        return refusal(answer, self._settings, what=what, warnings=warnings)
 
-    def _cancelled(self, one: _Ready) -> Outcome:
-        document = {"PostSalesOrderCancel": {"Item": one.document}}
-        chosen = {"PostSalesOrderCancel": {"Parameters": dict(self._settings.sortox)}}
-        reply = sent(lambda: self._gateway.call("Transaction", "Post", "SORTOX", chosen, document, is_write=True), 1)
+    def _cancelled(self, ready: _Ready) -> Outcome:
+        chosen = self._settings.parameters_of(SORTOX)
+        call = BusinessCall(SORTOX, "Post", {"Item": [ready.document]}, chosen, is_write=True)
+        reply = sent(lambda: self._gateway.call(call), 1)
         if isinstance(reply, list):
             return reply[0]
-        answer = replies.cancellation(reply)
+        answer = order_replies.cancellation(reply)
+        key = ready.operation.key
         if answer.said is Said.DONE:
-            return Outcome.done(key=one.operation.key, warnings=answer.warnings)
-        return refusal(answer, self._settings, what=f"Sales order {one.operation.key}", warnings=answer.warnings)
+            return Outcome.done(key=key, warnings=answer.warnings)
+        return refusal(answer, self._settings, what=f"Sales order {key}", warnings=answer.warnings)
 
     def key_of(self, doc: Doc) -> str:
         """The sales order number, in the form in which SYSPRO shows it."""
@@ -313,18 +324,18 @@ class SalesOrder(Resource):
     def _shown(self, number: str) -> str:
         """SorMaster stores 15 digits, SORTOI and SORQRY show fewer; both are accepted, one of them is kept (section 6)."""
         is_stored = len(number) == STORED_WIDTH and number.isdecimal() and number.startswith("0")
-        if self._settings.numeric_order_keys and is_stored:
+        if self._options.has_numeric_keys and is_stored:
             return number.lstrip("0").zfill(_SHOWN_WIDTH)
         return number
 
     def _stored(self, number: str) -> str:
         """The form in which SorMaster and SorDetail store a number, and by which COMFND finds it."""
-        return number.zfill(STORED_WIDTH) if self._settings.numeric_order_keys and number.isdecimal() else number
+        return number.zfill(STORED_WIDTH) if self._options.has_numeric_keys and number.isdecimal() else number
 
     def canonical(self, doc: Doc) -> Doc:
         """Widths, decimals, case and characters of SorMaster and SorDetail; what SYSPRO fills in by itself is absent."""
         filler = Filler(self._settings)
-        source = self._gateway.order_source_element
+        source = self._options.source_element
         section = orders.header_elements(source)
         if source:
             section = {**section, "OrderSourceCode": section[source]}

@@ -2,49 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from syncengine.connectors.syspro.elements import Section, code, flag, number, text
+from syncengine.connectors.syspro.resources.source import SysproSource
+from syncengine.connectors.syspro.schemas import schema_of
 
-from syncengine.connectors.base import Source
-from syncengine.connectors.syspro.documents import Filler, canonical_section
-from syncengine.connectors.syspro.elements import STOCK_CODE
-from syncengine.connectors.syspro.find import rows_where
-from syncengine.connectors.syspro.gateways import Gateway
-from syncengine.connectors.syspro.schemas import StockCodeSchema
-from syncengine.connectors.syspro.settings import Settings
-from syncengine.connectors.syspro.xml import text_of
-from syncengine.document import Doc
+STOCK_CODE: Section = {
+    "StockCode": code(30),
+    "Description": text(50),
+    "LongDesc": text(100),
+    "AlternateKey1": text(20),
+    "AlternateKey2": text(20),
+    "StockUom": code(10),
+    "AlternateUom": code(10),
+    "OtherUom": code(10),
+    "ConvFactAltUom": number(12, 6),
+    "ConvMulDiv": flag("M", "D"),
+    "Mass": number(18, 6),
+    "Volume": number(18, 6),
+    "Decimals": number(1, 0),
+    "ProductClass": code(20),
+    "TaxCode": code(3),
+    "KitType": flag("N", "F", "K", "S"),
+    "PartCategory": code(1),
+    "WarehouseToUse": code(10),
+    "StockOnHold": code(1),
+    "Supplier": code(15),
+    "ListPriceCode": code(10),
+}
+"""Columns of InvMaster (syspro-objects.md sections 4.1 and 10)."""
 
 
-class StockCode(Source):
+class StockCode(SysproSource):
     """Field names are InvMaster's columns; the key is the stock code."""
 
-    name: ClassVar[str] = "syspro.stock_code"
-    schema = StockCodeSchema
-
-    def __init__(self, gateway: Gateway, settings: Settings) -> None:
-        self._gateway, self._settings = gateway, settings
-        self.most_per_read = settings.most_per_read
-
-    def read(self, keys: Sequence[str]) -> dict[str, Doc]:
-        """Whole rows by stock code; a code that SYSPRO does not have is absent."""
-        filler = Filler(self._settings)
-        stored = {key: filler.key("StockCode", key.strip()) for key in keys}
-        rows = rows_where(
-            self._gateway,
-            "InvMaster",
-            "StockCode",
-            list(stored.values()),
-            [name for name in STOCK_CODE if name not in self._settings.unread_columns],
-            at_once=self._settings.find_at_once,
-        )
-        by_code = {text_of(row, "StockCode"): row for row in rows}
-        return {key: by_code[code] for key, code in stored.items() if code in by_code}
-
-    def key_of(self, doc: Doc) -> str:
-        """The stock code."""
-        return Filler(self._settings).key("StockCode", text_of(doc, "StockCode"))
-
-    def canonical(self, doc: Doc) -> Doc:
-        """Widths, decimals, case and characters of InvMaster."""
-        return canonical_section(Filler(self._settings), "InvMaster", STOCK_CODE, doc)
+    name = "syspro.stock_code"
+    schema = schema_of("StockCode", STOCK_CODE)
+    table = "InvMaster"
+    key_field = "StockCode"
+    elements = STOCK_CODE
+    numeric_keys = {"StockCode": "numeric_stock_keys"}
