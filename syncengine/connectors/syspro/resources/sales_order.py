@@ -60,7 +60,7 @@ class SalesOrder(SysproSource, base.Resource):
 
     name: ClassVar[str] = "syspro.sales_order"
     schema = SalesOrderSchema
-    uses = (SORTOI, SORTOX, SORQRY)
+    uses = (SORTOI, SORTOX)
     safety: ClassVar[Mapping[Verb, Safety]] = {
         Verb.CREATE: Safety.SEARCH,  # CustomerPoNumber can be found; it is unique by a site's option only (section 9.5)
         Verb.CHANGE: Safety.ABSOLUTE,  # quantities are replaced; an added line shows in the next fetch
