@@ -17,7 +17,6 @@ import random
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -29,6 +28,7 @@ from syncengine import clock
 from syncengine.connectors.services import Services
 from syncengine.connectors.syspro.errors import OddAnswer, UnknownAnswer
 from syncengine.connectors.syspro.settings import Settings
+from syncengine.connectors.syspro.ticket import BothGuards, SeatLost, Ticket
 from syncengine.document import from_json, to_json
 from syncengine.errors import EndpointDown, OutcomeUnknown, SessionLost, SyncError, Throttled, Transient
 from syncengine.http import guard
@@ -50,61 +50,6 @@ _TURN_S = 1.0  # of calls one after the other; then whoever else waits in the sa
 _WAITING_COUNTS_S = 2.0
 _RENEW_EVERY_S = 5.0
 _LONGEST_NAME = 128  # of Slot.name
-
-
-class SeatLost(Transient):
-    """The slot ran out before the call left. Nothing was sent."""
-
-
-@dataclass
-class Ticket:
-    """One holding of the slot.
-
-    `deadline` is on the monotonic clock; `ahead` is how far the row's clock is ahead of ours. `may_run`: bytes of the
-    latest call may have left. `session_id`, `used_at` and `logons` are what the row keeps, sealed.
-    """
-
-    holder: str
-    deadline: float
-    ahead: timedelta
-    may_run: bool = False
-    session_id: str = ""
-    used_at: datetime | None = None
-    logons: list[datetime] = field(default_factory=list)
-    closed_for_s: float = 0.0
-
-    def now(self) -> datetime:
-        """The time by the row's clock (UTC)."""
-        return clock.now() + self.ahead
-
-    def check(self) -> None:
-        """Raises SeatLost if another one may have the slot by now."""
-        if clock.monotonic() >= self.deadline:
-            raise SeatLost("the operator's slot ran out before the call left; nothing was sent")
-
-
-class _BothGuards:
-    """The engine's lease and the slot, as one guard around a call. It knows whether the call may have left."""
-
-    def __init__(self, outer: guard.Guard, ticket: Ticket) -> None:
-        self.lane = outer.lane
-        self._outer, self._ticket = outer, ticket
-
-    def renew(self) -> None:
-        """Renew the engine's lease; asked before each call, so the one before it has been answered."""
-        self._ticket.may_run = False
-        self._outer.renew()
-
-    def check(self) -> None:
-        """Both must be held when the bytes leave, which they do next."""
-        self._ticket.may_run = False
-        self._outer.check()
-        self._ticket.check()
-        self._ticket.may_run = True
-
-    def called(self, endpoint: str, operation: str, took_s: float) -> None:
-        """Counted by the engine's lease."""
-        self._outer.called(endpoint, operation, took_s)
 
 
 class Seat:
@@ -225,7 +170,7 @@ class Seat:
             self._extend(ticket)
         ticket.may_run = False
         try:
-            with guard.guarded(_BothGuards(guard.current(), ticket)):
+            with guard.guarded(BothGuards(guard.current(), ticket)):
                 result = work(ticket.session_id)
         except BaseException as error:  # a time limit, a lost lease or a fault of ours ends it as well as a time-out
             if _may_still_run(error, ticket):
@@ -277,7 +222,7 @@ class Seat:
         with self._store.write() as session:
             slot, now = self._locked(session), _now(session)
             if slot.holder and slot.held_until is not None and slot.held_until <= now:
-                self._bury(slot)
+                self._close_after_crash(slot)
             closed_until = slot.closed_until
             if closed_until is None or closed_until <= now:
                 if _is_free(slot, lane, now):
@@ -304,7 +249,7 @@ class Seat:
                 ticket.session_id, ticket.used_at = state["session"], state["used_at"]
         return ticket
 
-    def _bury(self, slot: Slot) -> None:
+    def _close_after_crash(self, slot: Slot) -> None:
         """The holder died in its call: closed from the start of its lease for the settle time, and its session is dropped."""
         log.warning("%s: the holder of the slot died in its call; resting for the settle time", self.name)
         if slot.held_until is not None:

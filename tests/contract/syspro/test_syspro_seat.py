@@ -18,7 +18,8 @@ from syncengine import clock
 from syncengine.connectors.base import Operation, Result, Verb
 from syncengine.connectors.syspro.connector import Syspro
 from syncengine.connectors.syspro.gateways.enet import Enet
-from syncengine.connectors.syspro.operator import Seat, SeatLost
+from syncengine.connectors.syspro.operator import Seat
+from syncengine.connectors.syspro.ticket import SeatLost
 from syncengine.engine.core.lease import LeaseLost
 from syncengine.errors import DatabaseAway, EndpointDown, Forbidden, OutcomeUnknown, Throttled, Transient
 from syncengine.http import guard
