@@ -1,4 +1,4 @@
-"""What the house lends to a connector: built once per process, passed to every `connect(endpoint, services)`."""
+"""What the process lends to a connector: built once per process, passed to every `connect(endpoint, services)`."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def credentials(endpoint: Endpoint, account: Account, services: Services) -> Cre
 
 
 class FixedToken:
-    """A private app: its account token or staff token stands until a person changes it."""
+    """A private app: its account token or staff token is valid until a person changes it."""
 
     def __init__(self, endpoint: Endpoint, account: Account, vault: Vault) -> None:
         self._endpoint, self._account, self._vault = endpoint, account, vault
@@ -70,7 +70,7 @@ class FixedToken:
         request.headers[f"brightpearl-{self._secret.replace('_', '-')}"] = self._token
 
     def renew(self, refused: requests.PreparedRequest) -> None:
-        """Look whether a person has stored another token meanwhile."""
+        """Check whether a person has stored another token meanwhile."""
         used = refused.headers.get(f"brightpearl-{self._secret.replace('_', '-')}")
         self._token = _secret(self._vault, self._endpoint, self._secret)
         if self._token == used:
@@ -90,7 +90,7 @@ class _Token:
 class InstanceToken:
     """An OAuth instance app: an access token of 7 days, and a refresh token for the next one.
 
-    Whoever meets a 401 looks first whether another worker has refreshed meanwhile (the secret's version has risen);
+    Whoever meets a 401 first checks whether another worker has refreshed meanwhile (the secret's version has risen);
     else it refreshes under a lock that all hosts share, so that one expired token costs one refresh.
     """
 
@@ -127,7 +127,7 @@ class InstanceToken:
             return self._token
 
     def _stored(self) -> _Token | None:
-        # The version is read first: a token that is newer than its version costs one look more, never a refresh less.
+        # The version is read first: a token that is newer than its version costs one more check, never a missed refresh.
         version = self._vault.version(self._endpoint.id, "access_token")
         value = self._vault.read(self._endpoint.id, "access_token")
         return _Token(value, version, self._vault.read(self._endpoint.id, "api_domain")) if value else None
@@ -183,7 +183,7 @@ class InstanceToken:
             form["client_secret"] = secret  # only apps with confidential OAuth have one
         # No write to the business: if the answer is lost, the same refresh token is tried again.
         granted = self._granted(self._session.send("POST", "", data=form, is_write=False))
-        # The access token last: its version tells the others that all is there. The refresh token first: if we die in
+        # The access token last: its version shows the others that both are stored. The refresh token first: if we die in
         # between and the old one is void, the next refresh still works.
         for name in ("refresh_token", "api_domain", "access_token"):
             if isinstance(granted.get(name), str) and granted[name]:

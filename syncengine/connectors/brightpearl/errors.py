@@ -1,6 +1,6 @@
 """Brightpearl's answers as errors of the engine. Facts: reference/brightpearl.md sections 3, 4 and 5.
 
-The status alone does not tell: 500 is also used for mistakes of the client, 503 for throttling, 404 for nothing found.
+The status alone is not enough: 500 is also used for mistakes of the client, 503 for throttling, 404 for nothing found.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _FIELDS = {
     "PRDC-024": ("brand.name", "Give the brand a name"),
     "WHSC-014": ("productId", "Name a product id greater than 0"),
     "WHSC-020": ("product ids", "Name the products whose availability is wanted"),
-    "CMNC-010": ("body", "The body is missing or no JSON; this is a fault of the connector"),
+    "CMNC-010": ("body", "The body is missing or not JSON; this is a bug in the connector, report it"),
 }
 """The field that a code is about, and what to do (sections 4 and 11)."""
 
@@ -78,7 +78,7 @@ class Refusal:
 def body_of(response: requests.Response) -> Any:
     """The JSON of an answer, numbers with a point as Decimal; None if it is not JSON.
 
-    What no number can be is a text (`NaN`, thousands of digits), and what is nested too deeply is one that says so: the
+    What cannot be a number (`NaN`, thousands of digits) becomes a text, and what is nested too deeply a text that says so: the
     document's schema refuses it by its field, and the other documents of the answer are read.
     """
     try:
@@ -90,10 +90,10 @@ def body_of(response: requests.Response) -> Any:
 
 
 def _loads(text: str | bytes) -> Any:
-    return json.loads(text, parse_float=Decimal, parse_int=_whole, parse_constant=str)
+    return json.loads(text, parse_float=Decimal, parse_int=_integer, parse_constant=str)
 
 
-def _whole(digits: str) -> int | str:
+def _integer(digits: str) -> int | str:
     return int(digits) if len(digits) <= _MOST_DIGITS else digits
 
 
@@ -113,7 +113,7 @@ def _shallow(text: str) -> str:
 
 
 def count(response: requests.Response, header: str) -> int | None:
-    """The whole number in a header of section 5; None if there is none, or one that cannot be meant."""
+    """The whole number in a header of section 5; None if there is none, or an absurd one."""
     text = response.headers.get(header, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
@@ -128,7 +128,7 @@ def throttled_for(response: requests.Response) -> float | None:
 
 
 def outage(response: requests.Response) -> str | None:
-    """What counts as a failure for the breaker: Brightpearl, or what stands before it, is not there. A throttle is none."""
+    """What counts as a failure for the breaker: Brightpearl, or a proxy before it, is down. Throttling is not one."""
     if response.status_code in (502, 503, 504) and throttled_for(response) is None:
         return f"it answers {response.status_code}"
     return None
@@ -206,7 +206,7 @@ def _rejected(what: str, status: int, refusals: list[Refusal]) -> Rejected:
     value: str | None = None
     if found := _BAD_FILTER.search(first.message) or _BAD_PATCH.search(first.message):
         field, value = found["field"], found["value"]
-        remedy = "This is a fault of the connector or of its settings; report it with the code"
+        remedy = "This is a bug in the connector or in its settings; report it with the code"
     return Rejected(field=field, value=value, reason=_shown(refusals) or f"status {status}", remedy=remedy)
 
 

@@ -5,16 +5,16 @@ page begins at the last row's time. What the references leave open (reference/br
 
 - Whether a period's ends belong to it: a page begins a millisecond before the last row's time, and rows given already
   are dropped. Once a row at the very beginning of a period was seen, its ends are known to belong to it.
-- Many rows of one second (Brightpearl's times are whole seconds): where more than a few would be read again, the page
-  goes on by offset, a few rows back, and counts only if the last row given is found in it: what stands behind that row
-  has not been given, what stands before it has. If it is not found, the next page begins at its time, or, where that
+- Many rows of one second (Brightpearl's times are whole seconds): where more than a few would be read again, the next
+  page is read by offset, a few rows back, and counts only if the last row given is found in it: the rows after that row
+  are new, those before it were given. If it is not found, the next page begins at its time, or, where that
   would be the same time again, reads that time by closed id ranges, since open ones are refused.
-- How late a change shows up in the search: a reading goes on to the source's clock at its first page, and the next one
+- How late a change shows up in the search: a reading ends at the source's clock of its first page, and the next one
   begins there, less `lag` and `overlap`.
 - Whether the `Date` of an answer is right: a front end's clock may be wrong, and so may ours. The earlier of the two
   counts. If they differ by more than `CLOCKS_AGREE` a warning says so, a reading ends at the later one so that a slow
   clock does not end it before its last page, and the next one begins at the latest row: rows have the database's times.
-  If both are wrong by the same amount nobody can tell.
+  If both are wrong by the same amount, nothing shows it.
 - Whether each row has a time (`updatedOn` is null until the first edit, section 11.1) and an id. A row without a time is
   given, but moves nothing. A row without an id cannot be given: it is logged with its time and skipped. What remains: a
   page of which no row has an id stops the feed until another object is edited behind it; a skipped object is found only
@@ -48,7 +48,7 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 """Before any object of any account."""
 
 FEW = 10
-"""Rows that are rather read again than avoided: 2 % of a page."""
+"""Rows that may be read again rather than avoided: 2 % of a page."""
 
 CLOCKS_AGREE = timedelta(seconds=45)
 """A right `Date` may be as old as the longest call (35 s, connect and read together) when its answer is whole."""
@@ -106,7 +106,7 @@ class Feed:
     touched: Sequence[str]
 
     def pages(self, position: Position, since: datetime | None) -> Iterator[Page]:
-        """Pages from `position`, or from `since` if it is empty. Raises Transient for a search that does not obey."""
+        """Pages from `position`, or from `since` if it is empty. Raises Transient if the search ignores its sort or filters."""
         return _Reading(self, position, since).pages()
 
     def after(self, time: datetime, first_result: int) -> Batch:
@@ -114,7 +114,7 @@ class Feed:
         sort = (f"{self.time_column}.ASC", f"{self.id_column}.ASC")
         batch = self._search({self.time_column: f"{times.text(time)}/"}, sort, first_result=first_result)
         if batch.is_more and not batch.count:
-            raise Transient(f"{self.path}: an empty page, and yet there are said to be more")
+            raise Transient(f"{self.path}: the page is empty, but the answer says that there are more")
         if batch.is_more and any(later.at < earlier.at for earlier, later in pairwise(batch.rows)):
             raise Transient(f"{self.path}: the rows are not sorted by {self.time_column}")
         return replace(batch, rows=sorted(batch.rows, key=lambda row: row.at))
@@ -125,7 +125,7 @@ class Feed:
         period = f"{times.text(at - TICK)}/{times.text(at + TICK)}"
         batch = self._search({self.time_column: period, self.id_column: ids}, (f"{self.id_column}.ASC",))
         if batch.is_more and batch.last_id < first_id:
-            raise Transient(f"{self.path}: the id range {ids} does not get on")
+            raise Transient(f"{self.path}: the search does not advance within the ids {ids}")
         return batch
 
     def highest_id(self) -> int:
@@ -147,7 +147,7 @@ class Feed:
         return self._batch(found)
 
     def _batch(self, found: Found) -> Batch:
-        """The rows that can be read, and a line in the log on the others. Raises Transient if none has an id."""
+        """The rows that can be read; the others are logged. Raises Transient if none has an id."""
         rows: list[Row] = []
         unplaced: list[Ref] = []
         nameless: list[str] = []
@@ -168,8 +168,8 @@ class Feed:
                 rows.append(row)
         if nameless and not last_id:
             raise Transient(f"{self.path}: a row cannot be read: it has no {self.id_column}: {nameless[0]}")
-        self._tell(f"skipped, they have no {self.id_column}", nameless)
-        self._tell(f"of which {self.time_column} cannot be read, given all the same", [ref.key for ref in unplaced])
+        self._log_rows(f"skipped, they have no {self.id_column}", nameless)
+        self._log_rows(f"whose {self.time_column} cannot be read, given nevertheless", [ref.key for ref in unplaced])
         return Batch(rows, unplaced, len(found.rows), last_id, found.is_more, found.source_time)
 
     def _cell(self, row: Mapping[str, Any], column: str) -> Any:
@@ -177,7 +177,7 @@ class Feed:
             raise Transient(f"{self.path}: a row cannot be read: the answer has no column {column}")
         return row[column]
 
-    def _tell(self, what: str, rows: Sequence[str]) -> None:
+    def _log_rows(self, what: str, rows: Sequence[str]) -> None:
         if rows:
             more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
             log.error("%s: rows %s: %s%s", self.path, what, ", ".join(rows[:MOST_NAMED]), more)
@@ -227,7 +227,7 @@ class _Reading:
                 self._first += batch.count
                 continue
             yield self._page(fresh, batch, self._unfinished(rows[-1].place, is_tie=_is_tie(batch)))
-            yield from self._go_on_after(batch)
+            yield from self._continue_after(batch)
 
     @property
     def _known_end(self) -> datetime:
@@ -239,7 +239,7 @@ class _Reading:
         return max(self._reached, min(begin, self._last_row) if self._clocks_differ else begin)
 
     def _note(self, batch: Batch) -> None:
-        """What a page tells beside its rows: the source's clock, and whether a period's ends belong to it."""
+        """What a page says beside its rows: the source's clock, and whether a period's ends belong to it."""
         ours, theirs = clock.now(), batch.source_time
         self._earlier, later = min(ours, theirs), max(ours, theirs)
         if later - self._earlier > CLOCKS_AGREE and not self._clocks_differ:
@@ -257,7 +257,7 @@ class _Reading:
     def _is_new(self, row: Row) -> bool:
         return (self._complete is None or row.at > self._complete) and row.place not in self._given
 
-    def _go_on_after(self, batch: Batch) -> Iterator[Page]:
+    def _continue_after(self, batch: Batch) -> Iterator[Page]:
         """Decide where the next page begins."""
         rows, last = batch.rows, batch.rows[-1]
         again = sum(row.at == last.at for row in rows)
@@ -284,7 +284,7 @@ class _Reading:
         return True
 
     def _is_anchored(self, batch: Batch) -> bool:
-        """Whether a page by offset shows the last row given, with rows behind it if there are said to be more."""
+        """Whether a page by offset shows the last row given, with rows after it if the answer says that there are more."""
         at = next((index for index, row in enumerate(batch.rows) if row.place == self._anchor), None)
         return at is not None and (at < len(batch.rows) - 1 or not batch.is_more)
 
@@ -296,11 +296,11 @@ class _Reading:
     def _skip_complete(self, at: datetime) -> None:
         """A whole page of a time that was read by id: the ends belong to a period, so begin a tick later."""
         if self._from > at or not self._ends_belong:
-            raise Transient(f"{self._feed.path}: rows before the period asked for; the search does not get on")
+            raise Transient(f"{self._feed.path}: rows before the period asked for; the search does not advance")
         self._from, self._first, self._anchor = at + TICK, 1, None
 
     def _by_id(self, at: datetime, after: int) -> Iterator[Page]:
-        """All rows of one time with ids above `after`, by id; then on behind that time."""
+        """All rows of one time with ids above `after`, by id; then those after that time."""
         if self._highest is None:
             self._highest = self._feed.highest_id()
         is_more = True
@@ -333,7 +333,7 @@ def _id(value: Any) -> int | None:
 
 
 def _is_ordered(batch: Batch) -> bool:
-    """Whether the rows of equal times came by id, as they were asked for. A row that has no place may stand anywhere."""
+    """Whether the rows of equal times came by id, as they were asked for. A row that has no place may be anywhere."""
     return len(batch.rows) == batch.count and all(
         earlier.place < later.place for earlier, later in pairwise(batch.rows)
     )

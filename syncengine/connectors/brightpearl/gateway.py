@@ -129,7 +129,7 @@ class Gateway:
 
         Args:
             resource: `order-service/order`.
-            keys: ids as text; what is no id exists nowhere.
+            keys: ids as text; a text that is not an id is left out.
             most: ids per call.
             query: behind each path, with its `?`.
             shape, id_field: how the answer holds the objects. Where it is keyed by id, an object without `id_field` gets it.
@@ -192,7 +192,7 @@ class Gateway:
         return response
 
     def _learn(self, response: requests.Response) -> None:
-        """Every answer, also a 401 or 503, tells how many calls are left (section 5)."""
+        """Every answer, also a 401 or 503, says how many calls are left (section 5)."""
         self._ahead = self._source_time(response) - clock.now()
         if self._limiter is None or self.account.pool is None:
             return
@@ -252,5 +252,5 @@ def _page(answer: Answer, what: str) -> Found:
         last = int(about.get("lastResult", 0))  # omitted where nothing was found
         is_more = bool(about.get("morePagesAvailable", last < available))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Transient(f"{what}: the answer is no search result ({type(error).__name__})") from None
+        raise Transient(f"{what}: the answer is not a search result ({type(error).__name__})") from None
     return Found(rows, is_more, available, answer.source_time)

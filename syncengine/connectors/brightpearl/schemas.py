@@ -67,7 +67,7 @@ class Part(fields.Nested):
 class Rows(fields.Field[list[dict[str, Any]]]):
     """A map of rows by row id, given as a list: each row with its `id`, in the order that people see.
 
-    An error is told under the row's id, as it stands in the raw document. `row_schema` tells mappings what a row holds.
+    An error is reported under the row's id, as in the raw document. `row_schema` shows mappings what a row holds.
     """
 
     def __init__(self, schema: type[Schema], sequence: str, **more: Any) -> None:
@@ -99,6 +99,6 @@ class Rows(fields.Field[list[dict[str, Any]]]):
 
 
 def _number(text: Any) -> tuple[int, str]:
-    """Sequence and id are numbers written as text; what is no number comes last, in the order of its text."""
+    """Sequence and id are numbers written as text; any other text comes last, in its own order."""
     shown = "" if text is None else str(text)
     return (int(shown), "") if shown.isascii() and shown.isdigit() else (2**63, shown)

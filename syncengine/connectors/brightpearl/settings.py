@@ -66,7 +66,7 @@ def read(endpoint: Endpoint, resources: Iterable[type[Source]]) -> Account:
     limits = {kind.name.partition(".")[2]: kind.most_per_read for kind in resources}
     given = _Given(endpoint)
     given.refuse_unknown(limits)
-    account = given.text("account", "the account code, as it stands in the address of the Brightpearl user interface")
+    account = given.text("account", "the account code, as shown in the address of the Brightpearl user interface")
     auth = given.one_of("auth", AUTH, "oauth")
     app_ref = given.text("app_ref", "the reference of the app, from Brightpearl's developer tools")
     dev_ref = given.text("dev_ref", "the developer reference, which OAuth apps send") if auth == "oauth" else ""
@@ -85,11 +85,11 @@ def read(endpoint: Endpoint, resources: Iterable[type[Source]]) -> Account:
         timeouts=Timeouts(given.number("connect_s", 5.0, least=0.1), given.number("read_s", 30.0, least=0.1)),
         ca_file=given.text("ca_file", "a file", default="") or None,
         patience_s=given.number("patience_s", 5.0),
-        concurrency=given.whole("concurrency", 4, least=1),
-        page_size=given.whole("page_size", 500, least=2),
+        concurrency=given.whole_number("concurrency", 4, least=1),
+        page_size=given.whole_number("page_size", 500, least=2),
         lag=timedelta(seconds=given.number("lag_s", 5.0)),
         overlap=timedelta(seconds=given.number("overlap_s", 60.0)),
-        most_per_read={kind: given.whole(f"{kind}_per_read", most, least=1) for kind, most in limits.items()},
+        most_per_read={kind: given.whole_number(f"{kind}_per_read", most, least=1) for kind, most in limits.items()},
         optional={kind: given.names(f"{kind}_optional") for kind in limits},
     )
 
@@ -104,10 +104,10 @@ def account_of(endpoint: Endpoint) -> base.Account:
 
 def _pool(given: _Given, account: str, app: str) -> Pool | None:
     """Private apps of an account share one pool, OAuth apps have one per account and developer (section 5)."""
-    limit = given.whole("limit_per_minute", 200)
+    limit = given.whole_number("limit_per_minute", 200)
     if limit == 0:
         return None
-    guard_s, reserve = given.number("guard_s", 0.5), given.whole("reserve", 0)
+    guard_s, reserve = given.number("guard_s", 0.5), given.whole_number("reserve", 0)
     return Pool(f"brightpearl:{account}:{app}", limit=limit, guard_s=guard_s, reserve=reserve)
 
 
@@ -140,7 +140,7 @@ class _Given:
             raise self._wrong(name, value, f"set it to a number of at least {least:g}")
         return number
 
-    def whole(self, name: str, default: int, least: int = 0) -> int:
+    def whole_number(self, name: str, default: int, least: int = 0) -> int:
         number = self.number(name, default, least)
         if not number.is_integer():
             raise self._wrong(name, self._settings.get(name), f"set it to a whole number of at least {least}")
@@ -179,7 +179,7 @@ class _Given:
         for name in self._settings:
             if name not in known:
                 raise self._wrong(
-                    name, self._settings[name], f"there is no such setting; known are {', '.join(sorted(known))}"
+                    name, self._settings[name], f"there is no such setting; use one of {', '.join(sorted(known))}"
                 )
 
     def _wrong(self, name: str, value: Any, remedy: str) -> Misconfigured:

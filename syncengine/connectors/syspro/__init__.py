@@ -1,6 +1,6 @@
 """SYSPRO: sales orders, customers and stock codes, over e.net (`enet`) or the conjectured Harmony interface (`harmony`).
 
-`connect(endpoint, services)` gives the connector; what a site decides stands in `settings.py`.
+`connect(endpoint, services)` gives the connector; what a site decides is read in `settings.py`.
 """
 
 from __future__ import annotations

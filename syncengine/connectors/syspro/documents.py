@@ -1,6 +1,6 @@
 """Our own documents: filled in the order of the schema, checked before they are sent, and as SYSPRO would give them back.
 
-SYSPRO drops unknown elements without a word and may cut what is too long (syspro-transport.md section 6), so both are
+SYSPRO drops unknown elements silently and may cut what is too long (syspro-transport.md section 6), so both are
 refused here, by name. Values become texts of a fixed number of decimals: a float was once "not numeric".
 """
 
@@ -63,7 +63,7 @@ class Filler:
         return typed.isoformat() if isinstance(typed, date) else typed
 
     def pieces(self, path: str, element: Element, value: Any, shown: str) -> list[str]:
-        """A text that may go on in further elements: long ones run over, at blanks where there are any."""
+        """A text that may continue in further elements: a long one is broken, at blanks where there are any."""
         width = self._width(path, element)
         texts = value if isinstance(value, list) else [] if value is None else [value]
         pieces: list[str] = []
@@ -107,12 +107,12 @@ class Filler:
 
     def _text(self, value: Any, shown: str) -> str:
         if isinstance(value, bool | float | Mapping | list):
-            raise _refused(shown, value, f"a {type(value).__name__} is no text")
+            raise _refused(shown, value, f"a {type(value).__name__} is not a text")
         text = one_line(value.isoformat() if isinstance(value, date) else str(value))
         if self.settings.characters == "send" or fits_character_set(text):
             return transliterated(text) if self.settings.characters != "send" else text
         if self.settings.characters == "reject":
-            raise _refused(shown, text, "it has characters that Windows-1252 has not")
+            raise _refused(shown, text, "it has characters that Windows-1252 does not have")
         self.replaced[shown] = text
         return transliterated(text).strip()
 
@@ -186,7 +186,7 @@ def _unknown(shown: str, value: Any, name: str, elements: Section) -> Rejected:
     return Rejected(
         field=shown,
         value=value,
-        reason=f"SYSPRO has no such element and would drop it without a word{hint}",
+        reason=f"SYSPRO has no such element and would drop it silently{hint}",
         remedy="Correct the mapping",
     )
 

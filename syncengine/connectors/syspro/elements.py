@@ -1,7 +1,7 @@
-"""The elements of the documents that we send and read: names, order, widths. The server drops what it does not know in silence.
+"""The elements of the documents that we send and read: names, order, widths. The server silently drops what it does not know.
 
-Facts: syspro-transport.md sections 9.2 and 9.3 (SORTOI), syspro-objects.md section 3.1 (ARSSCS); widths are those of a
-7/8 company database, digits are those before the point. A site whose widths differ overrides them by the setting `widths`.
+Widths are those of a company database of SYSPRO 7 or 8, digits are those before the point. A site whose widths differ
+overrides them by the setting `widths`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
+    """What an element holds."""
+
     TEXT = "text"
     CODE = "code"  # a key or table code: upper case by convention
     NUMBER = "number"
@@ -20,9 +22,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element. `width`: characters of a text, digits before the point of a number; 0 for a width nobody knows.
+    """One element. `width`: characters of a text, digits before the point of a number; 0 for an unknown width.
 
-    choices: the values that a code may have. repeats: how often it may stand there. keeps_blank: an empty text is a value
+    choices: the values that a code may have. repeats: how often it may occur. keeps_blank: an empty text is a value
     of its own; elsewhere an empty element makes SYSPRO take its default, so it is not sent and not compared.
     """
 
@@ -35,21 +37,26 @@ class Element:
 
 
 Section = Mapping[str, Element]
+"""The elements of one part of a document by name, in the order of its schema."""
 
 
 def text(width: int = 0, *, repeats: int = 1, keeps_blank: bool = False) -> Element:
+    """A text of at most `width` characters; the rest as in `Element`."""
     return Element(Kind.TEXT, width, repeats=repeats, keeps_blank=keeps_blank)
 
 
 def code(width: int = 0, *choices: str) -> Element:
+    """A key or table code of at most `width` characters; any, or one of `choices`."""
     return Element(Kind.CODE, width, choices=choices)
 
 
 def flag(*choices: str) -> Element:
+    """One character: Y or N, or one of `choices`."""
     return Element(Kind.CODE, 1, choices=choices or ("Y", "N"))
 
 
 def number(digits: int, places: int) -> Element:
+    """A number of at most `digits` before the point, sent with exactly `places` behind it."""
     return Element(Kind.NUMBER, digits, places)
 
 

@@ -36,7 +36,7 @@ REMEDIES = {
     "240004": "Create the stock code in SYSPRO, or correct the SKU or its lookup, then retry",
     "240008": "Add the stock code to that warehouse in SYSPRO, or map the order to another warehouse, then retry",
     "240003": "Map the product to a numeric stock code, as this SYSPRO company wants them, then retry",
-    "240001": "Have the inventory module installed or registered for this operator, then retry",
+    "240001": "Install the inventory module, or register it for this operator, then retry",
     "240096": "Give the operator access to that warehouse in SYSPRO, then retry",
     "240118": "Create the bin in SYSPRO, then retry",
     "100028": "The mapping must give a date here; correct the mapping, then retry",
@@ -48,11 +48,11 @@ _USUAL_REMEDY = "Correct the record or SYSPRO's master data, then retry"
 
 
 class UnknownAnswer(OutcomeUnknown):
-    """SYSPRO answered a write with something nobody knows: it no longer works on the call."""
+    """SYSPRO answered a write with something unknown: it no longer works on the call."""
 
 
 class OddAnswer(Transient):
-    """SYSPRO answered a read with something nobody knows: it no longer works on the call."""
+    """SYSPRO answered a read with something unknown: it no longer works on the call."""
 
 
 class Absent(Rejected):
@@ -90,7 +90,7 @@ class ItemError:
 def from_text(text: str, call: Call, settings: Settings) -> SyncError:
     """The meaning of an `ERROR: text` in answer to anything but a logon.
 
-    A text that nobody knows, in answer to a write, is no proof that nothing ran.
+    An unknown text in answer to a write does not prove that nothing ran.
     """
     shown = _without_mark(text)
     matches = {name: pattern.search(shown) is not None for name, pattern in settings.patterns.items()}
@@ -101,7 +101,7 @@ def from_text(text: str, call: Call, settings: Settings) -> SyncError:
     if matches["licence_pattern"] and not call.is_write:
         return EndpointDown(f"{call}: {shown}", retry_in_s=60)
     if call.is_write:
-        return UnknownAnswer(f"{call}: nobody knows this answer: {shown}")
+        return UnknownAnswer(f"{call}: unknown answer: {shown}")
     if matches["not_found_pattern"]:
         return Absent(field=call.business_object, value="", reason=shown, remedy="Check the key in SYSPRO")
     if matches["down_pattern"]:
@@ -119,7 +119,7 @@ def rejected_text(text: str, call: Call) -> Rejected:
 
 def _whole_call_remedy(text: str, call: Call) -> str:
     if re.search(r"licen[cs]ed|100000|denied|registered", text, re.IGNORECASE):
-        return f"Have {call.business_object} licensed and allowed for the operator in SYSPRO, then retry"
+        return f"License {call.business_object} and allow it for the operator in SYSPRO, then retry"
     return _USUAL_REMEDY
 
 
@@ -140,7 +140,7 @@ def from_http(status: int, body: str, call: Call, *, is_large: bool = False) -> 
     """The meaning of an answer that did not come from SYSPRO: a status other than 200, or an HTML page. None if it did.
 
     `is_large`: the call was made by PostLD (section 2.2). HTTP.sys refuses an overlong address before SYSPRO is
-    reached, so nothing ran; of any other failure of a write nobody knows.
+    reached, so nothing ran; any other failure of a write leaves that open.
     """
     is_page = _is_page(body)
     if status == 200 and not is_page:
@@ -158,7 +158,7 @@ def from_http(status: int, body: str, call: Call, *, is_large: bool = False) -> 
     if is_large and status in (400, 404, 405, 414, 501):
         return Misconfigured(
             f"{shown} in answer to PostLD: the SYSPRO service of this site is too old for large documents. "
-            "Have it updated, or raise get_limit_bytes if its GET limit allows"
+            "Update it, or raise get_limit_bytes if its GET limit allows"
         )
     if status in (400, 413, 414):
         return Rejected(
@@ -262,7 +262,7 @@ def says_duplicate(errors: Sequence[ItemError], settings: Settings) -> bool:
 
 
 def says_locked(errors: Sequence[ItemError], settings: Settings) -> bool:
-    """True if nothing but a lock, of a person at a screen for example, stood in the way (section 12 of the objects)."""
+    """True if only a lock, of a person at a screen for example, prevented the write (section 12 of the objects)."""
     pattern = settings.patterns["locked_pattern"]
     return bool(errors) and all(pattern.search(error.text) is not None for error in errors)
 

@@ -18,7 +18,7 @@ from syncengine.document import Doc
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """One call's result: the values that it asked by, and the rows.
+    """One call's result: the values that it asked for, and the rows.
 
     `is_whole` is False if the reply may be cut: it does not hold as many rows as it says, or a whole number of hundreds. No
     source names a limit of rows (syspro-objects.md section 14, item 5); if a site has one, it will be a round number.

@@ -22,7 +22,7 @@ def to_json(content: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """What is under an element, from its JSON value: numbers and truths become texts as XML would have them."""
+    """What is under an element, from its JSON value: numbers and booleans become texts as XML would have them."""
     if isinstance(value, Mapping):
         return {str(key): from_json(item) for key, item in value.items() if not str(key).startswith("_")}
     if isinstance(value, list):

@@ -3,10 +3,10 @@
 SYSPRO ends the first session when the same operator logs on again, and no client calls twice at a time on one session
 (syspro-transport.md section 5.3). So session id and slot are one row of `store.models.Slot`, held for one call, given
 in the order of lanes. A holder that died leaves a session that may still be working: the row stays closed until the
-settle time is over, and whoever comes next logs on anew, so that a frozen worker wakes up with a dead session.
+settle time is over, and whoever comes next logs on again, so that a frozen worker wakes up with a dead session.
 
 All hosts read the times of that row by one clock, the database's: with clocks of their own that differ by more than a
-lease they would take one another's holders for dead, and close the row each time.
+lease they would think that one another's holders are dead, and close the row each time.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ class Seat:
         try:
             with guard.guarded(BothGuards(guard.current(), ticket)):
                 result = work(ticket.session_id)
-        except BaseException as error:  # a time limit, a lost lease or a fault of ours ends it as well as a time-out
+        except BaseException as error:  # a time limit, a lost lease or a bug of ours ends it as well as a time-out
             if _may_still_run(error, ticket):
                 ticket.closed_for_s = self._settle_s if is_write else self._read_settle_s
             raise
@@ -208,7 +208,7 @@ class Seat:
             clock.sleep(_ASK_EVERY_S * random.uniform(0.7, 1.3))
 
     def _looks_free(self, lane: Lane) -> bool:
-        """A look without a lock. False only if waiting is right and this lane is already known to be waiting."""
+        """A check without a lock. False only if waiting is right and this lane is already known to be waiting."""
         with self._store.read() as session:
             slot, now = session.get(Slot, self.name), _now(session)
             if slot is None or _is_free(slot, lane, now):

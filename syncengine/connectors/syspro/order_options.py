@@ -8,7 +8,7 @@ from syncengine.connectors.syspro.settings import SettingsReader
 
 ORDER_SOURCE_FIELDS = ("OrderType", "Salesperson", "Branch", "Area", "AlternateReference", "SpecialInstrs")
 """Header elements of SORTOI that may carry the sales channel. The column made for it, SorMaster.SalesOrderSource, has no
-element in SORTOI, which would drop one in silence. The default is OrderType: a list of the site's own, 2 characters, that
+element in SORTOI, which would drop it silently. The default is OrderType: a list of the site's own, 2 characters, that
 decides nothing else, while Salesperson, Branch and Area reach into prices, tax and the ledger and AlternateReference must
 fit a key type of the site (section 9.2). Empty: it is left out."""
 
@@ -38,7 +38,7 @@ class OrderOptions:
         is_harmony = given.text("gateway").lower() == "harmony"
         return cls(
             source_element="OrderSourceCode" if is_harmony else source_field,
-            most_per_write=given.whole("most_per_write", 1, least=1),
+            most_per_write=given.whole_number("most_per_write", 1, least=1),
             has_numeric_keys=given.flag("numeric_order_keys", True),
             cancel_by=given.choice("cancel_by", ("SORTOX", "SORTOI"), "SORTOX"),
             cancel_reason=given.text("cancel_reason"),

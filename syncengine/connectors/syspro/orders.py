@@ -71,7 +71,7 @@ _KEPT_BY_NAME = {
     "MiscChargeLine": ("MiscChargeValue", "MiscProductClass", "MiscTaxCode", "MiscDescription", "MiscChargeCode"),
     "FreightLine": ("FreightValue", "FreightTaxCode"),
 }
-"""What a changed line states again although it stays: SYSPRO would price a line anew that comes without its price."""
+"""What a changed line repeats although it stays: SYSPRO would reprice a line that comes without its price."""
 
 _IDENTITY = {"StockLine": ("StockCode",)}
 _FIXED_ON_CHANGE = ("Currency", "Customer", "OrderStatus")
@@ -89,7 +89,7 @@ def query(sales_order: str) -> Doc:
 def from_sorqry(reply: Mapping[str, Any], order_source_element: str) -> Doc:
     """The order in SORTOI's names, values as SYSPRO wrote them; what the reply does not carry is absent.
 
-    Lines bear SYSPRO's own number; other fields of SORQRY keep their names. All four line lists are there, perhaps empty.
+    Lines have SYSPRO's own number; other fields of SORQRY keep their names. All four line lists are there, perhaps empty.
     """
     content = content_of(reply)
     content = content if isinstance(content, Mapping) else {}
@@ -256,9 +256,9 @@ def _changed_lines(operation: Operation, filler: Filler, line_cancel_code: str) 
 
 
 def _existing_line(line: LineChange, operation: Operation, line_cancel_code: str) -> Doc:
-    """A line to change or remove. What it states again is SYSPRO's present value, never one of ours that did not change."""
-    standing = _standing(line, operation)
-    named = {name: standing[name] for name in _IDENTITY.get(line.field, ()) if standing.get(name)}
+    """A line to change or remove. What it repeats is SYSPRO's present value, never one of ours that did not change."""
+    present = _present_line(line, operation)
+    named = {name: present[name] for name in _IDENTITY.get(line.field, ()) if present.get(name)}
     values: Doc = {"CustomerPoLine": line.number, **named}
     if line.action == "remove":
         return {**values, "LineActionType": "D", "LineCancelCode": line_cancel_code}
@@ -268,14 +268,14 @@ def _existing_line(line: LineChange, operation: Operation, line_cancel_code: str
                 field=f"{line.field}.{name}",
                 value=line.changes[name].new,
                 reason="SYSPRO does not let a line take another stock code",
-                remedy="The line must be removed and a new one added",
+                remedy="Remove the line and add a new one",
             )
-    kept = {name: standing[name] for name in _KEPT_BY_NAME[line.field] if standing.get(name) not in (None, "")}
+    kept = {name: present[name] for name in _KEPT_BY_NAME[line.field] if present.get(name) not in (None, "")}
     changed = {name: item.new for name, item in line.changes.items()}
     return {**values, **kept, **changed, "LineActionType": "C"}
 
 
-def _standing(line: LineChange, operation: Operation) -> Doc:
+def _present_line(line: LineChange, operation: Operation) -> Doc:
     """The line as SYSPRO has it now, else as it is wanted."""
     for candidate in (operation.current or {}).get(line.field) or ():
         if str(candidate.get(LINE_NUMBER)) == str(line.number):

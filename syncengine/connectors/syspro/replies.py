@@ -20,7 +20,7 @@ class Said(StrEnum):
 
     DONE = "done"  # applied; the key may still be missing
     REFUSED = "refused"  # not applied, with or without reasons
-    NOTHING = "nothing"  # the reply does not tell
+    NOTHING = "nothing"  # the reply does not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def setups(reply: Mapping[str, Any], keys: Sequence[str], key_name: str) -> list
 def counters(reply: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """How many items were processed (for a Setup: read) and how many were refused; None where the reply does not say.
 
-    `StatusOfItems` stands beside or inside the item, and is spelled `StatusofItems` by some (section 9.4, objects 1).
+    `StatusOfItems` is beside or inside the item, and is spelled `StatusofItems` by some (section 9.4, objects 1).
     """
     done: int | None = None
     refused: int | None = None

@@ -1,6 +1,6 @@
 """The schemas of documents read from SYSPRO: Decimals and dates from its texts, unknown fields kept, complaints by field.
 
-The fields are those of `elements.py`, so that a mapped document and a read one are of the same shape.
+The fields are the elements that are written, so that a mapped document and a read one are of the same shape.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class SysproText(fields.Field[str]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if isinstance(value, str):
             return value.strip()
-        raise ValidationError(f"a {type(value).__name__} is no text")
+        raise ValidationError(f"a {type(value).__name__} is not a text")
 
 
 class SysproSchema(Schema):

@@ -113,10 +113,10 @@ class Settings:
             read_settle_s=read.number("read_settle_s", 30.0),
             prove_session_after_s=read.number("prove_session_after_s", 60.0),
             seat_patience_s=read.number("seat_patience_s", 20.0),
-            logons_per_minute=read.whole("logons_per_minute", 4, least=1),
-            get_limit_bytes=read.whole("get_limit_bytes", 8192, least=512),
-            most_per_read=read.whole("most_per_read", 40, least=1),
-            find_at_once=read.whole("find_at_once", 40, least=1),
+            logons_per_minute=read.whole_number("logons_per_minute", 4, least=1),
+            get_limit_bytes=read.whole_number("get_limit_bytes", 8192, least=512),
+            most_per_read=read.whole_number("most_per_read", 40, least=1),
+            find_at_once=read.whole_number("find_at_once", 40, least=1),
             upper_case_codes=read.flag("upper_case_codes", True),
             characters=read.choice("characters", ("transliterate", "reject", "send"), "transliterate"),
             numeric_keys=frozenset(
@@ -185,7 +185,7 @@ class SettingsReader:
             raise self._wrong(name, value, f"Set it to a number of at least {least:g}")
         return shown
 
-    def whole(self, name: str, default: int, *, least: int) -> int:
+    def whole_number(self, name: str, default: int, *, least: int) -> int:
         value = self.number(name, default, least=least)
         if value != int(value):
             raise self._wrong(name, value, f"Set it to a whole number of at least {least}")
@@ -225,7 +225,7 @@ class SettingsReader:
             raise self._wrong(name, value, f"It is not a regular expression: {error}") from None
 
     def nothing_misspelled(self) -> None:
-        """A misspelled setting would leave its default in force without a word; other parts' names are let through."""
+        """A misspelled setting would silently leave its default in force; other parts' names are let through."""
         known = {"auth", "token_url", *self._known}
         for name, value in self._endpoint.settings.items():
             close = get_close_matches(name, known, 1, cutoff=0.8)

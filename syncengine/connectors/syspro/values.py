@@ -61,7 +61,7 @@ def number(text: str) -> Decimal | None:
 
 
 def count(text: str) -> int | None:
-    """A counter (`000001`, blank for 0 inside an existing element); None if it is no whole number."""
+    """A counter (`000001`, blank for 0 inside an existing element); None if it is not a whole number."""
     try:
         value = number(text)
     except ValueError:
@@ -91,12 +91,12 @@ def decimal_of(value: object) -> Decimal:
     elif isinstance(value, str):
         read = number(value)
         if read is None:
-            raise ValueError("a blank is no number")
+            raise ValueError("a blank is not a number")
         exact = read
     else:
-        raise ValueError(f"a {type(value).__name__} is no exact number")
+        raise ValueError(f"a {type(value).__name__} is not an exact number")
     if not exact.is_finite():
-        raise ValueError(f"{exact} is no number")
+        raise ValueError(f"{exact} is not a number")
     return exact
 
 
@@ -116,7 +116,7 @@ def day_of(value: object) -> date | None:
         return value
     if isinstance(value, str):
         return day(value)
-    raise ValueError(f"a {type(value).__name__} is no date")
+    raise ValueError(f"a {type(value).__name__} is not a date")
 
 
 def one_line(text: str) -> str:

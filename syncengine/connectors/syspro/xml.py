@@ -1,7 +1,7 @@
 """SYSPRO's XML as nested dicts: safe building and parsing, decoding of bodies, look-ups that ignore case.
 
 A document is `{root: content}`: an element with children is a dict, a leaf is its stripped text, a repeated element is
-a list, an attribute is a key that begins with `@`, the text of an element with attributes stands under `#text`.
+a list, an attribute is a key that begins with `@`, the text of an element with attributes is under `#text`.
 Facts: syspro-transport.md sections 2.3 (bodies) and 6 (documents).
 """
 
@@ -27,7 +27,7 @@ TEXT = "#text"
 
 
 class MalformedXml(ValueError):
-    """A text that should be an XML document and is none."""
+    """A text that should be an XML document and is not one."""
 
 
 def build(document: Mapping[str, Any]) -> str:
@@ -142,7 +142,7 @@ def _characters(body: bytes) -> str:
 
 
 def get(content: Any, *path: str) -> Any:
-    """What stands under the names of `path`, whatever their case; the first of a repeated element; None if absent."""
+    """What is under the names of `path`, whatever their case; the first of a repeated element; None if absent."""
     for name in path:
         if isinstance(content, list):
             content = content[0] if content else None
@@ -178,7 +178,7 @@ def all_of(content: Any, *path: str) -> list[Any]:
 
 
 def content_of(document: Mapping[str, Any]) -> Any:
-    """What stands under the root."""
+    """What is under the root."""
     return next(iter(document.values()), None)
 
 

@@ -75,7 +75,7 @@ def test_no_limit_means_no_pool() -> None:
         ({"overlap_s": True}, r"setting overlap_s = True: set it to a number"),
         ({"follow_api_domain": "yes"}, r"setting follow_api_domain = 'yes': set it to true or false"),
         ({"contact_optional": "customFields"}, r"setting contact_optional = 'customFields': set it to a list"),
-        ({"limit": 200}, r"setting limit = 200: there is no such setting; known are account, app_ref"),
+        ({"limit": 200}, r"setting limit = 200: there is no such setting; use one of account, app_ref"),
         ({"access_token": "a secret"}, r"setting access_token = '\*\*\*': there is no such setting"),
         ({"reserve": 200}, r"a reserve of 200 leaves none of 200 calls"),
     ],

@@ -305,7 +305,7 @@ def test_an_object_whose_row_has_no_time_is_given_and_holds_nobody_up(
     assert sorted(set(keys(found))) == list(range(1, 1201))
     assert found[-1].position == {"at": times.text(second(10_000)), "id": 0}
     assert {ref.version for page in found for ref in page.refs if ref.key == "700"} == {created}
-    assert "of which updatedOn cannot be read, given all the same: 700" in caplog.text
+    assert "whose updatedOn cannot be read, given nevertheless: 700" in caplog.text
 
 
 def test_whole_pages_without_times_do_not_stop_the_feed() -> None:

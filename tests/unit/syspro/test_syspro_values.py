@@ -106,7 +106,7 @@ def test_money_is_rounded_half_up_and_floats_are_refused() -> None:
     assert values.quantised("2.345", 2) == Decimal("2.35")
     assert values.quantised(Decimal("-0.001"), 2) == Decimal("0.00")
     assert str(values.quantised(3, 5)) == "3.00000"
-    with pytest.raises(ValueError, match="no exact number"):
+    with pytest.raises(ValueError, match="not an exact number"):
         values.quantised(0.1, 2)
 
 

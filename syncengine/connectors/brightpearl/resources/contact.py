@@ -106,7 +106,7 @@ class ContactSchema(Document):
 
 
 class Contact(BrightpearlSource):
-    """Contacts of all kinds; which of them are customers is for a flow's rules to say."""
+    """Contacts of all kinds; a flow's rules say which of them are customers."""
 
     name = "brightpearl.contact"
     schema = ContactSchema

@@ -1,4 +1,4 @@
-"""Brightpearl postal addresses, read by id only: they bear no times. Facts: reference/brightpearl.md section 12."""
+"""Brightpearl postal addresses, read by id only: they have no times. Facts: reference/brightpearl.md section 12."""
 
 # ruff: noqa: N815 - the names are Brightpearl's
 from __future__ import annotations

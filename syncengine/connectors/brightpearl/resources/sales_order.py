@@ -176,5 +176,5 @@ class SalesOrder(BrightpearlSource):
     filters = {"orderTypeId": SALES_ORDER_TYPE_ID}
 
     def is_mine(self, doc: Doc) -> bool:
-        """Webhooks tell of orders of all four types by the same event."""
+        """Webhooks report orders of all four types by the same event."""
         return doc.get("orderTypeCode") == SALES_ORDER_TYPE

@@ -27,7 +27,7 @@ class Gateway(Protocol):
         Raises:
             Absent: a read of a key that SYSPRO does not have.
             Rejected: the call was refused as a whole; nothing was done.
-            OutcomeUnknown: a write without an answer, or with one that nobody knows.
+            OutcomeUnknown: a write without an answer, or with an unknown one.
             Forbidden: this call was answered with 403; nothing was done.
             Transient, EndpointDown, Throttled, SessionLost, AuthenticationFailed, Misconfigured: nothing was done.
         """

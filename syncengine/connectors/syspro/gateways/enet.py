@@ -1,6 +1,6 @@
 """SYSPRO e.net over the REST form of its WCF service. Facts: syspro-transport.md sections 2, 5 and 7.
 
-Every plain verb is a GET, writes included, and password, session id and order data stand in its query: no full address may
+Every plain verb is a GET, writes included, and password, session id and order data are in its query: no full address may
 be logged, and nothing between here and SYSPRO may repeat a GET.
 """
 
@@ -25,7 +25,7 @@ REST = "/SYSPROWCFService/Rest"
 LARGE = "/Transaction/PostLD"
 _XMLNS = "http://SYSPROWcfService"
 _LONGEST_SESSION_ID = 64
-_LONGEST_TEXT = 4096  # of an error, or of what tells an HTML page
+_LONGEST_TEXT = 4096  # of an error, or of a page by which HTML is recognised
 
 
 class Enet:
@@ -105,7 +105,7 @@ class Enet:
             raise errors.from_logon(text, settings)
         if not text or len(text) > _LONGEST_SESSION_ID or not text.isalnum():
             raise AuthenticationFailed(
-                f"{settings.endpoint.name}: Logon answered with {len(text)} characters that are no session id. "
+                f"{settings.endpoint.name}: Logon answered with {len(text)} characters that are not a session id. "
                 "Check that the setting url is the REST address of the SYSPRO service"
             )
         return text
@@ -156,14 +156,14 @@ class Enet:
         return errors.outage(response.status_code, xml.decode(response.content[:_LONGEST_TEXT]), self._settings)
 
     def _document(self, text: str, call: Call) -> Doc:
-        """The reply as a document; anything else in the place of one is an answer that nobody knows."""
+        """The reply as a document; anything else is an unknown answer."""
         if text.startswith("<"):
             try:
                 return _unwrapped(xml.parse(text))
             except xml.MalformedXml as error:
                 reason = str(error)
         else:
-            reason = "an empty body" if not text else f"a text that is no document: {text[:80]!r}"
+            reason = "an empty body" if not text else f"a text that is not a document: {text[:80]!r}"
         if call.is_write:
             raise errors.UnknownAnswer(f"{call}: {reason}")
         raise errors.OddAnswer(f"{call}: {reason}")

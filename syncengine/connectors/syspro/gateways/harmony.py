@@ -55,7 +55,7 @@ _NOTHING = BusinessCall(
 """A find without hits, which proves address and credentials."""
 
 _STEP = re.compile(r"([A-Za-z_][\w.:-]*?)(?:\[(\d+)\])?\Z")
-_OF_A_PROXY = (408, 409, 423, 425, 499)  # without a reason: it gave up waiting, or did not pass the call on; who knows
+_OF_A_PROXY = (408, 409, 423, 425, 499)  # without a reason: it gave up waiting, or did not pass the call on
 _EARLY_S = 30.0  # a token is renewed this long before it ends
 
 
@@ -145,16 +145,16 @@ class Harmony:
         return self._token
 
     def _keep_token(self, response: requests.Response) -> None:
-        told = _json(response)
+        body = _json(response)
         if response.status_code >= 500:
             raise EndpointDown(f"{self._settings.endpoint.name}: the token address answers HTTP {response.status_code}")
-        token = text_of(told, "access_token")
+        token = text_of(body, "access_token")
         if response.status_code != 200 or not token:
             raise AuthenticationFailed(
                 f"{self._settings.endpoint.name}: no token for client {self._settings.client_id!r} "
                 f"(HTTP {response.status_code}). Check client_id, token_url and the client_secret in the vault"
             )
-        life_s = text_of(told, "expires_in")
+        life_s = text_of(body, "expires_in")
         self._token = token
         self._token_until = clock.monotonic() + (float(life_s) if life_s.isdecimal() else 300.0)
 
@@ -167,13 +167,13 @@ class Harmony:
             "CompanyPassword": self._vault.read(settings.endpoint.id, "company_password") or "",
         }
         response = self._session.send("POST", "/Logon", json=body, is_write=False)
-        told = _json(response)
-        session_id = text_of(told, "UserId")
+        body = _json(response)
+        session_id = text_of(body, "UserId")
         if response.status_code == 200 and session_id:
             return session_id
         if response.status_code >= 500 or response.status_code in (404, 405):
             raise self._of_status(response, Call("", errors.LOGON, is_write=False))
-        raise errors.from_logon(text_of(told, "ErrorDescription") or f"HTTP {response.status_code}", settings)
+        raise errors.from_logon(text_of(body, "ErrorDescription") or f"HTTP {response.status_code}", settings)
 
     def _prove(self, session_id: str) -> None:
         """A find without hits. Raises SessionLost, AuthenticationFailed, or whatever else prevents it."""
@@ -202,20 +202,20 @@ class Harmony:
         return response
 
     def _document(self, response: requests.Response, root: str, call: Call) -> Doc:
-        told = _json(response)
+        body = _json(response)
         refusals = (400, 404, 409, 422) if call.business_object == "SORTOX" else (400, 409, 422)
-        if response.status_code in refusals and _complaints(told):
-            return refused(root, _complaints(told))
+        if response.status_code in refusals and _complaints(body):
+            return refused(root, _complaints(body))
         if response.status_code == 404 and call.business_object == "SORQRY":
             raise errors.Absent(field="SalesOrder", value="", reason="not found", remedy="Check the key in SYSPRO")
         if not 200 <= response.status_code < 300:
             raise self._of_status(response, call)
-        if not isinstance(told, Mapping):
-            raise _unknown(call, f"a body that is no JSON object ({CONJECTURE})")
-        names = list(told)
+        if not isinstance(body, Mapping):
+            raise _unknown(call, f"a body that is not a JSON object ({CONJECTURE})")
+        names = list(body)
         if len(names) == 1 and names[0].lower() == root.lower():
-            return {names[0]: from_json(told[names[0]])}
-        return document_of(root, told)
+            return {names[0]: from_json(body[names[0]])}
+        return document_of(root, body)
 
     def _of_status(self, response: requests.Response, call: Call) -> SyncError:
         status = response.status_code
@@ -225,7 +225,7 @@ class Harmony:
                 f"{shown}: the credentials are refused. Check auth and the secrets in the vault"
             )
         if status == 403:
-            said = "; ".join(text_of(one, "ErrorDescription") for one in _complaints(_json(response)))
+            said = "; ".join(text_of(complaint, "ErrorDescription") for complaint in _complaints(_json(response)))
             return Forbidden(
                 f"{shown}: {said[:80] or 'no reason given'}. Check what the key or the operator may do, and any firewall in"
                 " between"
@@ -257,20 +257,20 @@ def _parameters(call: BusinessCall) -> Doc:
 
 
 def _json(response: requests.Response) -> Any:
-    """The JSON of a body, None if it is none; numbers exact."""
+    """The JSON of a body, None if it is not JSON; numbers exact."""
     try:
         return json.loads(response.content, parse_float=Decimal) if response.content.strip() else {}
     except ValueError:
         return None
 
 
-def _complaints(told: Any) -> list[Mapping[str, Any]]:
+def _complaints(body: Any) -> list[Mapping[str, Any]]:
     """The errors of a refusal: one at the top, or a list under `Errors`."""
-    if not isinstance(told, Mapping):
+    if not isinstance(body, Mapping):
         return []
-    many = get(told, "Errors")
-    listed = many if isinstance(many, list) else [told]
-    return [one for one in listed if isinstance(one, Mapping) and text_of(one, "ErrorDescription")]
+    many = get(body, "Errors")
+    listed = many if isinstance(many, list) else [body]
+    return [entry for entry in listed if isinstance(entry, Mapping) and text_of(entry, "ErrorDescription")]
 
 
 def refused(root: str, complaints: list[Mapping[str, Any]]) -> Doc:
@@ -298,8 +298,8 @@ def refused(root: str, complaints: list[Mapping[str, Any]]) -> Doc:
     return {root: {**content, "Refused": groups}}
 
 
-def _plain(told: Mapping[str, Any], name: str) -> str:
-    value = get(told, name)
+def _plain(complaint: Mapping[str, Any], name: str) -> str:
+    value = get(complaint, name)
     return "" if value is None else str(value)
 
 

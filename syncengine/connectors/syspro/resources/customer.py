@@ -100,4 +100,4 @@ class Customer(SetupResource):
     @classmethod
     def options(cls, given: SettingsReader) -> int:
         """Customers that one call writes."""
-        return given.whole("customers_per_write", 1, least=1)
+        return given.whole_number("customers_per_write", 1, least=1)

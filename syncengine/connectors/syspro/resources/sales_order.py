@@ -185,7 +185,7 @@ class SalesOrder(SysproSource, base.Resource):
         return found
 
     def keys_of(self, natural_keys: Sequence[str]) -> dict[str, list[str]]:
-        """Numbers of the orders that carry a CustomerPoNumber and are not cancelled: one COMFND for many."""
+        """Numbers of the orders that have a CustomerPoNumber and are not cancelled: one COMFND for many."""
         found: dict[str, list[str]] = {}
         for po_number, row in self._rows(natural_keys):
             if text_of(row, "CancelledFlag") != "Y" and text_of(row, "OrderStatus") not in _CANCELLED:
@@ -288,13 +288,13 @@ class SalesOrder(SysproSource, base.Resource):
         return self._gateway.call(BusinessCall(SORTOI, "Post", {"Orders": list(documents)}, chosen, is_write=is_write))
 
     def _with_reasons(self, answer: Answer, status: str, document: Doc) -> Answer:
-        """A refusal without a word is validated once to learn its reasons (section 9.4)."""
+        """A refusal without a reason is validated once to learn its reasons (section 9.4)."""
         if answer.said is not Said.REFUSED or answer.errors:
             return answer
         try:
             validated = order_replies.validation(self._sortoi("VALIDATE", status, [document], is_write=False))
         except SyncError:
-            return answer  # the refusal stands; only its reasons could not be had
+            return answer  # it is refused all the same; its reasons stay unknown
         return Answer(Said.REFUSED, errors=validated.errors, warnings=[*answer.warnings, *validated.warnings])
 
     def _outcome(self, ready: _Ready, answer: Answer) -> Outcome:
