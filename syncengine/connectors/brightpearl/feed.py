@@ -70,9 +70,11 @@ class Row:
 
     @property
     def place(self) -> Place:
+        """Where the row is in the order of the feed."""
         return self.at, self.id
 
     def ref(self) -> Ref:
+        """The row as the engine takes it."""
         return Ref(str(self.id), self.version, self.touched)
 
 

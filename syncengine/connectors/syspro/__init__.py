@@ -1,4 +1,4 @@
-"""SYSPRO: sales orders, customers and stock codes, over e.net (`enet`) or the conjectured Harmony interface (`harmony`).
+"""SYSPRO, an ERP, over e.net (`enet`) or the conjectured Harmony interface (`harmony`).
 
 `connect(endpoint, services)` gives the connector; what a site decides is read in `settings.py`.
 """

@@ -27,7 +27,7 @@ class BusinessObject:
     """What is known of one business object.
 
     name: its code, `ARSSCS`. An endpoint's setting of that name in lower case adds to its parameters and replaces them.
-    klass: `Query`, `Setup` or `Transaction`.
+    category: `Query`, `Setup` or `Transaction`.
     root: the root element of its XmlIn, and of its XmlParameters.
     parameters: what is sent as XmlParameters by default. Empty: it has none.
     reply_root: the root of its reply. Default: `root` in lower case, as most have it.
@@ -35,7 +35,7 @@ class BusinessObject:
     """
 
     name: str
-    klass: str
+    category: str
     root: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     reply_root: str = ""
@@ -66,7 +66,7 @@ class BusinessCall:
     @property
     def path(self) -> str:
         """`/Setup/Add`: the call's verb of e.net."""
-        return f"/{self.object.klass}/{self.method}"
+        return f"/{self.object.category}/{self.method}"
 
     @property
     def document(self) -> Doc:

@@ -13,7 +13,7 @@ from syncengine.connectors.syspro.settings import Settings
 
 
 class Syspro(Connector):
-    """Sales orders, customers and stock codes over the gateway of the endpoint's settings.
+    """The kinds of objects in `resources/`, over the gateway of the endpoint's settings.
 
     One call at a time: SYSPRO has one session per operator (syspro-transport.md section 5.3).
     """

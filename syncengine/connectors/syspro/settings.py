@@ -119,10 +119,8 @@ class Settings:
             find_at_once=read.whole_number("find_at_once", 40, least=1),
             upper_case_codes=read.flag("upper_case_codes", True),
             characters=read.choice("characters", ("transliterate", "reject", "send"), "transliterate"),
-            numeric_keys=frozenset(
-                element for kind in kinds for element, flag in kind.numeric_keys.items() if read.flag(flag, False)
-            ),
-            parameters={used.name: read.texts(used.setting) for kind in kinds for used in kind.business_objects()},
+            numeric_keys=_numeric_keys(read, kinds),
+            parameters=_parameters(read, kinds),
             options={kind.name: kind.options(read) for kind in kinds},
             unread_columns=tuple(read.text("unread_columns").replace(",", " ").split()),
             widths=read.widths("widths"),
@@ -134,6 +132,15 @@ class Settings:
     def parameters_of(self, used: BusinessObject, **more: str) -> dict[str, str]:
         """The XmlParameters of a call: the object's own, those that the endpoint sets, and `more`, the later before."""
         return {**used.parameters, **self.parameters.get(used.name, {}), **more}
+
+
+def _numeric_keys(read: SettingsReader, kinds: Iterable[type[SysproSource]]) -> frozenset[str]:
+    flags = [(element, flag) for kind in kinds for element, flag in kind.numeric_keys.items()]
+    return frozenset(element for element, flag in flags if read.flag(flag, False))
+
+
+def _parameters(read: SettingsReader, kinds: Iterable[type[SysproSource]]) -> dict[str, dict[str, str]]:
+    return {used.name: read.texts(used.setting) for kind in kinds for used in kind.business_objects()}
 
 
 def account_of(endpoint: Endpoint) -> Account:
@@ -161,6 +168,7 @@ class SettingsReader:
         return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {value!r}. {remedy}")
 
     def text(self, name: str, default: str = "", *, needed: bool = False) -> str:
+        """A text without blanks at its ends; `needed`: it may not be empty."""
         value = self._get(name, default)
         if not isinstance(value, str | int) or isinstance(value, bool):
             raise self._wrong(name, value, "Set it to a text")
@@ -169,6 +177,7 @@ class SettingsReader:
         return str(value).strip()
 
     def url(self, name: str) -> str:
+        """An address, without a slash at its end."""
         value = self.text(name, needed=True)
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -176,6 +185,7 @@ class SettingsReader:
         return value.rstrip("/")
 
     def number(self, name: str, default: float, *, least: float = 0.0) -> float:
+        """A number of at least `least`."""
         value = self._get(name, default)
         try:
             shown = float(str(value))
@@ -186,12 +196,14 @@ class SettingsReader:
         return shown
 
     def whole_number(self, name: str, default: int, *, least: int) -> int:
+        """A whole number of at least `least`."""
         value = self.number(name, default, least=least)
         if value != int(value):
             raise self._wrong(name, value, f"Set it to a whole number of at least {least}")
         return int(value)
 
     def flag(self, name: str, default: bool) -> bool:
+        """True or false, also as yes or no."""
         value = self._get(name, default)
         shown = {"true": True, "yes": True, "y": True, "false": False, "no": False, "n": False}.get(str(value).lower())
         if shown is None:
@@ -199,6 +211,7 @@ class SettingsReader:
         return shown
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        """One of `choices`, in their spelling."""
         value = self._get(name, default)
         for choice in choices:
             if str(value).lower() == choice.lower():
@@ -206,18 +219,21 @@ class SettingsReader:
         raise self._wrong(name, value, f"Set it to one of {', '.join(filter(None, choices))}")
 
     def texts(self, name: str) -> dict[str, str]:
+        """A table of texts; empty by default."""
         value = self._get(name, {})
         if not isinstance(value, Mapping) or not all(isinstance(item, str | int) for item in value.values()):
             raise self._wrong(name, value, "Set it to parameter names with texts, as in {AllocationAction: A}")
         return {str(key): str(item) for key, item in value.items()}
 
     def widths(self, name: str) -> dict[str, int]:
+        """A table of widths in characters; empty by default."""
         value = self._get(name, {})
         if not isinstance(value, Mapping) or not all(type(item) is int and item > 0 for item in value.values()):
             raise self._wrong(name, value, "Set it to element names with widths, as in {OrderHeader.SpecialInstrs: 50}")
         return {str(key): int(item) for key, item in value.items()}
 
     def pattern(self, name: str, default: str) -> re.Pattern[str]:
+        """A regular expression that ignores case."""
         value = self.text(name, default)
         try:
             return re.compile(value, re.IGNORECASE | re.DOTALL)

@@ -43,7 +43,7 @@ class GoodsOutNote(BrightpearlSource):
     search = "warehouse-service/goods-note/goods-out-search"
     id_column = "goodsOutNoteId"
     feeds = {"created": "createdOn", "shipped": "shippedOn"}
-    times = {"shippedOn": "status.shippedOn", "createdOn": "createdOn"}
+    touched = {"shippedOn": "status.shippedOn", "createdOn": "createdOn"}
 
 
 def notes(services: Services, **settings: Any) -> GoodsOutNote:

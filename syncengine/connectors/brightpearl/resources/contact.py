@@ -18,16 +18,22 @@ class PostAddressIds(Document):
 
 
 class Email(Document):
+    """A contact's `PRI`."""
+
     email = Words()
 
 
 class Emails(Document):
+    """A contact's `emails`."""
+
     PRI = Part(Email)
     SEC = Part(Email)
     TER = Part(Email)
 
 
 class Telephones(Document):
+    """A contact's `telephones`."""
+
     PRI = Words()
     SEC = Words()
     MOB = Words()
@@ -35,10 +41,14 @@ class Telephones(Document):
 
 
 class Websites(Document):
+    """A contact's `websites`."""
+
     PRI = Words()
 
 
 class Communication(Document):
+    """A contact's `communication`."""
+
     emails = Part(Emails)
     telephones = Part(Telephones)
     websites = Part(Websites)
@@ -65,6 +75,8 @@ class FinancialDetails(Document):
 
 
 class CurrentAssignment(Document):
+    """A contact's `current`."""
+
     staffOwnerContactId = Whole()
     leadSourceId = Whole()
     departmentId = Whole()
@@ -73,10 +85,14 @@ class CurrentAssignment(Document):
 
 
 class Assignment(Document):
+    """A contact's `assignment`."""
+
     current = Part(CurrentAssignment)
 
 
 class Organisation(Document):
+    """A contact's `organisation`."""
+
     organisationId = Whole()
     name = Words()
     jobTitle = Words()

@@ -10,6 +10,8 @@ from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Pa
 
 
 class Identity(Document):
+    """A product's `identity`."""
+
     sku = Words()
     isbn = Words()
     ean = Words()
@@ -19,10 +21,14 @@ class Identity(Document):
 
 
 class Weight(Document):
+    """A product's `weight`."""
+
     magnitude = Number()
 
 
 class Dimensions(Document):
+    """A product's `dimensions`."""
+
     length = Number()
     height = Number()
     width = Number()
@@ -30,32 +36,44 @@ class Dimensions(Document):
 
 
 class Stock(Document):
+    """A product's `stock`."""
+
     stockTracked = Flag()
     weight = Part(Weight)
     dimensions = Part(Dimensions)
 
 
 class TaxCode(Document):
+    """A product's `taxCode`."""
+
     id = Whole()
     code = Words()
 
 
 class FinancialDetails(Document):
+    """A product's `financialDetails`."""
+
     taxable = Flag()
     taxCode = Part(TaxCode)
 
 
 class LocalText(Document):
+    """A product's `description`."""
+
     languageCode = Words()
     text = Words()
     format = Words()
 
 
 class Category(Document):
+    """A product's `categories`."""
+
     categoryCode = Words()
 
 
 class SalesChannel(Document):
+    """A product's `salesChannels`."""
+
     salesChannelName = Words()
     productName = Words()
     productCondition = Words()
@@ -65,11 +83,15 @@ class SalesChannel(Document):
 
 
 class BundleComponent(Document):
+    """A product's `bundleComponents`."""
+
     productId = Whole()
     productQuantity = Number()
 
 
 class Composition(Document):
+    """A product's `composition`."""
+
     bundle = Flag()
     bundleComponents = fields.List(Part(BundleComponent), allow_none=True)
 

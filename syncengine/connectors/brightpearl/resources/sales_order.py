@@ -21,6 +21,8 @@ class Amount(Document):
 
 
 class Quantity(Document):
+    """An order's `quantity`."""
+
     magnitude = Number()
 
 
@@ -36,6 +38,8 @@ class RowValue(Document):
 
 
 class RowComposition(Document):
+    """An order's `composition`."""
+
     bundleParent = Flag()
     bundleChild = Flag()
     parentOrderRowId = Whole()
@@ -81,28 +85,38 @@ class Party(Document):
 
 
 class Parties(Document):
+    """An order's `parties`."""
+
     customer = Part(Party)
     delivery = Part(Party)
     billing = Part(Party)
 
 
 class Status(Document):
+    """An order's `orderStatus`."""
+
     orderStatusId = Whole()
     name = Words()
 
 
 class Delivery(Document):
+    """An order's `delivery`."""
+
     deliveryDate = Time()
     shippingMethodId = Whole()
 
 
 class Invoice(Document):
+    """An order's `invoices`."""
+
     invoiceReference = Words()
     taxDate = Time()
     dueDate = Time()
 
 
 class Currency(Document):
+    """An order's `currency`."""
+
     accountingCurrencyCode = Words()
     orderCurrencyCode = Words()
     exchangeRate = Number()
@@ -110,6 +124,8 @@ class Currency(Document):
 
 
 class TotalValue(Document):
+    """An order's `totalValue`."""
+
     net = Number()
     taxAmount = Number()
     baseNet = Number()
@@ -119,6 +135,8 @@ class TotalValue(Document):
 
 
 class CurrentAssignment(Document):
+    """An order's `current`."""
+
     staffOwnerContactId = Whole()
     projectId = Whole()
     channelId = Whole()
@@ -127,6 +145,8 @@ class CurrentAssignment(Document):
 
 
 class Assignment(Document):
+    """An order's `assignment`."""
+
     current = Part(CurrentAssignment)
 
 

@@ -48,13 +48,13 @@ class BrightpearlSource(base.Source):
     feeds: ClassVar[Mapping[str, str]] = {}
     """The search's column of time that each feed follows: `{"updated": "updatedOn"}`. Default: no feeds."""
 
-    times: ClassVar[Mapping[str, str]] = {"updatedOn": "updatedOn", "createdOn": "createdOn"}
+    touched: ClassVar[Mapping[str, str]] = {"updatedOn": "updatedOn", "createdOn": "createdOn"}
     """The search's columns that say when an object was last touched, latest first, each with the path of the same time in a
     document (`{"shippedOn": "status.shippedOn"}`). The first that is set is the object's version. Each search asks for
-    them, so name no column that it does not have. Default: those of orders."""
+    them, so name no column that it does not have. Default: those of most searches."""
 
     created: ClassVar[str] = "createdOn"
-    """The path of the time of creation in a document. Default: that of orders."""
+    """The path of the time of creation in a document. Default: that of most documents."""
 
     resolution_s = 1.0  # recorded times all end in `.000` (section 3.1)
 
@@ -76,7 +76,7 @@ class BrightpearlSource(base.Source):
         """
         if feed not in self.feeds:
             raise LookupError(f"{self.name} has no feed {feed!r}; it has {', '.join(self.feeds) or 'none'}")
-        reader = Feed(self.gateway, self.search, self.feeds[feed], self.id_column, self.filters, tuple(self.times))
+        reader = Feed(self.gateway, self.search, self.feeds[feed], self.id_column, self.filters, tuple(self.touched))
         return reader.pages(position, since)
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
@@ -112,13 +112,13 @@ class BrightpearlSource(base.Source):
         return str(doc[self.id_field])
 
     def version(self, doc: Doc) -> str:
-        """The latest of `times` in UTC; the same as of the object's row in a search."""
-        return times.version(doc, tuple(self.times.values()))
+        """The latest of `touched` in UTC; the same as of the object's row in a search."""
+        return times.version(doc, tuple(self.touched.values()))
 
     def created_at(self, doc: Doc) -> datetime | None:
         """The time of creation in UTC."""
         return times.lenient(times.at(doc, self.created))
 
     def touched_at(self, doc: Doc) -> datetime | None:
-        """The latest of `times` in UTC."""
-        return times.latest(doc, tuple(self.times.values()))
+        """The latest of `touched` in UTC."""
+        return times.latest(doc, tuple(self.touched.values()))

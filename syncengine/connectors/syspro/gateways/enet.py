@@ -176,7 +176,7 @@ class Enet:
 def _texts(call: BusinessCall) -> dict[str, str]:
     """The query of a call without its session: names as section 2.1 spells them."""
     texts = {"BusinessObject": call.object.name}
-    if call.parameters or call.object.klass in ("Setup", "Transaction"):
+    if call.parameters or call.object.category in ("Setup", "Transaction"):
         texts["XmlParameters"] = xml.build(call.parameters_document) if call.parameters else ""
     return {**texts, "XmlIn": xml.build(call.document)}
 
