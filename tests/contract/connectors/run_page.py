@@ -48,13 +48,19 @@ class Systems:
     writes: list[tuple[str, Any]] = field(default_factory=list)
 
     def answer(self, path: str, query: dict[str, str]) -> str:
-        """The body of an answer to a GET; raises KeyError for what neither system has."""
-        name = path.rpartition("/")[2]
+        """The body of an answer to a GET: Brightpearl's, or e.net's. Raises KeyError for what neither has."""
         if path.startswith("/public-api/"):
             return json.dumps({"response": self._search(query) if "contact-search" in path else [self.contact]})
-        return {"Logon": self._log_on, "Query": self._find, "Add": self._write, "Update": self._write}[name](
-            name, query
-        )
+        method = path.rpartition("/")[2]
+        if method == "Logon":
+            return "SESSION1"
+        content = xml.content_of(xml.parse(query["XmlIn"]))
+        return xml.build({"reply": self._called(query["BusinessObject"], method, content)})
+
+    def answer_json(self, path: str, body: dict[str, Any]) -> str:
+        """The body of Harmony's answer to a POST."""
+        _, method, name = path.rsplit("/", 2)
+        return json.dumps(self._called(name, method, body["XmlIn"]))
 
     def _search(self, query: dict[str, str]) -> dict[str, Any]:
         assert query["isSupplier"] == "true"
@@ -62,25 +68,19 @@ class Systems:
         about = {"columns": [{"name": name} for name in columns], "resultsAvailable": 1, "lastResult": 1}
         return {"results": [[self.contact[name] for name in columns]], "metaData": about}
 
-    def _log_on(self, _: str, __: dict[str, str]) -> str:
-        return "SESSION1"
-
-    def _find(self, _: str, query: dict[str, str]) -> str:
-        asked = xml.parse(query["XmlIn"])["Query"]
-        assert (query["BusinessObject"], asked["TableName"]) == ("COMFND", "ApSupplier")
-        expressions = xml.all_of(asked, "Where", "Expression")
-        found = [self.suppliers[one["Value"]] for one in expressions if one["Value"] in self.suppliers]
-        return xml.build({"ApSupplier": {"Row": found, "RowsReturned": str(len(found))}})
-
-    def _write(self, method: str, query: dict[str, str]) -> str:
-        assert query["BusinessObject"] == "APSSSP"
-        item = xml.parse(query["XmlIn"])["SetupApSupplier"]["Item"]
+    def _called(self, name: str, method: str, content: dict[str, Any]) -> dict[str, Any]:
+        if name == "COMFND":
+            assert content["TableName"] == "ApSupplier"
+            asked = [expression["Value"] for expression in xml.all_of(content, "Where", "Expression")]
+            found = [self.suppliers[key] for key in asked if key in self.suppliers]
+            return {"Row": found, "RowsReturned": str(len(found))}
+        assert name == "APSSSP"
+        (item,) = xml.all_of(content, "Item")
         self.writes.append((method, item))
         key = item["Key"]["Supplier"]
-        self.suppliers[key] = {**self.suppliers.get(key, {}), **item["Key"], **item}
-        self.suppliers[key].pop("Key")
-        counters = {"RecordsRead": "1", "RecordsInvalid": "0"}
-        return xml.build({"setupapsupplier": {"item": {"key": {"supplier": key}}, "StatusOfItems": counters}})
+        fields = {name: value for name, value in item.items() if name != "Key"}
+        self.suppliers[key] = {**self.suppliers.get(key, {}), "Supplier": key, **fields}
+        return {"item": {"key": {"supplier": key}}, "StatusOfItems": {"RecordsRead": "1", "RecordsInvalid": "0"}}
 
 
 @contextmanager
@@ -91,7 +91,13 @@ def serving(systems: Systems) -> Iterator[str]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-            body = systems.answer(parts.path, query).encode()
+            self._send(systems.answer(parts.path, query).encode())
+
+        def do_POST(self) -> None:
+            given = self.rfile.read(int(self.headers["Content-Length"]))
+            self._send(systems.answer_json(self.path, json.loads(given)).encode())
+
+        def _send(self, body: bytes) -> None:
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -109,13 +115,13 @@ def serving(systems: Systems) -> Iterator[str]:
     server.server_close()
 
 
-def engine_for(folder: Path, url: str) -> tuple[Engine, list[Chain]]:
+def engine_for(folder: Path, url: str, gateway: str) -> tuple[Engine, list[Chain]]:
     """An engine on a store of its own with a connection that has the flow `suppliers`, and the chains that it sends."""
-    store = Store(f"sqlite:///{folder}/page.db")
+    store = Store(f"sqlite:///{folder}/{gateway}.db")
     rows.Base.metadata.create_all(store.engine)
     vault = Vault(store, [Fernet.generate_key().decode()])
     shop = {"url": url, "account": "acme", "app_ref": "a", "auth": "private", "limit_per_minute": 0}
-    erp = {"url": url, "operator": "BPSYNC", "company": "T"}
+    erp = {"url": url, "operator": "BPSYNC", "company": "T", "gateway": gateway}
     with store.write() as session:
         ends = [
             rows.Endpoint(name="shop", system="brightpearl", settings=shop),
@@ -126,7 +132,8 @@ def engine_for(folder: Path, url: str) -> tuple[Engine, list[Chain]]:
         ids = [end.id for end in ends]
         session.add(rows.Connection(name="main", left_id=ids[0], right_id=ids[1], flows=["suppliers"], settings={}))
     vault.write(ids[0], "account_token", "token")
-    vault.write(ids[1], "operator_password", "password")
+    for name in ("operator_password", "api_key"):
+        vault.write(ids[1], name, "secret")
     flows = load_flows([SHIPPED, folder / "flows.d"], connectors.resources())
     chains: list[Chain] = []
 
@@ -147,10 +154,10 @@ def run(engine: Engine, chains: list[Chain]) -> None:
         pump(engine)
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, gateway: str) -> None:
     systems = Systems()
     with serving(systems) as url:
-        engine, chains = engine_for(folder, url)
+        engine, chains = engine_for(folder, url, gateway)
         run(engine, chains)
         systems.contact |= {"organisation": {"name": "Example Weavers"}, "updatedOn": "2024-03-05T09:15:00.000-05:00"}
         run(engine, chains)
@@ -158,4 +165,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

@@ -73,8 +73,9 @@ def test_an_entity_takes_a_module_and_a_line_for_each_system_and_one_yaml_file()
         assert len([line for line in text.splitlines() if line.strip()]) <= 50, path
 
 
-def test_a_supplier_is_created_and_changed_by_the_pages_code(tree: Path) -> None:
-    writes = json.loads(_run(tree, "-m", "tests.contract.connectors.run_page", str(tree)))
+@pytest.mark.parametrize("gateway", ["enet", "harmony"])
+def test_a_supplier_is_created_and_changed_by_the_pages_code(tree: Path, gateway: str) -> None:
+    writes = json.loads(_run(tree, "-m", "tests.contract.connectors.run_page", str(tree), gateway))
 
     assert writes == [
         ["Add", {"Key": {"Supplier": "BP320"}, "SupplierName": "Example Mills", "Currency": "GBP"}],
