@@ -9,18 +9,38 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from syncengine.connectors.base import Account, Endpoint, address
 from syncengine.errors import Misconfigured
 from syncengine.vault import Vault
 
-if TYPE_CHECKING:
-    from syncengine.connectors.syspro.business import BusinessObject
-    from syncengine.connectors.syspro.resources.source import SysproSource
-
 DEFAULT_INSTANCE = "0"
+
+
+class Parametrised(Protocol):
+    """What settings need of a business object: its name, its own parameters, and the setting that changes these."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, str]: ...
+    @property
+    def setting(self) -> str: ...
+
+
+class Declares(Protocol):
+    """What settings need of a resource class: the settings that it adds (`resources/source.py`)."""
+
+    name: ClassVar[str]
+    numeric_keys: ClassVar[Mapping[str, str]]
+
+    @classmethod
+    def options(cls, given: SettingsReader, /) -> Any: ...
+    @classmethod
+    def business_objects(cls) -> tuple[Parametrised, ...]: ...
+
 
 PATTERNS = {
     "session_lost_pattern": (
@@ -83,7 +103,7 @@ class Settings:
     patterns: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, endpoint: Endpoint, resources: Iterable[type[SysproSource]]) -> Settings:
+    def of(cls, endpoint: Endpoint, resources: Iterable[type[Declares]]) -> Settings:
         """The checked settings; `resources` are the classes that the endpoint has, each with settings of its own.
 
         Raises Misconfigured: endpoint, setting, value and what to set instead.
@@ -129,17 +149,17 @@ class Settings:
         read.nothing_misspelled()
         return settings
 
-    def parameters_of(self, used: BusinessObject, **more: str) -> dict[str, str]:
+    def parameters_of(self, used: Parametrised, **more: str) -> dict[str, str]:
         """The XmlParameters of a call: the object's own, those that the endpoint sets, and `more`, the later before."""
         return {**used.parameters, **self.parameters.get(used.name, {}), **more}
 
 
-def _numeric_keys(read: SettingsReader, kinds: Iterable[type[SysproSource]]) -> frozenset[str]:
+def _numeric_keys(read: SettingsReader, kinds: Iterable[type[Declares]]) -> frozenset[str]:
     flags = [(element, flag) for kind in kinds for element, flag in kind.numeric_keys.items()]
     return frozenset(element for element, flag in flags if read.flag(flag, False))
 
 
-def _parameters(read: SettingsReader, kinds: Iterable[type[SysproSource]]) -> dict[str, dict[str, str]]:
+def _parameters(read: SettingsReader, kinds: Iterable[type[Declares]]) -> dict[str, dict[str, str]]:
     return {used.name: read.texts(used.setting) for kind in kinds for used in kind.business_objects()}
 
 
