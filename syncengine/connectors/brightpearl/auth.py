@@ -75,8 +75,9 @@ class FixedToken:
         self._token = _secret(self._vault, self._endpoint, self._secret)
         if self._token == used:
             raise AuthenticationFailed(
-                f"{self._endpoint.name}: Brightpearl refuses the {self._secret}. Correct it where syncengine.yml takes it "
-                "from, then run `syncengine configure`"
+                f"Brightpearl refuses the {self._secret}. Correct it where syncengine.yml takes it "
+                "from, then run `syncengine configure`",
+                of=self._endpoint.name,
             )
 
 
@@ -145,7 +146,7 @@ class InstanceToken:
             if not is_ours:
                 if clock.monotonic() > until:
                     raise Transient(
-                        f"{self._endpoint.name}: another process has been refreshing the token for too long"
+                        "another process has been refreshing the token for too long", of=self._endpoint.name
                     )
                 wait(_LOOK_AGAIN_S)
 
@@ -163,7 +164,7 @@ class InstanceToken:
         with self._threads, self._lock.tried() as is_ours:
             if not is_ours:
                 raise Transient(
-                    f"{self._endpoint.name}: another process is refreshing the token. Try again in a minute"
+                    "another process is refreshing the token. Try again in a minute", of=self._endpoint.name
                 )
             self._grant(grant_type="authorization_code", code=code, redirect_uri=self._redirect_uri())
             self._token = None
@@ -197,13 +198,14 @@ class InstanceToken:
         body = body if isinstance(body, dict) else {}
         if response.status_code in (400, 401, 403):
             raise AuthenticationFailed(
-                f"{self._endpoint.name}: the token endpoint refuses: {body.get('error', response.status_code)}"
+                f"the token endpoint refuses: {body.get('error', response.status_code)}"
                 f" {body.get('error_description', '')}. Authorise the app again: `syncengine authorise"
-                f" {self._endpoint.name}`"
+                f" {self._endpoint.name}`",
+                of=self._endpoint.name,
             )
         if response.status_code != 200 or not isinstance(body.get("access_token"), str):
             raise Transient(
-                f"{self._endpoint.name}: the token endpoint answered {response.status_code} without a token"
+                f"the token endpoint answered {response.status_code} without a token", of=self._endpoint.name
             )
         return body
 

@@ -153,51 +153,54 @@ def answer(endpoint: str, call: str, response: requests.Response, *, is_write: b
         return body
     if response.status_code == 404 and not is_write and any(_is_nothing_found(refusal) for refusal in refusals):
         raise NothingFound
-    raise failure(f"{endpoint}: {call}", response, refusals, is_write=is_write)
+    raise failure(endpoint, call, response, refusals, is_write=is_write)
 
 
-def failure(what: str, response: requests.Response, refusals: list[Refusal], *, is_write: bool) -> SyncError:
-    """The error that an unsuccessful answer stands for, most specific first."""
+def failure(
+    endpoint: str, what: str, response: requests.Response, refusals: list[Refusal], *, is_write: bool
+) -> SyncError:
+    """The error that an unsuccessful answer means, most specific first."""
     status = response.status_code
     wait_s = throttled_for(response)
     if wait_s is not None:
-        return Throttled(f"{what}: too many requests", retry_in_s=wait_s)
+        return Throttled(f"{what}: too many requests", retry_in_s=wait_s, of=endpoint)
     if status < 400:
-        return _not_understood(what, status, refusals, is_write)
+        return _not_understood(endpoint, what, status, refusals, is_write)
     if status == 401:
-        return AuthenticationFailed(f"{what}: refused with 401: {_plain_text(response)}")
+        return AuthenticationFailed(f"{what}: refused with 401: {_plain_text(response)}", of=endpoint)
     if status == 403:
         return Forbidden(
             f"{what}: refused with 403: {(_shown(refusals) or _plain_text(response))[:80]}. Check the app's permissions in "
-            "Brightpearl, and any firewall in between"
+            "Brightpearl, and any firewall in between",
+            of=endpoint,
         )
     if any(refusal.message.lower().startswith(_UNKNOWN_PATH) for refusal in refusals) or (
         status == 404 and not refusals
     ):
-        return Misconfigured(f"{what}: there is no such resource; check the endpoint's url and account")
+        return Misconfigured(f"{what}: there is no such resource; check the endpoint's url and account", of=endpoint)
     if status in _NOT_OF_BRIGHTPEARL and not refusals:
         shown = f"{what}: {status} without a reason, not by Brightpearl itself"
-        return OutcomeUnknown(shown) if is_write else Transient(shown)
+        return OutcomeUnknown(shown, of=endpoint) if is_write else Transient(shown, of=endpoint)
     if 400 <= status < 500 or any(refusal.code.startswith(_CLIENT_MISTAKE) for refusal in refusals):
-        return _rejected(what, status, refusals)
+        return _rejected(f"{endpoint}: {what}", status, refusals)
     if is_write:  # a fault in the middle of the work, or a proxy that gave up on it: it may have been done
-        return OutcomeUnknown(f"{what}: {status} {_shown(refusals)}")
+        return OutcomeUnknown(f"{what}: {status} {_shown(refusals)}", of=endpoint)
     if status in (502, 503, 504):
-        return EndpointDown(f"{what}: {status}, Brightpearl is not available")
-    return Transient(f"{what}: {status} {_shown(refusals)}")
+        return EndpointDown(f"{what}: {status}, Brightpearl is not available", of=endpoint)
+    return Transient(f"{what}: {status} {_shown(refusals)}", of=endpoint)
 
 
-def _not_understood(what: str, status: int, refusals: list[Refusal], is_write: bool) -> SyncError:
+def _not_understood(endpoint: str, what: str, status: int, refusals: list[Refusal], is_write: bool) -> SyncError:
     if 300 <= status < 400:
-        return EndpointDown(f"{what}: answered with a redirection ({status}); check the endpoint's url")
+        return EndpointDown(f"{what}: answered with a redirection ({status}); check the endpoint's url", of=endpoint)
     shown = (
         f"{what}: {status} with errors: {_shown(refusals)}" if refusals else f"{what}: the answer is not a JSON object"
     )
     if not is_write:
-        return Transient(shown)
+        return Transient(shown, of=endpoint)
     if status == MIXED_OUTCOMES:
         shown = f"{what}: 207, only a part may have been done: {_shown(refusals) or 'no errors given'}"
-    return OutcomeUnknown(shown)
+    return OutcomeUnknown(shown, of=endpoint)
 
 
 def _rejected(what: str, status: int, refusals: list[Refusal]) -> Rejected:

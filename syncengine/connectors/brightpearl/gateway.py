@@ -214,17 +214,17 @@ class Gateway:
             return clock.now()
 
     def _listed(self, answer: Answer, shown: str, shape: Shape, id_field: str) -> list[Doc]:
-        what = f"{self.account.name}: {shown}"
         if "response" not in answer.body:
-            raise Transient(f"{what}: the answer has no response, so it is not Brightpearl's")
+            raise Transient(f"{shown}: the answer has no response, so it is not Brightpearl's", of=self.account.name)
         content = answer.body["response"]
         if shape is Shape.LIST and isinstance(content, list) and _all_are_objects(content):
             return content
         if shape is Shape.BY_ID and isinstance(content, dict) and _all_are_objects(content.values()):
             return [{id_field: int(key) if key.isdecimal() else key, **doc} for key, doc in content.items()]
         raise Misconfigured(
-            f"{what}: the answer is not {shape}, but {_described(content)}. Declare the shape of its answers as `answer` of"
-            " the resource class"
+            f"{shown}: the answer is not {shape}, but {_described(content)}",
+            "Declare the shape of its answers as `answer` of the resource class",
+            of=self.account.name,
         )
 
 

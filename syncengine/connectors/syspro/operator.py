@@ -152,9 +152,10 @@ class Seat:
             retry_in_s = (ticket.logons[0] - minute_ago).total_seconds()
             log.error("%s: %d logons within a minute; somebody else uses this operator", self.name, len(ticket.logons))
             raise EndpointDown(
-                f"{self._endpoint}: logged out {len(ticket.logons)} times within a minute. "
+                f"logged out {len(ticket.logons)} times within a minute. "
                 "Give the engine an operator of its own, used by no person and no other program",
                 retry_in_s=retry_in_s,
+                of=self._endpoint,
             )
         ticket.logons.append(ticket.now())
         ticket.session_id = ""

@@ -105,8 +105,9 @@ class Enet:
             raise errors.from_logon(text, settings)
         if not text or len(text) > _LONGEST_SESSION_ID or not text.isalnum():
             raise AuthenticationFailed(
-                f"{settings.endpoint.name}: Logon answered with {len(text)} characters that are not a session id. "
-                "Check that the setting url is the REST address of the SYSPRO service"
+                f"Logon answered with {len(text)} characters that are not a session id. "
+                "Check that the setting url is the REST address of the SYSPRO service",
+                of=settings.endpoint.name,
             )
         return text
 

@@ -147,12 +147,15 @@ class Harmony:
     def _keep_token(self, response: requests.Response) -> None:
         body = _json(response)
         if response.status_code >= 500:
-            raise EndpointDown(f"{self._settings.endpoint.name}: the token address answers HTTP {response.status_code}")
+            raise EndpointDown(
+                f"the token address answers HTTP {response.status_code}", of=self._settings.endpoint.name
+            )
         token = text_of(body, "access_token")
         if response.status_code != 200 or not token:
             raise AuthenticationFailed(
-                f"{self._settings.endpoint.name}: no token for client {self._settings.client_id!r} "
-                f"(HTTP {response.status_code}). Check client_id, token_url and the client_secret in the vault"
+                f"no token for client {self._settings.client_id!r} "
+                f"(HTTP {response.status_code}). Check client_id, token_url and the client_secret in the vault",
+                of=self._settings.endpoint.name,
             )
         life_s = text_of(body, "expires_in")
         self._token = token
