@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import select
@@ -24,14 +25,52 @@ GIVEN = "given "
 MOST_TOLD = 40  # changes of one connection or endpoint that its event lists
 
 
+class Topic(StrEnum):
+    """What kind of fact; its text goes before the name of those that have one."""
+
+    PLAIN = ""
+    SETTING = "settings."
+    CEILING = "ceilings."
+    SECRET = "secret "  # noqa: S105 - a heading
+    LOOKUP = "lookup "
+    OWN_FLOW = "own flow "
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a value is of: `endpoint` or `connection` with its name, or `flows`; topic, and name within that."""
+
+    kind: str
+    owner: str
+    topic: Topic
+    name: str
+
+    @property
+    def where(self) -> str:
+        return f"{self.kind} {self.owner}".rstrip()
+
+    @property
+    def what(self) -> str:
+        return f"{self.topic}{self.name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One fact that differs. where: `connection main`; what: `cut_over`; before, after: as text, None if it is absent."""
+    """One fact that differs; before, after: as text, None if it is absent."""
 
-    where: str
-    what: str
+    fact: Fact
     before: str | None
     after: str | None
+
+    @property
+    def where(self) -> str:
+        """`connection main`."""
+        return self.fact.where
+
+    @property
+    def what(self) -> str:
+        """`cut_over`, `settings.branch`."""
+        return self.fact.what
 
     def __str__(self) -> str:
         if self.before is None:
@@ -60,7 +99,10 @@ class Difference:
     def to_doc(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "changes": [asdict(one) for one in self.changes],
+            "changes": [
+                {"where": change.where, "what": change.what, "before": change.before, "after": change.after}
+                for change in self.changes
+            ],
             "consequences": list(self.consequences),
             "not_synced": list(self.not_synced),
         }
@@ -95,47 +137,47 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What the store holds of a configuration. facts: text by place and name; connections by name.
+    """What the store holds of a configuration. facts: each with its value as text; connections by name.
 
     renewed: secrets, as facts are named, that were written since the file gave them: tokens that a system has granted.
     knows_flows: whether the folder of flows was kept, which versions before 0.1.0 did not.
     """
 
-    facts: Mapping[tuple[str, str], str]
+    facts: Mapping[Fact, str]
     connections: Mapping[str, Seen]
-    renewed: frozenset[tuple[str, str]]
+    renewed: frozenset[Fact]
     knows_flows: bool = True
 
 
 def picture(session: Session) -> Picture:
     """What the store holds now, as the transaction sees it."""
-    facts: dict[tuple[str, str], str] = {}
+    facts: dict[Fact, str] = {}
     names: dict[int, str] = {}
     for endpoint in _rows(session, Endpoint):
         names[endpoint.id] = endpoint.name
-        where = f"endpoint {endpoint.name}"
-        facts[where, "system"] = endpoint.system
-        facts |= {(where, name): text for name, text in _settings("settings", endpoint.settings)}
-    versions = {(one.endpoint_id, one.name): one.version for one in _rows(session, Secret)}
+        facts[Fact("endpoint", endpoint.name, Topic.PLAIN, "system")] = endpoint.system
+        for name, text in _settings(endpoint.settings):
+            facts[Fact("endpoint", endpoint.name, Topic.SETTING, name)] = text
+    versions = {(secret.endpoint_id, secret.name): secret.version for secret in _rows(session, Secret)}
     renewed = set()
     for (endpoint_id, mark), version in versions.items():
         if mark.startswith(GIVEN):
             name = mark.removeprefix(GIVEN)
-            secret = (f"endpoint {names[endpoint_id]}", f"secret {name}")
-            facts[secret] = str(version)
+            fact = Fact("endpoint", names[endpoint_id], Topic.SECRET, name)
+            facts[fact] = str(version)
             if versions.get((endpoint_id, name), 0) > version:  # both rise together where the file gives a value
-                renewed.add(secret)
+                renewed.add(fact)
     connections = _rows(session, ConnectionRow)
-    for connection in connections:
-        facts |= {(f"connection {connection.name}", name): text for name, text in _connection(connection, names)}
-    places = {one.id: f"connection {one.name}" for one in connections}
+    for row in connections:
+        facts |= {Fact("connection", row.name, topic, name): text for topic, name, text in _connection(row, names)}
+    owners = {row.id: row.name for row in connections}
     for entry in _rows(session, Lookup):
-        facts[places[entry.connection_id], f"lookup {entry.name} {entry.key}"] = entry.value
+        facts[Fact("connection", owners[entry.connection_id], Topic.LOOKUP, f"{entry.name} {entry.key}")] = entry.value
     installations = _rows(session, Installed)
     for installed in installations:
         if installed.flows_folder:
-            facts["flows", "folder"] = installed.flows_folder
-        facts |= {("flows", f"own flow {name}"): version for name, version in installed.own_flows.items()}
+            facts[Fact("flows", "", Topic.PLAIN, "folder")] = installed.flows_folder
+        facts |= {Fact("flows", "", Topic.OWN_FLOW, name): version for name, version in installed.own_flows.items()}
     return Picture(facts, {one.name: _seen(one) for one in connections}, frozenset(renewed), bool(installations))
 
 
@@ -149,23 +191,24 @@ def _seen(row: ConnectionRow) -> Seen:
     return Seen(row.id, mode, row.cut_over, tuple(row.flows))
 
 
-def _connection(row: ConnectionRow, names: Mapping[int, str]) -> Iterable[tuple[str, str]]:
-    yield "left", names[row.left_id]
-    yield "right", names[row.right_id]
-    yield "mode", _seen(row).mode
+def _connection(row: ConnectionRow, names: Mapping[int, str]) -> Iterable[tuple[Topic, str, str]]:
+    yield Topic.PLAIN, "left", names[row.left_id]
+    yield Topic.PLAIN, "right", names[row.right_id]
+    yield Topic.PLAIN, "mode", _seen(row).mode
     for name, at in (("cut_over", row.cut_over), ("verify_creates_until", row.verify_creates_until)):
         if at is not None:
-            yield name, shown_time(at)
-    yield "flows", ", ".join(row.flows) or "none"
+            yield Topic.PLAIN, name, shown_time(at)
+    yield Topic.PLAIN, "flows", ", ".join(row.flows) or "none"
     if row.quiet_s is not None:
-        yield "quiet_s", f"{row.quiet_s:g}"
-    yield from _settings("settings", row.settings)
-    yield from _settings("ceilings", row.ceilings)
+        yield Topic.PLAIN, "quiet_s", f"{row.quiet_s:g}"
+    for topic, values in ((Topic.SETTING, row.settings), (Topic.CEILING, row.ceilings)):
+        for name, text in _settings(values):
+            yield topic, name, text
 
 
-def _settings(what: str, values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
+def _settings(values: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
     for name, value in values.items():
-        yield f"{what}.{name}", json.dumps(value, default=_exact, sort_keys=True, ensure_ascii=False)
+        yield name, json.dumps(value, default=_exact, sort_keys=True, ensure_ascii=False)
 
 
 def _exact(value: Any) -> str:
@@ -182,43 +225,42 @@ def shown_time(at: datetime) -> str:
 
 def compare(before: Picture, after: Picture) -> tuple[Change, ...]:
     """What differs, by place; the places and names of `after` first, in its order."""
-    keys = list(dict.fromkeys([*after.facts, *before.facts]))
-    places = list(dict.fromkeys(where for where, _ in keys))
-    differs = [key for key in keys if before.facts.get(key) != after.facts.get(key)]
-    differs.sort(key=lambda key: places.index(key[0]))  # stable: names stay in order
-    return tuple(_change(*key, before.facts.get(key), after.facts.get(key)) for key in differs)
+    facts = list(dict.fromkeys([*after.facts, *before.facts]))
+    places = list(dict.fromkeys(fact.where for fact in facts))
+    differs = [fact for fact in facts if before.facts.get(fact) != after.facts.get(fact)]
+    differs.sort(key=lambda fact: places.index(fact.where))  # stable: names stay in order
+    return tuple(_change(fact, before.facts.get(fact), after.facts.get(fact)) for fact in differs)
 
 
-def _change(where: str, what: str, before: str | None, after: str | None) -> Change:
+def _change(fact: Fact, before: str | None, after: str | None) -> Change:
     """As it may be shown. Versions of secrets and of flow files say nothing to a person."""
-    if what.startswith("settings."):
-        before, after = (
-            None if one is None else redact(one, what.removeprefix("settings.")) for one in (before, after)
-        )
-    if what.startswith("secret "):
-        before, after = (None if one is None else "stored" for one in (before, after))
-        return Change(where, what, before, "a new value" if before and after else after)
-    if what.startswith("own flow "):
-        before, after = (None if one is None else "taken over" for one in (before, after))
-        return Change(where, what, before, "changed since" if before and after else after)
-    return Change(where, what, before, after)
+    if fact.topic is Topic.SETTING:
+        before, after = (None if value is None else redact(value, fact.name) for value in (before, after))
+    if fact.topic is Topic.SECRET:
+        before, after = (None if value is None else "stored" for value in (before, after))
+        return Change(fact, before, "a new value" if before and after else after)
+    if fact.topic is Topic.OWN_FLOW:
+        before, after = (None if value is None else "taken over" for value in (before, after))
+        return Change(fact, before, "changed since" if before and after else after)
+    return Change(fact, before, after)
 
 
 def consequences(before: Picture, after: Picture, changes: Iterable[Change], *, of_date: set[str]) -> list[str]:
     """What follows from the changes, in words. of_date: names of flows that heed a cut-over date."""
-    told: list[str] = []
+    found: list[str] = []
     for name, now in after.connections.items():
-        told += _of_connection(name, before.connections.get(name), now, of_date)
-    told += _of_lookups(changes)
-    for change in changes:
-        if change.what.startswith("secret ") and change.after is None:
-            name, endpoint = change.what.removeprefix("secret "), change.where.removeprefix("endpoint ")
-            granted = f", though it was renewed since. `syncengine authorise {endpoint}` grants a new one"
-            is_renewed = (change.where, change.what) in before.renewed
-            told.append(f"{endpoint}: its secret {name} is deleted from the vault{granted if is_renewed else ''}")
-        if change.what.startswith("own flow ") and change.after is None:
-            told.append(f"the site's own flow {change.what.removeprefix('own flow ')} is no longer used")
-    return told
+        found += _of_connection(name, before.connections.get(name), now, of_date)
+    found += _of_lookups(changes)
+    for fact in (change.fact for change in changes if change.after is None):
+        if fact.topic is Topic.SECRET:
+            granted = f", though it was renewed since. `syncengine authorise {fact.owner}` grants a new one"
+            is_renewed = fact in before.renewed
+            found.append(
+                f"{fact.owner}: its secret {fact.name} is deleted from the vault{granted if is_renewed else ''}"
+            )
+        if fact.topic is Topic.OWN_FLOW:
+            found.append(f"the site's own flow {fact.name} is no longer used")
+    return found
 
 
 def _of_connection(name: str, was: Seen | None, now: Seen, of_date: set[str]) -> Iterable[str]:
@@ -256,11 +298,11 @@ def _of_flows(name: str, was: Seen | None, now: Seen) -> Iterable[str]:
 
 def _of_lookups(changes: Iterable[Change]) -> Iterable[str]:
     counts: dict[str, list[int]] = {}
-    for one in changes:
-        if one.what.startswith("lookup "):
-            figures = counts.setdefault(one.where.removeprefix("connection "), [0, 0])
-            figures[0] += one.after is None
-            figures[1] += one.before is not None and one.after is not None
+    for change in changes:
+        if change.fact.topic is Topic.LOOKUP:
+            figures = counts.setdefault(change.fact.owner, [0, 0])
+            figures[0] += change.after is None
+            figures[1] += change.before is not None and change.after is not None
     for name, figures in counts.items():
         for figure, word in zip(figures, ("removed", "changed"), strict=True):
             if figure:
