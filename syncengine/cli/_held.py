@@ -14,11 +14,12 @@ from rich.text import Text
 from syncengine.cli._engine import wide_console
 from syncengine.cli._letters import worth
 from syncengine.cli.trace import detail
+from syncengine.engine.core import decisions
 from syncengine.engine.core.engine import Engine
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Plan
 from syncengine.engine.people import manual_settlement
 from syncengine.engine.people.held import Held, HeldDetail, HeldGroup
-from syncengine.engine.steps import decisions, plan_codec
 from syncengine.redaction import redact, safe_text
 
 

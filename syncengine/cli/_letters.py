@@ -18,13 +18,13 @@ from syncengine.cli._engine import Command, counted, json_text, show_json, wide_
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.cli.trace import detail
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Plan
 from syncengine.engine.people import dead_letter_groups
 from syncengine.engine.people.dead_letter_bulk import Choice, Forecast
 from syncengine.engine.people.dead_letter_detail import Letter
 from syncengine.engine.people.dead_letter_groups import Blocker, LetterGroup
 from syncengine.engine.people.dead_letters import LetterFilter
-from syncengine.engine.steps import plan_codec
 from syncengine.errors import Rejected
 from syncengine.redaction import redact, safe_text
 from syncengine.store.models import Failure

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.people.preview import Preview
-from syncengine.engine.steps import plan_codec
 from syncengine.errors import Rejected
 from syncengine.redaction import quoted
 

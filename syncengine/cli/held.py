@@ -26,11 +26,12 @@ from syncengine.cli._engine import (
     show_left,
 )
 from syncengine.connectors.base import Verb
+from syncengine.engine.core import decisions
 from syncengine.engine.core.engine import Engine
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.people import held, manual_settlement, record_search
 from syncengine.engine.people.held import Held, HeldFilter
 from syncengine.engine.people.seen import ActionResult
-from syncengine.engine.steps import decisions, plan_codec
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.redaction import safe_text

@@ -16,9 +16,9 @@ from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.engine.core import observe_mode
 from syncengine.engine.core.engine import Engine
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.people import observe_report
 from syncengine.engine.people.observe_report import Planned, Report, ReportFilter
-from syncengine.engine.steps import plan_codec
 from syncengine.errors import Misconfigured
 from syncengine.redaction import safe_text
 from syncengine.store.models import ConnectionRow

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine.core import failures, records, timeline
+from syncengine.engine.core import decisions, failures, records, timeline
 from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.failures import ATTENTION, DEAD
 from syncengine.engine.decide.plan import PlanKind, Step
@@ -18,7 +18,7 @@ from syncengine.engine.people import dead_letter_groups, dead_letters, seen
 from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.engine.people.preview import Preview, preview
 from syncengine.engine.people.seen import ActionResult, Outdated
-from syncengine.engine.steps import corrections, decisions
+from syncengine.engine.steps import corrections
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.store.models import Failure, Record
 from syncengine.store.states import Status

@@ -11,16 +11,16 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine.core import payloads, timeline
+from syncengine.engine.core import decisions, payloads, timeline
+from syncengine.engine.core.decisions import ActiveDecision
 from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.failures import alike
 from syncengine.engine.core.want import want
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import GONE, WAIVABLE, Plan, PlanKind
 from syncengine.engine.people import seen, trace
 from syncengine.engine.people.seen import ActionResult, Outdated
 from syncengine.engine.people.trace import Trace
-from syncengine.engine.steps import decisions, plan_codec
-from syncengine.engine.steps.decisions import ActiveDecision
 from syncengine.engine.steps.planner import Planner, gather
 from syncengine.engine.writes import effects
 from syncengine.engine.writes.effects import UnknownWrite

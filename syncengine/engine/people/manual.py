@@ -12,12 +12,11 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Verb
-from syncengine.engine.core import failures, records, timeline
+from syncengine.engine.core import decisions, failures, records, timeline
 from syncengine.engine.core.call_context import on_account_of
 from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.people import seen, trace
-from syncengine.engine.steps import decisions
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes import effects, links
 from syncengine.errors import Misconfigured

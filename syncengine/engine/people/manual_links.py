@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Resource, Verb
 from syncengine.document import Doc
-from syncengine.engine.core import records, timeline
+from syncengine.engine.core import decisions, records, timeline
 from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.decide import adoption, first_comparison
@@ -22,7 +22,6 @@ from syncengine.engine.decide.merge import Merged, merge
 from syncengine.engine.decide.plan import Step
 from syncengine.engine.people import manual, seen
 from syncengine.engine.people.preview import parts_of, preview
-from syncengine.engine.steps import decisions
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes import effects, links
 from syncengine.engine.writes.effects import UnknownWrite

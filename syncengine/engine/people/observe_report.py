@@ -19,8 +19,8 @@ from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.core import observe_mode, payloads
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import alike
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Plan, Step
-from syncengine.engine.steps import plan_codec
 from syncengine.store.models import ConnectionRow, Record
 from syncengine.store.states import Status
 

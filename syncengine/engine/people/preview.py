@@ -12,10 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
+from syncengine.engine.core import decisions
 from syncengine.engine.core.engine import Connection, Engine, calling, chunks
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.decide.plan import Plan, PlanKind
-from syncengine.engine.steps import corrections, decisions
+from syncengine.engine.steps import corrections
 from syncengine.engine.steps.discover import feeds_of
 from syncengine.engine.steps.fetch import own_docs, read_all
 from syncengine.engine.steps.planner import Material, Planner

@@ -13,17 +13,16 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine.core import failures, observe_mode, payloads, records, timeline
+from syncengine.engine.core import decisions, failures, observe_mode, payloads, records, timeline
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Connection, Engine, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
-from syncengine.engine.decide import adoption
+from syncengine.engine.decide import adoption, plan_codec
 from syncengine.engine.decide.adoption import Candidate
 from syncengine.engine.decide.plan import PlanKind, Step
 from syncengine.engine.decide.split_writes import calls_of
-from syncengine.engine.steps import decisions, plan_codec, probe
-from syncengine.engine.traffic import endpoints
+from syncengine.engine.traffic import endpoints, probe
 from syncengine.engine.writes import ceiling, effects, links, unknown_writes
 from syncengine.engine.writes.effects import Intent
 from syncengine.errors import Rejected, SyncError

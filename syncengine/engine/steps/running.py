@@ -19,11 +19,11 @@ from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.lease import HandBack, Lease, LeaseLost
 from syncengine.engine.core.records import Completion
-from syncengine.engine.steps import probe
 from syncengine.engine.steps import pump as pumping
 from syncengine.engine.steps.fetch import fetch
 from syncengine.engine.steps.push import push
 from syncengine.engine.steps.transform import transform
+from syncengine.engine.traffic import probe
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,

@@ -11,15 +11,16 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine.core import failures, payloads, records, timeline
+from syncengine.engine.core import decisions, failures, payloads, records, timeline
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Connection, Engine, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want_needs
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.debounce import DebounceState, debounce_wait
 from syncengine.engine.decide.plan import Plan, PlanKind
-from syncengine.engine.steps import corrections, decisions, echo, plan_codec
+from syncengine.engine.steps import corrections, echo
 from syncengine.engine.steps.planner import Material, Planner, gather
 from syncengine.engine.writes import effects, links
 from syncengine.errors import Rejected

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from syncengine.connectors.base import Safety, Verb
 from syncengine.document import Doc
 from syncengine.engine.core import failures
+from syncengine.engine.core.decisions import LASTS
 from syncengine.engine.decide import patches
 from syncengine.engine.people import (
     dead_letter_bulk,
@@ -26,7 +27,6 @@ from syncengine.engine.people import (
 )
 from syncengine.engine.people.held import Held
 from syncengine.engine.steps import corrections
-from syncengine.engine.steps.decisions import LASTS
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.writes.effects import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected

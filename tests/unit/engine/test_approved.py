@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from syncengine.document import Doc
+from syncengine.engine.core import decisions
+from syncengine.engine.core.decisions import ActiveDecision
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.merge import Merged, merge
 from syncengine.engine.decide.plan import Plan, PlanKind
-from syncengine.engine.steps import decisions
-from syncengine.engine.steps.decisions import ActiveDecision
 from syncengine.mapping.contract import Policy, RuleVerdict
 from syncengine.store.states import Why
 from tests.unit.engine.test_plan import BASE, EDITED, _link, _plan

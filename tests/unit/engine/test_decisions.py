@@ -17,11 +17,11 @@ from syncengine import clock
 from syncengine.connectors.base import Change, LineChange, Operation, Outcome, Resource, Verb
 from syncengine.document import Doc, from_json, to_json
 from syncengine.engine.core.backoff import backoff
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.adoption import Candidate, judge
 from syncengine.engine.decide.debounce import DebounceState, debounce_wait
 from syncengine.engine.decide.merge import Difference
 from syncengine.engine.decide.plan import Plan, PlanKind, Step
-from syncengine.engine.steps import plan_codec
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
