@@ -36,6 +36,12 @@ class Completion:
     need: Need | None = None
     need_side: str = ""  # whose key the need names; empty for a lookup
 
+    def repeats(self, record: Record) -> bool:
+        """Whether the record ended so the last time too, whatever the texts say."""
+        need = (self.need.entity, self.need.key, self.need.part) if self.need else ("", "", "")
+        before = (record.need_entity, record.need_key, record.need_part)
+        return (record.status, record.why, record.about, before) == (self.status, self.why, self.about, need)
+
 
 def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now: datetime) -> None:
     """Take the claimed revision as done for these records (by id): written, skipped, held, waiting or dead.

@@ -252,7 +252,7 @@ class _Outcome:
         """Whether the hourly look has found what held the record, or what it waits for, as it was: history tells that once."""
         record, end = self.by_id[record_id], ends.get(record_id)
         rests = end is not None and end.status in (Status.HELD, Status.WAITING) and record.lane == Lane.BACKFILL
-        return rests and end is not None and (record.status, record.reason) == (end.status, end.reason)
+        return rests and end is not None and end.repeats(record)
 
     def _corrected(self, record_id: int) -> Mapping[str, str]:
         held = self.material.corrected.held.get(record_id)

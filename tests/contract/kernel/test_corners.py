@@ -400,7 +400,7 @@ def test_what_is_held_since_it_was_never_understood_fills_no_history(make_world:
 def test_a_write_whose_outcome_could_not_be_noted_and_that_is_ignored_then_blocks_nobody(
     make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from syncengine.engine.steps import push
+    from syncengine.engine.writes import outcomes
 
     class Notes(Thing):
         @property
@@ -425,7 +425,7 @@ def test_a_write_whose_outcome_could_not_be_noted_and_that_is_ignored_then_block
         def away(*arguments: object, **more: object) -> None:
             raise DatabaseAway("the database cannot be used now")
 
-        patch.setattr(push._Push, "_note_outcome", away)
+        patch.setattr(outcomes, "note", away)
         world.want("notes", "right:R1")
         world.pump()
         world.run_message(world.messages.pop())

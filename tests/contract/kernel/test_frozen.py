@@ -13,7 +13,8 @@ from syncengine.document import Doc
 from syncengine.engine.core import payloads
 from syncengine.engine.core.engine import Chain
 from syncengine.engine.core.lease import Lease, LeaseLost
-from syncengine.engine.steps import push
+from syncengine.engine.writes import intentions
+from syncengine.engine.writes.write_run import WriteRun
 from syncengine.errors import Rejected
 from syncengine.http import guard
 from syncengine.mapping.contract import Context
@@ -82,15 +83,15 @@ def test_a_push_that_wakes_before_its_intentions_opens_no_write_that_others_have
     world = make_world(flow("things", Plain(by_name)))
     world.left.put("things", "1", name="a")
     message = world.begun("things", "1", Stage.FETCH, Stage.TRANSFORM)
-    prepare = push._Push.prepare
+    prepare = intentions.commit
 
-    def frozen(self: push._Push) -> None:
-        monkeypatch.setattr(push._Push, "prepare", prepare)
+    def frozen(run: WriteRun) -> None:
+        monkeypatch.setattr(intentions, "commit", prepare)
         world.right.faults = ["refused"]
         _others_go_on(world, "b")
-        prepare(self)
+        prepare(run)
 
-    monkeypatch.setattr(push._Push, "prepare", frozen)
+    monkeypatch.setattr(intentions, "commit", frozen)
 
     assert world.step(message, Stage.PUSH) == "lease lost"
     assert world.record("things", "1").status == "dead"

@@ -1,0 +1,216 @@
+"""What became of a write: done, refused, unknown, to be tried again. Each outcome is noted by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from syncengine import clock
+from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
+from syncengine.engine.core import decisions, failures, records, timeline
+from syncengine.engine.core.backoff import backoff
+from syncengine.engine.core.records import Completion
+from syncengine.engine.decide import plan_codec
+from syncengine.engine.traffic import probe
+from syncengine.engine.writes import ceiling, effects, links, unknown_writes
+from syncengine.engine.writes.effects import Intent
+from syncengine.engine.writes.write_run import Books, WriteRun
+from syncengine.errors import Rejected, SyncError
+from syncengine.store.states import Pause, Stage, Status, Why
+
+
+def note(run: WriteRun, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
+    if outcome.result is Result.DONE:
+        _done(run, session, intent, outcome, now)
+    elif outcome.result is Result.UNKNOWN:
+        _unknown(run, session, resource, intent, outcome, now)
+    elif outcome.result is Result.RETRY:
+        _again(run, session, intent, outcome, now)
+    elif outcome.result is Result.EXISTS or intent.sends > 0:
+        _exists(run, session, intent, outcome, now)
+    else:
+        _rejected(run, session, intent, outcome, now)
+
+
+def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
+    key = outcome.key or intent.operation.key
+    resource = run.connection.resource(intent.step.resource)
+    if key is None and resource.safety[intent.operation.verb] is not Safety.ASK:  # else the answer is all there is
+        why = "written; its number is looked up"
+        effects.unknown(session, [intent.effect_id], run.lease.runner, now, error=why, settled=True, accepted=True)
+        run.unnumbered.append((intent, outcome))
+        return
+    if not effects.done(
+        session, intent.effect_id, run.lease.runner, now,
+        target_key=key, warnings=outcome.warnings, attention=outcome.attention,
+    ):  # fmt: skip
+        return
+    if problem := _remember(run, session, intent, outcome, key, now):
+        run.end(session, intent, Completion(Status.HELD, f"written as {key}, but {problem}", Why.WRITE), "held", now)
+        return
+    if intent.operation.verb is not Verb.CREATE:
+        effects.supersede(session, intent.record.id, intent.step.part, now, but=intent.effect_id)
+    summary = plan_codec.summary(intent.step)
+    detail = {"write": summary, "key": key, "warnings": list(outcome.warnings)}
+    run.books.written[intent.effect_id] = {name: value for name, value in detail.items() if value}
+    run.books.of_record[intent.effect_id] = intent.record
+    if outcome.attention:
+        failures.open_attention(session, intent.record, outcome.attention, now)
+    work = run.work[intent.record.id]
+    work.left -= 1
+    work.summaries.append(summary)
+    if work.left == 0 and work.has_more and not work.ended:
+        run.plan_again(session, intent.record, now, "created; the rest of it is written next")
+    elif work.left == 0 and not work.ended:
+        work.ended = True
+        run.books.ends[intent.record.id] = Completion(Status.DONE, "; ".join(work.summaries))
+
+
+def numbered(
+    run: WriteRun, session: Session, intent: Intent, outcome: Outcome, keys: Sequence[str], now: datetime
+) -> None:
+    if len(keys) == 1:
+        told = Outcome.done(
+            keys[0], lines=outcome.lines, warnings=outcome.warnings, attention=outcome.attention
+        )  # fmt: skip
+        _done(run, session, intent, told, now)
+    else:  # none, or several: the next fetch finds out, after the settle time
+        settle_s = run.connection.resource(intent.step.resource).settle_s if not keys else 0.0
+        why = "written, but not found yet" if not keys else f"several objects carry this reference: {', '.join(keys)}"
+        run.fetch_later(session, [intent], now + timedelta(seconds=settle_s), why)
+
+
+def close_books(run: WriteRun, session: Session) -> None:
+    """Store what `_done` has kept, before the transaction ends."""
+    books, run.books, now = run.books, Books(), clock.now()
+    timeline.note_each(
+        session,
+        [(books.of_record[effect_id], detail) for effect_id, detail in books.written.items()],
+        "written",
+        now,
+    )
+    if books.linked:
+        connection_id = run.connection.row.id
+        links.wake_dependants(session, run.engine, connection_id, run.flow.entity, books.linked, now)
+    written(run, session, books.ends, now)
+
+
+def written(run: WriteRun, session: Session, ends: Mapping[int, Completion], now: datetime) -> None:
+    """All writes of these records have been made."""
+    records.complete(session, run.lease, ends, now)
+    work = [run.work[record_id] for record_id in ends]
+    over = {one.decision: decisions.CARRIED_OUT for one in work if one.decision}
+    decisions.end(session, [one.record for one in work], now, over)
+
+
+def _remember(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, key: str | None, now: datetime) -> str:
+    """Save link and base; returns why that cannot be, empty if it is saved."""
+    agreed = links.Agreed(intent.step.agreed, {**intent.step.numbers, **outcome.lines})
+    if intent.operation.verb is Verb.CREATE:
+        part = intent.step.part
+        left, right = unknown_writes.pair_keys(run.flow, run.connection, intent.record, intent.step, key)
+        side = links.ends_of(run.flow, run.connection, intent.record.key).side
+        connection_id = intent.record.connection_id
+        if problem := links.taken(session, connection_id, run.flow.entity, left, right, part, side=side):
+            return problem
+        link = links.join(
+            session, run.engine, run.flow, intent.record, left=left, right=right, part=part,
+            natural_key=intent.operation.natural_key, agreed=agreed, now=now, wakes=False,
+        )  # fmt: skip
+        run.books.linked += links.ends_for_needs(link)
+    elif intent.link_id is not None:
+        revision = links.agree(session, run.engine, run.flow, intent.link_id, agreed, now)
+        run.revision[intent.link_id] = revision
+    return ""
+
+
+def _unknown(
+    run: WriteRun, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime
+) -> None:
+    why = str(outcome.error or "the outcome is unknown")
+    effects.unknown(session, [intent.effect_id], run.lease.runner, now, error=why)
+    timeline.note_one(session, intent.record, "unknown", now, write=plan_codec.summary(intent.step), error=why)
+    wait_s = max(resource.settle_s, backoff(intent.sends, most_s=run.engine.limits.backoff_s))
+    run.fetch_later(session, [intent], now + timedelta(seconds=wait_s), why, counts=True)
+
+
+def _again(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
+    effects.not_sent(session, [intent.effect_id], run.lease.runner, now)
+    told = getattr(outcome.error, "retry_in_s", None)
+    wait_s = backoff(intent.record.attempts, most_s=run.engine.limits.backoff_s) if told is None else told
+    run.work[intent.record.id].ended = True
+    until = now + timedelta(seconds=wait_s)
+    why = str(outcome.error or "it failed for the moment")
+    records.put_off(
+        session, run.lease, [intent.record.id], until,
+        pause=Pause.BACKOFF, counts=told is None, alone=isinstance(outcome.error, probe.OF_ONE_CALL), reason=why,
+    )  # fmt: skip
+    timeline.note_one(session, intent.record, "put off", now, error=why, wait_s=round(wait_s, 1))
+
+
+def _exists(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
+    """Refused because it is there. Ours, if we may have sent it before: look it up. Else nobody else's is adopted."""
+    create = intent.operation.verb is Verb.CREATE
+    why = str(outcome.error or "it exists in the target already")
+    if create and (intent.sends > 0 or run.connection.verifies_creates(now)):
+        effects.unknown(session, [intent.effect_id], run.lease.runner, now, error=why, settled=True)
+        timeline.note_one(session, intent.record, "refused, looked up", now, error=why)
+        run.fetch_later(session, [intent], now, why)
+    elif outcome.result is Result.REJECTED:
+        _rejected(run, session, intent, outcome, now)
+    else:
+        effects.rejected(session, intent.effect_id, run.lease.runner, now, error=why)
+        natural = intent.operation.natural_key
+        run.end(
+            session,
+            intent,
+            Completion(Status.HELD, f"{natural} exists in the target and is not ours: {why}", Why.WRITE),
+            "held",
+            now,
+        )
+
+
+def _rejected(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
+    error = outcome.error
+    if not isinstance(error, Rejected):
+        error = Rejected(
+            field=intent.step.resource,
+            value=intent.operation.natural_key,
+            reason=str(error),
+            remedy="Look at the target",
+        )
+    if not effects.rejected(session, intent.effect_id, run.lease.runner, now, error=str(error)):
+        return  # told too late: others go on with it
+    failures.open_rejected(session, intent.record, error, Stage.PUSH, now)
+    run.end(session, intent, Completion(Status.DEAD, str(error), Why.REJECTED), "dead", now)
+
+
+def refused(run: WriteRun, batch: Sequence[Intent], error: SyncError) -> None:
+    """A call was refused as a whole, and nothing of it was done: each write is tried alone, alone it is a dead letter.
+
+    Raises what makes the endpoint unusable.
+    """
+    now = clock.now()
+    if len({intent.record.id for intent in batch}) > 1:
+        with run.engine.store.write() as session:
+            for intent in batch:
+                run.work[intent.record.id].ended = True
+                records.put_off(
+                    session, run.lease, [intent.record.id], now,
+                    pause=Pause.NONE, stage=Stage.FETCH, alone=True, reason=str(error),
+                )  # fmt: skip
+        return
+    refused = probe.refusal(run.engine, run.connection, error, batch[0].operation.key or batch[0].record.key)
+    with run.engine.store.write() as session:
+        if effects.refused_unsent(session, [one.effect_id for one in batch], now, error=str(refused)):
+            failures.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
+            run.end(session, batch[0], Completion(Status.DEAD, str(refused), Why.REJECTED), "dead", now)
+
+
+def nothing_sent(run: WriteRun, batch: Sequence[Intent], sent_at: datetime) -> None:
+    """The call as a whole could not be made: nothing was done, the effects are intentions again."""
+    with run.engine.store.write() as session:
+        effects.not_sent(session, [intent.effect_id for intent in batch], run.lease.runner, clock.now())
+        ceiling.note_sent(session, run.connection.row.id, run.flow, -len(batch), sent_at)
