@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,6 +12,7 @@ from syncengine.engine.core.engine import Limits
 from syncengine.flows.flow import Flow
 from syncengine.store import Store
 from syncengine.vault import Vault
+from tests.contract.kernel.texts import Guarded, read_through
 from tests.contract.kernel.world import Plain, System, Thing, Time, World, by_name, flow
 
 
@@ -45,3 +46,10 @@ def make_world(store: Store, vault: Vault, time: Time) -> Callable[..., World]:
 def world(make_world: Callable[..., World]) -> World:
     """One flow, `things`, from left to right: the name is mapped, the left key is the reference."""
     return make_world(flow("things", Plain(by_name)))
+
+
+@pytest.fixture(autouse=True)
+def _texts_are_for_people() -> Iterator[None]:
+    """In all of these tests nothing of the product may compare or search a text for people."""
+    with read_through(Guarded):
+        yield

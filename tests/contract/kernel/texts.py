@@ -1,0 +1,126 @@
+"""Texts for people, guarded and scrambled: nobody may decide by them.
+
+Guarded, a text has its words and refuses to be compared or searched by the program. Scrambled, it is random words. Both are
+done to what is loaded from the store and to what an error says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Text, TypeDecorator
+from sqlalchemy.types import TypeEngine
+
+import syncengine
+from syncengine.errors import Rejected, SyncError
+from syncengine.store import models as m
+
+PRODUCT = str(Path(syncengine.__file__).parent)
+MASKING = str(Path(syncengine.__file__).parent / "redaction.py")  # takes secrets out of any text, whatever it says
+COLUMNS = (
+    m.Record.__table__.c.reason, m.Failure.__table__.c.cause, m.Failure.__table__.c.remedy,
+    m.Failure.__table__.c.closed_because, m.Effect.__table__.c.error, m.Effect.__table__.c.attention, m.Endpoint.__table__.c.paused_because,
+    m.Correction.__table__.c.because, m.Correction.__table__.c.lapsed_because, m.Decision.__table__.c.because,
+    m.Decision.__table__.c.lapsed_because, m.Ceiling.__table__.c.shut_because, m.Alert.__table__.c.text,
+    m.Alert.__table__.c.remedy, m.Run.__table__.c.error,
+)  # fmt: skip
+READING = (
+    "__eq__", "__ne__", "__lt__", "__gt__", "__contains__", "startswith", "endswith", "find", "index", "count", "partition",
+    "rpartition", "removeprefix", "removesuffix", "split", "rsplit",
+)  # fmt: skip
+WORDS: dict[str, str] = {}
+
+
+class Guarded(str):
+    """A text that fails if a module of the product compares or searches it."""
+
+    __hash__ = str.__hash__
+
+    def __str__(self) -> str:
+        return self
+
+
+def _guard(name: str) -> Callable[..., Any]:
+    plain = getattr(str, name)
+
+    def guarded(self: Guarded, *args: Any) -> Any:
+        caller = sys._getframe(1)
+        if caller.f_code.co_filename.startswith(PRODUCT) and caller.f_code.co_filename != MASKING:
+            where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+            raise AssertionError(f"{where} reads a text for people ({name}): {str.__str__(self)}")
+        return plain(self, *args)
+
+    return guarded
+
+
+for _name in READING:
+    setattr(Guarded, _name, _guard(_name))
+
+
+def scrambled(text: str) -> str:
+    """A random word in the place of a text, the same for the same text."""
+    word = "w" + hashlib.blake2s(text.encode(), digest_size=5).hexdigest()
+    WORDS[word] = text
+    return word
+
+
+def original(text: str) -> str:
+    """What a scrambled text says, for those who judge; any other text stays."""
+    while found := [word for word in re.findall(r"\bw[0-9a-f]{10}\b", text) if word in WORDS]:
+        for word in found:
+            text = text.replace(word, WORDS[word])
+    return text
+
+
+class _Shown(TypeDecorator[str]):
+    """A column whose texts are read through `change`."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, plain: TypeEngine[Any], change: Callable[[str], str]) -> None:
+        super().__init__()
+        self.plain, self.change = plain, change
+
+    def copy(self, **_: Any) -> _Shown:
+        return self
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> Any:
+        bind = getattr(self.plain, "process_bind_param", None)
+        plain = None if value is None else str.__str__(value)
+        return bind(plain, dialect) if bind else plain
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:
+        return self.change(value) if value else value
+
+
+@contextmanager
+def read_through(change: Callable[[str], str]) -> Iterator[None]:
+    """Have every text for people, loaded or raised, read through `change`."""
+    with ExitStack() as stack:
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for column in COLUMNS:
+            patch.setattr(column, "type", _Shown(column.type, change))
+            column.__dict__.pop("comparator", None)
+            stack.callback(column.__dict__.pop, "comparator", None)
+        says, made, refused = SyncError.__str__, SyncError.__init__, Rejected.__init__
+        patch.setattr(SyncError, "__str__", lambda error: change(says(error)))
+
+        def init(error: SyncError, *args: Any, **more: Any) -> None:
+            made(error, *args, **more)
+            error.says = change(error.says)
+
+        def init_rejected(error: Rejected, **more: Any) -> None:
+            refused(error, **more)
+            error.reason, error.remedy = change(error.reason), change(error.remedy)
+
+        patch.setattr(SyncError, "__init__", init)
+        patch.setattr(Rejected, "__init__", init_rejected)
+        yield
