@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from syncengine import settings
+from tests import forked
 from tests.services import free_port, start_valkey, stop
 
 OURS = ("SYNCENGINE_", "REDIS_", "DATABASE_", "CELERY_", "FLOWER_")
@@ -41,10 +42,27 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def run(bare_environment: dict[str, str], tmp_path: Path) -> Run:
+def run(bare_environment: dict[str, str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run `python -m MODULE ARGUMENTS` in an empty folder; keyword arguments are environment variables on top."""
 
     def run_module(module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return forked.server().run(
+            module,
+            arguments,
+            env={**bare_environment, **variables},
+            cwd=tmp_path,
+            output=tmp_path_factory.mktemp("output"),
+            timeout_s=60,
+        )
+
+    return run_module
+
+
+@pytest.fixture
+def start(bare_environment: dict[str, str], tmp_path: Path) -> Run:
+    """As `run`, in an interpreter that is started for it: for what imports and the start itself may break."""
+
+    def start_module(module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=tmp_path,
@@ -55,4 +73,4 @@ def run(bare_environment: dict[str, str], tmp_path: Path) -> Run:
             check=False,
         )
 
-    return run_module
+    return start_module

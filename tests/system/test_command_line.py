@@ -7,16 +7,16 @@ import pytest
 from syncengine import __version__
 from syncengine.settings import Settings
 from tests.services import free_port
-from tests.system.frame_fixtures import Run, bare_environment, bare_settings, redis_url, run
+from tests.system.frame_fixtures import Run, bare_environment, bare_settings, redis_url, run, start
 
-__all__ = ["bare_environment", "bare_settings", "redis_url", "run"]
+__all__ = ["bare_environment", "bare_settings", "redis_url", "run", "start"]
 
 pytestmark = pytest.mark.process
 
 
-def test_version_and_help_need_no_configuration(run: Run) -> None:
-    assert run("syncengine", "--version", REDIS_URL="nonsense").stdout == f"syncengine, version {__version__}\n"
-    shown = run("syncengine", "--help", REDIS_URL="nonsense")
+def test_version_and_help_need_no_configuration(start: Run) -> None:
+    assert start("syncengine", "--version", REDIS_URL="nonsense").stdout == f"syncengine, version {__version__}\n"
+    shown = start("syncengine", "--help", REDIS_URL="nonsense")
     assert shown.returncode == 0
     assert {"up", "down", "migrate", "keys", "sandbox"} <= {
         line.split()[0] for line in shown.stdout.splitlines() if line
@@ -68,10 +68,10 @@ def test_celery_without_a_redis_is_one_line(run: Run, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["worker", "call orders.sync"])
-def test_celery_with_a_redis_that_does_not_answer_is_one_line(run: Run, command: str) -> None:
+def test_celery_with_a_redis_that_does_not_answer_is_one_line(start: Run, command: str) -> None:
     address = f"redis://:secret@127.0.0.1:{free_port()}/0"
 
-    done = run("celery", "-A", "syncengine", *command.split(), REDIS_URL=address)
+    done = start("celery", "-A", "syncengine", *command.split(), REDIS_URL=address)
 
     assert done.returncode != 0
     assert done.stderr.strip().startswith("syncengine: REDIS_URL = redis://127.0.0.1:")
