@@ -101,6 +101,7 @@ def test_what_is_discarded_while_its_write_is_put_off_is_not_written(world: Worl
     assert (world.right.writes, world.record("things", "1").status) == ([], "skipped")
 
 
+@pytest.mark.one_database
 def test_what_is_discarded_rests_although_its_source_could_not_be_read_once(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.faults = ["refused"]
@@ -144,6 +145,7 @@ def test_a_pump_that_claims_while_a_person_discards_waits_for_that(
 # -- linked by hand ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_nobody_links_another_object_while_the_target_may_still_create_one(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "X9", name="a lamp", ref="by hand")
@@ -246,6 +248,7 @@ def test_a_reference_that_another_record_meant_to_create_and_does_not_any_more_i
     assert world.record("things", "2").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_flow_without_lines_keeps_the_line_numbers_that_another_flow_of_the_link_has_just_learned(
     make_world: MakeWorld,
 ) -> None:
@@ -325,6 +328,7 @@ def test_a_clock_that_is_set_back_makes_no_step_go_round(world: World) -> None:
     assert world.timeline("things", "1").count("fetched") - before < 10
 
 
+@pytest.mark.one_database
 def test_a_sync_since_a_time_looks_again_at_what_other_rules_left_alone(make_world: MakeWorld) -> None:
     nothing = Plain(by_name, rules=lambda doc, context: RuleDecision(RuleVerdict.SKIP, "not eligible"))
     mine = flow("things", nothing)

@@ -80,6 +80,7 @@ def test_a_feed_goes_on_after_an_object_whose_key_cannot_be_kept(world: World, k
     assert sorted(ref for _, ref, _ in world.right.writes) == ["1", "2"]
 
 
+@pytest.mark.one_database
 def test_an_answer_that_names_an_object_of_another_record_is_held_and_stops_nobody(world: World) -> None:
     resource = world.resources["right.things"]
     resource.most_per_write = 3
@@ -97,6 +98,7 @@ def test_an_answer_that_names_an_object_of_another_record_is_held_and_stops_nobo
     assert [(left, right) for left, _, right in world.links("things")] == [("1", "R1"), ("3", "R3")]
 
 
+@pytest.mark.one_database
 def test_a_search_that_finds_an_object_of_another_record_is_held(world: World) -> None:
     world.left.put("things", "1", name="same")
     world.sync("things", "1")
@@ -118,6 +120,7 @@ def test_writes_without_any_key_are_not_taken_for_one_another(make_world: Callab
     assert [world.record("things", key).status for key in "12"] == ["done", "done"]
 
 
+@pytest.mark.one_database
 def test_a_create_that_is_harmless_to_repeat_is_repeated_when_its_outcome_is_unknown(
     make_world: Callable[..., World],
 ) -> None:

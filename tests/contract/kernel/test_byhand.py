@@ -28,6 +28,7 @@ def _ignore(world: World, flow: str, key: str) -> None:
 # -- pushed now --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_a_push_waits_for_no_quiet_period_and_the_next_change_does_again(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(by_name), quiet_s=60.0))
     world.left.put("things", "1", name="a lamp")
@@ -47,6 +48,7 @@ def test_a_push_waits_for_no_quiet_period_and_the_next_change_does_again(make_wo
     assert [verb for verb, _, _ in world.right.writes] == ["create"]
 
 
+@pytest.mark.one_database
 def test_a_push_of_what_is_equal_already_leaves_the_quiet_period_of_the_next_change_alone(
     make_world: Callable[..., World],
 ) -> None:
@@ -64,6 +66,7 @@ def test_a_push_of_what_is_equal_already_leaves_the_quiet_period_of_the_next_cha
     assert world.record("things", "1").pause == "quiet"
 
 
+@pytest.mark.one_database
 def test_a_push_waits_for_no_back_off_but_for_a_settle_time(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.faults += ["busy", "lost"]
@@ -81,6 +84,7 @@ def test_a_push_waits_for_no_back_off_but_for_a_settle_time(world: World) -> Non
     assert world.right.writes == [("create", "1", "R1")]
 
 
+@pytest.mark.one_database
 def test_what_came_of_a_push_is_told_as_it_comes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.left.put("things", "1", name="a lamp")
     world.want("things", "1")
@@ -99,6 +103,7 @@ def test_what_came_of_a_push_is_told_as_it_comes(world: World, monkeypatch: pyte
     assert (standing.is_over, standing.status) == (True, "done")
 
 
+@pytest.mark.one_database
 def test_a_push_of_what_is_put_off_at_this_moment_is_asked_for_again(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +166,7 @@ def test_an_object_of_a_pair_is_sought_on_its_side(make_world: Callable[..., Wor
             manual.must_exist(world.engine, world.connection_id, "things", key)
 
 
+@pytest.mark.one_database
 def test_a_source_that_is_away_is_told_and_nothing_is_stored(world: World) -> None:
     world.left.down = True
     with pytest.raises(EndpointDown):
@@ -194,6 +200,7 @@ def test_an_ignored_object_costs_no_calls_until_it_is_heeded(world: World) -> No
     assert world.timeline("things", "1")[-5:] == ["ignored", "no longer ignored", "fetched", "planned", "written"]
 
 
+@pytest.mark.one_database
 def test_what_needs_an_ignored_object_waits_and_says_so(make_world: Callable[..., World]) -> None:
     needs = Plain(by_name, needs_=lambda doc, context: [Need("people", doc["who"], flow="people")])
     people = two_way("people", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)])
@@ -242,6 +249,7 @@ def _link(world: World, left: str, right: str, flow: str = "things", part: str =
     return pairing
 
 
+@pytest.mark.one_database
 def test_two_objects_that_agree_are_linked_without_a_write(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a lamp", ref="1")
@@ -256,6 +264,7 @@ def test_two_objects_that_agree_are_linked_without_a_write(world: World) -> None
     assert world.right.objects["things"]["R7"]["name"] == "a red lamp"
 
 
+@pytest.mark.one_database
 def test_what_differs_between_linked_objects_is_held_and_goes_by_a_persons_word(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="another lamp", ref="1")
@@ -296,6 +305,7 @@ def _lines(*lines: tuple[str, str, int]) -> list[dict[str, Any]]:
     return [{"@line": number, "code": code, "qty": qty} for number, code, qty in lines]
 
 
+@pytest.mark.one_database
 def test_lines_of_linked_objects_are_recognised_and_none_is_added_without_a_persons_word(orders: World) -> None:
     orders.left.put("orders", "1", name="order", rows=_rows(("a", "LAMP", 1), ("b", "TOTE", 2), ("c", "MUG", 3)))
     lines = _lines(("1", "TOTE", 2), ("2", "LAMP", 4), ("3", "NOTE", 0))
@@ -318,6 +328,7 @@ def test_lines_of_linked_objects_are_recognised_and_none_is_added_without_a_pers
     ]  # fmt: skip
 
 
+@pytest.mark.one_database
 def test_linked_objects_whose_lines_agree_are_done_with_their_numbers_known(orders: World) -> None:
     orders.left.put("orders", "1", name="order", rows=_rows(("a", "LAMP", 1), ("b", "TOTE", 2)))
     orders.right.put("orders", "R7", name="order", ref="1", rows=_lines(("1", "TOTE", 2), ("2", "LAMP", 1)))
@@ -358,6 +369,7 @@ def test_a_key_in_another_spelling_is_the_same_object(make_world: Callable[..., 
     assert world.links("things") == [("1", "", "R1"), ("2", "", "R7")]
 
 
+@pytest.mark.one_database
 def test_a_source_for_which_nothing_would_be_created_is_linked_with_that_said(make_world: Callable[..., World]) -> None:
     cancelled = RuleDecision(RuleVerdict.CANCEL, "it was cancelled at the source")
     world = make_world(flow("things", Plain(by_name, rules=lambda doc, context: cancelled)))
@@ -429,6 +441,7 @@ def test_what_is_unlinked_is_ignored_and_created_anew_only_on_a_persons_word(wor
     assert world.right.writes == [("create", "1", "R1"), ("create", "1", "R2")]
 
 
+@pytest.mark.one_database
 def test_what_is_gone_in_the_target_is_created_anew_on_a_persons_word(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")
@@ -444,6 +457,7 @@ def test_what_is_gone_in_the_target_is_created_anew_on_a_persons_word(world: Wor
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_what_is_still_there_is_not_recreated(world: World, by_hand: bool) -> None:
     world.left.put("things", "1", name="a lamp")
@@ -475,6 +489,7 @@ def _by_number(doc: Doc, context: Context) -> Doc:
     return {"ref": doc["number"], "name": doc["name"]}
 
 
+@pytest.mark.one_database
 def test_what_is_recreated_is_looked_for_first_by_its_reference(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(_by_number)))
     world.right.objects["things"] = {}
@@ -487,6 +502,7 @@ def test_what_is_recreated_is_looked_for_first_by_its_reference(make_world: Call
     assert world.record("things", "1").must_find == {}
 
 
+@pytest.mark.one_database
 def test_and_by_the_reference_that_it_had(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(_by_number)))
     there = _gone(world)
@@ -512,6 +528,7 @@ def test_what_is_gone_is_created_once_more(make_world: Callable[..., World]) -> 
     assert world.record("things", "1").must_find == {}
 
 
+@pytest.mark.one_database
 def test_a_pair_that_is_unlinked_is_created_on_neither_side(make_world: Callable[..., World]) -> None:
     world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
@@ -525,6 +542,7 @@ def test_a_pair_that_is_unlinked_is_created_on_neither_side(make_world: Callable
     assert world.left.writes == []
 
 
+@pytest.mark.one_database
 def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_word(
     make_world: Callable[..., World],
 ) -> None:
@@ -549,6 +567,7 @@ def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_wor
     assert sorted(world.links("things")) == [("1", "", "R2"), ("L1", "", "R1")]
 
 
+@pytest.mark.one_database
 def test_one_side_of_a_pair_that_is_gone_is_created_anew(make_world: Callable[..., World]) -> None:
     world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
@@ -561,6 +580,7 @@ def test_one_side_of_a_pair_that_is_gone_is_created_anew(make_world: Callable[..
     assert (world.links("things"), world.left.writes) == ([("1", "", "R2")], [])
 
 
+@pytest.mark.one_database
 def test_the_side_that_a_pair_was_created_on_is_created_anew_when_it_is_gone(make_world: Callable[..., World]) -> None:
     world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.right.put("things", "X", name="a lamp")

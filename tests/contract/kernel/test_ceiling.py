@@ -119,6 +119,7 @@ def test_writes_of_an_hour_ago_count_no_more(world: World) -> None:
     assert _held(world) == []
 
 
+@pytest.mark.one_database
 def test_what_needs_no_write_goes_through_a_shut_flow(world: World) -> None:
     world.configure(ceilings={"things": 5})
     world.sync("things", *_put(world, range(1, 9)))
@@ -128,6 +129,7 @@ def test_what_needs_no_write_goes_through_a_shut_flow(world: World) -> None:
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_mapping_error_that_would_change_everything_stops_at_the_ceiling(make_world: Callable[..., World]) -> None:
     right = {"suffix": ""}
 
@@ -150,6 +152,7 @@ def test_a_mapping_error_that_would_change_everything_stops_at_the_ceiling(make_
     assert len(_held(world)) == 23
 
 
+@pytest.mark.one_database
 def test_a_write_that_is_refused_for_the_moment_is_no_write_of_the_hour(world: World) -> None:
     world.configure(ceilings={"things": 1})
     world.right.faults = ["busy", "busy"]
@@ -215,6 +218,7 @@ def test_only_a_flow_that_the_connection_has_can_be_opened(world: World) -> None
         ceiling.open_(world.engine, "main", "orders", by="Kim")
 
 
+@pytest.mark.one_database
 def test_a_record_with_several_writes_is_held_whole(make_world: Callable[..., World]) -> None:
     def to(doc: dict[str, object], context: Context) -> dict[str, dict[str, object]]:
         return {part: {"ref": f"{doc['id']}{part}", "name": doc["name"]} for part in ("", "EUR")}
@@ -328,6 +332,7 @@ def _retry(world: World) -> None:
     dead_letters.retry(world.engine, ids, by="anna")
 
 
+@pytest.mark.one_database
 def test_each_send_counts_those_that_were_refused_and_tried_again_too(world: World) -> None:
     world.configure(ceilings={"things": 50})
     world.right.faults += ["refused"] * 1000
@@ -341,6 +346,7 @@ def test_each_send_counts_those_that_were_refused_and_tried_again_too(world: Wor
     assert (standing.sent, standing.held, standing.shut_at is not None) == (50, 20, True)
 
 
+@pytest.mark.one_database
 def test_what_never_left_or_was_not_taken_for_the_moment_does_not_count(world: World) -> None:
     world.configure(ceilings={"things": 2})
     world.right.faults += ["down", "busy", "", ""]

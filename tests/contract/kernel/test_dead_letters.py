@@ -80,6 +80,7 @@ def target(world: World) -> list[str]:
 # -- corrections -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_a_correction_is_written_and_the_original_stays_as_it_is(world: World) -> None:
     one = dead(world)
     correct(world, one.id, "name=mug")
@@ -101,6 +102,7 @@ def test_a_correction_is_written_and_the_original_stays_as_it_is(world: World) -
     assert planned["detail"]["corrected"] == "corrected by anna: /name"
 
 
+@pytest.mark.one_database
 def test_a_corrected_record_that_is_done_rests_while_its_source_is_unchanged(world: World) -> None:
     correct(world, dead(world).id, "name=mug")
     world.right.reads.clear()
@@ -110,6 +112,7 @@ def test_a_corrected_record_that_is_done_rests_while_its_source_is_unchanged(wor
     assert world.timeline("things", "1")[-1] == "unchanged"
 
 
+@pytest.mark.one_database
 def test_a_correction_lapses_when_the_source_changes_and_the_record_goes_by_what_it_is_now(world: World) -> None:
     one = dead(world)
     correct(world, one.id, "name=mug")
@@ -123,6 +126,7 @@ def test_a_correction_lapses_when_the_source_changes_and_the_record_goes_by_what
     assert made["lapsed_because"] == "it changed at the source"
 
 
+@pytest.mark.one_database
 def test_a_source_that_changed_to_something_wrong_again_is_a_dead_letter_again(world: World) -> None:
     correct(world, dead(world).id, "name=mug")
     world.left.put("things", "1", note="an edit of something else")
@@ -132,6 +136,7 @@ def test_a_source_that_changed_to_something_wrong_again_is_a_dead_letter_again(w
     assert target(world) == ["MUG"]
 
 
+@pytest.mark.one_database
 def test_a_correction_that_is_withdrawn_is_gone_from_the_next_plan(world: World) -> None:
     one = dead(world)
     correct(world, one.id, "name=mug")
@@ -143,6 +148,7 @@ def test_a_correction_that_is_withdrawn_is_gone_from_the_next_plan(world: World)
     assert not dead_letter_detail.withdraw(world.engine, one.id, by="anna")
 
 
+@pytest.mark.one_database
 def test_a_correction_that_is_made_between_two_steps_reaches_the_target(world: World) -> None:
     teach(world, "cup")
     one = dead(world)
@@ -162,6 +168,7 @@ def test_a_correction_that_is_made_between_two_steps_reaches_the_target(world: W
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_second_correction_adds_to_the_first_and_takes_its_place(world: World) -> None:
     world.left.put("things", "1", colour="red")
     one = dead(world)
@@ -179,6 +186,7 @@ def test_a_second_correction_adds_to_the_first_and_takes_its_place(world: World)
     assert [one["lapsed_because"] for one in made] == ["another one took its place", ""]
 
 
+@pytest.mark.one_database
 def test_what_a_corrected_document_refers_to_is_read(make_world: Callable[..., World]) -> None:
     def to(doc: Doc, context: Context) -> Doc:
         try:
@@ -195,6 +203,7 @@ def test_what_a_corrected_document_refers_to_is_read(make_world: Callable[..., W
     assert target(world) == ["Robin"]
 
 
+@pytest.mark.one_database
 def test_a_letter_shows_why_it_cannot_be_mapped_and_what_planning_comes_to_now(world: World) -> None:
     one = dead(world)
     found = dead_letter_detail.detail(world.engine, one.id)
@@ -207,6 +216,7 @@ def test_a_letter_shows_why_it_cannot_be_mapped_and_what_planning_comes_to_now(w
     assert found.outcome.kind is PlanKind.WRITE
 
 
+@pytest.mark.one_database
 def test_what_a_correction_would_come_to_is_said_before_it_is_kept(world: World) -> None:
     source = dead_letter_detail.source_of(world.engine, dead(world).id)
     good = dead_letter_detail.preview_patch(world.engine, source, patches.of_values(source.present, ["name=mug"]))
@@ -226,6 +236,7 @@ def test_a_patch_without_a_test_is_refused(world: World) -> None:
         )
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("change", [{"op": "replace", "path": "/id", "value": "2"}, {"op": "remove", "path": "/id"}])
 def test_a_correction_does_not_make_another_object_of_it(world: World, change: dict[str, str]) -> None:
     source = dead_letter_detail.source_of(world.engine, dead(world).id)
@@ -235,6 +246,7 @@ def test_a_correction_does_not_make_another_object_of_it(world: World, change: d
         )
 
 
+@pytest.mark.one_database
 def test_a_dry_run_shows_what_the_correction_makes_of_it(world: World) -> None:
     from syncengine.engine.people.preview import preview
 
@@ -287,6 +299,7 @@ def test_a_discard_is_taken_back_by_trying_it_again(world: World) -> None:
         dead_letters.retry(world.engine, [one.id])
 
 
+@pytest.mark.one_database
 def test_a_record_that_was_discarded_and_then_skipped_for_another_reason_is_planned_as_ever(world: World) -> None:
     discard(world, dead(world))
     thing = world.left.objects["things"].pop("1")
@@ -491,6 +504,7 @@ def test_a_paced_replay_goes_one_after_the_other_and_a_change_at_the_source_goes
     assert letters(world) == []
 
 
+@pytest.mark.one_database
 def test_a_write_in_doubt_rests_its_settle_time_whatever_the_pace(world: World) -> None:
     one = dead(world)
     with world.store.write() as session:

@@ -100,6 +100,7 @@ def test_a_worker_that_dies_during_the_call_is_settled_by_a_search_and_nothing_i
     assert "not found in the target" in world.timeline("things", "1")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("fault", ["lost", "unheard", "late"])
 def test_a_create_with_an_unknown_outcome_is_settled_and_there_is_one_object(world: World, fault: str) -> None:
     world.right.faults.append(fault)
@@ -111,6 +112,7 @@ def test_a_create_with_an_unknown_outcome_is_settled_and_there_is_one_object(wor
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_nothing_is_sent_again_before_the_settle_time_is_over_whatever_wants_it(world: World) -> None:
     world.right.faults.append("late")
     world.left.put("things", "1", name="a lamp")
@@ -126,6 +128,7 @@ def test_nothing_is_sent_again_before_the_settle_time_is_over_whatever_wants_it(
     assert "adopted" in world.timeline("things", "1")
 
 
+@pytest.mark.one_database
 def test_an_edit_during_the_settle_time_is_written_after_the_adoption(world: World) -> None:
     world.right.faults.append("late")
     world.left.put("things", "1", name="old")
@@ -137,6 +140,7 @@ def test_an_edit_during_the_settle_time_is_written_after_the_adoption(world: Wor
     assert world.right.objects["things"]["R1"]["name"] == "new"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("fault", ["lost", "unheard", "late"])
 def test_a_change_with_an_unknown_outcome_is_fetched_again_and_the_difference_shows_it(
     world: World, fault: str
@@ -153,6 +157,7 @@ def test_a_change_with_an_unknown_outcome_is_fetched_again_and_the_difference_sh
         assert {effect.state for effect in session.query(m.Effect)} == {"done"}
 
 
+@pytest.mark.one_database
 def test_somebody_elses_object_of_our_reference_is_not_adopted(world: World) -> None:
     world.right.faults.append("lost")
     world.left.put("things", "1", name="ours")
@@ -165,6 +170,7 @@ def test_somebody_elses_object_of_our_reference_is_not_adopted(world: World) -> 
     assert world.links("things") == []
 
 
+@pytest.mark.one_database
 def test_two_objects_of_our_reference_are_shown_to_a_person(world: World) -> None:
     world.right.faults.append("unheard")
     world.left.put("things", "1", name="ours")
@@ -176,6 +182,7 @@ def test_two_objects_of_our_reference_are_shown_to_a_person(world: World) -> Non
     assert "several objects" in world.record("things", "1").reason
 
 
+@pytest.mark.one_database
 def test_a_create_without_an_answer_is_refused_as_duplicate_and_then_adopted(make_world: Callable[..., World]) -> None:
     safety = {Verb.CREATE: Safety.ENFORCED, Verb.CHANGE: Safety.ABSOLUTE}
     world = make_world(flow("things", Plain(by_name)), right={"safety": safety})
@@ -193,6 +200,7 @@ def test_a_create_without_an_answer_is_refused_as_duplicate_and_then_adopted(mak
     assert world.links("things") == [("1", "", "R1")]
 
 
+@pytest.mark.one_database
 def test_a_rejected_create_that_was_sent_before_is_looked_up_first(world: World) -> None:
     world.resources["right.things"].settle_s = 10.0
     world.right.faults += ["late", "refused"]
@@ -206,6 +214,7 @@ def test_a_rejected_create_that_was_sent_before_is_looked_up_first(world: World)
     assert world.failures() == []
 
 
+@pytest.mark.one_database
 def test_a_write_that_nobody_can_check_is_held_for_a_person_and_never_repeated(
     make_world: Callable[..., World],
 ) -> None:
@@ -220,6 +229,7 @@ def test_a_write_that_nobody_can_check_is_held_for_a_person_and_never_repeated(
     assert "nobody knows whether the create" in world.record("things", "1").reason
 
 
+@pytest.mark.one_database
 def test_a_write_that_nobody_can_check_is_done_by_an_answer_that_tells_no_key(make_world: Callable[..., World]) -> None:
     class Unsearchable(Thing):
         def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
@@ -311,6 +321,7 @@ def _bomb(natural_key: str) -> None:
         raise RuntimeError("boom")
 
 
+@pytest.mark.one_database
 def test_a_refusal_becomes_a_dead_letter_with_field_value_cause_and_remedy(world: World) -> None:
     world.right.faults.append("refused")
     world.left.put("things", "1", name="x")
@@ -321,6 +332,7 @@ def test_a_refusal_becomes_a_dead_letter_with_field_value_cause_and_remedy(world
     assert world.record("things", "2").status == "done"
 
 
+@pytest.mark.one_database
 def test_one_records_transient_failure_puts_it_off_and_lets_the_others_go_on(world: World) -> None:
     world.right.faults.append("busy")
     for key in "12":
@@ -333,6 +345,7 @@ def test_one_records_transient_failure_puts_it_off_and_lets_the_others_go_on(wor
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_an_endpoint_that_is_down_is_a_retry_of_the_step_with_backoff_and_then_a_put_off(world: World) -> None:
     token = _begun(world)
     world.left.down = True
@@ -351,6 +364,7 @@ def test_an_endpoint_that_is_down_is_a_retry_of_the_step_with_backoff_and_then_a
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_refused_call_leaves_its_effects_unsent(world: World) -> None:
     world.right.faults.append("down")
     world.left.put("things", "1", name="x")
@@ -361,6 +375,7 @@ def test_a_refused_call_leaves_its_effects_unsent(world: World) -> None:
         assert [(effect.state, effect.sends) for effect in session.query(m.Effect)] == [("done", 1)]
 
 
+@pytest.mark.one_database
 def test_a_throttle_waits_as_told_and_costs_no_attempt(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     token = _begun(world)
 
@@ -375,6 +390,7 @@ def test_a_throttle_waits_as_told_and_costs_no_attempt(world: World, monkeypatch
     assert record.attempts == 0
 
 
+@pytest.mark.one_database
 def test_while_the_limiters_redis_is_away_records_wait_in_sql_and_no_attempt_is_counted(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -391,6 +407,7 @@ def test_while_the_limiters_redis_is_away_records_wait_in_sql_and_no_attempt_is_
     assert (record.attempts, record.run_alone) == (0, False)
 
 
+@pytest.mark.one_database
 def test_refused_credentials_pause_the_endpoint_and_lose_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     token = _begun(world)
 
@@ -411,6 +428,7 @@ def test_refused_credentials_pause_the_endpoint_and_lose_nothing(world: World, m
     assert len(world.right.writes) == 2
 
 
+@pytest.mark.one_database
 def test_a_bulk_read_that_fails_for_the_moment_is_repeated_one_by_one(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,6 +447,7 @@ def test_a_bulk_read_that_fails_for_the_moment_is_repeated_one_by_one(
     assert [world.record("things", key).status for key in "123"] == ["done", "open", "done"]
 
 
+@pytest.mark.one_database
 def test_a_write_whose_answer_tells_no_number_is_numbered_by_one_search(world: World) -> None:
     world.right.faults += ["numberless", "numberless", "numberless"]
     for key in "123":
@@ -439,6 +458,7 @@ def test_a_write_whose_answer_tells_no_number_is_numbered_by_one_search(world: W
     assert [keys for kind, keys in world.right.reads if kind == "find things"] == [["1", "2", "3"]]
 
 
+@pytest.mark.one_database
 def test_what_the_minute_did_not_suffice_for_goes_on_at_push_with_its_fetch(world: World) -> None:
     for key in "1234":
         world.left.put("things", key, name="x")
@@ -449,6 +469,7 @@ def test_what_the_minute_did_not_suffice_for_goes_on_at_push_with_its_fetch(worl
     assert [keys for kind, keys in world.left.reads] == [["1", "2", "3", "4"]]
 
 
+@pytest.mark.one_database
 def test_a_stale_fetch_is_made_again_before_anything_is_written(world: World) -> None:
     token = _begun(world, name="old")
     running.run(world.engine, Stage.FETCH, token)
@@ -476,6 +497,7 @@ def test_two_records_that_mean_to_create_the_same_thing_do_it_once_and_one_is_he
     assert len(world.right.objects["things"]) == 1
 
 
+@pytest.mark.one_database
 def test_a_key_that_the_target_refused_one_record_is_free_for_another(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(lambda doc, context: {"ref": doc["code"], "name": doc["name"]})))
     world.left.put("things", "1", name="a", code="C1")

@@ -59,6 +59,7 @@ def _standing(world: World) -> list[str]:
 # -- rules -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_what_a_rule_holds_is_written_once_it_is_approved(shop: World) -> None:
     shop.left.put("things", "1", name="a lamp", dear=True)
     shop.sync("things", "1")
@@ -74,6 +75,7 @@ def test_what_a_rule_holds_is_written_once_it_is_approved(shop: World) -> None:
     assert _details(shop, "planned")[-1]["decided"] == "approved by anna: the customer has paid"
 
 
+@pytest.mark.one_database
 def test_an_approval_lapses_when_the_record_changes_before_it_is_written(shop: World) -> None:
     shop.left.put("things", "1", name="a lamp", dear=True)
     shop.sync("things", "1")
@@ -90,6 +92,7 @@ def test_an_approval_lapses_when_the_record_changes_before_it_is_written(shop: W
     }
 
 
+@pytest.mark.one_database
 def test_an_approval_holds_until_it_is_carried_out_whatever_comes_between(shop: World) -> None:
     shop.right.faults += ["lost", "busy"]
     shop.left.put("things", "1", name="a lamp", dear=True)
@@ -100,6 +103,7 @@ def test_an_approval_holds_until_it_is_carried_out_whatever_comes_between(shop: 
     assert _details(shop, "decision lapsed") == []
 
 
+@pytest.mark.one_database
 def test_the_next_change_of_what_was_approved_is_held_anew(shop: World) -> None:
     shop.left.put("things", "1", name="a lamp", dear=True)
     shop.sync("things", "1")
@@ -112,6 +116,7 @@ def test_the_next_change_of_what_was_approved_is_held_anew(shop: World) -> None:
     assert shop.right.objects["things"]["R1"]["name"] == "a lamp"
 
 
+@pytest.mark.one_database
 def test_a_create_that_is_refused_is_left_alone_until_its_plan_changes(shop: World) -> None:
     shop.left.put("things", "1", name="a lamp", dear=True)
     shop.sync("things", "1")
@@ -125,6 +130,7 @@ def test_a_create_that_is_refused_is_left_alone_until_its_plan_changes(shop: Wor
     assert shop.right.writes == [("create", "1", "R1")]
 
 
+@pytest.mark.one_database
 def test_a_change_that_is_refused_is_agreed_as_it_is_and_later_changes_are_written_without_it(
     make_world: Callable[..., World],
 ) -> None:
@@ -156,6 +162,7 @@ def _conflict(world: World) -> None:
     assert _held(world).hold == Why.CONFLICT
 
 
+@pytest.mark.one_database
 def test_a_conflict_that_is_approved_goes_by_the_source(world: World) -> None:
     _conflict(world)
     with world.store.read() as session:
@@ -170,6 +177,7 @@ def test_a_conflict_that_is_approved_goes_by_the_source(world: World) -> None:
     assert world.right.objects["things"]["R1"]["name"] == "a red lamp"
 
 
+@pytest.mark.one_database
 def test_a_conflict_whose_values_change_meanwhile_is_not_approved_by_the_old_word(world: World) -> None:
     _conflict(world)
     one = _held(world)
@@ -181,6 +189,7 @@ def test_a_conflict_whose_values_change_meanwhile_is_not_approved_by_the_old_wor
     assert world.record("things", "1").status == "held"
 
 
+@pytest.mark.one_database
 def test_a_conflict_that_is_refused_is_not_held_again(world: World) -> None:
     _conflict(world)
     _refuse(world)
@@ -194,6 +203,7 @@ def test_a_conflict_that_is_refused_is_not_held_again(world: World) -> None:
     assert world.record("things", "1").status == "held"  # the source has changed since: it is a new conflict
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("wins", "name"), [("left", "from the left"), ("right", "from the right")])
 def test_in_a_pair_a_person_says_which_side_wins(make_world: Callable[..., World], wins: str, name: str) -> None:
     world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.HOLD)]))
@@ -208,6 +218,7 @@ def test_in_a_pair_a_person_says_which_side_wins(make_world: Callable[..., World
     assert names == [name, name]
 
 
+@pytest.mark.one_database
 def test_a_conflict_and_a_rule_that_hold_a_record_are_both_named(shop: World) -> None:
     shop.left.put("things", "1", name="a lamp")
     shop.sync("things", "1")
@@ -223,6 +234,7 @@ def test_a_conflict_and_a_rule_that_hold_a_record_are_both_named(shop: World) ->
 # -- what cannot be approved -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_what_the_target_refuses_cannot_be_approved_but_refused(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")
@@ -238,6 +250,7 @@ def test_what_the_target_refuses_cannot_be_approved_but_refused(world: World) ->
     assert world.right.objects["things"]["R1"]["name"] == "a lamp"
 
 
+@pytest.mark.one_database
 def test_what_is_gone_in_the_target_is_unlinked_instead_of_approved(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")

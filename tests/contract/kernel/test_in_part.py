@@ -56,6 +56,7 @@ def _written(world: World) -> tuple[object, object, str, list[str]]:
     return there["name"], there.get("size"), record.status, ends
 
 
+@pytest.mark.one_database
 def test_an_approved_change_of_several_calls_is_written_whole(world: World) -> None:
     world.left.put("things", "1", name="x", size="1")
     world.sync("things", "1", patience_s=300)
@@ -68,6 +69,7 @@ def test_an_approved_change_of_several_calls_is_written_whole(world: World) -> N
     assert _written(world) == ("y", "2", "done", ["decision carried out"])
 
 
+@pytest.mark.one_database
 def test_an_approved_create_of_several_calls_is_written_whole(world: World) -> None:
     world.left.put("things", "1", name="y", size="2", dear=True)
     world.sync("things", "1", patience_s=300)
@@ -77,6 +79,7 @@ def test_an_approved_create_of_several_calls_is_written_whole(world: World) -> N
     assert _written(world) == ("y", "2", "done", ["decision carried out"])
 
 
+@pytest.mark.one_database
 def test_what_the_targets_people_edit_between_the_calls_is_not_written_over(world: World) -> None:
     world.left.put("things", "1", name="x", size="1")
     world.sync("things", "1", patience_s=300)

@@ -46,6 +46,7 @@ def _statuses(world: World) -> dict[str, str]:
         return {row.key: row.status for row in session.execute(select(m.Record.key, m.Record.status))}
 
 
+@pytest.mark.one_database
 def test_what_is_left_alone_though_others_of_its_own_batch_need_it_is_told(make_world: MakeWorld) -> None:
     world = make_world(
         flow("things", Plain(by_name, rules=_no_suppliers, needs_=_master), needs={"things": "things"})
@@ -91,6 +92,7 @@ def test_what_the_sweep_wakes_is_read_once_more_only_if_its_fetch_is_older_than_
     assert world.left.reads == [("things", ["1"])] * reads
 
 
+@pytest.mark.one_database
 def test_an_entry_that_is_added_to_the_table_in_a_flows_file_is_found_within_the_hour(make_world: MakeWorld) -> None:
     def to(doc: Doc, context: Context) -> Doc:
         found = context.lookups.get("tax", {}).get(doc["code"])
@@ -146,6 +148,7 @@ def _by_currency(make_world: MakeWorld) -> World:
     return world
 
 
+@pytest.mark.one_database
 def test_a_part_that_does_not_come_since_its_object_is_left_alone_by_now_is_told(make_world: MakeWorld) -> None:
     world = _by_currency(make_world)
     world.left.put("customers", "310", name="supplier")
@@ -157,6 +160,7 @@ def test_a_part_that_does_not_come_since_its_object_is_left_alone_by_now_is_told
     assert (key, "others wait for it (1 at this moment)" in cause) == ("310", True)
 
 
+@pytest.mark.one_database
 def test_a_part_that_the_mapping_does_not_make_is_told(make_world: MakeWorld) -> None:
     world = _by_currency(make_world)
     world.left.put("orders", "2", name="order", customer="310", currency="XXX")
@@ -164,6 +168,7 @@ def test_a_part_that_the_mapping_does_not_make_is_told(make_world: MakeWorld) ->
     assert _statuses(world) == {"310": "dead", "1": "done", "2": "waiting"}
 
 
+@pytest.mark.one_database
 def test_what_became_needed_while_it_was_planned_is_planned_again_as_needed(make_world: MakeWorld) -> None:
     world = _shop(make_world, cut_over=True)
     world.left.put("customers", "310", name="old customer")
@@ -190,6 +195,7 @@ def test_what_became_needed_while_it_was_planned_is_planned_again_as_needed(make
     assert (world.failures(), _statuses(world)) == ([], {"310": "done", "1": "done"})
 
 
+@pytest.mark.one_database
 def test_a_pair_that_is_needed_from_the_right_and_left_alone_is_told(make_world: MakeWorld) -> None:
     people = two_way("customers", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)])
     nothing = replace(people.backward, rules=lambda doc, context: RuleDecision(RuleVerdict.SKIP, "not for us"))  # type: ignore[type-var]

@@ -80,6 +80,7 @@ def test_a_link_that_was_only_planned_is_none_once_the_connection_is_live(make_w
     assert [write[:2] for write in world.right.writes] == [("create", "310"), ("create", "3")]
 
 
+@pytest.mark.one_database
 def test_an_order_shows_the_code_that_its_planned_customer_would_have_and_that_it_is_provisional(
     make_world: Callable[..., World],
 ) -> None:
@@ -92,6 +93,7 @@ def test_an_order_shows_the_code_that_its_planned_customer_would_have_and_that_i
     assert customer.plan.provisional == ()
 
 
+@pytest.mark.one_database
 def test_what_was_planned_with_a_provisional_key_is_planned_anew_when_the_connection_goes_live_before_it_is_pushed(
     make_world: Callable[..., World],
 ) -> None:
@@ -134,6 +136,7 @@ def test_going_live_writes_what_was_created_at_or_after_the_cut_over_date_and_no
     assert world.record("things", "1").reason == "created before the cut-over date"
 
 
+@pytest.mark.one_database
 def test_an_order_that_was_only_planned_and_is_cancelled_since_was_never_sent(make_world: Callable[..., World]) -> None:
     def rules(doc: Doc, context: Context) -> RuleDecision:
         return RuleDecision(RuleVerdict.CANCEL, "cancelled") if doc["name"] == "cancelled" else RuleDecision()
@@ -205,6 +208,7 @@ def test_the_history_of_each_record_tells_its_own_planned_writes_and_no_others(
     assert told == {"1": ["change R1: name"], "2": ["create 2"]}
 
 
+@pytest.mark.one_database
 def test_each_field_of_each_write_can_be_shown(make_world: Callable[..., World]) -> None:
     world = _observed(make_world)
     world.configure(mode="live")
@@ -333,6 +337,7 @@ def _keys(world: World) -> list[tuple[int, str]]:
     return sorted((int(doc["ref"]), key) for key, doc in world.right.objects["things"].items())
 
 
+@pytest.mark.one_database
 def test_a_connection_that_is_going_live_writes_and_can_be_observed_again(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,12 +74,14 @@ def test_the_schedule_starts_a_sync_only_when_it_is_due_and_a_second_tick_does_n
     assert [line.split(":")[0] for line in says] == ["run 1", "nothing due", "run 2"]
 
 
+@pytest.mark.one_database
 def test_a_system_that_is_down_is_told_in_the_line_and_fails_nothing(shop: World) -> None:
     shop.left.down = True
     assert sync.run(shop.engine, sync.Request("orders")) == "main: connection refused"
     assert status.flows(shop.engine)[1].last_error == "connection refused"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("request_", "says"),
     [
@@ -99,6 +101,7 @@ def test_a_connection_without_the_flow_says_so(shop: World) -> None:
         sync.run(shop.engine, sync.Request("orders", connection="main"))
 
 
+@pytest.mark.one_database
 def test_a_dry_run_plans_what_is_needed_first_as_if_created_and_touches_nothing(shop: World) -> None:
     made = preview.preview(shop.engine, shop.connection_id, "orders", ["1"])
 
@@ -114,6 +117,7 @@ def test_a_dry_run_plans_what_is_needed_first_as_if_created_and_touches_nothing(
         )
 
 
+@pytest.mark.one_database
 def test_a_dry_run_of_changes_reads_the_feeds_without_moving_the_cursors(shop: World) -> None:
     sync.run(shop.engine, sync.Request("orders"))
     shop.settle()
@@ -123,6 +127,7 @@ def test_a_dry_run_of_changes_reads_the_feeds_without_moving_the_cursors(shop: W
     assert preview.changed_keys(shop.engine, shop.connection_id, "customers", most=0) == []
 
 
+@pytest.mark.one_database
 def test_a_dry_run_shows_what_would_become_a_dead_letter(shop: World) -> None:
     shop.left.put("orders", "1", name=None)
     [*_, last] = preview.preview(shop.engine, shop.connection_id, "orders", ["1"])
@@ -130,6 +135,7 @@ def test_a_dry_run_shows_what_would_become_a_dead_letter(shop: World) -> None:
     assert last.outcome.field == "name"
 
 
+@pytest.mark.one_database
 def test_a_dry_run_of_a_pair_names_its_sides(make_world: Callable[..., World]) -> None:
     world = make_world(two_way("accounts", []))
     world.left.put("accounts", "310", name="Robin")
@@ -225,6 +231,7 @@ def test_only_open_dead_letters_can_be_retried(shop: World) -> None:
         retry(shop.engine, [failure.id])
 
 
+@pytest.mark.one_database
 def test_a_connection_whose_system_has_no_endpoint_is_refused(shop: World) -> None:
     connection = shop.engine.connection(shop.connection_id)
     with pytest.raises(Misconfigured, match="has no endpoint of the system 'middle'"):
@@ -233,6 +240,7 @@ def test_a_connection_whose_system_has_no_endpoint_is_refused(shop: World) -> No
         connection.resource("left.nothing")
 
 
+@pytest.mark.one_database
 def test_one_misconfigured_connection_stops_no_other(shop: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with shop.store.write() as session:
         ends = [m.Endpoint(name=f"{side}-2", system=side, settings={"broken": True}) for side in ("left", "right")]

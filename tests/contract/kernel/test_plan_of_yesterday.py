@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from syncengine.connectors.base import Operation
 from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.core.engine import Chain
@@ -17,6 +19,7 @@ def _halves(doc: Doc, context: Context) -> dict[str, Doc]:
     return {part: {"ref": f"{doc['id']}-{part}", "name": doc["name"], "lines": rows} for part in ("a", "b")}
 
 
+@pytest.mark.one_database
 def test_what_was_written_is_not_written_again_when_the_other_half_of_its_plan_is_put_off(
     make_world: Callable[..., World],
 ) -> None:
@@ -37,6 +40,7 @@ def test_what_was_written_is_not_written_again_when_the_other_half_of_its_plan_i
     assert world.record("orders", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_an_edit_is_not_lost_when_a_frozen_worker_tells_of_its_create_after_the_next_plan_was_made(
     make_world: Callable[..., World],
 ) -> None:

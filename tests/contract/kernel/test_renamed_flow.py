@@ -42,6 +42,7 @@ def test_a_renamed_flow_does_not_run_before_configure_names_it(renamed: World) -
     assert (renamed.record("stuff", "1").done, renamed.record("things", "1").done) == (0, 1)
 
 
+@pytest.mark.one_database
 def test_what_needs_a_renamed_flow_waits_and_creates_nothing(make_world: Callable[..., World]) -> None:
     needs = Plain(by_name, needs_=lambda doc, context: [Need("stuff", "1", flow="stuff")])
     world = make_world(flow("things", Plain(by_name)), flow("orders", needs))

@@ -77,6 +77,7 @@ def in_doubt(orders: World) -> World:
     return orders
 
 
+@pytest.mark.one_database
 def test_no_doubt_outlives_the_write_that_settled_it(in_doubt: World) -> None:
     in_doubt.settle(patience_s=600)
 
@@ -85,6 +86,7 @@ def test_no_doubt_outlives_the_write_that_settled_it(in_doubt: World) -> None:
     assert not {"unknown", "sent"} & set(_states(in_doubt))
 
 
+@pytest.mark.one_database
 def test_a_clerks_edit_is_not_overwritten_for_a_doubt_of_yesterday(in_doubt: World) -> None:
     in_doubt.settle(patience_s=600)
     in_doubt.time.pass_(86_400)
@@ -102,6 +104,7 @@ def test_a_clerks_edit_is_not_overwritten_for_a_doubt_of_yesterday(in_doubt: Wor
     assert in_doubt.right.objects["orders"]["R1"]["name"] == "B"
 
 
+@pytest.mark.one_database
 def test_a_cancellation_in_doubt_that_is_taken_back_leaves_no_doubt_and_overwrites_nobody(orders: World) -> None:
     orders.left.put("orders", "1", name="A", rows=_rows("LAMP"))
     orders.sync("orders", "1")
@@ -120,6 +123,7 @@ def test_a_cancellation_in_doubt_that_is_taken_back_leaves_no_doubt_and_overwrit
     assert orders.right.objects["orders"]["R1"]["name"] == "A"
 
 
+@pytest.mark.one_database
 def test_a_refused_conflict_ends_the_doubt_and_a_clerks_own_line_stays(orders: World) -> None:
     orders.left.put("orders", "1", name="A", rows=_rows("LAMP"))
     orders.sync("orders", "1")
@@ -174,6 +178,7 @@ def test_what_one_flow_created_is_not_written_back_by_the_other(make_world: Make
     assert [(row["code"], row["qty"]) for row in world.right.objects["orders"]["PO9"]["rows"]] == [("LAMP", 4)]
 
 
+@pytest.mark.one_database
 def test_a_line_that_the_first_comparison_does_not_find_is_held_and_not_added(make_world: MakeWorld) -> None:
     world = make_world(flow("orders", Plain(_order)), _back(), right=LINES, left=LINES)
     world.right.put("orders", "PO9", name="po", rows=[{LINE_NUMBER: "1", "code": "LAMP", "qty": Decimal(1)}])
@@ -204,6 +209,7 @@ def test_what_one_flow_is_creating_is_not_created_once_more_by_the_other(make_wo
 # -- needs and keys ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_a_flow_is_never_asked_for_an_object_by_a_key_of_the_other_side(make_world: MakeWorld) -> None:
     orders = flow("orders", Plain(by_name), cut_over=True)
     notes = flow(
@@ -284,6 +290,7 @@ def test_records_that_need_one_another_are_a_dead_letter_that_names_them(make_wo
 # -- write-backs -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_a_write_back_changes_what_is_linked_and_leaves_the_rest_alone_without_a_call(orders: World) -> None:
     orders.left.put("orders", "1", name="A", rows=_rows("LAMP"))
     orders.sync("orders", "1")
@@ -304,6 +311,7 @@ def test_a_write_back_changes_what_is_linked_and_leaves_the_rest_alone_without_a
     assert discover(orders.engine, orders.connection_id, "status", trigger="schedule", lane=Lane.SCHEDULED).wanted == 0
 
 
+@pytest.mark.one_database
 def test_what_a_write_back_left_alone_is_written_once_it_is_linked(orders: World) -> None:
     orders.left.put("orders", "1", name="A", rows=_rows("LAMP"))
 
@@ -403,6 +411,7 @@ def _shipped(world: World) -> list[str]:
     return sorted(row["code"] for one in alive for row in one["rows"])
 
 
+@pytest.mark.one_database
 def test_a_part_that_is_no_longer_wanted_is_cancelled(split: World) -> None:
     split.sync("orders", "1", patience_s=60)
 
@@ -413,6 +422,7 @@ def test_a_part_that_is_no_longer_wanted_is_cancelled(split: World) -> None:
     assert split.record("orders", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_part_that_is_no_longer_wanted_and_cannot_be_cancelled_is_held_and_nothing_is_written(split: World) -> None:
     split.right.put("orders", "R2", invoiced=True)
     split.sync("orders", "1", patience_s=60)
@@ -421,6 +431,7 @@ def test_a_part_that_is_no_longer_wanted_and_cannot_be_cancelled_is_held_and_not
     assert split.record("orders", "1").reason == "it is invoiced"
 
 
+@pytest.mark.one_database
 def test_a_flow_that_keeps_its_parts_leaves_them(make_world: MakeWorld) -> None:
     mapping = Plain(lambda doc, context: {doc["currency"]: {"ref": doc["currency"], "name": doc["name"]}}, parts=True)
     world = make_world(flow("customers", mapping, keeps_parts=True))
@@ -433,6 +444,7 @@ def test_a_flow_that_keeps_its_parts_leaves_them(make_world: MakeWorld) -> None:
     assert not any(one.get("cancelled") for one in world.right.objects["customers"].values())
 
 
+@pytest.mark.one_database
 def test_a_mapping_that_goes_over_to_parts_is_held_and_does_not_cancel_what_was_whole(make_world: MakeWorld) -> None:
     world = make_world(flow("orders", Plain(_order)), right=LINES)
     world.left.put("orders", "1", name="o", rows=_stored("N", "S"))
@@ -445,6 +457,7 @@ def test_a_mapping_that_goes_over_to_parts_is_held_and_does_not_cancel_what_was_
     assert [write[0] for write in world.right.writes] == ["create"]
 
 
+@pytest.mark.one_database
 def test_one_object_of_the_right_may_become_several_of_the_left(make_world: MakeWorld) -> None:
     def to_left(doc: Doc, context: Context) -> dict[str, Doc]:
         return {part: {"ref": f"{doc['id']}-{part}", "name": f"{doc['name']} {part}"} for part in ("N", "S")}
@@ -464,6 +477,7 @@ def test_one_object_of_the_right_may_become_several_of_the_left(make_world: Make
 # -- the target's people, and ids --------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("policy", [Policy.ENFORCE, Policy.LEFT])
 def test_an_enforced_field_is_brought_back_to_the_sources_value(make_world: MakeWorld, policy: Policy) -> None:
     def stock(doc: Doc, context: Context) -> Doc:
@@ -496,6 +510,7 @@ def test_an_id_of_a_link_that_is_gone_is_given_to_no_other(make_world: MakeWorld
     assert (world.record("things", "2").status, world.right.objects["things"]["R2"]["name"]) == ("done", "two!")
 
 
+@pytest.mark.one_database
 def test_a_write_without_a_key_may_be_cancelled_by_a_person_only(make_world: MakeWorld) -> None:
     cancel = RuleDecision(RuleVerdict.CANCEL, "cancelled")
     mapping = Plain(
@@ -532,6 +547,7 @@ def test_a_person_names_a_write_backs_record_by_the_sources_key(orders: World) -
         )  # fmt: skip
 
 
+@pytest.mark.one_database
 def test_an_unlinked_object_is_written_back_again_once_it_is_linked(orders: World) -> None:
     orders.left.put("orders", "1", name="A", rows=_rows("LAMP"))
     orders.sync("orders", "1")

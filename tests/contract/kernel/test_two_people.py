@@ -103,6 +103,7 @@ def test_what_another_has_refused_is_not_approved_on_an_old_list(shop: World) ->
     assert (shop.right.writes, _standing(shop)) == ([], ["refused"])
 
 
+@pytest.mark.one_database
 def test_an_approved_create_does_not_change_what_an_earlier_create_has_made(
     make_world: Callable[..., World],
 ) -> None:
@@ -127,6 +128,7 @@ def test_an_approved_create_does_not_change_what_an_earlier_create_has_made(
     assert [detail["was"] for detail in _told(world, "decision lapsed", "left:1")] == ["approved by anna"]
 
 
+@pytest.mark.one_database
 def test_who_has_seen_the_decision_may_put_another_in_its_place(shop: World) -> None:
     _approve(shop)
     held.refuse(shop.engine, [_held(shop)], by="bert", because="the customer is insolvent")
@@ -154,6 +156,7 @@ def test_of_many_those_are_taken_that_are_as_they_were_shown_and_the_others_name
     assert [natural for _, natural, _ in shop.right.writes] == ["1"]
 
 
+@pytest.mark.one_database
 def test_what_is_held_is_decided_on_while_its_endpoint_is_down(shop: World) -> None:
     """The hourly look at it has failed meanwhile: it is held for what it was, and is approved as it was shown."""
     one = _held(shop)
@@ -168,6 +171,7 @@ def test_what_is_held_is_decided_on_while_its_endpoint_is_down(shop: World) -> N
     assert [natural for _, natural, _ in shop.right.writes] == ["1"]
 
 
+@pytest.mark.one_database
 def test_an_approval_is_of_what_is_written_over_too(make_world: Callable[..., World]) -> None:
     """Approved was `a lamp -> a costly lamp`; meanwhile the target's people enter `sold out`."""
     world = make_world(flow("things", Plain(by_name, rules=_dear, policies={"name": Policy.ENFORCE})))
@@ -184,6 +188,7 @@ def test_an_approval_is_of_what_is_written_over_too(make_world: Callable[..., Wo
     assert [one["was"] for one in _told(world, "decision lapsed")] == ["approved by anna"]
 
 
+@pytest.mark.one_database
 def test_an_approval_is_used_up_once_it_is_carried_out(shop: World) -> None:
     _approve(shop)
     shop.settle(patience_s=300)
@@ -201,6 +206,7 @@ def test_an_approval_is_used_up_once_it_is_carried_out(shop: World) -> None:
     assert (len(shop.right.writes), shop.record("things", "1").status) == (1, "held")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("fault", ["busy", "lost", "unheard"])
 def test_an_approval_holds_until_all_parts_are_written(make_world: Callable[..., World], fault: str) -> None:
     def parts(doc: Doc, context: Context) -> Doc:
@@ -217,6 +223,7 @@ def test_an_approval_holds_until_all_parts_are_written(make_world: Callable[...,
     assert (_standing(world), len(_told(world, "decision carried out"))) == ([], 1)
 
 
+@pytest.mark.one_database
 def test_what_is_left_of_an_approved_plan_is_written_only_if_the_rest_was(make_world: Callable[..., World]) -> None:
     """Approved were two parts; by now the source wants one of them alone, and nobody has seen that."""
 
@@ -234,6 +241,7 @@ def test_what_is_left_of_an_approved_plan_is_written_only_if_the_rest_was(make_w
     assert (world.right.writes, world.record("things", "1").status) == ([], "held")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("what", ["ignored", "linked", "too old"])
 def test_an_approval_ends_with_what_overrules_it(shop: World, what: str) -> None:
     shop.right.down = True
@@ -300,6 +308,7 @@ def test_what_the_source_has_corrected_is_not_discarded_with_its_letter(dead: Wo
     assert dead.record("things", "2").reason == "discarded by anna: test orders"
 
 
+@pytest.mark.one_database
 def test_a_discarded_record_that_was_only_asked_for_again_rests(dead: World) -> None:
     letters = _letters(dead)
     dead_letters.retry(dead.engine, [one.id for one in letters], by="bert")
@@ -310,6 +319,7 @@ def test_a_discarded_record_that_was_only_asked_for_again_rests(dead: World) -> 
     assert dead.failures() == []
 
 
+@pytest.mark.one_database
 def test_a_letter_whose_record_is_held_by_now_is_not_discarded(make_world: Callable[..., World]) -> None:
     """It was corrected, and is held since it is dear: its letter is open until it is written."""
     world = make_world(flow("things", Plain(_or_refuse, rules=_dear)))
@@ -403,6 +413,7 @@ def test_a_letter_that_was_corrected_meanwhile_is_not_discarded(dead: World) -> 
     assert [natural for _, natural, _ in dead.right.writes] == ["2"]
 
 
+@pytest.mark.one_database
 def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")
@@ -414,6 +425,7 @@ def test_what_needs_a_look_stays_open_when_its_object_is_ignored(world: World) -
     assert [cause for _, _, cause in world.failures()] == ["the journal could not be posted"]
 
 
+@pytest.mark.one_database
 def test_an_approval_ends_with_the_discard_of_its_record(shop: World) -> None:
     shop.right.faults.append("refused")
     _approve(shop)
@@ -463,6 +475,7 @@ def test_what_was_ignored_while_somebody_looked_is_not_linked(world: World) -> N
     assert manual_links.inspect(world.engine, world.connection_id, "things", "1", "R7").ignored == "bert: a test order"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("parts", "part", "says"),
     [
@@ -491,6 +504,7 @@ def test_two_objects_are_linked_in_a_part_to_which_the_source_is_mapped(
     assert world.right.writes == []
 
 
+@pytest.mark.one_database
 def test_two_objects_of_a_pair_are_linked_in_no_part(make_world: Callable[..., World]) -> None:
     world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
@@ -499,6 +513,7 @@ def test_two_objects_of_a_pair_are_linked_in_no_part(make_world: Callable[..., W
         manual_links.inspect(world.engine, world.connection_id, "things", "1", "R7", part="EUR")
 
 
+@pytest.mark.one_database
 def test_parts_that_are_created_beside_a_link_and_other_identities_are_shown(make_world: Callable[..., World]) -> None:
     def to(doc: Doc, context: Context) -> Doc:
         return {part: {"ref": f"{doc['id']}{part}", "name": doc["name"]} for part in ("EUR", "GBP")}
@@ -527,6 +542,7 @@ def _doubt(make_world: Callable[..., World], fault: str, **right: object) -> tup
         return world, record, manual_settlement.unknown_write_of(session, world.engine, record)
 
 
+@pytest.mark.one_database
 def test_a_mistyped_key_does_not_link_a_strangers_object(make_world: Callable[..., World]) -> None:
     world, record, doubt = _doubt(make_world, "unheard")
     with pytest.raises(Misconfigured, match="ref is 'of somebody else' instead of '1'"):
@@ -538,6 +554,7 @@ def test_a_mistyped_key_does_not_link_a_strangers_object(make_world: Callable[..
     assert world.links("things") == [("1", "", "R1")]
 
 
+@pytest.mark.one_database
 def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[..., World]) -> None:
     """It told no key, and the search finds nothing: nobody but a person knows what to do."""
     world = make_world(flow("things", Plain(by_name)))
@@ -597,6 +614,7 @@ def test_a_pair_is_not_ignored_while_a_create_of_it_is_in_doubt(make_world: Call
 # -- endpoints ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("by_a_person", [True, False])
 def test_credentials_end_a_rest_for_want_of_them_and_no_persons_pause(
     world: World, monkeypatch: pytest.MonkeyPatch, by_a_person: bool

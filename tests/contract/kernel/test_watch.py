@@ -53,6 +53,7 @@ def test_all_well_is_no_sign(world: World) -> None:
     assert _signs(world) == {}
 
 
+@pytest.mark.one_database
 def test_refused_credentials_name_the_endpoint_and_the_way_out(world: World) -> None:
     with world.store.read() as session:
         endpoint = session.query(m.Endpoint).filter_by(name="right-1").one()
@@ -64,6 +65,7 @@ def test_refused_credentials_name_the_endpoint_and_the_way_out(world: World) -> 
     assert "syncengine endpoints resume right-1" in alert.remedy
 
 
+@pytest.mark.one_database
 def test_a_persons_pause_is_no_sign_and_lets_what_is_due_grow_old_in_peace(world: World) -> None:
     world.want("things", *_put(world, 1))
     until = clock.now() + timedelta(days=2)
@@ -182,6 +184,7 @@ def test_a_shut_ceiling_speaks_until_it_is_open(world: World) -> None:
     assert _signs(world) == {}
 
 
+@pytest.mark.one_database
 def test_a_wiped_target_creates_nothing_again_and_raises_the_alarm_until_it_is_back(world: World) -> None:
     keys = _put(world, 4)
     world.sync("things", *keys)
@@ -204,6 +207,7 @@ def test_a_wiped_target_creates_nothing_again_and_raises_the_alarm_until_it_is_b
     assert _signs(world) == {}
 
 
+@pytest.mark.one_database
 def test_objects_that_go_one_by_one_are_no_alarm(world: World) -> None:
     keys = _put(world, 4)
     world.sync("things", *keys)
@@ -266,6 +270,7 @@ def test_a_record_of_long_ago_that_fails_now_is_not_late_yet(world: World) -> No
     assert _signs(world) == {}
 
 
+@pytest.mark.one_database
 def test_a_write_that_is_sent_again_and_again_and_never_understood_is_told(make_world: Callable[..., World]) -> None:
     """A claim makes its record look young, and each send its write."""
 
@@ -349,6 +354,7 @@ def test_what_waits_for_another_object_for_long_is_told_with_what_it_waits_for(
     assert _open(world) == []
 
 
+@pytest.mark.one_database
 def test_a_source_whose_clock_differs_is_told(world: World) -> None:
     ahead = [29.0]
 
@@ -366,6 +372,7 @@ def test_a_source_whose_clock_differs_is_told(world: World) -> None:
     assert _signs(world) == {("clock", "main: left"): "the clock of left in main is 95 s behind this host's"}
 
 
+@pytest.mark.one_database
 def test_an_endpoint_that_is_down_speaks_and_a_redis_that_is_away_ends_nothing(
     world: World, client: redis.Redis
 ) -> None:
