@@ -52,12 +52,9 @@ KEY = Fernet.generate_key().decode()
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with `LONGEST`; the order within a file stays. Measure the coverage of `COVERED` alone.
 
-    What is marked `one_database` shows a rule that is not SQL's: it runs on SQLite, and on both with TEST_DATABASES=all.
+    See `_leave_out` for what is not run.
     """
-    if os.environ.get("TEST_DATABASES") != "all":
-        twice = [one for one in items if one.get_closest_marker("one_database") and one.get_closest_marker("postgres")]
-        config.hook.pytest_deselected(items=twice)
-        items[:] = [one for one in items if one not in set(twice)]
+    _leave_out(config, items)
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
     folder = Path(__file__).parent
@@ -65,6 +62,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         room = item.path.relative_to(folder).parent.as_posix()
         if not room.startswith(COVERED) or item.get_closest_marker("postgres") is not None:
             item.add_marker(pytest.mark.no_cover)
+
+
+def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take out of `items` what shows a rule once more in a place that the rule does not depend on.
+
+    `one_database`: a rule that is not SQL's runs on SQLite, and on both with TEST_DATABASES=all. `one_gateway`: a rule that
+    SYSPRO's gateways have no part in runs with e.net, and with both with TEST_GATEWAYS=all.
+    """
+    twice = set()
+    if os.environ.get("TEST_DATABASES") != "all":
+        twice |= {
+            item for item in items if item.get_closest_marker("one_database") and item.get_closest_marker("postgres")
+        }
+    if os.environ.get("TEST_GATEWAYS") != "all":
+        once = [item for item in items if item.get_closest_marker("one_gateway")]
+        twice |= {item for item in once if item.callspec.params["gateway"] != "enet"}  # type: ignore[attr-defined]
+    config.hook.pytest_deselected(items=list(twice))
+    items[:] = [item for item in items if item not in twice]
 
 
 @pytest.fixture(scope="session")

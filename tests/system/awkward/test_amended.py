@@ -52,6 +52,7 @@ def test_rows_added_changed_and_removed_and_a_new_address_follow(world: World) -
     assert world.erp.made(order.id) == 1
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_a_clerks_changes_stay_while_the_amended_row_changes(world: World) -> None:
     shop = world.shop
@@ -77,6 +78,7 @@ def test_a_clerks_changes_stay_while_the_amended_row_changes(world: World) -> No
     assert world.status(order.id)[0] == "done"
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_a_row_that_both_changed_is_held_and_nothing_of_the_order_is_written(world: World) -> None:
     shop = world.shop
@@ -91,6 +93,7 @@ def test_a_row_that_both_changed_is_held_and_nothing_of_the_order_is_written(wor
     assert sorted(world.erp.stock_lines(order.id)) == [("BOOK", D(1), D("12.5")), ("MUG", D(3), D(8))]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_a_row_that_is_removed_after_a_clerk_changed_it_is_held(world: World) -> None:
     shop = world.shop
@@ -118,6 +121,7 @@ def test_a_tax_code_that_syspro_ignores_is_nobodys_change(world: World) -> None:
     assert world.erp.stock_lines(order.id) == [("MUG", D(2), D(8))]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_a_line_that_cannot_be_told_apart_is_held(world: World) -> None:
     shop = world.shop
@@ -137,6 +141,7 @@ def test_a_line_that_cannot_be_told_apart_is_held(world: World) -> None:
     assert [line[1] for line in world.erp.stock_lines(order.id)] == [D(5), D(6), D(7)]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_equal_rows_are_told_apart_as_far_as_it_matters(world: World) -> None:
     shop = world.shop
@@ -166,6 +171,7 @@ def test_a_cancelled_order_is_cancelled_and_stays_so(world: World) -> None:
         assert world.calls("SORTOX") == 1
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_an_order_cancelled_before_it_was_ever_sent_is_never_sent(world: World) -> None:
     order = world.shop.order(status_id=5)
@@ -175,6 +181,7 @@ def test_an_order_cancelled_before_it_was_ever_sent_is_never_sent(world: World) 
     assert world.erp.customers() == []
 
 
+@pytest.mark.one_gateway
 @both_gateways
 @pytest.mark.parametrize(("status", "said"), [("4", "warehouse"), ("8", "invoiced"), ("9", "complete")])
 @pytest.mark.parametrize("what", ["amended", "cancelled"])
@@ -236,6 +243,7 @@ def test_an_amendment_that_is_refused_leaves_the_order_as_it_was_and_goes_throug
     assert world.letters() == []
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_an_edit_that_means_nothing_to_syspro_writes_nothing(world: World) -> None:
     order = world.shop.order()

@@ -42,6 +42,7 @@ def test_a_create_whose_answer_is_lost_makes_one_order(world: World, after: str)
     assert len(world.erp.orders(order.id)) == 1
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_nothing_is_sent_again_within_the_settle_time_whatever_wants_it(world: World) -> None:
     contact = world.shop.contact()

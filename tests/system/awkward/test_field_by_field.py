@@ -87,6 +87,7 @@ CUSTOMER = {
 }  # fmt: skip
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_several_tax_rates_reach_the_charges_and_leave_the_goods_net(world: World) -> None:
     shop = world.shop
@@ -103,6 +104,7 @@ def test_several_tax_rates_reach_the_charges_and_leave_the_goods_net(world: Worl
     assert (codes["5"], codes["4"]) == ("T5", "T9")
 
 
+@pytest.mark.one_gateway
 @both_gateways
 @pytest.mark.parametrize("mode", ["INC", "EXC"])
 def test_prices_are_net_whether_or_not_those_of_the_order_include_tax(world: World, mode: str) -> None:
@@ -120,6 +122,7 @@ def test_a_price_that_does_not_divide_is_right_to_the_fifth_place(world: World) 
     assert world.erp.stock_lines(order.id) == [("MUG", D(3), D("3.33333"))]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_a_gift_is_a_line_at_no_price(world: World) -> None:
     order = world.shop.order(None, world.shop.row("MUG", 1, "8.00"), world.shop.row("BOOK", 1, "0.00"))
@@ -127,6 +130,7 @@ def test_a_gift_is_a_line_at_no_price(world: World) -> None:
     assert world.erp.stock_lines(order.id) == [("MUG", D(1), D(8)), ("BOOK", D(1), D(0))]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_an_order_of_gifts_alone_arrives(world: World) -> None:
     order = world.shop.order(None, world.shop.row("BOOK", 2, "0.00"))
@@ -143,6 +147,7 @@ def test_shipping_and_text_alone_arrive_without_goods(world: World) -> None:
     assert world.erp.freight(order.id) == [D("3.10")]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 @pytest.mark.parametrize(
     ("way", "prices", "charges", "comments"),
@@ -170,6 +175,7 @@ def test_what_a_bundle_costs_is_shared_by_its_components_or_charged(
     assert world.erp.comments(order.id) == comments
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_each_currency_of_a_contact_has_a_customer_of_its_own(world: World) -> None:
     shop = world.shop
@@ -182,6 +188,7 @@ def test_each_currency_of_a_contact_has_a_customer_of_its_own(world: World) -> N
     assert world.erp.customers() == ["BP310", "BP310EUR"]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 @pytest.mark.parametrize("by", ["channel", "tag"])
 def test_guests_go_to_the_house_account_of_their_currency_with_their_names(world: World, by: str) -> None:
@@ -226,6 +233,7 @@ def test_names_in_other_scripts_arrive_in_some_spelling_and_the_log_says_which(
         assert any(f"{first} {last}" in warning for warning in effect.warnings)
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_an_address_that_is_too_long_runs_over_the_lines_and_loses_no_word(world: World) -> None:
     lines = {
