@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -77,7 +78,8 @@ def floor(client: redis.Redis) -> Floor:
 
 
 def worst(times: list[float], window_s: float = 60.5) -> int:
-    return max(sum(start <= at < start + window_s - 1e-5 for at in times) for start in times)
+    """The most calls in a window. `times` are sorted."""
+    return max(bisect_left(times, start + window_s - 1e-5) - before for before, start in enumerate(times))
 
 
 def test_a_backfill_alone_is_paced_and_uses_99_percent(floor: Floor) -> None:
