@@ -42,9 +42,15 @@ LONGEST = (
 )
 
 #: Where the tests are that show what the engine and the mapping do, on SQLite: coverage is measured for these alone, since
-#: it makes each of them twice as slow, and the others go the same ways once more.
-COVERED = ("unit/engine", "unit/mapping", "unit/flows", "contract/kernel", "contract/configure", "contract/doctor",
-           "contract/health", "contract/alerts")  # fmt: skip
+#: it makes each of them twice as slow, and the others go the same ways once more. So do the files of `COVERED_BY_OTHERS`.
+COVERED = ("unit/engine", "unit/mapping", "contract/kernel", "contract/configure", "contract/doctor", "contract/health",
+           "contract/alerts")  # fmt: skip
+COVERED_BY_OTHERS = frozenset({
+    "test_state_machine.py", "test_people_machine.py", "test_accounts.py", "test_flows_folder.py", "test_faults.py",
+    "test_in_between.py", "test_in_line.py", "test_moving.py", "test_needs.py", "test_old_pictures.py",
+    "test_one_bad_record.py", "test_one_bad_record_and_the_probe.py", "test_renamed_flow.py", "test_several_calls.py",
+    "test_shapes.py", "test_two_people.py",
+})  # fmt: skip
 
 KEY = Fernet.generate_key().decode()
 
@@ -57,11 +63,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _leave_out(config, items)
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
-    folder = Path(__file__).parent
     for item in items:
-        room = item.path.relative_to(folder).parent.as_posix()
-        if not room.startswith(COVERED) or item.get_closest_marker("postgres") is not None:
+        if not _is_measured(item):
             item.add_marker(pytest.mark.no_cover)
+
+
+def _is_measured(item: pytest.Item) -> bool:
+    room = item.path.relative_to(Path(__file__).parent).parent.as_posix()
+    if item.get_closest_marker("postgres") is not None or item.path.name in COVERED_BY_OTHERS:
+        return False
+    return room.startswith(COVERED)
 
 
 def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
