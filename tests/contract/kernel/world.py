@@ -6,13 +6,14 @@ Nothing of the kernel is replaced: store, leases, pump and steps are the real on
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from syncengine import clock
 from syncengine.connectors.base import (
@@ -38,9 +39,10 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, Reference, RuleDecision
 from syncengine.store import Store
 from syncengine.store import models as m
-from syncengine.store.states import Lane, Stage
+from syncengine.store.states import Lane, Stage, Status
 from syncengine.vault import Vault
 
+TICK_S = 5.0  # as beat's
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
@@ -389,18 +391,31 @@ class World:
                     return
 
     def settle(self, *, patience_s: float = 0.0, rounds: int = 60) -> None:
-        """Run everything that is due, moving the clock on for at most `patience_s` seconds in all."""
+        """Run everything that is due, moving the clock on for at most `patience_s` seconds in all, and `rounds` ticks."""
         end = self.time.at + timedelta(seconds=patience_s)
-        for _ in range(rounds):
+        while rounds > 0:
             self.pump()
+            ran = bool(self.messages)
             while self.messages:
                 self.run_message(self.messages.pop(0))
                 self.pump(sweep=False)
-            if not self.backlog():
+            if not self.backlog() or self.time.at >= end:
                 return
-            if self.time.at >= end:
-                return
-            self.time.pass_(5)
+            ticks = 1 if ran else min(rounds, self._idle_ticks(end))
+            for _ in range(ticks):
+                self.time.pass_(TICK_S)
+            rounds -= ticks
+
+    def _idle_ticks(self, end: datetime) -> int:
+        """Ticks until the pump has something to do, or until `end`, at least one: those before it would find nothing."""
+        due_at = func.coalesce(m.Record.lease_until, m.Record.not_before)
+        rests = m.Record.status.in_([Status.HELD, Status.WAITING]) & (m.Record.wanted == m.Record.done)
+        with self.store.read() as session:
+            due = session.scalar(select(func.min(due_at)).where(m.Record.wanted > m.Record.done))
+            rested = session.scalar(select(func.min(m.Record.updated_at)).where(rests))
+        again = None if rested is None else rested + timedelta(seconds=self.limits.hold_again_s)
+        times = [end, *(at for at, _ in self.time.later), *(at for at in (due, again) if at is not None)]
+        return max(1, math.ceil((min(times) - self.time.at).total_seconds() / TICK_S))
 
     def sync(self, flow: str, *keys: str, patience_s: float = 0.0) -> None:
         self.want(flow, *keys)
