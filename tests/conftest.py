@@ -26,20 +26,26 @@ sys.dont_write_bytecode = False
 
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(fast_folder()))  # `tmp_path` and all below it
 
-#: Files that wait most, longest first: they begin first, so that no process is left alone with one at the end.
+#: Files that take long since they wait for real processes, longest first. One comes after every few other files: together
+#: they would leave the processors idle, and at the end leave a test process alone with one.
 LONGEST = (
     "test_redis_faults.py",
     "test_limiter_bench.py",
     "test_watchdog.py",
-    "test_every_place.py",
+    "test_supervisor.py",
     "test_processes.py",
+    "test_calls.py",
     "test_processes_in_trouble.py",
     "test_newest_wins.py",
     "test_outage.py",
+    "test_every_place.py",
     "test_dropped_flow.py",
-    "test_supervisor.py",
-    "test_replay.py",
+    "test_ticks_of_beat.py",
+    "test_embedded_redis.py",
+    "test_shutdown.py",
+    "test_keys_command.py",
 )
+BETWEEN = 3
 
 #: Where the tests are that show what the engine and the mapping do, on SQLite: coverage is measured for these alone, since
 #: it makes each of them twice as slow, and the others go the same ways once more. So do the files of `COVERED_BY_OTHERS`.
@@ -56,13 +62,14 @@ KEY = Fernet.generate_key().decode()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with `LONGEST`; the order within a file stays. Measure the coverage of `COVERED` alone.
+    """Spread `LONGEST` over the first files; the order within a file stays. Measure the coverage of `COVERED` alone.
 
     See `_leave_out` for what is not run.
     """
     _leave_out(config, items)
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(LONGEST)))
+    long = {name: BETWEEN * number for number, name in enumerate(LONGEST)}
+    order = {path: number for number, path in enumerate(dict.fromkeys(item.path for item in items))}
+    items.sort(key=lambda item: (long.get(item.path.name, order[item.path]), order[item.path]))
     for item in items:
         if not _is_measured(item):
             item.add_marker(pytest.mark.no_cover)
