@@ -17,6 +17,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ import click
 from syncengine import connectors
 from syncengine.cli import commands
 from syncengine.flows import SHIPPED, load_flows
+from tests.services import fast_folder
+
+START_PATIENCE_S = 60.0
 
 #: What Celery's own commands import when they are asked for. Never the app: it reads the configuration of its process.
 CELERY = ("celery.bin.celery", "celery.apps.worker", "celery.apps.beat", "celery.concurrency.solo", "kombu.transport.redis",
@@ -43,39 +47,30 @@ class Server:
         )  # fmt: skip
 
     def run(
-        self,
-        module: str,
-        arguments: Sequence[str],
-        *,
-        env: Mapping[str, str],
-        cwd: Path,
-        output: Path,
-        timeout_s: float,
+        self, module: str, arguments: Sequence[str], *, env: Mapping[str, str], cwd: Path, timeout_s: float
     ) -> subprocess.CompletedProcess[str]:
         """What `subprocess.run` makes of `python -m MODULE ARGUMENTS`, with both streams as text.
 
-        `output` is an empty folder for the streams. Raises subprocess.TimeoutExpired after `timeout_s` seconds; the process
-        has been killed then.
+        Raises subprocess.TimeoutExpired after `timeout_s` seconds; the process has been killed then.
         """
-        streams = [output / "stdout", output / "stderr"]
-        order = {
-            "module": module,
-            "arguments": arguments,
-            "env": dict(env),
-            "cwd": str(cwd),
-            "streams": [*map(str, streams)],
-        }
+        with tempfile.TemporaryDirectory(dir=fast_folder()) as output:
+            streams = [f"{output}/stdout", f"{output}/stderr"]
+            order = {"module": module, "arguments": arguments, "env": dict(env), "cwd": str(cwd), "streams": streams}
+            code = self._carried_out(order, timeout_s)
+            said = [Path(stream).read_text(encoding="utf-8") for stream in streams]
+        return subprocess.CompletedProcess([module, *arguments], code, *said)
+
+    def _carried_out(self, order: dict[str, Any], timeout_s: float) -> int:
+        """The exit code of the order's process."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        pid = self._answer(60.0)["pid"]
+        pid = self._answer(START_PATIENCE_S)["pid"]
         try:
-            code = self._answer(timeout_s)["code"]
+            return self._answer(timeout_s)["code"]
         except TimeoutError as error:
             os.kill(pid, signal.SIGKILL)
-            self._answer(60.0)
-            raise subprocess.TimeoutExpired([module, *arguments], timeout_s) from error
-        said = [stream.read_text(encoding="utf-8") for stream in streams]
-        return subprocess.CompletedProcess([module, *arguments], code, *said)
+            self._answer(START_PATIENCE_S)
+            raise subprocess.TimeoutExpired([order["module"], *order["arguments"]], timeout_s) from error
 
     def _answer(self, timeout_s: float) -> dict[str, int]:
         """The server's next line. Raises TimeoutError if there is none in time."""

@@ -42,7 +42,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def run(bare_environment: dict[str, str], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(bare_environment: dict[str, str], tmp_path: Path) -> Run:
     """Run `python -m MODULE ARGUMENTS` in an empty folder; keyword arguments are environment variables on top."""
 
     def run_module(module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -51,7 +51,6 @@ def run(bare_environment: dict[str, str], tmp_path: Path, tmp_path_factory: pyte
             arguments,
             env={**bare_environment, **variables},
             cwd=tmp_path,
-            output=tmp_path_factory.mktemp("output"),
             timeout_s=60,
         )
 

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import requests
 
 from syncengine.cli._demo_site import Shop, Site
 from syncengine.sandbox.shop.generator import generate
+from tests import forked
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("processes")]
 
@@ -37,7 +37,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def _run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, timeout=90, check=False)
+    module, *arguments = words
+    return forked.server().run(module, arguments, env=os.environ, cwd=Path.cwd(), timeout_s=90)
 
 
 def _json(*words: str) -> Any:
@@ -62,8 +63,8 @@ def _flow(name: str) -> dict[str, Any]:
 
 
 def _calm() -> bool:
-    flows = [_flow("customers"), _flow("orders")]
-    return bool(flows[1]["records"]) and not any(flow["due"] or flow["waiting"] for flow in flows)
+    flows = {flow["flow"]: flow for flow in _json("status")["flows"]}
+    return bool(flows["orders"]["records"]) and not any(flow["due"] or flow["waiting"] for flow in flows.values())
 
 
 def test_every_flow_has_its_tasks_in_both_workers(site: Site) -> None:
