@@ -12,6 +12,7 @@ import pytest
 from scripts.crashes import arrivals, awkward
 from scripts.crashes.awkward import DEADLY, FORBIDDEN, SILENT, WRITES, Awkward, Three
 from tests.crash.lab import DEATHS, TIMES, Lab
+from tests.services import fast_folder
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("crash")]
 SEED = 12
@@ -20,8 +21,7 @@ IMPATIENT = replace(TIMES, read_s=0.5)  # the only time that really passes
 
 
 def test_awkward_orders_end_with_a_person_and_all_others_are_on_time() -> None:
-    in_memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else None) as home:
+    with tempfile.TemporaryDirectory(dir=fast_folder()) as home:
         lab = Lab(Path(home), SEED, IMPATIENT)
         try:
             _end_with_a_person(lab)

@@ -10,6 +10,7 @@ import pytest
 
 from scripts.crashes import points
 from tests.crash.lab import DEATHS, Lab
+from tests.services import fast_folder
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("crash")]
 SEED = 11
@@ -18,9 +19,8 @@ FROZEN = ("transform ends", "write before check", "write sent", "after commit: c
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    in_memory = Path("/dev/shm")  # the data need not survive a power cut, and each death costs a hundred commits
-    with tempfile.TemporaryDirectory(dir=in_memory if in_memory.is_dir() else tmp_path_factory.getbasetemp()) as home:
+def lab() -> Iterator[Lab]:
+    with tempfile.TemporaryDirectory(dir=fast_folder()) as home:  # each death costs a hundred commits
         lab = Lab(Path(home), SEED)
         yield lab
         lab.close()
