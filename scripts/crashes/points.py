@@ -33,21 +33,21 @@ STAGES = ("fetch", "transform", "push")
 BOUNDARY = tuple(f"{stage} {what}" for stage in STAGES for what in ("begins", "ends", "is acknowledged"))
 
 #: (file, function that commits): what is committed there.
-_COMMITTERS = {
+COMMITTERS = {
     ("lease.py", "enter"): "lease",
     ("fetch.py", "_store"): "documents",
     ("transform.py", "transform"): "plans",
-    ("push.py", "prepare"): "intentions",
-    ("push.py", "write"): "sending",  # and "outcome", once the call was answered
-    ("push.py", "number"): "numbers",
-    ("doubts.py", "_settled"): "doubts",
-    ("doubts.py", "_adopt"): "adoption",
+    ("intentions.py", "commit"): "intentions",
+    ("push.py", "_write"): "sending",  # and "outcome", once the call was answered
+    ("push.py", "_number"): "numbers",
+    ("unknown_writes.py", "_past_settle_time"): "doubts",
+    ("unknown_writes.py", "_adopt"): "adoption",
     ("operator.py", "_take"): "seat taken",
     ("operator.py", "_release"): "seat given back",
     ("discover.py", "_pages"): "page",
     ("pump.py", "pump"): "claims",
 }
-COMMITS = tuple(f"{when} commit: {what}" for what in (*_COMMITTERS.values(), "outcome") for when in ("before", "after"))
+COMMITS = tuple(f"{when} commit: {what}" for what in (*COMMITTERS.values(), "outcome") for when in ("before", "after"))
 _CALL = ("before check", "leaving", "sent", "answered")
 CALLS = tuple(f"{kind} {what}" for kind in ("read", "write") for what in _CALL)
 SENDING = ("chain not sent", "chain sent")
@@ -125,7 +125,7 @@ def install() -> None:
     if apart_s := os.environ.get(APART):
         from syncengine.engine.steps import pump
 
-        pump.DEATHS_COUNT_ONCE_WITHIN_S = float(apart_s)
+        pump.CRASHES_COUNT_ONCE_WITHIN_S = float(apart_s)
     _around_steps()
     _around_commits()
     _around_calls()
@@ -170,7 +170,7 @@ def _around_commits() -> None:
 
 
 def _committed(code: CodeType) -> str | None:
-    what = _COMMITTERS.get((Path(code.co_filename).name, code.co_name))
+    what = COMMITTERS.get((Path(code.co_filename).name, code.co_name))
     return "outcome" if what == "sending" and _Here.answered else what
 
 

@@ -24,13 +24,21 @@ from syncengine.store import models as m
 
 PRODUCT = str(Path(syncengine.__file__).parent)
 MASKING = str(Path(syncengine.__file__).parent / "redaction.py")  # takes secrets out of any text, whatever it says
-COLUMNS = (
-    m.Record.__table__.c.reason, m.Failure.__table__.c.cause, m.Failure.__table__.c.remedy,
-    m.Failure.__table__.c.closed_because, m.Effect.__table__.c.error, m.Effect.__table__.c.attention, m.Endpoint.__table__.c.paused_because,
-    m.Correction.__table__.c.because, m.Correction.__table__.c.lapsed_because, m.Decision.__table__.c.because,
-    m.Decision.__table__.c.lapsed_because, m.Ceiling.__table__.c.shut_because, m.Alert.__table__.c.text,
-    m.Alert.__table__.c.remedy, m.Run.__table__.c.error,
-)  # fmt: skip
+COLUMNS = tuple(
+    table.c[name]
+    for table, names in (
+        (m.Record.__table__, ("reason",)),
+        (m.Failure.__table__, ("cause", "remedy", "closed_because")),
+        (m.Effect.__table__, ("error", "attention")),
+        (m.Endpoint.__table__, ("paused_because",)),
+        (m.Correction.__table__, ("because", "lapsed_because")),
+        (m.Decision.__table__, ("because", "lapsed_because")),
+        (m.Ceiling.__table__, ("shut_because",)),
+        (m.Alert.__table__, ("text", "remedy")),
+        (m.Run.__table__, ("error",)),
+    )
+    for name in names
+)
 READING = (
     "__eq__", "__ne__", "__lt__", "__gt__", "__contains__", "startswith", "endswith", "find", "index", "count", "partition",
     "rpartition", "removeprefix", "removesuffix", "split", "rsplit",
