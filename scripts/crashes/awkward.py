@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -209,9 +209,3 @@ def deaths_in(folder: Any) -> int:
     """How many workers the deadly order has killed, by what they noted last (`points.hit`)."""
     noted = folder / points.DEATHS
     return len(noted.read_text(encoding="utf-8").splitlines()) if noted.exists() else 0
-
-
-def but_for(keys: Iterable[int], problems: Iterable[str]) -> list[str]:
-    """Problems of the other orders."""
-    own = tuple(f"order {key}: " for key in keys)
-    return [problem for problem in problems if not problem.startswith(own)]

@@ -75,7 +75,6 @@ def run(home: Path, shape: Shape, edits: int, say: Callable[[str], None], *, a_s
 
 def _found(site: Site, people: People, edits: int, seconds: float) -> Found:
     verdict = judge(site.store, site.url, people)
-    wrong = {problem.split(":")[0] for problem in verdict.problems}
     with site.store.read() as session:
         syncs = session.scalar(
             select(func.count()).select_from(Event).where(Event.flow == "orders", Event.what.in_(COMPARED))
@@ -83,7 +82,7 @@ def _found(site: Site, people: People, edits: int, seconds: float) -> Found:
     writes = [one for one in site.sandbox.calls.effects(system="syspro", object="SorMaster") if one.by == "api"]
     return Found(
         orders=verdict.orders, edits=edits, edited=len(people.edited),
-        newest=sum(f"order {key}" not in wrong for key in people.edited), syncs=syncs or 0, writes=len(writes),
+        newest=sum(str(key) not in verdict.wrong_orders for key in people.edited), syncs=syncs or 0, writes=len(writes),
         lost=verdict.lost, duplicates=verdict.duplicates, seconds=round(seconds, 1), problems=verdict.problems,
     )  # fmt: skip
 

@@ -1,8 +1,8 @@
 """What must be true in the end: every object in the target once and equal to its source, and every record at rest.
 
-What stands in SYSPRO is judged by the demo's judge, which knows neither the engine's mapping nor its store; the store's own
-account (records, dead letters, writes in doubt) is held against it here. Of awkward orders (`awkward.py`) other things are
-true: what they are is judged there, and all else as if they were not there.
+What SYSPRO holds is compared with the shop by the demo's comparison, which knows neither the engine's mapping nor its store;
+the store's own account (records, dead letters, unknown writes) is checked here. Awkward orders are judged in `awkward.py`, and
+left out here.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from scripts.crashes.awkward import but_for
 from scripts.crashes.installation import FLOWS, LAG_S
 from scripts.crashes.people import People
-from syncengine.cli import _demo_check
+from syncengine.demo.comparison import compare
 from syncengine.store import Store
 from syncengine.store.models import Cursor, Effect, Failure, Record
 from syncengine.store.states import EffectState
@@ -29,9 +28,10 @@ REASONS_SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`problems` is empty if all is right. `lost` and `duplicates` are orders and customers."""
+    """`problems` is empty if all is right. `wrong_orders` are ids; `lost` and `duplicates` count orders and customers."""
 
     problems: list[str]
+    wrong_orders: frozenset[str]
     lost: int
     duplicates: int
     orders: int
@@ -69,12 +69,21 @@ def judge(store: Store, url: str, people: People, awkward: Collection[int] = ())
     """Compare all that there is, once nothing moves any more; `url` is the sandbox's. `awkward`: ids of orders."""
     keys = [str(key) for key in awkward]
     statuses, letters = _statuses(store, keys), _letters(store)
-    report = _demo_check.check(
+    report = compare(
         url, people.shop(), letters, statuses,
         edited=people.edited.union(awkward), edited_contacts=people.edited_contacts,
     )  # fmt: skip
-    problems = [*but_for(keys, report.problems), *_unsettled(store, keys)]
-    return Verdict(problems, report.lost, report.duplicates, report.found, report.customers, statuses)
+    found = [problem for problem in report.problems if problem.subject != "order" or problem.key not in keys]
+    wrong = frozenset(problem.key for problem in found if problem.subject == "order")
+    return Verdict(
+        [*map(str, found), *_unsettled(store, keys)],
+        wrong,
+        report.lost,
+        report.duplicates,
+        report.found,
+        report.customers,
+        statuses,
+    )
 
 
 def _statuses(store: Store, but_for: Collection[str]) -> dict[str, dict[str, int]]:

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from syncengine import settings
-from syncengine.cli._demo_site import Shop, Site
+from syncengine.demo.installation import DemoInstallation, ShopSize
 from tests.system.test_processes import _json, _run, _within
 
 pytestmark = pytest.mark.process
@@ -57,7 +57,7 @@ def test_one_file_in_a_folder_is_a_flow_with_tasks_that_runs(tmp_path: Path, mon
     folder.mkdir()
     (folder / "purchase_numbers.yml").write_text(FLOW, encoding="utf-8")
     (folder / "watching.yml").write_text(WATCHING, encoding="utf-8")
-    site = Site(tmp_path / "home", "enet", Shop(seed=3, contacts=5, products=20, orders=6), None)
+    site = DemoInstallation(tmp_path / "home", "enet", ShopSize(seed=3, contacts=5, products=20, orders=6), None)
     monkeypatch.setenv("SYNCENGINE_FLOWS", str(folder))
     site.flows, site.settings = ["customers", "orders", "purchase_numbers", "watching"], settings.load()
     try:

@@ -14,21 +14,21 @@ from typing import Any
 import pytest
 import requests
 
-from syncengine.cli._demo_site import Shop, Site
+from syncengine.demo.installation import DemoInstallation, ShopSize
 from syncengine.sandbox.shop.generator import generate
 from tests import forked
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("processes")]
 
-SHOP = Shop(seed=3, contacts=5, products=20, orders=6)
+SHOP = ShopSize(seed=3, contacts=5, products=20, orders=6)
 STEPS = ("fetch", "push", "sync", "transform")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoInstallation]:
     before = dict(os.environ)
     os.environ["FLOWER_UNAUTHENTICATED_API"] = "true"
-    site = Site(tmp_path_factory.mktemp("site") / "home", "enet", SHOP, None)
+    site = DemoInstallation(tmp_path_factory.mktemp("site") / "home", "enet", SHOP, None)
     site.url = site.start()  # type: ignore[attr-defined]
     yield site
     site.stop()
@@ -54,7 +54,7 @@ def _within(seconds: float, what: Callable[[], Any]) -> Any:
     return found
 
 
-def _sandbox(site: Site, path: str) -> Any:
+def _sandbox(site: DemoInstallation, path: str) -> Any:
     return requests.get(f"{site.url}/_sandbox/{path}", timeout=10).json()  # type: ignore[attr-defined]
 
 
@@ -67,7 +67,7 @@ def _calm() -> bool:
     return bool(flows["orders"]["records"]) and not any(flow["due"] or flow["waiting"] for flow in flows.values())
 
 
-def test_every_flow_has_its_tasks_in_both_workers(site: Site) -> None:
+def test_every_flow_has_its_tasks_in_both_workers(site: DemoInstallation) -> None:
     said = _within(
         30,
         lambda: (
@@ -80,7 +80,7 @@ def test_every_flow_has_its_tasks_in_both_workers(site: Site) -> None:
             assert said.stdout.count(f"* {flow}.{step}") == 2
 
 
-def test_a_call_of_the_sync_task_brings_the_orders_into_syspro(site: Site) -> None:
+def test_a_call_of_the_sync_task_brings_the_orders_into_syspro(site: DemoInstallation) -> None:
     called = _run("celery", "-A", "syncengine", "call", "orders.sync")
     assert called.returncode == 0, called.stderr
     assert _within(60, _calm)
@@ -91,7 +91,7 @@ def test_a_call_of_the_sync_task_brings_the_orders_into_syspro(site: Site) -> No
     assert _flow("orders")["done"] >= len(pushed) - 1
 
 
-def test_the_operators_commands_speak_json(site: Site) -> None:
+def test_the_operators_commands_speak_json(site: DemoInstallation) -> None:
     letters = _json("deadletters", "list")
     assert {letter["field"] for letter in letters} >= {"Currency", "orderRows"}
     whole = _json("deadletters", "show", str(letters[0]["id"]))
@@ -104,7 +104,7 @@ def test_the_operators_commands_speak_json(site: Site) -> None:
     assert {one["endpoint"] for one in _json("status")["quotas"]} == {"shop", "erp"}
 
 
-def test_a_dry_run_shows_fields_and_writes_nothing(site: Site) -> None:
+def test_a_dry_run_shows_fields_and_writes_nothing(site: DemoInstallation) -> None:
     before = _sandbox(site, "effects?system=syspro")
     done = next(
         key for key, fate in generate(3, contacts=5, products=20, orders=6).expected.items() if fate == "pushed"
@@ -115,7 +115,7 @@ def test_a_dry_run_shows_fields_and_writes_nothing(site: Site) -> None:
     assert _sandbox(site, "effects?system=syspro") == before
 
 
-def test_a_sync_by_id_is_shown_to_its_end(site: Site) -> None:
+def test_a_sync_by_id_is_shown_to_its_end(site: DemoInstallation) -> None:
     done = next(
         key for key, fate in generate(3, contacts=5, products=20, orders=6).expected.items() if fate == "pushed"
     )
@@ -124,7 +124,7 @@ def test_a_sync_by_id_is_shown_to_its_end(site: Site) -> None:
     assert "1 found" in said.stdout
 
 
-def test_beat_keeps_the_pump_going_and_flower_shows_the_tasks_by_name(site: Site) -> None:
+def test_beat_keeps_the_pump_going_and_flower_shows_the_tasks_by_name(site: DemoInstallation) -> None:
     api = f"http://127.0.0.1:{site.settings.flower_port}/api/tasks"
 
     def names() -> set[str]:
@@ -138,14 +138,14 @@ def test_beat_keeps_the_pump_going_and_flower_shows_the_tasks_by_name(site: Site
     assert all(f'data-column="{column}"' in page.text for column in ("name", "args", "result", "state"))
 
 
-def test_health_hears_of_every_lane_by_its_canary(site: Site) -> None:
+def test_health_hears_of_every_lane_by_its_canary(site: DemoInstallation) -> None:
     assert _within(60, lambda: _run("syncengine", "health").returncode == 0)
     says = {part["name"]: part["says"] for part in _json("health")["parts"]}
     assert all("canary arrived" in says[lane] for lane in ("realtime", "scheduled", "backfill"))
     assert says["pump"].startswith("last ran")
 
 
-def test_a_killed_worker_comes_back_and_goes_on(site: Site) -> None:
+def test_a_killed_worker_comes_back_and_goes_on(site: DemoInstallation) -> None:
     pid = site.pid("worker")
     os.kill(pid, signal.SIGKILL)
 
@@ -154,12 +154,12 @@ def test_a_killed_worker_comes_back_and_goes_on(site: Site) -> None:
     assert _within(60, _calm)
 
 
-def _running(site: Site) -> dict[str, int]:
-    assert site._supervisor is not None
-    return site._supervisor.pids()
+def _running(site: DemoInstallation) -> dict[str, int]:
+    assert site.supervisor is not None
+    return site.supervisor.pids()
 
 
-def test_stopping_leaves_no_process_behind(site: Site, tmp_path: Path) -> None:
+def test_stopping_leaves_no_process_behind(site: DemoInstallation, tmp_path: Path) -> None:
     pids = [*_running(site).values()]
     assert len(pids) == 5  # redis, worker, realtime, beat, flower
     site.stop()

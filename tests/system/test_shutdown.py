@@ -17,20 +17,18 @@ from typing import Any
 import pytest
 import redis
 import requests
-import yaml
 from sqlalchemy import func, select
 
-from syncengine.cli._demo_site import Shop, Site
-from syncengine.cli.configure import take_over
+from syncengine.demo.installation import DemoInstallation, ShopSize
 from syncengine.settings import REDIS_PREFIX
-from syncengine.store import Store, migrate
+from syncengine.store import Store
 from syncengine.store import models as m
 from tests.contract.alerts.sink import Inbox
 from tests.services import start_valkey, stop
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("processes")]
 
-SHOP = Shop(seed=3, contacts=4, products=10, orders=18)
+SHOP = ShopSize(seed=3, contacts=4, products=10, orders=18)
 IN_TIME_S = 45.0
 """What the supervisor gives a worker that runs with calls of 30 s; it takes one or two where systems answer."""
 
@@ -39,15 +37,13 @@ class Installation:
     """A sandbox, a Redis and a store; workers are started and stopped by the test, beat is the test itself."""
 
     def __init__(self, folder: Path, redis_url: str, inbox: Inbox) -> None:
-        self.site = Site(folder / "home", "enet", SHOP, None)
+        self.site = DemoInstallation(folder / "home", "enet", SHOP, None)
         os.environ |= {"REDIS_URL": redis_url, "SYNCENGINE_ALERT_URLS": inbox.url, "SYNCENGINE_CALL_S": "36"}
-        self.site.settings = self.site._settings(None)
+        self.site.settings = self.site.load_settings(None)
         self.redis = redis.Redis.from_url(redis_url)
-        self.url = self.site._start_sandbox()
+        self.url = self.site.start_sandbox()
         settings = self.site.settings
-        settings.config_path.write_text(yaml.safe_dump(self.site._configuration(self.url)), encoding="utf-8")
-        migrate.upgrade(settings.database_url)
-        take_over(settings, settings.config_path)
+        self.site.configure(self.url)
         self.store = Store(settings.database_url)
         self.inbox = inbox
         self.worker: subprocess.Popen[bytes] | None = None
@@ -141,9 +137,9 @@ def test_sigterm_in_mid_run_leaves_nothing_behind_and_all_goes_on_at_once(instal
 
 def test_an_endpoint_that_goes_down_is_told_at_once(installation: Installation) -> None:
     one = installation
-    assert one.site._sandbox is not None
-    one.site._sandbox.terminate()
-    one.site._sandbox.wait(10)
+    assert one.site.sandbox is not None
+    one.site.sandbox.terminate()
+    one.site.sandbox.wait(10)
 
     def told() -> bool:
         one.call("orders.sync")  # a breaker wants to see several calls that fail

@@ -68,7 +68,7 @@ LOOKS_FIRST = {
 for `configure`, whose file names other systems: `test_what_a_file_would_change_is_shown_and_not_stored`."""
 
 PROCESSES = {
-    "demo": "tests/unit/test_demo_check.py",
+    "demo": "tests/unit/test_demo_comparison.py",
     "down": "tests/system/test_supervisor.py::test_down_without_anything_running_says_so",
     "sandbox": "tests/contract/sandbox/test_sandbox_frame.py",
     "up": "tests/system/test_supervisor.py::test_a_second_one_is_refused_without_a_look_at_the_file_and_down_stops_the_first",

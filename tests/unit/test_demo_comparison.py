@@ -1,4 +1,4 @@
-"""The demo's judge finds whatever is wrong: each test spoils one thing of a company in which all is right."""
+"""The demo's comparison finds whatever is wrong: each test breaks one thing in a company where everything is right."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from syncengine.cli._demo_check import Report, check
+from syncengine.demo.comparison import Report, compare
 from syncengine.sandbox import server
 from syncengine.sandbox.server import Running, Sandbox
 from syncengine.sandbox.shop.generator import generate
@@ -108,7 +108,7 @@ def _book(sandbox: Sandbox, po_number: str, customer: str, currency: str, name: 
 
 
 def judge(served: Running, letters: list[dict[str, Any]] | None = None, statuses: Any = None) -> Report:
-    return check(served.url, shop(), [LETTER] if letters is None else letters, statuses or STATUSES)
+    return compare(served.url, shop(), [LETTER] if letters is None else letters, statuses or STATUSES)
 
 
 def order_row(served: Running, po_number: str = "5001") -> Any:
@@ -124,9 +124,13 @@ def set_line(served: Running, number: int, **values: Any) -> None:
     company.table("SorDetail").update(company.lines(order_row(served))[number - 1], **values)
 
 
+def texts(report: Report) -> list[str]:
+    return list(map(str, report.problems))
+
+
 def only(report: Report) -> str:
     assert len(report.problems) == 1, report.problems
-    return report.problems[0]
+    return str(report.problems[0])
 
 
 def test_all_right_is_no_problem_and_counted(served: Running) -> None:
@@ -139,20 +143,20 @@ def test_all_right_is_no_problem_and_counted(served: Running) -> None:
 def test_an_order_created_twice_is_found(served: Running) -> None:
     _book(served.sandbox, "5001", "BP310EUR", "EUR", "Zak & Söhne", ["Attn: Lukasz Zak"])
     report = judge(served)
-    assert only(report) == "order 5001: stands in SYSPRO 2 times, created 2 times"
+    assert only(report) == "order 5001: is in SYSPRO 2 times, created 2 times"
     assert report.duplicates == 1
 
 
 def test_an_order_created_again_after_it_was_deleted_is_found_by_the_journal(served: Running) -> None:
     served.sandbox.syspro.order_effect("created", order_row(served))
-    assert only(judge(served)) == "order 5001: stands in SYSPRO 1 times, created 2 times"
+    assert only(judge(served)) == "order 5001: is in SYSPRO 1 times, created 2 times"
 
 
 def test_a_missing_order_is_found(served: Running) -> None:
     set_order(served, CustomerPoNumber="4999")
-    problems = judge(served).problems
-    assert "order 5001: stands in SYSPRO 0 times, created 1 times" in problems
-    assert "SYSPRO has 1 orders of the number '4999', which the shop does not know" in problems
+    problems = texts(judge(served))
+    assert "order 5001: is in SYSPRO 0 times, created 1 times" in problems
+    assert "SYSPRO has 1 orders with the number '4999', which the shop does not have" in problems
 
 
 @pytest.mark.parametrize(
@@ -201,14 +205,14 @@ def test_a_wrong_line_is_told_with_what_should_stand_there(
     served: Running, number: int, values: dict[str, Any]
 ) -> None:
     set_line(served, number, **values)
-    lacks, has = judge(served).problems
+    lacks, has = texts(judge(served))
     assert lacks.startswith("order 5001: lacks the ")
     assert has.startswith("order 5001: has the ")
 
 
 def test_a_wrong_quantity_is_told_by_line_and_total(served: Running) -> None:
     set_line(served, 1, MOrderQty=Decimal(2))
-    problems = judge(served).problems
+    problems = texts(judge(served))
     assert "order 5001: lacks the stock line MUG, 3, 3.33333, EA, EA, MN" in problems
     assert "order 5001: comes to 13.66666 in SYSPRO and to 17.00 net in Brightpearl" in problems
 
@@ -217,7 +221,7 @@ def test_a_lost_comment_and_one_too_many_are_found(served: Running) -> None:
     set_line(served, 4, NComment="Attn: somebody else")
     assert only(judge(served)) == "order 5001: lacks the comment 'Attn: Łukasz Żak'"
     set_line(served, 4, NComment="Attn: Lukasz Zak, and more")
-    assert only(judge(served)) == "order 5001: has a comment that nobody made: 'andmore'"
+    assert only(judge(served)) == "order 5001: has an unexpected comment: 'andmore'"
 
 
 def test_an_order_that_was_written_again_without_need_is_found(served: Running) -> None:
@@ -228,7 +232,7 @@ def test_an_order_that_was_written_again_without_need_is_found(served: Running) 
 @pytest.mark.parametrize(("po_number", "fate"), [("5003", "invalid"), ("5004", "cancelled")])
 def test_an_order_that_should_not_be_there_is_found(served: Running, po_number: str, fate: str) -> None:
     _book(served.sandbox, po_number, "BP310EUR", "EUR", "Zak & Söhne", ["Attn: Lukasz Zak"])
-    assert only(judge(served)) == f"order {po_number}: is {fate} and stands in SYSPRO"
+    assert only(judge(served)) == f"order {po_number}: is {fate}, yet SYSPRO has it"
 
 
 def test_a_missing_letter_is_found(served: Running) -> None:
@@ -252,7 +256,7 @@ def test_a_letter_of_a_valid_order_is_found(served: Running) -> None:
 def test_a_letter_of_a_customer_and_records_that_wait_are_found(served: Running) -> None:
     letter = {**LETTER, "flow": "customers", "key": "310", "field": "Name", "cause": "none"}
     statuses = {**STATUSES, "customers": {"done": 1, "waiting": 2}}
-    assert judge(served, [LETTER, letter], statuses).problems == [
+    assert texts(judge(served, [LETTER, letter], statuses)) == [
         "2 of customers ended as waiting",
         "customers 310 has a dead letter: Name: none",
     ]
@@ -271,4 +275,4 @@ def test_a_customer_missing_twice_or_for_nobody_is_found(served: Running) -> Non
     company = served.sandbox.syspro
     company.effect("ArCustomer", "created", "BP310EUR", "310")
     company.effect("ArCustomer", "created", "BP311", "311")
-    assert judge(served).problems == ["customer BP310EUR: created 2 times", "customer BP311: nobody needs it"]
+    assert texts(judge(served)) == ["customer BP310EUR: created 2 times", "customer BP311: nobody needs it"]

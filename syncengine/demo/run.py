@@ -1,0 +1,126 @@
+"""One run of the demo: sync both flows, inject faults if asked to, wait until nothing is due, compare."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from syncengine import clock
+from syncengine.demo.comparison import Report, compare
+from syncengine.demo.installation import DemoInstallation
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import dead_letters, status
+from syncengine.engine.people.status import Backlog
+from syncengine.engine.steps import sync
+from syncengine.sandbox.shop.generator import generate
+from syncengine.sandbox.shop.model import Shop
+from syncengine.store.states import Status
+
+FLOWS = ("customers", "orders")
+LETTER_FIELDS = ("flow", "key", "field", "value", "cause", "kind")
+MAX_RUN_S = 270.0
+CALM_S = 2.0
+Fault = tuple[float, str, Callable[[], None]]
+"""The share of orders after which it happens, its name, and what causes it."""
+
+
+class DemoRun:
+    """Runs the demo in an installation that has been started; `url` is the sandbox's address."""
+
+    def __init__(
+        self, engine: Engine, installation: DemoInstallation, url: str, screen: Console, *, with_faults: bool
+    ) -> None:
+        self._engine, self._installation, self._url, self._screen = engine, installation, url, screen
+        self._with_faults = with_faults
+
+    def run(self) -> dict[str, Any]:
+        """Sync, wait and compare; returns the summary that `--check` prints, with `problems` empty if all is right."""
+        if self._with_faults:
+            self._delay_one_create()
+        for flow in FLOWS:
+            for found in sync.start(self._engine, sync.Request(flow)):
+                self._screen.print(f"{flow}: {found}")
+        self._watch()
+        return self._summary()
+
+    def _delay_one_create(self) -> None:
+        """Lose the answer to one create, which takes effect some seconds after the client gave up."""
+        fault = {"system": "syspro", "operation": "SORTOI.add", "kind": "late", "times": 1, "seconds": 4}
+        requests.post(f"{self._url}/_sandbox/faults", json=fault, timeout=10).raise_for_status()
+
+    def _watch(self) -> None:
+        """Show progress and inject the faults, until nothing has been due for a while or the time is up."""
+        faults = self._faults() if self._with_faults else []
+        columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        deadline, calm_since = clock.monotonic() + MAX_RUN_S, clock.monotonic()
+        with Progress(*columns, TextColumn("{task.fields[statuses]}"), console=self._screen) as progress:
+            bars = {flow: progress.add_task(flow, total=None, statuses="") for flow in FLOWS}
+            while clock.monotonic() < deadline:
+                backlogs = {flow: status.backlog(self._engine, flow) for flow in FLOWS}
+                _show(progress, bars, backlogs)
+                pushed, total = backlogs["orders"].statuses.get(Status.DONE, 0), backlogs["orders"].total
+                while faults and total and pushed >= faults[0][0] * total:
+                    _, name, inject = faults.pop(0)
+                    progress.console.print(f"[red]{name}[/red]")
+                    inject()
+                if any(backlog.due for backlog in backlogs.values()):
+                    calm_since = clock.monotonic()
+                elif clock.monotonic() - calm_since > CALM_S:
+                    return
+                clock.sleep(0.25)
+
+    def _faults(self) -> list[Fault]:
+        return [
+            (0.25, "kill -9 of the worker", self._kill_worker),
+            (0.5, "FLUSHALL", self._installation.flush_redis),
+        ]
+
+    def _kill_worker(self) -> None:
+        os.kill(self._installation.pid("worker"), signal.SIGKILL)
+
+    def _summary(self) -> dict[str, Any]:
+        flows = {flow.flow: flow for flow in status.flows(self._engine)}
+        size = self._installation.shop
+        shop = generate(size.seed, contacts=size.contacts, products=size.products, orders=size.orders)
+        report = self._compared(shop)
+        still_due = [f"{flow.due} {flow.flow} are still due" for flow in flows.values() if flow.due]
+        orders = flows["orders"]
+        return {
+            "gateway": self._installation.gateway,
+            "found": orders.records,
+            "pushed": orders.done,
+            "skipped": orders.skipped,
+            "waiting": orders.waiting,
+            "held": orders.held,
+            "dead": orders.dead,
+            "customers": flows["customers"].done,
+            "duplicates": report.duplicates,
+            "an_order": next((str(key) for key, fate in shop.expected.items() if fate == "pushed"), ""),
+            "calls": self._calls(),
+            "problems": [*map(str, report.problems), *still_due],
+        }
+
+    def _compared(self, shop: Shop) -> Report:
+        with self._engine.store.read() as session:
+            letters = [
+                {name: getattr(failure, name) for name in LETTER_FIELDS} for failure, _ in dead_letters.listed(session)
+            ]
+        statuses = {flow: status.backlog(self._engine, flow).statuses for flow in FLOWS}
+        return compare(self._url, shop, letters, statuses)
+
+    def _calls(self) -> dict[str, Any]:
+        answer = requests.get(f"{self._url}/_sandbox/calls", timeout=10).json()
+        totals: dict[str, Any] = answer.get("by_system", answer)
+        return totals
+
+
+def _show(progress: Progress, bars: Mapping[str, TaskID], backlogs: Mapping[str, Backlog]) -> None:
+    for flow, backlog in backlogs.items():
+        statuses = ", ".join(f"{count} {name}" for name, count in sorted(backlog.statuses.items()))
+        progress.update(bars[flow], total=backlog.total, completed=backlog.total - backlog.due, statuses=statuses)
