@@ -1,4 +1,4 @@
-"""The command line. A command lives here in a module of its name, as `command`, and is loaded when it is asked for."""
+"""The command line. Each command is the object `command` of the module with its name, and is imported when it is used."""
 
 from __future__ import annotations
 
@@ -10,23 +10,21 @@ from pkgutil import iter_modules
 import click
 
 from syncengine import __version__
+from syncengine.cli._exit import Exit
 from syncengine.errors import SyncError
 
 __all__ = ["main"]
 
-INTERRUPTED = 130
-WRONG = 2
-
 
 class LazyGroup(click.Group):
-    """Finds its commands by the modules of this package, so that `--version` loads none of them."""
+    """Finds its commands by the names of this package's modules, so that `--version` imports none of them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Names of all commands, sorted; `_` in a module's name is `-` here."""
+        """Names of all commands, sorted; `_` in a module's name becomes `-`."""
         return sorted(module.name.replace("_", "-") for module in iter_modules(__path__) if module.name[0] != "_")
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of this name, None if there is none."""
+        """The command with this name, or None."""
         if cmd_name not in self.list_commands(ctx):
             return None
         command: click.Command = import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
@@ -36,28 +34,34 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="syncengine")
 def commands() -> None:
-    """Keeps Brightpearl and SYSPRO in step: nothing lost, nothing created twice, every record's way visible."""
+    """Sync Brightpearl and SYSPRO: nothing is lost, nothing is created twice, and every record's history can be traced.
+
+    Is everything all right? `health` says whether everything is making progress, `doctor` what is wrong and what to do,
+    `status` how many records are done, due, held and dead.
+
+    Exit codes: 0 done, 1 the answer is no, 2 the command could not run, 130 interrupted.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 if it went well, 1 if the command says no, 2 if it cannot run, 130 if interrupted.
+    """Run a command and exit with a code of `Exit`.
 
-    The one error boundary of the command line: what the engine knows as an error is one line, never a traceback.
+    The only error boundary of the command line: an error that the engine knows is printed in one line, without a traceback.
     """
     try:
         code = commands.main(args=arguments, prog_name="syncengine", standalone_mode=False)
     except SyncError as error:
         _say(str(error))
-        sys.exit(WRONG)
+        sys.exit(Exit.ERROR)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(INTERRUPTED)
+        sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:  # `syncengine trace ... | head`
         sys.stderr.close()
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(Exit.NO)
+    sys.exit(code if isinstance(code, int) else Exit.OK)
 
 
 def _say(text: str) -> None:

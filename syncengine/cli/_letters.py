@@ -1,4 +1,4 @@
-"""Dead letters as a person reads them: the list, the groups, one whole, and what trying them again would come to."""
+"""Dead letters as a person reads them: the list, groups by cause, one in detail, and what a retry would write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from syncengine.cli._engine import Command, counted, json_text, show_json, wide_console
+from syncengine.cli._options import Command, selection
+from syncengine.cli._output import counted, json_text, more_match, show_json, wide_console
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.cli.trace import detail
@@ -35,34 +36,37 @@ FIELDS = (
     "closed_by",
 )  # fmt: skip
 DOCUMENTS = ("source", "corrected", "mapped", "target", "references")
-MOST_BLOCKERS = 5
+MAX_BLOCKERS = 5
 NUMBER = click.IntRange(1, 2**31 - 1)
-"""The id of a letter: what any database keeps as one."""
+"""The id of a dead letter, within the range of a database integer."""
 
 
 class Pace(click.FloatRange):
-    """Records a minute; from one in a hundred minutes on, so that the last one has a date."""
+    """Records per minute, at least one in a hundred minutes, so that the last one has a date."""
 
     def __init__(self) -> None:
         super().__init__(min=0.01)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """As its parent, which lets NaN pass."""
-        made = super().convert(value, param, ctx)
-        return made if math.isfinite(made) else self.fail(f"{value!r} is no number of records.", param, ctx)
+        """Convert like the parent class, but refuse NaN and infinity."""
+        converted = super().convert(value, param, ctx)
+        return (
+            converted if math.isfinite(converted) else self.fail(f"{value!r} is not a number of records.", param, ctx)
+        )
 
 
 def filters(command: Command) -> Command:
-    """The options by which dead letters are chosen, the same for all commands; `chosen` makes a Filter of them."""
+    """The options that select dead letters, the same for all commands; `chosen` turns them into a filter."""
     options = (
-        click.option("--connection", metavar="NAME", help="Of this connection."),
-        click.option("--flow", metavar="NAME", help="Of this flow."),
-        click.option("--cause", metavar="TEXT", help="With this text in their cause."),
-        click.option("--field", metavar="TEXT", help="With this text in their field, as StockCode."),
-        click.option("--value", metavar="TEXT", help="With this text in their value."),
-        click.option("--stage", type=click.Choice([str(stage) for stage in Stage]), help="That failed in this step."),
-        click.option("--since", metavar="WHEN", help="Opened then or later: 2026-01-31 or 2026-01-31T12:00+01:00."),
-        click.option("--until", metavar="WHEN", help="Opened before."),
+        selection,
+        click.option("--cause", metavar="TEXT", help="Only those with this text in the cause."),
+        click.option("--field", metavar="TEXT", help="Only those with this text in the field name, e.g. StockCode."),
+        click.option("--value", metavar="TEXT", help="Only those with this text in the value."),
+        click.option(
+            "--stage", type=click.Choice([str(stage) for stage in Stage]), help="Only those that failed here."
+        ),
+        click.option("--since", metavar="WHEN", help="Only those opened since 2026-01-31 or 2026-01-31T12:00+01:00."),
+        click.option("--until", metavar="WHEN", help="Only those opened before this time."),
     )
     for option in reversed(options):
         command = option(command)
@@ -70,25 +74,25 @@ def filters(command: Command) -> Command:
 
 
 def chosen(ids: Sequence[int] = (), **given: Any) -> LetterFilter:
-    """The filter that the options of `filters` make. Raises Misconfigured for a time that is none."""
+    """The filter given by the options of `filters`. Raises Misconfigured for an invalid time."""
     texts = {name: given.pop(name, None) for name in ("since", "until")}
     times = {name: None if text is None else moment(f"--{name}", text) for name, text in texts.items()}
     return LetterFilter(ids=tuple(ids), **{**given, **times})
 
 
 def row(failure: Failure, connection: str) -> dict[str, Any]:
-    """One letter for JSON and CSV."""
+    """A dead letter for JSON and CSV."""
     return {"connection": connection, **{name: getattr(failure, name) for name in FIELDS}}
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """For spreadsheets: UTC times, and nothing that one of them would take for a formula."""
-    made = io.StringIO()
-    writer = csv.writer(made, lineterminator="\n")
+    """Rows as CSV for spreadsheets: times in UTC, and no text that a spreadsheet would take for a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["connection", *FIELDS])
-    for one in rows:
-        writer.writerow([cell(one[name]) for name in ("connection", *FIELDS)])
-    return made.getvalue()
+    for values in rows:
+        writer.writerow([cell(values[name]) for name in ("connection", *FIELDS)])
+    return text.getvalue()
 
 
 # -- many --------------------------------------------------------------------------------------------------------------
@@ -100,38 +104,38 @@ def show_flat(
     blocked: Mapping[int, Mapping[str, int]],
     total: int,
 ) -> None:
-    """A line for each. `states`: of their records, by record id."""
+    """Print a line for each; `total` is how many match in all. `states`: of their records, by record id."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("id", "opened (UTC)", "flow", "key", "now", "field", "value", "cause"):
         table.add_column(name, overflow="fold")
     for failure, _ in found:
-        look = "[to be looked at] " if failure.kind != "dead" else ""
+        mark = "[attention] " if failure.kind != "dead" else ""
         waits = f" (blocks {_counts(blocked[failure.id])})" if failure.id in blocked else ""
         cells = (
             str(failure.id), f"{failure.opened_at:%Y-%m-%d %H:%M}", failure.flow, failure.key,
-            states.get(failure.record_id, ""), failure.field, failure.value[:40], f"{look}{failure.cause}{waits}",
+            states.get(failure.record_id, ""), failure.field, failure.value[:40], f"{mark}{failure.cause}{waits}",
         )  # fmt: skip
-        table.add_row(*map(Text, cells))  # as they are: brackets in them are no markup
+        table.add_row(*map(Text, cells))  # Text: brackets in them are not markup
     wide_console().print(table)
     if total > len(found):
-        click.echo(f"and {total - len(found)} more: `--limit {total}` shows them, `--grouped` their causes")
+        click.echo(f"{more_match(total - len(found), f'use --limit {total}')} --grouped shows their causes.")
 
 
 def show_groups(found: Sequence[LetterGroup]) -> None:
-    """A block for each cause: how many, since when, an example, what to do, and who waits."""
+    """Print a block for each cause: how many, since when, an example, what to do, and who waits."""
     for group in found:
-        look = ", to be looked at" if group.kind != "dead" else ""
+        mark = ", attention" if group.kind != "dead" else ""
         field = f"{group.field}: " if group.field else ""
-        click.secho(f"{group.count:>5}  {group.flow}, {group.stage}{look}: {field}{group.cause}", bold=True)
+        click.secho(f"{group.count:>5}  {group.flow}, {group.stage}{mark}: {field}{group.cause}", bold=True)
         span = f"{group.first:%Y-%m-%d %H:%M} to {group.last:%Y-%m-%d %H:%M} UTC"
         value = f" with {group.example_value[:60]}" if group.example_value else ""
-        click.echo(f"       {span}; the newest: {group.example} ({group.flow} {group.example_key}{value})")
+        click.echo(f"       {span}; newest: {group.example} ({group.flow} {group.example_key}{value})")
         click.echo(f"       {group.remedy}")
-        for blocker in group.blockers[:MOST_BLOCKERS]:
+        for blocker in group.blockers[:MAX_BLOCKERS]:
             click.secho(f"       {_blocks(blocker)}", fg="yellow")
-        if len(group.blockers) > MOST_BLOCKERS:
-            rest = sum(sum(one.waiting.values()) for one in group.blockers[MOST_BLOCKERS:])
-            click.echo(f"       and {len(group.blockers) - MOST_BLOCKERS} more block {rest}")
+        if len(group.blockers) > MAX_BLOCKERS:
+            rest = sum(sum(blocker.waiting.values()) for blocker in group.blockers[MAX_BLOCKERS:])
+            click.echo(f"       and {len(group.blockers) - MAX_BLOCKERS} more block {counted(rest, 'record')}")
 
 
 def _blocks(blocker: Blocker) -> str:
@@ -142,11 +146,11 @@ def _counts(waiting: Mapping[str, int]) -> str:
     return ", ".join(f"{count} of {flow}" for flow, count in sorted(waiting.items()))
 
 
-# -- one ---------------------------------------------------------------------------------------------------------------
+# -- one dead letter ---------------------------------------------------------------------------------------------------
 
 
-def whole(letter: Letter, connection: str) -> dict[str, Any]:
-    """One letter for JSON; what looks like a secret is hidden."""
+def detail_doc(letter: Letter, connection: str) -> dict[str, Any]:
+    """A dead letter in detail for JSON; secrets are hidden."""
     return {
         **row(letter.failure, connection),
         "state": letter.way.state,
@@ -161,51 +165,56 @@ def whole(letter: Letter, connection: str) -> dict[str, Any]:
     }
 
 
-def show_whole(letter: Letter, connection: str) -> None:
-    """One letter for a person: what is wrong and what to do, what others wait for, its way, its documents."""
-    one = row(letter.failure, connection)
+def show_detail(letter: Letter, connection: str) -> None:
+    """Print a dead letter: what is wrong, what to do, what it blocks, its corrections, timeline and documents."""
+    values = row(letter.failure, connection)
     for name in ("connection", *FIELDS):
-        if one[name] not in (None, "") and name != "id":
-            click.echo(f"{name:>14}: {safe_text(one[name])}")
+        if values[name] not in (None, "") and name != "id":
+            click.echo(f"{name:>14}: {safe_text(values[name])}")
             if name == "closed_because" and letter.newer is not None:
-                click.echo(f"{'now open':>14}: {letter.newer}, its record's newer letter")
+                click.echo(f"{'now open':>14}: {letter.newer}, a newer dead letter of the same record")
     click.echo(f"{'state':>14}: {letter.way.state}")
     if letter.outcome:
         click.echo(f"{'planned now':>14}: {outcome(letter.outcome)}")
     if letter.blocks:
         click.secho(f"{'blocks':>14}: {_counts(letter.blocks)}", fg="yellow")
-    for made in letter.corrections:
-        lapsed = f", lapsed: {made['lapsed_because']}" if made["lapsed_at"] else ""
-        why = f" ({made['because']})" if made["because"] else ""
-        click.echo(f"{'corrected':>14}: by {made['made_by']} at {made['made_at']:%Y-%m-%d %H:%M} UTC{why}{lapsed}")
-        show_patch(made["patch"])
+    _show_corrections(letter.corrections)
     click.secho("\ntimeline", bold=True)
     for event in letter.way.events:
         click.echo(f"  {safe_text(event['at'])}  {event['what']:<17} {detail(event['detail'])}")
-    told = redact(letter.documents)
-    for name in [name for name in DOCUMENTS if name in told]:
-        documents = told[name]
+    documents = redact(letter.documents)
+    for name in [name for name in DOCUMENTS if name in documents]:
         click.secho(f"\n{name}", bold=True)
-        click.echo(documents) if isinstance(documents, str) else show_json(documents)
+        click.echo(documents[name]) if isinstance(documents[name], str) else show_json(documents[name])
+
+
+def _show_corrections(corrections: Sequence[Mapping[str, Any]]) -> None:
+    for correction in corrections:
+        lapsed = f", lapsed: {correction['lapsed_because']}" if correction["lapsed_at"] else ""
+        why = f" ({correction['because']})" if correction["because"] else ""
+        at = f"{correction['made_at']:%Y-%m-%d %H:%M} UTC"
+        click.echo(f"{'corrected':>14}: by {correction['made_by']} at {at}{why}{lapsed}")
+        show_patch(correction["patch"])
 
 
 def show_patch(patch: Sequence[Mapping[str, Any]]) -> None:
-    """A patch as old and new values, what looks like a secret hidden."""
-    old = {one["path"]: one["value"] for one in patch if one["op"] == "test"}
-    for one in patch:
-        if one["op"] != "test":
-            before = _of_patch(old[one["path"]], one["path"]) if one["path"] in old else "nothing"
-            after = _of_patch(one["value"], one["path"]) if "value" in one else one["op"]
-            click.echo(f"{'':>16}{one['path']}: {before} -> {after}")
+    """Print a patch as old and new values; secrets are hidden."""
+    old = {change["path"]: change["value"] for change in patch if change["op"] == "test"}
+    for change in patch:
+        if change["op"] != "test":
+            path = change["path"]
+            before = _hidden(old[path], path) if path in old else "nothing"
+            after = _hidden(change["value"], path) if "value" in change else change["op"]
+            click.echo(f"{'':>16}{path}: {before} -> {after}")
 
 
-def _of_patch(value: Any, path: str) -> str:
+def _hidden(value: Any, path: str) -> str:
     hidden = redact(value, path.rpartition("/")[2])
     return json_text(hidden) if isinstance(hidden, dict | list) else str(hidden)
 
 
 def outcome(planned: Plan | Rejected | str) -> str:
-    """What planning comes to, in a line."""
+    """The outcome of planning, in one line."""
     if isinstance(planned, str):
         return planned
     if isinstance(planned, Rejected):
@@ -214,43 +223,43 @@ def outcome(planned: Plan | Rejected | str) -> str:
     return f"{planned.kind}: {', '.join(filter(None, (planned.reason, writes)))}"
 
 
-# -- tried again -------------------------------------------------------------------------------------------------------
+# -- retried -----------------------------------------------------------------------------------------------------------
 
 
 def show_outlook(outlook: Forecast, choice: Choice, most: int) -> None:
-    """What trying them again would write, in number and money, and what would still not go through."""
-    click.echo(f"{counted(outlook.total, 'record')} would be tried again.")
+    """Print what a retry would write, in numbers and money, and what would still fail."""
+    click.echo(f"{counted(outlook.total, 'record')} would be retried.")
     show_left(choice, most)
     if choice.looks:
-        click.echo(f"Left out since they were written and need a look only: {choice.looks}.")
+        click.echo(f"Left out because they were written and need only a review: {choice.looks}.")
     if outlook.planned < outlook.total:
-        click.secho(f"Planned was a sample of {outlook.planned}; the figures below are of these alone.", fg="yellow")
-    for one in outlook.writes:
-        click.secho(f"  {one.verb} {one.entity}: {one.count}{worth(one.worth)}", fg="green")
+        click.secho(f"Figures are from a sample of {outlook.planned} of {outlook.total} records.", fg="yellow")
+    for write in outlook.writes:
+        click.secho(f"  {write.verb} {write.entity}: {write.count}{worth(write.worth)}", fg="green")
     if outlook.needs:
-        click.echo(f"  looked at since others need them: {outlook.needs} of these objects")
+        click.echo(f"  {outlook.needs} of these objects are retried because others need them")
     for stay in outlook.stays:
         remedy = f". {stay.remedy}" if stay.remedy else ""
         example = ", ".join(stay.keys)
-        click.secho(f"  {stay.state} {stay.flow}: {stay.count}, {stay.why}{remedy} (as {example})", fg="yellow")
+        click.secho(f"  {stay.state} {stay.flow}: {stay.count}, {stay.why}{remedy} (e.g. {example})", fg="yellow")
     if outlook.wakes:
-        click.echo(f"  waiting for these, and going on when they are through: {_counts(outlook.wakes)}")
+        click.echo(f"  waiting for these, and continuing once they are done: {_counts(outlook.wakes)}")
 
 
 def show_left(choice: Choice, most: int) -> None:
-    """How many more there are than were taken."""
+    """Say how many more match than were taken."""
     if choice.left:
-        click.echo(f"{choice.left} more fit; `--most {most + choice.left}` takes them too.")
+        click.echo(more_match(choice.left, f"use --most {most + choice.left}"))
 
 
 def worth(found: Mapping[str, Decimal]) -> str:
-    """What documents are worth, by currency, as it stands behind their number."""
+    """The net value of documents by currency, to follow their number; empty if there is none."""
     sums = ", ".join(f"{value:,.2f} {currency or '(currency of the customer)'}" for currency, value in found.items())
     return f", worth {sums} net" if sums else ""
 
 
 def outlook_doc(outlook: Forecast, choice: Choice) -> dict[str, Any]:
-    """For JSON."""
+    """The same for JSON."""
     return {
         "records": outlook.total,
         "planned": outlook.planned,
@@ -269,17 +278,17 @@ def outlook_doc(outlook: Forecast, choice: Choice) -> dict[str, Any]:
 # -- discarded or closed -----------------------------------------------------------------------------------------------
 
 
-def show_by_cause(word: str, choice: Choice, groups: Sequence[LetterGroup], most: int) -> None:
-    """What discarding or closing them (`word`: discarded, closed) would be about, by cause, and who waits for them."""
-    click.echo(f"{counted(len(choice.letters), 'letter')} would be {word}.")
+def show_by_cause(action: str, choice: Choice, groups: Sequence[LetterGroup], most: int) -> None:
+    """Print what discarding or closing them (`action`: discarded, closed) is about, by cause, and who waits for them."""
+    click.echo(f"{counted(len(choice.letters), 'dead letter')} would be {action}.")
     show_left(choice, most)
     show_groups(groups)
     if waiting := _waiting(groups):
-        click.secho(f"Waiting for these, and they would go on waiting: {_counts(waiting)}.", fg="yellow")
+        click.secho(f"Waiting for these, and left waiting: {_counts(waiting)}.", fg="yellow")
 
 
 def by_cause_doc(choice: Choice, groups: Sequence[LetterGroup]) -> dict[str, Any]:
-    """For JSON."""
+    """The same for JSON."""
     return {
         "records": len(choice.letters),
         "left": choice.left,

@@ -16,7 +16,7 @@ COLOURS = {PlanKind.WRITE: "green", PlanKind.HOLD: "yellow", PlanKind.WAIT: "yel
 
 
 def as_doc(connection: str, planned: Preview) -> dict[str, Any]:
-    """For JSON."""
+    """A plan for JSON."""
     head = {"connection": connection, "flow": planned.flow, "key": planned.key}
     if isinstance(planned.outcome, Rejected):
         error = planned.outcome
@@ -32,7 +32,7 @@ def as_doc(connection: str, planned: Preview) -> dict[str, Any]:
 
 
 def show(connection: str, planned: Preview) -> None:
-    """Print one plan."""
+    """Print a plan."""
     head = f"{planned.flow} {planned.key} ({connection})"
     if isinstance(planned.outcome, Rejected):
         click.secho(f"{head}: dead letter: {planned.outcome}", fg="red")

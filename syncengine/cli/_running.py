@@ -1,4 +1,4 @@
-"""Whether processes run that work with a store, asked before it is migrated."""
+"""Finds running processes that use a store, before it is migrated."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from syncengine.settings import Settings
 from syncengine.store import Store, migrate
 
 ANSWER_S = 2.0
-"""How long workers and beat of all hosts may take to answer."""
+"""How long to wait for answers from the workers and beat of all hosts."""
 
 
 def in_the_way(settings: Settings) -> list[str]:
-    """What works with a store that is about to be migrated: a line for each; empty if no migration is due.
+    """Processes that use a store that is about to be migrated, a line for each; empty if no migration is due.
 
     Raises Misconfigured if the store is newer than this version, Transient.
     """
@@ -24,13 +24,13 @@ def in_the_way(settings: Settings) -> list[str]:
 
 
 def _answering(settings: Settings) -> list[str]:
-    """Workers and beats, by the names that they have in the installation's Redis. Those of a Redis that is away do nothing."""
+    """Workers and beats that answer through the installation's Redis. Without Redis they do nothing."""
     if not redis_server.is_known(settings):
         return []
     try:
         redis_server.answering_address(settings, patience_s=ANSWER_S)
     except Misconfigured as error:
-        return [f"whether workers run is not known: {error}"] if settings.redis_url is not None else []
+        return [f"cannot check whether workers are running: {error}"] if settings.redis_url is not None else []
     from syncengine.celery import app
 
-    return sorted(f"{name} runs" for reply in app.control.ping(timeout=ANSWER_S) for name in reply)
+    return sorted(f"{name} is running" for reply in app.control.ping(timeout=ANSWER_S) for name in reply)

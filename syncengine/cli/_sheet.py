@@ -1,4 +1,4 @@
-"""Values as they stand in a CSV file that a spreadsheet opens."""
+"""Values in a CSV file for spreadsheets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def cell(value: Any) -> str:
-    """A value as text, times as ISO 8601; a text that a spreadsheet would take for a formula begins with a quote."""
+    """A value as text, times as ISO 8601; a text that a spreadsheet would take for a formula is prefixed with a quote."""
     if value is None:
         return ""
     if isinstance(value, datetime):

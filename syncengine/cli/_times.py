@@ -12,17 +12,19 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?")
 
 
 def duration(option: str, text: str) -> timedelta:
-    """How long: 90s, 30m, 2h, 1h30m, 3d. Raises Misconfigured, naming the option."""
+    """Parse a duration: 90s, 30m, 2h, 1h30m, 3d. Raises Misconfigured, naming the option."""
     match = _DURATION.fullmatch(text.replace(" ", "").lower())
     if match is None or not any(match.groups()):
-        raise Misconfigured(f"{option} {text!r} is no time. Write 90s, 30m, 2h, 1h30m or 3d")
+        raise Misconfigured(f"{option} {text!r} is not a duration. Write 90s, 30m, 2h, 1h30m or 3d")
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
 def moment(option: str, text: str) -> datetime:
-    """A point in time, UTC unless it says otherwise. Raises Misconfigured, naming the option."""
+    """Parse a point in time, UTC unless it has an offset. Raises Misconfigured, naming the option."""
     try:
         return clock.read(text)
     except ValueError:
-        raise Misconfigured(f"{option} {text!r} is no time. Write 2026-01-31T06:00 or 2026-01-31T06:00+01:00") from None
+        raise Misconfigured(
+            f"{option} {text!r} is not a time. Write 2026-01-31T06:00 or 2026-01-31T06:00+01:00"
+        ) from None

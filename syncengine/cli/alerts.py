@@ -1,4 +1,4 @@
-"""`syncengine alerts`: what people were told, and whether they can be told at all."""
+"""`syncengine alerts`: active alerts, and a test of the sinks that they are sent to."""
 
 from __future__ import annotations
 
@@ -10,63 +10,74 @@ from rich.table import Table
 
 from syncengine import clock, settings
 from syncengine.alerts import Sinks, book, telling
-from syncengine.cli._engine import as_json, engine, show_json, wide_console
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json
+from syncengine.cli._output import show_json, wide_console
 from syncengine.store.models import Alert
 
-FAILED = 1
-COLUMNS = ("severity", "since", "told", "what", "what to do")
-DAY = timedelta(days=1)
+COLUMNS = ("severity", "since", "sent", "what", "what to do")
+ENDED_SHOWN_FOR = timedelta(days=30)
 
 
 @click.group("alerts")
 def command() -> None:
-    """What is wrong now and people are told of; where they are told: SYNCENGINE_ALERT_URLS, by apprise."""
+    """Show active alerts and test the sinks they are sent to.
+
+    Set the sinks with SYNCENGINE_ALERT_URLS, in the format of Apprise.
+    """
 
 
 @command.command("list")
-@click.option("--all", "ended_too", is_flag=True, help="Also what was over within the last 30 days.")
+@click.option("--all", "ended_too", is_flag=True, help="Include alerts that ended within the last 30 days.")
 @as_json
 def list_(ended_too: bool, as_json: bool) -> int:
-    """List what is wrong now, the newest first. The exit code is 1 if there is anything."""
-    with engine() as one, one.store.read() as session:
-        since = clock.now() - 30 * DAY if ended_too else None
+    """List active alerts: what have people been alerted to?
+
+    Newest first. Exit code 1 if there is any. Use `syncengine doctor` to examine the installation now.
+    """
+    with open_engine() as engine, engine.store.read() as session:
+        since = clock.now() - ENDED_SHOWN_FOR if ended_too else None
         found = book.listed(session, ended_after=since)
-    is_wrong = any(alert.resolved_at is None for alert in found)
+    has_active = any(alert.resolved_at is None for alert in found)
     if as_json:
         show_json([_row(alert) for alert in found])
     elif not found:
-        click.echo("There is no alert.")
+        click.echo("No alerts." if ended_too else "No active alerts.")
     else:
         table = Table(box=None, header_style="bold", pad_edge=False)
         for name in COLUMNS:
-            table.add_column(name, overflow="fold", no_wrap=name in ("severity", "since", "told"))
+            table.add_column(name, overflow="fold", no_wrap=name in ("severity", "since", "sent"))
         for alert in found:
             table.add_row(
-                alert.severity if alert.resolved_at is None else "over",
+                alert.severity if alert.resolved_at is None else "ended",
                 f"{alert.opened_at:%Y-%m-%d %H:%M}",
-                f"{alert.told_at:%Y-%m-%d %H:%M}" if alert.told_at else "nobody yet",
+                f"{alert.told_at:%Y-%m-%d %H:%M}" if alert.told_at else "not yet",
                 alert.text,
-                alert.remedy if alert.resolved_at is None else f"over since {alert.resolved_at:%Y-%m-%d %H:%M} UTC",
+                alert.remedy if alert.resolved_at is None else f"ended {alert.resolved_at:%Y-%m-%d %H:%M} UTC",
             )
         wide_console().print(table)
-    return FAILED if is_wrong else 0
+    return Exit.NO if has_active else Exit.OK
 
 
 @command.command("test")
 @as_json
 def test(as_json: bool) -> int:
-    """Send a message through every sink and say which of them took it. The exit code is 1 if one did not."""
+    """Send a test message through every sink.
+
+    Shows which sinks accepted it. Exit code 1 if any did not.
+    """
     sinks = Sinks(settings.load().alert_urls)
     results = {sink.name: sink.send(telling.trial()) for sink in sinks.all()}
     if as_json:
         show_json({name: {"ok": not refusal, "says": refusal or "taken"} for name, refusal in results.items()})
     elif not results:
         click.echo(
-            "There is no sink. Set SYNCENGINE_ALERT_URLS: https://appriseit.com/services/ shows how to write one."
+            "No sinks configured. Set SYNCENGINE_ALERT_URLS; https://appriseit.com/services/ lists the URL formats."
         )
     for name, refusal in results.items() if not as_json else ():
-        click.echo(f"FAILED {name}: {refusal}" if refusal else f"ok     {name}: it took the message")
-    return 0 if results and not any(results.values()) else FAILED
+        click.echo(f"FAILED {name}: {refusal}" if refusal else f"ok     {name}: accepted the message")
+    return Exit.OK if results and not any(results.values()) else Exit.NO
 
 
 def _row(alert: Alert) -> dict[str, Any]:

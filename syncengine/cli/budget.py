@@ -1,4 +1,4 @@
-"""`syncengine budget`: what the calls of the last hour went on, and how long a backfill would take."""
+"""`syncengine budget`: where the calls of the last hour went, and how long a backfill would take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import click
 from redis.exceptions import RedisError
 from rich.table import Table
 
-from syncengine.cli._engine import as_json, engine, show_json, wide_console
+from syncengine.cli._engine import open_engine
+from syncengine.cli._options import as_json
+from syncengine.cli._output import show_json, wide_console
 from syncengine.engine.traffic import budget, quota
 from syncengine.engine.traffic.budget import Backfill
 from syncengine.errors import Transient
@@ -18,28 +20,31 @@ from syncengine.http.meter import Spent
 
 @click.command("budget")
 @click.option(
-    "--backfill", type=click.IntRange(min=1), metavar="N", help="Estimate N objects of each flow; default: what is due."
+    "--backfill", type=click.IntRange(min=1), metavar="N", help="Estimate N objects of each flow. Default: what is due."
 )
 @as_json
 def command(backfill: int | None, as_json: bool) -> None:
-    """Show per flow and lane what the calls of the last hour went on, what is left, and how long a backfill would take."""
-    with engine(calls=True) as one:
+    """Show the calls of the last hour and estimate backfills.
+
+    Calls are listed by flow and lane, with the remaining quotas.
+    """
+    with open_engine(calls=True) as engine:
         try:
-            calls = budget.spent(one)
+            calls = budget.spent(engine)
         except RedisError as error:
-            raise Transient(f"Redis, which keeps the account, cannot be reached ({type(error).__name__})") from None
-        estimates = budget.backfills(one, calls, objects=backfill)
-        quotas = quota.left(one)
+            raise Transient(f"Redis, which counts the calls, cannot be reached ({type(error).__name__})") from None
+        estimates = budget.backfills(engine, calls, objects=backfill)
+        quotas = quota.left(engine)
     if as_json:
-        told = [{**asdict(estimate), "minutes": estimate.minutes} for estimate in estimates]
-        show_json({"calls": [asdict(one_kind) for one_kind in calls], "quotas": quotas, "backfills": told})
+        backfills = [{**asdict(estimate), "minutes": estimate.minutes} for estimate in estimates]
+        show_json({"calls": [asdict(spent) for spent in calls], "quotas": quotas, "backfills": backfills})
         return
     console = wide_console()
-    console.print(_calls(calls) if calls else "No call was made in the last hour.")
-    for one_quota in quotas:
-        console.print(f"{one_quota['endpoint']}: {one_quota['says']}")
+    console.print(_calls(calls) if calls else "No calls in the last hour.")
+    for remaining in quotas:
+        console.print(f"{remaining['endpoint']}: {remaining['says']}")
     for estimate in estimates:
-        console.print(_said(estimate))
+        console.print(_estimate(estimate))
 
 
 def _calls(calls: Sequence[Spent]) -> Table:
@@ -47,16 +52,16 @@ def _calls(calls: Sequence[Spent]) -> Table:
     for name in ("endpoint", "flow", "lane", "operation", "calls", "share", "mean ms"):
         table.add_column(name, justify="right" if name in ("calls", "share", "mean ms") else "left", no_wrap=True)
     totals: dict[str, int] = {}
-    for one in calls:
-        totals[one.endpoint] = totals.get(one.endpoint, 0) + one.calls
-    for one in sorted(calls, key=lambda one: (one.endpoint, one.flow, one.lane, -one.calls)):
-        share, mean_ms = one.calls / totals[one.endpoint], one.took_s * 1000 / one.calls
-        numbers = (f"{one.calls:,}", f"{share:.0%}", f"{mean_ms:.0f}")
-        table.add_row(one.endpoint, one.flow or "·", one.lane, one.operation, *numbers)
+    for spent in calls:
+        totals[spent.endpoint] = totals.get(spent.endpoint, 0) + spent.calls
+    for spent in sorted(calls, key=lambda spent: (spent.endpoint, spent.flow, spent.lane, -spent.calls)):
+        share, mean_ms = spent.calls / totals[spent.endpoint], spent.took_s * 1000 / spent.calls
+        numbers = (f"{spent.calls:,}", f"{share:.0%}", f"{mean_ms:.0f}")
+        table.add_row(spent.endpoint, spent.flow or "·", spent.lane, spent.operation, *numbers)
     return table
 
 
-def _said(estimate: Backfill) -> str:
+def _estimate(estimate: Backfill) -> str:
     loads = ", ".join(
         f"{load.endpoint} {load.calls:,} calls"
         + (

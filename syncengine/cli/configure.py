@@ -1,4 +1,4 @@
-"""`syncengine configure`: the installation's file into the store."""
+"""`syncengine configure`: apply the installation's configuration file to the store."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from pathlib import Path
 import click
 
 from syncengine import settings
-from syncengine.cli._engine import NO, agreed, as_json, me, show_json
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json, dry_run_option, yes_option
+from syncengine.cli._output import NOT_CONFIRMED, show_json
+from syncengine.cli._person import confirmed, me
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.engine.setup.configure import Given, Installation
 from syncengine.engine.setup.difference import Difference
@@ -19,7 +22,8 @@ from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.vault import Vault
 
-MOST_SHOWN = 20  # changes of one connection or endpoint
+QUESTION = "Apply these changes?"
+MAX_SHOWN = 20  # changes of one connection or endpoint
 
 
 @click.command("configure")
@@ -29,56 +33,51 @@ MOST_SHOWN = 20  # changes of one connection or endpoint
     "same_account",
     multiple=True,
     metavar="ENDPOINT",
-    help="The address of ENDPOINT has changed, and it is the same account, company and data as before. Repeatable.",
+    help="Confirm that the new address of ENDPOINT reaches the same account, company and data. Repeatable.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@dry_run_option
+@yes_option
 @as_json
 def command(file: Path | None, same_account: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> int:
-    """Read endpoints, connections and secrets from FILE (default: SYNCENGINE_CONFIG) into the store and the vault.
+    """Apply the configuration file to the store and the vault.
 
-    Everything is checked first; then what would change is shown, with what follows from it, and stored once you agree.
-    Nothing is stored if anything is refused. A connection that FILE does not have is no longer synced; its links and history
-    are kept. Where a connection has links, its endpoints must reach the same accounts as before.
+    FILE (default: SYNCENGINE_CONFIG) has endpoints, connections and secrets. The command checks everything, shows the
+    changes and their consequences, and asks before it stores them. It stores nothing if any check fails. A connection
+    that is not in FILE is no longer synced; its links and history are kept. The endpoints of a connection with links
+    must reach the same accounts as before.
     """
     current = settings.load()
-    with _read(current, file or current.config_path, same_account) as taken:
-        found = taken.look()
+    with _read(current, file or current.config_path, same_account) as given_file:
+        found = given_file.compare()
         if not as_json:
-            _show(found, taken.installation)
-        is_agreed = not dry_run and (not found or yes or agreed(as_json, "Apply these changes?"))
-        if is_agreed:
-            taken.apply(found)
+            _show(found, given_file.installation)
+        is_confirmed = not dry_run and (not found or yes or confirmed(as_json, QUESTION))
+        if is_confirmed:
+            given_file.apply(found)
         if as_json:
-            show_json({"applied": is_agreed and bool(found), **found.to_doc()})
+            show_json({"applied": is_confirmed and bool(found), **found.to_doc()})
         elif found:
-            click.echo(_outcome(is_agreed, dry_run))
-    return 0 if is_agreed or dry_run else NO
+            click.echo(_outcome(is_confirmed, dry_run))
+    return Exit.OK if is_confirmed or dry_run else Exit.NO
 
 
-def take_over(current: Settings, path: Path, *, same_account: Collection[str] = ()) -> None:
-    """Store what the file says, without a question. Raises Misconfigured, Transient."""
-    with _read(current, path, same_account) as taken:
-        taken.apply(None)
+def apply_file(current: Settings, path: Path, *, yes: bool) -> bool:
+    """Show the changes in the file and store them if it is the first file, nothing changes, `yes` is set, or a person agrees.
 
-
-def take_over_asked(current: Settings, path: Path, *, yes: bool) -> bool:
-    """Show what of the file would change; store it if it is the first time, nothing changes, or a person agrees.
-
-    Returns whether the store is as the file says. Raises Misconfigured, Transient.
+    Returns whether the store now matches the file. Raises Misconfigured, Transient.
     """
-    with _read(current, path, ()) as taken:
-        found = taken.look()
-        _show(found, taken.installation)
-        if found and not (found.is_first or yes or agreed(False, "Apply these changes?")):
+    with _read(current, path, ()) as file:
+        found = file.compare()
+        _show(found, file.installation)
+        if found and not (found.is_first or yes or confirmed(False, QUESTION)):
             return False
-        taken.apply(found)
+        file.apply(found)
     return True
 
 
 @dataclass(frozen=True)
-class _Taken:
-    """The file as it was read, with what it is held against."""
+class _File:
+    """The file as it was read, with the store, vault and flows that it is compared with."""
 
     store: Store
     vault: Vault
@@ -86,7 +85,7 @@ class _Taken:
     installation: Installation
     given: Given
 
-    def look(self) -> Difference:
+    def compare(self) -> Difference:
         return configure.compare(self.store, self.vault, self.flows, self.installation, self.given)
 
     def apply(self, seen: Difference | None) -> Difference:
@@ -94,40 +93,40 @@ class _Taken:
 
 
 @contextmanager
-def _read(current: Settings, path: Path, same_account: Collection[str]) -> Iterator[_Taken]:
+def _read(current: Settings, path: Path, same_account: Collection[str]) -> Iterator[_File]:
     installation = configure.read_file(path, settings.environment())
     store = bootstrap.open_store(current)
     try:
         vault = bootstrap.open_vault(current, store)
         flows, folder = bootstrap.flows_to_install(current, store)
         given = Given(same_account=same_account, flows_folder=folder, call_s=current.call_s, by=me())
-        yield _Taken(store, vault, flows, installation, given)
+        yield _File(store, vault, flows, installation, given)
     finally:
         store.close()
 
 
 def _show(found: Difference, installation: Installation) -> None:
-    endpoints = ", ".join(one.name for one in installation.endpoints)
-    connections = ", ".join(f"{one.name} ({', '.join(one.flows)})" for one in installation.connections)
+    endpoints = ", ".join(endpoint.name for endpoint in installation.endpoints)
+    connections = ", ".join(f"{plan.name} ({', '.join(plan.flows)})" for plan in installation.connections)
     click.echo(f"Endpoints: {endpoints}. Connections: {connections}.")
     for name in found.not_synced:
         click.echo(
-            f"Not in the file, so not synced: {name}. Its links and history are kept; it is synced again once the file has it."
+            f"Not in the file, so not synced: {name}. Its links and history are kept. Add it to the file to sync it again."
         )
     if not found:
-        click.echo("Nothing changes.")
+        click.echo("No changes.")
     for where in found.places:
         click.secho(where, bold=True)
-        some = [one for one in found.changes if one.where == where]
-        for one in some[:MOST_SHOWN]:
-            click.echo(f"  {one}")
-        if len(some) > MOST_SHOWN:
-            click.echo(f"  ... and {len(some) - MOST_SHOWN:,} more; --json lists them all")
-    for said in found.consequences:
-        click.secho(f"=> {said}", fg="yellow")
+        changes = [change for change in found.changes if change.where == where]
+        for change in changes[:MAX_SHOWN]:
+            click.echo(f"  {change}")
+        if len(changes) > MAX_SHOWN:
+            click.echo(f"  ... and {len(changes) - MAX_SHOWN:,} more; --json lists them all")
+    for consequence in found.consequences:
+        click.secho(f"=> {consequence}", fg="yellow")
 
 
-def _outcome(is_agreed: bool, dry_run: bool) -> str:
-    if is_agreed:
+def _outcome(is_confirmed: bool, dry_run: bool) -> str:
+    if is_confirmed:
         return "Applied."
-    return "No changes made." if dry_run else "No changes made. Re-run with --yes to apply."
+    return "No changes made." if dry_run else NOT_CONFIRMED

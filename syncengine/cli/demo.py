@@ -10,13 +10,14 @@ import click
 from rich.console import Console
 
 from syncengine import clock
-from syncengine.cli._engine import engine, show_json
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._output import show_json
 from syncengine.demo.installation import SHORTENED, DemoInstallation, ShopSize
 from syncengine.demo.run import DemoRun
 
 MAX_PROBLEMS_SHOWN = 10
 PRODUCTS = 200
-FAILED = 1
 
 
 @click.command("demo")
@@ -33,9 +34,10 @@ FAILED = 1
 def command(
     check: bool, gateway: str, faults: bool, orders: int, contacts: int, seed: int, home: Path, flower_port: int | None
 ) -> int:
-    """Sync orders and their customers to a simulated SYSPRO, then keep running until Ctrl-C.
+    """Sync a simulated shop to a simulated SYSPRO.
 
-    The demo starts its own Redis, a SQLite store and both systems. It does not use your configuration.
+    Keeps running until Ctrl-C. The demo starts its own Redis, a SQLite store and both systems. It does not use your
+    configuration.
     """
     started = clock.monotonic()
     screen = Console(stderr=True)
@@ -44,17 +46,17 @@ def command(
     try:
         url = installation.start()
         _introduce(screen, installation, url)
-        with engine(sends=True) as running:
-            summary = DemoRun(running, installation, url, screen, with_faults=faults).run()
+        with open_engine(sends=True) as engine:
+            summary = DemoRun(engine, installation, url, screen, with_faults=faults).run()
         summary["seconds"] = round(clock.monotonic() - started, 1)
         if check:
             show_json(summary)
-            return FAILED if summary["problems"] else 0
+            return Exit.NO if summary["problems"] else Exit.OK
         _conclude(screen, summary, url, installation)
         while True:
             signal.pause()
     except KeyboardInterrupt:
-        return FAILED if check else 0
+        return Exit.NO if check else Exit.OK
     finally:
         screen.print("Stopping…")
         installation.stop()

@@ -1,4 +1,4 @@
-"""`syncengine doctor`: what is wrong, and what to do about it."""
+"""`syncengine doctor`: what is wrong with this installation, and what to do about it."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from dataclasses import asdict
 import click
 
 from syncengine import settings
-from syncengine.cli._engine import as_json, show_json
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json
+from syncengine.cli._output import counted, show_json
 from syncengine.engine.doctor import Finding, Level, Patient, examine
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server, supervisor
 
-SOMETHING_TO_DO = 1
 REDIS_PATIENCE_S = 3.0
 COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 WIDTH = 20
 
 
 @click.command("doctor")
-@click.option("--offline", is_flag=True, help="Call no system: leave out addresses, credentials and their clocks.")
+@click.option("--offline", is_flag=True, help="Call no system: skip addresses, credentials and clocks.")
 @as_json
 def command(offline: bool, as_json: bool) -> int:
-    """Look at every part, one line each: ok, warn or FAIL, and what to do about it.
+    """Examine the installation: what is wrong, and what to do?
 
-    Redis, the database, the key, flows and connections, the systems, clocks, lanes and schedule, stuck records, what waits
-    for a person, and alerts. Exit code 0: all is well. 1: there is something to do. It changes nothing.
+    Covers Redis, the database, the key, flows and connections, the systems, clocks, lanes and schedule, stuck records,
+    records that need a person, and alerts. Changes nothing. Exit code 1 if there is anything to do. Use `syncengine
+    health` for automatic health checks, which call no system.
     """
     patient = _patient(settings.load())
     try:
@@ -40,7 +42,7 @@ def command(offline: bool, as_json: bool) -> int:
         show_json({"well": not to_do, "findings": [asdict(finding) for finding in seen]})
     else:
         _sum_up(to_do)
-    return SOMETHING_TO_DO if to_do else 0
+    return Exit.NO if to_do else Exit.OK
 
 
 def _patient(current: settings.Settings) -> Patient:
@@ -60,11 +62,11 @@ def _shown(found: Iterable[Finding]) -> list[Finding]:
     """Print each finding as it comes: a system that does not answer takes half a minute."""
     seen: list[Finding] = []
     for finding in found:
-        told_already = bool(seen) and seen[-1].remedy == finding.remedy
+        is_repeated = bool(seen) and seen[-1].remedy == finding.remedy
         seen.append(finding)
         level = click.style(f"{finding.level:<4}", fg=COLOURS[finding.level], bold=finding.level is Level.FAIL)
         click.echo(f"{level}  {finding.part:<{WIDTH}}  {finding.says}")
-        if finding.remedy and not told_already:
+        if finding.remedy and not is_repeated:
             click.echo(f"{'':<{WIDTH + 8}}→ {finding.remedy}")
     return seen
 
@@ -72,9 +74,8 @@ def _shown(found: Iterable[Finding]) -> list[Finding]:
 def _sum_up(to_do: list[Finding]) -> None:
     click.echo()
     if not to_do:
-        click.echo("All is well.")
+        click.echo("No problems found.")
         return
     worst = next((finding for finding in to_do if finding.level is Level.FAIL), to_do[0])
     remedies = {finding.remedy for finding in to_do}
-    count = "1 thing" if len(remedies) == 1 else f"{len(remedies)} things"
-    click.echo(f"{count} to do. Begin with {worst.part}: {worst.remedy}")
+    click.echo(f"{counted(len(remedies), 'thing')} to do. Start with {worst.part}: {worst.remedy}")

@@ -1,4 +1,4 @@
-"""`syncengine health`: does all move? For people, for monitoring, for the health checks of containers."""
+"""`syncengine health`: is everything making progress? For people, monitoring, and health checks of containers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from syncengine import settings
-from syncengine.cli._engine import as_json, engine, show_json, wide_console
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json
+from syncengine.cli._output import show_json, wide_console
 from syncengine.engine.watch import health
 from syncengine.engine.watch.health import Pace, Vital
 from syncengine.errors import Misconfigured
@@ -21,28 +24,29 @@ REDIS_PATIENCE_S = 3.0
 
 
 @click.command("health")
-@click.option("--only", "names", multiple=True, metavar="NAME", help="Look at this part only; may be given repeatedly.")
+@click.option("--only", "names", multiple=True, metavar="NAME", help="Only this part. Repeatable.")
 @as_json
 def command(names: tuple[str, ...], as_json: bool) -> int:
-    """Say whether all moves: Redis, the pump, the three lanes, and what is due in every flow.
+    """Check the processes: is everything making progress?
 
-    Exit code 0: all moves, or has a reason to rest. 1: something has stalled; below it stands what to do.
-    2: it cannot be found out.
+    Covers Redis, the pump, the three lanes and every flow. Exit code 1 if something has stalled, with what to do about
+    it; 2 if this cannot be determined. No system is called. Use `syncengine doctor` to find causes, `syncengine status`
+    for numbers of records.
     """
     current = settings.load()
-    complaint = _redis_complaint(current)
-    with engine() as one:
-        found = health.vitals(one, stalled_s=current.stalled_s, redis_complaint=complaint)
+    redis_problem = _redis_problem(current)
+    with open_engine() as engine:
+        found = health.vitals(engine, stalled_s=current.stalled_s, redis_complaint=redis_problem)
     if names:
         found = _chosen(found, names)
     if as_json:
         show_json({"well": health.is_well(found), "parts": [asdict(vital) for vital in found]})
     else:
         _show(found)
-    return 0 if health.is_well(found) else 1
+    return Exit.OK if health.is_well(found) else Exit.NO
 
 
-def _redis_complaint(current: settings.Settings) -> str:
+def _redis_problem(current: settings.Settings) -> str:
     try:
         redis_server.answering_address(current, patience_s=0, read_s=REDIS_PATIENCE_S)
     except Misconfigured as error:
@@ -51,11 +55,11 @@ def _redis_complaint(current: settings.Settings) -> str:
 
 
 def _chosen(found: Sequence[Vital], names: Sequence[str]) -> list[Vital]:
-    """Those of these names. Raises Misconfigured if one is unknown."""
+    """The parts with these names. Raises Misconfigured if a name is unknown."""
     known = {vital.name: vital for vital in found}
     for name in names:
         if name not in known:
-            raise Misconfigured(f"--only {name!r} is not a part. There are: {', '.join(known)}")
+            raise Misconfigured(f"--only {name!r} is not a part. Use one of: {', '.join(known)}")
     return [known[name] for name in names]
 
 

@@ -1,4 +1,4 @@
-"""`syncengine held`: what waits for a person's word, and saying it."""
+"""`syncengine held`: records that wait for a person's decision, and deciding on them."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from typing import Any
 import click
 
 from syncengine.cli import _held, _named
-from syncengine.cli._engine import (
-    NO,
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import (
     Command,
-    agreed,
+    all_option,
     as_json,
-    counted,
-    engine,
-    left_doc,
+    because_option,
+    dry_run_option,
     limit_option,
-    me,
     most_option,
-    not_done,
-    show_json,
-    show_left,
+    required_because_option,
+    selection,
+    yes_option,
 )
+from syncengine.cli._output import NO_MATCH, counted, left_doc, more_match, not_done, show_json, show_left
+from syncengine.cli._person import confirmed, me
 from syncengine.connectors.base import Verb
 from syncengine.engine.core import decisions
 from syncengine.engine.core.engine import Engine
@@ -38,20 +39,19 @@ from syncengine.redaction import safe_text
 from syncengine.store.models import Record
 from syncengine.store.states import Lane
 
-MANY = 20  # more than these are shown by their reasons, where a person looks
-PLANNED_AT_MOST = 200
+GROUPED_ABOVE = 20  # on a terminal, more than these are grouped by reason
+MAX_PREVIEWED = 200
 
 ids_argument = click.argument("ids", metavar="[ID]...", nargs=-1)
-reason_option = click.option("--reason", metavar="TEXT", help="With this text in their reason.")
+VERBS = {"approved": "Approve", "refused": "Refuse"}
+
+reason_option = click.option("--reason", metavar="TEXT", help="Only records with this text in their reason.")
 
 
 def _bulk(command: Command) -> Command:
-    """What commands share that decide on one or many."""
+    """The arguments and options of commands that decide on records."""
     options = (
-        ids_argument, _named.narrowing, reason_option, click.option("--all", "everything", is_flag=True, help="All."),
-        most_option(100),
-        click.option("--dry-run", is_flag=True, help="Show what it would come to, and do nothing."), _named.yes_option,
-        as_json,
+        ids_argument, selection, reason_option, all_option, most_option(100), dry_run_option, yes_option, as_json,
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -60,155 +60,167 @@ def _bulk(command: Command) -> Command:
 
 @click.group("held")
 def command() -> None:
-    """Records that are held for a person: list them, look at one, approve or refuse it, say what became of a write.
+    """Show held records; approve, refuse or settle them.
 
-    Held are: what a rule of the flow holds, what both sides have changed, what the target would not take any more, objects
-    that are gone in the target, and writes of which nobody can find out whether they took effect.
+    A record is held if a rule of its flow says so, if both sides have changed it, if the target no longer accepts the
+    change, if its object is gone in the target, or if the outcome of a write is unknown and cannot be looked up.
     """
 
 
 @command.command("list")
-@_named.narrowing
+@selection
 @reason_option
-@click.option("--grouped/--flat", default=None, help="By reason; by default on a terminal when there are many.")
+@click.option("--grouped/--flat", default=None, help="Group by reason; the default on a terminal for more than 20.")
 @limit_option
 @as_json
 def list_(
     connection: str | None, flow: str | None, reason: str | None, grouped: bool | None, limit: int, as_json: bool
 ) -> None:
-    """List held records, those that are held longest first; or their reasons, the most frequent first."""
+    """List held records, or their reasons.
+
+    Records are listed longest held first, reasons most frequent first.
+    """
     chosen = HeldFilter(connection=connection, flow=flow, reason=reason)
-    with engine() as one, one.store.read() as session:
-        record_search.check_names(one, connection, flow)
+    with open_engine() as engine, engine.store.read() as session:
+        record_search.check_names(engine, connection, flow)
         total = held.count(session, chosen)
-        grouped = total > MANY and not as_json and sys.stdout.isatty() if grouped is None else grouped
-        found = held.listed(session, one, chosen, most=None if as_json or grouped else limit)
+        grouped = total > GROUPED_ABOVE and not as_json and sys.stdout.isatty() if grouped is None else grouped
+        found = held.listed(session, engine, chosen, most=None if as_json or grouped else limit)
     if grouped:
         groups = held.groups(found)
         show_json([dataclasses.asdict(group) for group in groups]) if as_json else _held.show_groups(groups)
     elif as_json:
-        show_json([_held.row(one) for one in found])
+        show_json([_held.row(each) for each in found])
     elif not found:
-        click.echo("Nothing is held.")
+        click.echo("No matching records." if chosen.narrows else "No held records.")
     else:
         _held.show_flat(found, total)
 
 
 @command.command("show")
 @click.argument("id_", metavar="ID")
-@_named.narrowing
+@selection
 @as_json
 def show(id_: str, connection: str | None, flow: str | None, as_json: bool) -> None:
-    """Show one held record: why, what would be written field by field, and what each decision comes to."""
-    with engine() as one:
-        record = _named.record(one, id_, connection, flow)
-        with one.store.read() as session:
-            found = held.detail(session, one, record)
+    """Show one held record in detail.
+
+    Shows why it is held, its changes field by field, and what each decision would do.
+    """
+    with open_engine() as engine:
+        record = _named.record(engine, id_, connection, flow)
+        with engine.store.read() as session:
+            found = held.detail(session, engine, record)
     if as_json:
-        show_json(_held.whole(found))
+        show_json(_held.detail_doc(found))
     else:
-        _held.show_whole(found)
+        _held.show_detail(found)
 
 
 @command.command("approve")
-@click.option("--wins", type=click.Choice(decisions.SIDES), default="left", help="In a pair, whose values are written.")
-@click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
+@click.option(
+    "--wins",
+    type=click.Choice(decisions.SIDES),
+    default="left",
+    help="In a two-way flow, the side whose values are written.",
+)
+@because_option
 @_bulk
 def approve(wins: str, because: str, **given: Any) -> int:
-    """Let what is held be written, as it is planned now and no other way.
+    """Approve held records: write them exactly as planned now.
 
-    A rule is waived; where both sides have changed, the source's values are written. The word holds for this plan: when the
-    record changes meanwhile, it is held again. What the target refuses, and what is gone there, cannot be approved.
+    A rule is waived; where both sides have changed, the source's values are written. An approval is for this plan only:
+    if the record changes before it is written, it is held again. Changes that the target rejects and objects that are
+    gone in the target cannot be approved.
     """
 
-    def act(one: Engine, found: list[Held], lane: Lane) -> ActionResult:
-        return held.approve(one, found, by=me(), because=because, side=wins, lane=lane)
+    def act(engine: Engine, found: list[Held], lane: Lane) -> ActionResult:
+        return held.approve(engine, found, by=me(), because=because, side=wins, lane=lane)
 
     return _decide("approved", act, "may_be_approved", wins, **given)
 
 
 @command.command("refuse")
-@_named.because_option
+@required_because_option
 @_bulk
 def refuse(because: str, **given: Any) -> int:
-    """Have what is held not written. The difference counts as agreed, so that it is not held again.
+    """Refuse held records: do not write them. The difference counts as agreed, so it is not held again.
 
-    An object that would be created, cancelled, or changed in a pair is left alone while its plan stays the same.
+    An object that would be created or cancelled, or changed in a two-way flow, is skipped while its plan stays the same.
     """
 
-    def act(one: Engine, found: list[Held], lane: Lane) -> ActionResult:
-        return held.refuse(one, found, by=me(), because=because, lane=lane)
+    def act(engine: Engine, found: list[Held], lane: Lane) -> ActionResult:
+        return held.refuse(engine, found, by=me(), because=because, lane=lane)
 
     return _decide("refused", act, "may_be_refused", "", **given)
 
 
 def _decide(
-    word: str, act: Callable[[Engine, list[Held], Lane], ActionResult], may: str, wins: str, *, ids: tuple[str, ...],
+    action: str, act: Callable[[Engine, list[Held], Lane], ActionResult], may: str, wins: str, *, ids: tuple[str, ...],
     connection: str | None, flow: str | None, reason: str | None, everything: bool, most: int, dry_run: bool, yes: bool,
     as_json: bool,
 ) -> int:  # fmt: skip
     chosen = HeldFilter(connection=connection, flow=flow, reason=reason)
     if not (ids or chosen.narrows or everything):
-        raise click.UsageError("name records by ID, choose them by an option (--reason, --flow, ...), or say --all")
-    with engine(sends=True) as one:
-        record_search.check_names(one, connection, flow)
-        found, barred, left = _chosen(one, ids, chosen, may, most)
+        raise click.UsageError("select records by ID, by an option (--reason, --flow, ...), or with --all")
+    with open_engine(sends=True) as engine:
+        record_search.check_names(engine, connection, flow)
+        found, barred, left = _chosen(engine, ids, chosen, may, most)
         if not found:
             return _none(as_json, barred)
         shown = None
         if dry_run or not yes:
-            shown = _preview(one, found, wins, as_json=as_json)
-            _tell_rest(as_json, barred, left, most)
-        if dry_run or not (yes or agreed(as_json, f"{counted(len(found), 'record')} to be {word}. Go on?")):
-            return not_done(word, shown, as_json, asked=dry_run)
-        done = act(one, found, Lane.REALTIME if ids else Lane.BACKFILL)  # who names one waits for it
-        pump(one)
+            shown = _preview(engine, found, wins, as_json=as_json)
+            if not as_json:
+                _show_rest(barred, left, most)
+        if dry_run or not (yes or confirmed(as_json, f"{VERBS[action]} {counted(len(found), 'record')}?")):
+            return not_done(action, shown, as_json, is_dry_run=dry_run)
+        done = act(engine, found, Lane.REALTIME if ids else Lane.BACKFILL)  # a person who names records waits for them
+        pump(engine)
     if as_json:
         changed = left_doc(done.left)
-        show_json({word: done.count, "left": left, "changed": changed, "barred": len(barred), "preview": shown})
+        show_json({action: done.count, "left": left, "changed": changed, "barred": len(barred), "preview": shown})
     else:
-        click.echo(f"{done.count} {word}; `syncengine trace ID` shows what comes of it.")
+        click.echo(f"{counted(done.count, 'record')} {action}. Use `syncengine trace ID` to follow one.")
         show_left(done.left)
-    return 0
+    return Exit.OK
 
 
 def _chosen(
-    one: Engine, ids: tuple[str, ...], chosen: HeldFilter, may: str, most: int
+    engine: Engine, ids: tuple[str, ...], chosen: HeldFilter, may: str, most: int
 ) -> tuple[list[Held], list[Held], int]:
-    """Those to be decided on, those of a choice for which it cannot be, and how many more there are.
+    """Records to decide on, records selected by options for which this decision is impossible, and how many more match.
 
-    Raises Misconfigured if one that is named by id is not held, or cannot be decided on.
+    Raises Misconfigured if a record named by id is not held, or this decision is impossible for it.
     """
-    with one.store.read() as session:
+    with engine.store.read() as session:
         if ids:
-            numbers = _named.records(session, one, ids, chosen.connection, chosen.flow)
-            found = held.listed(session, one, HeldFilter(records=tuple(numbers)))
+            numbers = _named.records(session, engine, ids, chosen.connection, chosen.flow)
+            found = held.listed(session, engine, HeldFilter(records=tuple(numbers)))
             for record_id in sorted(set(numbers) - {each.record.id for each in found}):  # says that it is not held
-                held.of_record(session, one, session.get_one(Record, record_id))
+                held.of_record(session, engine, session.get_one(Record, record_id))
             for each in found:
                 if not getattr(each, may):
                     raise held.why_not_decidable(each)
             return found, [], 0
-        found = held.listed(session, one, chosen)
+        found = held.listed(session, engine, chosen)
     able = [each for each in found if getattr(each, may)]
     return able[:most], [each for each in found if not getattr(each, may)], max(0, len(able) - most)
 
 
-def _preview(one: Engine, found: list[Held], wins: str, *, as_json: bool) -> dict[str, Any]:
-    """What it comes to; with an empty `wins` nothing is written."""
+def _preview(engine: Engine, found: list[Held], wins: str, *, as_json: bool) -> dict[str, Any]:
+    """Show what the decision would do, and return it for JSON; an empty `wins` means refusing."""
     if not wins:
         if not as_json:
             _held.show_groups(held.groups(found), with_advice=False)
         agreed = sum(each.plan is not None and decisions.may_be_agreed(each.plan) for each in found)
-        shown: dict[str, Any] = {"records": len(found), "agreed": agreed, "left_alone": len(found) - agreed}
+        skipped = len(found) - agreed
         if not as_json:
-            left = len(found) - agreed
-            click.echo(f"{counted(agreed, 'difference')} would be agreed, {counted(left, 'record')} left alone.")
-        return shown
-    with one.store.read() as session:
-        able = [each for each in found if each.may_be_approved][:PLANNED_AT_MOST]
-        made = held.if_approved(session, one, able, side=wins)
-    shown = _held.outlook(one, made, found)
+            click.echo(f"{counted(agreed, 'difference')} would be agreed, {counted(skipped, 'record')} skipped.")
+        return {"records": len(found), "agreed": agreed, "left_alone": skipped}
+    with engine.store.read() as session:
+        able = [each for each in found if each.may_be_approved][:MAX_PREVIEWED]
+        made = held.if_approved(session, engine, able, side=wins)
+    shown = _held.outlook(engine, made, found)
     if not as_json:
         _held.show_groups(held.groups(found), with_advice=False)
         for each in found if len(found) == 1 else ():
@@ -219,87 +231,91 @@ def _preview(one: Engine, found: list[Held], wins: str, *, as_json: bool) -> dic
     return shown
 
 
-def _tell_rest(as_json: bool, barred: list[Held], left: int, most: int) -> None:
-    if as_json:
-        return
+def _show_rest(barred: list[Held], left: int, most: int) -> None:
+    """Say which matching records are not decided on, and why."""
     if left:
-        click.echo(f"{left} more fit; `--most {most + left}` takes them too.")
+        click.echo(more_match(left, f"use --most {most + left}"))
     for group in held.groups(barred):
-        click.secho(f"  {group.count} left out, {group.reason}. {group.advice}", fg="yellow")
+        click.secho(f"  {group.count} left out: {group.reason}. {group.advice}", fg="yellow")
 
 
 def _none(as_json: bool, barred: list[Held]) -> int:
     if as_json:
         show_json({"found": 0, "barred": len(barred)})
     else:
-        click.echo("There are none of these.")
-        _tell_rest(as_json, barred, 0, 0)
-    return NO
+        click.echo(NO_MATCH)
+        _show_rest(barred, 0, 0)
+    return Exit.NO
 
 
 @command.command("settle")
 @click.argument("id_", metavar="ID")
-@_named.narrowing
+@selection
 @click.option(
     "--happened", is_flag=False, flag_value="", default=None, metavar="[KEY]",
-    help="It took effect; of what was created, the KEY that it has in the target.",
+    help="The write took effect. For a create, KEY is the object's key in the target.",
 )  # fmt: skip
-@click.option("--did-not", is_flag=True, help="It did not take effect: it is sent once more.")
+@click.option("--did-not", is_flag=True, help="The write did not take effect; send it again.")
 @click.option(
     "--although-done",
     is_flag=True,
-    help="With --did-not: the target has said that it is done, and you know that it is not.",
+    help="With --did-not: send it again although the target has confirmed it.",
 )
-@click.option("--write", type=int, default=None, metavar="N", help="Which write, where several are in doubt.")
-@click.option("--because", default="", metavar="TEXT", help="How you know, for those who see it later.")
-@_named.yes_option
+@click.option(
+    "--write", type=int, default=None, metavar="N", help="Number of the write, if several outcomes are unknown."
+)
+@because_option
+@yes_option
 @as_json
 def settle_(
     id_: str, connection: str | None, flow: str | None, happened: str | None, did_not: bool, although_done: bool,
     write: int | None,
     because: str, yes: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Say what became of a write whose outcome is unknown and that cannot be looked up by machine.
+    """Record the outcome of a write that is unknown.
 
-    Look in the target first: `syncengine held show ID` says for what. Nothing is sent again unless you say so. The object that
-    you name by --happened is read and shown; it must be the one that the write was to create.
+    Needed only if it cannot be looked up automatically. Check in the target first; `syncengine held show ID` says what
+    to look for. Nothing is sent again without --did-not. The object named by --happened is read and shown; it must be
+    the one that the write was meant to create.
     """
     if (happened is None) is not did_not:
-        raise click.UsageError("say one of --happened and --did-not")
-    with engine(sends=True, calls=True) as one:
-        record = _named.record(one, id_, connection, flow)
-        with one.store.read() as session:
-            doubt = manual_settlement.unknown_write_of(session, one, record, write)
+        raise click.UsageError("use either --happened or --did-not")
+    with open_engine(sends=True, calls=True) as engine:
+        record = _named.record(engine, id_, connection, flow)
+        with engine.store.read() as session:
+            unknown = manual_settlement.unknown_write_of(session, engine, record, write)
         found = (
-            manual_settlement.find_object(one, record, doubt, happened)
-            if happened and doubt.effect.verb == Verb.CREATE
+            manual_settlement.find_object(engine, record, unknown, happened)
+            if happened and unknown.effect.verb == Verb.CREATE
             else None
         )
         if not as_json:
-            _show_settled(doubt, found)
-        if not (yes or agreed(as_json, "Send it once more?" if happened is None else "Did this write make it?")):
-            return not_done("settled", None, as_json, asked=False)
+            _show_settled(unknown, found)
+        if not (
+            yes or confirmed(as_json, "Send it again?" if happened is None else "Record that this write took effect?")
+        ):
+            return not_done("settled", None, as_json, is_dry_run=False)
         if happened is None:
-            manual_settlement.did_not(one, record, doubt, by=me(), because=because, although_done=although_done)
+            manual_settlement.did_not(engine, record, unknown, by=me(), because=because, although_done=although_done)
         else:
-            manual_settlement.happened(one, record, doubt, happened, by=me(), because=because)
-        pump(one)
+            manual_settlement.happened(engine, record, unknown, happened, by=me(), because=because)
+        pump(engine)
     outcome = "did not happen" if happened is None else "happened"
     if as_json:
-        show_json({"flow": record.flow, "key": record.key, "write": doubt.effect.id, "outcome": outcome})
+        show_json({"flow": record.flow, "key": record.key, "write": unknown.effect.id, "outcome": outcome})
     else:
-        again = "; it is sent once more" if happened is None else ""
-        click.echo(f"Write {doubt.effect.id} of {record.flow} {record.key} {outcome}{again}.")
-    return 0
+        what = "did not take effect; it will be sent again" if happened is None else "took effect"
+        click.echo(f"Write {unknown.effect.id} of {record.flow} {record.key} {what}.")
+    return Exit.OK
 
 
-def _show_settled(doubt: UnknownWrite, found: manual_settlement.FoundObject | None) -> None:
-    """What the write was to do, and the object that it is said to have made."""
-    click.secho(doubt.name, bold=True)
+def _show_settled(unknown: UnknownWrite, found: manual_settlement.FoundObject | None) -> None:
+    """Print what the write was meant to do, and the object that it is said to have created."""
+    click.secho(unknown.name, bold=True)
     if found is None:
         return
-    asked = plan_codec.without_notes(doubt.doc)
-    for name in sorted({*asked, *found.document}):
-        ours, theirs = safe_text(asked.get(name)), safe_text(found.document.get(name))
-        if not isinstance(asked.get(name), list) and not isinstance(found.document.get(name), list):
-            click.echo(f"  {name}: asked {ours or 'nothing'}, {found.key} has {theirs or 'nothing'}")
+    sent = plan_codec.without_notes(unknown.doc)
+    for name in sorted({*sent, *found.document}):
+        ours, theirs = safe_text(sent.get(name)), safe_text(found.document.get(name))
+        if not isinstance(sent.get(name), list) and not isinstance(found.document.get(name), list):
+            click.echo(f"  {name}: sent {ours or 'nothing'}, {found.key} has {theirs or 'nothing'}")

@@ -1,4 +1,4 @@
-"""`syncengine link FLOW LEFT RIGHT`: two objects that exist are the same."""
+"""`syncengine link FLOW LEFT RIGHT`: link two existing objects."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 import click
 
 from syncengine.cli import _named
-from syncengine.cli._engine import NO, agreed, as_json, engine, json_text, me, show_json
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json, because_option, connection_option, yes_option
+from syncengine.cli._output import NOT_CONFIRMED, json_text, show_json
+from syncengine.cli._person import confirmed, me
 from syncengine.engine.people import manual_links
 from syncengine.engine.people.manual_links import Pairing
 from syncengine.redaction import redact, safe_text
@@ -17,42 +21,44 @@ from syncengine.redaction import redact, safe_text
 @click.argument("flow")
 @click.argument("left")
 @click.argument("right")
-@click.option("--connection", metavar="NAME", help="In this connection, where several have the flow.")
-@click.option("--part", default="", metavar="PART", help="Which part, where one object becomes several (as EUR).")
-@click.option("--because", default="", metavar="TEXT", help="Why, for those who see it later.")
-@click.option("--whole", is_flag=True, help="Show both documents, too.")
-@_named.yes_option
+@connection_option
+@click.option("--part", default="", metavar="PART", help="Part to link, if one object becomes several (e.g. EUR).")
+@because_option
+@click.option("--whole", is_flag=True, help="Also show both documents.")
+@yes_option
 @as_json
 def command(
     flow: str, left: str, right: str, connection: str | None, part: str, because: str, whole: bool, yes: bool,
     as_json: bool,
 ) -> int:  # fmt: skip
-    """Link two objects that exist on both sides: LEFT of the left system, RIGHT of the right one, by key or reference.
+    """Link two existing objects.
 
-    Both are read, and shown is what differs; --json and --whole have both documents. Neither may be linked already, and PART
-    must be one to which the source's object is mapped. Then they are compared without an agreement: each field that differs
-    goes by its policy, which means that most are held for a person. Nothing is created for this part; other parts that are
-    not linked are named.
+    LEFT is the key or reference of the object in the left system, RIGHT of the one in the right system. Both are read
+    and their differences shown; --json and --whole include both documents. Neither may be linked already, and the
+    source's object must be mapped to PART. They are then compared for the first time: each differing field follows its
+    conflict policy, so most are held for a person. Nothing is created for this part; other unlinked parts are listed.
     """
-    with engine(sends=True, calls=True) as one:
-        pairing = manual_links.inspect(one, _named.connection_of(one, flow, connection), flow, left, right, part=part)
-        made = _doc(pairing)
+    with open_engine(sends=True, calls=True) as engine:
+        pairing = manual_links.inspect(
+            engine, _named.connection_of(engine, flow, connection), flow, left, right, part=part
+        )
+        doc = _doc(pairing)
         if not as_json:
             _show(pairing, whole=whole)
-        if not (yes or agreed(as_json, "Link these two?")):
+        if not (yes or confirmed(as_json, "Link these two objects?")):
             if as_json:
-                show_json({"linked": False, **made})
+                show_json({"linked": False, **doc})
             else:
-                click.echo("Nothing changed. Add --yes to go ahead.")
-            return NO
-        record = manual_links.join(one, pairing, by=me(), because=because)
+                click.echo(NOT_CONFIRMED)
+            return Exit.NO
+        record = manual_links.join(engine, pairing, by=me(), because=because)
     if as_json:
-        show_json({"linked": True, **made})
+        show_json({"linked": True, **doc})
     else:
         click.echo(
-            f"Linked; {record.flow} {record.key} is compared at once. `syncengine trace {left}` shows what comes of it."
+            f"Linked. {record.flow} {record.key} is being compared; use `syncengine trace {left}` to see the result."
         )
-    return 0
+    return Exit.OK
 
 
 def _doc(pairing: Pairing) -> dict[str, Any]:
@@ -70,22 +76,25 @@ def _doc(pairing: Pairing) -> dict[str, Any]:
 
 
 def _differences(pairing: Pairing) -> list[dict[str, Any]] | None:
-    """Field by field, and what becomes of it; None if it cannot be told before they are linked."""
+    """Field by field, with what happens to each; None if that is unknown until they are linked."""
     found = pairing.differences
     if found is None:
         return None
-    held = [(one, "held: " + one.because) for one in found.conflicts]
-    left = [(one, "left: " + one.because) for one in found.kept]
-    made = [{"path": one.path, "source": one.wanted, "target": one.current, "then": then} for one, then in held + left]
-    made += [
+    outcomes = [(difference, f"held: {difference.because}") for difference in found.conflicts]
+    outcomes += [(difference, f"kept: {difference.because}") for difference in found.kept]
+    rows = [
+        {"path": difference.path, "source": difference.wanted, "target": difference.current, "then": then}
+        for difference, then in outcomes
+    ]
+    rows += [
         {"path": name, "source": change.new, "target": change.old, "then": "written"}
         for name, change in found.changes.items()
     ]
     for line in found.lines:
         for name, change in line.changes.items():
             path = f"{line.field}[{line.key}].{name}"
-            made.append({"path": path, "source": change.new, "target": change.old, "then": "written"})
-    return redact(made)  # type: ignore[no-any-return]
+            rows.append({"path": path, "source": change.new, "target": change.old, "then": "written"})
+    return redact(rows)  # type: ignore[no-any-return]
 
 
 def _show(pairing: Pairing, *, whole: bool) -> None:
@@ -98,28 +107,29 @@ def _show(pairing: Pairing, *, whole: bool) -> None:
     for warning in _warnings(pairing):
         click.secho(warning, fg="red")
     if pairing.reason:
-        click.echo(f"Nothing would be created for the source's object: {pairing.reason}")
+        click.echo(f"Without the link, nothing would be created for the source's object: {pairing.reason}")
     differences = _differences(pairing)
     if differences is None:
-        click.echo("What differs is told once they are linked.")
-    for one in differences or ():
-        source, target = (safe_text(one[side]) or "nothing" for side in ("source", "target"))
-        click.secho(f"  {one['path']}: source {source}, target {target} ({one['then']})", fg="yellow")
+        click.echo("Differences are known only after linking.")
+    for difference in differences or ():
+        source, target = (safe_text(difference[side]) or "nothing" for side in ("source", "target"))
+        click.secho(f"  {difference['path']}: source {source}, target {target} ({difference['then']})", fg="yellow")
     if differences == []:
-        click.echo("They agree in every field of the flow.")
+        click.echo("All fields of the flow are equal.")
 
 
 def _warnings(pairing: Pairing) -> list[str]:
-    """What a person should know before they say yes."""
+    """What a person should know before confirming."""
     found = []
     if pairing.identity:
         found.append(f"They look like two different objects: {pairing.identity}")
     if pairing.creates:
-        parts = ", ".join(part or "(the whole)" for part in pairing.creates)
-        found.append(f"Not linked yet, and created when it is looked at next: {parts}. Link these too if they exist")
+        parts = ", ".join(part or "(whole object)" for part in pairing.creates)
+        found.append(f"Not linked yet, and created by the next sync: {parts}. Link these too if they exist")
     if pairing.ignored:
-        found.append(f"It is ignored ({pairing.ignored}); linked, it is synced again")
+        found.append(f"It is ignored ({pairing.ignored}); linking it resumes its sync")
     found += [
-        f"The outcome of {name} is unknown; linked, it has made the target's object" for name in pairing.doubts.values()
+        f"The outcome of {name} is unknown; linking records that it created the target's object"
+        for name in pairing.doubts.values()
     ]
     return found

@@ -1,4 +1,4 @@
-"""`syncengine observe`: what a connection that is only observed would have written."""
+"""`syncengine observe`: what a connection in observe mode would have written."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from syncengine.cli._engine import as_json, engine, show_json, wide_console
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json, selection
+from syncengine.cli._output import counted, show_json, wide_console
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.engine.core import observe_mode
@@ -23,26 +26,29 @@ from syncengine.errors import Misconfigured
 from syncengine.redaction import safe_text
 from syncengine.store.models import ConnectionRow
 
-NOT_THERE = 1
 COLUMNS = (
     "connection", "flow", "key", "looked_at", "write", "object", "part", "field", "before", "after", "provisional",
 )  # fmt: skip
-MOST_GROUPS = 10
+MAX_GROUPS = 10
 
 
 @click.group("observe")
 def command() -> None:
-    """Connections with `mode: observe`: everything is planned, nothing is written. See what would have been."""
+    """Report what connections in observe mode would have written.
+
+    With `mode: observe`, a connection plans everything and writes nothing.
+    """
 
 
 @command.command("report")
-@click.option("--connection", metavar="NAME", help="This connection; otherwise all that are observed.")
-@click.option("--flow", metavar="NAME", help="This flow only.")
+@selection
+@click.option("--since", metavar="WHEN", help="Only what was planned since 2026-01-31T06:00, in UTC or with an offset.")
 @click.option(
-    "--since", metavar="WHEN", help="What was looked at then or later: 2026-01-31T06:00, UTC or with an offset."
+    "--show", metavar="KEY", multiple=True, help="Show the object with this source id field by field. Repeatable."
 )
-@click.option("--show", metavar="KEY", multiple=True, help="This object, field by field (its id at the source).")
-@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Every write, field by field, into this file.")
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="Export every write to this file, field by field."
+)
 @as_json
 def report(
     connection: str | None,
@@ -52,40 +58,40 @@ def report(
     csv_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Sum up what observed connections would have written: creates, changes and cancellations, and what they are worth.
+    """Summarise what observed connections would have written.
 
-    Beside that: what is held, dead or waiting, and what was left alone, each with its cause. No system is called. Going live
-    (`mode: live`, then `syncengine configure`) looks at just these records again, and writes those that were created at the
-    source at or after the connection's cut-over date.
+    Shows creates, changes and cancellations with their values. Also lists records that are held, dead, waiting or
+    skipped, by cause. No system is called. Going live (`mode: live`, then `syncengine configure`) plans exactly these
+    records again, and writes those created at the source on or after the connection's cut-over date.
     """
-    with engine() as one:
+    with open_engine() as engine:
         chosen = [
             ReportFilter(each, flow, moment("--since", since) if since else None, tuple(show))
-            for each in _observed(one, connection, flow)
+            for each in _observed(engine, connection, flow)
         ]
         if csv_file is not None:
-            click.echo(f"{_write_csv(one, chosen, csv_file):,} lines are in {csv_file}.", err=as_json)
+            click.echo(f"Wrote {counted(_write_csv(engine, chosen, csv_file), 'line')} to {csv_file}.", err=as_json)
         if show:
-            return _show_each(one, chosen, as_json=as_json)
-        found = [observe_report.report(one, each) for each in chosen]
+            return _show_each(engine, chosen, as_json=as_json)
+        found = [observe_report.report(engine, each) for each in chosen]
     if as_json:
         show_json([asdict(each) for each in found])
-        return 0
+        return Exit.OK
     for each in found:
         _print(each)
     if not found:
-        click.echo("No connection is observed: `mode: observe` of a connection in syncengine.yml makes it so.")
-    return 0
+        click.echo("No connection is in observe mode. Set `mode: observe` on a connection in syncengine.yml.")
+    return Exit.OK
 
 
-def _observed(one: Engine, connection: str | None, flow: str | None) -> list[ConnectionRow]:
+def _observed(engine: Engine, connection: str | None, flow: str | None) -> list[ConnectionRow]:
     if flow is not None:
-        one.flow(flow)
-    found = [each for each in one.connections(flow, connection) if connection or each.mode == observe_mode.MODE]
+        engine.flow(flow)
+    found = [each for each in engine.connections(flow, connection) if connection or each.mode == observe_mode.MODE]
     for each in found:
         if each.mode != observe_mode.MODE:
             raise Misconfigured(
-                f"connection {each.name!r} is live, nothing of it is observed. `syncengine status` shows it"
+                f"connection {each.name!r} is live, not in observe mode. Use `syncengine status` for live connections"
             )
     return found
 
@@ -93,16 +99,14 @@ def _observed(one: Engine, connection: str | None, flow: str | None) -> list[Con
 # -- one object, field by field ----------------------------------------------------------------------------------------
 
 
-def _show_each(one: Engine, chosen: Sequence[ReportFilter], *, as_json: bool) -> int:
-    found = [(each.connection.name, planned) for each in chosen for planned in observe_report.written(one, each)]
+def _show_each(engine: Engine, chosen: Sequence[ReportFilter], *, as_json: bool) -> int:
+    found = [(each.connection.name, planned) for each in chosen for planned in observe_report.written(engine, each)]
     if as_json:
         show_json([{**_head(name, planned), **plan_codec.to_doc(planned.plan)} for name, planned in found])
     for name, planned in found if not as_json else ():
-        click.secho(
-            f"{planned.flow} {planned.key} ({name}), looked at {planned.looked_at:%Y-%m-%d %H:%M} UTC", bold=True
-        )
+        click.secho(f"{planned.flow} {planned.key} ({name}), planned {planned.looked_at:%Y-%m-%d %H:%M} UTC", bold=True)
         for provisional in planned.plan.provisional:
-            click.echo(f"  {provisional} is provisional: it is planned, not written")
+            click.echo(f"  {provisional} is provisional: planned, not written")
         for step in planned.plan.steps:
             click.echo(f"  {plan_codec.summary(step)}")
             for field in observe_report.fields(step):
@@ -110,24 +114,24 @@ def _show_each(one: Engine, chosen: Sequence[ReportFilter], *, as_json: bool) ->
                 click.echo(f"    {field.path}: {before}{safe_text(field.after) or 'nothing'}")
     if not found:
         keys = ", ".join(chosen[0].keys) if chosen else "these"
-        click.echo(f"Nothing would have been written for {keys}. `syncengine trace ID` says why.", err=True)
-        return NOT_THERE
-    return 0
+        click.echo(f"Nothing would have been written for {keys}. Use `syncengine trace ID` to see why.", err=True)
+        return Exit.NO
+    return Exit.OK
 
 
 def _head(connection: str, planned: Planned) -> dict[str, Any]:
     return {"connection": connection, "flow": planned.flow, "key": planned.key, "looked_at": planned.looked_at}
 
 
-def _write_csv(one: Engine, chosen: Sequence[ReportFilter], path: Path) -> int:
-    """Every write, a line for each of its fields. Returns how many lines. Raises Misconfigured."""
+def _write_csv(engine: Engine, chosen: Sequence[ReportFilter], path: Path) -> int:
+    """Write every planned write to a CSV file, a line for each field; returns the number of lines. Raises Misconfigured."""
     lines = 0
     try:
-        with path.open("w", encoding="utf-8-sig", newline="") as stream:  # with the mark by which Excel knows UTF-8
+        with path.open("w", encoding="utf-8-sig", newline="") as stream:  # with a BOM: Excel recognises UTF-8 by it
             writer = csv.writer(stream)
             writer.writerow(COLUMNS)
             for each in chosen:
-                for planned in observe_report.written(one, each):
+                for planned in observe_report.written(engine, each):
                     rows = _rows(each.connection.name, planned)
                     writer.writerows([[cell(row[name]) for name in COLUMNS] for row in rows])
                     lines += len(rows)
@@ -148,32 +152,32 @@ def _rows(connection: str, planned: Planned) -> list[dict[str, Any]]:
             "provisional": ", ".join(planned.plan.provisional),
         }
         found = observe_report.fields(step) or [observe_report.Field("", None, None)]
-        rows += [{**head, "field": one.path, "before": one.before, "after": one.after} for one in found]
+        rows += [{**head, "field": field.path, "before": field.before, "after": field.after} for field in found]
     return rows
 
 
-# -- in all ------------------------------------------------------------------------------------------------------------
+# -- summary -----------------------------------------------------------------------------------------------------------
 
 
 def _print(found: Report) -> None:
     cut_over = f", cut-over {found.cut_over:%Y-%m-%d %H:%M} UTC" if found.cut_over else ""
-    click.secho(f"{found.connection}: observed, nothing was written{cut_over}", bold=True)
+    click.secho(f"{found.connection}: observe mode, nothing was written{cut_over}", bold=True)
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("flow", "would", "objects", "worth (net)"):
+    for name in ("flow", "would", "objects", "value (net)"):
         table.add_column(name, justify="right" if name == "objects" else "left", overflow="fold")
-    for one in found.writes:
-        worth = ", ".join(f"{currency} {value:,.2f}" for currency, value in sorted(one.worth.items()))
-        table.add_row(one.flow, one.verb, f"{one.count:,}", worth)
+    for write in found.writes:
+        worth = ", ".join(f"{currency} {value:,.2f}" for currency, value in sorted(write.worth.items()))
+        table.add_row(write.flow, write.verb, f"{write.count:,}", worth)
     for flow, count in sorted(found.equal.items()):
-        table.add_row(flow, "agree already", f"{count:,}", "")
+        table.add_row(flow, "nothing (equal)", f"{count:,}", "")
     if table.row_count:
         wide_console().print(table)
     else:
         click.echo("Nothing would have been written.")
-    for group in found.stays[:MOST_GROUPS]:
+    for group in found.stays[:MAX_GROUPS]:
         more = ", ..." if group.count > len(group.keys) else ""
         click.echo(f"  {group.flow}: {group.count:,} {group.status}: {group.reason} ({', '.join(group.keys)}{more})")
-    if len(found.stays) > MOST_GROUPS:
-        click.echo(f"  and {len(found.stays) - MOST_GROUPS} causes more: --json shows all")
+    if len(found.stays) > MAX_GROUPS:
+        click.echo(f"  and {len(found.stays) - MAX_GROUPS} more causes; --json lists them all")
     if found.unkept:
-        click.echo(f"  {found.unkept:,} plans are not kept any more and are not counted above")
+        click.echo(f"  {counted(found.unkept, 'plan')} no longer stored and not counted above")

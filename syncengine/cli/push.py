@@ -1,11 +1,15 @@
-"""`syncengine push ID --now`: one object at once, and what came of it."""
+"""`syncengine push ID`: sync one object ahead of the queue and show the result."""
 
 from __future__ import annotations
 
 import click
 
 from syncengine.cli import _named
-from syncengine.cli._engine import NO, as_json, engine, me, show_json
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json, selection
+from syncengine.cli._output import show_json
+from syncengine.cli._person import me
 from syncengine.cli.trace import detail
 from syncengine.engine.decide.plan import NOT_THERE
 from syncengine.engine.people import manual
@@ -17,8 +21,8 @@ from syncengine.store.states import Status
 
 @click.command("push")
 @click.argument("id_", metavar="ID")
-@_named.narrowing
-@click.option("--now", is_flag=True, help="Do not wait for its quiet period, nor for a back-off.")
+@selection
+@click.option("--now", is_flag=True, help="Skip its quiet period and any back-off.")
 @click.option(
     "--wait",
     "wait_s",
@@ -26,54 +30,50 @@ from syncengine.store.states import Status
     default=90,
     show_default=True,
     metavar="SECONDS",
-    help="Watch it for so long.",
+    help="How long to follow it.",
 )
-@click.option("--no-wait", is_flag=True, help="Start it and return.")
+@click.option("--no-wait", is_flag=True, help="Return at once.")
 @as_json
 def command(
     id_: str, connection: str | None, flow: str | None, now: bool, wait_s: int, no_wait: bool, as_json: bool
 ) -> int:
-    """Have one object looked at before all others, and watch what comes of it.
+    """Sync one object ahead of the queue and show the result.
 
-    ID is any id of either system (right:512 is that of the right one alone). One that nothing is known of yet is taken with
-    --flow, by the source's key; the source is asked for it first, and nothing is stored if it has no such object. While a
-    write of it may still be carried out by the target, the push waits for that, with --now too. Exit code 1 if it was neither
-    written nor seen to be equal in time: what is held, left alone, not there in the source or only observed was not.
+    ID is any id of either system; prefix it with left: or right: to mean only that side. For an object without a
+    record, use --flow and the source's key; nothing is stored if the source has no such object. If the outcome of an
+    earlier write is still unknown, the push waits for it, even with --now. Exit code 1 unless the object was written or
+    found equal in time, for example because it is held, skipped, missing at the source or only observed.
     """
-    with engine(sends=True) as one:
-        record = _named.record_or_new(one, id_, connection, flow, must_exist=True)
-        pushed = manual.push(one, record, now=now, by=me())
-        tell = _silent if as_json else _tell
-        standing = manual.progress(one, pushed) if no_wait else manual.follow(one, pushed, for_s=wait_s, tell=tell)
-    through = standing.is_over and standing.status == Status.DONE
-    if as_json:
-        events = [{"at": event.at, "what": event.what, "detail": event.detail} for event in standing.events]
-        head = {"flow": record.flow, "key": record.key, "status": standing.status, "state": standing.state}
-        show_json({**head, "is_over": standing.is_over, "events": events})
-    elif not no_wait:
-        late = (
-            ""
-            if standing.is_over
-            else f" It was watched for {wait_s} s; `syncengine trace {id_}` shows how it goes on."
+    with open_engine(sends=True) as engine:
+        record = _named.record_or_new(engine, id_, connection, flow, must_exist=True)
+        pushed = manual.push(engine, record, now=now, by=me())
+        show = _ignore if as_json else _show_event
+        progress = (
+            manual.progress(engine, pushed) if no_wait else manual.follow(engine, pushed, for_s=wait_s, tell=show)
         )
-        click.echo(f"{record.flow} {record.key}: {standing.state}.{late}{_unseen(standing, record)}")
+    is_done = progress.is_over and progress.status == Status.DONE
+    if as_json:
+        events = [{"at": event.at, "what": event.what, "detail": event.detail} for event in progress.events]
+        head = {"flow": record.flow, "key": record.key, "status": progress.status, "state": progress.state}
+        show_json({**head, "is_over": progress.is_over, "events": events})
+    elif not no_wait:
+        late = "" if progress.is_over else f" Not finished after {wait_s} s; use `syncengine trace {id_}` to follow it."
+        click.echo(f"{record.flow} {record.key}: {progress.state}.{late}{_hint_if_missing(progress, record)}")
     else:
-        click.echo(f"{record.flow} {record.key} is on its way. `syncengine trace {id_}` shows what comes of it.")
-    return 0 if through or no_wait else NO
+        click.echo(f"{record.flow} {record.key} is being synced. Use `syncengine trace {id_}` to follow it.")
+    return Exit.OK if is_done or no_wait else Exit.NO
 
 
-def _unseen(standing: PushProgress, record: Record) -> str:
-    """What else to say of an id under which the source has nothing."""
-    if not (standing.is_over and standing.state.endswith(NOT_THERE)):
+def _hint_if_missing(progress: PushProgress, record: Record) -> str:
+    """What to check if the source has no object under this key."""
+    if not (progress.is_over and progress.state.endswith(NOT_THERE)):
         return ""
-    return (
-        f" Look whether {record.key} is its key in the source; nothing is written of this one unless it appears there."
-    )
+    return f" Check that {record.key} is its key in the source; nothing is written unless it appears there."
 
 
-def _tell(event: Event) -> None:
+def _show_event(event: Event) -> None:
     click.echo(f"  {safe_text(event.at)}  {event.what:<16} {detail(event.detail)}")
 
 
-def _silent(event: Event) -> None:
-    """For JSON, where all is shown at the end."""
+def _ignore(event: Event) -> None:
+    """JSON shows all events at the end."""

@@ -1,4 +1,4 @@
-"""`syncengine retention`: what is over and old, and removing it by hand."""
+"""`syncengine retention`: which old data can be removed, and removing it now."""
 
 from __future__ import annotations
 
@@ -8,36 +8,39 @@ import click
 from rich.table import Table
 
 from syncengine import settings
-from syncengine.cli._engine import NO, as_json, counted, engine, show_json, wide_console
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json
+from syncengine.cli._output import counted, show_json, wide_console
 from syncengine.engine.setup import bootstrap
 from syncengine.engine.upkeep import retention
 from syncengine.engine.upkeep.retention import KINDS, Kept, Removed
 
 
 @click.command("retention")
-@click.option("--yes", is_flag=True, help="Remove it now, however long that takes.")
+@click.option("--yes", is_flag=True, help="Remove it now, however long it takes.")
 @as_json
 def command(yes: bool, as_json: bool) -> int:
-    """Show what is over and older than it is kept, and with --yes remove it.
+    """Show old data and remove it with --yes.
 
-    The processes do this every hour by themselves. For how many days each kind is kept is set by SYNCENGINE_KEEP_..._DAYS;
-    what is open, links and records are always kept.
+    Old is completed data beyond its retention period; the processes remove it every hour. Set the retention periods
+    with SYNCENGINE_KEEP_..._DAYS. Anything open, links and records are always kept.
     """
     kept = bootstrap.kept(settings.load())
-    with engine() as one:
+    with open_engine() as engine:
         if not yes:
-            _show(kept, retention.foresee(one, kept), as_json)
-            return 0
-        removed = retention.remove(one, kept)
+            _show(kept, retention.foresee(engine, kept), as_json)
+            return Exit.OK
+        removed = retention.remove(engine, kept)
     if as_json:
         show_json({"removed": dict(removed.counts) if removed else {}, "busy": removed is None})
     else:
         click.echo(
             f"{str(removed).capitalize()}."
             if removed
-            else "Another process is removing old rows now. Try again in a minute."
+            else "Another process is removing old data now. Try again in a minute."
         )
-    return NO if removed is None else 0
+    return Exit.NO if removed is None else Exit.OK
 
 
 def _show(kept: Kept, found: Removed, as_json: bool) -> None:
@@ -49,7 +52,7 @@ def _show(kept: Kept, found: Removed, as_json: bool) -> None:
         table.add_column(name, justify="left" if name == "kind" else "right")
     for kind in KINDS:
         days = getattr(kept, kind.days)
-        table.add_row(kind.name, counted(days, "day") if days else "for ever", f"{found.counts.get(kind.name, 0):,}")
+        table.add_row(kind.name, counted(days, "day") if days else "forever", f"{found.counts.get(kind.name, 0):,}")
     wide_console().print(table)
     if any(found.counts.values()):
-        click.echo("Nothing was removed. Re-run with --yes to remove these rows now.")
+        click.echo("No changes made. Re-run with --yes to remove these rows now.")

@@ -1,12 +1,18 @@
-"""`syncengine status`: how things stand, at a glance."""
+"""`syncengine status`: the state of each flow at a glance."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import click
+from rich.console import Console
 from rich.table import Table
 
 from syncengine import clock
-from syncengine.cli._engine import as_json, engine, show_json, wide_console
+from syncengine.cli._engine import open_engine
+from syncengine.cli._options import as_json
+from syncengine.cli._output import NO_CONNECTION, show_json, wide_console
 from syncengine.engine.people import status
 from syncengine.engine.people.status import FlowStatus
 from syncengine.engine.traffic import quota
@@ -18,26 +24,41 @@ NUMBERS = ("due", "done", "skipped", "waiting", "held", "dead", "attention")
 @click.command("status")
 @as_json
 def command(as_json: bool) -> None:
-    """Show per flow: last sync, lag, and how many records are due, waiting, held and dead; and the quotas."""
-    with engine() as one:
-        flows, paused, quotas = status.flows(one), status.paused(one), quota.left(one)
-        not_synced = [connection.name for connection in one.connections() if not connection.flows]
+    """Show the records of each flow: how many are done and due?
+
+    Shows each flow's last sync, its lag, and records by status. Use `syncengine health` to check that everything is
+    making progress, `syncengine doctor` to find out what is wrong, and `syncengine endpoints list` for quotas.
+    """
+    with open_engine() as engine:
+        flows, paused, quotas = status.flows(engine), status.paused(engine), quota.left(engine)
+        not_synced = [connection.name for connection in engine.connections() if not connection.flows]
     if as_json:
         show_json({"flows": status.as_rows(flows), "paused": paused, "quotas": quotas, "not_synced": not_synced})
         return
     console = wide_console()
     for name in not_synced:
-        console.print(f"{name} is not synced: it has no flows in syncengine.yml, or is not in it. Its links are kept.")
+        console.print(f"{name} is not synced: it is not in syncengine.yml, or has no flows there. Its links are kept.")
     if not flows and not_synced:
         return
     if not flows:
-        console.print("There is no connection yet. Write syncengine.yml and run `syncengine configure`.")
+        console.print(NO_CONNECTION)
         return
     console.print(_table(flows))
-    for one_quota in quotas:
-        console.print(f"{one_quota['endpoint']}: {one_quota['says']}")
+    _show_trouble(console, flows, paused)
+    needs = {
+        "deadletters": any(flow.dead or flow.attention for flow in flows),
+        "held": any(flow.held for flow in flows),
+    }
+    if commands := [f"`syncengine {name} list`" for name, is_needed in needs.items() if is_needed]:
+        console.print(f"Records that need a person: {', '.join(commands)}")
+
+
+def _show_trouble(console: Console, flows: Sequence[FlowStatus], paused: Sequence[Mapping[str, Any]]) -> None:
+    """Print what keeps flows from syncing."""
     for rest in paused:
-        console.print(f"[bold]{rest['endpoint']} rests until {rest['until']:%H:%M:%S} UTC[/bold]: {rest['because']}")
+        console.print(
+            f"[bold]{rest['endpoint']} is paused until {rest['until']:%H:%M:%S} UTC[/bold]: {rest['because']}"
+        )
     for flow in flows:
         if flow.last_error:
             console.print(f"{flow.connection}: {flow.flow}: the last sync failed: {flow.last_error}")
@@ -47,12 +68,6 @@ def command(as_json: bool) -> None:
                 f"[bold]{flow.flow} of {flow.connection} is shut by its write ceiling[/bold]. "
                 f"{ceiling.remedy(flow.connection, flow.flow)}"
             )
-    needs = {
-        "deadletters": any(flow.dead or flow.attention for flow in flows),
-        "held": any(flow.held for flow in flows),
-    }
-    if commands := [f"`syncengine {name} list`" for name, is_needed in needs.items() if is_needed]:
-        console.print(f"What needs a person: {', '.join(commands)}")
 
 
 def _table(flows: list[FlowStatus]) -> Table:

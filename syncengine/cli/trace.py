@@ -1,4 +1,4 @@
-"""`syncengine trace ID`: everything that happened to an object."""
+"""`syncengine trace ID`: the history of an object."""
 
 from __future__ import annotations
 
@@ -7,41 +7,42 @@ from typing import Any
 
 import click
 
-from syncengine.cli import _named
-from syncengine.cli._engine import as_json, engine, show_json
+from syncengine.cli._engine import open_engine
+from syncengine.cli._exit import Exit
+from syncengine.cli._options import as_json, selection
+from syncengine.cli._output import show_json
 from syncengine.engine.people import trace as tracing
 from syncengine.engine.people.trace import Trace
 from syncengine.redaction import safe_text
 
-NOT_FOUND = 1
-
 
 @click.command("trace")
 @click.argument("id_", metavar="ID")
-@_named.narrowing
+@selection
 @as_json
 def command(id_: str, connection: str | None, flow: str | None, as_json: bool) -> int:
-    """Show everything that happened to an object, by any ID of either system; and if it is not there, why.
+    """Show the history of an object.
 
-    ID may be the id of a Brightpearl order or contact, the number of a SYSPRO order or customer, or the reference that SYSPRO
-    has of it (the customer's PO number), with or without zeros before it. A reference that the shop or its customer gave an
-    order is not kept: look up the order's id in Brightpearl.
-    Its links, what people decided, and its way in order: versions read, plans, writes and their answers, dead letters, and
-    what was done by hand.
+    If there is none, shows why. ID is the id of a Brightpearl order or contact, the number of a SYSPRO order or
+    customer, or its reference in SYSPRO (the customer's PO number), with or without leading zeros. References given by
+    the shop or its customer are not stored: look up the order's id in Brightpearl.
+
+    Shows links, decisions and corrections, then events in order: versions read, plans, writes and their answers, dead
+    letters, and manual actions.
     """
-    with engine() as one:
-        found = tracing.trace(one, id_, connection=connection, flow=flow)
-        reasons = [] if found else tracing.why_not(one, id_)
+    with open_engine() as engine:
+        found = tracing.trace(engine, id_, connection=connection, flow=flow)
+        reasons = [] if found else tracing.why_not(engine, id_)
     if as_json:
         show_json({"found": [asdict(trace) for trace in found], "why_not": reasons})
-        return 0 if found else NOT_FOUND
+        return Exit.OK if found else Exit.NO
     for trace in found:
         _show(trace)
     if not found:
-        click.echo(f"Nothing is known of {id_}.")
+        click.echo(f"No record of {id_}.")
         for reason in reasons:
             click.echo(f"  {reason}")
-    return 0 if found else NOT_FOUND
+    return Exit.OK if found else Exit.NO
 
 
 def _show(trace: Trace) -> None:
@@ -62,29 +63,31 @@ def _show(trace: Trace) -> None:
             value = " = ".join(filter(None, (failure["field"], failure["value"])))
             click.echo(f"  dead letter {failure['id']}: {f'{value}: ' if value else ''}{failure['cause']}")
             click.echo(f"      {failure['remedy']}")
-    for word, made in (("correction", trace.corrections), ("decision", trace.decisions)):
-        for one in made:
-            _show_word(word, one)
+    for correction in trace.corrections:
+        _show_manual("correction", correction)
+    for decision in trace.decisions:
+        _show_manual("decision", decision)
     for run in trace.runs:
-        click.echo(f"  found last by run {run['id']} ({run['trigger']}, {safe_text(run['started_at'])})")
-    for stop in trace.way:
-        click.echo(f"  {safe_text(stop['at'])}  {stop['what']:<18} {detail(stop['detail'])}")
+        click.echo(f"  last found by run {run['id']} ({run['trigger']}, {safe_text(run['started_at'])})")
+    for event in trace.way:
+        click.echo(f"  {safe_text(event['at'])}  {event['what']:<18} {detail(event['detail'])}")
 
 
-def _show_word(word: str, one: dict[str, Any]) -> None:
-    lapsed = f", ended{': ' + one['lapsed_because'] if one['lapsed_because'] else ''}" if one["lapsed_at"] else ""
-    because = f": {one['because']}" if one["because"] else ""
-    verdict = f" {one['verdict']}" if "verdict" in one else ""
-    click.echo(f"  {word} {one['id']}{verdict} by {one['made_by']}{because}{lapsed}")
+def _show_manual(kind: str, act: dict[str, Any]) -> None:
+    """Print a correction or a decision."""
+    lapsed = f", ended{': ' + act['lapsed_because'] if act['lapsed_because'] else ''}" if act["lapsed_at"] else ""
+    because = f": {act['because']}" if act["because"] else ""
+    verdict = f" {act['verdict']}" if "verdict" in act else ""
+    click.echo(f"  {kind} {act['id']}{verdict} by {act['made_by']}{because}{lapsed}")
 
 
 def detail(of: dict[str, Any]) -> str:
-    """The detail of an event in a line. What a list has in common with another text of it is said once."""
+    """The detail of an event in one line. What a list repeats of another text is left out."""
     parts = {part for text in of.values() if isinstance(text, str) for part in text.split("; ")}
-    said = (
+    texts = (
         ", ".join(text for text in map(safe_text, value) if text not in parts)
         if isinstance(value, list)
         else safe_text(value)
         for value in of.values()
     )
-    return "; ".join(filter(None, said))
+    return "; ".join(filter(None, texts))

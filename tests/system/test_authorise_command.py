@@ -98,11 +98,11 @@ def test_a_code_that_the_token_endpoint_refuses_is_told_and_shown_nowhere() -> N
 @pytest.mark.parametrize(
     ("pasted", "complaint"),
     [
-        (f"{REDIRECT}?code=abc&state=of-yesterday", "answers another request"),
-        (f"{REDIRECT}?code=abc", "answers another request"),
-        (f"{REDIRECT}?error=access_denied", "authorises nothing: access_denied"),
-        (f"{REDIRECT}", "authorises nothing: it bears no code"),
-        ("\n", "no address was given"),
+        (f"{REDIRECT}?code=abc&state=of-yesterday", "belongs to another request"),
+        (f"{REDIRECT}?code=abc", "belongs to another request"),
+        (f"{REDIRECT}?error=access_denied", "grants no access: access_denied"),
+        (f"{REDIRECT}", "grants no access: it contains no code"),
+        ("\n", "no address given"),
     ],
 )
 def test_an_address_that_authorises_nothing_is_refused_with_its_reason(pasted: str, complaint: str) -> None:

@@ -119,7 +119,9 @@ def test_unknown_flows_connections_and_times_of_a_sync(run: Run, redis_url: str)
     _one_line(
         run("syncengine", "sync", "orders", "--connection", "x", REDIS_URL=redis_url), "there is no connection 'x'"
     )
-    _one_line(run("syncengine", "sync", "orders", "--since", "soon", REDIS_URL=redis_url), "--since 'soon' is no time")
+    _one_line(
+        run("syncengine", "sync", "orders", "--since", "soon", REDIS_URL=redis_url), "--since 'soon' is not a time"
+    )
 
 
 def test_a_store_that_was_encrypted_with_another_key(run: Run, tmp_path: Path) -> None:
@@ -235,14 +237,14 @@ def test_without_a_terminal_nothing_is_applied_until_it_is_agreed_to(run: Run, t
     assert (first.returncode, first.stdout.splitlines()[-1]) == (1, "No changes made. Re-run with --yes to apply.")
     assert run("syncengine", "configure", "--yes", **variables).stdout.splitlines()[-1] == "Applied."
     again = run("syncengine", "configure", **variables)
-    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "Nothing changes.")
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "No changes.")
 
     _write(tmp_path, text.replace("mode: observe", "mode: live"))
     shown = json.loads(run("syncengine", "configure", "--dry-run", "--json", **variables).stdout)
     assert shown["changes"] == [{"where": "connection main", "what": "mode", "before": "observe", "after": "live"}]
     assert shown["consequences"][0].startswith("main goes live: it writes customers, orders")
     refused = run("syncengine", "up", **variables)
-    assert (refused.returncode, refused.stdout.splitlines()[-1][:20]) == (1, "Nothing was started.")
+    assert (refused.returncode, refused.stdout.splitlines()[-1][:16]) == (1, "Nothing started.")
     assert shown == json.loads(run("syncengine", "configure", "--json", **variables).stdout)
 
 
@@ -254,7 +256,7 @@ def test_a_connection_that_is_taken_out_of_the_file_is_named_and_shown_as_not_sy
     _write(tmp_path, f"{text[: text.index('connections:')]}connections: {{}}\n")
     out = run("syncengine", "configure", "--yes", **variables).stdout
     assert out.splitlines()[1].endswith(
-        "so not synced: main. Its links and history are kept; it is synced again once the file has it."
+        "so not synced: main. Its links and history are kept. Add it to the file to sync it again."
     )
     assert "=> main stops syncing customers, orders; links and history are kept" in out
     assert run("syncengine", "status", **variables).stdout.startswith("main is not synced: ")

@@ -106,7 +106,7 @@ def test_a_pause_is_shown_with_its_end_its_reason_and_who_it_was(operator: Opera
     said = operator.says("endpoints", "pause", "erp", "--for", "2h", "--because", "upgrade")
 
     assert "erp is paused until 20" in said
-    assert "`syncengine endpoints resume erp` ends it" in said
+    assert "Resume it with `syncengine endpoints resume erp`." in said
     assert ": upgrade" in operator.says("endpoints", "list")
     row = _row(operator, "erp")
     assert row["paused_because"] == "upgrade"
@@ -125,14 +125,14 @@ def test_an_endpoint_that_cannot_be_reached_is_named_once(operator: Operator) ->
 def test_a_sync_that_does_not_move_says_which_endpoint_rests_and_exits_with_1(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("syncengine.cli._waiting.CHECK_EVERY_S", 0.2)
     _put("200", wanted=2)  # due too, and not asked for
     operator.says("endpoints", "pause", "erp", "--for", "2h", "--because", "upgrade")
 
     said = operator.says("sync", "customers", "--id", "310", code=1)
 
-    assert "1 of customers are still due" in said
-    assert re.search(r"erp is paused until .* UTC by \S+: upgrade; they go on by themselves after it", said)
+    assert "1 record of customers still due" in said
+    assert re.search(r"erp is paused until .* UTC by \S+: upgrade; they continue after it", said)
     assert said.splitlines()[-1] == "1 due"
     assert "up` running" not in said
     row = operator.json("sync", "customers", "--id", "310", code=1)
@@ -142,7 +142,7 @@ def test_a_sync_that_does_not_move_says_which_endpoint_rests_and_exits_with_1(
 def test_a_sync_that_does_not_move_says_that_credentials_are_refused_or_that_an_endpoint_is_down(
     operator: Operator, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("syncengine.cli._waiting.CHECK_EVERY_S", 0.2)
     with _session() as session:
         shop = session.scalars(select(Endpoint).where(Endpoint.name == "shop")).one()
         shop.paused_until, shop.paused_because = clock.now() + timedelta(minutes=5), "401"
@@ -157,7 +157,7 @@ def test_a_sync_that_does_not_move_says_that_credentials_are_refused_or_that_an_
 def test_a_sync_that_nobody_works_on_says_to_start_the_processes(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("syncengine.cli._waiting.CHECK_EVERY_S", 0.2)
     said = operator.says("sync", "customers", "--id", "310", code=1)
     assert "pump: has not run yet. Start the processes: `syncengine up`" in said
 
@@ -165,7 +165,7 @@ def test_a_sync_that_nobody_works_on_says_to_start_the_processes(
 def test_a_sync_that_is_slow_says_now_and_then_what_it_waits_for_and_ends_well(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr("syncengine.cli._waiting.CHECK_EVERY_S", 0.2)
     with _session() as session:
         for name in (health.PUMP, Lane.REALTIME.label):
             health.note(session, name, clock.now())
@@ -182,14 +182,14 @@ def test_a_sync_that_is_slow_says_now_and_then_what_it_waits_for_and_ends_well(
 
     said = operator.says("sync", "customers", "--id", "310").splitlines()
 
-    assert any(line.startswith("customers: 1 due; waits for the workers") for line in said)
+    assert any(line.startswith("customers: 1 due; waiting for the workers") for line in said)
     assert said[-1] == "1 done"
 
 
 def test_a_sync_whose_feeds_wait_says_so_and_does_not_wait_for_what_it_could_not_start(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("syncengine.cli._waiting.LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("syncengine.cli._waiting.CHECK_EVERY_S", 0.1)
     _put("200", wanted=2)
 
     def start(*_: object) -> list[str]:
@@ -200,7 +200,7 @@ def test_a_sync_whose_feeds_wait_says_so_and_does_not_wait_for_what_it_could_not
 
     said = operator.says("sync", "customers", code=1).splitlines()
 
-    assert said[0].startswith("customers: its feeds are being read")
+    assert said[0].startswith("customers: reading its feeds")
     assert said[-1] == "main: the next free call is 80 s away"
     row = operator.json("sync", "customers", code=1)
     assert (row["due"], row["failed"]) == (0, ["main: the next free call is 80 s away"])
@@ -215,7 +215,7 @@ def test_a_shut_flow_and_held_records_are_in_the_status(operator: Operator) -> N
     said = " ".join(operator.says("status").split())
     assert "customers of main is shut by its write ceiling. See why" in said
     assert "`syncengine ceilings open main customers --because TEXT`" in said
-    assert "What needs a person: `syncengine held list`" in said
+    assert "Records that need a person: `syncengine held list`" in said
     assert operator.json("status")["flows"][0]["is_shut"] is True
 
 
@@ -248,8 +248,8 @@ def test_an_endpoint_that_is_down_says_why_and_is_tried_at_once_by_resume(
     _break(redis_url)
 
     shown = " ".join(operator.says("endpoints", "list").split())
-    assert re.search(r"down for \d+ s, tried again in \d+ s: connection refused", shown)
-    assert operator.says("endpoints", "resume", "erp") == "erp is called again.\n"
+    assert re.search(r"down for \d+ s, next try in \d+ s: connection refused", shown)
+    assert operator.says("endpoints", "resume", "erp") == "erp resumed.\n"
     assert _row(operator, "erp")["breaker"]["retry_in_s"] == 0
 
 
@@ -258,7 +258,7 @@ def test_without_redis_a_pause_works_and_the_breaker_is_not_known(
 ) -> None:
     monkeypatch.setenv("REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
 
-    assert "not known, since Redis does not answer" in operator.says("endpoints", "list")
+    assert "unknown: Redis does not answer" in operator.says("endpoints", "list")
     assert "is paused until" in operator.says("endpoints", "pause", "shop", "--for", "30m")
 
 
@@ -267,9 +267,9 @@ def test_without_redis_a_pause_works_and_the_breaker_is_not_known(
     [
         (("pause", "nobody"), "there is no endpoint 'nobody'. Known endpoints: erp, shop"),
         (("resume", "nobody"), "there is no endpoint 'nobody'. Known endpoints: erp, shop"),
-        (("pause", "erp", "--for", "soon"), "--for 'soon' is no time. Write 90s, 30m, 2h, 1h30m or 3d"),
+        (("pause", "erp", "--for", "soon"), "--for 'soon' is not a duration. Write 90s, 30m, 2h, 1h30m or 3d"),
         (("pause", "erp", "--until", "2001-01-01"), "Name a time within the coming year"),
-        (("pause", "erp", "--for", "1h", "--until", "2099-01-01"), "say --for or --until, not both"),
+        (("pause", "erp", "--for", "1h", "--until", "2099-01-01"), "use --for or --until, not both"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(operator: Operator, words: tuple[str, ...], says: str) -> None:
@@ -301,5 +301,5 @@ def test_health_without_redis_says_so_and_hides_its_password(
 
 
 def test_health_of_a_part_that_does_not_exist_names_those_that_do(operator: Operator) -> None:
-    with pytest.raises(Exception, match="There are: redis, pump, realtime, scheduled, backfill, main: customers"):
+    with pytest.raises(Exception, match="Use one of: redis, pump, realtime, scheduled, backfill, main: customers"):
         operator.says("health", "--only", "nothing")

@@ -50,15 +50,15 @@ def _listed(run: Run, **variables: str) -> dict[str, dict[str, int]]:
 
 def test_a_key_is_replaced_and_the_old_one_dropped(run: Run, bare_settings: Settings, store: Store) -> None:
     (old,) = _listed(run)
-    assert run("syncengine", "keys", "drop", old).stderr.startswith(f"syncengine: {old} seals what is stored now.")
+    assert run("syncengine", "keys", "drop", old).stderr.startswith(f"syncengine: {old} is the key that seals.")
 
     said = run("syncengine", "keys", "rotate").stdout
-    assert said.startswith(f"Made a new key in {bare_settings.key_file}.")
+    assert said.startswith(f"Created a new key in {bare_settings.key_file}.")
     refused = run("syncengine", "keys", "drop", old)
     assert (refused.returncode, "still seals 1 secrets" in refused.stderr) == (2, True)
 
     done = run("syncengine", "keys", "rotate", "--foreground")  # continues, and makes no third key
-    assert done.stdout.splitlines()[-1].startswith("All that could be opened is sealed under the newest key.")
+    assert done.stdout.splitlines()[-1].startswith("Everything that could be opened is sealed with the newest key.")
     new = keys.print_of(bare_settings.keys[0])
     assert _listed(run) == {new: {"secrets": 1}, old: {}}
     assert "1 key left" in run("syncengine", "keys", "drop", old).stdout
@@ -75,7 +75,7 @@ def test_keys_of_the_environment_are_named_and_left_to_their_owner(run: Run, sto
     assert run("syncengine", "keys", "rotate", "--foreground", SYNCENGINE_KEYS=both).returncode == 0
     assert _listed(run, SYNCENGINE_KEYS=both) == {keys.print_of(second): {"secrets": 1}, old: {}}
     said = run("syncengine", "keys", "drop", old, SYNCENGINE_KEYS=both).stdout
-    assert said.startswith(f"Nothing is sealed with {old}. Take it out of SYNCENGINE_KEYS on every host")
+    assert said.startswith(f"Nothing is sealed with {old}. Remove it from SYNCENGINE_KEYS on every host")
 
 
 @pytest.mark.postgres

@@ -74,7 +74,7 @@ def test_a_worker_is_named_before_a_migration_and_ends_itself_after_it(
         _within(60, lambda: "old@here ready" in log.read_text())
         _set_revision(store, _before())
         refused = run("syncengine", "migrate", REDIS_URL=redis_url)
-        assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "old@here runs")
+        assert (refused.returncode, refused.stderr.splitlines()[0]) == (1, "old@here is running")
 
         _set_revision(store, "9000")
         assert (

@@ -43,7 +43,7 @@ def up(bare_environment: dict[str, str], tmp_path: Path) -> Iterator[Up]:
         )
         started.append(process)
         assert process.stdout is not None
-        said = [line for line in iter(process.stdout.readline, "Ctrl-C stops it.\n") if line]
+        said = [line for line in iter(process.stdout.readline, "Press Ctrl-C to stop.\n") if line]
         assert process.poll() is None, "".join(said)
         return process
 
@@ -115,7 +115,7 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_up_and_by_down(
     again = run("syncengine", "up", "--detach")
     said = again.stdout.splitlines()[0]
     assert again.returncode == 0, again.stderr
-    _check_names(said, "An earlier run was killed. Ended what it left behind: ", left)
+    _check_names(said, "An earlier run was killed. Stopped the processes that it left behind: ", left)
     assert not _alive(family)
 
     family = _family(supervisor)
@@ -125,7 +125,7 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_up_and_by_down(
     assert f"redis (pid {left['redis']})" in doctor
     down = run("syncengine", "down")
     assert down.returncode == 0, down.stderr
-    _check_names(down.stdout, "Stopped what an earlier run left behind: ", left)
+    _check_names(down.stdout, "Stopped processes left behind by an earlier run: ", left)
     assert not _alive(family)
     assert run("syncengine", "down").stdout == "Nothing was running.\n"
 

@@ -23,7 +23,7 @@ import click
 import pytest
 from sqlalchemy.orm import Session
 
-from syncengine.cli import _engine, main
+from syncengine.cli import _person, main
 from syncengine.store import Store
 
 PATIENCE_S = 20.0
@@ -90,7 +90,7 @@ class People:
         monkeypatch.setattr(getpass, "getuser", WHO.get)
         terminal = SimpleNamespace(isatty=lambda: True)
         monkeypatch.setattr(
-            _engine, "sys", SimpleNamespace(stdin=terminal, stdout=SimpleNamespace(isatty=lambda: False))
+            _person, "sys", SimpleNamespace(stdin=terminal, stdout=SimpleNamespace(isatty=lambda: False))
         )
         monkeypatch.setattr(click, "confirm", _asked)
         monkeypatch.setattr(Store, "write", _watched(Store.write))

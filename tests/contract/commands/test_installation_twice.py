@@ -108,7 +108,7 @@ def test_a_file_that_is_taken_over_twice_or_by_two_is_taken_over_once(
 
     assert (said[0].code, said[0].err, said[0].out.splitlines()[-1]) == (0, "", "Applied.")
     if how in ("again", 1) or (how == "together" and said[1].code == 0):  # whoever comes later sees it as it is then
-        assert (said[1].code, said[1].err, said[1].out.splitlines()[-1]) == (0, "", "Nothing changes.")
+        assert (said[1].code, said[1].err, said[1].out.splitlines()[-1]) == (0, "", "No changes.")
     else:
         assert (said[1].code, said[1].err) == (2, f"{CHANGED}`syncengine configure` again\n")
     once = rows(store)
@@ -240,14 +240,14 @@ def test_two_people_make_one_new_key(how: str | int, key_file: Path, people: Peo
 
     made = keys.from_file(key_file)
     assert (len(made), made[-1]) == (2, KEY)
-    assert sum(told.out.startswith("Made a new key in ") for told in said) == 1
+    assert sum(told.out.startswith("Created a new key in ") for told in said) == 1
     if how == 2:  # anna has begun to change the keys
         assert (said[1].code, said[1].err) == (
             2, "syncengine: another command is changing the keys. Try again in a minute\n",
         )  # fmt: skip
     else:
         assert [told.code for told in said] == [0, 0]
-        assert all(f"Sealing again under {keys.print_of(made[0])}." in told.out for told in said)
+        assert all(f"Resealing with {keys.print_of(made[0])}." in told.out for told in said)
 
 
 @on_sqlite

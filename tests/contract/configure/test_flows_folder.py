@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.cli.configure import take_over
+from syncengine.cli.configure import apply_file
 from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow
@@ -48,7 +48,7 @@ class Place:
         return load({**self.env, **env})
 
     def configure(self, **env: str) -> None:
-        take_over(self.settings(**env), self.root / "home" / "syncengine.yml")
+        apply_file(self.settings(**env), self.root / "home" / "syncengine.yml", yes=True)
 
     def orders(self, **env: str) -> Flow:
         """As any process uses it."""

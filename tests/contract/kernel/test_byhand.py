@@ -629,10 +629,10 @@ def test_a_key_that_is_not_heard_of_yet_is_not_taken_for_another_orders_number(w
     world.sync("things", "9")
     assert _named.record_or_new(world.engine, "R1", None, "things").key == "9"  # the source has nothing under it
     world.left.put("things", "R1", name="a chair")
-    with pytest.raises(Misconfigured, match=r"R1 names two objects\. Say right:R1 for things 9, or left:R1"):
+    with pytest.raises(Misconfigured, match=r"R1 names two objects\. Use right:R1 for things 9, or left:R1"):
         _named.record_or_new(world.engine, "R1", None, "things")
     world.left.down = True
-    with pytest.raises(Misconfigured, match="cannot be asked now"):
+    with pytest.raises(Misconfigured, match="cannot check whether R1 is also the key"):
         _named.record_or_new(world.engine, "R1", None, "things")
     assert _named.record_or_new(world.engine, "right:R1", None, "things").key == "9"
     assert _named.record_or_new(world.engine, "left:R1", None, "things").key == "R1"

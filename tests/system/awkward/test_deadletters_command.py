@@ -37,15 +37,15 @@ def test_the_list_has_a_line_for_each_and_the_groups_one_block_for_each_cause(cl
 
     _, grouped, _ = cli("deadletters", "list", "--grouped")
     assert grouped.lstrip().startswith("3  orders, push: ")
-    assert f"the newest: 3 (orders {orders[2]} with {UNKNOWN})" in grouped
+    assert f"newest: 3 (orders {orders[2]} with {UNKNOWN})" in grouped
 
     listed = json.loads(cli("deadletters", "list", "--json")[1])
     assert [(one["key"], one["now"]) for one in listed] == [(str(order), "dead") for order in reversed(orders)]
     [group] = json.loads(cli("deadletters", "list", "--grouped", "--json")[1])
     assert (group["count"], group["example"]) == (3, 3)
-    assert cli("deadletters", "list", "--flow", "customers")[1] == "No dead letters.\n"
+    assert cli("deadletters", "list", "--flow", "customers")[1] == "No matching records.\n"
     assert json.loads(cli("deadletters", "list", "--value", "nothing like it", "--json")[1]) == []
-    assert cli("deadletters", "list", "--limit", 1)[1].splitlines()[-1].startswith("and 2 more")
+    assert cli("deadletters", "list", "--limit", 1)[1].splitlines()[-1].startswith("2 more match; use --limit 3")
 
 
 def test_one_letter_is_shown_whole(cli: Cli, orders: list[int]) -> None:
@@ -75,9 +75,9 @@ def test_a_retry_shows_writes_and_money_first_and_does_nothing_without_a_yes(
     code, out, _ = cli("deadletters", "retry", "--cause", "not found")
     assert code == 1
     assert out.splitlines() == [
-        "3 records would be tried again.",
+        "3 records would be retried.",
         "  create orders: 3, worth 13.50 GBP net",
-        "Nothing changed. Add --yes to go ahead.",
+        "No changes made. Re-run with --yes to apply.",
     ]
     code, out, _ = cli("deadletters", "retry", "--all", "--most", 2, "--dry-run", "--json")
     assert code == 0
@@ -89,7 +89,7 @@ def test_a_retry_shows_writes_and_money_first_and_does_nothing_without_a_yes(
 
     world.configure(lookups={"stock_codes": {UNKNOWN: "MUG"}})
     code, out, _ = cli("deadletters", "retry", "--cause", "not found", "--pace", 60, "--yes")
-    assert out == "3 to be looked at again, 60 a minute. `syncengine status` shows how they get on.\n"
+    assert out == "3 records will be retried, 60 a minute. Use `syncengine status` to follow the progress.\n"
     assert {one["now"] for one in json.loads(cli("deadletters", "list", "--json")[1])} == {"again"}
     world.settle()
     assert [world.erp.made(order) for order in orders] == [1, 1, 1]
@@ -100,10 +100,10 @@ def test_whoever_names_no_letter_is_asked_which(cli: Cli, orders: list[int]) -> 
     for command in (("retry",), ("discard", "--because", "x"), ("close", "--because", "x")):
         code, _, err = cli("deadletters", *command)
         assert code == 2
-        assert "say --all" in err
-    assert cli("deadletters", "retry", "--flow", "customers")[:2] == (1, "There are none of these.\n")
+        assert "or with --all" in err
+    assert cli("deadletters", "retry", "--flow", "customers")[:2] == (1, "No matching records.\n")
     assert cli("deadletters", "retry", "--since", "yesterday", "--yes")[2].startswith(
-        "syncengine: --since 'yesterday' is no time."
+        "syncengine: --since 'yesterday' is not a time."
     )
 
 
@@ -115,8 +115,8 @@ def test_a_source_document_is_corrected_by_value_by_patch_and_in_an_editor(
     _, out, _ = cli("deadletters", *by_value, "--dry-run")
     assert out.splitlines() == [
         f"                /orderRows/{rows[0]}/productSku: {UNKNOWN} -> MUG",
-        f"By what was last read it comes to: write: create {orders[0]}",
-        "Nothing was kept.",
+        f"With the documents last read, the outcome is: write: create {orders[0]}",
+        "No changes made.",
     ]
     assert cli("deadletters", *by_value)[0] == 0
 
@@ -131,8 +131,8 @@ def test_a_source_document_is_corrected_by_value_by_patch_and_in_an_editor(
     assert json.loads(cli("deadletters", "edit", 2, "--patch", file, "--json")[1])["correction"] == 2
 
     code, _, err = cli("deadletters", "edit", 3)
-    assert (code, "there is no terminal to edit in: say --set, --add or --patch" in err) == (2, True)
-    monkeypatch.setattr("syncengine.cli.deadletters.has_terminal", lambda: True)
+    assert (code, "no terminal to edit in: use --set, --add or --patch" in err) == (2, True)
+    monkeypatch.setattr("syncengine.cli._corrections.has_terminal", lambda: True)
     monkeypatch.setenv("EDITOR", f"sed -i 's/{UNKNOWN[:4]}[()]*/MUG/'")
     assert cli("deadletters", "edit", 3)[0] == 0
     world.settle()
@@ -145,11 +145,11 @@ def test_a_source_document_is_corrected_by_value_by_patch_and_in_an_editor(
     assert cli("deadletters", "edit", 1, "--set", "id=7")[2].startswith(
         "syncengine: 1 is closed: it went through later"
     )
-    assert cli("deadletters", "edit", 1, "--withdraw")[1] == "The correction is taken back.\n"
+    assert cli("deadletters", "edit", 1, "--withdraw")[1] == "Correction withdrawn; the record is being retried.\n"
 
 
 def test_letters_are_discarded_and_exported(cli: Cli, world: World, orders: list[int], tmp_path: Path) -> None:
-    assert cli("deadletters", "discard", 1, "--because", "a test order")[1] == "1 discarded.\n"
+    assert cli("deadletters", "discard", 1, "--because", "a test order")[1] == "1 dead letter discarded.\n"
     assert world.status(orders[0])[0] == "skipped"
     assert "a test order" in world.status(orders[0])[1]
     assert cli("deadletters", "discard", "--value", UNKNOWN, "--because", "x")[0] == 1  # nobody was there to say yes
@@ -159,7 +159,7 @@ def test_letters_are_discarded_and_exported(cli: Cli, world: World, orders: list
     )
 
     file = tmp_path / "letters.csv"
-    assert cli("deadletters", "export", "--file", file)[1] == f"2 written to {file}.\n"
+    assert cli("deadletters", "export", "--file", file)[1] == f"Wrote 2 dead letters to {file}.\n"
     rows = list(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))
     assert [(row["id"], row["key"], row["value"]) for row in rows] == [
         ("3", str(orders[2]), f"'{UNKNOWN}"),
@@ -175,15 +175,15 @@ def test_what_would_be_discarded_is_shown_by_cause_and_at_most_so_many_are(
     code, out, _ = cli("deadletters", "discard", "--all", "--most", 2, "--dry-run")
     assert code == 0
     lines = out.splitlines()
-    assert lines[:2] == ["2 letters would be discarded.", "1 more fit; `--most 3` takes them too."]
+    assert lines[:2] == ["2 dead letters would be discarded.", "1 more matches; use --most 3 to include it."]
     assert lines[2].startswith("    2  orders, push: ")
-    assert f"the newest: 2 (orders {orders[1]} with {UNKNOWN})" in lines[3]
-    assert lines[-1] == "Nothing changed."
+    assert f"newest: 2 (orders {orders[1]} with {UNKNOWN})" in lines[3]
+    assert lines[-1] == "No changes made."
 
     code, out, _ = cli("deadletters", "discard", "--value", UNKNOWN, "--because", "test orders")
     assert code == 1  # nobody was there to say yes
-    assert out.splitlines()[0] == "3 letters would be discarded."
-    assert out.splitlines()[-1] == "Nothing changed. Add --yes to go ahead."
+    assert out.splitlines()[0] == "3 dead letters would be discarded."
+    assert out.splitlines()[-1] == "No changes made. Re-run with --yes to apply."
 
     shown = json.loads(cli("deadletters", "discard", 3, 1, "--dry-run", "--json")[1])
     assert shown["discarded"] == 0
@@ -193,7 +193,9 @@ def test_what_would_be_discarded_is_shown_by_cause_and_at_most_so_many_are(
     assert {world.status(order)[0] for order in orders} == {"dead"}
 
     done = ("discard", "--all", "--most", 2, "--because", "test orders", "--yes")
-    assert cli("deadletters", *done)[1] == "2 discarded. 1 more fit; the same command takes them.\n"
+    assert (
+        cli("deadletters", *done)[1] == "2 dead letters discarded. 1 more matches; re-run the command to include it.\n"
+    )
     assert [world.status(order)[0] for order in orders] == ["skipped", "skipped", "dead"]
     assert json.loads(cli("deadletters", *done, "--json")[1]) == {
         "discarded": 1,
@@ -211,8 +213,8 @@ def test_whoever_discards_what_others_wait_for_is_told_how_many(cli: Cli, world:
     _, out, _ = cli("deadletters", "discard", "--flow", "customers", "--dry-run")
     assert f"       customers {contact.id} blocks 2 of orders" in out.splitlines()
     assert out.splitlines()[-2:] == [
-        "Waiting for these, and they would go on waiting: 2 of orders.",
-        "Nothing changed.",
+        "Waiting for these, and left waiting: 2 of orders.",
+        "No changes made.",
     ]
     shown = json.loads(cli("deadletters", "discard", "--all", "--dry-run", "--json")[1])
     assert shown["preview"]["waiting"] == {"orders": 2}
@@ -222,17 +224,17 @@ def test_a_preview_refuses_what_cannot_be_done_and_needs_no_reason(cli: Cli, ord
     assert cli("deadletters", "close", 2, "--dry-run")[::2] == (
         2, "syncengine: 2 is a dead letter; it can be retried or discarded, not closed\n",
     )  # fmt: skip
-    assert cli("deadletters", "close", "--all", "--dry-run")[:2] == (1, "There are none of these.\n")
+    assert cli("deadletters", "close", "--all", "--dry-run")[:2] == (1, "No matching records.\n")
     for because in ((), ("--because", " ")):
         code, _, err = cli("deadletters", "discard", "--all", "--yes", *because)
         assert code == 2
-        assert "say why" in err
+        assert "Give a reason" in err
 
 
 def test_a_retry_that_is_not_shown_first_says_what_is_left(cli: Cli, orders: list[int]) -> None:
     assert cli("deadletters", "retry", "--all", "--most", 2, "--yes")[1].splitlines() == [
-        "2 to be looked at again. `syncengine status` shows how they get on.",
-        "1 more fit; `--most 3` takes them too.",
+        "2 records will be retried. Use `syncengine status` to follow the progress.",
+        "1 more matches; use --most 3 to include it.",
     ]
 
 

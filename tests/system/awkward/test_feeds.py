@@ -251,4 +251,4 @@ def test_a_sync_that_finds_nothing_says_why_and_how_to_read_further_back(cli: Cl
         "; what was created before the cut-over date 2026-01-01 is left alone. To read further back: "
         "`syncengine sync orders --since DATE`"
     )
-    assert last == "Dry run of 0 objects: nothing was written."
+    assert last == "Dry run of 0 objects. No changes made."

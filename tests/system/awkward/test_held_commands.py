@@ -46,16 +46,16 @@ def test_held_orders_are_listed_by_reason_and_shown_with_all_three_values(cli: C
     assert [one["key"] for one in _json(cli, "held", "list", "--reason", "BOTH sides")] == [
         str(one.id) for one in orders
     ]
-    assert cli("held", "list", "--flow", "customers")[1] == "Nothing is held.\n"
+    assert cli("held", "list", "--flow", "customers")[1] == "No matching records.\n"
 
     _, out, _ = cli("held", "show", orders[0].id)
     for part in (
         "agreed: 2",
         "source: 5",
         "target: 3",
-        "approved, this is written:",
+        "if approved, writes:",
         "OrderQty: 3.000000 -> 5.000000",
-        "refused: the target",
+        "if refused, the target",
     ):
         assert part in out
     whole = _json(cli, "held", "show", orders[0].id)
@@ -68,7 +68,7 @@ def test_one_is_approved_by_the_number_of_syspro_and_the_other_refused(
     approved, refused = orders
     number = number_of(world, approved.id)
     code, out, _ = cli("held", "approve", number)
-    assert (code, out.splitlines()[-1]) == (1, "Nothing changed. Add --yes to go ahead.")
+    assert (code, out.splitlines()[-1]) == (1, "No changes made. Re-run with --yes to apply.")
     assert "OrderQty: 3.000000 -> 5.000000" in out
     assert "  change orders: 1, worth 40.00 GBP net" in out
 
@@ -114,7 +114,7 @@ def test_an_order_that_is_gone_is_made_anew_only_when_a_person_says_so(cli: Cli,
     assert "is gone in the target" in world.status(order.id)[1]
 
     code, out, _ = cli("unlink", order.id, "--flow", "orders", "--because", "deleted by mistake", "--recreate")
-    assert (code, out.splitlines()[-1]) == (1, "Nothing changed. Add --yes to go ahead.")
+    assert (code, out.splitlines()[-1]) == (1, "No changes made. Re-run with --yes to apply.")
     cli("unlink", order.id, "--flow", "orders", "--because", "deleted by mistake", "--recreate", "--yes")
     world.settle(patience_s=200)
     assert number_of(world, order.id) != number
@@ -164,7 +164,7 @@ def test_what_a_shut_ceiling_holds_is_shown_field_by_field(cli: Cli, world: Worl
     assert world.status(second.id)[0] == "held"
     _, out, _ = cli("held", "show", second.id)
     lines = out.splitlines()
-    at = lines.index("  this was to be written:")
+    at = lines.index("  planned writes:")
     assert lines[at + 1] == f"    create {second.id}"
     assert f"      CustomerPoNumber: {second.id}" in lines
     assert any(line.startswith("      + StockLine: OrderQty 2.000000, ") for line in lines)
@@ -178,15 +178,15 @@ def test_previews_say_what_would_be_done_and_count_one_as_one(cli: Cli, orders: 
     _, out, _ = cli("held", "refuse", orders[0].id, "--because", "t")
     reason, since, *rest = out.splitlines()
     assert reason == "    1  orders (main), conflict: StockLine[8101].OrderQty was changed on both sides"
-    assert since.endswith(f" UTC; for example {orders[0].id}")
+    assert since.endswith(f" UTC; example: {orders[0].id}")
     assert rest == [
-        "1 difference would be agreed, 0 records left alone.",
-        "Nothing changed. Add --yes to go ahead.",
+        "1 difference would be agreed, 0 records skipped.",
+        "No changes made. Re-run with --yes to apply.",
     ]
     _, out, _ = cli("unlink", orders[0].id, "--flow", "orders", "--because", "t")
     first, last = out.splitlines()
-    assert first.endswith("would be unlinked, and it would be ignored until you say otherwise.")
-    assert last == "Nothing changed. Add --yes to go ahead."
+    assert first.endswith("would be unlinked, and it would be ignored until you undo that.")
+    assert last == "No changes made. Re-run with --yes to apply."
 
 
 def test_a_conflict_is_named_once_in_a_line(cli: Cli, orders: list[Order]) -> None:

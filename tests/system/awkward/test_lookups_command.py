@@ -14,7 +14,7 @@ def test_an_order_that_waits_for_an_entry_goes_through_once_a_person_sets_it(wor
     world.sync()
     assert world.status(order.id)[0] == "waiting"
 
-    assert cli("lookups", "set", "main", "warehouses", " 2 ", "MN") == (0, "warehouses of main: 2 is MN.\n", "")
+    assert cli("lookups", "set", "main", "warehouses", " 2 ", "MN") == (0, "warehouses of main: 2 -> MN.\n", "")
     world.settle()
     assert world.status(order.id)[0] == "done"
     assert world.erp.order(order.id)["Warehouse"] == "MN"
@@ -37,7 +37,7 @@ def test_a_persons_entry_is_removed_once_it_is_agreed_to_and_one_of_the_file_in_
 ) -> None:
     world.configure(lookups={"warehouses": {"99": "ZZ"}})
     cli("lookups", "set", "main", "warehouses", "3", "A")
-    assert cli("lookups", "set", "main", "warehouses", "3", "B")[1] == "warehouses of main: 3 is B (it was A).\n"
+    assert cli("lookups", "set", "main", "warehouses", "3", "B")[1] == "warehouses of main: 3 -> B (previously A).\n"
 
     assert cli("lookups", "remove", "main", "warehouses", "3")[:2] == (
         1, "warehouses of main: 3 -> B\nNo changes made. Re-run with --yes to apply.\n",

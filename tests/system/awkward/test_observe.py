@@ -37,11 +37,11 @@ def test_an_observed_connection_reports_what_it_would_have_written_and_writes_it
 
     _, shown, _ = cli("observe", "report", "--show", euros.id)
     assert f"    Customer: {code}EUR\n" in shown
-    assert f"  customers {contact.id} (EUR) is provisional: it is planned, not written\n" in shown
+    assert f"  customers {contact.id} (EUR) is provisional: planned, not written\n" in shown
     assert "    StockLine[8102].StockCode: BOOK\n" in shown
     said, _, complaint = cli("observe", "report", "--show", refused.id)
     assert (said, complaint) == (
-        1, f"Nothing would have been written for {refused.id}. `syncengine trace ID` says why.\n",
+        1, f"Nothing would have been written for {refused.id}. Use `syncengine trace ID` to see why.\n",
     )  # fmt: skip
 
     sheet = tmp_path / "writes.csv"
@@ -56,7 +56,7 @@ def test_an_observed_connection_reports_what_it_would_have_written_and_writes_it
     assert world.erp.order(euros.id)["Customer"] == f"{code}EUR"
     assert [len(world.erp.orders(one.id)) for one in (order, euros, old, refused)] == [1, 1, 0, 0]
     assert world.status(old.id) == ("skipped", "created before the cut-over date")
-    assert cli("observe", "report")[1].startswith("No connection is observed")
+    assert cli("observe", "report")[1].startswith("No connection is in observe mode")
     assert cli("observe", "report", "--connection", "main")[0] == 2
 
 

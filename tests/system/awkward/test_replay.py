@@ -41,9 +41,9 @@ def test_orders_that_failed_on_an_unknown_stock_code_all_arrive_once_the_table_i
     world.configure(lookups={"stock_codes": {SHOP_SKU: STOCK_CODE}})
     chosen = ("deadletters", "retry", "--cause", "not found", "--field", "StockCode")
     assert cli(*chosen)[1].splitlines() == [  # nobody is there to say yes
-        "60 records would be tried again.",
+        "60 records would be retried.",
         "  create orders: 60, worth 1,137.00 GBP net",
-        "Nothing changed. Add --yes to go ahead.",
+        "No changes made. Re-run with --yes to apply.",
     ]
     assert [world.erp.made(order) for order in orders] == [0] * ORDERS
     assert json.loads(cli(*chosen, "--yes", "--json")[1])["retried"] == ORDERS

@@ -23,7 +23,7 @@ def test_the_commands_that_a_shut_flow_is_told_with_show_what_it_would_write_and
     assert re.search(rf"orders +{second.id}", cli(*listed)[1])
     code, out, _ = cli(*(str(second.id) if word == "KEY" else word for word in dry_run))
     assert (code, f"CustomerPoNumber: {second.id}" in out) == (0, True)
-    assert out.splitlines()[-1] == "Dry run of 1 object: nothing was written."
+    assert out.splitlines()[-1] == "Dry run of 1 object. No changes made."
     assert cli(*opened[:-1], " ")[0] == 2
     assert cli(*opened)[0] == 0
     world.settle()
