@@ -1,0 +1,238 @@
+"""Which due records are claimed next, and in what batches: urgent lanes first, connections and flows in turn."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, case, func, select, update
+from sqlalchemy.orm import Session
+
+from syncengine.engine.core.engine import Chain, Engine
+from syncengine.engine.traffic import endpoints
+from syncengine.errors import Misconfigured
+from syncengine.http.breaker import State
+from syncengine.store.dialect import upsert
+from syncengine.store.models import ConnectionRow, Endpoint, Record, Turn
+from syncengine.store.states import Lane, Stage
+
+log = logging.getLogger(__name__)
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+LOW_LANES = (Lane.SCHEDULED, Lane.BACKFILL)
+
+
+def claim(
+    session: Session,
+    engine: Engine,
+    now: datetime,
+    states: Mapping[str, State],
+    crowded: Collection[int] = (),
+    unserved: Collection[Lane] = (),
+) -> list[Chain]:
+    """Lease batches of due records, the urgent lane first, as many as there are workers; connections and flows take turns.
+
+    Of the records of an endpoint whose breaker wants a probe one chain is sent, the most urgent one. What the low lanes
+    have for a `crowded` endpoint (`quota.crowded`) stays where it is, and so does a lane that is `unserved`: as many chains
+    as it may have wait in its queue, and their messages would be one more with every lease that runs out.
+    """
+    alive, turns = _alive(session), _turns(session)
+    places = _places(session, engine, now, states)
+    probing = _probing(session, states)
+    _leave_to_probe(places, probing, [(connection_id, flow) for _, connection_id, flow in alive])
+    chains: list[Chain] = []
+    served: dict[tuple[Lane, int, str], datetime] = {}
+    for lane in Lane:
+        if lane in unserved:
+            continue
+        free = engine.limits.chains[lane] - sum(alive.get((lane, *place), 0) for place in places)
+        while free > 0:
+            found = _next(session, engine, lane, places, alive, turns, now, crowded)
+            if found is None:
+                break
+            turns[lane, *found[0]] = served[lane, *found[0]] = max([now, *turns.values()]) + TICK
+            chains.append(found[1])
+            _leave_to_probe(places, probing, [found[0]])
+            free -= 1
+    _save_turns(session, served)
+    return chains
+
+
+Place = tuple[int, str]  # connection and flow
+
+
+def _probing(session: Session, states: Mapping[str, State]) -> dict[int, set[int]]:
+    """By connection, those of its endpoints whose breaker is open and wants a probe."""
+    if not any(state.wants_probe for state in states.values()):
+        return {}
+    wanting = {name for name, state in states.items() if state.wants_probe}
+    ids = set(session.scalars(select(Endpoint.id).where(Endpoint.name.in_(wanting))))
+    connections = session.execute(select(ConnectionRow.id, ConnectionRow.left_id, ConnectionRow.right_id))
+    return {one.id: {one.left_id, one.right_id} & ids for one in connections}
+
+
+def _leave_to_probe(places: dict[Place, int], probing: Mapping[int, set[int]], begun: Iterable[Place]) -> None:
+    """Take away the places of endpoints that a chain is on its way to already: that chain is the probe."""
+    taken = {endpoint_id for connection_id, _ in begun for endpoint_id in probing.get(connection_id, ())}
+    for place in [place for place in places if probing.get(place[0], set()) & taken]:
+        del places[place]
+
+
+def _alive(session: Session) -> dict[tuple[Lane, int, str], int]:
+    """Chains that are on their way, by lane, connection and flow."""
+    lane = func.coalesce(Record.lease_lane, Record.lane)
+    rows = session.execute(
+        select(lane, Record.connection_id, Record.flow, func.count(func.distinct(Record.token)))
+        .where(Record.token.is_not(None))
+        .group_by(lane, Record.connection_id, Record.flow)
+    )
+    return {(Lane(int(label)), connection_id, flow): count for label, connection_id, flow, count in rows}
+
+
+def _turns(session: Session) -> dict[tuple[Lane, int, str], datetime]:
+    """When work of each connection and flow was claimed last, by lane."""
+    rows = session.execute(select(Turn.lane, Turn.connection_id, Turn.flow, Turn.at))
+    return {(Lane(lane), connection_id, flow): at for lane, connection_id, flow, at in rows}
+
+
+def _save_turns(session: Session, turns: Mapping[tuple[Lane, int, str], datetime]) -> None:
+    rows = [
+        {"lane": lane, "connection_id": connection_id, "flow": flow, "at": at}
+        for (lane, connection_id, flow), at in turns.items()
+    ]
+    upsert(session, Turn, rows, keys=("connection_id", "flow", "lane"), update=("at",))
+
+
+def _places(session: Session, engine: Engine, now: datetime, states: Mapping[str, State]) -> dict[Place, int]:
+    """Where work may be claimed (no endpoint of it rests), each with the id of the endpoint that it writes to."""
+    ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
+    places: dict[Place, int] = {}
+    for connection in session.scalars(select(ConnectionRow).order_by(ConnectionRow.id)):
+        both = [ends[connection.left_id], ends[connection.right_id]]
+        if not all(endpoints.may_be_called(endpoint, states, now) for endpoint in both):
+            continue
+        try:
+            engine.connection(connection.id)
+        except Misconfigured as error:  # its records stay due; the other connections go on
+            log.error("connection %s is left out: %s", connection.name, error)
+            continue
+        for name in connection.flows:
+            flow = engine.flows.get(name)
+            if flow is not None:
+                target = flow.target.partition(".")[0]
+                places[connection.id, name] = next((e.id for e in both if e.system == target), connection.right_id)
+    return places
+
+
+def _next(
+    session: Session,
+    engine: Engine,
+    lane: Lane,
+    places: dict[Place, int],
+    alive: dict[tuple[Lane, int, str], int],
+    turns: Mapping[tuple[Lane, int, str], datetime],
+    now: datetime,
+    crowded: Collection[int],
+) -> tuple[Place, Chain] | None:
+    """The next batch of a lane: of the connection, then of the flow with the fewest chains alive, then of the one whose
+    last turn is longest ago.
+
+    So a flow with a hundred thousand records does not stand before one with a single record.
+    """
+    best: tuple[tuple[int, int, datetime, datetime], Place, Record] | None = None
+    for place, endpoint_id in places.items():
+        if lane in LOW_LANES and _of_endpoint(alive, places, endpoint_id) > _concurrency(engine, place, endpoint_id):
+            continue
+        due = _due(place, lane, now)
+        if lane in LOW_LANES and crowded:
+            if endpoint_id in crowded:
+                continue
+            if any(endpoint.id in crowded for endpoint in engine.connection(place[0]).endpoints.values()):
+                due = due.where(Record.stage != Stage.FETCH, _is_fresh(engine, now))  # makes no call to the source
+        head = session.scalars(
+            due.order_by(Record.not_before, Record.id).limit(1).execution_options(populate_existing=True)
+        ).first()
+        if head is not None:
+            busy = sum(count for (_, connection_id, _), count in alive.items() if connection_id == place[0])
+            key = (lane, *place)
+            rank = (busy, alive.get(key, 0), turns.get(key, NEVER), head.not_before)
+            best = (rank, place, head) if best is None or rank < best[0] else best
+    if best is None:
+        return None
+    _, place, head = best
+    chain = _lease(session, engine, lane, place, head, now)
+    alive[lane, *place] = alive.get((lane, *place), 0) + 1
+    return place, chain
+
+
+def _of_endpoint(alive: dict[tuple[Lane, int, str], int], places: dict[Place, int], endpoint_id: int) -> int:
+    """Chains of the low lanes that write to an endpoint."""
+    return sum(
+        count
+        for (lane, connection_id, flow), count in alive.items()
+        if lane in LOW_LANES and places.get((connection_id, flow)) == endpoint_id
+    )
+
+
+def _concurrency(engine: Engine, place: Place, endpoint_id: int) -> int:
+    connection = engine.connection(place[0])
+    side = "left" if connection.endpoints["left"].id == endpoint_id else "right"
+    return connection.connectors[side].concurrency
+
+
+def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
+    """On PostgreSQL locked as they are seen, and passed over while a `want` is about to change them."""
+    due = select(Record).where(
+        Record.connection_id == place[0],
+        Record.flow == place[1],
+        Record.lane == lane,
+        Record.not_before <= now,
+        Record.wanted > Record.done,
+        Record.token.is_(None),
+    )
+    return due.with_for_update(skip_locked=True)
+
+
+def _is_fresh(engine: Engine, now: datetime) -> ColumnElement[bool]:
+    """Nothing new is wanted since the fetch, and that was not long ago."""
+    return (Record.wanted == Record.claimed) & (Record.fetched_at >= now - timedelta(seconds=engine.limits.fresh_s))
+
+
+def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Record, now: datetime) -> Chain:
+    flow = engine.flow(place[1])
+    stage = case(((Record.stage != Stage.FETCH) & _is_fresh(engine, now), Record.stage), else_=Stage.FETCH)
+    begins = Stage(session.scalar(select(stage).where(Record.id == head.id)) or Stage.FETCH)
+    batch = _due(place, lane, now).with_only_columns(Record.id).where(stage == begins)
+    if head.run_alone:
+        batch = batch.where(Record.id == head.id)
+    else:
+        batch = batch.where(Record.run_alone.is_(False)).order_by(Record.not_before, Record.id).limit(flow.batch)
+    due = batch.cte("due")  # read once, whatever the planner likes: a subquery may be run for every row
+    token = uuid.uuid4().hex
+    claimed = session.scalars(
+        update(Record)
+        .where(Record.id.in_(select(due.c.id)))
+        .values(
+            token=token,
+            lease_lane=int(lane),
+            runner=None,
+            lease_until=now + timedelta(seconds=engine.limits.lease_s),
+            stage=begins,
+            claimed=Record.wanted,
+            updated_at=now,
+        )
+        .returning(Record.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    session.execute(
+        update(Record)
+        .where(Record.token == token)
+        .values(batch=len(claimed))
+        .execution_options(synchronize_session=False)
+    )
+    name = engine.connection(place[0]).row.name
+    records = "1 record" if len(claimed) == 1 else f"{len(claimed)} records"
+    return Chain(token, flow.name, begins, lane, f"{name}, {records}, {lane.label}")
