@@ -1,6 +1,7 @@
-"""The mapping language: how one system's document becomes the other's. YAML compiled once into pure, exact closures.
+"""The mapping language: how the document of one system becomes the document of the other.
 
-`contract` is what the engine asks; `compile_mapping` makes it from a flow's file. The language: docs/mapping.md.
+`compile_mapping` compiles the YAML of a flow once into pure, exact closures. The engine uses only the interface in
+`contract`. docs/mapping.md describes the language.
 """
 
 from syncengine.mapping.compiler import CompiledMapping, compile_mapping

@@ -1,4 +1,4 @@
-"""The whole mapping: a part of a flow's YAML, compiled once, asked by the engine thousands of times."""
+"""The mapping of a flow: compiled once from YAML, applied by the engine to every document."""
 
 from __future__ import annotations
 
@@ -12,28 +12,26 @@ from syncengine.document import LINE_KEY, Doc, fingerprint
 from syncengine.errors import Rejected
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Reference, RuleDecision
-from syncengine.mapping.groups import Group, GroupCompiler
+from syncengine.mapping.field_sets import FieldSet, FieldSetCompiler
 from syncengine.mapping.lines import Block, LineCompiler, named
 from syncengine.mapping.rules import Rule, RuleCompiler
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, key_text, presentable, rejected
 from syncengine.mapping.scope import Scope, Setting
-from syncengine.mapping.shapes import Kind, Shape, nearest, shape_of
-from syncengine.mapping.values import LinkProbe, ValueCompiler
+from syncengine.mapping.shapes import Shape, ValueKind, nearest, shape_of
+from syncengine.mapping.value_steps import LinkProbe
+from syncengine.mapping.values import ValueCompiler
 from syncengine.mapping.yaml_lines import Items, Table
 
 ENTRIES = ("natural_key", "references", "values", "rules", "parts", "mapping", "policies", "checks")
-"""The entries of a flow's file (or of its `backward:`) that make a mapping."""
+"""The entries of a flow's file (or of its `backward:`) that belong to the mapping."""
 
 
 @dataclass(frozen=True)
 class CompiledMapping:
-    """A mapping as closures; implements `contract.Mapping`. Pure, and safe to share between threads.
-
-    `defaults` are those of the flow's settings; the settings of a context go before them.
-    """
+    """A mapping as closures; implements `contract.Mapping`. Pure, and safe to share between threads."""
 
     version: str
-    header: Group
+    header: FieldSet
     blocks: Mapping[str, Sequence[Block]]
     rules: Sequence[Rule]
     checks: Sequence[Rule]
@@ -45,28 +43,34 @@ class CompiledMapping:
     fields: frozenset[str] = frozenset()
 
     def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> list[Reference]:
-        """What must be read beside the document, each once. `settings` are the connection's; the defaults otherwise."""
+        """The documents that must be read along with this one, without duplicates.
+
+        settings: the connection's settings by name; a setting that is absent has its default. Raises Rejected.
+        """
         found: dict[Reference, None] = {}
         frame = Frame(doc, Context(settings=settings or {}))
         for resource, run, text in self.reference_keys:
             try:
                 given = run(frame)
-                for one in given if isinstance(given, list | tuple) else [given]:
-                    key = key_text(one)
-                    if key and key != "0":  # both systems write 0 for none (brightpearl.md section 3.1)
+                for item in given if isinstance(given, list | tuple) else [given]:
+                    key = key_text(item)
+                    if key and key != "0":  # both systems write 0 for "none" (brightpearl.md section 3.1)
                         found[Reference(resource, key)] = None
             except MissingLookup:
-                continue  # the same entry is asked for by `needs`, which waits for it
+                continue  # `needs` reports the same entry, and the record waits for it
             except (Unfit, *FAILURES) as error:
                 raise rejected(f"references: {resource}", error, text) from None
         return list(found)
 
     def decide(self, doc: Doc, context: Context) -> RuleDecision:
-        """The first rule that applies. Raises Rejected. A rule that lacks a lookup entry is waited for (`needs`)."""
+        """The decision of the first rule that applies. Raises Rejected.
+
+        A rule that lacks a lookup entry decides nothing here: `needs` reports the entry, and the record waits for it.
+        """
         try:
             return self._decide(Frame(doc, context))
         except MissingLookup:
-            return RuleDecision()  # `needs` finds the same entry missing
+            return RuleDecision()  # `needs` reports the same entry
 
     def _decide(self, frame: Frame) -> RuleDecision:
         for rule in self.rules:
@@ -85,19 +89,19 @@ class CompiledMapping:
         return frame
 
     def _frames(self, doc: Doc, context: Context) -> Iterator[Frame]:
-        """A frame for each part of the document."""
-        whole = self._frame(doc, context)
+        """One frame per part of the document."""
+        base = self._frame(doc, context)
         if not self.part_runs:
-            yield whole
+            yield base
             return
-        for part in self._parts(whole):
+        for part in self._parts(base):
             frame = Frame(doc, context)
-            frame.part, frame.routed = part, whole.routed
+            frame.part, frame.routed = part, base.routed
             yield frame
 
     @property
     def has_parts(self) -> bool:
-        """Whether a document is mapped to parts with names."""
+        """Whether a document is mapped to several named parts."""
         return bool(self.part_runs)
 
     def parts_of(self, doc: Doc, context: Context) -> list[str]:
@@ -109,18 +113,21 @@ class CompiledMapping:
         for run, text in self.part_runs:
             try:
                 given = run(frame)
-                for one in given if isinstance(given, list | tuple) else [given]:
-                    if part := key_text(one):
+                for item in given if isinstance(given, list | tuple) else [given]:
+                    if part := key_text(item):
                         found[part] = None
             except (Unfit, *FAILURES) as error:
                 raise rejected("parts", error, text) from None
         if not found:
             text = ", ".join(text for _, text in self.part_runs)
-            raise rejected("parts", Unfit("it cannot be told into which parts this maps"), text)
+            raise rejected("parts", Unfit("the mapping yields no part for this document"), text)
         return list(found)
 
     def needs(self, doc: Doc, context: Context) -> list[Need]:
-        """All links that the mapping asks for, linked already or not, and entries that rules wait for; each once."""
+        """Links that the mapping uses (whether they exist or not) and lookup entries that it waits for, without duplicates.
+
+        Raises Rejected.
+        """
         found: dict[Need, None] = {}
         try:
             self._decide(Frame(doc, context))
@@ -147,13 +154,13 @@ class CompiledMapping:
                 raise rejected(name, error, block.rows_text) from None
             if chosen is None:
                 return
-            yield from _probed(block.links, chosen, block.group.prefix)
+            yield from _probed(block.links, chosen, block.field_set.prefix)
 
     def apply(self, doc: Doc, context: Context) -> dict[str, Doc]:
-        """The mapped documents by part. Raises Rejected, or MissingLookup for a link or entry that is awaited."""
-        return {frame.part: self._one(frame) for frame in self._frames(doc, context)}
+        """The mapped documents by part. Raises Rejected, or MissingLookup for a link or a lookup entry that is missing."""
+        return {frame.part: self._document(frame) for frame in self._frames(doc, context)}
 
-    def _one(self, frame: Frame) -> Doc:
+    def _document(self, frame: Frame) -> Doc:
         mapped = self.header.apply(frame)
         for name, blocks in self.blocks.items():
             lines = [line for block in blocks for line in block.lines(frame)]
@@ -169,14 +176,14 @@ class CompiledMapping:
         return mapped
 
     def policy(self, field: str) -> Policy:
-        """The policy of a field; a line's field without one of its own has that of its list."""
+        """The policy of a field. A field of a line that has no policy of its own has the policy of its list."""
         found = self.policies.get(field)
         if found is None and "." in field:
             found = self.policies.get(field.partition(".")[0])
         return found or self.default_policy
 
     def natural_key(self, mapped: Doc) -> str:
-        """The value by which the mapped document can be found in the target. Raises Rejected if it has none."""
+        """The value that identifies the mapped document in the target. Raises Rejected if it is empty."""
         key = key_text(mapped.get(self.natural_key_field)) if self.natural_key_field else ""
         if not key and self.natural_key_field:
             raise rejected(self.natural_key_field, Unfit("the document has no natural key"), "natural_key")
@@ -184,7 +191,7 @@ class CompiledMapping:
 
 
 def _route(frame: Frame, rule: Rule) -> None:
-    """Set the named values of a route for all that follows; of two routes that set the same name, the first counts."""
+    """Apply the named values of a route. If two routes set the same name, the first one wins."""
     frame.routed, frame.cache = {**(rule.sets or {}), **frame.routed}, {}
 
 
@@ -199,17 +206,17 @@ def _probed(links: Sequence[LinkProbe], frame: Frame, prefix: str) -> Iterator[N
 
 
 def _refuse_double_keys(name: str, lines: Sequence[Doc]) -> None:
-    seen: set[str] = set()
+    keys: set[str] = set()
     for line in lines:
         key = line[LINE_KEY]
-        if not key or key in seen:
+        if not key or key in keys:
             raise Rejected(
                 field=f"{name}.{LINE_KEY}",
                 value=presentable(key),
-                reason="two lines bear the same key" if key else "a line has no key",
-                remedy="Each row of the source must have an id of its own",
+                reason="two lines have the same key" if key else "a line has no key",
+                remedy="Give each row of the source a unique id",
             )
-        seen.add(key)
+        keys.add(key)
 
 
 def compile_mapping(
@@ -223,17 +230,17 @@ def compile_mapping(
     settings: Mapping[str, Setting] | None = None,
     resources: Mapping[str, type[Schema]] | None = None,
 ) -> CompiledMapping:
-    """Compile the mapping entries of a flow (`ENTRIES`; others are ignored).
+    """Compile the mapping entries of a flow (`ENTRIES`). Other entries are ignored.
 
     Args:
-        spec: the table that holds them, with lines (`yaml_lines.parse`).
-        source_schema, target_schema: the marshmallow schemas of the two typed documents.
-        file: the file's name in complaints.
-        lookups: tables of the file by name. needs: entity -> flow. settings: what the flow declares.
+        spec: the table that holds the entries, with line numbers (`yaml_lines.parse`).
+        source_schema, target_schema: marshmallow schemas of the typed documents.
+        file: the file's name in error texts.
+        lookups: lookup tables of the file by name. needs: entity -> flow. settings: the flow's declared settings.
         resources: schemas of the source system's other resources, for `references:` and `ref()`.
 
     Raises:
-        Misconfigured: in one line, with file, line and, for an unknown name, the nearest valid one.
+        Misconfigured: one line with file, line and, for an unknown name, the closest valid name.
     """
     scope = Scope(
         doc=shape_of(source_schema),
@@ -274,19 +281,19 @@ class _MappingCompiler:
         )
 
     def _version(self) -> str:
-        settings = {name: [str(one.kind), one.default] for name, one in self.scope.settings.items()}
-        said = {name: self.spec[name] for name in ENTRIES if name in self.spec}
-        return fingerprint([said, dict(self.scope.tables), settings, dict(self.scope.needs)])
+        settings = {name: [str(setting.kind), setting.default] for name, setting in self.scope.settings.items()}
+        entries = {name: self.spec[name] for name in ENTRIES if name in self.spec}
+        return fingerprint([entries, dict(self.scope.tables), settings, dict(self.scope.needs)])
 
     def _references(self) -> list[tuple[str, Run, str]]:
-        """The reference entries; their documents are known to `ref()` from here on."""
+        """Compile `references:`, and make the documents available to `ref()`."""
         found: list[tuple[str, Run, str]] = []
         shapes: dict[str, Shape] = {}
         values = ValueCompiler(self.place, self.scope)
         spec = self.spec
         for table in self.place.tables(spec.get("references"), spec.line_of("references"), "references"):
             self.place.only(table, ("resource", "keys"), "a reference")
-            resource = self.place.word(table, "resource", "a reference")
+            resource = self.place.text(table, "resource", "a reference")
             if resource not in self.scope.resources:
                 hint = nearest(resource, self.scope.resources)
                 self.place.refuse(table.line_of("resource"), f"there is no resource {resource!r}{hint}")
@@ -310,13 +317,13 @@ class _MappingCompiler:
             with self.place.at(line, "values"):
                 self.scope = self.scope.with_value(name, named(name, value, in_row=False))
 
-    def _mapping(self) -> tuple[Group, dict[str, list[Block]]]:
+    def _mapping(self) -> tuple[FieldSet, dict[str, list[Block]]]:
         table = self.spec.get("mapping")
         line = self.spec.line_of("mapping")
         if not isinstance(table, Table) or not table:
-            self.place.refuse(line, "mapping: is needed, a table of the target's fields")
+            self.place.refuse(line, "mapping: is required: a table of the target's fields")
         lists = [name for name in table if self._is_line_list(name, table[name])]
-        compiler = GroupCompiler(ValueCompiler(self.place, self.scope), self.target)
+        compiler = FieldSetCompiler(ValueCompiler(self.place, self.scope), self.target)
         header = compiler.compile(table, skip=lists)
         lines = LineCompiler(self.place, self.scope)
         blocks = {
@@ -327,7 +334,7 @@ class _MappingCompiler:
 
     def _is_line_list(self, name: str, entry: Any) -> bool:
         shape = self.target.fields.get(name)
-        if shape is not None and shape.kind is Kind.LIST and shape.item and shape.item.kind is Kind.GROUP:
+        if shape is not None and shape.kind is ValueKind.LIST and shape.item and shape.item.kind is ValueKind.GROUP:
             return True
         return isinstance(entry, Items) or (isinstance(entry, Table) and "key" in entry)
 
@@ -339,9 +346,9 @@ class _MappingCompiler:
             expressions = [values.expression(given, index, "parts") for index in range(len(given))]
         else:
             expressions = [values.expression(self.spec, "parts", "parts")]
-        return [(one.run, one.text) for one in expressions]
+        return [(expression.run, expression.text) for expression in expressions]
 
-    def _policies(self, header: Group, blocks: Mapping[str, list[Block]]) -> tuple[dict[str, Policy], Policy]:
+    def _policies(self, header: FieldSet, blocks: Mapping[str, list[Block]]) -> tuple[dict[str, Policy], Policy]:
         if "policies" not in self.spec:
             return {}, Policy.SOURCE
         line = self.spec.line_of("policies")
@@ -349,22 +356,24 @@ class _MappingCompiler:
         kinds = [policy.value for policy in Policy]
         self.place.only(table, ("default", *kinds), "policies")
         default = Policy(self.place.choice(table, "default", kinds, Policy.SOURCE))
-        inner = {f"{name}.{field}" for name, found in blocks.items() for block in found for field in block.group.fields}
+        inner = {
+            f"{name}.{field}" for name, found in blocks.items() for block in found for field in block.field_set.fields
+        }
         known = header.fields | set(blocks) | inner
         policies: dict[str, Policy] = {}
         for kind in kinds:
-            for name in self.place.words(table.get(kind), table.line_of(kind), kind):
+            for name in self.place.names(table.get(kind), table.line_of(kind), kind):
                 if name not in known:
                     self.place.refuse(table.line_of(kind), f"policies: {name!r} is not mapped{nearest(name, known)}")
                 if name in policies:
-                    self.place.refuse(table.line_of(kind), f"policies: {name} stands under two policies")
+                    self.place.refuse(table.line_of(kind), f"policies: {name} has two policies")
                 policies[name] = Policy(kind)
         return policies, default
 
-    def _natural_key(self, header: Group) -> str:
+    def _natural_key(self, header: FieldSet) -> str:
         if "natural_key" not in self.spec:
             return ""
-        name = self.place.word(self.spec, "natural_key", "the flow")
+        name = self.place.text(self.spec, "natural_key", "the flow")
         if name not in header.fields:
             line, hint = self.spec.line_of("natural_key"), nearest(name, header.fields)
             self.place.refuse(line, f"natural_key: {name!r} is not mapped{hint}")

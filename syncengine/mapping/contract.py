@@ -1,4 +1,4 @@
-"""What the engine asks of a mapping, and the data that both share. All is pure: no clock, no session, no network."""
+"""The interface between engine and mapping, and the data they share. Pure: no clock, no session, no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from syncengine.document import Doc
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
-    """Another document of the source's system that a document refers to, to be read for its mapping."""
+    """Another document of the source system that the mapping of a document reads."""
 
     resource: str
     key: str
@@ -21,9 +21,9 @@ class Reference:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Need:
-    """An object that must be linked first (`entity`, `key`, `part`), or an entry that a lookup table must have first.
+    """An object that must be linked first (`entity`, `key`, `part`), or a lookup entry that must exist first.
 
-    `flow` is the flow that brings it; for a lookup it is empty, `entity` is `lookup:NAME` and `key` the missing entry.
+    flow: the flow that makes the link. For a lookup entry it is empty, `entity` is `lookup:NAME` and `key` the entry.
     """
 
     entity: str
@@ -34,10 +34,10 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Everything beside the document itself that a plan may look at. Plain data, stored with the plan.
+    """Everything besides the document itself that a plan may use. Plain data, stored with the plan.
 
-    references: typed documents that were read, by resource name and key. links: the other side's key by need;
-    lookups: tables of the connection by name; settings: the connection's; parts: parts asked for by other records.
+    references: typed documents by resource name and key. links: the other side's key by need. lookups: the connection's
+    lookup tables by name. settings: the connection's settings. parts: parts that other records need.
     """
 
     references: Map[str, Map[str, Doc]] = field(default_factory=dict)
@@ -48,6 +48,8 @@ class Context:
 
 
 class RuleVerdict(StrEnum):
+    """What a rule decides about a document."""
+
     GO = "go"
     SKIP = "skip"
     HOLD = "hold"
@@ -56,27 +58,27 @@ class RuleVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RuleDecision:
-    """What the rules of a flow say of a document: the first that applies, with its reason."""
+    """The verdict of the first rule that applies to a document, and that rule's reason."""
 
     verdict: RuleVerdict = RuleVerdict.GO
     reason: str = ""
 
 
 class Policy(StrEnum):
-    """What happens to a field of a linked object that the target's people have changed."""
+    """What happens to a field of a linked object after somebody has changed it in the target."""
 
-    SOURCE = "source"  # it stays until the source changes it too; then the source's value is written
-    ENFORCE = "enforce"  # the source's value is written back whenever the object is planned
-    ON_CREATE = "on_create"  # written when the object is created, never after
-    HOLD = "hold"  # it stays until the source changes it too; then a person decides
-    NEWEST = "newest"  # changed on both sides: the side that was touched last, where both sides have a time stamp
-    LEFT = "left"  # in a two-way pair: the left side is the master; in a one-way flow as `enforce`
-    RIGHT = "right"
+    SOURCE = "source"  # the change stays until the source changes the field too; then the source's value is written
+    ENFORCE = "enforce"  # the source's value is restored whenever the object is planned
+    ON_CREATE = "on_create"  # written when the object is created, never afterwards
+    HOLD = "hold"  # the change stays until the source changes the field too; then a person decides
+    NEWEST = "newest"  # the side that was changed last wins, if both sides have a time stamp
+    LEFT = "left"  # in a two-way flow the left side is the master; in a one-way flow the same as `enforce`
+    RIGHT = "right"  # in a two-way flow the right side is the master
 
 
 @dataclass(frozen=True, slots=True)
 class FieldGroup:
-    """Fields of a two-way pair that change together: their names on either side, and who is the master."""
+    """Fields of a two-way flow that change together: their names on each side, and the policy they share."""
 
     name: str
     right: tuple[str, ...]
@@ -85,7 +87,7 @@ class FieldGroup:
 
 
 class MissingLookup(Exception):
-    """`apply` met a lookup whose entry is missing and whose miss says `wait`."""
+    """`apply` needs a link, or an entry of a lookup with `miss: wait`, that does not exist yet."""
 
     def __init__(self, need: Need) -> None:
         self.need = need
@@ -93,39 +95,39 @@ class MissingLookup(Exception):
 
 
 class Mapping(Protocol):
-    """How one system's document becomes the other's. Documents given and returned are typed (`Resource.load`)."""
+    """Maps documents of one system to documents of the other. All documents are typed (`Resource.load`)."""
 
     @property
     def version(self) -> str:
-        """Changes with the content."""
+        """A fingerprint of the mapping's content."""
 
     def references(self, doc: Doc, settings: Map[str, Any] | None = None) -> Sequence[Reference]:
-        """What must be read beside the document. Raises Rejected if the document does not allow to tell.
+        """The documents that must be read along with this one. Raises Rejected if the document does not determine them.
 
-        `settings` are the connection's, as in a context: some references are read only where a setting asks for them.
+        settings: the connection's settings, as in a context; some references are read only if a setting asks for them.
         """
 
     def decide(self, doc: Doc, context: Context) -> RuleDecision:
-        """The rules. Raises Rejected."""
+        """The decision of the first rule that applies. Raises Rejected."""
 
     def needs(self, doc: Doc, context: Context) -> Sequence[Need]:
-        """What must be linked before `apply` can succeed. Raises Rejected."""
+        """The links and lookup entries that must exist before `apply` can succeed. Raises Rejected."""
 
     def apply(self, doc: Doc, context: Context) -> Map[str, Doc]:
-        """The mapped documents by part (`""` where there is but one); lines carry `document.LINE_KEY`.
+        """The mapped documents by part (`""` if there is only one); lines have a `document.LINE_KEY`.
 
         Raises Rejected with field, value, reason and remedy, or MissingLookup.
         """
 
     @property
     def has_parts(self) -> bool:
-        """Whether a document is mapped to parts with names; else it is one whole, the part `""`."""
+        """Whether a document is mapped to several named parts. Otherwise its only part is `""`."""
 
     def parts_of(self, doc: Doc, context: Context) -> Sequence[str]:
         """The parts that `apply` would yield. Raises Rejected or MissingLookup."""
 
     def policy(self, field: str) -> Policy:
-        """The policy of a field of the mapped document; `StockLine.Price` for a field of its lines."""
+        """The policy of a field of the mapped document. `StockLine.Price` names a field of its lines."""
 
     def natural_key(self, mapped: Doc) -> str:
-        """The value by which the mapped document can be found in the target."""
+        """The value that identifies the mapped document in the target. Raises Rejected if it is empty."""

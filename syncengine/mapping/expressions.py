@@ -1,8 +1,8 @@
-"""Expressions: parsed and vetted by simpleeval once, compiled into closures over exact numbers.
+"""Expressions: parsed and checked by simpleeval once, and compiled into closures over exact numbers.
 
-simpleeval walks the tree and refuses whatever its table of nodes does not name. Its table is replaced here by one
-whose handlers give back a compiled `Expr` instead of a value, so a mapping pays for the walk only when it is loaded.
-There are no floats: a literal is read from the text, division has 34 digits.
+simpleeval walks the syntax tree and refuses every node that its table does not name. Here the handlers in that table
+return a compiled `Expr` instead of a value, so the tree is walked only when a mapping is loaded. There are no floats:
+a literal is read from the text, division has 34 digits.
 """
 
 from __future__ import annotations
@@ -17,13 +17,20 @@ from simpleeval import DISALLOW_PREFIXES, MAX_COMPREHENSION_LENGTH, FeatureNotAv
 from syncengine.mapping.comparisons import comparison
 from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, Function
 from syncengine.mapping.order import truth
-from syncengine.mapping.runtime import ARITHMETIC, Frame, Run, Unfit, Written, key_text, number, table_key
+from syncengine.mapping.runtime import ARITHMETIC, DecimalLiteral, Frame, Run, Unfit, key_text, number, table_key
 from syncengine.mapping.scope import Complaint, Expr, Scope, path
-from syncengine.mapping.shapes import ANY, Kind, Shape, common, nearest
+from syncengine.mapping.shapes import ANY, Shape, ValueKind, common, nearest
 
 LONGEST_EXPRESSION = 4000
-_NUMBERS = (Kind.INTEGER, Kind.DECIMAL)
-_BOOLEAN = Shape(Kind.BOOLEAN)
+_NUMBERS = (ValueKind.INTEGER, ValueKind.DECIMAL)
+_BOOLEAN = Shape(ValueKind.BOOLEAN)
+_LITERALS = {
+    bool: ValueKind.BOOLEAN,
+    int: ValueKind.INTEGER,
+    DecimalLiteral: ValueKind.DECIMAL,
+    str: ValueKind.TEXT,
+    type(None): ValueKind.ANY,
+}
 
 _ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[Decimal, Decimal], Decimal]]] = {
     ast.Add: ("+", ARITHMETIC.add),
@@ -36,24 +43,24 @@ _ARITHMETIC: dict[type[ast.operator], tuple[str, Callable[[Decimal, Decimal], De
 
 
 def compile_expression(text: Any, scope: Scope) -> Expr:
-    """An expression as closures. Raises Complaint, whose text names the nearest valid name where there is one."""
+    """Compile an expression. Raises Complaint, which names the closest valid name if there is one."""
     if not isinstance(text, str) or not text.strip():
         raise Complaint(f"an expression is needed, such as a field's name, not {text!r}")
     if len(text) > LONGEST_EXPRESSION:
         raise Complaint("the expression is too long")
-    shown = " ".join(text.split())
+    source = " ".join(text.split())
     try:
         tree = ast.parse(f"({text.strip()}\n)", mode="eval").body
         compiled: Expr = _Compiler(f"({text.strip()}\n)", scope)._eval(tree)
     except (SyntaxError, ValueError, MemoryError):
-        raise Complaint(f"not an expression: {shown}") from None
+        raise Complaint(f"not an expression: {source}") from None
     except FeatureNotAvailable as error:
-        raise Complaint(f"not allowed in an expression: {_feature(error)}: {shown}") from None
+        raise Complaint(f"not allowed in an expression: {_feature(error)}: {source}") from None
     except InvalidExpression as error:
-        raise Complaint(f"{error}: {shown}") from None
+        raise Complaint(f"{error}: {source}") from None
     except RecursionError:
         raise Complaint("the expression is nested too deeply") from None
-    return Expr(compiled.run, compiled.shape, shown, compiled.base, compiled.steps, compiled.is_constant)
+    return Expr(compiled.run, compiled.shape, source, compiled.base, compiled.steps, compiled.is_constant)
 
 
 def _feature(error: FeatureNotAvailable) -> str:
@@ -61,7 +68,7 @@ def _feature(error: FeatureNotAvailable) -> str:
 
 
 class _Compiler(SimpleEval):  # type: ignore[misc]
-    """simpleeval with handlers that compile. What is not in `nodes` is refused by simpleeval itself."""
+    """simpleeval with handlers that compile. simpleeval itself refuses every node that is not in `nodes`."""
 
     def __init__(self, text: str, scope: Scope) -> None:
         super().__init__(operators={}, functions={}, names={})
@@ -98,82 +105,85 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
             raise FeatureNotAvailable("an index; use first(...) or a field's name in quotes")
         return self._step(self._eval(node.value), node.slice.value, self._text(node))
 
-    def _step(self, whole: Expr, name: str, text: str) -> Expr:
-        shape = whole.shape
-        if shape.kind is Kind.LIST:
-            raise Complaint(f"{whole.text} is a list and has no {name!r}: write (x.{name} for x in {whole.text})")
-        if shape.kind not in (Kind.GROUP, Kind.ANY):
-            raise Complaint(f"{whole.text} is a single value ({shape.kind}) and has no field {name!r}")
-        if name not in shape.fields and not (shape.is_open or shape.kind is Kind.ANY):
-            raise Complaint(f"{whole.text} has no field {name!r}{nearest(name, shape.fields)}")
-        base, steps = whole.base or whole.run, (*whole.steps, name) if whole.base else (name,)
+    def _step(self, parent: Expr, name: str, text: str) -> Expr:
+        shape = parent.shape
+        if shape.kind is ValueKind.LIST:
+            raise Complaint(f"{parent.text} is a list and has no {name!r}: write (x.{name} for x in {parent.text})")
+        if shape.kind not in (ValueKind.GROUP, ValueKind.ANY):
+            raise Complaint(f"{parent.text} is a single value ({shape.kind}) and has no field {name!r}")
+        if name not in shape.fields and not (shape.is_open or shape.kind is ValueKind.ANY):
+            raise Complaint(f"{parent.text} has no field {name!r}{nearest(name, shape.fields)}")
+        base, steps = parent.base or parent.run, (*parent.steps, name) if parent.base else (name,)
         return Expr(path(base, steps, text), shape.fields.get(name, ANY), text, base, steps)
 
     def _constant(self, node: ast.Constant) -> Expr:
         value: Any = node.value
         if isinstance(value, float):
-            value = Written(self._text(node).replace("_", ""))
-        kinds = {bool: Kind.BOOLEAN, int: Kind.INTEGER, Written: Kind.DECIMAL, str: Kind.TEXT, type(None): Kind.ANY}
-        if type(value) not in kinds:
+            value = DecimalLiteral(self._text(node).replace("_", ""))
+        if type(value) not in _LITERALS:
             raise FeatureNotAvailable(f"the literal {self._text(node)}")
-        return Expr(lambda _: value, Shape(kinds[type(value)]), self._text(node), is_constant=True)
+        return Expr(lambda _: value, Shape(_LITERALS[type(value)]), self._text(node), is_constant=True)
 
     def _list(self, node: ast.List | ast.Tuple) -> Expr:
-        items = [self._eval(one) for one in node.elts]
+        items = [self._eval(element) for element in node.elts]
         runs = [item.run for item in items]
-        item = common([one.shape for one in items])
-        return Expr(lambda frame: [run(frame) for run in runs], Shape(Kind.LIST, item=item), self._text(node))
+        item = common([element.shape for element in items])
+        return Expr(lambda frame: [run(frame) for run in runs], Shape(ValueKind.LIST, item=item), self._text(node))
 
     def _unary(self, node: ast.UnaryOp) -> Expr:
-        one = self._eval(node.operand)
-        run, text = one.run, one.text
+        operand = self._eval(node.operand)
+        run, text = operand.run, operand.text
         if isinstance(node.op, ast.Not):
             return Expr(lambda frame: not truth(run(frame)), _BOOLEAN, self._text(node))
         if not isinstance(node.op, ast.USub):
             raise FeatureNotAvailable(f"the sign in {self._text(node)}")
-        self._need_number(one)
-        return Expr(lambda frame: ARITHMETIC.minus(number(run(frame), text)), Shape(Kind.DECIMAL), self._text(node))
+        self._need_number(operand)
+        return Expr(
+            lambda frame: ARITHMETIC.minus(number(run(frame), text)), Shape(ValueKind.DECIMAL), self._text(node)
+        )
 
-    def _need_number(self, one: Expr) -> None:
-        if one.kind not in (*_NUMBERS, Kind.ANY):
-            raise Complaint(f"{one.text} is {one.kind}, and a number is needed here")
+    def _need_number(self, operand: Expr) -> None:
+        if operand.kind not in (*_NUMBERS, ValueKind.ANY):
+            raise Complaint(f"{operand.text} is {operand.kind}, but a number is needed here")
 
     def _binary(self, node: ast.BinOp) -> Expr:
         if type(node.op) not in _ARITHMETIC:
             raise FeatureNotAvailable(f"the operator {type(node.op).__name__}")
         left, right = self._eval(node.left), self._eval(node.right)
-        if isinstance(node.op, ast.Add) and Kind.TEXT in (left.kind, right.kind):
+        if isinstance(node.op, ast.Add) and ValueKind.TEXT in (left.kind, right.kind):
             return self._concatenation(left, right, self._text(node))
-        if isinstance(node.op, ast.Add) and left.kind is right.kind is Kind.ANY:
+        if isinstance(node.op, ast.Add) and left.kind is right.kind is ValueKind.ANY:
             return Expr(_either_sum(left, right, self._text(node)), ANY, self._text(node))
-        for one in (left, right):
-            self._need_number(one)
+        for operand in (left, right):
+            self._need_number(operand)
         sign, operate = _ARITHMETIC[type(node.op)]
-        return Expr(_calculation(left, right, operate, sign), Shape(Kind.DECIMAL), self._text(node))
+        return Expr(_calculation(left, right, operate, sign), Shape(ValueKind.DECIMAL), self._text(node))
 
     def _concatenation(self, left: Expr, right: Expr, text: str) -> Expr:
-        for one in (left, right):
-            if one.kind not in (Kind.TEXT, Kind.ANY):
-                raise Complaint(f"{one.text} is {one.kind} and cannot be put beside text: write text({one.text})")
+        for operand in (left, right):
+            if operand.kind not in (ValueKind.TEXT, ValueKind.ANY):
+                raise Complaint(
+                    f"{operand.text} is {operand.kind} and cannot be joined to text: write text({operand.text})"
+                )
 
         def run(frame: Frame) -> str:
             parts = left.run(frame), right.run(frame)
             for value, source in zip(parts, (left.text, right.text), strict=True):
                 if not isinstance(value, str):
                     raise Unfit(f"{source} is not text; write text({source})", value=value)
-            return _together(parts[0], parts[1], text)
+            return _concatenated(parts[0], parts[1], text)
 
-        return Expr(run, Shape(Kind.TEXT), text)
+        return Expr(run, Shape(ValueKind.TEXT), text)
 
     def _logic(self, node: ast.BoolOp) -> Expr:
-        parts = [self._eval(one) for one in node.values]
+        parts = [self._eval(value) for value in node.values]
         runs = [part.run for part in parts]
         stops_at = isinstance(node.op, ast.Or)
 
         def run(frame: Frame) -> Any:
             value: Any = None
-            for one in runs:
-                value = one(frame)
+            for operand in runs:
+                value = operand(frame)
                 if truth(value) is stops_at:
                     return value
             return value
@@ -181,7 +191,7 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         return Expr(run, common([part.shape for part in parts]), self._text(node))
 
     def _compare(self, node: ast.Compare) -> Expr:
-        operands = [self._eval(one) for one in (node.left, *node.comparators)]
+        operands = [self._eval(operand) for operand in (node.left, *node.comparators)]
         steps = [
             comparison(left, right, type(op)) for left, op, right in zip(operands, node.ops, operands[1:], strict=False)
         ]
@@ -199,8 +209,8 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
 
     def _call(self, node: ast.Call) -> Expr:
         if not isinstance(node.func, ast.Name):
-            raise FeatureNotAvailable(f"a method; there are functions instead: {self._text(node)}")
-        if node.keywords or any(isinstance(one, ast.Starred) for one in node.args):
+            raise FeatureNotAvailable(f"a method, use a function instead: {self._text(node)}")
+        if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
             raise FeatureNotAvailable("arguments by name")
         name = node.func.id
         if name == "ref":
@@ -212,10 +222,10 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         function = FUNCTIONS[name]
         if not function.least <= len(node.args) <= function.most:
             raise Complaint(f"{name}() takes {_arity(function)}, not {len(node.args)}")
-        arguments = [self._eval(one) for one in node.args]
-        if function.takes and arguments[0].kind not in (function.takes[0], Kind.ANY):
-            first, (wanted, remedy) = arguments[0], function.takes
-            raise Complaint(f"{name}() takes a {wanted}, and {first.text} is {first.kind}: {remedy}")
+        arguments = [self._eval(argument) for argument in node.args]
+        if function.takes and arguments[0].kind not in (function.takes[0], ValueKind.ANY):
+            first, (expected, remedy) = arguments[0], function.takes
+            raise Complaint(f"{name}() takes a {expected}, but {first.text} is {first.kind}: {remedy}")
         return Expr(_application(function, arguments, self._text(node)), _result(function, arguments), self._text(node))
 
     def _reference(self, node: ast.Call) -> Expr:
@@ -233,32 +243,32 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
 
     def _lookup(self, node: ast.Call) -> Expr:
         if len(node.args) not in (2, 3) or not isinstance(node.args[0], ast.Constant):
-            raise Complaint("lookup() takes a table in quotes, a key and perhaps a default: lookup('currencies', id)")
+            raise Complaint("lookup() takes a table in quotes, a key and an optional default: lookup('currencies', id)")
         name = str(node.args[0].value)
         table, key = self.scope.table(name), self._eval(node.args[1]).run
         default = self._eval(node.args[2]).run if len(node.args) == 3 else None
 
         def run(frame: Frame) -> Any:
-            word = table_key(key(frame))
-            found = frame.context.lookups.get(name, {}).get(word)
-            found = table.get(word) if found is None else found
+            entry = table_key(key(frame))
+            found = frame.context.lookups.get(name, {}).get(entry)
+            found = table.get(entry) if found is None else found
             return default(frame) if found is None and default else found
 
-        return Expr(run, Shape(Kind.TEXT), self._text(node))
+        return Expr(run, Shape(ValueKind.TEXT), self._text(node))
 
     def _comprehension(self, node: ast.GeneratorExp | ast.ListComp) -> Expr:
         loop = node.generators[0]
         if len(node.generators) != 1 or loop.is_async or not isinstance(loop.target, ast.Name):
             raise FeatureNotAvailable("more than one `for x in ...`")
         source, name, outer = self._eval(loop.iter), loop.target.id, self.scope
-        if source.kind not in (Kind.LIST, Kind.ANY):
+        if source.kind not in (ValueKind.LIST, ValueKind.ANY):
             raise Complaint(f"{source.text} is not a list")
         self.scope = outer.with_loop(name, source.shape.item or ANY)
         tests = [self._eval(test).run for test in loop.ifs]
         item = self._eval(node.elt)
         self.scope = outer
         run = _iteration(source, name, tests, item.run, self._text(node))
-        return Expr(run, Shape(Kind.LIST, item=item.shape), self._text(node))
+        return Expr(run, Shape(ValueKind.LIST, item=item.shape), self._text(node))
 
 
 def _arity(function: Function) -> str:
@@ -269,25 +279,27 @@ def _arity(function: Function) -> str:
 
 def _result(function: Function, arguments: list[Expr]) -> Shape:
     if not function.keeps:
-        return Shape(function.kind, item=Shape(Kind.TEXT) if function.kind is Kind.LIST else None)
-    flattens = function.flat
-    shapes = [one.shape.item or ANY if flattens and one.kind is Kind.LIST else one.shape for one in arguments]
-    return common(shapes)
+        return Shape(function.kind, item=Shape(ValueKind.TEXT) if function.kind is ValueKind.LIST else None)
+    return common([_item_shape(argument) if function.flat else argument.shape for argument in arguments])
 
 
-def _together(first: str, second: str, text: str) -> str:
+def _item_shape(argument: Expr) -> Shape:
+    return argument.shape.item or ANY if argument.kind is ValueKind.LIST else argument.shape
+
+
+def _concatenated(first: str, second: str, text: str) -> str:
     if len(first) + len(second) > LONGEST_TEXT:
         raise Unfit(f"{text} becomes too long")
     return first + second
 
 
 def _either_sum(left: Expr, right: Expr, text: str) -> Run:
-    """`+` of two values whose kinds are not known before they are met: two texts are put together, numbers added."""
+    """`+` of two values whose kinds are known only at run time: joins two texts, or adds two numbers."""
 
     def run(frame: Frame) -> Any:
         first, second = left.run(frame), right.run(frame)
         if isinstance(first, str) and isinstance(second, str):
-            return _together(first, second, text)
+            return _concatenated(first, second, text)
         return ARITHMETIC.add(number(first, left.text), number(second, right.text))
 
     return run
@@ -300,7 +312,7 @@ def _calculation(left: Expr, right: Expr, operate: Callable[[Decimal, Decimal], 
     def run(frame: Frame) -> Decimal:
         a, b = number(first(frame), first_text), number(second(frame), second_text)
         if divides and not b:
-            raise Unfit(f"{second_text} is zero, and something is divided by it", value=b)
+            raise Unfit(f"{second_text} is zero and cannot be divided by", value=b)
         return operate(a, b)
 
     return run
@@ -320,7 +332,7 @@ def _application(function: Function, arguments: list[Expr], text: str) -> Run:
 
 
 def _iteration(source: Expr, name: str, tests: list[Run], item: Run, text: str) -> Run:
-    """The closure of a comprehension. The loop's variable lives in `frame.names` and is put back afterwards."""
+    """The closure of a comprehension. The loop variable is in `frame.names`; its former value is restored afterwards."""
 
     def run(frame: Frame) -> list[Any]:
         values = source.run(frame)

@@ -1,4 +1,4 @@
-"""The functions that expressions may call. Pure, exact, and safe for whatever a document holds."""
+"""The functions that expressions may call. Pure, exact, and safe for any content of a document."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from syncengine.mapping import texts
 from syncengine.mapping.conversions import parsed, rounded
 from syncengine.mapping.order import comparable, is_empty, truth
 from syncengine.mapping.runtime import ARITHMETIC, Unfit, key_text, number
-from syncengine.mapping.shapes import Kind
+from syncengine.mapping.shapes import ValueKind
 
 LONGEST_TEXT = 100_000
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function: how many arguments it takes, the kind of its result, and the function itself.
+    """A function: the function itself, how many arguments it takes (`least` to `most`), and the kind of its result.
 
-    `keeps`: the result is of the kind of the arguments (`max` of dates is a date). `flat`: of a list's items, that is.
-    `takes`: the kind of the first argument where no other makes sense, with what to do about another.
+    keeps: the result has the kind of the arguments (`max` of dates is a date). flat: a list counts as its items.
+    takes: the only valid kind of the first argument, and the remedy for any other kind; None if any kind is valid.
     """
 
     call: Callable[..., Any]
     least: int
     most: int
-    kind: Kind
+    kind: ValueKind
     keeps: bool = False
     flat: bool = False
-    takes: tuple[Kind, str] | None = None
+    takes: tuple[ValueKind, str] | None = None
 
 
 def text_of(value: Any) -> str:
-    """A single value as text, `""` for nothing."""
+    """A single value as text, `""` for None. Raises Unfit for a group or a list."""
     return value if isinstance(value, str) else key_text(value)
 
 
 def listed(value: Any, what: str = "the list") -> list[Any]:
-    """A list as it is, nothing as an empty one. Raises Unfit for anything else."""
+    """A list as it is, None as an empty list. Raises Unfit for anything else."""
     if value is None:
         return []
     if isinstance(value, list | tuple):
@@ -56,17 +56,17 @@ def _sum(values: Any) -> Decimal:
 
 
 def _extreme(choose: Callable[..., int]) -> Callable[..., Any]:
-    """`min` or `max` by the one order; of values with the same place the first. A number if there is one among them."""
+    """`min` or `max` by `order.rank`; the first of equal values. The result is a number if any value is one."""
 
     def call(*values: Any) -> Any:
-        known = [one for one in (listed(values[0]) if len(values) == 1 else values) if not is_empty(one)]
-        if not known:
+        filled = [value for value in (listed(values[0]) if len(values) == 1 else values) if not is_empty(value)]
+        if not filled:
             return None
-        ranks = comparable(known, ["a value compared"] * len(known))
-        found = choose(range(len(known)), key=ranks.__getitem__)
-        if any(isinstance(one, int | Decimal | float) for one in known):
+        ranks = comparable(filled, ["a value compared"] * len(filled))
+        found = choose(range(len(filled)), key=ranks.__getitem__)
+        if any(isinstance(value, int | Decimal | float) for value in filled):
             return ranks[found][1]
-        return known[found]
+        return filled[found]
 
     return call
 
@@ -113,8 +113,8 @@ def _round(value: Any, places: Any = 0) -> Decimal:
     return rounded(number(value, "what is rounded"), digits)
 
 
-def _whole(value: Any) -> int:
-    """The whole number in a text or number; fractions are refused."""
+def _integer(value: Any) -> int:
+    """The integer in a text or number. Refuses fractions."""
     exact = _number(value)
     if exact != exact.to_integral_value():
         raise Unfit("it is not a whole number", value=value)
@@ -151,27 +151,27 @@ def _split(value: Any, separator: Any = ",") -> list[str]:
 
 
 def _replace(value: Any, old: Any, new: Any) -> str:
-    text, wanted, put = text_of(value), text_of(old), text_of(new)
-    if not wanted:
+    text, searched, replacement = text_of(value), text_of(old), text_of(new)
+    if not searched:
         return text
-    if len(text) + text.count(wanted) * len(put) > LONGEST_TEXT:
+    if len(text) + text.count(searched) * len(replacement) > LONGEST_TEXT:
         raise Unfit("the replaced text is too long", value=len(text))
-    return text.replace(wanted, put)
+    return text.replace(searched, replacement)
 
 
 def _days(value: Any, count: Any) -> date:
-    """Days by the calendar. A time is refused: 24 hours later need not be the next day of its zone."""
+    """A date this number of days later. Refuses a time: 24 hours later need not be the next day in its zone."""
     if not isinstance(value, date) or isinstance(value, datetime):
         raise Unfit("a date is needed to add days to", value=value)
-    return value + timedelta(days=_whole(count))
+    return value + timedelta(days=_integer(count))
 
 
 def _of_text(holds: Callable[[str, str], bool]) -> Callable[[Any, Any], bool]:
-    """A question about a part of a text; the answer for an empty part is no."""
+    """A test for a part of a text. It is false for an empty part."""
 
     def call(text: Any, part: Any) -> bool:
-        wanted = text_of(part)
-        return bool(wanted) and holds(text_of(text), wanted)
+        searched = text_of(part)
+        return bool(searched) and holds(text_of(text), searched)
 
     return call
 
@@ -183,32 +183,32 @@ def _absolute(value: Any) -> Decimal:
 _NAME_A_DATE = "name it under values: or let: with as: date, and a zone: if it is a time"
 
 FUNCTIONS: Mapping[str, Function] = {
-    "abs": Function(_absolute, 1, 1, Kind.DECIMAL),
-    "all": Function(lambda values: all(map(truth, listed(values))), 1, 1, Kind.BOOLEAN),
-    "any": Function(lambda values: any(map(truth, listed(values))), 1, 1, Kind.BOOLEAN),
-    "contains": Function(_of_text(str.__contains__), 2, 2, Kind.BOOLEAN),
-    "count": Function(_count, 1, 1, Kind.INTEGER),
-    "days": Function(_days, 2, 2, Kind.DATE, takes=(Kind.DATE, _NAME_A_DATE)),
-    "default": Function(_default, 2, 2, Kind.ANY, keeps=True),
-    "ends": Function(_of_text(str.endswith), 2, 2, Kind.BOOLEAN),
-    "first": Function(_first, 1, 20, Kind.ANY, keeps=True, flat=True),
-    "join": Function(_join, 2, 20, Kind.TEXT),
-    "left": Function(lambda text, length: text_of(text)[: _positive(length)], 2, 2, Kind.TEXT),
-    "length": Function(_length, 1, 1, Kind.INTEGER),
-    "lower": Function(lambda text: text_of(text).lower(), 1, 1, Kind.TEXT),
-    "max": Function(_extreme(max), 1, 20, Kind.ANY, keeps=True, flat=True),
-    "min": Function(_extreme(min), 1, 20, Kind.ANY, keeps=True, flat=True),
-    "number": Function(_number, 1, 1, Kind.DECIMAL),
-    "piece": Function(_piece, 2, 2, Kind.TEXT),
-    "replace": Function(_replace, 3, 3, Kind.TEXT),
-    "rest": Function(_rest, 2, 2, Kind.TEXT),
-    "right": Function(lambda text, length: text_of(text)[-_positive(length) :], 2, 2, Kind.TEXT),
-    "round": Function(_round, 1, 2, Kind.DECIMAL),
-    "split": Function(_split, 1, 2, Kind.LIST),
-    "starts": Function(_of_text(str.startswith), 2, 2, Kind.BOOLEAN),
-    "strip": Function(lambda text: text_of(text).strip(), 1, 1, Kind.TEXT),
-    "sum": Function(_sum, 1, 1, Kind.DECIMAL),
-    "text": Function(text_of, 1, 1, Kind.TEXT),
-    "upper": Function(lambda text: text_of(text).upper(), 1, 1, Kind.TEXT),
-    "whole": Function(_whole, 1, 1, Kind.INTEGER),
+    "abs": Function(_absolute, 1, 1, ValueKind.DECIMAL),
+    "all": Function(lambda values: all(map(truth, listed(values))), 1, 1, ValueKind.BOOLEAN),
+    "any": Function(lambda values: any(map(truth, listed(values))), 1, 1, ValueKind.BOOLEAN),
+    "contains": Function(_of_text(str.__contains__), 2, 2, ValueKind.BOOLEAN),
+    "count": Function(_count, 1, 1, ValueKind.INTEGER),
+    "days": Function(_days, 2, 2, ValueKind.DATE, takes=(ValueKind.DATE, _NAME_A_DATE)),
+    "default": Function(_default, 2, 2, ValueKind.ANY, keeps=True),
+    "ends": Function(_of_text(str.endswith), 2, 2, ValueKind.BOOLEAN),
+    "first": Function(_first, 1, 20, ValueKind.ANY, keeps=True, flat=True),
+    "join": Function(_join, 2, 20, ValueKind.TEXT),
+    "left": Function(lambda text, length: text_of(text)[: _positive(length)], 2, 2, ValueKind.TEXT),
+    "length": Function(_length, 1, 1, ValueKind.INTEGER),
+    "lower": Function(lambda text: text_of(text).lower(), 1, 1, ValueKind.TEXT),
+    "max": Function(_extreme(max), 1, 20, ValueKind.ANY, keeps=True, flat=True),
+    "min": Function(_extreme(min), 1, 20, ValueKind.ANY, keeps=True, flat=True),
+    "number": Function(_number, 1, 1, ValueKind.DECIMAL),
+    "piece": Function(_piece, 2, 2, ValueKind.TEXT),
+    "replace": Function(_replace, 3, 3, ValueKind.TEXT),
+    "rest": Function(_rest, 2, 2, ValueKind.TEXT),
+    "right": Function(lambda text, length: text_of(text)[-_positive(length) :], 2, 2, ValueKind.TEXT),
+    "round": Function(_round, 1, 2, ValueKind.DECIMAL),
+    "split": Function(_split, 1, 2, ValueKind.LIST),
+    "starts": Function(_of_text(str.startswith), 2, 2, ValueKind.BOOLEAN),
+    "strip": Function(lambda text: text_of(text).strip(), 1, 1, ValueKind.TEXT),
+    "sum": Function(_sum, 1, 1, ValueKind.DECIMAL),
+    "text": Function(text_of, 1, 1, ValueKind.TEXT),
+    "upper": Function(lambda text: text_of(text).upper(), 1, 1, ValueKind.TEXT),
+    "whole": Function(_integer, 1, 1, ValueKind.INTEGER),
 }

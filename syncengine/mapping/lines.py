@@ -1,4 +1,4 @@
-"""Lines of a target document: rows of the source split over line lists, chosen, ordered, keyed, and continued."""
+"""Lines of a target document: rows of the source, filtered, sorted, keyed, and split into several lines if too long."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ from typing import Any
 from syncengine.document import LINE_KEY, Doc
 from syncengine.mapping import texts
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.groups import Group, GroupCompiler
+from syncengine.mapping.field_sets import FieldSet, FieldSetCompiler
 from syncengine.mapping.order import rank, truth
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, key_text, rejected
 from syncengine.mapping.scope import Expr, Scope
-from syncengine.mapping.shapes import ANY, Kind, Shape
-from syncengine.mapping.values import LinkProbe, Value, ValueCompiler
+from syncengine.mapping.shapes import ANY, Shape, ValueKind
+from syncengine.mapping.value_steps import LinkProbe
+from syncengine.mapping.values import Value, ValueCompiler
 from syncengine.mapping.yaml_lines import Items, Table
 
 BLOCK_ENTRIES = ("each", "where", "key", "sort", "let")
 MOST_LINES = 10_000
-"""Rows that a block takes, and lines that it makes."""
-REPEATED = (Kind.TEXT, Kind.DATE, Kind.DATETIME, Kind.BOOLEAN)
-"""What the further lines of a text that runs over may repeat: nobody adds these up."""
+"""Maximum number of rows that a block reads, and of lines that it makes."""
+REPEATED = (ValueKind.TEXT, ValueKind.DATE, ValueKind.DATETIME, ValueKind.BOOLEAN)
+"""Kinds that the continuation lines of a long text may repeat, because nobody adds them up."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """One way in which lines of a list come about: from each row of a source list, or once from the document itself."""
+    """Makes lines of one target list: from each row of a source list, or one line from the document itself.
+
+    rows: the source rows; None for the document itself. where: which rows. key: the key of a line. sort: the order.
+    runs_over: the text field that may continue on further lines, with the length of one line; None if there is none.
+    let: identifies the `let:` table that blocks share by a YAML anchor; 0 for none.
+    """
 
     field: str
     rows: Run | None
@@ -34,16 +40,17 @@ class Block:
     where: Run | None
     key: Run
     sort: Run | None
-    group: Group
+    field_set: FieldSet
     runs_over: tuple[str, int] | None
-    let: int = 0  # the same for blocks that share one `let:` by a YAML anchor; 0 for none
+    let: int = 0
 
     @property
     def links(self) -> list[LinkProbe]:
-        return self.group.links
+        """The links that the fields of a line use."""
+        return self.field_set.links
 
     def frames(self, frame: Frame) -> Iterator[Frame]:
-        """The frame, once for each row that is chosen. Raises Unfit or what FAILURES names."""
+        """Yield the frame once for each row that is chosen. Raises Unfit or an error of FAILURES."""
         if self.rows is None:
             frame.enter_row(None, 1)
             if self.where is None or truth(self.where(frame)):
@@ -71,7 +78,7 @@ class Block:
         return [rows[number] for _, number in sorted(keyed)]
 
     def lines(self, frame: Frame) -> list[Doc]:
-        """The lines of this block, each with its key. Raises Rejected or MissingLookup."""
+        """The lines of this block, each with its `LINE_KEY`. Raises Rejected or MissingLookup."""
         made: list[Doc] = []
         frames = self.frames(frame)
         while True:
@@ -82,13 +89,13 @@ class Block:
                 raise rejected(self.field, error, self.rows_text or "its condition") from None
             if chosen is None:
                 return made
-            made += self._continued(self.group.apply(chosen), key)
+            made += self._continued(self.field_set.apply(chosen), key)
             if len(made) > MOST_LINES:
-                many = Unfit(f"it would have more than {MOST_LINES} lines", value=key)
-                raise rejected(self.field, many, self.rows_text)
+                too_many = Unfit(f"it would have more than {MOST_LINES} lines", value=key)
+                raise rejected(self.field, too_many, self.rows_text)
 
     def _continued(self, line: Doc, key: str) -> list[Doc]:
-        """The line; several, if its text runs over: the further ones bear `key/2`, `key/3` and so on."""
+        """The line; several if its text is too long. The continuation lines have the keys `key/2`, `key/3` and so on."""
         if self.runs_over is None:
             return [{LINE_KEY: key, **line}]
         name, longest = self.runs_over
@@ -109,12 +116,12 @@ class LineCompiler:
         self.place, self.scope = place, scope
 
     def blocks(self, field: str, given: Any, line: int, shape: Shape) -> list[Block]:
-        """The blocks of one line list: one table, or a list of them. Raises Misconfigured."""
+        """The blocks of one line list, given as one table or as a list of tables. Raises Misconfigured."""
         item = shape.item or ANY
         if isinstance(given, Table):
             return [self._block(field, given, item)]
         if not isinstance(given, Items):
-            self.place.refuse(line, f"{field} is a list of lines: it needs each:, or a list of such tables")
+            self.place.refuse(line, f"{field} is a list of lines: give it each:, or a list of tables with each:")
         return [self._block(field, table, item) for table in self.place.tables(given, line, field)]
 
     def _block(self, field: str, table: Table, item: Shape) -> Block:
@@ -122,7 +129,7 @@ class LineCompiler:
         rows = outer.expression(table, "each", field) if "each" in table else None
         scope = self.scope
         if rows is not None:
-            if rows.kind not in (Kind.LIST, Kind.ANY):
+            if rows.kind not in (ValueKind.LIST, ValueKind.ANY):
                 self.place.refuse(table.line_of("each"), f"{field}: {rows.text} is not a list")
             scope = scope.with_row(rows.shape.item)
         scope = self._let(table, scope, field)
@@ -133,12 +140,12 @@ class LineCompiler:
         sort = inner.expression(table, "sort", field) if "sort" in table else None
         if sort is not None and rows is None:
             self.place.refuse(table.line_of("sort"), f"{field}: sort: without each:")
-        if sort is not None and sort.kind in (Kind.GROUP, Kind.LIST):
+        if sort is not None and sort.kind in (ValueKind.GROUP, ValueKind.LIST):
             self.place.refuse(table.line_of("sort"), f"{field}: sort: must be a single value, not a {sort.kind}")
         key = inner.expression(table, "key", field)
-        if key.kind in (Kind.GROUP, Kind.LIST):
+        if key.kind in (ValueKind.GROUP, ValueKind.LIST):
             self.place.refuse(table.line_of("key"), f"{field}: key: must be a single value, not a {key.kind}")
-        group = GroupCompiler(inner, item, f"{field}.").compile(table, skip=BLOCK_ENTRIES)
+        field_set = FieldSetCompiler(inner, item, f"{field}.").compile(table, skip=BLOCK_ENTRIES)
         return Block(
             field,
             rows.run if rows else None,
@@ -146,13 +153,13 @@ class LineCompiler:
             where,
             key.run,
             sort.run if sort else None,
-            group,
-            self._runs_over(group, table, field),
+            field_set,
+            self._runs_over(field_set, table, field),
             id(table["let"]) if "let" in table and rows else 0,
         )
 
     def _let(self, table: Table, scope: Scope, field: str) -> Scope:
-        """Named values of a row, computed at most once for each."""
+        """The scope with the named values of a row."""
         if "let" not in table:
             return scope
         given = self.place.table(table["let"], table.line_of("let"), f"let of {field}")
@@ -163,18 +170,20 @@ class LineCompiler:
                 scope = scope.with_value(name, named(name, value, in_row=True))
         return scope
 
-    def _runs_over(self, group: Group, table: Table, field: str) -> tuple[str, int] | None:
-        found = [(name, value.lines_of) for name, value in group.values.items() if value.lines_of]
+    def _runs_over(self, field_set: FieldSet, table: Table, field: str) -> tuple[str, int] | None:
+        found = [(name, value.lines_of) for name, value in field_set.values.items() if value.lines_of]
         if len(found) > 1:
             self.place.refuse(table.line, f"{field}: only one field of a line can run over several lines")
         if not found:
             return None
         name, longest = found[0][0], found[0][1] or 0
-        for other, value in group.values.items():
+        for other, value in field_set.values.items():
             if value.shape.kind not in REPEATED:
-                told = f"{field}.{other} ({value.shape.kind}) would be repeated in each line that {name} runs over"
-                remedy = "give the text a block of its own, with a key such as id + '/text'"
-                self.place.refuse(table.line_of(other), f"{told}, and counted twice: {remedy}")
+                problem = (
+                    f"{field}.{other} ({value.shape.kind}) would be repeated on each line that {name} continues on"
+                )
+                remedy = "put the text into its own block, with a key such as id + '/text'"
+                self.place.refuse(table.line_of(other), f"{problem}, and counted twice: {remedy}")
         return name, longest
 
 
@@ -182,10 +191,10 @@ _UNSET = object()
 
 
 def named(name: str, value: Value, *, in_row: bool) -> Expr:
-    """A named value as an expression: computed when it is first asked for, then remembered for the row or document."""
+    """A named value as an expression: computed at its first use, then cached for the row or the document."""
     run = value.run
 
-    def remembered(frame: Frame) -> Any:
+    def cached(frame: Frame) -> Any:
         cache = frame.row_cache if in_row else frame.cache
         found = cache.get(name, _UNSET)
         if found is _UNSET:
@@ -193,5 +202,5 @@ def named(name: str, value: Value, *, in_row: bool) -> Expr:
             cache[name] = found
         return found
 
-    base = remembered if value.shape.kind in (Kind.GROUP, Kind.ANY) else None
-    return Expr(remembered, value.shape, name, base)
+    base = cached if value.shape.kind in (ValueKind.GROUP, ValueKind.ANY) else None
+    return Expr(cached, value.shape, name, base)

@@ -1,4 +1,4 @@
-"""Which values are empty, which are true in a condition, which are equal, and the one order of them all."""
+"""Which values are empty, true as a condition, or equal, and the order of values of all kinds."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from syncengine.mapping.conversions import numeric
 from syncengine.mapping.runtime import LARGEST_POWER, Unfit, key_text, normal, number, plain
 
-_WHOLE_AND_TEXT = {(int, int), (int, str), (str, int)}
+_INTEGER_AND_TEXT = {(int, int), (int, str), (str, int)}
 
 
 def is_empty(value: Any) -> bool:
-    """True for what counts as no value: nothing, and text of nothing but white space."""
+    """True for None and for text that is only white space."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
 def truth(value: Any) -> bool:
-    """Whether a value holds as a condition: nothing, blank text, 0, false, an empty list or group do not."""
+    """Whether a value is true as a condition. None, blank text, 0, false, an empty list and an empty group are not."""
     return bool(value.strip() if isinstance(value, str) else value)
 
 
 def rank(value: Any, what: str = "the value") -> tuple[int, Any, str]:
-    """The place of a single value in the one order; two values have the same place if and only if they are `same`.
+    """A sort key for single values of all kinds. Two values have the same key if and only if they are `same`.
 
-    Numbers and numeric texts by value, then by text; other texts; dates; times; booleans; what is empty.
+    The order is: numbers and numeric texts by value, then by text; other texts; dates; times; booleans; empty values.
     Raises Unfit for a group, a list, and a number that is not finite.
     """
     if is_empty(value):
@@ -41,17 +41,19 @@ def rank(value: Any, what: str = "the value") -> tuple[int, Any, str]:
     if isinstance(value, date):
         return (2, value, "")
     if isinstance(value, dict | list | tuple):
-        raise Unfit(f"{what} is a group or a list, and a single value is needed to put in order", value=value)
+        raise Unfit(f"{what} is a group or a list, but only single values can be sorted", value=value)
     exact = number(value, what)
     return (0, exact, plain(exact))
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equality as people mean it: 5 and the text `5` are the same id, all that is empty is equal, kinds else agree."""
+    """Equality as people mean it: 5 equals the text `5`, all empty values are equal, otherwise kinds must agree."""
     kinds = type(left), type(right)
     if kinds == (str, str):
         return left == right or bool(normal(left) == normal(right))
-    if kinds in _WHOLE_AND_TEXT and _is_id(left) and _is_id(right):  # as most comparisons are: not by their whole rank
+    if (
+        kinds in _INTEGER_AND_TEXT and _is_id(left) and _is_id(right)
+    ):  # the most frequent comparison, without computing ranks
         return str(left).strip() == str(right).strip()
     if is_empty(left) or is_empty(right):
         return is_empty(left) and is_empty(right)
@@ -65,34 +67,34 @@ def same(left: Any, right: Any) -> bool:
 
 
 def _is_id(value: Any) -> bool:
-    """Whether it is text, or a whole number that surely is in range."""
+    """Whether the value is text, or an integer that is in range."""
     return isinstance(value, str) or -(10**LARGEST_POWER) < value < 10**LARGEST_POWER
 
 
 def contains(item: Any, container: Any, what: str) -> bool:
-    """`item in container`: an item of a list, or a name of a group; what is empty contains nothing.
+    """`item in container`: an item of a list, or a field name of a group. An empty container contains nothing.
 
-    Raises Unfit for anything else. `what` is the container's source.
+    Raises Unfit for a container of any other kind. `what` names the container in error texts.
     """
     if is_empty(container):
         return False
     if isinstance(container, list | tuple):
-        return any(same(item, one) for one in container)
+        return any(same(item, element) for element in container)
     if isinstance(container, dict):
         return key_text(item) in container
     kind = "a text" if isinstance(container, str) else "a single value"
     raise Unfit(
-        f"{what} is {kind}, and `in` needs a list",
+        f"{what} is {kind}, but `in` needs a list",
         value=container,
-        remedy=f"In the mapping write split({what}, ',') for a list of words, or contains({what}, ...)",
+        remedy=f"In the mapping write split({what}, ',') for a list of texts, or contains({what}, ...)",
     )
 
 
 def comparable(values: Sequence[Any], sources: Sequence[str]) -> list[tuple[int, Any, str]]:
     """The ranks of values that are compared by size.
 
-    All are numbers or numeric texts, or all texts, or all dates, or all times. Raises Unfit for anything else, also for
-    what is empty.
+    sources: the source of each value, for error texts. Raises Unfit unless all values are numbers or numeric texts, or
+    all are texts, or all dates, or all times. An empty value is refused too.
     """
     for value, source in zip(values, sources, strict=True):
         if is_empty(value):

@@ -1,4 +1,4 @@
-"""Rules: what is skipped, held, cancelled, refused or routed another way, and what is checked when all is mapped."""
+"""Rules, which skip, hold, cancel, reject or reroute a document, and checks of the mapped document."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from syncengine.mapping.contract import RuleDecision, RuleVerdict
 from syncengine.mapping.order import truth
 from syncengine.mapping.runtime import CORRECT_AT_SOURCE, FAILURES, Frame, Run, Unfit, presentable, rejected
 from syncengine.mapping.scope import Scope
-from syncengine.mapping.shapes import Kind, nearest
+from syncengine.mapping.shapes import ValueKind, nearest
 from syncengine.mapping.values import ValueCompiler
 from syncengine.mapping.yaml_lines import Table
 
@@ -21,7 +21,11 @@ VERDICTS = {"skip": RuleVerdict.SKIP, "hold": RuleVerdict.HOLD, "cancel": RuleVe
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. `verdict` is None for `reject` and `route`. `sets` are the named values of a route."""
+    """One rule.
+
+    kind: `skip`, `hold`, `cancel`, `reject` or `route`. when: its condition; text: the same as written.
+    verdict: None for `reject` and `route`. field, value, remedy: what a `reject` reports. sets: named values of a `route`.
+    """
 
     kind: str
     reason: str
@@ -34,14 +38,14 @@ class Rule:
     sets: Mapping[str, Run] | None = None
 
     def applies(self, frame: Frame) -> bool:
-        """Whether the condition holds. Raises Rejected if that cannot be told, or MissingLookup."""
+        """Whether the condition holds. Raises Rejected if it cannot be evaluated, or MissingLookup."""
         try:
             return truth(self.when(frame))
         except (Unfit, *FAILURES) as error:
             raise rejected(f"rule: {self.reason}", error, self.text) from None
 
     def refusal(self, frame: Frame) -> Rejected:
-        """The Rejected of a `reject` rule that applies."""
+        """The error of a `reject` rule that applies. `frame` is the document being mapped."""
         try:
             value = self.value(frame) if self.value else None
         except (Unfit, *FAILURES):
@@ -54,50 +58,54 @@ class Rule:
         )
 
     def decision(self, frame: Frame) -> RuleDecision:
-        """What this rule says of a document it applies to. Raises Rejected if it is a `reject`."""
+        """The decision for a document to which this rule applies. Raises Rejected if it is a `reject`."""
         if self.verdict is None:
             raise self.refusal(frame)
         return RuleDecision(self.verdict, self.reason)
 
 
 class RuleCompiler:
-    """Compiles the list of rules, and that of checks."""
+    """Compiles the rules and the checks of a flow."""
 
     def __init__(self, place: Place, scope: Scope) -> None:
         self.place, self.scope = place, scope
         self.values = ValueCompiler(place, scope)
 
     def rules(self, given: Any, line: int) -> list[Rule]:
-        """The rules of a flow, in their order. Raises Misconfigured."""
+        """The rules of a flow, in order. Raises Misconfigured."""
         kinds = (*VERDICTS, "reject", "route")
         return [self._rule(table, kinds, "rules") for table in self.place.tables(given, line, "rules")]
 
     def checks(self, given: Any, line: int) -> list[Rule]:
-        """The checks of a mapped document, in their order: they can only refuse. Raises Misconfigured."""
+        """The checks of a mapped document, in order. A check can only reject. Raises Misconfigured."""
         return [self._rule(table, ("reject",), "checks") for table in self.place.tables(given, line, "checks")]
 
     def _rule(self, table: Table, kinds: tuple[str, ...], what: str) -> Rule:
         named = [kind for kind in kinds if kind in table]
         if len(named) != 1:
-            self.place.refuse(table.line, f"an item of {what} begins with one of {', '.join(kinds)} and a reason")
+            self.place.refuse(
+                table.line, f"an item of {what} must begin with one of {', '.join(kinds)}, followed by a reason"
+            )
         kind = named[0]
         more = {"reject": ("field", "value", "remedy"), "route": ("set",)}.get(kind, ())
         self.place.only(table, (kind, "when", *more), f"the rule {kind}")
-        reason = self.place.word(table, kind, f"the rule {kind}")
+        reason = self.place.text(table, kind, f"the rule {kind}")
         if "when" not in table:
             self.place.refuse(table.line, f"the rule {reason!r} needs when:")
         when = self.values.expression(table, "when", f"rule {reason!r}")
-        if when.kind in (Kind.DATE, Kind.DATETIME, Kind.GROUP):
-            self.place.refuse(table.line_of("when"), f"rule {reason!r}: {when.text} is no condition")
+        if when.kind in (ValueKind.DATE, ValueKind.DATETIME, ValueKind.GROUP):
+            self.place.refuse(
+                table.line_of("when"), f"rule {reason!r}: {when.text} is {when.kind} and cannot be a condition"
+            )
         return Rule(
             kind,
             reason,
             when.run,
             when.text,
             VERDICTS.get(kind),
-            field=self.place.word(table, "field", reason) if "field" in table else "",
+            field=self.place.text(table, "field", reason) if "field" in table else "",
             value=self.values.expression(table, "value", reason).run if "value" in table else None,
-            remedy=self.place.word(table, "remedy", reason) if "remedy" in table else "",
+            remedy=self.place.text(table, "remedy", reason) if "remedy" in table else "",
             sets=self._sets(table, reason) if kind == "route" else None,
         )
 

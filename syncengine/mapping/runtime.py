@@ -1,4 +1,4 @@
-"""What exists while one document is mapped: the frame that closures read, and how a failure becomes a Rejected."""
+"""The state while one document is mapped, and the conversion of failures to Rejected."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ PRECISION = 34
 ARITHMETIC = Context(prec=PRECISION, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow])
 
 LARGEST_POWER = 30
-"""Numbers of 10^30 and more, and digits beyond the 30th decimal place, are no quantities of this world."""
+"""Numbers of 10^30 and more, and digits beyond the 30th decimal place, are not real quantities and are refused."""
 
 FAILURES = (ArithmeticError, TypeError, ValueError, LookupError, AttributeError, RecursionError)
-"""What Python raises about a value that is not what it should be; each becomes a Rejected with field and source."""
+"""What Python raises if a value is not what the mapping expects. Each becomes a Rejected with field and source."""
 
 Run = Callable[["Frame"], Any]
 """A compiled piece of a mapping."""
 
 
 MOST_STEPS = 1_000_000
-"""Items that the loops, `in` and functions of one document may go through in all; some seconds of work."""
+"""Maximum number of items that all loops, `in` and functions of one document may visit: some seconds of work."""
 
 
-class Written(Decimal):
-    """A decimal that the mapping itself says: as text it keeps the digits that it is written with (`1.10`)."""
+class DecimalLiteral(Decimal):
+    """A decimal literal of the mapping. As text it keeps the digits that it is written with (`1.10`)."""
 
 
 class Unfit(Exception):
-    """A value does not allow what the mapping asks of it. Becomes a Rejected where the target field is known."""
+    """The mapping cannot use a value. Becomes a Rejected as soon as the target field is known.
+
+    reason, remedy: sentences for people. value: the value in question.
+    """
 
     def __init__(self, reason: str, *, value: Any = None, remedy: str = "") -> None:
         self.reason, self.value, self.remedy = reason, value, remedy
@@ -44,7 +47,7 @@ class Unfit(Exception):
 
 
 class Frame:
-    """One document in the course of being mapped; also one row of it, one part of it. Lives for one call."""
+    """The state of one document being mapped, at one of its parts and rows. Lives for one call."""
 
     __slots__ = (
         "cache", "context", "doc", "mapped", "names", "number", "part", "routed", "row", "row_cache", "row_caches",
@@ -67,18 +70,18 @@ class Frame:
         self.steps = 0
 
     def spend(self, items: Any, text: str) -> None:
-        """Count the items of a list that an expression goes through. Raises Unfit where the budget is used up."""
+        """Count the items of a list that an expression visits. Raises Unfit if that exceeds MOST_STEPS."""
         if not isinstance(items, list | tuple):
             return
         self.steps += len(items)
         if self.steps > MOST_STEPS:
             raise Unfit(
-                f"the loops of this document take more than {MOST_STEPS:,} steps in all, the last of them in {text}",
+                f"the loops of this document take more than {MOST_STEPS:,} steps in total, the last of them in {text}",
                 remedy="In the mapping name an inner list under values: or let:, or put a condition before the loop",
             )
 
     def enter_row(self, row: Any, number: int, let: int = 0) -> None:
-        """Look at one row from now on. Blocks that share their named values (`let`) share what was computed of a row."""
+        """Make this the current row. Blocks that share their named values (`let`) share the cache of a row."""
         self.row, self.number = row, number
         self.row_cache = self.row_caches.setdefault((let, id(row), number), {}) if let else {}
 
@@ -87,10 +90,10 @@ CORRECT_AT_SOURCE = "Correct it at the source and it will be fetched again"
 
 
 def rejected(field: str, error: Exception, source: str) -> Rejected:
-    """The failure of one field as a Rejected: the target field, the value, and where in the source it came from."""
+    """The failure of one target field as a Rejected. `source` says where in the source the value came from."""
     if isinstance(error, Rejected):
         return error
-    reason, value, remedy = _told(error)
+    reason, value, remedy = _explained(error)
     return Rejected(
         field=field,
         value=presentable(value),
@@ -99,20 +102,20 @@ def rejected(field: str, error: Exception, source: str) -> Rejected:
     )
 
 
-def _told(error: Exception) -> tuple[str, Any, str]:
+def _explained(error: Exception) -> tuple[str, Any, str]:
     if isinstance(error, Unfit):
         return error.reason, error.value, error.remedy
     if isinstance(error, DivisionByZero):
-        return "it would be divided by zero", None, ""
+        return "it divides by zero", None, ""
     if isinstance(error, ArithmeticError):
-        return "the calculation has no result that can be used", None, ""
+        return "the calculation has no usable result", None, ""
     if isinstance(error, RecursionError):
         return "it is nested too deeply", None, ""
     return f"it cannot be computed: {type(error).__name__}", None, ""
 
 
 def presentable(value: Any) -> Any:
-    """The value as a dead letter may show it, whatever it is: groups by their size, huge numbers by theirs."""
+    """The value as a dead letter shows it: a group, a list or a huge number is replaced by its size."""
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
@@ -127,7 +130,7 @@ def presentable(value: Any) -> Any:
 
 
 def number(value: Any, what: str) -> Decimal:
-    """A value as an exact, finite number of reasonable size. `what` is the source it came from. Raises Unfit."""
+    """A value as an exact, finite number of reasonable size. `what` names its source in error texts. Raises Unfit."""
     if type(value) is not Decimal:
         value = _converted(value, what)
     if not value.is_finite():
@@ -140,7 +143,7 @@ def number(value: Any, what: str) -> Decimal:
 
 def _converted(value: Any, what: str) -> Decimal:
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise Unfit(f"{what} has no value, and a number is needed")
+        raise Unfit(f"{what} has no value, but a number is needed")
     if isinstance(value, bool) or not isinstance(value, int | Decimal | float):
         raise Unfit(f"{what} is not a number", value=value)
     if isinstance(value, int) and value.bit_length() > 128:
@@ -149,14 +152,17 @@ def _converted(value: Any, what: str) -> Decimal:
 
 
 def key_text(value: Any) -> str:
-    """A value as the key of a table, a link or a document: numbers plain, dates and times by ISO 8601, `""` for nothing."""
+    """A value as the key of a table, a link or a document: numbers plain, dates and times in ISO 8601, `""` for None.
+
+    Raises Unfit for a group or a list.
+    """
     if value is None:
         return ""
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, Written):
+    if isinstance(value, DecimalLiteral):
         return format(value, "f")
     if isinstance(value, int | Decimal | float):
         return plain(number(value, "the key"))
@@ -166,12 +172,12 @@ def key_text(value: Any) -> str:
 
 
 def normal(text: str) -> str:
-    """The text as it is compared: one Unicode form (NFC), no white space at its ends."""
+    """The text as it is compared: in Unicode form NFC, without surrounding white space."""
     return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip()
 
 
 def table_key(value: Any) -> str:
-    """A value as the key of a lookup table, for the table's own keys and for what is looked up. Raises Unfit."""
+    """A value as the key of a lookup table, for the table's own keys and for searched keys. Raises Unfit."""
     return normal(key_text(value))
 
 

@@ -1,4 +1,4 @@
-"""Which names an expression may use at its place, and what they mean: fields, rows, settings, tables, named values."""
+"""The names that an expression may use, and what they mean: fields, rows, settings, tables, named values."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 from syncengine.mapping.functions import FUNCTIONS
 from syncengine.mapping.runtime import Frame, Run, Unfit, key_text, number
-from syncengine.mapping.shapes import ANY, Kind, Shape, nearest
+from syncengine.mapping.shapes import ANY, Shape, ValueKind, nearest
 
 
 class Complaint(Exception):
-    """Something in a mapping is wrong; the caller knows file and line."""
+    """An error in a mapping. The caller adds file and line (`complaints.Place.at`)."""
 
 
 @dataclass(frozen=True)
 class Expr:
-    """A compiled expression: how to get its value, what it will be, and its text for complaints.
+    """A compiled expression: the closure that evaluates it, the shape of its value, and its text for errors.
 
-    `base` and `steps` are kept for a path of fields, so that a longer path is still one closure.
+    base, steps: the start and the field names of a path, so that a longer path is still one closure.
     """
 
     run: Run
@@ -31,15 +31,16 @@ class Expr:
     is_constant: bool = False
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> ValueKind:
+        """The kind of the value."""
         return self.shape.kind
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that a flow declares: its kind, its default, and what it is for. `is_zone`: its text names a time zone."""
+    """A setting that a flow declares: its kind, its default, its purpose. is_zone: its text names a time zone."""
 
-    kind: Kind
+    kind: ValueKind
     default: Any
     about: str = ""
     is_zone: bool = False
@@ -47,11 +48,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Scope:
-    """The names that are known at one place of a mapping.
+    """The names that are valid at one place of a mapping.
 
     doc, row, target: shapes of the document, of a row inside `each`, of the mapped document in `checks`.
     values: named values by name. loops: variables of comprehensions. tables: lookup tables of the flow's file.
-    needs: entity -> flow. references: shapes of the documents that may be read beside, by resource.
+    needs: entity -> flow. references: shapes of the documents that `ref()` may use, by resource. resources: shapes of all
+    resources of the source system.
     """
 
     doc: Shape
@@ -67,25 +69,26 @@ class Scope:
     loops: Mapping[str, Shape] = field(default_factory=dict)
 
     def with_row(self, row: Shape | None) -> Scope:
-        """The scope inside `each`: bare names are the row's fields, the document is `doc`."""
+        """The scope inside `each`, where bare names are fields of the row. `doc` is the document."""
         return replace(self, row=row or ANY, in_row=True)
 
     def with_value(self, name: str, value: Expr) -> Scope:
-        """The scope after a named value was declared. Raises Complaint if the name means something already."""
+        """The scope with one more named value. Raises Complaint if the name is not valid or already has a meaning."""
         if name in RESERVED or name in FUNCTION_NAMES or name in self.values or name in self._fields().fields:
-            raise Complaint(f"the name {name!r} is taken already; choose another one for this value")
+            raise Complaint(f"the name {name!r} is already taken; choose another name for this value")
         if not name.isidentifier():
             raise Complaint(f"{name!r} cannot be a name in expressions; use letters, digits and _")
         return replace(self, values={**self.values, name: value})
 
     def with_loop(self, name: str, item: Shape) -> Scope:
+        """The scope inside a comprehension with this loop variable."""
         return replace(self, loops={**self.loops, name: item})
 
     def _fields(self) -> Shape:
         return self.row if self.in_row and self.row else self.doc
 
     def name(self, name: str) -> Expr:
-        """What a bare name means here. Raises Complaint with the nearest valid one."""
+        """The expression for a bare name. Raises Complaint with the closest valid name."""
         if name in self.loops:
             return Expr(lambda frame: frame.names[name], self.loops[name], name)
         if name in RESERVED:
@@ -113,41 +116,44 @@ class Scope:
         if name == "row" and self.in_row and self.row:
             return Expr(_row, self.row, "row", _row)
         if name == "number" and self.in_row:
-            return Expr(lambda frame: frame.number, Shape(Kind.INTEGER), "number")
+            return Expr(lambda frame: frame.number, Shape(ValueKind.INTEGER), "number")
         if name == "part":
-            return Expr(lambda frame: frame.part, Shape(Kind.TEXT), "part")
+            return Expr(lambda frame: frame.part, Shape(ValueKind.TEXT), "part")
         if name == "parts_wanted":
-            item = Shape(Kind.TEXT)
-            return Expr(lambda frame: list(frame.context.parts), Shape(Kind.LIST, item=item), "parts_wanted")
+            item = Shape(ValueKind.TEXT)
+            return Expr(lambda frame: list(frame.context.parts), Shape(ValueKind.LIST, item=item), "parts_wanted")
         if name == "mapped" and self.target:
             return Expr(lambda frame: frame.mapped, self.target, "mapped", lambda frame: frame.mapped)
         if name in CONSTANTS:
             constant = CONSTANTS[name]
-            kind = Kind.ANY if constant is None else Kind.BOOLEAN
+            kind = ValueKind.ANY if constant is None else ValueKind.BOOLEAN
             return Expr(lambda _: constant, Shape(kind), name, is_constant=True)
         if name == "settings":
             raise Complaint(f"write settings.NAME{nearest('', self.settings)}")
-        raise Complaint(f"{name!r} has no meaning at this place")
+        raise Complaint(f"{name!r} is not available here")
 
     def setting(self, name: str) -> Expr:
-        """A declared setting; its value is checked when it is read, since it comes from a connection."""
+        """The expression for a setting. Its value comes from a connection and is checked when it is read.
+
+        Raises Complaint with the closest declared name.
+        """
         if name not in self.settings:
             raise Complaint(f"the flow declares no setting {name!r}{nearest(name, self.settings)}")
         declared = self.settings[name]
-        shape = Shape(declared.kind, item=ANY if declared.kind is Kind.LIST else None)
-        if declared.kind is Kind.GROUP:
-            shape = Shape(Kind.GROUP, is_open=True)
+        shape = Shape(declared.kind, item=ANY if declared.kind is ValueKind.LIST else None)
+        if declared.kind is ValueKind.GROUP:
+            shape = Shape(ValueKind.GROUP, is_open=True)
 
         def run(frame: Frame) -> Any:
-            known = frame.settings
-            if name not in known:
-                known[name] = checked_setting(name, declared, frame.context.settings.get(name, declared.default))
-            return known[name]
+            checked = frame.settings
+            if name not in checked:
+                checked[name] = checked_setting(name, declared, frame.context.settings.get(name, declared.default))
+            return checked[name]
 
         return Expr(run, shape, f"settings.{name}")
 
     def table(self, name: str) -> Mapping[str, str]:
-        """A declared lookup table. Raises Complaint with the nearest one."""
+        """A declared lookup table. Raises Complaint with the closest declared name."""
         if name not in self.tables:
             raise Complaint(f"there is no lookup table {name!r}{nearest(name, self.tables)}")
         return self.tables[name]
@@ -169,7 +175,7 @@ def _row(frame: Frame) -> Any:
 
 
 def path(base: Run, steps: Sequence[str], text: str) -> Run:
-    """The closure that follows a path of fields; anything missing on the way is None."""
+    """The closure that follows a path of fields. A missing field yields None."""
 
     def run(frame: Frame) -> Any:
         value = base(frame)
@@ -177,7 +183,7 @@ def path(base: Run, steps: Sequence[str], text: str) -> Run:
             if value is None:
                 return None
             if not isinstance(value, dict):
-                raise Unfit(f"{text} cannot be read: what should hold {step} is a single value", value=value)
+                raise Unfit(f"{text} cannot be read: {step} is requested of a single value", value=value)
             value = value.get(step)
         return value
 
@@ -185,30 +191,30 @@ def path(base: Run, steps: Sequence[str], text: str) -> Run:
 
 
 def checked_setting(name: str, declared: Setting, value: Any) -> Any:
-    """The value of a setting as its declared kind. Raises Unfit that says which setting to correct."""
+    """The value of a setting, converted to its declared kind. Raises Unfit, which names the setting."""
     try:
         return _setting_value(declared.kind, value)
     except (Unfit, ArithmeticError, ValueError):
         raise Unfit(
-            f"the setting {name} must be {'a list' if declared.kind is Kind.LIST else declared.kind}",
+            f"the setting {name} must be {'a list' if declared.kind is ValueKind.LIST else declared.kind}",
             value=value,
             remedy=f"Correct the setting {name} of the connection and retry",
         ) from None
 
 
-def _setting_value(kind: Kind, value: Any) -> Any:
-    if value is None or kind is Kind.ANY:
+def _setting_value(kind: ValueKind, value: Any) -> Any:
+    if value is None or kind is ValueKind.ANY:
         return value
-    if kind in (Kind.DECIMAL, Kind.INTEGER):
+    if kind in (ValueKind.DECIMAL, ValueKind.INTEGER):
         exact = number(Decimal(value) if isinstance(value, str) else value, "the setting")
-        if kind is Kind.DECIMAL:
+        if kind is ValueKind.DECIMAL:
             return exact
         if exact != exact.to_integral_value():
-            raise Unfit("not whole")
+            raise Unfit("not an integer")
         return int(exact)
-    if kind is Kind.TEXT:
+    if kind is ValueKind.TEXT:
         return format(value, "f") if isinstance(value, Decimal) else key_text(value)
-    wanted: Mapping[Kind, type] = {Kind.LIST: list, Kind.GROUP: dict, Kind.BOOLEAN: bool}
-    if not isinstance(value, wanted.get(kind, str)):
+    expected: Mapping[ValueKind, type] = {ValueKind.LIST: list, ValueKind.GROUP: dict, ValueKind.BOOLEAN: bool}
+    if not isinstance(value, expected.get(kind, str)):
         raise Unfit("not of its kind")
     return value

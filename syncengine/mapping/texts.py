@@ -1,4 +1,4 @@
-"""Long texts over short fields: at the spaces where it can be, and never a character lost in silence."""
+"""Breaks long texts into short fields, at spaces where possible. No character is lost silently."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 
 def wrap(text: str, longest: int) -> list[str]:
-    """Pieces of at most `longest` characters, broken at spaces; a word that is longer is broken inside.
+    """Break a text into pieces of at most `longest` characters, at spaces. Only a longer word is broken inside.
 
-    Runs of white space (line ends too) count as one space. Nothing for an empty text.
+    White space of any length (line ends too) counts as one space. An empty text has no pieces.
     """
     pieces: list[str] = []
     line = ""
@@ -27,12 +27,13 @@ def wrap(text: str, longest: int) -> list[str]:
 
 
 def spread(texts: Sequence[str], fields: int, longest: int, before: str = "") -> tuple[list[str], str]:
-    """Lay texts over `fields` lines of at most `longest` characters, each on the line of its own as far as possible.
+    """Spread texts over `fields` lines of at most `longest` characters, each text on its own line if possible.
 
-    Three attempts, the first that fits: each text begins on its own line or, if one before it ran over, on the next
-    free line; without blank lines between them; all as one text, joined by commas. Returns exactly `fields` lines
-    (`""` for a blank one) and what did not fit even so, as one text (`""` if all did). `before` takes the first lines, if
-    there is any: the end of a name that was too long for its own field.
+    Uses the first layout that fits: each text on its own line or, if an earlier text took more than one line, on the next
+    free line; the same without blank lines; all texts joined by commas. `before` is a text for the first lines, such as
+    the end of a name that was too long for its own field.
+
+    Returns exactly `fields` lines (`""` for a blank line), and the text that does not fit (`""` if everything fits).
     """
     wrapped = [wrap(text, longest) for text in texts]
     if before:
@@ -49,7 +50,7 @@ def spread(texts: Sequence[str], fields: int, longest: int, before: str = "") ->
 
 
 def _in_place(wrapped: Sequence[Sequence[str]], fields: int) -> list[str] | None:
-    """Every text at the index of its own, or as near behind it as those before it allow; None if that does not fit."""
+    """Each text at its own index, or after the texts before it if they need the space; None if that does not fit."""
     lines: list[str] = []
     for index, pieces in enumerate(wrapped):
         if not pieces:

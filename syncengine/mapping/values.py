@@ -1,27 +1,43 @@
-"""One target value: where it comes from, and the steps from there to what the target takes.
+"""One target value: its source, and the steps that convert it to what the target takes.
 
-An entry such as `{from: placedOn, as: date, zone: settings.time_zone}` becomes one closure. The steps, in their order:
-source (`from`, `value`, `join`, `first`, `cases`, `then`), `lookup`, `link`, conversion, `case`, `max`; and, whichever
-branch of `when` and `else` it comes from, `default` and `required`.
+An entry such as `{from: placedOn, as: date, zone: settings.time_zone}` becomes one closure. The steps, in order: source
+(`from`, `value`, `join`, `first`, `cases`, `then`), `lookup`, `link`, conversion, `case`, `max`; then, for both
+branches of a `when`, `default` and `required`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from syncengine.mapping import texts
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.contract import MissingLookup, Need
-from syncengine.mapping.conversions import ROUNDINGS, Manner, converter, impossible, zone_named
+from syncengine.mapping.conversions import ROUNDINGS, ConversionOptions, converter, why_impossible, zone_named
 from syncengine.mapping.expressions import compile_expression
 from syncengine.mapping.functions import FUNCTIONS
-from syncengine.mapping.order import is_empty, truth
-from syncengine.mapping.runtime import Frame, Run, Unfit, key_text, table_key
+from syncengine.mapping.runtime import Frame, Run, Unfit
 from syncengine.mapping.scope import Expr, Scope
-from syncengine.mapping.shapes import ANY, Kind, Shape, common, nearest
+from syncengine.mapping.shapes import ANY, Shape, ValueKind, common, nearest
+from syncengine.mapping.value_steps import (
+    LEFT_OUT,
+    LinkProbe,
+    Step,
+    conditional,
+    constant,
+    declared_length,
+    first_case,
+    first_filled,
+    in_case,
+    length_limit,
+    link_step,
+    lookup_step,
+    no_part,
+    skipping_empty,
+    text_or_any,
+    with_default,
+    with_steps,
+)
 from syncengine.mapping.yaml_lines import Items, Table
 
 SOURCES = ("from", "value", "join", "first", "cases", "then")
@@ -30,39 +46,17 @@ ENTRIES = (
     "zone", "max", "on_long", "case", "required", "remedy",
 )  # fmt: skip
 COMPANIONS = {"else": "when", "with": "join", "miss": "lookup", "part": "link"}
-"""Entries that mean nothing without another one."""
+"""Entries that need another entry."""
 MISSES = ("fail", "wait", "pass", "default")
-KINDS = tuple(kind.value for kind in (Kind.TEXT, Kind.INTEGER, Kind.DECIMAL, Kind.DATE, Kind.DATETIME, Kind.BOOLEAN))
-
-Step = Callable[[Any, Frame], Any]
-_LEFT_OUT = object()
-"""The outcome of a `when` that does not hold, where there is no `else`: `default` does not fill it."""
-
-
-@dataclass(frozen=True)
-class LinkProbe:
-    """What a `link` entry refers to, to be asked before the mapping runs: under which condition, which key and part."""
-
-    entity: str
-    flow: str
-    key: Run
-    part: Run
-    condition: Run | None
-
-    def need(self, frame: Frame) -> Need | None:
-        """The need of this document, or None if there is nothing to refer to. Raises Unfit."""
-        if self.condition is not None and not truth(self.condition(frame)):
-            return None
-        key = key_text(self.key(frame))
-        return Need(self.entity, key, key_text(self.part(frame)), self.flow) if key else None
+KINDS = tuple(kind.value for kind in ValueKind if kind not in (ValueKind.GROUP, ValueKind.LIST, ValueKind.ANY))
 
 
 @dataclass(frozen=True)
 class Value:
-    """A compiled entry. `run` gives the value, None for nothing.
+    """A compiled entry. `run` returns the value, None if there is none.
 
-    `longest`: characters that its field takes, if that is limited. `lines_of`: instead, the length of one line where
-    the entry says `on_long: lines`.
+    text: the source, for error texts. link: the link that it uses. longest: the characters that its field takes, if that
+    is limited. lines_of: the length of one line instead, if the entry has `on_long: lines`.
     """
 
     run: Run
@@ -80,7 +74,7 @@ class ValueCompiler:
         self.place, self.scope = place, scope
 
     def expression(self, table: Table | Items, key: Any, what: str) -> Expr:
-        """The expression at one place of the file."""
+        """The expression of one entry. Raises Misconfigured."""
         with self.place.at(table.line_of(key), what):
             return compile_expression(table[key], self.scope)
 
@@ -95,23 +89,23 @@ class ValueCompiler:
         shape, steps, link = source.shape, [], None
         if "lookup" in entry:
             steps.append(self._lookup(entry, what))
-            shape = Shape(Kind.TEXT) if entry.get("miss") != "pass" else _text_or(shape)
+            shape = Shape(ValueKind.TEXT) if entry.get("miss") != "pass" else text_or_any(shape)
         if "link" in entry:
-            link = self._link(entry, _assembled(source.run, steps), condition, what)
-            steps = [_linked(link)]
-            shape = Shape(Kind.TEXT)
+            link = self._link(entry, with_steps(source.run, steps), condition, what)
+            steps = [link_step(link)]
+            shape = Shape(ValueKind.TEXT)
         shape = self._convert(entry, shape, target, steps, source.text, what)
         steps += self._texts(entry, target, source.text, what)
-        run = _assembled(source.run, steps)
+        run = with_steps(source.run, steps)
         if condition is not None:
             other = self._else(entry, target, what)
-            run = _conditional(condition.run, run, other.run if other else lambda _: _LEFT_OUT)
+            run = conditional(condition.run, run, other.run if other else lambda _: LEFT_OUT)
             shape = common([shape, other.shape]) if other else shape
         default, required, remedy = self._ends(entry, target, what)
         if default is not None:
             shape = common([shape, default.shape])
-        run = _ended(run, default.run if default else None, required, remedy)
-        longest = self.place.whole_number(entry, "max", 1, 100_000) or _declared_length(target)
+        run = with_default(run, default.run if default else None, required, remedy)
+        longest = self.place.whole_number(entry, "max", 1, 100_000) or declared_length(target)
         if entry.get("on_long") != "lines":
             return Value(run, shape, source.text, link, longest=longest)
         self._check_continues(entry, shape, in_line, what)
@@ -125,10 +119,10 @@ class ValueCompiler:
     def _check_continues(self, entry: Table, shape: Shape, in_line: bool, what: str) -> None:
         line = entry.line_of("on_long")
         if not in_line:
-            told = "on_long: lines is for fields of a line: use cut, or spread the text over several fields"
-            self.place.refuse(line, f"{what}: {told}")
-        if shape.kind is not Kind.TEXT:
-            self.place.refuse(line, f"{what}: on_long: lines is for text, and this is {shape.kind}; say as: text")
+            remedy = "use cut, or spread the text over several fields"
+            self.place.refuse(line, f"{what}: on_long: lines is for fields of a line: {remedy}")
+        if shape.kind is not ValueKind.TEXT:
+            self.place.refuse(line, f"{what}: on_long: lines is for text, but this is {shape.kind}; add as: text")
 
     # Sources
 
@@ -149,10 +143,10 @@ class ValueCompiler:
         return self.expression(entry, name, what)
 
     def _constant(self, entry: Table, what: str) -> Expr:
-        constant = entry["value"]
-        if isinstance(constant, Table | Items):
-            self.place.refuse(entry.line_of("value"), f"{what}: a constant is a single value")
-        return _constant(constant)
+        given = entry["value"]
+        if isinstance(given, Table | Items):
+            self.place.refuse(entry.line_of("value"), f"{what}: a constant must be a single value")
+        return constant(given)
 
     def _several(self, entry: Table, name: str, what: str) -> Expr:
         items = entry[name]
@@ -160,15 +154,15 @@ class ValueCompiler:
             self.place.refuse(entry.line_of(name), f"{what}: {name}: needs a list of expressions")
         parts = [self.expression(items, index, what) for index in range(len(items))]
         runs = [part.run for part in parts]
-        shown = ", ".join(part.text for part in parts)
+        sources = ", ".join(part.text for part in parts)
         if name == "first":
             shape = common([part.shape for part in parts])
-            return Expr(_first_filled(runs), shape, shown)
+            return Expr(first_filled(runs), shape, sources)
         separator = entry.get("with", " ")
         if not isinstance(separator, str):
             self.place.refuse(entry.line_of("with"), f"{what}: with: must be a text in quotes")
         join = FUNCTIONS["join"].call
-        return Expr(lambda frame: join(separator, *[run(frame) for run in runs]), Shape(Kind.TEXT), shown)
+        return Expr(lambda frame: join(separator, *[run(frame) for run in runs]), Shape(ValueKind.TEXT), sources)
 
     def _cases(self, entry: Table, what: str) -> Expr:
         cases: list[tuple[Run, Expr]] = []
@@ -176,18 +170,18 @@ class ValueCompiler:
         for case in self.place.tables(entry["cases"], entry.line_of("cases"), f"cases of {what}"):
             self.place.only(case, ("when", "then", "else"), f"a case of {what}")
             if otherwise is not None:
-                self.place.refuse(case.line, f"{what}: a case after else: is never reached")
+                self.place.refuse(case.line, f"{what}: a case after else: can never apply")
             if "else" in case and len(case) == 1:
                 otherwise = self.expression(case, "else", what)
             elif "when" in case and "then" in case and len(case) == 2:
                 cases.append((self.expression(case, "when", what).run, self.expression(case, "then", what)))
             else:
-                self.place.refuse(case.line, f"{what}: a case is when: and then:, the last one else:")
+                self.place.refuse(case.line, f"{what}: a case needs when: and then:; the last case may be else:")
         if not cases:
             self.place.refuse(entry.line_of("cases"), f"{what}: cases: needs at least one when: and then:")
         outcomes = [outcome for _, outcome in cases] + ([otherwise] if otherwise else [])
-        shown = " or ".join(outcome.text for outcome in outcomes)
-        return Expr(_first_case(cases, otherwise), common([outcome.shape for outcome in outcomes]), shown)
+        sources = " or ".join(outcome.text for outcome in outcomes)
+        return Expr(first_case(cases, otherwise), common([outcome.shape for outcome in outcomes]), sources)
 
     def _else(self, entry: Table, target: Shape, what: str) -> Expr | None:
         if "else" not in entry:
@@ -195,57 +189,57 @@ class ValueCompiler:
         return self._finished(self.expression(entry, "else", what), entry, target, what)
 
     def _finished(self, source: Expr, entry: Table, target: Shape, what: str) -> Expr:
-        """A source that is neither looked up nor linked, with conversion, case and length."""
+        """A source without lookup and link, but with conversion, case and length."""
         steps: list[Step] = []
         shape = self._convert(entry, source.shape, target, steps, source.text, what)
         steps += self._texts(entry, target, source.text, what)
-        return Expr(_assembled(source.run, steps), shape, source.text)
+        return Expr(with_steps(source.run, steps), shape, source.text)
 
     # Steps
 
     def _lookup(self, entry: Table, what: str) -> Step:
-        name = self.place.word(entry, "lookup", what)
+        name = self.place.text(entry, "lookup", what)
         with self.place.at(entry.line_of("lookup"), what):
             table = self.scope.table(name)
         miss = self.place.choice(entry, "miss", MISSES, "default" if "default" in entry else "fail")
         if miss == "default" and "default" not in entry:
             self.place.refuse(entry.line_of("miss"), f"{what}: miss: default needs default:")
-        return _lookup_step(name, table, miss)
+        return lookup_step(name, table, miss)
 
     def _link(self, entry: Table, key: Run, condition: Expr | None, what: str) -> LinkProbe:
-        entity = self.place.word(entry, "link", what)
+        entity = self.place.text(entry, "link", what)
         if entity not in self.scope.needs:
             hint = nearest(entity, self.scope.needs)
             self.place.refuse(entry.line_of("link"), f"{what}: needs: does not name {entity!r}{hint}")
-        part = self.expression(entry, "part", what).run if "part" in entry else _nothing
+        part = self.expression(entry, "part", what).run if "part" in entry else no_part
         return LinkProbe(entity, self.scope.needs[entity], key, part, condition.run if condition else None)
 
     def _convert(self, entry: Table, shape: Shape, target: Shape, steps: list[Step], source: str, what: str) -> Shape:
-        """Add the conversion to `as:`, and from there to the target's kind; the shape that comes of it."""
-        manner = self._manner(entry, what)
+        """Add the conversions to the kind of `as:` and then to the target's kind. Returns the resulting shape."""
+        options = self._options(entry, what)
         line = entry.line_of("as") if "as" in entry else entry.line
-        kinds = [Kind(self.place.choice(entry, "as", KINDS, ""))] if "as" in entry else []
-        if target.kind is not Kind.ANY:
-            if kinds and impossible(kinds[0], target.kind, manner):
+        kinds = [ValueKind(self.place.choice(entry, "as", KINDS, ""))] if "as" in entry else []
+        if target.kind is not ValueKind.ANY:
+            if kinds and why_impossible(kinds[0], target.kind, options):
                 self.place.refuse(line, f"{what} is {target.kind} in the target, not {kinds[0]}")
             kinds += [target.kind] if target.kind not in kinds else []
         for kind in kinds:
-            if problem := impossible(shape.kind, kind, manner):
+            if problem := why_impossible(shape.kind, kind, options):
                 self.place.refuse(line, f"{what}: {source}: {problem}")
-            steps.append(_skipping_nothing(converter(kind, manner, source)))
+            steps.append(skipping_empty(converter(kind, options, source)))
             if kind != shape.kind:
                 shape = Shape(kind)
         return shape
 
-    def _manner(self, entry: Table, what: str) -> Manner:
+    def _options(self, entry: Table, what: str) -> ConversionOptions:
         zone: Callable[[Frame], tzinfo] | None = None
         if "zone" in entry:
             zone = self._zone(entry, what)
         date_format = entry.get("format")
         if date_format is not None and not (isinstance(date_format, str) and "%" in date_format):
-            self.place.refuse(entry.line_of("format"), f"{what}: format: is a pattern such as '%Y-%m-%d'")
+            self.place.refuse(entry.line_of("format"), f"{what}: format: must be a pattern such as '%Y-%m-%d'")
         rounding = self.place.choice(entry, "rounding", ROUNDINGS, "half_up") if "rounding" in entry else None
-        return Manner(self.place.whole_number(entry, "places", 0, 12), rounding, date_format, zone)
+        return ConversionOptions(self.place.whole_number(entry, "places", 0, 12), rounding, date_format, zone)
 
     def _zone(self, entry: Table, what: str) -> Callable[[Frame], tzinfo]:
         text = entry["zone"]
@@ -262,7 +256,7 @@ class ValueCompiler:
         steps: list[Step] = []
         if "case" in entry:
             upper = self.place.choice(entry, "case", ("upper", "lower"), "upper") == "upper"
-            steps.append(lambda value, _: _cased(value, upper))
+            steps.append(lambda value, _: in_case(value, upper))
         longest = self.place.whole_number(entry, "max", 1, 100_000)
         on_long = self.place.choice(entry, "on_long", ("fail", "cut", "lines"), "fail")
         if "on_long" in entry and longest is None:
@@ -270,156 +264,30 @@ class ValueCompiler:
         if on_long == "lines":
             return steps
         if longest is None:
-            longest = _declared_length(target)
+            longest = declared_length(target)
         if longest is not None:
-            steps.append(_limited(longest, on_long == "cut", source))
+            steps.append(length_limit(longest, on_long == "cut", source))
         return steps
 
     def _ends(self, entry: Table, target: Shape, what: str) -> tuple[Expr | None, bool, str]:
-        """Default, whether a value is required, and the remedy if it has none."""
+        """The default, whether a value is required, and the remedy if it is missing."""
         required = entry.get("required", False)
         if not isinstance(required, bool):
-            self.place.refuse(entry.line_of("required"), f"{what}: required: is true or false")
+            self.place.refuse(entry.line_of("required"), f"{what}: required: must be true or false")
         remedy = entry.get("remedy", "")
         if not isinstance(remedy, str):
-            self.place.refuse(entry.line_of("remedy"), f"{what}: remedy: is a text")
+            self.place.refuse(entry.line_of("remedy"), f"{what}: remedy: must be a text")
         if "default" not in entry:
             return None, required, remedy
         return self._default(entry, what, target), required, remedy
 
     def _default(self, entry: Table, what: str, target: Shape) -> Expr:
-        """`default:` is a constant, or an expression where it begins with `settings.`."""
+        """`default:` is a constant, or an expression if it begins with `settings.`."""
         given = entry["default"]
         if isinstance(given, Table | Items):
-            self.place.refuse(entry.line_of("default"), f"{what}: default: is a single value")
+            self.place.refuse(entry.line_of("default"), f"{what}: default: must be a single value")
         if isinstance(given, str) and given.startswith("settings."):
             source = self.expression(entry, "default", what)
         else:
-            source = _constant(given)
+            source = constant(given)
         return self._finished(source, entry, target, what)
-
-
-def _constant(value: Any) -> Expr:
-    kinds = {bool: Kind.BOOLEAN, int: Kind.INTEGER, str: Kind.TEXT, type(None): Kind.ANY}
-    shape = Shape(kinds.get(type(value), Kind.DECIMAL))
-    return Expr(lambda _: value, shape, "a constant", is_constant=True)
-
-
-def _nothing(_: Frame) -> str:
-    return ""
-
-
-def _text_or(shape: Shape) -> Shape:
-    return shape if shape.kind is Kind.TEXT else ANY
-
-
-def _first_filled(runs: Sequence[Run]) -> Run:
-    """The first value that is not empty; those after it are not computed."""
-    return lambda frame: next((value for run in runs if not is_empty(value := run(frame))), None)
-
-
-def _first_case(cases: list[tuple[Run, Expr]], otherwise: Expr | None) -> Run:
-    outcomes = [(condition, outcome.run) for condition, outcome in cases]
-
-    def run(frame: Frame) -> Any:
-        for condition, outcome in outcomes:
-            if truth(condition(frame)):
-                return outcome(frame)
-        return otherwise.run(frame) if otherwise else None
-
-    return run
-
-
-def _lookup_step(name: str, table: Mapping[str, str], miss: str) -> Step:
-    """Entries of the connection go before those of the file."""
-
-    def step(value: Any, frame: Frame) -> Any:
-        key = table_key(value)
-        if not key:
-            return None
-        found = frame.context.lookups.get(name, {}).get(key)
-        if found is None:
-            found = table.get(key)
-        if found is not None:
-            return found
-        if miss == "wait":
-            raise MissingLookup(Need(f"lookup:{name}", key[:255]))
-        if miss == "fail":
-            remedy = f"Add {key[:60]} to the lookup table {name} and retry"
-            raise Unfit(f"the lookup table {name} has no entry {key[:60]!r}", value=value, remedy=remedy)
-        return value if miss == "pass" else None
-
-    return step
-
-
-def _linked(probe: LinkProbe) -> Step:
-    def step(_: Any, frame: Frame) -> Any:
-        need = probe.need(frame)
-        if need is None:
-            return None
-        if need not in frame.context.links:
-            raise MissingLookup(need)
-        return frame.context.links[need]
-
-    return step
-
-
-def _skipping_nothing(convert: Step) -> Step:
-    return lambda value, frame: None if is_empty(value) else convert(value, frame)
-
-
-def _cased(value: Any, upper: bool) -> Any:
-    if not isinstance(value, str):
-        return value
-    return value.upper() if upper else value.lower()
-
-
-def _limited(longest: int, cuts: bool, source: str) -> Step:
-    def step(value: Any, _: Frame) -> Any:
-        if not isinstance(value, str) or len(value) <= longest:
-            return value
-        if cuts:
-            return texts.wrap(value, longest)[0] if value.strip() else ""
-        raise Unfit(
-            f"{source} has {len(value)} characters, and the target takes {longest}",
-            value=value,
-            remedy="Shorten it at the source, or let it run over in the mapping (spread, on_long)",
-        )
-
-    return step
-
-
-def _declared_length(target: Shape) -> int | None:
-    return target.longest if target.kind is Kind.TEXT else None
-
-
-def _assembled(source: Run, steps: list[Step]) -> Run:
-    """Source and steps as one closure."""
-
-    def run(frame: Frame) -> Any:
-        value = source(frame)
-        for step in steps:
-            value = step(value, frame)
-        return value
-
-    return run
-
-
-def _conditional(condition: Run, yes: Run, no: Run) -> Run:
-    return lambda frame: yes(frame) if truth(condition(frame)) else no(frame)
-
-
-def _ended(outcome: Run, default: Run | None, required: bool, remedy: str) -> Run:
-    """The outcome of either branch; where it is empty the default, where even that is empty perhaps a refusal."""
-
-    def run(frame: Frame) -> Any:
-        value = outcome(frame)
-        left_out = value is _LEFT_OUT
-        if left_out or is_empty(value):
-            value = default(frame) if default is not None and not left_out else None
-            if required and is_empty(value):
-                why = "its when: does not hold and there is no else:, and a value is required"
-                raise Unfit(why if left_out else "there is no value, and one is required", remedy=remedy)
-        return value
-
-    return run

@@ -1,4 +1,4 @@
-"""YAML in which every entry knows its line: exact decimals, no surprises of YAML 1.1, no key twice."""
+"""YAML with line numbers: every entry knows its line, decimals are exact, YAML 1.1's surprises and duplicate keys are out."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 import yaml
 
 from syncengine.errors import Misconfigured
-from syncengine.mapping.runtime import Written
+from syncengine.mapping.runtime import DecimalLiteral
 
 
 class Table(dict[str, Any]):
-    """A YAML mapping. `line` is where it begins; `line_of` tells where the value of a key stands."""
+    """A YAML mapping. line: the line on which it begins. lines: the line of each key."""
 
     line: int = 0
     lines: dict[str, int]
 
     def line_of(self, key: str) -> int:
-        """The line of an entry, or of the whole table if it has no such entry."""
+        """The line of an entry, or of the table if it has no such entry."""
         return self.lines.get(key, self.line)
 
 
 class Items(list[Any]):
-    """A YAML list. `line` is where it begins, `lines` where each item begins."""
+    """A YAML list. line: the line on which it begins. lines: the line on which each item begins."""
 
     line: int = 0
     lines: list[int]
@@ -36,9 +36,9 @@ class Items(list[Any]):
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain scalars are text unless they are clearly `true`, `null`, a whole number or a decimal.
+    """Reads a plain scalar as text unless it is `true`, `false`, `null`, an integer or a decimal.
 
-    YAML 1.1 reads the country `NO` as false, `0010` as eight and `12:30` as 750; none of that happens here.
+    YAML 1.1 would read the country `NO` as false, `0010` as eight and `12:30` as 750.
     """
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
@@ -52,8 +52,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _decimal(loader: _Loader, node: yaml.ScalarNode) -> Written:
-    return Written(loader.construct_scalar(node))
+def _decimal(loader: _Loader, node: yaml.ScalarNode) -> DecimalLiteral:
+    return DecimalLiteral(loader.construct_scalar(node))
 
 
 def _table(loader: _Loader, node: yaml.MappingNode) -> Table:
@@ -64,10 +64,10 @@ def _table(loader: _Loader, node: yaml.MappingNode) -> Table:
         key = loader.construct_object(key_node, deep=True)
         line = key_node.start_mark.line + 1
         if key is not None and not isinstance(key, str | int | bool | Decimal):
-            raise yaml.MarkedYAMLError(problem="a key must be a plain word", problem_mark=key_node.start_mark)
+            raise yaml.MarkedYAMLError(problem="a key must be a plain scalar", problem_mark=key_node.start_mark)
         name = key if isinstance(key, str) else str(key_node.value)
         if name in table:
-            problem = f"{name!r} stands here twice, first in line {table.lines[name]}"
+            problem = f"{name!r} occurs twice, first on line {table.lines[name]}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
         table[name] = loader.construct_object(value_node, deep=True)
         table.lines[name] = line
@@ -87,7 +87,7 @@ _Loader.add_constructor("tag:yaml.org,2002:seq", _items)
 
 
 def parse(text: str, file: str) -> Table:
-    """The document of a YAML text, with lines. `file` is how the file is named in a complaint.
+    """Parse a YAML text into a table with line numbers. `file` is the file's name in error texts.
 
     Raises Misconfigured with one line: file, line, what is wrong.
     """
@@ -100,12 +100,12 @@ def parse(text: str, file: str) -> Table:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise Misconfigured(f"{file}:1: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(loaded, Table):
-        raise Misconfigured(f"{file}:1: a mapping of names to values is wanted, such as `flow: orders`")
+        raise Misconfigured(f"{file}:1: the file must be a mapping of names to values, such as `flow: orders`")
     return loaded
 
 
 def read(path: Path) -> tuple[Table, str]:
-    """The document of a YAML file, and the file's text. Raises Misconfigured in one line."""
+    """The table in a YAML file, and the file's text. Raises Misconfigured with one line."""
     file = display_path(path)
     try:
         text = path.read_text("utf-8")
@@ -117,5 +117,5 @@ def read(path: Path) -> tuple[Table, str]:
 
 
 def display_path(path: Path) -> str:
-    """How a file is named in a complaint: folder and name."""
+    """A file's name in error texts: its folder and name."""
     return f"{path.parent.name}/{path.name}" if path.parent.name else path.name

@@ -109,7 +109,7 @@ class _Reader:
 
     def _endpoint(self, name: str, table: Table, line: int) -> EndpointPlan:
         self.place.only(table, ("system", "settings", "secrets"), f"endpoint {name}")
-        system = self.place.word(table, "system", f"endpoint {name}")
+        system = self.place.text(table, "system", f"endpoint {name}")
         if system not in connectors.systems():
             known = connectors.systems()
             self.place.refuse(table.line_of("system"), f"there is no system {system!r}{nearest(system, known)}")
@@ -121,7 +121,7 @@ class _Reader:
     def _connection(self, name: str, table: Table, line: int, endpoints: set[str]) -> ConnectionPlan:
         what = f"connection {name}"
         self.place.only(table, CONNECTION_ENTRIES, what)
-        sides = [self.place.word(table, side, what) for side in ("left", "right")]
+        sides = [self.place.text(table, side, what) for side in ("left", "right")]
         for side, endpoint in zip(("left", "right"), sides, strict=True):
             if endpoint not in endpoints:
                 self.place.refuse(
@@ -134,7 +134,7 @@ class _Reader:
             mode=self._mode(table, what),
             cut_over=self._time(table, "cut_over"),
             verify_creates_until=self._time(table, "verify_creates_until"),
-            flows=self.place.words(table.get("flows", []), table.line_of("flows"), "flows"),
+            flows=self.place.names(table.get("flows", []), table.line_of("flows"), "flows"),
             quiet_s=self._quiet(table),
             settings=self._values(table, "settings", what),
             lookups=self._lookups(table, what),

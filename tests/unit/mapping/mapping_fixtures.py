@@ -11,7 +11,7 @@ from marshmallow import INCLUDE, Schema, fields, validate
 from syncengine.mapping import CompiledMapping, compile_mapping
 from syncengine.mapping.contract import Context
 from syncengine.mapping.scope import Setting
-from syncengine.mapping.shapes import Kind
+from syncengine.mapping.shapes import ValueKind
 from syncengine.mapping.yaml_lines import parse
 
 
@@ -88,12 +88,12 @@ class Target(Schema):
 
 
 SETTINGS = {
-    "zone": Setting(Kind.TEXT, "Europe/London"),
-    "limit": Setting(Kind.DECIMAL, 10),
-    "channels": Setting(Kind.LIST, [1, 2]),
-    "strict": Setting(Kind.BOOLEAN, False),
-    "top": Setting(Kind.INTEGER, 3),
-    "house": Setting(Kind.GROUP, {}),
+    "zone": Setting(ValueKind.TEXT, "Europe/London"),
+    "limit": Setting(ValueKind.DECIMAL, 10),
+    "channels": Setting(ValueKind.LIST, [1, 2]),
+    "strict": Setting(ValueKind.BOOLEAN, False),
+    "top": Setting(ValueKind.INTEGER, 3),
+    "house": Setting(ValueKind.GROUP, {}),
 }
 
 

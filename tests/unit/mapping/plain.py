@@ -695,7 +695,7 @@ class Plain:
             raise DeadLetter(name, "it is too long")
 
     def is_named(self, name: str) -> bool:
-        """Whether a bare name means something that is no field of a row."""
+        """Whether a bare name means something other than a field of a row."""
         return name in ("settings", "doc", "parts_wanted", "part", "mapped") or name in self.spec.get("values", {})
 
     def top(self, name: str) -> Any:

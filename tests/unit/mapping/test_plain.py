@@ -1,6 +1,6 @@
 """The compiled mapping and the plain interpreter make the same of every mapping and document, or refuse the same field.
 
-A short form here; `scripts/mappings 20000` draws as many pairs as it is told, other ones in each run.
+A short form here; `scripts/mappings 20000` draws that many pairs, different ones in each run.
 """
 
 from __future__ import annotations

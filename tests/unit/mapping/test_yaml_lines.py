@@ -42,12 +42,12 @@ def test_numbers_flags_and_nothing_are_what_they_look_like() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("a: 1\nb: 2\na: 3\n", "f.yml:3: not valid YAML: 'a' stands here twice, first in line 1"),
+        ("a: 1\nb: 2\na: 3\n", "f.yml:3: not valid YAML: 'a' occurs twice, first on line 1"),
         ("a: [1, 2\n", "f.yml:2: not valid YAML"),
         ("a: b: c\n", "f.yml:1: not valid YAML"),
-        ("- a\n- b\n", "f.yml:1: a mapping of names to values is wanted"),
-        ("", "f.yml:1: a mapping of names to values is wanted"),
-        ("? [a, b]\n: c\n", "f.yml:1: not valid YAML: a key must be a plain word"),
+        ("- a\n- b\n", "f.yml:1: the file must be a mapping of names to values"),
+        ("", "f.yml:1: the file must be a mapping of names to values"),
+        ("? [a, b]\n: c\n", "f.yml:1: not valid YAML: a key must be a plain scalar"),
         ("a: !!python/object:os.system x\n", "f.yml:1: not valid YAML"),
         ("a: *nowhere\n", "f.yml:1: not valid YAML"),
         ("a: \x07\n", "f.yml:1: not valid YAML"),

@@ -1,4 +1,4 @@
-"""A target document, or one line of it, from compiled entries: single fields and texts spread over several fields."""
+"""The compiled fields of a target document or of one of its lines: single fields, and texts spread over several fields."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from syncengine.mapping.functions import text_of
 from syncengine.mapping.order import is_empty, truth
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, number, rejected
 from syncengine.mapping.scope import Expr
-from syncengine.mapping.shapes import Kind, Shape, nearest
-from syncengine.mapping.values import LinkProbe, Value, ValueCompiler
+from syncengine.mapping.shapes import Shape, ValueKind, nearest
+from syncengine.mapping.value_steps import LinkProbe
+from syncengine.mapping.values import Value, ValueCompiler
 from syncengine.mapping.yaml_lines import Items, Table
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Several texts laid over several target fields; what does not fit goes into `overflow`, or is refused.
+    """Several texts spread over several target fields. Text that does not fit goes into `overflow`, or is refused.
 
-    `overflow_longest`: the characters that the overflow's field takes; None if it is not limited.
+    fields: the target fields, in order. longest: characters that one field takes. text: the sources, for error texts.
+    sources, shorter: the texts, and the texts to use instead if those do not fit. before: a text for the first fields.
+    condition: fill the fields only if this holds. overflow: the field for the rest, empty for none.
+    overflow_longest: characters that the overflow field takes; None if it is not limited.
     """
 
     fields: tuple[str, ...]
@@ -36,7 +40,7 @@ class Spread:
     overflow_longest: int | None = None
 
     def write(self, frame: Frame, into: Doc, prefix: str) -> None:
-        """Fill the fields of this document. Raises Rejected."""
+        """Fill the fields of the document `into`. Raises Rejected."""
         try:
             if self.condition is not None and not truth(self.condition(frame)):
                 return
@@ -54,31 +58,31 @@ class Spread:
             self._overflow(into, rest, prefix)
 
     def _lines(self, frame: Frame) -> tuple[list[str], str, str]:
-        """The lines, what does not fit, and the whole text; with the shorter texts where the full ones do not fit."""
+        """The lines, the text that does not fit, and the full text; the shorter texts if the full ones do not fit."""
         before = text_of(self.before(frame)) if self.before else ""
         found = [text_of(run(frame)) for run in self.sources]
         lines, rest = texts.spread(found, len(self.fields), self.longest, before)
         if rest and self.shorter:
             found = [text_of(run(frame)) for run in self.shorter]
             lines, rest = texts.spread(found, len(self.fields), self.longest, before)
-        return lines, rest, ", ".join(one for one in (before, *found) if one)
+        return lines, rest, ", ".join(part for part in (before, *found) if part)
 
     def _overflow(self, into: Doc, rest: str, prefix: str) -> None:
         text = f"{into[self.overflow]} {rest}" if into.get(self.overflow) else rest
         if self.overflow_longest is not None and len(text) > self.overflow_longest:
-            told = Unfit(
-                f"with what does not fit into {self.fields[0]} it has {len(text)} characters, "
-                f"and the target takes {self.overflow_longest}",
+            too_long = Unfit(
+                f"with the text that does not fit into {self.fields[0]} it has {len(text)} characters, "
+                f"but the target takes {self.overflow_longest}",
                 value=text,
                 remedy="Shorten it at the source, or name another overflow: field in the mapping",
             )
-            raise rejected(prefix + self.overflow, told, self.text)
+            raise rejected(prefix + self.overflow, too_long, self.text)
         into[self.overflow] = text
 
 
 @dataclass(frozen=True)
-class Group:
-    """The compiled entries of one document or one line."""
+class FieldSet:
+    """The compiled fields of one document or one line. prefix: put before field names in error texts."""
 
     values: Mapping[str, Value]
     spreads: Sequence[Spread]
@@ -86,15 +90,16 @@ class Group:
 
     @property
     def fields(self) -> set[str]:
-        """All target fields that these entries can fill."""
+        """All target fields that can be filled."""
         return {*self.values, *(name for spread in self.spreads for name in (*spread.fields, spread.overflow) if name)}
 
     @property
     def links(self) -> list[LinkProbe]:
+        """The links that these fields use."""
         return [value.link for value in self.values.values() if value.link]
 
     def apply(self, frame: Frame) -> Doc:
-        """The fields that have a value. Raises Rejected naming the field, or MissingLookup."""
+        """The fields that have a value, by name. Raises Rejected, which names the field, or MissingLookup."""
         made: Doc = {}
         for name, value in self.values.items():
             try:
@@ -109,7 +114,7 @@ class Group:
 
 
 def _exact(value: Any, what: str) -> Any:
-    """The value with exact numbers, none of them minus zero: also where the target's schema does not say what it is.
+    """The value with exact numbers, none of them minus zero, also if the target's schema does not declare its kind.
 
     Raises Unfit for a number that is not finite, or out of range.
     """
@@ -118,9 +123,9 @@ def _exact(value: Any, what: str) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         number(value, what)
     if isinstance(value, list | tuple):
-        return [_exact(one, what) for one in value]
+        return [_exact(item, what) for item in value]
     if isinstance(value, dict):
-        return {name: _exact(one, what) for name, one in value.items()}
+        return {name: _exact(item, what) for name, item in value.items()}
     return value
 
 
@@ -129,20 +134,20 @@ def _source(value: Value, frame: Frame) -> str:
     return f"{value.text} of row {str(row)[:40]}" if row is not None else value.text
 
 
-class GroupCompiler:
-    """Compiles the entries that fill the fields of one shape."""
+class FieldSetCompiler:
+    """Compiles the entries that fill the fields of one target shape."""
 
     def __init__(self, values: ValueCompiler, shape: Shape, prefix: str = "") -> None:
         self.values, self.place, self.shape, self.prefix = values, values.place, shape, prefix
 
-    def compile(self, table: Table, skip: Sequence[str] = ()) -> Group:
-        """All entries of the table but those named in `skip`. Raises Misconfigured."""
+    def compile(self, table: Table, skip: Sequence[str] = ()) -> FieldSet:
+        """Compile all entries of the table except those named in `skip`. Raises Misconfigured."""
         names = [name for name in table if name not in skip]
         values = {name: self._value(name, table) for name in names if "," not in name}
         spreads = [self._spread(name, table[name], table.line_of(name), values) for name in names if "," in name]
-        group = Group(values, spreads, self.prefix)
-        self._refuse_twice(group, table)
-        return group
+        field_set = FieldSet(values, spreads, self.prefix)
+        self._refuse_twice(field_set, table)
+        return field_set
 
     def _value(self, name: str, table: Table) -> Value:
         line = table.line_of(name)
@@ -151,7 +156,7 @@ class GroupCompiler:
         )
 
     def field(self, name: str, line: int) -> Shape:
-        """The shape of a target field. Refuses one that the target does not have."""
+        """The shape of a target field. Raises Misconfigured if the target does not have it."""
         if name not in self.shape.fields and not self.shape.is_open:
             hint = nearest(name, self.shape.fields)
             self.place.refuse(line, f"the target has no field {(self.prefix + name)!r}{hint}")
@@ -161,7 +166,7 @@ class GroupCompiler:
         fields = tuple(name.strip() for name in names.split(","))
         what = f"{self.prefix}{fields[0]}…"
         shapes = [self.field(name, line) for name in fields]
-        if any(shape.kind not in (Kind.TEXT, Kind.ANY) for shape in shapes):
+        if any(shape.kind not in (ValueKind.TEXT, ValueKind.ANY) for shape in shapes):
             self.place.refuse(line, f"{what}: only text can be spread over several fields")
         table = self.place.table(entry, line, what)
         self.place.only(table, ("spread", "shorter", "before", "max", "overflow", "when"), what)
@@ -191,28 +196,28 @@ class GroupCompiler:
             self.place.refuse(line, f"{what}: several fields need {name}:, a list of expressions")
         parts = [self.values.expression(sources, index, what) for index in range(len(sources))]
         for index, part in enumerate(parts):
-            if part.kind in (Kind.GROUP, Kind.LIST):
+            if part.kind in (ValueKind.GROUP, ValueKind.LIST):
                 self.place.refuse(sources.line_of(index), f"{what}: {part.text} is a {part.kind} and cannot be spread")
         return parts
 
     def _overflow(self, table: Table, values: Mapping[str, Value], what: str) -> tuple[str, int | None]:
-        """The field that takes what does not fit, and its length: that of its own entry, else that of the schema."""
+        """The field for text that does not fit, and its length: from its own entry, otherwise from the schema."""
         if "overflow" not in table:
             return "", None
-        name, line = self.place.word(table, "overflow", what), table.line_of("overflow")
+        name, line = self.place.text(table, "overflow", what), table.line_of("overflow")
         shape = self.field(name, line)
-        if shape.kind not in (Kind.TEXT, Kind.ANY):
-            self.place.refuse(line, f"{what}: overflow: {name} is {shape.kind}, and a field of text is needed")
+        if shape.kind not in (ValueKind.TEXT, ValueKind.ANY):
+            self.place.refuse(line, f"{what}: overflow: {name} is {shape.kind}, but a text field is needed")
         return name, values[name].longest if name in values else shape.longest
 
-    def _refuse_twice(self, group: Group, table: Table) -> None:
-        seen: set[str] = set(group.values)
-        for spread in group.spreads:
+    def _refuse_twice(self, field_set: FieldSet, table: Table) -> None:
+        seen: set[str] = set(field_set.values)
+        for spread in field_set.spreads:
             for name in spread.fields:
                 if name in seen:
                     self.place.refuse(table.line, f"{self.prefix}{name} is filled twice")
                 seen.add(name)
-        for spread in group.spreads:
-            if spread.overflow in seen - set(group.values):
-                told = f"overflow: must be another field than those of a spread, and {spread.overflow} is one of them"
-                self.place.refuse(table.line, f"{self.prefix}{spread.fields[0]}…: {told}")
+        for spread in field_set.spreads:
+            if spread.overflow in seen - set(field_set.values):
+                problem = f"overflow: must not be a field of a spread, but {spread.overflow} is one"
+                self.place.refuse(table.line, f"{self.prefix}{spread.fields[0]}…: {problem}")
