@@ -1,9 +1,11 @@
-"""What moves between two systems: flows as YAML files, and the loader that makes `Flow` objects of them.
+"""Flows: what moves between two systems, as YAML files, and the loader that makes `Flow` objects from them.
 
-Knows resources by name and schema only; a new flow between existing resources is one file in a folder.
+This package knows only names and schemas of resources. A new flow between existing resources is one file in a folder.
 """
 
 from syncengine.flows.flow import Flow
-from syncengine.flows.loader import SHIPPED, Catalogue, check_connection, load_flow, load_flows
+from syncengine.flows.loader import load_flow, load_flows
+from syncengine.flows.reader import SHIPPED, Catalogue
+from syncengine.flows.settings import check_connection
 
 __all__ = ["SHIPPED", "Catalogue", "Flow", "check_connection", "load_flow", "load_flows"]

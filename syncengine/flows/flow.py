@@ -1,4 +1,4 @@
-"""A flow: the declaration of what moves between two resources. Made by `loader.py` from YAML; the engine reads nothing else."""
+"""A flow: what moves between two resources. `reader.py` makes it from YAML; the engine uses only this object."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from syncengine.mapping.contract import FieldGroup, Mapping
 from syncengine.mapping.scope import Setting
 
 CEILING = 2000
-"""Writes an hour that a flow makes where neither its file nor its connection names a figure. One operator of SYSPRO takes
-some thousands of calls an hour; a shop of 2,000 orders a day comes to a tenth of it."""
+"""Default limit of writes per hour, if neither the flow's file nor its connection sets one. One SYSPRO operator takes some
+thousands of calls an hour; a shop with 2,000 orders a day needs a tenth of that."""
 
 HIGHEST_CEILING = 10_000_000
 
 
 @dataclass(frozen=True)
 class Flow:
-    """What moves, by which mapping, when.
+    """What moves, by which mapping, and when.
 
-    name: the flow's name, first part of its tasks' names. entity: whose links it makes (`link.entity`); the name by default.
-    source, target: names of resources (`brightpearl.sales_order`); in a two-way flow the left and the right one.
-    mapping: source to target. backward, groups: only in two-way flows, right to left and the masters of field groups.
-    feeds: which feeds of the source are read (and of the target, in a two-way flow: `backward_feeds`).
-    needs: entity -> flow that brings it. every_s: seconds between two syncs by the schedule; 0 for never.
-    quiet_s: seconds for which an object must have stopped changing before it is pushed; 0 for none.
-    ceiling: writes an hour beyond which the flow is shut until a person has looked; a connection may say otherwise.
-    cut_over: True if objects created at the source before the connection's cut-over date are left alone.
-    write_back: it changes objects that another flow has linked, in fields of its own, and never creates or cancels any.
-    keeps_parts: a part that the mapping no longer yields stays in the target; else it is cancelled there.
-    version: changes with the content of the file. settings: defaults by name; declared: the same with kind and purpose.
-    is_own: its file is the site's own, not one of those that ship.
+    name: the flow's name, the first part of its tasks' names. entity: the entity of its links (`link.entity`).
+    source, target: names of resources (`brightpearl.sales_order`); in a two-way flow the left and the right resource.
+    mapping: source to target. backward, groups: only in two-way flows: the mapping right to left, and the field groups.
+    feeds: the feeds of the source that are read. backward_feeds: those of the target, in a two-way flow.
+    needs: entity -> the flow that links it. every_s: seconds between two scheduled syncs; 0 for never.
+    quiet_s: seconds without a change before an object is pushed; 0 to push at once.
+    batch: maximum number of records in one chain.
+    ceiling: writes per hour beyond which the flow is shut until a person opens it; a connection may override it.
+    cut_over: True to skip objects that were created before the connection's cut-over date.
+    write_back: the flow changes its own fields of objects that another flow has linked; it never creates or cancels.
+    keeps_parts: a part that the mapping no longer yields stays in the target; otherwise it is cancelled there.
+    version: a fingerprint of the file. lookups: tables by name. settings: defaults by name. declared: with kind and purpose.
+    file: its file as named in error texts. is_own: the file belongs to the site and does not ship with the product.
     """
 
     name: str
@@ -62,9 +63,9 @@ class Flow:
 
     @property
     def keys_name_their_side(self) -> bool:
-        """Whether records are called by side and key (`left:310`): one record stands for objects of both sides."""
+        """Whether record keys name their side (`left:310`), because a record may start from either side."""
         return self.two_way or self.write_back
 
     def settings_for(self, connection: Map[str, Any]) -> dict[str, Any]:
-        """The connection's settings over the flow's defaults."""
+        """All settings: those of the connection, and the flow's defaults for the rest."""
         return {**self.settings, **connection}

@@ -1,4 +1,4 @@
-"""Ready settings and lookup tables of a connection, as YAML: an example to copy, and what the demo uses."""
+"""Settings and lookup tables of a connection as YAML: an example to copy, which the demo uses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from syncengine.mapping.yaml_lines import display_path, read
 
 
 def connection_template(name: str = "sandbox") -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
-    """Settings and lookup tables of the template in this folder. Raises Misconfigured if there is none of that name."""
+    """Settings and lookup tables of the template with this name. Raises Misconfigured if there is none."""
     return read_connection(Path(__file__).parent / f"{name}.yml")
 
 
@@ -18,7 +18,7 @@ def read_connection(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, str
     """Settings and lookup tables from a YAML file with the entries `settings:` and `lookups:`.
 
     Raises:
-        Misconfigured: in one line, with file and line.
+        Misconfigured: one line with file and line.
     """
     table, _ = read(path)
     place = Place(display_path(path))
@@ -33,7 +33,7 @@ def read_connection(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, str
 
 
 def _plain(value: Any) -> Any:
-    """Lists and tables without their lines."""
+    """Plain lists and dicts without line numbers."""
     if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return {key: _plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+        return [_plain(item) for item in value]
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value

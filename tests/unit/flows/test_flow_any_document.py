@@ -77,10 +77,10 @@ def asked(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except Rejected as error:
-        told = [error.field, error.reason, error.remedy, str(error)]
+        texts = [error.field, error.reason, error.remedy, str(error)]
     except MissingLookup as missing:
-        told = [missing.need.key]
-    assert all(told)
+        texts = [missing.need.key]
+    assert all(texts)
     return None
 
 

@@ -69,7 +69,7 @@ def test_a_site_takes_the_place_of_a_flow_that_ships_only_if_it_says_so(tmp_path
         shutil.copy(SHIPPED / name, tmp_path / name)
 
     with pytest.raises(
-        Misconfigured, match=r"the flow 'customers' is in flows/customers.yml already; rename it, or say"
+        Misconfigured, match=r"the flow 'customers' already exists in flows/customers.yml; rename this flow, or add"
     ):
         load_flows([SHIPPED, tmp_path], CATALOGUE)
     for name in ("orders.yml", "customers.yml"):
@@ -89,42 +89,45 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("flow: notes\nflow: x\n", "mine/notes.yml:2: not valid YAML: 'flow' stands here twice, first in line 1"),
+        ("flow: notes\nflow: x\n", "mine/notes.yml:2: not valid YAML: 'flow' occurs twice, first on line 1"),
         ("flo: notes\n", "mine/notes.yml:1: a flow has no entry 'flo' (did you mean flow?)"),
         ("source: x\n", "mine/notes.yml:1: the file needs flow:, a text"),
-        ("flow: My Notes\n", "mine/notes.yml:1: 'My Notes' is no flow's name: small letters, digits and _"),
+        ("flow: My Notes\n", "mine/notes.yml:1: 'My Notes' is not a valid flow name: use small letters, digits and _"),
         ("flow: notes\nsource: brightpearl.sales_ordr\n", "mine/notes.yml:2: source: there is no resource"),
         ("flow: notes\nsource: brightpearl.contact\ntarget: sypro.customer\n", "(did you mean syspro.customer?)"),
         (SMALL + "direction: both\n", "direction: cannot be 'both'"),
-        (SMALL + "direction: two-way\n", "direction: two-way and backward: go together"),
+        (SMALL + "direction: two-way\n", "direction: two-way and backward: require each other"),
         (
             SMALL + "direction: two-way\nneeds: [customers]\nbackward: {mapping: {reference: {value: x}}}\n",
-            "mine/notes.yml:7: needs: a two-way flow never gets the links that it would wait for",
+            "mine/notes.yml:7: needs: a two-way flow cannot wait for links",
         ),
-        (SMALL + "backward: {mapping: {reference: {value: x}}}\n", "direction: two-way and backward: go together"),
+        (
+            SMALL + "backward: {mapping: {reference: {value: x}}}\n",
+            "direction: two-way and backward: require each other",
+        ),
         (
             SMALL + "direction: two-way\nbackward: {mpping: {}}\n",
             "backward has no entry 'mpping' (did you mean mapping?)",
         ),
         (SMALL + "feeds: [updatd]\n", "brightpearl.sales_order has no feed 'updatd' (did you mean updated?)"),
-        (SMALL + "every: soon\n", "every: 'soon' is no duration such as 30 s or 5 min"),
-        (SMALL + "quiet: -1\n", "quiet: -1 is no duration"),
+        (SMALL + "every: soon\n", "every: 'soon' is not a duration such as 30 s or 5 min"),
+        (SMALL + "quiet: -1\n", "quiet: -1 is not a duration"),
         (SMALL + "ceiling: none\n", "ceiling: must be a whole number from 1 to 10000000"),
         (SMALL + "batch: 0\n", "batch: must be a whole number from 1 to 1000"),
-        (SMALL + "cut_over: maybe\n", "cut_over: is true or false"),
+        (SMALL + "cut_over: maybe\n", "cut_over: must be true or false"),
         (SMALL + "needs: [custmers]\n", "needs: there is no flow 'custmers' (did you mean customers?)"),
-        (SMALL + "needs: {people: customers}\n", "needs: the flow 'customers' brings 'customers', not 'people'"),
+        (SMALL + "needs: {people: customers}\n", "needs: the flow 'customers' links 'customers', not 'people'"),
         (SMALL + "needs: 3\n", "needs must be a list of names"),
-        (SMALL + "groups: [{name: x}]\n", "groups: are for two-way flows"),
+        (SMALL + "groups: [{name: x}]\n", "groups: is for two-way flows"),
         (SMALL + "lookups: [a]\n", "lookups must be a table"),
         (SMALL + "lookups: {a: 3}\n", "a must be a table"),
         (SMALL + "lookups: {a: {b: [1]}}\n", "lookup a: b needs a single value"),
-        (SMALL + "lookups: {a: {b: 1, ' b': 2}}\n", "lookup a: the key 'b' occurs twice; white space at its ends"),
+        (SMALL + "lookups: {a: {b: 1, ' b': 2}}\n", "lookup a: the key 'b' occurs twice; surrounding white space"),
         (SMALL + "lookups: {a: {\u00e9: 1, e\u0301: 2}}\n", "lookup a: the key '\u00e9' occurs twice"),
         (SMALL + "lookups: {a: false}\n", "a must be a table"),
         (SMALL + "lookups: {a: nowhere.csv}\n", "lookup a: nowhere.csv cannot be read as a UTF-8 CSV file"),
-        (SMALL + "lookups: {a: ../a.csv}\n", "must be a table or a .csv file beside the flow's file"),
-        (SMALL + "lookups: {a: a.txt}\n", "must be a table or a .csv file beside the flow's file"),
+        (SMALL + "lookups: {a: ../a.csv}\n", "must be a table or a .csv file in the folder of the flow's file"),
+        (SMALL + "lookups: {a: a.txt}\n", "must be a table or a .csv file in the folder of the flow's file"),
         (SMALL + "settings: {a: text}\n", "setting a must be a table"),
         (SMALL + "settings: {a: {type: txt}}\n", "type: cannot be 'txt' (did you mean text?)"),
         (
@@ -132,7 +135,7 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
             "setting a: its default: the setting a must be integer",
         ),
         (SMALL + "settings: {time_zone: {type: list}}\n", "the setting time_zone is list here and text in flows/"),
-        (SMALL.replace("notes", "orders", 1), "the flow 'orders' is in flows/orders.yml already"),
+        (SMALL.replace("notes", "orders", 1), "the flow 'orders' already exists in flows/orders.yml"),
         (
             SMALL.replace("SalesW", "SaleW"),
             "mine/notes.yml:5: the target has no field 'SaleWarehouse' (did you mean SalesWarehouse?)",
@@ -167,7 +170,10 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
             SMALL + "direction: two-way\nbackward: {mapping: {reference: {value: x}}}\n",
             "mine/notes.yml:2: source: brightpearl.sales_order is read-only. Name a resource that can be written",
         ),
-        (SMALL.replace("SalesWarehouse:", "Email:"), "writes Email of syspro.customer, as flows/customers.yml does"),
+        (
+            SMALL.replace("SalesWarehouse:", "Email:"),
+            "writes Email of syspro.customer, but so does flows/customers.yml",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, said: str) -> None:
@@ -190,7 +196,7 @@ def test_a_write_back_uses_the_links_of_another_flow(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="the flow 'credit' makes no links; name the flow that does"):
         load_flows([SHIPPED, tmp_path / "mine"], CATALOGUE)
     write(tmp_path / "mine", BACK.replace("credit", "notes", 1))
-    with pytest.raises(Misconfigured, match=r"writes lastName of brightpearl.contact, as mine/credit.yml does"):
+    with pytest.raises(Misconfigured, match=r"writes lastName of brightpearl.contact, but so does mine/credit.yml"):
         load_flows([SHIPPED, tmp_path / "mine"], CATALOGUE)
 
 
@@ -236,7 +242,7 @@ def test_a_csv_line_that_is_no_entry_is_told_by_its_number(tmp_path: Path, line:
     folder = write(tmp_path, SMALL + "lookups: {a: a.csv}\n")
     (folder / "a.csv").write_text(f"key,value\n0,zero\n{line}\n", "utf-8")
 
-    with pytest.raises(Misconfigured, match=r"a.csv:3: a line is a key that stands here once, a comma, and a value"):
+    with pytest.raises(Misconfigured, match=r"a.csv:3: a line must be a unique key, a comma and a value"):
         load_flow(folder / "notes.yml", CATALOGUE)
 
 

@@ -239,7 +239,7 @@ def test_a_guest_in_a_currency_without_a_house_account_is_rejected() -> None:
 def test_a_guest_whose_house_account_is_blank_is_rejected() -> None:
     doc = order("10.00", {"1": row("10.0000")}, assignment={"current": {"channelId": 5}})
 
-    with pytest.raises(Rejected, match="there is no value, and one is required") as error:
+    with pytest.raises(Rejected, match="a value is required, but there is none") as error:
         flows()["orders"].mapping.apply(doc, context(lookups={"house_accounts": {"GBP": " "}}))
 
     assert error.value.field == "Customer"
@@ -303,9 +303,9 @@ def test_negative_quantities_of_charges_and_zero_quantities_do_no_harm() -> None
         (
             {"productSku": "LIMITED-EDITION-BLANKET-XL-2025A"},
             "StockLine.StockCode",
-            "32 characters, and the target takes 30",
+            "32 characters, but the target takes 30",
         ),
-        ({"quantity": {"magnitude": None}}, "StockLine.OrderQty", "there is no value, and one is required"),
+        ({"quantity": {"magnitude": None}}, "StockLine.OrderQty", "a value is required, but there is none"),
     ],
 )
 def test_a_row_that_does_not_fit_is_rejected_by_its_field(changed: dict[str, Any], field: str, said: str) -> None:
