@@ -1,4 +1,4 @@
-"""The SQL store: tables, transactions, migrations. The backlog lives here; Redis carries nudges only."""
+"""The SQL store: tables, transactions, migrations. It holds the backlog; Redis carries only nudges."""
 
 from syncengine.store.session import Store
 

@@ -1,4 +1,4 @@
-"""The few statements that SQLite and PostgreSQL write in their own ways."""
+"""The few statements that differ between SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from syncengine.store.models import Base
 
 
 def lock_names(session: Session, names: Sequence[str]) -> None:
-    """Have one transaction at a time go on from here for each of these names. SQLite's writers are alone anyway."""
+    """Let only one transaction at a time continue for each of these names. SQLite has one writer anyway."""
     if session.get_bind().dialect.name == "postgresql":
         for name in sorted(names):
             session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 7302015))"), {"name": name})
 
 
 def insert_into(session: Session, model: type[Base]) -> Any:
-    """An INSERT that knows `on_conflict_do_update`, for the dialect of the session."""
+    """An INSERT with `on_conflict_do_update`, for the dialect of the session."""
     postgres = session.get_bind().dialect.name == "postgresql"
     table = cast("Table", model.__table__)
     return postgresql.insert(table) if postgres else sqlite.insert(table)
 
 
 def changed(session: Session, statement: Any) -> int:
-    """Run an UPDATE or DELETE past the session's objects; how many rows it changed."""
+    """Run an UPDATE or DELETE without updating the session's objects. Returns the number of changed rows."""
     result = session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", result).rowcount
 
@@ -40,10 +40,10 @@ def upsert(
     keys: Sequence[str],
     update: Sequence[str] | Callable[[Any], Mapping[str, Any]],
 ) -> None:
-    """Insert rows, one after the other; where one of the same `keys` is there, set the columns `update` to the new values.
+    """Insert rows; if a row with the same `keys` exists, set its columns `update` to the new values.
 
-    `update` may be a function that is given the new values (`excluded`) and returns the expressions to set. These must
-    hold no IN, which cannot be sent for many rows at once.
+    `update` may be a function that takes the new values (`excluded`) and returns the expressions to set. They must not
+    contain IN, which cannot be sent for several rows at once.
     """
     if not rows:
         return
@@ -51,4 +51,4 @@ def upsert(
     new = statement.excluded
     changes = update(new) if callable(update) else {name: new[name] for name in update}
     statement = statement.on_conflict_do_update(index_elements=list(keys), set_=dict(changes))
-    session.connection().execute(statement, [dict(row) for row in rows])  # compiled once, and then kept
+    session.connection().execute(statement, [dict(row) for row in rows])  # compiled once, then cached

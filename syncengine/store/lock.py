@@ -1,4 +1,4 @@
-"""A lock in SQL that one process of all hosts holds, with a lease that a dead one cannot hold for ever."""
+"""A lock in SQL, held by one process on any host. Its lease ends if the process dies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Lock:
 
     @contextmanager
     def tried(self) -> Iterator[bool]:
-        """Whether the lock was free and is now held, until the block ends. Does not wait. Raises Transient."""
+        """Try to take the lock until the block ends; yields whether it was free. Does not wait. Raises Transient."""
         holder = self._take()
         try:
             yield holder is not None

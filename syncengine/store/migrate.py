@@ -1,7 +1,7 @@
-"""Schema migrations by Alembic: `upgrade` applies them, `check` tells whether a database is up to date.
+"""Schema migrations by Alembic: `upgrade` applies them, `check` checks that a database is up to date.
 
-While a process of another version works on a database it is not to be migrated: `at_work` says what of it the database
-knows, `cli/migrate.py` asks the workers too. One that is alive all the same ends itself at its next write (`Store.hold_to`).
+Do not migrate a database while a process of another version uses it. `at_work` reports what the database knows of such
+processes, and `cli/migrate.py` also asks the workers. A process that is missed ends at its next write (`Store.hold_to`).
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ def newest() -> str:
 
 
 def current(store: Store) -> str | None:
-    """The revision of a database, None if it has none. Raises Transient if it is away."""
+    """The revision of a database, or None. Raises Transient if it is away."""
     with store.read() as session:
         return MigrationContext.configure(session.connection()).get_current_revision()
 
 
 def is_due(store: Store) -> bool:
-    """Whether the database has tables, and not those of this version. Raises Misconfigured if it is newer, Transient."""
+    """Whether the database has tables of an older version. Raises Misconfigured if it is newer, Transient."""
     found = current(store)
     _refuse_newer(found)
     return found is not None and found != newest()
 
 
 def at_work(store: Store) -> list[str]:
-    """What is being done in a database of any revision, by whatever process: a line for each kind. Raises Transient.
+    """The work in progress in a database of any revision: one line for each kind. Raises Transient.
 
-    Of a process that was killed it says so until its lease runs out, within a minute.
+    Work of a killed process is listed until its lease runs out, within a minute.
     """
     now = clock.now()
     steps = select(func.count(Record.id), func.max(Record.lease_until)).where(
@@ -74,15 +74,18 @@ def at_work(store: Store) -> list[str]:
 
 
 def upgrade(url: str) -> str:
-    """Bring the database at `url` to the newest revision, all or nothing, and return it. Raises Misconfigured, Transient."""
+    """Migrate the database at `url` to the newest revision in one transaction. Returns the revision.
+
+    Raises Misconfigured, Transient.
+    """
     store = Store(url)
-    if store.is_sqlite:  # a table is made again by dropping it, which must not take along what refers to its rows
+    if store.is_sqlite:  # a rebuilt table is dropped first, which must not delete the rows that refer to it
         event.listen(store.engine, "connect", lambda opened, _record: opened.execute("PRAGMA foreign_keys=OFF"))
     try:
         _refuse_newer(current(store))
         with store.write() as session:
             unbound(session)
-            lock_names(session, ["migrate"])  # before there is a table to lock, two would make the first one at once
+            lock_names(session, ["migrate"])  # two processes could otherwise create the first table at once
             _stop_writers(session)
             config = _config()
             config.attributes["connection"] = session.connection()
@@ -94,30 +97,29 @@ def upgrade(url: str) -> str:
 
 
 def _stop_writers(session: Session) -> None:
-    """Wait for the transactions that have checked the revision (`Store.hold_to`), and let others wait where they do so.
+    """Wait for transactions that have checked the revision (`Store.hold_to`), and make others wait before they check it.
 
-    Taken before any other lock: two that wait for one another would end one of them.
+    Take this lock before any other, to avoid a deadlock.
     """
     if session.get_bind().dialect.name == "postgresql" and inspect(session.connection()).has_table("alembic_version"):
         session.execute(text("LOCK TABLE alembic_version IN EXCLUSIVE MODE"))
 
 
 def _check_references(session: Session) -> None:
-    """Raises Misconfigured, and so leaves the database as it was, if a row refers to one that is not there."""
+    """Raise Misconfigured, which rolls the migration back, if a row refers to a missing row."""
     if session.get_bind().dialect.name != "sqlite":
         return
     broken = session.connection().exec_driver_sql("PRAGMA foreign_key_check").all()
     if broken:
         table, row, parent = broken[0][:3]
         raise Misconfigured(
-            f"the database was left as it was: row {row} of {table} refers to a {parent} that is missing ({len(broken)} "
-            "rows in all)",
-            "Restore the last backup, or report this with the version that you came from",
+            f"the database was not changed: row {row} of {table} refers to a missing {parent} ({len(broken)} such rows in "
+            "total). Restore the last backup, or report this and name the version that you upgraded from"
         )
 
 
 def check(store: Store) -> None:
-    """Raises Misconfigured, with what to do, unless the database is at the newest revision."""
+    """Raise Misconfigured, with a remedy, unless the database is at the newest revision."""
     found, wanted = current(store), newest()
     if found == wanted:
         return
@@ -132,16 +134,16 @@ def check(store: Store) -> None:
 
 
 def _refuse_newer(found: str | None) -> None:
-    """Raises Misconfigured if this version does not know a database's revision."""
-    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
-    if found is None or found in known:
+    """Raise Misconfigured if this version does not know the database's revision."""
+    revisions = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    if found is None or found in revisions:
         return
     if re.fullmatch(r"\d{4}", found) and found > newest():
         raise NewerStore(
-            f"the database is at revision {found}, which is newer than this version of syncengine ({newest()})",
-            "Install the version that has migrated it, or restore the backup from before (docs/operations.md)",
+            f"the database is at revision {found}, which is newer than this version of syncengine ({newest()}). Install the "
+            "version that migrated it, or restore the backup from before (docs/operations.md)"
         )
     raise Misconfigured(
-        f"the database is at revision {found}, which no version up to this one ({newest()}) has made",
-        "Correct DATABASE_URL, or restore the last backup",
+        f"the database is at revision {found}, which no version up to this one ({newest()}) creates. Correct DATABASE_URL, "
+        "or restore the last backup"
     )

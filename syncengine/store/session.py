@@ -1,4 +1,4 @@
-"""Transactions, in both dialects. On SQLite a writer begins as one; a reader never takes the write lock."""
+"""Transactions in both dialects. On SQLite a writer takes the write lock when it begins; a reader never takes it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ PATIENCE = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-"""Of libpq; the last in milliseconds, all others in seconds or counts. A server that vanished without a word is given up
-within half a minute, where the system's own patience is two hours; what DATABASE_URL says goes before."""
+"""Options of libpq: the last one in milliseconds, the others in seconds or counts. They detect a vanished server within half
+a minute; the operating system would take two hours. DATABASE_URL may override them."""
 
 BOUNDS = {
     "idle_in_transaction_session_timeout": "30s",
@@ -40,26 +40,26 @@ BOUNDS = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "30s",
 }
-"""Of the server, for each of our sessions. A process that is frozen within a transaction, or a host that is lost without a
-word, holds row locks and the pump's own until the server ends its session; by itself it would wait for hours, or for ever.
-Whoever waits for such a lock gets it, as idle sessions are ended first. All are shorter than what they protect: a lease is
-45 s, and a task has 240 s. Servers older than PostgreSQL 12 know no tcp_user_timeout, which is then left out."""
+"""Server options of each of our sessions. A process that freezes within a transaction, or a host that vanishes, holds row
+locks and the pump's lock until the server ends its session, which by default takes hours or never happens. Idle sessions end
+first, so that whoever waits for such a lock gets it. All limits are shorter than what they protect: a lease lasts 45 s, a task
+240 s. Servers older than PostgreSQL 12 have no tcp_user_timeout; it is then omitted."""
 
 PASSING = ("25006", "25P03", "25P04")
-"""The server takes no writes just now (a standby that is about to take over); a transaction was left idle, or took, for too
-long (PostgreSQL's Appendix A). Lock, statement and shutdown errors (55P03, 57014, 57P01) are operational ones to psycopg."""
+"""SQLSTATEs that pass by themselves: the server accepts no writes (a standby about to take over); a transaction was idle or
+ran for too long (PostgreSQL's Appendix A). psycopg already counts 55P03, 57014 and 57P01 as operational errors."""
 
 REVISION_EVERY_S = 3.0
-"""How often a process that writes looks whether the database is still at the revision that it was made for."""
+"""How often a writing process checks that the database is still at the revision that this version needs."""
 
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class Store:
-    """One database. Made after the fork of a worker, never before: connections do not survive it."""
+    """One database. Create it after a worker has forked: connections do not survive a fork."""
 
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
-        """`url` as SQLAlchemy reads it. Raises Misconfigured if it does not name a database that is supported."""
+        """`url`: an SQLAlchemy URL. Raises Misconfigured if the database is not supported."""
         self.url = url
         self.engine = _engine(url, pool_size)
         self._revision: str | None = None
@@ -67,18 +67,19 @@ class Store:
 
     @property
     def is_sqlite(self) -> bool:
+        """Whether the database is SQLite."""
         return self.engine.dialect.name == "sqlite"
 
     @contextmanager
     def write(self, *, durable: bool = True) -> Iterator[Session]:
-        """A writing transaction, committed at the end, rolled back by an exception. Keep no HTTP call inside.
+        """A writing transaction: commits at the end, rolls back on an exception. Make no HTTP call inside.
 
-        `durable=False` does not wait for the disk, for what is done again at no harm: a machine that loses its power may
-        lose it, a process that is killed does not. It is never lost alone: whatever was committed later is lost too, and a
-        durable commit keeps all before it (SQLite's synchronous=NORMAL with WAL, PostgreSQL's synchronous_commit=off).
+        durable: False does not wait for the disk, for work that may safely be repeated. A power failure may lose it, a
+        killed process does not. Later commits are then lost too, and a durable commit also keeps all commits before it
+        (SQLite's synchronous=NORMAL with WAL, PostgreSQL's synchronous_commit=off).
 
-        Raises Transient when the database is away, busy or chose this transaction as a deadlock's victim, NewerStore if it
-        is no longer at the revision of `hold_to`.
+        Raises Transient if the database is away, busy, or chose this transaction as the victim of a deadlock. Raises
+        NewerStore if it is no longer at the revision of `hold_to`.
         """
         with _translated(), self.engine.connect() as connection, Session(connection, expire_on_commit=False) as session:
             self._begin(connection, durable)
@@ -88,19 +89,19 @@ class Store:
             connection.commit()
 
     def hold_to(self, revision: str) -> None:
-        """From now on refuse to write into a database that is at another revision (checked every few seconds)."""
+        """Refuse to write to a database at any other revision from now on (checked every few seconds)."""
         self._revision = revision
 
     def _check_revision(self, connection: Connection) -> None:
         if self._revision is None or clock.monotonic() - self._revision_seen < REVISION_EVERY_S:
             return
         query = "SELECT version_num FROM alembic_version"
-        query += "" if self.is_sqlite else " FOR SHARE"  # a migration that has begun is waited for, and waits for us
+        query += "" if self.is_sqlite else " FOR SHARE"  # wait for a running migration, and let it wait for us
         found = connection.exec_driver_sql(query).scalar()
         if found != self._revision:
             raise NewerStore(
-                f"the database is at revision {found} by now, and this process was made for {self._revision}",
-                "It writes nothing more: start it again with the version of syncengine that has migrated the database",
+                f"the database is now at revision {found}, but this process needs {self._revision} and stops writing. "
+                "Restart it with the version of syncengine that migrated the database"
             )
         self._revision_seen = clock.monotonic()
 
@@ -115,14 +116,14 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A reading transaction; objects stay usable after it, what is changed inside is thrown away. Raises Transient."""
+        """A reading transaction. Objects stay usable after it; changes made inside are discarded. Raises Transient."""
         with _translated(), self.engine.connect() as connection, Session(connection) as session:
             if self.is_sqlite:
                 connection.exec_driver_sql("BEGIN DEFERRED")
             try:
                 yield session
             finally:
-                session.expunge_all()  # what was loaded stays usable, as it was read
+                session.expunge_all()  # loaded objects stay usable as they were read
                 session.rollback()
                 connection.rollback()
 
@@ -137,8 +138,8 @@ def _engine(url: str, pool_size: int) -> Engine:
             url = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
         exact = {
             "json_serializer": to_json,
-            "json_deserializer": from_json,  # Decimals and times stay what they are
-            "hide_parameters": True,  # they hold people's data, which no log and no timeline shall show
+            "json_deserializer": from_json,  # keeps Decimals and times exact
+            "hide_parameters": True,  # they contain personal data, which must not appear in logs
         }
         if url.startswith("sqlite"):
             engine = _create_engine(url, connect_args={"check_same_thread": False}, pool_size=pool_size, **exact)
@@ -153,21 +154,21 @@ def _engine(url: str, pool_size: int) -> Engine:
         event.listen(engine, "connect", _bound)
         return engine
     except (ArgumentError, ImportError, ValueError) as error:
-        shown = re.sub(r"//[^@/]*@", "//***@", url)
+        address = re.sub(r"//[^@/]*@", "//***@", url)
         remedy = "Use sqlite:///path/file.db or postgresql://user:password@host/database"
-        raise Misconfigured(f"DATABASE_URL = {shown!r} cannot be used ({type(error).__name__})", f"{remedy}") from None
+        raise Misconfigured(f"DATABASE_URL = {address!r} cannot be used ({type(error).__name__}). {remedy}") from None
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # transactions begin as we say, see Store.write
+    connection.isolation_level = None  # Store.write and Store.read begin transactions themselves
     for pragma in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _bound(connection: Any, _record: Any) -> None:
-    """Set `BOUNDS` for a new session, but for what somebody has set on purpose: the address, the role, or the database.
+    """Set `BOUNDS` for a new session, except options that the address, the role or the database sets explicitly.
 
-    By a statement, since poolers (pgbouncer) refuse start-up options that they do not know.
+    Uses a statement, because poolers (pgbouncer) refuse unknown start-up options.
     """
     wanted = ", ".join(f"('{name}', '{value}')" for name, value in BOUNDS.items())
     connection.execute(
@@ -183,7 +184,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in DAMAGED:  # above stands which part of the file
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in DAMAGED:  # the higher bits name the part of the file
             raise Misconfigured(
                 f"the database file is damaged ({complaint(error)})",
                 "Stop everything, keep a copy of the file, and restore the last backup",
@@ -202,24 +203,24 @@ def _is_locked(error: DBAPIError) -> bool:
 
 
 def _passes(error: DBAPIError) -> bool:
-    """True for what psycopg does not count as operational, and yet is over by itself."""
+    """True for errors that pass by themselves although psycopg does not count them as operational."""
     return getattr(error.orig, "sqlstate", None) in PASSING
 
 
 def complaint(error: DBAPIError) -> str:
-    """What the database says of a statement, without the statement and what it carried."""
-    said = str(error.orig).strip() if error.orig else ""
-    return said.splitlines()[0] if said else type(error).__name__
+    """The database's error text, without the statement and its parameters."""
+    text = str(error.orig).strip() if error.orig else ""
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def lock_pump(session: Session) -> None:
-    """Have one pump at a time decide what to claim, until this transaction ends. SQLite's writers are alone anyway."""
+    """Let only one pump at a time decide what to claim, until this transaction ends. SQLite has one writer anyway."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(7302015)"))
 
 
 def unbound(session: Session) -> None:
-    """Let this transaction take as long as it needs, for what cannot be done in parts. It waits for locks as others do."""
+    """Lift the time limits of this transaction, for work that cannot be split. The limit for locks remains."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SET LOCAL statement_timeout = 0"))
         session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))

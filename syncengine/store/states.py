@@ -1,4 +1,4 @@
-"""The states of records and effects, their meanings in one place. Only `engine/records.py` and `engine/effects.py` set them."""
+"""The states of records and effects. Only `engine/core/records.py` and `engine/writes/effects.py` set them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum, StrEnum
 
 
 class Lane(IntEnum):
-    """Urgency; the lower goes first. Each lane is a queue of its own."""
+    """Urgency: the lower number goes first. Each lane has its own queue."""
 
     REALTIME = 0
     SCHEDULED = 1
@@ -14,10 +14,12 @@ class Lane(IntEnum):
 
     @property
     def label(self) -> str:
+        """The lane's name in texts and queues: `realtime`."""
         return self.name.lower()
 
     @classmethod
     def of(cls, label: str) -> Lane:
+        """The lane of a label. Raises KeyError."""
         return cls[label.upper()]
 
 
@@ -30,14 +32,14 @@ class Stage(StrEnum):
 
 
 class Status(StrEnum):
-    """What became of the revision that was dealt with last. A record is due while `wanted > done`, whatever its status."""
+    """The outcome of the last revision that was processed. A record is due while `wanted > done`, whatever its status."""
 
-    OPEN = "open"  # not dealt with yet
-    DONE = "done"  # written, or seen to be equal
-    SKIPPED = "skipped"  # nothing to do, for the reason given
+    OPEN = "open"  # not processed yet
+    DONE = "done"  # written, or found equal
+    SKIPPED = "skipped"  # nothing to do; `reason` says why
     WAITING = "waiting"  # for the object or lookup entry in `need_*`; the pump wakes it
-    HELD = "held"  # a rule, a conflict or a doubt holds it for a person
-    DEAD = "dead"  # a dead letter: it cannot go on without a correction
+    HELD = "held"  # held for a person by a rule, a conflict or an unknown write
+    DEAD = "dead"  # a dead letter: it needs a correction to continue
 
 
 class Why(StrEnum):
@@ -73,25 +75,24 @@ class Why(StrEnum):
 
 
 class Pause(StrEnum):
-    """Why `not_before` lies in the future. A `want` clears it, unless it is a settle time or a back-off."""
+    """Why `not_before` is in the future. A `want` clears it, unless it is a settle time or a back-off."""
 
     NONE = ""
     SETTLE = "settle"  # the target may still commit a write that was given up
-    BACKOFF = "backoff"  # something failed for the moment
+    BACKOFF = "backoff"  # something failed temporarily
     QUIET = "quiet"  # the source may still be building the object
-    PACED = "paced"  # it is one of many that a person has tried again, so many a minute
+    PACED = "paced"  # one of many that a person retries at a limited rate
 
 
 class EffectState(StrEnum):
-    """intended -> sent -> done, rejected or unknown; rejected and unknown are reopened as intended, in their own row.
+    """intended -> sent -> done, rejected or unknown. Rejected and unknown effects become intended again, in the same row.
 
-    A change that was sent, and whose object was written or agreed on by another one before its outcome was learned, is
-    superseded.
+    A sent change is superseded if its object was written or agreed on by another effect before its outcome was known.
     """
 
-    INTENDED = "intended"  # committed, the bytes have not left
+    INTENDED = "intended"  # committed, nothing was sent
     SENT = "sent"  # the bytes may have left
     DONE = "done"
     REJECTED = "rejected"
-    UNKNOWN = "unknown"  # sent, and nobody knows; looked up after `settle_until`
-    SUPERSEDED = "superseded"  # a later write or agreement has taken its place
+    UNKNOWN = "unknown"  # sent, outcome unknown; searched for after `settle_until`
+    SUPERSEDED = "superseded"  # a later write or agreement replaced it

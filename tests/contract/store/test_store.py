@@ -201,8 +201,8 @@ def test_a_database_of_an_older_version_says_which_and_what_to_do(store: Store) 
 @pytest.mark.parametrize(
     ("revision", "says"),
     [
-        ("9000", r"is at revision 9000, which is newer than this version .* Install the version that has migrated it"),
-        ("c0ffee", r"is at revision c0ffee, which no version up to this one .* has made. Correct DATABASE_URL"),
+        ("9000", r"is at revision 9000, which is newer than this version .* Install the version that migrated it"),
+        ("c0ffee", r"is at revision c0ffee, which no version up to this one .* creates. Correct DATABASE_URL"),
     ],
 )
 def test_a_database_that_this_version_does_not_know_is_left_alone(store: Store, revision: str, says: str) -> None:
@@ -226,7 +226,7 @@ def test_a_process_writes_nothing_more_once_another_version_has_migrated_the_sto
     seconds[0] += 3
 
     with (
-        pytest.raises(NewerStore, match="is at revision 9000 by now, and this process was made for"),
+        pytest.raises(NewerStore, match="is now at revision 9000, but this process needs"),
         old.write() as one,
     ):
         one.add(_endpoint("after"))

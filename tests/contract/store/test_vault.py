@@ -72,13 +72,13 @@ def test_a_process_that_runs_takes_up_what_changes_in_the_key_file(
     keys.put_first(file, keys.new())
     other = Vault(store, keys.from_file(file), file=file)
     assert running.open(other.seal(b"after")) == b"after"  # at once
-    assert running.print_of(running.seal(b"x")) == other.prints[0]
+    assert running.fingerprint_of(running.seal(b"x")) == other.fingerprints[0]
     assert file.stat().st_mode & 0o777 == 0o600
 
-    keys.remove(file, other.prints[1])
+    keys.remove(file, other.fingerprints[1])
     seconds[0] += 1
-    assert running.prints == [keys.print_of(*keys.from_file(file))]
-    with pytest.raises(Misconfigured, match=f"another key than those that this process has.*{other.prints[0]}"):
+    assert running.fingerprints == [keys.fingerprint_of(*keys.from_file(file))]
+    with pytest.raises(Misconfigured, match=f"another key than those of this process.*{other.fingerprints[0]}"):
         running.open(before)
     file.unlink()
     seconds[0] += 1

@@ -22,9 +22,9 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), server_default="1", nullable=False),
         sa.Column("opened_at", models.UtcDateTime(timezone=True), nullable=False),
         sa.Column("seen_at", models.UtcDateTime(timezone=True), nullable=False),
-        sa.Column("told_at", models.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("told_at", models.UtcDateTime(timezone=True), nullable=True),  # phrases: allow
         sa.Column("resolved_at", models.UtcDateTime(timezone=True), nullable=True),
-        sa.Column("resolve_told_at", models.UtcDateTime(timezone=True), nullable=True),
+        sa.Column("resolve_told_at", models.UtcDateTime(timezone=True), nullable=True),  # phrases: allow
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
     )
     with op.batch_alter_table("alert", schema=None) as batch_op:

@@ -1,6 +1,6 @@
 """The timeline is append only: the database refuses to change an event, or to remove one that is younger than a month.
 
-On SQLite a batch migration of the table makes it anew and loses its triggers; one that touches `event` must call
+On SQLite a batch migration of the table rebuilds it and loses its triggers; one that touches `event` must call
 `protect` of this module again.
 """
 

@@ -31,7 +31,7 @@ def upgrade() -> None:
     unsettled = sa.text("state IN ('sent', 'unknown')")
     op.create_index("ix_effect_unsettled", "effect", ["record_id"], postgresql_where=unsettled, sqlite_where=unsettled)
     op.execute("UPDATE effect SET token = 'se-' || id")  # the marks that writes have left by now
-    op.execute("UPDATE effect SET answered = true WHERE settle_until = updated_at")  # how it was told until now
+    op.execute("UPDATE effect SET answered = true WHERE settle_until = updated_at")  # the former encoding
     if remakes == "always":
         for table in ("record", "link", "effect"):
             _count_on(table)

@@ -1,0 +1,41 @@
+"""The tables, by subject. This package exports all of them.
+
+Database constraints enforce what must never be violated. Times are aware UTC. Payloads are in a table of their own, so that
+they can be removed without the record.
+"""
+
+from syncengine.store.models.base import NAMING, Base, FreeText, UtcDateTime, is_text
+from syncengine.store.models.people import Alert, Ceiling, Correction, Decision, Failure
+from syncengine.store.models.records import Effect, Link, Payload, Record
+from syncengine.store.models.setup import ConnectionRow, Endpoint, Installed, Lookup, Secret
+from syncengine.store.models.work import Cursor, Event, Pulse, Run, Schedule, Sent, Slot, Turn
+
+__all__ = [
+    "NAMING",
+    "Alert",
+    "Base",
+    "Ceiling",
+    "ConnectionRow",
+    "Correction",
+    "Cursor",
+    "Decision",
+    "Effect",
+    "Endpoint",
+    "Event",
+    "Failure",
+    "FreeText",
+    "Installed",
+    "Link",
+    "Lookup",
+    "Payload",
+    "Pulse",
+    "Record",
+    "Run",
+    "Schedule",
+    "Secret",
+    "Sent",
+    "Slot",
+    "Turn",
+    "UtcDateTime",
+    "is_text",
+]

@@ -1,0 +1,117 @@
+"""Tables of work in progress: slots, cursors, sent writes, runs, turns, pulses, and the timeline."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from syncengine.store.models.base import Base
+
+
+class Slot(Base):
+    """A right that one worker holds at a time: to call as a SYSPRO operator, to refresh a token.
+
+    closed_until: nobody may take it earlier, because a call that timed out may still be running. value: encrypted.
+    waiting_lane, waiting_until: the most urgent lane that asked for it and goes first, and until when.
+    """
+
+    __tablename__ = "slot"
+    name: Mapped[str] = mapped_column(String(128), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    held_until: Mapped[datetime | None]
+    closed_until: Mapped[datetime | None]
+    value: Mapped[bytes | None]
+    waiting_lane: Mapped[int | None]
+    waiting_until: Mapped[datetime | None]
+
+
+class Cursor(Base):
+    """How far a feed of a flow has been read."""
+
+    __tablename__ = "cursor"
+    __table_args__ = (UniqueConstraint("connection_id", "flow", "feed"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    flow: Mapped[str] = mapped_column(String(64))
+    feed: Mapped[str] = mapped_column(String(32))
+    position: Mapped[dict[str, Any]]
+    read_at: Mapped[datetime | None]
+    holder: Mapped[str] = mapped_column(String(36), default="", server_default="")
+    held_until: Mapped[datetime | None]
+
+
+class Schedule(Base):
+    """When the feeds of a flow of a connection are read next by schedule."""
+
+    __tablename__ = "schedule"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    flow: Mapped[str] = mapped_column(String(64), primary_key=True)
+    next_due: Mapped[datetime]
+
+
+class Sent(Base):
+    """Writes that a flow of a connection has sent, by time. Its ceiling counts them.
+
+    A write that is tried again counts each time. `count` is negative for calls that were refused before they were sent.
+    """
+
+    __tablename__ = "sent"
+    __table_args__ = (Index("ix_sent_flow", "connection_id", "flow", "at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"))
+    flow: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime]
+    count: Mapped[int]
+
+
+class Run(Base):
+    """One sync: trigger, lane, times, and how many objects it found."""
+
+    __tablename__ = "run"
+    __table_args__ = (Index("ix_run_latest", "connection_id", "flow", "started_at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id"))
+    flow: Mapped[str] = mapped_column(String(64))
+    trigger: Mapped[str] = mapped_column(String(16))
+    lane: Mapped[int]
+    found: Mapped[int] = mapped_column(default=0, server_default="0")
+    known: Mapped[int] = mapped_column(default=0, server_default="0")
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Turn(Base):
+    """When work of a flow of a connection was last claimed in a lane, so that flows take turns (`engine/steps/pump.py`)."""
+
+    __tablename__ = "turn"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    flow: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lane: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+
+
+class Pulse(Base):
+    """A sign of life, by name: the last run of the pump, the last canary of a lane (`engine/watch/health.py`)."""
+
+    __tablename__ = "pulse"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime]
+
+
+class Event(Base):
+    """The timeline, append only: what happened to a record or an endpoint, with details that contain no secrets."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_record", "record_id", "id"), Index("ix_event_at", "at"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime]
+    record_id: Mapped[int | None]
+    connection_id: Mapped[int | None]
+    flow: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    key: Mapped[str] = mapped_column(String(128), default="", server_default="")
+    what: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[dict[str, Any]]
