@@ -1,6 +1,6 @@
-"""Telling people: what is wrong now stands in the book, one row from the first sign to its end, and goes to every sink.
+"""Alerts: the book has one row per alert from its first sign to its end, and every sink receives it.
 
-What counts as a sign is the engine's to say (`engine/watch.py`). Nothing here is allowed to disturb a sync.
+The engine decides what counts as a sign (`engine/watch/watcher.py`). Nothing here may disturb a sync.
 """
 
 from syncengine.alerts.book import Severity, Sign

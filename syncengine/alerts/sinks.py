@@ -1,7 +1,7 @@
-"""Where alerts go: any of the services that apprise knows (chat, mail, paging, a plain HTTP address).
+"""Where alerts go: any service that apprise supports (chat, mail, paging, a plain HTTP address).
 
-A sink's address holds its secret, often as its host or path. So it is never shown: a sink is named by its place in
-SYNCENGINE_ALERT_URLS and the service, and what apprise logs, addresses included, stays here.
+The address of a sink contains its secret, often as host or path, so it is never shown. A sink is named by its position in
+SYNCENGINE_ALERT_URLS and its service, and apprise's own log, which contains addresses, goes no further than this module.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _STATUS = re.compile(r"error=(\d{3})")
 
 
 class Tone(StrEnum):
-    """The colour or sign that a sink gives a message; these are apprise's words."""
+    """The colour or symbol that a sink gives a message, by apprise's names."""
 
     FAILURE = "failure"
     WARNING = "warning"
@@ -36,7 +36,7 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a sink is given: plain text."""
+    """What a sink receives: plain text."""
 
     title: str
     body: str
@@ -45,24 +45,26 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """One place that alerts go to. name: as it may be shown. print: tells it from the others, and tells no secret."""
+    """One destination of alerts. name: for display. fingerprint: identifies it without revealing its secret."""
 
     name: str
-    print: str
+    fingerprint: str
     _plugin: NotifyBase
 
     def send(self, message: Message) -> str:
-        """Send a message; why the sink did not take it, empty if it did. Waits for some seconds, and never raises."""
-        with _overheard() as said:
+        """Send a message. Returns why the sink did not accept it, or an empty text. May take some seconds; never raises."""
+        with _captured_log() as lines:
             try:
-                taken = self._plugin.notify(title=message.title, body=message.body, notify_type=_kind(message.tone))
-            except Exception as error:  # a plugin's fault must not keep the other sinks from being told
-                return f"its plugin failed ({type(error).__name__})"  # its text may hold the address
-        return "" if taken else _reason(said)
+                taken = self._plugin.notify(
+                    title=message.title, body=message.body, notify_type=_notify_type(message.tone)
+                )
+            except Exception as error:  # a plugin's fault must not affect the other sinks
+                return f"its plugin failed ({type(error).__name__})"  # its text may contain the address
+        return "" if taken else _reason(lines)
 
 
 class Sinks:
-    """All sinks of an installation; made when the first message is to be sent, since apprise takes a while to load."""
+    """All sinks of an installation. They are created with the first message, because apprise takes a while to load."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = tuple(urls)
@@ -72,19 +74,19 @@ class Sinks:
         return len(self._urls)
 
     def all(self) -> list[Sink]:
-        """Every sink in its order. Raises Misconfigured, naming the place of an address that apprise does not know."""
-        made = self._all()
-        for one in made:
-            if isinstance(one, Misconfigured):
-                raise one
-        return [one for one in made if isinstance(one, Sink)]
+        """Every sink, in order. Raises Misconfigured with the position of an address that apprise does not support."""
+        sinks = self._all()
+        for sink in sinks:
+            if isinstance(sink, Misconfigured):
+                raise sink
+        return [sink for sink in sinks if isinstance(sink, Sink)]
 
     def usable(self) -> list[Sink]:
-        """The sinks whose addresses apprise knows; the log names those that are left out."""
-        for one in self._all():
-            if isinstance(one, Misconfigured):
-                log.error("alerts are sent to the other sinks only: %s", one)
-        return [one for one in self._made if isinstance(one, Sink)]
+        """The sinks whose addresses apprise supports. The log names the others."""
+        for sink in self._all():
+            if isinstance(sink, Misconfigured):
+                log.error("alerts go only to the other sinks: %s", sink)
+        return [sink for sink in self._made if isinstance(sink, Sink)]
 
     def _all(self) -> list[Sink | Misconfigured]:
         if not self._made:
@@ -93,56 +95,56 @@ class Sinks:
 
 
 def _sink(place: int, url: str) -> Sink | Misconfigured:
-    """The sink at an address, or why there is none."""
-    from apprise import Apprise  # a hundred modules, which only those who send shall load
+    """The sink for an address, or the error if there is none."""
+    from apprise import Apprise  # loads a hundred modules, which only sending needs
 
-    with _overheard():
+    with _captured_log():
         try:
             plugin = Apprise.instantiate(url)
-        except Exception:  # a plugin's fault, as an address that it cannot read
+        except Exception:  # a plugin's fault, or an address that it cannot read
             plugin = None
     if plugin is None:
         return Misconfigured(
-            f"SYNCENGINE_ALERT_URLS: address {place} is none that apprise knows (it is not shown, for it may hold a "
-            "secret). Write it as https://appriseit.com/services/ says, such as mailto://USER:PASSWORD@HOST"
+            f"SYNCENGINE_ALERT_URLS: apprise does not support address {place} (not shown, because it may contain a "
+            "secret). Write it as in https://appriseit.com/services/, such as mailto://USER:PASSWORD@HOST"
         )
     name = f"sink {place} ({plugin.service_name or type(plugin).__name__})"
     return Sink(name, hashlib.sha256(url.encode()).hexdigest()[:12], plugin)
 
 
-def _kind(tone: Tone) -> object:
+def _notify_type(tone: Tone) -> object:
     from apprise import NotifyType
 
     return NotifyType(tone.value)
 
 
-def _reason(said: Sequence[str]) -> str:
-    """Why a message was not taken, in words of ours: apprise's contain hosts and addresses."""
-    for line in said:
+def _reason(lines: Sequence[str]) -> str:
+    """Why a message was not accepted, in our own text: apprise's texts contain hosts and addresses."""
+    for line in lines:
         if status := _STATUS.search(line):
             return f"it answered {status[1]}"
-    if any("onnection error" in line for line in said):
+    if any("onnection error" in line for line in lines):
         return "it cannot be reached"
     return "it did not take the message"
 
 
-class _Overhearing(logging.Handler):
+class _LineCollector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.said: list[str] = []
+        self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(record.getMessage())
+        self.lines.append(record.getMessage())
 
 
 @contextmanager
-def _overheard() -> Iterator[list[str]]:
-    """What apprise says inside, in the place of its way into the log. urllib3's log would show whole addresses too."""
-    loud, talkative = logging.getLogger("apprise"), logging.getLogger("urllib3.connectionpool")
-    ear = _Overhearing()
-    before = loud.propagate, loud.handlers[:], talkative.disabled
-    loud.propagate, loud.handlers, talkative.disabled = False, [ear], True
+def _captured_log() -> Iterator[list[str]]:
+    """Collect what apprise logs inside instead of logging it. Also silences urllib3, whose log shows full addresses."""
+    apprise_log, urllib3_log = logging.getLogger("apprise"), logging.getLogger("urllib3.connectionpool")
+    collector = _LineCollector()
+    before = apprise_log.propagate, apprise_log.handlers[:], urllib3_log.disabled
+    apprise_log.propagate, apprise_log.handlers, urllib3_log.disabled = False, [collector], True
     try:
-        yield ear.said
+        yield collector.lines
     finally:
-        loud.propagate, loud.handlers, talkative.disabled = before
+        apprise_log.propagate, apprise_log.handlers, urllib3_log.disabled = before

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 from syncengine import clock, settings
-from syncengine.alerts import Sinks, book, telling
+from syncengine.alerts import Sinks, book, notifier
 from syncengine.cli._engine import open_engine
 from syncengine.cli._exit import Exit
 from syncengine.cli._options import as_json
@@ -52,7 +52,7 @@ def list_(ended_too: bool, as_json: bool) -> int:
             table.add_row(
                 alert.severity if alert.resolved_at is None else "ended",
                 f"{alert.opened_at:%Y-%m-%d %H:%M}",
-                f"{alert.told_at:%Y-%m-%d %H:%M}" if alert.told_at else "not yet",
+                f"{alert.notified_at:%Y-%m-%d %H:%M}" if alert.notified_at else "not yet",
                 alert.text,
                 alert.remedy if alert.resolved_at is None else f"ended {alert.resolved_at:%Y-%m-%d %H:%M} UTC",
             )
@@ -68,7 +68,7 @@ def test(as_json: bool) -> int:
     Shows which sinks accepted it. Exit code 1 if any did not.
     """
     sinks = Sinks(settings.load().alert_urls)
-    results = {sink.name: sink.send(telling.trial()) for sink in sinks.all()}
+    results = {sink.name: sink.send(notifier.trial()) for sink in sinks.all()}
     if as_json:
         show_json({name: {"ok": not refusal, "says": refusal or "taken"} for name, refusal in results.items()})
     elif not results:
@@ -83,6 +83,7 @@ def test(as_json: bool) -> int:
 def _row(alert: Alert) -> dict[str, Any]:
     names = (
         "id", "rule", "subject", "severity", "text", "remedy", "count",
-        "opened_at", "seen_at", "told_at", "resolved_at", "resolve_told_at",
+        "opened_at", "seen_at", "resolved_at",
     )  # fmt: skip
-    return {name: getattr(alert, name) for name in names}
+    row = {name: getattr(alert, name) for name in names}
+    return {**row, "told_at": alert.notified_at, "resolve_told_at": alert.end_notified_at}

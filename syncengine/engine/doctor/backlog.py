@@ -158,7 +158,7 @@ def watching(engine: Engine, *, every_s: float) -> Finding:
 def alerts(engine: Engine, sinks: Sinks) -> Iterator[Finding]:
     """Whether people can be told, and what they are told now. Raises Transient."""
     with engine.store.read() as session:
-        found = book.open_ones(session)
+        found = book.open_alerts(session)
     yield _sinks(sinks, found, clock.now())
     for alert in found:
         says = f"{alert.text} (since {alert.opened_at:%Y-%m-%d %H:%M} UTC)"
@@ -174,7 +174,7 @@ def _sinks(sinks: Sinks, found: Sequence[Alert], now: datetime) -> Finding:
         names = [sink.name for sink in sinks.all()]
     except Misconfigured as error:
         return misconfigured("alert sinks", error)
-    untold = [one for one in found if one.told_at is None and now - one.opened_at > timedelta(seconds=UNTOLD_S)]
+    untold = [one for one in found if one.notified_at is None and now - one.opened_at > timedelta(seconds=UNTOLD_S)]
     if untold:
         says = f"{len(untold)} alerts were not taken by all of {', '.join(names)}"
         return fail("alert sinks", says, "`syncengine alerts test` says which sink refuses; the worker's log says why")

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Select, func, not_, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
-from syncengine.alerts import Severity, Sign, Sinks, book, telling
+from syncengine.alerts import Severity, Sign, Sinks, book, notifier
 from syncengine.alerts.without_store import StoreAway
 from syncengine.engine.core import observe_mode
 from syncengine.engine.core.engine import Engine
@@ -27,7 +27,7 @@ from syncengine.engine.writes import ceiling
 from syncengine.engine.writes.effects import UNSETTLED
 from syncengine.errors import Transient
 from syncengine.flows import Flow
-from syncengine.http.breaker import State
+from syncengine.http.breaker import BreakerState
 from syncengine.store.lock import Lock
 from syncengine.store.models import Ceiling, ConnectionRow, Effect, Endpoint, Event, Failure, Record
 from syncengine.store.states import EffectState, Lane, Pause, Status, Why
@@ -78,7 +78,7 @@ class View:
     session: Session
     now: datetime
     thresholds: Thresholds
-    states: Mapping[str, State] | None
+    states: Mapping[str, BreakerState] | None
     vitals: Sequence[health.Vital] | None
     resting: Mapping[int, str]
     already: frozenset[tuple[str, str]]
@@ -134,7 +134,9 @@ class Watcher:
             with self.engine.store.write() as session:
                 book.write(session, signs, calm_s, now)
                 health.note(session, PULSE, now)
-            told = telling.tell(self.engine.store, self.sinks, self._client, repeat_s=self.thresholds.repeat_s, now=now)
+            told = notifier.notify(
+                self.engine.store, self.sinks, self._client, repeat_s=self.thresholds.repeat_s, now=now
+            )
         return f"{len(signs)} signs, {told} of {len(self.sinks)} sinks told"
 
 
@@ -157,7 +159,7 @@ def evaluate(
     signs: list[Sign] = []
     calm_s: dict[str, float] = {}
     with engine.store.read() as session:
-        already = frozenset((alert.rule, alert.subject) for alert in book.open_ones(session))
+        already = frozenset((alert.rule, alert.subject) for alert in book.open_alerts(session))
         view = View(engine, session, now, thresholds, states, vitals, resting, already)
         for rule in RULES:
             found = rule.find(view)
@@ -167,7 +169,7 @@ def evaluate(
     return signs, calm_s
 
 
-def _states(engine: Engine) -> dict[str, State] | None:
+def _states(engine: Engine) -> dict[str, BreakerState] | None:
     """All breakers; None if Redis does not answer, so that nobody is told that an endpoint is back."""
     if engine.breakers is None:
         return None

@@ -1,4 +1,4 @@
-"""What people are told: once, again after a while, when it is over; by every sink, whatever happens to one of them."""
+"""Alerts are sent once, repeated, and ended; to every sink, whatever happens to another sink."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from syncengine.alerts import Severity, Sign, Sinks, book, telling, without_store
+from syncengine.alerts import Severity, Sign, Sinks, book, notifier, without_store
 from syncengine.alerts.without_store import StoreAway
 from syncengine.connectors.base import Connector
 from syncengine.engine.core.engine import Engine
@@ -41,7 +41,7 @@ class Desk:
         """One look at that time."""
         with self.store.write() as session:
             book.write(session, signs, CALM_S if calm_s is None else calm_s, _at(seconds))
-        telling.tell(self.store, self.sinks, self.client, repeat_s=3600, now=_at(seconds))
+        notifier.notify(self.store, self.sinks, self.client, repeat_s=3600, now=_at(seconds))
 
     def alerts(self) -> list[Alert]:
         with self.store.read() as session:
@@ -61,7 +61,7 @@ def test_an_alert_is_told_once_then_repeated_and_its_end_is_told(
 
     desk.see(3600, DOWN)
     assert len(inbox.received) == 2
-    assert "told before, and it goes on" in inbox.messages[1]
+    assert "sent before, and still ongoing" in inbox.messages[1]
 
     desk.see(3630)  # calm, but not for long enough
     assert len(inbox.received) == 2
@@ -71,7 +71,7 @@ def test_an_alert_is_told_once_then_repeated_and_its_end_is_told(
     assert inbox.received[2]["type"] == "success"
     assert "from 2026-03-02 03:00:00 UTC to 2026-03-02 04:00:00 UTC" in inbox.messages[2]
     (alert,) = desk.alerts()
-    assert (alert.told_at, alert.resolved_at, alert.resolve_told_at) == (_at(3600), _at(3675), _at(3675))
+    assert (alert.notified_at, alert.resolved_at, alert.end_notified_at) == (_at(3600), _at(3675), _at(3675))
 
 
 def test_what_comes_and_goes_stays_one_alert_whose_count_rises(store: Store, client: redis.Redis, inbox: Inbox) -> None:
@@ -120,16 +120,16 @@ def test_a_sink_that_is_down_is_asked_again_and_the_others_are_not_told_twice(
         desk.see(0, DOWN)
         desk.see(15, DOWN)
     assert len(inbox.received) == 1
-    assert desk.alerts()[0].told_at is None
+    assert desk.alerts()[0].notified_at is None
     warnings = [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING]
-    assert warnings == ["sink 2 (JSON) was not told of 1 alerts and is tried again: it answered 503"] * 2
+    assert warnings == ["sink 2 (JSON) did not receive 1 alerts and is tried again: it answered 503"] * 2
     assert "S3CRET" not in caplog.text
 
     other.refuse = False
     desk.see(30, DOWN)
     assert (len(inbox.received), len(other.received)) == (1, 1)
-    assert desk.alerts()[0].told_at == _at(30)
-    desk.see(3600, DOWN)  # an hour after the first was told, not after the second
+    assert desk.alerts()[0].notified_at == _at(30)
+    desk.see(3600, DOWN)  # an hour after the first was sent, not after the second
     assert (len(inbox.received), len(other.received)) == (2, 1)
 
 
@@ -165,7 +165,7 @@ def test_the_end_is_told_to_those_alone_who_were_told_of_the_beginning(
     desk.see(145)
     assert inbox.titles[1:] == ["syncengine: over: erp is down: the connection was refused"]
     assert other.received == []
-    assert desk.alerts()[0].resolve_told_at == _at(130)
+    assert desk.alerts()[0].end_notified_at == _at(130)
 
 
 def test_of_what_nobody_was_told_the_end_is_not_told(store: Store, client: redis.Redis, inbox: Inbox) -> None:
@@ -221,7 +221,7 @@ def test_a_plugin_that_fails_keeps_no_other_sink_from_being_told(
     desk.see(0, DOWN)
     desk.see(15, DOWN)
     assert len(inbox.received) == 1
-    assert "was not told of 1 alerts and is tried again: its plugin failed (KeyError)" in caplog.text
+    assert "did not receive 1 alerts and is tried again: its plugin failed (KeyError)" in caplog.text
     assert "T0KEN" not in caplog.text
 
 
@@ -243,7 +243,7 @@ def test_without_a_sink_alerts_are_kept_and_told_when_there_is_one(
     store: Store, client: redis.Redis, inbox: Inbox
 ) -> None:
     Desk(store, client).see(0, DOWN)
-    assert Desk(store, client).alerts()[0].told_at is None
+    assert Desk(store, client).alerts()[0].notified_at is None
     Desk(store, client, inbox.url).see(15, DOWN)
     assert len(inbox.received) == 1
 
@@ -253,11 +253,11 @@ def test_an_address_that_apprise_does_not_know_is_named_by_its_place_and_never_s
 ) -> None:
     urls = (inbox.url, "slakc://T0KEN/abc")
     with caplog.at_level(logging.DEBUG):
-        with pytest.raises(Misconfigured, match="SYNCENGINE_ALERT_URLS: address 2 is none") as caught:
+        with pytest.raises(Misconfigured, match="SYNCENGINE_ALERT_URLS: apprise does not support address 2") as caught:
             Sinks(urls).all()
         Desk(store, client, *urls).see(0, DOWN)
     assert len(inbox.received) == 1
-    assert "SYNCENGINE_ALERT_URLS: address 2 is none" in caplog.text
+    assert "SYNCENGINE_ALERT_URLS: apprise does not support address 2" in caplog.text
     assert "T0KEN" not in f"{caught.value} {caplog.text} {caught.traceback}"
 
 
@@ -270,7 +270,7 @@ def test_a_store_that_is_away_is_told_once_it_lasts_and_so_is_its_end(client: re
     why = "the database cannot be used now: connection refused"
     for seconds in (0, 15, 30):
         away.is_away(why, repeat_s=3600, now=_at(seconds))
-    away.is_there()  # a restart is no news
+    away.is_there()  # a restart is not worth an alert
     assert inbox.received == []
 
     for seconds in (100, 115, 160, 175, 190):
