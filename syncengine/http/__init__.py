@@ -1,4 +1,4 @@
-"""The traffic floor: one session for all calls, the limiter that admits them, waits that keep the lease.
+"""Outgoing traffic: one session for all calls, the limiter that admits them, waits that renew the lease.
 
-Others use `session.Session` and `session.wait`, `limiter.Limiter` and `limiter.Pool`, and `guard.guarded`.
+Other packages use `session.Session` and `session.wait`, `limiter.Limiter` and `limiter.Pool`, and `guard.guarded`.
 """

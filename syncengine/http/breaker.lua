@@ -4,7 +4,7 @@
 -- KEYS[1]  hash: calls and failures of the closed breaker, one field a second (`c:SECOND`, `f:SECOND`)
 -- KEYS[2]  hash: `opened_at`, `rest` (how long it rests before the next probe), `probe_at`, `why` (the latest failure);
 --          `probe` and `probe_until` while one is on its way. No key: closed.
--- ARGV     1 verb, 2 now ("" for the server's clock), 3 rolling window, 4 calls that were answered and not told yet (they
+-- ARGV     1 verb, 2 now ("" for the server's clock), 3 rolling window, 4 calls that were answered and not reported yet (they
 --          count first, unless it is open), then by verb:
 --   admit    5 token, 6 how long a probe may take before another one is let through
 --            -> {"closed"} | {"probe"}  make the call, then report or release it

@@ -1,11 +1,11 @@
-"""One breaker an endpoint, shared by all workers and hosts: calls stop while the endpoint is down, one probe at a time.
+"""One circuit breaker per endpoint, shared by all workers and hosts: calls stop while the endpoint is down.
 
-It opens on a rate of failures over a rolling half minute, not on one. Then it rests, 2 s at first, twice as long after
-each probe that fails, 60 s at most; the first probe that succeeds closes it. The state is automatic and lives in Redis
-(`breaker.lua`, on the server's clock), so it may be lost with Redis: the next failures open it again. A person's pause
-is another thing and stands in SQL. Without Redis the breaker is closed; limited calls are then stopped by the limiter.
+It opens on a rate of failures over a rolling half minute, not on a single failure. Then it rests, 2 s at first, twice as
+long after each failed probe, at most 60 s; the first successful probe closes it. Its state is in Redis (`breaker.lua`, on
+the server's clock) and may be lost with Redis; the next failures open it again. A pause by a person is separate and in SQL.
+Without Redis the breaker is closed; the limiter then stops limited calls.
 
-A call costs one round trip: that it was answered, as nearly all are, is told together with the next question.
+A call costs one round trip: successful answers are reported together with the next question.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from syncengine.redaction import redact_text
 log = logging.getLogger(__name__)
 
 LONGEST_WHY = 300
-_ASK_AGAIN_S = 5.0  # how long a Redis that did not answer is left alone
+_ASK_AGAIN_S = 5.0  # pause after Redis did not answer
 _MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """When a breaker opens, and how long it rests. Seconds, unless the name says otherwise.
+    """When a breaker opens, and how long it rests. Durations are seconds.
 
-    calls: the fewest calls in `window_s` that say anything. failing_percent: the share of them that must have failed.
-    first_s, most_s: the first rest and the longest. probe_s: after which a probe that was never reported counts as dead;
-    above the longest call (35 s).
+    calls: minimum number of calls in `window_s`. failing_percent: the share of them that must have failed. first_s, most_s:
+    the first and the longest rest. probe_s: after which an unreported probe counts as dead; more than the longest call
+    (35 s).
     """
 
     calls: int = 3
@@ -50,11 +50,11 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """A breaker as it stands.
+class BreakerState:
+    """The current state of a breaker.
 
-    name: `closed`, `open`, or `probing` (open, and one call is finding out). retry_in_s: until the next call may go.
-    calls, failures: in the window, while closed. open_s: how long it has been open. why: the latest failure.
+    name: `closed`, `open`, or `probing` (open, and one call is testing the endpoint). retry_in_s: time until the next call
+    may be made. calls, failures: in the window, while closed. open_s: how long it has been open. why: the latest failure.
     """
 
     name: str = "closed"
@@ -66,17 +66,18 @@ class State:
 
     @property
     def is_open(self) -> bool:
+        """Whether calls are stopped."""
         return self.name != "closed"
 
     @property
     def wants_probe(self) -> bool:
-        """True if the next call would be let through to find out."""
+        """True if the next call would be let through as a probe."""
         return self.name == "open" and self.retry_in_s <= 0
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A breaker has opened or closed. `open_s`: how long it was open (closed), or rests at first (opened)."""
+    """A breaker has opened or closed. open_s: how long it was open if it closed; its first rest if it opened."""
 
     endpoint: str
     opened: bool
@@ -90,8 +91,8 @@ Hook = Callable[[Change], None]
 class Breakers:
     """The breakers of all endpoints. May be shared by threads; `now` (seconds) replaces the server's clock in tests.
 
-    Hooks are called by the process whose call opened or closed a breaker; they must not raise. Among them are those who
-    write the timeline and, through it, whoever raises alerts.
+    The process whose call opened or closed a breaker calls the hooks, which write the timeline and trigger alerts. They
+    must not raise.
     """
 
     def __init__(
@@ -110,43 +111,43 @@ class Breakers:
         self._prefix = prefix
         self._silent_until = float("-inf")
         self._lock = threading.Lock()
-        self._answered: dict[str, list[float]] = {}  # by endpoint: when calls were answered that were not told yet
+        self._answered: dict[str, list[float]] = {}  # by endpoint: times of answered calls that are not reported yet
 
     def of(self, endpoint: str) -> Breaker:
-        """The breaker of the endpoint of this name."""
+        """The breaker of an endpoint, by its name."""
         return Breaker(self, endpoint)
 
-    def state(self, endpoint: str) -> State | None:
-        """A breaker as it stands; None if Redis does not answer."""
+    def state(self, endpoint: str) -> BreakerState | None:
+        """The state of a breaker; None if Redis does not answer."""
         answer = self._ask(endpoint, "state")
         if answer is None:
             return None
         name, wait, why, calls, failures, lasted = answer
-        return State(name, int(wait) / _MICRO, why, int(calls), int(failures), int(lasted) / _MICRO)
+        return BreakerState(name, int(wait) / _MICRO, why, int(calls), int(failures), int(lasted) / _MICRO)
 
-    def states(self, endpoints: Iterable[str]) -> dict[str, State]:
-        """Breakers by endpoint; all closed if Redis does not answer, as it is for the calls."""
-        return {endpoint: self.state(endpoint) or State() for endpoint in endpoints}
+    def states(self, endpoints: Iterable[str]) -> dict[str, BreakerState]:
+        """States by endpoint. All are closed if Redis does not answer, as they are for calls."""
+        return {endpoint: self.state(endpoint) or BreakerState() for endpoint in endpoints}
 
     def probe_now(self, endpoint: str) -> bool:
-        """Let the next call through whatever the rest; False if the breaker is closed, or Redis does not answer."""
+        """End the rest: let the next call through. False if the breaker is closed, or Redis does not answer."""
         answer = self._ask(endpoint, "probe")
         return answer is not None and answer[0] == "open"
 
     def admit(self, endpoint: str) -> Passage:
-        """Leave to make one call. Raises EndpointDown if the endpoint rests; nothing is to be sent then."""
+        """Permission for one call. Raises EndpointDown if the endpoint rests; send nothing then."""
         token = uuid.uuid4().hex
         answer = self._ask(endpoint, "admit", token, _micros(self.rules.probe_s))
         if answer is not None and answer[0] == "open":
             wait_s = int(answer[1]) / _MICRO
             raise EndpointDown(
-                f"{endpoint} is down and rests; it is tried again in {wait_s:.0f} s ({answer[2]})",
+                f"{endpoint} is down; the next attempt is in {wait_s:.0f} s ({answer[2]})",
                 retry_in_s=max(1.0, wait_s),
             )
         return Passage(self, endpoint, token, is_probe=answer is not None and answer[0] == "probe")
 
     def report(self, endpoint: str, token: str, why: str | None) -> None:
-        """How the call with this token ended: `why` it failed, None if the endpoint answered a probe."""
+        """Report how the call with this token ended: why it failed, or None if the endpoint answered a probe."""
         rules, reason = self.rules, redact_text(why or "")[:LONGEST_WHY]
         answer = self._ask(
             endpoint, "report", token, "ok" if why is None else "failed", reason, rules.calls, rules.failing_percent,
@@ -160,16 +161,16 @@ class Breakers:
             self._tell(Change(endpoint, opened=True, why=reason, open_s=rest_s))
         elif answer[0] == "recovered":
             lasted_s = int(answer[1]) / _MICRO
-            log.info("%s is back after %.0f s: calls to it go on", endpoint, lasted_s)
+            log.info("%s is back after %.0f s: calls to it resume", endpoint, lasted_s)
             self._tell(Change(endpoint, opened=False, why="", open_s=lasted_s))
 
     def answered(self, endpoint: str) -> None:
-        """A call that was no probe was answered: told when this process asks the next time, if that is soon."""
+        """Count an answered call that was not a probe. It is reported with the next question of this process."""
         with self._lock:
             self._answered.setdefault(endpoint, []).append(self._clock())
 
     def release(self, endpoint: str, token: str) -> None:
-        """The call with this token was not made, so it says nothing."""
+        """Withdraw the call with this token, which was not made."""
         self._ask(endpoint, "release", token)
 
     def _tell(self, change: Change) -> None:
@@ -177,7 +178,7 @@ class Breakers:
             hook(change)
 
     def _ask(self, endpoint: str, verb: str, *arguments: int | str) -> list[Any] | None:
-        """The script's answer; None while Redis does not give one, which is asked again after some seconds."""
+        """The script's answer; None if Redis does not answer, and for some seconds after that."""
         if clock.monotonic() < self._silent_until:
             return None
         base = f"{self._prefix}:{{{endpoint}}}"
@@ -185,7 +186,7 @@ class Breakers:
         try:
             answer: list[Any] = self._script(
                 keys=[f"{base}:counts", f"{base}:state"],
-                args=[verb, now, _micros(self.rules.window_s), self._untold(endpoint), *arguments],
+                args=[verb, now, _micros(self.rules.window_s), self._unreported(endpoint), *arguments],
             )
         except exceptions.RedisError as error:
             log.warning("breakers count as closed, since Redis does not answer (%s)", type(error).__name__)
@@ -193,8 +194,8 @@ class Breakers:
             return None
         return [part.decode() if isinstance(part, bytes) else part for part in answer]
 
-    def _untold(self, endpoint: str) -> int:
-        """How many calls were answered within the window since the last question; what is older counts no more."""
+    def _unreported(self, endpoint: str) -> int:
+        """How many calls were answered since the last question, within the window."""
         with self._lock:
             answered = self._answered.pop(endpoint, [])
         oldest = self._clock() - self.rules.window_s
@@ -215,13 +216,13 @@ class Breaker:
         """See `Breakers.admit`."""
         return self._breakers.admit(self.endpoint)
 
-    def state(self) -> State:
-        """The breaker as it stands; closed if Redis does not answer."""
-        return self._breakers.state(self.endpoint) or State()
+    def state(self) -> BreakerState:
+        """The state of the breaker; closed if Redis does not answer."""
+        return self._breakers.state(self.endpoint) or BreakerState()
 
 
 class Passage:
-    """Leave for one call. Say once how it ended; as a context, whatever was not said means that no call was made."""
+    """Permission for one call. Report once how the call ended. As a context manager it withdraws an unreported probe."""
 
     def __init__(self, breakers: Breakers, endpoint: str, token: str, *, is_probe: bool) -> None:
         self.is_probe = is_probe
@@ -229,7 +230,7 @@ class Passage:
         self._is_over = False
 
     def answered(self) -> None:
-        """The endpoint answered, whatever it said: a refusal and a throttle show that it is there."""
+        """The endpoint answered. Refusals and throttles count too, because they show that it is up."""
         if self.is_probe:
             self._end(None)
         elif not self._is_over:
@@ -237,7 +238,7 @@ class Passage:
             self._breakers.answered(self._endpoint)
 
     def failed(self, why: str) -> None:
-        """It could not be reached, did not answer in time, or answered with an outage."""
+        """The endpoint could not be reached, did not answer in time, or reported an outage."""
         self._end(why)
 
     def __enter__(self) -> Passage:

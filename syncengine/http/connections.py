@@ -1,7 +1,7 @@
-"""Connections that know when the bytes of a call leave, and urllib3's log without queries.
+"""Connections that report when a request is sent, and urllib3's log without queries.
 
-A library's error does not always tell whether a request was sent. So each call has a `Flight`: the connection is opened
-first, then asks the flight for leave, and only with that the first byte goes out.
+A library's error does not always reveal whether a request was sent. So each call has a `Flight`: the connection opens first,
+then asks the flight for permission, and only then sends the first byte.
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class Flight:
-    """One call on its way: what is asked immediately before its bytes leave, and whether they can have left."""
+    """One call: the check immediately before its bytes leave, and whether they may have left.
+
+    before_departure: called with the connection open; it raises to stop the call.
+    """
 
     def __init__(self, before_departure: Callable[[], None]) -> None:
         self._before_departure = before_departure
@@ -34,20 +37,20 @@ class Flight:
         return not self._left and (not self._started or self._watched or self._unconnected)
 
     def start(self) -> None:
-        """The call is handed over to the library."""
+        """The call was passed to the library."""
         self._started = True
 
     def watch(self) -> None:
-        """The call is in the hands of our own connections, which report its departure."""
+        """Our own connections handle the call, and they report its departure."""
         self._watched = True
 
     def depart(self) -> None:
-        """The connection is open; with the return of this the bytes leave."""
+        """The connection is open; the bytes leave when this returns."""
         self._before_departure()
         self._left = True
 
     def failed(self, error: Exception) -> None:
-        """The library gave up; some of its errors say that there was no connection at all."""
+        """The library raised an error. Some errors show that there was no connection."""
         self._unconnected = any(
             isinstance(cause, requests.ConnectTimeout | urllib3.exceptions.NewConnectionError)
             for cause in causes(error)
@@ -59,6 +62,7 @@ _flight: ContextVar[Flight | None] = ContextVar("flight", default=None)
 
 @contextmanager
 def departing(flight: Flight) -> Iterator[None]:
+    """Make calls inside as this flight."""
     token = _flight.set(flight)
     try:
         yield
@@ -67,10 +71,10 @@ def departing(flight: Flight) -> Iterator[None]:
 
 
 class _Connection(HTTPConnection):
-    """A connection that is open before it asks whether the request may leave."""
+    """A connection that opens before it asks whether the request may leave."""
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """Connect if need be, ask, send."""
+        """Connect if necessary, ask, send."""
         if self.sock is None:
             self.connect()
         if (flight := _flight.get()) is not None:
@@ -79,10 +83,10 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(HTTPSConnection):
-    """The same over TLS; the handshake is done before it asks."""
+    """The same over TLS; the handshake comes before the question."""
 
     def request(self, *args: Any, **kwargs: Any) -> None:
-        """Connect if need be, ask, send."""
+        """Connect if necessary, ask, send."""
         if self.sock is None:
             self.connect()
         if (flight := _flight.get()) is not None:
@@ -94,7 +98,7 @@ class _ConnectionPool(urllib3.HTTPConnectionPool):
     ConnectionCls = _Connection
 
     def urlopen(self, *args: Any, **kwargs: Any) -> urllib3.BaseHTTPResponse:
-        """As usual, and the flight knows that it is watched."""
+        """As in urllib3, but the flight knows that its departure is reported."""
         if (flight := _flight.get()) is not None:
             flight.watch()
         return super().urlopen(*args, **kwargs)
@@ -104,25 +108,25 @@ class _SecureConnectionPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
     def urlopen(self, *args: Any, **kwargs: Any) -> urllib3.BaseHTTPResponse:
-        """As usual, and the flight knows that it is watched."""
+        """As in urllib3, but the flight knows that its departure is reported."""
         if (flight := _flight.get()) is not None:
             flight.watch()
         return super().urlopen(*args, **kwargs)
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """No retries, and the watched connections, directly and through a proxy."""
+    """An adapter without retries that uses our connections, directly and through a proxy."""
 
     def __init__(self) -> None:
         super().__init__(max_retries=0, pool_maxsize=10)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As usual, with our pools."""
+        """As in requests, with our pools."""
         super().init_poolmanager(*args, **kwargs)
         _watch(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> urllib3.ProxyManager:
-        """As usual, with our pools."""
+        """As in requests, with our pools."""
         manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)
         _watch(manager)
         return manager
@@ -133,7 +137,7 @@ def _watch(manager: urllib3.PoolManager) -> None:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was raised for: requests and urllib3 nest them in `args`, `reason` and `__cause__`."""
+    """The error and its causes: requests and urllib3 nest them in `args`, `reason` and `__cause__`."""
     seen: set[int] = set()
     queue: list[object] = [error]
     while queue:
@@ -145,10 +149,10 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 class _NoQueries(logging.Filter):
-    """urllib3 logs whole URLs; queries of both systems carry secrets and order data, so they never reach a handler."""
+    """Removes queries from urllib3's log: those of both systems contain secrets and order data."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop the line per call, cut queries out of the rest."""
+        """Drop the line per call, and cut queries from all others."""
         if record.levelno <= logging.DEBUG:
             return False
         if isinstance(record.args, tuple):

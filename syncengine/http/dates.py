@@ -1,4 +1,4 @@
-"""What the clocks of the systems say: the `Date` of their answers, for whoever asks (`syncengine doctor`)."""
+"""The clocks of the systems, from the `Date` header of their answers (for `syncengine doctor`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _seen: ContextVar[dict[str, float] | None] = ContextVar("seen", default=None)
 
 @contextmanager
 def watched() -> Iterator[dict[str, float]]:
-    """By endpoint, how far its clock is ahead of ours (seconds, to about one), as its latest answer in here says."""
+    """Collect how far each endpoint's clock is ahead of ours, by its latest answer inside: seconds, to about 1 s."""
     found: dict[str, float] = {}
     token = _seen.set(found)
     try:
@@ -26,12 +26,12 @@ def watched() -> Iterator[dict[str, float]]:
 
 
 def note(endpoint: str, date: str | None, took_s: float) -> None:
-    """An answer came with this `Date`, `took_s` seconds after it was asked for. One that is no date says nothing."""
+    """Note the `Date` of an answer that took `took_s` seconds. Ignores an invalid date."""
     found = _seen.get()
     if found is None or not date:
         return
     try:
-        said = parsedate_to_datetime(date).timestamp()
+        sent_at = parsedate_to_datetime(date).timestamp()
     except ValueError:
         return
-    found[endpoint] = said + HALF_OF_ITS_RESOLUTION_S - (clock.now().timestamp() - took_s / 2)
+    found[endpoint] = sent_at + HALF_OF_ITS_RESOLUTION_S - (clock.now().timestamp() - took_s / 2)

@@ -1,4 +1,4 @@
-"""What a caller of the network must respect: the engine's lease. Set by the engine, asked by the session and the waits."""
+"""The engine's lease as the network layer sees it. The engine sets it; the session and waits ask it."""
 
 from __future__ import annotations
 
@@ -9,45 +9,45 @@ from typing import Protocol
 
 
 class Guard(Protocol):
-    """A lease that is held around calls, as seen from below."""
+    """A lease that is held around calls."""
 
     lane: str
-    """realtime, scheduled or backfill: in which order calls are admitted."""
+    """realtime, scheduled or backfill: decides the order in which calls are admitted."""
 
     def renew(self) -> None:
-        """Make the lease last for a whole further call or wait. Raises whatever ends the step if it is lost."""
+        """Extend the lease for one more call or wait. Raises, to end the step, if the lease is lost."""
 
     def check(self) -> None:
         """Called immediately before the bytes leave. Raises if the lease has run out on the monotonic clock."""
 
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
-        """A call was made, answered or not: for the account of what calls went on. Raises nothing."""
+        """Count a call, answered or not, for the budget report. `took_s`: seconds. Raises nothing."""
 
 
 class _NoGuard:
     lane = "scheduled"
 
     def renew(self) -> None:
-        """Nobody else works on it."""
+        """Without a lease there is nothing to do."""
 
     def check(self) -> None:
-        """Nobody else works on it."""
+        """Without a lease there is nothing to do."""
 
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
-        """Nobody keeps an account."""
+        """Nobody counts calls here."""
 
 
 _current: ContextVar[Guard] = ContextVar("guard", default=_NoGuard())  # noqa: B039 - stateless default
 
 
 def current() -> Guard:
-    """The guard of the running step; outside of a step one that always agrees."""
+    """The guard of the running step; outside a step, a guard that allows everything."""
     return _current.get()
 
 
 @contextmanager
 def guarded(guard: Guard) -> Iterator[None]:
-    """Have `guard` asked around every call that is made inside."""
+    """Ask `guard` around every call made inside."""
     token = _current.set(guard)
     try:
         yield

@@ -1,9 +1,9 @@
 """One limiter for all workers and hosts: an exact rolling window per pool of calls, kept in Redis by `window.lua`.
 
-Who asks gets a slot at once, or a place in line and the time at which its turn comes, so a caller sleeps once. Realtime
-goes first and nearly always finds a slot free; the other lanes take turns, one call each window/limit, so that no burst
-of theirs uses up the window. The window is longer than the system's by a guard, for the time between grant and arrival:
-60 s + 0.5 s gave no window over the limit at 99.2 % use (reference/celery.md section 6). Without Redis no call is made.
+A caller gets a slot at once, or a place in line and the time of its turn, so it sleeps only once. Realtime goes first and
+nearly always finds a free slot. The other lanes take turns, one call per window/limit, so that none of their bursts uses up
+the window. The window is longer than the system's by a guard, which covers the time between grant and arrival: with 60 s +
+0.5 s no window exceeded the limit at 99.2 % use (reference/celery.md section 6). Without Redis no call is made.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ from syncengine.http.waiting import wait
 log = logging.getLogger(__name__)
 
 PROBE_S = 10.0
-"""How long the one call that finds out the state of a window may take before another one is let through."""
+"""How long the call that determines the state of a window may take before another call may try."""
 
 LANES = ("realtime", "scheduled", "backfill")
 
 COMPLAIN_EVERY_S = 60.0
-"""Between two log lines that say that Redis is away, per process."""
+"""Interval between log lines about a Redis that is away, per process."""
 
 AWAY_S = 20.0
-"""When to come again while Redis is away. Longer than any Celery retry, which would have to be sent through that Redis: so
-the records wait in SQL."""
+"""Retry interval while Redis is away. Longer than any Celery retry, which would have to go through that Redis, so that the
+records wait in SQL."""
 
 _ASK_AGAIN_S = 0.25
 _MICRO = 1_000_000
 
 
 class RedisAway(Throttled):
-    """The limiter's Redis does not answer, or takes nothing (its disk is full, it is loading, it is a replica).
+    """The limiter's Redis does not answer, or accepts no writes (its disk is full, it is loading, it is a replica).
 
-    Nothing was booked, and no call may be made. Costs no attempt.
+    No slot was taken, and no call may be made. Does not count as an attempt.
     """
 
     def __init__(self, kind: str) -> None:
-        super().__init__(f"the limiter's Redis is away ({kind}), and without it no call may be made", retry_in_s=AWAY_S)
+        super().__init__(f"the limiter's Redis is away ({kind}); without it no call may be made", retry_in_s=AWAY_S)
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Calls that are counted together by a system.
+    """Calls that a system counts together.
 
-    name: ``system:account:app``, for example ``brightpearl:acme:sync``; two endpoints of one app share it.
-    limit: calls that the system admits in `window_s` seconds. guard_s: see the module. reserve: calls of these that are
-    left for other users of the same pool. realtime_share: the part of a window for which a slot must have been free
-    before another lane than realtime takes it; 0.5 % is one call of 200, and costs as much while no realtime work comes.
+    name: ``system:account:app``, for example ``brightpearl:acme:sync``; two endpoints of one app share it. limit: calls
+    that the system admits in `window_s` seconds. guard_s: see the module. reserve: calls that are left for other users of
+    the pool. realtime_share: the part of a window for which a slot must have been free before a lane other than realtime
+    takes it. 0.5 % is one call of 200, which is lost while there is no realtime work.
     """
 
     name: str
@@ -71,15 +71,16 @@ class Pool:
     def __post_init__(self) -> None:
         if self.limit - self.reserve < 1:
             raise Misconfigured(
-                f"a reserve of {self.reserve} leaves none of {self.limit} calls", "Set it below the limit", of=self.name
+                f"a reserve of {self.reserve} leaves no calls of {self.limit}", "Set it below the limit", of=self.name
             )
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A window as it stands: slots taken of `of`, seconds that the gate stays closed, whether the state is known.
+    """The current state of a window.
 
-    waiting: callers that hold a place in line. paced_wait_s: how long one more caller of the low lanes would wait.
+    taken: slots taken, of `of`. closed_for_s: seconds for which no call may leave. is_known: whether the count is known.
+    waiting: callers in line. paced_wait_s: how long one more caller of the lower lanes would wait.
     """
 
     taken: int
@@ -91,7 +92,7 @@ class Usage:
 
 
 class Booking:
-    """A slot, if `wait_s` is 0.0: make the call, or give it back. Else a place in line: ask again once it has passed."""
+    """A slot, if `wait_s` is 0.0: make the call, or give it back. Otherwise a place in line: ask again after `wait_s`."""
 
     def __init__(self, limiter: Limiter, pool: Pool, lane: str, slot: str, wait_s: float, late_after: float) -> None:
         self.wait_s = wait_s
@@ -102,11 +103,11 @@ class Booking:
         self._late_after = late_after
 
     def give_back(self) -> None:
-        """The call was not made: its slot is free for another one."""
+        """Free the slot of a call that was not made."""
         self._limiter.give_back(self.pool, self.slot)
 
     def renew_if_late(self, *, patience: float) -> None:
-        """Take it anew, and wait for it, if more than the guard has passed since the slot's time. Raises as `take`."""
+        """Take the slot again, and wait for it, if more than the guard has passed since its time. Raises as `take`."""
         if self.wait_s > 0 or clock.monotonic() > self._late_after:
             renewed = self._limiter.take(self.pool, self.lane, patience=patience, slot=self.slot)
             self.wait_s, self._late_after = 0.0, renewed._late_after
@@ -129,21 +130,21 @@ class Limiter:
 
         Args:
             lane: realtime, scheduled or backfill.
-            patience: longest wait in seconds that the caller is ready to sleep.
-            slot: the slot asked for before: it is kept if it still stands, so is its place in line.
+            patience: longest wait in seconds that the caller accepts.
+            slot: the slot of an earlier booking, which keeps its place in line.
 
         Returns:
-            The booking. If its `wait_s` is 0.0 the slot is taken: call, or give it back. Else ask again for the same
-            slot after so many seconds, or give it back; who does neither is passed over.
+            The booking. If its `wait_s` is 0.0 the slot is taken: call, or give it back. Otherwise ask again for the same
+            slot after `wait_s` seconds, or give it back; a caller that does neither loses its place.
 
         Raises:
-            Throttled: the wait exceeds `patience`; `retry_in_s` gives it; no place is held.
-            RedisAway: Redis does not answer; nothing was booked and no call may be made.
+            Throttled: the wait (`retry_in_s`) exceeds `patience`; no place is held.
+            RedisAway: Redis does not answer; no slot was taken and no call may be made.
 
         Source: 200 calls a minute (reference/brightpearl.md section 5); 0.5 s guard (reference/celery.md section 6).
         """
         if lane not in LANES:
-            raise ValueError(f"no such lane: {lane!r}; there are {', '.join(LANES)}")
+            raise ValueError(f"unknown lane {lane!r}; the lanes are {', '.join(LANES)}")
         slot = slot or f"{lane}:{uuid.uuid4().hex}"
         asked_at = clock.monotonic()
         verdict, micros, age = self._ask(pool, "reserve", slot, lane, _micros(patience), _micros(PROBE_S))
@@ -153,14 +154,14 @@ class Limiter:
             return Booking(self, pool, lane, slot, wait_s, late_after)
         if verdict == "unknown":
             raise Throttled(
-                "one call is finding out how many are left", retry_in_s=min(wait_s, _ASK_AGAIN_S), of=pool.name
+                "one call is determining how many are left", retry_in_s=min(wait_s, _ASK_AGAIN_S), of=pool.name
             )
         raise Throttled(f"the next free call is {wait_s:.1f} s away", retry_in_s=wait_s, of=pool.name)
 
     def take(self, pool: Pool, lane: str, *, patience: float, slot: str | None = None) -> Booking:
-        """A slot: as `reserve`, and waits for its turn, renewing the lease, for at most `patience` seconds.
+        """A slot: as `reserve`, but waits for its turn for at most `patience` seconds and renews the lease meanwhile.
 
-        While Redis is away it waits as long, and then raises RedisAway; one log line a minute tells of it.
+        If Redis stays away that long, raises RedisAway. The log has one line per minute about it.
         """
         slot = slot or f"{lane}:{uuid.uuid4().hex}"
         until = clock.monotonic() + patience
@@ -183,21 +184,22 @@ class Limiter:
             self._wait(pool, slot, wait_s)
 
     def learn(self, pool: Pool, remaining: int, resets_in_s: float, *, age_s: float = 0.0) -> None:
-        """Take over what the system itself says: calls remaining, after the one answered, and seconds until its reset.
+        """Apply the system's own count, as an answer reports it.
 
-        Fewer than we know of: others use the pool, and their calls count until the reset. After a lost state the first
-        answer seeds the window. More than we know of changes nothing.
+        If fewer calls remain than we count, others use the pool, and their calls count until the reset. After a lost state
+        the first answer seeds the window. If more remain, nothing changes.
 
         Args:
-            age_s: how long ago the system may have counted: the time that the call took.
+            remaining: calls remaining after the answered one. resets_in_s: seconds until the system's reset.
+            age_s: how long ago the system may have counted: the duration of the call.
         """
         counted = max(0, pool.limit - remaining)
         self._tell(pool, "learn", counted, _micros(bounded_wait_s(resets_in_s)), _micros(age_s), pool.reserve)
 
     def close(self, pool: Pool, for_s: float) -> None:
-        """The system refused a call as one too many: let none leave for `for_s` seconds, booked or not.
+        """Let no call leave for `for_s` seconds, booked or not, because the system refused a call as one too many.
 
-        At most `LONGEST_WAIT_S`: all workers obey, and a system that means longer says so again.
+        At most `LONGEST_WAIT_S`: all workers obey, and a system that needs longer will refuse again.
         """
         self._tell(pool, "close", _micros(bounded_wait_s(for_s)))
 
@@ -206,7 +208,7 @@ class Limiter:
         self._tell(pool, "return", slot)
 
     def usage(self, pool: Pool) -> Usage:
-        """The window as it stands, for people. Raises RedisAway."""
+        """The current state of the window, for people. Raises RedisAway."""
         _, taken, closed_for, known, waiting, paced_wait = self._ask(pool, "usage")
         return Usage(
             taken=int(taken),
@@ -218,7 +220,7 @@ class Limiter:
         )
 
     def _wait(self, pool: Pool, slot: str, seconds: float) -> None:
-        """Wait; whoever does not come back from it, because its lease is lost, leaves no place in line behind."""
+        """Wait. If the wait raises, because the lease is lost, give the place in line back."""
         returned = False
         try:
             wait(seconds)
@@ -228,7 +230,7 @@ class Limiter:
                 self.give_back(pool, slot)
 
     def _tell(self, pool: Pool, verb: str, *arguments: int | str) -> None:
-        """For what improves the state but must not fail the call that was made; the next answer tells the same."""
+        """Send an update that must not fail the call that was made; the next answer repeats it."""
         try:
             self._ask(pool, verb, *arguments)
         except RedisAway as away:
@@ -251,20 +253,23 @@ class Limiter:
         return [part.decode() if isinstance(part, bytes) else part for part in answer]
 
     def _run(self, script: _Script, verb: str, arguments: tuple[int | str, ...]) -> list[Any]:
-        """Redis forgets scripts when it starts, and a replica that took over has none: who finds the script gone meets a
-        state that may lack the latest calls. It says so before the script is loaded; a probe follows. A Redis that refuses
-        the word (`MISCONF`) has loaded nothing by that, so whoever comes next finds the script gone as well."""
+        """Run the script. If Redis does not know it, mark the state as doubtful first, which makes the next call a probe.
+
+        Redis forgets scripts when it restarts, and a replica that takes over has none. So a missing script means that the
+        state may lack the latest calls. A Redis that refuses the mark (`MISCONF`) has not loaded the script either, so the
+        next caller finds it missing too.
+        """
         count, keys = len(script.keys), script.keys
         try:
             answer: list[Any] = self._client.evalsha(script.sha, count, *keys, verb, *arguments)
         except exceptions.NoScriptError:
-            log.info("limiter: Redis has begun anew, or never knew %s: one call finds out its window", keys[0])
+            log.info("limiter: Redis has restarted, or never knew %s: one call determines its window", keys[0])
             self._client.eval(script.doubt, count, *keys, "doubt", *arguments)
             answer = self._client.eval(script.text, count, *keys, verb, *arguments)
         return answer
 
     def _complain(self, kind: str) -> None:
-        """One line a minute says that Redis is away, however many callers find out."""
+        """Log at most one line per minute about a Redis that is away."""
         at = clock.monotonic()
         if self._away_since is None:
             self._away_since = at
@@ -276,10 +281,10 @@ class Limiter:
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """`window.lua` for one pool, under a name of its own, so that each pool finds out by itself that Redis began anew.
+    """`window.lua` for one pool, under its own name, so that each pool notices by itself that Redis has restarted.
 
-    head: the arguments that every verb is given, behind verb and time. doubt: the same script under another name, since
-    Redis keeps a script that it was given, also one that failed.
+    head: the arguments of every verb, after verb and time. doubt: the same script under another name, because Redis keeps
+    every script that it receives, even one that fails.
     """
 
     text: str
@@ -300,7 +305,7 @@ class _Script:
 
 
 def _kind(error: exceptions.RedisError) -> str:
-    """The error's class, and the code that Redis begins its answer with: `ResponseError MISCONF`. Its text may hold more."""
+    """The error's class and the code with which Redis begins its answer (`ResponseError MISCONF`), but no other text."""
     code = str(error).partition(" ")[0]
     return f"{type(error).__name__} {code}" if code.isalpha() and code.isupper() else type(error).__name__
 

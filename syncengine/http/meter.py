@@ -1,7 +1,7 @@
-"""What calls were spent on, by all workers: a hash per minute in Redis, kept for a little over an hour.
+"""Counts what the calls of all workers were spent on: a hash per minute in Redis, kept for a little over an hour.
 
-Each process tells at most once a second, and at the end of each step, what it has called; a worker that is killed takes
-that second's calls with it. It is an account for people: if Redis is away calls are made all the same, and are not counted.
+Each process writes its counts at most once a second, and at the end of each step; a killed worker loses those of the last
+second. The counts are for people: while Redis is away, calls are made but not counted.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 HOUR_MIN = 60
 _KEPT_S = 62 * 60
-_TOLD_EVERY_S = 1.0
-_REST_S = 30.0  # without a word to a Redis that did not answer, so that no call waits for it
+_WRITE_EVERY_S = 1.0
+_REST_S = 30.0  # pause after Redis did not answer, so that no call waits for it
 _BETWEEN = "\t"
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Calls of one kind within the last hour, and how long they took together (seconds)."""
+    """Calls of one kind within the last hour. took_s: their total duration in seconds."""
 
     endpoint: str
     flow: str
@@ -44,34 +44,34 @@ class Meter:
     def __init__(self, client: redis.Redis, *, prefix: str = "calls", now: Callable[[], datetime] = clock.now) -> None:
         self._client, self._prefix, self._now = client, prefix, now
         self._lock = threading.Lock()
-        self._untold: dict[str, dict[str, int]] = {}  # by key of the minute: calls, and microseconds
-        self._told_at = self._rests_until = float("-inf")
+        self._unwritten: dict[str, dict[str, int]] = {}  # by key of the minute: calls, and microseconds
+        self._written_at = self._rests_until = float("-inf")
 
     def count(self, *, endpoint: str, flow: str, lane: str, operation: str, took_s: float) -> None:
-        """Note one call. Raises nothing: what cannot be noted is left out."""
+        """Count one call. `took_s`: its duration in seconds. Raises nothing: a call that cannot be counted is left out."""
         key = self._key(int(self._now().timestamp()) // 60)
         what = _BETWEEN.join((endpoint, flow, lane, operation))
         with self._lock:
-            minute = self._untold.setdefault(key, {})
+            minute = self._unwritten.setdefault(key, {})
             minute[what] = minute.get(what, 0) + 1
             minute[what + _BETWEEN] = minute.get(what + _BETWEEN, 0) + round(took_s * 1_000_000)
-        if clock.monotonic() >= self._told_at + _TOLD_EVERY_S:
+        if clock.monotonic() >= self._written_at + _WRITE_EVERY_S:
             self.tell()
 
     def tell(self) -> None:
-        """Have all that was counted here known to everybody. Raises nothing."""
+        """Write the counts of this process to Redis. Raises nothing."""
         with self._lock:
-            untold, self._untold = self._untold, {}
-        if not untold or clock.monotonic() < self._rests_until:
+            unwritten, self._unwritten = self._unwritten, {}
+        if not unwritten or clock.monotonic() < self._rests_until:
             return
         try:
             with self._client.pipeline(transaction=False) as pipe:
-                for key, minute in untold.items():
+                for key, minute in unwritten.items():
                     for what, number in minute.items():
                         pipe.hincrby(key, what, number)
                     pipe.expire(key, _KEPT_S)
                 pipe.execute()
-            self._told_at = clock.monotonic()
+            self._written_at = clock.monotonic()
         except RedisError as error:
             self._rests_until = clock.monotonic() + _REST_S
             log.warning("calls are not counted for %.0f s: %s", _REST_S, type(error).__name__)
@@ -85,8 +85,8 @@ class Meter:
                 pipe.hgetall(self._key(minute - ago))
             minutes = pipe.execute()
         totals: dict[str, int] = {}
-        for one in minutes:
-            for what, number in one.items():
+        for minute_counts in minutes:
+            for what, number in minute_counts.items():
                 name = what.decode() if isinstance(what, bytes) else str(what)
                 totals[name] = totals.get(name, 0) + int(number)
         spent = []
@@ -95,7 +95,7 @@ class Meter:
                 endpoint, flow, lane, operation = what.split(_BETWEEN)
                 took_s = totals.get(what + _BETWEEN, 0) / 1_000_000
                 spent.append(Spent(endpoint, flow, lane, operation, calls, took_s))
-        return sorted(spent, key=lambda one: (-one.calls, one.endpoint, one.operation))
+        return sorted(spent, key=lambda kind: (-kind.calls, kind.endpoint, kind.operation))
 
     def _key(self, minute: int) -> str:
         return f"{self._prefix}:{minute}"

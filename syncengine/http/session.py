@@ -1,9 +1,9 @@
-"""The one session through which every call to an outside system goes.
+"""The session through which every call to an outside system goes.
 
-In this order: the lease is renewed, the breaker asked, the request authenticated, a slot of the quota awaited, the
-connection opened, the lease checked, and only then the bytes leave. No call is repeated here and no redirect followed.
-Network trouble is translated into `errors.py` by one question, whether the bytes can have left; HTTP answers are the
-connector's to judge. How the call ended is told to the breaker.
+It renews the lease, asks the breaker, authenticates the request, waits for a slot of the quota, opens the connection, checks
+the lease, and only then sends the bytes. It repeats no call and follows no redirect. It translates network errors into those
+of `errors.py`, depending on whether the bytes may have left. The connector interprets HTTP answers. The breaker learns how
+the call ended.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ log = logging.getLogger(__name__)
 
 Authenticate = Callable[[requests.PreparedRequest], None]
 Outage = Callable[[requests.Response], str | None]
-"""Whether an answer says that the whole system is down: in a few words, or None. Throttles and refusals do not."""
+"""Returns a short reason if an answer says that the whole system is down; None otherwise, also for throttles and refusals."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. Together they stay below the 45 s of a lease (design.md section 9)."""
+    """Time-outs in seconds. Their sum is below the 45 s of a lease (design.md section 9)."""
 
     connect_s: float = 5.0
     read_s: float = 30.0
@@ -51,14 +51,14 @@ class Session:
 
     Args:
         endpoint: the endpoint's name, for logs and error texts.
-        base_url: scheme, host and common prefix; `path` is put behind it as it stands.
-        limiter, pool: the quota that every call needs a slot of; both None where there is none.
-        authenticate: puts credentials on the request before it waits for its slot; may itself make calls.
+        base_url: scheme, host and common prefix; `path` is appended to it unchanged.
+        limiter, pool: the quota from which every call needs a slot; both None if there is no quota.
+        authenticate: adds credentials to the request before it waits for its slot; may itself make calls.
         timeouts: connect and read, seconds.
         ca_file: a PEM file to verify TLS with instead of the usual authorities. TLS is always verified.
-        patience_s: the longest wait for a slot that is slept here; a longer one is raised as Throttled.
-        breaker: stops calls while the endpoint is down; None where nothing watches it.
-        outage: which answers count as failures for the breaker, beside network trouble.
+        patience_s: the longest wait for a slot; a longer wait raises Throttled.
+        breaker: stops calls while the endpoint is down; None for no breaker.
+        outage: which answers count as failures for the breaker, in addition to network errors.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Session:
         self._patience_s = patience_s
         self._breaker, self._outage = breaker, outage
         self._http = requests.Session()
-        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # a CDN's cookies are not ours to keep
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # do not keep cookies of a CDN
         self._http.mount("http://", Adapter())
         self._http.mount("https://", Adapter())
 
@@ -101,24 +101,24 @@ class Session:
         show_path: str | None = None,
         operation: str = "",
     ) -> requests.Response:
-        """Make one call and give back its answer, whatever its status.
+        """Make one call and return its answer, whatever its status.
 
         Args:
-            path: appended to the base URL and sent exactly as it is, with its own query if it has one; the caller has
-                encoded it. `params` are encoded and appended, `/ , :` raw.
-            is_write: whether the call may change something over there, whatever its verb.
-            show_path: what logs and errors show in place of the path; a query is never shown.
-            operation: what the call is counted as (`syncengine budget`); by default method and first two parts of the path.
+            path: appended to the base URL unchanged, with its own query if it has one; the caller has encoded it.
+            params: encoded and appended to the query; `/ , :` stay raw.
+            is_write: whether the call may change something in the system, whatever its verb.
+            show_path: what logs and errors show instead of the path; they never show a query.
+            operation: how `syncengine budget` counts the call; by default method and first two parts of the path.
 
         Raises:
-            EndpointDown: the breaker is open; or the bytes never left (name, refused, connect time-out, TLS) and the
+            EndpointDown: the breaker is open, or the bytes never left (name, refused, connect time-out, TLS) and the
                 slot was given back.
-            Transient: a read got no whole answer.
-            OutcomeUnknown: a write got no whole answer.
+            Transient: a read got no complete answer.
+            OutcomeUnknown: a write got no complete answer.
             Throttled: the slot is further away than `patience_s`, or the limiter's Redis is away; nothing was sent.
         """
         guard.current().renew()
-        shown = show_path or urlsplit(path).path
+        visible_path = show_path or urlsplit(path).path
         request = self._prepare(method, path, params, json, data, headers)
         with self._breaker.admit() if self._breaker is not None else nullcontext() as passage:
             if self._authenticate is not None:
@@ -127,13 +127,13 @@ class Session:
             flight = Flight(lambda: self._before_departure(booking))
             try:
                 with departing(flight):
-                    return self._exchange(request, flight, passage, shown, is_write, operation)
+                    return self._exchange(request, flight, passage, visible_path, is_write, operation)
             finally:
                 if booking is not None and flight.never_left:
                     booking.give_back()
 
     def move(self, base_url: str) -> None:
-        """Call another host from now on: an account can move. Raises Misconfigured if the address cannot be used."""
+        """Use another base URL from now on, because an account can move. Raises Misconfigured if it cannot be used."""
         if base_url != self.base_url:
             self.base_url = _checked_url(self.endpoint, base_url)
 
@@ -150,13 +150,13 @@ class Session:
         data: bytes | str | Mapping[str, str] | None,
         headers: Mapping[str, str] | None,
     ) -> requests.PreparedRequest:
-        """The request with its URL untouched: requests' own way would decode and encode it once more."""
+        """The request with its URL unchanged: requests itself would decode and encode it again."""
         url = self.base_url + path
         if params:
             url += ("&" if "?" in path else "?") + urlencode(params, quote_via=quote, safe="/,:")
         try:
             request = requests.Request(method, self.base_url, json=json, data=data, headers=headers).prepare()
-        except (requests.RequestException, ValueError):  # the text may show a header, thus a credential
+        except (requests.RequestException, ValueError):  # the text may contain a header, thus a credential
             request = None
         if request is None:
             raise Misconfigured("no request can be made; a header or the address has a bad character", of=self.endpoint)
@@ -164,13 +164,13 @@ class Session:
         return request
 
     def _slot(self) -> Booking | None:
-        """A slot whose time has come."""
+        """A slot that may be used now."""
         if self._limiter is None or self._pool is None:
             return None
         return self._limiter.take(self._pool, guard.current().lane, patience=self._patience_s)
 
     def _before_departure(self, booking: Booking | None) -> None:
-        """The last look, with the connection open: opening it may have taken seconds."""
+        """The last checks, with the connection open: opening it may have taken seconds."""
         if booking is not None:
             booking.renew_if_late(patience=self._patience_s)
         guard.current().check()
@@ -180,16 +180,37 @@ class Session:
         request: requests.PreparedRequest,
         flight: Flight,
         passage: Passage | None,
-        shown: str,
+        visible_path: str,
         is_write: bool,
         operation: str,
     ) -> requests.Response:
         started = clock.monotonic()
-        trouble: SyncError | None = None
         guard.current().check()
         flight.start()
+        answer = self._transmit(request, flight, f"{request.method} {visible_path}", is_write)
+        took_s = clock.monotonic() - started
+        if not flight.never_left:
+            counted_as = operation or f"{request.method} {'/'.join(visible_path.split('/')[1:3])}"
+            guard.current().called(self.endpoint, counted_as, took_s)
+        if isinstance(answer, SyncError):
+            log.warning("%s, %.0f ms", answer, took_s * 1000)
+            if passage is not None:
+                passage.failed(answer.says)  # the breaker adds the name itself
+            raise answer  # here, so that no traceback contains the library's text with the URL
+        if passage is not None:
+            self._report(passage, answer)
+        dates.note(self.endpoint, answer.headers.get("Date"), took_s)
+        status, call = answer.status_code, f"{self.endpoint} {request.method} {visible_path}"
+        level = logging.DEBUG if status < 400 or status == 404 else logging.WARNING
+        log.log(level, "%s %d, %.0f ms", call, status, took_s * 1000)
+        return answer
+
+    def _transmit(
+        self, request: requests.PreparedRequest, flight: Flight, call: str, is_write: bool
+    ) -> requests.Response | SyncError:
+        """Send the request. Returns its answer, or the error to raise."""
         try:
-            response = self._http.send(
+            return self._http.send(
                 request,
                 timeout=(self._timeouts.connect_s, self._timeouts.read_s),
                 verify=self._verify,
@@ -197,24 +218,7 @@ class Session:
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             flight.failed(error)
-            trouble = self._trouble(error, flight, f"{request.method} {shown}", is_write)
-        took_s = clock.monotonic() - started
-        if not flight.never_left:
-            counted_as = operation or f"{request.method} {'/'.join(shown.split('/')[1:3])}"
-            guard.current().called(self.endpoint, counted_as, took_s)
-        if trouble is not None:  # raised out here so that no traceback carries the library's text, which has the URL
-            log.warning("%s, %.0f ms", trouble, took_s * 1000)
-            if passage is not None:
-                passage.failed(trouble.says)  # a breaker says whose it is
-            raise trouble
-        if passage is not None:
-            self._report(passage, response)
-        dates.note(self.endpoint, response.headers.get("Date"), took_s)
-        level = logging.DEBUG if response.status_code < 400 or response.status_code == 404 else logging.WARNING
-        log.log(
-            level, "%s %s %s %d, %.0f ms", self.endpoint, request.method, shown, response.status_code, took_s * 1000
-        )
-        return response
+            return self._trouble(error, flight, call, is_write)
 
     def _report(self, passage: Passage, response: requests.Response) -> None:
         why = self._outage(response)
@@ -235,9 +239,9 @@ class Session:
 def _checked_url(endpoint: str, url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-        shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+        address = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
         raise Misconfigured(
-            f"the address {shown!r} cannot be used", "Set https://HOST/PREFIX, no credentials, no query", of=endpoint
+            f"the address {address!r} cannot be used", "Set https://HOST/PREFIX, no credentials, no query", of=endpoint
         )
     return url.rstrip("/")
 
@@ -251,23 +255,23 @@ def _checked_ca_file(endpoint: str, ca_file: str | None) -> bool | str:
 
 
 def _reason(error: Exception) -> str:
-    """Why a call failed, in words of ours: the libraries' own texts contain the whole URL."""
+    """Why a call failed, in our own text: the libraries' texts contain the whole URL."""
     found = list(causes(error))
     for cause in found:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate is not trusted ({cause.verify_message}); set ca_file to the authority's PEM file"
-    for kind, words in _WORDS:
+    for kind, reason in _REASONS:
         if any(isinstance(cause, kind) for cause in found):
-            return words
+            return reason
     return type(found[-1]).__name__
 
 
-_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+_REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (urllib3.exceptions.NameResolutionError, "the host name is not known"),
     (requests.ConnectTimeout, "no connection in time"),
     (ConnectionRefusedError, "the connection was refused"),
     (requests.ReadTimeout, "no answer in time"),
     (urllib3.exceptions.ReadTimeoutError, "no answer in time"),
     (ConnectionResetError, "the connection was reset"),
-    (urllib3.exceptions.ProtocolError, "the connection was closed before the answer was whole"),
+    (urllib3.exceptions.ProtocolError, "the connection was closed before the answer was complete"),
 )

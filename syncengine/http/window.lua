@@ -15,7 +15,7 @@
 --          slots since a paced one, while one was wanted; `phantoms` a serial. No hash: the state was lost, or never was.
 -- KEYS[3]  urgent: sorted set, realtime waiter -> when it came
 -- KEYS[4]  paced: sorted set, other waiter -> its place in line
--- KEYS[5]  due: sorted set, waiter -> when it was told to ask again
+-- KEYS[5]  due: sorted set, waiter -> when it must ask again
 -- ARGV     1 verb, 2 now ("" for the server's clock), 3 cap, 4 window, 5 guard, 6 slack, then by verb:
 --   reserve  7 slot, 8 lane, 9 patience, 10 how long a probe may take
 --            -> {"go", 0, age}  the slot is taken and was `age` ago: the call may leave
@@ -96,7 +96,7 @@ local function fits_at(length, rank)
 end
 
 -- Of the waiters in `line` before `order`: how many are expected at this moment, and how many come at all, these too.
--- Those who have not come when they were told are passed over.
+-- Waiters that did not ask in time are passed over.
 local function ahead_of(line, order)
   local expected, coming = 0, redis.call('ZCOUNT', line, '-inf', '(' .. text(order))
   if coming == 0 then return 0, 0 end
@@ -206,7 +206,7 @@ local function reserve(slot, lane, patience, probe_time)
   if taken > 0 and taken >= number('closed_until') and now - taken <= guard then
     return {'go', 0, math.max(0, now - taken)}
   end
-  if taken > 0 then redis.call('ZREM', slots, slot) end  -- late, or the gate was closed meanwhile: begin anew
+  if taken > 0 then redis.call('ZREM', slots, slot) end  -- late, or the gate was closed meanwhile: begin again
   if fields.known ~= '1' then return probe(slot, patience, probe_time) end
 
   local is_urgent = lane == 'realtime'
@@ -281,14 +281,14 @@ local function forget_the_past()
 end
 
 -- A server whose clock was set back would hold every slot for so much longer: they count from now, the rest is unknown.
-local function mend_the_clock()
+local function correct_the_clock()
   local newest = redis.call('ZREVRANGE', slots, 0, 0, 'WITHSCORES')[2]
   if not newest or tonumber(newest) <= now + SET_BACK then return end
   for _, slot in ipairs(redis.call('ZRANGEBYSCORE', slots, '(' .. text(now), '+inf')) do put(slot, now) end
   redis.call('DEL', state, urgent, paced, due)
 end
 
-mend_the_clock()
+correct_the_clock()
 forget_the_past()
 if verb == 'doubt' then
   redis.call('HDEL', state, 'known')

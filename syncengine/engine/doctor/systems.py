@@ -17,7 +17,7 @@ from syncengine.engine.doctor.finding import Finding, fail, misconfigured, ok, w
 from syncengine.engine.traffic import endpoints
 from syncengine.errors import AuthenticationFailed, DatabaseAway, EndpointDown, Forbidden, Misconfigured, SyncError
 from syncengine.http import dates
-from syncengine.http.breaker import State
+from syncengine.http.breaker import BreakerState
 from syncengine.store import Store
 from syncengine.store.models import Endpoint
 
@@ -112,7 +112,7 @@ def at_rest(engine: Engine) -> Iterator[Finding]:
         part = f"endpoint {endpoint.name}"
         state = states.get(endpoint.name)
         if endpoints.is_paused(endpoint, now) and endpoint.is_paused_by_person:
-            yield ok(part, endpoints.why(endpoint, state or State(), now))
+            yield ok(part, endpoints.why(endpoint, state or BreakerState(), now))
         elif endpoints.is_paused(endpoint, now):
             says = f"it refuses its credentials and rests until {endpoint.paused_until:%H:%M:%S} UTC: {endpoint.paused_because}"
             yield fail(part, says, _remedy(endpoint.name, AuthenticationFailed("")))

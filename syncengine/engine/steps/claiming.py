@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.traffic import endpoints
 from syncengine.errors import Misconfigured
-from syncengine.http.breaker import State
+from syncengine.http.breaker import BreakerState
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Endpoint, Record, Turn
 from syncengine.store.states import Lane, Stage
@@ -29,7 +29,7 @@ def claim(
     session: Session,
     engine: Engine,
     now: datetime,
-    states: Mapping[str, State],
+    states: Mapping[str, BreakerState],
     crowded: Collection[int] = (),
     unserved: Collection[Lane] = (),
 ) -> list[Chain]:
@@ -64,7 +64,7 @@ def claim(
 Place = tuple[int, str]  # connection and flow
 
 
-def _probing(session: Session, states: Mapping[str, State]) -> dict[int, set[int]]:
+def _probing(session: Session, states: Mapping[str, BreakerState]) -> dict[int, set[int]]:
     """By connection, those of its endpoints whose breaker is open and wants a probe."""
     if not any(state.wants_probe for state in states.values()):
         return {}
@@ -106,7 +106,7 @@ def _save_turns(session: Session, turns: Mapping[tuple[Lane, int, str], datetime
     upsert(session, Turn, rows, keys=("connection_id", "flow", "lane"), update=("at",))
 
 
-def _places(session: Session, engine: Engine, now: datetime, states: Mapping[str, State]) -> dict[Place, int]:
+def _places(session: Session, engine: Engine, now: datetime, states: Mapping[str, BreakerState]) -> dict[Place, int]:
     """Where work may be claimed (no endpoint of it rests), each with the id of the endpoint that it writes to."""
     ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
     places: dict[Place, int] = {}

@@ -18,7 +18,7 @@ from syncengine.connectors.base import Connector
 from syncengine.engine.core import records, timeline
 from syncengine.engine.core.engine import Engine
 from syncengine.errors import Misconfigured, Transient
-from syncengine.http.breaker import Change, Hook, State
+from syncengine.http.breaker import BreakerState, Change, Hook
 from syncengine.store import Store
 from syncengine.store.models import ConnectionRow, Endpoint, Event
 
@@ -37,7 +37,7 @@ class EndpointState:
 
     name: str
     system: str
-    breaker: State | None
+    breaker: BreakerState | None
     paused_until: datetime | None
     paused_because: str
     paused_by: str
@@ -45,7 +45,7 @@ class EndpointState:
     connections: tuple[str, ...]
 
 
-def breakers(engine: Engine) -> dict[str, State]:
+def breakers(engine: Engine) -> dict[str, BreakerState]:
     """All breakers by endpoint; asked before a transaction begins, since it is Redis that answers."""
     if engine.breakers is None:
         return {}
@@ -59,9 +59,9 @@ def is_paused(endpoint: Endpoint, now: datetime) -> bool:
     return endpoint.paused_until is not None and endpoint.paused_until > now
 
 
-def may_be_called(endpoint: Endpoint, states: Mapping[str, State], now: datetime) -> bool:
+def may_be_called(endpoint: Endpoint, states: Mapping[str, BreakerState], now: datetime) -> bool:
     """True unless it is paused, or its breaker is open and it is not yet time for the next probe."""
-    state = states.get(endpoint.name, State())
+    state = states.get(endpoint.name, BreakerState())
     return not is_paused(endpoint, now) and (not state.is_open or state.wants_probe)
 
 
@@ -75,11 +75,11 @@ def at_rest(engine: Engine) -> dict[int, str]:
     for connection in connections:
         for endpoint in (ends[connection.left_id], ends[connection.right_id]):
             if not may_be_called(endpoint, states, now):
-                found[connection.id] = why(endpoint, states.get(endpoint.name, State()), now)
+                found[connection.id] = why(endpoint, states.get(endpoint.name, BreakerState()), now)
     return found
 
 
-def why(endpoint: Endpoint, state: State, now: datetime) -> str:
+def why(endpoint: Endpoint, state: BreakerState, now: datetime) -> str:
     """Why an endpoint is not to be called, in a line; empty if it is."""
     if not is_paused(endpoint, now) and state.is_open:
         return f"{endpoint.name} is down and is tried again in {state.retry_in_s:.0f} s: {state.why}"

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.traffic import endpoints
-from syncengine.http.breaker import State as BreakerState
+from syncengine.http.breaker import BreakerState
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Cursor, Endpoint, Event, Pulse, Record
 from syncengine.store.states import Lane

@@ -9,7 +9,7 @@ import pytest
 
 @dataclass
 class Time:
-    """Seconds; stands still until a test moves it."""
+    """Seconds; constant until a test changes it."""
 
     at: float = 1_000_000.0
 

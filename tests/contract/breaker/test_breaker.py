@@ -17,14 +17,14 @@ RULES = Rules(calls=4, failing_percent=50, window_s=30, first_s=2, most_s=60, pr
 
 
 @pytest.fixture
-def told() -> list[Change]:
-    """What the hooks were told."""
+def changes() -> list[Change]:
+    """The changes that hooks received."""
     return []
 
 
 @pytest.fixture
-def breakers(client: redis.Redis, time: Time, told: list[Change]) -> Breakers:
-    return Breakers(client, RULES, hooks=[told.append], now=time)
+def breakers(client: redis.Redis, time: Time, changes: list[Change]) -> Breakers:
+    return Breakers(client, RULES, hooks=[changes.append], now=time)
 
 
 def _call(breakers: Breakers, why: str | None = None) -> None:
@@ -40,14 +40,14 @@ def _open(breakers: Breakers) -> None:
         _call(breakers, "refused")
 
 
-def test_it_opens_on_the_fourth_failure_of_four_and_not_before(breakers: Breakers, told: list[Change]) -> None:
+def test_it_opens_on_the_fourth_failure_of_four_and_not_before(breakers: Breakers, changes: list[Change]) -> None:
     for _ in range(3):
         _call(breakers, "refused")
         assert breakers.states(["shop"])["shop"].name == "closed"
     _call(breakers, "refused")
 
     assert breakers.states(["shop"])["shop"].name == "open"
-    assert told == [Change("shop", opened=True, why="refused", open_s=2.0)]
+    assert changes == [Change("shop", opened=True, why="refused", open_s=2.0)]
     with pytest.raises(EndpointDown) as down:
         breakers.admit("shop")
     assert down.value.retry_in_s == 2.0
@@ -109,13 +109,13 @@ def test_the_rest_doubles_with_each_probe_that_fails_up_to_a_minute(breakers: Br
 
 
 def test_a_probe_that_succeeds_closes_it_and_forgets_the_failures(
-    breakers: Breakers, time: Time, told: list[Change]
+    breakers: Breakers, time: Time, changes: list[Change]
 ) -> None:
     _open(breakers)
     time.at += 2
     _call(breakers)
 
-    assert told[-1] == Change("shop", opened=False, why="", open_s=2.0)
+    assert changes[-1] == Change("shop", opened=False, why="", open_s=2.0)
     _call(breakers, "x")
     assert breakers.states(["shop"])["shop"].name == "closed"
 
@@ -209,7 +209,7 @@ def test_answered_calls_are_told_with_the_next_question_and_not_after_half_a_min
     other = Breakers(client, RULES, now=time)
     for _ in range(3):
         _call(breakers)
-    assert other.states(["shop"])["shop"].calls == 2  # the third is told by the next call
+    assert other.states(["shop"])["shop"].calls == 2  # the next call reports the third
 
     _call(breakers, "refused")
     assert other.states(["shop"])["shop"].calls == 4

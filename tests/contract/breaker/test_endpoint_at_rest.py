@@ -200,13 +200,13 @@ def test_refused_credentials_do_not_shorten_a_persons_pause_and_bear_no_persons_
     endpoints.pause(world.engine, "left-1", until=world.time.at + timedelta(hours=2), because="upgrade", by="ada")
     monkeypatch.setattr(world.resources["left.things"], "read", refused)
     running.run(world.engine, Stage.FETCH, token)
-    standing = next(one for one in endpoints.listed(world.engine) if one.name == "left-1")
-    assert (standing.paused_by, standing.paused_because) == ("ada", "upgrade")
+    endpoint = next(one for one in endpoints.listed(world.engine) if one.name == "left-1")
+    assert (endpoint.paused_by, endpoint.paused_because) == ("ada", "upgrade")
 
     endpoints.resume(world.engine, "left-1")
     world.engine.rest(1, for_s=300, because="wrong password", now=world.time.at)
-    standing = next(one for one in endpoints.listed(world.engine) if one.name == "left-1")
-    assert (standing.paused_by, standing.paused_because) == ("", "wrong password")
+    endpoint = next(one for one in endpoints.listed(world.engine) if one.name == "left-1")
+    assert (endpoint.paused_by, endpoint.paused_because) == ("", "wrong password")
 
 
 def test_once_credentials_are_corrected_and_it_is_resumed_what_was_put_off_goes_on_at_once(

@@ -97,7 +97,7 @@ def test_a_refused_connection_opens_it_and_then_nothing_is_tried(breakers: Break
         for _ in range(2):
             with pytest.raises(EndpointDown, match="connection was refused"):
                 session.send("GET", "/x", is_write=False)
-        with pytest.raises(EndpointDown, match="is down and rests"):
+        with pytest.raises(EndpointDown, match="is down; the next attempt"):
             session.send("GET", "/x", is_write=False)
         time.at += 2
         with pytest.raises(EndpointDown, match="connection was refused"):
@@ -186,9 +186,9 @@ def test_a_probe_that_finds_no_slot_is_left_to_another(breakers: Breakers, clien
 def test_answers_of_syspro(
     status: int, body: str, settings_of_syspro: Callable[[], Settings], *, is_failure: bool
 ) -> None:
-    told = syspro.outage(status, body, settings_of_syspro())
+    outage = syspro.outage(status, body, settings_of_syspro())
 
-    assert (told is not None) == is_failure
+    assert (outage is not None) == is_failure
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ class Caller:
 
 
 class Floor:
-    """Callers on one clock, who sleep exactly as long as they are told."""
+    """Callers on one clock, who sleep exactly as long as required."""
 
     def __init__(self, client: redis.Redis, pool: Pool = POOL) -> None:
         self.time = START

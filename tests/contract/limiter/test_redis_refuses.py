@@ -84,7 +84,7 @@ def test_a_redis_that_refused_the_doubt_after_a_restart_is_doubted_once_it_takes
     own.replicaof("no", "one")
     other = Limiter(own)
     assert other.reserve(POOL, "realtime", patience=0).wait_s == 0  # the probe
-    with pytest.raises(Throttled, match="one call is finding out"):
+    with pytest.raises(Throttled, match="one call is determining"):
         limiter.reserve(POOL, "realtime", patience=0)
 
 

@@ -156,7 +156,7 @@ def test_an_answer_that_took_long_is_compared_with_what_was_ours_when_it_was_cou
 def test_more_remaining_than_we_know_of_changes_nothing(limiter: Limiter) -> None:
     known(limiter)
     waits(limiter, 3)
-    limiter.learn(POOL, remaining=2, resets_in_s=30)  # a fixed window began anew; the rolling one is stricter
+    limiter.learn(POOL, remaining=2, resets_in_s=30)  # a fixed window was reset; the rolling one is stricter
     assert waits(limiter, 1) == [60.5]
 
 
@@ -198,7 +198,7 @@ def test_an_unknown_window_lets_one_probe_through_and_its_answer_seeds_it(limite
 def test_a_probe_may_ask_again_for_its_own_slot(limiter: Limiter, clock: Clock) -> None:
     probe = limiter.reserve(POOL, "realtime", patience=0)
     assert limiter.reserve(POOL, "realtime", patience=0, slot=probe.slot).wait_s == 0
-    clock.time += 2  # later than the guard: booked anew, and still the probe
+    clock.time += 2  # later than the guard: booked again, and still the probe
     assert limiter.reserve(POOL, "realtime", patience=0, slot=probe.slot).wait_s == 0
 
 
@@ -234,7 +234,7 @@ def test_a_redis_that_came_back_without_its_latest_writes_is_asked_about_by_one_
     assert limiter.usage(POOL).is_known is False
     assert limiter.usage(POOL).taken == 1
     waits(limiter, 1)
-    with pytest.raises(Throttled, match="one call is finding out"):
+    with pytest.raises(Throttled, match="one call is determining"):
         other.reserve(POOL, "realtime", patience=0)
     limiter.learn(POOL, remaining=0, resets_in_s=30)  # a third call was made and forgotten
     assert other.usage(POOL).taken == 3
@@ -339,5 +339,5 @@ def test_while_redis_is_away_callers_wait_and_one_line_a_minute_tells_of_it(
 
 
 def test_an_unknown_lane_is_refused(limiter: Limiter) -> None:
-    with pytest.raises(ValueError, match="no such lane: 'urgent'"):
+    with pytest.raises(ValueError, match="unknown lane 'urgent'"):
         limiter.reserve(POOL, "urgent", patience=0)

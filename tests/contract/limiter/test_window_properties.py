@@ -28,7 +28,7 @@ _numbers = itertools.count()
 
 @dataclass
 class Caller:
-    """Wants one call; `slot` stays the same until it is served. Asks again when it was told to."""
+    """Wants one call; `slot` stays the same until it is served. Asks again at the required time."""
 
     lane: str
     patience: float
@@ -89,13 +89,13 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.holding)
     @rule(pick=st.integers(0, 30))
     def depart(self, pick: int) -> None:
-        """The dawdler asks again: within the guard its slot still stands, else it begins anew."""
+        """The dawdler asks again: within the guard it keeps its slot, else it begins again."""
         since, caller = self.holding.pop(pick % len(self.holding))
         self._ask(caller, since)
 
     @rule(seconds=st.floats(0, 25))
     def sleep(self, seconds: float) -> None:
-        """Time passes; whoever was told to ask again does so, and its call arrives after its delay."""
+        """Time passes; callers that must ask again do so, and their calls arrive after their delay."""
         until = self.time + seconds
         while due := [caller for caller in self.waiting if caller.wakes_at <= until]:
             caller = min(due, key=lambda caller: caller.wakes_at)
@@ -132,7 +132,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        """Redis begins anew with what it had stored: nothing is lost, but nobody can know that."""
+        """Redis restarts with what it had stored: nothing is lost, but nobody can know that."""
         self.client.script_flush()
 
     @rule()
@@ -169,9 +169,9 @@ class Machine(RuleBasedStateMachine):
             caller.wakes_at = self.time + booking.wait_s + TICK
             self.waiting.append(caller)
             return
-        stands = since is not None and asked_at - since <= GUARD - 1e-6
+        is_kept = since is not None and asked_at - since <= GUARD - 1e-6
         self.arrived.append(
-            min(self.time + caller.delay, since + GUARD) if stands and since else asked_at + caller.delay
+            min(self.time + caller.delay, since + GUARD) if is_kept and since else asked_at + caller.delay
         )
         if not self.limiter.usage(self.pool).is_known:
             recent = sum(at > self.time - WINDOW for at in self.arrived)

@@ -77,7 +77,7 @@ def test_no_limit_means_no_pool() -> None:
         ({"contact_optional": "customFields"}, r"setting contact_optional = 'customFields': set it to a list"),
         ({"limit": 200}, r"setting limit = 200: there is no such setting; use one of account, app_ref"),
         ({"access_token": "a secret"}, r"setting access_token = '\*\*\*': there is no such setting"),
-        ({"reserve": 200}, r"a reserve of 200 leaves none of 200 calls"),
+        ({"reserve": 200}, r"a reserve of 200 leaves no calls of 200"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_remedy(settings: dict[str, Any], text: str) -> None:
