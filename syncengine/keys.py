@@ -1,4 +1,4 @@
-"""Encryption keys: made, checked, and kept in a file for installations that set none. What they seal: `vault`."""
+"""Encryption keys: created, checked, and kept in a file if the environment sets none. The `vault` uses them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def new() -> str:
 
 
 def checked(where: str, keys: Sequence[str]) -> tuple[str, ...]:
-    """`keys` as they are. Raises Misconfigured with `where` and the position of one that is none, never its value."""
+    """The keys, if all are valid. Raises Misconfigured with `where` and the position of an invalid key, never its value."""
     for number, key in enumerate(keys, 1):
         try:
             Fernet(key)
@@ -33,9 +33,9 @@ def checked(where: str, keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def from_file(path: Path) -> tuple[str, ...]:
-    """The keys in a file, one a line, newest first.
+    """The keys in a file, one per line, newest first.
 
-    Raises Misconfigured if there is no file or no key in it, or it cannot be read.
+    Raises Misconfigured if the file is missing, has no key, or cannot be read.
     """
     try:
         keys = checked(str(path), path.read_text(encoding="ascii", errors="replace").split())
@@ -51,27 +51,27 @@ def from_file(path: Path) -> tuple[str, ...]:
     return keys
 
 
-def print_of(key: str) -> str:
-    """A short name of a key that tells nothing of it."""
+def fingerprint_of(key: str) -> str:
+    """A short name of a key that does not reveal it."""
     return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
 def put_first(path: Path, key: str) -> None:
-    """Put a new key before those in the file: from then on it seals, and the others open. Raises Misconfigured."""
+    """Put a new key at the top of the file, so that it seals and the others still open. Raises Misconfigured."""
     _replace(path, (key, *from_file(path)))
 
 
-def remove(path: Path, print_: str) -> None:
-    """Take the key of this print out of the file. Raises Misconfigured."""
-    _replace(path, [key for key in from_file(path) if print_of(key) != print_])
+def remove(path: Path, fingerprint: str) -> None:
+    """Remove the key with this fingerprint from the file. Raises Misconfigured."""
+    _replace(path, [key for key in from_file(path) if fingerprint_of(key) != fingerprint])
 
 
 def _replace(path: Path, lines: Sequence[str]) -> None:
-    """Write the file again, whole or not at all, and on the disk before anything is sealed with what is new in it.
+    """Replace the file atomically, and flush it to disk before anything is sealed with a new key.
 
-    Whoever may read it still may: the workers, where root has run the command.
+    Owner and mode stay the same, so that workers can still read it if root has run the command.
     """
-    path = path.resolve()  # what a link names, not the link
+    path = path.resolve()  # the target of a symbolic link, not the link
     try:
         former = path.stat()
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # created with mode 0600
@@ -94,9 +94,9 @@ def _replace(path: Path, lines: Sequence[str]) -> None:
 
 
 def make(path: Path) -> None:
-    """Put a new key into `path`, readable by its owner only, and say so in the log.
+    """Create a key file at `path`, readable only by its owner, and log a warning.
 
-    Of several processes that begin at once, one wins. Raises Misconfigured if it cannot be written.
+    If several processes start at once, one of them wins. Raises Misconfigured if the file cannot be written.
     """
     try:
         _make(path)
@@ -110,7 +110,7 @@ def _make(path: Path) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(f"{new()}\n")
-        os.link(draft, path)  # whole or not at all, and never over another one's
+        os.link(draft, path)  # atomic, and never replaces an existing file
     except FileExistsError:
         return
     finally:

@@ -1,7 +1,7 @@
-"""Encrypted storage of credentials, and the seal under which payloads and sessions are stored.
+"""Encrypted storage of credentials, and the encryption ("seal") of stored payloads and sessions.
 
-Keys are Fernet keys, newest first (cryptography's MultiFernet): what was sealed with an older key can still be opened. A
-vault whose keys come from a file takes up what changes there: within seconds to seal, at once for what it cannot open.
+Keys are Fernet keys, newest first (cryptography's MultiFernet), so that data sealed with an older key can still be opened. A
+vault with a key file notices changes of the file: within seconds for sealing, at once for data that it cannot open.
 """
 
 from __future__ import annotations
@@ -22,97 +22,100 @@ from syncengine.store.models import Secret
 
 log = logging.getLogger(__name__)
 
-LOOKED_AT_EVERY_S = 1.0
-"""How often the key file is asked whether it has changed."""
+CHECK_FILE_EVERY_S = 1.0
+"""How often the key file is checked for changes."""
 
 
 class Vault:
     """Seals bytes, and keeps the secrets of endpoints."""
 
     def __init__(self, store: Store, given: Sequence[str], *, file: Path | None = None) -> None:
-        """`given`: Fernet keys, newest first. `file`: where they come from, if that may change.
+        """Args:
+            given: Fernet keys, newest first.
+            file: the key file that they come from; it is checked for changes.
 
-        Raises Misconfigured if one is not a key, or there is none.
+        Raises:
+            Misconfigured: there is no key, or one is invalid.
         """
         self._store = store
         self._file = file
         self._stamp: object = None
-        self._looked_at = -math.inf
+        self._checked_at = -math.inf
         self._use(given)
 
     def _use(self, given: Sequence[str]) -> None:
         if not given:
             raise Misconfigured("no encryption key. Set SYNCENGINE_KEYS; `syncengine keys new` makes one")
         try:
-            self._by_print = {keys.print_of(key): Fernet(key) for key in given}
+            self._by_fingerprint = {keys.fingerprint_of(key): Fernet(key) for key in given}
         except ValueError:
             raise Misconfigured(
-                "SYNCENGINE_KEYS holds a value that is no key. `syncengine keys new` makes one"
+                "SYNCENGINE_KEYS contains a value that is not a key. `syncengine keys new` makes one"
             ) from None
-        self._fernet = MultiFernet(list(self._by_print.values()))
+        self._fernet = MultiFernet(list(self._by_fingerprint.values()))
 
     @property
-    def prints(self) -> list[str]:
-        """Names of the keys (`keys.print_of`), newest first: the first one seals."""
-        self._look(every_s=LOOKED_AT_EVERY_S)
-        return list(self._by_print)
+    def fingerprints(self) -> list[str]:
+        """Fingerprints of the keys (`keys.fingerprint_of`), newest first: the first key seals."""
+        self._reload(every_s=CHECK_FILE_EVERY_S)
+        return list(self._by_fingerprint)
 
     def refresh(self) -> None:
-        """Take up at once what has changed in the key file."""
-        self._look()
+        """Apply changes of the key file now."""
+        self._reload()
 
-    def _look(self, *, every_s: float = 0.0) -> bool:
-        """Take up what has changed in the key file; whether there was anything."""
-        if self._file is None or clock.monotonic() - self._looked_at < every_s:
+    def _reload(self, *, every_s: float = 0.0) -> bool:
+        """Load the key file if it has changed; returns whether it had. Skips a check within `every_s` seconds."""
+        if self._file is None or clock.monotonic() - self._checked_at < every_s:
             return False
-        self._looked_at = clock.monotonic()
+        self._checked_at = clock.monotonic()
         try:
             found = self._file.stat()
             stamp = (found.st_mtime_ns, found.st_ino, found.st_size)
             if stamp == self._stamp:
                 return False
             self._use(keys.from_file(self._file))
-        except (OSError, Misconfigured) as error:  # what is known still opens what it has sealed
-            log.warning("the keys in use are kept, since the key file cannot be read: %s", error)
+        except (OSError, Misconfigured) as error:  # the present keys can still open what they sealed
+            log.warning("the key file cannot be read, so the present keys stay in use: %s", error)
             return False
         self._stamp = stamp
         return True
 
     def seal(self, plain: bytes) -> bytes:
-        """Encrypted bytes."""
-        self._look(every_s=LOOKED_AT_EVERY_S)
+        """Encrypt bytes with the newest key."""
+        self._reload(every_s=CHECK_FILE_EVERY_S)
         return self._fernet.encrypt(plain)
 
     def open(self, sealed: bytes) -> bytes:
-        """The bytes that were sealed. Raises Misconfigured if none of the keys fits."""
+        """Decrypt sealed bytes. Raises Misconfigured if no key fits."""
         try:
             return self._fernet.decrypt(sealed)
         except InvalidToken:
-            if self._look():
+            if self._reload():
                 return self.open(sealed)
         where = self._file if self._file is not None else "SYNCENGINE_KEYS"
         raise Misconfigured(
-            f"the store was encrypted with another key than those that this process has ({', '.join(self._by_print)}). Put the "
-            f"key that was in use before, or that another host has by now, into {where} as well"
+            f"the store was encrypted with another key than those of this process ({', '.join(self._by_fingerprint)}). "
+            f"Add the former key, or the key that another host uses now, to {where}"
         )
 
-    def print_of(self, sealed: bytes) -> str:
-        """The name of the key under which this is sealed; empty if it is none of ours."""
-        for print_, fernet in self._by_print.items():
+    def fingerprint_of(self, sealed: bytes) -> str:
+        """The fingerprint of the key that sealed this; empty if it is not one of our keys."""
+        for fingerprint, fernet in self._by_fingerprint.items():
             try:
                 fernet.decrypt(sealed)
             except InvalidToken:
                 continue
-            return print_
+            return fingerprint
         return ""
 
     def renewed(self, sealed: bytes) -> bytes:
-        """The same under the newest key. Raises Misconfigured if none of the keys fits."""
+        """The same content, sealed with the newest key. Raises Misconfigured if no key fits."""
         self.open(sealed)
         return self._fernet.rotate(sealed)
 
     def seal_text(self, text: str) -> bytes:
-        """Compressed, then encrypted: for documents."""
+        """Compress and encrypt a text: for documents."""
         return self.seal(zlib.compress(text.encode(), 1))
 
     def open_text(self, sealed: bytes) -> str:
@@ -126,13 +129,13 @@ class Vault:
         return None if sealed is None else self.open(sealed).decode()
 
     def version(self, endpoint_id: int, name: str) -> int:
-        """How often the secret was written, 0 if never: tells whether another process has renewed it. Raises Transient."""
+        """How often the secret was written, 0 if never; it changes if another process renews the secret. Raises Transient."""
         with self._store.read() as session:
             found = session.scalar(select(Secret.version).where(Secret.endpoint_id == endpoint_id, Secret.name == name))
         return found or 0
 
     def write(self, endpoint_id: int, name: str, value: str) -> None:
-        """Store a secret in the place of the former one. Raises Transient."""
+        """Store a secret, replacing the former one. Raises Transient."""
         sealed = self.seal(value.encode())
         with self._store.write() as session:
             secret = session.scalar(select(Secret).where(Secret.endpoint_id == endpoint_id, Secret.name == name))

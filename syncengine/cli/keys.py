@@ -21,7 +21,7 @@ from syncengine.engine.upkeep import reseal
 from syncengine.errors import Misconfigured
 from syncengine.settings import Settings
 from syncengine.store.lock import Lock
-from syncengine.vault import LOOKED_AT_EVERY_S
+from syncengine.vault import CHECK_FILE_EVERY_S
 
 ROUND_S = 5.0
 """How often `rotate --foreground` prints its progress."""
@@ -113,7 +113,7 @@ def _make(engine: Engine, file: Path) -> None:
     keys.put_first(file, keys.new())
     click.echo(f"Created a new key in {file}. Keep a copy of the file elsewhere.")
     engine.vault.refresh()
-    clock.sleep(2 * LOOKED_AT_EVERY_S)  # until all processes of this host seal with it
+    clock.sleep(2 * CHECK_FILE_EVERY_S)  # until all processes of this host seal with it
 
 
 def _wait(engine: Engine) -> int:
@@ -145,7 +145,7 @@ def drop(key: str) -> int:
 
 def _check_can_drop(engine: Engine, key: str) -> None:
     """Raises Misconfigured if there is no such key, or it is still needed."""
-    prints = engine.vault.prints
+    prints = engine.vault.fingerprints
     if key not in prints:
         raise Misconfigured(f"there is no key {key}. Keys of this host: {', '.join(prints)}")
     if key == prints[0]:

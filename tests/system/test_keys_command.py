@@ -59,10 +59,10 @@ def test_a_key_is_replaced_and_the_old_one_dropped(run: Run, bare_settings: Sett
 
     done = run("syncengine", "keys", "rotate", "--foreground")  # continues, and makes no third key
     assert done.stdout.splitlines()[-1].startswith("Everything that could be opened is sealed with the newest key.")
-    new = keys.print_of(bare_settings.keys[0])
+    new = keys.fingerprint_of(bare_settings.keys[0])
     assert _listed(run) == {new: {"secrets": 1}, old: {}}
     assert "1 key left" in run("syncengine", "keys", "drop", old).stdout
-    assert [keys.print_of(key) for key in bare_settings.keys] == [new]
+    assert [keys.fingerprint_of(key) for key in bare_settings.keys] == [new]
     assert Vault(store, bare_settings.keys).read(1, "token") == "s3cret"
 
 
@@ -70,10 +70,10 @@ def test_keys_of_the_environment_are_named_and_left_to_their_owner(run: Run, sto
     first, second = keys.new(), keys.new()
     Vault(store, [first]).write(1, "token", "s3cret")
     both = f"{second},{first}"
-    old = keys.print_of(first)
+    old = keys.fingerprint_of(first)
 
     assert run("syncengine", "keys", "rotate", "--foreground", SYNCENGINE_KEYS=both).returncode == 0
-    assert _listed(run, SYNCENGINE_KEYS=both) == {keys.print_of(second): {"secrets": 1}, old: {}}
+    assert _listed(run, SYNCENGINE_KEYS=both) == {keys.fingerprint_of(second): {"secrets": 1}, old: {}}
     said = run("syncengine", "keys", "drop", old, SYNCENGINE_KEYS=both).stdout
     assert said.startswith(f"Nothing is sealed with {old}. Remove it from SYNCENGINE_KEYS on every host")
 
@@ -120,7 +120,7 @@ def test_a_worker_that_runs_takes_up_the_new_key_and_seals_everything_again(
 
     try:
         call()
-        _within(lambda: "nothing is left to be sealed again here" in log.read_text())
+        _within(lambda: "nothing left to seal again" in log.read_text())
         (old,) = _listed(run)
         assert run("syncengine", "keys", "rotate").returncode == 0
         call()

@@ -104,9 +104,9 @@ def key(store: Store, vault: Vault) -> Finding:
         secrets = session.execute(
             select(Endpoint.name, Secret.name, Secret.value).join(Endpoint, Endpoint.id == Secret.endpoint_id)
         ).all()
-    found = [(f"{name} of {endpoint}", vault.print_of(value)) for endpoint, name, value in secrets]
+    found = [(f"{name} of {endpoint}", vault.fingerprint_of(value)) for endpoint, name, value in secrets]
     for kind in reseal.KINDS[1:]:
-        found += [(f"some {kind.name}", vault.print_of(value)) for value in reseal.sample(store, kind, SAMPLED)]
+        found += [(f"some {kind.name}", vault.fingerprint_of(value)) for value in reseal.sample(store, kind, SAMPLED)]
     shut = list(dict.fromkeys(what for what, print_ in found if not print_))
     if shut:
         remedy = (
@@ -114,6 +114,6 @@ def key(store: Store, vault: Vault) -> Finding:
             "behind the present one; `syncengine keys list` counts what each key seals"
         )
         return fail("key", f"it does not open {', '.join(shut)}", remedy)
-    older = sum(print_ != vault.prints[0] for _, print_ in found)
+    older = sum(print_ != vault.fingerprints[0] for _, print_ in found)
     says = f"opens {len(secrets)} secrets and a sample of {len(found) - len(secrets):,} of all else that is sealed"
     return ok("key", f"{says}; {older:,} are sealed with older keys, which must be kept" if older else says)

@@ -85,9 +85,9 @@ class Progress:
 def ask(store: Store, vault: Vault) -> Progress:
     """Have everything sealed again under the newest key; one that is under way for that key continues. Raises Transient."""
     under_way = progress_if_readable(store, vault)
-    if under_way is not None and under_way.key == vault.prints[0]:
+    if under_way is not None and under_way.key == vault.fingerprints[0]:
         return under_way
-    begun = Progress(vault.prints[0])
+    begun = Progress(vault.fingerprints[0])
     _note(store, vault, begun)
     return begun
 
@@ -101,7 +101,7 @@ def progress(store: Store, vault: Vault) -> Progress | None:
 def progress_if_readable(store: Store, vault: Vault) -> Progress | None:
     """As `progress`, and None where no key of this host opens the note of it, as when that key is lost. Raises Transient."""
     sealed = _sealed(store)
-    return progress(store, vault) if sealed is not None and vault.print_of(sealed) else None
+    return progress(store, vault) if sealed is not None and vault.fingerprint_of(sealed) else None
 
 
 def _sealed(store: Store) -> bytes | None:
@@ -116,9 +116,9 @@ def run(engine: Engine, *, for_s: float) -> Progress | None:
     """
     if (now := progress(engine.store, engine.vault)) is None:
         return None
-    if now.key != engine.vault.prints[0]:
+    if now.key != engine.vault.fingerprints[0]:
         raise Misconfigured(
-            f"what is stored is to be sealed with the key {now.key}, and this process seals with {engine.vault.prints[0]}",
+            f"what is stored is to be sealed with the key {now.key}, and this process seals with {engine.vault.fingerprints[0]}",
             "Put the same key first on every host (docs/operations.md)",
         )
     with Lock(engine.store, NAME, LEASE_S).tried() as is_ours:
@@ -144,7 +144,7 @@ def _batch(engine: Engine, now: Progress) -> Progress:
     """Seal some rows of one kind again, if they are still what was read."""
     kind, vault = KINDS[now.kind], engine.vault
     rows = _rows(engine.store, kind, now.after)
-    prints = [vault.print_of(value) for _, value in rows]
+    prints = [vault.fingerprint_of(value) for _, value in rows]
     old = [row for row, print_ in zip(rows, prints, strict=True) if print_ not in ("", now.key)]
     if old:
         table = kind.model.__table__
@@ -191,10 +191,10 @@ def counts(store: Store, vault: Vault) -> dict[str, Counter[str]]:
 
     Raises Transient.
     """
-    found: dict[str, Counter[str]] = {print_: Counter() for print_ in vault.prints}
+    found: dict[str, Counter[str]] = {print_: Counter() for print_ in vault.fingerprints}
     for kind in KINDS:
         for value in _all(store, kind):
-            found.setdefault(vault.print_of(value), Counter())[kind.name] += 1
+            found.setdefault(vault.fingerprint_of(value), Counter())[kind.name] += 1
     return found
 
 

@@ -247,13 +247,13 @@ def test_two_people_make_one_new_key(how: str | int, key_file: Path, people: Peo
         )  # fmt: skip
     else:
         assert [told.code for told in said] == [0, 0]
-        assert all(f"Resealing with {keys.print_of(made[0])}." in told.out for told in said)
+        assert all(f"Resealing with {keys.fingerprint_of(made[0])}." in told.out for told in said)
 
 
 @on_sqlite
 @pytest.mark.parametrize("how", ["again", 1])
 def test_a_key_is_dropped_once(how: str | int, key_file: Path, people: People) -> None:
-    old = keys.print_of(KEY)
+    old = keys.fingerprint_of(KEY)
     assert people.run("carl", "keys", "rotate", "--yes", "--foreground").code == 0
     anna, bert = (lambda who=who: people.run(who, "keys", "drop", old) for who in ("anna", "bert"))
     said = [anna(), bert()] if how == "again" else [*reversed(people.cutting_in(how, anna, bert))]
@@ -261,7 +261,7 @@ def test_a_key_is_dropped_once(how: str | int, key_file: Path, people: People) -
     (left,) = keys.from_file(key_file)
     assert (said[0].code, said[0].out.startswith(f"Removed {old} from ")) == (0, True)
     assert (said[1].code, said[1].err) == (
-        2, f"syncengine: there is no key {old}. Keys of this host: {keys.print_of(left)}\n",
+        2, f"syncengine: there is no key {old}. Keys of this host: {keys.fingerprint_of(left)}\n",
     )  # fmt: skip
 
 

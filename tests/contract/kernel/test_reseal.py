@@ -61,7 +61,7 @@ def test_everything_is_sealed_again_and_the_old_key_is_needed_no_more(
 ) -> None:
     monkeypatch.setattr(reseal, "AT_ONCE", 2)
     _keys(world, NEW, OLD)
-    new, old = world.engine.vault.prints
+    new, old = world.engine.vault.fingerprints
     before = _sealed(world)
     assert before[new] == {}
     assert set(before[old]) == {kind.name for kind in reseal.KINDS}
@@ -84,7 +84,7 @@ def test_everything_is_sealed_again_and_the_old_key_is_needed_no_more(
 def test_it_continues_where_it_stopped_and_one_process_does_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reseal, "AT_ONCE", 1)
     _keys(world, NEW, OLD)
-    old = world.engine.vault.prints[1]
+    old = world.engine.vault.fingerprints[1]
     reseal.ask(world.store, world.engine.vault)
     first, second = (reseal.run(world.engine, for_s=0) for _ in range(2))
     assert (first and first.total, second and second.total) == (1, 1)  # the secret, then nothing more of its kind
@@ -113,7 +113,7 @@ def test_a_row_that_is_written_meanwhile_keeps_what_was_written(world: World, mo
     assert reseal.run(world.engine, for_s=60) is None
     value = _seat(world)
     assert vault.open(value) == b"another session"
-    assert vault.print_of(value) == vault.prints[0]  # by the pass after
+    assert vault.fingerprint_of(value) == vault.fingerprints[0]  # by the pass after
 
 
 def _seat(world: World) -> bytes:
@@ -161,4 +161,4 @@ def test_a_key_that_is_lost_while_all_is_sealed_again_is_replaced_by_another(wor
             break
 
     assert reseal.progress_if_readable(world.store, world.engine.vault) is None
-    assert world.engine.vault.prints[1] not in {name for name, kinds in _sealed(world).items() if kinds}
+    assert world.engine.vault.fingerprints[1] not in {name for name, kinds in _sealed(world).items() if kinds}
