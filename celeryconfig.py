@@ -1,7 +1,7 @@
-"""Celery's settings, read by `syncengine.celery`. Every value has its reason; how Celery behaves on Redis was measured.
+"""Celery's settings, read by `syncengine.celery`. Comments give the reasons; Celery's behaviour on Redis was measured.
 
-The rule behind most of them: SQL holds the backlog, a message is a nudge. So messages may come twice, may get lost in a
-crash, and then a lease that runs out brings the record back (`engine/pump.py`).
+Most of them follow from one rule: SQL holds the backlog, a message is only a nudge. Messages may arrive twice or get lost in
+a crash; an expired lease then brings the record back (`engine/steps/pump.py`).
 """
 
 import socket
@@ -12,7 +12,7 @@ from syncengine import settings
 from syncengine.local import redis_server
 
 _settings = settings.load()
-# Seconds, a count, milliseconds; each where the system knows it.
+# Seconds, a count, milliseconds; only those that the operating system knows.
 _KEEPALIVE = {
     getattr(socket, name): value
     for name, value in (
@@ -26,33 +26,33 @@ _KEEPALIVE = {
 
 # -- the broker ------------------------------------------------------------------------------------------------------
 
-# REDIS_URL or the embedded one. It must answer once, so that a wrong address stops a process with one clear line.
+# REDIS_URL or the embedded Redis. It must answer once, so that a wrong address stops a process with one clear line.
 broker_url = redis_server.answering_address(_settings)
-# Later outages are waited for. The default of 100 attempts lets a worker give up for good.
+# Wait for Redis in later outages. By default a worker gives up for good after 100 attempts.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# The default blocks for ever when all connections of the pool are in use.
+# By default this blocks for ever when all connections of the pool are in use.
 broker_pool_acquire_timeout = 30
 broker_transport_options = {
-    # Seconds after which a message that nobody acknowledged is delivered again: above the hard time limit and three
-    # times the longest countdown, else work runs beside itself. The shortest of all clients of one Redis wins.
+    # Seconds after which an unacknowledged message is delivered again. Above the hard time limit and three times the
+    # longest countdown, otherwise work runs twice at once. The shortest value of all clients of one Redis counts.
     "visibility_timeout": 900,
     # Look for such messages every 5 s. The defaults (10, and every tenth time) look only every 100 s.
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
-    # Who dies during that look keeps the others from looking for this many seconds; the default is 300.
+    # A process that dies during that check blocks it for this many seconds; the default is 300.
     "unacked_mutex_expire": 30,
-    # A worker takes its queues strictly in the order of -Q: scheduled work goes before backfill.
+    # A worker serves its queues strictly in the order of -Q: scheduled work goes before backfill.
     "queue_order_strategy": "priority",
-    # Redis answers at once, or the connection is dead. With 30 s here, whoever used a connection that was cut half-open
-    # waited for so long, the worker's main loop too. Above the second for which it waits for a message.
+    # Redis answers at once, or the connection is dead. With 30 s a user of a half-open connection waits that long, also the
+    # worker's main loop. Must exceed the second for which a worker waits for a message.
     "socket_timeout": 5,
     "socket_connect_timeout": 5,
     # The kernel finds a peer that is gone: an idle connection within 25 s, one with bytes on their way within 20 s. Its
     # own defaults are two hours, and a quarter of an hour.
     "socket_keepalive": True,
     "socket_keepalive_options": _KEEPALIVE,
-    # Finds a connection that is half-open for a message that never comes (kombu 5.7): within a second and twice this.
+    # Detects a half-open connection that waits for a message (kombu 5.7), within a second plus twice this.
     "health_check_interval": 5,
     # One Redis may serve several applications.
     "global_keyprefix": settings.REDIS_PREFIX,
@@ -63,7 +63,7 @@ if _settings.redis_master:
 
 # -- results ---------------------------------------------------------------------------------------------------------
 
-# What became of a record stands in our tables. Without results a task costs 9 Redis commands instead of 14.
+# Our tables hold the outcome of every record. Without results a task costs 9 Redis commands instead of 14.
 result_backend = None
 task_ignore_result = True
 
@@ -71,7 +71,7 @@ task_ignore_result = True
 
 imports = ("syncengine.tasks",)
 # Acknowledge after the work, and give back what a killed child had: with both no crash of a child lost a message.
-# What kills its child again and again is counted in the record and set aside.
+# Records count the children that died of them, and become dead letters after too many.
 task_acks_late = True
 task_reject_on_worker_lost = True
 # Seconds; both below the visibility timeout. Steps return by themselves after a minute (SYNCENGINE_STEP_LIMIT_S).
@@ -85,7 +85,7 @@ task_protocol = 2
 # Flows convert local times themselves, so that a change of the clock neither skips nor repeats a tick.
 enable_utc = True
 timezone = "UTC"
-# One queue a lane. A typo in a name is an error and not a queue that nobody reads.
+# One queue per lane. A typo in a name is an error, not a queue that nobody reads.
 task_create_missing_queues = False
 task_queues = [Queue("realtime"), Queue("scheduled"), Queue("backfill")]
 task_default_queue = "scheduled"
@@ -94,15 +94,15 @@ task_publish_retry_policy = {"max_retries": 5, "interval_start": 0.1, "interval_
 
 # -- workers ---------------------------------------------------------------------------------------------------------
 
-# Celery's own, but for the time between attempts to reach a broker that is away.
+# Celery's own, with faster reconnection to the broker.
 worker_consumer = "syncengine.tasks.consumer:Consumer"
-# A process takes no message that it cannot start now. Measured: costs nothing.
+# A process takes only messages that it can start now. Measured: costs nothing.
 worker_prefetch_multiplier = 1
 # Retries wait in memory and escape the prefetch limit; this bounds them.
 worker_eta_task_limit = 1000
 # On SIGQUIT (or SIGTERM with REMAP_SIGTERM=SIGQUIT): seconds to end what runs, then messages go back at once.
 worker_soft_shutdown_timeout = 60.0
-# Else messages that wait for their time would be away until the visibility timeout.
+# Otherwise messages with a countdown would be unavailable until the visibility timeout.
 worker_enable_soft_shutdown_on_idle = True
 # Killing running work when Redis blinks would turn finished writes into unknown outcomes.
 worker_cancel_long_running_tasks_on_connection_loss = False

@@ -1,7 +1,7 @@
 """The Celery app: `celery -A syncengine worker | beat | inspect | call | flower`. Its settings: `celeryconfig.py`.
 
-The configuration is read when it is first needed. What is wrong with it ends the process with one line that says what
-to do: these processes have no error boundary of ours around them, so an uncaught `SyncError` is shown by a hook.
+The configuration is read at its first use. A wrong configuration ends the process with one line and a remedy: a hook shows
+an uncaught `SyncError`, because these processes run outside our own error handling.
 """
 
 from __future__ import annotations
@@ -35,6 +35,6 @@ sys.excepthook = _show_in_one_line
 
 @after_setup_logger.connect
 def _set_log_level(logger: logging.Logger, loglevel: int | str | None = None, **_: Any) -> None:
-    """SYNCENGINE_LOG_LEVEL counts unless `celery --loglevel` says something else than its default, WARNING."""
+    """Apply SYNCENGINE_LOG_LEVEL unless `celery --loglevel` differs from its default, WARNING."""
     if loglevel in (None, logging.WARNING, "WARNING"):
         logger.setLevel(settings.load().log_level)

@@ -1,4 +1,4 @@
-"""The one place where the time is asked for: aware UTC, and a monotonic clock for leases."""
+"""The only source of time: aware UTC, and a monotonic clock for leases."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def now() -> datetime:
 
 
 def read(text: str) -> datetime:
-    """A point in time as people write it (ISO 8601), in UTC; one without a zone is meant as UTC. Raises ValueError.
+    """Parse a point in time in ISO 8601. Returns UTC; a time without a zone is taken as UTC. Raises ValueError.
 
-    The zone of a host says nothing of who wrote it, and differs between the hosts of an installation.
+    The zone of the host does not matter: it differs between hosts and from the user's zone.
     """
     found = datetime.fromisoformat(text)
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
@@ -41,5 +41,5 @@ def monotonic() -> float:
 
 
 def sleep(seconds: float) -> None:
-    """Sleep; the only sleep of the engine, so that tests can see and replace it."""
+    """Sleep for `seconds`. The engine sleeps only here, so that tests can replace it."""
     time.sleep(max(0.0, seconds))

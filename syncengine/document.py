@@ -1,4 +1,4 @@
-"""Documents as they travel between the floors: plain dicts, with exact numbers and aware times, and their JSON."""
+"""Documents: plain dicts with exact numbers and aware times, and their JSON."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ LINE_NUMBER = "@line"
 
 _TYPE, _VALUE = "__type__", "__value__"
 _MARK = f'"{_TYPE}"'
-_FOREIGN = "foreign"  # the type of a dict that has our two names as its only keys: its value is a list of its items
+_FOREIGN = "foreign"  # the type of a foreign dict with exactly these two keys; its value is the list of items
 
 
 _kombu = JSONEncoder()
 
 
 class _Encoder(json.JSONEncoder):
-    """Writes as kombu's encoder does, and counts the values that it has written as a dict with a type."""
+    """Encodes as kombu does, and counts the values that it encodes as a dict with a type."""
 
     typed = 0
 
     def default(self, o: Any) -> Any:
-        """A dict of ours for a value that JSON does not know. Raises TypeError for one that kombu does not know either."""
-        made = _kombu.default(o)
-        self.typed += isinstance(made, dict) and _TYPE in made
-        return made
+        """A typed dict for a value that JSON does not support. Raises TypeError if kombu does not support it either."""
+        encoded = _kombu.default(o)
+        self.typed += isinstance(encoded, dict) and _TYPE in encoded
+        return encoded
 
 
 def to_json(value: Any) -> str:
     """JSON that keeps Decimal, date, datetime and UUID exactly (kombu's codec), keys sorted.
 
-    Such a value becomes `{"__type__": ..., "__value__": ...}`. A document of another system that has a dict of just these
-    keys keeps it: it is written as one of the type `foreign`.
+    Such a value becomes `{"__type__": ..., "__value__": ...}`. If a document of another system contains a dict with exactly
+    these keys, it is encoded with the type `foreign`.
     """
     encoder = _Encoder(sort_keys=True)
     text = encoder.encode(value)
-    if text.count(_MARK) == encoder.typed:  # nearly always: none of the marks is the document's own
+    if text.count(_MARK) == encoder.typed:  # nearly always: the document itself contains no mark
         return text
     return _Encoder(sort_keys=True).encode(_wrapped(value))
 
@@ -64,12 +64,12 @@ def _wrapped(value: Any) -> Any:
 
 def from_json(text: str | bytes) -> Any:
     """The inverse of `to_json`. Raises ValueError for what is not JSON."""
-    shown = text if isinstance(text, str) else text.decode()
-    return json.loads(shown, object_hook=_typed if _MARK in shown else None)
+    decoded = text if isinstance(text, str) else text.decode()
+    return json.loads(decoded, object_hook=_typed if _MARK in decoded else None)
 
 
 def _typed(found: dict[str, Any]) -> Any:
-    """The value that a dict of ours means; any other dict as it is, also one that an earlier version left unwrapped."""
+    """Decode a typed dict. Any other dict stays as it is, also one that an earlier version left unwrapped."""
     if len(found) != 2 or found.keys() != {_TYPE, _VALUE}:
         return found
     try:
@@ -79,7 +79,7 @@ def _typed(found: dict[str, Any]) -> Any:
 
 
 def fingerprint(value: Any) -> str:
-    """32 hex digits that are equal for equal documents."""
+    """A hash of 32 hex digits, equal for equal documents."""
     return hashlib.blake2b(to_json(value).encode(), digest_size=16).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""One taxonomy of errors. What happens next follows from the class alone, by its `fate`.
+"""All errors of the engine. The class alone decides what happens next, by its `fate`.
 
-Outside errors are translated into these once, at the boundary (`connectors/*/errors.py`, `http/`), most specific
+Errors of outside systems are translated into these once, at the boundary (`connectors/*/errors.py`, `http/`), most specific
 first. A conflict and a missing dependency are outcomes of a plan, not errors.
 """
 
@@ -13,30 +13,30 @@ from typing import Any
 from syncengine.redaction import hide_secrets, quoted, redact, redact_text
 
 LONGEST_WAIT_S = 900.0
-"""The longest wait that an outside system may ask for, in seconds: longer ones are not meant, and are cut to this."""
+"""The longest wait, in seconds, that an outside system may request. Longer requests are cut to this."""
 
 
 class Fate(StrEnum):
-    """What the engine does about an error."""
+    """How the engine reacts to an error."""
 
-    RETRY = "retry"  # the record, or the step, again later with exponential back-off; never dropped
-    WAIT = "wait"  # again after the time that was told; costs no attempt
-    REST = "rest"  # the endpoint cannot be used: its records rest until it is back
-    DEAD_LETTER = "dead letter"  # a person must look; sending it again cannot help
-    SETTLE = "settle"  # nobody knows whether the write happened: look it up after the settle time
-    STOP = "stop"  # the configuration is wrong: say what to do
+    RETRY = "retry"  # retry the record or the step with exponential back-off; never drop it
+    WAIT = "wait"  # retry after the requested time; does not count as an attempt
+    REST = "rest"  # the endpoint cannot be used; its records wait until it is back
+    DEAD_LETTER = "dead letter"  # a person must act; sending it again cannot help
+    SETTLE = "settle"  # nobody knows whether the write took effect; search for it after the settle time
+    STOP = "stop"  # the configuration is wrong; the text says what to do
 
 
 def bounded_wait_s(seconds: float) -> float:
-    """A wait that was told from outside, in seconds: at least 0, at most `LONGEST_WAIT_S`; no number counts as the longest."""
+    """A wait requested from outside, in seconds, limited to 0 to `LONGEST_WAIT_S`. NaN counts as the longest."""
     return LONGEST_WAIT_S if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT_S)
 
 
 class SyncError(Exception):
-    """Base of all errors that the engine knows. Texts are redacted, so they may be logged."""
+    """Base of all errors that the engine handles. Texts are redacted, so they may be logged."""
 
     fate: Fate
-    endpoint_id: int | None = None  # set by the engine: whose call raised it
+    endpoint_id: int | None = None  # set by the engine: the endpoint of the failed call
     endpoint: str = ""
 
     def __init__(self, message: str, *, of: str = "") -> None:
@@ -46,13 +46,13 @@ class SyncError(Exception):
 
 
 class Transient(SyncError):
-    """A network error, a 5xx, a deadlock: the same call may well succeed later."""
+    """A network error, a 5xx, a deadlock: the same call may succeed later."""
 
     fate = Fate.RETRY
 
 
 class DatabaseAway(Transient):
-    """Our own database is away, locked or full; nothing of the transaction stands."""
+    """Our own database is away, locked or full; the transaction was rolled back."""
 
 
 class DatabaseLocked(DatabaseAway):
@@ -60,7 +60,7 @@ class DatabaseLocked(DatabaseAway):
 
 
 class Throttled(SyncError):
-    """The system, or our own limiter, asks us to wait `retry_in_s` seconds. Nothing was done."""
+    """The system, or our own limiter, requests a wait of `retry_in_s` seconds. Nothing was sent."""
 
     fate = Fate.WAIT
 
@@ -70,7 +70,10 @@ class Throttled(SyncError):
 
 
 class EndpointDown(SyncError):
-    """The endpoint cannot be used at all (connection refused, service restarting, breaker open, paused by a person)."""
+    """The endpoint cannot be used at all (connection refused, service restarting, breaker open, paused by a person).
+
+    retry_in_s: seconds until the next attempt makes sense.
+    """
 
     fate = Fate.REST
 
@@ -80,23 +83,24 @@ class EndpointDown(SyncError):
 
 
 class SessionLost(SyncError):
-    """A SYSPRO session was evicted or has expired, and logging on again did not help yet. Nothing is known to have run."""
+    """A SYSPRO session was evicted or expired, and logging on again has not helped. Nothing took effect."""
 
     fate = Fate.RETRY
 
 
 class AuthenticationFailed(SyncError):
-    """Credentials are refused, also after one refresh. The endpoint is paused and an alert raised."""
+    """The endpoint refused the credentials, also after one refresh. It is paused and an alert is raised."""
 
     fate = Fate.REST
     retry_in_s = 300.0
 
 
 class Forbidden(SyncError):
-    """One call was refused (403) with credentials that other calls are accepted with, or may be. Nothing was done.
+    """One call was refused (403), although other calls with the same credentials may be accepted. Nothing was done.
 
-    It may concern one object (a right on one warehouse, a firewall that dislikes one address) or all of the endpoint. The
-    engine tries the record alone and probes the endpoint: a dead letter if the probe is accepted, else the endpoint is paused.
+    It may concern one object (a permission for one warehouse, a firewall that blocks one address) or the whole endpoint.
+    The engine tries the record alone and probes the endpoint. If the probe is accepted, the record becomes a dead letter;
+    otherwise the endpoint is paused.
     """
 
     fate = Fate.DEAD_LETTER
@@ -105,7 +109,7 @@ class Forbidden(SyncError):
 class Rejected(SyncError):
     """The target understood the record and refused it, or the record is invalid; sending it again cannot help.
 
-    The four attributes are what a dead letter shows; the value is redacted first, and may be None. The text has them all.
+    A dead letter shows the four attributes, and the text contains them all. The value is redacted and may be None.
     """
 
     fate = Fate.DEAD_LETTER
@@ -118,17 +122,17 @@ class Rejected(SyncError):
         value_ = "" if self.value is None else f" = {redact_text(quoted(self.value))}"
         message = f"{field}{value_}: {self.reason}. {remedy}"
         super().__init__(message)
-        self.args = (hide_secrets(message),)  # whole: what to do stands at its end
+        self.args = (hide_secrets(message),)  # not shortened: the remedy is at its end
 
 
 class OutcomeUnknown(SyncError):
-    """A write was sent and nobody knows whether it took effect (time-out, dropped connection, unknown answer)."""
+    """A write was sent, but nobody knows whether it took effect (time-out, dropped connection, unknown answer)."""
 
     fate = Fate.SETTLE
 
 
 class Misconfigured(SyncError):
-    """The installation is not set up right: a variable, a file, a migration.
+    """The installation is not set up correctly: a variable, a file, a migration.
 
     `says` is what is wrong and `remedy` what to do about it, empty if that is plain; the text has both, in one line.
     """
@@ -143,4 +147,4 @@ class Misconfigured(SyncError):
 
 
 class NewerStore(Misconfigured):
-    """The store was migrated by another version, perhaps while this process ran: the process writes nothing more and ends."""
+    """Another version has migrated the store, perhaps while this process ran: the process stops writing and ends."""

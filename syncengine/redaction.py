@@ -1,4 +1,4 @@
-"""What may be shown of a value, and how: names of secret fields, URLs without queries, shortened texts."""
+"""Removes secrets from values for display: names of secret fields, URLs without queries, shortened texts."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _SECRET_IN_TEXT = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Where the secret begins: behind an XML tag, behind a name (JSON, forms, headers, Python), behind `Bearer`, in an address.
+"""Matches the text before a secret: an XML tag, a name (JSON, forms, headers, Python), `Bearer`, the start of an address.
 
-Every repetition is bounded or can start at one place only, so the time grows with the length of the text alone.
+Every repetition is bounded or can start at only one place, so the time grows linearly with the length of the text.
 """
 _HINTS = ("pass", "pwd", "secret", "token", "author", "api", "userid", "session", "cookie", "bearer", "basic", "@")
-"""One of these is in every text that has a secret. Nearly all texts have none, and are searched for them quickly."""
+"""Every text with a secret contains one of these, so that texts without a secret are recognised quickly."""
 _UNQUOTED = re.compile(r"[^\s&\"'<>,;]*")
 _HEADER_NAME = re.compile(r"(?:authorization|cookie)\W*\Z", re.IGNORECASE)
 _HEADER = re.compile(r"[^\r\n\"'<>]*")
@@ -39,7 +39,7 @@ _IN_BRACKETS = re.compile(r"[^\]}]*")
 _QUOTE = re.compile(r"[bru]{0,2}(\\*)([\"'])", re.IGNORECASE)
 _USER_INFO = re.compile(r"[^\s/\"'<>]+(?=@)")
 _UP_TO_TAG = re.compile(r"(?:(?!&lt;|%3C)[^<\s])*", re.IGNORECASE)
-_LONGEST_ELEMENT = 4096  # in which the end of an XML element is looked for
+_LONGEST_ELEMENT = 4096  # search limit for the end of an XML element
 
 
 def is_secret_name(name: str) -> bool:
@@ -48,7 +48,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def redact_url(url: str) -> str:
-    """The address without credentials and query: both systems carry secrets or order data there."""
+    """The address without credentials and query, where both systems put secrets or order data."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     netloc = f"{host}:{parts.port}" if parts.port else host
@@ -56,13 +56,13 @@ def redact_url(url: str) -> str:
 
 
 def hide_secrets(text: str) -> str:
-    """A text of our own, whole, with what looks like a secret hidden.
+    """The text with everything hidden that looks like a secret. Its length is not limited.
 
-    Known are `password=...`, JSON and Python (`"token": "..."`), XML, headers (`Authorization: Bearer ...`) and the
-    credentials of an address (`redis://user:...@host`), also where they are escaped inside another text.
+    Recognises `password=...`, JSON and Python (`"token": "..."`), XML, headers (`Authorization: Bearer ...`) and the
+    credentials of an address (`redis://user:...@host`), also if they are escaped inside another text.
     """
-    small = text.lower()
-    if not any(hint in small for hint in _HINTS):
+    lower = text.lower()
+    if not any(hint in lower for hint in _HINTS):
         return text
     kept, at = [], 0
     while found := _SECRET_IN_TEXT.search(text, at):
@@ -73,7 +73,7 @@ def hide_secrets(text: str) -> str:
 
 
 def _secret_behind(text: str, found: re.Match[str]) -> tuple[int, int]:
-    """Where the secret begins and ends that the match announces."""
+    """Begin and end of the secret after this match."""
     begin = found.end()
     if found["tag"]:
         return begin, _end_of_element(text, begin, found["element"])
@@ -92,7 +92,7 @@ def _end(pattern: re.Pattern[str], text: str, begin: int) -> int:
 
 
 def _end_of_quoted(text: str, quote: re.Match[str]) -> int:
-    """The same quote, escaped as often as the first one and no more; the end of a text that was cut off."""
+    """The position of the closing quote, which is escaped as often as the opening one; the end of a text that was cut off."""
     escapes, mark, at = len(quote[1]), quote[2], quote.end()
     while (at := text.find(mark, at)) >= 0:
         before = at
@@ -106,7 +106,7 @@ def _end_of_quoted(text: str, quote: re.Match[str]) -> int:
 
 
 def _end_of_element(text: str, begin: int, name: str) -> int:
-    """The element's own end, so that CDATA and inner elements are hidden too; without one, the next tag or blank."""
+    """The element's end tag, so that CDATA and inner elements are hidden too; without an end tag, the next tag or blank."""
     closing = re.compile(rf"(?:<|&lt;|%3C)(?:/|%2F)(?:[\w.-]{{1,40}}:)?{re.escape(name)}\b", re.IGNORECASE)
     if found := closing.search(text, begin, begin + _LONGEST_ELEMENT):
         return found.start()
@@ -114,13 +114,13 @@ def _end_of_element(text: str, begin: int, name: str) -> int:
 
 
 def redact_text(text: str) -> str:
-    """A text from outside, shortened, with what looks like a secret hidden; see `hide_secrets`."""
-    shown = hide_secrets(text)
-    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}… ({len(shown)} characters)"
+    """A text from outside, shortened, with secrets hidden; see `hide_secrets`."""
+    visible = hide_secrets(text)
+    return visible if len(visible) <= LONGEST_SHOWN else f"{visible[:LONGEST_SHOWN]}… ({len(visible)} characters)"
 
 
 def safe_text(value: Any) -> str:
-    """A value as people read it: nothing as an empty text, a moment in UTC to the second, what has parts as JSON."""
+    """A value for people: None as an empty text, a time in UTC to the second, structures as JSON."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -131,16 +131,16 @@ def safe_text(value: Any) -> str:
 
 
 def quoted(value: Any) -> str:
-    """As `shown`, within a sentence: a text in quotes, and a word for nothing."""
+    """A value within a sentence: as `safe_text`, but a text in quotes, and "nothing" if it is empty."""
     if value in (None, ""):
         return "nothing"
     return repr(value) if isinstance(value, str) else safe_text(value)
 
 
 def redact(value: Any, name: str = "", *, levels: int = MOST_LEVELS) -> Any:
-    """The value as it may stand in an error, an event or a log line; secrets are hidden.
+    """The value with secrets hidden, for errors, events and logs.
 
-    Its structure is kept, as far as `levels` deep.
+    name: the field's name; the value of a secret field is hidden. levels: depth to which its structure is kept.
     """
     if name and is_secret_name(name):
         return HIDDEN

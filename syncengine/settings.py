@@ -1,7 +1,7 @@
-"""What an installation can set, read once from the environment and `.env`; the variables stand in `.env.example`.
+"""The settings of an installation, read once from the environment and `.env`. `.env.example` lists the variables.
 
-Everything has a default that works on a laptop: an embedded Redis, SQLite and a key file in the data folder. A value
-that cannot be used raises `Misconfigured` with the variable, the value and what to write instead.
+Every setting has a default that works on a laptop: an embedded Redis, SQLite and a key file in the data folder. An invalid
+value raises `Misconfigured` with the variable, the value and what to write instead.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from syncengine.redaction import redact_url
 
 REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 REDIS_PREFIX = "syncengine:"
-"""Before every key of the queues: one Redis may serve several applications."""
+"""The prefix of all queue keys: one Redis may serve several applications."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LEAST_EVENT_DAYS = 31
-"""A day more than what the database refuses to remove (migration 0004), as its clock may differ from ours."""
+"""One day more than the database refuses to remove (migration 0004), because its clock may differ from ours."""
 
-LEAST_SLACK_S = 2.0  # a lease that is renewed must leave time for what happens between the renewal and the call
+LEAST_SLACK_S = 2.0  # a renewed lease must leave time between the renewal and the call
 
 
 def _setting(variable: str, default: Any, *, least: float | None = None, most: float | None = None) -> Any:
@@ -56,9 +56,9 @@ class Settings:
     """Endpoints and connections of the installation. `SYNCENGINE_CONFIG`; need not exist."""
 
     flows_path: Path | None = None
-    """Folder with flows of one's own. `SYNCENGINE_FLOWS`, default `flows.d` beside the configuration file, else `./flows.d`.
+    """Folder of the site's own flows. `SYNCENGINE_FLOWS`, default `flows.d` beside the configuration file, else `./flows.d`.
 
-    It is what `configure` takes over; other processes use the folder that was taken over.
+    `syncengine configure` applies it; other processes use the folder that was applied last.
     """
 
     is_flows_path_given: bool = False
@@ -68,58 +68,58 @@ class Settings:
     """Encryption keys from `SYNCENGINE_KEYS`, newest first; empty means the key file. Use `keys`."""
 
     key_file: Path = Path("var/key")
-    """Where the key is kept if none is given. `SYNCENGINE_KEY_FILE`, default `key` in `home`."""
+    """The key file, used if `SYNCENGINE_KEYS` is empty. `SYNCENGINE_KEY_FILE`, default `key` in `home`."""
 
     may_make_key: bool = False
-    """True with the default store only: another store may hold what was encrypted with a key that is elsewhere."""
+    """True only for the default store: another store may contain data encrypted with a key kept elsewhere."""
 
     call_s: float = _setting("SYNCENGINE_CALL_S", 36.0, least=1, most=300)
     """The longest HTTP call; above the time-outs of every endpoint (connect and read, by default 5 and 30)."""
 
     lease_s: float = _setting("SYNCENGINE_LEASE_S", 45.0, least=3, most=600)
-    """How long a claimed record belongs to its worker without a sign of life; above the longest HTTP call by 2 s or more."""
+    """How long a record stays with a worker that gives no sign of life; at least 2 s more than the longest HTTP call."""
 
     step_limit_s: float = _setting("SYNCENGINE_STEP_LIMIT_S", 60.0, least=1, most=200)
-    """How long a step works before it gives the rest back; well below Celery's soft limit of 240 s."""
+    """How long a step works before it gives its remaining records back; well below Celery's soft limit of 240 s."""
 
     fresh_s: float = _setting("SYNCENGINE_FRESH_S", 300.0, least=0, most=86_400)
-    """How old a fetch may be for a record to go on from it without reading again."""
+    """Maximum age of a fetched document; an older one is fetched again."""
 
     picture_s: float = _setting("SYNCENGINE_PICTURE_S", 30.0, least=1, most=3600)
-    """How old the picture of a target may be from which a change is written; an older one is compared with the target first."""
+    """Maximum age of a target document before a change is written; an older one is compared with the target first."""
 
     retry_max_s: float = _setting("SYNCENGINE_RETRY_MAX_S", 15.0, least=1, most=300)
-    """Longest wait as a Celery retry, at most a third of the visibility timeout (900 s); the row keeps longer ones."""
+    """Longest wait as a Celery retry, at most a third of the visibility timeout (900 s); longer waits are kept in SQL."""
 
     backoff_max_s: float = _setting("SYNCENGINE_BACKOFF_MAX_S", 300.0, least=1, most=86_400)
     """Longest back-off of one record (its `not_before`)."""
 
     recheck_s: float = _setting("SYNCENGINE_RECHECK_S", 3600.0, least=1, most=604_800)
-    """How often a held record is looked at again by itself."""
+    """How often a held record is planned again automatically."""
 
     pump_every_s: float = _setting("SYNCENGINE_PUMP_EVERY_S", 3.0, least=0.1, most=60)
-    """How often beat runs the pump, beside after every `want` and at the end of every chain."""
+    """How often beat runs the pump. It also runs after every `want` and at the end of every chain."""
 
     max_crashes: int = _setting("SYNCENGINE_MAX_CRASHES", 3, least=1, most=100)
-    """How many workers may die of one record, alone in its batch, before it is set aside as poison."""
+    """How many workers a record may crash, alone in its batch, before it becomes a dead letter."""
 
     max_tries: int = _setting("SYNCENGINE_MAX_TRIES", 8, least=1, most=1000)
-    """How often a record may fail alone, while its endpoint accepts other calls, before it is a dead letter."""
+    """How often a record may fail alone, while its endpoint accepts other calls, before it becomes a dead letter."""
 
     max_sends: int = _setting("SYNCENGINE_MAX_SENDS", 5, least=1, most=100)
-    """How often one write is sent while nobody learns whether it took effect; then it is held for a person."""
+    """How often a write with unknown outcome is sent before it is held for a person."""
 
     workers: int = _setting("SYNCENGINE_WORKERS", 2, least=1, most=256)
-    """Processes of the worker for the lanes scheduled and backfill, over all hosts: so many chains live per lane."""
+    """Processes of the worker for the lanes scheduled and backfill, over all hosts: the maximum number of chains per lane."""
 
     realtime_workers: int = _setting("SYNCENGINE_REALTIME_WORKERS", 1, least=1, most=256)
-    """Processes of the realtime lane's own worker, over all hosts."""
+    """Processes of the worker for the realtime lane, over all hosts."""
 
     breaker_calls: int = _setting("SYNCENGINE_BREAKER_CALLS", 3, least=2, most=1000)
-    """Fewest calls to an endpoint within the breaker's window that say anything about it."""
+    """Minimum number of calls to an endpoint within the window before its breaker may open."""
 
     breaker_percent: int = _setting("SYNCENGINE_BREAKER_PERCENT", 50, least=1, most=100)
-    """Share of them, in percent, that must have failed for the breaker to open."""
+    """Share of these calls, in percent, that must have failed for the breaker to open."""
 
     breaker_window_s: float = _setting("SYNCENGINE_BREAKER_WINDOW_S", 30.0, least=5, most=600)
     """The rolling window in which a breaker counts."""
@@ -128,81 +128,81 @@ class Settings:
     """How long an endpoint that is down rests before its first probe; twice as long after each probe that fails."""
 
     breaker_most_s: float = _setting("SYNCENGINE_BREAKER_MOST_S", 60.0, least=0.1, most=3600)
-    """The longest such rest."""
+    """The longest rest of an endpoint."""
 
     canary_every_s: float = _setting("SYNCENGINE_CANARY_EVERY_S", 15.0, least=1, most=600)
     """How often beat sends a canary through each lane's queue."""
 
     stalled_s: float = _setting("SYNCENGINE_STALLED_S", 120.0, least=10, most=86_400)
-    """How long there may be work and no progress before `syncengine health` says so; well above the canary's interval."""
+    """How long work may make no progress before `syncengine health` fails; well above the canary's interval."""
 
     deaf_s: float = _setting("SYNCENGINE_DEAF_S", 25.0, least=8, most=600)
-    """How long a worker may receive nothing although Redis answers; then it ends, and its supervisor starts it anew.
+    """How long a worker may receive nothing although Redis answers; then it ends, and its supervisor restarts it.
 
-    Longer than it needs to find a broker again that was away (6 s).
+    Longer than a worker needs to reconnect after an outage of the broker (6 s).
     """
 
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
-    """Where alerts go, as apprise writes addresses: `SYNCENGINE_ALERT_URLS`. They hold secrets and are never shown."""
+    """Apprise addresses that receive alerts: `SYNCENGINE_ALERT_URLS`. They contain secrets and are never shown."""
 
     alert_every_s: float = _setting("SYNCENGINE_ALERT_EVERY_S", 15.0, least=1, most=600)
-    """How often beat looks for what people must be told."""
+    """How often beat runs the watcher, which raises alerts."""
 
     alert_repeat_s: float = _setting("SYNCENGINE_ALERT_REPEAT_S", 14_400.0, least=60, most=2_592_000)
-    """After which an alert that goes on is told again."""
+    """Interval at which an ongoing alert is sent again."""
 
     alert_window_s: float = _setting("SYNCENGINE_ALERT_WINDOW_S", 600.0, least=10, most=86_400)
-    """What happens within this time is sudden: linked objects that are absent."""
+    """The window in which absent linked objects are counted for `alert_gone`."""
 
     alert_dead_letters: int = _setting("SYNCENGINE_ALERT_DEAD_LETTERS", 10, least=1, most=100_000)
-    """This number of open dead letters of one flow and cause raises an alert."""
+    """Number of open dead letters of one flow and cause that raises an alert."""
 
     alert_gone: int = _setting("SYNCENGINE_ALERT_GONE", 5, least=1, most=100_000)
-    """So many linked objects that are suddenly absent raise an alert: their system was wiped or set back."""
+    """Number of linked objects, absent within the window, that raises an alert: their system was wiped or restored."""
 
     alert_oldest_s: float = _setting("SYNCENGINE_ALERT_OLDEST_S", 1800.0, least=30, most=2_592_000)
-    """A record that has been due for longer raises an alert."""
+    """A record that has been due for longer than this raises an alert."""
 
     keep_events_days: int = _setting("SYNCENGINE_KEEP_EVENTS_DAYS", 400, least=0, most=36_500)
-    """How long the timeline keeps what happened; 0 for ever, else at least 31: the database refuses to lose a month of it.
+    """How long the timeline is kept; 0 for ever, otherwise at least 31: the database refuses to delete the last month.
 
-    400 days: a year, as questions of the year-end close and of auditors reach back to the same month of the year before.
+    400 days cover a year and the same month of the year before, as the year-end close and auditors need.
     """
 
     keep_writes_days: int = _setting("SYNCENGINE_KEEP_WRITES_DAYS", 400, least=0, most=36_500)
-    """How long a change that was made, or a write that was refused, is listed by `trace`; 0 for ever.
+    """How long `syncengine trace` lists changes and refused writes; 0 for ever.
 
-    As long as the timeline that shows them. Creates that were done stay: they keep the object from being created twice.
+    As long as the timeline that shows them. Completed creates are kept for ever: they prevent a second create.
     """
 
     keep_letters_days: int = _setting("SYNCENGINE_KEEP_LETTERS_DAYS", 400, least=0, most=36_500)
-    """How long closed dead letters, lapsed corrections and lapsed decisions stay; 0 for ever. What people decided, and why."""
+    """How long closed dead letters, lapsed corrections and lapsed decisions are kept; 0 for ever."""
 
     keep_documents_days: int = _setting("SYNCENGINE_KEEP_DOCUMENTS_DAYS", 90, least=0, most=36_500)
-    """How long the documents of records at rest, and those that writes have sent, are kept; 0 for ever.
+    """How long documents of inactive records and of sent writes are kept; 0 for ever.
 
-    They hold customers' names and addresses, so not for longer than they are of use: 90 days cover returns and the disputes
-    of a quarter, and both systems have the documents themselves. While a dead letter is kept, so is the record's document.
+    They contain customers' names and addresses, so keep them only as long as needed: 90 days cover returns and the disputes
+    of a quarter, and both systems have the documents. As long as a dead letter is kept, so is its record's document.
     """
 
     keep_runs_days: int = _setting("SYNCENGINE_KEEP_RUNS_DAYS", 90, least=0, most=36_500)
-    """How long runs of syncs are kept, but for the latest of each flow; 0 for ever."""
+    """How long runs of syncs are kept, except the latest of each flow; 0 for ever."""
 
     keep_alerts_days: int = _setting("SYNCENGINE_KEEP_ALERTS_DAYS", 90, least=0, most=36_500)
-    """How long alerts that are over are kept; 0 for ever. `syncengine alerts list --all` shows a month of them."""
+    """How long resolved alerts are kept; 0 for ever. `syncengine alerts list --all` shows a month of them."""
 
     alert_waiting_s: float = _setting("SYNCENGINE_ALERT_WAITING_S", 86_400.0, least=60, most=31_536_000)
-    """A record that has waited for another object, or has been held, for longer raises an alert."""
+    """A record that has waited for another object, or has been held, for longer than this raises an alert."""
 
     flower_port: int = _setting("SYNCENGINE_FLOWER_PORT", 5555, least=1, most=65_535)
-    """Port of 127.0.0.1 on which `syncengine up` shows Flower."""
+    """Port on 127.0.0.1 for Flower, started by `syncengine up`."""
 
     log_level: str = "INFO"
     """`SYNCENGINE_LOG_LEVEL`: DEBUG, INFO, WARNING or ERROR."""
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The Fernet keys, newest first: those given, else the key file's.
+        """The Fernet keys, newest first: from the environment, otherwise from the key file.
 
         Raises Misconfigured if there are none, or the file cannot be read.
         """
@@ -210,11 +210,11 @@ class Settings:
 
     @property
     def shown_database(self) -> str:
-        """The store's address as it may be shown: without user, password and options."""
+        """The store's address for display: without user, password and options."""
         return redact_url(self.database_url).replace("sqlite:/", "sqlite:///", 1)
 
     def folder(self, name: str = "") -> Path:
-        """A folder in `home`, made if need be, for its owner only. Raises Misconfigured if that cannot be done."""
+        """A folder in `home`, accessible only to its owner; created if necessary. Raises Misconfigured if that fails."""
         path = self.home / name
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -226,7 +226,7 @@ class Settings:
 
 
 def environment() -> dict[str, str]:
-    """The process's environment over what `.env` in the working folder says; `$` in a value has no meaning there."""
+    """The variables of `.env` in the working folder, overridden by the process's environment. `$` has no meaning in `.env`."""
     from_file = {
         name: value for name, value in dotenv_values(Path(".env"), interpolate=False).items() if value is not None
     }
@@ -236,7 +236,7 @@ def environment() -> dict[str, str]:
 def load(env: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises Misconfigured, naming variable, value and remedy.
 
-    `env` takes the place of the environment and `.env`. Empty values count as not set. Reads no other file, makes none.
+    `env` replaces the environment and `.env`. Empty values count as not set. Reads and creates no other file.
     """
     env = {name: value.strip() for name, value in (environment() if env is None else env).items() if value.strip()}
     home = Path(env.get("SYNCENGINE_HOME", "var")).expanduser().absolute()
@@ -262,9 +262,9 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     if settings.redis_url and settings.redis_url.startswith("sentinel") and not settings.redis_master:
         raise Misconfigured("REDIS_URL names Sentinels. Set SYNCENGINE_REDIS_MASTER to the name of their master")
     if 0 < settings.keep_events_days < LEAST_EVENT_DAYS:
-        said = f"0 (for ever) or at least {LEAST_EVENT_DAYS}"
-        remedy = "Change it, or leave it out: the database keeps a month of the timeline, whoever asks"
-        raise _wrong("SYNCENGINE_KEEP_EVENTS_DAYS", str(settings.keep_events_days), said, remedy)
+        allowed = f"0 (for ever) or at least {LEAST_EVENT_DAYS}"
+        remedy = "Change it, or leave it out: the database always keeps a month of the timeline"
+        raise _wrong("SYNCENGINE_KEEP_EVENTS_DAYS", str(settings.keep_events_days), allowed, remedy)
     if settings.lease_s < settings.call_s + LEAST_SLACK_S:
         at_least = f"{LEAST_SLACK_S:g} s more than the longest call (SYNCENGINE_CALL_S = {settings.call_s:g})"
         raise _wrong("SYNCENGINE_LEASE_S", f"{settings.lease_s:g}", at_least, "Raise it, or shorten the calls")
@@ -326,7 +326,7 @@ def _redis_url(env: Mapping[str, str]) -> str | None:
 
 def _has_valid_port(url: str) -> bool:
     try:
-        _ = urlsplit(url.split(";", 1)[0]).port  # several Sentinels are joined by ";"
+        _ = urlsplit(url.split(";", 1)[0]).port  # ";" separates several Sentinels
     except ValueError:
         return False
     return True
@@ -371,15 +371,15 @@ def _given_keys(env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _alert_urls(env: Mapping[str, str]) -> tuple[str, ...]:
-    """Addresses apart; a comma within one is a part of it. Apprise is the one to say whether it knows them."""
-    parted = re.split(r"[,;]*\s+|[,;]+(?=\w+://)", env.get("SYNCENGINE_ALERT_URLS", ""))
-    return tuple(url for url in parted if url)
+    """The separate addresses; a comma inside an address belongs to it. Apprise validates them later."""
+    urls = re.split(r"[,;]*\s+|[,;]+(?=\w+://)", env.get("SYNCENGINE_ALERT_URLS", ""))
+    return tuple(url for url in urls if url)
 
 
 def _shown(url: str) -> str:
     try:
         return redact_url(url)
-    except ValueError:  # a port that is no number
+    except ValueError:  # the port is not a number
         return url.rpartition("@")[2]
 
 

@@ -1,4 +1,4 @@
-"""What makes one machine enough: an embedded Redis, and a supervisor for all processes (`syncengine up`).
+"""Runs an installation on one machine: an embedded Redis, and a supervisor for all processes (`syncengine up`).
 
-Elsewhere the same processes run under systemd, containers or a Procfile runner, with REDIS_URL and DATABASE_URL set.
+Elsewhere the same processes run under systemd, in containers or a Procfile runner, with REDIS_URL and DATABASE_URL set.
 """

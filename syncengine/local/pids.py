@@ -1,7 +1,7 @@
-"""Which processes run for a data folder, known by more than the supervisor's memory: each one notes itself in a file.
+"""The processes of a data folder, recorded in files, so that they are known even after the supervisor was killed.
 
-A process is known by its pid and by when it started, so that another program that was given its number later is never
-taken for it. `python -m syncengine.local.pids HOME NAME COMMAND...` notes itself and then becomes COMMAND.
+A process is identified by its pid and its start time, so that another program that gets the same pid later is never mistaken
+for it. `python -m syncengine.local.pids HOME NAME COMMAND...` records itself and then becomes COMMAND.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from syncengine import clock
 from syncengine.errors import Misconfigured
 
 FOLDER = "pids"
-LOOK_EVERY_S = 0.1
+CHECK_EVERY_S = 0.1
 OTHERWISE_S = 10.0
 KILLED_WITHIN_S = 5.0
 """SIGKILL takes effect at once, unless the process waits for a disk."""
@@ -26,7 +26,7 @@ KILLED_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A process of ours: its name among our processes, its pid, and when it started (text that is only compared)."""
+    """One of our processes: its name, its pid, and its start time (a text for comparison only)."""
 
     name: str
     pid: int
@@ -36,11 +36,11 @@ class Noted:
         return f"{self.name} (pid {self.pid})"
 
     def is_alive(self) -> bool:
-        """True while it runs; false for a process that merely waits to be collected, or has its number by chance."""
+        """True while it runs; false for a zombie, and for another process with the same pid."""
         return _started(self.pid) == self.started
 
     def signal(self, number: signal.Signals) -> None:
-        """Signal it, if it is alive; SIGKILL reaches its children too. Raises Misconfigured if it is another user's."""
+        """Send a signal if it is alive; SIGKILL also reaches its children. Raises Misconfigured if it is another user's."""
         if not self.is_alive():
             return
         try:
@@ -55,9 +55,9 @@ class Noted:
 
 
 def note(home: Path, name: str) -> None:
-    """Note this very process under a name. Raises OSError.
+    """Record this process under a name. Raises OSError.
 
-    An earlier note is written over in place, which needs no room on a full disk.
+    An earlier record is overwritten in place, which needs no space on a full disk.
     """
     folder = home / FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,31 +71,31 @@ def note(home: Path, name: str) -> None:
 
 
 def alive(home: Path) -> list[Noted]:
-    """The noted processes of a data folder that run now, by name. A note that is damaged names nobody."""
+    """The recorded processes of a data folder that are alive, sorted by name. Damaged records are ignored."""
     folder = home / FOLDER
     found = [_read(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
     return [noted for noted in found if noted is not None and noted.is_alive()]
 
 
 def end(processes: Iterable[Noted], patience_s: Mapping[str, float]) -> None:
-    """SIGTERM to all of them, SIGKILL to those that still run after their time (seconds by name, else `OTHERWISE_S`).
+    """Send SIGTERM to all, and SIGKILL to those that still run after `patience_s` (seconds by name, else `OTHERWISE_S`).
 
     Returns when none runs, or `KILLED_WITHIN_S` after the last SIGKILL. Raises Misconfigured.
     """
-    waited_for = list(processes)
+    running = list(processes)
     begun = clock.monotonic()
-    for one in waited_for:
-        one.signal(signal.SIGTERM)
+    for process in running:
+        process.signal(signal.SIGTERM)
     killed_at: dict[Noted, float] = {}
-    while waited_for := [one for one in waited_for if one.is_alive()]:
+    while running := [process for process in running if process.is_alive()]:
         now = clock.monotonic()
-        for one in waited_for:
-            if one not in killed_at and now - begun >= patience_s.get(one.name, OTHERWISE_S):
-                one.signal(signal.SIGKILL)
-                killed_at[one] = now
-        if all(now - killed_at.get(one, now) >= KILLED_WITHIN_S for one in waited_for):
+        for process in running:
+            if process not in killed_at and now - begun >= patience_s.get(process.name, OTHERWISE_S):
+                process.signal(signal.SIGKILL)
+                killed_at[process] = now
+        if all(now - killed_at.get(process, now) >= KILLED_WITHIN_S for process in running):
             return
-        clock.sleep(LOOK_EVERY_S)
+        clock.sleep(CHECK_EVERY_S)
 
 
 def _read(path: Path) -> Noted | None:
@@ -107,9 +107,9 @@ def _read(path: Path) -> Noted | None:
 
 
 def _started(pid: int) -> str | None:
-    """When a process started, in a form that no other process of this pid has had; None if none runs.
+    """The start time of a process, unique among processes with this pid; None if it does not run.
 
-    Linux: the boot, and clock ticks since then (proc_pid_stat(5), field 22). Elsewhere what `ps` says.
+    Linux: the boot id, and clock ticks since boot (proc_pid_stat(5), field 22). Elsewhere the output of `ps`.
     """
     if not Path("/proc/self/stat").exists():
         asked = ["ps", "-o", "lstart=", "-p", str(pid)]
@@ -125,7 +125,7 @@ def _started(pid: int) -> str | None:
 
 
 def main(home: str, name: str, *command: str) -> None:
-    """Note this process, then become the command. One that cannot be noted runs all the same: only we would not know it."""
+    """Record this process, then become the command. A process that cannot be recorded runs all the same."""
     try:
         note(Path(home), name)
     except OSError as error:

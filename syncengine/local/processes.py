@@ -1,4 +1,4 @@
-"""The processes of an installation. `Procfile` lists the same ones for runners of that kind; a test compares them."""
+"""The processes of an installation. `Procfile` lists the same processes; a test compares them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 from syncengine.settings import Settings
 
 TASKS_PAGE = "--tasks-columns=name,args,result,state,received,runtime,worker,uuid"
-"""What Flower's page of tasks shows. Without being told it leaves out what a task was about and what came of it."""
+"""Columns of Flower's page of tasks, which by default omits arguments and results."""
 
 END_S = 15
-"""What a worker needs to end beside the call that it is in: to note what came of it, and to give the rest back."""
+"""Seconds that a worker needs to end after its current call: to store the outcome and give the rest back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process that is kept running: its name, its command, and how long it may take to end by itself (seconds)."""
+    """A process that is kept running. stop_wait_s: seconds that it may take to end by itself."""
 
     name: str
     command: tuple[str, ...]
@@ -27,7 +27,7 @@ class Program:
 
 
 def programs(settings: Settings) -> list[Program]:
-    """All processes but Redis, in the order in which they start."""
+    """All processes except Redis, in start order."""
     stop_wait_s = math.ceil(settings.call_s) + END_S
     return [
         Program("worker", _worker("worker", "scheduled,backfill", settings.workers), stop_wait_s),
@@ -46,7 +46,7 @@ def _celery(*arguments: str) -> tuple[str, ...]:
 
 
 def runnable(program: Program, home: Path) -> str:
-    """Its command as one line for a supervisor, run by this very Python whatever PATH says, and noted in `home`."""
+    """The command as one line for a supervisor. It uses this Python, whatever PATH says, and records itself in `home`."""
     head, *rest = program.command
     command = (sys.executable, "-m", "celery") if head == "celery" else (head,)
     return shlex.join((sys.executable, "-m", "syncengine.local.pids", str(home), program.name, *command, *rest))

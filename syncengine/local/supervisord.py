@@ -1,7 +1,7 @@
-"""PyPI's supervisor as we run it: `python -m syncengine.local.supervisord HOME ARGUMENTS...`.
+"""Runs PyPI's supervisor so that it survives a full disk: `python -m syncengine.local.supervisord HOME ARGUMENTS...`.
 
-It must outlive a full disk. Supervisor 4.3 ends with `uncaptured python exception ... [Errno 28]` when neither its log nor
-its standard error can be written, and stops to read from a child whose log cannot be.
+Supervisor 4.3 ends with `uncaptured python exception ... [Errno 28]` if it can write neither its log nor its standard error,
+and stops reading from a child whose log it cannot write.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from supervisor import loggers, supervisord
 from syncengine.local import pids
 
 NAME = "supervisor"
-"""How it is noted among the processes of its data folder."""
+"""Its name among the recorded processes of its data folder."""
 
 
 class LastingLog(loggers.RotatingFileHandler):  # type: ignore[misc]
-    """A log file of supervisor that leaves out what it cannot write, and is written again once there is room."""
+    """A log file of supervisor that skips what it cannot write, and continues once there is space."""
 
     stream: BinaryIO
 
     def emit(self, record: loggers.LogRecord) -> None:
-        """Write a record, and begin a new file where this one is full. Raises nothing: the processes matter more."""
+        """Write a record, and start a new file if this one is full. Raises nothing: the processes matter more."""
         try:
-            if self.stream.closed:  # a new file could not be begun
+            if self.stream.closed:  # a new file could not be opened
                 self.reopen()
             super().emit(record)
         except OSError:
             return
 
     def handleError(self) -> None:  # noqa: N802 - supervisor's name
-        """What could not be written cannot be reported either: standard error is a file on the same disk."""
+        """Ignore the error: standard error is a file on the same disk, so it cannot be reported."""
 
 
 def main(home: str, *arguments: str) -> None:
-    """Run supervisor in the data folder, where its socket is, and note it there."""
+    """Run supervisor in the data folder, which contains its socket, and record it there."""
     os.chdir(home)
     pids.note(Path(home), NAME)
     loggers.RotatingFileHandler = LastingLog

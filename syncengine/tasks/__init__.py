@@ -1,4 +1,4 @@
-"""The Celery tasks, made from the flows: `orders.sync`, `orders.fetch`, `orders.transform`, `orders.push`; pump and canary."""
+"""The Celery tasks of every flow (`orders.sync`, `orders.fetch`, `orders.transform`, `orders.push`), pump and canary."""
 
 from syncengine import settings
 from syncengine.tasks.canary import make_canary

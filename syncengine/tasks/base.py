@@ -1,4 +1,4 @@
-"""The base of all tasks: the engine of this process, and what an error means for a message."""
+"""The base of all tasks: the engine of this process, and how a task handles errors."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from syncengine.tasks.schedule import CLOCKS_S
 log = logging.getLogger(__name__)
 
 WATCH = "engine.watch"
-LOOK_NOW_EXPIRES_S = 60 + CLOCKS_S  # a minute, by whatever clock
+WATCH_NOW_EXPIRES_S = 60 + CLOCKS_S  # a minute, plus the difference of clocks
 
 _ending = mmap.mmap(-1, 1)
-"""Shared by a worker's parent and its children, who are told nothing by Celery: 1 once the parent has been told to end."""
+"""Shared by a worker's parent and its children: 1 once the parent must end. Celery does not inform the children."""
 
-_engines: list[Engine] = []  # none, or the one of this process
+_engines: list[Engine] = []  # empty, or the engine of this process
 _watchers: list[Watcher] = []
 
 
 def engine() -> Engine:
-    """The engine of this process, made at the first use and after the fork. Raises Misconfigured, Transient."""
+    """The engine of this process, created at its first use, after the fork. Raises Misconfigured, Transient."""
     if not _engines:
         current = settings.load()
         client = redis_server.connect(current)
@@ -48,7 +48,7 @@ def engine() -> Engine:
 
 
 def watcher() -> Watcher:
-    """Who watches in this process, made at the first use. Raises Misconfigured, Transient."""
+    """The watcher of this process, created at its first use. Raises Misconfigured, Transient."""
     if not _watchers:
         current = settings.load()
         _watchers.append(bootstrap.watcher(current, engine(), redis_server.connect(current)))
@@ -56,7 +56,7 @@ def watcher() -> Watcher:
 
 
 def store_is_away(error: Transient) -> None:
-    """Tell people, without a watcher: it needs the store."""
+    """Send an alert without the watcher, which needs the store."""
     current = settings.load()
     with redis_server.connect(current) as client:
         away = StoreAway(Sinks(current.alert_urls), client)
@@ -64,18 +64,18 @@ def store_is_away(error: Transient) -> None:
 
 
 def watch_now(change: Change) -> None:
-    """An endpoint is down or back: have it looked at without waiting for beat. The call that found out must not wait."""
+    """Run the watcher now, without waiting for beat, because an endpoint is down or back. Does not wait for it."""
     try:
-        app.send_task(WATCH, queue="scheduled", expires=LOOK_NOW_EXPIRES_S, retry=False)
+        app.send_task(WATCH, queue="scheduled", expires=WATCH_NOW_EXPIRES_S, retry=False)
     except (OperationalError, RedisError) as error:
-        log.warning("people are told of %s by beat's next look: %s", change.endpoint, error)
+        log.warning("an alert about %s waits for the watcher's next run: %s", change.endpoint, error)
 
 
 @celeryd_init.connect
 @beat_init.connect
-def _refuse_to_start_wrong(**_: Any) -> None:
-    """A store that is away or not migrated, a missing key, or a flow that would create everything once more ends worker and
-    beat at once, with what to do."""
+def _check_before_start(**_: Any) -> None:
+    """End worker or beat at once, with a remedy, if the store is away or not migrated, a key is missing, or a flow would
+    create everything again."""
     current = settings.load()
     try:
         store = bootstrap.open_store(current)
@@ -87,19 +87,19 @@ def _refuse_to_start_wrong(**_: Any) -> None:
 
 
 def is_ending() -> bool:
-    """True once this worker has been told to end."""
+    """True once this worker must end."""
     return _ending[0] == 1
 
 
 @worker_shutting_down.connect
 def _end(**_: Any) -> None:
-    """SIGTERM, in the parent: its children end the call they are in and give the rest of their records back."""
+    """Handle SIGTERM in the parent: its children finish their current call and give the rest of their records back."""
     _ending[0] = 1
 
 
 @worker_process_init.connect
 def _forget(**_: Any) -> None:
-    """Connections do not survive a fork: what the parent may have made is not ours."""
+    """Discard what the parent created: connections do not survive a fork."""
     _engines.clear()
     _watchers.clear()
 
@@ -112,7 +112,7 @@ def _close(**_: Any) -> None:
 
 
 def send(order: Chain) -> None:
-    """Send a chain that the pump has leased. If Redis is away the lease runs out and the pump sends anew."""
+    """Send a chain that the pump has leased. If Redis is away, the lease expires and the pump sends it again."""
     steps = [
         app.signature(
             f"{order.flow}.{stage}",
@@ -127,22 +127,23 @@ def send(order: Chain) -> None:
         chain(*steps).apply_async()
     except (OperationalError, RedisError) as error:
         log.warning(
-            "Redis cannot be reached; %s %s goes on when its lease has run out: %s", order.flow, order.shown, error
+            "Redis cannot be reached; %s %s continues when its lease has expired: %s", order.flow, order.shown, error
         )
 
 
 class StepTask(Task):  # type: ignore[misc]
-    """A task whose body calls the engine. Records that fail do not fail it; `trace` shows records."""
+    """A task that calls the engine. It does not fail if records fail; `syncengine trace` shows them."""
 
-    max_retries = None  # the engine counts
-    throws = (SyncError,)  # a store that is away is one line in the log, not a traceback for every tick
+    max_retries = None  # the engine counts attempts
+    throws = (SyncError,)  # log one line, not a traceback
 
     def on_failure(self, exc: Exception, *_: Any, **__: Any) -> None:
-        """Another version has migrated the store: this worker takes no more messages, which are for its successors."""
+        """End this worker if another version has migrated the store: further messages are for its successors."""
         if isinstance(exc, NewerStore):
             log.critical("this worker ends: %s", exc)
             app.control.shutdown(destination=[self.request.hostname])
 
     @property
     def engine(self) -> Engine:
+        """The engine of this process. Raises Misconfigured, Transient."""
         return engine()

@@ -1,4 +1,4 @@
-"""The canary: a task that travels the whole way, from beat through a lane's queue to a worker, and says so in the store."""
+"""The canary: a task from beat through a lane's queue to a worker, which notes its arrival in the store."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CANARY = "engine.canary"
 
 
 def make_canary(settings: Settings) -> None:
-    """Register the task, and have beat send one through each lane.
+    """Register the task, and schedule one for each lane.
 
-    One that waits in a queue expires once it has been missed for a while, so that a worker that was stopped comes back to a
-    few dozens, each of which notes its arrival and no more.
+    A canary expires in its queue after a while, so that a worker that was stopped finds at most a few dozen of them, each of
+    which only notes its arrival.
     """
     app.task(name=CANARY, base=StepTask, bind=True)(_canary)
     app.conf.beat_schedule |= {
@@ -31,6 +31,6 @@ def make_canary(settings: Settings) -> None:
 
 
 def _canary(self: StepTask, lane: str) -> str:
-    """Note that a canary of this lane arrived (engine/health.py)."""
+    """Note that a canary of this lane arrived (engine/watch/health.py)."""
     health.arrived(self.engine, Lane.of(lane))
-    return f"{lane} moves"
+    return f"{lane} is alive"

@@ -1,4 +1,4 @@
-"""Tasks, made from the flows and named entity first, so that Flower groups them. Bodies are a few lines."""
+"""Creates the tasks of all flows. Names begin with the flow, so that Flower groups them. Bodies are a few lines."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PUMP = "engine.pump"
 RETENTION = "engine.retention"
 RESEAL = "engine.reseal"
 LONGEST_COUNTDOWN_S = 300.0
-"""A third of the visibility timeout (celeryconfig.py): Redis delivers a message again that has waited for longer than that."""
+"""A third of the visibility timeout (celeryconfig.py), after which Redis delivers a waiting message again."""
 
 
 def _step(self: StepTask, token: str, *, stage: Stage) -> str:
@@ -61,13 +61,13 @@ def _sync(
         trigger=trigger,
     )
     results = sync.start(self.engine, request)
-    for one in sync.to_come_again(results, request, self.request.retries):
-        _come_again(self, one)
+    for waiting in sync.to_come_again(results, request, self.request.retries):
+        _sync_later(self, waiting)
     return sync.line(results)
 
 
 def _moment(text: str) -> datetime:
-    """Raises Misconfigured: a task takes times as the command line does."""
+    """A time in the format of the command line. Raises Misconfigured."""
     try:
         return clock.read(text)
     except ValueError:
@@ -76,66 +76,66 @@ def _moment(text: str) -> datetime:
         ) from None
 
 
-def _come_again(self: StepTask, waiting: sync.Waiting) -> None:
-    """For one connection, whose feeds are read on from their cursors. Beat's next tick comes in any case.
+def _sync_later(self: StepTask, waiting: sync.Waiting) -> None:
+    """Sync one connection again later, continuing from its cursors. Beat's next tick does the same in any case.
 
-    What must wait for longer comes a few times in vain, which costs no call: the limiter still says no.
+    After a longer wait it runs a few times in vain, which costs no call, because the limiter still refuses.
     """
     wait_s = min(waiting.retry_in_s, LONGEST_COUNTDOWN_S)
     again = {"connection": waiting.connection, "trigger": "again"}
     try:
         self.apply_async(kwargs=again, countdown=wait_s, retries=self.request.retries + 1, retry=False)
     except (OperationalError, RedisError) as error:
-        log.warning("%s of %s goes on at the next tick: %s", self.name, waiting.connection, error)
+        log.warning("%s of %s continues at the next tick: %s", self.name, waiting.connection, error)
 
 
 def _pump(self: StepTask, unless_within_s: float = 0.0) -> str:
     if health.was_within(self.engine, health.PUMP, unless_within_s):
-        return "another one ran a moment ago"
+        return "another pump ran a moment ago"
     return f"{pump(self.engine, sweep=True)} chains"
 
 
-def _watch(self: StepTask, unless_within_s: float = 0.0) -> str:  # noqa: ARG001 - a task is given itself
+def _watch(self: StepTask, unless_within_s: float = 0.0) -> str:  # noqa: ARG001 - Celery passes the task
     try:
-        one = watcher()
+        current = watcher()
     except Transient as error:  # this process has never reached the store
         store_is_away(error)
         raise
-    return one.watch(unless_within_s=unless_within_s)
+    return current.watch(unless_within_s=unless_within_s)
 
 
 def _retention(self: StepTask) -> str:
     removed = retention.remove(self.engine, bootstrap.kept(settings.load()), for_s=retention.LONGEST_S)
-    return str(removed or "another one removes")
+    return str(removed or "another process removes old rows")
 
 
 def _reseal(self: StepTask) -> str:
-    return str(reseal.run(self.engine, for_s=reseal.LONGEST_S) or "nothing is left to be sealed again here")
+    return str(reseal.run(self.engine, for_s=reseal.LONGEST_S) or "nothing left to seal again")
 
 
 def make_tasks() -> None:
-    """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is not right, Transient."""
+    """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is invalid, Transient."""
     current = settings.load()
     flows = _flows(current)
     for flow in flows.values():
-        _register(f"{flow.name}.sync", partial(_sync, flow=flow.name), f"Look for changes of {flow.name}.")
+        _register(f"{flow.name}.sync", partial(_sync, flow=flow.name), f"Find changes of {flow.name}.")
         for stage in Stage:
             _register(
-                f"{flow.name}.{stage}", partial(_step, stage=stage), f"{stage} of {flow.name} (engine/{stage}.py)."
+                f"{flow.name}.{stage}",
+                partial(_step, stage=stage),
+                f"{stage} of {flow.name} (engine/steps/{stage}.py).",
             )
-    _register(PUMP, _pump, "Free dead leases, wake what can go on, claim what is due (engine/pump.py).")
-    _register(WATCH, _watch, "Look for what people must be told, and tell it (engine/watch.py).")
-    _register(RETENTION, _retention, "Remove what is over and old (engine/retention.py).")
-    _register(RESEAL, _reseal, "Seal again with the newest key what a person has asked for (engine/reseal.py).")
+    _register(PUMP, _pump, "Free expired leases, wake waiting records, claim due records (engine/steps/pump.py).")
+    _register(WATCH, _watch, "Check for problems and send alerts (engine/watch/watcher.py).")
+    _register(RETENTION, _retention, "Remove old rows (engine/upkeep/retention.py).")
+    _register(RESEAL, _reseal, "Seal stored data again with the newest key, if requested (engine/upkeep/reseal.py).")
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 
 def _flows(current: Settings) -> Mapping[str, Flow]:
     try:
         store = bootstrap.open_store(current)
-    except (
-        Misconfigured
-    ):  # nothing is installed: worker and beat refuse to start, and `celery report` has names to show
+    except Misconfigured:  # not installed yet: worker and beat refuse to start, but `celery report` can show names
         return bootstrap.flows(current)
     try:
         return bootstrap.installed_flows(current, store)

@@ -1,4 +1,4 @@
-"""Beat's schedule, made from the flows. Entries are dumb: a tick claims its turn in SQL, so a second beat does no harm."""
+"""Beat's schedule, created from the flows. Each tick claims its turn in SQL, so a second beat does no harm."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from typing import Any
 from syncengine.flows.flow import Flow
 
 CLOCKS_S = 300.0
-"""By how much the clock of beat's host may be behind a worker's: a tick expires at a time of beat's clock, and is judged by
-the worker's. Whatever a stopped worker comes back to within this time must cost next to nothing."""
+"""How far the clock of beat's host may be behind a worker's: beat's clock sets the time at which a tick expires, but the
+worker's clock decides. Ticks that a stopped worker finds within this time must cost next to nothing."""
 
 RETENTION_S = 3600.0
-"""An hour: what has grown old since is little, so each time costs little."""
+"""An hour: few rows become old in that time, so each run is cheap."""
 
 RESEAL_S = 60.0
-"""As long as one run works; where nobody has asked for anything it costs a query."""
+"""The duration of one run; without a request it costs one query."""
 
-STAND_IN = 4
-"""The realtime lane watches every so many times less often, and only where the scheduled one does not."""
+SUBSTITUTE = 4
+"""The realtime lane runs the watcher this many times less often, and only if the scheduled lane does not."""
 
 
 def beat_schedule(flows: Iterable[Flow], pump_every_s: float, watch_every_s: float) -> dict[str, dict[str, Any]]:
-    """One entry a flow at the interval that its YAML declares; the pump, the watch, what is old, what is sealed. Seconds.
+    """One entry per flow at the interval of its YAML, and the entries of the engine. Intervals are seconds.
 
-    Ticks that have waited for a while expire. Of those that have not, when a stopped worker is back, the first one works:
-    the pump and the watch leave out what was done within half an interval, and a flow's turn is claimed in SQL.
+    Ticks that have waited for a while expire. When a stopped worker is back, only the first of the remaining ticks works: the
+    pump and the watcher skip what was done within half an interval, and a flow's turn is claimed in SQL.
     """
-    stand_in_s = watch_every_s * STAND_IN
+    substitute_s = watch_every_s * SUBSTITUTE
     schedule: dict[str, dict[str, Any]] = {
         "pump": {
             "task": "engine.pump",
@@ -41,11 +41,11 @@ def beat_schedule(flows: Iterable[Flow], pump_every_s: float, watch_every_s: flo
             "kwargs": {"unless_within_s": watch_every_s / 2},
             "options": {"queue": "scheduled", "expires": watch_every_s * 2 + CLOCKS_S},
         },
-        "watch.stand-in": {
+        "watch.substitute": {
             "task": "engine.watch",
-            "schedule": stand_in_s,
-            "kwargs": {"unless_within_s": stand_in_s},
-            "options": {"queue": "realtime", "expires": stand_in_s + CLOCKS_S},
+            "schedule": substitute_s,
+            "kwargs": {"unless_within_s": substitute_s},
+            "options": {"queue": "realtime", "expires": substitute_s + CLOCKS_S},
         },
         "retention": {
             "task": "engine.retention",

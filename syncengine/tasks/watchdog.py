@@ -1,8 +1,8 @@
-"""A worker that receives nothing although Redis answers ends itself, so that its supervisor starts a new one.
+"""Ends a worker that receives nothing although Redis answers, so that its supervisor starts a new one.
 
-A Celery worker may stop consuming after its connection to the broker broke, while it lives on and answers to `inspect
-ping`, which comes over another socket (celery issues 8030, 8091, 10205). So each worker calls itself: a message through a
-queue of its own, which is read on the very connection that brings the tasks. Whatever it receives shows that it hears.
+After its connection to the broker broke, a Celery worker may stop consuming but stay alive and answer `inspect ping`, which
+uses another socket (celery issues 8030, 8091, 10205). So each worker sends itself messages through its own queue, which it
+reads on the same connection as the tasks. Any message that it receives shows that it still consumes.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from syncengine.celery import app
 
 log = logging.getLogger(__name__)
 
-CALLS = 4  # within the time in which a worker must have heard something
+CALLS = 4  # messages within the time in which a worker must receive something
 FAILED = 1
-SLOW_S = 2.0  # a call that took so long met a Redis that was away or is coming back, or this machine slept
-STUCK_S = 8.0  # for an idle worker to end by itself
+SLOW_S = 2.0  # a slower message means that Redis was away, or that this machine slept
+STUCK_S = 8.0  # time for an idle worker to end by itself
 
 
 class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Lives in the worker's main process beside its consumer, which is started anew with every connection."""
+    """Runs in the worker's main process beside its consumer, which restarts with every connection."""
 
     requires = ("celery.worker.consumer:Tasks",)
 
@@ -48,7 +48,7 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
         self._thread: threading.Thread | None = None
 
     def start(self, consumer: Consumer) -> None:
-        """Read our own queue on the channel of the tasks. Called with every new connection."""
+        """Read our own queue on the channel of the tasks. Called for every new connection."""
         reader = Reader(consumer.task_consumer.channel, [self.queue], no_ack=True, on_message=self._hear)
         reader.consume()
         if self._thread is None:
@@ -58,7 +58,7 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
             self._thread.start()
 
     def stop(self, consumer: Consumer) -> None:
-        """The connection is going, or the worker; our queue goes with the channel."""
+        """Do nothing: our queue ends with the channel."""
 
     def _hear(self, *_: Any, **__: Any) -> None:
         self._heard_at = clock.monotonic()
@@ -68,7 +68,7 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
         while worker.blueprint.state == bootsteps.RUN and state.should_stop is None and state.should_terminate is None:
             begun, pause_s = clock.monotonic(), self.deaf_s / CALLS
             clock.sleep(pause_s)
-            is_busy = len(state.reserved_requests) >= worker.concurrency  # then it rightly takes nothing
+            is_busy = len(state.reserved_requests) >= worker.concurrency  # then it takes no messages
             if is_busy or not self._call() or clock.monotonic() - begun > pause_s + SLOW_S:
                 self._hear()
             silent_s = clock.monotonic() - self._heard_at
@@ -77,7 +77,7 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
                 return
 
     def _call(self) -> bool:
-        """Send ourselves a message, over a connection made for it; False if Redis is away, which is waited for."""
+        """Send ourselves a message over a separate connection. False if Redis is away; the worker then waits for it."""
         try:
             with app.connection_for_write() as connection, connection.channel() as channel:
                 Producer(channel).publish(
@@ -89,19 +89,19 @@ class Watchdog(bootsteps.StartStopStep):  # type: ignore[misc]
         return True
 
     def _end(self, silent_s: float) -> None:
-        """A warm end: what runs goes on to its own end. Where even that does not come, a hard one."""
+        """End the worker warmly, so that running tasks finish; after a while, end it hard."""
         log.critical(
-            "this worker has received nothing for %.0f s although Redis answers: it ends, to be started anew", silent_s
+            "this worker has received nothing for %.0f s although Redis answers: it ends, to be restarted", silent_s
         )
         state.should_stop = FAILED
         patience_s = STUCK_S + (self.busy_s if state.active_requests else 0.0)
         clock.sleep(patience_s)
         log.critical(
-            "the worker did not end within %.0f s: it is cut off; its records go on with other ones", patience_s
+            "the worker did not end within %.0f s: it is killed; other workers continue with its records", patience_s
         )
         os._exit(FAILED)
 
 
 def watch_over_workers() -> None:
-    """Have every worker of this app carry a watchdog."""
+    """Add a watchdog to every worker of this app."""
     app.steps["consumer"].add(Watchdog)

@@ -206,7 +206,7 @@ def test_a_port_of_flower_that_is_taken_is_named(run: Run, bare_environment: dic
 
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        f"syncengine: port {port} is taken. Set SYNCENGINE_FLOWER_PORT to another one"
+        f"syncengine: port {port} is taken. Set SYNCENGINE_FLOWER_PORT to another port"
     )
 
 

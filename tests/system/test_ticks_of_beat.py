@@ -68,7 +68,7 @@ def test_of_a_heap_of_ticks_one_sweeps(tasks: Tasks) -> None:
         "result = [app.tasks['engine.pump'].apply(kwargs=tick).result for _ in range(3)]\n"
         "result += [app.tasks['engine.pump'].apply().result]"
     )
-    assert said == ["0 chains", "another one ran a moment ago", "another one ran a moment ago", "0 chains"]
+    assert said == ["0 chains", "another pump ran a moment ago", "another pump ran a moment ago", "0 chains"]
 
 
 def test_a_message_that_must_wait_comes_before_redis_delivers_it_again(tasks: Tasks) -> None:

@@ -105,7 +105,7 @@ def test_a_deaf_worker_ends_itself_and_one_that_is_busy_or_waits_for_redis_does_
         assert process.wait(60) == 1
     finally:
         stop(valkey)
-    assert log.read_text(encoding="utf-8").count("although Redis answers: it ends, to be started anew") == 1
+    assert log.read_text(encoding="utf-8").count("although Redis answers: it ends, to be restarted") == 1
 
 
 def _shut_down(port: int) -> None:
