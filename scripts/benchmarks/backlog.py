@@ -21,12 +21,12 @@ AT_ONCE = 5000
 
 
 def order_keys(first: int, count: int) -> list[str]:
-    """Keys of so many orders of the shop, from the `first` on (0 is the oldest)."""
+    """Keys of this many orders of the shop, from the `first` on (0 is the oldest)."""
     return [str(FIRST_ORDER + number) for number in range(first, first + count)]
 
 
 def want_orders(store: Store, keys: Sequence[str], lane: Lane) -> None:
-    """Have orders looked at, as any trigger does."""
+    """Want orders, as any trigger does."""
     for start in range(0, len(keys), AT_ONCE):
         with store.write() as session:
             want(session, 1, "orders", keys[start : start + AT_ONCE], lane=lane, now=clock.now())
@@ -62,10 +62,11 @@ class Verdict:
         return not (self.missing or self.twice or self.not_done)
 
 
-def judge(one: Site, store: Store, keys: Sequence[str]) -> Verdict:
-    """Count what stands in the simulated SYSPRO, not what the engine says of it."""
+def judge(installation: Site, store: Store, keys: Sequence[str]) -> Verdict:
+    """Count the orders in the simulated SYSPRO, not those that the engine reports."""
     made = Counter(
-        effect["reference"] for effect in one.systems.effects(system="syspro", object="SorMaster", action="created")
+        effect["reference"]
+        for effect in installation.systems.effects(system="syspro", object="SorMaster", action="created")
     )
     with store.read() as session:
         done = session.scalar(

@@ -50,7 +50,7 @@ CANARY_EVERY_S = 5.0
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: seconds from Redis's return until records moved, and until all lanes did; workers that were started anew."""
+    """One fault: seconds from Redis's return until records moved, and until all lanes did; workers that were restarted."""
 
     kind: str
     records_s: float
@@ -84,10 +84,10 @@ class Feeder:
 
 
 @contextmanager
-def running(one: Site, broker: Broker, logs: str | None) -> Iterator[Supervisor]:
+def running(installation: Site, broker: Broker, logs: str | None) -> Iterator[Supervisor]:
     """All processes under their supervisor, as an operator starts them; their logs are kept in a folder if one is named."""
     environment = {
-        **one.environment(),
+        **installation.environment(),
         "REDIS_URL": broker.url,
         "SYNCENGINE_CANARY_EVERY_S": str(CANARY_EVERY_S),
         "SYNCENGINE_FLOWER_PORT": str(free_port()),
@@ -109,23 +109,23 @@ def running(one: Site, broker: Broker, logs: str | None) -> Iterator[Supervisor]
 def measure(
     kinds: Sequence[str], *, times: int, seconds: float, orders: int, logs: str | None
 ) -> tuple[list[Fault], backlog.Verdict]:
-    """Every kind so many times, in turn; `seconds`: how long Redis is away where it is."""
+    """Every kind `times` times, in turn; `seconds`: how long Redis is away, where it is."""
     faults: list[Fault] = []
-    with site(orders=orders, customers=CUSTOMERS, latency_s=LATENCY_S) as one:
-        broker, store = Broker(one.home, free_port()), Store(one.database_url)
+    with site(orders=orders, customers=CUSTOMERS, latency_s=LATENCY_S) as installation:
+        broker, store = Broker(installation.home, free_port()), Store(installation.database_url)
         backlog.read_no_feeds(store)
         try:
-            with running(one, broker, logs) as supervisor:
+            with running(installation, broker, logs) as supervisor:
                 feeder = Feeder(store, orders)
                 _moved(store, clock.now())
                 for _ in range(times):
                     for kind in kinds:
                         clock.sleep(min(CALM_S, seconds))
                         faults.append(_strike(kind, seconds, broker, store, supervisor))
-                        print(_told(faults[-1]), file=sys.stderr)
+                        print(_summary(faults[-1]), file=sys.stderr)
                 feeder.stop()
                 _await(lambda: backlog.due(store) == 0, "not all was done at the end", DRAIN_S)
-            verdict = backlog.judge(one, store, backlog.order_keys(0, feeder.wanted))
+            verdict = backlog.judge(installation, store, backlog.order_keys(0, feeder.wanted))
         finally:
             store.close()
             broker.close()
@@ -169,9 +169,9 @@ def _await(what: Callable[[], bool], complaint: str, patience_s: float = 90.0) -
         clock.sleep(0.5)
 
 
-def _told(one: Fault) -> str:
-    times = f"records after {one.records_s:.1f} s, all lanes after {one.lanes_s:.1f} s"
-    return f"{one.kind}: {times}; {one.new_workers} processes started anew"
+def _summary(fault: Fault) -> str:
+    times = f"records after {fault.records_s:.1f} s, all lanes after {fault.lanes_s:.1f} s"
+    return f"{fault.kind}: {times}; {fault.new_workers} processes restarted"
 
 
 def main() -> int:
@@ -192,26 +192,26 @@ def main() -> int:
     print(
         f"{verdict.wanted:,} orders: {verdict.missing} missing, {verdict.twice} twice, {verdict.not_done} records not done"
     )
-    figures = {"most_s": MOST_S, "away_s": options.seconds, "faults": [asdict(one) for one in faults]}
+    figures = {"most_s": MOST_S, "away_s": options.seconds, "faults": [asdict(fault) for fault in faults]}
     report.save(options.json, "brokerfaults", {**figures, "verdict": asdict(verdict)})
-    slow = any(max(one.records_s, one.lanes_s) > MOST_S for one in faults)
+    slow = any(max(fault.records_s, fault.lanes_s) > MOST_S for fault in faults)
     return int(slow or not verdict.is_right)
 
 
 def _rows(kinds: Sequence[str], faults: Sequence[Fault]) -> list[dict[str, Any]]:
     rows = []
     for kind in kinds:
-        mine = [one for one in faults if one.kind == kind]
+        mine = [fault for fault in faults if fault.kind == kind]
         rows.append(
             {
                 "Redis": kind,
                 "times": len(mine),
-                "records: each": ", ".join(f"{one.records_s:.0f}" for one in mine),
-                "median": f"{statistics.median(one.records_s for one in mine):.1f}",
-                "worst": f"{max(one.records_s for one in mine):.1f}",
-                "all lanes: median": f"{statistics.median(one.lanes_s for one in mine):.1f}",
-                "all lanes: worst": f"{max(one.lanes_s for one in mine):.1f}",
-                "processes started anew": sum(one.new_workers for one in mine),
+                "records: each": ", ".join(f"{fault.records_s:.0f}" for fault in mine),
+                "median": f"{statistics.median(fault.records_s for fault in mine):.1f}",
+                "worst": f"{max(fault.records_s for fault in mine):.1f}",
+                "all lanes: median": f"{statistics.median(fault.lanes_s for fault in mine):.1f}",
+                "all lanes: worst": f"{max(fault.lanes_s for fault in mine):.1f}",
+                "processes restarted": sum(fault.new_workers for fault in mine),
             }
         )
     return rows

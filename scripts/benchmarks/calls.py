@@ -27,7 +27,7 @@ from syncengine.store.models import Record
 PAGE, READ, FIND = 500, 200, 40
 AMENDED_A_SECOND = 200
 SETTLED_S = 8.0  # after which the feed tells of a change for sure
-OVERLAP_S = 61.0  # of two readings of a feed: what changed within it is told again, and costs a search and no more
+OVERLAP_S = 61.0  # of two readings of a feed: changes within it are reported twice, which costs only a search
 MOST = 1.1
 
 
@@ -68,7 +68,7 @@ PHASES = ("create", "nothing new", "amend", "nothing new")
 
 
 def measure(
-    one: Site,
+    installation: Site,
     *,
     orders: int,
     customers: int,
@@ -77,19 +77,19 @@ def measure(
     limits: Limits | None = None,
 ) -> list[Count]:
     """Create, look again, amend, look again once the overlap of the feeds is over; and what each of these cost."""
-    engine = one.engine(limits=limits)
+    engine = installation.engine(limits=limits)
     counts = []
     try:
         for phase in phases:
             if phase == "amend":
                 over_s = orders / AMENDED_A_SECOND
-                one.systems.ask("amend", over_s)
+                installation.systems.ask("amend", over_s)
                 clock.sleep(over_s + SETTLED_S)
             elif counts and counts[-1].phase == "amend":
                 clock.sleep(OVERLAP_S)
-            one.systems.calls(reset=True)
-            drain(one, engine)
-            made = one.systems.calls()
+            installation.systems.calls(reset=True)
+            drain(installation, engine)
+            made = installation.systems.calls()
             least = fewest(phase, orders=orders, customers=customers, addresses=addresses)
             for system, number in least.items():
                 operations = made.get(system, {})
@@ -100,13 +100,13 @@ def measure(
     return counts
 
 
-def drain(one: Site, engine: Engine) -> None:
+def drain(installation: Site, engine: Engine) -> None:
     """Sync orders, and run in this process whatever is due until nothing is."""
-    for told in sync.start(engine, sync.Request("orders")):
-        assert not isinstance(told, str), told
+    for result in sync.start(engine, sync.Request("orders")):
+        assert not isinstance(result, str), result
     while True:
-        while one.messages:
-            chain = one.messages.pop(0)
+        while installation.messages:
+            chain = installation.messages.pop(0)
             for stage in chain.stages:
                 running.run(engine, stage, chain.token)
             pump(engine)
@@ -136,10 +136,10 @@ def main() -> int:
         sizes = [(options.orders, options.customers or max(1, options.orders // 5))]
     counts: list[Count] = []
     for orders, customers in sizes:
-        with site(orders=orders, customers=customers) as one:
-            addresses = int(one.systems.ask("addresses")["addresses"])
+        with site(orders=orders, customers=customers) as installation:
+            addresses = int(installation.systems.ask("addresses")["addresses"])
             limits = Limits(picture_s=options.picture)
-            counts += measure(one, orders=orders, customers=customers, addresses=addresses, limits=limits)
+            counts += measure(installation, orders=orders, customers=customers, addresses=addresses, limits=limits)
     report.show("Calls, beside the fewest possible", _rows(counts))
     figures = [{**asdict(count), "ratio": round(count.ratio, 3)} for count in counts]
     report.save(options.json, "calls", {"most": MOST, "counts": figures})

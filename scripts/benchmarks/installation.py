@@ -1,6 +1,6 @@
 """An installation of the benchmarks' own: simulated systems in a process, a store, a Redis and workers if asked for.
 
-Everything stands in one temporary folder and ends with the `with` block.
+Everything is in one temporary folder and ends with the `with` block.
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ class Systems:
         self._http.patch(f"{self.url}/_sandbox/switches", json=switches, timeout=30).raise_for_status()
 
     def fault(self, **fault: object) -> int:
-        """Put a fault in force (sandbox/faults.py); its id, for `mend`."""
+        """Activate a fault (sandbox/faults.py). Returns its id, for `end_fault`."""
         answer = self._http.post(f"{self.url}/_sandbox/faults", json=fault, timeout=30)
         answer.raise_for_status()
         return int(answer.json()["id"])
 
-    def mend(self, fault: int) -> None:
+    def end_fault(self, fault: int) -> None:
         """Take a fault away."""
         self._http.delete(f"{self.url}/_sandbox/faults/{fault}", timeout=30).raise_for_status()
 
@@ -117,7 +117,7 @@ class Systems:
 
 class Site:
     """A configured installation against `systems`: no throttle unless a limit is given, no quiet period, SQLite, guests
-    told by channel alone."""
+    recognised by channel alone."""
 
     def __init__(
         self, systems: Systems, home: Path, *, settings: dict[str, Any] | None = None, limit_per_minute: int = 0
@@ -284,7 +284,7 @@ def family(pid: int) -> list[int]:
         found = [int(child) for child in children.read_text().split()]
     except FileNotFoundError:
         return []
-    return [pid, *(one for child in found for one in family(child))]
+    return [pid, *(pid for child in found for pid in family(child))]
 
 
 def rss_mb(pid: int) -> float:

@@ -39,29 +39,29 @@ class Latency:
 
 def measure(make: Any, *, samples: int, latency_s: float) -> Latency:
     """Orders of customers that are there already, one after the other; the first ones warm the workers up."""
-    with site(orders=CUSTOMERS, customers=CUSTOMERS, latency_s=latency_s) as one:
-        one.start_redis()
-        runner = make(one)
+    with site(orders=CUSTOMERS, customers=CUSTOMERS, latency_s=latency_s) as installation:
+        installation.start_redis()
+        runner = make(installation)
         try:
             runner.sync("customers")
-            pace.await_calls(one, "ARSSCS", CUSTOMERS)
+            pace.await_calls(installation, "ARSSCS", CUSTOMERS)
             clock.sleep(2.0)
             runner.sync("orders")
-            pace.await_calls(one, "SORTOI.add", CUSTOMERS)
+            pace.await_calls(installation, "SORTOI.add", CUSTOMERS)
             clock.sleep(2.0)
-            taken = [_one_order(one, runner, number) for number in range(WARM_UP + samples)][WARM_UP:]
+            taken = [_one_order(installation, runner, number) for number in range(WARM_UP + samples)][WARM_UP:]
         finally:
             runner.close()
     ninth = statistics.quantiles(taken, n=10)[-1]
     return Latency(runner.name, latency_s * 1000, samples, statistics.median(taken), ninth, max(taken))
 
 
-def _one_order(one: Site, runner: pace.Runner, number: int) -> float:
+def _one_order(installation: Site, runner: pace.Runner, number: int) -> float:
     """Milliseconds from the trigger to the order in SYSPRO."""
-    order_id = one.systems.new_order(310 + number % CUSTOMERS, one.systems.sku)
+    order_id = installation.systems.new_order(310 + number % CUSTOMERS, installation.systems.sku)
     begun, deadline = clock.now(), clock.monotonic() + PATIENCE_S
     runner.order(order_id)
-    while not (made := one.systems.effects(system="syspro", object="SorMaster", reference=str(order_id))):
+    while not (made := installation.systems.effects(system="syspro", object="SorMaster", reference=str(order_id))):
         if clock.monotonic() > deadline:
             raise SystemExit(f"order {order_id} did not arrive in {PATIENCE_S:.0f} s")
         clock.sleep(0.01)
@@ -78,20 +78,22 @@ def main() -> int:
     end_on_sigterm()
     found, ratios = pace.compare(
         lambda make, latency_s: measure(make, samples=options.samples, latency_s=latency_s),
-        lambda one: one.median_ms, options,
+        lambda latency: latency.median_ms, options,
     )  # fmt: skip
-    report.show("Latency", [_row(one) for one in found])
+    report.show("Latency", [_row(latency) for latency in found])
     report.show(f"Engine to straight line, at most {MOST}", ratios)
-    report.save(options.json, "latency", {"most": MOST, "latencies": [asdict(one) for one in found], "ratios": ratios})
-    return int(any(one["ratio"] > MOST for one in ratios))
+    report.save(
+        options.json, "latency", {"most": MOST, "latencies": [asdict(latency) for latency in found], "ratios": ratios}
+    )
+    return int(any(ratio["ratio"] > MOST for ratio in ratios))
 
 
-def _row(one: Latency) -> dict[str, Any]:
-    times = {"median ms": one.median_ms, "p90 ms": one.p90_ms, "worst ms": one.worst_ms}
+def _row(latency: Latency) -> dict[str, Any]:
+    times = {"median ms": latency.median_ms, "p90 ms": latency.p90_ms, "worst ms": latency.worst_ms}
     return {
-        "runner": one.runner,
-        "systems ms": f"{one.systems_ms:.0f}",
-        "samples": one.samples,
+        "runner": latency.runner,
+        "systems ms": f"{latency.systems_ms:.0f}",
+        "samples": latency.samples,
         **{name: f"{value:.1f}" for name, value in times.items()},
     }
 

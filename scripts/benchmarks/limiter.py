@@ -43,16 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, _redis(Path(folder)) as socket:
         if not options.no_cost:
             costs = list(_costs(socket, min(3.0, options.seconds / 4)))
-            report.show("A question while the pool is used up", [_cost_row(one, costs) for one in costs])
+            report.show("A question while the pool is used up", [_cost_row(cost, costs) for cost in costs])
         if not options.no_traffic:
             within_s = max(0.0, window.guard_s - HTTP_S) if options.delay is None else options.delay
             plan = scenarios(window, within_s, alone=options.alone)
             traffic = run(plan, socket, Path(folder), options.seconds)
-            report.show(f"{options.seconds:.0f} s of calls by 8 processes", [_traffic_row(one) for one in traffic])
+            report.show(f"{options.seconds:.0f} s of calls by 8 processes", [_traffic_row(run) for run in traffic])
     about = {"seconds": options.seconds, "window": asdict(window)}
-    figures = {"cost": [asdict(one) for one in costs], "traffic": [asdict(one) for one in traffic]}
+    figures = {"cost": [asdict(cost) for cost in costs], "traffic": [asdict(run) for run in traffic]}
     report.save(options.json, "limiter", {**about, **figures})
-    return int(any(_is_broken(one, window) for one in traffic))
+    return int(any(_is_broken(run, window) for run in traffic))
 
 
 def scenarios(window: Window, within_s: float, *, alone: bool) -> list[Scenario]:
@@ -63,10 +63,10 @@ def scenarios(window: Window, within_s: float, *, alone: bool) -> list[Scenario]
     return ours if alone else ours + others
 
 
-def _is_broken(one: Traffic, window: Window) -> bool:
-    if one.limiter != "syncengine" or one.most_delay_s > window.guard_s:
+def _is_broken(run: Traffic, window: Window) -> bool:
+    if run.limiter != "syncengine" or run.most_delay_s > window.guard_s:
         return False
-    return bool(one.refused or one.lost) or max(one.worst_at_admission, one.worst_at_arrival) > window.limit
+    return bool(run.refused or run.lost) or max(run.worst_at_admission, run.worst_at_arrival) > window.limit
 
 
 def _costs(socket: str, seconds: float) -> Iterator[Cost]:
@@ -75,42 +75,44 @@ def _costs(socket: str, seconds: float) -> Iterator[Cost]:
             yield cost(kind, socket, processes=processes, seconds=seconds, offered_a_second=offered)
 
 
-def _cost_row(one: Cost, costs: Sequence[Cost]) -> dict[str, object]:
-    group = [each for each in costs if (each.processes, each.offered_a_second) == (one.processes, one.offered_a_second)]
+def _cost_row(cost: Cost, costs: Sequence[Cost]) -> dict[str, object]:
+    group = [
+        each for each in costs if (each.processes, each.offered_a_second) == (cost.processes, cost.offered_a_second)
+    ]
     ours = next(each for each in group if each.limiter == "syncengine")
     return {
-        "limiter": one.limiter,
-        "processes": one.processes,
-        "offered": f"{one.offered_a_second} a second" if one.offered_a_second else "as fast as they can",
-        "questions a second": round(one.questions_a_second),
-        "p50 ms": f"{one.p50_ms:.2f}",
-        "p99 ms": f"{one.p99_ms:.2f}",
-        "within Redis p50 us": f"{one.redis_p50_us:.0f}",
-        "p99 us": f"{one.redis_p99_us:.0f}",
-        "p99 to ours": f"{one.p99_ms / ours.p99_ms:.2f}",
-        "rate to ours": f"{one.questions_a_second / ours.questions_a_second:.2f}",
+        "limiter": cost.limiter,
+        "processes": cost.processes,
+        "offered": f"{cost.offered_a_second} a second" if cost.offered_a_second else "as fast as they can",
+        "questions a second": round(cost.questions_a_second),
+        "p50 ms": f"{cost.p50_ms:.2f}",
+        "p99 ms": f"{cost.p99_ms:.2f}",
+        "within Redis p50 us": f"{cost.redis_p50_us:.0f}",
+        "p99 us": f"{cost.redis_p99_us:.0f}",
+        "p99 to ours": f"{cost.p99_ms / ours.p99_ms:.2f}",
+        "rate to ours": f"{cost.questions_a_second / ours.questions_a_second:.2f}",
     }
 
 
-def _traffic_row(one: Traffic) -> dict[str, object]:
+def _traffic_row(run: Traffic) -> dict[str, object]:
     return {
-        "limiter": one.limiter,
-        "window": one.mode,
-        "delay up to": f"{one.most_delay_s:.2f} s",
-        "calls": one.calls,
-        "use %": f"{one.use:.2f}",
-        "worst admitted": one.worst_at_admission,
-        "worst sent": one.worst_at_arrival,
-        "later than guard": one.late,
-        "401": one.wrong_tokens,
-        "503": one.refused,
-        "lost": one.lost,
-        "realtime": one.realtime_calls,
-        "waits p50 ms": f"{one.realtime_p50_ms:.1f}",
-        "p99 ms": f"{one.realtime_p99_ms:.0f}",
-        "longest": f"{one.realtime_longest_ms:.0f}",
+        "limiter": run.limiter,
+        "window": run.mode,
+        "delay up to": f"{run.most_delay_s:.2f} s",
+        "calls": run.calls,
+        "use %": f"{run.use:.2f}",
+        "worst admitted": run.worst_at_admission,
+        "worst sent": run.worst_at_arrival,
+        "later than guard": run.late,
+        "401": run.wrong_tokens,
+        "503": run.refused,
+        "lost": run.lost,
+        "realtime": run.realtime_calls,
+        "waits p50 ms": f"{run.realtime_p50_ms:.1f}",
+        "p99 ms": f"{run.realtime_p99_ms:.0f}",
+        "longest": f"{run.realtime_longest_ms:.0f}",
         "backfill : scheduled : realtime": " : ".join(
-            str(one.lanes.get(lane, 0)) for lane in ("backfill", "scheduled", "realtime")
+            str(run.lanes.get(lane, 0)) for lane in ("backfill", "scheduled", "realtime")
         ),
     }
 

@@ -69,7 +69,7 @@ class Product:
             try:
                 self._limiter.take(self._pool, lane, patience=left)
                 return True
-            except Throttled as busy:  # as a step does it: again when told
+            except Throttled as busy:  # as a step does: again after the requested time
                 time.sleep(max(0.0, min(busy.retry_in_s, until - time.monotonic())))
         return False
 
@@ -153,7 +153,7 @@ def candidate(kind: str, socket: str, name: str, window: Window) -> Candidate:
 
 
 def start_together(socket: str, name: str, processes: int) -> float:
-    """Wait until so many processes have come here; the monotonic time at which all of them begin."""
+    """Wait until this many processes have arrived; returns the monotonic time at which all of them begin."""
     client = redis.Redis(unix_socket_path=socket, decode_responses=True)
     if client.incr(f"come:{name}") == processes:
         client.set(f"begin:{name}", time.monotonic() + BEGIN_IN_S)

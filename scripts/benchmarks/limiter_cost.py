@@ -31,7 +31,7 @@ class Cost:
 
 
 def cost(kind: str, socket: str, *, processes: int, seconds: float, offered_a_second: int = 0) -> Cost:
-    """Ask from so many processes at once, each as fast as it can or at an even pace."""
+    """Ask from several processes at once, each as fast as it can or at an even pace."""
     every_s = processes / offered_a_second if offered_a_second else 0.0
     fork = multiprocessing.get_context("fork")
     with ProcessPoolExecutor(processes, mp_context=fork) as pool:
@@ -39,7 +39,7 @@ def cost(kind: str, socket: str, *, processes: int, seconds: float, offered_a_se
         client = redis.Redis(unix_socket_path=socket)
         client.config_resetstat()
         asked = [pool.submit(_ask, kind, socket, name, processes, seconds, every_s) for _ in range(processes)]
-        took = sorted(took for one in asked for took in one.result())
+        took = sorted(took for future in asked for took in future.result())
         within = client.info("latencystats").get("latency_percentiles_usec_evalsha", {})
         client.close()
     return Cost(
@@ -55,7 +55,7 @@ def cost(kind: str, socket: str, *, processes: int, seconds: float, offered_a_se
 
 
 def percentile(ordered: list[float], per_cent: float) -> float:
-    """The value below which so many per cent lie; 0.0 of nothing."""
+    """The percentile of the values; 0.0 if there are none."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * per_cent / 100))] if ordered else 0.0
 
 

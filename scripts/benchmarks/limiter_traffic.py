@@ -1,7 +1,7 @@
 """Real calls under a limiter, for limiter.py: 8 processes in three lanes, random delays between grant and arrival.
 
 Five processes are a backfill that never ends, two a scheduled lane in bursts, and the last offers realtime calls, open
-loop. A share of the calls bears a wrong token and costs its 401 as well. The other end is the simulated Brightpearl, which
+loop. A share of the calls has a wrong token and costs its 401 as well. The other end is the simulated Brightpearl, which
 counts for itself and answers 503 beyond its limit. A call that was refused, by 401 or 503, is made again until it is
 answered, so that none may be lost.
 """
@@ -103,15 +103,15 @@ class Traffic:
 
 
 def run(scenarios: Sequence[Scenario], socket: str, folder: Path, seconds: float) -> list[Traffic]:
-    """All scenarios side by side for so many seconds; each has a simulated account of its own."""
+    """Run all scenarios in parallel for some seconds; each has its own simulated account."""
     with _accounts(scenarios, folder) as running:
         fork = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(PROCESSES, mp_context=fork) as pool:
             jobs = [pool.submit(_process, number, running, socket, seconds) for number in range(PROCESSES)]
             results = [job.result() for job in jobs]
     return [
-        _judged(one, [outcomes[index] for _, outcomes in results], results[0][0], seconds)
-        for index, one in enumerate(running)
+        _judged(scenario, [outcomes[index] for _, outcomes in results], results[0][0], seconds)
+        for index, scenario in enumerate(running)
     ]
 
 
@@ -123,8 +123,8 @@ def _accounts(scenarios: Sequence[Scenario], folder: Path) -> Iterator[list[Scen
         for scenario, file in zip(scenarios, ready, strict=True):
             started.append(_account(scenario, file))
         yield [
-            replace(one, url=_url(file), pool=f"brightpearl:{number}:{one.limiter}")
-            for number, (one, file) in enumerate(zip(scenarios, ready, strict=True))
+            replace(scenario, url=_url(file), pool=f"brightpearl:{number}:{scenario.limiter}")
+            for number, (scenario, file) in enumerate(zip(scenarios, ready, strict=True))
         ]
     finally:
         for process in started:
@@ -157,8 +157,10 @@ def _process(number: int, scenarios: Sequence[Scenario], socket: str, seconds: f
     """One of the processes, with a thread for each scenario; when it began, and its outcomes by scenario."""
     starts_at = start_together(socket, "traffic", PROCESSES)
     callers = [
-        _Caller(one, candidate(one.limiter, socket, one.pool, one.window), number, starts_at, seconds)
-        for one in scenarios
+        _Caller(
+            scenario, candidate(scenario.limiter, socket, scenario.pool, scenario.window), number, starts_at, seconds
+        )
+        for scenario in scenarios
     ]
     work = _Caller.offer if number == REALTIME else _Caller.loop
     threads = [threading.Thread(target=work, args=(caller,)) for caller in callers]
@@ -254,7 +256,9 @@ def _judged(scenario: Scenario, outcomes: Sequence[Outcome], starts_at: float, s
         realtime_p50_ms=1000 * percentile(waits, 50),
         realtime_p99_ms=1000 * percentile(waits, 99),
         realtime_longest_ms=1000 * max(waits, default=0.0),
-        lanes={lane: sum(one.lane == lane for one in samples) for lane in sorted({one.lane for one in samples})},
+        lanes={
+            lane: sum(sample.lane == lane for sample in samples) for lane in sorted({sample.lane for sample in samples})
+        },
     )
 
 

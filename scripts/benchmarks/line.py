@@ -42,8 +42,8 @@ class Line:
         """Close everything."""
         self._is_over = True
         self._thread.join()
-        for one in (self._listener, *self._peers):
-            one.close()
+        for end in (self._listener, *self._peers):
+            end.close()
         self._selector.close()
 
     def __enter__(self) -> Self:
@@ -70,10 +70,10 @@ class Line:
         except OSError:  # the server is down: so it is for the client
             client.close()
             return
-        for one, other in ((client, server), (server, client)):
-            one.settimeout(5)
-            self._peers[one] = other
-            self._selector.register(one, selectors.EVENT_READ)
+        for end, other in ((client, server), (server, client)):
+            end.settimeout(5)
+            self._peers[end] = other
+            self._selector.register(end, selectors.EVENT_READ)
 
     def _pass_on(self, source: socket.socket) -> None:
         peer = self._peers[source]
@@ -86,14 +86,14 @@ class Line:
         if data:
             return
         # Where a silent connection is closed, the other end does not learn of it.
-        for one in (source,) if source in self._silent else (source, peer):
-            self._drop(one)
+        for end in (source,) if source in self._silent else (source, peer):
+            self._drop(end)
 
-    def _drop(self, one: socket.socket) -> None:
+    def _drop(self, end: socket.socket) -> None:
         with contextlib.suppress(KeyError, ValueError):  # it is gone already
-            self._selector.unregister(one)
-        self._silent.discard(one)
-        peer = self._peers.pop(one, None)
+            self._selector.unregister(end)
+        self._silent.discard(end)
+        peer = self._peers.pop(end, None)
         if peer is not None and peer not in self._peers:
             peer.close()
-        one.close()
+        end.close()

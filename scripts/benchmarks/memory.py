@@ -1,7 +1,7 @@
 """Resident memory of a worker with 1,000, 10,000 and 100,000 records due: it must not grow with the backlog.
 
 Each size has an installation and workers of its own; they work on their backlog for some seconds, the pump included, while
-the resident memory of every worker process is looked at.
+the resident memory of every worker process is measured.
 
     scripts/bench memory [--sizes 1000 10000 100000] [--seconds 45] [--json FILE]
 """
@@ -28,7 +28,7 @@ AT_ONCE = 5000
 
 @dataclass(frozen=True)
 class Memory:
-    """The largest worker process at its largest, MB, while so many records were due; and what it did meanwhile."""
+    """The peak memory of the largest worker process (MB) while `due` records were due, and what it did meanwhile."""
 
     due: int
     peak_mb: float
@@ -37,11 +37,11 @@ class Memory:
 
 
 def measure(due: int, *, seconds: float) -> Memory:
-    """Work for so many seconds with `due` records waiting: a thousand orders that are there, and unknown ones behind."""
-    with site(orders=ORDERS, customers=CUSTOMERS) as one:
-        one.start_redis()
-        _want(one, due)
-        runner = pace.EngineRunner(one)
+    """Work for some seconds with `due` records waiting: a thousand existing orders, and unknown ones behind them."""
+    with site(orders=ORDERS, customers=CUSTOMERS) as installation:
+        installation.start_redis()
+        _want(installation, due)
+        runner = pace.EngineRunner(installation)
         peaks: dict[int, float] = {}
         try:
             until = clock.monotonic() + seconds
@@ -49,16 +49,16 @@ def measure(due: int, *, seconds: float) -> Memory:
                 for process in runner.processes[:1]:  # the worker; realtime has no part in a backfill
                     _look(process, peaks)
                 clock.sleep(0.25)
-            made = one.systems.calls().get("syspro", {}).get("SORTOI.add", 0)
+            made = installation.systems.calls().get("syspro", {}).get("SORTOI.add", 0)
         finally:
             runner.close()
     workers = sorted(peaks.values())
     return Memory(due, workers[-1], workers[len(workers) // 2], made)
 
 
-def _want(one: Site, due: int) -> None:
+def _want(installation: Site, due: int) -> None:
     """Orders from the shop's first id on, in the lane of a backfill."""
-    store = Store(one.database_url)
+    store = Store(installation.database_url)
     for start in range(0, due, AT_ONCE):
         keys = [str(5001 + number) for number in range(start, min(due, start + AT_ONCE))]
         with store.write() as session:
@@ -80,20 +80,20 @@ def main() -> int:
     options = parser.parse_args()
     end_on_sigterm()
     found = [measure(due, seconds=options.seconds) for due in options.sizes]
-    growth = max(one.peak_mb for one in found) / found[0].peak_mb
+    growth = max(size.peak_mb for size in found) / found[0].peak_mb
     rows = [
         {
-            "records due": one.due,
-            "worker's peak MB": f"{one.peak_mb:.1f}",
-            "median child MB": f"{one.median_of_peaks_mb:.1f}",
-            "orders made": one.orders_made,
+            "records due": size.due,
+            "worker's peak MB": f"{size.peak_mb:.1f}",
+            "median child MB": f"{size.median_of_peaks_mb:.1f}",
+            "orders made": size.orders_made,
         }
-        for one in found
+        for size in found
     ]
     report.show("Memory of a worker process", rows)
     print(f"Largest to smallest backlog: {growth:.3f}, at most {MOST}")
     report.save(
-        options.json, "memory", {"most": MOST, "growth": round(growth, 3), "sizes": [asdict(one) for one in found]}
+        options.json, "memory", {"most": MOST, "growth": round(growth, 3), "sizes": [asdict(size) for size in found]}
     )
     return int(growth > MOST)
 

@@ -66,8 +66,8 @@ class Outage:
 class Journal:
     """All calls to Brightpearl, one by one, gathered from what the simulated system remembers."""
 
-    def __init__(self, one: Site) -> None:
-        self._site = one
+    def __init__(self, installation: Site) -> None:
+        self._site = installation
         self._seen_until = ""
         self.calls: list[tuple[datetime, int]] = []
 
@@ -83,12 +83,12 @@ class Journal:
 def measure(minutes: float, orders: int, *, limit: int = LIMIT) -> Outage:
     """One outage, from its begin until everything has arrived. limit: Brightpearl's calls a minute; 0: no throttle."""
     found = Outage(minutes, orders)
-    with site(orders=orders, customers=min(CUSTOMERS, orders), limit_per_minute=limit) as one:
-        one.start_redis()
-        store, journal = Store(one.database_url), Journal(one)
+    with site(orders=orders, customers=min(CUSTOMERS, orders), limit_per_minute=limit) as installation:
+        installation.start_redis()
+        store, journal = Store(installation.database_url), Journal(installation)
         backlog.read_no_feeds(store)
-        runner = pace.EngineRunner(one)
-        fault = one.systems.fault(system="brightpearl", kind="drop", times=None)  # counted, and cut off
+        runner = pace.EngineRunner(installation)
+        fault = installation.systems.fault(system="brightpearl", kind="drop", times=None)  # counted, and cut off
         urgent, scheduled = max(1, orders // 100), orders // 5
         backlog.want_orders(store, backlog.order_keys(0, urgent), Lane.REALTIME)
         backlog.want_orders(store, backlog.order_keys(urgent, scheduled), Lane.SCHEDULED)
@@ -96,11 +96,11 @@ def measure(minutes: float, orders: int, *, limit: int = LIMIT) -> Outage:
         begun, lanes = clock.now(), _lanes(store)
         _watch(journal, until=begun + timedelta(minutes=minutes))
         ended = clock.now()
-        one.systems.mend(fault)
+        installation.systems.end_fault(fault)
         _drain(store, journal)
         _judge_outage(found, journal, begun, ended)
         _judge_return(found, journal, store, lanes, ended)
-        found.verdict = backlog.judge(one, store, backlog.order_keys(0, orders))
+        found.verdict = backlog.judge(installation, store, backlog.order_keys(0, orders))
         store.close()
         runner.close()
     return found

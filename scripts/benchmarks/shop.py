@@ -1,6 +1,6 @@
 """The simulated systems as benchmarks need them: a plain shop of N orders by C customers, every one of them good.
 
-A process of its own, so that its share of the CPU can be told. It reads a command a line from standard input and answers
+A separate process, so that its CPU share can be measured. It reads one command per line from standard input and answers
 each with one line of JSON: `amend SECONDS` changes a quantity of every order (their times spread over the next SECONDS),
 `addresses` counts the customers' addresses, `cpu` tells the CPU seconds used so far.
 """

@@ -38,18 +38,18 @@ class Pace:
 def measure(make: Any, *, orders: int, latency_s: float) -> Pace:
     """Bring a shop of `orders` over; customers, a tenth of that, are there before the clock starts."""
     customers = max(1, orders // 10)
-    with site(orders=orders, customers=customers, latency_s=latency_s) as one:
-        one.start_redis()
-        runner = make(one)
+    with site(orders=orders, customers=customers, latency_s=latency_s) as installation:
+        installation.start_redis()
+        runner = make(installation)
         try:
             runner.sync("customers")
-            pace.await_calls(one, "ARSSCS", customers)
+            pace.await_calls(installation, "ARSSCS", customers)
             clock.sleep(2.0)  # until all of it is committed
-            used, systems, begun = pace.cpu_s(runner), one.systems.cpu_s(), clock.monotonic()
+            used, systems, begun = pace.cpu_s(runner), installation.systems.cpu_s(), clock.monotonic()
             runner.sync("orders")
-            pace.await_calls(one, "SORTOI.add", orders)
+            pace.await_calls(installation, "SORTOI.add", orders)
             seconds = clock.monotonic() - begun
-            used, systems = pace.cpu_s(runner) - used, one.systems.cpu_s() - systems
+            used, systems = pace.cpu_s(runner) - used, installation.systems.cpu_s() - systems
         finally:
             runner.close()
     return Pace(runner.name, latency_s * 1000, orders, seconds, orders / seconds, used, systems)
@@ -64,24 +64,24 @@ def main() -> int:
     end_on_sigterm()
     paces, ratios = pace.compare(
         lambda make, latency_s: measure(make, orders=options.orders, latency_s=latency_s),
-        lambda one: one.orders_a_second, options,
+        lambda run: run.orders_a_second, options,
     )  # fmt: skip
-    report.show("Throughput", [_row(one) for one in paces])
+    report.show("Throughput", [_row(run) for run in paces])
     report.show(f"Engine to straight line, at least {LEAST}", ratios)
-    report.save(options.json, "throughput", {"least": LEAST, "paces": [asdict(one) for one in paces], "ratios": ratios})
-    return int(any(one["ratio"] < LEAST for one in ratios))
+    report.save(options.json, "throughput", {"least": LEAST, "paces": [asdict(run) for run in paces], "ratios": ratios})
+    return int(any(ratio["ratio"] < LEAST for ratio in ratios))
 
 
-def _row(one: Pace) -> dict[str, Any]:
+def _row(run: Pace) -> dict[str, Any]:
     return {
-        "runner": one.runner,
-        "latency ms": f"{one.latency_ms:.0f}",
-        "orders": one.orders,
-        "seconds": f"{one.seconds:.1f}",
-        "orders/s": f"{one.orders_a_second:.1f}",
-        "CPU of its workers s": f"{one.workers_cpu_s:.1f}",
-        "CPU of the systems s": f"{one.systems_cpu_s:.1f}",
-        "systems' share": f"{one.systems_share:.0%}",
+        "runner": run.runner,
+        "latency ms": f"{run.latency_ms:.0f}",
+        "orders": run.orders,
+        "seconds": f"{run.seconds:.1f}",
+        "orders/s": f"{run.orders_a_second:.1f}",
+        "CPU of its workers s": f"{run.workers_cpu_s:.1f}",
+        "CPU of the systems s": f"{run.systems_cpu_s:.1f}",
+        "systems' share": f"{run.systems_share:.0%}",
     }
 
 
