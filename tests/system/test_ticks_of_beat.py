@@ -79,7 +79,7 @@ def test_a_message_that_must_wait_comes_before_redis_delivers_it_again(tasks: Ta
         "    name, request, seen = 'orders.sync', type('Request', (), {'retries': 0}), []\n"
         "    def apply_async(self, **how): self.seen.append(how['countdown'])\n"
         "spy = Spy()\n"
-        "for wait_s in (12.5, 900.0): made._come_again(spy, Waiting('main', wait_s, 'throttled'))\n"
+        "for wait_s in (12.5, 900.0): made._sync_later(spy, Waiting('main', wait_s, 'throttled'))\n"
         "result = [spy.seen, app.conf.broker_transport_options['visibility_timeout']]"
     )
     assert countdowns == [12.5, 300.0]

@@ -84,7 +84,7 @@ def test_what_is_not_there_is_added_and_has_nothing_to_test(addition: str, op: s
         ),
         (
             ["orderRows.8101.x=1"], [],
-            "--set 'orderRows.8101.x=1' cannot be: there is no 'x' in /orderRows/8101 (there is productSku, quantity). "
+            "--set 'orderRows.8101.x=1' cannot be: there is no 'x' in /orderRows/8101 (valid: productSku, quantity). "
             "Correct the path, or add it with --add 'orderRows.8101.x=1'",
         ),
         (
@@ -100,7 +100,7 @@ def test_what_is_not_there_is_added_and_has_nothing_to_test(addition: str, op: s
         ([], ["id.x=1"], "--add 'id.x=1' cannot be: there is no 'x' in /id. Correct the path"),
         (
             [], ["delivry.name=Ann"],
-            "--add 'delivry.name=Ann' cannot be: there is no 'delivry' in the document (there is id, isPaid, notes, "
+            "--add 'delivry.name=Ann' cannot be: there is no 'delivry' in the document (valid: id, isPaid, notes, "
             "orderRows, price, reference). Correct the path, or add 'delivry' first",
         ),
         ([], ["id=7"], "--add 'id=7' cannot be: /id is there already. Change it with --set 'id=7'"),
