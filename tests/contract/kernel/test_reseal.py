@@ -136,7 +136,7 @@ def test_what_no_key_opens_is_left_as_it_is_and_counted(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [((OLD,), "another host has by now"), ((OLD, NEW), "Put the same key first on every host")],
+    [((OLD,), "another host uses now"), ((OLD, NEW), "Put the same key first on every host")],
     ids=["without the key", "with it behind its own"],
 )
 def test_a_host_that_does_not_seal_with_the_key_that_was_asked_for_says_so(
