@@ -23,11 +23,16 @@ class Parametrised(Protocol):
     """What settings need of a business object: its name, its own parameters, and the setting that changes these."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its code."""
+
     @property
-    def parameters(self) -> Mapping[str, str]: ...
+    def parameters(self) -> Mapping[str, str]:
+        """Its own parameters."""
+
     @property
-    def setting(self) -> str: ...
+    def setting(self) -> str:
+        """The setting that changes its parameters."""
 
 
 class Declares(Protocol):
@@ -37,9 +42,12 @@ class Declares(Protocol):
     numeric_keys: ClassVar[Mapping[str, str]]
 
     @classmethod
-    def options(cls, given: SettingsReader, /) -> Any: ...
+    def options(cls, given: SettingsReader, /) -> Any:
+        """Its own settings, read and checked. Raises Misconfigured."""
+
     @classmethod
-    def business_objects(cls) -> tuple[Parametrised, ...]: ...
+    def business_objects(cls) -> tuple[Parametrised, ...]:
+        """The business objects whose parameters an endpoint can set."""
 
 
 PATTERNS = {

@@ -47,10 +47,12 @@ class Fact:
 
     @property
     def where(self) -> str:
+        """`connection main`."""
         return f"{self.kind} {self.owner}".rstrip()
 
     @property
     def what(self) -> str:
+        """`settings.branch`."""
         return f"{self.topic}{self.name}"
 
 

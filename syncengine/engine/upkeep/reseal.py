@@ -118,7 +118,8 @@ def run(engine: Engine, *, for_s: float) -> Progress | None:
         return None
     if now.key != engine.vault.fingerprints[0]:
         raise Misconfigured(
-            f"what is stored is to be sealed with the key {now.key}, and this process seals with {engine.vault.fingerprints[0]}",
+            f"what is stored is to be sealed with the key {now.key}, and this process seals with "
+            f"{engine.vault.fingerprints[0]}",
             "Put the same key first on every host (docs/operations.md)",
         )
     with Lock(engine.store, NAME, LEASE_S).tried() as is_ours:

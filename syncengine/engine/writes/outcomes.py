@@ -22,6 +22,7 @@ from syncengine.store.states import Pause, Stage, Status, Why
 
 
 def note(run: WriteRun, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
+    """Note what became of one write that the target has answered, or has not, in the transaction of its batch."""
     if outcome.result is Result.DONE:
         _done(run, session, intent, outcome, now)
     elif outcome.result is Result.UNKNOWN:
@@ -71,11 +72,12 @@ def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now
 def numbered(
     run: WriteRun, session: Session, intent: Intent, outcome: Outcome, keys: Sequence[str], now: datetime
 ) -> None:
+    """Note a write whose key the answer did not give, by the keys that a search for its reference has found."""
     if len(keys) == 1:
-        told = Outcome.done(
+        found = Outcome.done(
             keys[0], lines=outcome.lines, warnings=outcome.warnings, attention=outcome.attention
         )  # fmt: skip
-        _done(run, session, intent, told, now)
+        _done(run, session, intent, found, now)
     else:  # none, or several: the next fetch finds out, after the settle time
         settle_s = run.connection.resource(intent.step.resource).settle_s if not keys else 0.0
         why = "written, but not found yet" if not keys else f"several objects carry this reference: {', '.join(keys)}"

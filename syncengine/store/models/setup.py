@@ -21,9 +21,8 @@ class Endpoint(Base):
     settings: Mapped[dict[str, Any]]
     paused_until: Mapped[datetime | None]
     paused_because: Mapped[str] = mapped_column(default="", server_default="")
-    paused_by: Mapped[str] = mapped_column(
-        String(64), default="", server_default=""
-    )  # a person; empty if the engine did it
+    paused_by: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    is_paused_by_person: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  # else by itself
 
 
 class Secret(Base):
