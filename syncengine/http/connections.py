@@ -70,7 +70,7 @@ def departing(flight: Flight) -> Iterator[None]:
         _flight.reset(token)
 
 
-class _Connection(HTTPConnection):
+class _AsksFirst(HTTPConnection):
     """A connection that opens before it asks whether the request may leave."""
 
     def request(self, *args: Any, **kwargs: Any) -> None:
@@ -82,20 +82,12 @@ class _Connection(HTTPConnection):
         super().request(*args, **kwargs)
 
 
-class _SecureConnection(HTTPSConnection):
+class _SecureAsksFirst(_AsksFirst, HTTPSConnection):
     """The same over TLS; the handshake comes before the question."""
-
-    def request(self, *args: Any, **kwargs: Any) -> None:
-        """Connect if necessary, ask, send."""
-        if self.sock is None:
-            self.connect()
-        if (flight := _flight.get()) is not None:
-            flight.depart()
-        super().request(*args, **kwargs)
 
 
 class _ConnectionPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = _AsksFirst
 
     def urlopen(self, *args: Any, **kwargs: Any) -> urllib3.BaseHTTPResponse:
         """As in urllib3, but the flight knows that its departure is reported."""
@@ -104,8 +96,8 @@ class _ConnectionPool(urllib3.HTTPConnectionPool):
         return super().urlopen(*args, **kwargs)
 
 
-class _SecureConnectionPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+class _SecureAsksFirstPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _SecureAsksFirst
 
     def urlopen(self, *args: Any, **kwargs: Any) -> urllib3.BaseHTTPResponse:
         """As in urllib3, but the flight knows that its departure is reported."""
@@ -133,7 +125,7 @@ class Adapter(requests.adapters.HTTPAdapter):
 
 
 def _watch(manager: urllib3.PoolManager) -> None:
-    manager.pool_classes_by_scheme = {"http": _ConnectionPool, "https": _SecureConnectionPool}
+    manager.pool_classes_by_scheme = {"http": _ConnectionPool, "https": _SecureAsksFirstPool}
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

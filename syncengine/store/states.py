@@ -59,7 +59,7 @@ class Why(StrEnum):
     RULE = "rule"  # of the flow
     # held
     CONFLICT = "conflict"  # both sides have changed; approved, the source wins
-    UNCLEAR = "unclear"  # lines of the target that cannot be told apart
+    UNCLEAR = "unclear"  # lines of the target that cannot be distinguished
     REFUSED = "refused"  # the target would not take it any more
     GONE = "gone"  # the target does not have a linked object any more
     GONE_LEFT = "gone left"  # of a pair, the object of the left side

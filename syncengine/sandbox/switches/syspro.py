@@ -47,7 +47,7 @@ _ORDERS: dict[str, tuple[Value, str]] = {
         "a clean import's number is given: auto (not with IgnoreWarnings W), always, never (t9.4)",
     ),
     "syspro_rejection": ("reasons", "reasons (shape 4) or empty (shape 3) for a refused import (t9.4)"),
-    "syspro_nested_status": (False, "StatusOfItems stands inside Order (t9.4)"),
+    "syspro_nested_status": (False, "StatusOfItems is inside Order (t9.4)"),
     "syspro_forbid_duplicate_po": (False, "the setup option: duplicate customer PO numbers only with A (t9.5)"),
     "syspro_cancelled_blocks_po": (False, "a cancelled order still blocks its PO number (t9.5, unknown)"),
     "syspro_blank_allocation": ("F", "F or B: what a blank AllocationAction means (t9.1)"),

@@ -70,7 +70,7 @@ def _fill(parent: Element, content: Mapping[str, Any]) -> None:
             parent.set(name[1:], _text(name, value))
             continue
         if not name.replace("_", "").isalnum():
-            raise BadRequest(f"{name!r} is no element")
+            raise BadRequest(f"{name!r} is no element")  # phrases: allow, as SYSPRO might say it
         for one in value if isinstance(value, list) else [value]:
             child = SubElement(parent, name)
             if isinstance(one, Mapping):

@@ -25,7 +25,7 @@ _WAREHOUSES = {"MN": "MAIN WAREHOUSE", "FG": "FINISHED GOODS", "RT": "RETURNS"}
 #: code, description, warehouse quantities, list price, product class, alternate unit and its factor
 _EXAMPLE_STOCK: tuple[tuple[str, str, dict[str, int], str, str, str, int], ...] = (
     ("KB-1001", "Kettle brass 1.5l", {"FG": 0, "MN": 25}, "24.95", "KTCH", "EA", 1),
-    ("KB-2040", "Kettle stand", {"FG": 100}, "8.00", "KTCH", "EA", 1),
+    ("KB-2040", "Kettle base", {"FG": 100}, "8.00", "KTCH", "EA", 1),
     ("BP-TEE-RED-M", "Tee shirt red medium", {"MN": 1250, "RT": 3}, "19.50", "APPR", "BX", 12),
     ("BP-TEE-RED-S", "Tee shirt red small", {"MN": 0}, "19.50", "APPR", "BX", 12),
 )

@@ -153,7 +153,7 @@ def amount_of(row: Row, column: str) -> Decimal:
     """A decimal column."""
     value = row[column]
     if not isinstance(value, Decimal):
-        raise TypeError(f"{column} is no decimal: {value!r}")
+        raise TypeError(f"{column} is not a decimal: {value!r}")
     return value
 
 
@@ -161,5 +161,5 @@ def integer_of(row: Row, column: str) -> int:
     """An integer column."""
     value = row[column]
     if not isinstance(value, int):
-        raise TypeError(f"{column} is no integer: {value!r}")
+        raise TypeError(f"{column} is not an integer: {value!r}")
     return value

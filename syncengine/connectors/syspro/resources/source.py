@@ -35,7 +35,7 @@ class SysproSource(base.Source):
     """The fields that are read and written, in the order of the business object's schema. Default: none."""
 
     only_sent: ClassVar[tuple[str, ...]] = ()
-    """Elements that are written but are no columns of the table. Default: none."""
+    """Elements that are written but are not columns of the table. Default: none."""
 
     numeric_keys: ClassVar[Mapping[str, str]] = {}
     """Elements with this object's key, each with the endpoint's setting (a flag, false by default) that says that the site

@@ -1,4 +1,4 @@
-"""Reasons as data: what the program decides by stands in columns of its own, and `reason` is for people alone."""
+"""Reasons as data: what the program decides by has columns of its own, and `reason` is for people alone."""
 
 import json
 
@@ -25,8 +25,8 @@ WHY = (  # the first that fits; texts as the versions before have written them
     ("skipped", "reason = 'already equal'", "equal"),
     ("skipped", "reason LIKE 'refused by %'", "decided"),
     ("skipped", "reason <> ''", "rule"),
-    ("held", "reason = 'gone on the left side'", "gone left"),
-    ("held", "reason = 'gone on the right side'", "gone right"),
+    ("held", "reason = 'gone on the left side'", "gone left"),  # phrases: allow
+    ("held", "reason = 'gone on the right side'", "gone right"),  # phrases: allow
     ("held", "reason LIKE '%is gone in the target' AND reason NOT LIKE '%[%'", "gone"),
     ("held", "reason LIKE 'write ceiling: %'", "ceiling"),
     ("waiting", "need_key <> ''", "need"),
