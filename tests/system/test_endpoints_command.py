@@ -159,7 +159,7 @@ def test_a_sync_that_nobody_works_on_says_to_start_the_processes(
 ) -> None:
     monkeypatch.setattr("syncengine.cli._waiting.CHECK_EVERY_S", 0.2)
     said = operator.says("sync", "customers", "--id", "310", code=1)
-    assert "pump: has not run yet. Start the processes: `syncengine up`" in said
+    assert "pump: has not run yet. Start the processes with `syncengine up`" in said
 
 
 def test_a_sync_that_is_slow_says_now_and_then_what_it_waits_for_and_ends_well(
@@ -282,7 +282,7 @@ def test_health_of_an_installation_that_does_not_run_is_exit_code_1_and_what_to_
     shown = operator.says("health", code=1)
 
     assert "redis" in shown
-    assert "→ Start the processes: `syncengine up`" in shown
+    assert "→ Start the processes with `syncengine up`" in shown
     assert operator.json("health", "--only", "redis") == {
         "well": True,
         "parts": [{"name": "redis", "pace": "moves", "says": "answers", "remedy": ""}],
@@ -296,7 +296,7 @@ def test_health_without_redis_says_so_and_hides_its_password(
 
     shown = " ".join(operator.says("health", code=1).split())
     assert "Connection refused. Start that Redis, or correct REDIS_URL" in shown
-    assert "→ All goes on by itself when it answers" in shown
+    assert "→ Start Redis, or restore the connection to it" in shown
     assert "hidden" not in shown
 
 

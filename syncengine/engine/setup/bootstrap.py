@@ -19,7 +19,8 @@ from syncengine.engine.setup import continuity
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.traffic.queues import Queues
 from syncengine.engine.upkeep.retention import Kept
-from syncengine.engine.watch.watcher import Thresholds, Watcher
+from syncengine.engine.watch.rule import Thresholds
+from syncengine.engine.watch.watcher import Watcher
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.http.breaker import Breakers, Hook, Rules

@@ -1,8 +1,8 @@
-"""Health means progress, not that a process lives: does what is due move, does the pump run, do the lanes' canaries arrive?
+"""Health means progress, not a live process: is due work done, does the pump run, do the lanes' canaries arrive?
 
-Beat sends a canary through each lane's queue; the worker that takes it notes a pulse in SQL, so it has travelled the whole
-way: beat, broker, worker, store. The pump notes one whenever beat has it sweep. A late canary alone proves nothing, since
-all processes of a worker may be at work: a lane is stalled only if no step of it is alive either.
+Beat sends a canary through each lane's queue; the worker that takes it notes a pulse in SQL, so it has passed through
+everything: beat, broker, worker, store. The pump notes one whenever beat has it sweep. A late canary alone proves nothing,
+since all processes of a worker may be busy: a lane is stalled only if no step of it is running either.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.traffic import endpoints
+from syncengine.engine.watch.durations import spell
 from syncengine.http.breaker import BreakerState
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Cursor, Endpoint, Event, Pulse, Record
@@ -26,12 +27,13 @@ from syncengine.store.states import Lane
 PUMP = "pump"
 REDIS = "redis"
 IN_VAIN = ("message lost", "step died")
-"""Events of records that were claimed and came to nothing."""
+"""Events of records that were claimed in vain."""
+
 NO_PROGRESS = (*IN_VAIN, "put off")
 
 
 class Pace(StrEnum):
-    """How a part of the installation stands."""
+    """Whether a part of the installation makes progress."""
 
     MOVES = "moves"  # or has nothing to do
     RESTS = "rests"  # rightly: its endpoint is paused or down, or something more urgent goes first
@@ -40,7 +42,10 @@ class Pace(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Vital:
-    """One part: Redis, the pump, a lane, or a flow of a connection. `remedy` is empty unless it is stalled."""
+    """The health of one part: Redis, the pump, a lane, or a flow of a connection.
+
+    says: what was observed, in a line. remedy: what to do; empty unless the part is stalled.
+    """
 
     name: str
     pace: Pace
@@ -50,7 +55,11 @@ class Vital:
 
 @dataclass(frozen=True, slots=True)
 class _Backlog:
-    """What is due of a flow now. oldest: since when the oldest is. in_vain: claimed lately, and nothing came of it."""
+    """The records of a flow that are due now.
+
+    oldest: since when the oldest record is due. in_vain: recent claims that ended without a result. moved: the latest
+    progress within the time that counts as stalled.
+    """
 
     due: int = 0
     oldest: datetime | None = None
@@ -60,8 +69,8 @@ class _Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """A flow of a connection. closed: why its records rest; open_since: since when they do not, if not long ago."""
+class _FlowState:
+    """A flow of a connection. closed: why its records rest; open_since: when that ended, if recently."""
 
     name: str
     is_known: bool
@@ -73,12 +82,12 @@ Place = tuple[int, str]  # connection and flow
 
 
 def note(session: Session, name: str, now: datetime) -> None:
-    """A sign of life: of the pump, or of a lane whose canary arrived."""
+    """Store a sign of life, such as that of the pump or of a lane whose canary arrived."""
     upsert(session, Pulse, [{"name": name, "at": now}], keys=("name",), update=("at",))
 
 
 def last(engine: Engine, name: str) -> datetime | None:
-    """When this sign of life was noted last (UTC); None if never. Raises Transient."""
+    """When this sign of life was last noted (UTC); None if never. Raises Transient."""
     with engine.store.read() as session:
         return session.scalar(select(Pulse.at).where(Pulse.name == name))
 
@@ -86,22 +95,23 @@ def last(engine: Engine, name: str) -> datetime | None:
 def was_within(engine: Engine, name: str, seconds: float) -> bool:
     """Whether this sign of life was noted less than `seconds` ago; never with 0. Raises Transient.
 
-    One that lies in the future was noted by a host whose clock is ahead, and says nothing.
+    One in the future was noted by a host whose clock is ahead, and does not count.
     """
     before = last(engine, name) if seconds else None
     return before is not None and timedelta(0) <= clock.now() - before < timedelta(seconds=seconds)
 
 
 def arrived(engine: Engine, lane: Lane) -> None:
-    """A canary of this lane has come through the broker to a worker. Raises Transient."""
+    """Note that a canary of this lane reached a worker through the broker. Raises Transient."""
     with engine.store.write() as session:
         note(session, lane.label, clock.now())
 
 
 def vitals(engine: Engine, *, stalled_s: float, redis_complaint: str = "") -> list[Vital]:
-    """Every part of the installation, and whether it moves. Raises Transient if the database is away.
+    """Every part of the installation, and whether it makes progress. Raises Transient if the database is away.
 
-    stalled_s: seconds without progress that are too many. redis_complaint: why Redis cannot be used, empty if it can.
+    stalled_s: seconds without progress from which a part is stalled. redis_complaint: why Redis cannot be used, empty if
+    it can.
     """
     now = clock.now()
     states = {} if redis_complaint else endpoints.breakers(engine)
@@ -110,10 +120,10 @@ def vitals(engine: Engine, *, stalled_s: float, redis_complaint: str = "") -> li
         busy = _at_work(session, now)
         backlogs = _backlogs(session, now, stalled_s)
         places = _places(session, engine, states, now, stalled_s)
-    watch = _Watch(now, stalled_s, pulses, busy, redis_complaint)
+    judge = _Judge(now, stalled_s, pulses, busy, redis_complaint)
     are_moving = any(backlog.moved is not None for backlog in backlogs.values())
-    flows = [watch.flow(way, backlogs.get(place, _Backlog()), are_moving) for place, way in places.items()]
-    return [watch.redis(), watch.pump(), *(watch.lane(lane) for lane in Lane), *flows]
+    flows = [judge.flow(state, backlogs.get(place, _Backlog()), are_moving) for place, state in places.items()]
+    return [judge.redis(), judge.pump(), *(judge.lane(lane) for lane in Lane), *flows]
 
 
 def is_well(found: Sequence[Vital]) -> bool:
@@ -125,8 +135,8 @@ def is_well(found: Sequence[Vital]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Watch:
-    """Judges what was read: pure."""
+class _Judge:
+    """Judges what was read. Pure."""
 
     now: datetime
     stalled_s: float
@@ -136,60 +146,65 @@ class _Watch:
 
     def redis(self) -> Vital:
         if self.redis_complaint:
-            return Vital(REDIS, Pace.STALLED, self.redis_complaint, "All goes on by itself when it answers")
+            return Vital(
+                REDIS,
+                Pace.STALLED,
+                self.redis_complaint,
+                "Start Redis, or restore the connection to it; everything then continues automatically",
+            )
         return Vital(REDIS, Pace.MOVES, "answers")
 
     def pump(self) -> Vital:
-        says = f"last ran {_spell(self._age(self.pulses[PUMP]))} ago" if PUMP in self.pulses else "has not run yet"
+        says = f"last ran {spell(self._age(self.pulses[PUMP]))} ago" if PUMP in self.pulses else "has not run yet"
         if self._is_fresh(PUMP):
             return Vital(PUMP, Pace.MOVES, says)
         if Lane.REALTIME in self.at_work:
             return Vital(PUMP, Pace.MOVES, f"{says}; its worker is busy with records")
-        alone = "Look at the logs of beat, which has it run, and of the realtime worker, which runs it"
+        alone = "Check the logs of beat, which schedules it, and of the realtime worker, which runs it"
         return Vital(PUMP, Pace.STALLED, says, self._remedy(alone))
 
     def lane(self, lane: Lane) -> Vital:
         last = self.pulses.get(lane.label)
-        says = f"canary arrived {_spell(self._age(last))} ago" if last else "no canary has arrived yet"
+        says = f"canary arrived {spell(self._age(last))} ago" if last else "no canary has arrived yet"
         if self._is_fresh(lane.label):
             return Vital(lane.label, Pace.MOVES, says)
         if lane in self.at_work:
             return Vital(lane.label, Pace.MOVES, f"{says}; its worker is busy with records")
         if lane is Lane.BACKFILL and Lane.SCHEDULED in self.at_work:
             return Vital(lane.label, Pace.RESTS, f"{says}; scheduled work goes first")
-        alone = f"Is a worker with --queues={lane.label} running? Look at its log, and start it again"
-        return Vital(lane.label, Pace.STALLED, f"{says}, and nothing of the lane is at work", self._remedy(alone))
+        alone = f"Check that a worker with --queues={lane.label} is running, read its log, and restart it"
+        return Vital(lane.label, Pace.STALLED, f"{says}, and no step of the lane is running", self._remedy(alone))
 
-    def flow(self, way: _Way, backlog: _Backlog, are_others_moving: bool) -> Vital:
+    def flow(self, state: _FlowState, backlog: _Backlog, are_others_moving: bool) -> Vital:
         if backlog.oldest is None:
-            return Vital(way.name, Pace.MOVES, "nothing is due")
-        says = f"{backlog.due} due, the oldest for {_spell(self._age(backlog.oldest))}"
-        if way.closed:
-            return Vital(way.name, Pace.RESTS, f"{says}; {way.closed}")
-        if not way.is_known:
-            remedy = "Put the flow's file back, or take the flow out of the connection in syncengine.yml"
-            return Vital(way.name, Pace.STALLED, f"{says}; there is no flow of this name", remedy)
+            return Vital(state.name, Pace.MOVES, "nothing is due")
+        says = f"{backlog.due} due, the oldest for {spell(self._age(backlog.oldest))}"
+        if state.closed:
+            return Vital(state.name, Pace.RESTS, f"{says}; {state.closed}")
+        if not state.is_known:
+            remedy = "Restore the flow's file, or remove the flow from the connection in syncengine.yml"
+            return Vital(state.name, Pace.STALLED, f"{says}; no flow has this name", remedy)
         if backlog.moved is not None:
-            return Vital(way.name, Pace.MOVES, f"{says}; progress {_spell(self._age(backlog.moved))} ago")
-        if self._age(max(backlog.oldest, way.open_since or backlog.oldest)) <= self.stalled_s:
-            return Vital(way.name, Pace.MOVES, says)
+            return Vital(state.name, Pace.MOVES, f"{says}; progress {spell(self._age(backlog.moved))} ago")
+        if self._age(max(backlog.oldest, state.open_since or backlog.oldest)) <= self.stalled_s:
+            return Vital(state.name, Pace.MOVES, says)
         if backlog.in_vain:
-            says += f"; work on {backlog.in_vain} was begun lately and came to nothing"
-            alone = "Look at the workers' logs. All workers must know the same flows and be of one version"
-            return Vital(way.name, Pace.STALLED, says, self._remedy(alone))
+            says += f"; recent attempts that came to nothing: {backlog.in_vain}"
+            alone = "Check the workers' logs. All workers must have the same flows and run the same version"
+            return Vital(state.name, Pace.STALLED, says, self._remedy(alone))
         if are_others_moving and not backlog.is_claimed:
-            return Vital(way.name, Pace.RESTS, f"{says}; it waits for its turn behind other flows")
-        return Vital(way.name, Pace.STALLED, f"{says}; no progress", self._remedy("Look at the logs of the workers"))
+            return Vital(state.name, Pace.RESTS, f"{says}; waiting behind other flows")
+        return Vital(state.name, Pace.STALLED, f"{says}; no progress", self._remedy("Check the workers' logs"))
 
     def _remedy(self, alone: str) -> str:
-        """What to do, of the cause that lies deepest."""
+        """What to do about the deepest cause; `alone` if only this part is affected."""
         if self.redis_complaint:
-            return "It goes on when Redis answers"
+            return "Get Redis to answer first; everything then continues automatically"
         if any(self._is_fresh(name) for name in (PUMP, *(lane.label for lane in Lane))):
             return alone
         if not self.pulses:
-            return "Start the processes: `syncengine up`, or as docs/processes.md says"
-        return "Nothing that beat sends arrives. Do beat and the workers run? Look at their logs, and start them again"
+            return "Start the processes with `syncengine up`, or as described in docs/processes.md"
+        return "Nothing that beat sends arrives. Check that beat and the workers are running, read their logs, and restart them"
 
     def _is_fresh(self, name: str) -> bool:
         return name in self.pulses and self._age(self.pulses[name]) <= self.stalled_s
@@ -198,18 +213,11 @@ class _Watch:
         return max(0.0, (self.now - at).total_seconds())
 
 
-def _spell(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 # -- reading -----------------------------------------------------------------------------------------------------------
 
 
 def _at_work(session: Session, now: datetime) -> frozenset[Lane]:
-    """Lanes of which a step is running now: its lease is short and is renewed. Feeds are read by the scheduled lane."""
+    """Lanes with a step that is running now: its lease is short and is renewed. The scheduled lane reads the feeds."""
     lane = func.coalesce(Record.lease_lane, Record.lane)
     running = session.scalars(
         select(lane).where(Record.token.is_not(None), Record.runner.is_not(None), Record.lease_until > now).distinct()
@@ -221,7 +229,7 @@ def _at_work(session: Session, now: datetime) -> frozenset[Lane]:
 
 
 def _backlogs(session: Session, now: datetime, stalled_s: float) -> dict[Place, _Backlog]:
-    """What is due, by connection and flow, and what happened to records lately. Each query has its index."""
+    """What is due and what happened to records recently, by connection and flow. Each query has its index."""
     place = (Record.connection_id, Record.flow)
     counted = (*place, func.count(), func.min(Record.not_before))
     is_due = (Record.wanted > Record.done, Record.not_before <= now)
@@ -234,7 +242,7 @@ def _backlogs(session: Session, now: datetime, stalled_s: float) -> dict[Place, 
             before = found.get(key, _Backlog())
             oldest = since if before.oldest is None else min(before.oldest, since)
             found[key] = _Backlog(before.due + count, oldest, before.is_claimed or is_claimed)
-    lately = session.execute(
+    recent = session.execute(
         select(
             Event.connection_id,
             Event.flow,
@@ -244,7 +252,7 @@ def _backlogs(session: Session, now: datetime, stalled_s: float) -> dict[Place, 
         .where(Event.at > now - timedelta(seconds=stalled_s), Event.record_id.is_not(None))
         .group_by(Event.connection_id, Event.flow)
     )
-    for connection_id, flow, in_vain, moved in lately:
+    for connection_id, flow, in_vain, moved in recent:
         before = found.get((connection_id, flow), _Backlog())
         found[connection_id, flow] = _Backlog(before.due, before.oldest, before.is_claimed, in_vain, moved)
     return found
@@ -252,18 +260,18 @@ def _backlogs(session: Session, now: datetime, stalled_s: float) -> dict[Place, 
 
 def _places(
     session: Session, engine: Engine, states: Mapping[str, BreakerState], now: datetime, stalled_s: float
-) -> dict[Place, _Way]:
+) -> dict[Place, _FlowState]:
     """All flows of all connections, and whether their records rest with an endpoint."""
     ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
     freed = _freed(session, now - timedelta(seconds=stalled_s))
-    found: dict[Place, _Way] = {}
+    found: dict[Place, _FlowState] = {}
     for connection in session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)):
         both = (ends[connection.left_id], ends[connection.right_id])
         reasons = [endpoints.why(end, states.get(end.name, BreakerState()), now) for end in both]
         pauses = [end.paused_until for end in both if end.paused_until is not None and end.paused_until <= now]
         opened = [*pauses, *(freed[end.name] for end in both if end.name in freed)]
         for flow in connection.flows:
-            found[connection.id, flow] = _Way(
+            found[connection.id, flow] = _FlowState(
                 f"{connection.name}: {flow}",
                 flow in engine.flows,
                 "; ".join(filter(None, reasons)),
@@ -273,10 +281,10 @@ def _places(
 
 
 def _freed(session: Session, since: datetime) -> dict[str, datetime]:
-    """Endpoints that are called again since then: a person's pause was ended, or their breaker closed."""
+    """When endpoints became available again since then, by name: a pause was ended, or their breaker closed."""
     rows = session.execute(
         select(Event.key, func.max(Event.at))
         .where(Event.at > since, Event.record_id.is_(None), Event.what.in_(("resumed", "back")))
         .group_by(Event.key)
     )
-    return {row[0]: row[1] for row in rows}
+    return dict(rows.tuples().all())

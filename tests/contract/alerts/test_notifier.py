@@ -305,7 +305,7 @@ def test_the_watcher_tells_of_a_store_that_is_away_and_goes_on_when_it_is_back(
 
     (tmp_path / "store.db").rmdir()
     (tmp_path / "elsewhere.db").rename(tmp_path / "store.db")
-    assert watcher.watch() == "0 signs, 0 of 1 sinks told"
+    assert watcher.watch() == "0 signs, 0 of 1 sinks notified"
     assert inbox.titles[1:] == ["syncengine: over: the database was away"]
     store.close()
 

@@ -132,7 +132,7 @@ def test_every_part_that_is_not_well_says_what_to_do(patient: Patient, store: St
     assert says("held records") == "warn 1 are held for a person"
     assert says("write ceiling") == "FAIL orders of main is shut: it writes no more"
     assert says("schedule") == "FAIL no sync when it was due: orders of main"
-    assert says("lane scheduled").startswith("FAIL canary arrived 60 min ago")
+    assert says("lane scheduled").startswith("FAIL canary arrived 60 minutes ago")
     assert says("watch").startswith("FAIL nobody looks for what people must be told; last: 60 min ago")
     assert says("endpoint shop").startswith("FAIL it refuses its credentials and rests until")
     assert "syncengine endpoints resume shop" in found["endpoint shop"].remedy

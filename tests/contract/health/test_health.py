@@ -42,7 +42,7 @@ def test_an_installation_in_which_nothing_ever_ran_says_how_to_start_it(world: W
         "pump", "realtime", "scheduled", "backfill",
     ]  # fmt: skip
     assert "syncengine up" in found["pump"].remedy
-    assert found["realtime"].says == "no canary has arrived yet, and nothing of the lane is at work"
+    assert found["realtime"].says == "no canary has arrived yet, and no step of the lane is running"
     assert found["main: things"] == Vital("main: things", Pace.MOVES, "nothing is due")
 
 
@@ -81,7 +81,7 @@ def test_when_nothing_arrives_at_all_it_is_beat_or_everything(world: World) -> N
 
     remedies = {vital.remedy for vital in _look(world).values() if vital.remedy}
     assert remedies == {
-        "Nothing that beat sends arrives. Do beat and the workers run? Look at their logs, and start them again"
+        "Nothing that beat sends arrives. Check that beat and the workers are running, read their logs, and restart them"
     }
 
 
@@ -89,7 +89,7 @@ def test_without_redis_that_is_the_cause_of_all(world: World) -> None:
     found = _look(world, "REDIS_URL = redis://h: refused")
 
     assert found["redis"].says == "REDIS_URL = redis://h: refused"
-    assert found["pump"].remedy == "It goes on when Redis answers"
+    assert found["pump"].remedy == "Get Redis to answer first; everything then continues automatically"
 
 
 def test_a_worker_that_is_busy_with_records_has_not_stalled_though_its_canary_waits(world: World) -> None:
@@ -118,7 +118,7 @@ def test_records_that_have_been_due_for_long_without_progress_have_stalled(world
     _canaries(world)
 
     flow = _look(world)["main: things"]
-    assert (flow.pace, flow.says) == (Pace.STALLED, "2 due, the oldest for 2 min; no progress")
+    assert (flow.pace, flow.says) == (Pace.STALLED, "2 due, the oldest for 2 minutes; no progress")
 
 
 def test_a_long_backlog_that_moves_is_well(world: World) -> None:
@@ -131,7 +131,7 @@ def test_a_long_backlog_that_moves_is_well(world: World) -> None:
     world.time.pass_(60)
 
     flow = _look(world)["main: things"]
-    assert (flow.pace, flow.says) == (Pace.MOVES, "15 due, the oldest for 61 min; progress 60 s ago")
+    assert (flow.pace, flow.says) == (Pace.MOVES, "15 due, the oldest for 61 minutes; progress 60 s ago")
 
 
 def test_messages_that_are_lost_again_and_again_are_no_progress(world: World) -> None:
@@ -192,7 +192,7 @@ def test_a_flow_whose_file_is_gone_is_named(world: World) -> None:
     world.want("things", "1")
     del world.flows["things"]
 
-    assert _look(world)["main: things"].says.endswith("there is no flow of this name")
+    assert _look(world)["main: things"].says.endswith("no flow has this name")
 
 
 @pytest.mark.parametrize(("chains", "pace"), [(1, Pace.RESTS), (2, Pace.STALLED)])

@@ -17,7 +17,8 @@ from syncengine.engine.core.engine import Limits
 from syncengine.engine.people import manual_settlement
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.watch import health
-from syncengine.engine.watch.watcher import Thresholds, Watcher, evaluate, last
+from syncengine.engine.watch.rule import Thresholds
+from syncengine.engine.watch.watcher import Watcher, evaluate, last
 from syncengine.errors import OutcomeUnknown, Rejected
 from syncengine.http.breaker import Breakers
 from syncengine.mapping.contract import Context, Need, RuleDecision, RuleVerdict
@@ -59,7 +60,7 @@ def test_refused_credentials_name_the_endpoint_and_the_way_out(world: World) -> 
         endpoint = session.query(m.Endpoint).filter_by(name="right-1").one()
     world.engine.rest(endpoint.id, for_s=300, because="401 after a refresh", now=clock.now())
 
-    assert _signs(world) == {("authentication", "right-1"): "right-1 refuses its credentials: 401 after a refresh"}
+    assert _signs(world) == {("authentication", "right-1"): "right-1 rejects our credentials: 401 after a refresh"}
     (alert,) = _open(world)
     assert alert.severity == Severity.CRITICAL
     assert "syncengine endpoints resume right-1" in alert.remedy
@@ -123,8 +124,7 @@ def test_a_flow_of_which_nothing_goes_through_speaks_whatever_the_causes(make_wo
     assert _signs(world) == {}  # four in a row are not yet five
     put("8", "bad lime")
     text = (
-        "nothing of things in main goes through: the last 5 records became dead letters, the newest: "
-        "cannot take a bad lime"
+        "no record of things in main gets through: the last 5 became dead letters, the latest: cannot take a bad lime"
     )
     assert _signs(world) == {("none through", "main: things"): text}
     put("9", "good")
@@ -158,7 +158,7 @@ def test_what_is_held_for_long_is_told_with_its_commonest_reason(make_world: Cal
     )
     assert _signs(world) == {("held", "main: things"): text}
     (alert,) = _open(world)
-    assert alert.remedy.startswith("`syncengine held list --flow things`")
+    assert alert.remedy.startswith("Run `syncengine held list --flow things`")
     world.configure(mode="observe")  # nothing would be written anyway
     assert _signs(world) == {}
     world.configure(mode="live")
@@ -178,7 +178,7 @@ def test_a_shut_ceiling_speaks_until_it_is_open(world: World) -> None:
                 connection_id=world.connection_id, flow="things", shut_at=clock.now(), shut_because="100 within an hour"
             )
         )
-    assert _signs(world) == {("ceiling", "main: things"): "things of main writes no more: 100 within an hour"}
+    assert _signs(world) == {("ceiling", "main: things"): "things of main has stopped writing: 100 within an hour"}
     with world.store.write() as session:
         session.execute(update(m.Ceiling).values(shut_at=None))
     assert _signs(world) == {}
@@ -194,7 +194,7 @@ def test_a_wiped_target_creates_nothing_again_and_raises_the_alarm_until_it_is_b
         world.left.put("things", key, name=f"edited {key}")
     world.sync("things", *keys)
 
-    text = "4 objects of things in main are linked and are suddenly not there any more"
+    text = "4 linked objects of things in main have suddenly disappeared"
     assert _signs(world) == {("gone", "main: things"): text}
     assert len(world.right.writes) == writes
     world.time.pass_(2 * 3600)
@@ -288,7 +288,7 @@ def test_a_write_that_is_sent_again_and_again_and_never_understood_is_told(make_
         world.time.pass_(60)
 
     assert told[:30] == [[]] * 30
-    text = "nobody knows whether 1 write of things in main took effect; in doubt for longest, 40 minutes, is 1"
+    text = "1 write of things in main has an unknown outcome, for 40 minutes: record 1"
     assert [text] in told
     (alert,) = [each for each in _open(world) if each.rule == "in doubt"]
     assert "`syncengine trace 1 --flow things`" in alert.remedy
@@ -344,7 +344,7 @@ def test_what_waits_for_another_object_for_long_is_told_with_what_it_waits_for(
     )
     assert _signs(world) == {("waiting", "main: things"): text}
     (alert,) = _open(world)
-    assert alert.remedy.startswith("`syncengine trace 7 --flow owners` says what has become of it")
+    assert alert.remedy.startswith("Run `syncengine trace 7 --flow owners` to see what became of it")
 
     for key in ("7", "8"):
         world.left.put("owners", key, name="Robin")
@@ -405,18 +405,18 @@ def test_a_lane_that_does_not_move_speaks_but_not_where_all_has_just_been_starte
     assert _signs(world, up_s=60) == {}
     signs = _signs(world, up_s=200)
     assert list(signs) == [("stalled", "scheduled")]
-    assert signs["stalled", "scheduled"].startswith("scheduled does not move: ")
+    assert signs["stalled", "scheduled"].startswith("scheduled is stalled: ")
 
 
 def test_one_watches_at_a_time_and_the_stand_in_only_where_nobody_does(world: World) -> None:
     watcher = Watcher(world.engine, Sinks(()), THRESHOLDS)
     with Lock(world.store, "watch", 120).tried():
-        assert watcher.watch() == "another one watches"
+        assert watcher.watch() == "another watcher is running"
     assert last(world.engine) is None
-    assert watcher.watch() == "0 signs, 0 of 0 sinks told"
+    assert watcher.watch() == "0 signs, 0 of 0 sinks notified"
     assert last(world.engine) == clock.now()
 
     world.time.pass_(30)
-    assert watcher.watch(unless_within_s=60) == "another one watches"
+    assert watcher.watch(unless_within_s=60) == "another watcher is running"
     world.time.pass_(40)
-    assert watcher.watch(unless_within_s=60) == "0 signs, 0 of 0 sinks told"
+    assert watcher.watch(unless_within_s=60) == "0 signs, 0 of 0 sinks notified"

@@ -1,0 +1,75 @@
+"""Rules about dead letters: many of one cause, or nothing else for a while."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+
+from syncengine.alerts import Severity, Sign
+from syncengine.engine.core import observe_mode
+from syncengine.engine.core.failures import DEAD, alike
+from syncengine.engine.watch.rule import View
+from syncengine.flows import Flow
+from syncengine.store.models import ConnectionRow, Effect, Failure, Record
+from syncengine.store.states import EffectState
+
+
+def same_cause(view: View) -> list[Sign]:
+    """Many open dead letters have one cause, however slowly they came."""
+    rows = view.session.execute(
+        select(ConnectionRow.name, Failure.flow, Failure.cause, func.count())
+        .join(ConnectionRow, ConnectionRow.id == Failure.connection_id)
+        .where(Failure.kind == DEAD, Failure.closed_at.is_(None))
+        .group_by(ConnectionRow.name, Failure.flow, Failure.cause)
+    )
+    opened: Counter[tuple[str, str, str]] = Counter()
+    for connection, flow, cause, count in rows:
+        opened[connection, flow, alike(cause)] += count
+    signs = []
+    for (connection, flow, cause), count in opened.items():
+        if count >= view.thresholds.dead_letters:
+            subject = f"{connection}: {flow}: {cause}"
+            text = f"{count} dead letters of {flow} in {connection}: {cause}"
+            signs.append(Sign("dead letters", subject, Severity.WARNING, text, _remedy(flow), count))
+    return signs
+
+
+def none_through(view: View) -> list[Sign]:
+    """The last records of a live flow have all become dead letters, perhaps each for another cause."""
+    signs = []
+    for connection in view.session.scalars(select(ConnectionRow).where(ConnectionRow.mode == observe_mode.LIVE)):
+        for flow in (view.engine.flows[name] for name in connection.flows if name in view.engine.flows):
+            latest = view.session.scalars(
+                select(Failure)
+                .where(Failure.connection_id == connection.id, Failure.flow == flow.name)
+                .where(Failure.kind == DEAD, Failure.closed_at.is_(None))
+                .order_by(Failure.opened_at.desc(), Failure.id.desc())
+                .limit(view.thresholds.in_a_row)
+            ).all()
+            if len(latest) < view.thresholds.in_a_row or _went_through(view, connection.id, flow, latest[-1].opened_at):
+                continue
+            text = (
+                f"no record of {flow.name} in {connection.name} gets through: the last {len(latest)} became dead letters, "
+                f"the latest: {alike(latest[0].cause)}"
+            )
+            place = f"{connection.name}: {flow.name}"
+            signs.append(Sign("none through", place, Severity.CRITICAL, text, _remedy(flow.name), len(latest)))
+    return signs
+
+
+def _went_through(view: View, connection_id: int, flow: Flow, since: datetime) -> bool:
+    """Whether a write of the flow was done since then, or shortly before: those of one batch end one after the other."""
+    after = since - timedelta(seconds=view.thresholds.window_s)
+    done = (
+        select(Effect.id)
+        .join(Record, Record.id == Effect.record_id)
+        .where(Effect.connection_id == connection_id, Effect.entity == flow.entity, Effect.sent_at > after)
+        .where(Effect.state == EffectState.DONE, Record.flow == flow.name)
+    )
+    return view.session.scalar(done.limit(1)) is not None
+
+
+def _remedy(flow: str) -> str:
+    return f"Run `syncengine deadletters list --flow {flow}`: it groups them by cause and says how to fix each"
