@@ -15,6 +15,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -81,7 +82,7 @@ def address(settings: Settings) -> str:
     try:
         return (settings.home / ADDRESS_FILE).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise Misconfigured("no Redis is known. Run `syncengine up` or set REDIS_URL") from None
+        raise Misconfigured("no Redis is known", "Run `syncengine up` or set REDIS_URL") from None
     except OSError as error:
         raise Misconfigured(f"{settings.home / ADDRESS_FILE} cannot be read: {error.strerror}") from None
 
@@ -101,18 +102,18 @@ def answering_address(settings: Settings, *, patience_s: float = 5.0, read_s: fl
     client = connect(settings, retries=0, read_s=read_s)
     deadline = clock.monotonic() + patience_s
     try:
-        while (reason := _refusal(client)) and clock.monotonic() < deadline:
+        while (reason := _refusal(client)) is not None and clock.monotonic() < deadline:
             clock.sleep(PROBE_EVERY_S)
     finally:
         client.close()
-    if not reason:
+    if reason is None:
         return url
     if settings.redis_url is None:
         which = f"the embedded Redis does not answer ({reason})"
         remedy = "Run `syncengine up` or set REDIS_URL" if _is_gone(url) else STUCK
     else:
         which, remedy = f"REDIS_URL = {redact_url(url)}: {reason}", "Start that Redis, or correct REDIS_URL"
-    raise Misconfigured(f"{which}. {MAKE_ROOM if reason.startswith(CANNOT_SAVE) else remedy}")
+    raise Misconfigured(which, MAKE_ROOM if reason.code == CANNOT_SAVE else remedy)
 
 
 def connect(settings: Settings, *, retries: int = 3, read_s: float = READ_TIMEOUT_S) -> redis.Redis:
@@ -192,7 +193,7 @@ def _can_read(settings: Settings, server: str, folder: Path) -> bool:
     client = connect(settings, retries=0)
     deadline = clock.monotonic() + LOAD_PATIENCE_S
     try:
-        while trial.poll() is None and _refusal(client) and clock.monotonic() < deadline:
+        while trial.poll() is None and _refusal(client) is not None and clock.monotonic() < deadline:
             clock.sleep(TRIAL_CHECK_S)
         return trial.poll() is None
     finally:
@@ -231,7 +232,7 @@ def stop_stray(settings: Settings) -> None:
         return
     client = connect(settings, retries=0)
     try:
-        if not _refusal(client) and _folder_of(client) == (settings.home / "redis").resolve():
+        if _refusal(client) is None and _folder_of(client) == (settings.home / "redis").resolve():
             client.shutdown()
     except redis.ResponseError:
         return  # it refuses the question, so it is not ours
@@ -282,7 +283,7 @@ def servers() -> list[str]:
 
 def _at_least_one(found: list[str], complaint: str) -> list[str]:
     if not found:
-        raise Misconfigured(f"{complaint}. Install redis-server, or set REDIS_URL")
+        raise Misconfigured(complaint, "Install redis-server, or set REDIS_URL")
     return found
 
 
@@ -291,7 +292,7 @@ def version(server: str) -> str:
     try:
         return subprocess.run([server, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise Misconfigured(f"{server} cannot be run: {error}. Install redis-server, or set REDIS_URL") from None
+        raise Misconfigured(f"{server} cannot be run: {error}", "Install redis-server, or set REDIS_URL") from None
 
 
 def _folder_of(client: redis.Redis) -> Path:
@@ -300,17 +301,31 @@ def _folder_of(client: redis.Redis) -> Path:
     return Path(configured["dir"])
 
 
-def _refusal(client: redis.Redis) -> str:
-    """Why the server cannot be used; empty if it can."""
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a server cannot be used. text: for people. code: the error code of Redis's answer, empty if it gave none."""
+
+    text: str
+    code: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _refusal(client: redis.Redis) -> _Refusal | None:
+    """Why the server cannot be used; None if it can."""
     try:
         client.ping()
     except redis.AuthenticationError:
-        return "the password is wrong"
+        return _Refusal("the password is wrong")
+    except redis.ResponseError as error:  # the protocol puts a code first; redis-py has no class for this one
+        answer = str(error)
+        return _Refusal(redact_text(answer.rstrip(".")), code=answer.partition(" ")[0])
     except redis.RedisError as error:
-        return redact_text(str(error).rstrip("."))
-    except OSError as error:  # errors of sockets and names that redis-py does not translate
-        return str(error.strerror or error)
-    return ""
+        return _Refusal(redact_text(str(error).rstrip(".")))
+    except OSError as error:  # a socket or a name that redis-py does not translate
+        return _Refusal(str(error.strerror or error))
+    return None
 
 
 def _sentinel_master(url: str, master: str, options: dict[str, Any]) -> redis.Redis:

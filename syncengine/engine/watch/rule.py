@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from syncengine.alerts import Sign
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.watch.health import Vital
-from syncengine.http.breaker import State
+from syncengine.http.breaker import BreakerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class View:
     session: Session
     now: datetime
     thresholds: Thresholds
-    breakers: Mapping[str, State] | None
+    breakers: Mapping[str, BreakerState] | None
     vitals: Sequence[Vital] | None
     resting: Mapping[int, str]
     open_alerts: frozenset[tuple[str, str]]
