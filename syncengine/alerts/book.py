@@ -37,7 +37,8 @@ class Sign:
     """Something is wrong right now.
 
     rule, subject: identify the alert, which later signs join; at most 32 and 128 characters. text: what is wrong, in one
-    line without secrets or personal data. remedy: what to do. count: how many things are affected.
+    line without secrets or personal data. remedy: what to do. count: how many records, writes or
+    objects are affected, where the text names that figure; else 1.
     """
 
     rule: str
@@ -65,7 +66,7 @@ def write(session: Session, signs: Iterable[Sign], calm_s: Mapping[str, float], 
         sign = found.pop((alert.rule, alert.subject), None)
         if sign is not None:
             alert.severity, alert.text, alert.remedy = sign.severity, sign.text, sign.remedy
-            alert.count, alert.seen_at = max(alert.count, sign.count), now
+            alert.count, alert.last_count, alert.seen_at = max(alert.count, sign.count), sign.count, now
         elif alert.rule in calm_s:
             calm = _calm(session, alert, timedelta(seconds=calm_s[alert.rule]))
             alert.resolved_at = now if now - alert.seen_at >= calm else None
@@ -78,6 +79,7 @@ def write(session: Session, signs: Iterable[Sign], calm_s: Mapping[str, float], 
                 text=sign.text,
                 remedy=sign.remedy,
                 count=sign.count,
+                last_count=sign.count,
                 opened_at=now,
                 seen_at=now,
             )

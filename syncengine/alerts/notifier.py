@@ -181,11 +181,10 @@ def _paragraph(item: Item) -> str:
 
 
 def _over(alert: Alert) -> str:
-    """The last text. If it begins with a number that was higher before, also the highest number, which people have seen."""
-    at_the_end = alert.text.partition(" ")[0]
-    if not at_the_end.isdigit() or int(at_the_end) >= alert.count:
+    """The last text, with the highest count if it has fallen since: earlier messages may have named that one."""
+    if alert.last_count >= alert.count:
         return alert.text
-    return f"{alert.text} ({at_the_end} at the end, {alert.count} at most)"
+    return f"{alert.text} ({alert.last_count} at the end, {alert.count} at most)"
 
 
 def _text(value: bytes | str) -> str:

@@ -120,6 +120,7 @@ class Alert(Base):
     text: Mapped[str]
     remedy: Mapped[str] = mapped_column(default="", server_default="")
     count: Mapped[int] = mapped_column(default=1, server_default="1")
+    last_count: Mapped[int] = mapped_column(default=1, server_default="1")
     opened_at: Mapped[datetime]
     seen_at: Mapped[datetime]
     notified_at: Mapped[datetime | None] = mapped_column("told_at")  # phrases: allow

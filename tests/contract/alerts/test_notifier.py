@@ -149,6 +149,29 @@ def test_the_end_of_what_was_counted_names_the_highest_figure_that_people_were_t
     assert inbox.messages[1].startswith("OVER 26 dead letters of orders (26 at the end, 31 at most)")
 
 
+def test_the_highest_count_is_told_wherever_the_text_names_the_last_one(
+    store: Store, client: redis.Redis, inbox: Inbox
+) -> None:
+    desk = Desk(store, client, inbox.url)
+    for seconds, count in ((0, 3), (15, 1)):
+        text = f"of orders, {count} have an unknown outcome"
+        sign = Sign("in doubt", "main: orders", Severity.WARNING, text, "Look", count)
+        desk.see(seconds, sign, calm_s={"in doubt": 0.0})
+    desk.see(30, calm_s={"in doubt": 0.0})
+
+    assert inbox.titles[-1] == "syncengine: over: of orders, 1 have an unknown outcome (1 at the end, 3 at most)"
+
+
+def test_a_count_that_never_fell_is_not_named_again(store: Store, client: redis.Redis, inbox: Inbox) -> None:
+    desk = Desk(store, client, inbox.url)
+    for seconds, count in ((0, 10), (15, 12)):
+        text = f"{count} dead letters of orders"
+        desk.see(seconds, Sign("dead letters", "main: orders", Severity.WARNING, text, "Look", count))
+    desk.see(100, calm_s={"dead letters": 0.0})
+
+    assert inbox.titles[-1] == "syncengine: over: 12 dead letters of orders"
+
+
 def test_the_end_is_told_to_those_alone_who_were_told_of_the_beginning(
     store: Store, client: redis.Redis, inbox: Inbox, other: Inbox
 ) -> None:

@@ -22,7 +22,18 @@ from syncengine import clock
 from syncengine.errors import Misconfigured, NewerStore, Transient
 from syncengine.store import Store, migrate
 from syncengine.store.dialect import upsert
-from syncengine.store.models import Base, ConnectionRow, Cursor, Decision, Endpoint, Link, Lookup, Record, Schedule
+from syncengine.store.models import (
+    Alert,
+    Base,
+    ConnectionRow,
+    Cursor,
+    Decision,
+    Endpoint,
+    Link,
+    Lookup,
+    Record,
+    Schedule,
+)
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 
@@ -436,6 +447,13 @@ def test_what_the_program_read_in_texts_becomes_data(empty_url: str) -> None:
                 {"verdict": verdict, "now": NOW},
             )
         session.execute(text("UPDATE endpoint SET paused_by = 'anna', paused_until = :now WHERE id = 1"), {"now": NOW})
+        session.execute(
+            text(
+                "INSERT INTO alert (rule, subject, severity, text, count, opened_at, seen_at) "
+                "VALUES ('held', 'main: orders', 'warning', '3 of 4 held', 7, :now, :now)"
+            ),
+            {"now": NOW},
+        )
         for feed in ("", "updated"):
             cursor = "INSERT INTO cursor (connection_id, flow, feed, position, next_due) VALUES "
             session.execute(text(f"{cursor}(1, 'orders', :feed, '{{}}', :now)"), {"feed": feed, "now": NOW})
@@ -455,6 +473,7 @@ def test_what_the_program_read_in_texts_becomes_data(empty_url: str) -> None:
         assert session.scalars(paused).all() == [True, False]
         assert session.execute(select(Schedule.flow, Schedule.next_due)).all() == [("orders", NOW)]
         assert session.scalars(select(Cursor.feed)).all() == ["updated"]
+        assert session.execute(select(Alert.count, Alert.last_count)).all() == [(7, 7)]
     store.close()
 
 

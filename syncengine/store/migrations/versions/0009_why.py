@@ -49,6 +49,7 @@ def upgrade() -> None:
     op.add_column(
         "endpoint", sa.Column("is_paused_by_person", sa.Boolean(), server_default=sa.text("false"), nullable=False)
     )
+    op.add_column("alert", sa.Column("last_count", sa.Integer(), server_default="1", nullable=False))
     _fill()
     _parts()
     _schedule()
@@ -62,6 +63,7 @@ def _fill() -> None:
         "UPDATE record SET about = SUBSTR(REPLACE(reason, ' is gone in the target', ''), 1, 128) WHERE why = 'gone'"
     )
     op.execute("UPDATE record SET lease_lane = CAST(SUBSTR(token, 1, 1) AS INTEGER) WHERE token IS NOT NULL")
+    op.execute("UPDATE alert SET last_count = count")
     op.execute("UPDATE failure SET why = 'crashed' WHERE cause LIKE 'its step died%'")
     op.execute("UPDATE decision SET side = 'right', verdict = 'approved' WHERE verdict = 'approved right'")
     op.execute("UPDATE decision SET side = 'left' WHERE verdict = 'approved' AND side = ''")
