@@ -93,7 +93,7 @@ def rotate(no_new: bool, foreground: bool, yes: bool) -> int:
                 return Exit.NO
             if creates_key:
                 _make(engine, current.key_file)
-            click.echo(f"Resealing with {reseal.ask(engine.store, engine.vault).key}.")
+            click.echo(f"Resealing with {reseal.request(engine.store, engine.vault).key}.")
         if foreground:
             return _wait(engine)
     click.echo("The workers reseal in the background. Use `syncengine keys list` to see the progress.")

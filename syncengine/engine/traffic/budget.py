@@ -1,4 +1,4 @@
-"""What the calls of the last hour went on, and how long a backfill would take at the pace that they show."""
+"""What the calls of the last hour were spent on, and how long a backfill would take at that pace."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from syncengine.http.meter import Spent
 from syncengine.store.models import Record
 
 ENOUGH = 20
-"""Objects dealt with in the last hour from which calls per object are taken as measured."""
+"""Objects handled in the last hour from which on the calls per object count as measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a backfill asks of one endpoint. `minutes` is None as long as nothing tells the endpoint's pace."""
+    """What a backfill needs of one endpoint. paced_by: what limits the pace. minutes: None while the pace is unknown."""
 
     endpoint: str
     calls: int
@@ -33,7 +33,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """How long `objects` of a flow would take; `basis` says what the estimate rests on."""
+    """How long `objects` of a flow would take; `basis` says what the estimate is based on."""
 
     connection: str
     flow: str
@@ -43,18 +43,18 @@ class Backfill:
 
     @property
     def minutes(self) -> float | None:
-        """The slower endpoint decides, since both are at work at the same time."""
-        told = [load.minutes for load in self.loads]
-        return None if any(one is None for one in told) else max((one for one in told if one is not None), default=0.0)
+        """That of the slower endpoint, since both work at the same time; None if the pace of one is unknown."""
+        known = [load.minutes for load in self.loads if load.minutes is not None]
+        return max(known, default=0.0) if len(known) == len(self.loads) else None
 
 
 def spent(engine: Engine) -> list[Spent]:
-    """The calls of the last hour, the most frequent first; none if nobody counts. Raises redis' errors."""
+    """The calls of the last hour, the most frequent first; empty without a meter. Raises redis.RedisError."""
     return engine.meter.last_hour() if engine.meter is not None else []
 
 
 def backfills(engine: Engine, calls: Sequence[Spent], *, objects: int | None = None) -> list[Backfill]:
-    """One estimate for every flow of every connection: for so many objects, else for what is due. Raises Transient."""
+    """One estimate per flow of every connection. objects: for how many; None for what is due. Raises Transient."""
     return [
         _backfill(engine, engine.connection(connection.id), engine.flow(name), calls, objects)
         for connection in engine.connections()
@@ -66,31 +66,31 @@ def _backfill(
     engine: Engine, connection: Connection, flow: Flow, calls: Sequence[Spent], objects: int | None
 ) -> Backfill:
     count = _due(engine, connection, flow) if objects is None else objects
-    dealt = {name: _dealt_with(engine, connection, name) for name in (flow.name, *flow.needs.values())}
-    is_measured = dealt[flow.name] >= ENOUGH
+    handled = {name: _handled(engine, connection, name) for name in (flow.name, *flow.needs.values())}
+    is_measured = handled[flow.name] >= ENOUGH
     loads = []
     for side, endpoint in connection.endpoints.items():
         if is_measured:
-            number = ceil(count * _an_object(calls, endpoint.name, dealt))
+            number = ceil(count * _calls_per_object(calls, endpoint.name, handled))
         else:
-            number = _fewest(connection, flow, side, count)
+            number = _minimum(connection, flow, side, count)
         loads.append(_load(connection.connectors[side], endpoint.name, number, calls))
-    basis = f"calls of the last hour for {dealt[flow.name]} objects" if is_measured else "the fewest calls possible"
+    basis = f"calls of the last hour for {handled[flow.name]} objects" if is_measured else "the fewest calls possible"
     return Backfill(connection.row.name, flow.name, count, basis, loads)
 
 
-def _an_object(calls: Iterable[Spent], endpoint: str, dealt: dict[str, int]) -> float:
-    """Calls for one object, those for what it needs included."""
-    totals = dict.fromkeys(dealt, 0)
-    for one in calls:
-        if one.endpoint == endpoint and one.flow in totals:
-            totals[one.flow] += one.calls
-    objects = next(iter(dealt.values()))
+def _calls_per_object(calls: Iterable[Spent], endpoint: str, handled: dict[str, int]) -> float:
+    """Calls for one object, including those for the objects it needs."""
+    totals = dict.fromkeys(handled, 0)
+    for entry in calls:
+        if entry.endpoint == endpoint and entry.flow in totals:
+            totals[entry.flow] += entry.calls
+    objects = next(iter(handled.values()))
     return sum(totals.values()) / objects
 
 
-def _fewest(connection: Connection, flow: Flow, side: str, count: int) -> int:
-    """Reads of the source, writes of the target; what references and needs cost is not known yet."""
+def _minimum(connection: Connection, flow: Flow, side: str, count: int) -> int:
+    """Reads of the source and writes of the target; the cost of references and needs is not known yet."""
     number = 0
     if connection.side(flow.source) == side:
         number += ceil(count / connection.resource(flow.source).most_per_read)
@@ -100,10 +100,10 @@ def _fewest(connection: Connection, flow: Flow, side: str, count: int) -> int:
 
 
 def _load(connector: Connector, endpoint: str, number: int, calls: Sequence[Spent]) -> Load:
-    """The pace is that of the quota or that of the endpoint's own answers, whichever is slower."""
+    """The pace is set by the quota or by the endpoint's response times, whichever is slower."""
     quota = connector.calls_a_minute()
-    made = [one for one in calls if one.endpoint == endpoint]
-    took_s, count = sum(one.took_s for one in made), sum(one.calls for one in made)
+    made = [entry for entry in calls if entry.endpoint == endpoint]
+    took_s, count = sum(entry.took_s for entry in made), sum(entry.calls for entry in made)
     own = connector.concurrency * 60 * count / took_s if took_s > 0 else None
     paces = [(pace, by) for pace, by in ((quota, "its quota"), (own, "its answers")) if pace is not None]
     if not paces:
@@ -118,8 +118,8 @@ def _due(engine: Engine, connection: Connection, flow: Flow) -> int:
         return session.scalar(select(func.count()).select_from(Record).where(*mine, Record.wanted > Record.done)) or 0
 
 
-def _dealt_with(engine: Engine, connection: Connection, flow: str) -> int:
-    """Objects that the last hour's calls of a flow were for."""
+def _handled(engine: Engine, connection: Connection, flow: str) -> int:
+    """Objects of a flow that were handled in the last hour."""
     since = clock.now() - timedelta(hours=1)
     query = (
         select(func.count())

@@ -1,6 +1,6 @@
-"""Endpoints that are not to be called: paused by a person, resting after refused credentials, or down by their breaker.
+"""Endpoints that must not be called: paused by a person, resting after refused credentials, or down (breaker open).
 
-A pause stands in SQL, with an end, and survives an emptied Redis. The breaker's state is automatic and lives in Redis.
+A pause is kept in SQL, with an end, and survives an emptied Redis. The breaker's state is automatic and lives in Redis.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ MORE_THAN_A_YEAR = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """One endpoint as it stands. breaker: None if Redis does not answer. paused_until: None if it is not paused.
+    """The present state of one endpoint.
 
-    paused_by: who paused it, empty if it rests by itself. quota: one line, empty where nothing is counted.
+    breaker: None if Redis does not answer. paused_until: UTC; None if it is not paused. paused_by: who paused it, empty if
+    it rests by itself. quota: one line, empty where nothing is counted. connections: names of those that use it.
     """
 
     name: str
@@ -46,7 +47,7 @@ class EndpointState:
 
 
 def breakers(engine: Engine) -> dict[str, BreakerState]:
-    """All breakers by endpoint; asked before a transaction begins, since it is Redis that answers."""
+    """All breakers by endpoint name. Call it before a transaction begins, since it asks Redis. Raises Transient."""
     if engine.breakers is None:
         return {}
     with engine.store.read() as session:
@@ -55,18 +56,18 @@ def breakers(engine: Engine) -> dict[str, BreakerState]:
 
 
 def is_paused(endpoint: Endpoint, now: datetime) -> bool:
-    """True while a person's pause lasts, or its rest after refused credentials."""
+    """Whether the endpoint is paused by a person, or rests after refused credentials."""
     return endpoint.paused_until is not None and endpoint.paused_until > now
 
 
 def may_be_called(endpoint: Endpoint, states: Mapping[str, BreakerState], now: datetime) -> bool:
-    """True unless it is paused, or its breaker is open and it is not yet time for the next probe."""
+    """Whether the endpoint may be called: not paused, and its breaker closed or due for a probe."""
     state = states.get(endpoint.name, BreakerState())
     return not is_paused(endpoint, now) and (not state.is_open or state.wants_probe)
 
 
 def at_rest(engine: Engine) -> dict[int, str]:
-    """Connections that are not to be read now, by id, each with the reason in a line. Raises Transient."""
+    """Connections that must not be read now, by id, each with the reason in a line. Raises Transient."""
     states, now = breakers(engine), clock.now()
     with engine.store.read() as session:
         ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
@@ -80,9 +81,9 @@ def at_rest(engine: Engine) -> dict[int, str]:
 
 
 def why(endpoint: Endpoint, state: BreakerState, now: datetime) -> str:
-    """Why an endpoint is not to be called, in a line; empty if it is."""
+    """Why an endpoint must not be called, in a line; empty if it may be."""
     if not is_paused(endpoint, now) and state.is_open:
-        return f"{endpoint.name} is down and is tried again in {state.retry_in_s:.0f} s: {state.why}"
+        return f"{endpoint.name} is down and will be retried in {state.retry_in_s:.0f} s: {state.why}"
     return why_paused(endpoint, now)
 
 
@@ -96,7 +97,7 @@ def why_paused(endpoint: Endpoint, now: datetime) -> str:
 
 
 def listed(engine: Engine) -> list[EndpointState]:
-    """All endpoints by name. Raises Transient."""
+    """All endpoints, sorted by name. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
         endpoints = session.scalars(select(Endpoint).order_by(Endpoint.name)).all()
@@ -104,16 +105,16 @@ def listed(engine: Engine) -> list[EndpointState]:
     quotas = _quotas(engine, connections)
     return [
         EndpointState(
-            name=one.name,
-            system=one.system,
-            breaker=engine.breakers.state(one.name) if engine.breakers is not None else None,
-            paused_until=one.paused_until if is_paused(one, now) else None,
-            paused_because=one.paused_because if is_paused(one, now) else "",
-            paused_by=one.paused_by if is_paused(one, now) else "",
-            quota=quotas.get(one.id, ""),
-            connections=tuple(c.name for c in connections if one.id in (c.left_id, c.right_id)),
+            name=endpoint.name,
+            system=endpoint.system,
+            breaker=engine.breakers.state(endpoint.name) if engine.breakers is not None else None,
+            paused_until=endpoint.paused_until if is_paused(endpoint, now) else None,
+            paused_because=endpoint.paused_because if is_paused(endpoint, now) else "",
+            paused_by=endpoint.paused_by if is_paused(endpoint, now) else "",
+            quota=quotas.get(endpoint.id, ""),
+            connections=tuple(c.name for c in connections if endpoint.id in (c.left_id, c.right_id)),
         )
-        for one in endpoints
+        for endpoint in endpoints
     ]
 
 
@@ -131,10 +132,10 @@ def _quotas(engine: Engine, connections: Sequence[ConnectionRow]) -> dict[int, s
 
 
 def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) -> str:
-    """A person's pause: no new work with this endpoint until then (UTC); what is running ends within a minute.
+    """Pause an endpoint for a person: no new work with it until then (UTC); running calls end within a minute.
 
-    Returns the pause or rest whose place it takes, in a line; empty if there was none. Raises Misconfigured for an unknown
-    endpoint, an end that is not in the coming year, or before that of a pause by somebody else, who counts on it.
+    Returns the pause or rest that it replaces, in a line; empty if there was none. Raises Misconfigured for an unknown
+    endpoint, an end that is not in the coming year, or one that would shorten somebody else's pause.
     """
     now = clock.now()
     if not now < until < now + MORE_THAN_A_YEAR:
@@ -159,16 +160,17 @@ def pause(engine: Engine, name: str, *, until: datetime, because: str, by: str) 
 
 
 def resumed_last(engine: Engine, name: str) -> str:
-    """Who has resumed an endpoint within the last day, as `timeline.last_by_hand` says it. Raises Transient."""
+    """Who resumed an endpoint within the last day, in the form of `timeline.last_by_hand`. Raises Transient."""
     recent = Event.at > clock.now() - timedelta(days=1)
     with engine.store.read() as session:
         return timeline.last_by_hand(session, RESUMED, recent, Event.key == name, Event.record_id.is_(None))
 
 
 def resume(engine: Engine, name: str, *, by: str = "") -> bool:
-    """End a pause or a rest, whoever began it, and have an open breaker probe at once; False if it was neither.
+    """End a pause or a rest, whoever began it, and let an open breaker probe at once.
 
-    Records that were put off meanwhile go on at once. Raises Misconfigured for an unknown endpoint.
+    Records that were put off meanwhile are due at once. Returns False if the endpoint was neither paused nor down. Raises
+    Misconfigured for an unknown endpoint, Transient.
     """
     now = clock.now()
     with engine.store.write() as session:
@@ -185,9 +187,9 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
 
 
 def authorise(engine: Engine, name: str, code: str, *, by: str) -> None:
-    """Trade the code that came of a person's consent for credentials; an endpoint that rested for their want is called again.
+    """Exchange the code of a person's consent for credentials; an endpoint that rested without them is called again.
 
-    A person's pause stays. Raises AuthenticationFailed if the code is refused, Misconfigured, Transient, EndpointDown.
+    A person's pause remains. Raises AuthenticationFailed if the code is refused, Misconfigured, Transient, EndpointDown.
     """
     _connector(engine, name).trade(code)
     with engine.store.write() as session:
@@ -199,7 +201,7 @@ def authorise(engine: Engine, name: str, code: str, *, by: str) -> None:
 
 
 def consent_url(engine: Engine, name: str, state: str) -> str:
-    """Where a person agrees; see `Connector.consent_url`. Raises Misconfigured, also for an unknown endpoint."""
+    """Where a person gives consent; see `Connector.consent_url`. Raises Misconfigured, also for an unknown endpoint."""
     return _connector(engine, name).consent_url(state)
 
 
@@ -209,7 +211,7 @@ def _connector(engine: Engine, name: str) -> Connector:
 
 
 def _row(session: Session, name: str, *, locked: bool = False) -> Endpoint:
-    """locked: nobody else pauses or resumes it before the transaction ends."""
+    """The endpoint of this name. locked: nobody else pauses or resumes it before the transaction ends. Raises Misconfigured."""
     query = select(Endpoint).where(Endpoint.name == name)
     found = session.scalars(query.with_for_update() if locked else query).one_or_none()
     if found is None:
@@ -219,7 +221,7 @@ def _row(session: Session, name: str, *, locked: bool = False) -> Endpoint:
 
 
 def noting(store: Store) -> Hook:
-    """A hook for the breakers that notes in the timeline that an endpoint is down, or back."""
+    """A hook for the breakers that adds an event when an endpoint goes down or comes back. It raises nothing."""
 
     def note(change: Change) -> None:
         what = "down" if change.opened else "back"
@@ -227,7 +229,7 @@ def noting(store: Store) -> Hook:
         try:
             with store.write() as session:
                 timeline.note_endpoint(session, change.endpoint, what, clock.now(), **detail)
-        except Transient as error:  # the call that found it out must not fail for it
-            log.warning("not noted that %s is %s: %s", change.endpoint, what, error)
+        except Transient as error:  # must not fail the call that opened or closed the breaker
+            log.warning("the timeline lacks that %s is %s: %s", change.endpoint, what, error)
 
     return note

@@ -1,7 +1,7 @@
-"""Whether an error that one call was answered with concerns its object alone, or the endpoint: the endpoint's probe tells.
+"""The endpoint's probe decides whether an error concerns one object or the whole endpoint.
 
-A 403 may be a right on one warehouse or a revoked key, a 404 a bad id or a wrong address. The one makes a dead letter and
-must stop nobody else, the other pauses the endpoint and must make no dead letters at all.
+A 403 may be a missing right on one warehouse or a revoked key, a 404 a bad id or a wrong address. The first makes a dead
+letter and must stop no other record; the second pauses the endpoint and must make no dead letters at all.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from syncengine.engine.core.lease import Lease
 from syncengine.errors import AuthenticationFailed, Forbidden, Misconfigured, Rejected, SyncError
 
 LASTS_S = 30.0
-"""How long an accepted probe counts; where a call got no answer, from before that call."""
+"""How long an accepted probe counts (seconds); for a call without an answer, from before that call."""
 
 OF_ONE_CALL = (Rejected, Forbidden, Misconfigured)
-"""Errors by which a system refuses a call as it is: sent again, it would be refused again."""
+"""Errors with which a system refuses a call: sent again unchanged, it would be refused again."""
 
 
 def ahead(engine: Engine, lease: Lease) -> None:
-    """Probe what is down, and what a record has failed at alone as often as it may, before its own calls are made.
+    """Probe endpoints that are down, or on which a record has failed alone too often, before the record's own calls.
 
-    These may be what opens the breaker, or close an operator's seat by timing out: after them no probe could be made, and
-    the record would be tried for ever. Raises what keeps an endpoint from being used; no record is to blame for that.
+    Those calls may open the breaker, or close an operator's seat by timing out: after them no probe could be made, and the
+    record would be retried forever. Raises what makes an endpoint unusable, for which no record is to blame.
     """
     connection = engine.connection(lease.records[0].connection_id)
     for side, endpoint in connection.endpoints.items():
@@ -30,18 +30,18 @@ def ahead(engine: Engine, lease: Lease) -> None:
 
 
 def has_failed_often(engine: Engine, lease: Lease) -> bool:
-    """Whether this is a record that has failed alone as often as it may."""
+    """Whether every record of the lease has run alone and used up its tries."""
     return all(record.run_alone and record.attempts >= engine.limits.tries for record in lease.records)
 
 
 def has_accepted(engine: Engine, error: SyncError) -> bool:
-    """Whether the endpoint of an error has accepted a probe just before, so that the error is not its trouble."""
+    """Whether the endpoint of an error has just accepted a probe, so that the endpoint is not to blame."""
     lasts_s = LASTS_S if isinstance(error, OF_ONE_CALL) else LASTS_S + engine.limits.call_s
     return error.endpoint_id is not None and engine.was_probed(error.endpoint_id, within_s=lasts_s)
 
 
 def _probe(engine: Engine, connection: Connection, side: str) -> None:
-    """Raises AuthenticationFailed if the endpoint refuses the probe, and whatever else keeps it from being made."""
+    """Raises AuthenticationFailed if the endpoint refuses the probe, and whatever else prevents it."""
     endpoint = connection.endpoints[side]
     with calling(endpoint):
         try:
@@ -52,14 +52,14 @@ def _probe(engine: Engine, connection: Connection, side: str) -> None:
 
 
 def refusal(engine: Engine, connection: Connection, error: SyncError, key: str) -> Rejected:
-    """The dead letter of the record that an error concerns alone. One that the system refused by itself is not probed.
+    """The dead letter of a record that failed alone. A record that the system itself rejected needs no probe.
 
-    Raises AuthenticationFailed if the endpoint refuses the probe too, and whatever else keeps it from being probed.
+    key: of the record. Raises AuthenticationFailed if the endpoint refuses the probe too, and whatever else prevents it.
     """
     if isinstance(error, Rejected):
         return error
     if error.endpoint_id is None:  # no call was made
-        return Rejected(field="record", value=key, reason=str(error), remedy="Correct the installation, then retry")
+        return Rejected(field="record", value=key, reason=str(error), remedy="Correct the configuration, then retry")
     side = next(side for side, endpoint in connection.endpoints.items() if endpoint.id == error.endpoint_id)
     endpoint = connection.endpoints[side]
     if not has_accepted(engine, error):
@@ -68,5 +68,5 @@ def refusal(engine: Engine, connection: Connection, error: SyncError, key: str) 
         field=endpoint.name,
         value=key,
         reason=f"{error}; other calls are accepted",
-        remedy="Check the object there, and whether the account may use it; then retry",
+        remedy="Check the object there and the account's permission to use it, then retry",
     )

@@ -1,4 +1,4 @@
-"""How many chains wait in a lane's queue for a worker to take them: where none serves it, the pump need not add more."""
+"""How many chains wait in a lane's queue for a worker: where no worker serves it, the pump need not add more."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from syncengine.store.states import Lane, Stage
 log = logging.getLogger(__name__)
 
 MOST_READ = 100
-"""Messages that are looked into, one by one. A queue that is longer has not been served for a while, whatever is in it."""
+"""Messages that are examined one by one. A longer queue has not been served for a while, whatever is in it."""
 
 ASK_AGAIN_S = 5.0
+"""How long Redis is not asked after it did not answer."""
+
 STEPS = tuple(f".{stage}" for stage in Stage)
 
 
@@ -29,7 +31,7 @@ class Queues:
         self._silent_until = float("-inf")
 
     def waiting(self, lane: Lane) -> int | None:
-        """How many chains of the lane nobody has taken; ticks and canaries do not count. None if Redis does not answer."""
+        """Number of the lane's chains that no worker has taken, without ticks and canaries; None if Redis does not answer."""
         if clock.monotonic() < self._silent_until:
             return None
         key = f"{REDIS_PREFIX}{lane.label}"
@@ -45,7 +47,7 @@ class Queues:
 
 
 def _task(message: bytes) -> str:
-    """The task's name, which Celery's protocol 2 has in the message's headers; of what is no such message, nothing."""
+    """The task's name, from the headers of Celery's protocol 2; empty if this is not such a message."""
     try:
         return str(json.loads(message)["headers"]["task"])
     except (ValueError, KeyError, TypeError):

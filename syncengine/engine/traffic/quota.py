@@ -1,4 +1,4 @@
-"""How much of the systems' quotas is left, as far as an endpoint can tell without a call."""
+"""How much of the systems' quotas is left, as far as an endpoint knows without a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from syncengine.errors import Misconfigured
 
 
 def left(engine: Engine) -> list[dict[str, Any]]:
-    """One entry for each endpoint that counts calls or sessions: its name, and one line that says what is left."""
+    """One entry per endpoint that counts calls or sessions: its name, and one line on what is left. Raises Misconfigured."""
     seen: dict[str, str] = {}
     for row in engine.connections():
         connection = engine.connection(row.id)
@@ -21,16 +21,16 @@ def left(engine: Engine) -> list[dict[str, Any]]:
 
 
 def crowded(engine: Engine) -> set[int]:
-    """Endpoints whose quota the low lanes would wait for longer than a step waits for its next try, by id.
+    """Ids of endpoints for whose quota a low lane would wait longer than a step waits for its next try.
 
-    Their backlog stays in SQL meanwhile: sent, it would fill the workers with steps that only put it off. Asked before a
-    transaction begins, since it is Redis that answers.
+    Their backlog stays in SQL meanwhile: if sent, it would fill the workers with steps that only put it off. Call it
+    before a transaction begins, since it asks Redis.
     """
     found: set[int] = set()
     for row in engine.connections():
         try:
             connection = engine.connection(row.id)
-        except Misconfigured:  # the pump leaves it out, and says so
+        except Misconfigured:  # the pump skips this connection, and logs why
             continue
         for side, endpoint in connection.endpoints.items():
             if endpoint.id not in found and connection.connectors[side].wait_s() > engine.limits.retry_s:

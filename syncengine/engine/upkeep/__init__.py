@@ -1,1 +1,1 @@
-"""What runs in the background over the store's own data: removal by age, and sealing with a new key."""
+"""Background maintenance of the store: removing old rows, and resealing with a new key."""

@@ -1,8 +1,8 @@
-"""Sealing again, with the newest key, what older keys have sealed, so that these can be dropped.
+"""Resealing: everything that older keys have sealed is sealed again with the newest key, so that they can be removed.
 
-A person asks for it (`syncengine keys rotate`); the store keeps how far it is, sealed. A task of beat does it in short
-transactions beside all other work, on whichever host seals with the key that was asked for. A row that is written meanwhile
-is left alone: its writer has sealed it, perhaps still with an old key. So passes are made until one has found nothing to do.
+A person requests it (`syncengine keys rotate`); the store keeps the progress, sealed. A scheduled task does it in short
+transactions beside all other work, on any host that seals with the requested key. A row that is written meanwhile is
+skipped: its writer has sealed it, perhaps still with an old key. So the task repeats its pass until one finds nothing to do.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ log = logging.getLogger(__name__)
 
 NAME = "reseal"
 AT_ONCE = 300
-"""Rows of one transaction."""
+"""Rows per transaction."""
 
 PAUSE_S = 0.02
-"""Between two transactions: SQLite has one write lock, and whoever waits for it must find it free now and then."""
+"""Between two transactions: SQLite has one write lock, and other writers must find it free in between."""
 
 LONGEST_S = 60.0
-"""How long one run of the task works; the next one continues."""
+"""How long one run of the task works; the next run continues."""
 
 LEASE_S = 600.0
-"""How long one that has died keeps others from running. Should one work longer, two do the same, at no harm."""
+"""How long a run that was killed blocks the next one. If a run takes longer, two do the same work, which is harmless."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedKind:
-    """One column of sealed bytes. name: for people. first: what is below every key of the table."""
+    """One column of sealed bytes. name: for people. first: a value below every key of the table."""
 
     name: str
     model: type[Base]
@@ -65,8 +65,14 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far it is. key: the name of the key. kind, after: where it continues. found: how much this pass has sealed again,
-    total: all passes. shut: how much of this pass no key has opened; such is left as it is."""
+    """How far resealing has come.
+
+    Attributes:
+        key: fingerprint of the key that everything is sealed with.
+        kind: index in `KINDS` where it continues; `after`: the last key handled there.
+        found: values resealed in this pass; `total`: in all passes.
+        shut: values in this pass that no key of this host opens; they are left unchanged.
+    """
 
     key: str
     kind: int = 0
@@ -77,29 +83,32 @@ class Progress:
 
     def __str__(self) -> str:
         """One line for people."""
-        shut = f"; {self.shut:,} that no key of this host opens were left as they are" if self.shut else ""
+        shut = f"; {self.shut:,} that no key of this host opens were left unchanged" if self.shut else ""
         where = f", now at {KINDS[self.kind].name}" if self.kind < len(KINDS) else ""
         return f"{self.total:,} sealed again under {self.key}{where}{shut}"
 
 
-def ask(store: Store, vault: Vault) -> Progress:
-    """Have everything sealed again under the newest key; one that is under way for that key continues. Raises Transient."""
-    under_way = progress_if_readable(store, vault)
-    if under_way is not None and under_way.key == vault.fingerprints[0]:
-        return under_way
+def request(store: Store, vault: Vault) -> Progress:
+    """Request that everything is sealed with the newest key; returns the progress. Raises Transient.
+
+    Resealing that is already in progress for that key continues.
+    """
+    current = progress_if_readable(store, vault)
+    if current is not None and current.key == vault.fingerprints[0]:
+        return current
     begun = Progress(vault.fingerprints[0])
     _note(store, vault, begun)
     return begun
 
 
 def progress(store: Store, vault: Vault) -> Progress | None:
-    """How far it is, None if nobody asked or all is done. Raises Misconfigured if this host lacks the key, Transient."""
+    """The progress; None if nothing is left to do. Raises Misconfigured if this host lacks the key, Transient."""
     sealed = _sealed(store)
     return None if sealed is None else Progress(**from_json(vault.open(sealed).decode()))
 
 
 def progress_if_readable(store: Store, vault: Vault) -> Progress | None:
-    """As `progress`, and None where no key of this host opens the note of it, as when that key is lost. Raises Transient."""
+    """As `progress`, but None if no key of this host opens it, as when that key is lost. Raises Transient."""
     sealed = _sealed(store)
     return progress(store, vault) if sealed is not None and vault.fingerprint_of(sealed) else None
 
@@ -110,16 +119,15 @@ def _sealed(store: Store) -> bytes | None:
 
 
 def run(engine: Engine, *, for_s: float) -> Progress | None:
-    """Continue for `for_s` seconds; how far it is then, None if there is nothing (more) to do, or another process does it.
+    """Continue for `for_s` seconds; returns the progress, None if nothing is left to do or another process does it.
 
-    Raises Misconfigured if this process lacks the key that was asked for, or seals with another one; Transient.
+    Raises Misconfigured if this process lacks the requested key, or seals with another one; Transient.
     """
     if (now := progress(engine.store, engine.vault)) is None:
         return None
     if now.key != engine.vault.fingerprints[0]:
         raise Misconfigured(
-            f"what is stored is to be sealed with the key {now.key}, and this process seals with "
-            f"{engine.vault.fingerprints[0]}",
+            f"the store is being resealed with the key {now.key}, but this process seals with {engine.vault.fingerprints[0]}",
             "Put the same key first on every host (docs/operations.md)",
         )
     with Lock(engine.store, NAME, LEASE_S).tried() as is_ours:
@@ -142,11 +150,11 @@ def _run(engine: Engine, now: Progress, until: float) -> Progress | None:
 
 
 def _batch(engine: Engine, now: Progress) -> Progress:
-    """Seal some rows of one kind again, if they are still what was read."""
+    """Reseal some rows of one kind, unless they were changed since they were read."""
     kind, vault = KINDS[now.kind], engine.vault
     rows = _rows(engine.store, kind, now.after)
-    prints = [vault.fingerprint_of(value) for _, value in rows]
-    old = [row for row, print_ in zip(rows, prints, strict=True) if print_ not in ("", now.key)]
+    fingerprints = [vault.fingerprint_of(value) for _, value in rows]
+    old = [row for row, fingerprint in zip(rows, fingerprints, strict=True) if fingerprint not in ("", now.key)]
     if old:
         table = kind.model.__table__
         unchanged = (table.c[kind.key.key] == bindparam("its_key"), table.c[kind.value.key] == bindparam("its_value"))
@@ -156,7 +164,7 @@ def _batch(engine: Engine, now: Progress) -> Progress:
             statement = update(table).where(*unchanged)  # type: ignore[arg-type]
             if renewed:
                 session.connection().execute(statement.values({kind.value.key: bindparam("new")}), renewed)
-    shut = now.shut + prints.count("")
+    shut = now.shut + fingerprints.count("")
     now = replace(now, found=now.found + len(old), total=now.total + len(old), shut=shut)
     if len(rows) == AT_ONCE:
         return replace(now, after=rows[-1][0])
@@ -165,10 +173,10 @@ def _batch(engine: Engine, now: Progress) -> Progress:
 
 
 def _free(session: Session, kind: SealedKind, renewed: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those whose row nobody has locked: a worker that waits for one of ours may hold another, and the next pass finds them."""
-    keys = [one["its_key"] for one in renewed]
+    """Those whose row nobody has locked: a worker that waits for one of ours may hold another. The next pass finds the rest."""
+    keys = [row["its_key"] for row in renewed]
     mine = set(session.scalars(select(kind.key).where(kind.key.in_(keys)).with_for_update(skip_locked=True)))
-    return [one for one in renewed if one["its_key"] in mine]
+    return [row for row in renewed if row["its_key"] in mine]
 
 
 def _rows(store: Store, kind: SealedKind, after: int | str) -> Sequence[tuple[Any, bytes]]:
@@ -188,11 +196,11 @@ def _note(store: Store, vault: Vault, now: Progress | None) -> None:
 
 
 def counts(store: Store, vault: Vault) -> dict[str, Counter[str]]:
-    """How many things each key seals, by its name and their kind; under "" what no key of this host opens. Reads everything.
+    """Number of values by the key (its fingerprint) that sealed them and their kind. Reads everything. Raises Transient.
 
-    Raises Transient.
+    What no key of this host opens is counted under the empty text.
     """
-    found: dict[str, Counter[str]] = {print_: Counter() for print_ in vault.fingerprints}
+    found: dict[str, Counter[str]] = {fingerprint: Counter() for fingerprint in vault.fingerprints}
     for kind in KINDS:
         for value in _all(store, kind):
             found.setdefault(vault.fingerprint_of(value), Counter())[kind.name] += 1
@@ -207,7 +215,7 @@ def _all(store: Store, kind: SealedKind) -> Iterator[bytes]:
 
 
 def sample(store: Store, kind: SealedKind, most: int) -> list[bytes]:
-    """At most `most` sealed values of one kind: the oldest, the newest, and some of all between. Raises Transient."""
+    """At most `most` sealed values of one kind: the oldest, the newest, and some in between. Raises Transient."""
     part = most // 4
     with store.read() as session:
         there = select(kind.value).where(kind.value.is_not(None))

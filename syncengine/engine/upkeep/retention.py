@@ -1,13 +1,16 @@
-"""What is over is removed by age, so that the store holds what is open and some time of history, and not all that ever was.
+"""Retention: removes finished rows by age, so that the store holds what is open and a limited history.
 
-How long a merchant needs it decides the defaults, which settings.py argues. What decides anything about the next sync is
-never removed, whatever its age: records and links; creates that were done (without one of these, an object whose link is
-lost would be created a second time), though not the documents that they sent; what is in doubt; whatever a record that is
-due, waiting, held or dead still needs; a dead letter that is open; of a record that a person has discarded its letter, by
-which that is taken back, and its document, by which a change at the source is seen.
+The defaults and their reasons are in settings.py. Whatever affects the next sync is never removed, whatever its age:
 
-It runs beside everything else: small transactions, committed one by one, in the order of the numbers. Should one fail, the
-next run continues from there.
+- records and links;
+- creates that were done, though not the documents that they sent: without them, an object whose link is lost would be
+  created a second time;
+- writes whose outcome is unknown, and open dead letters;
+- whatever a record that is due, waiting, held or dead still needs;
+- of a record that a person has discarded: its dead letter, which undoes the discard, and its document, which shows whether
+  the source has changed.
+
+It runs beside everything else, in small transactions ordered by id. If one fails, the next run continues from there.
 """
 
 from __future__ import annotations
@@ -46,21 +49,21 @@ log = logging.getLogger(__name__)
 
 PULSE = "retention"
 AT_ONCE = 500
-"""Rows of one transaction."""
+"""Rows per transaction."""
 
 PAUSE_S = 0.02
-"""Between two transactions: SQLite has one write lock, and whoever waits for it must find it free now and then."""
+"""Between two transactions: SQLite has one write lock, and other writers must find it free in between."""
 
 LONGEST_S = 60.0
-"""How long one run of the task works; what is left waits for the next one, an hour later."""
+"""How long one run of the task works; the rest waits for the next run, an hour later."""
 
 LEASE_S = 600.0
-"""How long one that has died keeps others from running: longer than Celery lets a task live."""
+"""How long a run that was killed blocks the next one: longer than the time limit of a task."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """For how many days each kind of thing is kept once it is over; 0 for ever."""
+    """How many days each kind of row is kept after it is finished; 0 means forever."""
 
     events: int = 400
     writes: int = 400
@@ -72,9 +75,10 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """One kind of row. name: for people. days: which figure of `Kept` counts. over: what is old, given the time that is old.
+    """One kind of row.
 
-    sets: the columns that are emptied; None to remove the row.
+    name: for people. days: the attribute of `Kept` that applies. over: the conditions of a row that is finished and older
+    than the given time. sets: the columns to empty; None to remove the row.
     """
 
     name: str
@@ -84,13 +88,13 @@ class _Kind:
     sets: Mapping[str, Any] | None = None
 
     def chosen(self, before: datetime) -> list[ColumnElement[bool]]:
-        """The newest row of a table stays, as SQLite would give its number to the next one, and people name letters by it."""
+        """The newest row of a table stays: SQLite would reuse its id, by which people refer to dead letters."""
         newest = select(func.max(aliased(self.model).id)).scalar_subquery()
         return [*self.over(before), self.model.id < newest]
 
 
 def _at_work(record_id: Any) -> ColumnElement[bool]:
-    """The record of this id is due, worked on, waits, is held or dead, or has a letter that is open."""
+    """The record of this id is due, being processed, waiting, held or dead, or has an open dead letter."""
     letter, record = aliased(Failure), aliased(Record)
     has_letter = select(letter.id).where(letter.record_id == record.id, letter.closed_at.is_(None)).exists()
     is_open = or_(
@@ -107,14 +111,14 @@ def _events(before: datetime) -> list[ColumnElement[bool]]:
 
 
 def _writes(before: datetime) -> list[ColumnElement[bool]]:
-    """A create that was done is the only sign of an object whose link is lost (`effects.intend`)."""
+    """A create that was done is the only trace of an object whose link is lost (`effects.intend`)."""
     ended = (EffectState.REJECTED, EffectState.SUPERSEDED, EffectState.INTENDED)
     over = or_(Effect.state.in_(ended), and_(Effect.state == EffectState.DONE, Effect.verb != Verb.CREATE))
     return [over, Effect.updated_at < before, ~_at_work(Effect.record_id)]
 
 
 def _requests(before: datetime) -> list[ColumnElement[bool]]:
-    """What was sent is asked only of writes that are in doubt."""
+    """The document that was sent is needed only while the outcome of its write is unknown."""
     over = Effect.state.not_in((EffectState.SENT, EffectState.UNKNOWN))
     return [over, Effect.request.is_not(None), Effect.updated_at < before, ~_at_work(Effect.record_id)]
 
@@ -133,7 +137,7 @@ def _decisions(before: datetime) -> list[ColumnElement[bool]]:
 
 
 def _documents(before: datetime) -> list[ColumnElement[bool]]:
-    """Of records at rest. `fetch` asks those of discarded ones, people those of dead letters and of what is observed."""
+    """Of records at rest. `fetch` needs those of discarded records, people those of dead letters and of observed records."""
     discarded = select(Record.id).where(Record.id == Payload.record_id, *failures.rests_on_discard()).exists()
     letter = select(Failure.id).where(Failure.record_id == Payload.record_id).exists()
     observed = select(Record.id).where(Record.id == Payload.record_id, observe_mode.observed()).exists()
@@ -141,7 +145,7 @@ def _documents(before: datetime) -> list[ColumnElement[bool]]:
 
 
 def _runs(before: datetime) -> list[ColumnElement[bool]]:
-    """The latest one of each flow is what `syncengine status` shows."""
+    """`syncengine status` shows the latest run of each flow, so that one stays."""
     later = aliased(Run)
     same = (later.connection_id == Run.connection_id, later.flow == Run.flow, later.started_at > Run.started_at)
     return [Run.started_at < before, select(later.id).where(*same).exists()]
@@ -162,12 +166,12 @@ KINDS = (
     _Kind("runs", "runs", Run, _runs),
     _Kind("alerts", "alerts", Alert, _alerts),
 )
-"""Documents before what they belong to, so that a run does not depend on what it has removed itself, and is as foreseen."""
+"""Documents come before what they belong to, so that a run removes exactly what `foresee` counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """How many of each kind, by name; `is_all`: nothing that is old enough is left."""
+    """How many rows of each kind were removed, by its name. is_all: nothing that is old enough is left."""
 
     counts: Mapping[str, int]
     is_all: bool = True
@@ -175,11 +179,14 @@ class Removed:
     def __str__(self) -> str:
         """One line for people."""
         some = ", ".join(f"{count:,} {name}" for name, count in self.counts.items() if count)
-        return f"removed {some or 'nothing'}{'' if self.is_all else '; there is more, for the next run'}"
+        return f"removed {some or 'nothing'}{'' if self.is_all else '; the next run removes more'}"
 
 
 def remove(engine: Engine, kept: Kept, *, for_s: float | None = None) -> Removed | None:
-    """Remove what is over and old; None if another process does so now. At most for `for_s` seconds. Raises Transient."""
+    """Remove what is finished and old; None if another process is doing so now. Raises Transient.
+
+    for_s: seconds after which it stops, with the rest left for the next run; None for no limit.
+    """
     with Lock(engine.store, PULSE, LEASE_S).tried() as is_ours:
         if not is_ours:
             return None
@@ -192,7 +199,7 @@ def remove(engine: Engine, kept: Kept, *, for_s: float | None = None) -> Removed
 
 
 def foresee(engine: Engine, kept: Kept) -> Removed:
-    """How many of each kind would be removed now. Raises Transient."""
+    """Count what `remove` would remove now. Raises Transient."""
     counts = {}
     for kind, before in _due(kept, clock.now()):
         with engine.store.read() as session:
@@ -213,7 +220,7 @@ def _remove(engine: Engine, kept: Kept, until: float | None) -> Removed:
 
 
 def _due(kept: Kept, now: datetime) -> Iterator[tuple[_Kind, datetime]]:
-    """The kinds that are not kept for ever, each with the time before which it is old."""
+    """The kinds that are not kept forever, each with the time before which a row is old."""
     for kind in KINDS:
         days = getattr(kept, kind.days)
         if days:
@@ -221,7 +228,7 @@ def _due(kept: Kept, now: datetime) -> Iterator[tuple[_Kind, datetime]]:
 
 
 def _batches(engine: Engine, kind: _Kind, before: datetime) -> Iterator[int]:
-    """Removes batch by batch; gives how many of each. What has become open since it was chosen is chosen no more."""
+    """Remove batch by batch; yields the size of each. A row that was reopened since it was chosen is left."""
     model: type[Base] = kind.model
     last = 0
     while True:

@@ -105,5 +105,5 @@ def test_everything_is_sealed_again_while_feeds_and_people_work(world: World) ->
     vault = Vault(world.store, [second, KEY])
     world.engine.vault = vault
     refuse = lambda: held.refuse(world.engine, found, because="x", by="anna")  # noqa: E731
-    reseal.ask(world.store, vault)
+    reseal.request(world.store, vault)
     assert _at_once(lambda: _feed(world), refuse, lambda: reseal.run(world.engine, for_s=1.0)) == []

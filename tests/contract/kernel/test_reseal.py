@@ -68,7 +68,7 @@ def test_everything_is_sealed_again_and_the_old_key_is_needed_no_more(
     assert reseal.run(world.engine, for_s=60) is None  # nobody has asked
     assert _sealed(world) == before
 
-    reseal.ask(world.store, world.engine.vault)
+    reseal.request(world.store, world.engine.vault)
     assert reseal.run(world.engine, for_s=60) is None
     assert reseal.progress(world.store, world.engine.vault) is None
     assert _sealed(world) == {new: before[old], old: {}}
@@ -85,10 +85,10 @@ def test_it_continues_where_it_stopped_and_one_process_does_it(world: World, mon
     monkeypatch.setattr(reseal, "AT_ONCE", 1)
     _keys(world, NEW, OLD)
     old = world.engine.vault.fingerprints[1]
-    reseal.ask(world.store, world.engine.vault)
+    reseal.request(world.store, world.engine.vault)
     first, second = (reseal.run(world.engine, for_s=0) for _ in range(2))
     assert (first and first.total, second and second.total) == (1, 1)  # the secret, then nothing more of its kind
-    assert reseal.ask(world.store, world.engine.vault) == second
+    assert reseal.request(world.store, world.engine.vault) == second
     with Lock(world.store, "reseal", 60).tried():
         assert reseal.run(world.engine, for_s=60) is None
     assert reseal.progress(world.store, world.engine.vault) == second
@@ -109,7 +109,7 @@ def test_a_row_that_is_written_meanwhile_keeps_what_was_written(world: World, mo
         return renew(sealed)
 
     monkeypatch.setattr(vault, "renewed", meanwhile)
-    reseal.ask(world.store, vault)
+    reseal.request(world.store, vault)
     assert reseal.run(world.engine, for_s=60) is None
     value = _seat(world)
     assert vault.open(value) == b"another session"
@@ -128,7 +128,7 @@ def test_what_no_key_opens_is_left_as_it_is_and_counted(world: World) -> None:
     with world.store.write() as session:
         session.get_one(m.Slot, "seat").value = lost
     _keys(world, NEW, OLD)
-    reseal.ask(world.store, world.engine.vault)
+    reseal.request(world.store, world.engine.vault)
     assert reseal.run(world.engine, for_s=60) is None
     assert _sealed(world)[""] == {"sessions": 1}
     assert _seat(world) == lost
@@ -143,7 +143,7 @@ def test_a_host_that_does_not_seal_with_the_key_that_was_asked_for_says_so(
     world: World, given: tuple[str, ...], says: str
 ) -> None:
     _keys(world, NEW, OLD)
-    reseal.ask(world.store, world.engine.vault)
+    reseal.request(world.store, world.engine.vault)
     _keys(world, *given)
     with pytest.raises(Misconfigured, match=says):
         reseal.run(world.engine, for_s=60)
@@ -151,11 +151,11 @@ def test_a_host_that_does_not_seal_with_the_key_that_was_asked_for_says_so(
 
 def test_a_key_that_is_lost_while_all_is_sealed_again_is_replaced_by_another(world: World) -> None:
     """What the lost key has sealed is lost; but another key can be asked for."""
-    reseal.ask(world.store, Vault(world.store, [NEW, OLD]))
+    reseal.request(world.store, Vault(world.store, [NEW, OLD]))
     third = Fernet.generate_key().decode()
     _keys(world, third, OLD)
     assert reseal.progress_if_readable(world.store, world.engine.vault) is None
-    reseal.ask(world.store, world.engine.vault)
+    reseal.request(world.store, world.engine.vault)
     for _ in range(20):
         if reseal.run(world.engine, for_s=60.0) is None:
             break

@@ -255,7 +255,7 @@ def test_thousands_of_rows_go_in_small_transactions_within_the_time_of_a_run(
     monkeypatch.setattr(clock, "sleep", others_work)
     first = retention.remove(world.engine, SOON, for_s=retention.PAUSE_S * 2)
     assert first is not None
-    assert str(first) == "removed 1,500 events; there is more, for the next run"
+    assert str(first) == "removed 1,500 events; the next run removes more"
     assert str(retention.remove(world.engine, SOON, for_s=60)) == "removed 1,500 events"
     assert str(retention.remove(world.engine, SOON, for_s=60)) == "removed nothing"
     assert world.right.objects["things"]["R1"]["name"] == "cup"
