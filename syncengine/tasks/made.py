@@ -61,7 +61,7 @@ def _sync(
         trigger=trigger,
     )
     results = sync.start(self.engine, request)
-    for waiting in sync.to_come_again(results, request, self.request.retries):
+    for waiting in sync.to_retry(results, request, self.request.retries):
         _sync_later(self, waiting)
     return sync.line(results)
 

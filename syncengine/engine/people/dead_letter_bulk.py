@@ -241,7 +241,7 @@ def _as_chosen(
 
 def _undiscardable(session: Session, engine: Engine, found: Mapping[int, Record]) -> dict[int, str]:
     """Why records, by id, are not to be discarded: those that are not dead, or that somebody has just corrected."""
-    corrected = corrections.standing(session, engine.vault, found)
+    corrected = corrections.active(session, engine.vault, found)
     problems: dict[int, str] = {}
     for record in found.values():
         correction = corrected.get(record.id)

@@ -147,7 +147,7 @@ class Source:
 
     @property
     def present(self) -> Doc:
-        return corrections.tried(self.standing, self.original)
+        return corrections.corrected(self.standing, self.original)
 
 
 def source_of(engine: Engine, letter_id: int) -> Source:
@@ -248,7 +248,7 @@ def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
     if failure.closed_at is not None:
         by = f" by {failure.closed_by}" if failure.closed_by else ""
         raise Misconfigured(f"{failure.id} was closed{by} while you corrected it: {failure.closed_because}")
-    now = corrections.standing(session, engine.vault, [record.id]).get(record.id)
+    now = corrections.active(session, engine.vault, [record.id]).get(record.id)
     was = source.standing
     if was is not None and now is None:
         row = session.get(Row, was.id)

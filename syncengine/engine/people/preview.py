@@ -126,7 +126,7 @@ def _material(
         ids = [record.id for record in records]
         linked = links.of_records(session, flow, connection, records)
         lookups = lookups_of(session, connection.row, flow)
-        corrected = corrections.standing(session, engine.vault, ids)
+        corrected = corrections.active(session, engine.vault, ids)
         doubts = effects.unknown_of(session, engine, ids)
         decided = decisions.active(session, ids)
     placed = corrections.by_place(flow, connection, {record.id: record.key for record in records}, corrected)

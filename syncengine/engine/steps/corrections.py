@@ -1,7 +1,7 @@
-"""Corrections: what a person changed of a source document, as a JSON patch (RFC 6902) kept beside the original.
+"""Corrections: a person's changes to a source document, as a JSON patch (RFC 6902) kept beside the original.
 
-A correction is applied to the document as the source gave it, before its schema. It holds for that document alone: when the
-source changes it, or a test of the patch fails, the correction lapses and the record goes by the original again.
+A correction is applied to the document as the source returned it, before its schema. It is valid for that document alone:
+when the source changes it, or a test of the patch fails, the correction lapses and the original counts again.
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ from syncengine.vault import Vault
 Docs = Mapping[str, Mapping[str, Doc]]
 """Documents of one record as they were read: by resource name and key."""
 
-GONE = "the source does not have it any more"
-CHANGED = "it changed at the source"
+GONE = "the object is gone in the source"
+CHANGED = "the object changed at the source"
+REPLACED = "a newer correction replaced it"
 
 
 class Lapsed(Exception):
-    """The correction does not hold for this document; the text says why."""
+    """The correction is not valid for this document; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """One that stands. `resource`: whose document it corrects; `source_fingerprint`: of the document that it was made for."""
+    """A correction of one document. resource: its name; source_fingerprint: of the document that it was made for."""
 
     id: int
     record_id: int
@@ -47,10 +48,10 @@ class Correction:
     because: str
     made_by: str
     made_at: datetime
-    key: str = ""  # of that document, where a record has several of its resource
+    key: str = ""  # of that document, if the record has several of this resource
 
     def of(self, doc: Doc | None) -> Doc:
-        """The document corrected; the one that is given stays as it is. Raises Lapsed."""
+        """A corrected copy of the document. Raises Lapsed."""
         if doc is None:
             raise Lapsed(GONE)
         if fingerprint(doc) != self.source_fingerprint:
@@ -62,28 +63,28 @@ class Correction:
 
     @property
     def paths(self) -> list[str]:
-        """What it changes, without values."""
-        return [str(one["path"]) for one in self.patch if one["op"] != "test"]
+        """The JSON pointers of what it changes."""
+        return [str(operation["path"]) for operation in self.patch if operation["op"] != "test"]
 
 
 @dataclass(frozen=True, slots=True)
 class Corrected:
-    """Documents by record id with the corrections applied that hold; `lapses`: the others, and why they do not."""
+    """Documents by record id with all valid corrections applied. lapses: the other corrections, and why they lapsed."""
 
     docs: Mapping[int, Docs]
     originals: Mapping[int, Docs]  # the documents as they were read
-    held: Mapping[int, Correction] = field(default_factory=dict)  # by record id
+    held: Mapping[int, Correction] = field(default_factory=dict)  # those applied, by record id
     lapses: Mapping[int, tuple[Correction, str]] = field(default_factory=dict)
 
 
-def standing(session: Session, vault: Vault, record_ids: Iterable[int]) -> dict[int, Correction]:
+def active(session: Session, vault: Vault, record_ids: Iterable[int]) -> dict[int, Correction]:
     """The corrections that have not lapsed, by record id."""
     query = select(Row).where(Row.record_id.in_(list(record_ids)), Row.lapsed_at.is_(None)).order_by(Row.id)
     return {row.record_id: read(row, vault) for row in session.scalars(query)}
 
 
 def read(row: Row, vault: Vault) -> Correction:
-    """A row with its patch opened. Raises Misconfigured if none of the keys fits."""
+    """The correction of a row, its patch opened. Raises Misconfigured if no key of this host opens it."""
     body = payloads.unseal(vault, row.patch)
     return Correction(
         row.id, row.record_id, body["resource"], body["patch"], row.source_fingerprint, row.because, row.made_by, row.made_at,
@@ -92,7 +93,7 @@ def read(row: Row, vault: Vault) -> Correction:
 
 
 def apply(found: Mapping[int, Correction], docs: Mapping[int, Docs]) -> Corrected:
-    """Correct the documents of records."""
+    """Correct the documents of records. found, docs: by record id."""
     made: dict[int, Docs] = dict(docs)
     held, lapses = {}, {}
     for record_id, correction in found.items():
@@ -113,7 +114,7 @@ def apply(found: Mapping[int, Correction], docs: Mapping[int, Docs]) -> Correcte
 def by_place(
     flow: Flow, connection: Connection, keys: Mapping[int, str], found: Mapping[int, Correction]
 ) -> dict[tuple[str, str], Correction]:
-    """Corrections by resource and key of the document, for those who read it. `keys`: of the records, by id."""
+    """Corrections by resource and key of the document that they correct. keys: of the records, by id."""
     placed = {}
     for record_id, correction in found.items():
         end = ends_of(flow, connection, keys[record_id]).on(connection.side(correction.resource))
@@ -121,8 +122,8 @@ def by_place(
     return placed
 
 
-def tried(correction: Correction | None, doc: Doc) -> Doc:
-    """The document corrected if the correction holds for it, else as it is."""
+def corrected(correction: Correction | None, doc: Doc) -> Doc:
+    """The corrected document if the correction is valid for it, else the document unchanged."""
     try:
         return doc if correction is None else correction.of(doc)
     except Lapsed:
@@ -142,14 +143,16 @@ def save(
     now: datetime,
     key: str = "",
 ) -> int:
-    """Let a correction stand for a record, in the place of an earlier one; returns its id.
+    """Store a correction of a record's document, replacing an earlier one; returns its id.
 
-    key: of the document, where the record has several of that resource.
+    original: the document as the source returned it. key: of the document, if the record has several of that resource.
     """
-    lapse_of(session, record.id, "another one took its place", now)
+    lapse_of(session, record.id, REPLACED, now)
     row = Row(
         record_id=record.id,
-        patch=payloads.seal(vault, {"resource": resource, "key": key, "patch": [dict(one) for one in patch]}),
+        patch=payloads.seal(
+            vault, {"resource": resource, "key": key, "patch": [dict(operation) for operation in patch]}
+        ),
         source_fingerprint=fingerprint(original),
         because=because,
         made_by=by,
@@ -161,14 +164,14 @@ def save(
 
 
 def lapse_of(session: Session, record_id: int, why: str, now: datetime) -> bool:
-    """End the correction that stands for a record; False if there is none."""
+    """End the active correction of a record; False if there is none."""
     return _lapse(session, Row.record_id == record_id, why, now)
 
 
 def lapse(
     session: Session, records: Mapping[int, Record], lapses: Mapping[int, tuple[Correction, str]], now: datetime
 ) -> None:
-    """End corrections that do not hold any more, and say so in the timelines of their records."""
+    """End corrections that are no longer valid, with an event in the timelines of their records."""
     ended = {
         record_id: {"because": why, "paths": ", ".join(correction.paths), "by": correction.made_by}
         for record_id, (correction, why) in lapses.items()

@@ -1,4 +1,4 @@
-"""Reading feeds: what changed since the cursor is wanted, page by page. Records and cursor are committed together."""
+"""Reading feeds: whatever changed since the cursor becomes wanted, page by page. Records and cursor commit together."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from syncengine.store.states import Lane, Status
 
 log = logging.getLogger(__name__)
 
-CURSOR_LEASES = 3  # for how many leases a reader keeps its cursor: a page may take several calls, each with its wait
-MOST_WAITS = 5  # for a slot of the quota, one after the other without a page
-TICK_SLACK = 0.9  # a tick that comes a little early still counts
+CURSOR_LEASES = 3  # leases for which a reader holds its cursor: a page may take several calls, each with its wait
+MOST_WAITS = 5  # consecutive waits for a slot of the quota, without a page in between
+TICK_SLACK = 0.9  # of the interval: a tick that comes a little early still counts
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a run found: objects that are wanted, and versions that were done already."""
+    """What a run found. wanted: objects that became wanted. known: objects whose version was done already."""
 
     run_id: int
     wanted: int
@@ -55,8 +55,14 @@ def discover(
 ) -> Found:
     """Read all feeds of a flow from their cursors and want what changed. One worker at a time reads a feed.
 
-    `since` (UTC) reads from there instead, without touching the cursors. `patience_s`: the longest wait for the quota that
-    is slept here, between two pages. Raises what the system's calls raise; what was read until then stays wanted.
+    Args:
+        trigger: what started the run, stored with it.
+        lane: lane of the records that become wanted.
+        since: read from this time (UTC) instead, without moving the cursors.
+        patience_s: the longest wait for the quota that is slept here, between two pages.
+
+    Raises:
+        SyncError: whatever the system's calls raise; what was read until then stays wanted.
     """
     flow, connection = engine.flow(flow_name), engine.connection(connection_id)
     run_id = begin_run(engine, connection_id, flow_name, trigger=trigger, lane=lane)
@@ -74,13 +80,13 @@ def discover(
 
 
 def feeds_of(flow: Flow, connection: Connection) -> Sequence[tuple[Resource, str]]:
-    """The feeds that a flow reads: the source's, and in a two-way flow the target's too."""
+    """The feeds that a flow reads, each with its resource: the source's, and in a two-way flow the target's too."""
     source = [(connection.resource(flow.source), feed) for feed in flow.feeds]
     return [*source, *((connection.resource(flow.target), feed) for feed in flow.backward_feeds if flow.two_way)]
 
 
 def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, lane: Lane) -> int:
-    """Note that a sync begins; returns its number."""
+    """Store that a sync begins; returns its run number."""
     with engine.store.write() as session:
         run = Run(connection_id=connection_id, flow=flow, trigger=trigger, lane=lane, started_at=clock.now())
         session.add(run)
@@ -89,7 +95,7 @@ def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, la
 
 
 def end_run(engine: Engine, found: Found, error: str = "") -> None:
-    """Note what a sync found."""
+    """Store the result of a sync. error: what ended it, empty if it completed."""
     with engine.store.write() as session:
         session.execute(
             update(Run)
@@ -119,12 +125,12 @@ class _Feed:
         self.cursor_name = feed if resource.name == flow.source else f"right:{feed}"
 
     def read(self, found: Found) -> Found:
-        """Raises what the system's calls raise."""
+        """Read all pages; returns `found` with what they add. Raises what the system's calls raise."""
         if self.since is not None:
             return self._pages(found, None, self.since)
         taken = self._take()
         if taken is None:
-            return found  # another worker reads it just now
+            return found  # another worker is reading it
         cursor, cut_over = taken
         try:
             return self._pages(found, cursor, cut_over if self.flow.cut_over else None)
@@ -146,14 +152,14 @@ class _Feed:
                 )
                 if cursor is not None:
                     self._move(session, page)
-            known = max(0, len(page.refs) - len(news))  # of several objects one record may be wanted
+            known = max(0, len(page.refs) - len(news))  # several objects may have one record
             found = Found(found.run_id, found.wanted + len(news), found.known + known)
-            if cursor is not None and self.engine.is_ending():  # without a cursor there is no place to read on from
-                raise Throttled("its worker ends; the feed is read on from here", retry_in_s=0.0)
+            if cursor is not None and self.engine.is_ending():  # without a cursor nothing keeps the position
+                raise Throttled("the worker is shutting down; reading continues from here", retry_in_s=0.0)
         return found
 
     def _read(self, position: Position, since: datetime | None) -> Iterator[Page]:
-        """Pages from `position` on. Where the quota lets one wait, and not for too long, reading goes on where it was."""
+        """Pages from `position` on. After a wait for the quota within `patience_s`, reading continues from the last page."""
         waits = 0
         pages = self.resource.changes(self.feed, position, since=since)
         while True:
@@ -164,7 +170,7 @@ class _Feed:
                 waits += 1
                 if busy.retry_in_s > self.patience_s or waits > MOST_WAITS:
                     raise
-                log.info("%s: reading %s goes on in %.0f s: %s", self.flow.name, self.feed, busy.retry_in_s, busy)
+                log.info("%s: reading %s continues in %.0f s: %s", self.flow.name, self.feed, busy.retry_in_s, busy)
                 wait(busy.retry_in_s)
                 pages = self.resource.changes(self.feed, position, since=since)
                 continue
@@ -174,11 +180,11 @@ class _Feed:
             yield page
 
     def _news(self, session: Session, page: Page) -> list[str]:
-        """Record keys of a page's objects, without those whose version is done already, or just being dealt with.
+        """Record keys of a page's objects, without those whose version is done already or being processed.
 
         A version with a time counts as seen only if it is older than the fetch that saw it, by the source's clock, by more
-        than the source's resolution plus the lag of its search; else an edit within the same second would be lost for ever.
-        One without a time is a print of the content: the same one is the same content.
+        than the source's resolution plus the lag of its search; else an edit within the same second would be lost for good.
+        A version without a time is a fingerprint of the content, so equal versions are equal content.
         """
         refs = [ref for ref in page.refs if self._can_keep(ref)]
         side = self.connection.side(self.resource.name)
@@ -192,9 +198,9 @@ class _Feed:
         ).where(
             Record.connection_id == self.connection.row.id,
             Record.flow == self.flow.name,
-            Record.key.in_([record_key for some in keys.values() for record_key in some]),
+            Record.key.in_([record_key for mine in keys.values() for record_key in mine]),
         )
-        if self.since is not None:  # a person asks: what was left alone by the rules of then may be planned otherwise
+        if self.since is not None:  # a person asks: what the rules skipped then may be planned differently now
             query = query.where(or_(due, Record.status.in_((Status.DONE, Status.DEAD))))
         found = {key: (version, at) for key, version, at in session.execute(query)}
         unlinked = f"{side}:" if self.flow.write_back and side != self.connection.side(self.flow.target) else None
@@ -202,7 +208,7 @@ class _Feed:
         for ref in refs:
             for record_key in keys[ref.key]:
                 if unlinked is not None and record_key.startswith(unlinked) and record_key in found:
-                    continue  # nobody has linked it; whoever does has it wanted
+                    continue  # not linked; whoever links it makes it wanted
                 kept, fetched = found.get(record_key, ("", None))
                 is_same = bool(ref.version) and versions.version_in(self.flow, kept, side, ref.key) == ref.version
                 is_settled = ref.at is None or (fetched is not None and ref.at < fetched - settled)
@@ -211,11 +217,11 @@ class _Feed:
         return list(dict.fromkeys(news))
 
     def _can_keep(self, ref: Ref) -> bool:
-        """False for an object whose key no store can keep: it is left out and told, and the feed goes on."""
+        """False for an object whose key cannot be stored: it is logged and skipped, and the feed continues."""
         if is_key(ref.key):
             return True
         log.error(
-            "%s: an object of %s is left out, its key cannot be kept: %.60r",
+            "%s: an object of %s is skipped because its key cannot be stored: %.60r",
             self.flow.name,
             self.resource.name,
             ref.key,
@@ -223,7 +229,10 @@ class _Feed:
         return False
 
     def _take(self) -> tuple[Cursor, datetime | None] | None:
-        """The cursor, with the cut-over date that holds for it: an earlier date comes with a new cursor, at once."""
+        """Claim the cursor; returns it with the cut-over date that applies. None if another worker holds it.
+
+        Both are read at once, since an earlier date comes with a new cursor.
+        """
         now = clock.now()
         with self.engine.store.write() as session:
             fresh = insert_into(session, Cursor).values(
@@ -275,13 +284,14 @@ class _Feed:
 
 
 def due_connections(engine: Engine, flow_name: str, *, but: Collection[int] = ()) -> list[int]:
-    """Connections whose feeds of this flow are due by the schedule; their next time is set in the same statement.
+    """Ids of connections whose feeds of this flow are due by the schedule; claims the turn of each.
 
-    So a second beat, or a tick that comes twice, does no harm. Those in `but` keep their turn for later.
+    The next time is set in the same statement, so a second beat, or a tick that comes twice, does no harm. Those in `but`
+    keep their turn for later.
     """
     flow, now = engine.flow(flow_name), clock.now()
     due: list[int] = []
-    for connection in [one for one in engine.connections(flow_name) if one.id not in but]:
+    for connection in [row for row in engine.connections(flow_name) if row.id not in but]:
         with engine.store.write() as session:
             fresh = insert_into(session, Schedule).values(connection_id=connection.id, flow=flow_name, next_due=now)
             session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow"]))

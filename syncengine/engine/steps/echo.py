@@ -1,7 +1,7 @@
-"""In a two-way flow the other side's feed may tell of an object while the create that makes it is not settled yet.
+"""Echoes: in a two-way flow the other side's feed may report an object before the outcome of its create is known.
 
-Such an object has no link so far, and would be created on its own side once more. It is looked at again when the create is
-settled: then it is linked, and its record has become one with that of the pair.
+Such an object has no link yet, and would be created on its own side a second time. It is put off until the outcome is
+known: then it is linked, and its record has been merged with that of the pair.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from syncengine.store.states import Pause, Stage
 def pending_creates(
     flow: Flow, connection: Connection, material: Material, found: Sequence[Record], creating: Sequence[UnknownWrite]
 ) -> dict[int, Effect]:
-    """The create that may be making the object of a record, by record id. `creating`: read before the links were."""
+    """The create that may have made the object of a record, by record id; other records are absent.
+
+    creating: creates whose outcome is unknown; they must have been read before the links.
+    """
     early: dict[int, Effect] = {}
     for record in found if creating else ():
         ends = links.ends_of(flow, connection, record.key)
@@ -35,21 +38,21 @@ def pending_creates(
         doc = material.docs.get(record.id, {}).get(resource.name, {}).get(ends.on(ends.side) or "")
         if doc is None or material.linked[record.id]:
             continue
-        [one] = unknown_writes.candidates(resource, [doc])
-        for doubt in creating:
-            if doubt.effect.record_id == record.id or doubt.effect.resource != resource.name:
+        [candidate] = unknown_writes.candidates(resource, [doc])
+        for create in creating:
+            if create.effect.record_id == record.id or create.effect.resource != resource.name:
                 continue
-            if adoption.may_be_of(resource, doubt.doc, one, sent_at=doubt.effect.sent_at):
-                early[record.id] = doubt.effect
+            if adoption.may_be_of(resource, create.doc, candidate, sent_at=create.effect.sent_at):
+                early[record.id] = create.effect
     return early
 
 
 def put_off(session: Session, engine: Engine, lease: Lease, early: Mapping[int, Effect], now: datetime) -> None:
-    """Look at these again, from a new fetch: soon, and less often if it takes long (a person may have to settle it)."""
+    """Put off the records in `early`, to be fetched again: soon at first, then less often, as a person may have to decide."""
     for record in lease.records:
         if record.id in early:
             wait = timedelta(seconds=backoff(record.attempts, most_s=engine.limits.backoff_s))
-            why = f"it may be what the create of {early[record.id].natural_key} is making at this moment"
+            why = f"the create of {early[record.id].natural_key} may have just made this object"
             records.put_off(
                 session, lease, [record.id], now + wait, pause=Pause.BACKOFF, stage=Stage.FETCH, counts=True, reason=why
             )  # fmt: skip

@@ -59,7 +59,7 @@ class Fetched:
         place = (resource.name, key)
         if place not in self._references:
             try:
-                doc = corrections.tried(self.corrections.get(place), self.docs[resource.name][key])
+                doc = corrections.corrected(self.corrections.get(place), self.docs[resource.name][key])
                 found = mapping.references(resource.load(doc), settings)
             except Rejected:
                 found = ()
@@ -95,7 +95,7 @@ def fetch(engine: Engine, lease: Lease) -> None:
     with engine.store.read() as session:
         linked = links.of_records(session, flow, connection, lease.records)
         setup = fingerprint([flow.version, connection.row.settings, lookups_of(session, connection.row, flow)])
-        corrected = corrections.standing(session, engine.vault, [record.id for record in lease.records])
+        corrected = corrections.active(session, engine.vault, [record.id for record in lease.records])
         discarded = _discarded(session, engine, lease)
     if flow.write_back:
         _leave_unlinked(engine, lease, flow, connection, linked)

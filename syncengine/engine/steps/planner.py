@@ -48,7 +48,7 @@ def gather(session: Session, engine: Engine, flow: Flow, connection: Connection,
     ids = [record.id for record in found]
     doubts = effects.unknown_of(session, engine, ids)
     stored = payloads.load(session, engine.vault, "context", ids)
-    corrected = corrections.apply(corrections.standing(session, engine.vault, ids), stored)
+    corrected = corrections.apply(corrections.active(session, engine.vault, ids), stored)
     return Material(
         docs=corrected.docs,
         linked=links.of_records(session, flow, connection, found),

@@ -1,4 +1,4 @@
-"""A sync by hand or by schedule: which connections, which objects, one line of what came of it."""
+"""A sync by hand or by schedule: which connections, which objects, and one line with the result."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ from syncengine.store.states import Lane
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 70.0
-"""The longest wait for a quota that a sync by hand sleeps: more than a window. One by schedule comes again (`Waiting`)."""
+"""The longest wait for a quota that a sync by hand sleeps: more than a window. A scheduled one is retried (`Waiting`)."""
 
-MOST_AGAIN = 4  # by then the next tick is near
+MOST_RETRIES = 4  # by then the next tick is near
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for. Without a connection: every one that has the flow (by schedule: every one that is due).
+    """What to sync.
 
-    ids: keys of the source; given these, no feed is read, and both sides are compared even if the source is unchanged.
-    since: read the feeds from there (UTC).
-    trigger: `schedule`, `again` (it was told to wait), or `call`.
+    Attributes:
+        connection: its name; None for every connection that has the flow (by schedule: every one that is due).
+        since: read the feeds from this time (UTC).
+        ids: keys of the source. If given, no feed is read, and both sides are compared even if the source is unchanged.
+        trigger: `schedule`, `again` (retried after a wait), or `call` (a person).
     """
 
     flow: str
@@ -50,7 +52,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The feeds of a connection can be read on in `retry_in_s` seconds: until then its quota is used up."""
+    """The quota of a connection is used up: reading its feeds can continue in `retry_in_s` seconds."""
 
     connection: str
     retry_in_s: float
@@ -61,27 +63,27 @@ class Waiting:
 
 
 def run(engine: Engine, request: Request) -> str:
-    """Want what the request names or its feeds tell; returns `run 42: 120 found`. A connection that fails stops no other.
+    """Want what the request names, or what its feeds report as changed; returns a line such as `run 42: 120 found`.
 
-    Raises Misconfigured for unknown names.
+    A connection that fails stops no other. Raises Misconfigured for unknown names.
     """
     return line(start(engine, request))
 
 
 def line(results: Sequence[Found | Waiting | str]) -> str:
-    """What came of a sync, as Flower shows it."""
+    """The result of a sync in a line, as Flower shows it."""
     return "; ".join(str(result) for result in results) or "nothing due"
 
 
-def to_come_again(results: Sequence[Found | Waiting | str], request: Request, retries: int) -> list[Waiting]:
-    """What a message shall take up again when its time has come: not what a person runs, and not for ever."""
-    if request.trigger == "call" or retries >= MOST_AGAIN:
+def to_retry(results: Sequence[Found | Waiting | str], request: Request, retries: int) -> list[Waiting]:
+    """Connections for which a message must be sent again after their wait: none if a person runs it, or after four retries."""
+    if request.trigger == "call" or retries >= MOST_RETRIES:
         return []
-    return [one for one in results if isinstance(one, Waiting)]
+    return [result for result in results if isinstance(result, Waiting)]
 
 
 def start(engine: Engine, request: Request) -> list[Found | Waiting | str]:
-    """As `run`, with the run of each connection, or what went wrong with it."""
+    """As `run`, with one result per connection: what its run found, its wait, or what went wrong."""
     results: list[Found | Waiting | str] = []
     resting = {} if request.ids else endpoints.at_rest(engine)
     for connection_id, name in _connections(engine, request, resting):
@@ -89,7 +91,7 @@ def start(engine: Engine, request: Request) -> list[Found | Waiting | str]:
             results.append(f"{name}: {resting[connection_id]}")
             continue
         try:
-            results.append(_one(engine, request, connection_id))
+            results.append(_sync_connection(engine, request, connection_id))
         except Misconfigured:
             raise
         except Throttled as busy:
@@ -103,19 +105,19 @@ def start(engine: Engine, request: Request) -> list[Found | Waiting | str]:
 
 
 def _connections(engine: Engine, request: Request, resting: Collection[int]) -> list[tuple[int, str]]:
-    """Those that are asked for; by schedule those that are due, and those at rest, which keep their turn."""
+    """Id and name of the requested connections; by schedule those that are due, and those at rest, which keep their turn."""
     engine.flow(request.flow)
     found = engine.connections(request.flow, request.connection)
     if request.connection is not None and not found:
         raise Misconfigured(
-            f"connection {request.connection!r} does not have the flow {request.flow!r}; add it in syncengine.yml"
+            f"connection {request.connection!r} does not have the flow {request.flow!r}", "Add it in syncengine.yml"
         )
     by_schedule = request.trigger == "schedule"
     due = set(due_connections(engine, request.flow, but=resting)) if by_schedule else None
-    return [(one.id, one.name) for one in found if due is None or one.id in due or one.id in resting]
+    return [(row.id, row.name) for row in found if due is None or row.id in due or row.id in resting]
 
 
-def _one(engine: Engine, request: Request, connection_id: int) -> Found:
+def _sync_connection(engine: Engine, request: Request, connection_id: int) -> Found:
     if not request.ids:
         lane = Lane.SCHEDULED if request.since is None else Lane.BACKFILL
         with on_account_of(engine, request.flow, lane):
@@ -131,33 +133,33 @@ def _one(engine: Engine, request: Request, connection_id: int) -> Found:
     keys = record_keys(engine, request, connection_id)
     about = {"connection_id": connection_id, "flow": request.flow, "trigger": request.trigger, "lane": Lane.REALTIME}
     now = clock.now()
-    with engine.store.write() as session:  # one transaction: somebody waits for these
+    with engine.store.write() as session:  # one transaction: a person waits for these
         run = Run(**about, started_at=now, finished_at=now)
         session.add(run)
         session.flush()
         run.found = want(session, connection_id, request.flow, keys, lane=Lane.REALTIME, now=now, run_id=run.id)
-        _look_whole(session, connection_id, request.flow, keys)
+        _compare_in_full(session, connection_id, request.flow, keys)
     return Found(run.id, run.found, 0)
 
 
-def _look_whole(session: Session, connection_id: int, flow: str, keys: Sequence[str]) -> None:
-    """Who names an object wants both sides compared, also if nothing has changed at the source."""
-    for some in chunks(keys, MOST_WOKEN):
-        mine = (Record.connection_id == connection_id, Record.flow == flow, Record.key.in_(some))
+def _compare_in_full(session: Session, connection_id: int, flow: str, keys: Sequence[str]) -> None:
+    """Whoever names an object wants both sides compared, even if nothing has changed at the source."""
+    for chunk in chunks(keys, MOST_WOKEN):
+        mine = (Record.connection_id == connection_id, Record.flow == flow, Record.key.in_(chunk))
         records.forget_last(session, session.scalars(select(Record.id).where(*mine)).all())
 
 
 def record_keys(engine: Engine, request: Request, connection_id: int) -> list[str]:
-    """The keys of the records that the request's ids mean in a connection. Raises Misconfigured."""
+    """The keys of the records that the request's ids refer to in a connection. Raises Misconfigured."""
     flow, connection = engine.flow(request.flow), engine.connection(connection_id)
     with engine.store.read() as session:
         return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, flow, connection, id_)))
 
 
 def nothing_found(engine: Engine, flow_name: str, connection: str | None = None) -> list[str]:
-    """Why a sync, or a dry run of what has changed, may have found nothing: a line for each connection, with what to do."""
+    """Why a sync, or a dry run of what changed, may have found nothing: a line per connection, with what to do."""
     flow = engine.flow(flow_name)
-    return [_nothing_found(engine, flow, one) for one in engine.connections(flow_name, connection)]
+    return [_nothing_found(engine, flow, row) for row in engine.connections(flow_name, connection)]
 
 
 def _nothing_found(engine: Engine, flow: Flow, connection: ConnectionRow) -> str:
@@ -167,5 +169,5 @@ def _nothing_found(engine: Engine, flow: Flow, connection: ConnectionRow) -> str
     since = f"nothing has changed since it was read at {read_at:%Y-%m-%d %H:%M} UTC" if read_at else "nothing is there"
     older = ""
     if flow.cut_over and connection.cut_over is not None:
-        older = f"; what was created before the cut-over date {connection.cut_over:%Y-%m-%d} is left alone"
+        older = f"; what was created before the cut-over date {connection.cut_over:%Y-%m-%d} is skipped"
     return f"{connection.name}: {since}{older}. To read further back: `syncengine sync {flow.name} --since DATE`"

@@ -123,7 +123,7 @@ def test_a_correction_lapses_when_the_source_changes_and_the_record_goes_by_what
     assert target(world) == ["CUP"]
     assert "correction lapsed" in world.timeline("things", "1")
     [made] = dead_letter_detail.detail(world.engine, one.id).corrections
-    assert made["lapsed_because"] == "it changed at the source"
+    assert made["lapsed_because"] == "the object changed at the source"
 
 
 @pytest.mark.one_database
@@ -183,7 +183,7 @@ def test_a_second_correction_adds_to_the_first_and_takes_its_place(world: World)
 
     assert target(world) == ["MUG"]
     made = dead_letter_detail.detail(world.engine, one.id).corrections
-    assert [one["lapsed_because"] for one in made] == ["another one took its place", ""]
+    assert [one["lapsed_because"] for one in made] == ["a newer correction replaced it", ""]
 
 
 @pytest.mark.one_database

@@ -115,7 +115,7 @@ def test_a_sync_by_schedule_holds_no_worker_while_it_waits_and_is_to_come_again(
     tick = sync.Request("things", trigger="schedule")
     results = sync.start(things.engine, tick)
     waiting = sync.Waiting("main", 40.0, "the next free call is 40.0 s away")
-    assert sync.to_come_again(results, tick, retries=0) == [waiting]
+    assert sync.to_retry(results, tick, retries=0) == [waiting]
 
     again = sync.Request("things", connection="main", trigger="again")
     assert sync.run(things.engine, again).endswith("2 found")
@@ -127,9 +127,9 @@ def test_a_sync_that_waits_again_and_again_is_left_to_the_next_tick_and_one_by_h
     things: World, narrow: Narrow
 ) -> None:
     waiting = [sync.Waiting("main", 40.0, "the next free call is 40.0 s away")]
-    assert sync.to_come_again(waiting, sync.Request("things", trigger="again"), retries=3) == waiting
-    assert sync.to_come_again(waiting, sync.Request("things", trigger="again"), retries=4) == []
-    assert sync.to_come_again(waiting, sync.Request("things"), retries=0) == []
+    assert sync.to_retry(waiting, sync.Request("things", trigger="again"), retries=3) == waiting
+    assert sync.to_retry(waiting, sync.Request("things", trigger="again"), retries=4) == []
+    assert sync.to_retry(waiting, sync.Request("things"), retries=0) == []
 
 
 def test_without_the_limiters_redis_a_sync_by_schedule_says_so_and_fails_nothing(

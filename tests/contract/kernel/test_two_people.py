@@ -364,7 +364,7 @@ def test_two_corrections_of_one_letter_are_not_made_on_top_of_one_another_unseen
     dead.settle(patience_s=300)
 
     with dead.store.read() as session:
-        standing = corrections.standing(session, dead.vault, [dead.record("things", "1").id])
+        standing = corrections.active(session, dead.vault, [dead.record("things", "1").id])
     assert [one.paths for one in standing.values()] == [["/name", "/size"]]
     assert dead.right.objects["things"]["R1"]["size"] == "good"
 

@@ -248,7 +248,7 @@ def test_a_sync_that_finds_nothing_says_why_and_how_to_read_further_back(cli: Cl
     why, last = out.splitlines()
     assert re.fullmatch(r"main: nothing has changed since it was read at [-0-9]{10} [:0-9]{5} UTC; .*", why)
     assert why.endswith(
-        "; what was created before the cut-over date 2026-01-01 is left alone. To read further back: "
+        "; what was created before the cut-over date 2026-01-01 is skipped. To read further back: "
         "`syncengine sync orders --since DATE`"
     )
     assert last == "Dry run of 0 objects. No changes made."
