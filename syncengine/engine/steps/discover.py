@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, case, func, or_, select, update
@@ -104,25 +104,24 @@ def end_run(engine: Engine, found: Found, error: str = "") -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class _Feed:
-    """Reads one feed of one flow."""
+    """Reads one feed of one flow for a run. since, patience_s: as in `discover`. holder: who claims the cursor."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        connection: Connection,
-        flow: Flow,
-        resource: Resource,
-        feed: str,
-        lane: Lane,
-        run_id: int,
-        since: datetime | None,
-        patience_s: float,
-    ) -> None:
-        self.engine, self.connection, self.flow, self.resource, self.feed = engine, connection, flow, resource, feed
-        self.lane, self.run_id, self.since, self.patience_s = lane, run_id, since, patience_s
-        self.holder = uuid.uuid4().hex
-        self.cursor_name = feed if resource.name == flow.source else f"right:{feed}"
+    engine: Engine
+    connection: Connection
+    flow: Flow
+    resource: Resource
+    feed: str
+    lane: Lane
+    run_id: int
+    since: datetime | None
+    patience_s: float
+    holder: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def cursor_name(self) -> str:
+        return self.feed if self.resource.name == self.flow.source else f"right:{self.feed}"
 
     def read(self, found: Found) -> Found:
         """Read all pages; returns `found` with what they add. Raises what the system's calls raise."""
