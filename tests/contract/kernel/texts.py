@@ -23,7 +23,8 @@ from syncengine.errors import Rejected, SyncError
 from syncengine.store import models as m
 
 PRODUCT = str(Path(syncengine.__file__).parent)
-MASKING = str(Path(syncengine.__file__).parent / "redaction.py")  # takes secrets out of any text, whatever it says
+WHATEVER_IT_SAYS = (f"{PRODUCT}/redaction.py", f"{PRODUCT}/store/models/base.py")
+"""Modules that take secrets, or what no database stores, out of any text."""
 COLUMNS = tuple(
     table.c[name]
     for table, names in (
@@ -60,7 +61,7 @@ def _guard(name: str) -> Callable[..., Any]:
 
     def guarded(self: Guarded, *args: Any) -> Any:
         caller = sys._getframe(1)
-        if caller.f_code.co_filename.startswith(PRODUCT) and caller.f_code.co_filename != MASKING:
+        if caller.f_code.co_filename.startswith(PRODUCT) and caller.f_code.co_filename not in WHATEVER_IT_SAYS:
             where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
             raise AssertionError(f"{where} reads a text for people ({name}): {str.__str__(self)}")
         return plain(self, *args)
