@@ -19,7 +19,7 @@ from sqlalchemy import Text, TypeDecorator
 from sqlalchemy.types import TypeEngine
 
 import syncengine
-from syncengine.errors import Rejected, SyncError
+from syncengine.errors import Misconfigured, Rejected, SyncError
 from syncengine.store import models as m
 
 PRODUCT = str(Path(syncengine.__file__).parent)
@@ -119,7 +119,7 @@ def read_through(change: Callable[[str], str]) -> Iterator[None]:
             patch.setattr(column, "type", _Shown(column.type, change))
             column.__dict__.pop("comparator", None)
             stack.callback(column.__dict__.pop, "comparator", None)
-        says, made, refused = SyncError.__str__, SyncError.__init__, Rejected.__init__
+        says, made, refused, wrong = SyncError.__str__, SyncError.__init__, Rejected.__init__, Misconfigured.__init__
         patch.setattr(SyncError, "__str__", lambda error: change(says(error)))
 
         def init(error: SyncError, *args: Any, **more: Any) -> None:
@@ -130,6 +130,11 @@ def read_through(change: Callable[[str], str]) -> Iterator[None]:
             refused(error, **more)
             error.reason, error.remedy = change(error.reason), change(error.remedy)
 
+        def init_wrong(error: Misconfigured, *args: Any, **more: Any) -> None:
+            wrong(error, *args, **more)
+            error.says, error.remedy = change(error.says), change(error.remedy)
+
         patch.setattr(SyncError, "__init__", init)
+        patch.setattr(Misconfigured, "__init__", init_wrong)
         patch.setattr(Rejected, "__init__", init_rejected)
         yield
