@@ -43,3 +43,12 @@ def monotonic() -> float:
 def sleep(seconds: float) -> None:
     """Sleep for `seconds`. The engine sleeps only here, so that tests can replace it."""
     time.sleep(max(0.0, seconds))
+
+
+def spell(seconds: float) -> str:
+    """A duration for people, in the largest unit of which there are two or more: `3 hours`, `119 seconds`."""
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    count = f"{seconds:.0f}"
+    return f"{count} second" if count == "1" else f"{count} seconds"

@@ -84,7 +84,7 @@ def wait(engine: Engine, started: Started, *, stalled_s: float, quiet: bool) -> 
 def _obstacle(engine: Engine, started: Started, left: Backlog, stalled_s: float) -> str:
     """The root cause that keeps records from progressing, with its remedy; empty if none is known."""
     ends = {end.name for number in started.connections for end in engine.connection(number).endpoints.values()}
-    resting = [finding for finding in systems.at_rest(engine) if finding.part.removeprefix("endpoint ") in ends]
+    resting = [finding for finding in systems.at_rest(engine) if finding.endpoint in ends]
     if resting:
         return "; ".join(
             f"{finding.says}. {finding.remedy}" if finding.remedy else f"{finding.says}; they continue after it"

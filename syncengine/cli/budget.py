@@ -9,6 +9,7 @@ import click
 from redis.exceptions import RedisError
 from rich.table import Table
 
+from syncengine import clock
 from syncengine.cli._engine import open_engine
 from syncengine.cli._options import as_json
 from syncengine.cli._output import show_json, wide_console
@@ -79,4 +80,4 @@ def _estimate(estimate: Backfill) -> str:
 def _time(minutes: float) -> str:
     if minutes < 1:
         return "under a minute"
-    return f"about {minutes:.0f} min" if minutes < 120 else f"about {minutes / 60:.1f} h"
+    return f"about {clock.spell(60 * minutes)}"

@@ -11,12 +11,11 @@ from syncengine.cli._options import as_json, selection
 from syncengine.cli._output import show_json
 from syncengine.cli._person import me
 from syncengine.cli.trace import detail
-from syncengine.engine.decide.plan import NOT_THERE
 from syncengine.engine.people import manual
 from syncengine.engine.people.manual import PushProgress
 from syncengine.redaction import safe_text
 from syncengine.store.models import Event, Record
-from syncengine.store.states import Status
+from syncengine.store.states import Status, Why
 
 
 @click.command("push")
@@ -66,7 +65,7 @@ def command(
 
 def _hint_if_missing(progress: PushProgress, record: Record) -> str:
     """What to check if the source has no object under this key."""
-    if not (progress.is_over and progress.state.endswith(NOT_THERE)):
+    if not (progress.is_over and progress.why is Why.NOT_THERE):
         return ""
     return f" Check that {record.key} is its key in the source; nothing is written unless it appears there."
 

@@ -77,15 +77,11 @@ def _table(flows: list[FlowStatus]) -> Table:
     for flow in flows:
         name = flow.connection if flow.mode == "live" else f"{flow.connection} ({flow.mode})"
         numbers = [str(getattr(flow, number) or "·") for number in NUMBERS]
-        table.add_row(name, flow.flow, _ago(flow), f"{flow.lag_s:.0f} s" if flow.due else "·", *numbers)
+        table.add_row(name, flow.flow, _ago(flow), clock.spell(flow.lag_s) if flow.due else "·", *numbers)
     return table
 
 
 def _ago(flow: FlowStatus) -> str:
     if flow.last_sync is None:
         return "never"
-    seconds = (clock.now() - flow.last_sync).total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+    return f"{clock.spell((clock.now() - flow.last_sync).total_seconds())} ago"

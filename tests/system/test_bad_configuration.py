@@ -148,7 +148,7 @@ def test_a_key_file_that_is_lost_is_to_be_put_back_and_no_other_is_made(
 
     done = run(*command.split(), **variables)
 
-    _one_line(done, f"the key file {key} is gone", "Put it back", "docs/operations.md")
+    _one_line(done, f"the key file {key} is missing", "Restore it", "docs/operations.md")
     assert not key.exists()
 
 
@@ -216,7 +216,7 @@ def test_no_process_starts_without_the_sites_own_flows(run: Run, redis_url: str,
         _one_line(run(*words, **variables), f"{mine.parent} no longer has the flow orders", "Restore its files")
     shutil.rmtree(mine.parent)
     for words in (("celery", "-A", "syncengine", "beat"), ("syncengine", "status"), ("syncengine", "configure")):
-        _one_line(run(*words, **variables), f"the folder {mine.parent} with the site's own flows is not there")
+        _one_line(run(*words, **variables), f"the folder {mine.parent} with the site's own flows does not exist")
 
 
 def _own_orders(tmp_path: Path) -> Path:

@@ -150,8 +150,8 @@ def test_a_sync_that_does_not_move_says_that_credentials_are_refused_or_that_an_
 
     said = operator.says("sync", "customers", "--id", "310", code=1)
 
-    assert re.search(r"it refuses its credentials and rests until .* UTC: 401\. Correct its credentials", said)
-    assert "it is down: connection refused. See whether erp runs" in said
+    assert re.search(r"credentials refused; paused until .* UTC: 401\. Correct its credentials", said)
+    assert "down: connection refused. Check that erp is running" in said
 
 
 def test_a_sync_that_nobody_works_on_says_to_start_the_processes(

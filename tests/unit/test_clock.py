@@ -36,3 +36,19 @@ def test_where_no_such_clock_can_be_read_it_is_pythons_own(monkeypatch: pytest.M
     monkeypatch.setattr(time, "monotonic", lambda: BEFORE_SLEEP)
 
     assert clock.monotonic() == BEFORE_SLEEP
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "0 seconds"),
+        (1, "1 second"),
+        (119, "119 seconds"),
+        (120, "2 minutes"),
+        (3600, "60 minutes"),
+        (7200, "2 hours"),
+        (2 * 86_400, "2 days"),
+    ],
+)
+def test_a_duration_is_spelled_in_the_largest_unit_of_which_there_are_two(seconds: float, text: str) -> None:
+    assert clock.spell(seconds) == text

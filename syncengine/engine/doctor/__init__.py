@@ -1,6 +1,6 @@
-"""Every part of an installation looked at, and what to do about each: `syncengine doctor`.
+"""Examines every part of an installation and says what to do about each: `syncengine doctor`.
 
-The parts come in the order in which they depend on one another, so the first that fails is the one to begin with.
+Parts come in order of dependency, so begin with the first that fails.
 """
 
 from syncengine.engine.doctor.examine import Patient, examine

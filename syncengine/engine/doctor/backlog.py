@@ -1,4 +1,7 @@
-"""Does all move, and what waits for a person: schedule, lanes, stuck records, dead workers, dead letters, ceilings, alerts."""
+"""Is everything making progress, and what waits for a person?
+
+Schedule, lanes, stuck records, crashed workers, dead letters, held records, write ceilings and alerts.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +15,34 @@ from syncengine import clock
 from syncengine.alerts import Sinks, book
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import ATTENTION, DEAD
-from syncengine.engine.doctor.finding import Finding, Level, fail, long, misconfigured, ok, warn
+from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured, ok, warn
 from syncengine.engine.watch import health, watcher
 from syncengine.engine.watch.health import Pace
 from syncengine.engine.writes import ceiling
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Alert, Ceiling, ConnectionRow, Event, Failure, Record, Run, Schedule
-from syncengine.store.states import Status
+from syncengine.store.states import Lane, Status
 
 MISSED_TICKS = 3
 LEAST_LATE_S = 120.0
 FREED_WITHIN_S = 60.0
-"""The pump frees a lease that ran out within seconds; one that is older was left by everybody."""
+"""The pump frees an expired lease within seconds; an older one shows that no pump runs."""
 
-UNTOLD_S = 300.0
+UNSENT_S = 300.0
 LATELY = timedelta(hours=1)
 
 
 def moving(engine: Engine, *, stalled_s: float) -> Iterator[Finding]:
     """The pump, the lanes and what is due in every flow, as `syncengine health` sees them. Raises Transient."""
+    lanes = {lane.label for lane in Lane}
     for vital in health.vitals(engine, stalled_s=stalled_s):
-        if vital.name != health.REDIS:  # looked at in full before
-            part = vital.name if ":" in vital.name or vital.name == health.PUMP else f"lane {vital.name}"
+        if vital.name != health.REDIS:  # examined in full before
+            part = f"lane {vital.name}" if vital.name in lanes else vital.name
             yield Finding(part, Level.FAIL if vital.pace is Pace.STALLED else Level.OK, vital.says, vital.remedy)
 
 
 def schedule(engine: Engine) -> Finding:
-    """Whether beat has every flow synced when it is due, and how that ended last. Raises Transient."""
+    """Whether every flow is synced when it is due, and whether its last sync succeeded. Raises Transient."""
     now = clock.now()
     late, failed, count = [], [], 0
     with engine.store.read() as session:
@@ -54,11 +58,15 @@ def schedule(engine: Engine) -> Finding:
                 elif error := _last_error(session, place):
                     failed.append(f"{name} of {connection.name}: {error}")
     if late:
-        remedy = "Does beat run? Look at its log. An endpoint at rest keeps its turn, and that stands above"
-        return fail("schedule", f"no sync when it was due: {', '.join(late)}", remedy)
+        remedy = "Check that beat is running, and read its log. A flow also waits while its endpoint is down or paused (above)"
+        return fail("schedule", f"overdue: {', '.join(late)}", remedy)
     if failed:
-        return warn("schedule", f"the last sync failed: {'; '.join(failed)}", "It is tried again at its next turn")
-    return ok("schedule", f"{count} flows are synced when they are due" if count else "no flow has a schedule")
+        return warn(
+            "schedule",
+            f"the last sync failed: {'; '.join(failed)}",
+            "No action needed yet: it is tried again when it is next due",
+        )
+    return ok("schedule", f"all {count} flows are on schedule" if count else "no flow has a schedule")
 
 
 def _late_s(session: Session, place: tuple[int, str], now: datetime) -> float:
@@ -72,7 +80,7 @@ def _last_error(session: Session, place: tuple[int, str]) -> str:
 
 
 def stuck(engine: Engine) -> Finding:
-    """Records whose lease ran out and which nobody has freed. Raises Transient."""
+    """Records with an expired lease that the pump has not freed. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
         count, oldest = session.execute(
@@ -81,15 +89,15 @@ def stuck(engine: Engine) -> Finding:
             )
         ).one()
     if oldest is None:
-        return ok("leases", "none is left behind")
-    says = f"{count:,} records bear a lease that ran out {long((now - oldest).total_seconds())} ago"
+        return ok("leases", "no expired lease")
+    says = f"{count:,} with an expired lease, the oldest {clock.spell((now - oldest).total_seconds())} ago"
     return fail(
-        "leases", says, "The pump frees them: see `pump` above. `celery -A syncengine call engine.pump` runs it now"
+        "leases", says, "The pump frees them: see `pump` above. To run it now: `celery -A syncengine call engine.pump`"
     )
 
 
 def crashes(engine: Engine) -> Finding:
-    """Steps that died and messages that were lost within the last hour. Raises Transient."""
+    """Steps that crashed and messages that were lost within the last hour. Raises Transient."""
     since = clock.now() - LATELY
     with engine.store.read() as session:
         rows = session.execute(
@@ -100,63 +108,68 @@ def crashes(engine: Engine) -> Finding:
         counts = {row[0]: row[1] for row in rows}
         suspects = session.scalars(select(Record.key).where(Record.crashes > 0).order_by(Record.id).limit(3)).all()
     if not counts:
-        return ok("workers", "none has died at work within the hour")
-    says = "within the hour: " + ", ".join(f"{what} for {count} records" for what, count in sorted(counts.items()))
+        return ok("workers", "no crash in the last hour")
+    says = "in the last hour: " + ", ".join(f"{what} for {count} records" for what, count in sorted(counts.items()))
     if suspects:
         return warn(
-            "workers", f"{says}; suspected: {', '.join(suspects)}", f"`syncengine trace {suspects[0]}`, and the log"
+            "workers",
+            f"{says}; suspected: {', '.join(suspects)}",
+            f"Run `syncengine trace {suspects[0]}`, and read the workers' logs",
         )
-    return warn("workers", says, "Look at the workers' logs: were they killed (memory), stopped, or was Redis emptied?")
+    return warn(
+        "workers", says, "Read the workers' logs: were workers killed (out of memory) or stopped, or was Redis emptied?"
+    )
 
 
 def people(engine: Engine) -> Iterator[Finding]:
-    """What waits for a person. Raises Transient."""
+    """What waits for a person: letters, held records and closed write ceilings. Raises Transient."""
+    open_letters = select(Failure.kind, func.count()).where(Failure.closed_at.is_(None)).group_by(Failure.kind)
+    closed = (
+        select(ConnectionRow.name, Ceiling.flow)
+        .join(ConnectionRow, ConnectionRow.id == Ceiling.connection_id)
+        .where(Ceiling.shut_at.is_not(None))
+    )
     with engine.store.read() as session:
-        kinds = {
-            row[0]: row[1]
-            for row in session.execute(
-                select(Failure.kind, func.count()).where(Failure.closed_at.is_(None)).group_by(Failure.kind)
-            )
-        }
+        kinds = {row[0]: row[1] for row in session.execute(open_letters)}
         held = session.scalar(select(func.count()).select_from(Record).where(Record.status == Status.HELD)) or 0
-        shut = session.execute(
-            select(ConnectionRow.name, Ceiling.flow)
-            .join(ConnectionRow, ConnectionRow.id == Ceiling.connection_id)
-            .where(Ceiling.shut_at.is_not(None))
-        ).all()
-    dead, attention = kinds.get(DEAD, 0), kinds.get(ATTENTION, 0)
-    yield (
-        warn("dead letters", f"{dead:,} open", "`syncengine deadletters list` shows them by cause, with what to do")
-        if dead
-        else ok("dead letters", "none")
-    )
-    if attention:
-        yield warn(
-            "to look at",
-            f"{attention:,} were written and need a look",
-            "`syncengine deadletters list --kind attention`",
-        )
-    yield (
-        warn("held records", f"{held:,} are held for a person", "`syncengine held list` shows them, with what to do")
-        if held
-        else ok("held records", "none")
-    )
-    for connection, flow in shut:
-        says = f"{flow} of {connection} is shut: it writes no more"
+        ceilings = session.execute(closed).all()
+    yield from _letters(kinds.get(DEAD, 0), kinds.get(ATTENTION, 0))
+    if held:
+        remedy = "Run `syncengine held list`: it shows what to do about each"
+        yield warn("held records", f"{held:,} are held for a person", remedy)
+    else:
+        yield ok("held records", "none")
+    for connection, flow in ceilings:
+        says = f"{flow} of {connection} is closed and writes nothing"
         yield fail("write ceiling", says, ceiling.remedy(connection, flow))
 
 
+def _letters(dead: int, attention: int) -> Iterator[Finding]:
+    if dead:
+        remedy = "Run `syncengine deadletters list`: it groups them by cause, with remedies"
+        yield warn("dead letters", f"{dead:,} open", remedy)
+    else:
+        yield ok("dead letters", "none")
+    if attention:
+        remedy = "Run `syncengine deadletters list --kind attention`"
+        yield warn("to review", f"{attention:,} were written and need to be reviewed", remedy)
+
+
 def watching(engine: Engine, *, every_s: float) -> Finding:
-    """Whether somebody looks for what people must be told. Raises Transient."""
+    """Whether the alert rules are evaluated on time. every_s: seconds between two runs. Raises Transient."""
     now, last = clock.now(), watcher.last(engine)
-    ago = f"{long((now - last).total_seconds())} ago" if last else "never yet"
+    ago = f"{clock.spell((now - last).total_seconds())} ago" if last else "never"
     if last is None or now - last > timedelta(seconds=max(LEAST_LATE_S, MISSED_TICKS * every_s)):
-        return fail("watch", f"nobody looks for what people must be told; last: {ago}", "Do beat and the workers run?")
-    return ok("watch", f"looked {ago}")
+        return fail(
+            "watch",
+            f"alert rules are not being evaluated; last run: {ago}",
+            "Check that beat and the workers are running",
+        )
+    return ok("watch", f"alert rules last evaluated {ago}")
 
 
 def alerts(engine: Engine, sinks: Sinks) -> Iterator[Finding]:
-    """Whether people can be told, and what they are told now. Raises Transient."""
+    """Whether alerts can be sent, and which are active. Raises Transient."""
     with engine.store.read() as session:
         found = book.open_alerts(session)
     yield _sinks(sinks, found, clock.now())
@@ -168,14 +181,20 @@ def alerts(engine: Engine, sinks: Sinks) -> Iterator[Finding]:
 def _sinks(sinks: Sinks, found: Sequence[Alert], now: datetime) -> Finding:
     if not len(sinks):
         return warn(
-            "alert sinks", "there is none: nobody is told", "Set SYNCENGINE_ALERT_URLS, then `syncengine alerts test`"
+            "alert sinks",
+            "none is configured, so no alert is sent",
+            "Set SYNCENGINE_ALERT_URLS, then run `syncengine alerts test`",
         )
     try:
         names = [sink.name for sink in sinks.all()]
     except Misconfigured as error:
         return misconfigured("alert sinks", error)
-    untold = [one for one in found if one.notified_at is None and now - one.opened_at > timedelta(seconds=UNTOLD_S)]
-    if untold:
-        says = f"{len(untold)} alerts were not taken by all of {', '.join(names)}"
-        return fail("alert sinks", says, "`syncengine alerts test` says which sink refuses; the worker's log says why")
-    return ok("alert sinks", f"{', '.join(names)}; `syncengine alerts test` tries them")
+    unsent = [
+        alert for alert in found if alert.notified_at is None and now - alert.opened_at > timedelta(seconds=UNSENT_S)
+    ]
+    if unsent:
+        says = f"{len(unsent)} alerts could not be sent to all of {', '.join(names)}"
+        return fail(
+            "alert sinks", says, "Run `syncengine alerts test` to see which sink fails; the worker's log says why"
+        )
+    return ok("alert sinks", f"{', '.join(names)}; `syncengine alerts test` sends a test alert")

@@ -1,4 +1,4 @@
-"""The store: can it be reached, is it at its newest revision, is it whole, has it room; and does the key open it."""
+"""The database: is it reachable, migrated and intact, is there disk space left, and do the keys decrypt it?"""
 
 from __future__ import annotations
 
@@ -15,23 +15,21 @@ from syncengine.store import Store, migrate
 from syncengine.store.models import Endpoint, Secret
 from syncengine.vault import Vault
 
-LITTLE_SPACE, NO_SPACE = 1e9, 100e6
-LARGE_LOG = 500e6
+LITTLE_SPACE, NO_SPACE = 1e9, 100e6  # bytes
+LARGE_LOG = 500e6  # bytes
 CROWDED = 0.8
 SAMPLED = 400
-"""Of each kind of what is sealed."""
+"""Values of each sealed kind that are tried."""
 
 
 def reach(store: Store) -> Iterator[Finding]:
-    """Reachable, and migrated. The first that is no `ok` ends the examination of what stands in it. Raises Transient."""
+    """Whether it is reachable and migrated. Unless all findings are `ok`, its content is not examined. Raises Transient."""
     kind = "SQLite" if store.is_sqlite else "PostgreSQL"
     if (
         store.is_sqlite and not Path(file := store.engine.url.database or "").exists()
-    ):  # to ask it would make an empty one
-        remedy = (
-            "Correct DATABASE_URL or SYNCENGINE_HOME, or put the file back; a new one is made by `syncengine migrate`"
-        )
-        yield fail("database", f"there is no file {file}", remedy)
+    ):  # connecting would create an empty one
+        remedy = "Correct DATABASE_URL or SYNCENGINE_HOME, or restore the file; `syncengine migrate` creates a new one"
+        yield fail("database", f"{file} does not exist", remedy)
         return
     try:
         migrate.check(store)
@@ -42,7 +40,7 @@ def reach(store: Store) -> Iterator[Finding]:
 
 
 def examine(store: Store) -> Iterator[Finding]:
-    """All of a database that can be reached. Raises Transient."""
+    """Examine a database that can be reached. Raises Transient."""
     if store.is_sqlite:
         yield from _sqlite(store, Path(store.engine.url.database or ""))
     else:
@@ -53,28 +51,30 @@ def _sqlite(store: Store, file: Path) -> Iterator[Finding]:
     part = "database file"
     with store.read() as session:
         mode = session.scalar(text("PRAGMA journal_mode"))
-        said = list(session.scalars(text("PRAGMA quick_check(3)")))
+        complaints = list(session.scalars(text("PRAGMA quick_check(3)")))
     log = Path(f"{file}-wal")
     sizes = f"{size(file.stat().st_size)}, log of {size(log.stat().st_size) if log.exists() else '0 bytes'}"
-    if said != ["ok"]:
-        remedy = (
-            "Stop everything, keep a copy, restore the last backup (docs/operations.md) with `verify creates until`"
-        )
-        yield fail(part, f"it is damaged: {said[0]}", remedy)
+    if complaints != ["ok"]:
+        remedy = "Stop all processes, keep a copy, and restore the last backup with verify_creates_until (docs/operations.md)"
+        yield fail(part, f"damaged: {complaints[0]}", remedy)
     elif mode != "wal":
-        yield warn(part, f"journal mode {mode}, so readers block writers", "Let nothing else change its journal mode")
+        yield warn(
+            part,
+            f"journal mode {mode}, so readers block writers",
+            "Make sure that no other program changes its journal mode",
+        )
     elif log.exists() and log.stat().st_size > LARGE_LOG:
-        yield warn(part, f"whole; {sizes}", "Something reads it without an end; start the processes again")
+        yield warn(part, f"intact; {sizes}", "A read transaction never ends; restart the processes")
     else:
-        yield ok(part, f"whole; {sizes}")
+        yield ok(part, f"intact; {sizes}")
     yield space("database disk", file.parent)
 
 
 def space(part: str, folder: Path) -> Finding:
-    """Whether there is room in a folder."""
+    """Whether the disk of a folder has space left. part: the name of the finding."""
     free = shutil.disk_usage(folder).free
     says = f"{size(free)} free in {folder}"
-    remedy = "Make room: when the disk is full nothing can be noted, and so nothing is sent"
+    remedy = "Free disk space: when the disk is full nothing can be recorded, so nothing is sent"
     if free < NO_SPACE:
         return fail(part, says, remedy)
     return warn(part, says, remedy) if free < LITTLE_SPACE else ok(part, says)
@@ -91,15 +91,15 @@ def _postgres(store: Store) -> Iterator[Finding]:
         ).one()
     says = f"version {str(version).split()[0]}, {used} of {most} connections, {size(bytes_)}"
     if standby:
-        yield fail(part, f"{says}; it is a standby and takes no writes", "Point DATABASE_URL at the primary")
+        yield fail(part, f"{says}; it is a read-only standby", "Point DATABASE_URL at the primary")
     elif used >= CROWDED * most:
-        yield warn(part, says, "Raise max_connections, or put a pooler before it: processes will be turned away")
+        yield warn(part, says, "Raise max_connections or add a connection pooler, or new connections will be refused")
     else:
         yield ok(part, says)
 
 
 def key(store: Store, vault: Vault) -> Finding:
-    """Whether the keys open what is stored: every secret, and a sample of everything else, old and new. Raises Transient."""
+    """Whether the keys decrypt what is stored: every secret, and a sample of everything else, old and new. Raises Transient."""
     with store.read() as session:
         secrets = session.execute(
             select(Endpoint.name, Secret.name, Secret.value).join(Endpoint, Endpoint.id == Secret.endpoint_id)
@@ -107,13 +107,13 @@ def key(store: Store, vault: Vault) -> Finding:
     found = [(f"{name} of {endpoint}", vault.fingerprint_of(value)) for endpoint, name, value in secrets]
     for kind in reseal.KINDS[1:]:
         found += [(f"some {kind.name}", vault.fingerprint_of(value)) for value in reseal.sample(store, kind, SAMPLED)]
-    shut = list(dict.fromkeys(what for what, print_ in found if not print_))
-    if shut:
+    unreadable = list(dict.fromkeys(what for what, fingerprint in found if not fingerprint))
+    if unreadable:
         remedy = (
-            "Put the key that was in use before, or that another host has by now, into SYNCENGINE_KEYS (or the key file), "
-            "behind the present one; `syncengine keys list` counts what each key seals"
+            "Add the former key, or the key that another host uses, to SYNCENGINE_KEYS or the key file, "
+            "after the current one; `syncengine keys list` counts what each key has encrypted"
         )
-        return fail("key", f"it does not open {', '.join(shut)}", remedy)
-    older = sum(print_ != vault.fingerprints[0] for _, print_ in found)
-    says = f"opens {len(secrets)} secrets and a sample of {len(found) - len(secrets):,} of all else that is sealed"
-    return ok("key", f"{says}; {older:,} are sealed with older keys, which must be kept" if older else says)
+        return fail("key", f"cannot decrypt {', '.join(unreadable)}", remedy)
+    older = sum(fingerprint != vault.fingerprints[0] for _, fingerprint in found)
+    says = f"decrypts all {len(secrets)} secrets and a sample of {len(found) - len(secrets):,} other values"
+    return ok("key", f"{says}; {older:,} are encrypted with older keys, which must be kept" if older else says)

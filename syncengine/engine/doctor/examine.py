@@ -1,4 +1,4 @@
-"""The examination: part after part, each as far as those before it allow."""
+"""Examines one part after another; a part that depends on a broken one is skipped."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.vault import Vault
 
-AWAY = "Start it, or correct DATABASE_URL; until then nothing is sent, and nothing is lost"
-LOCKED = "End what holds it (a backup, a shell, an import); until then nothing is sent, and nothing is lost"
+AWAY = "Start it, or correct DATABASE_URL. Until then nothing is sent, and nothing is lost"
+LOCKED = "End the process that locks it (a backup, a shell, an import). Until then nothing is sent, and nothing is lost"
 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """An installation.
+    """The installation to examine.
 
-    client: its Redis, None if none is known. redis_complaint: why it cannot be used, None if it can. left_behind: the
-    processes of `syncengine up`, in words, that run although no supervisor answers.
+    client: its Redis, None if none is configured. redis_complaint: why it cannot be used, None if it can. left_behind:
+    processes of `syncengine up`, described, that still run although their supervisor does not answer.
     """
 
     settings: Settings
@@ -37,14 +37,14 @@ class Patient:
 
 
 def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
-    """Look at every part; gives each finding as soon as it is known. `offline`: calls no system.
+    """Examine every part, and yield each finding as soon as it is known. offline: call no system.
 
-    What cannot be well because another part is not (lanes without Redis, systems without the key of their secrets, records
-    without a database) is left out.
+    A part that cannot work because another one is broken (lanes without Redis, systems without the key to their secrets,
+    records without a database) is left out.
     """
     if patient.left_behind:
-        says = f"no supervisor answers, and these run without one: {', '.join(patient.left_behind)}"
-        yield warn("processes", says, "Run `syncengine up`, which ends them first, or `syncengine down`")
+        says = f"running without a supervisor: {', '.join(patient.left_behind)}"
+        yield warn("processes", says, "Run `syncengine up`, which stops them first, or `syncengine down`")
     if patient.redis_complaint is not None:
         yield misconfigured("redis", patient.redis_complaint)
     elif patient.client is not None:
@@ -89,10 +89,10 @@ def _with_store(patient: Patient, store: Store, offline: bool) -> Iterator[Findi
 
 
 def _with_engine(patient: Patient, engine: Engine, *, may_call: bool) -> Iterator[Finding]:
-    """may_call: credentials can be read, and nobody asked to leave the systems alone."""
+    """may_call: credentials can be decrypted, and the examination is not offline."""
     settings, skews = patient.settings, dict[str, float]()
     may_call = may_call and _usable(patient) is not None
-    looks: list[Callable[[], Iterator[Finding]]] = [
+    examinations: list[Callable[[], Iterator[Finding]]] = [
         lambda: systems.configuration(engine),
         lambda: systems.called(engine, skews) if may_call else systems.at_rest(engine),
         lambda: iter([systems.clocks(engine.store, _usable(patient), skews)]),
@@ -102,7 +102,7 @@ def _with_engine(patient: Patient, engine: Engine, *, may_call: bool) -> Iterato
         lambda: iter([backlog.watching(engine, every_s=settings.alert_every_s)] if _usable(patient) else ()),
         lambda: backlog.alerts(engine, Sinks(settings.alert_urls)),
     ]
-    yield from chain.from_iterable(look() for look in looks)
+    yield from chain.from_iterable(part() for part in examinations)
 
 
 def _usable(patient: Patient) -> redis.Redis | None:
@@ -110,4 +110,4 @@ def _usable(patient: Patient) -> redis.Redis | None:
 
 
 def _sends_nothing(order: Chain) -> None:
-    raise Misconfigured(f"an examination starts no work, yet {order.flow} was claimed")
+    raise Misconfigured(f"an examination must not start work, but {order.flow} was claimed")

@@ -1,4 +1,4 @@
-"""What a look at one part comes to."""
+"""The result of examining one part of an installation."""
 
 from __future__ import annotations
 
@@ -9,40 +9,45 @@ from syncengine.errors import Misconfigured
 
 
 class Level(StrEnum):
-    """How a part is."""
+    """How well a part works."""
 
     OK = "ok"
-    WARN = "warn"  # it works, and somebody should do something
-    FAIL = "FAIL"  # it does not work, or will not for long
+    WARN = "warn"  # it works, but somebody should act
+    FAIL = "FAIL"  # it does not work, or will soon stop working
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part, in a line; `remedy` says what to do and is empty where there is nothing to."""
+    """One part, described in one line.
+
+    remedy: what to do, empty if there is nothing to do. endpoint: the name of the endpoint that this part is, empty for
+    every other part.
+    """
 
     part: str
     level: Level
     says: str
     remedy: str = ""
+    endpoint: str = ""
 
 
-def ok(part: str, says: str) -> Finding:
-    """It is as it should be."""
-    return Finding(part, Level.OK, says)
+def ok(part: str, says: str, *, endpoint: str = "") -> Finding:
+    """The part works as it should."""
+    return Finding(part, Level.OK, says, endpoint=endpoint)
 
 
 def warn(part: str, says: str, remedy: str) -> Finding:
-    """It works, and somebody should do something."""
+    """The part works, but somebody should act."""
     return Finding(part, Level.WARN, says, remedy)
 
 
-def fail(part: str, says: str, remedy: str) -> Finding:
-    """It does not work, or will not for long."""
-    return Finding(part, Level.FAIL, says, remedy)
+def fail(part: str, says: str, remedy: str, *, endpoint: str = "") -> Finding:
+    """The part does not work, or will soon stop working."""
+    return Finding(part, Level.FAIL, says, remedy, endpoint)
 
 
 def misconfigured(part: str, error: Misconfigured) -> Finding:
-    """What is set up wrongly, with what to do."""
+    """The part is configured wrongly; the error says what to do."""
     return fail(part, error.says, error.remedy)
 
 
@@ -52,11 +57,3 @@ def size(count: float) -> str:
         if count >= of:
             return f"{count / of:.1f} {unit}"
     return f"{count:.0f} bytes"
-
-
-def long(seconds: float) -> str:
-    """A time for people: `3 hours`."""
-    for unit, of in (("days", 86_400), ("hours", 3600), ("min", 60)):
-        if seconds >= 2 * of:
-            return f"{seconds / of:.0f} {unit}"
-    return f"{seconds:.0f} s"

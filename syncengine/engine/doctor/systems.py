@@ -1,4 +1,4 @@
-"""The systems: is the configuration whole, can each endpoint be called, are its credentials taken, do all clocks agree."""
+"""The systems: is the configuration complete, does each endpoint answer and accept its credentials, do all clocks agree?"""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ SET_UP = "Write syncengine.yml (docs/syncengine.example.yml) and run `syncengine
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """What came of calling an endpoint: what it said, or why it cannot be used; skew_s: how far its clock is ahead."""
+    """The result of calling an endpoint.
+
+    says: its answer, or why it cannot be used. error: None if it can. skew_s: seconds by which its clock is ahead of ours, None
+    if its answer had no date.
+    """
 
     says: str
     error: SyncError | None = None
@@ -35,7 +39,11 @@ class Reached:
 
 
 def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
-    """Call every endpoint of every connection with its credentials, one after the other. Raises Transient."""
+    """Call each endpoint of every connection once, with its credentials, one after the other.
+
+    Yields the endpoint's name and the result; of a connection that cannot be opened, the connection's name and the error.
+    Raises Transient.
+    """
     seen: set[str] = set()
     for row in engine.connections():
         try:
@@ -48,28 +56,26 @@ def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
                 seen.add(endpoint.name)
                 with dates.watched() as skews:
                     try:
-                        says, trouble = connection.connectors[side].check(), None
-                    except DatabaseAway:  # a call takes its seat there: it says nothing of the endpoint
+                        says, failure = connection.connectors[side].check(), None
+                    except DatabaseAway:  # a call takes its seat in the database: this says nothing about the endpoint
                         raise
                     except SyncError as error:
-                        says, trouble = error.says, error
-                yield endpoint.name, Reached(says, trouble, skews.get(endpoint.name))
+                        says, failure = error.says, error
+                yield endpoint.name, Reached(says, failure, skews.get(endpoint.name))
 
 
 def configuration(engine: Engine) -> Iterator[Finding]:
-    """Endpoints, connections and their flows, as they stand in the store. Raises Transient."""
+    """Each connection in the store, with its flows and endpoints. Raises Transient."""
     connections = engine.connections()
     if not connections:
-        yield warn("connections", "there is none yet", SET_UP)
+        yield warn("connections", "none is configured yet", SET_UP)
         return
     for connection in connections:
         part = f"connection {connection.name}"
         unknown = [name for name in connection.flows if name not in engine.flows]
         if unknown:
-            remedy = (
-                "Put the flow's file back into flows.d, or take it out of the connection and run `syncengine configure`"
-            )
-            yield fail(part, f"there is no flow {', '.join(unknown)}", remedy)
+            remedy = "Restore the flow's file in flows.d, or remove the flow from the connection and run `syncengine configure`"
+            yield fail(part, f"unknown flow {', '.join(unknown)}", remedy)
             continue
         try:
             engine.connection(connection.id)
@@ -80,7 +86,7 @@ def configuration(engine: Engine) -> Iterator[Finding]:
             yield ok(part, "not synced: it has no flows in syncengine.yml")
         elif connection.mode == observe_mode.GOING_LIVE:
             yield warn(
-                part, "going live was interrupted, or is not finished", "Run `syncengine configure` to finish it"
+                part, "going live was interrupted or has not finished", "Run `syncengine configure` to finish it"
             )
         else:
             mode = f"{connection.mode}: it writes nothing" if connection.mode == observe_mode.MODE else connection.mode
@@ -88,36 +94,39 @@ def configuration(engine: Engine) -> Iterator[Finding]:
 
 
 def called(engine: Engine, skews: dict[str, float]) -> Iterator[Finding]:
-    """Whether each endpoint may be called, and answers when it is; its clock is put into `skews`. Raises Transient."""
-    resting = {finding.part: finding for finding in at_rest(engine)}
+    """Whether each endpoint can be called. Those that are down or paused are not called.
+
+    Adds the skew of each endpoint's clock, in seconds, to `skews`. Raises Transient.
+    """
+    resting = {finding.endpoint: finding for finding in at_rest(engine)}
     yield from resting.values()
     for name, reached in reach(engine):
         part = f"endpoint {name}"
-        if part in resting:
+        if name in resting:
             continue
         if reached.error is None:
             if reached.skew_s is not None:
                 skews[name] = reached.skew_s
-            yield ok(part, reached.says)
+            yield ok(part, reached.says, endpoint=name)
         else:
-            yield fail(part, reached.says, _remedy(name, reached.error))
+            yield fail(part, reached.says, _remedy(name, reached.error), endpoint=name)
 
 
 def at_rest(engine: Engine) -> Iterator[Finding]:
-    """Endpoints that are not called now, without calling them. Raises Transient."""
+    """Endpoints that are down or paused, found without calling any. Raises Transient."""
     now, states = clock.now(), endpoints.breakers(engine)
     with engine.store.read() as session:
         found = session.scalars(select(Endpoint).order_by(Endpoint.name)).all()
     for endpoint in found:
-        part = f"endpoint {endpoint.name}"
-        state = states.get(endpoint.name)
+        name = endpoint.name
+        part, state = f"endpoint {name}", states.get(name)
         if endpoints.is_paused(endpoint, now) and endpoint.is_paused_by_person:
-            yield ok(part, endpoints.why(endpoint, state or BreakerState(), now))
+            yield ok(part, endpoints.why(endpoint, state or BreakerState(), now), endpoint=name)
         elif endpoints.is_paused(endpoint, now):
-            says = f"it refuses its credentials and rests until {endpoint.paused_until:%H:%M:%S} UTC: {endpoint.paused_because}"
-            yield fail(part, says, _remedy(endpoint.name, AuthenticationFailed("")))
+            says = f"credentials refused; paused until {endpoint.paused_until:%H:%M:%S} UTC: {endpoint.paused_because}"
+            yield fail(part, says, _remedy(name, AuthenticationFailed("")), endpoint=name)
         elif state is not None and state.is_open:
-            yield fail(part, f"it is down: {state.why}", _remedy(endpoint.name, EndpointDown("")))
+            yield fail(part, f"down: {state.why}", _remedy(name, EndpointDown("")), endpoint=name)
 
 
 def _remedy(name: str, error: SyncError) -> str:
@@ -129,8 +138,8 @@ def _remedy(name: str, error: SyncError) -> str:
             f"`syncengine endpoints resume {name}`"
         )
     if isinstance(error, Forbidden):
-        return f"Check what the credentials of {name} may do there, and any firewall or access rule in between"
-    return f"See whether {name} runs and can be reached from this host; its records go on by themselves when it is back"
+        return f"Check the permissions of the credentials for {name}, and any firewall or access rule in between"
+    return f"Check that {name} is running and reachable from this host. Its records resume automatically"
 
 
 # -- clocks ------------------------------------------------------------------------------------------------------------
@@ -141,16 +150,16 @@ def clocks(store: Store, client: redis.Redis | None, skews: Mapping[str, float])
     all_ = {"Redis": _redis_skew(client), "the database": _database_skew(store), **skews}
     known = {name: skew for name, skew in all_.items() if skew is not None}
     if not known:
-        return ok("clocks", "there is only this host's")
-    name = max(known, key=lambda one: abs(known[one]))
+        return ok("clocks", "only this host's clock is known")
+    name = max(known, key=lambda clock_name: abs(known[clock_name]))
     skew = known[name]
     if abs(skew) <= LITTLE_SKEW_S:
         return ok("clocks", f"{', '.join(known)} and this host agree within {LITTLE_SKEW_S:g} s")
-    says = f"{name} is {abs(skew):,.0f} s {'ahead of' if skew > 0 else 'behind'} this host"
+    says = f"{name} is {clock.spell(abs(skew))} {'ahead of' if skew > 0 else 'behind'} this host"
     others = [other for other, by in known.items() if abs(by - skew) <= LITTLE_SKEW_S and other != name]
-    if others or len(known) == 1:
-        says += f" (and so is {', '.join(others)}: it is this host's clock)" if others else ""
-    remedy = "Run NTP on all hosts: leases, cut-over and settle times are compared by their clocks"
+    if others:
+        says += f" (and so is {', '.join(others)}: this host's clock is wrong)"
+    remedy = "Run NTP on all hosts: leases, cut-over dates and settle times depend on their clocks"
     return fail("clocks", says, remedy) if abs(skew) > GREAT_SKEW_S else warn("clocks", says, remedy)
 
 
@@ -161,17 +170,17 @@ def _redis_skew(client: redis.Redis | None) -> float | None:
     try:
         seconds, micros = client.time()
     except RedisError:
-        return None  # said already
+        return None  # reported already
     return seconds + micros / 1e6 - (before + clock.now().timestamp()) / 2
 
 
 def _database_skew(store: Store) -> float | None:
-    """None for SQLite, which has this host's clock."""
+    """None for SQLite, which uses this host's clock."""
     if store.is_sqlite:
         return None
     with store.read() as session:
-        session.scalar(select(1))  # the connection is open, and what follows takes one round trip
+        session.scalar(select(1))  # opens the connection, so that the next query takes one round trip
         before = clock.now().timestamp()
-        said: datetime | None = session.scalar(select(func.clock_timestamp()))
+        its_now: datetime | None = session.scalar(select(func.clock_timestamp()))
         after = clock.now().timestamp()
-    return said.timestamp() - (before + after) / 2 if said is not None else None
+    return its_now.timestamp() - (before + after) / 2 if its_now is not None else None

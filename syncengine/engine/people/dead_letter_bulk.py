@@ -1,10 +1,9 @@
-"""What a person does about dead letters, one or many: tries them again, with a look beforehand; discards them; closes them."""
+"""What people do about dead letters, singly or in bulk: forecast and choose a retry, discard, close."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,8 +12,8 @@ from syncengine import clock
 from syncengine.engine.core import decisions, failures, records, timeline
 from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.failures import ATTENTION, DEAD
-from syncengine.engine.decide.plan import PlanKind, Step
-from syncengine.engine.people import dead_letter_groups, dead_letters, seen
+from syncengine.engine.decide.plan import PlanKind
+from syncengine.engine.people import dead_letter_groups, dead_letters, seen, selection
 from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.engine.people.preview import Preview, preview
 from syncengine.engine.people.seen import ActionResult, Outdated
@@ -24,20 +23,19 @@ from syncengine.store.models import Failure, Record
 from syncengine.store.states import Status
 
 PLANNED_AT_MOST = 200
-MOST_EXAMPLES = 3
 NOT_OF_KIND = {
-    DEAD: "was written already and needs a look; it can be closed, not discarded",
+    DEAD: "is about a record that was written; it can be closed, not discarded",
     ATTENTION: "is a dead letter; it can be retried or discarded, not closed",
 }
-"""What is said of a letter that is not of this kind."""
-KIND_IN_WORDS = {PlanKind.SKIP: "skipped", PlanKind.HOLD: "held", PlanKind.WAIT: "waiting"}
+"""What to say about a letter of the other kind."""
+STATE_BY_KIND = {PlanKind.SKIP: "skipped", PlanKind.HOLD: "held", PlanKind.WAIT: "waiting"}
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The letters that a filter names, as far as they can be tried again, discarded or closed: the oldest first.
+    """The letters of a filter that can be retried, discarded or closed, the oldest first.
 
-    left: how many more there are than were asked for at most. looks: how many need a look and are left out of another try.
+    left: how many more match beyond the maximum. looks: how many are only to be reviewed, and are left out of a retry.
     """
 
     letters: Sequence[Failure]
@@ -45,34 +43,31 @@ class Choice:
     looks: int = 0
 
 
-@dataclass(slots=True)
-class WriteForecast:
-    """Writes of one kind that would be made: how many, and what these documents are worth (net) by currency."""
+@dataclass(slots=True, kw_only=True)
+class WriteForecast(selection.WriteSum):
+    """Writes of one kind that a retry would make."""
 
     entity: str
     verb: str
-    count: int
-    worth: dict[str, Decimal]
 
 
-@dataclass(slots=True)
-class UnwrittenForecast:
-    """Records that would not be written, for one reason: what they would be (`dead`, `held`, ...), and some keys."""
+@dataclass(slots=True, kw_only=True)
+class UnwrittenForecast(selection.UnwrittenSum):
+    """Records that a retry would not write, for one reason. state: what they would be (`dead`, `held`, ...)."""
 
     flow: str
     state: str
     why: str
     remedy: str
-    count: int
-    keys: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What trying letters again would come to, by the sources, tables and mappings of now.
+    """What a retry would do, given the current sources, lookup tables and mappings.
 
-    planned: how many of the `total` were looked at; writes and stays are of these alone. needs: how many further objects
-    would be written first, since others need them. wakes: how many records wait for these, by flow.
+    planned: how many of the `total` letters were planned; writes and stays cover only these. stays: what would not be
+    written. needs: how many further objects would be synced first, since others need them. wakes: how many records wait for
+    these, by flow.
     """
 
     total: int
@@ -84,7 +79,7 @@ class Forecast:
 
 
 def choose(session: Session, chosen: LetterFilter, *, most: int) -> Choice:
-    """Open dead letters for another try. Raises Misconfigured if an id is not open, or is one that needs a look."""
+    """Open dead letters to retry. most: at most this many. Raises Misconfigured if an id is not open, or is for review only."""
     found = dead_letters.retriable(session, chosen)
     dead = [failure for failure in found if failure.kind == DEAD]
     looks = len(found) - len(dead)
@@ -94,9 +89,9 @@ def choose(session: Session, chosen: LetterFilter, *, most: int) -> Choice:
 
 
 def choose_of_kind(session: Session, chosen: LetterFilter, kind: str, *, most: int) -> Choice:
-    """Open letters of one kind: dead ones to be discarded, or those for a look to be closed.
+    """Open letters of one kind: dead ones to discard, or reviewed ones to close. most: how many at most.
 
-    Raises Misconfigured if one that is named by its id is not there, is closed, or is of the other kind.
+    Raises Misconfigured if one that is named by id does not exist, is closed, or is of the other kind.
     """
     _of_kind(named(session, chosen.ids), kind, session)
     found = [failure for failure, _ in reversed(dead_letters.listed(session, replace(chosen, kind=kind)))]
@@ -104,9 +99,9 @@ def choose_of_kind(session: Session, chosen: LetterFilter, kind: str, *, most: i
 
 
 def forecast(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANNED_AT_MOST) -> Forecast:
-    """Plan these letters' records anew, from what the systems say now, and write nothing.
+    """Plan the records of these letters again from the systems' current state, and write nothing.
 
-    Beyond `at_most` an even sample of them is planned. Raises what the systems' calls raise.
+    at_most: beyond this number an even sample is planned. Raises what the systems' calls raise.
     """
     sample = _sample([letter for letter in letters if not failures.is_poison(letter)], at_most)
     with engine.store.read() as session:
@@ -119,7 +114,7 @@ def forecast(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANN
     stays: dict[tuple[str, str, str], UnwrittenForecast] = {}
     needs = 0
     for letter in filter(failures.is_poison, letters):
-        _add(stays, letter.flow, letter.key, "not planned", letter.cause, "It may bring a worker down again")
+        _add(stays, letter.flow, letter.key, "not planned", letter.cause, "It may crash a worker again")
     for (connection_id, flow), some in keys.items():
         for planned in preview(engine, connection_id, flow, some):
             needs += planned.key not in some or planned.flow != flow
@@ -127,12 +122,14 @@ def forecast(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANN
                 _stay(stays, planned)
                 continue
             for step in planned.outcome.steps:
-                _count(engine, connection_id, planned.flow, step, writes)
+                entity, verb = engine.flow(planned.flow).entity, str(step.operation.verb)
+                total = writes.setdefault((entity, verb), WriteForecast(entity=entity, verb=verb))
+                total.add(engine, connection_id, step)
     return Forecast(
         total=len(letters),
         planned=len(sample),
         writes=list(writes.values()),
-        stays=sorted(stays.values(), key=lambda one: -one.count),
+        stays=sorted(stays.values(), key=lambda stay: -stay.count),
         needs=needs,
         wakes=dead_letter_groups.summed(blocked.values()),
     )
@@ -144,46 +141,32 @@ def _sample(letters: Sequence[Failure], at_most: int) -> list[Failure]:
     return [letters[place * len(letters) // at_most] for place in range(at_most)]
 
 
-def _count(
-    engine: Engine, connection_id: int, flow: str, step: Step, writes: dict[tuple[str, str], WriteForecast]
-) -> None:
-    entity, verb = engine.flow(flow).entity, str(step.operation.verb)
-    one = writes.setdefault((entity, verb), WriteForecast(entity, verb, 0, {}))
-    one.count += 1
-    worth = engine.connection(connection_id).resource(step.resource).worth(step.operation.doc)
-    if worth is not None:
-        currency, value = worth
-        one.worth[currency] = one.worth.get(currency, Decimal(0)) + value
-
-
 def _stay(stays: dict[tuple[str, str, str], UnwrittenForecast], planned: Preview) -> None:
     outcome = planned.outcome
     if isinstance(outcome, Rejected):
         state, why, remedy = "dead", f"{outcome.field}: {outcome.reason}", outcome.remedy
     else:
-        state, why, remedy = KIND_IN_WORDS[outcome.kind], outcome.reason, ""
+        state, why, remedy = STATE_BY_KIND[outcome.kind], outcome.reason, ""
     _add(stays, planned.flow, planned.key, state, why, remedy)
 
 
 def _add(
     stays: dict[tuple[str, str, str], UnwrittenForecast], flow: str, key: str, state: str, why: str, remedy: str
 ) -> None:
-    one = stays.setdefault((flow, state, why), UnwrittenForecast(flow, state, why, remedy, 0, []))
-    one.count += 1
-    if len(one.keys) < MOST_EXAMPLES:
-        one.keys.append(key)
+    new = UnwrittenForecast(flow=flow, state=state, why=why, remedy=remedy)
+    stays.setdefault((flow, state, why), new).add(key)
 
 
 def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> ActionResult:
-    """Close dead letters and leave their records alone, with this reason, until their source changes.
+    """Close dead letters and skip their records, for this reason, until their source changes.
 
-    Left are those that have closed since they were chosen, and those whose record is not dead any more (it was corrected and
-    is held, say), is being worked on, or has a correction that is still to be tried. Raises Misconfigured if one needs a look
-    only, or all were left.
+    Left out are letters that have closed since they were chosen, and those whose record is no longer dead (it was corrected
+    and is held, for example), is in progress, or has a correction that was not tried yet. Raises Misconfigured if a letter is
+    only to be reviewed, `because` is empty, or all were left out.
     """
     now = clock.now()
     _of_kind(letters, DEAD)
-    _reasoned(because)
+    seen.require_reason(because)
     with engine.store.write() as session:
         fits, left = _as_chosen(session, letters, lambda found: _undiscardable(session, engine, found))
         failures.close_by_hand(session, fits, because, by, now)
@@ -191,23 +174,23 @@ def discard(engine: Engine, letters: Sequence[Failure], *, because: str, by: str
         reason = failures.reason_of_discard(by, because)
         records.discard(session, {record.id: reason for record in found}, now)
         decisions.end(session, found, now, f"discarded by {by}")
-        timeline.note(session, found, "discarded", now, {one.id: {"because": because, "by": by} for one in found})
+        timeline.note(session, found, "discarded", now, {record.id: {"because": because, "by": by} for record in found})
         return seen.result_of(len(fits), left)
 
 
 def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) -> ActionResult:
-    """A person has looked: close letters of records that were written. Left are those that have closed meanwhile.
+    """Close reviewed letters of records that were written. Those that have closed meanwhile are left out.
 
-    Raises Misconfigured if one is a dead letter, or all were left.
+    Raises Misconfigured if one is a dead letter, `because` is empty, or all were left out.
     """
     now = clock.now()
     _of_kind(letters, ATTENTION)
-    _reasoned(because)
+    seen.require_reason(because)
     with engine.store.write() as session:
         fits, left = _as_chosen(session, letters)
         found = list(dead_letters.records_of(session, fits).values())
         failures.close_by_hand(session, fits, because, by, now)
-        timeline.note(session, found, "looked at", now, {one.id: {"because": because, "by": by} for one in found})
+        timeline.note(session, found, "looked at", now, {record.id: {"because": because, "by": by} for record in found})
         return seen.result_of(len(fits), left)
 
 
@@ -216,9 +199,9 @@ def _as_chosen(
     letters: Sequence[Failure],
     problems: Callable[[Mapping[int, Record]], Mapping[int, str]] = lambda _: {},
 ) -> tuple[list[Failure], list[Outdated]]:
-    """Letters that nobody and nothing has closed since they were chosen and whose record has no problem, locked; the rest.
+    """Letters still open whose record has no problem, locked; and the others.
 
-    problems: why a letter of these records, by id and locked, is left.
+    problems: from the locked records by id, the reasons to leave some out, by record id.
     """
     its_record = seen.locked(session, [letter.record_id for letter in letters])
     of_record = problems(its_record)
@@ -240,7 +223,7 @@ def _as_chosen(
 
 
 def _undiscardable(session: Session, engine: Engine, found: Mapping[int, Record]) -> dict[int, str]:
-    """Why records, by id, are not to be discarded: those that are not dead, or that somebody has just corrected."""
+    """Why records cannot be discarded, by id: those that are busy, not dead, or have a correction that was not tried yet."""
     corrected = corrections.active(session, engine.vault, found)
     problems: dict[int, str] = {}
     for record in found.values():
@@ -248,39 +231,38 @@ def _undiscardable(session: Session, engine: Engine, found: Mapping[int, Record]
         if record.token is not None:
             problems[record.id] = seen.BUSY
         elif record.status != Status.DEAD:
-            problems[record.id] = f"it is {record.status} by now{f': {record.reason}' if record.reason else ''}"
+            problems[record.id] = f"it is now {record.status}{f': {record.reason}' if record.reason else ''}"
         elif correction is not None and record.wanted > record.done:
             paths = ", ".join(correction.paths)
-            problems[record.id] = f"{correction.made_by} has corrected {paths}, and that is still to be tried"
+            problems[record.id] = f"{correction.made_by} has corrected {paths}, which was not tried yet"
     return problems
 
 
 def _now(session: Session, letters: Iterable[Failure]) -> list[Failure]:
-    """These letters as they are now."""
+    """These letters in their current state."""
     query = select(Failure).execution_options(populate_existing=True)
     ids = [letter.id for letter in letters]
-    return [one for some in chunks(ids, failures.AT_ONCE) for one in session.scalars(query.where(Failure.id.in_(some)))]
+    return [
+        letter
+        for some in chunks(ids, failures.AT_ONCE)
+        for letter in session.scalars(query.where(Failure.id.in_(some)))
+    ]
 
 
 def _of_kind(letters: Iterable[Failure], kind: str, session: Session | None = None) -> None:
-    """Raises Misconfigured if one is closed, with the one in its place if a session is given, or is of the other kind."""
+    """Raises Misconfigured if a letter is closed or of the other kind. With a session, names the letter that replaced it."""
     for letter in letters:
         if letter.closed_at is not None:
             newer = failures.replacement_of(session, letter) if session is not None else None
-            then = f". Its record's newer letter is open: {newer}" if newer is not None else ""
-            raise Misconfigured(f"{letter.id} {failures.closed_text(letter)}{then}")
+            remedy = f"Its record's newer letter is open: use {newer}" if newer is not None else ""
+            raise Misconfigured(f"{letter.id} {failures.closed_text(letter)}", remedy)
         if letter.kind != kind:
             raise Misconfigured(f"{letter.id} {NOT_OF_KIND[kind]}")
 
 
-def _reasoned(because: str) -> None:
-    if not because.strip():
-        raise Misconfigured("--because is empty", "Say why, for those who look at it later")
-
-
 def named(session: Session, ids: Sequence[int]) -> list[Failure]:
-    """Letters by id, open or closed. Raises Misconfigured if there is none of an id."""
-    found = {one.id: one for one in session.scalars(select(Failure).where(Failure.id.in_(ids)))}
+    """Letters by id, open or closed. Raises Misconfigured if an id does not exist."""
+    found = {letter.id: letter for letter in session.scalars(select(Failure).where(Failure.id.in_(ids)))}
     if missing := sorted(set(ids) - set(found)):
-        raise Misconfigured(f"there is no dead letter {missing[0]}", "`syncengine deadletters list` shows them")
+        raise Misconfigured(f"no dead letter has the id {missing[0]}", dead_letters.UNKNOWN_LETTER)
     return [found[id_] for id_ in dict.fromkeys(ids)]

@@ -1,4 +1,4 @@
-"""One dead letter whole: its documents on both sides and as mapped now, its way so far; and a correction of its source."""
+"""A single dead letter: its documents on both sides and as mapped now, its history, and corrections of its source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.want import want
 from syncengine.engine.decide import patches
 from syncengine.engine.decide.plan import Plan
-from syncengine.engine.people import dead_letter_groups, seen, trace
+from syncengine.engine.people import dead_letter_groups, dead_letters, seen, trace
 from syncengine.engine.people.trace import Trace
 from syncengine.engine.steps import corrections
 from syncengine.engine.steps.corrections import Correction
@@ -28,17 +28,18 @@ from syncengine.store.models import Correction as Row
 from syncengine.store.models import Failure, Record
 from syncengine.store.states import Lane
 
-NOT_PLANNED = "it was not mapped again, since its step has died of it"
+NOT_PLANNED = "it is not planned again, since planning it has crashed a worker"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter with all that is known of its record.
+    """A dead letter with everything known about its record.
 
-    documents: `source` as the source gave it, `corrected` if a correction holds, `mapped` by part, `target` as last read, and
-    what the source refers to (`references`); by key. outcome: what planning comes to, from what was last read and the
-    mapping and tables of now; or why it was not planned, empty for a closed letter. way: state, links, writes, timeline.
-    newer: of a closed letter, the one that is open for its record now.
+    documents: by name, then key: `source` as the source returned it, `corrected` if a correction applies, `mapped` by part,
+    `target` as last read, and `references`, to which the source refers. outcome: the plan, or why there is none, given what was
+    last read and the current mapping and lookup tables; a text if it was not planned, empty for a closed letter. way: state,
+    links, writes and timeline. blocks: how many records wait for this one, by flow. newer: for a closed letter, the id of the
+    one that is now open for its record.
     """
 
     failure: Failure
@@ -51,11 +52,11 @@ class Letter:
 
 
 def detail(engine: Engine, letter_id: int) -> Letter:
-    """Everything about one letter, open or closed. Raises Misconfigured if there is none of this id."""
+    """Everything about one letter, open or closed. Raises Misconfigured if the id does not exist, and Transient."""
     with engine.store.read() as session:
         failure, record = _found(session, letter_id)
         way = trace.of_record(session, record)
-        made = [_shown(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
+        history = [_doc_of(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
         blocks = dead_letter_groups.blocked_by(session, engine, [failure]).get(failure.id, {})
         newer = failures.replacement_of(session, failure)
         material = _material(session, engine, record)
@@ -65,13 +66,13 @@ def detail(engine: Engine, letter_id: int) -> Letter:
         outcome = _planned(engine, record, material)
         documents |= _mapped(engine, record, material, outcome)
         outcome = "" if failure.closed_at is not None else outcome
-    return Letter(failure, documents, outcome, way, made, blocks, newer)
+    return Letter(failure, documents, outcome, way, history, blocks, newer)
 
 
 def _found(session: Session, letter_id: int) -> tuple[Failure, Record]:
     failure = session.get(Failure, letter_id)
     if failure is None:
-        raise Misconfigured(f"there is no dead letter {letter_id}", "`syncengine deadletters list` shows them")
+        raise Misconfigured(f"no dead letter has the id {letter_id}", dead_letters.UNKNOWN_LETTER)
     return failure, session.get_one(Record, failure.record_id)
 
 
@@ -79,10 +80,10 @@ def _rows(session: Session, record: Record) -> list[Row]:
     return list(session.scalars(select(Row).where(Row.record_id == record.id).order_by(Row.id)))
 
 
-def _shown(row: Row, correction: Correction) -> dict[str, Any]:
+def _doc_of(row: Row, correction: Correction) -> dict[str, Any]:
     return {
         "id": row.id,
-        "patch": [dict(one) for one in correction.patch],
+        "patch": [dict(operation) for operation in correction.patch],
         "because": row.because,
         "made_by": row.made_by,
         "made_at": row.made_at,
@@ -105,19 +106,19 @@ def _planner(engine: Engine, record: Record, material: Material) -> Planner:
 
 
 def _mapped(engine: Engine, record: Record, material: Material, outcome: Plan | Rejected) -> dict[str, Any]:
-    if engine.flow(record.flow).two_way:  # which side is written is the plan's to say
+    if engine.flow(record.flow).two_way:  # the plan decides which side is written
         steps = outcome.steps if isinstance(outcome, Plan) else ()
         return {"mapped": {step.resource: step.operation.doc for step in steps}} if steps else {}
     try:
         with engine.store.read() as session:
             made = _planner(engine, record, material).mapped(session, record)
-    except (Rejected, MissingLookup) as why:
-        return {"mapped": f"it cannot be mapped: {why}"}
+    except (Rejected, MissingLookup) as error:
+        return {"mapped": f"it cannot be mapped: {error}"}
     return {"mapped": made} if made else {}
 
 
 def _documents(engine: Engine, record: Record, material: Material) -> dict[str, Any]:
-    """What was last read, by its part in the sync."""
+    """What was last read, by its role in the sync."""
     flow = engine.flow(record.flow)
     read = dict(material.corrected.originals.get(record.id, {}))
     made: dict[str, Any] = {"source": read.pop(flow.source, {})}
@@ -127,14 +128,14 @@ def _documents(engine: Engine, record: Record, material: Material) -> dict[str, 
     return {name: documents for name, documents in made.items() if documents}
 
 
-# -- corrected ---------------------------------------------------------------------------------------------------------
+# -- corrections -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The document that a correction is made for: as the source gave it, and as it is corrected so far.
+    """The document to correct: as the source returned it, and the active correction, if any.
 
-    letter_id: of the letter that is open. key: of the document, where the record has several of that resource; else empty.
+    letter_id: the open letter. key: of the document if the record has several of that resource, else empty.
     """
 
     record: Record
@@ -147,23 +148,27 @@ class Source:
 
     @property
     def present(self) -> Doc:
+        """The document with the active correction applied."""
         return corrections.corrected(self.standing, self.original)
 
 
 def source_of(engine: Engine, letter_id: int) -> Source:
-    """The source document of an open dead letter. Raises Misconfigured if there is none that could be corrected."""
+    """The source document of an open dead letter. Raises Misconfigured if it cannot be corrected, and Transient."""
     with engine.store.read() as session:
         failure, record = _found(session, letter_id)
         if failure.closed_at is not None:
             newer = failures.replacement_of(session, failure)
-            then = (
-                "There is nothing to correct"
+            remedy = (
+                "Nothing needs to be corrected"
                 if newer is None
                 else f"Its record's newer letter is open: correct {newer}"
             )
-            raise Misconfigured(f"{letter_id} {failures.closed_text(failure)}", f"{then}")
+            raise Misconfigured(f"{letter_id} {failures.closed_text(failure)}", remedy)
         if failure.kind != failures.DEAD:
-            raise Misconfigured(f"{letter_id} was written already and needs a look; it can be closed, not corrected")
+            raise Misconfigured(
+                f"{letter_id} is about a record that was written; it can be closed, not corrected",
+                f"Run `syncengine deadletters close {letter_id} --because ...`",
+            )
         material = _material(session, engine, record)
     flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
     on_target = flow.two_way and record.key.startswith(f"{connection.side(flow.target)}:")
@@ -171,8 +176,8 @@ def source_of(engine: Engine, letter_id: int) -> Source:
     documents = material.corrected.originals.get(record.id, {}).get(resource, {})
     if not documents:
         raise Misconfigured(
-            f"the source document of {letter_id} is not kept",
-            f"`syncengine deadletters retry {letter_id}` reads it anew",
+            f"the source document of {letter_id} is no longer stored",
+            f"Run `syncengine deadletters retry {letter_id}` to read it again",
         )
     key = _invalid(connection.resource(resource), documents) or next(iter(documents))
     return Source(
@@ -187,7 +192,7 @@ def source_of(engine: Engine, letter_id: int) -> Source:
 
 
 def _invalid(resource: Resource, documents: Mapping[str, Doc]) -> str:
-    """The key of the first document that is not valid; empty if all are."""
+    """The key of the first invalid document; empty if all are valid."""
     for key, doc in documents.items():
         try:
             resource.load(doc)
@@ -197,9 +202,9 @@ def _invalid(resource: Resource, documents: Mapping[str, Doc]) -> str:
 
 
 def preview_patch(engine: Engine, source: Source, patch: patches.Patch) -> Plan | Rejected | str:
-    """What planning comes to with a patch, from what was last read, or why it was not planned.
+    """The plan with a patch applied, or why there is none, given what was last read; a text if it was not planned.
 
-    Raises Misconfigured if the patch may not be.
+    Raises Misconfigured if the patch is not allowed, and Transient.
     """
     document = _checked(engine, source, patch)
     record = source.record
@@ -214,10 +219,10 @@ def preview_patch(engine: Engine, source: Source, patch: patches.Patch) -> Plan 
 
 
 def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: str, by: str) -> int:
-    """Keep a correction beside the original and have the record looked at with it, at once. Returns its id.
+    """Store a correction beside the original document and sync the record with it at once. Returns the correction's id.
 
-    It takes the place of the one that was seen. Raises Misconfigured if the patch does not fit, or changes what it does not
-    test; if the letter is closed by now, or somebody else has corrected it, or withdrawn the correction that was seen.
+    It replaces the correction of `source`. Raises Misconfigured if the patch does not fit or changes what it does not test; if
+    the letter has been closed meanwhile, or somebody else has corrected it or withdrawn the former correction.
     """
     _checked(engine, source, patch)
     now = clock.now()
@@ -235,14 +240,14 @@ def correct(engine: Engine, source: Source, patch: patches.Patch, *, because: st
             now=now,
             key=source.key,
         )
-        paths = ", ".join(str(one["path"]) for one in patch if one["op"] != "test")
+        paths = ", ".join(str(operation["path"]) for operation in patch if operation["op"] != "test")
         timeline.note_one(session, record, "corrected", now, paths=paths, because=because, by=by)
         want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
     return correction_id
 
 
 def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
-    """The record of a letter that is as it was seen, locked. Raises Misconfigured."""
+    """The record of a letter, locked. Raises Misconfigured if letter or correction have changed since they were shown."""
     record = seen.locked(session, [source.record.id])[source.record.id]
     failure = session.get_one(Failure, source.letter_id, populate_existing=True)
     if failure.closed_at is not None:
@@ -255,12 +260,12 @@ def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
         why = row.lapsed_because if row is not None else "it is no longer kept"
         paths = ", ".join(was.paths)
         raise Misconfigured(
-            f"the correction of {paths} by {was.made_by} has ended meanwhile: {why}", "Look at it without that"
+            f"the correction of {paths} by {was.made_by} has ended meanwhile: {why}", "Review the letter without it"
         )
     if now is not None and (was is None or now.id != was.id):
         paths = ", ".join(now.paths)
         raise Misconfigured(
-            f"{now.made_by} has corrected {paths} meanwhile", "Look at it, then make yours on top of that"
+            f"{now.made_by} has corrected {paths} meanwhile", "Review that correction, then add yours to it"
         )
     return record
 
@@ -271,7 +276,8 @@ def _checked(engine: Engine, source: Source, patch: patches.Patch) -> Doc:
     before, after = _key(resource, source.original), _key(resource, document)
     if before != after:
         raise Misconfigured(
-            f"the patch makes {before} into {after}", "An object can be corrected, not become another one"
+            f"the patch changes the key {before} to {after}",
+            "Leave the key as it is: a correction cannot make another object",
         )
     return document
 
@@ -279,14 +285,14 @@ def _checked(engine: Engine, source: Source, patch: patches.Patch) -> Doc:
 def _key(resource: Resource, doc: Doc) -> str | None:
     try:
         return resource.key_of(doc)
-    except LookupError:  # it does not say its keys, or the document has lost its own
+    except LookupError:  # the resource has no keys in its documents, or this document lacks its own
         return None
 
 
 def ended_last(engine: Engine, letter_id: int) -> str:
     """How the last correction of a letter's record ended: `withdrawn by anna, 2026-03-02 09:00 UTC`; empty if it had none.
 
-    Raises Misconfigured.
+    Raises Misconfigured if the id does not exist, and Transient.
     """
     with engine.store.read() as session:
         _, record = _found(session, letter_id)
@@ -295,7 +301,7 @@ def ended_last(engine: Engine, letter_id: int) -> str:
 
 
 def withdraw(engine: Engine, letter_id: int, *, by: str) -> bool:
-    """Let the correction of a letter's record lapse and have it looked at without; False if none stands."""
+    """End the correction of a letter's record and sync it without; False if it has none. Raises Misconfigured, Transient."""
     now = clock.now()
     with engine.store.write() as session:
         _, record = _found(session, letter_id)

@@ -1,36 +1,37 @@
-"""Dead letters by their cause, and what waits for them: "customer 214 blocks 40 orders"."""
+"""Dead letters by cause, and the records that wait for them: "customer 214 blocks 40 orders"."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import DEAD, alike
+from syncengine.engine.people import dead_letters, selection
 from syncengine.engine.people.dead_letters import LetterFilter
-from syncengine.store.models import ConnectionRow, Failure, Record
+from syncengine.store.models import Failure, Record
 from syncengine.store.states import Status
 
 
 @dataclass(slots=True)
 class Blocker:
-    """A dead record that others wait for: how many, by their flow."""
+    """A dead record that others wait for, with their number by flow."""
 
     flow: str
     key: str
     waiting: dict[str, int]
 
 
-@dataclass(slots=True)
-class LetterGroup:
-    """Dead letters of one cause: same flow, stage and field, and the same text but for numbers and what stands in quotes.
+@dataclass(slots=True, kw_only=True)
+class LetterGroup(selection.Group):
+    """Dead letters of one flow, stage and field whose causes differ in numbers and quoted texts alone.
 
-    `example` is the newest. `blockers`: those of the group that others wait for, the one that blocks most first.
+    example: the newest letter. blockers: those of the group that others wait for, in descending order of how many.
     """
 
     flow: str
@@ -38,55 +39,51 @@ class LetterGroup:
     stage: str
     field: str
     cause: str
-    count: int
-    first: datetime
-    last: datetime
     example: int
     example_key: str
     example_value: str
     remedy: str
-    blockers: list[Blocker]
+    blockers: list[Blocker] = dataclasses.field(default_factory=list)
 
 
 def groups(session: Session, engine: Engine, chosen: LetterFilter | None = None) -> list[LetterGroup]:
     """Dead letters by cause, the largest group first."""
-    query = select(Failure).join(ConnectionRow, ConnectionRow.id == Failure.connection_id)
-    query = query.where(*(chosen or LetterFilter()).conditions()).order_by(Failure.opened_at.desc(), Failure.id.desc())
-    return grouped(session, engine, session.scalars(query.execution_options(yield_per=1000)))
+    query = dead_letters.newest_first(chosen).execution_options(yield_per=1000)
+    return grouped(session, engine, session.scalars(query))
 
 
 def grouped(session: Session, engine: Engine, letters: Iterable[Failure]) -> list[LetterGroup]:
-    """These letters, given the newest first, by cause; the largest group first."""
+    """These letters by cause, the largest group first. letters: the newest first."""
     waiting = _waiting(session)
     found: dict[tuple[str, ...], LetterGroup] = {}
-    for one in letters:
-        place = (one.flow, one.kind, one.stage, alike(one.field), alike(one.cause))
-        group = found.get(place)
-        if group is None:
-            group = found[place] = LetterGroup(
-                one.flow, one.kind, one.stage, alike(one.field), one.cause, 0, one.opened_at, one.opened_at,
-                one.id, one.key, one.value, one.remedy, [],
+    for letter in letters:
+        cause = (letter.flow, letter.kind, letter.stage, alike(letter.field), alike(letter.cause))
+        if cause not in found:
+            found[cause] = LetterGroup(
+                flow=letter.flow, kind=letter.kind, stage=letter.stage, field=cause[3], cause=letter.cause,
+                first=letter.opened_at, last=letter.opened_at, example=letter.id, example_key=letter.key,
+                example_value=letter.value, remedy=letter.remedy,
             )  # fmt: skip
-        group.count, group.first = group.count + 1, one.opened_at
-        if blocked := waiting.get(_need_of(engine, one)):
-            group.blockers.append(Blocker(one.flow, one.key, blocked))
+        found[cause].add(letter.opened_at)
+        if blocked := waiting.get(_need_of(engine, letter)):
+            found[cause].blockers.append(Blocker(letter.flow, letter.key, blocked))
     for group in found.values():
-        group.blockers.sort(key=lambda one: -sum(one.waiting.values()))
-    return sorted(found.values(), key=lambda one: (-one.count, one.flow, one.cause))
+        group.blockers.sort(key=lambda blocker: -sum(blocker.waiting.values()))
+    return sorted(found.values(), key=lambda group: (-group.count, group.flow, group.cause))
 
 
 def blocked_by(session: Session, engine: Engine, failures: Iterable[Failure]) -> dict[int, dict[str, int]]:
-    """How many records wait for those of these letters, by letter and flow; a letter that blocks none is absent."""
+    """How many records wait for those of these letters, by letter id and flow; a letter that blocks none is absent."""
     waiting = _waiting(session)
-    found = {one.id: waiting.get(_need_of(engine, one), {}) for one in failures}
+    found = {failure.id: waiting.get(_need_of(engine, failure), {}) for failure in failures}
     return {id_: blocked for id_, blocked in found.items() if blocked}
 
 
 def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """How many wait in all, by flow."""
+    """How many records wait in total, by flow."""
     total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
+    for waiting in counts:
+        total.update(waiting)
     return dict(total)
 
 
@@ -97,13 +94,13 @@ def _waiting(session: Session) -> dict[tuple[int, str, str], dict[str, int]]:
         .group_by(Record.connection_id, Record.need_entity, Record.need_key, Record.flow)
     )
     found: dict[tuple[int, str, str], dict[str, int]] = {}
-    for connection_id, entity, key, flow, many in session.execute(query):
-        found.setdefault((connection_id, entity, key), {})[flow] = many
+    for connection_id, entity, key, flow, count in session.execute(query):
+        found.setdefault((connection_id, entity, key), {})[flow] = count
     return found
 
 
 def _need_of(engine: Engine, failure: Failure) -> tuple[int, str, str]:
-    """What those say that wait for the record of this letter: the entity, and the key without its side."""
+    """What records waiting for this letter's record name as their need: connection, entity, and key without its side."""
     flow = engine.flows.get(failure.flow)
     if failure.kind != DEAD or flow is None:
         return failure.connection_id, "", ""

@@ -1,13 +1,12 @@
-"""Held records, for the people who decide on them: what holds each, what may be done about it, and doing it."""
+"""Held records, for the people who decide on them: why each is held, what can be done about it, and the decisions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -18,7 +17,7 @@ from syncengine.engine.core.failures import alike
 from syncengine.engine.core.want import want
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import GONE, WAIVABLE, Plan, PlanKind
-from syncengine.engine.people import seen, trace
+from syncengine.engine.people import seen, selection, trace
 from syncengine.engine.people.seen import ActionResult, Outdated
 from syncengine.engine.people.trace import Trace
 from syncengine.engine.steps.planner import Planner, gather
@@ -29,25 +28,25 @@ from syncengine.store.models import ConnectionRow, Record
 from syncengine.store.states import Lane, Status, Why
 
 AT_ONCE = 500
-GONE_ADVICE = (
-    "It cannot be approved. `syncengine unlink {key} --recreate` has it created anew; refuse it and it stays gone"
-)
+GONE_ADVICE = "It cannot be approved. Run `syncengine unlink {key} --recreate` to create it again, or refuse it"
 ADVICE: Mapping[Why, str] = {
-    Why.RULE: "Approve it and it is written as shown; refuse it and the target stays as it is",
-    Why.CONFLICT: "Approve it and the source's values are written; refuse it and the target keeps its own",
-    Why.UNCLEAR: "It cannot be approved: those lines cannot be told apart. Mend them in the target, or refuse it",
-    Why.REFUSED: "It cannot be approved: the target would not take it. Make it possible there, or refuse it",
+    Why.RULE: "Approve it to write it as shown, or refuse it to leave the target unchanged",
+    Why.CONFLICT: "Approve it to write the source's values, or refuse it to keep the target's",
+    Why.UNCLEAR: "It cannot be approved: those lines are indistinguishable. Fix them in the target, or refuse it",
+    Why.REFUSED: "It cannot be approved: the target would reject it. Make the change possible there, or refuse it",
     **dict.fromkeys(GONE, GONE_ADVICE),
-    Why.UNKNOWN_WRITE: "Look in the target, then `syncengine held settle {key}` with --happened or --did-not",
-    Why.CEILING: "Look why there are so many writes, then `syncengine ceilings open {connection} {flow} --because TEXT`",
-    Why.WRITE: "If both are the same object, `syncengine link` them; else mend it on either side, or `syncengine ignore {key}`",
+    Why.UNKNOWN_WRITE: "Check the target, then run `syncengine held settle {key}` with --happened or --did-not",
+    Why.CEILING: "Find out what causes the writes, then run `syncengine ceilings open {connection} {flow} --because TEXT`",
+    Why.WRITE: (
+        "If both are the same object, run `syncengine link`. Otherwise fix it on either side, or run `syncengine ignore {key}`"
+    ),
 }
 REFUSABLE = (Why.RULE, Why.CONFLICT, Why.UNCLEAR, Why.REFUSED, *GONE)
 
 
 @dataclass(frozen=True, slots=True)
 class HeldFilter:
-    """Which held records; without anything all. `reason`: a part of it, in capitals or not. `records`: by number."""
+    """Which held records; all of them if nothing is given. records: by id. reason: a part of its text, in any case."""
 
     records: Sequence[int] = ()
     connection: str | None = None
@@ -56,29 +55,27 @@ class HeldFilter:
 
     @property
     def narrows(self) -> bool:
+        """False if it means all held records."""
         return self != HeldFilter()
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For a query over Record and its Connection."""
-        found: list[ColumnElement[bool]] = [Record.status == Status.HELD]
-        if self.records:
-            found.append(Record.id.in_(self.records))
-        if self.connection:
-            found.append(ConnectionRow.name == self.connection)
-        if self.flow:
-            found.append(Record.flow == self.flow)
-        if self.reason:
-            found.append(func.lower(Record.reason).contains(self.reason.lower(), autoescape=True))
-        return found
+        return selection.conditions(
+            equal=(
+                (Record.status, Status.HELD), (ConnectionRow.name, self.connection), (Record.flow, self.flow),
+            ),
+            containing=((Record.reason, self.reason),),
+            among=((Record.id, self.records),),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A held record: by what (`hold`, a key of ADVICE), its plan if it is one that holds it, a decision that stands.
+    """A held record, why it is held (`hold`, a key of ADVICE), and the active decision on it, if any.
 
-    plan_hash, prints: of the plan as it was when the record was held (`Plan.prints`); empty without one. stopped: what the
-    write ceiling has kept from being written, as it was planned then; None where something else holds it, or that plan is not
-    kept any more.
+    plan: None if something else than its plan holds it. plan_hash, prints: of the plan as it was when the record was held
+    (`Plan.prints`); empty without a plan. stopped: the writes that the write ceiling has stopped, as planned then; None if
+    something else holds the record, or that plan is no longer kept.
     """
 
     record: Record
@@ -92,52 +89,44 @@ class Held:
 
     @property
     def advice(self) -> str:
-        """What to do about it."""
+        """What to do about it, as one or two sentences without the last full stop."""
         return ADVICE[self.hold].format(key=self.record.key, connection=self.connection, flow=self.record.flow)
 
     @property
     def may_be_approved(self) -> bool:
+        """Whether its plan may be written after all."""
         return self.plan is not None and self.hold in WAIVABLE
 
     @property
     def may_be_refused(self) -> bool:
+        """Whether its plan may be dropped."""
         return self.plan is not None and self.hold in REFUSABLE
 
 
-@dataclass(slots=True)
-class HeldGroup:
-    """Held records of one reason but for numbers and what stands in quotes: same connection, flow and hold."""
+@dataclass(slots=True, kw_only=True)
+class HeldGroup(selection.Group):
+    """Held records of one connection, flow and hold whose reasons differ in numbers and quoted texts alone."""
 
     connection: str
     flow: str
     hold: str
     reason: str
     advice: str
-    count: int
-    first: datetime
-    last: datetime
     example: str
 
 
 def listed(
     session: Session, engine: Engine, chosen: HeldFilter | None = None, *, most: int | None = None
 ) -> list[Held]:
-    """Held records, those that are held longest first."""
-    query = (
-        select(Record, ConnectionRow.name)
-        .join(ConnectionRow, ConnectionRow.id == Record.connection_id)
-        .where(*(chosen or HeldFilter()).conditions())
-        .order_by(Record.updated_at, Record.id)
-        .limit(most)
-    )
-    rows = [(record, name) for record, name in session.execute(query)]
-    return [one for some in chunks(rows, AT_ONCE) for one in _of(session, engine, some)]
+    """Held records, the longest held first. most: how many at most, None for all. Raises Transient."""
+    query = selection.named(Record, (chosen or HeldFilter()).conditions()).order_by(Record.updated_at, Record.id)
+    rows = [(record, name) for record, name in session.execute(query.limit(most))]
+    return [held for some in chunks(rows, AT_ONCE) for held in _of(session, engine, some)]
 
 
 def count(session: Session, chosen: HeldFilter | None = None) -> int:
-    """How many there are."""
-    query = select(func.count(Record.id)).join(ConnectionRow, ConnectionRow.id == Record.connection_id)
-    return session.scalar(query.where(*(chosen or HeldFilter()).conditions())) or 0
+    """How many held records there are. Raises Transient."""
+    return selection.count(session, Record, (chosen or HeldFilter()).conditions())
 
 
 def _of(session: Session, engine: Engine, rows: Sequence[tuple[Record, str]]) -> list[Held]:
@@ -162,7 +151,7 @@ def _hold(record: Record, doubtful: Iterable[int]) -> Why:
 
 
 def unknown_writes_of(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
-    """Writes of these records that a person alone can settle."""
+    """Writes of these records with an unknown outcome that only a person can find out."""
     found = effects.unknown_of(session, engine, record_ids)
     at_rest = select(Record.id).where(
         Record.id.in_([doubt.effect.record_id for doubt in found]),
@@ -173,9 +162,9 @@ def unknown_writes_of(session: Session, engine: Engine, record_ids: Sequence[int
 
 
 def _needs_a_person(engine: Engine, doubt: UnknownWrite) -> bool:
-    """It cannot be found out by machine, was sent as often as one write may be, or is said to be done and is not found.
+    """True if it cannot be searched for, was sent as often as allowed, or was confirmed by the target and is not found there.
 
-    The machine has looked for those of a held record, too: what it found is not one object, or another object's.
+    The writes of a held record were searched for, too: the result was ambiguous, or another object.
     """
     often = doubt.effect.sends >= engine.limits.sends
     return often or doubt.effect.accepted or effects.blocks(engine.connection(doubt.effect.connection_id), doubt)
@@ -184,28 +173,27 @@ def _needs_a_person(engine: Engine, doubt: UnknownWrite) -> bool:
 def groups(found: Iterable[Held]) -> list[HeldGroup]:
     """Held records by reason, the largest group first."""
     made: dict[tuple[str, ...], HeldGroup] = {}
-    for one in found:
-        record = one.record
-        place = (one.connection, record.flow, one.hold, alike(record.reason))
-        group = made.get(place)
-        if group is None:
-            group = made[place] = HeldGroup(
-                *place[:3], record.reason, one.advice, 0, record.updated_at, record.updated_at, record.key
-            )
-        group.count += 1
-        group.first, group.last = min(group.first, record.updated_at), max(group.last, record.updated_at)
-    return sorted(made.values(), key=lambda one: (-one.count, one.flow, one.reason))
+    for held in found:
+        record, at = held.record, held.record.updated_at
+        cause = (held.connection, record.flow, held.hold, alike(record.reason))
+        if cause not in made:
+            made[cause] = HeldGroup(
+                connection=held.connection, flow=record.flow, hold=held.hold, reason=record.reason, advice=held.advice,
+                first=at, last=at, example=record.key,
+            )  # fmt: skip
+        made[cause].add(at)
+    return sorted(made.values(), key=lambda group: (-group.count, group.flow, group.reason))
 
 
-# -- one ---------------------------------------------------------------------------------------------------------------
+# -- a single record ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class HeldDetail:
-    """A held record with all that helps to decide.
+    """A held record with everything needed to decide on it.
 
-    approved: what would be written then, by what was last read; None if it cannot be approved. changed: why it would be
-    another plan by now, empty if it would not. doubts: writes whose outcome a person must find out.
+    approved: what approving it would write, as of the last read; None if it cannot be approved. changed: why it would be
+    planned differently now, empty if it would not. doubts: writes whose outcome a person must find out. way: its history.
     """
 
     held: Held
@@ -239,17 +227,20 @@ def of_record(session: Session, engine: Engine, record: Record) -> Held:
 def if_approved(
     session: Session, engine: Engine, found: Sequence[Held], *, side: str = decisions.SIDES[0]
 ) -> dict[int, Plan | str]:
-    """What each plan comes to once it is approved, by what was last read; or why it would be another plan by now."""
+    """What approving each record would write, as of the last read, or why it would be planned differently now; by record id.
+
+    side: in a two-way flow, whose values win where both have changed.
+    """
     made: dict[int, Plan | str] = {}
     places: dict[tuple[int, str], list[Held]] = {}
-    for one in found:
-        places.setdefault((one.record.connection_id, one.record.flow), []).append(one)
+    for held in found:
+        places.setdefault((held.record.connection_id, held.record.flow), []).append(held)
     for (connection_id, flow_name), some in places.items():
         flow, connection = engine.flow(flow_name), engine.connection(connection_id)
-        records = [one.record for one in some]
+        records = [held.record for held in some]
         material = gather(session, engine, flow, connection, records)
-        asked = {one.record.id: ActiveDecision(0, one.record.id, side, one.plan_hash, "", "") for one in some}
-        planner = Planner(engine, flow, connection, replace(material, decided=asked))
+        assumed = {held.record.id: ActiveDecision(0, held.record.id, side, held.plan_hash, "", "") for held in some}
+        planner = Planner(engine, flow, connection, replace(material, decided=assumed))
         for record_id, outcome in planner.plans(session, records).items():
             made[record_id] = _as_approved(outcome)
     return made
@@ -257,18 +248,18 @@ def if_approved(
 
 def _as_approved(outcome: Plan | Rejected) -> Plan | str:
     if isinstance(outcome, Rejected):
-        return f"it would fail by now: {outcome}"
+        return f"it would fail now: {outcome}"
     if not outcome.decided:
-        return f"it would be another plan by now: {outcome.kind}{f': {outcome.reason}' if outcome.reason else ''}"
+        return f"it would be planned differently now: {outcome.kind}{f': {outcome.reason}' if outcome.reason else ''}"
     return outcome
 
 
-# -- decided -----------------------------------------------------------------------------------------------------------
+# -- decisions ---------------------------------------------------------------------------------------------------------
 
 
-def why_not_decidable(one: Held) -> Misconfigured:
-    """That this record cannot be decided on so, and what to do instead."""
-    return Misconfigured(f"{one.record.flow} {one.record.key} is held: {one.record.reason}", f"{one.advice}")
+def why_not_decidable(held: Held) -> Misconfigured:
+    """The error for a decision that this record does not allow; its remedy says what to do instead."""
+    return Misconfigured(f"{held.record.flow} {held.record.key} is held: {held.record.reason}", held.advice)
 
 
 def approve(
@@ -280,79 +271,78 @@ def approve(
     side: str = decisions.SIDES[0],
     lane: Lane = Lane.REALTIME,
 ) -> ActionResult:
-    """Let held plans be written, each as it was shown and no other.
+    """Have held plans written, each exactly as it was shown.
 
-    What has changed since is left: what is not held any more or by another plan, is being worked on, or was decided on by
-    somebody else. side: in a two-way flow, whose values win where both have changed. Raises Misconfigured if one cannot be
-    approved, or all were left.
+    Records that have changed since are left out: those no longer held or held by another plan, in progress, or decided on by
+    somebody else. side: in a two-way flow, whose values win where both have changed. Raises Misconfigured if a record cannot
+    be approved, or all were left out.
     """
-    for one in found:
-        if not one.may_be_approved:
-            raise why_not_decidable(one)
-        if side != decisions.SIDES[0] and not (engine.flow(one.record.flow).two_way and one.hold == Why.CONFLICT):
+    for held in found:
+        if not held.may_be_approved:
+            raise why_not_decidable(held)
+        if side != decisions.SIDES[0] and not (engine.flow(held.record.flow).two_way and held.hold == Why.CONFLICT):
             raise Misconfigured(
-                f"{one.record.flow} {one.record.key} is no pair that was changed on both sides, so that no {side} side can win",
-                "Refuse it, and the target keeps its own",
+                f"{held.record.flow} {held.record.key} was not changed on both sides, so the {side} side cannot win",
+                "Refuse it to keep the target's values",
             )
     return _decide(engine, found, side=side, by=by, because=because, lane=lane)
 
 
 def refuse(engine: Engine, found: Sequence[Held], *, by: str, because: str, lane: Lane = Lane.REALTIME) -> ActionResult:
-    """Have held plans not written; the difference is agreed where it can be. What has changed since is left, as in `approve`.
+    """Drop held plans; the difference counts as agreed where it can. What has changed since is left out, as in `approve`.
 
-    Raises Misconfigured if one cannot be refused, all were left, or `because` is empty.
+    Raises Misconfigured if a record cannot be refused, all were left out, or `because` is empty.
     """
-    if not because.strip():
-        raise Misconfigured("--because is empty", "Say why, for those who look at it later")
-    for one in found:
-        if not one.may_be_refused:
-            raise why_not_decidable(one)
+    seen.require_reason(because)
+    for held in found:
+        if not held.may_be_refused:
+            raise why_not_decidable(held)
     return _decide(engine, found, side="", by=by, because=because, lane=lane)
 
 
 def _decide(engine: Engine, found: Sequence[Held], *, side: str, by: str, because: str, lane: Lane) -> ActionResult:
     now = clock.now()
-    word = decisions.APPROVED if side else decisions.REFUSED
-    detail = {name: text for name, text in (("by", by), ("because", because)) if text}
+    verdict = decisions.APPROVED if side else decisions.REFUSED
+    reason = {name: text for name, text in (("by", by), ("because", because)) if text}
     wins = {"wins": side} if side not in ("", decisions.SIDES[0]) else {}
     with engine.store.write() as session:
         fits, left = _as_shown(session, engine, found, side)
-        records = [one.record for one in fits]
-        decisions.end(session, records, now, f"{word} by {by} instead")
-        for one in fits:
-            shown = {**one.prints, "hold": one.hold}
-            decisions.save(session, one.record, one.plan_hash, shown, side=side, because=because, by=by, now=now)
-            want(session, one.record.connection_id, one.record.flow, [one.record.key], lane=lane, now=now)
-        told = {record.id: {**detail, **wins, "held for": record.reason} for record in records}
-        timeline.note(session, records, word, now, told)
+        records = [held.record for held in fits]
+        decisions.end(session, records, now, f"{verdict} by {by} instead")
+        for held in fits:
+            prints = {**held.prints, "hold": held.hold}
+            decisions.save(session, held.record, held.plan_hash, prints, side=side, because=because, by=by, now=now)
+            want(session, held.record.connection_id, held.record.flow, [held.record.key], lane=lane, now=now)
+        details = {record.id: {**reason, **wins, "held for": record.reason} for record in records}
+        timeline.note(session, records, verdict, now, details)
         return seen.result_of(len(fits), left)
 
 
 def _as_shown(session: Session, engine: Engine, found: Sequence[Held], side: str) -> tuple[list[Held], list[Outdated]]:
-    """Those that are held just as they were shown and not decided on in the same way already, locked; and the others."""
-    now_held = seen.locked(session, [one.record.id for one in found])
-    rows = [(now_held[one.record.id], one.connection) for one in found if one.record.id in now_held]
-    fresh = {one.record.id: one for some in chunks(rows, AT_ONCE) for one in _of(session, engine, some)}
+    """Records that are held exactly as shown and have no such decision yet, locked; and the others."""
+    locked = seen.locked(session, [held.record.id for held in found])
+    rows = [(locked[held.record.id], held.connection) for held in found if held.record.id in locked]
+    fresh = {held.record.id: held for some in chunks(rows, AT_ONCE) for held in _of(session, engine, some)}
     fits, left = [], []
-    for one in found:
-        if why := _differs(session, one, fresh.get(one.record.id), side):
-            left.append(Outdated(one.record.flow, one.record.key, why))
+    for held in found:
+        if why := _differs(session, held, fresh.get(held.record.id), side):
+            left.append(Outdated(held.record.flow, held.record.key, why))
         else:
-            fits.append(fresh[one.record.id])
+            fits.append(fresh[held.record.id])
     return fits, left
 
 
-def _differs(session: Session, shown: Held, fresh: Held | None, side: str) -> str:
+def _differs(session: Session, was: Held, fresh: Held | None, side: str) -> str:
     """Why a held record cannot be decided on as it was shown, for a `side` or to refuse it; empty if it can."""
     if fresh is None:
-        return seen.missing(session, shown.record.id)
+        return seen.missing(session, was.record.id)
     if fresh.record.status != Status.HELD:
-        return f"it is not held any more: {trace.state_of(session, fresh.record)}"
-    if fresh.plan_hash != shown.plan_hash:
-        return f"another plan holds it now: {fresh.record.reason}"
+        return f"it is no longer held: {trace.state_of(session, fresh.record)}"
+    if fresh.plan_hash != was.plan_hash:
+        return f"it is now held by another plan: {fresh.record.reason}"
     decision = fresh.decision
-    if decision is not None and (decision.side == side or shown.decision is None or shown.decision.id != decision.id):
-        return f"it was {decision.told}"  # before it is busy, which is what came of that
-    if decision is None and shown.decision is not None:
+    if decision is not None and (decision.side == side or was.decision is None or was.decision.id != decision.id):
+        return f"it was {decision.told}"  # before BUSY, which may be the effect of that decision
+    if decision is None and was.decision is not None:
         return "the decision on it has ended"
     return seen.BUSY if fresh.record.token is not None else ""

@@ -1,4 +1,4 @@
-"""What a person does with one object: has it pushed now, ignored, linked with another one, or unlinked."""
+"""What people do with a single object: push, ignore or unlink it."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ from syncengine.store.models import Event, Failure, Link, Record
 from syncengine.store.states import Lane, Pause, Status, Why
 
 POLL_S = 0.5
-HEEDED, UNLINKED = "no longer ignored", "unlinked by hand"
-HURRIED = (Pause.QUIET, Pause.BACKOFF, Pause.PACED)
+UNIGNORED, UNLINKED = "no longer ignored", "unlinked by hand"
+SKIPPABLE = (Pause.QUIET, Pause.BACKOFF, Pause.PACED)
 
 
 def get_or_create(session: Session, engine: Engine, connection_id: int, flow: str, key: str, now: datetime) -> Record:
-    """The record of an object by the source's key; one that is in no table yet is made. Raises Misconfigured."""
+    """The record of an object, created and wanted if there is none yet. key: the source's. now: UTC.
+
+    Raises Misconfigured if the key or the flow is invalid.
+    """
     if not is_key(key):
         raise _no_key(key)
     key = links.keys_named(session, engine.flow(flow), engine.connection(connection_id), key)[0]
@@ -43,16 +46,16 @@ def get_or_create(session: Session, engine: Engine, connection_id: int, flow: st
 
 
 def must_exist(engine: Engine, connection_id: int, flow: str, key: str) -> None:
-    """Raises Misconfigured if the source has no such object, and what its call raises. Nothing is stored."""
+    """Raises Misconfigured if the source does not have the object, and what its call raises. Nothing is stored."""
     if not is_there(engine, connection_id, flow, key):
         connection = engine.connection(connection_id)
         resource = connection.resource(engine.flow(flow).source)
         name = connection.endpoint(resource.name).name
-        raise Misconfigured(f"{name} has no {resource.name} with the key {key}", "Give its key as that system shows it")
+        raise Misconfigured(f"{name} has no {resource.name} with the key {key}", "Use the key that this system shows")
 
 
 def is_there(engine: Engine, connection_id: int, flow: str, key: str) -> bool:
-    """Ask the source, in one call, whether it has an object. Raises Misconfigured, and what its call raises."""
+    """Whether the source has an object; makes one call. Raises Misconfigured for an invalid key, and what the call raises."""
     flow_, connection = engine.flow(flow), engine.connection(connection_id)
     side, own = connection.side(flow_.source), key
     if flow_.keys_name_their_side and key.partition(":")[0] in connection.endpoints:
@@ -65,15 +68,21 @@ def is_there(engine: Engine, connection_id: int, flow: str, key: str) -> bool:
 
 
 def _no_key(key: str) -> Misconfigured:
-    return Misconfigured(f"{key[:40]!r} cannot be a key: it is empty, too long, or holds what no store keeps")
+    return Misconfigured(
+        f"{key[:40]!r} is not a valid key: it is empty, too long, or contains characters that cannot be stored"
+    )
 
 
-# -- pushed now --------------------------------------------------------------------------------------------------------
+# -- push --------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A record that was asked for: its id, the revision that is waited for, the last event before, and if it was busy then."""
+    """A record that was pushed.
+
+    revision: the one to wait for. event_id: the last event before the push, 0 for none. was_busy: whether it was being worked
+    on at that time.
+    """
 
     record_id: int
     revision: int
@@ -82,10 +91,10 @@ class Pushed:
 
 
 def push(engine: Engine, record: Record, *, now: bool, by: str) -> Pushed:
-    """Have an object looked at on the realtime lane. `now`: its quiet period and its back-off do not count.
+    """Sync an object on the realtime lane. now: skip its quiet period and its back-off.
 
-    A settle time is waited for in any case: the target may still be carrying out a write of it. Raises Misconfigured if it
-    is ignored.
+    A settle time always applies: the target may still be carrying out a write of it. Raises Misconfigured if it is ignored,
+    and Transient.
     """
     at = clock.now()
     with engine.store.write() as session:
@@ -93,15 +102,15 @@ def push(engine: Engine, record: Record, *, now: bool, by: str) -> Pushed:
         if record.ignored:
             raise Misconfigured(
                 f"{record.flow} {record.key} is ignored ({record.ignored})",
-                f"`syncengine ignore {record.key} --undo` first",
+                f"Run `syncengine ignore {record.key} --undo` first",
             )
         last = session.scalar(select(Event.id).where(Event.record_id == record.id).order_by(Event.id.desc()).limit(1))
         want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=at)
         records.forget_last(session, [record.id])
         if now:
             records.skip_waits(session, record.id, at)
-        told = {"by": by, "how": "without its quiet period" if now else "as soon as it may"}
-        timeline.note(session, [record], "pushed by hand", at, {record.id: told})
+        detail = {"by": by, "how": "without its quiet period" if now else "as soon as possible"}
+        timeline.note(session, [record], "pushed by hand", at, {record.id: detail})
         pushed = Pushed(record.id, record.wanted + 1, last or 0, record.token is not None)
     pump(engine)
     return pushed
@@ -109,39 +118,44 @@ def push(engine: Engine, record: Record, *, now: bool, by: str) -> Pushed:
 
 @dataclass(frozen=True, slots=True)
 class PushProgress:
-    """How a push stands: what happened since (events, oldest first), the record's state in words, and if it is over."""
+    """How far a push has come.
+
+    events: what happened since, oldest first. state: where the record is, in words; status and why: the same for the program.
+    is_over: nothing more will come of it.
+    """
 
     events: Sequence[Event]
     state: str
     status: str
     is_over: bool
+    why: Why = Why.NONE
 
 
 def follow(engine: Engine, pushed: Pushed, *, for_s: float, tell: Callable[[Event], None]) -> PushProgress:
-    """Wait until the revision is dealt with, at most `for_s` seconds; `tell` gets each event as it comes."""
-    until, seen, hurry = clock.monotonic() + for_s, 0, pushed.was_busy
+    """Wait until the revision is complete, at most `for_s` seconds. tell: called with each event as it happens."""
+    until, reported, has_waits = clock.monotonic() + for_s, 0, pushed.was_busy
     while True:
-        standing = progress(engine, pushed)
-        for event in standing.events[seen:]:
+        current = progress(engine, pushed)
+        for event in current.events[reported:]:
             tell(event)
-        seen = len(standing.events)
-        if standing.is_over or clock.monotonic() >= until:
-            return standing
-        if hurry:  # it was being worked on when it was asked for, and put off by that
-            hurry = not _waits_skipped(engine, pushed)
+        reported = len(current.events)
+        if current.is_over or clock.monotonic() >= until:
+            return current
+        if has_waits:  # it was being worked on when it was pushed, and that may have delayed it
+            has_waits = not _waits_skipped(engine, pushed)
         clock.sleep(POLL_S)
 
 
 def progress(engine: Engine, pushed: Pushed) -> PushProgress:
-    """How a push stands now."""
+    """How far a push has come now. Raises Transient."""
     with engine.store.read() as session:
         record = session.get(Record, pushed.record_id)
         query = select(Event).where(Event.record_id == pushed.record_id, Event.id > pushed.event_id).order_by(Event.id)
         events = session.scalars(query).all()
         if record is None:
-            return PushProgress(events, "its pair goes by the record of the other side from now on", Status.OPEN, True)
+            return PushProgress(events, "its pair is now named by the record of the other side", Status.OPEN, True)
         is_over = bool(record.ignored) or (record.done >= pushed.revision and record.status != Status.WAITING)
-        return PushProgress(events, trace.state_of(session, record), record.status, is_over)
+        return PushProgress(events, trace.state_of(session, record), record.status, is_over, Why(record.why))
 
 
 def _waits_skipped(engine: Engine, pushed: Pushed) -> bool:
@@ -150,22 +164,22 @@ def _waits_skipped(engine: Engine, pushed: Pushed) -> bool:
         record = session.get(Record, pushed.record_id)
         if record is None or record.token is not None:
             return record is None
-        if record.pause in HURRIED:
+        if record.pause in SKIPPABLE:
             records.skip_waits(session, record.id, now)
     pump(engine)
     return True
 
 
-# -- ignored -----------------------------------------------------------------------------------------------------------
+# -- ignore ------------------------------------------------------------------------------------------------------------
 
 
 def ignore(engine: Engine, record: Record, *, by: str, because: str) -> None:
-    """Leave an object alone until `heed`: it costs no calls, and what needs it waits. Its dead letter is closed.
+    """Skip an object until `unignore`: it costs no calls, and what needs it waits. Its dead letter is closed.
 
-    Raises Misconfigured if it is being worked on, or ignored already; and of a pair, while a create of it is in doubt: the
-    object on the other side that it may have made could never be told from a new one.
+    Raises Misconfigured if `because` is empty, it is being worked on, or it is ignored already. So it is for a pair while the
+    outcome of a create is unknown: the object that it may have created could never be distinguished from a new one.
     """
-    _reasoned(because)
+    seen.require_reason(because)
     with engine.store.write() as session:
         record = seen.mine(session, record.id)
         if record.ignored:
@@ -179,13 +193,13 @@ def _nothing_open(session: Session, engine: Engine, record: Record) -> None:
     for doubt in effects.unknown_of(session, engine, [record.id]) if engine.flow(record.flow).two_way else ():
         if doubt.effect.verb == Verb.CREATE:
             raise Misconfigured(
-                f"nobody knows yet whether {doubt.name} took effect, which is found out after its settle time",
-                f"Try again then; if it is held for that, `syncengine held settle {record.key}` first",
+                f"the outcome of {doubt.name} is unknown until its settle time is over",
+                f"Try again then. If the record is held for that, run `syncengine held settle {record.key}` first",
             )
 
 
 def _ignore(session: Session, record: Record, by: str, because: str, now: datetime) -> None:
-    """The record must be locked, and nobody may be working on it."""
+    """The record must be locked and not in progress."""
     records.ignore(session, record.id, f"{by}: {because}", now)
     dead = (Failure.record_id == record.id, Failure.closed_at.is_(None), Failure.kind == failures.DEAD)
     failures.close_by_hand(session, session.scalars(select(Failure).where(*dead)).all(), f"ignored: {because}", by, now)
@@ -193,112 +207,116 @@ def _ignore(session: Session, record: Record, by: str, because: str, now: dateti
 
 
 def unignore(engine: Engine, record: Record, *, by: str, because: str = "") -> None:
-    """Sync an object again that was ignored, at once. Raises Misconfigured if it was not."""
+    """Stop ignoring an object, and sync it at once. Raises Misconfigured if it is not ignored, and Transient."""
     now = clock.now()
     with engine.store.write() as session:
         if not records.unignore(session, record.id, now):
-            by_whom = timeline.last_by_hand(session, HEEDED, Event.record_id == record.id)
+            by_whom = timeline.last_by_hand(session, UNIGNORED, Event.record_id == record.id)
             raise Misconfigured(f"{record.flow} {record.key} is not ignored{by_whom}")
-        told = {name: text for name, text in (("by", by), ("because", because), ("was", record.ignored)) if text}
-        timeline.note(session, [record], HEEDED, now, {record.id: told})
+        detail = {name: text for name, text in (("by", by), ("because", because), ("was", record.ignored)) if text}
+        timeline.note(session, [record], UNIGNORED, now, {record.id: detail})
         want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
     pump(engine)
 
 
-def _reasoned(because: str) -> None:
-    if not because.strip():
-        raise Misconfigured("--because is empty", "Say why, for those who look at it later")
-
-
-# -- unlinked ----------------------------------------------------------------------------------------------------------
+# -- unlink ------------------------------------------------------------------------------------------------------------
 
 
 def link_of(session: Session, engine: Engine, record: Record, part: str | None = None) -> Link:
-    """The link of a record, by its part if there are several. Raises Misconfigured."""
+    """The link of a record. part: required if there are several. Raises Misconfigured if no link or several match."""
     flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
     found = links.of_records(session, flow, connection, [record])[record.id]
-    mine = [one for one in found if part is None or one.part == part]
+    mine = [link for link in found if part is None or link.part == part]
     if not mine:
         by_whom = timeline.last_by_hand(session, UNLINKED, Event.record_id == record.id)
         raise Misconfigured(f"{record.flow} {record.key} is not linked{f' in part {part}' if part else ''}{by_whom}")
     if len(mine) > 1:
-        several = ", ".join(f"{one.part or '(none)'}: {one.right_key}" for one in mine)
-        raise Misconfigured(f"{record.flow} {record.key} has several links, by part {several}", "Say which with --part")
+        several = ", ".join(f"{link.part or '(none)'}: {link.right_key}" for link in mine)
+        raise Misconfigured(
+            f"{record.flow} {record.key} has several links, by part {several}", "Choose one with --part"
+        )
     return mine[0]
 
 
 def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str, recreate: bool = False) -> list[str]:
-    """Forget that two objects are the same. Returns the keys of the records that this concerns.
+    """Forget that two objects are the same. Returns the keys of the records concerned.
 
-    The next sync would create what has no link. So its records are ignored from here on, until a person says otherwise
-    (`heed`, or a link by hand). recreate: they are looked at instead, at once, and the object is created once more unless the
-    target has one with the reference by which it was linked, or has now. Raises Misconfigured if the link is another one by
-    now, a record is being worked on, or, to recreate, if the object is not held since it is gone.
+    The next sync would create an object without a link. So its records are ignored from now on, until `unignore` or a link by
+    hand. recreate: they are synced at once instead, and the object is created again, unless the target has one with the
+    reference by which it was linked. Raises Misconfigured if `because` is empty, the link has changed since, a record is being
+    worked on, or, to recreate, the record is not held because its counterpart is gone.
     """
-    _reasoned(because)
+    seen.require_reason(because)
     flow, connection, now = engine.flow(record.flow), engine.connection(record.connection_id), clock.now()
     with engine.store.write() as session:
         seen.locked(session, [record.id])
         if not links.is_there(session, link):
             raise _severed(session, record, link)
         record = seen.mine(session, record.id)
-        keys = _surviving(record, flow, connection, link) if recreate else None
+        surviving = _surviving(record, flow, connection, link) if recreate else []
         if not links.sever(session, link, now):
             raise _severed(session, record, link)
-        told = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
         concerned = _sharing(session, engine, connection, link, flow, now)
-        pair = [one for one in concerned if one.flow == flow.name]
-        for survivor in [one for one in pair if one.key in (keys or ())]:
-            effects.hand_over(session, [one.id for one in pair], survivor.id)
-        for one in (seen.mine(session, each.id) for each in concerned):
-            decisions.end(session, [one], now, f"unlinked by {by}")
-            if recreate and (not flow.two_way or one.key in (keys or ())):
-                records.must_find(session, one.id, _part(engine.flow(one.flow), connection, link), link.natural_key)
-                want(session, one.connection_id, one.flow, [one.key], lane=Lane.REALTIME, now=now)
-                records.forget_last(session, [one.id])
-            elif not one.ignored and not engine.flow(one.flow).write_back:  # that one does nothing without a link
-                _ignore(session, one, by, f"unlinked, {because}", now)
-        detail = {name: text for name, text in told.items() if text}
-        timeline.note(session, concerned, UNLINKED, now, {one.id: detail for one in concerned})
+        pair = [each for each in concerned if each.flow == flow.name]
+        for survivor in [each for each in pair if each.key in surviving]:
+            effects.hand_over(session, [each.id for each in pair], survivor.id)
+        for each in [seen.mine(session, each.id) for each in concerned]:
+            decisions.end(session, [each], now, f"unlinked by {by}")
+            if recreate and (not flow.two_way or each.key in surviving):
+                _recreate(session, engine, connection, each, link, now)
+            elif not each.ignored and not engine.flow(each.flow).write_back:  # a write-back does nothing without a link
+                _ignore(session, each, by, f"unlinked, {because}", now)
+        facts = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
+        detail = {name: text for name, text in facts.items() if text}
+        timeline.note(session, concerned, UNLINKED, now, {each.id: detail for each in concerned})
     if recreate:
         pump(engine)
-    return [one.key for one in concerned]
+    return [each.key for each in concerned]
+
+
+def _recreate(
+    session: Session, engine: Engine, connection: Connection, record: Record, link: Link, now: datetime
+) -> None:
+    """Sync a record that has lost its link. What the target has under the link's reference is found, not created."""
+    records.must_find(session, record.id, _part(engine.flow(record.flow), connection, link), link.natural_key)
+    want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
+    records.forget_last(session, [record.id])
 
 
 def _severed(session: Session, record: Record, link: Link) -> Misconfigured:
     ends = f"{link.left_key} and {link.right_key or '(planned)'}"
     by_whom = timeline.last_by_hand(session, UNLINKED, Event.record_id == record.id)
     return Misconfigured(
-        f"{ends} are not linked any more{by_whom}", f"`syncengine trace {record.key}` shows how they are now"
+        f"{ends} are not linked any more{by_whom}", f"Run `syncengine trace {record.key}` to see their current state"
     )
 
 
 def _part(flow: Flow, connection: Connection, link: Link) -> str:
-    """The part by which a flow's plans have a link."""
+    """The part that a flow's plans give a link."""
     return next(iter(links.by_part(flow, connection, [link])), "")
 
 
 def _surviving(record: Record, flow: Flow, connection: Connection, link: Link) -> list[str]:
-    """The keys of the records by whose object the one that is gone is created once more. Raises Misconfigured."""
+    """The keys of the records from whose object the missing one is created again. Raises Misconfigured."""
     if flow.two_way:
         if record.status == Status.HELD and record.why in (Why.GONE_LEFT, Why.GONE_RIGHT):
             return [f"right:{link.right_key}" if record.why == Why.GONE_LEFT else f"left:{link.left_key}"]
-        then = "Each side would be created once more on the other one"
+        then = "Each object would be created again on the other side"
     else:
         there = links.target_key(flow, connection, link)
         if record.status == Status.HELD and record.why == Why.GONE and record.about == there:
             return [record.key]
-        then = f"{there} would have a double"
+        then = f"{there} would have a duplicate"
     raise Misconfigured(
-        f"{record.flow} {record.key} is not held since its counterpart is gone",
-        f"{then}; leave --recreate out, or look at it first by `syncengine push {record.key} --now`",
+        f"{record.flow} {record.key} is not held because its counterpart is gone",
+        f"{then}. Omit --recreate, or run `syncengine push {record.key} --now` first to check it",
     )
 
 
 def _sharing(
     session: Session, engine: Engine, connection: Connection, link: Link, flow: Flow, now: datetime
 ) -> list[Record]:
-    """The records that go by a link: of the flow itself (of a pair, those of either side), and of flows that share it."""
+    """The records that use a link: of the flow itself (of a pair, those of either side), and of flows that share it."""
     for side, key in (("left", link.left_key), ("right", link.right_key)) if flow.two_way else ():
         if key:
             get_or_create(session, engine, link.connection_id, flow.name, f"{side}:{key}", now)
@@ -318,5 +336,5 @@ def _keys(flow: Flow, connection: Connection, link: Link) -> list[str]:
 
 
 def link_facts(link: Link) -> Mapping[str, Any]:
-    """A link for people."""
+    """A link as JSON for people."""
     return {name: getattr(link, name) for name in ("entity", "left_key", "part", "right_key", "natural_key")}

@@ -1,6 +1,7 @@
-"""A person links two objects that exist: both are read, looked at, and joined without an agreement.
+"""Linking two existing objects by hand: both are read, shown, and linked without an agreement.
 
-The next look then compares them, and each difference goes by the policy of its field (`joined.py`).
+The next sync compares them for the first time, and the policy of each field decides about its differences
+(`first_comparison.py`).
 """
 
 from __future__ import annotations
@@ -36,13 +37,13 @@ LINKED = "linked by hand"
 
 @dataclass(frozen=True, slots=True)
 class Pairing:
-    """Two objects that may be linked, as their systems gave them.
+    """Two objects that may be linked, as their systems returned them.
 
-    differences: field by field, None if it cannot be told. identity: what makes them look like two different objects, empty if
-    nothing does. reason: why the flow would create nothing for the source's object, as that it is cancelled; the flow goes by
-    it for the linked object too; empty if it would. creates: other parts of the source's object that are not linked, and are
-    created when it is looked at next. ignored: who had it ignored, which ends. doubts: creates whose outcome is unknown, by
-    number, which have happened then; and what they are called.
+    differences: field by field, None if unknown. identity: what suggests that they are two different objects, empty if nothing
+    does. reason: why the flow would create nothing for the source's object, for example because it is cancelled, which also
+    applies to the linked object; empty if it would. creates: other parts of the source's object that are not linked and will
+    be created by the next sync. ignored: who had it ignored, which ends with the link. doubts: by id, the names of creates
+    with an unknown outcome, which count as successful once linked.
     """
 
     connection_id: int
@@ -60,10 +61,10 @@ class Pairing:
 
 
 def inspect(engine: Engine, connection_id: int, flow_name: str, left: str, right: str, *, part: str = "") -> Pairing:
-    """Read both objects, by key or reference.
+    """Read both objects, each by its key or reference, and compare them. Nothing is stored.
 
-    Raises Misconfigured if one is not there, or linked already, or the flow does not map the source's object to this part;
-    and what the systems' calls raise.
+    Raises Misconfigured if one does not exist or is linked already, or if the flow does not map the source's object to this
+    part; and what the systems' calls raise.
     """
     flow, connection = engine.flow(flow_name), engine.connection(connection_id)
     by_side = {connection.side(name): connection.resource(name) for name in (flow.source, flow.target)}
@@ -82,8 +83,8 @@ def inspect(engine: Engine, connection_id: int, flow_name: str, left: str, right
     natural = step.operation.natural_key if step is not None else ""
     with engine.store.read() as session:
         concerned = _records(session, connection_id, flow, connection, found["left"][0], found["right"][0])
-        doubts = {one.effect.id: one.name for one in _creates_in_doubt(session, engine, concerned, part)}
-    ignored = next((one.ignored for one in concerned if one.ignored), "")
+        doubts = {doubt.effect.id: doubt.name for doubt in _creates_in_doubt(session, engine, concerned, part)}
+    ignored = next((record.ignored for record in concerned if record.ignored), "")
     return Pairing(
         connection_id, flow_name, part, found["left"], found["right"], natural, differences, reason,
         identity, others, ignored, doubts,
@@ -91,29 +92,32 @@ def inspect(engine: Engine, connection_id: int, flow_name: str, left: str, right
 
 
 def _other_parts(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> list[str]:
-    """The parts beside this one to which an object is mapped now and that are not linked. Raises Misconfigured.
+    """The other parts to which an object is mapped now and that are not linked. Raises Misconfigured.
 
-    A part that only others could ask for is taken while all of the object's own parts are linked: nothing is created then.
+    A part that only other records could ask for is accepted if all of the object's own parts are linked, since nothing is
+    created then.
     """
     if flow.two_way or not flow.mapping.has_parts:
         if part:
-            raise Misconfigured(f"{flow.name} has no parts, so {key} has no part {part!r}", "Leave --part out")
+            raise Misconfigured(f"{flow.name} has no parts, so {key} has no part {part!r}", "Omit --part")
         return []
     try:
         own = parts_of(engine, connection_id, flow.name, key)
         known = own if part in own else parts_of(engine, connection_id, flow.name, key, asked=part)
     except (Rejected, MissingLookup) as why:
-        raise Misconfigured(f"it cannot be told in which parts {key} is mapped: {why}", "Correct that first") from None
+        raise Misconfigured(
+            f"the parts to which {key} is mapped cannot be determined: {why}", "Correct this first"
+        ) from None
     linked = _linked_parts(engine, connection_id, flow, key)
-    open_ = [one for one in own if one not in linked]
+    open_ = [other for other in own if other not in linked]
     if part not in own and (open_ or part not in known):
         named = f"part {part!r}" if part else "no part"
         raise Misconfigured(
-            f"{key} is mapped to {', '.join(own) or 'nothing'} now, and not to {named}: its own object would be created "
-            "beside the linked one",
-            "Say --part with one of these",
+            f"{key} is mapped to {', '.join(own) or 'nothing'}, not to {named}: its own object would be created beside the "
+            "linked one",
+            "Set --part to one of these",
         )
-    return [one for one in open_ if one != part]
+    return [other for other in open_ if other != part]
 
 
 def _linked_parts(engine: Engine, connection_id: int, flow: Flow, key: str) -> set[str]:
@@ -125,17 +129,17 @@ def _linked_parts(engine: Engine, connection_id: int, flow: Flow, key: str) -> s
 
 
 def _identity(target: Resource, step: Step, there: Doc) -> str:
-    """What tells the target's object from the one that would be created; empty if nothing does."""
+    """How the target's object differs in identity from the one that would be created; empty if it does not."""
     try:
         return adoption.identity_differs(target, step.operation.doc, target.load(there))
     except Rejected as why:
-        return f"it is not valid in its own system: {why}"
+        return f"it is invalid in its own system: {why}"
 
 
 def _records(
     session: Session, connection_id: int, flow: Flow, connection: Connection, left: str, right: str
 ) -> list[Record]:
-    """The records of the two, as far as there are any: of a pair there may be one of either side."""
+    """The existing records of the two objects: of a pair there may be one for each side."""
     own = left if connection.side(flow.source) == "left" else right
     keys = (f"left:{left}", f"right:{right}") if flow.two_way else (own,)
     query = select(Record).where(Record.connection_id == connection_id, Record.flow == flow.name, Record.key.in_(keys))
@@ -143,14 +147,14 @@ def _records(
 
 
 def _creates_in_doubt(session: Session, engine: Engine, concerned: Sequence[Record], part: str) -> list[UnknownWrite]:
-    """Creates of these records whose outcome nobody knows."""
+    """Creates of these records and this part with an unknown outcome."""
     found = effects.unknown_of(session, engine, [record.id for record in concerned])
-    return [one for one in found if one.effect.verb == Verb.CREATE and one.effect.part == part]
+    return [doubt for doubt in found if doubt.effect.verb == Verb.CREATE and doubt.effect.part == part]
 
 
 def _read(engine: Engine, connection_id: int, resource: Resource, side: str, id_: str) -> tuple[str, Doc]:
     if not is_key(id_):
-        raise Misconfigured(f"{side} {id_[:40]!r} cannot be a key")
+        raise Misconfigured(f"{side} {id_[:40]!r} is not a valid key")
     with calling(engine.connection(connection_id).endpoint(resource.name)):
         found = read_by(resource, id_)
         if found is not None:
@@ -158,26 +162,29 @@ def _read(engine: Engine, connection_id: int, resource: Resource, side: str, id_
         named = _named(resource, id_)
     if len(named) == 1:
         return resource.key_of(named[0]), named[0]
-    several = ": several bear this reference" if named else ""
+    several = ": several have this reference" if named else ""
     raise Misconfigured(
-        f"{side} {id_}: {resource.name} has no such object{several}", "Give its key as that system shows it"
+        f"{side} {id_}: {resource.name} has no such object{several}", "Use the key that this system shows"
     )
 
 
 def read_by(resource: Resource, id_: str) -> tuple[str, Doc] | None:
-    """An object with its key, by the key however a person writes it (`1157` for `001157`); None if there is none."""
+    """An object with its key, read by a key as people write it (`1157` for `001157`); None if there is none.
+
+    Raises what the call raises.
+    """
     doc = resource.read([id_]).get(id_)
     if doc is None:
         return None
     key = resource.key_of(doc)
     if key == id_:
         return key, doc
-    again = resource.read([key]) if is_key(key) else {}  # what is not its own key in the system is nothing to link with
+    again = resource.read([key]) if is_key(key) else {}  # an object that its own key does not lead to cannot be linked
     return (key, again[key]) if key in again and resource.key_of(again[key]) == key else None
 
 
 def _named(resource: Resource, reference: str) -> list[Doc]:
-    """Objects that bear a reference; none where the resource cannot be searched."""
+    """Objects with this reference; none if the resource cannot be searched."""
     try:
         return list(resource.find([reference]).get(reference, ()))
     except LookupError:
@@ -189,21 +196,21 @@ def _check(
 ) -> None:
     if flow.write_back:
         raise Misconfigured(
-            f"{flow.name} uses the links of {flow.entity} and makes none", "Name the flow that makes them"
+            f"{flow.name} uses the links of {flow.entity} and creates none", "Use the flow that creates them"
         )
     mine = (Link.connection_id == connection_id, Link.entity == flow.entity, Link.provisional.is_(False))
     same = (Link.left_key == left, Link.right_key == right, Link.part == part)
     if session.scalar(select(Link.id).where(*mine, *same)) is not None:
-        both = [one.id for one in _records(session, connection_id, flow, connection, left, right)]
+        both = [record.id for record in _records(session, connection_id, flow, connection, left, right)]
         by_whom = timeline.last_by_hand(session, LINKED, Event.record_id.in_(both))
         raise Misconfigured(f"{left} and {right} are linked already{by_whom}")
     side = "right" if not flow.two_way and connection.side(flow.source) == "right" else "left"
     if problem := links.taken(session, connection_id, flow.entity, left, right, part, side=side):
-        raise Misconfigured(f"{problem}", "`syncengine unlink` that first, if it is wrong")
+        raise Misconfigured(problem, "If that link is wrong, run `syncengine unlink` for it first")
 
 
 def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> tuple[Step | None, str]:
-    """What would be created for the source's object, for its reference and to be compared; or why nothing would."""
+    """What would be created for the source's object, to compare it and for its reference; or None, and why nothing would."""
     side = engine.connection(connection_id).side(flow.source)
     record_key = f"{side}:{key}" if flow.two_way else key
     for planned in preview(engine, connection_id, flow.name, [record_key]):
@@ -211,7 +218,7 @@ def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: 
         if planned.flow == flow.name and planned.key == record_key:
             if isinstance(outcome, Rejected):
                 return None, str(outcome)
-            creates = [one for one in outcome.steps if one.part == part and one.operation.verb is Verb.CREATE]
+            creates = [step for step in outcome.steps if step.part == part and step.operation.verb is Verb.CREATE]
             return (creates[0], "") if creates else (None, outcome.reason)
     return None, ""
 
@@ -229,10 +236,10 @@ def _compared(target: Resource, flow: Flow, step: Step, there: Doc) -> Merged | 
 
 
 def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Record:
-    """Link the two and have them compared at once; returns their record. It is ignored no more, and no decision stands.
+    """Link the two and compare them at once. Returns their record, which is no longer ignored and has no active decision.
 
-    A create of it whose outcome was unknown and that was shown has happened. Raises Misconfigured if one of them has been
-    linked meanwhile, is being worked on, or may still be created by a write that was given up, or that was not shown.
+    A create with an unknown outcome that was shown counts as successful. Raises Misconfigured if one of the objects has been
+    linked meanwhile or is being worked on, or if a create is still under way or was not shown; and Transient.
     """
     flow, connection, now = engine.flow(pairing.flow), engine.connection(pairing.connection_id), clock.now()
     left, right = pairing.left[0], pairing.right[0]
@@ -243,11 +250,11 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
         _check(session, pairing.connection_id, flow, connection, left, right, pairing.part)
         key = f"left:{left}" if flow.two_way else key
         record = manual.get_or_create(session, engine, pairing.connection_id, flow.name, key, now)
-        both = [seen.mine(session, one.id) for one in (record, *_other(session, flow, record, right))]
+        both = [seen.mine(session, each.id) for each in (record, *_other(session, flow, record, right))]
         record = both[0]
         if record.ignored and record.ignored != pairing.ignored:
             raise Misconfigured(
-                f"{flow.name} {key} was ignored meanwhile ({record.ignored})", "Look at it, then link it"
+                f"{flow.name} {key} was ignored meanwhile ({record.ignored})", "Check why, then link it"
             )
         decisions.end(session, both, now, f"linked by {by}")
         records.unignore(session, record.id, now)
@@ -257,16 +264,16 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
             session, engine, flow, record, left=left, right=right, part=pairing.part, natural_key=pairing.natural_key,
             agreed=links.Agreed(dict(first_comparison.NOTHING), {}), now=now,
         )  # fmt: skip
-        detail = {"left": left, "right": right, "part": pairing.part, "by": by, "because": because}
-        told: Mapping[str, str] = {name: text for name, text in detail.items() if text}
-        timeline.note(session, [record], LINKED, now, {record.id: told})
+        facts = {"left": left, "right": right, "part": pairing.part, "by": by, "because": because}
+        detail: Mapping[str, str] = {name: text for name, text in facts.items() if text}
+        timeline.note(session, [record], LINKED, now, {record.id: detail})
         want(session, record.connection_id, record.flow, [key], lane=Lane.REALTIME, now=now)
     pump(engine)
     return record
 
 
 def _other(session: Session, flow: Flow, record: Record, right: str) -> list[Record]:
-    """The record of a pair that began on the right, which is folded into the left one."""
+    """The right-hand record of a pair, which is merged into the left-hand one."""
     query = select(Record).where(Record.connection_id == record.connection_id, Record.flow == flow.name)
     return list(session.scalars(query.where(Record.key == f"right:{right}"))) if flow.two_way else []
 
@@ -274,13 +281,13 @@ def _other(session: Session, flow: Flow, record: Record, right: str) -> list[Rec
 def _confirm_creates(
     session: Session, engine: Engine, connection: Connection, concerned: Sequence[Record], pairing: Pairing
 ) -> None:
-    """Creates in doubt have happened. Raises Misconfigured if one may still happen, or was not shown."""
+    """Mark creates with an unknown outcome as done. Raises Misconfigured if one may still happen, or was not shown."""
     now = clock.now()
     for doubt in _creates_in_doubt(session, engine, concerned, pairing.part):
         doubt.check_over(now)
         if doubt.effect.id not in pairing.doubts:
             raise Misconfigured(
-                f"nobody knows the outcome of {doubt.name}, which has come since you looked", "Look again"
+                f"the outcome of {doubt.name} is unknown, and it was sent after the preview", "Run the command again"
             )
         made = pairing.right if connection.side(doubt.effect.resource) == "right" else pairing.left
         effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=made[0])

@@ -1,4 +1,4 @@
-"""A write that nobody but a person can find out about: it happened, or it did not, and the record is synced from there."""
+"""Settling a write with an unknown outcome by hand: a person says whether it took effect, and the record is synced."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ SETTLED = "settled by hand"
 
 
 def unknown_write_of(session: Session, engine: Engine, record: Record, write: int | None = None) -> UnknownWrite:
-    """The write in doubt of a record, by the number of the write if there are several. Raises Misconfigured."""
+    """The write of a record with an unknown outcome. write: its id, required if there are several. Raises Misconfigured."""
     found = unknown_writes_of(session, engine, [record.id])
-    mine = [one for one in found if write is None or one.effect.id == write]
+    mine = [doubt for doubt in found if write is None or doubt.effect.id == write]
     if not mine:
         by_whom = timeline.last_by_hand(session, SETTLED, Event.record_id == record.id)
         raise Misconfigured(
             f"{record.flow} {record.key} has no write{f' {write}' if write else ''} to be settled by hand{by_whom}"
         )
     if len(mine) > 1:
-        several = ", ".join(one.name for one in mine)
+        several = ", ".join(doubt.name for doubt in mine)
         raise Misconfigured(
-            f"{record.flow} {record.key} has several writes in doubt: {several}", "Say which with --write"
+            f"{record.flow} {record.key} has several writes in doubt: {several}", "Choose one with --write"
         )
     if record.token is not None:
         raise seen.busy(record)
@@ -46,53 +46,53 @@ def unknown_write_of(session: Session, engine: Engine, record: Record, write: in
 
 
 def possibilities(doubt: UnknownWrite, key: str) -> Sequence[tuple[str, str]]:
-    """Both of them: what may have happened, and what to say then. `key`: by which the record is named."""
+    """Both possible outcomes, each with the command that states it. key: names the record."""
     created = doubt.effect.verb == Verb.CREATE
-    found = " with the key that it has there" if created else ""
+    with_key, key_there = (", with its key there", " KEY") if created else ("", "")
     return (
-        (f"it took effect: the target shows it{found}", f"syncengine held settle {key} --happened{' KEY' if created else ''}"),
-        ("it did not: it is sent once more", f"syncengine held settle {key} --did-not"),
+        (f"it took effect, and the target shows it{with_key}", f"syncengine held settle {key} --happened{key_there}"),
+        ("it did not take effect, and is sent again", f"syncengine held settle {key} --did-not"),
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class FoundObject:
-    """An object of the target that a create may have made: its key as the target writes it, and its document, typed."""
+    """An object of the target that a create may have made. key: as the target writes it. document: loaded by its schema."""
 
     key: str
     document: Doc
 
 
 def find_object(engine: Engine, record: Record, doubt: UnknownWrite, key: str) -> FoundObject:
-    """The object of the target that a create has made, by a person's word.
+    """The object of the target that a create has made, according to a person.
 
-    Raises Misconfigured if there is none of this key, or it is another one: older than the write, or not what was asked for
-    in a field that identifies it. And what reading it raises.
+    Raises Misconfigured if no object has this key, or it is another object: older than the write, or different in a field that
+    identifies it. Raises what the call raises.
     """
     if not key:
-        raise Misconfigured("--happened needs the key that the object has in the target")
+        raise Misconfigured("--happened needs a key", "Add the key that the object has in the target")
     connection = engine.connection(record.connection_id)
     resource = connection.resource(doubt.effect.resource)
     with calling(connection.endpoint(resource.name)):
         found = manual_links.read_by(resource, key)
     if found is None:
         raise Misconfigured(
-            f"--happened {key}: {resource.name} has no object of this key", "Give it as the target shows it"
+            f"--happened {key}: {resource.name} has no object with this key", "Use the key that the target shows"
         )
-    [one] = unknown_writes.candidates(resource, [found[1]])
-    if difference := adoption.differs(resource, doubt.doc, one, sent_at=doubt.effect.sent_at):
+    [candidate] = unknown_writes.candidates(resource, [found[1]])
+    if difference := adoption.differs(resource, doubt.doc, candidate, sent_at=doubt.effect.sent_at):
         raise Misconfigured(
-            f"--happened {key}: this is not what {doubt.name} has made: {difference}",
-            "Look for the right one; if it is the same object all the same, `syncengine link` them",
+            f"--happened {key}: {doubt.name} did not create this object: {difference}",
+            "Find the right one. If it is the same object nevertheless, run `syncengine link`",
         )
-    return FoundObject(one.key, one.doc)
+    return FoundObject(candidate.key, candidate.doc)
 
 
 def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, by: str, because: str = "") -> None:
-    """The write took effect: a create is linked with the object `key` of the target, a change is taken as agreed.
+    """Record that the write took effect: a create is linked to the target's object `key`, a change counts as agreed.
 
-    Raises Misconfigured if a create is given no key, or one that `look` refuses; if the object is linked with another one,
-    or the write was settled, or sent again, since the doubt was looked at.
+    Raises Misconfigured if `find_object` refuses the key of a create, the object is linked to another one, or the write was
+    settled or sent again since it was shown; and what the call for the object raises.
     """
     flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
     created = doubt.effect.verb == Verb.CREATE
@@ -123,17 +123,17 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
 def did_not(
     engine: Engine, record: Record, doubt: UnknownWrite, *, by: str, because: str = "", although_done: bool = False
 ) -> None:
-    """The write did not take effect: it is sent once more, if it is still wanted.
+    """Record that the write did not take effect: it is sent again if it is still wanted.
 
-    although_done: the person knows that the target has said otherwise. Raises Misconfigured if it has and this is not said,
-    or the write was settled, or sent again, since the doubt was looked at.
+    although_done: required if the target has confirmed the write. Raises Misconfigured if it is missing then, or the write was
+    settled or sent again since it was shown.
     """
     with engine.store.write() as session:
         record = _mine(session, record, doubt)
         if _as_seen(session, doubt).accepted and not although_done:
             raise Misconfigured(
-                f"the target has answered that {doubt.name} is done, and only told no key: it would be made twice",
-                "Look for it there, then say --happened KEY; or, if you have seen that it is not there, --did-not "
+                f"the target has confirmed {doubt.name} without returning a key: it would be created twice",
+                "Search for it there, then use --happened KEY; if you are sure that it does not exist, use --did-not "
                 "--although-done",
             )
         _resolve(session, doubt, EffectState.INTENDED, None)
@@ -141,33 +141,33 @@ def did_not(
 
 
 def _mine(session: Session, record: Record, doubt: UnknownWrite) -> Record:
-    """The record, locked. Raises Misconfigured if the write is not as it was seen, or the record is being worked on."""
+    """The record, locked. Raises Misconfigured if the write has changed since it was shown, or the record is in progress."""
     seen.locked(session, [record.id])
-    _as_seen(session, doubt)  # before it is busy, which is what came of that
+    _as_seen(session, doubt)  # before checking that it is busy, which a settlement would cause
     return seen.mine(session, record.id)
 
 
 def _as_seen(session: Session, doubt: UnknownWrite) -> Effect:
-    """The write of a doubt, whose record is locked. Raises Misconfigured if it was settled, or sent again, since the look."""
+    """The current state of a write whose record is locked. Raises Misconfigured if it was settled or sent again since."""
     effect = session.get(Effect, doubt.effect.id, populate_existing=True)
     if effect is None or effect.state not in (EffectState.SENT, EffectState.UNKNOWN):
         by_whom = timeline.last_by_hand(session, SETTLED, Event.record_id == doubt.effect.record_id)
         raise Misconfigured(
-            f"write {doubt.effect.id} is not in doubt any more{by_whom}", "`syncengine trace` shows what became of it"
+            f"write {doubt.effect.id} is not in doubt any more{by_whom}", "Run `syncengine trace` to see its outcome"
         )
     if effect.sent_at != doubt.effect.sent_at:
-        raise Misconfigured(f"{doubt.name} was sent again since you looked", "Look in the target for that one")
+        raise Misconfigured(f"{doubt.name} was sent again meanwhile", "Check the target for that write")
     return effect
 
 
 def _resolve(session: Session, doubt: UnknownWrite, state: EffectState, key: str | None) -> None:
     if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
-        raise Misconfigured(f"{doubt.name} is under way again", "Try again in a minute")
+        raise Misconfigured(f"{doubt.name} is being sent again", "Try again in a minute")
 
 
 def _continue(session: Session, record: Record, doubt: UnknownWrite, outcome: str, by: str, because: str) -> None:
     now = clock.now()
-    detail = {"write": doubt.name, "outcome": outcome, "by": by, "because": because}
-    told = {name: text for name, text in detail.items() if text}
-    timeline.note(session, [record], SETTLED, now, {record.id: told})
+    facts = {"write": doubt.name, "outcome": outcome, "by": by, "because": because}
+    detail = {name: text for name, text in facts.items() if text}
+    timeline.note(session, [record], SETTLED, now, {record.id: detail})
     want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)

@@ -1,14 +1,13 @@
-"""What an observed connection would have written, for those who decide whether it may go live.
+"""What an observed connection would have written, for people who decide whether it may go live.
 
-Everything stands in the plans that were stored while nothing was written (`observe.py`); no system is called.
+Everything comes from the plans that were stored while nothing was written (core/observe_mode.py); no system is called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -21,19 +20,19 @@ from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import alike
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Plan, Step
+from syncengine.engine.people import selection
 from syncengine.store.models import ConnectionRow, Record
 from syncengine.store.states import Status
 
 AT_ONCE = 200
-"""Plans that are held in memory at a time."""
+"""Plans in memory at a time."""
 
-MOST_KEYS = 3
 STAYS = (Status.HELD, Status.DEAD, Status.WAITING, Status.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFilter:
-    """Which records of a connection: of one flow or all, by keys, and looked at since then (UTC)."""
+    """Which records of a connection: of one flow or all, with these keys or any, and planned since then (UTC)."""
 
     connection: ConnectionRow
     flow: str | None = None
@@ -42,42 +41,36 @@ class ReportFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For a query over Record."""
-        found: list[ColumnElement[bool]] = [Record.connection_id == self.connection.id]
-        if self.flow:
-            found.append(Record.flow == self.flow)
-        if self.since:
-            found.append(Record.updated_at >= self.since)
-        if self.keys:
-            found.append(Record.key.in_(self.keys))
-        return found
+        return selection.conditions(
+            equal=((Record.connection_id, self.connection.id), (Record.flow, self.flow)),
+            among=((Record.key, self.keys),),
+            since=(Record.updated_at, self.since),
+        )
 
 
-@dataclass(slots=True)
-class WriteTotal:
-    """Writes of one kind that a flow would make: of how many objects, and what these are worth (net) after it, by currency."""
+@dataclass(slots=True, kw_only=True)
+class WriteTotal(selection.WriteSum):
+    """Writes of one kind that a flow would have made."""
 
     flow: str
     verb: str
-    count: int = 0
-    worth: dict[str, Decimal] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class UnwrittenTotal:
-    """Records that would not be written, for one reason (texts that differ in numbers and quotes alone are one)."""
+@dataclass(slots=True, kw_only=True)
+class UnwrittenTotal(selection.UnwrittenSum):
+    """Records of a flow that would not have been written, whose reasons differ in numbers and quoted texts alone."""
 
     flow: str
     status: str
     reason: str
-    count: int
-    keys: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What one connection would have written.
 
-    equal: records by flow that both sides agree on. unkept: records whose plan has been removed since, by age.
+    stays: what would not have been written. equal: number of records on which both sides agree, by flow. unkept: number of
+    records whose plan was removed because of its age.
     """
 
     connection: str
@@ -91,7 +84,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A record with the plan that would have been carried out."""
+    """A record with the plan that would have been carried out. looked_at: when it was planned (UTC)."""
 
     flow: str
     key: str
@@ -100,13 +93,14 @@ class Planned:
 
 
 def report(engine: Engine, chosen: ReportFilter) -> Report:
-    """Sum up. Raises Transient, Misconfigured."""
+    """Sum up what would have been written. Raises Transient, Misconfigured."""
     writes: dict[tuple[str, str], WriteTotal] = {}
     kept = 0
     for planned in written(engine, chosen):
         kept += 1
         for step in planned.plan.steps:
-            _add(engine, chosen.connection, planned.flow, step, writes)
+            kind = (planned.flow, str(step.operation.verb))
+            writes.setdefault(kind, WriteTotal(flow=kind[0], verb=kind[1])).add(engine, chosen.connection.id, step)
     with engine.store.read() as session:
         observed = session.scalar(
             select(func.count()).select_from(Record).where(*chosen.conditions(), observe_mode.observed())
@@ -119,7 +113,7 @@ def report(engine: Engine, chosen: ReportFilter) -> Report:
         connection=chosen.connection.name,
         mode=chosen.connection.mode,
         cut_over=chosen.connection.cut_over,
-        writes=sorted(writes.values(), key=lambda one: (one.flow, order[one.verb])),
+        writes=sorted(writes.values(), key=lambda total: (total.flow, order[total.verb])),
         stays=stays,
         equal=equal,
         unkept=(observed or 0) - kept,
@@ -127,7 +121,7 @@ def report(engine: Engine, chosen: ReportFilter) -> Report:
 
 
 def written(engine: Engine, chosen: ReportFilter) -> Iterator[Planned]:
-    """The records that would have been written, with their plans, some at a time; oldest record first."""
+    """The records that would have been written, with their plans; the oldest record first. Raises Transient."""
     last = 0
     while True:
         with engine.store.read() as session:
@@ -142,20 +136,8 @@ def written(engine: Engine, chosen: ReportFilter) -> Iterator[Planned]:
         last = found[-1].id
 
 
-def _add(
-    engine: Engine, connection: ConnectionRow, flow: str, step: Step, writes: dict[tuple[str, str], WriteTotal]
-) -> None:
-    verb = str(step.operation.verb)
-    one = writes.setdefault((flow, verb), WriteTotal(flow, verb))
-    one.count += 1
-    worth = engine.connection(connection.id).resource(step.resource).worth(step.operation.doc)
-    if worth is not None:
-        currency, value = worth
-        one.worth[currency] = one.worth.get(currency, Decimal(0)) + value
-
-
 def _stays(session: Session, chosen: ReportFilter) -> list[UnwrittenTotal]:
-    """The records that stay as they are, by reason, the largest group of each status first."""
+    """The records that would not have been written, by reason, the largest group of each status first."""
     query = (
         select(Record.flow, Record.status, Record.reason, func.count(), func.min(Record.key))
         .where(*chosen.conditions(), Record.status.in_(STAYS), ~observe_mode.observed())
@@ -164,12 +146,10 @@ def _stays(session: Session, chosen: ReportFilter) -> list[UnwrittenTotal]:
     )
     found: dict[tuple[str, str, str], UnwrittenTotal] = {}
     for flow, status, reason, count, key in session.execute(query):
-        one = found.setdefault((flow, status, alike(reason)), UnwrittenTotal(flow, status, reason, 0, []))
-        one.count += count
-        if len(one.keys) < MOST_KEYS:
-            one.keys.append(key)
+        new = UnwrittenTotal(flow=flow, status=status, reason=reason)
+        found.setdefault((flow, status, alike(reason)), new).add(key, count)
     place = {status: number for number, status in enumerate(STAYS)}
-    return sorted(found.values(), key=lambda one: (one.flow, place[Status(one.status)], -one.count))
+    return sorted(found.values(), key=lambda total: (total.flow, place[Status(total.status)], -total.count))
 
 
 # -- field by field ----------------------------------------------------------------------------------------------------
@@ -177,7 +157,7 @@ def _stays(session: Session, chosen: ReportFilter) -> list[UnwrittenTotal]:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of one write: `path` as `StockLine[8101].Price`, the value before and after (None: nothing)."""
+    """A field of a write. path: for example `StockLine[8101].Price`. before, after: its value, None for nothing."""
 
     path: str
     before: Any
@@ -185,7 +165,7 @@ class Field:
 
 
 def fields(step: Step) -> list[Field]:
-    """A write field by field: of a create all that it sets, of a change what it changes, of a cancellation nothing."""
+    """A write field by field: all fields of a create, the changed ones of a change, none of a cancellation."""
     operation = step.operation
     if operation.verb is Verb.CREATE:
         return list(_of_doc(operation.doc))
@@ -193,7 +173,7 @@ def fields(step: Step) -> list[Field]:
     for line in operation.lines:
         place = f"{line.field}[{line.number or line.key}]"
         if line.action == "change":
-            found += [Field(f"{place}.{name}", one.old, one.new) for name, one in line.changes.items()]
+            found += [Field(f"{place}.{name}", change.old, change.new) for name, change in line.changes.items()]
         else:
             adds = line.action == "add"
             found += [
@@ -209,7 +189,7 @@ def _of_doc(doc: Doc) -> Iterator[Field]:
             for line in value:
                 place = f"{name}[{line.get(LINE_KEY, '')}]" if isinstance(line, dict) else name
                 pairs = _values(line) if isinstance(line, dict) else [("", line)]
-                yield from (Field(f"{place}.{part}".rstrip("."), None, one) for part, one in pairs)
+                yield from (Field(f"{place}.{part}".rstrip("."), None, new) for part, new in pairs)
         elif not name.startswith("@") and value not in (None, ""):
             yield Field(name, None, value)
 

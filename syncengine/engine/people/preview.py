@@ -1,6 +1,6 @@
-"""Dry run: what would be written, and why, for objects of a flow; touches no record, cursor or lease, and writes nothing.
+"""Dry run: what would be written, and why, for objects of a flow. It writes nothing, and changes no record, cursor or lease.
 
-What an object needs is planned first, as if it had been created, so that its dependants can be shown too.
+What an object needs is planned first, as if it had been created, so that its dependants can be planned too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ DEEPEST = 5  # flows that need flows that need flows
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a sync of one object would come to. `outcome` is a Plan, or why there can be none."""
+    """What a sync of one object would do. outcome: its plan, or why it cannot be planned."""
 
     flow: str
     key: str
@@ -40,14 +40,14 @@ class Preview:
 
 @dataclass
 class _Assumed:
-    """Links that would exist by then: what each planned need would be called on the other side."""
+    """Links that would exist by then (the key of each planned need on the other side), and the previews so far."""
 
     links: dict[Need, str] = field(default_factory=dict)
     previews: list[Preview] = field(default_factory=list)
 
 
 def changed_keys(engine: Engine, connection_id: int, flow_name: str, *, most: int) -> list[str]:
-    """Keys that the feeds tell from their cursors on, without moving these; at most `most`. Raises SyncError."""
+    """Keys that the feeds report after their cursors, which stay where they are; at most `most`. Raises SyncError."""
     flow, connection = engine.flow(flow_name), engine.connection(connection_id)
     positions = _positions(engine, connection, flow)
     keys: dict[str, None] = {}
@@ -98,7 +98,8 @@ def _plan(
 ) -> None:
     records, material = _material(engine, connection, flow, wanted)
     outcomes = _outcomes(engine, connection, flow, records, material, assumed)
-    missing = [need for one in outcomes.values() if isinstance(one, Plan) for need in one.needs if need.flow]
+    plans = [outcome for outcome in outcomes.values() if isinstance(outcome, Plan)]
+    missing = [need for plan in plans for need in plan.needs if need.flow]
     if missing and depth < DEEPEST:
         _needs(engine, connection, list(dict.fromkeys(missing)), assumed, depth=depth + 1)
         outcomes = _outcomes(engine, connection, flow, records, material, assumed)
@@ -108,9 +109,9 @@ def _plan(
 
 
 def parts_of(engine: Engine, connection_id: int, flow_name: str, key: str, *, asked: str = "") -> Sequence[str]:
-    """The parts to which an object of the source is mapped now. `asked`: a part that others might ask for besides.
+    """The parts to which an object of the source is mapped now. asked: a further part that other records may ask for.
 
-    Raises Rejected or MissingLookup where that cannot be told, and what the systems' calls raise.
+    Raises Rejected or MissingLookup if that cannot be determined, and what the systems' calls raise.
     """
     flow, connection = engine.flow(flow_name), engine.connection(connection_id)
     records, material = _material(engine, connection, flow, [(key, [asked] if asked else [])])
@@ -120,7 +121,7 @@ def parts_of(engine: Engine, connection_id: int, flow_name: str, key: str, *, as
 def _material(
     engine: Engine, connection: Connection, flow: Flow, wanted: Sequence[tuple[str, Sequence[str]]]
 ) -> tuple[list[Record], Material]:
-    """Records of these keys and what they are planned from, read now. `wanted`: keys with the parts asked for."""
+    """Records of these keys, and the material for planning them, read now. wanted: keys with the parts asked for."""
     with engine.store.read() as session:
         records = _records(session, connection, flow, wanted)
         ids = [record.id for record in records]
@@ -147,7 +148,7 @@ def _material(
 def _records(
     session: Session, connection: Connection, flow: Flow, wanted: Sequence[tuple[str, Sequence[str]]]
 ) -> list[Record]:
-    """The records of these keys; one that is in no table yet is pretended. `wanted`: keys with the parts asked for."""
+    """The records of these keys; a missing one is made up and not stored. wanted: keys with the parts asked for."""
     known = {
         record.key: record
         for record in session.scalars(
@@ -158,17 +159,17 @@ def _records(
             )
         )
     }
-    session.expunge_all()  # what is pretended of them is never stored
+    session.expunge_all()  # their changes are never stored
     found = []
     for number, (key, parts) in enumerate(wanted, 1):
-        record = known.get(key) or _pretended(connection, flow, number, key, parts)
+        record = known.get(key) or _made_up(connection, flow, number, key, parts)
         record.parts = list(dict.fromkeys([*record.parts, *parts]))
         found.append(record)
     return found
 
 
-def _pretended(connection: Connection, flow: Flow, number: int, key: str, parts: Sequence[str]) -> Record:
-    """A record that is in no table."""
+def _made_up(connection: Connection, flow: Flow, number: int, key: str, parts: Sequence[str]) -> Record:
+    """A record that exists in memory only."""
     now = clock.now()
     return Record(
         id=-number, connection_id=connection.row.id, flow=flow.name, key=key, parts=list(parts), needed=bool(parts),

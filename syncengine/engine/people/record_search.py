@@ -1,4 +1,4 @@
-"""Which records an id names: a key of either system (`left:512` of that side alone), a reference; zeros before it or not."""
+"""Finds records by any id: a key of either system (`left:512` for one side), or a reference, with or without leading zeros."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from syncengine.store.models import ConnectionRow, Effect, Link, Record
 ZEROS = "0"
 SIDES = ("left", "right")
 KEYS = {"": ("left_key", "right_key"), "left": ("left_key",), "right": ("right_key",)}
-"""Keys of a link that an id may be, by the side that is said."""
+"""The keys of a link that an id may match, by the side that it names."""
 
 
 def find(
     session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
 ) -> list[Record]:
-    """All records that an id names, of any flow and connection unless these are given; oldest first. Raises Misconfigured.
+    """All records that an id names, of any flow and connection unless these are given; oldest first.
 
-    `left:512` and `right:512` name those of an object of that side alone: the two systems may have given the same number.
+    `left:512` and `right:512` name an object of that side only, since both systems may use the same number. Raises
+    Misconfigured for an invalid id.
     """
     side, id_ = _side(id_)
     if not is_key(id_):
         raise Misconfigured(
-            f"{id_[:40]!r} cannot be an id: it is empty, too long, or has characters that no store keeps"
+            f"{id_[:40]!r} is not a valid id: it is empty, too long, or contains characters that cannot be stored",
+            "Use a key of either system, or a reference",
         )
     found = {record.id: record for record in _of_key(session, engine, side, id_)}
     for link in _links(session, side, id_):
@@ -46,26 +48,26 @@ def find(
 def find_one(
     session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
 ) -> Record:
-    """The one record that an id names. Raises Misconfigured if there is none, or several."""
+    """The only record that an id names. Raises Misconfigured if there is none, or several."""
     found = find(session, engine, id_, connection=connection, flow=flow)
     if not found:
-        raise Misconfigured(f"nothing is known of {id_}", f"`syncengine trace {id_}` says what may be the reason")
+        raise Misconfigured(f"nothing is known of {id_}", f"Run `syncengine trace {id_}` to see possible reasons")
     if len(found) > 1:
         names = {connection.id: connection.name for connection in session.scalars(select(ConnectionRow))}
         several = ", ".join(f"{each.flow} {each.key} ({names[each.connection_id]})" for each in found[:6])
-        raise Misconfigured(f"{id_} names several records: {several}", f"{_narrower(id_, found)}")
+        raise Misconfigured(f"{id_} names several records: {several}", _narrower(id_, found))
     return found[0]
 
 
 def _narrower(id_: str, found: Sequence[Record]) -> str:
-    """How to name one of several."""
+    """How to choose among several."""
     if len({(each.flow, each.connection_id) for each in found}) > 1:
-        return "Say which with --flow or --connection"
-    return f"Say left:{id_} or right:{id_} for the object of that side"
+        return "Choose one with --flow or --connection"
+    return f"Use left:{id_} or right:{id_} for the object of that side"
 
 
 def side_of_key(engine: Engine, record: Record) -> str:
-    """The side whose object gives a record its key."""
+    """The side (`left` or `right`) whose object gives a record its key."""
     flow = engine.flow(record.flow)
     return (
         record.key.partition(":")[0]
@@ -75,32 +77,32 @@ def side_of_key(engine: Engine, record: Record) -> str:
 
 
 def is_its_key(record: Record, id_: str) -> bool:
-    """Whether an id is the key by which a record goes, or names its side."""
+    """Whether an id is the record's own key, or names a side."""
     side, key = _side(id_)
     return bool(side) or record.key in _forms(key)
 
 
 def source_key(engine: Engine, connection_id: int, flow_name: str, id_: str) -> str:
-    """The source's key that an id means. Raises Misconfigured if it names an object of the other side."""
+    """The source's key for an id. Raises Misconfigured if it names an object of the other side."""
     side, key = _side(id_)
     flow = engine.flow(flow_name)
     if not side or flow.keys_name_their_side:
         return id_
     if side != engine.connection(connection_id).side(flow.source):
         raise Misconfigured(
-            f"nothing is known of {id_} in {flow_name}, which reads the other side", "Name it by its key there"
+            f"nothing is known of {id_} in {flow_name}, which reads the other side", "Use the object's key there"
         )
     return key
 
 
 def _side(id_: str) -> tuple[str, str]:
-    """The side that an id names, empty for either, and the id without it."""
+    """The side that an id names, empty for either, and the id without the side."""
     side, colon, rest = id_.partition(":")
     return (side, rest) if colon and side in SIDES else ("", id_)
 
 
 def _of_key(session: Session, engine: Engine, side: str, id_: str) -> list[Record]:
-    """Records that go by this key of their source."""
+    """Records with this key."""
     found = session.scalars(select(Record).where(Record.key.in_(_forms(id_))))
     return [
         record for record in found if not side or record.flow not in engine.flows or side_of_key(engine, record) == side
@@ -108,7 +110,7 @@ def _of_key(session: Session, engine: Engine, side: str, id_: str) -> list[Recor
 
 
 def _of_effect(session: Session, engine: Engine, side: str, id_: str) -> list[Record]:
-    """Records that have written, or mean to write, an object of this key or reference."""
+    """Records with a write, done or intended, of an object with this key or reference."""
     forms = _forms(id_)
     query = select(Effect.record_id, Effect.connection_id, Effect.resource)
     rows = session.execute(query.where(or_(Effect.target_key.in_(forms), Effect.natural_key.in_(forms))))
@@ -117,7 +119,7 @@ def _of_effect(session: Session, engine: Engine, side: str, id_: str) -> list[Re
 
 
 def check_names(engine: Engine, connection: str | None, flow: str | None) -> None:
-    """Raises Misconfigured if there is no such connection, or no such flow and no record of one that was dropped."""
+    """Raises Misconfigured if the connection does not exist, or if neither the flow nor a record of a former one exists."""
     engine.connections(name=connection)
     if flow is None or flow in engine.flows:
         return
@@ -142,7 +144,7 @@ def _links(session: Session, side: str, id_: str) -> list[Link]:
 
 
 def _belongs(engine: Engine, record: Record, link: Link) -> bool:
-    """True if the record's flow makes or shares this link, and the record goes by its object on that side."""
+    """True if the record's flow creates or shares this link, and the record's key is that of its object."""
     flow = engine.flows.get(record.flow)
     if flow is None:
         return record.flow == link.entity

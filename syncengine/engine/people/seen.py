@@ -1,7 +1,7 @@
-"""A decision carries what a person saw: the action checks it in its own transaction, takes what still fits, names the rest.
+"""Actions on what a person saw: each checks in its own transaction that it is unchanged, and reports what is not.
 
-Between a preview and the answer to its question a worker may have written the record, another person may have decided on it,
-or its source may have changed. Nobody decides about something that was not shown.
+Between a preview and the confirmation a worker may have written the record, another person may have decided on it, or its
+source may have changed. Nobody decides on anything that was not shown.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from syncengine.store.models import Record
 
 AT_ONCE = 500
 TRIES, PAUSE_S = 5, 0.05
-"""How often, and after how many seconds, a record is asked for that somebody else has locked."""
+"""Attempts to lock a record that somebody else has locked, and the seconds between them."""
 
-BUSY = "it is being worked on now; try again in a minute"
-GONE = "its record has become one with that of the other side"
+BUSY = "it is being worked on; try again in a minute"
+GONE = "its record was merged into that of the other side"
 
 
 @dataclass(frozen=True, slots=True)
 class Outdated:
-    """One that was shown and does not fit any more: its flow, its key, and why."""
+    """A record that is no longer as it was shown: its flow, its key, and why."""
 
     flow: str
     key: str
@@ -39,25 +39,25 @@ class Outdated:
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """What an action has come to: how many it took, and which it left."""
+    """The result of an action: how many records or letters it took, and which it left out."""
 
     count: int
     left: Sequence[Outdated] = ()
 
 
 def result_of(count: int, left: Sequence[Outdated]) -> ActionResult:
-    """The outcome of an action. Raises Misconfigured, so that nothing of it is kept, if it took none of what it was given."""
+    """The result of an action. Raises Misconfigured, which rolls it back, if everything was left out."""
     if left and not count:
-        rest = f" {len(left) - 1} more were left, too" if len(left) > 1 else ""
-        raise Misconfigured(f"{left[0]}", f"Nothing was done; look at it as it is now.{rest}")
+        rest = f". The same goes for {len(left) - 1} more" if len(left) > 1 else ""
+        raise Misconfigured(f"{left[0]}", f"No changes made. Review its current state, then try again{rest}")
     return ActionResult(count, tuple(left))
 
 
 def locked(session: Session, record_ids: Iterable[int]) -> dict[int, Record]:
-    """Records by id as they are now; nobody takes one up or decides on it before the transaction ends.
+    """Records by id in their current state, locked until the transaction ends.
 
-    One alone is waited for. Of several those that somebody else has locked are left out after some tries: feeds and workers
-    lock records in other orders, and who waits for one while holding another could end as the victim of a deadlock.
+    A single record is waited for. Of several, those that somebody else has locked are left out after some attempts: feeds and
+    workers lock records in other orders, so waiting for one record while holding another risks a deadlock.
     """
     ids = sorted(set(record_ids))
     found: dict[int, Record] = {}
@@ -75,20 +75,26 @@ def locked(session: Session, record_ids: Iterable[int]) -> dict[int, Record]:
 
 
 def missing(session: Session, record_id: int) -> str:
-    """Why a record could not be locked."""
+    """Why a record could not be locked: busy, or gone."""
     return BUSY if session.scalar(select(Record.id).where(Record.id == record_id)) is not None else GONE
 
 
 def mine(session: Session, record_id: int) -> Record:
-    """One record as it is now, locked. Raises Misconfigured if it is gone, or being worked on."""
+    """A record in its current state, locked. Raises Misconfigured if it is gone, or in progress."""
     record = locked(session, [record_id]).get(record_id)
     if record is None:
-        raise Misconfigured(f"{GONE}", "Name it by its key on the left side")
+        raise Misconfigured(GONE, "Name it by its key on the left side")
     if record.token is not None:
         raise busy(record)
     return record
 
 
 def busy(record: Record) -> Misconfigured:
-    """That a record cannot be decided on now."""
+    """The error for an action on a record that is in progress."""
     return Misconfigured(f"{record.flow} {record.key}: {BUSY}")
+
+
+def require_reason(because: str) -> None:
+    """Raises Misconfigured if a decision that needs a reason has none."""
+    if not because.strip():
+        raise Misconfigured("--because is empty", "Give the reason; the history shows it")

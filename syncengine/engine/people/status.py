@@ -1,4 +1,4 @@
-"""How things stand: per connection and flow, when it was last read, what is due, waiting, held and dead, and the oldest."""
+"""The state of each flow: when it was last read, how many records are due, waiting, held and dead, and how old they are."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from syncengine.store.states import Status
 
 @dataclass(frozen=True, slots=True)
 class FlowStatus:
-    """One flow of one connection.
+    """The state of a flow of a connection.
 
-    lag_s: age in seconds of the oldest due record. read_at: UTC, the source's clock. is_shut: by its write ceiling.
+    lag_s: age of the oldest due record in seconds. read_at: until when its feeds were read (UTC, the source's clock), None if
+    never. is_shut: whether its write ceiling has closed it.
     """
 
     connection: str
@@ -113,7 +114,7 @@ def _counts(session: Session, *where: Any) -> dict[str, int]:
 def backlog(
     engine: Engine, flow: str, *, connections: Sequence[int] | None = None, keys: Sequence[str] = ()
 ) -> Backlog:
-    """How much is left of a flow: in all connections or in these (by id), of all keys or of these. Raises Transient."""
+    """How much of a flow is left to do, in all connections or in these (ids), of all keys or of these. Raises Transient."""
     where = [Record.flow == flow]
     where += [Record.connection_id.in_(connections)] if connections is not None else []
     where += [Record.key.in_(keys)] if keys else []
@@ -125,13 +126,16 @@ def backlog(
 
 
 def paused(engine: Engine) -> list[dict[str, Any]]:
-    """Endpoints that rest, until when and why. Raises Transient."""
+    """Paused endpoints, until when (UTC) and why. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
         found = session.scalars(select(Endpoint).where(Endpoint.paused_until > now).order_by(Endpoint.name))
-        return [{"endpoint": one.name, "until": one.paused_until, "because": one.paused_because} for one in found]
+        return [
+            {"endpoint": endpoint.name, "until": endpoint.paused_until, "because": endpoint.paused_because}
+            for endpoint in found
+        ]
 
 
 def as_rows(found: list[FlowStatus]) -> list[dict[str, Any]]:
-    """For JSON."""
-    return [asdict(one) for one in found]
+    """The states as JSON."""
+    return [asdict(status) for status in found]

@@ -1,4 +1,4 @@
-"""Everything that happened to an object, by any id of either system; and if it is not there, why."""
+"""The history of an object, by any id of either system; for an unknown id, the possible reasons."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ EVENT = ("id", "at", "what", "detail")
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What is known of one record. JSON-able but for times.
+    """Everything known about one record, ready for JSON except for its times.
 
-    state: where it is, in words. systems: by side. way: all that happened in order, of events, writes and dead letters; each
-    with `at` (UTC), `what` and `detail`. corrections: without their patches; the way has the paths.
+    state: in words. systems: by side. corrections: without their patches. way: its history in order, from events, writes and
+    dead letters, each entry with `at` (UTC), `what` and `detail`.
     """
 
     connection: str
@@ -82,8 +82,9 @@ class Trace:
 
 
 def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None) -> list[Trace]:
-    """The records that an id names: a key of the source, a key of the target, the reference that a write bears, with or
-    without zeros before it.
+    """The records that an id names: a key of either system or the reference of a write, with or without leading zeros.
+
+    Raises Misconfigured for an invalid id, and Transient.
     """
     with engine.store.read() as session:
         found = record_search.find(session, engine, id_, connection=connection, flow=flow)
@@ -91,7 +92,7 @@ def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str 
 
 
 def of_record(session: Session, record: Record) -> Trace:
-    """What is known of one record."""
+    """Everything known about one record. Raises Transient."""
     connection = session.get_one(ConnectionRow, record.connection_id)
     ends = {"left": connection.left_id, "right": connection.right_id}
     events, ids = _events(session, record)
@@ -124,16 +125,16 @@ def _rows(session: Session, model: Any, record_ids: Sequence[int]) -> list[dict[
 
 
 def _events(session: Session, record: Record) -> tuple[list[dict[str, Any]], list[int]]:
-    """Events of a record, and of those that were folded into it; with the numbers of all of these."""
+    """Events of a record and of those that were merged into it, and the ids of all these records."""
     ids, more = [], [record.id]
     found: list[Event] = []
     while more:
         ids += more
         some = session.scalars(select(Event).where(Event.record_id.in_(more))).all()
         found += some
-        folded = [one.detail["record"] for one in some if one.what == links.FOLDED]
+        folded = [event.detail["record"] for event in some if event.what == links.FOLDED]
         more = [id_ for id_ in folded if id_ not in ids]
-    return [_columns(one, EVENT) for one in sorted(found, key=lambda one: one.id)], ids
+    return [_columns(event, EVENT) for event in sorted(found, key=lambda event: event.id)], ids
 
 
 def _links(session: Session, record: Record, entities: set[str]) -> list[dict[str, Any]]:
@@ -144,7 +145,7 @@ def _links(session: Session, record: Record, entities: set[str]) -> list[dict[st
         .where(or_(Link.left_key == left, Link.right_key == right))
         .order_by(Link.id)
     )
-    return [_columns(one, LINK) for one in found]
+    return [_columns(link, LINK) for link in found]
 
 
 def _columns(row: Any, names: Sequence[str]) -> dict[str, Any]:
@@ -152,76 +153,76 @@ def _columns(row: Any, names: Sequence[str]) -> dict[str, Any]:
 
 
 def why_not(engine: Engine, id_: str) -> list[str]:
-    """What may be the reason that nothing is known of an id: which flows are read, until when, and what is left out."""
+    """Possible reasons why an id is unknown: which flows are read, until when, and what is left out; a line each."""
     lines = []
     with engine.store.read() as session:
         for connection in session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)):
             if connection.cut_over is not None:
                 lines.append(
-                    f"{connection.name}: what was created before its cut-over date, {safe_text(connection.cut_over)}, is not "
-                    "brought over"
+                    f"{connection.name}: objects created before its cut-over date, {safe_text(connection.cut_over)}, are not "
+                    "synced"
                 )
             for name in connection.flows:
                 query = select(Cursor.read_at).where(Cursor.connection_id == connection.id, Cursor.flow == name)
                 times = [at for at in session.scalars(query) if at is not None]
-                until = f"was read until {safe_text(min(times))}" if times else "was never read"
+                until = f"was read up to {safe_text(min(times))}" if times else "was never read"
                 lines.append(f"{connection.name}: {name} {until}")
     if not lines:
-        return ["there is no connection yet. Run `syncengine configure`"]
+        return ["no connection is configured yet. Run `syncengine configure`"]
     return [
         *lines,
-        "Known are the keys of both systems, and the reference that a write bears; other references are not kept",
-        f"If {id_} is a key of the source, this fetches it now: syncengine sync FLOW --id {id_}",
+        "An object is found by its key in either system, or by the reference of a write; other references are not stored",
+        f"If {id_} is a key of the source, fetch it now: syncengine sync FLOW --id {id_}",
     ]
 
 
-# -- in order ----------------------------------------------------------------------------------------------------------
+# -- history -----------------------------------------------------------------------------------------------------------
 
 
 def _history(
     events: Sequence[Mapping[str, Any]], effects: Sequence[Mapping[str, Any]], failures: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
-    """All that happened, oldest first: the events, and what stands in other rows alone."""
-    stops = [{"at": one["at"], "what": one["what"], "detail": one["detail"]} for one in events]
+    """The history, oldest first: the events, and what only the rows of writes and dead letters record."""
+    entries = [{"at": event["at"], "what": event["what"], "detail": event["detail"]} for event in events]
     for effect in effects:
-        stops += _entries_of_write(effect)
+        entries += _entries_of_write(effect)
     for failure in failures:
-        stops += _entries_of_letter(failure)
-    return sorted(stops, key=lambda stop: stop["at"])  # stable: events of one moment stay in their order
+        entries += _entries_of_letter(failure)
+    return sorted(entries, key=lambda entry: entry["at"])  # stable: events of the same moment keep their order
 
 
 def _entries_of_write(effect: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """When a write was intended and sent, and how it stands if it is not done; its answer is an event of its own."""
+    """When a write was intended and sent, and its state if it is not done; a response has an event of its own."""
     name = f"write {effect['id']}"
     subject = f"{effect['verb']} {effect['resource']} {effect['natural_key'] or effect['target_key'] or ''}".strip()
-    stops = [_entry(effect["created_at"], "intended", write=name, subject=subject)]
+    entries = [_entry(effect["created_at"], "intended", write=name, subject=subject)]
     if effect["sent_at"] is not None:
-        times = f"for the {effect['sends']}. time" if effect["sends"] > 1 else ""
-        stops.append(_entry(effect["sent_at"], "sent", write=name, subject=subject, times=times))
+        times = f"attempt {effect['sends']}" if effect["sends"] > 1 else ""
+        entries.append(_entry(effect["sent_at"], "sent", write=name, subject=subject, times=times))
     if effect["state"] in (EffectState.SENT, EffectState.UNKNOWN, EffectState.REJECTED):
-        stops.append(_entry(effect["updated_at"], f"is {effect['state']}", write=name, error=effect["error"]))
-    return stops
+        entries.append(_entry(effect["updated_at"], f"is {effect['state']}", write=name, error=effect["error"]))
+    return entries
 
 
 def _entries_of_letter(failure: Mapping[str, Any]) -> list[dict[str, Any]]:
-    name = f"dead letter {failure['id']}" if failure["kind"] == "dead" else f"to be looked at {failure['id']}"
+    name = f"dead letter {failure['id']}" if failure["kind"] == "dead" else f"letter for review {failure['id']}"
     value = " = ".join(filter(None, (failure["field"], failure["value"])))
-    stops = [_entry(failure["opened_at"], "letter opened", letter=name, value=value, cause=failure["cause"])]
+    entries = [_entry(failure["opened_at"], "letter opened", letter=name, value=value, cause=failure["cause"])]
     if failure["closed_at"] is not None:
-        told = {"because": failure["closed_because"], "by": failure["closed_by"]}
-        stops.append(_entry(failure["closed_at"], "letter closed", letter=name, **told))
-    return stops
+        reason = {"because": failure["closed_because"], "by": failure["closed_by"]}
+        entries.append(_entry(failure["closed_at"], "letter closed", letter=name, **reason))
+    return entries
 
 
 def _entry(at: datetime, what: str, **detail: str) -> dict[str, Any]:
     return {"at": at, "what": what, "detail": {name: text for name, text in detail.items() if text}}
 
 
-# -- where it is -------------------------------------------------------------------------------------------------------
+# -- state -------------------------------------------------------------------------------------------------------------
 
 
 def state_of(session: Session, record: Record) -> str:
-    """One sentence for a person: where it is, and what it waits for."""
+    """The state of a record as a sentence: where it is, and what it waits for."""
     if record.token is not None:
         return f"being worked on ({record.stage})"
     if record.ignored:
@@ -235,7 +236,7 @@ def state_of(session: Session, record: Record) -> str:
 
 
 def _blocker(session: Session, record: Record) -> str:
-    """What has become of the record that this one waits for; in a two-way flow it bears the side before its key."""
+    """The state of the record that this one waits for; in a two-way flow its key has the side as a prefix."""
     keys = (record.need_key, f"left:{record.need_key}", f"right:{record.need_key}")
     blocker = session.scalars(
         select(Record).where(

@@ -1,4 +1,4 @@
-"""Where everything is put together, from settings. Tests build an `Engine` from their own parts instead."""
+"""Assembles all parts of a process from its settings. Tests build an `Engine` from their own parts instead."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from syncengine.vault import Vault
 
 
 def flows(settings: Settings) -> dict[str, Flow]:
-    """The flows that ship, and the site's own where `settings` finds them. Raises Misconfigured, with file and line."""
+    """The shipped flows, and the site's own if `settings` finds them. Raises Misconfigured with file and line."""
     return _load(settings.flows_path)
 
 
@@ -43,10 +43,10 @@ def _load(folder: Path | None) -> dict[str, Flow]:
 
 
 def flows_to_install(settings: Settings, store: Store) -> tuple[dict[str, Flow], str]:
-    """The flows that a `configure` takes over now, and the absolute path of the site's own folder, empty if there is none.
+    """The flows that `configure` would install now, and the absolute path of the site's own folder, empty if it has none.
 
-    Where `settings` find no folder it is the one that was taken over before: a `flows.d` that is not in the working folder is
-    not gone. Raises Misconfigured, with file and line, and Transient.
+    If `settings` find no folder, the one installed before is used: a `flows.d` outside the working folder is not lost. Raises
+    Misconfigured with file and line, and Transient.
     """
     folder = settings.flows_path
     if folder is None:
@@ -55,19 +55,18 @@ def flows_to_install(settings: Settings, store: Store) -> tuple[dict[str, Flow],
         folder = Path(stored) if stored else None
     if folder is not None and not folder.is_dir():
         raise Misconfigured(
-            f"the folder {folder} with the site's own flows is not there",
-            "Put it back, or name the folder with your flows in SYNCENGINE_FLOWS (an empty folder, if there are none any "
-            "more)",
+            f"the folder {folder} with the site's own flows does not exist",
+            "Restore it, or set SYNCENGINE_FLOWS to the folder with your flows (an empty folder if you have none)",
         )
     return _load(folder), str(folder or "")
 
 
 def installed_flows(settings: Settings, store: Store) -> dict[str, Flow]:
-    """The flows that ship, and the site's own from the folder that `configure` has taken over: the same for every process.
+    """The shipped flows, and the site's own from the folder that `configure` has installed: the same for every process.
 
-    An edit of one of these files counts from the next start of a process. Where the folder, or a flow of it, is not there,
-    the flow that ships would take its place in silence: that is refused. `SYNCENGINE_FLOWS` may name another folder, as on
-    another host, if it holds the same flows. Raises Misconfigured, with file and line, and Transient.
+    An edit of one of these files takes effect when a process starts. If the folder or one of its flows is missing, the shipped
+    flow would silently replace it, so this is refused. `SYNCENGINE_FLOWS` may name another folder, for example on another
+    host, if it holds the same flows. Raises Misconfigured with file and line, and Transient.
     """
     with store.read() as session:
         row = session.scalars(select(Installed)).first()
@@ -78,28 +77,28 @@ def installed_flows(settings: Settings, store: Store) -> dict[str, Flow]:
     folder = settings.flows_path if settings.is_flows_path_given else stored
     if folder is not None and not folder.is_dir():
         raise Misconfigured(
-            f"the folder {folder} with the site's own flows is not there",
-            "Put it back, or name the folder in SYNCENGINE_FLOWS and run `syncengine configure`",
+            f"the folder {folder} with the site's own flows does not exist",
+            "Restore it, or set SYNCENGINE_FLOWS to the folder and run `syncengine configure`",
         )
     known = _load(folder)
     own = {name: flow.version for name, flow in known.items() if flow.is_own}
     if folder != stored and own != row.own_flows:
         raise Misconfigured(
-            f"SYNCENGINE_FLOWS = {str(folder)!r} has other flows than {stored or 'those that ship'}, which `syncengine "
-            "configure` has taken over",
-            "Name the same flows, or run `syncengine configure`",
+            f"SYNCENGINE_FLOWS = {str(folder)!r} has other flows than {stored or 'the shipped ones'}, which "
+            "`syncengine configure` has installed",
+            "Use the same flows, or run `syncengine configure`",
         )
     if changed := sorted(set(row.own_flows) - set(own)) or sorted((set(own) - set(row.own_flows)) & used):
         has = "has" if changed[0] in own else "no longer has"
         raise Misconfigured(
-            f"{folder} {has} the flow {changed[0]}, unlike when it was taken over",
+            f"{folder} {has} the flow {changed[0]}, unlike when it was installed",
             "Restore its files, or run `syncengine configure`",
         )
     return known
 
 
 def open_store(settings: Settings) -> Store:
-    """The store, checked to be there and at the newest revision. Raises Misconfigured, Transient."""
+    """The store, which must exist and be at the newest revision. Raises Misconfigured, Transient."""
     if settings.database_url.startswith("sqlite"):
         _check_file(make_url(settings.database_url).database or "")
     store = Store(settings.database_url)
@@ -115,25 +114,25 @@ def check_flows(store: Store, known: Mapping[str, Flow]) -> None:
 
 
 def _check_file(database: str) -> None:
-    """Raises Misconfigured if there is no such file: to ask it would make an empty one."""
+    """Raises Misconfigured if the file does not exist: connecting would create an empty one."""
     if not Path(database).exists():
         raise Misconfigured(
-            f"there is no installation yet: no database {database}",
-            "Run `syncengine up`, or `syncengine migrate` for the database alone; where there is one elsewhere, correct "
+            f"there is no installation yet: the database {database} does not exist",
+            "Run `syncengine up`, or `syncengine migrate` for the database alone. If the installation is elsewhere, correct "
             "SYNCENGINE_HOME or DATABASE_URL",
         )
 
 
 def open_vault(settings: Settings, store: Store) -> Vault:
-    """The store's vault. Its key file is made if there is none, but never for a store that was sealed with a lost key.
+    """The store's vault. Creates a missing key file, but never for a store that was sealed with a lost key.
 
     Raises Misconfigured, Transient.
     """
     if not settings.given_keys and not settings.key_file.exists():
         if _is_sealed(store):
             raise Misconfigured(
-                f"the key file {settings.key_file} is gone, and a new key would open nothing of what is stored",
-                "Put it back from where you keep a copy (docs/operations.md), or set SYNCENGINE_KEYS to what was in it",
+                f"the key file {settings.key_file} is missing, and a new key could not decrypt what is stored",
+                "Restore it from your copy (docs/operations.md), or set SYNCENGINE_KEYS to its content",
             )
         if settings.may_make_key:
             keys.make(settings.key_file)
@@ -141,7 +140,7 @@ def open_vault(settings: Settings, store: Store) -> Vault:
 
 
 def _is_sealed(store: Store) -> bool:
-    """Whether the store holds anything that only its key can open."""
+    """Whether the store holds anything that only its key can decrypt."""
     with store.read() as session:
         sealed = (select(Secret.id), select(Payload.id), select(Link.id).where(Link.base.is_not(None)))
         return any(session.scalar(rows.limit(1)) is not None for rows in sealed)
@@ -155,9 +154,10 @@ def engine(
     hooks: Sequence[Hook] = (),
     is_ending: Callable[[], bool] = lambda: False,
 ) -> Engine:
-    """The engine of this process; make it after the fork. Raises Misconfigured, Transient.
-    `redis_client` is for limiter and breakers; None for a command that makes no call. `hooks` are told when an endpoint
-    goes down and when it is back; `is_ending` tells whether the process has been told to end.
+    """The engine of this process; create it after the fork.
+
+    send: queues a chain. redis_client: for limiter and breakers; None for a command that makes no call. hooks: called when an
+    endpoint goes down and when it is back. is_ending: whether the process was asked to end. Raises Misconfigured, Transient.
     """
     store = open_store(settings)
     vault = open_vault(settings, store)
@@ -187,12 +187,12 @@ def engine(
 
 
 def watcher(settings: Settings, engine: Engine, redis_client: redis.Redis | None) -> Watcher:
-    """Who looks for what people must be told, and tells the sinks that settings name."""
+    """Evaluates the alert rules and notifies the sinks of the settings. redis_client: None if Redis is not used."""
     return Watcher(engine, Sinks(settings.alert_urls), thresholds(settings), client=redis_client)
 
 
 def thresholds(settings: Settings) -> Thresholds:
-    """When people are told, from settings."""
+    """The thresholds of alerts, from settings."""
     return Thresholds(
         dead_letters=settings.alert_dead_letters,
         gone=settings.alert_gone,
@@ -205,7 +205,7 @@ def thresholds(settings: Settings) -> Thresholds:
 
 
 def kept(settings: Settings) -> Kept:
-    """For how long what is over is kept, from settings."""
+    """How long finished data is kept, from settings."""
     return Kept(
         events=settings.keep_events_days,
         writes=settings.keep_writes_days,
@@ -219,13 +219,13 @@ def kept(settings: Settings) -> Kept:
 def services(
     store: Store, vault: Vault, redis_client: redis.Redis | None, breakers: Breakers | None = None
 ) -> Services:
-    """What connectors are lent. Without a Redis they can be made and asked, and any call to a limited system is refused."""
+    """What connectors may use. Without Redis they can be created, and any call to a rate-limited system is refused."""
     client = redis_client if redis_client is not None else redis.Redis(unix_socket_path=os.devnull)
     return Services(store, vault, Limiter(client), client, breakers)
 
 
 def rules(settings: Settings) -> Rules:
-    """When breakers open and how long they rest, from settings."""
+    """When breakers open and for how long, from settings."""
     return Rules(
         calls=settings.breaker_calls,
         failing_percent=settings.breaker_percent,
@@ -236,7 +236,7 @@ def rules(settings: Settings) -> Rules:
 
 
 def limits(settings: Settings) -> Limits:
-    """The engine's figures, from settings."""
+    """The engine's limits, from settings."""
     return Limits(
         lease_s=settings.lease_s,
         call_s=settings.call_s,

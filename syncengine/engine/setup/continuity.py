@@ -1,8 +1,8 @@
-"""Whether a configuration still fits what was written under the one before: what links mean must never change in silence.
+"""Whether a configuration still fits what was written under the former one: the meaning of links must never change silently.
 
 A link says that a key of the left account and a key of the right one are the same object, for one entity of a connection.
-With another account behind an endpoint it would name strangers; under another entity it would not be found, and everything
-would be created a second time.
+With another account behind an endpoint it would name other objects; under another entity it would not be found, and
+everything would be created a second time.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from syncengine.store.models import ConnectionRow, Cursor, Effect, Endpoint, Lin
 from syncengine.store.states import EffectState
 
 WRITTEN = (EffectState.DONE, EffectState.SENT, EffectState.UNKNOWN)
-"""The write took effect, or may have."""
+"""States of a write that took effect, or may have."""
 
 
 class EndpointPlan(Protocol):
-    """An endpoint as the file has it; `where`: file and line."""
+    """An endpoint as in the file. where: file and line."""
 
     @property
     def name(self) -> str: ...
@@ -40,7 +40,7 @@ class EndpointPlan(Protocol):
 
 
 class ConnectionPlan(Protocol):
-    """A connection as the file has it; left and right are names of endpoints."""
+    """A connection as in the file. left, right: names of endpoints. where: file and line."""
 
     @property
     def name(self) -> str: ...
@@ -53,12 +53,12 @@ class ConnectionPlan(Protocol):
 
 
 def has_written(session: Session, connection_id: int) -> bool:
-    """True if the connection has links, or writes that took effect or are in doubt."""
-    return any(session.scalar(select(one.exists())) for one in _traces(connection_id, None))
+    """True if the connection has links, or writes that took effect or may have."""
+    return any(session.scalar(select(query.exists())) for query in _traces(connection_id, None))
 
 
 def start_over(session: Session, connection_id: int) -> None:
-    """For a connection that has written nothing and now reads another account: what it knows of feeds and versions is void."""
+    """Forget the feeds and versions of a connection that has written nothing and now reads another account."""
     session.execute(delete(Cursor).where(Cursor.connection_id == connection_id))
     session.execute(delete(Link).where(Link.connection_id == connection_id, Link.provisional))
     records.start_over(session, connection_id)
@@ -77,15 +77,15 @@ def _traces(connection_id: int, entity: str | None) -> list[Select[Any]]:
 
 
 def check_accounts(session: Session, plans: Sequence[EndpointPlan], same_account: Collection[str]) -> set[int]:
-    """Refuse endpoints that would reach another account than the one their connections have written to.
+    """Refuse endpoints that would reach another account than the one to which their connections have written.
 
-    same_account: names of endpoints of which a person says that only their address has changed. Returns the ids of the
+    same_account: names of endpoints for which a person confirms that only the address has changed. Returns the ids of
     connections that have written nothing and read another account from now on. Raises Misconfigured.
     """
     columns = (Endpoint.id, Endpoint.name, Endpoint.system, Endpoint.settings)
     stored = {row.name: row for row in session.execute(select(*columns))}
     if unknown := sorted(set(same_account) - {plan.name for plan in plans}):
-        raise Misconfigured(f"--same-account {unknown[0]}: the file has no endpoint of this name")
+        raise Misconfigured(f"--same-account {unknown[0]}: the file has no endpoint with this name")
     fresh: set[int] = set()
     for plan in plans:
         row = stored.get(plan.name)
@@ -96,15 +96,15 @@ def check_accounts(session: Session, plans: Sequence[EndpointPlan], same_account
             if has_written(session, connection_id):
                 raise Misconfigured(
                     f"{plan.where}: endpoint {plan.name}: {change[0]}, and the links of connection {name} name objects of the "
-                    f"former account. {change[1]}",
-                    "For another account add a new endpoint and a new connection",
+                    "former account",
+                    f"{change[1]}. For another account, add a new endpoint and a new connection",
                 )
             fresh.add(connection_id)
     return fresh
 
 
 def _change(row: Row[Any], plan: EndpointPlan, *, moves: bool) -> tuple[str, str] | None:
-    """What makes the endpoint another account than it was, with a remedy; None if it is the same."""
+    """Why the endpoint reaches another account than before, and a remedy; None if it is the same account."""
     if row.system != plan.system:
         return f"system changes from {row.system} to {plan.system}", f"Restore system: {row.system}"
     was = connectors.account_of(face.Endpoint(row.id, row.name, row.system, row.settings))
@@ -125,9 +125,9 @@ def _of_endpoint(session: Session, endpoint_id: int) -> list[tuple[int, str]]:
 
 
 def check_sides(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int]) -> bool:
-    """Refuse a connection whose links would be read on other endpoints, or the wrong way round.
+    """Refuse a connection whose links would be read on other endpoints, or with swapped sides.
 
-    endpoints: ids by name. Returns True if it joins other endpoints than before, and has written nothing. Raises Misconfigured.
+    endpoints: ids by name. Returns True if it joins other endpoints than before and has written nothing. Raises Misconfigured.
     """
     columns = (ConnectionRow.id, ConnectionRow.left_id, ConnectionRow.right_id)
     row = session.execute(select(*columns).where(ConnectionRow.name == plan.name)).first()
@@ -135,7 +135,7 @@ def check_sides(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, 
         return False
     if not has_written(session, row.id):
         return True
-    names = {one.id: one.name for one in session.execute(select(Endpoint.id, Endpoint.name))}
+    names = {row.id: row.name for row in session.execute(select(Endpoint.id, Endpoint.name))}
     left, right = names[row.left_id], names[row.right_id]
     raise Misconfigured(
         f"{plan.where}: connection {plan.name} joins {left} (left) and {right} (right), and its links name objects "
@@ -145,7 +145,7 @@ def check_sides(session: Session, plan: ConnectionPlan, endpoints: Mapping[str, 
 
 
 def same_ends(session: Session) -> dict[int, object]:
-    """By endpoint id, what is equal for two endpoints that reach the same account at the same address."""
+    """By endpoint id, a value that is equal for endpoints that reach the same account at the same address."""
     columns = (Endpoint.id, Endpoint.name, Endpoint.system, Endpoint.settings)
     found: dict[int, object] = {}
     for row in session.execute(select(*columns)):
@@ -161,7 +161,7 @@ def same_ends(session: Session) -> dict[int, object]:
 
 
 def check_installed(session: Session, flows: Mapping[str, Flow]) -> None:
-    """As `check_entities`, for all connections as they are stored: flow files may change without a `configure`."""
+    """Run `check_entities` for all stored connections, since flow files may change without a `configure`."""
     columns = (ConnectionRow.id, ConnectionRow.name, ConnectionRow.flows)
     for row in session.execute(select(*columns).order_by(ConnectionRow.id)):
         check_entities(session, row.id, row.flows, flows, f"connection {row.name}")
@@ -172,10 +172,10 @@ def check_entities(
 ) -> None:
     """Refuse a flow between two resources whose objects are linked under another entity: it would create all of them again.
 
-    That is a flow that was renamed, whose `entity:` was changed, or that was added beside another one. Which entity a flow
-    had is kept at each `configure`; for what was configured before that was kept, a flow without links of its own is refused
-    where links of a former flow between the same resources are left unused. names: the connection's flows; one whose file is
-    gone keeps its links. Raises Misconfigured.
+    Such a flow was renamed, has a changed `entity:`, or was added beside another one. Each `configure` stores the entity of a
+    flow. If it was configured before that was stored, a flow without links is refused if links of a former flow between the
+    same resources are unused. names: the connection's flows; one whose file is missing keeps its links. where: for the
+    error. Raises Misconfigured.
     """
     mine = [flows[name] for name in names if name in flows]
     _check_former(session, connection_id, mine, set(names) - set(flows), flows, where)
@@ -202,21 +202,21 @@ def _check_former(
 
 
 def identity(flow: Flow) -> list[str]:
-    """What `connection.entities` keeps of a flow: entity, source and target."""
+    """What `connection.entities` stores about a flow: entity, source and target."""
     return [flow.entity, flow.source, flow.target]
 
 
 def keep_entities(session: Session, connection_id: int, names: Sequence[str], flows: Mapping[str, Flow]) -> None:
-    """Note the entity of each of the connection's flows, beside those of flows that it had."""
+    """Store the entity of each of the connection's flows, in addition to those of former flows."""
     had = session.scalar(select(ConnectionRow.entities).where(ConnectionRow.id == connection_id)) or {}
     kept = {**had, **{name: identity(flows[name]) for name in names}}
     changed(session, update(ConnectionRow).where(ConnectionRow.id == connection_id).values(entities=kept))
 
 
 def _check_kept(session: Session, connection_id: int, flow: Flow, where: str) -> None:
-    """Refuse another entity than the flow had, or, for a new one, than those between its resources, while these have links."""
+    """Refuse a changed entity, or for a new flow one that differs from those between its resources, while these have links."""
     kept = session.scalar(select(ConnectionRow.entities).where(ConnectionRow.id == connection_id)) or {}
-    between = {name: one[0] for name, one in kept.items() if one[1:] == [flow.source, flow.target]}
+    between = {name: entity for name, (entity, *ends) in kept.items() if ends == [flow.source, flow.target]}
     if flow.name in between:
         others = {between[flow.name]}
     else:
@@ -231,14 +231,14 @@ def _check_kept(session: Session, connection_id: int, flow: Flow, where: str) ->
 
 
 def has_brought(session: Session, connection_id: int, flow: Flow) -> bool:
-    """Whether a connection has links of a flow's entity, or of one that it had between the same resources."""
+    """Whether a connection has links of a flow's entity, or of a former entity between the same resources."""
     kept = session.scalar(select(ConnectionRow.entities).where(ConnectionRow.id == connection_id)) or {}
     between = {entity for entity, *ends in kept.values() if set(ends) == {flow.source, flow.target}}
     return any(_has_entity(session, connection_id, entity) for entity in {flow.entity, *between})
 
 
 def _has_entity(session: Session, connection_id: int, entity: str) -> bool:
-    return any(session.scalar(select(one.exists())) for one in _traces(connection_id, entity))
+    return any(session.scalar(select(query.exists())) for query in _traces(connection_id, entity))
 
 
 def _entities(session: Session, connection_id: int) -> set[str]:
@@ -248,8 +248,8 @@ def _entities(session: Session, connection_id: int) -> set[str]:
 
 
 def _is_former(session: Session, connection_id: int, entity: str, flow: Flow, flows: Mapping[str, Flow]) -> bool:
-    """True if the entity's links are between the flow's resources; if no file tells, if they are to its target."""
-    known = [{one.source, one.target} for one in flows.values() if one.entity == entity]
+    """True if the entity's links are between the flow's resources or, if no file says so, to its target."""
+    known = [{other.source, other.target} for other in flows.values() if other.entity == entity]
     if known:
         return {flow.source, flow.target} in known
     written = select(Effect.resource).where(Effect.connection_id == connection_id, Effect.entity == entity)

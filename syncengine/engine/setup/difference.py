@@ -1,6 +1,6 @@
-"""What a configuration changes: the store's facts before and after, compared, and in words what follows from it.
+"""What a configuration changes: the stored facts before and after, their differences, and the consequences in words.
 
-Values of secrets are never among the facts; a secret is known by how often it was stored.
+The facts never include the value of a secret, only how often it was stored.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from syncengine.redaction import redact
 from syncengine.store.models import ConnectionRow, Endpoint, Installed, Lookup, Secret
 
 GIVEN = "given "
-"""Before a secret's name: the print of the value that was taken over last, in the vault too."""
-MOST_TOLD = 40  # changes of one connection or endpoint that its event lists
+"""Prefix of a secret's name: the fingerprint of the value that the file gave last, also kept in the vault."""
+MOST_LISTED = 40  # changes of a connection or endpoint that its event lists
 
 
 class Topic(StrEnum):
-    """What kind of fact; its text goes before the name of those that have one."""
+    """The kind of a fact; its value is the prefix of the fact's name."""
 
     PLAIN = ""
     SETTING = "settings."
@@ -38,7 +38,10 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a value is of: `endpoint` or `connection` with its name, or `flows`; topic, and name within that."""
+    """Identifies a stored value.
+
+    kind: `endpoint`, `connection` or `flows`. owner: the name of the endpoint or connection. name: within the topic.
+    """
 
     kind: str
     owner: str
@@ -52,13 +55,13 @@ class Fact:
 
     @property
     def what(self) -> str:
-        """`settings.branch`."""
+        """`cut_over`, `settings.branch`."""
         return f"{self.topic}{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One fact that differs; before, after: as text, None if it is absent."""
+    """A fact that differs. before, after: its value as text, None if absent."""
 
     fact: Fact
     before: str | None
@@ -84,10 +87,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """All changes, and what follows from them in words.
+    """All changes, and their consequences in words.
 
-    is_first: nothing was configured before, or by a version that kept no flows, and only these are new. not_synced:
-    connections (by name) that the file does not have.
+    is_first: nothing was configured before, or only flows are new because an older version did not store them. not_synced:
+    names of connections that are not in the file.
     """
 
     changes: tuple[Change, ...] = ()
@@ -109,27 +112,27 @@ class Difference:
             "not_synced": list(self.not_synced),
         }
 
-    def told(self) -> dict[str, Any]:
-        """For the timeline: of many changes at one place the first, and how many more there are."""
-        places = {where: [str(one) for one in self.changes if one.where == where] for where in self.places}
+    def summary(self) -> dict[str, Any]:
+        """For the timeline: the first changes at each place, and how many more there are."""
+        places = {where: [str(change) for change in self.changes if change.where == where] for where in self.places}
         return {
-            "changes": {where: [*some[:MOST_TOLD], *_more(some)] for where, some in places.items()},
+            "changes": {where: [*some[:MOST_LISTED], *_more(some)] for where, some in places.items()},
             "consequences": list(self.consequences),
         }
 
     @property
     def places(self) -> list[str]:
-        """Where something changes, in order."""
-        return list(dict.fromkeys(one.where for one in self.changes))
+        """Where something changes, in order: `connection main`."""
+        return list(dict.fromkeys(change.where for change in self.changes))
 
 
 def _more(some: list[str]) -> list[str]:
-    return [f"... and {len(some) - MOST_TOLD:,} more"] if len(some) > MOST_TOLD else []
+    return [f"... and {len(some) - MOST_LISTED:,} more"] if len(some) > MOST_LISTED else []
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A connection as the store has it."""
+class StoredConnection:
+    """A connection as stored. cut_over: UTC, None without one."""
 
     id: int
     mode: str
@@ -138,21 +141,21 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """What the store holds of a configuration. facts: each with its value as text; connections by name.
+class Snapshot:
+    """A configuration as stored. facts: with their values as text. connections: by name.
 
-    renewed: secrets, as facts are named, that were written since the file gave them: tokens that a system has granted.
-    knows_flows: whether the folder of flows was kept, which versions before 0.1.0 did not.
+    renewed: secrets that were replaced since the file gave them, by tokens that a system has granted. knows_flows: whether the
+    folder of flows was stored, which versions before 0.1.0 did not do.
     """
 
     facts: Mapping[Fact, str]
-    connections: Mapping[str, Seen]
+    connections: Mapping[str, StoredConnection]
     renewed: frozenset[Fact]
     knows_flows: bool = True
 
 
-def picture(session: Session) -> Picture:
-    """What the store holds now, as the transaction sees it."""
+def snapshot(session: Session) -> Snapshot:
+    """The configuration as stored now, as the transaction sees it."""
     facts: dict[Fact, str] = {}
     names: dict[int, str] = {}
     for endpoint in _rows(session, Endpoint):
@@ -167,7 +170,7 @@ def picture(session: Session) -> Picture:
             name = mark.removeprefix(GIVEN)
             fact = Fact("endpoint", names[endpoint_id], Topic.SECRET, name)
             facts[fact] = str(version)
-            if versions.get((endpoint_id, name), 0) > version:  # both rise together where the file gives a value
+            if versions.get((endpoint_id, name), 0) > version:  # both increase together when the file gives a value
                 renewed.add(fact)
     connections = _rows(session, ConnectionRow)
     for row in connections:
@@ -180,26 +183,26 @@ def picture(session: Session) -> Picture:
         if installed.flows_folder:
             facts[Fact("flows", "", Topic.PLAIN, "folder")] = installed.flows_folder
         facts |= {Fact("flows", "", Topic.OWN_FLOW, name): version for name, version in installed.own_flows.items()}
-    return Picture(facts, {one.name: _seen(one) for one in connections}, frozenset(renewed), bool(installations))
+    return Snapshot(facts, {row.name: _stored(row) for row in connections}, frozenset(renewed), bool(installations))
 
 
 def _rows(session: Session, model: Any) -> list[Any]:
-    """As the database has them, whatever the session has loaded before."""
+    """Rows as they are in the database, whatever the session has loaded before."""
     return list(session.scalars(select(model).order_by(model.id).execution_options(populate_existing=True)))
 
 
-def _seen(row: ConnectionRow) -> Seen:
+def _stored(row: ConnectionRow) -> StoredConnection:
     mode = observe_mode.LIVE if row.mode == observe_mode.GOING_LIVE else row.mode
-    return Seen(row.id, mode, row.cut_over, tuple(row.flows))
+    return StoredConnection(row.id, mode, row.cut_over, tuple(row.flows))
 
 
 def _connection(row: ConnectionRow, names: Mapping[int, str]) -> Iterable[tuple[Topic, str, str]]:
     yield Topic.PLAIN, "left", names[row.left_id]
     yield Topic.PLAIN, "right", names[row.right_id]
-    yield Topic.PLAIN, "mode", _seen(row).mode
+    yield Topic.PLAIN, "mode", _stored(row).mode
     for name, at in (("cut_over", row.cut_over), ("verify_creates_until", row.verify_creates_until)):
         if at is not None:
-            yield Topic.PLAIN, name, shown_time(at)
+            yield Topic.PLAIN, name, time_text(at)
     yield Topic.PLAIN, "flows", ", ".join(row.flows) or "none"
     if row.quiet_s is not None:
         yield Topic.PLAIN, "quiet_s", f"{row.quiet_s:g}"
@@ -217,16 +220,16 @@ def _exact(value: Any) -> str:
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
-def shown_time(at: datetime) -> str:
-    """As the file has it."""
+def time_text(at: datetime) -> str:
+    """A time as the file writes it: `2026-01-31T00:00:00Z`."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 # -- before and after --------------------------------------------------------------------------------------------------
 
 
-def compare(before: Picture, after: Picture) -> tuple[Change, ...]:
-    """What differs, by place; the places and names of `after` first, in its order."""
+def compare(before: Snapshot, after: Snapshot) -> tuple[Change, ...]:
+    """The facts that differ, by place; the places and names of `after` first, in its order."""
     facts = list(dict.fromkeys([*after.facts, *before.facts]))
     places = list(dict.fromkeys(fact.where for fact in facts))
     differs = [fact for fact in facts if before.facts.get(fact) != after.facts.get(fact)]
@@ -235,7 +238,7 @@ def compare(before: Picture, after: Picture) -> tuple[Change, ...]:
 
 
 def _change(fact: Fact, before: str | None, after: str | None) -> Change:
-    """As it may be shown. Versions of secrets and of flow files say nothing to a person."""
+    """The change as people may see it, without secrets and without versions that mean nothing to them."""
     if fact.topic is Topic.SETTING:
         before, after = (None if value is None else redact(value, fact.name) for value in (before, after))
     if fact.topic is Topic.SECRET:
@@ -247,8 +250,8 @@ def _change(fact: Fact, before: str | None, after: str | None) -> Change:
     return Change(fact, before, after)
 
 
-def consequences(before: Picture, after: Picture, changes: Iterable[Change], *, of_date: set[str]) -> list[str]:
-    """What follows from the changes, in words. of_date: names of flows that heed a cut-over date."""
+def consequences(before: Snapshot, after: Snapshot, changes: Iterable[Change], *, of_date: set[str]) -> list[str]:
+    """The consequences of the changes, in words. of_date: names of flows that apply a cut-over date."""
     found: list[str] = []
     for name, now in after.connections.items():
         found += _of_connection(name, before.connections.get(name), now, of_date)
@@ -265,31 +268,31 @@ def consequences(before: Picture, after: Picture, changes: Iterable[Change], *, 
     return found
 
 
-def _of_connection(name: str, was: Seen | None, now: Seen, of_date: set[str]) -> Iterable[str]:
+def _of_connection(name: str, was: StoredConnection | None, now: StoredConnection, of_date: set[str]) -> Iterable[str]:
     dated = [flow for flow in now.flows if flow in of_date]
     yield from _of_flows(name, was, now)
     if was is None:
         if dated and now.cut_over is None:
-            yield f"{name}: it has no cut_over, so {_and(dated)} of any age are synced once they are changed"
+            yield f"{name}: it has no cut_over, so {_and(dated)} of any age are synced once they change"
         return
     if was.cut_over == now.cut_over or not dated or now.cut_over is None:
         return
     if was.cut_over is not None and now.cut_over < was.cut_over:
         yield (
-            f"{name}: {_and(dated)} created since {shown_time(now.cut_over)} are synced, including those that were skipped as "
+            f"{name}: {_and(dated)} created since {time_text(now.cut_over)} are synced, including those that were skipped as "
             "too old; their feeds are read again from that date"
         )
     else:
-        yield f"{name}: {_and(dated)} created before {shown_time(now.cut_over)} are not synced from now on, unless linked"
+        yield f"{name}: {_and(dated)} created before {time_text(now.cut_over)} are not synced from now on, unless linked"
 
 
-def _of_flows(name: str, was: Seen | None, now: Seen) -> Iterable[str]:
+def _of_flows(name: str, was: StoredConnection | None, now: StoredConnection) -> Iterable[str]:
     had = was.flows if was is not None else ()
     verb = "write" if now.mode == observe_mode.LIVE else "plan"
     fresh = [flow for flow in now.flows if flow not in had]
     if was is not None and was.mode != now.mode and now.flows:
         if now.mode == observe_mode.LIVE:
-            yield f"{name} goes live: it writes {_and(now.flows)}, including what was only planned so far"
+            yield f"{name} goes live: it writes {_and(now.flows)}, including what has only been planned so far"
         else:
             yield f"{name} stops writing; it only plans"
     elif fresh:
@@ -306,9 +309,9 @@ def _of_lookups(changes: Iterable[Change]) -> Iterable[str]:
             figures[0] += change.after is None
             figures[1] += change.before is not None and change.after is not None
     for name, figures in counts.items():
-        for figure, word in zip(figures, ("removed", "changed"), strict=True):
+        for figure, verb in zip(figures, ("removed", "changed"), strict=True):
             if figure:
-                yield f"{name}: {figure:,} lookup {'entry is' if figure == 1 else 'entries are'} {word}"
+                yield f"{name}: {figure:,} lookup {'entry is' if figure == 1 else 'entries are'} {verb}"
 
 
 def _and(names: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
-"""What `syncengine.yml` says: endpoints, connections and secrets, read and checked for itself.
+"""Reads `syncengine.yml`: endpoints, connections and secrets, checked by themselves.
 
-`${NAME}` in a value is a variable of the environment or `.env`; `$${NAME}` is the text `${NAME}` itself. What depends on
-the store, the flows or the systems is checked by `configure`.
+`${NAME}` in a value is a variable of the environment or `.env`; `$${NAME}` is the literal text `${NAME}`. What depends on
+the store, the flows or the systems is checked in `checks` and `continuity`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CONNECTION_ENTRIES = (
 
 @dataclass(frozen=True)
 class EndpointPlan:
-    """One endpoint as the file says it."""
+    """An endpoint as in the file. where: file and line."""
 
     name: str
     system: str
@@ -47,7 +47,7 @@ class EndpointPlan:
 
 @dataclass(frozen=True)
 class ConnectionPlan:
-    """One connection as the file says it."""
+    """A connection as in the file. left, right: names of endpoints. ceilings: writes per hour by flow. where: file and line."""
 
     name: str
     left: str
@@ -60,19 +60,19 @@ class ConnectionPlan:
     settings: Mapping[str, Any]
     lookups: Mapping[str, Mapping[str, str]]
     where: str
-    ceilings: Mapping[str, int] = field(default_factory=dict)  # writes an hour, by flow
+    ceilings: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Installation:
-    """All that a configuration file says."""
+    """The whole configuration file."""
 
     endpoints: list[EndpointPlan]
     connections: list[ConnectionPlan]
 
 
 def read_file(path: Path, env: Mapping[str, str]) -> Installation:
-    """The file, checked for itself. Raises Misconfigured with file, line and remedy."""
+    """Read the file. env: values of its variables. Raises Misconfigured with file, line and remedy."""
     if not path.is_file():
         raise Misconfigured(
             f"{display_path(path)} does not exist", "Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
@@ -87,9 +87,11 @@ class _Reader:
 
     def read(self, table: Table) -> Installation:
         self.place.only(table, ("endpoints", "connections"), "the configuration")
-        endpoints = [self._endpoint(name, *one) for name, one in self._tables(table, "endpoints").items()]
+        endpoints = [self._endpoint(name, *entry) for name, entry in self._tables(table, "endpoints").items()]
         known = {endpoint.name for endpoint in endpoints}
-        connections = [self._connection(name, *one, known) for name, one in self._tables(table, "connections").items()]
+        connections = [
+            self._connection(name, *entry, known) for name, entry in self._tables(table, "connections").items()
+        ]
         return Installation(endpoints, connections)
 
     def _tables(self, table: Table, name: str) -> dict[str, tuple[Table, int]]:
@@ -99,8 +101,8 @@ class _Reader:
         for key in outer:
             self._check_name(key, outer.line_of(key), f"a name in {name}:")
         return {
-            str(key): (self.place.table(one, outer.line_of(key), f"{name}.{key}"), outer.line_of(key))
-            for key, one in outer.items()
+            str(key): (self.place.table(inner, outer.line_of(key), f"{name}.{key}"), outer.line_of(key))
+            for key, inner in outer.items()
         }
 
     def _check_name(self, name: str, line: int, what: str, longest: int = LONGEST_NAME) -> None:
@@ -153,8 +155,8 @@ class _Reader:
         if value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= LONGEST_QUIET_S:
-            said = f"quiet_s: {value!s:.60} is not a number of seconds from 0 to {LONGEST_QUIET_S}"
-            self.place.refuse(table.line_of("quiet_s"), f"{said}. Write quiet_s: 30")
+            problem = f"quiet_s: {value!s:.60} is not a number of seconds from 0 to {LONGEST_QUIET_S}"
+            self.place.refuse(table.line_of("quiet_s"), f"{problem}. Write quiet_s: 30")
         return float(value)
 
     def _lookups(self, table: Table, what: str) -> dict[str, dict[str, str]]:
@@ -170,7 +172,7 @@ class _Reader:
                 has = "no value" if value is None else json.dumps(value, default=str)
                 self.place.refuse(
                     entries.line_of(key),
-                    f"lookup {name}: {key!r} has {has} where a text or a number is wanted. Write KEY: VALUE, as 1: GBP",
+                    f"lookup {name}: {key!r} has {has} instead of a text or a number. Write KEY: VALUE, for example 1: GBP",
                 )
         found: dict[str, str] = {}
         for key, value in entries.items():
@@ -178,7 +180,7 @@ class _Reader:
             self._check_name(known, entries.line_of(key), f"lookup {name}: a key", LONGEST_KEY)
             if known in found:
                 self.place.refuse(
-                    entries.line_of(key), f"lookup {name}: {known!r} is there twice, but for blanks or Unicode forms"
+                    entries.line_of(key), f"lookup {name}: {known!r} occurs twice, apart from blanks or Unicode forms"
                 )
             found[known] = str(self._plain(value, entries.line_of(key)))
         return found
@@ -212,11 +214,11 @@ class _Reader:
         return {str(key): self._plain(value, inner.line_of(key)) for key, value in inner.items()}
 
     def _plain(self, value: Any, line: int) -> Any:
-        """The value without its lines, with variables filled in."""
+        """The value without line numbers, with its variables replaced."""
         if isinstance(value, dict):
-            return {str(key): self._plain(one, line) for key, one in value.items()}
+            return {str(key): self._plain(inner, line) for key, inner in value.items()}
         if isinstance(value, list):
-            return [self._plain(one, line) for one in value]
+            return [self._plain(inner, line) for inner in value]
         return _VARIABLE.sub(lambda found: self._variable(found, line), value) if isinstance(value, str) else value
 
     def _variable(self, found: re.Match[str], line: int) -> str:
@@ -224,6 +226,6 @@ class _Reader:
         if is_escaped:
             return f"${{{name}}}"
         if not self.env.get(name, "").strip():
-            remedy = f"Put it into .env or the environment; for the text itself write $${{{name}}}"
+            remedy = f"Set it in .env or the environment; for the literal text write $${{{name}}}"
             self.place.refuse(line, f"{name} is not set. {remedy}")
         return self.env[name].strip()

@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.traffic import endpoints
-from syncengine.engine.watch.durations import spell
 from syncengine.http.breaker import BreakerState
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Cursor, Endpoint, Event, Pulse, Record
@@ -155,7 +154,7 @@ class _Judge:
         return Vital(REDIS, Pace.MOVES, "answers")
 
     def pump(self) -> Vital:
-        says = f"last ran {spell(self._age(self.pulses[PUMP]))} ago" if PUMP in self.pulses else "has not run yet"
+        says = f"last ran {clock.spell(self._age(self.pulses[PUMP]))} ago" if PUMP in self.pulses else "has not run yet"
         if self._is_fresh(PUMP):
             return Vital(PUMP, Pace.MOVES, says)
         if Lane.REALTIME in self.at_work:
@@ -165,7 +164,7 @@ class _Judge:
 
     def lane(self, lane: Lane) -> Vital:
         last = self.pulses.get(lane.label)
-        says = f"canary arrived {spell(self._age(last))} ago" if last else "no canary has arrived yet"
+        says = f"canary arrived {clock.spell(self._age(last))} ago" if last else "no canary has arrived yet"
         if self._is_fresh(lane.label):
             return Vital(lane.label, Pace.MOVES, says)
         if lane in self.at_work:
@@ -178,14 +177,14 @@ class _Judge:
     def flow(self, state: _FlowState, backlog: _Backlog, are_others_moving: bool) -> Vital:
         if backlog.oldest is None:
             return Vital(state.name, Pace.MOVES, "nothing is due")
-        says = f"{backlog.due} due, the oldest for {spell(self._age(backlog.oldest))}"
+        says = f"{backlog.due} due, the oldest for {clock.spell(self._age(backlog.oldest))}"
         if state.closed:
             return Vital(state.name, Pace.RESTS, f"{says}; {state.closed}")
         if not state.is_known:
             remedy = "Restore the flow's file, or remove the flow from the connection in syncengine.yml"
             return Vital(state.name, Pace.STALLED, f"{says}; no flow has this name", remedy)
         if backlog.moved is not None:
-            return Vital(state.name, Pace.MOVES, f"{says}; progress {spell(self._age(backlog.moved))} ago")
+            return Vital(state.name, Pace.MOVES, f"{says}; progress {clock.spell(self._age(backlog.moved))} ago")
         if self._age(max(backlog.oldest, state.open_since or backlog.oldest)) <= self.stalled_s:
             return Vital(state.name, Pace.MOVES, says)
         if backlog.in_vain:

@@ -84,7 +84,7 @@ def installation(people: People, running: Running, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(bootstrap, "_load", lambda folder: shipped)
 
 
-CHANGED = "syncengine: what is stored has changed since the changes were shown. Nothing was applied. Run "
+CHANGED = "syncengine: the stored configuration has changed since the changes were shown. No changes made. Run "
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_an_account_may_move_to_another_address_when_a_person_says_that_it_is_th
 
     with pytest.raises(Misconfigured, match="company changes from 'T' to 'P'"):
         site.configure(("http://erp.", "http://erp2."), ("company: T", "company: P"), same_account=["erp"])
-    with pytest.raises(Misconfigured, match="--same-account er: the file has no endpoint of this name"):
+    with pytest.raises(Misconfigured, match="--same-account er: the file has no endpoint with this name"):
         site.configure(same_account=["er"])
 
 
@@ -219,7 +219,7 @@ def test_a_connection_that_is_renamed_together_with_its_endpoints_is_refused(sit
         ("  erp:", "  syspro:"),
         ("right: erp", "right: syspro"),
     )
-    with pytest.raises(Misconfigured, match=r"Call it main, with left: shop and right: erp"):
+    with pytest.raises(Misconfigured, match=r"Name it main, with left: shop and right: erp"):
         site.configure(*renamed, ("  main:", "  production:"))
 
 
@@ -331,5 +331,5 @@ def test_a_connection_that_is_taken_out_of_the_file_is_not_synced_and_keeps_all_
 def test_a_connection_that_is_taken_out_is_not_replaced_by_one_of_another_name(site: Site) -> None:
     site.link()
     site.configure((INSTALLED[INSTALLED.index("connections:") :], "connections: {}\n"))
-    with pytest.raises(Misconfigured, match="Call it main"):
+    with pytest.raises(Misconfigured, match="Name it main"):
         site.configure(("  main:", "  production:"))

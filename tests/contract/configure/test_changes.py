@@ -124,11 +124,11 @@ LIVE = ("mode: observe", "mode: live")
     [
         ([LIVE, ("settle_s: 90", "settle_s: soon")], "settle_s"),
         ([LIVE, ("app_ref: app", "app_reff: app")], "app_reff"),
-        ([LIVE, ("company: T", "company: T, read_timeout_s: 90")], "a call may take 95 s, and SYNCENGINE_CALL_S is 36"),
+        ([LIVE, ("company: T", "company: T, read_timeout_s: 90")], "a call may take 95 s, but SYNCENGINE_CALL_S is 36"),
         ([LIVE, ("Europe/London", "Europe/Lodnon")], "the setting time_zone must be an IANA time zone such as Europe/London"),
         ([LIVE, ("time_zone: Europe/London", 'time_zone: ""')], "the setting time_zone must be an IANA time zone"),
         ([LIVE, ("time_zone: Europe/London", "delivery_date_zone: London")], "delivery_date_zone must be an IANA time zone"),
-        ([(CUT_OVER, "")], "connection main has the cut-over date 2026-01-31T00:00:00Z, and the file has none"),
+        ([(CUT_OVER, "")], "connection main has the cut-over date 2026-01-31T00:00:00Z, but the file has none"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_refused_changes_nothing_at_all(installed: Site, edits: Edits, says: str) -> None:
@@ -161,7 +161,7 @@ def test_what_would_change_is_shown_and_nothing_is_stored(installed: Site) -> No
         ("connection main", "- lookup currencies 2: EUR"),
     ]
     assert found.consequences == (
-        "main goes live: it writes customers, orders, including what was only planned so far",
+        "main goes live: it writes customers, orders, including what has only been planned so far",
         "main: orders created since 2026-01-01T00:00:00Z are synced, including those that were skipped as too old; their "
         "feeds are read again from that date",
         "main: 1 lookup entry is removed",
@@ -182,7 +182,7 @@ def test_the_first_time_is_known_and_an_unlimited_age_is_told(site: Site) -> Non
     assert found.is_first
     assert found.consequences == (
         "main starts to write customers, orders",
-        "main: it has no cut_over, so orders of any age are synced once they are changed",
+        "main: it has no cut_over, so orders of any age are synced once they change",
     )
     site.apply()
     assert not site.look(LIVE).is_first
@@ -212,7 +212,7 @@ def test_what_was_agreed_to_is_not_applied_to_a_store_that_has_changed_since(ins
     seen = installed.look(LIVE)
     installed.apply(("1: GBP", "1: USD"))
     before = installed.rows()
-    with pytest.raises(Misconfigured, match=r"has changed since the changes were shown\. Nothing was applied"):
+    with pytest.raises(Misconfigured, match=r"has changed since the changes were shown\. No changes made"):
         installed.apply(LIVE, seen=seen)
     assert installed.rows() == before
 
@@ -230,7 +230,7 @@ def test_a_long_setting_and_one_that_is_not_shown_are_compared_whole(installed: 
 def test_a_connection_that_has_written_nothing_says_that_its_feeds_begin_again_with_another_account(
     installed: Site,
 ) -> None:
-    begins = "main has written nothing and reads another account now, so its feeds are read from the beginning"
+    begins = "main has written nothing and now reads another account, so its feeds are read from the beginning"
     assert installed.apply(("company: T", "company: P")).consequences == (begins,)
     [settings] = [one.settings for one in installed.all(m.Endpoint) if one.name == "erp"]
     assert settings["company"] == "P"
@@ -309,7 +309,7 @@ def test_entries_of_the_files_tables_follow_the_file_and_those_of_people_stay(in
 def test_keys_of_tables_are_stored_as_they_are_looked_up(installed: Site) -> None:
     installed.apply(("{1: GBP, 2: EUR}", '{" Zu\u0308rich ": CHF}'))
     assert [one.key for one in installed.all(m.Lookup)] == ["Z\u00fcrich"]
-    with pytest.raises(Misconfigured, match="lookup currencies: '1' is there twice"):
+    with pytest.raises(Misconfigured, match="lookup currencies: '1' occurs twice"):
         installed.read(("{1: GBP, 2: EUR}", '{1: GBP, " 1": EUR}'))
     with pytest.raises(Misconfigured, match="a key must have 1 to 255 characters"):
         installed.read(("{1: GBP, 2: EUR}", '{" ": GBP}'))
@@ -454,7 +454,9 @@ def test_a_flow_is_not_moved_to_another_connection_of_the_same_accounts(installe
     orders = dataclasses.replace(installed.flows["orders"], name=name, needs={})
     installed.flows[name] = orders
     moved = (LIVE, KEEPS, NO_SETTINGS, (END, END + MOVED_TO.replace("[orders]", f"[{name}]")))
-    with pytest.raises(Misconfigured, match=r"main, which has written orders: .* a second time\. Leave it in main"):
+    with pytest.raises(
+        Misconfigured, match=r"main, which has written orders: .* a second time\. Keep the flow in main"
+    ):
         installed.apply(*moved)
 
 

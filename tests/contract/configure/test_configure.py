@@ -115,13 +115,17 @@ def test_running_it_again_changes_what_has_changed_and_keeps_a_renewed_token(
         (
             "{1: GBP, 2: EUR}",
             "{1 GBP, 2: EUR}",
-            "lookup currencies: '1 GBP' has no value where a text or a number is wanted. Write KEY: VALUE",
+            "lookup currencies: '1 GBP' has no value instead of a text or a number. Write KEY: VALUE",
         ),
-        ("{1: GBP, 2: EUR}", "{1: [GBP]}", """syncengine.yml:21: lookup currencies: '1' has ["GBP"] where a text"""),
-        ("{1: GBP, 2: EUR}", "{1: true}", "lookup currencies: '1' has true where a text or a number is wanted"),
+        (
+            "{1: GBP, 2: EUR}",
+            "{1: [GBP]}",
+            """syncengine.yml:21: lookup currencies: '1' has ["GBP"] instead of a text""",
+        ),
+        ("{1: GBP, 2: EUR}", "{1: true}", "lookup currencies: '1' has true instead of a text or a number"),
         ("{orders: 2500}", "{orders: none}", "orders: must be a whole number from 1 to 10000000"),
         ("connections:", "conections:", "syncengine.yml:10: the configuration has no entry 'conections'"),
-        ("${TOKEN}", "${TOKN}", "syncengine.yml:5: TOKN is not set. Put it into .env or the environment"),
+        ("${TOKEN}", "${TOKN}", "syncengine.yml:5: TOKN is not set. Set it in .env or the environment"),
         ("left: shop", "left: [", "syncengine.yml:"),
     ],
 )
@@ -139,7 +143,7 @@ def test_a_mistake_in_the_file_is_one_line_with_its_place_and_remedy(
     ("old", "new", "says"),
     [
         ("[customers, orders]", "[customers, oders]", "there is no flow 'oders' (did you mean orders?)"),
-        ("[customers, orders]", "[orders]", "the flow orders needs the flow customers; add it to flows:"),
+        ("[customers, orders]", "[orders]", "the flow orders needs the flow customers. Add it to flows:"),
         (
             "{orders: 2500}",
             "{oders: 2500}",
@@ -172,7 +176,7 @@ def test_a_connection_that_is_renamed_is_refused_since_it_would_create_everythin
 ) -> None:
     configure.apply(store, vault, flows, configure.read_file(_file(tmp_path, GOOD), ENV))
     renamed = configure.read_file(_file(tmp_path, GOOD.replace("  main:", "  production:")), ENV)
-    with pytest.raises(Misconfigured, match=r"shop and erp are joined by the connection main, .* Call it main"):
+    with pytest.raises(Misconfigured, match=r"shop and erp are joined by the connection main, .* Name it main"):
         configure.apply(store, vault, flows, renamed)
     with store.read() as session:
         assert session.scalars(select(ConnectionRow.name)).all() == ["main"]

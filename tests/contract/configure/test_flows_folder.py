@@ -99,9 +99,9 @@ def test_a_flow_or_a_folder_that_is_gone_is_not_replaced_by_what_ships(place: Pl
     with pytest.raises(Misconfigured, match=r"flows\.d no longer has the flow orders, .*`syncengine configure`"):
         place.orders()
     shutil.rmtree(path.parent)
-    with pytest.raises(Misconfigured, match=r"flows\.d with the site's own flows is not there\. Put it back"):
+    with pytest.raises(Misconfigured, match=r"flows\.d with the site's own flows does not exist\. Restore it"):
         place.orders()
-    with pytest.raises(Misconfigured, match=r"flows\.d with the site's own flows is not there\. Put it back"):
+    with pytest.raises(Misconfigured, match=r"flows\.d with the site's own flows does not exist\. Restore it"):
         place.configure()
     path.parent.mkdir()  # none any more: an empty folder says so
     place.configure()
@@ -112,7 +112,7 @@ def test_a_flow_that_takes_the_place_of_a_shipped_one_waits_for_a_configure(plac
     (place.root / "home" / "flows.d").mkdir()
     place.configure()
     place.own_orders("home/flows.d", batch=7)
-    with pytest.raises(Misconfigured, match=r"flows\.d has the flow orders, unlike when it was taken over"):
+    with pytest.raises(Misconfigured, match=r"flows\.d has the flow orders, unlike when it was installed"):
         place.orders()
     place.configure()
     assert place.orders().batch == 7

@@ -88,7 +88,7 @@ def _to_do(patient: Patient) -> dict[str, str]:
 
 
 def test_of_an_installation_that_is_well_nothing_is_to_be_done_but_to_set_it_up(patient: Patient) -> None:
-    assert _to_do(patient) == {"connections": "there is none yet"}
+    assert _to_do(patient) == {"connections": "none is configured yet"}
 
 
 def test_every_part_that_is_not_well_says_what_to_do(patient: Patient, store: Store) -> None:
@@ -126,16 +126,18 @@ def test_every_part_that_is_not_well_says_what_to_do(patient: Patient, store: St
     def says(part: str) -> str:
         return f"{found[part].level} {found[part].says}"
 
-    assert says("leases").startswith("FAIL 1 records bear a lease that ran out 9 min ago")
-    assert says("workers") == "warn within the hour: step died for 1 records; suspected: 5001"
+    assert says("leases").startswith("FAIL 1 with an expired lease, the oldest 9 minutes ago")
+    assert says("workers") == "warn in the last hour: step died for 1 records; suspected: 5001"
     assert says("dead letters") == "warn 1 open"
     assert says("held records") == "warn 1 are held for a person"
-    assert says("write ceiling") == "FAIL orders of main is shut: it writes no more"
-    assert says("schedule") == "FAIL no sync when it was due: orders of main"
+    assert says("write ceiling") == "FAIL orders of main is closed and writes nothing"
+    assert says("schedule") == "FAIL overdue: orders of main"
     assert says("lane scheduled").startswith("FAIL canary arrived 60 minutes ago")
-    assert says("watch").startswith("FAIL nobody looks for what people must be told; last: 60 min ago")
-    assert says("endpoint shop").startswith("FAIL it refuses its credentials and rests until")
+    assert says("watch").startswith("FAIL alert rules are not being evaluated; last run: 60 minutes ago")
+    assert says("endpoint shop").startswith("FAIL credentials refused; paused until")
     assert "syncengine endpoints resume shop" in found["endpoint shop"].remedy
+    assert found["endpoint shop"].endpoint == "shop"
+    assert found["leases"].endpoint == ""
     assert all(one.remedy for one in found.values() if one.level is not Level.OK)
 
 
@@ -155,7 +157,10 @@ def test_without_redis_what_depends_on_it_is_left_out(patient: Patient, store: S
     down = Patient(
         patient.settings, patient.client, Misconfigured("REDIS_URL = redis://h: connection refused", "Start that Redis")
     )
-    assert _to_do(down) == {"redis": "REDIS_URL = redis://h: connection refused", "connections": "there is none yet"}
+    assert _to_do(down) == {
+        "redis": "REDIS_URL = redis://h: connection refused",
+        "connections": "none is configured yet",
+    }
 
 
 def test_an_open_alert_that_no_sink_took_is_told_here(patient: Patient, store: Store) -> None:
@@ -175,11 +180,11 @@ def test_an_open_alert_that_no_sink_took_is_told_here(patient: Patient, store: S
 def test_a_key_that_does_not_open_what_is_stored_is_told(patient: Patient, store: Store, vault: Vault) -> None:
     _, shop_id = _connect(store)
     vault.write(shop_id, "account_token", "t")
-    assert _found(patient)["key"].says == "opens 1 secrets and a sample of 0 of all else that is sealed"
+    assert _found(patient)["key"].says == "decrypts all 1 secrets and a sample of 0 other values"
 
     other = replace(patient.settings, given_keys=(Fernet.generate_key().decode(),))
     found = _found(Patient(other, patient.client, None))["key"]
-    assert (found.level, found.says) == (Level.FAIL, "it does not open account_token of shop")
+    assert (found.level, found.says) == (Level.FAIL, "cannot decrypt account_token of shop")
 
 
 def test_an_old_key_that_is_missed_by_a_few_old_things_only_is_told(patient: Patient, store: Store) -> None:
@@ -198,11 +203,13 @@ def test_an_old_key_that_is_missed_by_a_few_old_things_only_is_told(patient: Pat
             )  # fmt: skip
     both, alone = (replace(patient.settings, given_keys=some) for some in ((new, old), (new,)))
     found = _found(Patient(both, patient.client, None))["key"]
-    says = "opens 0 secrets and a sample of 40 of all else that is sealed; 21 are sealed with older keys, which must be kept"
+    says = (
+        "decrypts all 0 secrets and a sample of 40 other values; 21 are encrypted with older keys, which must be kept"
+    )
     assert (found.level, found.says) == (Level.OK, says)
 
     found = _found(Patient(alone, patient.client, None))["key"]
-    assert (found.level, found.says) == (Level.FAIL, "it does not open some agreements")
+    assert (found.level, found.says) == (Level.FAIL, "cannot decrypt some agreements")
 
 
 def test_where_the_key_does_not_open_the_secrets_no_system_is_blamed(
@@ -248,7 +255,7 @@ class TestSQLite:
         assert "damaged (file is not a database)" in found.says
 
     def test_damage_within_the_file_is_found(self, patient: Patient, store: Store) -> None:
-        assert _found(patient)["database file"].says.startswith("whole; ")
+        assert _found(patient)["database file"].says.startswith("intact; ")
         store.close()
         file = Path(store.url.removeprefix("sqlite:///"))
         with sqlite3.connect(file) as connection:
@@ -262,17 +269,17 @@ class TestSQLite:
             raw.write(b"\xff" * size)
         found = _found(patient)["database file"]
         assert found.level is Level.FAIL
-        assert found.says.startswith("it is damaged: ")
+        assert found.says.startswith("damaged: ")
 
 
 def test_clocks_that_differ_are_told_with_the_one_that_is_wrong(patient: Patient, store: Store) -> None:
     assert systems.clocks(store, patient.client, {}).level is Level.OK
     little = systems.clocks(store, patient.client, {"shop": 5.0})
-    assert (little.level, little.says) == (Level.WARN, "shop is 5 s ahead of this host")
+    assert (little.level, little.says) == (Level.WARN, "shop is 5 seconds ahead of this host")
     great = systems.clocks(store, patient.client, {"shop": 5.0, "erp": -3600.0})
-    assert (great.level, great.says) == (Level.FAIL, "erp is 3,600 s behind this host")
+    assert (great.level, great.says) == (Level.FAIL, "erp is 60 minutes behind this host")
     ours = systems.clocks(store, None, {"shop": 100.0, "erp": 101.0}).says
-    assert "it is this host's clock" in ours
+    assert "this host's clock is wrong" in ours
 
 
 def test_a_redis_that_is_full_or_evicts_is_told(patient: Patient, tmp_path: Path) -> None:
@@ -311,7 +318,7 @@ def test_a_locked_database_is_not_the_endpoints_fault(
     assert "endpoint erp" not in found
     assert found["database"].level is Level.FAIL
     assert found["database"].says == "the database cannot be used now: database is locked"
-    assert found["database"].remedy.startswith("End what holds it")
+    assert found["database"].remedy.startswith("End the process that locks it")
 
 
 def test_an_endpoint_that_answers_403_says_what_to_check(
@@ -326,7 +333,7 @@ def test_an_endpoint_that_answers_403_says_what_to_check(
     found = {finding.part: finding for finding in examine(patient)}["endpoint erp"]
 
     assert (found.level, found.says) == (Level.FAIL, "HTTP 403")
-    assert found.remedy.startswith("Check what the credentials of erp may do there, and any firewall")
+    assert found.remedy.startswith("Check the permissions of the credentials for erp, and any firewall")
 
 
 def test_it_changes_nothing(patient: Patient, store: Store) -> None:
@@ -350,5 +357,5 @@ def test_a_database_file_that_is_not_there_is_told_and_not_made(patient: Patient
 
     found = _found(replace(patient, settings=settings))
 
-    assert found["database"].says == f"there is no file {missing}"
+    assert found["database"].says == f"{missing} does not exist"
     assert not missing.exists()

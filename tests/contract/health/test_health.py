@@ -53,7 +53,7 @@ def test_all_moves_while_pump_and_canaries_are_young(world: World) -> None:
 
     found = _look(world)
     assert health.is_well(list(found.values()))
-    assert found["pump"].says == "last ran 119 s ago"
+    assert found["pump"].says == "last ran 119 seconds ago"
 
 
 def test_only_beats_pump_is_a_sign_of_life(world: World) -> None:
@@ -131,7 +131,7 @@ def test_a_long_backlog_that_moves_is_well(world: World) -> None:
     world.time.pass_(60)
 
     flow = _look(world)["main: things"]
-    assert (flow.pace, flow.says) == (Pace.MOVES, "15 due, the oldest for 61 minutes; progress 60 s ago")
+    assert (flow.pace, flow.says) == (Pace.MOVES, "15 due, the oldest for 61 minutes; progress 60 seconds ago")
 
 
 def test_messages_that_are_lost_again_and_again_are_no_progress(world: World) -> None:

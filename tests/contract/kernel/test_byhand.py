@@ -66,6 +66,15 @@ def test_a_push_of_what_is_equal_already_leaves_the_quiet_period_of_the_next_cha
     assert world.record("things", "1").pause == "quiet"
 
 
+def test_a_push_of_what_the_source_does_not_have_says_so_by_its_reason_code(world: World) -> None:
+    with world.store.write() as session:
+        record = manual.get_or_create(session, world.engine, world.connection_id, "things", "9", world.time.at)
+    pushed = manual.push(world.engine, record, now=True, by="anna")
+    world.settle()
+    progress = manual.progress(world.engine, pushed)
+    assert (progress.is_over, progress.status, progress.why) == (True, "skipped", Why.NOT_THERE)
+
+
 @pytest.mark.one_database
 def test_a_push_waits_for_no_back_off_but_for_a_settle_time(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
@@ -132,7 +141,7 @@ def test_a_push_of_what_is_put_off_at_this_moment_is_asked_for_again(
 
 def test_of_a_key_that_the_source_does_not_have_nothing_is_stored(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
-    says = r"left-1 has no left\.things with the key 9\. Give its key as that system shows it"
+    says = r"left-1 has no left\.things with the key 9\. Use the key that this system shows"
     with pytest.raises(Misconfigured, match=says):
         _named.record_or_new(world.engine, "9", None, "things", must_exist=True)
 
@@ -466,7 +475,7 @@ def test_what_is_still_there_is_not_recreated(world: World, by_hand: bool) -> No
         _link(world, "1", "R1")
     world.sync("things", "1")
     writes = list(world.right.writes)
-    with pytest.raises(Misconfigured, match=r"is not held since its counterpart is gone\. R1 would have a double"):
+    with pytest.raises(Misconfigured, match=r"is not held because its counterpart is gone\. R1 would have a duplicate"):
         _unlink(world, recreate=True)
     world.settle(patience_s=600)
 
@@ -533,7 +542,7 @@ def test_a_pair_that_is_unlinked_is_created_on_neither_side(make_world: Callable
     world = make_world(two_way("things", [FieldGroup("name", ("name",), ("name",), Policy.LEFT)]))
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "left:1")
-    with pytest.raises(Misconfigured, match="Each side would be created once more"):
+    with pytest.raises(Misconfigured, match="Each object would be created again"):
         _unlink(world, "left:1", recreate=True)
     assert sorted(_unlink(world, "left:1")) == ["left:1", "right:R1"]
     world.sync("things", "left:1", "right:R1", patience_s=300)
@@ -615,7 +624,7 @@ def test_an_object_can_be_named_by_its_side(world: World) -> None:
     world.left.put("things", "R1", name="a chair")
     world.want("things", "R1")
     with world.store.read() as session:
-        with pytest.raises(Misconfigured, match=r"R1 names several records.* Say left:R1 or right:R1"):
+        with pytest.raises(Misconfigured, match=r"R1 names several records.* Use left:R1 or right:R1"):
             record_search.find_one(session, world.engine, "R1", flow="things")
         assert [record_search.find_one(session, world.engine, f"{side}:R1").key for side in ("left", "right")] == [
             "R1",

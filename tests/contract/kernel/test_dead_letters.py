@@ -240,7 +240,7 @@ def test_a_patch_without_a_test_is_refused(world: World) -> None:
 @pytest.mark.parametrize("change", [{"op": "replace", "path": "/id", "value": "2"}, {"op": "remove", "path": "/id"}])
 def test_a_correction_does_not_make_another_object_of_it(world: World, change: dict[str, str]) -> None:
     source = dead_letter_detail.source_of(world.engine, dead(world).id)
-    with pytest.raises(Misconfigured, match="the patch makes 1 into"):
+    with pytest.raises(Misconfigured, match="the patch changes the key 1 to"):
         dead_letter_detail.correct(
             world.engine, source, [{"op": "test", "path": "/id", "value": "1"}, change], because="", by="anna"
         )
@@ -459,7 +459,7 @@ def test_of_what_is_discarded_or_closed_the_oldest_go_first_and_one_of_the_other
         for id_, kind, says in (
             (look.id, "dead", "it can be closed, not discarded"),
             (found[0].id, "attention", "it can be retried or discarded, not closed"),
-            (99, "dead", "there is no dead letter 99"),
+            (99, "dead", "no dead letter has the id 99"),
         ):
             with pytest.raises(Misconfigured, match=says):
                 dead_letter_bulk.choose_of_kind(session, LetterFilter(ids=[id_]), kind, most=2)
@@ -637,5 +637,5 @@ def test_a_letter_that_another_has_replaced_names_that_one(world: World) -> None
     assert dead_letter_detail.detail(world.engine, new.id).newer is None
     with pytest.raises(Misconfigured, match=f"it failed again. Its record's newer letter is open: correct {new.id}"):
         dead_letter_detail.source_of(world.engine, old.id)
-    with world.store.read() as session, pytest.raises(Misconfigured, match=f"newer letter is open: {new.id}"):
+    with world.store.read() as session, pytest.raises(Misconfigured, match=f"newer letter is open: use {new.id}"):
         dead_letter_bulk.choose_of_kind(session, LetterFilter(ids=[old.id]), failures.DEAD, most=1)

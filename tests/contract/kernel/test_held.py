@@ -241,7 +241,7 @@ def test_what_the_target_refuses_cannot_be_approved_but_refused(world: World) ->
     world.right.put("things", "R1", invoiced=True)
     world.left.put("things", "1", name="a red lamp")
     world.sync("things", "1")
-    with pytest.raises(Misconfigured, match=r"it is invoiced\. It cannot be approved: the target would not take it"):
+    with pytest.raises(Misconfigured, match=r"it is invoiced\. It cannot be approved: the target would reject it"):
         _approve(world)
 
     _refuse(world)
@@ -362,9 +362,9 @@ def test_nobody_settles_a_write_that_the_target_may_still_carry_out_or_with_an_o
         _settle(payments, None)
 
     payments.settle(patience_s=300)
-    with pytest.raises(Misconfigured, match=r"--happened R9: right\.things has no object of this key"):
+    with pytest.raises(Misconfigured, match=r"--happened R9: right\.things has no object with this key"):
         _settle(payments, "R9")
-    with pytest.raises(Misconfigured, match="Look in the target"):
+    with pytest.raises(Misconfigured, match="Check the target"):
         _approve(payments)
     assert payments.links("things") == []
 
@@ -400,5 +400,5 @@ def test_a_trace_shows_plans_writes_answers_and_decisions_in_one_order(shop: Wor
         assert found.way[-3]["detail"] == {
             "write": "write 1",
             "subject": "create right.things 1",
-            "times": "for the 2. time",
+            "times": "attempt 2",
         }

@@ -37,11 +37,11 @@ def shop(make_world: Callable[..., World]) -> World:
 def test_why_nothing_is_known_of_an_id_names_the_cut_over_date_and_what_an_id_can_be(shop: World) -> None:
     shop.configure(cut_over=START)
     assert trace.why_not(shop.engine, "WEB-10048") == [
-        f"main: what was created before its cut-over date, {START:%Y-%m-%d %H:%M:%S} UTC, is not brought over",
+        f"main: objects created before its cut-over date, {START:%Y-%m-%d %H:%M:%S} UTC, are not synced",
         "main: customers was never read",
         "main: orders was never read",
-        "Known are the keys of both systems, and the reference that a write bears; other references are not kept",
-        "If WEB-10048 is a key of the source, this fetches it now: syncengine sync FLOW --id WEB-10048",
+        "An object is found by its key in either system, or by the reference of a write; other references are not stored",
+        "If WEB-10048 is a key of the source, fetch it now: syncengine sync FLOW --id WEB-10048",
     ]
 
 
@@ -204,7 +204,7 @@ def test_trace_says_why_nothing_is_known_of_an_object(shop: World) -> None:
     assert trace.trace(shop.engine, "999") == []
     assert trace.why_not(shop.engine, "999")[0] == "main: customers was never read"
     sync.run(shop.engine, sync.Request("orders"))
-    assert "orders was read until 2026-03-02 09:00:00 UTC" in trace.why_not(shop.engine, "999")[1]
+    assert "orders was read up to 2026-03-02 09:00:00 UTC" in trace.why_not(shop.engine, "999")[1]
 
 
 def test_trace_tells_a_due_record_and_one_that_is_worked_on(shop: World) -> None:
@@ -218,7 +218,7 @@ def test_trace_tells_a_due_record_and_one_that_is_worked_on(shop: World) -> None
 
 
 def test_only_open_dead_letters_can_be_retried(shop: World) -> None:
-    with pytest.raises(Misconfigured, match="there is no open dead letter 77"):
+    with pytest.raises(Misconfigured, match="no open dead letter has the id 77"):
         retry(shop.engine, [77])
     shop.left.put("customers", "310", name=None)
     sync.run(shop.engine, sync.Request("customers"))

@@ -369,7 +369,7 @@ def test_a_source_whose_clock_differs_is_told(world: World) -> None:
     ahead[0] = -95.0
     world.time.pass_(60)
     world.sync("things", keys[1])
-    assert _signs(world) == {("clock", "main: left"): "the clock of left in main is 95 s behind this host's"}
+    assert _signs(world) == {("clock", "main: left"): "the clock of left in main is 95 seconds behind this host's"}
 
 
 @pytest.mark.one_database

@@ -65,7 +65,7 @@ def test_one_letter_is_shown_whole(cli: Cli, orders: list[int]) -> None:
     assert whole["documents"]["mapped"][""]["CustomerPoNumber"] == str(orders[0])
     assert whole["events"][-1]["what"] == "dead"
     assert cli("deadletters", "show", 99) == (
-        2, "", "syncengine: there is no dead letter 99. `syncengine deadletters list` shows them\n",
+        2, "", "syncengine: no dead letter has the id 99. Run `syncengine deadletters list` to see the ids\n",
     )  # fmt: skip
 
 
@@ -334,4 +334,4 @@ def test_a_mistyped_flow_or_connection_is_not_taken_for_one_without_any(
 def test_what_cannot_be_an_id_is_refused_in_one_line(cli: Cli, command: tuple[str, ...], id_: str) -> None:
     code, out, err = cli(*command, id_)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert "cannot be an id" in err
+    assert "is not a valid id" in err

@@ -99,7 +99,7 @@ def test_what_syspro_would_not_take_is_not_approved(cli: Cli, world: World, orde
     code, _, complaint = cli("held", "approve", one.id, "--yes")
 
     assert code == 2
-    assert "It cannot be approved: the target would not take it" in complaint
+    assert "It cannot be approved: the target would reject it" in complaint
     assert _json(cli, "held", "approve", "--all", "--dry-run")["preview"]["records"] == 1  # the other one
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
+from syncengine import clock
 from syncengine.alerts import Severity, Sign
-from syncengine.engine.watch.durations import spell
 from syncengine.engine.watch.rule import View
 from syncengine.store.models import ConnectionRow, Endpoint, Event, Record
 
@@ -77,7 +77,7 @@ def clock_differs(view: View) -> list[Sign]:
             "clock",
             f"{name}: {system}",
             Severity.WARNING,
-            f"the clock of {system} in {name} is {spell(abs(skew))} {'ahead of' if skew > 0 else 'behind'} this host's",
+            f"the clock of {system} in {name} is {clock.spell(abs(skew))} {'ahead of' if skew > 0 else 'behind'} this host's",
             "Run NTP on every host; `syncengine doctor` compares all clocks",
         )
         for (name, system), skew in skews.items()

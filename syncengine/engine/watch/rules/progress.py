@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, or_, select
 
+from syncengine import clock
 from syncengine.alerts import Severity, Sign
-from syncengine.engine.watch.durations import spell
 from syncengine.engine.watch.health import Pace
 from syncengine.engine.watch.rule import View
 from syncengine.engine.watch.rules.timelines import MOST_RECORDS, attempt_began
@@ -28,7 +28,7 @@ def overdue(view: View) -> list[Sign]:
             since = _due_since(view, connection.id, flow)
             age_s = (view.now - since).total_seconds() if since else 0.0
             if age_s > view.thresholds.oldest_s:
-                text = f"{flow} of {connection.name} is late: its oldest record has been due for {spell(age_s)}"
+                text = f"{flow} of {connection.name} is late: its oldest record has been due for {clock.spell(age_s)}"
                 remedy = "Run `syncengine doctor` to find what is stuck, and `syncengine status` to see how much is due"
                 signs.append(Sign("oldest due", f"{connection.name}: {flow}", Severity.WARNING, text, remedy))
     return signs
@@ -62,7 +62,7 @@ def outcome_unknown(view: View) -> list[Sign]:
             unknown = _long_unknown(view, connection.id, flow)
             if unknown:
                 since, key = unknown[0]
-                age = spell((view.now - since).total_seconds())
+                age = clock.spell((view.now - since).total_seconds())
                 count = "1 write" if len(unknown) == 1 else f"{len(unknown)} writes"
                 outcome = "has an unknown outcome," if len(unknown) == 1 else "have an unknown outcome, the oldest"
                 text = f"{count} of {flow} in {connection.name} {outcome} for {age}: record {key}"

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func, not_, select
 from sqlalchemy.orm import aliased
 
+from syncengine import clock
 from syncengine.alerts import Severity, Sign
 from syncengine.engine.core import observe_mode
 from syncengine.engine.core.failures import alike
-from syncengine.engine.watch.durations import spell
 from syncengine.engine.watch.rule import View
 from syncengine.engine.watch.rules.timelines import ENDS, MOST_RECORDS
 from syncengine.engine.writes import ceiling
@@ -46,7 +46,7 @@ def long_waiting(view: View) -> list[Sign]:
             need = _commonest([(rest.need_entity, rest.need_key) for rest in rests])
             text = (
                 f"{_count(rests)} of {total} waiting records of {flow} in {name} have waited for more than "
-                f"{spell(view.thresholds.waiting_s)}, the longest for {_longest(view, rests)}; {need}"
+                f"{clock.spell(view.thresholds.waiting_s)}, the longest for {_longest(view, rests)}; {need}"
             )
             signs.append(Sign("waiting", f"{name}: {flow}", Severity.WARNING, text, need.remedy, len(rests)))
     return signs
@@ -66,7 +66,7 @@ def long_held(view: View) -> list[Sign]:
                 reason, times = Counter(alike(rest.reason) for rest in rests).most_common(1)[0]
                 text = (
                     f"{_count(rests)} of {totals[connection.id, flow]} held records of {flow} in {connection.name} have been "
-                    f"held for more than {spell(view.thresholds.waiting_s)}, the longest for {_longest(view, rests)}; "
+                    f"held for more than {clock.spell(view.thresholds.waiting_s)}, the longest for {_longest(view, rests)}; "
                     f"{times} of them: {reason}"
                 )
                 remedy = f"Run `syncengine held list --flow {flow}` to see them by reason, then approve or refuse them"
@@ -79,7 +79,7 @@ def _count(rests: Sequence[_Rest]) -> str:
 
 
 def _longest(view: View, rests: Sequence[_Rest]) -> str:
-    return spell((view.now - min(rest.since for rest in rests)).total_seconds())
+    return clock.spell((view.now - min(rest.since for rest in rests)).total_seconds())
 
 
 def _long_resting(
