@@ -37,12 +37,14 @@ def judge(
     """Ours is a single live object that is not older than `sent_at` and equals what was asked in identity and lines.
 
     With `verify` (a first load, a restored backup) a single live object of that natural key is ours if it equals what was
-    asked in identity, or if its key cannot be anybody else's; whatever else it holds. What was looked for without ever having
-    been sent (`sent_at` is None) and was cancelled there is not created anew, also when creates are verified no more.
+    asked in identity, or if its key cannot be anybody else's; whatever else it holds. What the target's people have cancelled
+    is not created again: it may be what was sent, or was only looked for (`sent_at` is None). One that is older than the write
+    was somebody else's.
     """
     alive = [one for one in candidates if not resource.is_cancelled(one.doc)]
     if not alive:
-        return Adoption(reason=cancelled(candidates) if candidates and sent_at is None else "")
+        may_be_ours = any(sent_at is None or not _is_older(resource, found, sent_at) for found in candidates)
+        return Adoption(reason=cancelled(candidates) if may_be_ours else "")
     if len(alive) > 1:
         return Adoption(reason=f"several objects carry this reference: {', '.join(one.key for one in alive)}")
     one = alive[0]

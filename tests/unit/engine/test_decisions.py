@@ -92,7 +92,8 @@ def _found(key: str = "R1", **doc: Any) -> Candidate:
     [
         ([], False, None, ""),
         ([_found()], False, "R1", ""),
-        ([_found(cancelled=True)], False, None, ""),
+        ([_found(cancelled=True)], False, None, "was cancelled in the target"),
+        ([_found(cancelled=True, created=NOON - timedelta(days=1))], False, None, ""),
         ([_found(), _found("R2")], False, None, "several objects"),
         ([_found(), _found("R2", cancelled=True)], False, "R1", ""),
         ([_found(customer="C2")], False, None, "customer is 'C2' instead of 'C1'"),
@@ -115,17 +116,18 @@ def test_who_is_adopted(candidates: list[Candidate], verify: bool, adopted: str 
 @pytest.mark.parametrize(
     ("found", "sent_at", "held"),
     [
-        (True, None, True),  # its people have cancelled what is there: nothing is created beside it
-        (True, NOON, False),  # what we have sent is not what was cancelled: the write did not happen
-        (False, None, False),
-        (False, NOON, False),
+        ([_found("7", cancelled=True)], None, True),  # only looked for: nothing is created beside what people cancelled
+        ([_found("7", cancelled=True)], NOON, True),  # it may be what was sent, and people have cancelled it since
+        ([_found("7", cancelled=True, created=NOON + timedelta(seconds=9))], NOON, True),
+        ([_found("7", cancelled=True, created=NOON - timedelta(days=1))], NOON, False),  # older than what was sent
+        ([], None, False),
+        ([], NOON, False),
     ],
 )
-def test_what_was_cancelled_there_keeps_a_create_back_only_if_it_was_never_sent(
-    found: bool, sent_at: datetime | None, held: bool, verify: bool
+def test_what_people_have_cancelled_there_keeps_a_create_back_unless_it_is_older(
+    found: list[Candidate], sent_at: datetime | None, held: bool, verify: bool
 ) -> None:
-    candidates = [_found("7", cancelled=True)] if found else []
-    verdict = judge(Order(), ASKED, candidates, sent_at=sent_at, verify=verify)
+    verdict = judge(Order(), ASKED, found, sent_at=sent_at, verify=verify)
 
     assert verdict.adopt is None
     assert verdict.reason == ("7 carries this reference and was cancelled in the target" if held else "")

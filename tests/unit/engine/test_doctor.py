@@ -32,7 +32,7 @@ WELL: dict[str, Any] = {
         (broker.server, {"redis_version": "5.0.14"}, Level.FAIL, "too old"),
         (broker.eviction, {}, Level.OK, "noeviction"),
         (broker.eviction, {"maxmemory_policy": "allkeys-lru"}, Level.FAIL, "allkeys-lru"),
-        (broker.memory, {}, Level.OK, "1.0 MB used, without a limit"),
+        (broker.memory, {}, Level.OK, "1.0 MB used, maxmemory not set"),
         (broker.memory, {"maxmemory": 2_000_000}, Level.OK, "1.0 MB of 2.0 MB used"),
         (broker.memory, {"maxmemory": 1_300_000}, Level.WARN, "1.0 MB of 1.3 MB used"),
         (broker.memory, {"maxmemory": 1_100_000}, Level.FAIL, "1.0 MB of 1.1 MB used"),
