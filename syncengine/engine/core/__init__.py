@@ -1,1 +1,1 @@
-"""What every other room of the engine builds on: the engine put together, leases, records, wants, failures, the timeline."""
+"""The base of the engine's other packages: the engine object, leases, records, wants, failures and the timeline."""

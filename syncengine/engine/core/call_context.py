@@ -1,4 +1,4 @@
-"""Calls that are made outside of a lease, on the account of a flow and in its lane: the reading of feeds."""
+"""Calls without a lease, counted for a flow and queued in a lane: the reading of feeds."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from syncengine.store.states import Lane
 
 @dataclass(slots=True)
 class _Reader:
-    """A guard without a lease: a feed's cursor is taken for as long as its pages come."""
+    """A guard without a lease: the feed's cursor is locked while its pages are read."""
 
     engine: Engine
     flow: str
     lane: str
 
     def renew(self) -> None:
-        """Nobody else reads this feed."""
+        """Do nothing: nobody else reads this feed."""
 
     def check(self) -> None:
-        """Nobody else reads this feed."""
+        """Do nothing: nobody else reads this feed."""
 
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
-        """Have the call counted."""
+        """Count the call."""
         self.engine.count_call(endpoint, self.flow, self.lane, operation, took_s)
 
 
 @contextmanager
 def on_account_of(engine: Engine, flow: str, lane: Lane) -> Iterator[None]:
-    """Have the calls that are made inside queue in this lane, and be counted as this flow's."""
+    """Queue the calls made inside this context in the lane, and count them for the flow."""
     try:
         with guarded(_Reader(engine, flow, lane.label)):
             yield

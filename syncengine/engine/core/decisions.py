@@ -1,11 +1,11 @@
-"""A person's decision on a held plan: approved or refused. It holds for that plan alone, known by its hash.
+"""A person's decision on a held plan: approved or refused. It applies only to that plan, identified by its hash.
 
-Approved, the rule is waived, or the source wins where both sides have changed; what the target refuses stays held. Refused,
-the difference becomes the agreement, so that it is not held again; where there is none (an object to create, to cancel, a
-pair), nothing is written while the plan stays the same.
+An approval waives the rule, or lets the source win where both sides changed; a plan that the target refuses stays held. A
+refusal turns the difference into the agreement, so that the plan is not held again. If there is no agreement to change (an
+object to create or to cancel, a pair), nothing is written while the plan stays the same.
 
-A decision ends, and the timeline tells how: it was carried out, the plan became another one, the object was ignored, linked or
-unlinked, another decision took its place, or it is an approval that could not be carried out for `LASTS`.
+A decision ends, and the timeline records why: it was carried out, the plan changed, the object was ignored, linked or unlinked,
+another decision replaced it, or an approval could not be carried out within `LASTS`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ APPROVED = "approved"
 REFUSED = "refused"
 SIDES = ("left", "right")
 LASTS = timedelta(days=30)
-"""How long an approval waits to be carried out: what was right to write a month ago may not be today."""
+"""How long an approval is valid: a write that was right a month ago may be wrong today."""
 
 CARRIED_OUT = "it was carried out"
 TOO_OLD = f"it could not be carried out within {LASTS.days} days"
@@ -38,9 +38,12 @@ TOO_OLD = f"it could not be carried out within {LASTS.days} days"
 
 @dataclass(frozen=True, slots=True)
 class ActiveDecision:
-    """One that stands. `side`: which side wins where both have changed, if it is an approval; empty for a refusal.
+    """A decision that has not ended.
 
-    shown: prints of what was decided on, as `Plan.prints` has them. done: part, resource and verb of writes made since.
+    Attributes:
+        side: the side that wins where both changed, if it is an approval; empty for a refusal.
+        shown: the `Plan.fingerprints` of the plan that was decided on, and why it was held (`hold`).
+        done: part, resource and verb of the writes made since.
     """
 
     id: int
@@ -54,48 +57,49 @@ class ActiveDecision:
     done: frozenset[tuple[str, ...]] = frozenset()
 
     @property
-    def told(self) -> str:
-        """For people: `approved by anna: the customer rang`."""
+    def told(self) -> str:  # phrases: allow
+        """The decision for people: `approved by anna: the customer rang`."""
         verdict = REFUSED if not self.side else APPROVED if self.side == SIDES[0] else f"{APPROVED} ({self.side} wins)"
         return f"{verdict} by {self.made_by}{f': {self.because}' if self.because else ''}"
 
     def is_of(self, made: Plan) -> bool:
-        """Whether it was decided on this plan, or this is what is left of the plan that was approved."""
+        """True if the decision is about this plan, or this plan is the remainder of the approved one."""
         return made.hash == self.plan_hash or (bool(self.side) and self._is_rest(made))
 
     def _is_rest(self, made: Plan) -> bool:
-        """Each of its writes was shown, whole or in part, and whatever else was shown has been written since."""
-        prints, shown = made.fingerprints(), {_place(one): one for one in self.shown.get("writes", [])}
-        left = {_place(one): one for one in prints["writes"]}
-        written = all(place in left or (*place, one[2]) in self.done for place, one in shown.items())
-        known = all(one in self.shown.get("conflicts", []) for one in prints["conflicts"])
-        is_rest = bool(left) and all(place in shown and self._covers(shown[place], one) for place, one in left.items())
-        return is_rest and written and known and made.why == self.shown["hold"]
+        """True if the approved plan has each of these writes, at least in part, and its other writes have been made."""
+        fingerprints = made.fingerprints()
+        approved = {_place(write): write for write in self.shown.get("writes", [])}
+        left = {_place(write): write for write in fingerprints["writes"]}
+        written = all(place in left or (*place, write[2]) in self.done for place, write in approved.items())
+        known = all(conflict in self.shown.get("conflicts", []) for conflict in fingerprints["conflicts"])
+        covered = all(place in approved and self._covers(approved[place], write) for place, write in left.items())
+        return bool(left) and covered and written and known and made.why == self.shown["hold"]
 
-    def _covers(self, shown: Sequence[Any], left: Sequence[Any]) -> bool:
-        """Whether one write is what is left of one that was shown: some fields of a change, or what completes a create."""
-        *_, verb, doc, changes = shown
+    def _covers(self, approved: Sequence[Any], left: Sequence[Any]) -> bool:
+        """True if a write is the remainder of an approved one: some fields of a change, or the completion of a create."""
+        *_, verb, doc, changes = approved
         *_, verb_left, doc_left, changes_left = left
         if doc != doc_left:
             return False
         if verb == Verb.CREATE and verb_left == Verb.CHANGE:
-            return (*_place(shown), verb) in self.done
-        return bool(verb == verb_left) and all(one in changes for one in changes_left)
+            return (*_place(approved), verb) in self.done
+        return bool(verb == verb_left) and all(change in changes for change in changes_left)
 
     @property
     def is_carried_out(self) -> bool:
-        """Whether all that was approved has been written."""
-        shown = self.shown.get("writes", [])
-        return bool(self.side) and bool(shown) and all((*_place(one), one[2]) in self.done for one in shown)
+        """True if all approved writes have been made."""
+        writes = self.shown.get("writes", [])
+        return bool(self.side) and bool(writes) and all((*_place(write), write[2]) in self.done for write in writes)
 
     def is_too_old(self, now: datetime) -> bool:
-        """Whether it is an approval that nobody should rely on any more."""
+        """True if it is an approval that is older than `LASTS`."""
         return bool(self.side) and self.made_at is not None and now - self.made_at > LASTS
 
 
-def _place(print_: Sequence[Any]) -> tuple[str, str]:
-    """Part and resource of a write's print."""
-    return print_[0], print_[1]
+def _place(write: Sequence[Any]) -> tuple[str, str]:
+    """Part and resource of a write's fingerprints."""
+    return write[0], write[1]
 
 
 def active(session: Session, record_ids: Iterable[int]) -> dict[int, ActiveDecision]:
@@ -107,9 +111,9 @@ def active(session: Session, record_ids: Iterable[int]) -> dict[int, ActiveDecis
 
 
 def _written(session: Session, rows: Iterable[Row]) -> dict[int, frozenset[tuple[str, ...]]]:
-    """Part, resource and verb of what was sent for each record since it was decided on, and took effect.
+    """Part, resource and verb of the writes that were sent for each record since its decision and took effect.
 
-    A create that was sent before and is only found now has made something that the decision does not know.
+    A create that was sent before and found only now made an object that the decision does not cover.
     """
     made_at = {row.record_id: row.made_at for row in rows}
     query = select(Effect.record_id, Effect.part, Effect.resource, Effect.verb, Effect.sent_at)
@@ -128,34 +132,35 @@ def _read(row: Row, done: frozenset[tuple[str, ...]]) -> ActiveDecision:
 
 
 def save(
-    session: Session, record: Record, plan_hash: str, shown: Mapping[str, Any], *, side: str, because: str, by: str,
+    session: Session, record: Record, plan_hash: str, fingerprints: Mapping[str, Any], *, side: str, because: str, by: str,
     now: datetime,
 ) -> None:  # fmt: skip
-    """Let a decision stand for a record that has none. `shown`: see Decision; `side`: that wins, empty to refuse."""
+    """Store a decision for a record that has none. `fingerprints` and `side`: see `ActiveDecision.shown` and `side`."""
     session.add(
         Row(
-            record_id=record.id, verdict=APPROVED if side else REFUSED, side=side, plan_hash=plan_hash, shown=dict(shown),
-            because=because, made_by=by, made_at=now, lapsed_because="",
+            record_id=record.id, verdict=APPROVED if side else REFUSED, side=side, plan_hash=plan_hash,
+            shown=dict(fingerprints), because=because, made_by=by, made_at=now, lapsed_because="",
         )
     )  # fmt: skip
     session.flush()
 
 
 def applied(made: Plan, decision: ActiveDecision | None, again: Callable[[str], Plan]) -> Plan:
-    """The plan by a person's decision, if there is one on it. `again` plans with the side that wins."""
+    """The plan according to a person's decision, if one applies. `again` makes the plan in which the given side wins."""
     if decision is None or made.kind is not PlanKind.HOLD or not decision.is_of(made):
         return made
+    decided = decision.told  # phrases: allow
     if decision.side:
-        return replace(again(decision.side), decided=decision.told, decision=decision.id)
+        return replace(again(decision.side), decided=decided, decision=decision.id)
     accepted = made.refusable if may_be_agreed(made) else ()
     return replace(
-        made, kind=PlanKind.SKIP, reason=decision.told, steps=(), conflicts=(), why=Why.DECIDED, refusable=accepted,
-        decided=decision.told, decision=decision.id,
+        made, kind=PlanKind.SKIP, reason=decided, steps=(), conflicts=(), why=Why.DECIDED, refusable=accepted,
+        decided=decided, decision=decision.id,
     )  # fmt: skip
 
 
 def may_be_agreed(made: Plan) -> bool:
-    """True if refusing this plan can become an agreement: all that it would write are changes of linked objects."""
+    """True if a refusal of this plan can become an agreement: it only changes linked objects."""
     parts = {agreement.part for agreement in made.refusable}
     return bool(parts) and all(step.operation.verb is Verb.CHANGE and step.part in parts for step in made.steps)
 
@@ -167,7 +172,7 @@ def follow(
     made: Mapping[int, Plan | Rejected],
     now: datetime,
 ) -> None:
-    """End the decisions that these plans do not go by, and those that are carried out with them."""
+    """End the decisions that these plans do not follow, and those that are now carried out."""
     over: dict[int, str] = {}
     for record_id, plan in made.items():
         decision = found.get(record_id)
@@ -177,20 +182,20 @@ def follow(
 
 
 def _over(plan: Plan, decision: ActiveDecision, now: datetime) -> str:
-    """Why a decision has ended, by the plan that was made with it; empty while it stands."""
+    """Why a decision has ended, judged by the plan that was made with it; empty while it is active."""
     if plan.decision == decision.id:
         return CARRIED_OUT if plan.kind is PlanKind.SKIP and plan.refusable else ""
     if plan.why is Why.UNKNOWN_WRITE:
-        return ""  # a write is in doubt: nothing was planned
+        return ""  # the outcome of a write is unknown: nothing was planned
     if decision.is_carried_out and plan.kind is not PlanKind.HOLD:
         return CARRIED_OUT
     if decision.is_too_old(now):
         return TOO_OLD
-    return f"the plan is another one now: {plan.kind}{f': {plan.reason}' if plan.reason else ''}"
+    return f"the plan has changed: {plan.kind}{f': {plan.reason}' if plan.reason else ''}"
 
 
 def end(session: Session, records: Iterable[Record], now: datetime, over: Mapping[int, str] | str) -> None:
-    """End decisions on these records and have the timeline tell it. `over`: why, by their numbers; or of all that stand."""
+    """End decisions on these records and record that in the timeline. `over`: why, by decision id; a text ends all of them."""
     mine = {record.id: record for record in records}
     query = select(Row).where(Row.record_id.in_(mine), Row.lapsed_at.is_(None))
     if not isinstance(over, str):
@@ -198,7 +203,7 @@ def end(session: Session, records: Iterable[Record], now: datetime, over: Mappin
     if over and mine:
         for row in session.scalars(query.order_by(Row.id).with_for_update()):
             row.lapsed_at, row.lapsed_because = now, over if isinstance(over, str) else over[row.id]
-            was = _read(row, frozenset()).told
+            was = _read(row, frozenset()).told  # phrases: allow
             if row.lapsed_because == CARRIED_OUT:
                 timeline.note_one(session, mine[row.record_id], "decision carried out", now, was=was)
             else:

@@ -1,4 +1,4 @@
-"""The engine put together: store, vault, flows, connectors, limits, and the way to send a chain. Everything is passed in."""
+"""The engine and its parts: store, vault, flows, connectors, limits and the function that sends a chain; all passed in."""
 
 from __future__ import annotations
 
@@ -23,20 +23,28 @@ from syncengine.vault import Vault
 
 T = TypeVar("T")
 
-USUAL_WRITE_S = 0.5  # what a write takes, until some have been made
+USUAL_WRITE_S = 0.5  # assumed seconds of a write, until some have been made
 
-RELOAD_S = 15.0  # how soon a change of a connection's settings reaches a running worker
+RELOAD_S = 15.0  # the maximum delay until a running worker uses a connection's changed settings
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Figures of the engine, all in seconds unless their name says otherwise.
+    """Limits of the engine. Names that end in `_s` are in seconds.
 
-    chains: how many chains of a lane may be alive at once (the workers that serve it).
-    retry_s: the longest wait of a Celery retry; what must wait longer is put off in its row.
-    picture_s: how old the picture of a target may be from which a change is written; an older one is compared first.
-    crashes: how often a record alone may bring its step down. tries: how often it may fail alone while its endpoint works.
-    sends: how often one write is sent while nobody learns whether it took effect.
+    Attributes:
+        lease_s: how long a lease lasts after it was taken or renewed.
+        step_s: how long a step works before it releases the rest of its records.
+        call_s: the longest possible call; every endpoint's time-outs must fit.
+        fresh_s: how long fetched documents may be planned from without another fetch.
+        retry_s: the longest wait of a Celery retry; longer waits are stored in the record's row.
+        backoff_s: the longest wait after a failure.
+        hold_again_s: how long a record stays held or waiting before it is planned again.
+        picture_s: the maximum age of the target's document when a change is written; an older one is compared again first.
+        crashes: how often a record may crash its step while it runs alone, before it becomes a dead letter.
+        tries: how often a record may fail alone while its endpoint works.
+        sends: how often one write is sent while its outcome is unknown.
+        chains: how many chains of a lane may exist at once (the number of workers that serve it).
     """
 
     lease_s: float = 45.0
@@ -55,7 +63,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What the pump asks to be sent: a lease token and the steps that are left, for a queue. No ids, no payload, no secret."""
+    """A message from the pump to a queue: a lease token and the remaining steps. It has no record ids, payload or secrets."""
 
     token: str
     flow: str
@@ -65,20 +73,21 @@ class Chain:
 
     @property
     def stages(self) -> list[Stage]:
+        """The chain's steps in order, from the current stage on."""
         order = list(Stage)
         return order[order.index(self.stage) :]
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A connection with both its connectors, as one process uses it."""
+    """A connection with both connectors, as one process uses it."""
 
     row: m.ConnectionRow
     endpoints: Mapping[str, m.Endpoint]  # by side: left, right
     connectors: Mapping[str, Connector]
 
     def side(self, resource: str) -> str:
-        """`left` or `right`: on which side of the connection a resource lives. Raises Misconfigured."""
+        """The side of the connection that has this resource: `left` or `right`. Raises Misconfigured."""
         system = resource.partition(".")[0]
         for side, endpoint in self.endpoints.items():
             if endpoint.system == system:
@@ -97,13 +106,13 @@ class Connection:
         return self.endpoints[self.side(resource)]
 
     def verifies_creates(self, now: datetime) -> bool:
-        """True while every create is looked for first (a first load, a restored backup)."""
+        """True while the target is searched before every create (a first load, a restored backup)."""
         until = self.row.verify_creates_until
         return until is not None and now < until
 
 
 class Engine:
-    """What every step needs. Made once in each process, after its fork."""
+    """The dependencies of every step. Created once per process, after its fork."""
 
     def __init__(
         self,
@@ -119,10 +128,10 @@ class Engine:
         queued: Callable[[Lane], int | None] = lambda _: None,
         is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
-        """What the engine is made of.
+        """Put the engine together.
 
-        `queued`: how many chains of a lane wait for a worker to take them, None if that cannot be told. `is_ending`: whether
-        this process has been told to end; steps then give back what they have not begun.
+        `queued`: how many chains of a lane wait for a worker; None if unknown. `is_ending`: whether this process is shutting
+        down; steps then release the records that they have not started.
         """
         self.store = store
         self.vault = vault
@@ -140,7 +149,7 @@ class Engine:
         self._pace_s: dict[str, float] = {}
 
     def connection(self, connection_id: int) -> Connection:
-        """The connection with its connectors, read again after some seconds. Raises Misconfigured, Transient."""
+        """The connection with its connectors; its row is cached for `RELOAD_S`. Raises Misconfigured, Transient."""
         cached = self._connections.get(connection_id)
         if cached and clock.monotonic() - cached[0] < RELOAD_S:
             return cached[1]
@@ -156,7 +165,7 @@ class Engine:
         return connection
 
     def connector(self, row: m.Endpoint) -> Connector:
-        """The connector of an endpoint, made anew when its settings have changed. Raises Misconfigured."""
+        """The connector of an endpoint; created again when the endpoint's settings change. Raises Misconfigured."""
         settings = dict(row.settings)
         known = self._connectors.get(row.id)
         if known and known[0] == settings:
@@ -165,7 +174,7 @@ class Engine:
         if connector.longest_call_s > self.limits.call_s:
             connector.close()
             raise Misconfigured(
-                f"endpoint {row.name}: a call may take {connector.longest_call_s:g} s, and SYNCENGINE_CALL_S is "
+                f"endpoint {row.name}: a call may take {connector.longest_call_s:g} s, but SYNCENGINE_CALL_S is "
                 f"{self.limits.call_s:g}",
                 "Shorten the endpoint's time-outs, or raise SYNCENGINE_CALL_S and the lease",
             )
@@ -181,7 +190,7 @@ class Engine:
             raise Misconfigured(f"there is no flow {name!r}", f"Known flows: {known}") from None
 
     def connections(self, flow: str | None = None, name: str | None = None) -> list[m.ConnectionRow]:
-        """The connections that have a flow (all of them without one), by name. Raises Misconfigured if `name` is unknown."""
+        """The connections by name: all, those with `flow`, or the one of `name`. Raises Misconfigured if `name` is unknown."""
         with self.store.read() as session:
             found = list(session.scalars(select(m.ConnectionRow).order_by(m.ConnectionRow.name)))
         if name is not None:
@@ -192,9 +201,9 @@ class Engine:
         return [connection for connection in found if flow is None or flow in connection.flows]
 
     def rest(self, endpoint_id: int, *, for_s: float, because: str, now: datetime) -> None:
-        """Keep an endpoint's records at rest for some seconds; the pump claims none of them until then.
+        """Pause an endpoint for `for_s` seconds from `now`; the pump claims none of its records until then.
 
-        A person's pause that lasts longer stays as it is.
+        An existing pause that lasts longer is kept.
         """
         with self.store.write() as session:
             endpoint = session.get_one(m.Endpoint, endpoint_id)
@@ -204,20 +213,20 @@ class Engine:
                 endpoint.paused_by, endpoint.is_paused_by_person = "", False
 
     def note_probe(self, endpoint_id: int) -> None:
-        """An endpoint has just accepted a call that was made to find out whether it accepts any."""
+        """Note that an endpoint has just accepted a probe, a call made to find out whether it accepts calls."""
         self._probed[endpoint_id] = clock.monotonic()
 
     def was_probed(self, endpoint_id: int, *, within_s: float) -> bool:
-        """Whether it has accepted such a call of this process within the last seconds."""
+        """True if the endpoint accepted a probe of this process within the last `within_s` seconds."""
         at = self._probed.get(endpoint_id)
         return at is not None and clock.monotonic() - at < within_s
 
     def note_pace(self, resource: str, seconds: float) -> None:
-        """A write of a resource took so long; the last ones count most."""
+        """Note how long a write of a resource took; recent writes count most."""
         self._pace_s[resource] = (self._pace_s.get(resource, seconds) + seconds) / 2
 
     def pace_s(self, resource: str) -> float:
-        """Seconds that a write of a resource takes, by the last ones of this process; at least a hundredth."""
+        """The expected seconds of a write of a resource, from recent writes of this process; at least 0.01."""
         return max(self._pace_s.get(resource, USUAL_WRITE_S), 0.01)
 
     def is_down(self, endpoint: str) -> bool:
@@ -226,17 +235,17 @@ class Engine:
         return state is not None and state.is_open
 
     def count_call(self, endpoint: str, flow: str, lane: str, operation: str, took_s: float) -> None:
-        """Note what a call was made for, if calls are counted (`syncengine budget`)."""
+        """Count a call for its endpoint, flow and lane, if calls are counted (`syncengine budget`)."""
         if self.meter is not None:
             self.meter.count(endpoint=endpoint, flow=flow, lane=lane, operation=operation, took_s=took_s)
 
     def flush_calls(self) -> None:
-        """A step or a reading is over: have its calls known to everybody."""
+        """Publish the counted calls at the end of a step or a feed."""
         if self.meter is not None:
             self.meter.tell()
 
     def close(self) -> None:
-        """Give sessions back and close the store."""
+        """Close the connectors and the store."""
         for _, connector in self._connectors.values():
             connector.close()
         self._connectors.clear()
@@ -246,10 +255,10 @@ class Engine:
 
 @contextmanager
 def calling(endpoint: m.Endpoint) -> Iterator[None]:
-    """Mark every error that a call to this endpoint raises, so that the step knows who must rest."""
+    """Add the endpoint to every error that a call to it raises, so that the step knows which endpoint to pause."""
     try:
         yield
-    except DatabaseAway:  # ours, and no endpoint's trouble
+    except DatabaseAway:  # our own database, not the endpoint
         raise
     except SyncError as error:
         error.endpoint_id = endpoint.id
@@ -258,5 +267,5 @@ def calling(endpoint: m.Endpoint) -> Iterator[None]:
 
 
 def chunks(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
-    """Consecutive slices of at most `size`."""
+    """Consecutive slices of at most `size` items."""
     return (items[start : start + size] for start in range(0, len(items), size))

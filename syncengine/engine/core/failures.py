@@ -1,4 +1,4 @@
-"""Failures of records, as letters that people read: opened, closed, and what a discard leaves on the record."""
+"""Dead letters: the failures of records that people handle. Open and close them, and mark discarded records."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ from syncengine.store.states import Stage, Status, Why
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMBERS = re.compile(r"\d+")
 
-IN_DOUBT = "A write of it may have taken effect: a retry looks for it first; before you discard it, look in the target"
+IN_DOUBT = (
+    "A write may have taken effect: a retry searches for it first; check the target before you discard the record"
+)
 
 AT_ONCE = 500
-"""Ids in one statement."""
+"""Maximum number of ids in one statement."""
 
 
 DEAD = "dead"
-ATTENTION = "attention"  # all was written, and yet a person should look; closed, never retried
+ATTENTION = "attention"  # everything was written, but a person should check it; it is closed, never retried
 
 
 def open_rejected(session: Session, record: Record, error: Rejected, stage: Stage, now: datetime) -> None:
-    """Open a dead letter for what was refused, by us or by the target."""
+    """Open a dead letter for a document that we or the target rejected."""
     open_dead_letter(
         session,
         record,
@@ -54,13 +56,13 @@ def open_dead_letter(
     remedy: str,
     why: Why = Why.REJECTED,
 ) -> None:
-    """Open a dead letter, in the place of one that is open for this record already."""
+    """Open a dead letter; it replaces any open one of this record."""
     close(session, [record.id], "it failed again", now)
     _add(session, record, DEAD, stage, now, why=why, cause=cause, field=field, value=value, remedy=remedy)
 
 
 def open_attention(session: Session, record: Record, what: str, now: datetime) -> None:
-    """Note that a record was written and a person should look at it all the same."""
+    """Ask a person to check a record although it was written; `what` says why."""
     _add(
         session,
         record,
@@ -71,7 +73,7 @@ def open_attention(session: Session, record: Record, what: str, now: datetime) -
         cause=what,
         field="",
         value="",
-        remedy="Look at it in the target, then close this",
+        remedy="Check it in the target, then close this dead letter",
     )
 
 
@@ -110,16 +112,16 @@ def _add(
 def open_crashed(
     session: Session, record: Record, stage: Stage, crashes: int, because: str, now: datetime, *, in_doubt: bool
 ) -> None:
-    """Open a dead letter for a record that has brought its step down alone, with what is known of it.
+    """Open a dead letter for a record that crashed its step while it ran alone, with what is known about it.
 
-    in_doubt: a write of it was on its way, and nobody knows what became of it.
+    in_doubt: a write was in progress and its outcome is unknown.
     """
     sizes = session.execute(select(Payload.kind, func.length(Payload.body)).where(Payload.record_id == record.id))
     kept = ", ".join(f"{kind} {size:,} bytes" for kind, size in sorted(tuple(row) for row in sizes)) or "nothing"
     read = f"{record.fetched_at:%Y-%m-%d %H:%M:%S} UTC" if record.fetched_at else "never"
     version = record.seen_version or "unknown"
     times = "once" if crashes == 1 else f"{crashes} times"
-    look = "Look at its source and at the worker's log (memory, time limit, crash), then retry, correct or discard it"
+    check = "Check its source and the worker's log (memory, time limit, crash), then retry, correct or discard it"
     open_dead_letter(
         session,
         record,
@@ -127,18 +129,18 @@ def open_crashed(
         now,
         why=Why.CRASHED,
         cause=f"its step died {times} in {stage} while it was alone in its batch: {because}",
-        value=f"version {version}, last read {read}; kept of it, compressed: {kept}",
-        remedy=f"{look}. {IN_DOUBT}" if in_doubt else look,
+        value=f"version {version}, last read {read}; stored documents, compressed: {kept}",
+        remedy=f"{check}. {IN_DOUBT}" if in_doubt else check,
     )
 
 
 def is_poison(failure: Failure) -> bool:
-    """True if working on this record has brought a worker down, so that it must not be planned just to be shown."""
+    """True if this record has crashed a worker, so that it must not be planned just to display it."""
     return failure.why == Why.CRASHED
 
 
 def close(session: Session, record_ids: Iterable[int], because: str, now: datetime) -> None:
-    """Close the open dead letters of records, since they went through later, or failed anew. Never one for a look."""
+    """Close the open dead letters of records that succeeded later or failed again; never a request for attention."""
     ids = list(record_ids)
     if ids:
         session.execute(
@@ -150,7 +152,7 @@ def close(session: Session, record_ids: Iterable[int], because: str, now: dateti
 
 
 def replacement_of(session: Session, failure: Failure) -> int | None:
-    """The dead letter that has taken the place of a closed one and is open; None if none has, or it is open itself."""
+    """The id of the open dead letter that replaced a closed one; None if there is none, or this one is open itself."""
     if failure.closed_at is None:
         return None
     open_ = select(Failure.id).where(Failure.record_id == failure.record_id, Failure.closed_at.is_(None))
@@ -158,13 +160,13 @@ def replacement_of(session: Session, failure: Failure) -> int | None:
 
 
 def closed_text(failure: Failure) -> str:
-    """How a letter was closed, as it follows its number: `was closed by anna: a test order`."""
+    """How a dead letter was closed, as text to follow its number: `was closed by anna: a test order`."""
     by = f"was closed by {failure.closed_by}" if failure.closed_by else "is closed"
     return f"{by}: {failure.closed_because}"
 
 
 def close_by_hand(session: Session, failures: Iterable[Failure], because: str, by: str, now: datetime) -> None:
-    """A person closes letters, whatever their kind."""
+    """Close dead letters of any kind by a person's decision."""
     for ids in chunks([failure.id for failure in failures], AT_ONCE):
         session.execute(
             update(Failure)
@@ -175,20 +177,20 @@ def close_by_hand(session: Session, failures: Iterable[Failure], because: str, b
 
 
 def reason_of_discard(by: str, because: str) -> str:
-    """What stands as the reason of a record that a person has discarded."""
+    """The reason of a record that a person discarded."""
     return f"discarded by {by}: {because}"
 
 
 def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
-    """Those of the records that are skipped since a person has discarded their dead letter, and for no other reason."""
+    """Ids of those records that are skipped only because a person discarded their dead letter."""
     return list(session.scalars(select(Record.id).where(Record.id.in_(list(record_ids)), *rests_on_discard())))
 
 
 def rests_on_discard() -> tuple[ColumnElement[bool], ...]:
-    """For a query over Record: a person's discard is why it is skipped. Its letter may be gone by now (retention.py)."""
+    """Conditions on Record: a person discarded it. Its dead letter may have been removed since (retention.py)."""
     return Record.status == Status.SKIPPED, Record.why == Why.DISCARDED
 
 
 def alike(text: str) -> str:
-    """The text without what differs between failures of one cause; without people's data, too."""
+    """The text without numbers and quoted values, which differ between failures of one cause and may be personal data."""
     return _NUMBERS.sub("N", _QUOTED.sub("'...'", text))

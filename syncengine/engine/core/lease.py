@@ -1,12 +1,12 @@
-"""A lease on a batch of records: whoever does not hold it does nothing.
+"""A lease on a batch of records: only its holder may work on them.
 
-The token alone does not exclude a second worker, since a redelivered message bears the same one. A step enters by
-compare-and-set of a fresh runner id, where token and stage fit and nobody else has entered. A runner that never came back
-is the pump's business alone: it frees the records, notes what was being written as unknown, and counts the death.
+The token alone does not exclude a second worker, since a redelivered message has the same token. A step enters by
+compare-and-set of a new runner id, if token and stage match and nobody else has entered. Only the pump handles a runner that
+never returns: it releases the records, marks their writes in progress as unknown, and counts the crash.
 
-A lease ends by whichever of two clocks says so first. The monotonic one counts what the holder took, suspended time
-included, and no correction of the time of day prolongs it. The time of day is what others judge `lease_until` by: once it
-has passed, they may have the records, so a clock that is set forward can cost a lease and never causes a second write.
+A lease ends as soon as either of two clocks says so. The monotonic clock measures the holder's time, suspension included, and
+no adjustment of the wall clock can extend it. Others judge `lease_until` by the wall clock: once it has passed, they may take
+the records, so a wall clock that jumps forward can cost a lease but never causes a second write.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from syncengine.store.states import Lane, Stage
 
 
 class LeaseLost(Exception):
-    """Another runner may have the batch now; this one stops without a trace."""
+    """Another runner may own the batch now; this one stops and stores nothing."""
 
 
 class HandBack(Exception):
-    """This process has been told to end: its records go back to the pump as they stand, at once."""
+    """This process is shutting down: its records go back to the pump at once, in their current state."""
 
 
 class Lease:
-    """The right to work on the records of one token, in one stage. Also the guard that is asked around every call."""
+    """The right to work on the records of one token in one stage; also the guard of every call."""
 
     def __init__(self, engine: Engine, token: str, stage: Stage) -> None:
         self.engine = engine
         self.token = token
         self.stage = stage
         self.runner = uuid.uuid4().hex
-        self.lane = Lane.SCHEDULED.label  # of its chain; known once it is entered
+        self.lane = Lane.SCHEDULED.label  # of the chain; known once the lease is entered
         self.records: Sequence[Record] = ()
         self._expires = 0.0  # by the monotonic clock
-        self._expires_at = datetime.min.replace(tzinfo=UTC)  # as the record's row says it to others
+        self._expires_at = datetime.min.replace(tzinfo=UTC)  # as stored in the record's row for others
 
     def enter(self) -> bool:
-        """Take the records that bear the token and are at this stage; False if there are none for us."""
+        """Take the records that have the token and are at this stage. False if there are none."""
         begun, now = clock.monotonic(), clock.now()
         with self.engine.store.write(durable=False) as session:
             taken = session.scalars(
@@ -63,10 +63,10 @@ class Lease:
         return bool(self.records)
 
     def renew(self) -> None:
-        """Make the lease outlast a whole further call. Raises LeaseLost if another runner may have taken over.
+        """Extend the lease, so that it outlasts one more call. Raises LeaseLost if another runner may have taken over.
 
-        Raises HandBack while reading, if this process has been told to end. A write that has begun is seen through: what a
-        call of it has done must be noted.
+        Raises HandBack while reading, if this process is shutting down. A write that has started is completed, since the
+        outcome of its calls must be stored.
         """
         if self.stage is Stage.FETCH and self.engine.is_ending():
             raise HandBack
@@ -85,16 +85,16 @@ class Lease:
         self._holds_from(begun, now)
 
     def check(self) -> None:
-        """Immediately before the bytes leave. Raises LeaseLost if a call could outlast the lease, by either clock."""
+        """Check the lease just before a request is sent. Raises LeaseLost if the call could outlast it by either clock."""
         if not self.lasts(self.engine.limits.call_s):
             raise LeaseLost
 
     def lasts(self, seconds: float) -> bool:
-        """Whether it is still held for `seconds`, by both clocks."""
+        """True if the lease lasts `seconds` more by both clocks."""
         return self._left_s(clock.monotonic(), clock.now()) >= seconds
 
     def called(self, endpoint: str, operation: str, took_s: float) -> None:
-        """Have the call counted as one of this flow and lane."""
+        """Count the call for this flow and lane."""
         flow = self.records[0].flow if self.records else ""
         self.engine.count_call(endpoint, flow, self.lane, operation, took_s)
 

@@ -1,7 +1,7 @@
-"""The lookup tables of a connection: the flow's file, with the connection's own entries before it.
+"""The lookup tables of a connection: its own entries take precedence over those in the flow file.
 
-Entries of a connection come from `syncengine.yml`, which `configure` keeps in step with the file, or from a person, by
-`syncengine lookups`; each is changed and removed where it came from.
+A connection's entries come from `syncengine.yml`, applied by `configure`, or from a person, by `syncengine lookups`. Change and
+remove each entry where it was made.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from syncengine.store.models import ConnectionRow, Lookup, is_text
 
 FILE = "file"
 PERSON = "person"
-CONFIGURE = "configure"  # the lock of whoever changes what `configure` compares with the file
+CONFIGURE = "configure"  # the lock for changing anything that `configure` compares with the file
 LONGEST_NAME = 64
 LONGEST_KEY = 255
 
 
 def lookups_of(session: Session, connection: ConnectionRow, flow: Flow) -> dict[str, dict[str, str]]:
-    """The tables of a flow's file, with the connection's own entries before them."""
+    """The tables of the flow file, overridden by the connection's own entries."""
     tables = {name: dict(entries) for name, entries in flow.lookups.items()}
     for name, key, value in session.execute(
         select(Lookup.name, Lookup.key, Lookup.value).where(Lookup.connection_id == connection.id)
@@ -40,14 +40,14 @@ def lookups_of(session: Session, connection: ConnectionRow, flow: Flow) -> dict[
 
 
 def take_over(session: Session, connection_id: int, tables: Mapping[str, Mapping[str, str]]) -> None:
-    """Have just these entries of the file; what a person has set stays, unless the file has the same key now."""
+    """Make these the entries from the file. Entries that a person set are kept, unless the file now has the same key."""
     of_file = (Lookup.connection_id == connection_id, Lookup.origin == FILE)
-    gone = [
+    removed = [
         row.id
         for row in session.execute(select(Lookup.id, Lookup.name, Lookup.key).where(*of_file))
         if row.key not in tables.get(row.name, {})
     ]
-    _delete(session, gone)
+    _delete(session, removed)
     entries = [
         {"connection_id": connection_id, "name": name, "key": key, "value": value, "origin": FILE}
         for name, table in tables.items()
@@ -76,21 +76,21 @@ class Entry:
 
 
 def listed(engine: Engine, connection: str | None = None, table: str | None = None) -> list[Entry]:
-    """The connections' own entries by connection, table and key. Raises Misconfigured for an unknown connection, Transient."""
-    names = {one.id: one.name for one in engine.connections(name=connection)}
+    """The connections' own entries, sorted. Raises Misconfigured for an unknown connection, Transient."""
+    names = {row.id: row.name for row in engine.connections(name=connection)}
     query = select(Lookup).where(Lookup.connection_id.in_(names))
     if table is not None:
         query = query.where(Lookup.name == table)
     with engine.store.read() as session:
         rows = session.scalars(query).all()
-    found = [Entry(names[one.connection_id], one.name, one.key, one.value, one.origin) for one in rows]
-    return sorted(found, key=lambda one: (one.connection, one.table, one.key))
+    entries = [Entry(names[row.connection_id], row.name, row.key, row.value, row.origin) for row in rows]
+    return sorted(entries, key=lambda entry: (entry.connection, entry.table, entry.key))
 
 
 def put(engine: Engine, connection: str, table: str, key: str, value: str, *, by: str) -> Entry | None:
-    """A person sets an entry; returns the one that it replaces. What waits for it continues by itself.
+    """Set an entry for a person; returns the entry that it replaces. Records that wait for it continue automatically.
 
-    Raises Misconfigured for an unknown connection or table, a key or value that cannot be kept, and an entry of the file.
+    Raises Misconfigured for an unknown connection or table, a key that cannot be stored, and an entry from the file.
     """
     [row], key = engine.connections(name=connection), table_key(key)
     tables = {name for flow in row.flows if flow in engine.flows for name in engine.flows[flow].lookups}
@@ -105,40 +105,41 @@ def put(engine: Engine, connection: str, table: str, key: str, value: str, *, by
         if before is not None and before.origin == FILE:
             raise Misconfigured(f"{table} {key!r} comes from the configuration file: {_remedy(before)}")
         upsert(session, Lookup, [entry], keys=("connection_id", "name", "key"), update=("value", "origin"))
-        told = {"by": by, "table": table, "entry": key, "value": value, "before": before.value if before else None}
-        timeline.note_flow(session, row.id, "", "lookup set", now, **told)
+        detail = {"by": by, "table": table, "entry": key, "value": value, "before": before.value if before else None}
+        timeline.note_flow(session, row.id, "", "lookup set", now, **detail)
     return before
 
 
 def remove(engine: Engine, entries: Sequence[Entry], *, by: str) -> None:
-    """A person removes entries that were shown; all of them or none.
+    """Remove entries that a person has seen; all of them or none.
 
-    Raises Misconfigured if one has changed since, or comes from the file.
+    Raises Misconfigured if an entry has changed since, or comes from the file.
     """
-    ids = {one.name: one.id for one in engine.connections()}
+    ids = {row.name: row.id for row in engine.connections()}
     with engine.store.write() as session:
         lock_names(session, [CONFIGURE])
         for entry in entries:
             if entry.origin == FILE:
                 raise Misconfigured(f"{entry.table} {entry.key!r} comes from the configuration file: {_remedy(entry)}")
             mine = (Lookup.connection_id == ids[entry.connection], Lookup.name == entry.table, Lookup.key == entry.key)
-            as_shown = (Lookup.value == entry.value, Lookup.origin == entry.origin)
-            if not changed(session, delete(Lookup).where(*mine, *as_shown)):
+            as_seen = (Lookup.value == entry.value, Lookup.origin == entry.origin)
+            if not changed(session, delete(Lookup).where(*mine, *as_seen)):
                 raise Misconfigured(
                     f"{entry.table} {entry.key!r} has changed since it was shown", "Run the command again"
                 )
-            told = {"by": by, "table": entry.table, "entry": entry.key, "before": entry.value}
-            timeline.note_flow(session, ids[entry.connection], "", "lookup removed", clock.now(), **told)
+            detail = {"by": by, "table": entry.table, "entry": entry.key, "before": entry.value}
+            timeline.note_flow(session, ids[entry.connection], "", "lookup removed", clock.now(), **detail)
 
 
 def entry_of(engine: Engine, connection: str, table: str, key: str) -> Entry:
-    """One entry of a connection. Raises Misconfigured if it has none of this key."""
+    """One entry of a connection. Raises Misconfigured if there is none with this key."""
     [row] = engine.connections(name=connection)
     with engine.store.read() as session:
         entry = _entry(session, row, table, table_key(key))
     if entry is None:
         raise Misconfigured(
-            f"the connection {connection} has no entry {key!r} in {table}", "See `syncengine lookups list`"
+            f"the connection {connection} has no entry {key!r} in {table}",
+            "Run `syncengine lookups list` to see the entries",
         )
     return entry
 
@@ -150,4 +151,4 @@ def _entry(session: Session, connection: ConnectionRow, table: str, key: str) ->
 
 
 def _remedy(entry: Entry) -> str:
-    return f"change `lookups:` of {entry.connection} there and run `syncengine configure`"
+    return f"change `lookups:` of {entry.connection} in that file, then run `syncengine configure`"

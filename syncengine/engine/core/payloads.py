@@ -16,7 +16,7 @@ from syncengine.vault import Vault
 
 
 def seal(vault: Vault, value: Any) -> bytes:
-    """A JSON-able value as it is stored."""
+    """Compress and encrypt a JSON-able value."""
     return vault.seal_text(to_json(value))
 
 
@@ -26,7 +26,7 @@ def unseal(vault: Vault, body: bytes) -> Any:
 
 
 def save(session: Session, kind: str, sealed: Mapping[int, bytes], now: datetime) -> None:
-    """Store sealed bodies by record id, each in the place of the former one of its kind."""
+    """Store sealed bodies by record id; each replaces the record's former one of this kind."""
     rows = [{"record_id": id_, "kind": kind, "body": body, "created_at": now} for id_, body in sealed.items()]
     upsert(session, Payload, rows, keys=("record_id", "kind"), update=("body", "created_at"))
 

@@ -1,6 +1,6 @@
-"""The transitions of a record, each under its name. Nothing else sets a record's status, stage or lease.
+"""The named transitions of a record. Nothing else sets a record's status, stage or lease.
 
-Every transition of a step holds only while its lease does: it names token and runner, and changes nothing otherwise.
+Each transition that a step makes checks the token and the runner, and changes nothing if the step has lost its lease.
 """
 
 from __future__ import annotations
@@ -27,42 +27,28 @@ THROUGH = (Status.DONE, Status.SKIPPED)
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """How the revision that was claimed has been dealt with."""
+    """The outcome of a claimed revision."""
 
     status: Status
     reason: str = ""  # for people
     why: Why = Why.NONE
-    about: str = ""  # the key that `why` is about, of an object that is gone
+    about: str = ""  # the key of the object that no longer exists, if that is the reason
     need: Need | None = None
-    need_side: str = ""  # whose key the need names; empty for a lookup
+    need_side: str = ""  # the side whose key the need names; empty for a lookup
 
     def repeats(self, record: Record) -> bool:
-        """Whether the record ended so the last time too, whatever the texts say."""
+        """True if the record's last revision had the same outcome, whatever the texts say."""
         need = (self.need.entity, self.need.key, self.need.part) if self.need else ("", "", "")
         before = (record.need_entity, record.need_key, record.need_part)
         return (record.status, record.why, record.about, before) == (self.status, self.why, self.about, need)
 
 
 def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now: datetime) -> None:
-    """Take the claimed revision as done for these records (by id): written, skipped, held, waiting or dead.
+    """Finish the claimed revision of these records (by id): written, skipped, held, waiting or dead.
 
-    What went through needs no person any more: its dead letter is closed.
+    A record that is written or skipped needs nobody's attention any more, so its dead letter is closed.
     """
-    rows = [
-        {
-            "record_id": record_id,
-            "status": end.status,
-            "reason": end.reason,
-            "why": end.why,
-            "about": end.about,
-            "need_entity": end.need.entity if end.need else "",
-            "need_key": end.need.key if end.need else "",
-            "need_part": end.need.part if end.need else "",
-            "need_side": end.need_side if end.need else "",
-            "ended": now,
-        }
-        for record_id, end in ends.items()
-    ]
+    rows = [_completed(record_id, end, now) for record_id, end in ends.items()]
     if not rows:
         return
     table = Record.__table__
@@ -81,7 +67,7 @@ def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now
             need_side=bindparam("need_side"),
             updated_at=bindparam("ended"),
             done_version=table.c.seen_version,
-            # Whoever wants it meanwhile may want a whole look (`forget_last`), which this must not take back.
+            # If it is wanted again meanwhile, that may ask for a full comparison (`forget_last`); this must not undo it.
             done_fingerprint=case((table.c.wanted == table.c.claimed, table.c.seen_fingerprint), else_=""),
             done_source_time=table.c.source_time,
             stage=Stage.FETCH,
@@ -95,13 +81,28 @@ def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now
         ),
         rows,
     )
-    failures.close(session, [i for i, end in ends.items() if end.status in THROUGH], "it went through later", now)
+    failures.close(session, [i for i, end in ends.items() if end.status in THROUGH], "it succeeded later", now)
+
+
+def _completed(record_id: int, end: Completion, now: datetime) -> dict[str, Any]:
+    return {
+        "record_id": record_id,
+        "status": end.status,
+        "reason": end.reason,
+        "why": end.why,
+        "about": end.about,
+        "need_entity": end.need.entity if end.need else "",
+        "need_key": end.need.key if end.need else "",
+        "need_part": end.need.part if end.need else "",
+        "need_side": end.need_side if end.need else "",
+        "ended": now,
+    }
 
 
 def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None:
-    """A person says that dead records (by id, each with a reason) are to be left alone; `fetch.py` keeps to it.
+    """Skip dead records by a person's decision (by id, each with a reason); `fetch.py` respects it.
 
-    A revision that is wanted besides stays wanted: the source may have been corrected.
+    A later revision remains wanted: the source may have been corrected.
     """
     for record_id, reason in reasons.items():
         session.execute(
@@ -112,19 +113,19 @@ def discard(session: Session, reasons: Mapping[int, str], now: datetime) -> None
         )
 
 
-def ignore(session: Session, record_id: int, told: str, now: datetime) -> bool:
-    """A person says (`told`: who and why) that a record is not to be synced. False if it is being worked on.
+def ignore(session: Session, record_id: int, who_and_why: str, now: datetime) -> bool:
+    """Stop syncing a record by a person's decision (`anna: a test order`). False if a step is working on it.
 
-    It is dealt with from here on: `want.py` raises no revision of it until `unignore`. A settle time stays as it is.
+    The record counts as done: `want.py` raises no revision of it until `unignore`. A settle time is kept.
     """
     statement = (
         update(Record)
         .where(Record.id == record_id, Record.token.is_(None))
         .values(
-            ignored=told,
+            ignored=who_and_why,
             done=Record.wanted,
             status=Status.SKIPPED,
-            reason=f"ignored by {told}",
+            reason=f"ignored by {who_and_why}",
             why=Why.IGNORED,
             need_entity="",
             need_key="",
@@ -138,25 +139,25 @@ def ignore(session: Session, record_id: int, told: str, now: datetime) -> bool:
 
 
 def unignore(session: Session, record_id: int, now: datetime) -> bool:
-    """A record is to be synced again; False if it was not ignored."""
+    """Sync a record again. False if it was not ignored."""
     ignored = update(Record).where(Record.id == record_id, Record.ignored != "")
     return changed(session, ignored.values(ignored="", reason="", why=Why.NONE, updated_at=now)) > 0
 
 
 def must_find(session: Session, record_id: int, part: str, reference: str) -> None:
-    """A part is created once more: it is looked for by this reference too before that. Over once it is linked."""
+    """Before a part is created again, also search for it by this reference. Applies until the part is linked."""
     record = session.get_one(Record, record_id, with_for_update=True, populate_existing=True)
     record.must_find = {**record.must_find, part: reference}
     session.flush()
 
 
 def forget_last(session: Session, ids: Iterable[int]) -> None:
-    """The next look at these is a whole one, although nothing has changed at the source since they were done."""
+    """Have the next fetch compare these records in full, even if their sources have not changed."""
     changed(session, update(Record).where(Record.id.in_(list(ids))).values(done_version="", done_fingerprint=""))
 
 
 def skip_waits(session: Session, record_id: int, now: datetime) -> None:
-    """A person waits for a record: its back-off is over, and its quiet period does not count. A settle time stays."""
+    """End the back-off and the quiet period of a record that a person waits for. A settle time is kept."""
     mine = update(Record).where(Record.id == record_id)
     changed(session, mine.values(debounce_fingerprint=BY_HAND, debounce_since=None))
     resting = mine.where(Record.token.is_(None), Record.pause != Pause.SETTLE)
@@ -164,14 +165,14 @@ def skip_waits(session: Session, record_id: int, now: datetime) -> None:
 
 
 def resume(session: Session, connection_ids: Sequence[int], now: datetime) -> int:
-    """What these connections' records were put off for is over: their back-off ends; a settle time stays. Returns how many."""
+    """End the back-off of these connections' records and return how many it ended. A settle time is kept."""
     resting = (Record.token.is_(None), Record.pause == Pause.BACKOFF, Record.wanted > Record.done)
     mine = update(Record).where(Record.connection_id.in_(connection_ids), *resting)
     return changed(session, mine.values(not_before=now, pause=Pause.NONE))
 
 
 def start_over(session: Session, connection_id: int) -> None:
-    """All of a connection's records are read whole next time; what is being worked on is given up, with its plan."""
+    """Have all of a connection's records compared in full next time; running work is abandoned with its plan."""
     mine = update(Record).where(Record.connection_id == connection_id)
     changed(
         session, mine.values(**FREE, stage=Stage.FETCH, done_version="", done_fingerprint="", done_source_time=None)
@@ -179,10 +180,10 @@ def start_over(session: Session, connection_id: int) -> None:
 
 
 def owned(session: Session, lease: Lease) -> set[int]:
-    """Ids of the records that are still this runner's, locked until the transaction ends.
+    """Ids of the records that this runner still owns, locked until the transaction ends. Raises LeaseLost if there are none.
 
-    What a step stores beside the record (documents, plans, agreements, dead letters) it stores for these alone: a process
-    that was frozen must not write an old picture over a newer one. Raises LeaseLost if there are none.
+    A step stores documents, plans, agreements and dead letters for these records only: a process that was suspended must not
+    overwrite newer data with old data.
     """
     mine = select(Record.id).where(Record.token == lease.token, Record.runner == lease.runner)
     found = set(session.scalars(mine.order_by(Record.id).with_for_update()))
@@ -192,16 +193,16 @@ def owned(session: Session, lease: Lease) -> set[int]:
 
 
 def advance(session: Session, lease: Lease, ids: Iterable[int], stage: Stage) -> None:
-    """The records are ready for the next step of their chain.
+    """Move records to the next step of their chain.
 
-    From the first write on the target may be anywhere between the last agreement and the plan, so that seeing the version
-    that was done last is no reason any more to leave the record alone.
+    Once writing begins, the target may be in any state between the last agreement and the plan. Even if the source returns to
+    the version that was done last, the record must then be compared, so this clears that version.
     """
     session.execute(_mine(lease, ids).values(stage=stage, done_version="", done_fingerprint=""))
 
 
 def leave(session: Session, lease: Lease, now: datetime, *, wait_s: float = 0.0) -> None:
-    """The step is over: the next message of the chain (after `wait_s`) may enter with what still bears the token."""
+    """End the step: the chain's next message (after `wait_s` seconds) may enter with the records that still have the token."""
     until = now + timedelta(seconds=wait_s + lease.engine.limits.lease_s)
     session.execute(
         update(Record)
@@ -223,25 +224,37 @@ def put_off(
     alone: bool = False,
     reason: str | None = None,
 ) -> None:
-    """Give records back until a time. They stay due. `counts`: as an attempt; `alone`: next time without others."""
+    """Release records until a time; they remain due.
+
+    Args:
+        session: the caller's transaction.
+        lease: the lease that owns the records.
+        ids: of the records.
+        until: when they may be claimed again.
+        pause: why they wait.
+        stage: the stage to start from; unchanged if None.
+        counts: count this as a failed attempt.
+        alone: run each record without others next time.
+        reason: for people; a skipped or held record keeps its own.
+    """
     values: dict[str, Any] = {**FREE, "not_before": until, "pause": pause}
     if stage is not None:
         values["stage"] = stage
     if counts:
         values["attempts"] = Record.attempts + 1
-    if alone:  # its tries alone are counted from the first one
+    if alone:  # the attempts alone are counted separately
         values |= {
             "run_alone": True,
             "attempts": case((Record.run_alone, Record.attempts + int(counts)), else_=int(counts)),
         }
-    if reason is not None:  # why it was left alone, or what holds it, stays known: people decide by that
-        stays = or_(Record.status == Status.SKIPPED, Record.status == Status.HELD)
-        values["reason"] = case((stays, Record.reason), else_=reason)
+    if reason is not None:  # people decide by the reason of a skipped or held record, so it is kept
+        keeps = or_(Record.status == Status.SKIPPED, Record.status == Status.HELD)
+        values["reason"] = case((keeps, Record.reason), else_=reason)
     session.execute(_mine(lease, ids).values(**values))
 
 
 def give_back(session: Session, lease: Lease, ids: Iterable[int], now: datetime) -> None:
-    """Give records back at once: the step has worked for its time, the pump takes them up again where they stand."""
+    """Release records at once, since the step's time is up; the pump resumes them at their current stage."""
     put_off(session, lease, ids, now, pause=Pause.NONE)
 
 

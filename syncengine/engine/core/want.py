@@ -1,4 +1,4 @@
-"""The only way in: "this object needs a look". A trigger is a hint, never the truth; it raises a number on one row."""
+"""The single entry point: "sync this object". A trigger is a hint, never the truth; it increments a number on one row."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from syncengine.store.states import Pause, Stage, Status
 
 LONGEST_KEY = 128
 LONGEST_PART = 32
-MOST_WOKEN = 5000  # at once: a statement has so many parameters and no more
+MOST_WOKEN = 5000  # at once, since the number of parameters in a statement is limited
 ONE_BEFORE = timedelta(milliseconds=1)
 KEPT_PAUSES = (Pause.SETTLE, Pause.BACKOFF)
 
 RESTING = (Record.status == Status.WAITING, Record.token.is_(None), Record.wanted == Record.done)
-"""Waiting, and nothing else is wanted of it."""
+"""Waiting, and not due for another reason."""
 
 
 def want(
@@ -35,11 +35,10 @@ def want(
     now: datetime,
     run_id: int | None = None,
 ) -> int:
-    """Ask for a look at objects of a flow; returns how many. Runs in the caller's transaction.
+    """Ask for a sync of objects of a flow; returns their number. Runs in the caller's transaction.
 
-    A row that is there already gets one more revision and the more urgent lane, unless a person has said that it is to be
-    ignored. A pause is cleared unless it is a settle time or a back-off: until then the record is not claimed, whatever
-    wants it.
+    An existing row gets one more revision, unless a person ignores it, and the more urgent lane. Any pause is cleared except
+    a settle time or a back-off, during which the record is not claimed, whatever wants it.
     """
     rows = [_row(connection_id, flow, key, lane=lane, now=now, run_id=run_id) for key in _distinct(keys)]
     upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_one_more)
@@ -49,10 +48,10 @@ def want(
 def want_needs(
     session: Session, connection_id: int, needs: Iterable[Need], *, lane: int, now: datetime, since: datetime
 ) -> None:
-    """Ask for objects that others need. One that is on its way, held or dead already is not asked for again.
+    """Ask for objects that others need, except those that are due, waiting, held or dead already.
 
-    `since`: when the first of these others became due. New records go before whatever became due then, so that a long
-    backlog does not stand between an object and what it needs.
+    `since`: when the first of those others became due. New records are queued before anything that became due then, so that
+    an object does not wait for a long backlog until its need is met.
     """
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for need in needs:
@@ -75,16 +74,16 @@ def want_needs(
 def _note_needed(
     session: Session, mine: ColumnElement[bool], parts: Mapping[str, Sequence[str]], now: datetime
 ) -> None:
-    """Note the parts that are asked for (by key), and have these records looked at unless that is on its way already.
+    """Store the needed parts (by key), and want these records unless they are due already.
 
-    The upsert before has locked the rows.
+    The preceding upsert has locked the rows.
     """
     for record in session.scalars(select(Record).where(mine).execution_options(populate_existing=True)):
         new = [part for part in parts[record.key] if part not in record.parts]
-        # What is new to a record which is being worked on may come too late for its plan: that takes another look.
+        # A new part may come too late for the plan of a record that a step is working on: sync it once more.
         too_late = record.token is not None and not record.needed
-        is_on_its_way = record.wanted > record.done or record.status in (Status.DEAD, Status.HELD, Status.WAITING)
-        if (new or too_late or not is_on_its_way) and not record.ignored:
+        is_pending = record.wanted > record.done or record.status in (Status.DEAD, Status.HELD, Status.WAITING)
+        if (new or too_late or not is_pending) and not record.ignored:
             record.wanted += 1
         if new:
             record.parts = [*record.parts, *new]
@@ -93,7 +92,7 @@ def _note_needed(
 
 
 def is_key(key: str) -> bool:
-    """True if an object of this key can be kept: 1 to 122 characters that a database takes, besides its side's name."""
+    """True if a key can be stored: 1 to 122 characters that the database accepts; its side's name needs the rest."""
     return 0 < len(key) <= LONGEST_KEY - len("right:") and is_text(key)
 
 
@@ -102,7 +101,7 @@ def _distinct(keys: Iterable[str]) -> list[str]:
     for key in distinct:
         if not 0 < len(key) <= LONGEST_KEY:
             raise ValueError(f"a key must have 1 to {LONGEST_KEY} characters: {key[:40]!r}")
-    return sorted(distinct)  # one order for all writers, so that none waits for the other in a ring
+    return sorted(distinct)  # all writers use this order, so that no deadlock can occur
 
 
 def _row(connection_id: int, flow: str, key: str, *, lane: int, now: datetime, run_id: int | None) -> dict[str, Any]:
@@ -126,7 +125,7 @@ def _row(connection_id: int, flow: str, key: str, *, lane: int, now: datetime, r
 
 def _one_more(new: Any) -> Mapping[str, Any]:
     is_due = Record.wanted > Record.done
-    keeps = or_(*(Record.pause == pause for pause in KEPT_PAUSES))  # no IN: it cannot be sent for many rows at once
+    keeps = or_(*(Record.pause == pause for pause in KEPT_PAUSES))  # IN does not work in a statement for many rows
     return {
         "wanted": case((Record.ignored != "", Record.wanted), else_=Record.wanted + 1),
         "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
@@ -143,9 +142,10 @@ def _more_urgent(new: Any) -> Mapping[str, Any]:
 
 
 def wake(session: Session, records: Iterable[int], now: datetime, *, fresh_after: datetime) -> None:
-    """Let waiting records go on: from transform while their fetch is fresh, else from fetch. They keep their place in line.
+    """Resume waiting records: from transform if their documents are fresh, else from fetch. They keep their queue position.
 
-    One that is due anyway is left alone: it is looked at when its pause is over, and a settle time must not be cut short.
+    Records that are due for another reason are left alone: they run when their pause ends, and a settle time must not be cut
+    short.
     """
     ids = list(records)
     timeline.note_where(session, and_(Record.id.in_(ids), *RESTING), "woken", now)

@@ -1,1 +1,1 @@
-"""Decisions, pure: what both sides should be, computed from documents alone, without a store, a network or a clock."""
+"""Pure decisions: what both sides should be, computed from documents alone, without a store, a network or a clock."""

@@ -1,4 +1,4 @@
-"""When an object has stopped changing. Orders are built row by row at the source; none is pushed half-built. Pure."""
+"""Wait until an object has stopped changing: the source builds orders row by row, and none is pushed half-built. Pure."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 BY_HAND = "by hand"
-"""In the place of a print: a person wants the object pushed as it is now, at the next look."""
+"""In place of a fingerprint: a person wants the next fetch to push the object as it is then."""
 
 
 @dataclass(frozen=True, slots=True)
 class DebounceState:
-    """What is remembered of an object's last look: a print of what would be written, and since when it is the same."""
+    """What the last comparison saw: a fingerprint of the document to write, and since when it has been the same."""
 
     print: str
     since: datetime | None
@@ -22,8 +22,9 @@ def debounce_wait(
 ) -> float:
     """Seconds to wait before this object may be pushed; 0 if it is quiet.
 
-    One that was touched longer ago than `quiet_s` (by the source's clock, `read_at`) is quiet at the first look, unless an
-    earlier look saw something else. A younger one is, once two looks that far apart saw the same.
+    An object that was last touched more than `quiet_s` seconds before `read_at` (both by the source's clock) is quiet at
+    once, unless an earlier comparison saw a different document. Any other is quiet once two comparisons at least
+    `quiet_s` seconds apart saw the same document.
     """
     if quiet_s <= 0 or before.print == BY_HAND:
         return 0.0

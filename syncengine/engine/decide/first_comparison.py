@@ -1,7 +1,7 @@
-"""The first comparison of two objects that a person has linked: there is no agreement yet, so each difference goes by policy.
+"""The first comparison of two objects that a person linked. Without an agreement, the policy decides each difference.
 
-What the target does not tell is taken as agreed. Lines are recognised by what stands in them; one that the target lacks is a
-conflict, so that no line is added to an object that was there before without a person's word. Pure.
+A field that the target does not return counts as agreed. Lines are matched by their content. A line that the target lacks is a
+conflict: no line is added to an existing object unless a person approves it. Pure.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.decide.merge import by_key, by_number, recognise
 
-MARK = "@joined"  # names with an @ are compared by nobody
+MARK = "@joined"  # names with an @ are never compared
 NOTHING: Mapping[str, bool] = {MARK: True}
-"""The base of a link that a person has made."""
+"""The base of a link that a person made."""
 
 
 def by_hand(base: Mapping[str, object]) -> bool:
-    """True if this base is no agreement yet: a person has linked the two."""
+    """True if a person linked the two objects and there is no agreement yet."""
     return MARK in base
 
 
 def base(wanted: Doc, current: Doc, *, line_fields: Mapping[str, Sequence[str]]) -> tuple[Doc, dict[str, str]]:
-    """What the two are compared with, and the target's line numbers by our line keys as far as they can be told."""
+    """The base to compare both objects with, and the target's line numbers by our line keys, as far as lines match."""
     agreed = {name: value for name, value in wanted.items() if name not in current and name not in line_fields}
     numbers: dict[str, str] = {}
     for name, identity in line_fields.items():
@@ -35,7 +35,7 @@ def base(wanted: Doc, current: Doc, *, line_fields: Mapping[str, Sequence[str]])
 
 
 def _line(asked: Doc, there: Doc | None, identity: Sequence[str]) -> Doc:
-    """A line of the base: nothing that the target tells; of one that it lacks, what would tell it from others."""
+    """A line of the base: the fields that the target does not return; its identity if the target lacks the line."""
     if there is None:
         return {LINE_KEY: asked[LINE_KEY], MARK: True, **{name: asked.get(name) for name in identity}}
     return {LINE_KEY: asked[LINE_KEY], **{name: value for name, value in asked.items() if name not in there}}

@@ -1,9 +1,9 @@
-"""Three ways to compare: what was agreed last (base), what the source says now (wanted), what the target has (current).
+"""Three-way merge of the last agreement (base), the source's current values (wanted) and the target's (current). Pure.
 
-Pure. Changed in the source: written. Changed in the target alone: left, and shown, unless the policy enforces the source.
-Changed on both sides: by policy.
-Lines are matched by the numbers in the link, or, when those are not known yet, by what stands in them; a line that is not
-in the link belongs to the target's people and is never touched.
+A field that changed only in the source is written. A field that changed only in the target is left and reported, unless the
+policy enforces the source. If both sides changed it, the policy decides.
+Lines are matched by the numbers in the link or, if those are not known yet, by their content. A line that is not in the link
+belongs to the target's users and is never changed.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from syncengine.document import LINE_KEY, LINE_NUMBER, Doc, without_marks
 from syncengine.mapping.contract import Policy
 
 ENFORCED = (Policy.ENFORCE, Policy.LEFT)
-"""The target shows the source's value, whoever has changed what."""
+"""The target always gets the source's value, whichever side changed it."""
 
 PolicyOf = Callable[[str], Policy]
 
 ABSENT = object()
-UNCLEAR = "cannot be told apart from other lines of the target"
-LONGEST_NUMBER = 28  # digits before or behind the point; those of Python's decimal arithmetic
+UNCLEAR = "cannot be distinguished from other lines of the target"
+LONGEST_NUMBER = 28  # digits before or after the point; the precision of Python's decimal arithmetic
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field that differs and is not simply written: `path` (`StockLine[8101].Price`), base, source's and target's value."""
+    """A differing field that is not simply written: `path` (`StockLine[8101].Price`), base, wanted and current value."""
 
     path: str
     base: Any
@@ -41,9 +41,9 @@ class Difference:
 
 @dataclass
 class Merged:
-    """What has to be written (`changes`, `lines`), what is left (`kept`), what a person must decide (`conflicts`).
+    """What to write (`changes`, `lines`), what to leave (`kept`) and what a person must decide (`conflicts`).
 
-    `numbers` are the line numbers of the target by our line keys, completed by what was recognised.
+    `numbers` are the target's line numbers by our line keys, including those that the merge has matched.
     """
 
     changes: dict[str, Change] = field(default_factory=dict)
@@ -54,16 +54,17 @@ class Merged:
 
     @property
     def writes(self) -> bool:
+        """True if there is anything to write."""
         return bool(self.changes or self.lines)
 
 
-def same(one: Any, other: Any) -> bool:
-    """Equal for the business: nothing and empty are the same, numbers compare by value, text without trailing blanks."""
-    one, other = _plain(one), _plain(other)
-    if one == other:
+def same(value: Any, other: Any) -> bool:
+    """True if two values mean the same: None equals empty, numbers compare by value, texts without trailing blanks."""
+    value, other = _plain(value), _plain(other)
+    if value == other:
         return True
-    if isinstance(one, str) != isinstance(other, str):
-        return _text(one) == _text(other)
+    if isinstance(value, str) != isinstance(other, str):
+        return _text(value) == _text(other)
     return False
 
 
@@ -82,34 +83,34 @@ def _text(value: Any) -> str:
 
 
 def canonical(value: Any) -> str | None:
-    """A text that two values share exactly when `same` calls them equal; None for a value that has no such text.
+    """A text that two values share exactly when `same` finds them equal; None for a value without such a text.
 
-    `same` compares a text with the text of anything else, but two things that are no texts by their values. For some kinds
-    the two disagree: True equals 1, and 1 equals "1", but True does not equal "1". So it is with negative zero, NaN, floats,
-    numbers of more digits than the arithmetic keeps, times in other zones than UTC, and lists.
+    `same` compares a text with any other value by its text, but two values that are not texts by value. For some types these
+    disagree: True equals 1, and 1 equals "1", but True does not equal "1". The same applies to negative zero, NaN, floats,
+    numbers with more digits than the arithmetic keeps, times outside UTC, and lists.
     """
     value = _plain(value)
     if isinstance(value, datetime):
-        has_one = value.tzinfo in (None, UTC)
+        has_text = value.tzinfo in (None, UTC)
     elif isinstance(value, Decimal):
-        has_one = _is_ordinary(value)
+        has_text = _is_ordinary(value)
     else:
-        has_one = isinstance(value, str) or type(value) in (int, date)
-    return _text(value) if has_one else None
+        has_text = isinstance(value, str) or type(value) in (int, date)
+    return _text(value) if has_text else None
 
 
 def _is_ordinary(number: Decimal) -> bool:
-    """Whether the text of this number tells its value exactly, and no other text does."""
+    """True if this number has exactly one text and the text preserves its value."""
     if number.is_zero():
         return not number.is_signed()
     return abs(number.adjusted()) < LONGEST_NUMBER and number.normalize() == number
 
 
 class Alike:
-    """Lines that are found again by what stands in some of their fields, without comparing each with each.
+    """An index of lines by the content of some fields, to find equal lines without comparing every pair.
 
-    Which lines are like another is what `same` says of every field. Only where a value has no canonical text are the lines
-    compared one by one.
+    Two lines are alike if `same` holds for each of the fields. Lines are compared one by one only if a value has no canonical
+    text.
     """
 
     def __init__(self, fields: Sequence[str], lines: Iterable[tuple[str, Doc]] = ()) -> None:
@@ -121,32 +122,32 @@ class Alike:
             self.add(name, line)
 
     def add(self, name: str, line: Doc) -> None:
-        """Put in a line under a name that is not taken."""
+        """Add a line under an unused name."""
         texts = self._texts(line)
         self._lines[name] = line
         self._by_text.setdefault(texts, {})[name] = line
         self._is_exact = self._is_exact and None not in texts
 
     def remove(self, name: str) -> None:
-        """Take the line of this name out. Raises KeyError if it is not in."""
+        """Remove the line of this name. Raises KeyError if there is none."""
         del self._by_text[self._texts(self._lines.pop(name))][name]
 
     def like(self, line: Doc) -> Iterable[str]:
-        """The names of the lines that are like this one, in the order in which they were put in."""
+        """Names of the lines that are like this one, in insertion order."""
         texts = self._texts(line)
         if self._is_exact and None not in texts:
             return self._by_text.get(texts, {})
         return (name for name, other in self._lines.items() if self._are_same(line, other))
 
     def first(self, line: Doc) -> str | None:
-        """The first of these names, if there is one."""
+        """The first name that `like` yields; None if it yields none."""
         return next(iter(self.like(line)), None)
 
     def _texts(self, line: Doc) -> tuple[str | None, ...]:
         return tuple(canonical(line.get(name)) for name in self._fields)
 
-    def _are_same(self, one: Doc, other: Doc) -> bool:
-        return all(same(one.get(name), other.get(name)) for name in self._fields)
+    def _are_same(self, line: Doc, other: Doc) -> bool:
+        return all(same(line.get(name), other.get(name)) for name in self._fields)
 
 
 def merge(
@@ -160,10 +161,17 @@ def merge(
     source_is_newer: bool | None = None,
     approved: bool = False,
 ) -> Merged:
-    """Compare one mapped document with its target.
+    """Merge one mapped document with its target.
 
-    `source_is_newer` serves the policy `newest`: None where one side has no time stamp, which makes it a conflict.
-    `approved`: a person has decided that the source wins where both sides have changed.
+    Args:
+        base: the last agreement.
+        wanted: the mapped source document.
+        current: the target's document; a field that it lacks counts as unchanged.
+        policy: the policy of a field, by its path without line keys.
+        line_fields: the identifying fields of lines, by list field.
+        numbers: the target's known line numbers, by our line keys.
+        source_is_newer: for the policy `newest`; None if either side has no time stamp, which makes a conflict.
+        approved: a person decided that the source wins where both sides changed.
     """
     merged = Merged(numbers=dict(numbers))
     rules = _Rules(policy, source_is_newer, approved)
@@ -199,24 +207,24 @@ def _merge_field(
     rules: _Rules,
 ) -> None:
     base, wanted, current = (side.get(name, ABSENT) for side in (sides.base, sides.wanted, sides.current))
-    if current is ABSENT:  # the target does not tell this field: take it as it was agreed
+    if current is ABSENT:  # the target does not return this field: assume the agreed value
         current = base
     if same(wanted, current):
         return
     source_changed, target_changed = not same(wanted, base), not same(current, base)
     kind = rules.policy(_without_key(path))
-    shown = Difference(path, _shown(base), _shown(wanted), _shown(current), "")
+    difference = Difference(path, _or_none(base), _or_none(wanted), _or_none(current), "")
     if kind in ENFORCED:
-        changes[name] = Change(old=_shown(current), new=_shown(wanted))
+        changes[name] = Change(old=_or_none(current), new=_or_none(wanted))
     elif kind is Policy.ON_CREATE or not source_changed:
-        because = "is set only on creation" if kind is Policy.ON_CREATE else "was changed in the target alone"
-        merged.kept.append(_because(shown, because))
+        because = "is set only on creation" if kind is Policy.ON_CREATE else "was changed only in the target"
+        merged.kept.append(_because(difference, because))
     elif not target_changed or _source_wins(kind, rules):
-        changes[name] = Change(old=_shown(current), new=_shown(wanted))
+        changes[name] = Change(old=_or_none(current), new=_or_none(wanted))
     elif kind is Policy.RIGHT or (kind is Policy.NEWEST and rules.source_is_newer is False):
-        merged.kept.append(_because(shown, "the target is the master, or newer"))
+        merged.kept.append(_because(difference, "is left because the target is the master or newer"))
     else:
-        merged.conflicts.append(_because(shown, "was changed on both sides"))
+        merged.conflicts.append(_because(difference, "was changed on both sides"))
 
 
 def _source_wins(kind: Policy, rules: _Rules) -> bool:
@@ -229,7 +237,7 @@ def _because(difference: Difference, because: str) -> Difference:
     return Difference(difference.path, difference.base, difference.wanted, difference.current, because)
 
 
-def _shown(value: Any) -> Any:
+def _or_none(value: Any) -> Any:
     return None if value is ABSENT else value
 
 
@@ -240,7 +248,7 @@ def _without_key(path: str) -> str:
 
 
 def recognise(name: str, identity: Sequence[str], lines: Mapping[str, Doc], there: Mapping[str, Doc]) -> dict[str, str]:
-    """The target's numbers of lines (by our key) whose like can be told there, by as much of `identity` as it takes."""
+    """Match lines to the target's lines by the longest prefix of `identity` that fits; returns their numbers by our keys."""
     merged = Merged()
     rules = _Rules(lambda _: Policy.HOLD, None, False)
     _LineMerge(merged, name, identity, rules)._recognise(lines, there, needed=())
@@ -262,7 +270,7 @@ class _LineMerge:
         touched = {key for key in agreed if key not in asked or self._differs(agreed[key], asked[key])}
         if self._recognise(agreed, there, needed=touched):
             for key, line in agreed.items():
-                self._one(key, line, asked.get(key), there)
+                self._merge_line(key, line, asked.get(key), there)
             for key, line in asked.items():
                 if key not in agreed:
                     self.merged.lines.append(LineChange(self.name, "add", key, None, dict(line)))
@@ -272,7 +280,7 @@ class _LineMerge:
         return any(not same(agreed.get(name), asked.get(name)) for name in names)
 
     def _recognise(self, agreed: Mapping[str, Doc], there: Mapping[str, Doc], *, needed: Collection[str]) -> bool:
-        """Complete the line numbers by content. False, with a conflict, if a line that must change is ambiguous."""
+        """Add missing line numbers by content. Records a conflict and returns False if a line that must change is ambiguous."""
         numbers = self.merged.numbers
         used = {numbers[key] for key in agreed if key in numbers}
         free = {number: line for number, line in there.items() if number not in used}
@@ -290,11 +298,11 @@ class _LineMerge:
                     clear = False
         unclear = [key for key in agreed if key not in numbers and key in needed and not clear]
         for key in unclear:
-            shown = without_marks(agreed[key])
-            self.merged.conflicts.append(Difference(f"{self.name}[{key}]", shown, None, None, UNCLEAR))
+            line = without_marks(agreed[key])
+            self.merged.conflicts.append(Difference(f"{self.name}[{key}]", line, None, None, UNCLEAR))
         return not unclear
 
-    def _one(self, key: str, agreed: Doc, asked: Doc | None, there: Mapping[str, Doc]) -> None:
+    def _merge_line(self, key: str, agreed: Doc, asked: Doc | None, there: Mapping[str, Doc]) -> None:
         number = self.merged.numbers.get(key)
         current = there.get(number) if number is not None else None
         path = f"{self.name}[{key}]"
@@ -311,39 +319,41 @@ class _LineMerge:
             self.merged.numbers.pop(key, None)
             self.merged.lines.append(LineChange(self.name, "add", key, None, dict(asked)))
         elif self._differs(agreed, asked):
-            gone = Difference(path, without_marks(agreed), without_marks(asked), None, "is gone in the target")
+            gone = Difference(path, without_marks(agreed), without_marks(asked), None, "no longer exists in the target")
             self.merged.conflicts.append(gone)
         else:
-            gone = Difference(
-                path, without_marks(agreed), without_marks(asked), None, "was removed in the target alone"
-            )
+            gone = Difference(path, without_marks(agreed), without_marks(asked), None, "was removed only in the target")
             self.merged.kept.append(gone)
 
     def _remove(self, path: str, key: str, number: str | None, agreed: Doc, current: Doc | None) -> None:
         if current is None or number is None:
-            return  # gone on both sides
+            return  # neither side has it
         readable = [name for name in agreed if name != LINE_KEY and name in current and self._matters(name)]
         if not self.rules.approved and any(not same(agreed[name], current[name]) for name in readable):
-            shown = Difference(path, without_marks(agreed), None, without_marks(current), "was changed on both sides")
-            self.merged.conflicts.append(shown)
+            conflict = Difference(
+                path, without_marks(agreed), None, without_marks(current), "was changed on both sides"
+            )
+            self.merged.conflicts.append(conflict)
         else:
             self.merged.lines.append(LineChange(self.name, "remove", key, number, dict(current)))
 
     def _matters(self, name: str) -> bool:
-        """Whether the target's own value of a field speaks against removing the line."""
+        """True if an edit of this field in the target prevents the removal of its line."""
         return self.rules.policy(f"{self.name}.{name}") not in (Policy.SOURCE, Policy.ON_CREATE, *ENFORCED)
 
 
 def by_key(doc: Doc, name: str) -> dict[str, Doc]:
+    """The lines of a list field by our line key."""
     return {str(line[LINE_KEY]): line for line in doc.get(name) or ()}
 
 
 def by_number(doc: Doc, name: str) -> dict[str, Doc]:
+    """The lines of a list field by the target's line number."""
     return {str(line[LINE_NUMBER]): line for line in doc.get(name) or ()}
 
 
 def alike_together(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequence[str]) -> list[list[str]]:
-    """The keys, those together whose lines agree in `fields`: any of them may take any of as many equal lines."""
+    """Group the keys whose lines agree in `fields`: within a group, any key may get any of the equal lines."""
     groups: dict[str, list[str]] = {}
     firsts = Alike(fields)
     for key in keys:
@@ -357,4 +367,5 @@ def alike_together(keys: Sequence[str], lines: Mapping[str, Doc], fields: Sequen
 
 
 def numeric(number: str) -> tuple[int, str]:
+    """A sort key that orders line numbers by value; numbers that are not digits come first."""
     return (int(number), number) if number.isdigit() else (0, number)

@@ -1,6 +1,6 @@
-"""JSON patches (RFC 6902) of source documents: made from what a person says, checked, applied. Pure.
+"""JSON patches (RFC 6902) of source documents: built from a person's input, checked and applied. Pure.
 
-Every value that a patch changes is tested by it first, so that it can never change what its author has not seen.
+A patch tests every value before it changes it, so it can never change a value that its author has not seen.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ class Misfit(Exception):
 
 
 def patched(doc: Doc, patch: Patch) -> Doc:
-    """The document with a patch applied; the one that is given stays as it is. Raises Misfit."""
+    """A copy of the document with the patch applied. Raises Misfit."""
     try:
-        made = apply_patch(doc, [dict(one) for one in patch])
+        made = apply_patch(doc, [dict(operation) for operation in patch])
     except JsonPatchTestFailed as failed:
-        raise Misfit(f"a test of the patch fails: {failed}") from None
+        raise Misfit(f"a test in the patch failed: {failed}") from None
     except (JsonPatchException, JsonPointerException, TypeError, KeyError) as misfit:
         what, missing, _ = str(misfit).partition(" not found in ")  # what follows is the whole document
         raise Misfit(f"the patch does not fit: {what}{' not found' if missing else ''}") from None
     if not isinstance(made, dict):
-        raise Misfit("the patch leaves no document")
+        raise Misfit("the result of the patch is not a document")
     return made
 
 
 def text_of(doc: Doc) -> str:
-    """A document as JSON for people, numbers exactly as they came."""
+    """A document as JSON for people; numbers keep their exact notation."""
     marked = json.dumps(doc, default=_marked, indent=2, ensure_ascii=False)
     return _NUMBER.sub(r"\1", marked)
 
@@ -59,83 +59,85 @@ def _marked(value: Any) -> str:
 
 
 def doc_of(text: str, what: str) -> Any:
-    """The inverse of `text_of`; decimals stay exact. Raises Misconfigured naming `what` the text is."""
+    """The inverse of `text_of`; decimals stay exact. Raises Misconfigured; `what` names the text in the error."""
     try:
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise Misconfigured(f"{what} is no JSON: {error}") from None
+        raise Misconfigured(f"{what} is not valid JSON: {error}") from None
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
 
 
 def of_text(text: str, what: str) -> Patch:
-    """A patch as a person wrote it. Raises Misconfigured if it is none."""
+    """Read a patch that a person wrote. Raises Misconfigured if it is not a patch."""
     patch = doc_of(text, what)
     if not isinstance(patch, list) or not patch:
-        raise Misconfigured(f"{what} is no JSON patch (RFC 6902)", "Write a list of operations, each with op and path")
-    for number, one in enumerate(patch, 1):
-        needed = OPERATIONS.get(str(one.get("op", ""))) if isinstance(one, dict) else None
-        if needed is None or any(name not in one for name in needed):
-            known = ", ".join(OPERATIONS)
-            raise Misconfigured(
-                f"{what}: operation {number} is none of {known}, or lacks what it needs ({', '.join(needed or ('op',))})"
-            )
+        raise Misconfigured(
+            f"{what} is not a JSON patch (RFC 6902)", "Write a list of operations, each with op and path"
+        )
+    for number, operation in enumerate(patch, 1):
+        required = OPERATIONS.get(str(operation.get("op", ""))) if isinstance(operation, dict) else None
+        if required is None:
+            raise Misconfigured(f"{what}: the op of operation {number} must be one of {', '.join(OPERATIONS)}")
+        if missing := [name for name in required if name not in operation]:
+            raise Misconfigured(f"{what}: operation {number} lacks {', '.join(missing)}")
     return patch
 
 
 def of_edit(doc: Doc, edited: str) -> Patch:
-    """What a person has changed in `text_of(doc)`, with a test before each change; empty if nothing. Raises Misconfigured."""
-    before, after = doc_of(text_of(doc), "the document"), doc_of(edited, "what was edited")
+    """A patch of the changes that a person made to `text_of(doc)`, each after a test; may be empty. Raises Misconfigured."""
+    before, after = doc_of(text_of(doc), "the document"), doc_of(edited, "the edited text")
     if not isinstance(after, dict):
-        raise Misconfigured("what was edited is no document any more", "Nothing was kept")
+        raise Misconfigured("the edited text is not a JSON object, so no changes were saved", "Edit the document again")
     changes = JsonPatch.from_diff(before, after, dumps=to_json).patch
-    return [made for change, state in _states(before, changes) for made in (*_tests(change, state), change)]
+    return [operation for change, state in _states(before, changes) for operation in (*_tests(change, state), change)]
 
 
 def of_values(doc: Doc, settings: Sequence[str], additions: Sequence[str] = ()) -> Patch:
-    """A patch from `path=text` (stays a text where it was one) and `path:=JSON`.
+    """A patch from `path=text` (remains text if the value was text) and `path:=JSON`.
 
-    A path is a JSON pointer (`/orderRows/8101/productSku`), or has dots (`orderRows.8101.productSku`). `additions` put in
-    what is not there, and go first; `settings` change what is there, each after a test of the present value. That nothing
-    is there cannot be tested in a JSON patch: what protects an addition is that its correction lapses when the source
-    changes the document in any way (`corrections.py`). Raises Misconfigured if one cannot be read, is set and not there, or
-    is added and there.
+    A path is a JSON pointer (`/orderRows/8101/productSku`) or has dots (`orderRows.8101.productSku`). `additions` create
+    values and come first; `settings` change existing values, each after a test of the current value. A JSON patch cannot
+    test that a value is absent; an addition is safe because its correction lapses when the source changes the document in
+    any way (`corrections.py`). Raises Misconfigured if an assignment cannot be read, sets a value that does not exist, or
+    adds one that does.
     """
-    made: list[Mapping[str, Any]] = []
-    now = doc
-    for option, setting in [*((ADD, one) for one in additions), *((SET, one) for one in settings)]:
-        some = _of_value(now, option, setting)
+    patch: list[Mapping[str, Any]] = []
+    state = doc
+    for option, assignment in [*((ADD, addition) for addition in additions), *((SET, setting) for setting in settings)]:
+        operations = _of_value(state, option, assignment)
         try:
-            now = patched(now, some)
+            state = patched(state, operations)
         except Misfit as misfit:
-            raise Misconfigured(f"{option} {setting!r} cannot be: {misfit}") from None
-        made += some
-    return made
+            raise Misconfigured(f"{option} {assignment!r} cannot be applied: {misfit}") from None
+        patch += operations
+    return patch
 
 
-def _of_value(doc: Doc, option: str, setting: str) -> Patch:
-    name, sign, text = setting.partition("=")
+def _of_value(doc: Doc, option: str, assignment: str) -> Patch:
+    name, sign, text = assignment.partition("=")
     if not sign or not name:
         raise Misconfigured(
-            f"{option} {setting!r} is no correction", "Write path=value, as orderRows.8101.productSku=MUG"
+            f"{option} {assignment!r} is not a correction",
+            "Write path=value, for example orderRows.8101.productSku=MUG",
         )
     path = pointer(name.removesuffix(":"))
     old = _at(doc, path)
     if old is _MISSING:
-        _check_absent(doc, option, setting, path)
+        _check_absent(doc, option, assignment, path)
     elif option == ADD:
         raise Misconfigured(
-            f"{ADD} {setting!r} cannot be: {path} is there already", f"Change it with {SET} {setting!r}"
+            f"{ADD} {assignment!r} cannot be applied: {path} already exists", f"Change it with {SET} {assignment!r}"
         )
     value = doc_of(text, f"the value of {path}") if name.endswith(":") else _typed(text, old)
     change = {"op": "add" if old is _MISSING else "replace", "path": path, "value": value}
     return [*_tests(change, doc), change]
 
 
-def _check_absent(doc: Doc, option: str, setting: str, path: str) -> None:
-    """Raises Misconfigured unless what is not there is to be added to what is there."""
+def _check_absent(doc: Doc, option: str, assignment: str, path: str) -> None:
+    """Raise Misconfigured unless the option is ADD and the missing value has an existing parent to be added to."""
     parts = path.split("/")
     depth = next(depth for depth in range(1, len(parts)) if _at(doc, "/".join(parts[: depth + 1])) is _MISSING)
     place, name = "/".join(parts[:depth]), unescape(parts[depth])
@@ -145,15 +147,15 @@ def _check_absent(doc: Doc, option: str, setting: str, path: str) -> None:
         return
     remedy = "Correct the path"
     if can_hold:
-        remedy += f", or add it with {ADD} {setting!r}" if is_last else f", or add {name!r} first"
+        remedy += f", or add it with {ADD} {assignment!r}" if is_last else f", or add {name!r} first"
     near = nearest(name, holder) if isinstance(holder, dict) else ""
     raise Misconfigured(
-        f"{option} {setting!r} cannot be: there is no {name!r} in {place or 'the document'}{near}", f"{remedy}"
+        f"{option} {assignment!r} cannot be applied: there is no {name!r} in {place or 'the document'}{near}", remedy
     )
 
 
 def pointer(path: str) -> str:
-    """A JSON pointer from one, or from a path with dots."""
+    """A JSON pointer, from a JSON pointer or from a path with dots."""
     return path if path.startswith("/") else "".join(f"/{escape(part)}" for part in path.split("."))
 
 
@@ -167,38 +169,38 @@ def _typed(text: str, old: Any) -> Any:
 
 
 def check(doc: Doc, patch: Patch) -> Doc:
-    """The document corrected, if the patch fits it and tests every value that it changes. Raises Misconfigured."""
+    """The corrected document. Raises Misconfigured if the patch does not fit, or changes a value without a test."""
     tested: list[str] = []
-    for one, state in _states(doc, patch):
-        if one["op"] == "test":
-            tested.append(str(one["path"]))
+    for operation, state in _states(doc, patch):
+        if operation["op"] == "test":
+            tested.append(str(operation["path"]))
             continue
-        for test in _tests(one, state):
+        for test in _tests(operation, state):
             if not any(_related(test["path"], path) for path in tested):
-                shown = json.dumps({**test, "value": "..."})
+                example = json.dumps({**test, "value": "..."})
                 raise Misconfigured(
                     f"the patch changes {test['path']} without a test",
-                    f"Put {shown} before it, with the value as it is now",
+                    f"Put {example} before it, with the current value",
                 )
     try:
         return patched(doc, patch)
     except Misfit as misfit:
-        raise Misconfigured(f"{misfit}", "The document is shown by `syncengine deadletters show`") from None
+        raise Misconfigured(f"{misfit}", "Run `syncengine deadletters show` to see the document") from None
 
 
 def _states(doc: Doc, patch: Patch) -> Iterator[tuple[Mapping[str, Any], Doc]]:
-    """Each operation with the document that it meets. Ends where one does not fit."""
+    """Each operation with the document that it applies to. Ends at the first operation that does not fit."""
     state = doc
-    for one in patch:
-        yield one, state
+    for operation in patch:
+        yield operation, state
         try:
-            state = patched(state, [one])
+            state = patched(state, [operation])
         except Misfit:
             return
 
 
 def _tests(change: Mapping[str, Any], state: Doc) -> list[dict[str, Any]]:
-    """Tests of the values that an operation changes or takes away, as they are in `state`."""
+    """Tests of the values that an operation changes or removes, with their values in `state`."""
     paths = [str(change["from"])] if change["op"] == "move" else []
     parent, _, name = str(change["path"]).rpartition("/")
     in_list = isinstance(_at(state, parent), list)
@@ -216,7 +218,7 @@ def _at(doc: Any, path: str) -> Any:
     return _MISSING if isinstance(found, EndOfList) else found
 
 
-def _related(one: str, other: str) -> bool:
-    """True if one of the two places is, or contains, the other."""
-    first, second = ([unescape(part) for part in path.split("/")] for path in sorted((one, other), key=len))
+def _related(path: str, other: str) -> bool:
+    """True if the two paths are equal or either contains the other."""
+    first, second = ([unescape(part) for part in pointer_.split("/")] for pointer_ in sorted((path, other), key=len))
     return second[: len(first)] == first

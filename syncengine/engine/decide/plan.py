@@ -1,6 +1,6 @@
-"""What must be written so that both sides agree, and why. Pure: no clock, no session, no network.
+"""Decide what to write so that both sides agree, and why. Pure: no clock, no session, no network.
 
-Dry run, diff, explain and reconciliation call the same function and stop there.
+Dry runs, diffs, explanations and reconciliation call the same function and stop there.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Ru
 from syncengine.store.states import Why
 
 CANCELLED = "@cancelled"
-"""Of an agreement: that the target's object is cancelled. Compared by nobody, as all names with an @."""
+"""A mark in an agreement: the target's object is cancelled. Like all names with an @, it is never compared."""
 UNSETTLED = "nobody knows whether the last write took effect"
-NOT_THERE = "not there in the source"
+NOT_THERE = "not found in the source"
 TOO_OLD = "created before the cut-over date"
 NOT_LINKED = "no flow has linked it yet"
 EQUAL = "already equal"
 
 
 class PlanKind(StrEnum):
+    """What to do with a record: leave it (skip), ask a person (hold), wait for another object (wait), or write."""
+
     SKIP = "skip"
     HOLD = "hold"
     WAIT = "wait"
@@ -37,16 +39,16 @@ class PlanKind(StrEnum):
 
 
 WAIVABLE = (Why.RULE, Why.CONFLICT)
-"""What a person can waive; whatever else holds a plan must be made possible first."""
+"""The reasons that a person can waive. Any other cause of a held plan must be fixed first."""
 GONE = (Why.GONE, Why.GONE_LEFT, Why.GONE_RIGHT)
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A link as a plan sees it: the other side's key, the last agreement, line numbers; and the target as it is now.
+    """A link as a plan needs it: the target's key, the last agreement, line numbers and the target's current document.
 
-    `current` is None if the target does not have the object any more. Provisional links (observe mode) have no key, and
-    neither has one whose target never told a key.
+    `current` is None if the object no longer exists in the target. `key` is None for a provisional link (observe mode) and
+    for a target that returned no key.
     """
 
     key: str | None
@@ -55,25 +57,25 @@ class Linked:
     current: Doc | None
     natural_key: str = ""
     provisional: bool = False
-    tried: Doc = field(default_factory=dict)  # what a change of unknown outcome wanted
+    tried: Doc = field(default_factory=dict)  # the document that a change of unknown outcome would have produced
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One write of a plan: what part it concerns, on which side, and what will have been agreed once it is done."""
+    """One write of a plan: its part, the resource it writes to, and the agreement once it is done."""
 
     part: str
     resource: str
     operation: Operation
     agreed: Doc
     numbers: Map[str, str] = field(default_factory=dict)
-    call: str = ""  # which one, of a write that takes several calls
-    first: Doc | None = None  # what it was compared with, where the flow had agreed on nothing yet
+    call: str = ""  # its number, if the write takes several calls
+    first: Doc | None = None  # the base of the comparison, if the flow had no agreement yet
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A part that needs no write: both sides are equal, or differ only in what the target's people changed."""
+    """A part that needs no write: both sides are equal, or differ only where the target was edited."""
 
     part: str
     agreed: Doc
@@ -82,12 +84,15 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The outcome of transform. A held plan keeps the steps that are held back, so that they can be shown and approved.
+    """The result of transform. A held plan keeps its steps, so that people can see and approve them.
 
-    why: why nothing is written, or why it is held; `reason` says it to people. about: the key that `why` is about, of an object
-    that is gone. refusable: what will be agreed of each part if a person refuses it. decided: which person's decision
-    it goes by (`approved by anna`), decision: the number of that; without it the plan would be held. links: the revisions of
-    the links, by part, that it was made from; once one of them is another, the plan is of yesterday.
+    Attributes:
+        why: why nothing is written, or why the plan is held, for the program; `reason` is the same for people.
+        about: the key of the object that `why` refers to, if that object no longer exists.
+        refusable: the agreement of each part if a person refuses the plan.
+        decided: the person's decision that the plan follows (`approved by anna`); without it the plan would be held.
+        decision: the id of that decision; 0 if there is none.
+        links: the revisions of the links that the plan was made from, by part; if one changes, the plan is out of date.
     """
 
     kind: PlanKind
@@ -97,11 +102,11 @@ class Plan:
     steps: Sequence[Step] = ()
     needs: Sequence[Need] = ()
     agreements: Sequence[Agreement] = ()
-    turned_out: Sequence[Agreement] = ()  # as agreements, of changes whose outcome was unknown and that have happened
+    turned_out: Sequence[Agreement] = ()  # agreements after changes of unknown outcome that did take effect
     kept: Sequence[Difference] = ()
     conflicts: Sequence[Difference] = ()
-    seeks: bool = False  # the creates are only looked for in the target, and never made
-    provisional: Sequence[str] = ()  # needs that are planned, not written: `customers 310 (EUR)`
+    seeks: bool = False  # only search the target for the objects to create; never create them
+    provisional: Sequence[str] = ()  # needs that are planned but not written: `customers 310 (EUR)`
     refusable: Sequence[Agreement] = ()
     decided: str = ""
     decision: int = 0
@@ -109,28 +114,29 @@ class Plan:
 
     @property
     def hash(self) -> str:
-        """Equal for plans that show a person the same, values that are written over included; a decision holds for one hash.
+        """Equal for plans that look the same to a person, overwritten values included; a decision applies to one hash.
 
-        A rule is known by its text, which is the installation's own.
+        A rule is identified by its text, which belongs to the installation.
         """
         writes = [[step.part, step.resource, step.operation.verb, _overwritten(step.operation)] for step in self.steps]
-        differs = [_differs(one) for one in self.conflicts]
+        differs = [_differs(conflict) for conflict in self.conflicts]
         rule = self.reason if self.why is Why.RULE else ""
         return fingerprint([self.kind, self.why, rule, writes, *([differs] if differs else [])])
 
     @property
     def intention(self) -> str:
-        """Equal for plans that write the same, whatever the target shows."""
+        """Equal for plans that write the same values, whatever the target currently has."""
         return fingerprint([[step.part, step.resource, written(step.operation)] for step in self.steps])
 
     def fingerprints(self) -> dict[str, list[Any]]:
-        """What a person is shown, in prints, JSON-able: each conflict, and of each write part, resource, verb, and two more.
+        """Fingerprints of what a person sees in this plan, JSON-able: its writes and its conflicts.
 
-        These are the print of the document that is wanted, and those of its single changes with the values written over.
+        A write is a list of its part, resource, verb, the fingerprint of the wanted document and a list of fingerprints, one
+        for each change together with the values it overwrites.
         """
         return {
             "writes": [_fingerprint(step) for step in self.steps],
-            "conflicts": [fingerprint(_differs(one)) for one in self.conflicts],
+            "conflicts": [fingerprint(_differs(conflict)) for conflict in self.conflicts],
         }
 
 
@@ -143,12 +149,12 @@ def _fingerprint(step: Step) -> list[Any]:
     return [step.part, step.resource, str(operation.verb), fingerprint(operation.doc), changes]
 
 
-def _differs(one: Difference) -> list[Any]:
-    return [one.path, one.base, one.wanted, one.current]
+def _differs(difference: Difference) -> list[Any]:
+    return [difference.path, difference.base, difference.wanted, difference.current]
 
 
 def _overwritten(operation: Operation) -> Any:
-    """What an operation writes, and over what."""
+    """What an operation writes, and the values it overwrites."""
     if operation.verb is Verb.CREATE:
         return operation.doc
     old = {name: change.old for name, change in operation.changes.items()}
@@ -157,7 +163,7 @@ def _overwritten(operation: Operation) -> Any:
 
 
 def written(operation: Operation) -> str:
-    """A print of what an operation writes: equal for one that is planned again and writes the same."""
+    """A fingerprint of what an operation writes; equal if the operation is planned again with the same values."""
     return fingerprint(_written(operation))[:12]
 
 
@@ -170,13 +176,17 @@ def _written(operation: Operation) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything that a plan is made from: the flow, both resources (for `canonical`, `refuses`), documents, links.
+    """The input of a plan: the flow, the target's resource, the documents and the links.
 
-    `source` is the typed source document, None if the source does not have it. `links` are by part. `too_old`: created
-    before the connection's cut-over date. `in_doubt`: a write that cannot be looked up has an unknown outcome.
-    `newer`: whether the source was touched after the target, None if that cannot be told. `approved`: a person waives the
-    rule, or the conflict, that holds this plan. `verifies`: creates are looked for first, since the store may have forgotten
-    some. `edited`: whether the source was edited since it was created.
+    Attributes:
+        source_doc: the typed source document; None if the source does not have it.
+        links: by part.
+        too_old: the object was created before the connection's cut-over date.
+        in_doubt: a write has an unknown outcome and cannot be looked up.
+        newer: whether the source changed after the target; None if unknown.
+        approved: a person waived the rule or the conflict that holds this plan.
+        verifies: search the target before each create, since the store may have lost earlier creates.
+        edited: whether the source was edited since its creation.
     """
 
     flow: Flow
@@ -193,7 +203,7 @@ class Situation:
 
 
 def plan(situation: Situation) -> Plan:
-    """Decide. Raises Rejected if the document cannot be mapped."""
+    """Decide what to write for one record. Raises Rejected if the document cannot be mapped."""
     if situation.in_doubt:
         return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
     doc = situation.source_doc
@@ -206,7 +216,7 @@ def plan(situation: Situation) -> Plan:
         return Plan(PlanKind.SKIP, decision.reason, Why.RULE)
     if decision.verdict is RuleVerdict.CANCEL:
         seeks = _seeks(situation) and not situation.links
-        return _sought(situation, doc, decision.reason) if seeks else _cancel(situation, decision.reason)
+        return _search_only(situation, doc, decision.reason) if seeks else _cancel(situation, decision.reason)
     wanted = wanted_parts(situation, doc)
     if isinstance(wanted, Plan):
         return wanted
@@ -218,14 +228,14 @@ def plan(situation: Situation) -> Plan:
 
 
 def by_rule(made: Plan, reason: str) -> Plan:
-    """The plan as a rule of the flow holds it, if there is anything to write; a conflict that holds it too is named with it."""
+    """Hold the plan by a rule of the flow, if it writes anything. If a conflict holds it already, name both reasons."""
     if made.why is Why.CONFLICT:
         return replace(made, reason=f"{reason}; {made.reason}")
     return replace(made, kind=PlanKind.HOLD, reason=reason, why=Why.RULE) if made.kind is PlanKind.WRITE else made
 
 
 def wanted_parts(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
-    """The mapped documents by part, or what must be waited for. Raises Rejected."""
+    """The mapped documents by part, or a plan that waits for what is missing. Raises Rejected."""
     mapping = situation.flow.mapping
     if missing := [need for need in mapping.needs(doc, situation.context) if _is_missing(need, situation)]:
         return Plan(PlanKind.WAIT, f"needs {named(missing[0])}", Why.NEED, needs=missing)
@@ -236,8 +246,8 @@ def wanted_parts(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:
     return {part: situation.target.canonical(target_doc) for part, target_doc in mapped.items()}
 
 
-def _sought(situation: Situation, doc: Doc, reason: str) -> Plan:
-    """Look for an object that is cancelled at the source and may have been created, though the store does not know it."""
+def _search_only(situation: Situation, doc: Doc, reason: str) -> Plan:
+    """Search for an object that is cancelled in the source and that a create unknown to the store may have made."""
     try:
         wanted = wanted_parts(situation, doc)
     except Rejected:
@@ -245,11 +255,11 @@ def _sought(situation: Situation, doc: Doc, reason: str) -> Plan:
     if isinstance(wanted, Plan):
         return wanted
     made = _combine([plan_part(situation, part, target_doc) for part, target_doc in wanted.items()])
-    return replace(made, seeks=True, reason=f"{reason}; it is looked for, since creates are verified")
+    return replace(made, seeks=True, reason=f"{reason}; searching the target for it, since creates are verified")
 
 
 def _seeks(situation: Situation) -> bool:
-    """Whether an object that the store does not know may be in the target all the same, and can be found there."""
+    """True if the target may have an object that the store does not know, and can be searched for it."""
     return situation.verifies and situation.target.safety.get(Verb.CREATE) in (Safety.SEARCH, Safety.ENFORCED)
 
 
@@ -258,12 +268,13 @@ def _is_missing(need: Need, situation: Situation) -> bool:
 
 
 def named(need: Need) -> str:
+    """A need for people: `customers 310 (EUR)`."""
     part = f" ({need.part})" if need.part else ""
     return f"{need.entity} {need.key}{part}"
 
 
 def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
-    """The plan of one part, by what the target shows of it: create it, change it, or leave it."""
+    """The plan of one part: create it, change it or leave it, depending on the target's current document."""
     link = situation.links.get(part)
     natural = situation.flow.mapping.natural_key(wanted)
     if link is None or link.provisional:
@@ -272,10 +283,10 @@ def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
     if link.key is None:
         return _without_key(part, wanted, link)
     if link.current is None:
-        return Plan(PlanKind.HOLD, f"{link.key} is gone in the target", Why.GONE, about=link.key)
-    before, numbers = _before(situation, wanted, link, link.current)
-    base, numbers = _shown(situation, link, before, numbers)
-    compared, numbers_now = _caught_up(situation, wanted, link.current, rebase.Known(base, numbers))
+        return Plan(PlanKind.HOLD, f"{link.key} no longer exists in the target", Why.GONE, about=link.key)
+    before, numbers = _last_agreement(situation, wanted, link, link.current)
+    base, numbers = _confirmed(situation, link, before, numbers)
+    compared, numbers_now = _rebased(situation, wanted, link.current, rebase.Known(base, numbers))
     merged = merge(
         compared,
         wanted,
@@ -291,24 +302,24 @@ def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
     return replace(made, turned_out=[Agreement(part, base, numbers)]) if has_happened else made
 
 
-def _before(situation: Situation, wanted: Doc, link: Linked, current: Doc) -> tuple[Doc, Map[str, str]]:
-    """The last agreement, or what stands for it where there is none yet; and the target's line numbers."""
+def _last_agreement(situation: Situation, wanted: Doc, link: Linked, current: Doc) -> tuple[Doc, Map[str, str]]:
+    """The last agreement, or a substitute if there is none yet; and the target's line numbers."""
     if first_comparison.by_hand(link.base):
         base, numbers = first_comparison.base(wanted, current, line_fields=situation.target.line_fields)
         return base, {**numbers, **link.numbers}
     return (link.base, link.numbers) if link.base else _first_base(situation, wanted, current)
 
 
-def _shown(situation: Situation, link: Linked, base: Doc, numbers: Map[str, str]) -> tuple[Doc, Map[str, str]]:
-    """The agreement as it stands after a change in doubt, by what the target shows of it; `base` if there was none."""
+def _confirmed(situation: Situation, link: Linked, base: Doc, numbers: Map[str, str]) -> tuple[Doc, Map[str, str]]:
+    """The agreement with the part of an unconfirmed change that the target has; `base` if there is no such change."""
     if not link.tried or link.current is None:
         return base, numbers
     line_fields = situation.target.line_fields
     return unconfirmed_change.agreement_shown(base, link.tried, link.current, line_fields=line_fields, numbers=numbers)
 
 
-def _caught_up(situation: Situation, wanted: Doc, current: Doc, known: rebase.Known) -> tuple[Doc, Map[str, str]]:
-    """What to compare with: the agreement, moved on by what both sides show where the store may have forgotten it."""
+def _rebased(situation: Situation, wanted: Doc, current: Doc, known: rebase.Known) -> tuple[Doc, Map[str, str]]:
+    """The base to compare with: the agreement, rebuilt from both sides if the store may have lost writes."""
     if not (situation.verifies or known.is_found):
         return known.base, known.numbers
     policy = situation.flow.mapping.policy
@@ -323,10 +334,10 @@ def _caught_up(situation: Situation, wanted: Doc, current: Doc, known: rebase.Kn
 
 
 def _first_base(situation: Situation, wanted: Doc, current: Doc) -> tuple[Doc, Map[str, str]]:
-    """A flow that comes to a link of another one begins with what the target has in the fields that are its own.
+    """The base of a flow that joins the link of another flow: the target's current values of the flow's own fields.
 
-    Its lines are recognised by what they hold, since the other flow may have made the target from just these. One that the
-    target lacks is a conflict: no line is added to an object that was there before without a person's approval.
+    Lines are matched by their content, since the other flow may have created the target from the same lines. A line that the
+    target lacks is a conflict: no line is added to an existing object unless a person approves it.
     """
     line_fields = situation.target.line_fields
     base: Doc = {name: current.get(name) for name in wanted if name not in line_fields}
@@ -342,29 +353,31 @@ def _first_base(situation: Situation, wanted: Doc, current: Doc) -> tuple[Doc, M
 
 
 def _first_line(asked: Doc, there: Doc | None, identity: Sequence[str]) -> Doc:
-    """A line as the target has it; of one that it lacks, what would tell it from others."""
+    """A line with the target's values; only its identity if the target lacks it."""
     if there is None:
         return {LINE_KEY: asked[LINE_KEY], first_comparison.MARK: True, **{name: asked.get(name) for name in identity}}
     return {name: there.get(name, value) if name != LINE_KEY else value for name, value in asked.items()}
 
 
 def _without_key(part: str, wanted: Doc, link: Linked) -> Plan:
-    """The target took it and told no key, so that it can be neither read nor changed."""
+    """The plan of a part that the target accepted without returning a key, so that it can be neither read nor changed."""
     if _same_doc(wanted, link.base):
         return Plan(PlanKind.SKIP, EQUAL, Why.EQUAL, agreements=[Agreement(part, link.base, link.numbers)])
-    reason = "it was written without a key, so it cannot be changed: correct it in the target by hand, then refuse this"
+    reason = (
+        "it was written without a key and cannot be changed: correct it in the target by hand, then refuse this plan"
+    )
     return Plan(PlanKind.HOLD, reason, why=Why.REFUSED, refusable=[Agreement(part, wanted, link.numbers)])
 
 
-def _same_doc(one: Doc, other: Doc) -> bool:
-    names = [name for name in {*one, *other} if not name.startswith("@")]
-    return all(one.get(name) == other.get(name) or same(one.get(name), other.get(name)) for name in names)
+def _same_doc(doc: Doc, other: Doc) -> bool:
+    names = [name for name in {*doc, *other} if not name.startswith("@")]
+    return all(doc.get(name) == other.get(name) or same(doc.get(name), other.get(name)) for name in names)
 
 
 def _unwanted_parts(situation: Situation, wanted: Map[str, Doc]) -> list[Plan]:
-    """Parts that are linked and that the mapping no longer yields: cancelled, so that nothing is shipped twice.
+    """Cancel linked parts that the mapping no longer produces, so that nothing is shipped twice.
 
-    Those of a flow that keeps its parts stay. Where the mapping has gone from a whole to parts, or back, a person decides.
+    A flow that keeps its parts cancels none. If the mapping switched between one document and parts, a person decides.
     """
     left_over = {part: link for part, link in situation.links.items() if part not in wanted and not link.provisional}
     if situation.flow.keeps_parts:
@@ -372,7 +385,7 @@ def _unwanted_parts(situation: Situation, wanted: Map[str, Doc]) -> list[Plan]:
     plans = [_cancelled(situation, part, link, _no_longer(part)) for part, link in left_over.items()]
     if "" in left_over or "" in wanted:
         held = [made for made in plans if made.kind is not PlanKind.SKIP]
-        reason = "it was written in other parts than the mapping yields now: link or cancel them by hand"
+        reason = "it was written in other parts than the mapping now produces: link or cancel them by hand"
         return [replace(made, kind=PlanKind.HOLD, reason=reason, why=Why.REFUSED) for made in held]
     return plans
 
@@ -384,7 +397,7 @@ def _no_longer(part: str) -> str:
 def _change(
     situation: Situation, part: str, wanted: Doc, link: Linked, merged: Merged, natural: str, before: Doc
 ) -> Plan:
-    assert link.current is not None  # noqa: S101 - told apart by the caller
+    assert link.current is not None  # noqa: S101 - the caller has checked it
     steps = []
     if merged.writes:
         operation = Operation(
@@ -401,7 +414,7 @@ def _change(
     agreement = Agreement(part, wanted, merged.numbers)
     found = Plan(PlanKind.WRITE, steps=steps, kept=merged.kept, conflicts=merged.conflicts, refusable=[agreement])
     if merged.conflicts:
-        first = next((one for one in merged.conflicts if one.because == UNCLEAR), merged.conflicts[0])
+        first = next((conflict for conflict in merged.conflicts if conflict.because == UNCLEAR), merged.conflicts[0])
         hold = Why.UNCLEAR if first.because == UNCLEAR else Why.CONFLICT
         return replace(found, kind=PlanKind.HOLD, reason=f"{first.path} {first.because}", why=hold)
     is_cancelled = situation.target.is_cancelled(link.current) and not situation.flow.write_back
@@ -416,7 +429,7 @@ def _change(
 
 
 def _by_us(link: Linked) -> bool:
-    """Whether it was cancelled since its source was, and nobody has agreed to anything else since."""
+    """True if we cancelled the object because its source was cancelled, and no later agreement replaced that."""
     return CANCELLED in link.base or CANCELLED in link.tried
 
 
@@ -429,12 +442,12 @@ def _cancel(situation: Situation, reason: str) -> Plan:
     steps = [step for made in parts for step in made.steps]
     turned_out = [agreement for made in parts for agreement in made.turned_out]
     if not steps:
-        return Plan(PlanKind.SKIP, f"{reason}; it is cancelled in the target", Why.RULE, turned_out=turned_out)
+        return Plan(PlanKind.SKIP, f"{reason}; it is already cancelled in the target", Why.RULE, turned_out=turned_out)
     return Plan(PlanKind.WRITE, reason, steps=steps, turned_out=turned_out)
 
 
 def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Plan:
-    """The cancellation of one linked object; a skip where it is gone or cancelled already, a hold where that cannot be."""
+    """Cancel one linked object. Skip if it no longer exists or is already cancelled; hold if it cannot be cancelled."""
     if link.key is None and not link.provisional:
         return Plan(PlanKind.HOLD, f"{reason}, and it was written without a key", why=Why.REFUSED)
     if link.current is None or link.key is None:
@@ -442,8 +455,8 @@ def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Pl
     is_cancelled = situation.target.is_cancelled(link.current)
     agreed = {**link.base, CANCELLED: True}
     turned_out = []
-    if link.tried and (is_cancelled or link.tried != agreed):  # else it is this cancellation that was in doubt
-        base, numbers = _shown(situation, link, link.base, link.numbers)
+    if link.tried and (is_cancelled or link.tried != agreed):  # otherwise the write in doubt is this cancellation
+        base, numbers = _confirmed(situation, link, link.base, link.numbers)
         mark = {CANCELLED: True} if is_cancelled and CANCELLED in link.tried else {}
         turned_out.append(Agreement(part, {**base, **mark}, numbers))
     if is_cancelled:
@@ -461,9 +474,9 @@ def _cancelled(situation: Situation, part: str, link: Linked, reason: str) -> Pl
 
 
 def _combine(parts: Sequence[Plan]) -> Plan:
-    """The plans of all parts as one: a part that is held holds the others back, since they belong together."""
+    """Combine the plans of all parts: a held part holds the others, since they belong together."""
     steps = [step for part in parts for step in part.steps]
-    whole = Plan(
+    combined = Plan(
         PlanKind.WRITE if steps else PlanKind.SKIP,
         steps=steps,
         agreements=[agreement for part in parts for agreement in part.agreements],
@@ -473,9 +486,9 @@ def _combine(parts: Sequence[Plan]) -> Plan:
         refusable=[agreement for part in parts for agreement in part.refusable],
     )
     held = sorted((part for part in parts if part.kind is PlanKind.HOLD), key=lambda part: part.why in WAIVABLE)
-    if held:  # what cannot be waived is named first
-        return replace(whole, kind=PlanKind.HOLD, reason=held[0].reason, why=held[0].why, about=held[0].about)
+    if held:  # a reason that nobody can waive comes first
+        return replace(combined, kind=PlanKind.HOLD, reason=held[0].reason, why=held[0].why, about=held[0].about)
     if steps:
-        return whole
+        return combined
     reason, why = (EQUAL, Why.EQUAL) if parts else ("the mapping yields nothing", Why.RULE)
-    return replace(whole, reason=reason, why=why)
+    return replace(combined, reason=reason, why=why)

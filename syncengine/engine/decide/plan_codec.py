@@ -1,4 +1,4 @@
-"""Plans as they are stored between two steps, and as they are shown to people."""
+"""Convert plans to the form stored between two steps, and to texts for people."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from syncengine.connectors.base import Change, LineChange, Operation, Verb
 from syncengine.document import Doc
 from syncengine.engine.decide.merge import Difference
 from syncengine.engine.decide.plan import Agreement, Plan, PlanKind, Step
-from syncengine.redaction import safe_text as told
+from syncengine.redaction import safe_text
 from syncengine.store.states import Why
 
 MOST_SHOWN = 20
 
 
 def to_doc(plan: Plan) -> Doc:
-    """A JSON-able form that `from_doc` reads; needs and agreements are dealt with in transform and left out."""
+    """A JSON-able form that `from_doc` reads. It omits needs and agreements, which transform has handled already."""
     return {
         "kind": plan.kind,
         "reason": plan.reason,
@@ -30,10 +30,12 @@ def to_doc(plan: Plan) -> Doc:
         "seeks": plan.seeks,
         "links": dict(plan.links),
         "steps": [_step_to_doc(step) for step in plan.steps],
-        "kept": [_difference(one) for one in plan.kept],
-        "conflicts": [_difference(one) for one in plan.conflicts],
+        "kept": [_difference(difference) for difference in plan.kept],
+        "conflicts": [_difference(difference) for difference in plan.conflicts],
         "refusable": [
-            [one.part, one.agreed, dict(one.numbers)] for one in plan.refusable if plan.kind is PlanKind.HOLD
+            [agreement.part, agreement.agreed, dict(agreement.numbers)]
+            for agreement in plan.refusable
+            if plan.kind is PlanKind.HOLD
         ],
     }
 
@@ -71,24 +73,30 @@ def _changes(changes: Mapping[str, Change]) -> Doc:
     return {name: [change.old, change.new] for name, change in changes.items()}
 
 
-def _difference(one: Difference) -> Doc:
-    return {"path": one.path, "base": one.base, "source": one.wanted, "target": one.current, "because": one.because}
+def _difference(difference: Difference) -> Doc:
+    return {
+        "path": difference.path,
+        "base": difference.base,
+        "source": difference.wanted,
+        "target": difference.current,
+        "because": difference.because,
+    }
 
 
 def from_doc(doc: Mapping[str, Any]) -> Plan:
-    """The plan as push needs it, and people who look at it."""
+    """The plan that `to_doc` stored, as push and people need it."""
     return Plan(
         PlanKind(doc["kind"]),
         doc["reason"],
         steps=[_step_from_doc(step) for step in doc["steps"]],
-        kept=[_difference_from_doc(one) for one in doc["kept"]],
-        conflicts=[_difference_from_doc(one) for one in doc["conflicts"]],
+        kept=[_difference_from_doc(difference) for difference in doc["kept"]],
+        conflicts=[_difference_from_doc(difference) for difference in doc["conflicts"]],
         provisional=tuple(doc.get("provisional", ())),
         seeks=doc.get("seeks", False),
         links=doc.get("links", {}),
         why=Why(doc.get("why", "")),
         about=doc.get("about", ""),
-        refusable=[Agreement(*one) for one in doc.get("refusable", ())],
+        refusable=[Agreement(*agreement) for agreement in doc.get("refusable", ())],
         decided=doc.get("decided", ""),
         decision=doc.get("decision", 0),
     )
@@ -122,7 +130,7 @@ def _read_changes(doc: Mapping[str, Any]) -> dict[str, Change]:
 
 
 def timeline_detail(plan: Plan) -> Doc:
-    """What the timeline says of a plan: its reason, and what is written or left, without whole documents."""
+    """Details of a plan for the timeline: its reason, the fields it writes and the ones it leaves, without full documents."""
     detail: Doc = {name: text for name, text in (("reason", plan.reason), ("decided", plan.decided)) if text}
     if plan.steps:
         detail["writes"] = [summary(step) for step in plan.steps]
@@ -132,19 +140,19 @@ def timeline_detail(plan: Plan) -> Doc:
     if plan.provisional:
         detail["provisional"] = list(plan.provisional)
     if plan.kept:
-        detail["left"] = [f"{one.path} {one.because}" for one in plan.kept[:10]]
+        detail["left"] = [f"{difference.path} {difference.because}" for difference in plan.kept[:10]]
     if plan.conflicts:
-        detail["conflicts"] = [f"{one.path} {one.because}" for one in plan.conflicts[:10]]
+        detail["conflicts"] = [f"{conflict.path} {conflict.because}" for conflict in plan.conflicts[:10]]
     return detail
 
 
 def details(step: Step) -> list[str]:
-    """One write field by field: `StockLine 1 OrderQty: 2 -> 5`, `+ FreightLine: FreightValue 4.99`."""
+    """Describe one write field by field: `StockLine 1 OrderQty: 2 -> 5`, `+ FreightLine: FreightValue 4.99`."""
     operation = step.operation
     if operation.verb is Verb.CREATE:
         found: list[str] = []
         for name, value in without_notes(operation.doc).items():
-            lines = [_whole("+", name, line) for line in value] if isinstance(value, list) else []
+            lines = [_describe_line("+", name, line) for line in value] if isinstance(value, list) else []
             found += lines or [f"{name}: {_value(value)}"]
         return found
     found = [f"{name}: {_value(change.old)} -> {_value(change.new)}" for name, change in operation.changes.items()]
@@ -155,30 +163,32 @@ def details(step: Step) -> list[str]:
                 for name, change in line.changes.items()
             ]
         else:
-            found.append(_whole("+" if line.action == "add" else "-", line.field, line.line))
+            found.append(_describe_line("+" if line.action == "add" else "-", line.field, line.line))
     return found
 
 
 def without_notes(doc: Mapping[str, Any]) -> Doc:
-    """A document without what a resource has noted in it for itself (`@...`)."""
+    """A document without the internal fields of its resource (`@...`)."""
     return {name: value for name, value in doc.items() if not name.startswith("@")}
 
 
-def _whole(sign: str, field: str, line: Any) -> str:
+def _describe_line(sign: str, field: str, line: Any) -> str:
     if not isinstance(line, dict):
-        return f"{sign} {field}: {told(line)}"
+        return f"{sign} {field}: {safe_text(line)}"
     parts = (
-        f"{name} {told(value)}" for name, value in line.items() if not name.startswith("@") and value not in (None, "")
+        f"{name} {safe_text(value)}"
+        for name, value in line.items()
+        if not name.startswith("@") and value not in (None, "")
     )
     return f"{sign} {field}: {', '.join(parts)}"
 
 
 def _value(value: Any) -> str:
-    return "nothing" if value in (None, "", []) else told(value)
+    return "nothing" if value in (None, "", []) else safe_text(value)
 
 
 def summary(step: Step) -> str:
-    """One line for one write: `change 000512: OrderQty of StockLine 1, + StockLine 8107`."""
+    """Summarise one write in one line: `change 000512: OrderQty of StockLine 1, + StockLine 8107`."""
     operation = step.operation
     subject = operation.key or operation.natural_key
     if operation.verb is not Verb.CHANGE:

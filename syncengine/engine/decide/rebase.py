@@ -1,9 +1,9 @@
-"""What two objects must have agreed on, where the store does not know it: after a restored backup, and for one that was found.
+"""Rebuild an agreement that the store does not have: after a restored backup, and for an object found in the target. Pure.
 
-While creates are verified (`verify_creates_until`) the last agreement may be older than both objects: what both show alike was
-written since, by writes that the store has forgotten. In a field `merge.py` leaves that alone, whatever the agreement says. A
-line that is there already must be found here, so that it is not added again. What neither the store nor the two objects can
-tell is left to the policies, and lines to a person. Pure.
+While creates are verified (`verify_creates_until`), the last agreement may be older than both objects: where both have the same
+value, a write that the store has lost made it so. `merge.py` leaves such a field alone, whatever the agreement says. A line
+that exists already must be matched here, or it would be added again. If neither the store nor the two objects can answer, the
+policies decide fields and a person decides lines.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from dataclasses import dataclass
 from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.decide.merge import Alike, alike_together, by_key, by_number, numeric, same
 
-FOUND = "@found"  # names with an @ are compared by nobody
+FOUND = "@found"  # names with an @ are never compared
 NOTHING: Mapping[str, bool] = {FOUND: True}
-"""The base of a link to an object that was found in the target under our reference."""
+"""The base of a link to an object that was found in the target by our reference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The link as the store has it: the last agreement, and the target's line numbers by our line keys."""
+    """The stored link: the last agreement and the target's line numbers by our line keys."""
 
     base: Doc
     numbers: Mapping[str, str]
 
     @property
     def is_found(self) -> bool:
-        """True if there is no agreement yet."""
+        """True if the object was found in the target and there is no agreement yet."""
         return FOUND in self.base
 
 
@@ -41,10 +41,10 @@ def agreement(
     edited: bool,
     is_held: Callable[[str], bool],
 ) -> tuple[Doc, dict[str, str]]:
-    """The agreement to compare with, and the line numbers as far as they can be told.
+    """The agreement to compare with, and the line numbers as far as lines can be matched.
 
-    edited: whether the source was edited after it was created; if not, an object that was found was made from just this, and
-    what differs is its people's doing. is_held: whether a list's lines are for a person if both sides have changed them.
+    edited: whether the source was edited after its creation. If not, a found object was made from the current document, and
+    any difference was made in the target. is_held: by path, whether a person decides about lines that both sides changed.
     """
     numbers = dict(known.numbers)
     header = {name: value for name, value in wanted.items() if name not in line_fields}
@@ -71,13 +71,13 @@ class _Kind:
 
     @property
     def is_made_from_this(self) -> bool:
-        """What stands in the target was made from the source as it is now, and may have been changed there since."""
+        """The target's object was made from the source's current document, and may have been edited in the target since."""
         return self.is_found and not self.edited
 
 
 @dataclass
 class _Lines:
-    """The lines of one list: as they are wanted, by our key, and as they are there, by number. `numbers` is completed."""
+    """The lines of one list: wanted (`asked`) by our key, current (`there`) by number. Adds matched lines to `numbers`."""
 
     kind: _Kind
     asked: Mapping[str, Doc]
@@ -85,17 +85,17 @@ class _Lines:
     numbers: dict[str, str]
 
     def agreed(self, before: Mapping[str, Doc]) -> list[Doc]:
-        """The lines of the agreement, of which `before` is what the store knows."""
-        lines = {key: line for key, line in before.items() if self._stands(key, line)}
+        """The lines of the rebuilt agreement; `before` are those of the stored one."""
+        lines = {key: line for key, line in before.items() if self._is_valid(key, line)}
         new = [key for key in self.asked if key not in lines]
         free = self._numbered(lines, new)
-        # A line in another state is still the same by its first field; of lines that have no more than that, any may be it.
+        # An edited line still matches by its first field. If that is its only field, any free line may be the edited one.
         near = Alike(self.kind.identity[:1] if len(self.kind.identity) > 1 else (), free.items())
         for key in new:
             if key in self.numbers:
-                lines[key] = self._met(self.asked[key], self.there[self.numbers[key]])
+                lines[key] = self._matched(self.asked[key], self.there[self.numbers[key]])
             elif self.kind.is_made_from_this:
-                lines[key] = dict(self.asked[key])  # removed in the target alone
+                lines[key] = dict(self.asked[key])  # removed only in the target
             elif self.kind.is_found or near.first(self.asked[key]) is not None:
                 lines[key] = self._unclear(key)
         if self.kind.is_found and self.kind.edited and self.kind.is_held:
@@ -103,49 +103,51 @@ class _Lines:
         return list(lines.values())
 
     def _numbered(self, before: Mapping[str, Doc], new: Sequence[str]) -> dict[str, Doc]:
-        """Find the lines whose numbers are not known yet: as they are wanted, as they were agreed, and by what tells them
-        apart. Returns the lines of the target that are left."""
+        """Match lines without a known number, by their wanted content, then the agreed one, then by part of the identity.
+
+        Returns the target's unmatched lines.
+        """
         for key in [key for key in new if self.numbers.get(key) not in self.there]:
             self.numbers.pop(key, None)
         used = set(self.numbers.values())
         free = {number: line for number, line in self.there.items() if number not in used}
-        whole = len(self.kind.identity)
-        for docs, depth in ((self.asked, whole), (before, whole), *((self.asked, d) for d in range(whole - 1, 0, -1))):
+        full = len(self.kind.identity)
+        for docs, depth in ((self.asked, full), (before, full), *((self.asked, d) for d in range(full - 1, 0, -1))):
             unknown = [key for key in (*before, *new) if key not in self.numbers and key in docs]
             fields = self.kind.identity[:depth]
             candidates = Alike(fields, free.items())
             for group in alike_together(unknown, docs, fields):
                 alike = [number for number in candidates.like(docs[group[0]]) if number in free]
-                if len(alike) == len(group) or (depth == whole and len(alike) > len(group)):
+                if len(alike) == len(group) or (depth == full and len(alike) > len(group)):
                     self._take(group, alike, free)
         return free
 
     def _take(self, group: Sequence[str], alike: Sequence[str], free: dict[str, Doc]) -> None:
-        """Give a group of equal lines the last of these numbers: the target numbers upwards."""
+        """Give a group of equal lines the highest of these numbers: the target assigns ascending numbers."""
         for key, number in zip(group, sorted(alike, key=numeric)[-len(group) :], strict=True):
             self.numbers[key] = number
             free.pop(number)
 
-    def _stands(self, key: str, line: Doc) -> bool:
-        """False if the line's number bears another line by now, since the target gives numbers anew."""
+    def _is_valid(self, key: str, line: Doc) -> bool:
+        """False, and the number is dropped, if another line has this line's number now: the target reuses numbers."""
         current, first = self.there.get(self.numbers.get(key, "")), self.kind.identity[0]
         if key in self.asked or current is None or same(line.get(first), current.get(first)):
             return True
         del self.numbers[key]
         return False
 
-    def _met(self, asked: Doc, current: Doc) -> Doc:
-        """The base of a line that is there: what differs was agreed by nobody, unless it was made from just this."""
+    def _matched(self, asked: Doc, current: Doc) -> Doc:
+        """The base of a matched line: differing fields have no agreed value, unless the line was made from this document."""
         if self.kind.is_made_from_this:
             return dict(asked)
-        untold = {name: value for name, value in asked.items() if name not in current}
-        return {**untold, LINE_KEY: asked[LINE_KEY]}
+        unreadable = {name: value for name, value in asked.items() if name not in current}
+        return {**unreadable, LINE_KEY: asked[LINE_KEY]}
 
     def _unclear(self, key: str) -> Doc:
-        """The base of a line that may be there, or was taken away there: a person must say."""
+        """The base of a line that may exist or may have been removed in the target: a person must decide."""
         return {LINE_KEY: key, **NOTHING, **{name: self.asked[key].get(name) for name in self.kind.identity}}
 
     def _stranger(self, number: str) -> Doc:
-        """The base of a line that the source does not have: removed there since, or added by the target's people."""
+        """The base of a line that the source lacks: removed from the source since, or added in the target."""
         self.numbers[f"@{number}"] = number
         return {LINE_KEY: f"@{number}", self.kind.identity[0]: ""}

@@ -1,4 +1,4 @@
-"""A write that takes several calls, as one step for each call, with what will have been agreed once that call is done. Pure."""
+"""Split a write that takes several calls into one step per call, each with the agreement after that call. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from syncengine.engine.decide.plan import Step
 
 
 def calls_of(resource: Resource, step: Step, base: Doc) -> list[Step]:
-    """The step by the calls that its resource makes of it, in their order; `base` is the last agreement."""
+    """The step split into the calls of its resource, in order; `base` is the last agreement."""
     operations = resource.calls(step.operation)
     if len(operations) == 1:
         return [step]
@@ -28,7 +28,7 @@ def calls_of(resource: Resource, step: Step, base: Doc) -> list[Step]:
 
 
 def moved_on(base: Doc, operation: Operation) -> Doc:
-    """An agreement after one change: its fields as they were written, its lines added, changed and removed."""
+    """The agreement after one change: fields as written, lines added, changed and removed."""
     agreed = {**base, **{name: change.new for name, change in operation.changes.items()}}
     for change in operation.lines:
         lines = [line for line in agreed.get(change.field) or () if line.get(LINE_KEY) != change.key]

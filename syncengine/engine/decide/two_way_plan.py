@@ -1,4 +1,4 @@
-"""The plan of a two-way pair: field groups, each with its master, compared three ways and written to either side. Pure."""
+"""The plan of a two-way flow: a three-way merge of field groups, each with its policy, written to either side. Pure."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ from syncengine.store.states import Why
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Both documents (typed; None where that side has none), the link, the flow and both resources.
+    """Both typed documents (None if that side has none), the link, the flow and both resources.
 
-    `approved`: the side that wins where both have changed, by a person's word, which waives the rules too; empty without.
+    `approved`: the side that a person decided wins where both sides changed; it also waives the rules. Empty if there is no
+    decision.
     """
 
     flow: Flow
@@ -44,7 +45,7 @@ class Pair:
     context: Context
     too_old: bool = False
     in_doubt: bool = False
-    newer: bool | None = None  # whether the left side was touched last
+    newer: bool | None = None  # whether the left side changed last; None if unknown
     approved: str = ""
 
 
@@ -53,12 +54,12 @@ def plan_pair(pair: Pair) -> Plan:
     if pair.in_doubt:
         return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
     if pair.left_doc is None and pair.right_doc is None:
-        return Plan(PlanKind.SKIP, "not there on either side", Why.NOT_THERE)
+        return Plan(PlanKind.SKIP, "not found on either side", Why.NOT_THERE)
     if pair.link is None or pair.link.provisional:
         return _first(pair)
     if pair.left_doc is None or pair.right_doc is None:
         side, why = ("left", Why.GONE_LEFT) if pair.left_doc is None else ("right", Why.GONE_RIGHT)
-        return Plan(PlanKind.HOLD, f"gone on the {side} side", why)
+        return Plan(PlanKind.HOLD, f"no longer exists on the {side} side", why)
     return _compare(pair, pair.link, pair.left_doc, pair.right_doc)
 
 
@@ -78,7 +79,7 @@ def _create(pair: Pair, mapping: Mapping, doc: Doc, target: Resource) -> Plan:
         return mapped
     wanted = target.canonical(mapped)
     agreed = wanted
-    if target is pair.left and pair.right_doc is not None:  # the base is always kept in the right side's terms
+    if target is pair.left and pair.right_doc is not None:  # the base always holds the right side's fields
         agreed = {name: pair.right_doc.get(name) for group in pair.flow.groups for name in group.right}
     operation = Operation(Verb.CREATE, mapping.natural_key(wanted), doc=wanted)
     made = Plan(PlanKind.WRITE, steps=[Step("", target.name, operation, agreed=agreed)])
@@ -86,7 +87,7 @@ def _create(pair: Pair, mapping: Mapping, doc: Doc, target: Resource) -> Plan:
 
 
 def _ruled(pair: Pair, sides: Sequence[tuple[Mapping, Doc]], made: Plan) -> Plan:
-    """The plan as the rules of the sides that it goes by hold it, unless a person has waived them."""
+    """The plan, held if a rule of one of its sides says so, unless a person waived the rules."""
     for mapping, doc in sides if not pair.approved else ():
         decision = mapping.decide(doc, pair.context)
         if decision.verdict is RuleVerdict.HOLD:
@@ -108,7 +109,7 @@ def _mapped(mapping: Mapping, doc: Doc, context: Context) -> Doc | Plan:
 
 @dataclass
 class _Sides:
-    """What goes where, and what is agreed: already, and by each of the two writes. One of them may come to nothing."""
+    """The changes for each side; the fields agreed already and after each write, since only one write may succeed."""
 
     to_right: dict[str, Change] = field(default_factory=dict)
     to_left: dict[str, Change] = field(default_factory=dict)
@@ -151,7 +152,7 @@ def _group(
     else:
         changes = _changes(group.left, to_left[1], to_left[0])
         sides.to_left |= changes
-        by = sides.by_left if changes else sides.agreed  # the left side may show it in its own terms already
+        by = sides.by_left if changes else sides.agreed  # the left side may have the value already, in its own form
         by |= {name: current.get(name) for name in group.right}
 
 
@@ -167,8 +168,8 @@ def _winner(policy: Policy, left_changed: bool, right_changed: bool, newer: bool
     return None
 
 
-def _equal(names: Sequence[str], one: Map[str, Any], other: Map[str, Any]) -> bool:
-    return all(same(one.get(name), other.get(name)) for name in names)
+def _equal(names: Sequence[str], doc: Map[str, Any], other: Map[str, Any]) -> bool:
+    return all(same(doc.get(name), other.get(name)) for name in names)
 
 
 def _changes(names: Sequence[str], old: Doc, new: Doc) -> dict[str, Change]:
@@ -185,7 +186,7 @@ def _plan(pair: Pair, link: Linked, sides: _Sides, wanted_right: Doc, wanted_lef
             operation = Operation(
                 Verb.CHANGE, link.natural_key, doc=doc, key=key, changes=changes, current=current
             )  # fmt: skip
-            agreed = {**sides.agreed, **by}  # the link keeps the rest as it is
+            agreed = {**sides.agreed, **by}  # the link keeps its other fields
             steps.append(Step("", target.name, operation, agreed=agreed, numbers=link.numbers))
     found = Plan(PlanKind.WRITE, steps=steps, conflicts=sides.conflicts)
     if sides.conflicts:

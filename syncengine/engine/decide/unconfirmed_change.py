@@ -1,7 +1,7 @@
-"""What has become of a change whose outcome is unknown: where the target shows what was tried, that was us. Pure.
+"""Resolve a change whose outcome is unknown: where the target has the values that we tried to write, we wrote them. Pure.
 
-A change cannot be searched for. So, after the settle time, the last agreement is moved on by as much of the change as the
-target shows. From there on the comparison of `merge.py` is an ordinary one, whatever happens before the next write.
+A change cannot be searched for. Instead, after the settle time, the last agreement is updated with the part of the change that
+the target has. From then on `merge.py` compares as usual, whatever happens before the next write.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from syncengine.engine.decide.merge import Alike, by_key, by_number, numeric, sa
 def agreement_shown(
     base: Doc, tried: Doc, current: Doc, *, line_fields: Mapping[str, Sequence[str]], numbers: Mapping[str, str]
 ) -> tuple[Doc, dict[str, str]]:
-    """The agreement and the line numbers as they are now; equal to `base` if the change did not happen.
+    """The updated agreement and line numbers; equal to `base` and `numbers` if the change had no effect.
 
-    `tried` is the whole document that the change was to lead to, `numbers` the target's line numbers by our line keys as
-    they were known when it was sent.
+    `tried` is the full document that the change would have produced. `numbers` are the target's line numbers by our line
+    keys, as known when the change was sent.
     """
     agreed, known = dict(base), dict(numbers)
     for name in set(tried) - set(line_fields):
@@ -43,7 +43,7 @@ def _lines(
         if key in tried and current is not None:
             lines.append(_line(line, tried[key], current))
         elif key in tried or current is not None or key not in known:
-            lines.append(line)  # not removed, or not to be seen
+            lines.append(line)  # not removed, or its line number is unknown
     new = {key: line for key, line in tried.items() if key not in agreed}
     return lines + [new[key] for key in _arrived(new, there, identity, known)]
 
@@ -60,9 +60,9 @@ def _line(agreed: Doc, tried: Doc, current: Doc) -> Doc:
 def _arrived(
     new: Mapping[str, Doc], there: Mapping[str, Doc], identity: Sequence[str], known: dict[str, str]
 ) -> Iterator[str]:
-    """Which of the lines that were to be added are there: a line that is nobody else's and agrees in its identity is ours.
+    """Keys of the new lines that the target has: an unassigned line with the same identity is ours.
 
-    Their numbers are put into `known`.
+    Adds their numbers to `known`.
     """
     unknown = _unknown(there, identity, known)
     for key, line in new.items():
@@ -72,13 +72,13 @@ def _arrived(
         had_another = key in known
         known[key] = number
         unknown.remove(number)
-        if had_another:  # which is nobody's now
+        if had_another:  # its former number is free again
             unknown = _unknown(there, identity, known)
         yield key
 
 
 def _unknown(there: Mapping[str, Doc], identity: Sequence[str], known: Mapping[str, str]) -> Alike:
-    """The lines that are nobody's yet, the newest first: the target numbers upwards."""
+    """Lines that are not assigned to a key, newest first: the target assigns ascending numbers."""
     used = set(known.values())
     numbers = sorted((number for number in there if number not in used), key=numeric, reverse=True)
     return Alike(identity, ((number, there[number]) for number in numbers))

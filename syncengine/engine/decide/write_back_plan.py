@@ -1,7 +1,7 @@
-"""The plan of a write-back: what objects of one side say about the object of the other side that another flow has linked.
+"""The plan of a write-back: copy values from objects of one side to the object on the other side that another flow linked.
 
-One record stands for one object of the side that is written, whatever its links: several sources (parts of it) must agree on
-what to write. It changes fields of its own and never creates, cancels or removes. Pure.
+Each record represents one object on the written side, however many links it has: several sources (its parts) must agree on the
+values to write. A write-back changes its own fields and never creates, cancels or removes anything. Pure.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
     """Decide. Raises Rejected if a document cannot be mapped.
 
     Args:
-        situation: of the target's object; its one link is under "". Its `source_doc` is not looked at.
-        sources: the linked objects of the source's side that exist, typed, by key.
+        situation: describes the target's object; its only link has the part "". `source_doc` is ignored.
+        sources: the linked objects that exist on the source's side, typed, by key.
     """
     if situation.in_doubt:
         return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
@@ -41,14 +41,16 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
     if not sources:
         return Plan(PlanKind.SKIP, NOT_THERE, Why.NOT_THERE)
     if link.current is None:
-        return Plan(PlanKind.HOLD, f"{link.key} is gone in the target", Why.GONE, about=link.key or "")
+        return Plan(PlanKind.HOLD, f"{link.key} no longer exists in the target", Why.GONE, about=link.key or "")
     mapping = situation.flow.mapping
     decisions = {key: mapping.decide(doc, situation.context) for key, doc in sources.items()}
-    said = {key: one for key, one in decisions.items() if one.verdict in (RuleVerdict.GO, RuleVerdict.HOLD)}
-    if not said:
+    active = {
+        key: decision for key, decision in decisions.items() if decision.verdict in (RuleVerdict.GO, RuleVerdict.HOLD)
+    }
+    if not active:
         return Plan(PlanKind.SKIP, next(iter(decisions.values())).reason, Why.RULE)
     mapped: dict[str, Doc] = {}
-    for key in said:
+    for key in active:
         made = _mapped(situation, sources[key])
         if isinstance(made, Plan):
             return made
@@ -56,7 +58,7 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
     if difference := _difference(mapped):
         return Plan(PlanKind.HOLD, difference, why=Why.REFUSED)
     found = plan_part(situation, "", next(iter(mapped.values())))
-    held = next((one for one in said.values() if one.verdict is RuleVerdict.HOLD), None)
+    held = next((decision for decision in active.values() if decision.verdict is RuleVerdict.HOLD), None)
     return by_rule(found, held.reason) if held is not None and not situation.approved else found
 
 
@@ -68,14 +70,14 @@ def _mapped(situation: Situation, doc: Doc) -> Doc | Plan:
         raise Rejected(
             field=situation.flow.name,
             value=", ".join(made),
-            reason="a write-back maps to one document, without parts",
-            remedy="Correct the flow's file",
+            reason="a write-back must map to one document, without parts",
+            remedy="Correct the flow file",
         )
     return made[""]
 
 
 def _difference(mapped: Map[str, Doc]) -> str:
-    """Where the sources do not agree; empty if they do."""
+    """The first field on which the sources disagree; empty if they agree."""
     (first_key, first), *others = mapped.items()
     for key, doc in others:
         for name in sorted({*first, *doc}):
@@ -84,5 +86,5 @@ def _difference(mapped: Map[str, Doc]) -> str:
                 and first.get(name) != doc.get(name)
                 and not same(first.get(name), doc.get(name))
             ):
-                return f"its sources do not agree on {name}: {first_key} and {key} say different things"
+                return f"its sources disagree on {name}: {first_key} and {key} have different values"
     return ""

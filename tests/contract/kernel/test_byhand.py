@@ -327,7 +327,7 @@ def test_lines_of_linked_objects_are_recognised_and_none_is_added_without_a_pers
     assert found.plan is not None
     assert [(one.path, one.because) for one in found.plan.conflicts] == [
         ("rows[a].qty", "was changed on both sides"),
-        ("rows[c]", "is gone in the target"),
+        ("rows[c]", "no longer exists in the target"),
     ]
     held.approve(orders.engine, [found], by="anna")
     orders.settle()
@@ -483,14 +483,14 @@ def test_what_is_still_there_is_not_recreated(world: World, by_hand: bool) -> No
 
 
 def _gone(world: World) -> dict[str, Any]:
-    """Order 1 was linked by hand under the reference A1, and is gone in the target; what it was there."""
+    """Order 1 was linked by hand under the reference A1, and no longer exists in the target; what it was there."""
     world.left.put("things", "1", name="a lamp", number="A1")
     world.right.put("things", "R7", name="a lamp", ref="A1")
     _link(world, "1", "R7")
     there = world.right.objects["things"].pop("R7")
     manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
-    assert world.record("things", "1").reason == "R7 is gone in the target"
+    assert world.record("things", "1").reason == "R7 no longer exists in the target"
     return there
 
 

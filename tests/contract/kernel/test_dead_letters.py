@@ -294,8 +294,8 @@ def test_a_discard_is_taken_back_by_trying_it_again(world: World) -> None:
     world.settle()
     assert target(world) == ["MGU"]
     [closed] = letters(world, LetterFilter(is_open=None))
-    assert (closed.closed_because, closed.closed_by) == ("it went through later", "")
-    with pytest.raises(Misconfigured, match="1 is closed: it went through later"):
+    assert (closed.closed_because, closed.closed_by) == ("it succeeded later", "")
+    with pytest.raises(Misconfigured, match="1 is closed: it succeeded later"):
         dead_letters.retry(world.engine, [one.id])
 
 
@@ -304,7 +304,7 @@ def test_a_record_that_was_discarded_and_then_skipped_for_another_reason_is_plan
     discard(world, dead(world))
     thing = world.left.objects["things"].pop("1")
     world.sync("things", "1")
-    assert world.record("things", "1").reason == "not there in the source"
+    assert world.record("things", "1").reason == "not found in the source"
     world.left.objects["things"]["1"] = thing
     teach(world, "mgu")
     world.sync("things", "1")
@@ -370,7 +370,7 @@ def test_a_later_success_closes_what_failed_before(world: World, observed: bool)
         world.configure(mode="observe")
     world.sync("things", "1")
     [closed] = letters(world, LetterFilter(is_open=None))
-    assert (closed.closed_because, closed.closed_by) == ("it went through later", "")
+    assert (closed.closed_because, closed.closed_by) == ("it succeeded later", "")
 
 
 # -- found -------------------------------------------------------------------------------------------------------------
@@ -570,7 +570,7 @@ def test_poison_that_dies_in_a_write_names_the_step_and_says_that_the_write_is_i
     [one] = letters(world)
     assert one.stage == "push"
     assert one.cause.startswith("its step died once in push while it was alone in its batch")
-    assert "before you discard it, look in the target" in one.remedy
+    assert "check the target before you discard" in one.remedy
 
 
 # -- pairs -------------------------------------------------------------------------------------------------------------
@@ -619,7 +619,7 @@ def test_letters_of_a_record_that_is_folded_into_its_pair_stay_and_follow_it(pai
     [left] = pairs.left.objects["things"]
     with pairs.store.read() as session:
         failure = session.get_one(m.Failure, one.id)
-    assert failure.closed_because == "it went through later"
+    assert failure.closed_because == "it succeeded later"
     pairs.left.objects["things"][left].pop("name")
     pairs.sync("things", f"left:{left}")
     again = letters(pairs)[0]

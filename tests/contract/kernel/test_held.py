@@ -88,7 +88,7 @@ def test_an_approval_lapses_when_the_record_changes_before_it_is_written(shop: W
     [lapsed] = _details(shop, "decision lapsed")
     assert lapsed == {
         "was": "approved by anna",
-        "because": "the plan is another one now: hold: over the credit limit",
+        "because": "the plan has changed: hold: over the credit limit",
     }
 
 
@@ -258,7 +258,7 @@ def test_what_is_gone_in_the_target_is_unlinked_instead_of_approved(world: World
     world.left.put("things", "1", name="a red lamp")
     world.sync("things", "1")
 
-    with pytest.raises(Misconfigured, match=r"R1 is gone in the target.*`syncengine unlink 1 --recreate`"):
+    with pytest.raises(Misconfigured, match=r"R1 no longer exists in the target.*`syncengine unlink 1 --recreate`"):
         _approve(world)
 
 

@@ -39,7 +39,7 @@ def test_an_object_that_is_left_alone_though_others_wait_for_it_is_a_dead_letter
         world.left.put("orders", order, name="order", customer="310")
     world.sync("orders", "1", "2")
 
-    why = "it is a supplier" if there else "not there in the source"
+    why = "it is a supplier" if there else "not found in the source"
     assert world.failures() == [
         ("310", "left.customers", f"others wait for it (2 at this moment), and it is left alone: {why}")
     ]

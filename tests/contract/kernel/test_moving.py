@@ -330,7 +330,7 @@ def test_a_linked_object_that_is_gone_in_the_target_is_held_and_never_created_ag
     world.left.put("things", "1", name="new")
     world.sync("things", "1")
 
-    assert world.record("things", "1").reason == "R1 is gone in the target"
+    assert world.record("things", "1").reason == "R1 no longer exists in the target"
     assert len(world.right.writes) == 1
 
 
@@ -456,14 +456,14 @@ def test_what_was_cancelled_in_the_target_is_created_anew_neither_while_creates_
     world.right.put("things", "X", ref="1", name="from before the backup", cancelled=True)
     world.left.put("things", "1", name="ours")
     world.sync("things", "1")
-    assert world.record("things", "1").reason == "X carries this reference and was cancelled in the target"
+    assert world.record("things", "1").reason == "X has this reference but was cancelled in the target"
 
     world.time.pass_(2 * 3600)  # held records are looked at again every hour
     world.configure(verify_creates_until=None)
     world.settle(patience_s=600)
 
     assert world.timeline("things", "1").count("held") == 2
-    assert world.record("things", "1").reason == "X carries this reference and was cancelled in the target"
+    assert world.record("things", "1").reason == "X has this reference but was cancelled in the target"
     assert world.right.writes == []
 
 

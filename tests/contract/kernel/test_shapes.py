@@ -216,7 +216,7 @@ def test_a_line_that_cannot_be_told_apart_is_held(orders: World) -> None:
     orders.sync("orders", "1")
 
     assert orders.record("orders", "1").status == "held"
-    assert "cannot be told apart" in orders.record("orders", "1").reason
+    assert "cannot be distinguished" in orders.record("orders", "1").reason
 
 
 @pytest.mark.parametrize("fault", ["lost", "unheard", "late"])

@@ -351,7 +351,7 @@ def test_a_write_back_finds_the_link_whatever_its_part_and_its_sources_must_agre
     world.sync("credit", "left:310", patience_s=60)
     record = world.record("credit", "left:310")
     assert (record.status, sorted(world.left.objects["customers"])) == ("held", ["310"])
-    assert record.reason == "its sources do not agree on hold: R1 and R2 say different things"
+    assert record.reason == "its sources disagree on hold: R1 and R2 have different values"
 
     world.right.put("customers", "R2", hold="Y")
     world.time.pass_(60)

@@ -373,7 +373,7 @@ def test_a_correction_of_a_letter_that_was_closed_meanwhile_is_refused(dead: Wor
     berts = dead_letter_detail.source_of(dead.engine, _letter(dead, "2"))
     dead.left.put("things", "2", name="a lamp")
     dead.sync("things", "2")
-    with pytest.raises(Misconfigured, match="was closed while you corrected it: it went through later"):
+    with pytest.raises(Misconfigured, match="was closed while you corrected it: it succeeded later"):
         dead_letter_detail.correct(
             dead.engine, berts, patches.of_values(berts.present, ["name=old"]), because="x", by="bert"
         )

@@ -142,9 +142,7 @@ def test_a_source_document_is_corrected_by_value_by_patch_and_in_an_editor(
     _, out, _ = cli("deadletters", "show", 1)
     assert "by " in out
     assert "(the customer rang)" in out
-    assert cli("deadletters", "edit", 1, "--set", "id=7")[2].startswith(
-        "syncengine: 1 is closed: it went through later"
-    )
+    assert cli("deadletters", "edit", 1, "--set", "id=7")[2].startswith("syncengine: 1 is closed: it succeeded later")
     assert cli("deadletters", "edit", 1, "--withdraw")[1] == "Correction withdrawn; the record is being retried.\n"
 
 
@@ -280,7 +278,7 @@ def test_a_file_that_is_no_patch_is_named_in_one_line(cli: Cli, orders: list[int
 
 def test_a_path_that_is_mistyped_is_named_without_the_document(cli: Cli, orders: list[int]) -> None:
     assert cli("deadletters", "edit", 1, "--set", "orderRow.1.productSku=MUG") == (
-        2, "", "syncengine: --set 'orderRow.1.productSku=MUG' cannot be: there is no 'orderRow' in the document "
+        2, "", "syncengine: --set 'orderRow.1.productSku=MUG' cannot be applied: there is no 'orderRow' in the document "
         "(did you mean orderRows?). Correct the path, or add 'orderRow' first\n",
     )  # fmt: skip
 
@@ -298,7 +296,7 @@ def test_a_field_is_added_by_that_word_alone_and_a_mistyped_one_is_not(
     assert [(one["op"], one["path"]) for one in made["patch"]] == [
         ("add", "/note"), ("test", f"/orderRows/{row}/productSku"), ("replace", f"/orderRows/{row}/productSku"),
     ]  # fmt: skip
-    assert "/note is there already" in cli("deadletters", "edit", 1, "--add", "note=once more")[2]
+    assert "/note already exists" in cli("deadletters", "edit", 1, "--add", "note=once more")[2]
     world.settle()
     assert world.erp.stock_lines(orders[0])[0][0] == "MUG"
     assert "/note: nothing -> by hand" in cli("deadletters", "show", 1)[1]

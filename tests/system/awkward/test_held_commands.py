@@ -111,7 +111,7 @@ def test_an_order_that_is_gone_is_made_anew_only_when_a_person_says_so(cli: Cli,
         world.erp.company.table("SorMaster").delete(world.erp.company.order(number))
     world.shop.edit(order, reference="AMENDED")
     world.sync()
-    assert "is gone in the target" in world.status(order.id)[1]
+    assert "no longer exists in the target" in world.status(order.id)[1]
 
     code, out, _ = cli("unlink", order.id, "--flow", "orders", "--because", "deleted by mistake", "--recreate")
     assert (code, out.splitlines()[-1]) == (1, "No changes made. Re-run with --yes to apply.")

@@ -45,7 +45,7 @@ def test_a_persons_entry_is_removed_once_it_is_agreed_to_and_one_of_the_file_in_
     for words in (("set", "main", "warehouses", "99", "AA"), ("remove", "main", "warehouses", "3", "99", "--yes")):
         said, _, complaint = cli("lookups", *words)
         assert said == 2
-        assert "warehouses '99' comes from the configuration file: change `lookups:` of main there" in complaint
+        assert "warehouses '99' comes from the configuration file: change `lookups:` of main in that file" in complaint
     assert json.loads(cli("lookups", "remove", "main", "warehouses", "3", "--json", "--yes")[1])["removed"] == 1
     assert [one["key"] for one in json.loads(cli("lookups", "list", "--table", "warehouses", "--json")[1])] == ["99"]
 

@@ -169,7 +169,7 @@ def test_orders_that_the_restored_store_has_forgotten_are_found_and_none_is_made
     assert world.erp.order(cancelled.id)["OrderStatus"] == "\\"
     assert world.status(cancelled.id)[0] == "skipped"
     assert world.status(stopped.id)[0] == "held"
-    assert world.status(stopped.id)[1].endswith("carries this reference and was cancelled in the target")
+    assert world.status(stopped.id)[1].endswith("has this reference but was cancelled in the target")
 
 
 def test_orders_that_it_knows_as_they_were_are_brought_up_to_date_and_no_line_is_added_twice(

@@ -45,7 +45,7 @@ def test_nothing_that_was_linked_is_created_again_in_a_target_that_was_wiped(wor
     numbers = [str(order.id) for order in orders]
     assert _created(world) == Counter({**dict.fromkeys(numbers, 1), str(newcomer.id): 1})
     assert {world.status(number)[0] for number in numbers} == {"held"}
-    assert world.status(orders[0].id)[1].endswith(" is gone in the target")
+    assert world.status(orders[0].id)[1].endswith(" no longer exists in the target")
     assert world.erp.customers() == [f"BP{newcomer.customer.contact_id}"]
 
 

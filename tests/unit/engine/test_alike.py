@@ -16,7 +16,7 @@ from syncengine.connectors.base import Resource
 from syncengine.document import LINE_KEY, LINE_NUMBER, Doc
 from syncengine.engine.decide import adoption, unconfirmed_change
 from syncengine.engine.decide.adoption import Candidate
-from syncengine.engine.decide.merge import ABSENT, alike_together, canonical, merge, numeric, same
+from syncengine.engine.decide.merge import ABSENT, UNCLEAR, alike_together, canonical, merge, numeric, same
 from syncengine.mapping.contract import Policy
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -176,8 +176,8 @@ def test_lines_are_recognised_as_if_each_were_compared_with_each(
     needed = [line[LINE_KEY] for line in agreed if line not in asked]
     unclear = _recognised_one_by_one(_by(LINE_KEY, agreed), _by(LINE_NUMBER, there), numbers, needed)
     assert merged.numbers == numbers
-    told = [one.path for one in merged.conflicts if one.because.startswith("cannot be told apart")]
-    assert told == [f"rows[{key}]" for key in unclear]
+    ambiguous = [conflict.path for conflict in merged.conflicts if conflict.because == UNCLEAR]
+    assert ambiguous == [f"rows[{key}]" for key in unclear]
 
 
 @given(new=any_rows, current=any_rows, known=st.dictionaries(st.integers(-2, 7), st.integers(1, 8), max_size=4))

@@ -98,7 +98,7 @@ def _found(key: str = "R1", **doc: Any) -> Candidate:
         ([_found(), _found("R2", cancelled=True)], False, "R1", ""),
         ([_found(customer="C2")], False, None, "customer is 'C2' instead of 'C1'"),
         ([_found(rows=[{"code": "X"}])], False, None, "rows has 1 lines instead of 2"),
-        ([_found(rows=[{"code": "X"}, {"code": "Z"}])], False, None, "no line like b"),
+        ([_found(rows=[{"code": "X"}, {"code": "Z"}])], False, None, "no line that matches b"),
         ([_found(created=NOON - timedelta(days=1))], False, None, "older than our write"),
         ([_found(created=NOON + timedelta(seconds=9))], False, "R1", ""),
         ([_found(rows=[], created=NOON - timedelta(days=1))], True, "R1", ""),
@@ -130,7 +130,7 @@ def test_what_people_have_cancelled_there_keeps_a_create_back_unless_it_is_older
     verdict = judge(Order(), ASKED, found, sent_at=sent_at, verify=verify)
 
     assert verdict.adopt is None
-    assert verdict.reason == ("7 carries this reference and was cancelled in the target" if held else "")
+    assert verdict.reason == ("7 has this reference but was cancelled in the target" if held else "")
 
 
 def _plan() -> Plan:
@@ -142,7 +142,7 @@ def _plan() -> Plan:
     )
     create = Operation(Verb.CREATE, "5001", doc={"ref": "5001", "on": NOON.date()})
     steps = [Step("", "right.order", change, {"ref": "5001"}, {"a": "1"}), Step("EUR", "right.order", create, {})]
-    kept = [Difference("f", 1, 2, 3, "was changed in the target alone")]
+    kept = [Difference("f", 1, 2, 3, "was changed only in the target")]
     return Plan(PlanKind.WRITE, "because", steps=steps, kept=kept, conflicts=kept)
 
 
@@ -158,7 +158,7 @@ def test_a_plan_is_shown_in_lines() -> None:
     shown = plan_codec.timeline_detail(_plan())
 
     assert shown["writes"] == ["change R1: name, ~ rows 1", "create 5001 (EUR)"]
-    assert shown["left"] == ["f was changed in the target alone"]
+    assert shown["left"] == ["f was changed only in the target"]
 
 
 def test_a_held_plan_shows_what_it_would_change_field_by_field() -> None:

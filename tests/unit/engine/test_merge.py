@@ -111,7 +111,7 @@ def test_a_line_that_a_clerk_changed_is_recognised_by_its_code_alone() -> None:
 
 def test_a_line_that_was_removed_in_the_target_and_changed_in_the_source_is_held() -> None:
     merged = _merge({"rows": [_row("a", "X", 1)]}, {"rows": [_row("a", "X", 2)]}, {"rows": []})
-    assert [one.because for one in merged.conflicts] == ["is gone in the target"]
+    assert [one.because for one in merged.conflicts] == ["no longer exists in the target"]
 
 
 def test_a_line_that_is_removed_in_the_source_and_changed_in_the_target_is_held_or_enforced() -> None:

@@ -79,34 +79,38 @@ def test_what_is_not_there_is_added_and_has_nothing_to_test(addition: str, op: s
     [
         (
             ["orderRows.8101.productSKU=MUG"], [],
-            "--set 'orderRows.8101.productSKU=MUG' cannot be: there is no 'productSKU' in /orderRows/8101 "
+            "--set 'orderRows.8101.productSKU=MUG' cannot be applied: there is no 'productSKU' in /orderRows/8101 "
             "(did you mean productSku?). Correct the path, or add it with --add 'orderRows.8101.productSKU=MUG'",
         ),
         (
             ["orderRows.8101.x=1"], [],
-            "--set 'orderRows.8101.x=1' cannot be: there is no 'x' in /orderRows/8101 (valid: productSku, quantity). "
+            "--set 'orderRows.8101.x=1' cannot be applied: there is no 'x' in /orderRows/8101 (valid: productSku, quantity). "
             "Correct the path, or add it with --add 'orderRows.8101.x=1'",
         ),
         (
             ["orderRow.8101.productSku=MUG"], [],
-            "--set 'orderRow.8101.productSku=MUG' cannot be: there is no 'orderRow' in the document "
+            "--set 'orderRow.8101.productSku=MUG' cannot be applied: there is no 'orderRow' in the document "
             "(did you mean orderRows?). Correct the path, or add 'orderRow' first",
         ),
         (
             ["notes.-=c"], [],
-            "--set 'notes.-=c' cannot be: there is no '-' in /notes. Correct the path, or add it with --add 'notes.-=c'",
+            "--set 'notes.-=c' cannot be applied: there is no '-' in /notes. Correct the path, "
+            "or add it with --add 'notes.-=c'",
         ),
-        (["id.x=1"], [], "--set 'id.x=1' cannot be: there is no 'x' in /id. Correct the path"),
-        ([], ["id.x=1"], "--add 'id.x=1' cannot be: there is no 'x' in /id. Correct the path"),
+        (["id.x=1"], [], "--set 'id.x=1' cannot be applied: there is no 'x' in /id. Correct the path"),
+        ([], ["id.x=1"], "--add 'id.x=1' cannot be applied: there is no 'x' in /id. Correct the path"),
         (
             [], ["delivry.name=Ann"],
-            "--add 'delivry.name=Ann' cannot be: there is no 'delivry' in the document (valid: id, isPaid, notes, "
+            "--add 'delivry.name=Ann' cannot be applied: there is no 'delivry' in the document (valid: id, isPaid, notes, "
             "orderRows, price, reference). Correct the path, or add 'delivry' first",
         ),
-        ([], ["id=7"], "--add 'id=7' cannot be: /id is there already. Change it with --set 'id=7'"),
-        ([], ["reference=7"], "--add 'reference=7' cannot be: /reference is there already. Change it with --set 'reference=7'"),
-        ([], ["notes.9=c"], "--add 'notes.9=c' cannot be: the patch does not fit: can't insert outside of list"),
-        ([], ["x"], "--add 'x' is no correction. Write path=value, as orderRows.8101.productSku=MUG"),
+        ([], ["id=7"], "--add 'id=7' cannot be applied: /id already exists. Change it with --set 'id=7'"),
+        (
+            [], ["reference=7"],
+            "--add 'reference=7' cannot be applied: /reference already exists. Change it with --set 'reference=7'",
+        ),
+        ([], ["notes.9=c"], "--add 'notes.9=c' cannot be applied: the patch does not fit: can't insert outside of list"),
+        ([], ["x"], "--add 'x' is not a correction. Write path=value, for example orderRows.8101.productSku=MUG"),
     ],
 )  # fmt: skip
 def test_what_is_set_must_be_there_and_what_is_added_must_not(
@@ -169,11 +173,11 @@ def test_a_test_of_what_contains_the_change_or_stands_in_it_will_do(patch: list[
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "is no JSON"),
-        ("{}", "is no JSON patch"),
-        ("[]", "is no JSON patch"),
-        ('[{"op": "swap", "path": "/a"}]', "operation 1 is none of add"),
-        ('[{"op": "test", "path": "/a"}]', "lacks what it needs"),
+        ("{", "is not valid JSON"),
+        ("{}", "is not a JSON patch"),
+        ("[]", "is not a JSON patch"),
+        ('[{"op": "swap", "path": "/a"}]', "the op of operation 1 must be one of add"),
+        ('[{"op": "test", "path": "/a"}]', "operation 1 lacks value"),
         ("[7]", "operation 1"),
     ],
 )

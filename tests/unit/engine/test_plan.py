@@ -100,7 +100,7 @@ EDITED = {"name": "b", "email": "e"}
 @pytest.mark.parametrize(
     ("doc", "links", "more", "kind", "reason"),
     [
-        (None, {}, {}, PlanKind.SKIP, "not there in the source"),
+        (None, {}, {}, PlanKind.SKIP, "not found in the source"),
         (SAME, {}, {"in_doubt": True}, PlanKind.HOLD, "nobody knows"),
         (SAME, {}, {"too_old": True}, PlanKind.SKIP, "cut-over date"),
         (
@@ -125,7 +125,7 @@ EDITED = {"name": "b", "email": "e"}
         ({**SAME, "parts": ()}, {}, {}, PlanKind.SKIP, "the mapping yields nothing"),
         (SAME, {}, {}, PlanKind.WRITE, ""),
         (SAME, {"": _link(None, key=None, provisional=True)}, {}, PlanKind.WRITE, ""),
-        (SAME, {"": _link(None)}, {}, PlanKind.HOLD, "R1 is gone in the target"),
+        (SAME, {"": _link(None)}, {}, PlanKind.HOLD, "R1 no longer exists in the target"),
         (SAME, {"": _link(BASE)}, {}, PlanKind.SKIP, "already equal"),
         (EDITED, {"": _link(BASE)}, {}, PlanKind.WRITE, ""),
         (EDITED, {"": _link({**BASE, "name": "c"})}, {}, PlanKind.HOLD, "name was changed on both sides"),
@@ -144,9 +144,9 @@ def test_a_one_way_plan(doc: Doc | None, links: Any, more: dict[str, Any], kind:
     ("current", "links", "kind", "reason"),
     [
         (BASE, True, PlanKind.WRITE, "a rule"),
-        ({**BASE, "cancelled": True}, True, PlanKind.SKIP, "it is cancelled in the target"),
+        ({**BASE, "cancelled": True}, True, PlanKind.SKIP, "it is already cancelled in the target"),
         ({**BASE, "invoiced": True}, True, PlanKind.HOLD, "it is invoiced"),
-        (None, True, PlanKind.SKIP, "it is cancelled in the target"),
+        (None, True, PlanKind.SKIP, "it is already cancelled in the target"),
         (None, False, PlanKind.SKIP, "it was never sent"),
     ],
 )
