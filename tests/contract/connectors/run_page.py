@@ -130,7 +130,7 @@ def engine_for(folder: Path, url: str, gateway: str) -> tuple[Engine, list[Chain
         session.add_all(ends)
         session.flush()
         ids = [end.id for end in ends]
-        session.add(rows.Connection(name="main", left_id=ids[0], right_id=ids[1], flows=["suppliers"], settings={}))
+        session.add(rows.ConnectionRow(name="main", left_id=ids[0], right_id=ids[1], flows=["suppliers"], settings={}))
     vault.write(ids[0], "account_token", "token")
     for name in ("operator_password", "api_key"):
         vault.write(ids[1], name, "secret")
