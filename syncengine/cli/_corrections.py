@@ -20,9 +20,9 @@ from syncengine.errors import Misconfigured
 
 def unchanged(source: Source, as_json: bool) -> Exit:
     """Say that a patch changes nothing, or nothing that an earlier correction has not changed."""
-    current = source.standing
+    current = source.active
     if as_json:
-        known = {"standing": current.id, "by": current.made_by} if current else {"standing": None, "by": ""}
+        known = {"active": current.id, "by": current.made_by} if current else {"active": None, "by": ""}
         show_json({"correction": None, **known})
     elif current is None:
         click.echo("No changes made.")
@@ -51,7 +51,7 @@ def patch_of(source: Source, values: Sequence[str], additions: Sequence[str], fi
     if file is not None:
         return patches.of_text(_text(file), f"--patch {file.name}")
     if values or additions:
-        before = source.standing.patch if source.standing else ()
+        before = source.active.patch if source.active else ()
         return [*before, *patches.of_values(source.present, values, additions)]
     if not has_terminal():
         raise click.UsageError("no terminal to edit in: use --set, --add or --patch")

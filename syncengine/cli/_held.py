@@ -33,7 +33,7 @@ def row(held: Held) -> dict[str, Any]:
         "connection": held.connection, "flow": record.flow, "key": record.key, "hold": str(held.hold), "reason": record.reason,
         "since": record.updated_at, "due": record.wanted > record.done, "advice": held.advice,
         "may_be_approved": held.may_be_approved, "may_be_refused": held.may_be_refused,
-        "decision": held.decision.told if held.decision else "",
+        "decision": held.decision.text if held.decision else "",
     }  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def show_flat(found: Sequence[Held], total: int) -> None:
     for name in ("since (UTC)", "connection", "flow", "key", "held by", "reason"):
         table.add_column(name, overflow="fold")
     for held in found:
-        record, decided = held.record, f" [{held.decision.told}]" if held.decision else ""
+        record, decided = held.record, f" [{held.decision.text}]" if held.decision else ""
         cells = (f"{record.updated_at:%Y-%m-%d %H:%M}", held.connection, record.flow, record.key, held.hold)
         table.add_row(*map(Text, (*cells, record.reason + decided)))  # Text: brackets in them are not markup
     wide_console().print(table)
@@ -94,7 +94,7 @@ def show_detail(found: HeldDetail) -> None:
     for link in found.way.links:
         click.echo(f"  linked: {link['left_key']} = {link['right_key'] or '(planned)'} {link['part']}".rstrip())
     if held.decision:
-        click.echo(f"  {held.decision.told}; it will be planned again")
+        click.echo(f"  {held.decision.text}; it will be planned again")
     _show_decisions(found)
     for write in found.doubts:
         _show_unknown_write(found, write)

@@ -264,7 +264,7 @@ def outlook_doc(outlook: Forecast, choice: Choice) -> dict[str, Any]:
         "records": outlook.total,
         "planned": outlook.planned,
         "left": choice.left,
-        "to_be_looked_at": choice.looks,
+        "to_review": choice.looks,
         "writes": [{"entity": w.entity, "verb": w.verb, "count": w.count, "worth": w.worth} for w in outlook.writes],
         "stays": [
             {"flow": s.flow, "state": s.state, "why": s.why, "remedy": s.remedy, "count": s.count, "keys": s.keys}

@@ -86,4 +86,4 @@ def _row(alert: Alert) -> dict[str, Any]:
         "opened_at", "seen_at", "resolved_at",
     )  # fmt: skip
     row = {name: getattr(alert, name) for name in names}
-    return {**row, "told_at": alert.notified_at, "resolve_told_at": alert.end_notified_at}
+    return {**row, "told_at": alert.notified_at, "resolve_told_at": alert.end_notified_at}  # phrases: allow

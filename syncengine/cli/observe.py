@@ -27,7 +27,7 @@ from syncengine.redaction import safe_text
 from syncengine.store.models import ConnectionRow
 
 COLUMNS = (
-    "connection", "flow", "key", "looked_at", "write", "object", "part", "field", "before", "after", "provisional",
+    "connection", "flow", "key", "planned_at", "write", "object", "part", "field", "before", "after", "provisional",
 )  # fmt: skip
 MAX_GROUPS = 10
 
@@ -104,7 +104,9 @@ def _show_each(engine: Engine, chosen: Sequence[ReportFilter], *, as_json: bool)
     if as_json:
         show_json([{**_head(name, planned), **plan_codec.to_doc(planned.plan)} for name, planned in found])
     for name, planned in found if not as_json else ():
-        click.secho(f"{planned.flow} {planned.key} ({name}), planned {planned.looked_at:%Y-%m-%d %H:%M} UTC", bold=True)
+        click.secho(
+            f"{planned.flow} {planned.key} ({name}), planned {planned.planned_at:%Y-%m-%d %H:%M} UTC", bold=True
+        )
         for provisional in planned.plan.provisional:
             click.echo(f"  {provisional} is provisional: planned, not written")
         for step in planned.plan.steps:
@@ -120,7 +122,7 @@ def _show_each(engine: Engine, chosen: Sequence[ReportFilter], *, as_json: bool)
 
 
 def _head(connection: str, planned: Planned) -> dict[str, Any]:
-    return {"connection": connection, "flow": planned.flow, "key": planned.key, "looked_at": planned.looked_at}
+    return {"connection": connection, "flow": planned.flow, "key": planned.key, "planned_at": planned.planned_at}
 
 
 def _write_csv(engine: Engine, chosen: Sequence[ReportFilter], path: Path) -> int:

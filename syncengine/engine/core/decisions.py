@@ -57,7 +57,7 @@ class ActiveDecision:
     done: frozenset[tuple[str, ...]] = frozenset()
 
     @property
-    def told(self) -> str:  # phrases: allow
+    def text(self) -> str:
         """The decision for people: `approved by anna: the customer rang`."""
         verdict = REFUSED if not self.side else APPROVED if self.side == SIDES[0] else f"{APPROVED} ({self.side} wins)"
         return f"{verdict} by {self.made_by}{f': {self.because}' if self.because else ''}"
@@ -149,7 +149,7 @@ def applied(made: Plan, decision: ActiveDecision | None, again: Callable[[str], 
     """The plan according to a person's decision, if one applies. `again` makes the plan in which the given side wins."""
     if decision is None or made.kind is not PlanKind.HOLD or not decision.is_of(made):
         return made
-    decided = decision.told  # phrases: allow
+    decided = decision.text
     if decision.side:
         return replace(again(decision.side), decided=decided, decision=decision.id)
     accepted = made.refusable if may_be_agreed(made) else ()
@@ -203,7 +203,7 @@ def end(session: Session, records: Iterable[Record], now: datetime, over: Mappin
     if over and mine:
         for row in session.scalars(query.order_by(Row.id).with_for_update()):
             row.lapsed_at, row.lapsed_because = now, over if isinstance(over, str) else over[row.id]
-            was = _read(row, frozenset()).told  # phrases: allow
+            was = _read(row, frozenset()).text
             if row.lapsed_because == CARRIED_OUT:
                 timeline.note_one(session, mine[row.record_id], "decision carried out", now, was=was)
             else:

@@ -190,7 +190,9 @@ def close(engine: Engine, letters: Sequence[Failure], *, because: str, by: str) 
         fits, left = _as_chosen(session, letters)
         found = list(dead_letters.records_of(session, fits).values())
         failures.close_by_hand(session, fits, because, by, now)
-        timeline.note(session, found, "looked at", now, {record.id: {"because": because, "by": by} for record in found})
+        timeline.note(
+            session, found, "looked at", now, {record.id: {"because": because, "by": by} for record in found}
+        )  # phrases: allow, an event name
         return seen.result_of(len(fits), left)
 
 

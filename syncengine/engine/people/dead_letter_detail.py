@@ -142,14 +142,14 @@ class Source:
     resource: str
     key: str
     original: Doc
-    standing: Correction | None
+    active: Correction | None
     is_poison: bool
     letter_id: int
 
     @property
     def present(self) -> Doc:
         """The document with the active correction applied."""
-        return corrections.corrected(self.standing, self.original)
+        return corrections.corrected(self.active, self.original)
 
 
 def source_of(engine: Engine, letter_id: int) -> Source:
@@ -185,7 +185,7 @@ def source_of(engine: Engine, letter_id: int) -> Source:
         resource,
         key if len(documents) > 1 else "",
         original=documents[key],
-        standing=material.corrected.held.get(record.id),
+        active=material.corrected.held.get(record.id),
         is_poison=failures.is_poison(failure),
         letter_id=letter_id,
     )
@@ -254,7 +254,7 @@ def _as_seen(session: Session, engine: Engine, source: Source) -> Record:
         by = f" by {failure.closed_by}" if failure.closed_by else ""
         raise Misconfigured(f"{failure.id} was closed{by} while you corrected it: {failure.closed_because}")
     now = corrections.active(session, engine.vault, [record.id]).get(record.id)
-    was = source.standing
+    was = source.active
     if was is not None and now is None:
         row = session.get(Row, was.id)
         why = row.lapsed_because if row is not None else "it is no longer kept"

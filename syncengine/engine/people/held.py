@@ -342,7 +342,7 @@ def _differs(session: Session, was: Held, fresh: Held | None, side: str) -> str:
         return f"it is now held by another plan: {fresh.record.reason}"
     decision = fresh.decision
     if decision is not None and (decision.side == side or was.decision is None or was.decision.id != decision.id):
-        return f"it was {decision.told}"  # before BUSY, which may be the effect of that decision
+        return f"it was {decision.text}"  # before BUSY, which may be the effect of that decision
     if decision is None and was.decision is not None:
         return "the decision on it has ended"
     return seen.BUSY if fresh.record.token is not None else ""

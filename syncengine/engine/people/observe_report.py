@@ -84,11 +84,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A record with the plan that would have been carried out. looked_at: when it was planned (UTC)."""
+    """A record with the plan that would have been carried out. planned_at: when it was planned (UTC)."""
 
     flow: str
     key: str
-    looked_at: datetime
+    planned_at: datetime
     plan: Plan
 
 

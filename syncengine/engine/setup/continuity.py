@@ -30,26 +30,40 @@ class EndpointPlan(Protocol):
     """An endpoint as in the file. where: file and line."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name in the file."""
+
     @property
-    def system(self) -> str: ...
+    def system(self) -> str:
+        """Its system."""
+
     @property
-    def settings(self) -> Mapping[str, object]: ...
+    def settings(self) -> Mapping[str, object]:
+        """Its settings, without secrets."""
+
     @property
-    def where(self) -> str: ...
+    def where(self) -> str:
+        """File and line."""
 
 
 class ConnectionPlan(Protocol):
     """A connection as in the file. left, right: names of endpoints. where: file and line."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name in the file."""
+
     @property
-    def left(self) -> str: ...
+    def left(self) -> str:
+        """The name of its left endpoint."""
+
     @property
-    def right(self) -> str: ...
+    def right(self) -> str:
+        """The name of its right endpoint."""
+
     @property
-    def where(self) -> str: ...
+    def where(self) -> str:
+        """File and line."""
 
 
 def has_written(session: Session, connection_id: int) -> bool:

@@ -204,12 +204,12 @@ class Desk:
         try:
             source = dead_letter_detail.source_of(self.engine, found.id)
             more = patches.of_values(source.present, [f"name={name}"])
-            patch = [*(source.standing.patch if source.standing else ()), *more]
+            patch = [*(source.active.patch if source.active else ()), *more]
             dead_letter_detail.preview_patch(self.engine, source, patch)
         except Misconfigured:  # the document is not kept, or what was asked for is there already
             return None
         seen = self.states([found.record_id])[found.record_id]
-        mine = source.standing.id if source.standing else 0
+        mine = source.active.id if source.active else 0
 
         def answer() -> None:
             now = self.states([found.record_id])[found.record_id]

@@ -176,8 +176,8 @@ def test_a_second_correction_adds_to_the_first_and_takes_its_place(world: World)
     one = letters(world)[0]  # still dead
     source = dead_letter_detail.source_of(world.engine, one.id)
     assert source.present["colour"] == "blue"
-    assert source.standing is not None
-    patch = [*source.standing.patch, *patches.of_values(source.present, ["name=mug"])]
+    assert source.active is not None
+    patch = [*source.active.patch, *patches.of_values(source.present, ["name=mug"])]
     dead_letter_detail.correct(world.engine, source, patch, because="", by="bert")
     world.settle()
 

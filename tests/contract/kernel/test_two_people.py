@@ -358,8 +358,8 @@ def test_two_corrections_of_one_letter_are_not_made_on_top_of_one_another_unseen
     with pytest.raises(Misconfigured, match="anna has corrected /name meanwhile"):
         dead_letter_detail.correct(dead.engine, berts, berts_patch, because="x", by="bert")
     again = dead_letter_detail.source_of(dead.engine, id_)
-    assert again.standing is not None
-    both = [*again.standing.patch, *patches.of_values(again.present, ["size=good"])]
+    assert again.active is not None
+    both = [*again.active.patch, *patches.of_values(again.present, ["size=good"])]
     dead_letter_detail.correct(dead.engine, again, both, because="x", by="bert")
     dead.settle(patience_s=300)
 
@@ -390,8 +390,8 @@ def test_a_correction_that_was_withdrawn_meanwhile_is_not_made_again_unseen(dead
         dead.engine, annas, patches.of_values(annas.present, ["name=good"]), because="x", by="anna"
     )
     berts = dead_letter_detail.source_of(dead.engine, id_)
-    assert berts.standing is not None
-    both = [*berts.standing.patch, *patches.of_values(berts.present, ["size=good"])]
+    assert berts.active is not None
+    both = [*berts.active.patch, *patches.of_values(berts.present, ["size=good"])]
     dead_letter_detail.withdraw(dead.engine, id_, by="anna")
     with pytest.raises(Misconfigured, match="the correction of /name by anna has ended meanwhile: withdrawn by anna"):
         dead_letter_detail.correct(dead.engine, berts, both, because="x", by="bert")
