@@ -20,7 +20,7 @@ from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Plan
 from syncengine.engine.people import manual_settlement
 from syncengine.engine.people.held import Held, HeldDetail, HeldGroup
-from syncengine.engine.writes.effects import UnknownWrite
+from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.redaction import redact, safe_text
 
 MAX_EVENTS = 8

@@ -34,7 +34,7 @@ from syncengine.engine.people import held, manual_settlement, record_search
 from syncengine.engine.people.held import Held, HeldFilter
 from syncengine.engine.people.seen import ActionResult
 from syncengine.engine.steps.pump import pump
-from syncengine.engine.writes.effects import UnknownWrite
+from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.redaction import safe_text
 from syncengine.store.models import Record
 from syncengine.store.states import Lane

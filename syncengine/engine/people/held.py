@@ -21,8 +21,8 @@ from syncengine.engine.people import seen, selection, trace
 from syncengine.engine.people.seen import ActionResult, Outdated
 from syncengine.engine.people.trace import Trace
 from syncengine.engine.steps.planner import Planner, gather
-from syncengine.engine.writes import effects
-from syncengine.engine.writes.effects import UnknownWrite
+from syncengine.engine.writes import unsettled
+from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.store.models import ConnectionRow, Record
 from syncengine.store.states import Lane, Status, Why
@@ -152,7 +152,7 @@ def _hold(record: Record, doubtful: Iterable[int]) -> Why:
 
 def unknown_writes_of(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[UnknownWrite]:
     """Writes of these records with an unknown outcome that only a person can find out."""
-    found = effects.unknown_of(session, engine, record_ids)
+    found = unsettled.unknown_of(session, engine, record_ids)
     at_rest = select(Record.id).where(
         Record.id.in_([doubt.effect.record_id for doubt in found]),
         Record.status == Status.HELD, Record.wanted == Record.done, Record.token.is_(None),
@@ -167,7 +167,7 @@ def _needs_a_person(engine: Engine, doubt: UnknownWrite) -> bool:
     The writes of a held record were searched for, too: the result was ambiguous, or another object.
     """
     often = doubt.effect.sends >= engine.limits.sends
-    return often or doubt.effect.accepted or effects.blocks(engine.connection(doubt.effect.connection_id), doubt)
+    return often or doubt.effect.accepted or unsettled.blocks(engine.connection(doubt.effect.connection_id), doubt)
 
 
 def groups(found: Iterable[Held]) -> list[HeldGroup]:

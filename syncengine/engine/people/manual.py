@@ -18,7 +18,7 @@ from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.people import seen, trace
 from syncengine.engine.steps.pump import pump
-from syncengine.engine.writes import effects, links
+from syncengine.engine.writes import link_keys, links, unsettled
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Event, Failure, Link, Record
@@ -36,7 +36,7 @@ def get_or_create(session: Session, engine: Engine, connection_id: int, flow: st
     """
     if not is_key(key):
         raise _no_key(key)
-    key = links.keys_named(session, engine.flow(flow), engine.connection(connection_id), key)[0]
+    key = link_keys.keys_named(session, engine.flow(flow), engine.connection(connection_id), key)[0]
     mine = select(Record).where(Record.connection_id == connection_id, Record.flow == flow, Record.key == key)
     record = session.scalars(mine).first()
     if record is None:
@@ -190,7 +190,7 @@ def ignore(engine: Engine, record: Record, *, by: str, because: str) -> None:
 
 
 def _nothing_open(session: Session, engine: Engine, record: Record) -> None:
-    for doubt in effects.unknown_of(session, engine, [record.id]) if engine.flow(record.flow).two_way else ():
+    for doubt in unsettled.unknown_of(session, engine, [record.id]) if engine.flow(record.flow).two_way else ():
         if doubt.effect.verb == Verb.CREATE:
             raise Misconfigured(
                 f"the outcome of {doubt.name} is unknown until its settle time is over",
@@ -259,7 +259,7 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
         concerned = _sharing(session, engine, connection, link, flow, now)
         pair = [each for each in concerned if each.flow == flow.name]
         for survivor in [each for each in pair if each.key in surviving]:
-            effects.hand_over(session, [each.id for each in pair], survivor.id)
+            unsettled.hand_over(session, [each.id for each in pair], survivor.id)
         for each in [seen.mine(session, each.id) for each in concerned]:
             decisions.end(session, [each], now, f"unlinked by {by}")
             if recreate and (not flow.two_way or each.key in surviving):
@@ -293,7 +293,7 @@ def _severed(session: Session, record: Record, link: Link) -> Misconfigured:
 
 def _part(flow: Flow, connection: Connection, link: Link) -> str:
     """The part that a flow's plans give a link."""
-    return next(iter(links.by_part(flow, connection, [link])), "")
+    return next(iter(link_keys.by_part(flow, connection, [link])), "")
 
 
 def _surviving(record: Record, flow: Flow, connection: Connection, link: Link) -> list[str]:
@@ -303,7 +303,7 @@ def _surviving(record: Record, flow: Flow, connection: Connection, link: Link) -
             return [f"right:{link.right_key}" if record.why == Why.GONE_LEFT else f"left:{link.left_key}"]
         then = "Each object would be created again on the other side"
     else:
-        there = links.target_key(flow, connection, link)
+        there = link_keys.target_key(flow, connection, link)
         if record.status == Status.HELD and record.why == Why.GONE and record.about == there:
             return [record.key]
         then = f"{there} would have a duplicate"

@@ -24,8 +24,8 @@ from syncengine.engine.decide.plan import Step
 from syncengine.engine.people import manual, seen
 from syncengine.engine.people.preview import parts_of, preview
 from syncengine.engine.steps.pump import pump
-from syncengine.engine.writes import effects, links
-from syncengine.engine.writes.effects import UnknownWrite
+from syncengine.engine.writes import link_keys, links, unsettled
+from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import MissingLookup
@@ -125,7 +125,7 @@ def _linked_parts(engine: Engine, connection_id: int, flow: Flow, key: str) -> s
     own = Link.left_key if side == "left" else Link.right_key
     query = select(Link).where(Link.connection_id == connection_id, Link.entity == flow.entity, own == key)
     with engine.store.read() as session:
-        return {links.part_on(link, side) for link in session.scalars(query.where(Link.provisional.is_(False)))}
+        return {link_keys.part_on(link, side) for link in session.scalars(query.where(Link.provisional.is_(False)))}
 
 
 def _identity(target: Resource, step: Step, there: Doc) -> str:
@@ -148,7 +148,7 @@ def _records(
 
 def _creates_in_doubt(session: Session, engine: Engine, concerned: Sequence[Record], part: str) -> list[UnknownWrite]:
     """Creates of these records and this part with an unknown outcome."""
-    found = effects.unknown_of(session, engine, [record.id for record in concerned])
+    found = unsettled.unknown_of(session, engine, [record.id for record in concerned])
     return [doubt for doubt in found if doubt.effect.verb == Verb.CREATE and doubt.effect.part == part]
 
 
@@ -290,4 +290,4 @@ def _confirm_creates(
                 f"the outcome of {doubt.name} is unknown, and it was sent after the preview", "Run the command again"
             )
         made = pairing.right if connection.side(doubt.effect.resource) == "right" else pairing.left
-        effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=made[0])
+        unsettled.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=made[0])

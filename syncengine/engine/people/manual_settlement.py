@@ -16,8 +16,8 @@ from syncengine.engine.core.want import want
 from syncengine.engine.decide import adoption
 from syncengine.engine.people import manual_links, seen
 from syncengine.engine.people.held import unknown_writes_of
-from syncengine.engine.writes import effects, links, unknown_writes
-from syncengine.engine.writes.effects import UnknownWrite
+from syncengine.engine.writes import link_keys, links, unknown_writes, unsettled
+from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Misconfigured
 from syncengine.store.models import Effect, Event, Record
 from syncengine.store.states import EffectState, Lane
@@ -105,7 +105,7 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
         agreed = links.Agreed(doubt.agreed, doubt.numbers)
         if created:
             left, right = unknown_writes.pair_keys(flow, connection, record, doubt.effect, key)
-            side = links.ends_of(flow, connection, record.key).side
+            side = link_keys.ends_of(flow, connection, record.key).side
             part = doubt.effect.part
             if problem := links.taken(session, record.connection_id, flow.entity, left, right, part, side=side):
                 raise Misconfigured(problem)
@@ -115,7 +115,7 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
             )  # fmt: skip
         elif doubt.effect.verb == Verb.CHANGE:
             found = links.of_records(session, flow, connection, [record])[record.id]
-            if link := links.by_part(flow, connection, found).get(doubt.effect.part):
+            if link := link_keys.by_part(flow, connection, found).get(doubt.effect.part):
                 links.agree(session, engine, flow, link.id, agreed, now)
         _continue(session, record, doubt, f"it happened{f' as {key}' if created else ''}", by, because)
 
@@ -161,7 +161,7 @@ def _as_seen(session: Session, doubt: UnknownWrite) -> Effect:
 
 
 def _resolve(session: Session, doubt: UnknownWrite, state: EffectState, key: str | None) -> None:
-    if not effects.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
+    if not unsettled.resolve(session, doubt.effect.id, clock.now(), state=state, target_key=key, by_hand=True):
         raise Misconfigured(f"{doubt.name} is being sent again", "Try again in a minute")
 
 

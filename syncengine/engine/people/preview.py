@@ -20,7 +20,7 @@ from syncengine.engine.steps import corrections
 from syncengine.engine.steps.discover import feeds_of
 from syncengine.engine.steps.fetch import own_docs, read_all
 from syncengine.engine.steps.planner import Material, Planner
-from syncengine.engine.writes import effects, links
+from syncengine.engine.writes import link_keys, links, unsettled
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
@@ -66,7 +66,7 @@ def changed_keys(engine: Engine, connection_id: int, flow_name: str, *, most: in
 
 def _record_keys(engine: Engine, flow: Flow, connection: Connection, resource: str, keys: Sequence[str]) -> list[str]:
     with engine.store.read() as session:
-        named = links.record_keys(session, flow, connection, connection.side(resource), keys)
+        named = link_keys.record_keys(session, flow, connection, connection.side(resource), keys)
     return [record_key for key in keys for record_key in named[key]]
 
 
@@ -128,7 +128,7 @@ def _material(
         linked = links.of_records(session, flow, connection, records)
         lookups = lookups_of(session, connection.row, flow)
         corrected = corrections.active(session, engine.vault, ids)
-        doubts = effects.unknown_of(session, engine, ids)
+        doubts = unsettled.unknown_of(session, engine, ids)
         decided = decisions.active(session, ids)
     placed = corrections.by_place(flow, connection, {record.id: record.key for record in records}, corrected)
     fetched = read_all(flow, connection, {record.key: linked[record.id] for record in records}, placed)
@@ -138,7 +138,7 @@ def _material(
         docs=found.docs,
         linked=linked,
         lookups=lookups,
-        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(connection, doubt)},
+        doubtful={doubt.effect.record_id for doubt in doubts if unsettled.blocks(connection, doubt)},
         tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
         corrected=found,
         decided=decided,

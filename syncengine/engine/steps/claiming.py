@@ -33,11 +33,11 @@ def claim(
     crowded: Collection[int] = (),
     unserved: Collection[Lane] = (),
 ) -> list[Chain]:
-    """Lease batches of due records, the urgent lane first, as many as there are workers; connections and flows take turns.
+    """Lease batches of due records, urgent lanes first, up to each lane's number of chains; connections and flows take turns.
 
-    Of the records of an endpoint whose breaker wants a probe one chain is sent, the most urgent one. What the low lanes
-    have for a `crowded` endpoint (`quota.crowded`) stays where it is, and so does a lane that is `unserved`: as many chains
-    as it may have wait in its queue, and their messages would be one more with every lease that runs out.
+    states: of the breakers, by endpoint name. If a breaker wants a probe, only the most urgent chain of its endpoint is sent.
+    crowded: ids of endpoints for which the low lanes claim nothing (`quota.crowded`). unserved: lanes that claim nothing
+    because their queue holds all the chains they may have already: each lease that ran out would add another message.
     """
     alive, turns = _alive(session), _turns(session)
     places = _places(session, engine, now, states)
@@ -65,17 +65,17 @@ Place = tuple[int, str]  # connection and flow
 
 
 def _probing(session: Session, states: Mapping[str, BreakerState]) -> dict[int, set[int]]:
-    """By connection, those of its endpoints whose breaker is open and wants a probe."""
+    """By connection id, the ids of its endpoints whose breaker is open and wants a probe."""
     if not any(state.wants_probe for state in states.values()):
         return {}
     wanting = {name for name, state in states.items() if state.wants_probe}
     ids = set(session.scalars(select(Endpoint.id).where(Endpoint.name.in_(wanting))))
     connections = session.execute(select(ConnectionRow.id, ConnectionRow.left_id, ConnectionRow.right_id))
-    return {one.id: {one.left_id, one.right_id} & ids for one in connections}
+    return {connection_id: {left_id, right_id} & ids for connection_id, left_id, right_id in connections}
 
 
 def _leave_to_probe(places: dict[Place, int], probing: Mapping[int, set[int]], begun: Iterable[Place]) -> None:
-    """Take away the places of endpoints that a chain is on its way to already: that chain is the probe."""
+    """Remove the places of endpoints to which a chain is on its way already: that chain is the probe."""
     taken = {endpoint_id for connection_id, _ in begun for endpoint_id in probing.get(connection_id, ())}
     for place in [place for place in places if probing.get(place[0], set()) & taken]:
         del places[place]
@@ -93,7 +93,7 @@ def _alive(session: Session) -> dict[tuple[Lane, int, str], int]:
 
 
 def _turns(session: Session) -> dict[tuple[Lane, int, str], datetime]:
-    """When work of each connection and flow was claimed last, by lane."""
+    """When work was last claimed, by lane, connection and flow."""
     rows = session.execute(select(Turn.lane, Turn.connection_id, Turn.flow, Turn.at))
     return {(Lane(lane), connection_id, flow): at for lane, connection_id, flow, at in rows}
 
@@ -107,7 +107,7 @@ def _save_turns(session: Session, turns: Mapping[tuple[Lane, int, str], datetime
 
 
 def _places(session: Session, engine: Engine, now: datetime, states: Mapping[str, BreakerState]) -> dict[Place, int]:
-    """Where work may be claimed (no endpoint of it rests), each with the id of the endpoint that it writes to."""
+    """Where work may be claimed, because neither endpoint is paused, with the id of the endpoint that is written to."""
     ends = {endpoint.id: endpoint for endpoint in session.scalars(select(Endpoint))}
     places: dict[Place, int] = {}
     for connection in session.scalars(select(ConnectionRow).order_by(ConnectionRow.id)):
@@ -116,7 +116,7 @@ def _places(session: Session, engine: Engine, now: datetime, states: Mapping[str
             continue
         try:
             engine.connection(connection.id)
-        except Misconfigured as error:  # its records stay due; the other connections go on
+        except Misconfigured as error:  # its records stay due; the other connections continue
             log.error("connection %s is left out: %s", connection.name, error)
             continue
         for name in connection.flows:
@@ -137,10 +137,10 @@ def _next(
     now: datetime,
     crowded: Collection[int],
 ) -> tuple[Place, Chain] | None:
-    """The next batch of a lane: of the connection, then of the flow with the fewest chains alive, then of the one whose
-    last turn is longest ago.
+    """The next batch of a lane, from the connection with the fewest chains, then its flow with the fewest, then the one whose
+    last turn was longest ago.
 
-    So a flow with a hundred thousand records does not stand before one with a single record.
+    So a flow with a hundred thousand records does not delay one with a single record.
     """
     best: tuple[tuple[int, int, datetime, datetime], Place, Record] | None = None
     for place, endpoint_id in places.items():
@@ -169,7 +169,7 @@ def _next(
 
 
 def _of_endpoint(alive: dict[tuple[Lane, int, str], int], places: dict[Place, int], endpoint_id: int) -> int:
-    """Chains of the low lanes that write to an endpoint."""
+    """How many chains of the low lanes write to an endpoint."""
     return sum(
         count
         for (lane, connection_id, flow), count in alive.items()
@@ -184,7 +184,7 @@ def _concurrency(engine: Engine, place: Place, endpoint_id: int) -> int:
 
 
 def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
-    """On PostgreSQL locked as they are seen, and passed over while a `want` is about to change them."""
+    """The due records of a place and lane. PostgreSQL locks them, and skips those that a `want` is about to change."""
     due = select(Record).where(
         Record.connection_id == place[0],
         Record.flow == place[1],
@@ -197,7 +197,7 @@ def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
 
 
 def _is_fresh(engine: Engine, now: datetime) -> ColumnElement[bool]:
-    """Nothing new is wanted since the fetch, and that was not long ago."""
+    """Condition: the record was fetched recently, and nothing new has been wanted since."""
     return (Record.wanted == Record.claimed) & (Record.fetched_at >= now - timedelta(seconds=engine.limits.fresh_s))
 
 
@@ -210,7 +210,7 @@ def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Rec
         batch = batch.where(Record.id == head.id)
     else:
         batch = batch.where(Record.run_alone.is_(False)).order_by(Record.not_before, Record.id).limit(flow.batch)
-    due = batch.cte("due")  # read once, whatever the planner likes: a subquery may be run for every row
+    due = batch.cte("due")  # evaluated once; a subquery might run for every row
     token = uuid.uuid4().hex
     claimed = session.scalars(
         update(Record)

@@ -17,7 +17,7 @@ from syncengine.document import Doc, fingerprint
 from syncengine.engine.core import payloads, timeline
 from syncengine.engine.core.engine import Connection
 from syncengine.engine.decide.patches import Misfit, Patch, patched
-from syncengine.engine.writes.links import ends_of
+from syncengine.engine.writes.link_keys import ends_of
 from syncengine.flows.flow import Flow
 from syncengine.store.dialect import changed
 from syncengine.store.models import Correction as Row

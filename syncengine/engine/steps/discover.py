@@ -16,7 +16,7 @@ from syncengine.connectors.base import Page, Position, Ref, Resource
 from syncengine.engine.core import versions
 from syncengine.engine.core.engine import Connection, Engine, calling
 from syncengine.engine.core.want import is_key, want
-from syncengine.engine.writes.links import record_keys
+from syncengine.engine.writes.link_keys import record_keys
 from syncengine.errors import SyncError, Throttled
 from syncengine.flows.flow import Flow
 from syncengine.http.waiting import wait

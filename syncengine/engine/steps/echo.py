@@ -17,8 +17,8 @@ from syncengine.engine.core.engine import Connection, Engine
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.decide import adoption
 from syncengine.engine.steps.planner import Material
-from syncengine.engine.writes import links, unknown_writes
-from syncengine.engine.writes.effects import UnknownWrite
+from syncengine.engine.writes import link_keys, unknown_writes
+from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Effect, Record
 from syncengine.store.states import Pause, Stage
@@ -33,7 +33,7 @@ def pending_creates(
     """
     early: dict[int, Effect] = {}
     for record in found if creating else ():
-        ends = links.ends_of(flow, connection, record.key)
+        ends = link_keys.ends_of(flow, connection, record.key)
         resource = connection.resource(flow.source if connection.side(flow.source) == ends.side else flow.target)
         doc = material.docs.get(record.id, {}).get(resource.name, {}).get(ends.on(ends.side) or "")
         if doc is None or material.linked[record.id]:

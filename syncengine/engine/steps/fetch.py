@@ -1,6 +1,6 @@
-"""First step: read the present. Source, what it refers to, and the linked targets, in bulk; nothing is decided here.
+"""First step: read the current state in bulk: sources, what they refer to, and linked targets. It decides nothing.
 
-A step reads for `step_s` seconds at most: records whose documents are not all read by then are given back, to be read next.
+A step reads for `step_s` seconds at most: records whose documents have not all been read by then are given back, to be next.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import Update, bindparam, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -26,7 +26,7 @@ from syncengine.engine.core.want import want
 from syncengine.engine.decide.plan import NOT_LINKED
 from syncengine.engine.steps import corrections
 from syncengine.engine.steps.corrections import Correction
-from syncengine.engine.writes import links
+from syncengine.engine.writes import link_keys, links
 from syncengine.engine.writes.unknown_writes import resolve
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
@@ -43,18 +43,18 @@ class Fetched:
     at: datetime  # our clock, before the first read
     source_time: datetime  # the source's clock then
     docs: dict[str, dict[str, Doc]] = field(default_factory=dict)
-    until: float = math.inf  # on the monotonic clock: no read begins after it, but for what `first` needs
-    first: str = ""  # the key of a record that is read whole in any case, so that each step gets on
-    asked: dict[str, set[str]] = field(default_factory=dict)  # keys by resource, there or not
+    until: float = math.inf  # on the monotonic clock: no read begins after it, except for `first`
+    first: str = ""  # key of a record that is always read completely, so that each step makes progress
+    asked: dict[str, set[str]] = field(default_factory=dict)  # keys by resource, found or not
     corrections: Mapping[tuple[str, str], Correction] = field(default_factory=dict)  # by resource and key
     _references: dict[tuple[str, str], Sequence[Reference]] = field(default_factory=dict)
 
     def references(
         self, mapping: FlowMapping, resource: Resource, key: str, settings: Mapping[str, Any]
     ) -> Sequence[Reference]:
-        """What a document that was read (and perhaps corrected) refers to, worked out once; nothing if it is not valid.
+        """What a document that was read (and perhaps corrected) refers to, worked out once; nothing if it is invalid.
 
-        Transform meets the same complaint and makes it this record's dead letter.
+        Transform meets the same error and makes the record a dead letter.
         """
         place = (resource.name, key)
         if place not in self._references:
@@ -67,10 +67,11 @@ class Fetched:
         return self._references[place]
 
     def get(self, resource: str, key: str | None) -> Doc | None:
+        """A document that was read; None if it was not, or does not exist."""
         return self.docs.get(resource, {}).get(key) if key is not None else None
 
     def read(self, connection: Connection, resource: Resource, by_record: Mapping[str, Iterable[str]]) -> None:
-        """Read what has not been read yet, in as few calls as the resource admits. `by_record`: keys that each record needs."""
+        """Read what has not been read yet, in as few calls as the resource allows. by_record: keys by record."""
         known, asked = self.docs.setdefault(resource.name, {}), self.asked.setdefault(resource.name, set())
         wanted = dict.fromkeys(key for keys in by_record.values() for key in sorted(keys) if key)
         missing = [key for key in wanted if key not in asked]
@@ -82,7 +83,7 @@ class Fetched:
             asked |= set(some)
 
     def lacks(self, resource: str, keys: Iterable[str]) -> bool:
-        """Whether any of these was not asked for, since the time was over."""
+        """Whether any of these keys was not read because the time ran out."""
         return not {key for key in keys if key} <= self.asked.get(resource, set())
 
 
@@ -99,37 +100,48 @@ def fetch(engine: Engine, lease: Lease) -> None:
         discarded = _discarded(session, engine, lease)
     if flow.write_back:
         _leave_unlinked(engine, lease, flow, connection, linked)
-    if not lease.records:
-        return
-    its_links = {record.key: linked[record.id] for record in lease.records}
+    if lease.records:
+        _read(engine, lease, flow, connection, linked, setup, corrected, discarded)
+
+
+def _read(
+    engine: Engine,
+    lease: Lease,
+    flow: Flow,
+    connection: Connection,
+    linked: Mapping[int, Sequence[Link]],
+    setup: str,
+    corrected: Mapping[int, Correction],
+    discarded: Mapping[int, Any],
+) -> None:
+    """Read the documents of the lease's records and store them; give back the records for which the time ran out.
+
+    setup: fingerprint of what the mapping depends on. linked, corrected, discarded: by record id.
+    """
     placed = corrections.by_place(flow, connection, {record.id: record.key for record in lease.records}, corrected)
+    its_links = {record.key: linked[record.id] for record in lease.records}
     begun, step_s = clock.monotonic(), engine.limits.step_s
     fetched = read_sources(flow, connection, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key)
     late = _unread(flow, connection, lease.records, linked, fetched)
-    records_ = [record for record in lease.records if record.id not in late]
-    own = {record.id: own_docs(flow, connection, record.key, linked[record.id], fetched) for record in records_}
+    in_time = [record for record in lease.records if record.id not in late]
+    own = {record.id: own_docs(flow, connection, record.key, linked[record.id], fetched) for record in in_time}
     held = corrections.apply(corrected, own).held
     prints = {
-        record.id: fingerprint([setup, record.parts, own[record.id], *_mark(held.get(record.id))])
-        for record in records_
+        record.id: fingerprint([setup, record.parts, own[record.id], *_mark(held.get(record.id))]) for record in in_time
     }
     idle = [
         record
-        for record in records_
+        for record in in_time
         if _is_idle(flow, record, prints[record.id]) and not _misses_a_link(record, linked[record.id])
     ]
-    busy = {record.key: linked[record.id] for record in records_ if record not in idle}
-    fetched.until, fetched.first = begun + step_s, next(iter(busy), "")
-    read_targets(flow, connection, busy, fetched)
-    late |= _unread(flow, connection, [one for one in records_ if one.key in busy], linked, fetched, targets=True)
-    idle += [
-        record
-        for record in records_
-        if record.id in discarded
-        and record.id not in late
-        and _sides(flow, discarded[record.id])
-        == _sides(flow, own_docs(flow, connection, record.key, linked[record.id], fetched))
-    ]
+    busy = [record for record in in_time if record not in idle]
+    fetched.until, fetched.first = begun + step_s, next((record.key for record in busy), "")
+    read_targets(flow, connection, {record.key: linked[record.id] for record in busy}, fetched)
+    late |= _unread(flow, connection, busy, linked, fetched, targets=True)
+    for record in in_time:
+        if record.id in discarded and record.id not in late:
+            docs = own_docs(flow, connection, record.key, linked[record.id], fetched)
+            idle += [record] if _sides(flow, discarded[record.id]) == _sides(flow, docs) else []
     if late:
         with engine.store.write() as session:
             records.give_back(session, lease, late, clock.now())
@@ -140,19 +152,19 @@ def fetch(engine: Engine, lease: Lease) -> None:
 def _leave_unlinked(
     engine: Engine, lease: Lease, flow: Flow, connection: Connection, linked: Mapping[int, Sequence[Link]]
 ) -> None:
-    """End the records of a write-back whose objects nobody has linked, without a call; they are wanted again by their link.
+    """End the records of a write-back whose objects are not linked, without a call; a link will want them again.
 
-    One that is called by the source's object, and has been linked since, is passed on to the record of what is written.
+    If a record has the key of a source object that has been linked since, the record of the linked target is wanted instead.
     """
     own, now = connection.side(flow.target), clock.now()
     ends: dict[int, Completion] = {}
     passed_on: dict[str, list[Record]] = {}
     for record in lease.records:
-        named = links.by_part(flow, connection, linked[record.id])
+        named = link_keys.by_part(flow, connection, linked[record.id])
         if not named:
             ends[record.id] = Completion(Status.SKIPPED, NOT_LINKED, Why.NOT_LINKED)
-        elif links.ends_of(flow, connection, record.key).side != own:
-            keys = [links.target_key(flow, connection, link) for link in linked[record.id] if not link.provisional]
+        elif link_keys.ends_of(flow, connection, record.key).side != own:
+            keys = [link_keys.target_key(flow, connection, link) for link in linked[record.id] if not link.provisional]
             ends[record.id] = Completion(
                 Status.SKIPPED, f"it is written by the record of {', '.join(filter(None, keys))}", Why.NOT_LINKED
             )
@@ -164,10 +176,10 @@ def _leave_unlinked(
         mine = records.owned(session, lease)
         ends = {record_id: end for record_id, end in ends.items() if record_id in mine}
         for key, some in passed_on.items():
-            want(session, connection.row.id, flow.name, [key], lane=min(one.lane for one in some), now=now)
+            want(session, connection.row.id, flow.name, [key], lane=min(record.lane for record in some), now=now)
         records.complete(session, lease, ends, now)
         gone = [record for record in lease.records if record.id in ends]
-        timeline.note(session, gone, "skipped", now, {one.id: {"reason": ends[one.id].reason} for one in gone})
+        timeline.note(session, gone, "skipped", now, {record.id: {"reason": ends[record.id].reason} for record in gone})
     lease.records = [record for record in lease.records if record.id not in ends]
 
 
@@ -180,7 +192,7 @@ def _unread(
     *,
     targets: bool = False,
 ) -> set[int]:
-    """Records of which something was not read, since the time was over: of the source's side, or of the target's."""
+    """Ids of records of which something was not read in time: on the source's side, or with `targets` on the target's."""
     resource = connection.resource(flow.target if targets else flow.source)
     mapping = flow.backward if targets else flow.mapping
     settings = flow.settings_for(connection.row.settings)
@@ -188,40 +200,40 @@ def _unread(
     for record in found:
         keys = _both_ends(flow, connection, record.key, linked[record.id])[connection.side(resource.name)]
         referred = [
-            one
+            reference
             for key in keys
             if mapping is not None and fetched.get(resource.name, key) is not None
-            for one in fetched.references(mapping, resource, key, settings)
+            for reference in fetched.references(mapping, resource, key, settings)
         ]
-        if fetched.lacks(resource.name, keys) or any(fetched.lacks(one.resource, [one.key]) for one in referred):
+        if fetched.lacks(resource.name, keys) or any(fetched.lacks(other.resource, [other.key]) for other in referred):
             late.add(record.id)
     return late
 
 
 def _mark(held: Correction | None) -> list[int]:
-    """What tells the print of a corrected document from that of the original: a new correction, or the end of one, is news."""
+    """What makes the fingerprint of a corrected document differ, so that the start or end of a correction is a change."""
     return [held.id] if held else []
 
 
-def _is_idle(flow: Flow, record: Record, print_: str) -> bool:
-    """True if nothing that is mapped has changed at the source since this record was done: the target need not be read."""
-    return not flow.two_way and record.status == Status.DONE and record.done_fingerprint == print_
+def _is_idle(flow: Flow, record: Record, source_fingerprint: str) -> bool:
+    """Whether nothing mapped has changed at the source since this record was done, so that the target need not be read."""
+    return not flow.two_way and record.status == Status.DONE and record.done_fingerprint == source_fingerprint
 
 
 def _misses_a_link(record: Record, its_links: Sequence[Link]) -> bool:
-    """True if others need it, or a part of it, and there is none in the target: then it is planned, and told."""
+    """Whether other records need a part that is not in the target: then the record is planned, to say why."""
     parts = set(record.parts) or {""}
     return record.needed and not parts <= {link.part for link in its_links}
 
 
 def _discarded(session: Session, engine: Engine, lease: Lease) -> dict[int, Any]:
-    """What was last read of the records that a person has discarded; they are left alone while that is unchanged."""
-    ids = failures.discarded(session, [one.id for one in lease.records if one.status == Status.SKIPPED])
+    """What was last read of records that a person has discarded; they are skipped while it is unchanged."""
+    ids = failures.discarded(session, [record.id for record in lease.records if record.status == Status.SKIPPED])
     return payloads.load(session, engine.vault, "context", ids) if ids else {}
 
 
 def _sides(flow: Flow, docs: Mapping[str, Any]) -> str:
-    """A print of an object as it is: of its source, in a two-way flow of both sides."""
+    """The fingerprint of an object as it is: of its source, and in a two-way flow of both sides."""
     return fingerprint([docs.get(flow.source), docs.get(flow.target) if flow.two_way else None])
 
 
@@ -231,7 +243,7 @@ def read_all(
     linked: Mapping[str, Sequence[Link]],
     placed: Mapping[tuple[str, str], Correction] | None = None,
 ) -> Fetched:
-    """Read sources, references and linked targets of records (by key, with their links). Makes no write of any kind."""
+    """Read the sources, references and linked targets of records (links by record key). It writes nothing."""
     fetched = read_sources(flow, connection, linked, placed)
     read_targets(flow, connection, linked, fetched)
     return fetched
@@ -246,9 +258,9 @@ def read_sources(
     until: float = math.inf,
     first: str = "",
 ) -> Fetched:
-    """Read the sources of records, and what these refer to: as they are corrected (`placed`), where they are.
+    """Read the sources of records (links by record key), and what these refer to.
 
-    `until` and `first`: see `Fetched`.
+    placed: corrections to be applied, by resource and key. until, first: see `Fetched`.
     """
     source = connection.resource(flow.source)
     fetched = Fetched(
@@ -260,13 +272,13 @@ def read_sources(
 
 
 def _source_time(flow: Flow, connection: Connection) -> datetime:
-    """The source's clock; where objects of both sides are told by feeds, that of the slower one."""
+    """The source's clock; in a two-way flow the earlier of both clocks, since both sides have feeds."""
     source, target = connection.resource(flow.source), connection.resource(flow.target)
     return min(source.now(), target.now()) if flow.two_way else source.now()
 
 
 def read_targets(flow: Flow, connection: Connection, linked: Mapping[str, Sequence[Link]], fetched: Fetched) -> None:
-    """Read the linked targets of records too, and in a two-way flow what these refer to."""
+    """Read the linked targets of records into `fetched`, and in a two-way flow what these refer to."""
     target = connection.resource(flow.target)
     fetched.read(connection, target, _ends_on(connection.side(flow.target), flow, connection, linked))
     if flow.backward is not None:
@@ -280,10 +292,10 @@ def _ends_on(
 
 
 def _both_ends(flow: Flow, connection: Connection, key: str, its_links: Sequence[Link]) -> dict[str, set[str]]:
-    ends = links.ends_of(flow, connection, key)
-    told = [link for link in its_links if not link.left_key.startswith(links.UNTOLD)]
+    ends = link_keys.ends_of(flow, connection, key)
+    has_left = [link for link in its_links if not link.left_key.startswith(link_keys.UNTOLD)]
     return {
-        "left": {end for end in (ends.left, *(link.left_key for link in told)) if end},
+        "left": {end for end in (ends.left, *(link.left_key for link in has_left)) if end},
         "right": {end for end in (ends.right, *(link.right_key for link in its_links)) if end},
     }
 
@@ -325,37 +337,44 @@ def _store(
         rows.append(
             {"record_id": record.id, "version": versions.of(flow, connection, docs), "print": prints[record.id]}
         )
-    table = Record.__table__
     with engine.store.write(durable=False) as session:
         mine = records.owned(session, lease)
         bodies = {record_id: body for record_id, body in bodies.items() if record_id in mine}
         payloads.save(session, "context", bodies, now)
-        session.connection().execute(
-            update(table)  # type: ignore[arg-type]
-            .where(table.c.id == bindparam("record_id"), table.c.token == lease.token, table.c.runner == lease.runner)
-            .values(
-                stage=Stage.TRANSFORM,
-                fetched_at=fetched.at,
-                source_time=fetched.source_time,
-                seen_version=bindparam("version"),
-                seen_fingerprint=bindparam("print"),
-                updated_at=now,
-            ),
-            rows,
-        )
+        session.connection().execute(_fetched(lease, fetched, now), rows)
         details = {row["record_id"]: {"version": row["version"]} for row in rows}
-        timeline.note(session, [one for one in lease.records if one not in idle], "fetched", now, details)
+        timeline.note(session, [record for record in lease.records if record not in idle], "fetched", now, details)
         timeline.note(session, idle, "unchanged", now, details)
         records.complete(
-            session, lease, {one.id: Completion(Status(one.status), one.reason, Why(one.why)) for one in idle}, now
+            session,
+            lease,
+            {record.id: Completion(Status(record.status), record.reason, Why(record.why)) for record in idle},
+            now,
         )
         records.leave(session, lease, now)
+
+
+def _fetched(lease: Lease, fetched: Fetched, now: datetime) -> Update:
+    """The statement that marks a record of the lease as fetched, with `record_id`, `version` and `print` as parameters."""
+    table = Record.__table__
+    return (
+        update(table)  # type: ignore[arg-type]
+        .where(table.c.id == bindparam("record_id"), table.c.token == lease.token, table.c.runner == lease.runner)
+        .values(
+            stage=Stage.TRANSFORM,
+            fetched_at=fetched.at,
+            source_time=fetched.source_time,
+            seen_version=bindparam("version"),
+            seen_fingerprint=bindparam("print"),
+            updated_at=now,
+        )
+    )
 
 
 def own_docs(
     flow: Flow, connection: Connection, key: str, its_links: Sequence[Link], fetched: Fetched
 ) -> dict[str, dict[str, Any]]:
-    """The part of what was read that belongs to one record: its source, its targets, and what they refer to."""
+    """What was read for one record, by resource and key: its source, its targets, and what they refer to."""
     ends = _both_ends(flow, connection, key, its_links)
     source, target = connection.resource(flow.source), connection.resource(flow.target)
     own: dict[str, dict[str, Any]] = {source.name: {}, target.name: {}}

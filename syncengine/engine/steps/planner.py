@@ -1,4 +1,4 @@
-"""From stored documents to plans, record by record: pure but for the reading; the step, previews and letters share it."""
+"""From stored documents to plans, record by record. It writes nothing; transform, previews and dead letters share it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from syncengine.engine.decide.plan import Linked, Plan, Situation, named, plan
 from syncengine.engine.decide.two_way_plan import Pair, plan_pair
 from syncengine.engine.decide.write_back_plan import plan_write_back
 from syncengine.engine.steps import corrections
-from syncengine.engine.writes import effects, links
+from syncengine.engine.writes import link_keys, links, unsettled
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Need
@@ -32,29 +32,33 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Material:
-    """What all records of a batch are planned from, read in one transaction."""
+    """What all records of a batch are planned from, read in one transaction.
+
+    docs: by record id, resource and key, as corrected. linked: by record id. doubtful: ids of records with an unknown write
+    that only a person can resolve. tried: unknown writes by record id and part. decided: by record id.
+    """
 
     docs: Mapping[int, Mapping[str, Mapping[str, Doc]]]
     linked: Mapping[int, Sequence[Link]]
     lookups: Mapping[str, Mapping[str, str]]
     doubtful: set[int]
-    tried: Mapping[tuple[int, str], effects.UnknownWrite]
+    tried: Mapping[tuple[int, str], unsettled.UnknownWrite]
     corrected: corrections.Corrected  # whose documents `docs` are
     decided: Mapping[int, decisions.ActiveDecision] = field(default_factory=dict)
 
 
 def gather(session: Session, engine: Engine, flow: Flow, connection: Connection, found: Sequence[Record]) -> Material:
-    """Read documents, links, lookups and doubts of records."""
+    """Read the documents, links, lookups, corrections, decisions and unknown writes of records."""
     ids = [record.id for record in found]
-    doubts = effects.unknown_of(session, engine, ids)
+    unknown = unsettled.unknown_of(session, engine, ids)
     stored = payloads.load(session, engine.vault, "context", ids)
     corrected = corrections.apply(corrections.active(session, engine.vault, ids), stored)
     return Material(
         docs=corrected.docs,
         linked=links.of_records(session, flow, connection, found),
         lookups=lookups_of(session, connection.row, flow),
-        doubtful={doubt.effect.record_id for doubt in doubts if effects.blocks(connection, doubt)},
-        tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
+        doubtful={write.effect.record_id for write in unknown if unsettled.blocks(connection, write)},
+        tried={(write.effect.record_id, write.effect.part): write for write in unknown},
         corrected=corrected,
         decided=decisions.active(session, ids),
     )
@@ -62,7 +66,7 @@ def gather(session: Session, engine: Engine, flow: Flow, connection: Connection,
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
-    """A record with its source documents typed (by key), before it is known which of its needs are linked."""
+    """A record with its typed source documents (by key), before its needs are looked up."""
 
     record: Record
     raw: Mapping[str, Mapping[str, Doc]]
@@ -72,7 +76,7 @@ class _Ready:
 
     @property
     def source_doc(self) -> Doc | None:
-        """The one source document, or one of them; None if the source does not have it."""
+        """The first source document; None if the source has none."""
         return next(iter(self.sources.values()), None)
 
 
@@ -83,28 +87,28 @@ class Planner:
         self, engine: Engine, flow: Flow, connection: Connection, material: Material,
         *, assumed: Mapping[Need, str] | None = None,
     ) -> None:  # fmt: skip
-        """`assumed`: links that a dry run takes as made."""
+        """assumed: keys by need, for links that a dry run assumes to exist."""
         self.engine, self.flow, self.connection, self.material = engine, flow, connection, material
         self.assumed = assumed or {}
-        self.provisional: set[Need] = set()  # needs that are planned only, of a connection that is observed
+        self.provisional: set[Need] = set()  # needs that are only planned, while the connection is observed
         self.source, self.target = connection.resource(flow.source), connection.resource(flow.target)
         self.settings = flow.settings_for(connection.row.settings)
-        self.cut_over: datetime | None = None  # as the connection's row says when plans are made: it may be earlier now
+        self.cut_over: datetime | None = None  # read when plans are made, since it may have been set earlier
         self.now = clock.now()
         self.verifies = connection.row.mode != observe_mode.MODE and connection.verifies_creates(self.now)
 
     def plans(self, session: Session, found: Sequence[Record]) -> dict[int, Plan | Rejected]:
-        """The plan of each record, or why its document is invalid or cannot be mapped; by record id.
+        """The plan of each record by record id, or the error if its document is invalid or cannot be mapped.
 
-        What the records need is looked up for all of them in one query.
+        One query looks up what all the records need.
         """
         self._read_cut_over(session)
         ready = {record.id: _caught(partial(self._ready, record)) for record in found}
-        needs = {need for one in ready.values() if isinstance(one, _Ready) for need in one.needs}
+        needs = {need for item in ready.values() if isinstance(item, _Ready) for need in item.needs}
         known = self._known(session, needs)
         return {
-            record_id: one if isinstance(one, Rejected) else _caught(partial(self._planned, one, known))
-            for record_id, one in ready.items()
+            record_id: item if isinstance(item, Rejected) else _caught(partial(self._planned, item, known))
+            for record_id, item in ready.items()
         }
 
     def plan(self, session: Session, record: Record) -> Plan:
@@ -118,9 +122,9 @@ class Planner:
         self.cut_over = session.scalar(mine) if self.flow.cut_over else None
 
     def mapped(self, session: Session, record: Record) -> dict[str, Doc]:
-        """What the record's document is mapped to, by part, as the target would hold it; nothing of a two-way flow.
+        """What the record's document is mapped to, by part, as the target would store it; empty in a two-way flow.
 
-        Raises Rejected if it is invalid or cannot be mapped, MissingLookup if it lacks an entry or a link.
+        Raises Rejected if it is invalid or cannot be mapped, MissingLookup if a lookup entry or a link is missing.
         """
         ready = self._ready(record)
         if ready.source_doc is None:
@@ -160,7 +164,7 @@ class Planner:
         return _Ready(record, raw, sources, context, list(needs))
 
     def _raw_sources(self, record: Record, raw: Mapping[str, Mapping[str, Doc]]) -> Mapping[str, Doc]:
-        """The source's document, in a write-back those of all linked objects; none that the source does not have."""
+        """The source's document, or in a write-back those of all linked objects, by key; empty if the source has none."""
         found = raw.get(self.source.name, {})
         if self.flow.write_back:
             return found
@@ -192,7 +196,7 @@ class Planner:
             source_doc=ready.source_doc,
             links={
                 part: self._linked(record, part, link, raw)
-                for part, link in links.by_part(self.flow, self.connection, self.material.linked[record.id]).items()
+                for part, link in link_keys.by_part(self.flow, self.connection, self.material.linked[record.id]).items()
             },
             context=replace(ready.context, links={need: known[need] for need in ready.needs if need in known}),
             too_old=self._too_old(record, raw_source),
@@ -208,7 +212,7 @@ class Planner:
         link = self._linked(record, found[0].part, found[0], raw) if found else None
         left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
         right_raw = next(iter(raw.get(self.target.name, {}).values()), None)
-        ends = links.ends_of(self.flow, self.connection, record.key)
+        ends = link_keys.ends_of(self.flow, self.connection, record.key)
         pair = Pair(
             flow=self.flow,
             left=self.source,
@@ -234,19 +238,19 @@ class Planner:
         }
 
     def _linked(self, record: Record, part: str, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
-        key = links.target_key(self.flow, self.connection, link)
+        key = link_keys.target_key(self.flow, self.connection, link)
         current = raw.get(self.target.name, {}).get(key or "")
-        doubt = self.material.tried.get((record.id, part))
+        unknown = self.material.tried.get((record.id, part))
         base = links.base_of(self.engine, self.flow, link)
         known = links.numbers_of(self.flow, link) if base else {}
         return Linked(
             key=key,
             base=base,
-            numbers={**(doubt.numbers if doubt else {}), **known},  # what was recognised before the try
+            numbers={**(unknown.numbers if unknown else {}), **known},  # the write's were recognised before it
             current=self.target.load(current) if current is not None else None,
             natural_key=link.natural_key,
             provisional=link.provisional,
-            tried=doubt.agreed if doubt else {},
+            tried=unknown.agreed if unknown else {},
         )
 
     def _too_old(self, record: Record, raw_source: Doc | None) -> bool:
@@ -268,7 +272,7 @@ class Planner:
 
 
 def _storable(plan_: Plan) -> Plan:
-    """The plan, if the store can keep the keys that it names. Raises Rejected."""
+    """Return the plan. Raises Rejected if it names a key that cannot be stored."""
     for need in plan_.needs:
         if not is_key(need.key) or len(need.part) > LONGEST_PART:
             _refuse_key(need.entity, need.key)
@@ -279,14 +283,14 @@ def _storable(plan_: Plan) -> Plan:
 
 
 def _refuse_key(field: str, key: str) -> None:
-    reason = "this cannot be a key: it is empty, longer than 122 characters, or has some that no store keeps"
+    reason = "this cannot be a key: it is empty, longer than 122 characters, or has characters that cannot be stored"
     raise Rejected(
-        field=field, value=key, reason=reason, remedy="Correct it at the source and it will be fetched again"
+        field=field, value=key, reason=reason, remedy="Correct it at the source, and it will be fetched again"
     )
 
 
 def _caught(make: Callable[[], T]) -> T | Rejected:
-    """What `make` gives, or its complaint: a bad record stops no other."""
+    """What `make` returns, or the Rejected that it raises, so that a bad record stops no other."""
     try:
         return make()
     except Rejected as error:

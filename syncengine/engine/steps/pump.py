@@ -1,6 +1,6 @@
-"""The pump: frees dead leases, wakes what can go on, claims what is due, and sends chains. Nothing else starts work.
+"""The pump: frees dead leases, wakes records that can continue, claims what is due, and sends chains. Nothing else starts work.
 
-A dead worker, a lost message, an emptied Redis are all the same to it: a lease that ran out.
+It treats a dead worker, a lost message and an emptied Redis in the same way: as a lease that ran out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from syncengine.engine.core.want import MOST_WOKEN, RESTING, wake, want
 from syncengine.engine.steps.claiming import claim
 from syncengine.engine.traffic import endpoints, quota
 from syncengine.engine.watch import health
-from syncengine.engine.writes import ceiling, effects, links
+from syncengine.engine.writes import ceiling, links, unsettled
 from syncengine.store.models import Link, Lookup, Record
 from syncengine.store.session import lock_pump
 from syncengine.store.states import Lane, Pause, Stage, Status, Why
@@ -32,14 +32,15 @@ log = logging.getLogger(__name__)
 RESTS_AFTER_CRASH_S = (1.0, 10.0, 60.0)
 CRASHES_COUNT_ONCE_WITHIN_S = 60.0
 SHORTAGES = 16
-"""How often a record may meet a process that lacks memory or file handles: with their back-off, for 20 minutes at least."""
+"""How often a record may meet a process short of memory or file handles; with the back-off, over 20 minutes at least."""
 
 
 def pump(engine: Engine, *, sweep: bool = False) -> int:
-    """Claim what is due and send it; returns how many chains were sent. With `sweep`, wake and look again first.
+    """Claim what is due and send it. Returns how many chains were sent.
 
-    It runs after every `want`, at the end of every chain, and (with `sweep`) every few seconds from beat. A process that
-    has been told to end leaves it to others: what it claimed would wait for its own return.
+    sweep: first wake records whose needs are met, and recheck what has been held or waiting for long. The pump runs after
+    every `want`, at the end of every chain, and with `sweep` every few seconds from beat. A process that is shutting down
+    leaves it to others: what it claimed would wait until it is back.
     """
     if engine.is_ending():
         return 0
@@ -63,16 +64,18 @@ def pump(engine: Engine, *, sweep: bool = False) -> int:
 
 
 def free_dead_leases(session: Session, engine: Engine, now: datetime) -> None:
-    """Records whose lease ran out go on: at once if their message was lost, with care if their worker went away."""
+    """Free records whose lease ran out: at once if their message was lost, as crashed if their worker was lost."""
     ended = select(Record).where(Record.token.is_not(None), Record.lease_until < now).order_by(Record.id)
-    dead = session.scalars(ended.with_for_update(skip_locked=True)).all()  # a late runner may be ending some just now
+    dead = session.scalars(
+        ended.with_for_update(skip_locked=True)
+    ).all()  # a late runner may be completing some right now
     lost = [record for record in dead if record.runner is None]
     crashed = [record for record in dead if record.runner is not None]
     if lost:
         _free(session, lost)
         timeline.note(session, lost, "message lost", now)
     if crashed:
-        recover_crashed(session, engine, crashed, now, because="its worker went away")
+        recover_crashed(session, engine, crashed, now, because="its worker was lost")
 
 
 def recover_crashed(
@@ -85,15 +88,16 @@ def recover_crashed(
     at_once: bool = False,
     counts: bool = True,
 ) -> None:
-    """A step died with these records. What it had sent is in doubt; what it was about is tried again one by one, and counted.
+    """Free the records of a step that crashed. What it had sent is unknown; the suspects are retried alone, and counted.
 
-    That is the record that was being written; if none was, all of the batch. A record that alone brings its worker down
-    `crashes` times is set aside as poison; crashes within a minute count once, so that a bad moment of the machine makes none.
+    The suspect is the record that was being written, or all of the batch if none was. A record that alone makes its worker
+    crash `limits.crashes` times is set aside as poison. Crashes within a minute count once, since the machine may be at fault.
 
-    at_once: it died just now and not a lease ago, so that its records rest first, longer each time. `counts=False`: it is no
-    record's fault, as it seems; one that brings it about alone, again and again, is counted all the same.
+    because: the reason, shown in the history. at_once: the step crashed just now and not a lease ago, so its records rest
+    first, longer each time. counts: False if no record seems to be at fault; one that causes it alone, again and again, is
+    counted all the same.
     """
-    lost = effects.lost_runner(session, [record.id for record in crashed], now)
+    lost = unsettled.lost_runner(session, [record.id for record in crashed], now)
     counted = [record for record in crashed if (counts or _is_alone_in_it(record)) and _counts_as_crash(record, now)]
     crashes = {record.id: record.crashes + 1 for record in counted}
     poison = [(record, Stage(record.stage)) for record in crashed if crashes.get(record.id, 0) >= engine.limits.crashes]
@@ -104,14 +108,13 @@ def recover_crashed(
         values: dict[str, Any] = {"pause": Pause.BACKOFF}
         if counts:
             values |= {"run_alone": suspect}
-        else:  # in a batch once may be chance
+        else:  # in a batch, the first time may be chance
             values |= {
                 "run_alone": record.run_alone or (suspect and record.attempts > 0),
                 "attempts": record.attempts + 1,
             }
-            rest_s = (
-                max(rest_s, backoff(record.attempts, most_s=engine.limits.backoff_s)) if record.run_alone else rest_s
-            )
+            if record.run_alone:
+                rest_s = max(rest_s, backoff(record.attempts, most_s=engine.limits.backoff_s))
         values["not_before"] = now + timedelta(seconds=rest_s)
         if record.id in crashes:
             values |= {"crashes": crashes[record.id], "crashed_at": now}
@@ -120,25 +123,24 @@ def recover_crashed(
         session.execute(update(Record).where(Record.id == record.id).values(**values))
     timeline.note(session, crashed, "step died", now, {record.id: {"because": because} for record in crashed})
     for record, stage in poison:
-        failures.open_crashed(
-            session, record, stage, crashes[record.id], because, now, in_doubt=record.id in lost.rest
-        )  # fmt: skip
+        is_unknown = record.id in lost.rest
+        failures.open_crashed(session, record, stage, crashes[record.id], because, now, in_doubt=is_unknown)
         _set_aside(session, record, because, now)
 
 
 def _is_alone_in_it(record: Record) -> bool:
-    """Whether what the process lacks is lacking with this record alone, for longer than a machine's bad quarter of an hour."""
+    """Whether the shortage occurs with this record alone, and has lasted too long to be a passing one of the machine."""
     return record.batch <= 1 and record.attempts >= SHORTAGES
 
 
 def _counts_as_crash(record: Record, now: datetime) -> bool:
-    """Of a record that was alone, unless another death was counted a moment ago."""
+    """Whether a crash counts: the record was alone, and no other crash was counted a moment ago."""
     since = None if record.crashed_at is None else (now - record.crashed_at).total_seconds()
     return record.batch <= 1 and (since is None or record.crashes == 0 or since >= CRASHES_COUNT_ONCE_WITHIN_S)
 
 
 def _rest_after_crash_s(record: Record) -> float:
-    """Seconds until a record is tried again after its step died: a second in a batch, then ten, then a minute."""
+    """Seconds until a record is retried after its step crashed: one in a batch, ten alone, then a minute."""
     if record.batch > 1:
         return RESTS_AFTER_CRASH_S[0]
     return RESTS_AFTER_CRASH_S[1 if record.crashes == 0 else 2]
@@ -158,7 +160,7 @@ def _set_aside(session: Session, record: Record, because: str, now: datetime) ->
         .where(Record.id == record.id)
         .values(
             done=Record.claimed,
-            done_version=Record.seen_version,  # a feed that tells the same version again does not bring it back
+            done_version=Record.seen_version,  # a feed that reports the same version again does not revive it
             done_source_time=Record.source_time,
             status=Status.DEAD,
             reason=reason,
@@ -176,7 +178,7 @@ def _set_aside(session: Session, record: Record, because: str, now: datetime) ->
 
 
 def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
-    """Records whose need is met by now. A query, so that no wake-up can be lost."""
+    """Wake records whose need has been met. It is a query, so that no wake-up can be lost."""
     lookup = aliased(Lookup)
     met_by_link = (
         select(Link.id)
@@ -196,9 +198,9 @@ def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
 
 
 def recheck(session: Session, engine: Engine, now: datetime) -> None:
-    """What is held or waits is looked at again every hour: what held it may be gone, what it waited for not be needed.
+    """Want held and waiting records again every hour: the reason may be gone, or what they waited for no longer needed.
 
-    A shut flow's held records wait for a person.
+    Records held because their flow is shut wait for a person.
     """
     before = now - timedelta(seconds=engine.limits.hold_again_s)
     rests = ((Record.status == Status.HELD) & ~ceiling.holds()) | (Record.status == Status.WAITING)

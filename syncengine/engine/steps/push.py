@@ -1,4 +1,4 @@
-"""Third step: write. The intention is committed first, then the bytes leave, then each outcome is settled by itself."""
+"""Third step: write. The intention is committed first, then the call is made, then each outcome is recorded."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from syncengine.engine.writes.write_run import WriteRun
 from syncengine.errors import SyncError
 from syncengine.store.states import Status
 
-NUMBERED_AT_ONCE = 40  # what one search can tell, and at most what a crash leaves to be searched
+NUMBERED_AT_ONCE = 40  # as many as one search can find, and the most that a crash leaves to be found
 
 
 def push(engine: Engine, lease: Lease) -> None:
-    """Bring the planned records of the lease to their targets; no record stops another.
+    """Write the planned records of the lease to their targets; no record stops another.
 
-    A second run finds nothing planned under the token and makes no call. Works for `step_s` seconds at most, and until this
-    process is told to end; what is left then goes back to the pump. Raises what makes the endpoint unusable as a whole; then
+    A second run finds nothing planned under the token and makes no call. Runs for `step_s` seconds at most, and stops when
+    this process is shutting down; what is left then goes back to the pump. Raises what makes the whole endpoint unusable; then
     nothing of that call was done.
     """
     flow, connection = engine.flow(lease.records[0].flow), engine.connection(lease.records[0].connection_id)
@@ -47,16 +47,17 @@ def push(engine: Engine, lease: Lease) -> None:
 
 
 def _batches(run: WriteRun) -> Iterator[Sequence[Intent]]:
-    """The intents in the order of their records, as many together as the resource writes at once, one verb each.
+    """Batches of intents in the order of their records, each with one verb and as many as the resource writes at once.
 
-    Of a write that takes several calls one is made at a time: the next one is not sent while the last is in doubt.
+    The calls of one write are in different batches: the next one is not sent while the outcome of the last is unknown.
     """
     groups: dict[tuple[str, Verb, int], list[Intent]] = {}
     calls: Counter[tuple[int, str, Verb]] = Counter()
     for intent in run.intents:
-        verb, whole = intent.operation.verb, (intent.record.id, intent.step.part, intent.operation.verb)
-        groups.setdefault((intent.step.resource, verb, calls[whole]), []).append(intent)
-        calls[whole] += 1
+        verb = intent.operation.verb
+        write = (intent.record.id, intent.step.part, verb)
+        groups.setdefault((intent.step.resource, verb, calls[write]), []).append(intent)
+        calls[write] += 1
     for (resource, *_), intents in groups.items():
         for some in chunks(intents, run.connection.resource(resource).most_per_write):
             alive = [intent for intent in some if not run.work[intent.record.id].ended]
@@ -65,7 +66,7 @@ def _batches(run: WriteRun) -> Iterator[Sequence[Intent]]:
 
 
 def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
-    """Send one batch and settle its outcomes."""
+    """Send one batch and record its outcomes."""
     resource = run.connection.resource(batch[0].step.resource)
     batch = last_checks.as_seen(run, resource, last_checks.verified(run, resource, batch))
     if not batch:
@@ -77,7 +78,9 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
         mine = effects.send(session, batch, run.lease.runner, resource.settle_s, now)
         now = ceiling.note_sent(session, run.connection.row.id, run.flow, len(mine), now)
         others = [intent for intent in batch if intent.effect_id not in mine]
-        run.fetch_later(session, others, now + timedelta(seconds=resource.settle_s), "an earlier write is in doubt")
+        run.fetch_later(
+            session, others, now + timedelta(seconds=resource.settle_s), "the outcome of an earlier write is unknown"
+        )
     batch = [intent for intent in batch if intent.effect_id in mine]
     if not batch:
         return
@@ -101,7 +104,7 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
 
 
 def _number(run: WriteRun, *, at_least: int = 1) -> None:
-    """Look up the keys of what was written without an answer that tells them, for many at once."""
+    """Look up the keys of writes whose answers gave none, many at once."""
     if len(run.unnumbered) < at_least:
         return
     waiting, run.unnumbered = run.unnumbered, []
@@ -118,19 +121,21 @@ def _number(run: WriteRun, *, at_least: int = 1) -> None:
 
 
 def _leave_unnumbered(run: WriteRun) -> None:
-    """The step ends early: what was written without a number is found by the next fetch."""
+    """Leave writes without a key to the next fetch, since the step ends early."""
     intents = [intent for intent, _ in run.unnumbered]
     with run.engine.store.write() as session:
-        run.fetch_later(session, intents, clock.now(), "written; its number is looked up")
+        run.fetch_later(session, intents, clock.now(), "written; its key is being looked up")
 
 
 def _end(run: WriteRun) -> None:
-    """Records without any write left are done; what the time did not suffice for goes back to the pump."""
+    """Complete the records that have no writes left, and give those for which the time ran out back to the pump."""
     idle = [work.record.id for work in run.work.values() if not work.ended and work.left == 0]
     rest = [work.record.id for work in run.work.values() if not work.ended and work.left > 0]
     if not idle and not rest:
         return
     now = clock.now()
     with run.engine.store.write() as session:
-        outcomes.written(run, session, {i: Completion(Status.DONE, "written by an earlier run") for i in idle}, now)
+        outcomes.written(
+            run, session, {record_id: Completion(Status.DONE, "written by an earlier run") for record_id in idle}, now
+        )
         records.give_back(session, run.lease, rest, now)

@@ -18,7 +18,7 @@ from syncengine.engine.core.want import MOST_WOKEN, want
 from syncengine.engine.steps.discover import Found, discover, due_connections
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.traffic import endpoints
-from syncengine.engine.writes.links import keys_named
+from syncengine.engine.writes.link_keys import keys_named
 from syncengine.errors import Misconfigured, SyncError, Throttled
 from syncengine.flows.flow import Flow
 from syncengine.store.models import ConnectionRow, Cursor, Record, Run

@@ -1,4 +1,4 @@
-"""Second step: decide. Each record is planned by itself (`planner.py`); what fails becomes a dead letter, the rest goes on."""
+"""Second step: decide. Records are planned separately (`planner.py`); a failed one becomes a dead letter and stops no other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from syncengine.engine.decide.debounce import DebounceState, debounce_wait
 from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import corrections, echo
 from syncengine.engine.steps.planner import Material, Planner, gather
-from syncengine.engine.writes import effects, links
+from syncengine.engine.writes import link_keys, links, unsettled
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
@@ -31,21 +31,21 @@ from syncengine.store.states import Lane, Pause, Stage, Status, Why
 
 LONGEST_RING = 10
 PLANNED_AT_ONCE = 20
-"""Records between two looks at the lease and at the time."""
+"""Records planned between two checks of the lease and the time."""
 
 STATUS_OF = {PlanKind.SKIP: Status.SKIPPED, PlanKind.HOLD: Status.HELD, PlanKind.WAIT: Status.WAITING}
-WORD_OF = {PlanKind.SKIP: "skipped", PlanKind.HOLD: "held", PlanKind.WAIT: "waiting", PlanKind.WRITE: "planned"}
+EVENT_OF = {PlanKind.SKIP: "skipped", PlanKind.HOLD: "held", PlanKind.WAIT: "waiting", PlanKind.WRITE: "planned"}
 
 
 def transform(engine: Engine, lease: Lease) -> None:
-    """Plan every record of the lease and store the plans; only those that have something to write stay in the chain.
+    """Plan every record of the lease and store the plans; only records with something to write stay in the chain.
 
-    Plans for `step_s` seconds at most; what is left is given back to the pump, to be planned from the same fetch.
+    Runs for `step_s` seconds at most; what is left is given back to the pump, to be planned from the same fetch.
     """
     flow, connection = engine.flow(lease.records[0].flow), engine.connection(lease.records[0].connection_id)
     with engine.store.read() as session:
         creating = (
-            effects.creating(session, engine, connection.row.id, flow.entity)
+            unsettled.creating(session, engine, connection.row.id, flow.entity)
             if _has_echo(flow, connection, engine)
             else []
         )
@@ -56,12 +56,10 @@ def transform(engine: Engine, lease: Lease) -> None:
         made, late = _planned(engine, lease, Planner(engine, flow, connection, material), session, found)
     with engine.store.write(durable=False) as session:
         for record in unseen:
-            why = "linked since it was fetched, by a worker that woke late"
-            wait = timedelta(
-                seconds=backoff(record.attempts, most_s=engine.limits.backoff_s)
-            )  # else a wrong clock spins
+            why = "linked after it was fetched, by a worker that had been frozen"
+            wait_s = backoff(record.attempts, most_s=engine.limits.backoff_s)  # else a wrong clock causes a busy loop
             records.put_off(
-                session, lease, [record.id], clock.now() + wait,
+                session, lease, [record.id], clock.now() + timedelta(seconds=wait_s),
                 pause=Pause.BACKOFF, stage=Stage.FETCH, counts=True, reason=why,
             )  # fmt: skip
         echo.put_off(session, engine, lease, early, clock.now())
@@ -73,7 +71,7 @@ def transform(engine: Engine, lease: Lease) -> None:
 def _planned(
     engine: Engine, lease: Lease, planner: Planner, session: Session, found: Sequence[Record]
 ) -> tuple[dict[int, Plan | Rejected], list[int]]:
-    """The plans of as many records as the time suffices for, at least some, and the ids of the rest."""
+    """The plans of as many records as time allows, at least of some, and the ids of the rest."""
     until = clock.monotonic() + engine.limits.step_s
     made: dict[int, Plan | Rejected] = {}
     for some in chunks(found, PLANNED_AT_ONCE):
@@ -85,7 +83,7 @@ def _planned(
 
 
 def _has_echo(flow: Flow, connection: Connection, engine: Engine) -> bool:
-    """Whether this flow's feed tells of objects that the engine itself creates: a pair, or another flow the other way."""
+    """Whether this flow's feed reports objects that the engine creates: it is two-way, or another flow goes the other way."""
     others = (engine.flows.get(name) for name in connection.row.flows)
     return flow.two_way or any(
         other is not None and other.entity == flow.entity and other.target == flow.source for other in others
@@ -93,7 +91,7 @@ def _has_echo(flow: Flow, connection: Connection, engine: Engine) -> bool:
 
 
 def _linked_since(record: Record, flow: Flow, connection: Connection, material: Material) -> bool:
-    """True if a link has come since the fetch, whose target was not read therefore: it is not gone."""
+    """Whether a link was made after the fetch, so that its target is not missing but was not read."""
     side, read = connection.side(flow.target), material.docs.get(record.id, {}).get(flow.target, {})
     return any(
         not link.provisional and record.fetched_at is not None and link.updated_at > record.fetched_at
@@ -103,7 +101,7 @@ def _linked_since(record: Record, flow: Flow, connection: Connection, material: 
 
 
 class _Outcome:
-    """Stores what was planned: statuses, plans, needs, dead letters, agreements; all in the transaction that is given."""
+    """Stores what was planned: statuses, plans, needs, dead letters and agreements, in the transaction of `session`."""
 
     def __init__(
         self, session: Session, engine: Engine, lease: Lease, flow: Flow, connection: Connection, material: Material
@@ -115,6 +113,7 @@ class _Outcome:
         self.moving: set[int] = set()
 
     def save(self, made: Mapping[int, Plan | Rejected]) -> None:
+        """Store the plans, or the errors, of records by id."""
         mine = records.owned(self.session, self.lease)
         made = self._missed({record_id: plan_ for record_id, plan_ in made.items() if record_id in mine})
         made = {**made, **self._rings(made)}
@@ -152,40 +151,41 @@ class _Outcome:
         self._store(made, ends, bodies, details, to_push)
 
     def _missed(self, made: Mapping[int, Plan | Rejected]) -> Mapping[int, Plan | Rejected]:
-        """The plans, with a complaint in the place of those by which nothing comes for which others wait.
+        """The plans, with an error in place of each that creates nothing although others wait for its object.
 
-        Else these would wait for ever, and nobody would see it. What was not planned as needed is looked at again.
+        Otherwise those would wait for ever without anybody noticing. Records that were not planned as needed are rechecked.
         """
         left: dict[str, dict[str, Record]] = {}
         for record_id, plan_ in made.items():
             record = self.by_id[record_id]
             if isinstance(plan_, Plan) and plan_.kind is PlanKind.SKIP and record.needed:
-                ends = links.ends_of(self.flow, self.connection, record.key)
+                ends = link_keys.ends_of(self.flow, self.connection, record.key)
                 left.setdefault(ends.side, {})[ends.on(ends.side) or ""] = record
-        complaints: dict[int, Rejected] = {}
+        errors: dict[int, Rejected] = {}
         for side, by_key in left.items():
             waiting = links.waiting_for(
                 self.session, self.connection.row.id, self.flow.entity, side, list(by_key)
             )  # fmt: skip
             for key, parts in waiting.items():
                 record = by_key[key]
-                there = {links.part_on(link, side) for link in self.material.linked[record.id]}
+                there = {link_keys.part_on(link, side) for link in self.material.linked[record.id]}
                 known = {"", *record.parts}
                 if missing := {part: count for part, count in parts.items() if part in known - there}:
-                    complaints[record.id] = self._complaint(key, missing, made[record.id])
-        return {**made, **complaints}
+                    errors[record.id] = self._missing_error(key, missing, made[record.id])
+        return {**made, **errors}
 
-    def _complaint(self, key: str, missing: Mapping[str, int], plan_: Plan | Rejected) -> Rejected:
-        named = ", ".join(part for part in missing if part)
+    def _missing_error(self, key: str, missing: Mapping[str, int], plan_: Plan | Rejected) -> Rejected:
+        named, waiting = ", ".join(part for part in missing if part), sum(missing.values())
+        others = "1 record needs" if waiting == 1 else f"{waiting} records need"
         return Rejected(
             field=self.flow.source,
             value=f"{key} ({named})" if named else key,
-            reason=f"others wait for it ({sum(missing.values())} at this moment), and it is left alone: {plan_.reason}",
-            remedy="Correct it at the source, or what refers to it; those go on by themselves",
+            reason=f"{others} this object, but it is skipped: {plan_.reason}",
+            remedy="Correct it, or what refers to it, at the source; the waiting records then continue by themselves",
         )
 
     def _rings(self, made: Mapping[int, Plan | Rejected]) -> dict[int, Rejected]:
-        """Complaints in the place of plans that wait for what, in the end, waits for them: nothing would ever wake any."""
+        """Errors in place of plans that close a ring of records waiting for one another: nothing would ever wake them."""
         found = {}
         for record_id, plan_ in made.items():
             needs = plan_.needs if isinstance(plan_, Plan) and plan_.kind is PlanKind.WAIT else ()
@@ -195,13 +195,13 @@ class _Outcome:
                     found[record_id] = Rejected(
                         field=self.flow.source,
                         value=record.key,
-                        reason=f"records need one another: {names}",
-                        remedy="Correct one of them so that it needs no other, then retry",
+                        reason=f"these records need one another: {names}",
+                        remedy="Correct one of them so that it no longer needs another, then retry",
                     )
         return found
 
     def _ring_of(self, record: Record, need: Need) -> str:
-        """The records of a ring that this need closes (`a 1 needs b 2 needs a 1`); empty if it closes none."""
+        """The ring of records that this need closes (`a 1 needs b 2 needs a 1`); empty if it closes none."""
         names, flow = [f"{record.flow} {record.key}"], self.flow
         for _ in range(LONGEST_RING):
             asked = self._wanted(need, flow)
@@ -232,24 +232,24 @@ class _Outcome:
             need
             for plan_ in made.values()
             if isinstance(plan_, Plan)
-            for one in plan_.needs
-            for need in self._wanted(one)
+            for named_need in plan_.needs
+            for need in self._wanted(named_need)
         ]
         lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
         since = min((record.not_before for record in self.by_id.values()), default=self.now)
         want_needs(self.session, self.connection.row.id, needs, lane=lane, now=self.now, since=since)
         records.complete(self.session, self.lease, ends, self.now)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
-        for word in (*WORD_OF.values(), "dead", "still moving"):
-            told = [
-                i for i, plan_ in made.items() if self._event_name(i, plan_) == word and not self._is_old_news(i, ends)
-            ]
-            some = [self.by_id[i] for i in told]
-            timeline.note(self.session, some, word, self.now, details)
+        by_event: dict[str, list[Record]] = {event: [] for event in (*EVENT_OF.values(), "dead", "still moving")}
+        for record_id, plan_ in made.items():
+            if not self._is_old_news(record_id, ends):
+                by_event[self._event_name(record_id, plan_)].append(self.by_id[record_id])
+        for event, found in by_event.items():
+            timeline.note(self.session, found, event, self.now, details)
         records.leave(self.session, self.lease, self.now)
 
     def _is_old_news(self, record_id: int, ends: Mapping[int, Completion]) -> bool:
-        """Whether the hourly look has found what held the record, or what it waits for, as it was: history tells that once."""
+        """Whether the hourly recheck found what holds the record, or what it waits for, unchanged: history shows it once."""
         record, end = self.by_id[record_id], ends.get(record_id)
         rests = end is not None and end.status in (Status.HELD, Status.WAITING) and record.lane == Lane.BACKFILL
         return rests and end is not None and end.repeats(record)
@@ -259,9 +259,9 @@ class _Outcome:
         return {"corrected": f"corrected by {held.made_by}: {', '.join(held.paths)}"} if held else {}
 
     def _wanted(self, need: Need, by: Flow | None = None) -> Sequence[Need]:
-        """A need (of this flow, or of `by`) as its flow names its records.
+        """A need (of this flow, or of `by`) with the key that its own flow gives the record.
 
-        None where that flow reads the other system: a number of the one would name a stranger there, so the link is awaited.
+        Empty if that flow reads the other system, where the key would name a different object: then only the link is awaited.
         """
         if not need.flow:
             return []
@@ -271,13 +271,13 @@ class _Outcome:
         return [need] if self.connection.side(flow.source) == side else []
 
     def _event_name(self, record_id: int, plan_: Plan | Rejected) -> str:
-        """The word for the timeline."""
+        """The name of the event in the timeline."""
         if isinstance(plan_, Rejected):
             return "dead"
-        return "still moving" if record_id in self.moving else WORD_OF[plan_.kind]
+        return "still moving" if record_id in self.moving else EVENT_OF[plan_.kind]
 
     def _debounced(self, record: Record, plan_: Plan) -> bool:
-        """Put the record off if its object may still be under construction at the source. True if it was."""
+        """Put the record off if somebody may still be editing its object at the source. True if it was put off."""
         source = self.connection.resource(self.flow.source)
         raw = next(iter(self.material.docs.get(record.id, {}).get(source.name, {}).values()), None)
         print_ = plan_.intention
@@ -308,53 +308,53 @@ class _Outcome:
         return self.flow.quiet_s if own is None else own
 
     def _confirm_unknown_change(self, record: Record, plan_: Plan) -> Plan:
-        """A change of unknown outcome has happened: what it agreed is kept, whatever becomes of the next write.
+        """Save what changes of unknown outcome have agreed, since the target shows them, whatever becomes of the next write.
 
-        Returns the plan, which knows of that agreement.
+        Returns the plan with the new revisions of those links.
         """
         by_part = self._links(record)
         raised: dict[str, int] = {}
         for found in plan_.turned_out:
-            effects.confirm_change(self.session, record.id, found.part, self.now)
+            unsettled.confirm_change(self.session, record.id, found.part, self.now)
             agreed, link = links.Agreed(found.agreed, found.numbers), by_part[found.part]
             raised[link.part] = links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
         return replace(plan_, links={**plan_.links, **raised}) if raised else plan_
 
     def _links(self, record: Record) -> dict[str, Link]:
-        return links.by_part(self.flow, self.connection, self.material.linked[record.id])
+        return link_keys.by_part(self.flow, self.connection, self.material.linked[record.id])
 
     def _resolve_unknown_changes(self, record: Record, plan_: Plan) -> None:
-        """The fetch after the settle time has shown what became of changes in doubt: what it does not show did not happen.
+        """Resolve changes of unknown outcome by the fetch after their settle time: what it does not show did not happen.
 
-        Else a doubt would outlive the next write, and recognise what somebody else writes long after. A pair's are left to
-        the next agreement, which is not told by what was tried.
+        Otherwise they would outlive the next write, and be taken for what somebody else writes long after. Those of a pair
+        are left to its next agreement, which does not depend on them.
         """
         if self.flow.two_way or plan_.why is Why.UNKNOWN_WRITE:
             return
         docs = self.material.docs.get(record.id, {}).get(self.flow.target, {})
         for part, link in self._links(record).items():
-            if (record.id, part) not in self.material.tried or links.target_key(
+            if (record.id, part) not in self.material.tried or link_keys.target_key(
                 self.flow, self.connection, link
             ) not in docs:
                 continue
             if plan_.kind is PlanKind.SKIP and (plan_.agreements or plan_.refusable):
-                effects.supersede(self.session, record.id, part, self.now)
+                unsettled.supersede(self.session, record.id, part, self.now)
             else:
-                effects.deny_change(self.session, record.id, part, self.now)
+                unsettled.deny_change(self.session, record.id, part, self.now)
 
     def _confirm(self, record: Record, plan_: Plan) -> None:
-        """Both sides agree without a write: remember it, and settle a change whose outcome was unknown."""
+        """Save that both sides agree without a write, and confirm a change whose outcome was unknown."""
         by_part = self._links(record)
         for agreement in plan_.agreements:
             link = by_part[agreement.part]
-            in_doubt = effects.confirm_change(self.session, record.id, agreement.part, self.now)
+            was_unknown = unsettled.confirm_change(self.session, record.id, agreement.part, self.now)
             agreed = links.Agreed(agreement.agreed, agreement.numbers)
             if (
-                in_doubt
+                was_unknown
                 or agreement.agreed != links.base_of(self.engine, self.flow, link)
                 or links.numbers_of(self.flow, link) != dict(agreed.lines)
             ):
                 links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
-        for refused in plan_.refusable if plan_.kind is PlanKind.SKIP else ():  # the difference stays, and is agreed
+        for refused in plan_.refusable if plan_.kind is PlanKind.SKIP else ():  # the difference counts as agreed
             accepted = links.Agreed(refused.agreed, refused.numbers)
             links.agree(self.session, self.engine, self.flow, by_part[refused.part].id, accepted, self.now)

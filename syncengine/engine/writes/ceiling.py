@@ -1,8 +1,8 @@
-"""The write ceiling: how many writes a flow of a connection makes in an hour before a person must look.
+"""The write ceiling: how many writes a flow of a connection may make in an hour before a person must review them.
 
-A wiped or mis-mapped system must not flow into the other. What is sent is counted in the transaction that takes it as sent,
-with the ceiling's row locked: exact, however many workers write. A write that is sent again counts again. Beyond the ceiling
-the flow is shut: every further write of it is held, without a count, until a person opens it again.
+A wiped or mis-mapped system must not overwrite the other. Writes are counted in the transaction that marks them as sent, with
+the ceiling's row locked, so the count is exact however many workers write. A write that is sent again counts again. Beyond
+the ceiling the flow is shut: all its further writes are held, and not counted, until a person opens it again.
 """
 
 from __future__ import annotations
@@ -25,14 +25,12 @@ from syncengine.store.models import Ceiling, ConnectionRow, Record, Sent
 from syncengine.store.states import Lane, Status, Why
 
 HOUR = timedelta(hours=1)
-HELD = "write ceiling: "
-"""How the reason of a record begins that is held for this."""
 
 LONGEST_UNCOUNTED = timedelta(days=7)
-"""For how long a person may have nothing counted: a first load takes days, and what takes longer needs a higher ceiling."""
+"""The longest time without a count that a person may ask for. A first load takes days; more needs a higher ceiling."""
 
 A_MOMENT = timedelta(minutes=1)
-"""By which the clocks of hosts may differ, and for which a worker may wait for the ceiling's row."""
+"""How far the clocks of hosts may differ, and how long a worker may wait for the ceiling's row."""
 
 AT_ONCE = 500
 OPENED = "ceiling opened"
@@ -40,21 +38,21 @@ OPENED = "ceiling opened"
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """How many of the writes that were asked for may be made now, and why the others may not."""
+    """How many of the requested writes may be made now (`most`), and why the others may not."""
 
     most: int
     reason: str = ""
 
 
 def limit_of(connection: ConnectionRow, flow: Flow) -> int:
-    """Writes an hour: the connection's figure, else that of the flow's file."""
+    """Writes per hour: the connection's setting, or else the flow file's."""
     return int(connection.ceilings.get(flow.name, flow.ceiling))
 
 
 def admit(session: Session, connection: ConnectionRow, flow: Flow, count: int, now: datetime) -> Admission:
-    """How many of `count` writes may be sent in this transaction, which must be the one that takes them as sent.
+    """How many of `count` writes may be sent in this transaction, which must be the one that marks them as sent.
 
-    If not all of them may, the flow is shut from here on.
+    If that is not all of them, this shuts the flow.
     """
     row = _locked(session, connection, flow)
     if row.shut_at is not None:
@@ -63,15 +61,15 @@ def admit(session: Session, connection: ConnectionRow, flow: Flow, count: int, n
     free = limit - _sent(session, connection.id, flow, since)
     if free >= count or since > now:
         return Admission(count)
-    row.shut_at, row.shut_because = now, f"{limit:,} writes within an hour, as many as its ceiling admits"
+    row.shut_at, row.shut_because = now, f"{limit:,} writes within an hour, the maximum that its ceiling allows"
     timeline.note_flow(session, connection.id, flow.name, "ceiling reached", now, because=row.shut_because)
     return Admission(max(0, free), _reason(connection, flow, row))
 
 
 def note_sent(session: Session, connection_id: int, flow: Flow, count: int, at: datetime) -> datetime:
-    """Writes have left at this time, in the transaction that admitted them; or, below zero, have not left after all.
+    """Count writes as sent at this time, in the transaction that admitted them; a negative count takes them back.
 
-    Returns the time that was noted: what was begun just before somebody opened the flow counts from the opening on.
+    Returns the time they count from: writes that began just before somebody opened the flow count from the opening.
     """
     opened = select(Ceiling.counted_from).where(Ceiling.connection_id == connection_id, Ceiling.flow == flow.name)
     counted_from = session.scalar(opened)
@@ -88,7 +86,7 @@ def _of(connection_id: int, flow: Flow) -> tuple[ColumnElement[bool], ...]:
 
 
 def _locked(session: Session, connection: ConnectionRow, flow: Flow) -> Ceiling:
-    """The flow's row, for this transaction alone. On SQLite a writer is alone anyway."""
+    """The flow's row, locked by this transaction. SQLite has only one writer at a time anyway."""
     mine = select(Ceiling).where(Ceiling.connection_id == connection.id, Ceiling.flow == flow.name)
     mine = mine.with_for_update().execution_options(populate_existing=True)
     row = session.scalars(mine).first()
@@ -100,27 +98,28 @@ def _locked(session: Session, connection: ConnectionRow, flow: Flow) -> Ceiling:
 
 
 def _since(row: Ceiling | None, now: datetime) -> datetime:
-    """From when on writes count; in the future while the flow is open without a count."""
+    """The time from which writes count; in the future while the flow is open without a count."""
     hour_ago = now - HOUR
     counted_from = row.counted_from if row is not None else None
     return hour_ago if counted_from is None else max(hour_ago, counted_from)
 
 
 def _sent(session: Session, connection_id: int, flow: Flow, since: datetime) -> int:
-    """Writes that the flow has sent since then."""
+    """How many writes the flow has sent since then."""
     total = select(func.sum(Sent.count)).where(*_of(connection_id, flow), Sent.at >= since)
     return session.scalar(total) or 0
 
 
 def _reason(connection: ConnectionRow, flow: Flow, row: Ceiling) -> str:
     return (
-        f"{HELD}{flow.name} of {connection.name} is shut since {row.shut_at:%Y-%m-%d %H:%M} UTC: {row.shut_because}. "
-        f"Look why there are so many, then `syncengine ceilings open {connection.name} {flow.name} --because TEXT`"
+        f"write ceiling: {flow.name} of {connection.name} has been shut since {row.shut_at:%Y-%m-%d %H:%M} UTC: "
+        f"{row.shut_because}. Find out why there is so much to write, then run "
+        f"`syncengine ceilings open {connection.name} {flow.name} --because TEXT`"
     )
 
 
 def holds() -> ColumnElement[bool]:
-    """For a query over Record: it is held for its flow's ceiling, and the flow is still shut."""
+    """The condition, in a query over Record, that it is held for its flow's ceiling and the flow is still shut."""
     shut = select(Ceiling.id).where(
         Ceiling.connection_id == Record.connection_id, Ceiling.flow == Record.flow, Ceiling.shut_at.is_not(None)
     )
@@ -136,7 +135,7 @@ def _is_held() -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What came of opening a flow: how many records were let go, and who had opened it already, empty if it was not open."""
+    """The result of opening a flow: how many records were released, and who had opened it already, if anybody."""
 
     let_go: int
     opened_before_by: str = ""
@@ -144,10 +143,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class CeilingState:
-    """The ceiling of a flow of a connection as it stands.
+    """The current ceiling of a flow of a connection.
 
-    limit: writes an hour. sent: writes of the last hour that count. held: records held for it. open_until: until then
-    nothing is counted. opened_by: who opened it last.
+    limit: writes per hour. sent: writes of the last hour that count. held: records held for it. shut_at: None if it is open.
+    open_until: until then nothing is counted. opened_by: who opened it last.
     """
 
     connection: str
@@ -162,19 +161,24 @@ class CeilingState:
 
 
 def listed(engine: Engine) -> list[CeilingState]:
-    """The ceilings of all connections' flows that there are. Raises Transient."""
+    """The ceilings of all flows of all connections. Raises Transient."""
     now = clock.now()
     with engine.store.read() as session:
         connections = session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)).all()
-        known = [(one, engine.flows[name]) for one in connections for name in one.flows if name in engine.flows]
-        return [_state(session, one, flow, now) for one, flow in known]
+        return [
+            _state(session, connection, engine.flows[name], now)
+            for connection in connections
+            for name in connection.flows
+            if name in engine.flows
+        ]
 
 
 def remedy(connection: str, flow: str) -> str:
     """What to do about a flow that is shut."""
     return (
-        f"See why there is so much to write: `syncengine held list --flow {flow}`, and `syncengine sync {flow} --id KEY "
-        f"--dry-run` for some of them. If it is right, `syncengine ceilings open {connection} {flow} --because TEXT`"
+        f"See why there is so much to write: run `syncengine held list --flow {flow}`, and `syncengine sync {flow} --id KEY "
+        f"--dry-run` for some of the records. If the writes are right, run `syncengine ceilings open {connection} {flow} "
+        "--because TEXT`"
     )
 
 
@@ -206,26 +210,26 @@ def open_(
     because: str = "",
     uncounted: timedelta | None = None,
 ) -> Opening:
-    """A person has looked: the flow writes again, and what was held is wanted again.
+    """Let a flow write again after a person has reviewed it, and want the records that were held for its ceiling.
 
-    uncounted: for so long nothing is counted, for a first load or a change that is meant to reach everything; without it the
-    count begins at zero, after the time for which somebody else has had nothing counted. Of a flow that a person has opened
-    already and that has not been shut since, the count continues: two openings admit no more than one. Records are let go some
-    hundred at a time, each batch in its own transaction, so that other writers are not shut out. If this is interrupted,
-    calling it again does the rest. Raises Misconfigured if the connection does not have the flow, or `uncounted` is longer
-    than a week.
+    uncounted: how long nothing is counted, for a first load or a change that is meant to reach everything. Without it the
+    count starts at zero, after any uncounted time that somebody else has asked for. If a person has opened the flow already
+    and it has not been shut since, the count continues: two openings allow no more writes than one. Records are released some
+    hundred at a time, each batch in its own transaction, so that other writers are not blocked. If this is interrupted, call
+    it again to release the rest. Raises Misconfigured if the connection does not have the flow, or `uncounted` is longer than
+    a week.
     """
     if uncounted is not None and uncounted > LONGEST_UNCOUNTED:
         raise Misconfigured(
             f"nothing would be counted for {uncounted.days} days",
-            "Name a week at most, or raise the ceiling in syncengine.yml",
+            "Ask for a week at most, or raise the ceiling in syncengine.yml",
         )
     flow = engine.flow(flow_name)
     found = engine.connections(flow_name, connection_name)
     if not found:
         raise Misconfigured(f"connection {connection_name!r} does not have the flow {flow_name!r}")
     connection, now = found[0], clock.now()
-    with engine.store.write() as session:  # first: what is let go while the flow is shut would be held again
+    with engine.store.write() as session:  # first: records released while the flow is shut would be held again
         row = _locked(session, connection, flow)
         before = row.opened_by if row.shut_at is None and uncounted is None else ""
         by = before or by
@@ -244,7 +248,7 @@ def open_(
 
 
 def _at_rest(connection_id: int, flow: Flow) -> tuple[ColumnElement[bool], ...]:
-    """Held for the ceiling, and nothing else is wanted of it: what is due is looked at anyway."""
+    """Records held for the ceiling that are not due: those that are due are synced anyway."""
     return (Record.connection_id == connection_id, Record.flow == flow.name, _is_held(), Record.wanted == Record.done)
 
 
@@ -252,7 +256,7 @@ def _let_go(engine: Engine, connection_id: int, flow: Flow, ids: Sequence[int], 
     now = clock.now()
     with engine.store.write() as session:
         still = select(Record).where(Record.id.in_(ids), *_at_rest(connection_id, flow))
-        some = session.scalars(still.order_by(Record.id).with_for_update()).all()  # as another opening may do
+        some = session.scalars(still.order_by(Record.id).with_for_update()).all()  # another opening may do the same
         want(session, connection_id, flow.name, [record.key for record in some], lane=Lane.BACKFILL, now=now)
         timeline.note(session, some, OPENED, now, {record.id: detail for record in some})
     return len(some)

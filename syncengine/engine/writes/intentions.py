@@ -14,7 +14,7 @@ from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import PlanKind, Step
 from syncengine.engine.decide.split_writes import calls_of
-from syncengine.engine.writes import effects, links
+from syncengine.engine.writes import effects, link_keys, links
 from syncengine.engine.writes.write_run import WriteRun
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Status, Why
@@ -23,8 +23,8 @@ from syncengine.store.states import Status, Why
 def commit(run: WriteRun) -> None:
     """Commit all intentions of the lease in one transaction.
 
-    A plan whose links have been agreed on since is made again, from a fresh fetch: one of its writes has been made
-    already, or a worker that woke late has made another one. Raises LeaseLost.
+    If a link of a plan has been agreed on since the plan was made, the record is planned again from a fresh fetch: one of its
+    writes has been made already, or a worker that had been frozen has made another one. Raises LeaseLost.
     """
     now = clock.now()
     with run.engine.store.write() as session:
@@ -46,7 +46,7 @@ def commit(run: WriteRun) -> None:
                 continue
             run.work[record.id].seeks = plan.seeks
             run.work[record.id].decision = plan.decision
-            named = links.by_part(run.flow, run.connection, linked[record.id])
+            named = link_keys.by_part(run.flow, run.connection, linked[record.id])
             for step in plan.steps if plan.kind is PlanKind.WRITE else ():
                 link = named.get(step.part)
                 if link is not None and step.first is not None and not is_observed:
@@ -67,7 +67,7 @@ def commit(run: WriteRun) -> None:
 def _calls(
     run: WriteRun, planned: Sequence[tuple[Record, Step, Link | None]]
 ) -> list[tuple[Record, Step, Link | None]]:
-    """Each write as the calls that its resource makes of it. A create is made first; the rest is planned after it."""
+    """Each write as the calls its resource needs for it. Of a create only the first call; the others are planned after it."""
     calls: list[tuple[Record, Step, Link | None]] = []
     for record, step, link in planned:
         base = links.base_of(run.engine, run.flow, link) if link is not None else {}
@@ -75,14 +75,14 @@ def _calls(
         if step.operation.verb is Verb.CREATE and len(several) > 1:
             run.work[record.id].has_more = True
             several = several[:1]
-        calls += [(record, one, link) for one in several]
+        calls += [(record, call, link) for call in several]
     return calls
 
 
 def _observe(
     run: WriteRun, session: Session, planned: Sequence[tuple[Record, Step, Link | None]], now: datetime
 ) -> None:
-    """Write nothing: a planned create leaves a provisional link, so that what needs it can be planned too."""
+    """Write nothing. A planned create leaves a provisional link, so that records that need it can be planned too."""
     for record, step, _link in planned:
         if step.operation.verb is Verb.CREATE:
             links.provide(session, run.engine, run.flow, run.connection, record, step, now)
@@ -97,24 +97,24 @@ def _observe(
 
 
 def _hold_taken(run: WriteRun, session: Session, now: datetime) -> None:
-    for intent in [one for one in run.intents if one.taken_by is not None]:
+    for intent in [intent for intent in run.intents if intent.taken_by is not None]:
         natural = intent.step.operation.natural_key
         run.end(
             session,
             intent,
-            Completion(Status.HELD, f"another record creates {natural} already", Why.WRITE),
+            Completion(Status.HELD, f"another record is already creating {natural}", Why.WRITE),
             "held",
             now,
         )
 
 
 def _hold_often_sent(run: WriteRun, session: Session, now: datetime) -> None:
-    """What was sent again and again without an answer that anybody understands is not sent any more."""
+    """Stop sending writes that were sent many times without an answer that says what became of them."""
     for intent in run.intents:
         if intent.sends >= run.engine.limits.sends and not run.work[intent.record.id].ended:
             reason = (
                 f"sent {intent.sends} times, and nobody knows whether it took effect: "
-                "look in the target, then say it by `syncengine held settle`"
+                "check the target, then record the outcome with `syncengine held settle`"
             )
             effects.withhold(session, [intent.effect_id], now, why=reason)
             run.end(session, intent, Completion(Status.HELD, reason, Why.UNKNOWN_WRITE), "held", now)

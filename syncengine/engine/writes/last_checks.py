@@ -1,4 +1,4 @@
-"""The last checks before a write leaves: what may have changed since its plan was made."""
+"""The last checks before a write is sent: what may have changed since its plan was made."""
 
 from __future__ import annotations
 
@@ -24,31 +24,33 @@ from syncengine.store.states import Status, Why
 
 
 def verified(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
-    """While creates are to be verified, look for each before its first send; what is there is adopted."""
-    creates = [one for one in batch if one.operation.verb is Verb.CREATE]
-    sought = [one for one in creates if run.work[one.record.id].seeks]
-    again = [one for one in creates if one.step.part in one.record.must_find and unknown_writes.can_search(resource)]
+    """The writes of a batch that may be sent. Creates to be verified are looked for first; those that exist are adopted."""
+    creates = [intent for intent in batch if intent.operation.verb is Verb.CREATE]
+    sought = [intent for intent in creates if run.work[intent.record.id].seeks]
+    must_find = [intent for intent in creates if intent.step.part in intent.record.must_find]
+    again = must_find if must_find and unknown_writes.can_search(resource) else []
     verifies = run.connection.verifies_creates(clock.now()) and resource.safety[Verb.CREATE] is not Safety.ASK
-    asked = creates if verifies else [one for one in creates if one in sought or one in again]
+    asked = creates if verifies else [intent for intent in creates if intent in sought or intent in again]
     if not asked:
         return batch
-    references = {one.operation.natural_key for one in asked} | {_former(one) for one in again}
+    references = {intent.operation.natural_key for intent in asked} | {_former(intent) for intent in again}
     with calling(run.connection.endpoint(resource.name)):
         found = resource.find(sorted(references - {""}))
     there = {
-        one.effect_id: unknown_writes.candidates(resource, found.get(one.operation.natural_key, ())) for one in asked
+        intent.effect_id: unknown_writes.candidates(resource, found.get(intent.operation.natural_key, ()))
+        for intent in asked
     }
-    present = [one for one in asked if any(not resource.is_cancelled(it.doc) for it in there[one.effect_id])]
-    _suspect(run, present, "it is there already, and looked at before anything is created")
-    absent = [one for one in asked if one not in present and (one in sought or there[one.effect_id])]
+    present = [intent for intent in asked if any(not resource.is_cancelled(it.doc) for it in there[intent.effect_id])]
+    _suspect(run, present, "it already exists in the target and is examined before anything is created")
+    absent = [intent for intent in asked if intent not in present and (intent in sought or there[intent.effect_id])]
     _leave(run, absent, there)
-    before = [one for one in again if one not in present and one not in absent]
+    before = [intent for intent in again if intent not in present and intent not in absent]
     absent += _linked_before(run, resource, before, found)
-    return [one for one in batch if one not in present and one not in absent]
+    return [intent for intent in batch if intent not in present and intent not in absent]
 
 
 def _leave(run: WriteRun, absent: Sequence[Intent], there: Mapping[int, Sequence[Candidate]]) -> None:
-    """Create nothing: it was only looked for, or what is there was cancelled by the target's people."""
+    """Create nothing: these were only looked for, or the target's people have cancelled what exists."""
     now = clock.now()
     with run.engine.store.write() as session:
         for intent in absent:
@@ -56,12 +58,12 @@ def _leave(run: WriteRun, absent: Sequence[Intent], there: Mapping[int, Sequence
             work = run.work[intent.record.id]
             if work.seeks:
                 work.left -= 1
-                work.found += [one.key for one in found]
+                work.found += [candidate.key for candidate in found]
                 if work.left:
                     continue  # the other parts are looked for too
                 keys = ", ".join(work.found) or "nothing"
                 end = Completion(Status.SKIPPED, f"cancelled at the source; {keys} is in the target", Why.RULE)
-            else:  # in doubt from here on, so that it is looked for whenever it is looked at again
+            else:  # unknown from now on, so that every fetch looks for it
                 end = Completion(Status.HELD, adoption.cancelled(found), Why.WRITE)
                 effects.suspect(session, [intent.effect_id], now, why=end.reason)
             run.end(session, intent, end, str(end.status), now)
@@ -70,21 +72,23 @@ def _leave(run: WriteRun, absent: Sequence[Intent], there: Mapping[int, Sequence
 def _linked_before(
     run: WriteRun, resource: Resource, intents: Sequence[Intent], found: Mapping[str, Sequence[Doc]]
 ) -> list[Intent]:
-    """Those that are in the target under the reference by which they were linked before: a person looks at these."""
-    there = {one.effect_id: unknown_writes.candidates(resource, found.get(_former(one), ())) for one in intents}
-    held = [one for one in intents if there[one.effect_id]]
+    """Hold those that exist in the target under the reference by which they were linked before, for a person to decide."""
+    there = {
+        intent.effect_id: unknown_writes.candidates(resource, found.get(_former(intent), ())) for intent in intents
+    }
+    held = [intent for intent in intents if there[intent.effect_id]]
     if not held:
         return []
     with run.engine.store.write() as session:
         for intent in held:
-            keys = ", ".join(one.key for one in there[intent.effect_id])
-            reason = f"{keys} carries {_former(intent)}, the reference by which it was linked before"
+            keys = ", ".join(candidate.key for candidate in there[intent.effect_id])
+            reason = f"{keys} has the reference {_former(intent)}, by which it was linked before"
             run.end(session, intent, Completion(Status.HELD, reason, Why.WRITE), "held", clock.now())
     return held
 
 
 def _suspect(run: WriteRun, intents: Sequence[Intent], why: str) -> None:
-    """Have the next fetch find out about these, at once."""
+    """Mark these as unknown, and have them fetched at once to find out what exists."""
     if not intents:
         return
     now = clock.now()
@@ -94,10 +98,10 @@ def _suspect(run: WriteRun, intents: Sequence[Intent], why: str) -> None:
 
 
 def as_seen(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> Sequence[Intent]:
-    """Of these writes those whose targets still show what their plans were made from; the others are planned again.
+    """The writes whose targets still show what their plans were made from; the others are planned again.
 
-    A target that was read a while ago is looked at first, many at once and as many as can be written before that is old
-    again. What somebody edits between that and our write is the gap that remains (docs/reliability.md).
+    Targets that were read a while ago are checked first: many in one call, but only as many as can be written before the
+    check is old itself. An edit between the check and our write remains unnoticed (docs/reliability.md).
     """
     if any(_is_old(run, intent) for intent in batch):
         _read_again(run, resource, batch)
@@ -110,18 +114,19 @@ def _is_old(run: WriteRun, intent: Intent) -> bool:
 
 
 def _read_again(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> None:
-    look = f"look at {resource.name}"
-    in_time = int(run.engine.limits.picture_s / (run.engine.pace_s(resource.name) + run.engine.pace_s(look)))
+    check = f"look at {resource.name}"
+    in_time = int(run.engine.limits.picture_s / (run.engine.pace_s(resource.name) + run.engine.pace_s(check)))
     most = max(len(batch), min(resource.most_per_look, in_time))
     rest = run.intents[run.intents.index(batch[0]) :]
-    old = [one for one in rest if one.step.resource == resource.name and _is_old(run, one)]
-    asked = {one.operation.key: one for one in reversed(old) if not run.work[one.record.id].ended}
-    chosen = [one for one in old if asked.get(one.operation.key) is one][:most]
+    old = [intent for intent in rest if intent.step.resource == resource.name and _is_old(run, intent)]
+    asked = {intent.operation.key: intent for intent in reversed(old) if not run.work[intent.record.id].ended}
+    chosen = [intent for intent in old if asked.get(intent.operation.key) is intent][:most]
     now, begun, same = clock.now(), clock.monotonic(), set[str]()
     for some in chunks(chosen, resource.most_per_look):
         with calling(run.connection.endpoint(resource.name)):
-            same |= resource.unchanged({str(one.operation.key): one.operation.current or {} for one in some})
-    run.engine.note_pace(look, (clock.monotonic() - begun) / max(1, len(chosen)))
+            operations = [intent.operation for intent in some]
+            same |= resource.unchanged({str(operation.key): operation.current or {} for operation in operations})
+    run.engine.note_pace(check, (clock.monotonic() - begun) / max(1, len(chosen)))
     with run.engine.store.write() as session:
         for intent in chosen:
             if intent.operation.key in same:
@@ -133,9 +138,9 @@ def _read_again(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> N
 def alone_there(
     run: WriteRun, session: Session, resource: Resource, batch: Sequence[Intent], now: datetime
 ) -> Sequence[Intent]:
-    """Of these writes those whose objects no other record writes now, and that nobody has agreed on since the plan."""
+    """The writes whose objects no other record is writing, and whose links have not been agreed on since the plan."""
     connector = run.connection.connectors[run.connection.side(resource.name)]
-    kin = [one.name for one in connector.resources.values() if one.object_kind == resource.object_kind]
+    kin = [other.name for other in connector.resources.values() if other.object_kind == resource.object_kind]
     busy = effects.in_the_way(session, run.connection.endpoint(resource.name).id, kin, batch, now)
     free = []
     for intent in batch:
@@ -150,9 +155,9 @@ def alone_there(
 
 
 def admitted(run: WriteRun, session: Session, batch: Sequence[Intent], now: datetime) -> Sequence[Intent]:
-    """What may be written now, by the connection's row as it is now.
+    """The writes that are allowed now, by the connection's current row.
 
-    What goes beyond the flow's write ceiling is held, with all writes of its record in this batch.
+    Writes beyond the flow's write ceiling are held, with all writes of their records in this batch.
     """
     if not batch:
         return []
@@ -164,21 +169,21 @@ def admitted(run: WriteRun, session: Session, batch: Sequence[Intent], now: date
     admitted = ceiling.admit(session, connection, run.flow, len(batch), now)
     beyond = {intent.record.id for intent in batch[admitted.most :]}
     for record_id in beyond:
-        intent = next(one for one in batch if one.record.id == record_id)
+        intent = next(intent for intent in batch if intent.record.id == record_id)
         run.end(session, intent, Completion(Status.HELD, admitted.reason, Why.CEILING), "held", now)
     return [intent for intent in batch if intent.record.id not in beyond]
 
 
 def _forbidden(run: WriteRun, session: Session, connection: ConnectionRow, intent: Intent, now: datetime) -> str:
-    """Why nothing may be written any more, by what a person has changed since the step began; empty if it may."""
+    """Why nothing may be written, because of what a person has changed since the step began; empty if it may."""
     if connection.mode == observe_mode.MODE:
-        return f"{connection.name} is observed since it was planned"
+        return f"{connection.name} has been observed since it was planned"
     if run.flow.name not in connection.flows:
-        return f"{connection.name} does not have {run.flow.name} any more"
+        return f"{connection.name} no longer has {run.flow.name}"
     endpoint = session.get_one(Endpoint, run.connection.endpoint(intent.step.resource).id)
     return endpoints.why_paused(endpoint, now)
 
 
 def _former(intent: Intent) -> str:
-    """The reference by which what is to be created was linked before; empty if it was not."""
+    """The reference by which the object to be created was linked before; empty if it was not linked."""
     return str(intent.record.must_find.get(intent.step.part, ""))

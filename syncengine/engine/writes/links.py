@@ -1,4 +1,4 @@
-"""Links: which objects of the two sides are the same, their lines, and the last agreement."""
+"""Links: which objects of the two sides are the same, their line numbers, and what they last agreed on."""
 
 from __future__ import annotations
 
@@ -16,114 +16,19 @@ from syncengine.engine.core.engine import Connection, Engine
 from syncengine.engine.core.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.plan import CANCELLED, Step
-from syncengine.engine.writes import effects
+from syncengine.engine.writes import unsettled
+from syncengine.engine.writes.link_keys import UNTOLD, ends_of, part_on
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import changed, upsert
 from syncengine.store.models import ConnectionRow, Failure, Link, Record
 
 FOLDED = "one record now"
-"""The event of a pair whose two records have become one; its detail `record` is the number of the other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """The keys of a link on either side; None where it has none yet."""
-
-    left: str | None
-    right: str | None
-
-    @property
-    def side(self) -> str:
-        """The side of the record's own object."""
-        return "left" if self.left is not None else "right"
-
-    def on(self, side: str) -> str | None:
-        return self.left if side == "left" else self.right
-
-
-def ends_of(flow: Flow, connection: Connection, record_key: str) -> Ends:
-    """What a record's key says: in a one-way flow the source's key, in a two-way flow side and key (`left:310`)."""
-    if flow.keys_name_their_side:
-        side, _, key = record_key.partition(":")
-    else:
-        side, key = connection.side(flow.source), record_key
-    return Ends(left=key if side == "left" else None, right=key if side == "right" else None)
-
-
-def record_keys(
-    session: Session, flow: Flow, connection: Connection, side: str, keys: Sequence[str]
-) -> dict[str, list[str]]:
-    """The keys of the records that stand for objects of one side, by object key.
-
-    In a two-way flow a pair has one record, under its left side once it is linked. In a write-back each linked object of the
-    side that is written has one; an object that nobody has linked has one of its own, until it is linked.
-    """
-    if not flow.keys_name_their_side:
-        return {key: [key] for key in keys}
-    owner = "left" if flow.two_way else connection.side(flow.target)
-    found = {key: [f"{side}:{key}"] for key in keys}
-    if side == owner:
-        return found
-    near, far = (Link.left_key, Link.right_key) if side == "left" else (Link.right_key, Link.left_key)
-    linked = (
-        select(near, far)
-        .where(Link.connection_id == connection.row.id, Link.entity == flow.entity, near.in_(keys))
-        .where(Link.provisional.is_(False), far.is_not(None))
-        .order_by(Link.id)
-    )
-    named: dict[str, list[str]] = {}
-    for key, other in session.execute(linked):
-        if not str(other).startswith(UNTOLD):
-            named.setdefault(str(key), []).append(f"{owner}:{other}")
-    return {**found, **named}
-
-
-UNTOLD = "@"
-"""How the left key of a link begins whose object told no key: no system's keys do."""
-
-
-def untold(right: str, part: str) -> str:
-    """What stands for the left key of an object that its system told no key of."""
-    return f"{UNTOLD}{right}{f':{part}' if part else ''}"
-
-
-def target_key(flow: Flow, connection: Connection, link: Link) -> str | None:
-    """The key of a link on the side that a flow writes to; None if it has none."""
-    key = link.right_key if connection.side(flow.target) == "right" else link.left_key
-    return None if key is None or key.startswith(UNTOLD) else key
-
-
-def keys_named(session: Session, flow: Flow, connection: Connection, id_: str) -> list[str]:
-    """The keys of the records that a person means: by the source's key, or by side and key where the flow has such."""
-    side, colon, key = id_.partition(":")
-    if not (flow.keys_name_their_side and colon and side in connection.endpoints):
-        side, key = connection.side(flow.source), id_
-    return record_keys(session, flow, connection, side, [key])[key]
-
-
-def part_on(link: Link, side: str) -> str:
-    """Which part of an object of a side a link is about: empty for the object that is itself one part of the other's."""
-    if side == "right":
-        return link.right_part
-    return "" if link.right_part else link.part
-
-
-def by_part(flow: Flow, connection: Connection, found: Iterable[Link]) -> dict[str, Link]:
-    """The links of a record that are not provisional, by the name that its plans have for them.
-
-    That is the part, where the flow's source becomes several objects. A pair and a write-back have one, under "": the oldest.
-    """
-    named: dict[str, Link] = {}
-    for link in found:
-        if not link.provisional:
-            part = "" if flow.keys_name_their_side else part_on(link, connection.side(flow.source))
-            named.setdefault(part, link)
-    return named
+"""The event of a pair whose two records have become one; its detail `record` is the id of the other."""
 
 
 def numbers_of(flow: Flow, link: Link) -> dict[str, str]:
-    """The target's line numbers by the source's line keys, as this flow knows them."""
+    """The target's line numbers by the source's line keys, as this flow stored them."""
     own = link.lines.get(flow.name)
     if isinstance(own, Mapping):
         return dict(own)
@@ -154,12 +59,12 @@ def of_records(
 
 
 def revision(session: Session, link_id: int) -> int | None:
-    """How often a link has been agreed on by now; None if it is gone."""
+    """How many times a link has been agreed on; None if it no longer exists."""
     return session.scalar(select(Link.revision).where(Link.id == link_id))
 
 
 def revisions(found: Iterable[Link]) -> dict[str, int]:
-    """How often each of a record's links has been agreed on, by part; those that are only planned are none."""
+    """How many times each of a record's links has been agreed on, by part, without provisional links."""
     return {link.part: link.revision for link in found if not link.provisional}
 
 
@@ -170,7 +75,7 @@ def keys_of_needs(session: Session, connection_id: int, needs: Iterable[Need], *
 
 
 def planned(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
-    """What the other side's key will likely be (the natural key) for each need that is planned only, while observed."""
+    """The other side's likely key (the natural key) for each need that is only planned; empty unless observed."""
     if not observe_mode.is_observed(session, connection_id):
         return {}
     return _known(session, connection_id, needs, from_side, Link.natural_key, Link.provisional)
@@ -184,7 +89,9 @@ def _known(
         return {}
     near = Link.left_key if side == "left" else Link.right_key
     query = select(Link, far).where(
-        Link.connection_id == connection_id, tuple_(Link.entity, near).in_([one[:2] for one in wanted]), kind
+        Link.connection_id == connection_id,
+        tuple_(Link.entity, near).in_([(entity, key) for entity, key, _ in wanted]),
+        kind,
     )
     found = {}
     for link, other in session.execute(query):
@@ -196,12 +103,12 @@ def _known(
 
 
 def meets(need_side: Any, need_key: Any, need_part: Any) -> ColumnElement[bool]:
-    """For a query over Link: it is the one that a need asks for, which is in the terms of `need_side`.
+    """The condition, in a query over Link, that a link meets a need whose key is of the side `need_side`.
 
-    A need that was stored without a side is met by either.
+    Either side may meet a need that was stored without one.
     """
-    is_told = or_(Link.right_key.is_not(None), Link.provisional)
-    left = and_(Link.left_key == need_key, case((Link.right_part == "", Link.part), else_="") == need_part, is_told)
+    is_usable = or_(Link.right_key.is_not(None), Link.provisional)
+    left = and_(Link.left_key == need_key, case((Link.right_part == "", Link.part), else_="") == need_part, is_usable)
     right = and_(Link.right_key == need_key, Link.right_part == need_part, ~Link.left_key.startswith(UNTOLD))
     return or_(and_(need_side != "right", left), and_(need_side != "left", right))
 
@@ -228,32 +135,19 @@ def join(
     now: datetime,
     wakes: bool = True,
 ) -> Link:
-    """Save that two objects are the same, and wake what waited for it. A provisional link becomes a real one.
+    """Save that two objects are the same, and wake the records that waited for it. A provisional link becomes a real one.
 
-    `part`: of the record's own object. `right`: None if the target never told a key. `wakes=False`: the caller wakes what
-    waited (`ends_for_needs`), for many links at once.
+    part: of the record's own object. right: None if the target returned no key. wakes: False if the caller wakes the waiting
+    records itself, for many links at once (`ends_for_needs`).
     """
-    link = session.scalar(
-        select(Link).where(
-            Link.connection_id == record.connection_id,
-            Link.entity == flow.entity,
-            Link.left_key == left,
-            Link.part == part,
-        )
-    )
-    if link is None:
-        link = Link(
-            connection_id=record.connection_id, entity=flow.entity, left_key=left, part=part, revision=0, lines={},
-            created_at=now,
-        )  # fmt: skip
-        session.add(link)
+    link = _get_or_create(session, record.connection_id, flow.entity, left, part, now)
     link.right_key, link.natural_key, link.provisional = right, natural_key, False
     link.right_part = part if ends_of(flow, engine.connection(record.connection_id), record.key).side == "right" else ""
     _remember(engine, flow, link, agreed, now)
     session.flush()
     if wakes:
         wake_dependants(session, engine, record.connection_id, flow.entity, ends_for_needs(link), now)
-    _tell_write_backs(session, engine, link, now)
+    _want_write_backs(session, engine, link, now)
     if part in record.must_find:
         others = {name: reference for name, reference in record.must_find.items() if name != part}
         session.execute(update(Record).where(Record.id == record.id).values(must_find=others))
@@ -263,14 +157,25 @@ def join(
     return link
 
 
+def _get_or_create(session: Session, connection_id: int, entity: str, left: str, part: str, now: datetime) -> Link:
+    same = (Link.connection_id == connection_id, Link.entity == entity, Link.left_key == left, Link.part == part)
+    link = session.scalar(select(Link).where(*same))
+    if link is None:
+        link = Link(
+            connection_id=connection_id, entity=entity, left_key=left, part=part, revision=0, lines={}, created_at=now
+        )
+        session.add(link)
+    return link
+
+
 def ends_for_needs(link: Link) -> list[tuple[str, str, str]]:
-    """Side, key and part by which others may need what a link joins."""
+    """Side, key and part by which other records may need the objects of a link."""
     ends = (("left", link.left_key), ("right", link.right_key))
     return [(side, key, part_on(link, side)) for side, key in ends if key is not None]
 
 
-def _tell_write_backs(session: Session, engine: Engine, link: Link, now: datetime) -> None:
-    """What a write-back knows, under another link or none, is wanted now, under the key of what it writes."""
+def _want_write_backs(session: Session, engine: Engine, link: Link, now: datetime) -> None:
+    """Want the new link in each write-back that has a record of either object, under the key of what it writes."""
     connection = engine.connection(link.connection_id)
     ends = {"left": link.left_key, "right": link.right_key}
     for name in connection.row.flows:
@@ -288,7 +193,7 @@ def _tell_write_backs(session: Session, engine: Engine, link: Link, now: datetim
 
 
 def take_turns(session: Session, connection_id: int) -> None:
-    """Let people who link objects of a connection wait for one another until this transaction ends, so that `taken` holds."""
+    """Make others who link objects of a connection wait until this transaction ends, so that `taken` stays true."""
     mine = select(ConnectionRow.id).where(ConnectionRow.id == connection_id)
     session.execute(mine.with_for_update(key_share=True))
 
@@ -296,9 +201,9 @@ def take_turns(session: Session, connection_id: int) -> None:
 def taken(
     session: Session, connection_id: int, entity: str, left: str, right: str | None, part: str, *, side: str = "left"
 ) -> str:
-    """Why two objects cannot be linked, empty if they can: an object has one counterpart, or one for each of its parts.
+    """Why two objects cannot be linked; empty if they can. An object has one counterpart, or one for each of its parts.
 
-    side: whose object becomes several, where there are parts.
+    side: the side whose object is split into parts, if any is.
     """
     found = session.scalars(
         select(Link)
@@ -308,7 +213,7 @@ def taken(
     )
     wanted = (left, right, part, part if side == "right" else "")
     others = [
-        f"{link.left_key} is linked with {link.right_key} already"
+        f"{link.left_key} is already linked with {link.right_key}"
         for link in found
         if (link.left_key, link.right_key, link.part, link.right_part) != wanted and _excludes(link, *wanted)
     ]
@@ -316,7 +221,7 @@ def taken(
 
 
 def _excludes(link: Link, left: str, right: str | None, part: str, right_part: str) -> bool:
-    """Whether a link forbids another one: it has an end of that one, and that end is not split into parts, or has this one."""
+    """Whether a link rules out another one: they share an object, and it is not split into parts or they share the part."""
     if link.left_key == left and (link.part == part or link.right_part or right_part):
         return True
     has_right = right is not None and link.right_key == right
@@ -326,7 +231,7 @@ def _excludes(link: Link, left: str, right: str | None, part: str, right_part: s
 def provide(
     session: Session, engine: Engine, flow: Flow, connection: Connection, record: Record, step: Step, now: datetime
 ) -> None:
-    """Leave a provisional link, without a key on the target's side, for a create that is planned but not written."""
+    """Save a provisional link, without the target's key, for a create that is planned but not written."""
     ends = ends_of(flow, connection, record.key)
     left = ends.left if ends.left is not None else f"planned:{ends.right}"
     right_part = step.part if ends.side == "right" else ""
@@ -343,9 +248,9 @@ def provide(
 def begin(
     session: Session, engine: Engine, flow: Flow, link: Link, first: Doc, numbers: Mapping[str, str], now: datetime
 ) -> None:
-    """Keep what a flow's first change of a link is compared with, before it is written.
+    """Save what a flow's first change of a link is compared with, before it is written.
 
-    If its outcome is in doubt, whatever the target shows then must not pass for what it showed before.
+    If its outcome is unknown, what the target shows then must not be taken for what it showed before.
     """
     if not base_of(engine, flow, link):
         _remember(engine, flow, link, Agreed(first, numbers), now)
@@ -353,7 +258,7 @@ def begin(
 
 
 def is_there(session: Session, link: Link) -> bool:
-    """Whether a link that was read before still joins the same objects."""
+    """Whether a link that was read earlier still exists and joins the same objects."""
     return session.scalar(select(Link.id).where(*_same(link))) is not None
 
 
@@ -363,21 +268,21 @@ def _same(link: Link) -> tuple[ColumnElement[bool], ...]:
 
 
 def sever(session: Session, link: Link, now: datetime) -> bool:
-    """Forget that two objects are the same, and what they agreed on in every flow; and what is in doubt of them.
+    """Delete a link with its agreements in every flow, and supersede the changes of its objects that are not settled.
 
-    False if there is no such link any more: it was severed meanwhile, and its objects may be linked with others.
+    False if the link no longer exists: somebody has severed it, and its objects may be linked with others.
     """
     if not changed(session, delete(Link).where(*_same(link))):
         return False
     keys = [key for key in (link.left_key, link.right_key) if key is not None]
-    effects.supersede_of(session, link.connection_id, link.entity, keys, now)
+    unsettled.supersede_of(session, link.connection_id, link.entity, keys, now)
     return True
 
 
 def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Agreed, now: datetime) -> int:
-    """Save what both sides agree on now, after a change or after they were seen to be equal. Returns the new revision.
+    """Save what both sides agree on now, after a change or because they are equal. Returns the new revision.
 
-    Of a pair a change goes to one side, and is agreed in the fields that it was about; the others stay as they were agreed.
+    In a pair a change goes to one side, and only its own fields are agreed; the others stay as they were agreed before.
     """
     link = session.get_one(
         Link, link_id, with_for_update=True, populate_existing=True
@@ -403,7 +308,7 @@ def _has_lines(doc: Doc) -> bool:
 
 
 def base_of(engine: Engine, flow: Flow, link: Link) -> Doc:
-    """The last agreement of a flow; empty if it has made none. Flows that share a link own disjoint fields, each its own."""
+    """The last agreement of a flow; empty if there is none. Flows that share a link own different fields."""
     return dict(_bases(engine, link).get(flow.name, {}))
 
 
@@ -414,7 +319,7 @@ def _bases(engine: Engine, link: Link) -> dict[str, Doc]:
 def waiting_for(
     session: Session, connection_id: int, entity: str, side: str, keys: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """How many records wait for each of these objects of a side, by key and part; one that none waits for is absent."""
+    """How many records wait for each of these objects of a side, by key and part; keys that none waits for are absent."""
     found: dict[str, dict[str, int]] = {}
     if not keys:
         return found
@@ -438,9 +343,9 @@ def wake_dependants(
     ends: Iterable[tuple[str, str, str]],
     now: datetime,
 ) -> None:
-    """Wake the records that waited for this object, named by side, key and part.
+    """Wake the records that wait for an object, named by side, key and part.
 
-    Beyond `MOST_WOKEN`, and what waits a moment later, the pump does.
+    The pump wakes those beyond `MOST_WOKEN`, and those that begin to wait a moment later.
     """
     met = [(known_side, key, part) for side, key, part in ends for known_side in (side, "")]
     ids = session.scalars(
@@ -458,9 +363,9 @@ def wake_dependants(
 
 
 def fold(session: Session, record: Record, left: str, right: str, now: datetime) -> None:
-    """A pair has one record: fold the one that began on the right into the one on the left, the higher `wanted` surviving.
+    """Give a pair one record: fold the other one, if there is any, into `record`, and name it after the left object.
 
-    An event keeps the number of the record that goes; its writes are the other's from here on.
+    If the other one was due, `record` is. An event keeps the id of the deleted record; its writes and dead letters move over.
     """
     left_key, right_key = f"left:{left}", f"right:{right}"
     other = session.scalar(
@@ -477,11 +382,11 @@ def fold(session: Session, record: Record, left: str, right: str, now: datetime)
         session.execute(update(Record).where(Record.id == record.id).values(key=left_key))
         return
     values: dict[str, Any] = {"needed": Record.needed | other.needed}
-    if other.wanted > other.done:  # it is still due: what it wanted, the pair wants
+    if other.wanted > other.done:  # it is still due, so the pair is
         values |= {"wanted": Record.wanted + 1, "lane": func.coalesce(other.lane, Record.lane)}
     session.execute(update(Record).where(Record.id == record.id).values(**values))
-    effects.hand_over(session, [other.id], record.id)
-    letters = update(Failure).where(Failure.record_id == other.id)  # they would go with it, unseen
+    unsettled.hand_over(session, [other.id], record.id)
+    letters = update(Failure).where(Failure.record_id == other.id)  # else they would be deleted with it
     session.execute(letters.values(record_id=record.id))
     timeline.note(session, [record], FOLDED, now, {record.id: {"key": other.key, "record": other.id}})
     session.execute(delete(Record).where(Record.id == other.id))

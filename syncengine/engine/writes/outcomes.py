@@ -1,4 +1,4 @@
-"""What became of a write: done, refused, unknown, to be tried again. Each outcome is noted by itself."""
+"""What became of a write: done, refused, unknown, or to be retried. Each outcome is recorded separately."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.traffic import probe
-from syncengine.engine.writes import ceiling, effects, links, unknown_writes
+from syncengine.engine.writes import ceiling, effects, link_keys, links, unknown_writes, unsettled
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import Books, WriteRun
 from syncengine.errors import Rejected, SyncError
@@ -22,7 +22,7 @@ from syncengine.store.states import Pause, Stage, Status, Why
 
 
 def note(run: WriteRun, session: Session, resource: Resource, intent: Intent, outcome: Outcome, now: datetime) -> None:
-    """Note what became of one write that the target has answered, or has not, in the transaction of its batch."""
+    """Record the outcome of one write, answered or not, in the transaction of its batch."""
     if outcome.result is Result.DONE:
         _done(run, session, intent, outcome, now)
     elif outcome.result is Result.UNKNOWN:
@@ -38,8 +38,8 @@ def note(run: WriteRun, session: Session, resource: Resource, intent: Intent, ou
 def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
     key = outcome.key or intent.operation.key
     resource = run.connection.resource(intent.step.resource)
-    if key is None and resource.safety[intent.operation.verb] is not Safety.ASK:  # else the answer is all there is
-        why = "written; its number is looked up"
+    if key is None and resource.safety[intent.operation.verb] is not Safety.ASK:  # else nothing but the answer can tell
+        why = "written; its key is being looked up"
         effects.unknown(session, [intent.effect_id], run.lease.runner, now, error=why, settled=True, accepted=True)
         run.unnumbered.append((intent, outcome))
         return
@@ -48,11 +48,11 @@ def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now
         target_key=key, warnings=outcome.warnings, attention=outcome.attention,
     ):  # fmt: skip
         return
-    if problem := _remember(run, session, intent, outcome, key, now):
+    if problem := _save_agreement(run, session, intent, outcome, key, now):
         run.end(session, intent, Completion(Status.HELD, f"written as {key}, but {problem}", Why.WRITE), "held", now)
         return
     if intent.operation.verb is not Verb.CREATE:
-        effects.supersede(session, intent.record.id, intent.step.part, now, but=intent.effect_id)
+        unsettled.supersede(session, intent.record.id, intent.step.part, now, but=intent.effect_id)
     summary = plan_codec.summary(intent.step)
     detail = {"write": summary, "key": key, "warnings": list(outcome.warnings)}
     run.books.written[intent.effect_id] = {name: value for name, value in detail.items() if value}
@@ -63,7 +63,7 @@ def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now
     work.left -= 1
     work.summaries.append(summary)
     if work.left == 0 and work.has_more and not work.ended:
-        run.plan_again(session, intent.record, now, "created; the rest of it is written next")
+        run.plan_again(session, intent.record, now, "created; the rest will be written next")
     elif work.left == 0 and not work.ended:
         work.ended = True
         run.books.ends[intent.record.id] = Completion(Status.DONE, "; ".join(work.summaries))
@@ -72,20 +72,20 @@ def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now
 def numbered(
     run: WriteRun, session: Session, intent: Intent, outcome: Outcome, keys: Sequence[str], now: datetime
 ) -> None:
-    """Note a write whose key the answer did not give, by the keys that a search for its reference has found."""
+    """Record a write whose answer gave no key, by the keys that a search for its reference has found."""
     if len(keys) == 1:
         found = Outcome.done(
             keys[0], lines=outcome.lines, warnings=outcome.warnings, attention=outcome.attention
         )  # fmt: skip
         _done(run, session, intent, found, now)
-    else:  # none, or several: the next fetch finds out, after the settle time
+    else:  # none, or several: the next fetch after the settle time finds out
         settle_s = run.connection.resource(intent.step.resource).settle_s if not keys else 0.0
-        why = "written, but not found yet" if not keys else f"several objects carry this reference: {', '.join(keys)}"
+        why = "written, but not found yet" if not keys else f"several objects have this reference: {', '.join(keys)}"
         run.fetch_later(session, [intent], now + timedelta(seconds=settle_s), why)
 
 
 def close_books(run: WriteRun, session: Session) -> None:
-    """Store what `_done` has kept, before the transaction ends."""
+    """Store what `_done` has collected, before the transaction ends."""
     books, run.books, now = run.books, Books(), clock.now()
     timeline.note_each(
         session,
@@ -100,20 +100,22 @@ def close_books(run: WriteRun, session: Session) -> None:
 
 
 def written(run: WriteRun, session: Session, ends: Mapping[int, Completion], now: datetime) -> None:
-    """All writes of these records have been made."""
+    """Complete records whose writes have all been made, and end the decisions that their plans carried out."""
     records.complete(session, run.lease, ends, now)
     work = [run.work[record_id] for record_id in ends]
-    over = {one.decision: decisions.CARRIED_OUT for one in work if one.decision}
-    decisions.end(session, [one.record for one in work], now, over)
+    over = {item.decision: decisions.CARRIED_OUT for item in work if item.decision}
+    decisions.end(session, [item.record for item in work], now, over)
 
 
-def _remember(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, key: str | None, now: datetime) -> str:
-    """Save link and base; returns why that cannot be, empty if it is saved."""
+def _save_agreement(
+    run: WriteRun, session: Session, intent: Intent, outcome: Outcome, key: str | None, now: datetime
+) -> str:
+    """Save the link of a create, or what a change has agreed. Returns why that is impossible; empty if it is saved."""
     agreed = links.Agreed(intent.step.agreed, {**intent.step.numbers, **outcome.lines})
     if intent.operation.verb is Verb.CREATE:
         part = intent.step.part
         left, right = unknown_writes.pair_keys(run.flow, run.connection, intent.record, intent.step, key)
-        side = links.ends_of(run.flow, run.connection, intent.record.key).side
+        side = link_keys.ends_of(run.flow, run.connection, intent.record.key).side
         connection_id = intent.record.connection_id
         if problem := links.taken(session, connection_id, run.flow.entity, left, right, part, side=side):
             return problem
@@ -140,22 +142,27 @@ def _unknown(
 
 def _again(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
     effects.not_sent(session, [intent.effect_id], run.lease.runner, now)
-    told = getattr(outcome.error, "retry_in_s", None)
-    wait_s = backoff(intent.record.attempts, most_s=run.engine.limits.backoff_s) if told is None else told
+    retry_in_s = getattr(outcome.error, "retry_in_s", None)
+    wait_s = retry_in_s
+    if wait_s is None:
+        wait_s = backoff(intent.record.attempts, most_s=run.engine.limits.backoff_s)
     run.work[intent.record.id].ended = True
     until = now + timedelta(seconds=wait_s)
-    why = str(outcome.error or "it failed for the moment")
+    why = str(outcome.error or "a temporary failure")
     records.put_off(
         session, run.lease, [intent.record.id], until,
-        pause=Pause.BACKOFF, counts=told is None, alone=isinstance(outcome.error, probe.OF_ONE_CALL), reason=why,
+        pause=Pause.BACKOFF, counts=retry_in_s is None, alone=isinstance(outcome.error, probe.OF_ONE_CALL), reason=why,
     )  # fmt: skip
     timeline.note_one(session, intent.record, "put off", now, error=why, wait_s=round(wait_s, 1))
 
 
 def _exists(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
-    """Refused because it is there. Ours, if we may have sent it before: look it up. Else nobody else's is adopted."""
+    """Handle a write that was refused because its object exists, or after an earlier send of it.
+
+    If an earlier send may have made it, it is looked up. An object that is not ours is never adopted.
+    """
     create = intent.operation.verb is Verb.CREATE
-    why = str(outcome.error or "it exists in the target already")
+    why = str(outcome.error or "it already exists in the target")
     if create and (intent.sends > 0 or run.connection.verifies_creates(now)):
         effects.unknown(session, [intent.effect_id], run.lease.runner, now, error=why, settled=True)
         timeline.note_one(session, intent.record, "refused, looked up", now, error=why)
@@ -168,7 +175,7 @@ def _exists(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, n
         run.end(
             session,
             intent,
-            Completion(Status.HELD, f"{natural} exists in the target and is not ours: {why}", Why.WRITE),
+            Completion(Status.HELD, f"{natural} exists in the target, and we did not create it: {why}", Why.WRITE),
             "held",
             now,
         )
@@ -181,18 +188,18 @@ def _rejected(run: WriteRun, session: Session, intent: Intent, outcome: Outcome,
             field=intent.step.resource,
             value=intent.operation.natural_key,
             reason=str(error),
-            remedy="Look at the target",
+            remedy="Check the target",
         )
     if not effects.rejected(session, intent.effect_id, run.lease.runner, now, error=str(error)):
-        return  # told too late: others go on with it
+        return  # too late: others have taken it over
     failures.open_rejected(session, intent.record, error, Stage.PUSH, now)
     run.end(session, intent, Completion(Status.DEAD, str(error), Why.REJECTED), "dead", now)
 
 
 def refused(run: WriteRun, batch: Sequence[Intent], error: SyncError) -> None:
-    """A call was refused as a whole, and nothing of it was done: each write is tried alone, alone it is a dead letter.
+    """Handle a call that was refused as a whole, so that nothing was done: retry each record alone.
 
-    Raises what makes the endpoint unusable.
+    A record that was alone becomes a dead letter. Raises what makes the endpoint unusable.
     """
     now = clock.now()
     if len({intent.record.id for intent in batch}) > 1:
@@ -206,13 +213,13 @@ def refused(run: WriteRun, batch: Sequence[Intent], error: SyncError) -> None:
         return
     refused = probe.refusal(run.engine, run.connection, error, batch[0].operation.key or batch[0].record.key)
     with run.engine.store.write() as session:
-        if effects.refused_unsent(session, [one.effect_id for one in batch], now, error=str(refused)):
+        if effects.refused_unsent(session, [intent.effect_id for intent in batch], now, error=str(refused)):
             failures.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
             run.end(session, batch[0], Completion(Status.DEAD, str(refused), Why.REJECTED), "dead", now)
 
 
 def nothing_sent(run: WriteRun, batch: Sequence[Intent], sent_at: datetime) -> None:
-    """The call as a whole could not be made: nothing was done, the effects are intentions again."""
+    """Make the effects of a call intentions again, since the call could not be made and nothing was done."""
     with run.engine.store.write() as session:
         effects.not_sent(session, [intent.effect_id for intent in batch], run.lease.runner, clock.now())
         ceiling.note_sent(session, run.connection.row.id, run.flow, -len(batch), sent_at)

@@ -1,6 +1,6 @@
-"""Writes in doubt are found out before anything is planned: found and adopted, or not there and open again.
+"""Find out about unknown writes before anything is planned: adopt what exists, and open again what does not.
 
-Runs at the start of fetch, never before the settle time is over, for all records of the batch in one search.
+This runs at the start of fetch, after the settle time, with one search for all records of the batch.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from syncengine.engine.core.lease import Lease
 from syncengine.engine.decide import adoption, rebase
 from syncengine.engine.decide.adoption import Candidate
 from syncengine.engine.decide.plan import Step
-from syncengine.engine.writes import effects, links
-from syncengine.engine.writes.effects import UnknownWrite
+from syncengine.engine.writes import link_keys, links, unsettled
+from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.store.models import Effect, Record
@@ -27,58 +27,58 @@ from syncengine.store.states import EffectState, Pause, Stage, Status, Why
 def resolve(engine: Engine, lease: Lease, flow: Flow, connection: Connection) -> None:
     """Find out about every unknown write of the lease's records; those that need a person are held and leave the lease."""
     with engine.store.read() as session:
-        doubts = effects.unknown_of(session, engine, [record.id for record in lease.records])
-    doubts = _past_settle_time(engine, lease, doubts) if doubts else doubts
+        unknown = unsettled.unknown_of(session, engine, [record.id for record in lease.records])
+    unknown = _past_settle_time(engine, lease, unknown) if unknown else unknown
     by_id = {record.id: record for record in lease.records}
-    for name in dict.fromkeys(doubt.effect.resource for doubt in doubts):
+    for name in dict.fromkeys(write.effect.resource for write in unknown):
         resource = connection.resource(name)
-        mine = [doubt for doubt in doubts if doubt.effect.resource == name]
-        creates = [doubt for doubt in mine if doubt.effect.verb == Verb.CREATE and can_search(resource)]
+        mine = [write for write in unknown if write.effect.resource == name]
+        creates = [write for write in mine if write.effect.verb == Verb.CREATE and can_search(resource)]
         found = _search(connection, resource, creates)
         now = clock.now()
-        for doubt in mine:
-            record = by_id[doubt.effect.record_id]
-            if resource.safety[Verb(doubt.effect.verb)] is Safety.ASK:
-                _hold(engine, lease, record, _both_possibilities(doubt), now)
-            elif doubt.effect.verb == Verb.CREATE:  # one that is harmless to repeat finds nothing and is open again
-                _resolve_create(engine, lease, flow, connection, record, doubt, found, now)
+        for write in mine:
+            record = by_id[write.effect.record_id]
+            if resource.safety[Verb(write.effect.verb)] is Safety.ASK:
+                _hold(engine, lease, record, _ask_person(write), now)
+            elif write.effect.verb == Verb.CREATE:  # without a search if it is harmless to repeat
+                _resolve_create(engine, lease, flow, connection, record, write, found, now)
 
 
-def _past_settle_time(engine: Engine, lease: Lease, doubts: Sequence[UnknownWrite]) -> list[UnknownWrite]:
-    """The doubts whose settle time is over. Records of the others are put off until it is, and leave the lease.
+def _past_settle_time(engine: Engine, lease: Lease, unknown: Sequence[UnknownWrite]) -> list[UnknownWrite]:
+    """The unknown writes whose settle time is over. The records of the others leave the lease.
 
-    What is still noted as sent was sent by somebody who could not note the outcome: the lease is ours.
+    The lease is ours, so what is still marked as sent was sent by a runner that could not record its outcome.
     """
     now = clock.now()
     rest: dict[int, datetime] = {}
-    for doubt in doubts:
-        until, record_id = doubt.effect.settle_until, doubt.effect.record_id
+    for write in unknown:
+        until, record_id = write.effect.settle_until, write.effect.record_id
         if until is not None and until > now:
             rest[record_id] = max(until, rest.get(record_id, now))
     with engine.store.write() as session:
-        effects.lost_runner(session, [record.id for record in lease.records], now)
+        unsettled.lost_runner(session, [record.id for record in lease.records], now)
         for record_id, until in rest.items():
             records.put_off(session, lease, [record_id], until, pause=Pause.SETTLE, stage=Stage.FETCH)
     lease.records = [record for record in lease.records if record.id not in rest]
-    return [doubt for doubt in doubts if doubt.effect.record_id not in rest]
+    return [write for write in unknown if write.effect.record_id not in rest]
 
 
 def can_search(resource: Resource) -> bool:
-    """Whether an object can be looked for by its reference."""
+    """Whether an object can be found by its reference."""
     return resource.safety[Verb.CREATE] in (Safety.SEARCH, Safety.ENFORCED)
 
 
-def _both_possibilities(doubt: UnknownWrite) -> str:
-    effect = doubt.effect
+def _ask_person(write: UnknownWrite) -> str:
+    effect = write.effect
     return (
         f"nobody knows whether the {effect.verb} of {effect.natural_key or effect.target_key} at {effect.sent_at} took effect: "
-        "look in the target, then say it by `syncengine held settle`"
+        "check the target, then record the outcome with `syncengine held settle`"
     )
 
 
-def _search(connection: Connection, resource: Resource, doubts: Sequence[UnknownWrite]) -> dict[str, list[Candidate]]:
+def _search(connection: Connection, resource: Resource, unknown: Sequence[UnknownWrite]) -> dict[str, list[Candidate]]:
     found: dict[str, list[Candidate]] = {}
-    keys = list(dict.fromkeys(doubt.effect.natural_key for doubt in doubts))
+    keys = list(dict.fromkeys(write.effect.natural_key for write in unknown))
     for some in chunks(keys, resource.most_per_find):
         with calling(connection.endpoint(resource.name)):
             for natural, docs in resource.find(some).items():
@@ -87,7 +87,7 @@ def _search(connection: Connection, resource: Resource, doubts: Sequence[Unknown
 
 
 def candidates(resource: Resource, docs: Sequence[Mapping[str, object]]) -> list[Candidate]:
-    """Found documents, typed. One that is not valid in its own system is kept untyped, so that it is not overlooked."""
+    """Found documents, typed. One that is invalid in its own system is kept untyped, so that it is not overlooked."""
     made = []
     for doc in docs:
         raw = dict(doc)
@@ -105,31 +105,31 @@ def _resolve_create(
     flow: Flow,
     connection: Connection,
     record: Record,
-    doubt: UnknownWrite,
+    write: UnknownWrite,
     found: Mapping[str, Sequence[Candidate]],
     now: datetime,
 ) -> None:
-    resource = connection.resource(doubt.effect.resource)
+    resource = connection.resource(write.effect.resource)
     verdict = adoption.judge(
         resource,
-        doubt.doc,
-        found.get(doubt.effect.natural_key, ()),
-        sent_at=doubt.effect.sent_at,
+        write.doc,
+        found.get(write.effect.natural_key, ()),
+        sent_at=write.effect.sent_at,
         verify=connection.verifies_creates(now),
     )
     if verdict.reason:
         _hold(engine, lease, record, verdict.reason, now)
-    elif verdict.adopt is None and doubt.effect.accepted:
-        _hold(engine, lease, record, f"the target has said that {doubt.name} is done, and it is not found there", now)
+    elif verdict.adopt is None and write.effect.accepted:
+        _hold(engine, lease, record, f"the target has confirmed {write.name}, but it cannot be found there", now)
     elif verdict.adopt:
-        agreed = links.Agreed(doubt.agreed, doubt.numbers)
+        agreed = links.Agreed(write.agreed, write.numbers)
         if connection.verifies_creates(now) and not flow.two_way:
-            agreed = links.Agreed(dict(rebase.NOTHING), {})  # it may have been changed since, on either side
-        _adopt(engine, lease, flow, connection, record, doubt, verdict.adopt.key, agreed, now)
+            agreed = links.Agreed(dict(rebase.NOTHING), {})  # either side may have changed it since
+        _adopt(engine, lease, flow, connection, record, write, verdict.adopt.key, agreed, now)
     else:
         with engine.store.write() as session:
-            if effects.resolve(session, doubt.effect.id, now, state=EffectState.INTENDED):
-                timeline.note_one(session, record, "not found in the target", now, reference=doubt.effect.natural_key)
+            if unsettled.resolve(session, write.effect.id, now, state=EffectState.INTENDED):
+                timeline.note_one(session, record, "not found in the target", now, reference=write.effect.natural_key)
 
 
 def _adopt(
@@ -138,22 +138,22 @@ def _adopt(
     flow: Flow,
     connection: Connection,
     record: Record,
-    doubt: UnknownWrite,
+    write: UnknownWrite,
     key: str,
     agreed: links.Agreed,
     now: datetime,
 ) -> None:
-    """The object was created by us: save the link. What has changed since is planned right after, from a fresh fetch."""
-    left, right = pair_keys(flow, connection, record, doubt.effect, key)
-    side = links.ends_of(flow, connection, record.key).side
+    """Link an object that we created. What has changed since is planned right after, from a fresh fetch."""
+    left, right = pair_keys(flow, connection, record, write.effect, key)
+    side = link_keys.ends_of(flow, connection, record.key).side
     with engine.store.write() as session:
-        problem = links.taken(session, record.connection_id, flow.entity, left, right, doubt.effect.part, side=side)
-        if not problem and effects.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=key):
+        problem = links.taken(session, record.connection_id, flow.entity, left, right, write.effect.part, side=side)
+        if not problem and unsettled.resolve(session, write.effect.id, now, state=EffectState.DONE, target_key=key):
             links.join(
-                session, engine, flow, record, left=left, right=right, part=doubt.effect.part,
-                natural_key=doubt.effect.natural_key, agreed=agreed, now=now,
+                session, engine, flow, record, left=left, right=right, part=write.effect.part,
+                natural_key=write.effect.natural_key, agreed=agreed, now=now,
             )  # fmt: skip
-            timeline.note_one(session, record, "adopted", now, key=key, reference=doubt.effect.natural_key)
+            timeline.note_one(session, record, "adopted", now, key=key, reference=write.effect.natural_key)
     if problem:
         _hold(engine, lease, record, problem, now)
 
@@ -161,11 +161,11 @@ def _adopt(
 def pair_keys(
     flow: Flow, connection: Connection, record: Record, written: Step | Effect, key: str | None
 ) -> tuple[str, str | None]:
-    """Left and right key of a link whose object `key` was created by a write; None if the target told no key."""
-    ends = links.ends_of(flow, connection, record.key)
+    """Left and right key of a link whose object `key` was created by a write; None if the target returned no key."""
+    ends = link_keys.ends_of(flow, connection, record.key)
     if connection.side(written.resource) == "right":
         return ends.left or "", key
-    return (links.untold(ends.right or "", written.part) if key is None else key), ends.right
+    return (link_keys.untold(ends.right or "", written.part) if key is None else key), ends.right
 
 
 def _hold(engine: Engine, lease: Lease, record: Record, reason: str, now: datetime) -> None:

@@ -26,21 +26,21 @@ EDITED = "the target was edited after it was read"
 
 @dataclass
 class Work:
-    """A record in this step: the writes that are left of its plan."""
+    """A record in this step, and the writes that are left of its plan."""
 
     record: Record
     left: int = 0
     ended: bool = False
-    seeks: bool = False  # its creates are only looked for
-    found: list[str] = field(default_factory=list)  # what was looked for and is there, cancelled
-    has_more: bool = False  # what it creates is completed by a further call, planned once it is there
+    seeks: bool = False  # its creates are looked for, and not made
+    found: list[str] = field(default_factory=list)  # keys of what was found, cancelled
+    has_more: bool = False  # its create needs a further call, which is planned once it exists
     summaries: list[str] = field(default_factory=list)
-    decision: int = 0  # the person's decision that its plan goes by
+    decision: int = 0  # id of the decision that its plan follows; 0 if none
 
 
 @dataclass
 class Books:
-    """What the writes of one transaction come to, kept together until its end: a statement for all, not one for each."""
+    """The results of the writes of one transaction, stored at its end with one statement for all of them."""
 
     written: dict[int, dict[str, Any]] = field(default_factory=dict)  # effect id: details for the timeline
     of_record: dict[int, Record] = field(default_factory=dict)  # effect id: its record
@@ -51,8 +51,8 @@ class Books:
 class WriteRun:
     """One run of the step that writes: the lease, and what is left of its records' plans.
 
-    seen_at: by effect id, when its target was seen as its plan has it. revision: by link id, as the plans have it, or as this
-    run's own writes have left it.
+    seen_at: by effect id, when the target last showed what the plan was made from. revision: by link id, that of the plans,
+    or that after this run's own writes. unnumbered: writes that are done, but whose key the answer did not give.
     """
 
     def __init__(self, engine: Engine, lease: Lease, flow: Flow, connection: Connection) -> None:
@@ -65,21 +65,21 @@ class WriteRun:
         self.revision: dict[int, int] = {}
 
     def end(self, session: Session, intent: Intent, end: Completion, what: str, now: datetime) -> None:
-        """A record leaves the run: held, dead, or left alone. The timeline has it as `what`."""
+        """Let a record leave the run: held, dead or skipped. `what` names the event in its timeline."""
         record = intent.record
         self.work[record.id].ended = True
         records.complete(session, self.lease, {record.id: end}, now)
         if record.lane == Lane.BACKFILL and end.repeats(record):
-            return  # the hourly look has found it as it was: history tells that once
+            return  # the hourly recheck found no change: history shows it once
         timeline.note_one(session, record, what, now, reason=end.reason, write=plan_codec.summary(intent.step))
 
     def plan_again(self, session: Session, record: Record, now: datetime, why: str) -> None:
-        """What the plan goes by is not so any more: keys that were only planned themselves, or an earlier agreement."""
+        """Have a record fetched and planned again at once, since its plan no longer applies, for the reason `why`."""
         self.work[record.id].ended = True
         records.put_off(session, self.lease, [record.id], now, pause=Pause.NONE, stage=Stage.FETCH, reason=why)
 
     def plan_edited(self, session: Session, record: Record, now: datetime) -> None:
-        """Its target was edited after it was read: planned again soon, and alone the second time, from a younger picture."""
+        """Plan a record again soon, since its target was edited after it was read; from the second time on alone."""
         self.work[record.id].ended = True
         until = now + timedelta(seconds=backoff(record.attempts, most_s=self.engine.limits.backoff_s))
         records.put_off(
@@ -88,7 +88,7 @@ class WriteRun:
         )  # fmt: skip
 
     def wait_for_other(self, session: Session, intent: Intent, until: datetime, why: str) -> None:
-        """Another record is writing its object: the record is planned again then."""
+        """Plan a record again at `until`, since another record is writing its object."""
         self.work[intent.record.id].ended = True
         records.put_off(
             session, self.lease, [intent.record.id], until, pause=Pause.BACKOFF, stage=Stage.FETCH, reason=why
@@ -97,7 +97,7 @@ class WriteRun:
     def fetch_later(
         self, session: Session, intents: Sequence[Intent], until: datetime, why: str, *, counts: bool = False
     ) -> None:
-        """These records are fetched again at `until`, and until then rest; `counts`: as an attempt."""
+        """Fetch these records again at `until`, and not before. counts: whether this counts as an attempt."""
         for intent in intents:
             self.work[intent.record.id].ended = True
             records.put_off(

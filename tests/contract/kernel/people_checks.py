@@ -213,10 +213,10 @@ class AtRest:
 
     def _held_rightly(self, record: m.Record) -> None:
         assert record.status == "held", f"{record.flow} {record.key} is {record.status}: {record.reason}"
-        known = ("no longer exists ", "was cancelled in the target", "carries ", "has this reference", "is linked",
-                 "was changed on both sides", "nobody knows whether", "over the credit limit", "differs",
-                 "another record creates", "it was written in other parts",
-                 "the target has said", "was approved to be", "several objects")  # fmt: skip
+        known = ("no longer exists ", "was cancelled in the target", "carries ", "has the reference", "has this reference",
+                 "was changed on both sides", "is already linked", "nobody knows whether", "over the credit limit",
+                 "differs", "another record is already creating", "it was written in other parts",
+                 "the target has confirmed", "was approved to be", "several objects")  # fmt: skip
         assert any(one in original(record.reason) for one in known), (
             f"{record.flow} {record.key} is held: {record.reason}"
         )

@@ -94,7 +94,7 @@ def test_an_answer_that_names_an_object_of_another_record_is_held_and_stops_nobo
     world.sync("things", *"123")
 
     assert [world.record("things", key).status for key in "123"] == ["done", "held", "done"]
-    assert "1 is linked with R1 already" in world.record("things", "2").reason
+    assert "1 is already linked with R1" in world.record("things", "2").reason
     assert [(left, right) for left, _, right in world.links("things")] == [("1", "R1"), ("3", "R3")]
 
 
@@ -109,7 +109,7 @@ def test_a_search_that_finds_an_object_of_another_record_is_held(world: World) -
     world.settle(patience_s=300)
 
     assert world.record("things", "2").status == "held"
-    assert "1 is linked with R1 already" in world.record("things", "2").reason
+    assert "1 is already linked with R1" in world.record("things", "2").reason
 
 
 def test_writes_without_any_key_are_not_taken_for_one_another(make_world: Callable[..., World]) -> None:

@@ -355,7 +355,7 @@ def test_objects_that_are_linked_already_or_not_there_are_not_linked(world: Worl
         world.left.put("things", key, name=f"lamp {key}")
     world.sync("things", "1", "2")
     for left, right, says in (
-        ("1", "R2", "1 and R2 cannot be linked: 1 is linked with R1 already, and 2 is linked with R2 already"),
+        ("1", "R2", "1 and R2 cannot be linked: 1 is already linked with R1, and 2 is already linked with R2"),
         ("1", "R1", "1 and R1 are linked already"),
         ("9", "R1", r"left 9: left\.things has no such object"),
     ):
@@ -371,7 +371,7 @@ def test_a_key_in_another_spelling_is_the_same_object(make_world: Callable[..., 
     world.sync("things", "1")
     world.right.put("things", "R7", name="lamp 2", ref="2")
 
-    with pytest.raises(Misconfigured, match="2 and R1 cannot be linked: 1 is linked with R1 already"):
+    with pytest.raises(Misconfigured, match="2 and R1 cannot be linked: 1 is already linked with R1"):
         _link(world, "2", "00R1")
     _link(world, "2", "00R7")
 
@@ -521,7 +521,7 @@ def test_and_by_the_reference_that_it_had(make_world: Callable[..., World]) -> N
     world.settle(patience_s=600)
 
     record = world.record("things", "1")
-    assert (record.status, record.reason) == ("held", "R7 carries A1, the reference by which it was linked before")
+    assert (record.status, record.reason) == ("held", "R7 has the reference A1, by which it was linked before")
     assert world.right.writes == []
     _link(world, "1", "R7")
     assert (world.links("things"), world.record("things", "1").must_find) == ([("1", "", "R7")], {})
@@ -564,7 +564,7 @@ def test_both_sides_of_an_unlinked_pair_get_a_twin_of_their_own_on_a_persons_wor
         manual.unignore(world.engine, world.record("things", key), by="anna")
         world.settle(patience_s=600)
     record = world.record("things", "left:1")
-    assert (record.status, record.reason) == ("held", "1 and R1 cannot be linked: L1 is linked with R1 already")
+    assert (record.status, record.reason) == ("held", "1 and R1 cannot be linked: L1 is already linked with R1")
 
     with world.store.read() as session:
         [seen] = held.listed(session, world.engine)

@@ -34,7 +34,7 @@ def _held(world: World) -> list[str]:
     with world.store.read() as session:
         query = select(m.Record.key, m.Record.reason).where(m.Record.status == "held").order_by(m.Record.id)
         found = [(key, reason) for key, reason in session.execute(query)]
-    assert all(reason.startswith("write ceiling: things of main is shut since ") for _, reason in found)
+    assert all(reason.startswith("write ceiling: things of main has been shut since ") for _, reason in found)
     return [key for key, _ in found]
 
 
@@ -53,7 +53,7 @@ def test_beyond_its_ceiling_a_flow_writes_nothing_more_and_says_what_to_do(world
     assert world.timeline("things", "30") == ["fetched", "planned", "held"]
     (standing,) = ceiling.listed(world.engine)
     assert (standing.limit, standing.sent, standing.held) == (12, 12, 18)
-    assert standing.shut_because == "12 writes within an hour, as many as its ceiling admits"
+    assert standing.shut_because == "12 writes within an hour, the maximum that its ceiling allows"
     with world.store.read() as session:
         shut = session.scalars(select(m.Event).where(m.Event.what == "ceiling reached")).all()
     assert [(event.connection_id, event.flow) for event in shut] == [(world.connection_id, "things")]
@@ -413,7 +413,7 @@ def test_an_opening_does_not_shorten_that_of_somebody_else(world: World) -> None
 
 
 def test_nothing_is_left_uncounted_for_longer_than_a_week(world: World) -> None:
-    with pytest.raises(Misconfigured, match="Name a week at most, or raise the ceiling"):
+    with pytest.raises(Misconfigured, match="Ask for a week at most, or raise the ceiling"):
         ceiling.open_(world.engine, "main", "things", by="bert", uncounted=timedelta(days=36_500))
     ceiling.open_(world.engine, "main", "things", by="bert", uncounted=timedelta(days=7))
 

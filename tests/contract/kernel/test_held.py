@@ -373,7 +373,7 @@ def test_a_write_is_not_linked_with_an_object_that_belongs_to_another_record(pay
     payments.left.put("things", "2", name="another")
     payments.sync("things", "2")
     _doubtful(payments, "lost")
-    with pytest.raises(Misconfigured, match="2 is linked with R1 already"):
+    with pytest.raises(Misconfigured, match="2 is already linked with R1"):
         _settle(payments, "R1")
 
     assert _held(payments).hold == Why.UNKNOWN_WRITE  # nothing of it was kept

@@ -40,9 +40,7 @@ def test_an_object_that_is_left_alone_though_others_wait_for_it_is_a_dead_letter
     world.sync("orders", "1", "2")
 
     why = "it is a supplier" if there else "not found in the source"
-    assert world.failures() == [
-        ("310", "left.customers", f"others wait for it (2 at this moment), and it is left alone: {why}")
-    ]
+    assert world.failures() == [("310", "left.customers", f"2 records need this object, but it is skipped: {why}")]
     assert {world.record("orders", key).status for key in "12"} == {"waiting"}
 
     world.left.put("customers", "310", name="a customer")

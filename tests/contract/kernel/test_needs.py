@@ -157,7 +157,7 @@ def test_a_part_that_does_not_come_since_its_object_is_left_alone_by_now_is_told
 
     assert _statuses(world) == {"310": "dead", "1": "done", "2": "waiting"}
     [(key, _, cause)] = world.failures()
-    assert (key, "others wait for it (1 at this moment)" in cause) == ("310", True)
+    assert (key, "1 record needs this object" in cause) == ("310", True)
 
 
 @pytest.mark.one_database

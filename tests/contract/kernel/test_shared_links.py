@@ -283,7 +283,7 @@ def test_records_that_need_one_another_are_a_dead_letter_that_names_them(make_wo
     world.sync("hens", "1", patience_s=60)
 
     [(key, _, cause)] = world.failures()
-    assert (key, cause) == ("3", "records need one another: nests 3 needs hens 1 needs eggs 2 needs nests 3")
+    assert (key, cause) == ("3", "these records need one another: nests 3 needs hens 1 needs eggs 2 needs nests 3")
     assert [world.record("hens", "1").status, world.record("eggs", "2").status] == ["waiting", "waiting"]
 
 

@@ -28,7 +28,7 @@ from syncengine.engine.people import (
 from syncengine.engine.people.held import Held
 from syncengine.engine.steps import corrections
 from syncengine.engine.traffic import endpoints
-from syncengine.engine.writes.effects import UnknownWrite
+from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
 from syncengine.mapping.contract import Context, FieldGroup, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
@@ -564,7 +564,7 @@ def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[...
     world.sync("things", "1", patience_s=4000)
     record = world.record("things", "1")
     assert (len(world.right.writes), record.status) == (1, "held")
-    assert record.reason == "the target has said that write 1 (create 1) is done, and it is not found there"
+    assert record.reason == "the target has confirmed write 1 (create 1), but it cannot be found there"
     with world.store.read() as session:
         doubt = manual_settlement.unknown_write_of(session, world.engine, record)
     with pytest.raises(Misconfigured, match="without returning a key: it would be created twice"):
