@@ -11,17 +11,7 @@ from syncengine.connectors.base import Change, Operation, Resource, Verb
 from syncengine.document import Doc
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.merge import Difference, same
-from syncengine.engine.decide.plan import (
-    EQUAL,
-    TOO_OLD,
-    UNSETTLED,
-    Agreement,
-    Linked,
-    Plan,
-    PlanKind,
-    Step,
-    by_rule,
-)
+from syncengine.engine.decide.plan import EQUAL, TOO_OLD, UNSETTLED, Agreement, Linked, Plan, PlanKind, Step, by_rule
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, FieldGroup, Mapping, MissingLookup, Policy, RuleVerdict
 from syncengine.store.states import Why

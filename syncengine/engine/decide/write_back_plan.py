@@ -10,17 +10,8 @@ from collections.abc import Mapping as Map
 
 from syncengine.document import Doc
 from syncengine.engine.decide.merge import same
-from syncengine.engine.decide.plan import (
-    NOT_LINKED,
-    NOT_THERE,
-    UNSETTLED,
-    Plan,
-    PlanKind,
-    Situation,
-    by_rule,
-    plan_part,
-    wanted_parts,
-)
+from syncengine.engine.decide.one_way_plan import Situation, plan_part, wanted_parts
+from syncengine.engine.decide.plan import NOT_LINKED, NOT_THERE, UNSETTLED, Plan, PlanKind, by_rule
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import RuleVerdict
 from syncengine.store.states import Why

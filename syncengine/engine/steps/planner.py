@@ -17,7 +17,8 @@ from syncengine.engine.core import decisions, observe_mode, payloads
 from syncengine.engine.core.engine import Connection, Engine
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.want import LONGEST_PART, is_key
-from syncengine.engine.decide.plan import Linked, Plan, Situation, named, plan
+from syncengine.engine.decide.one_way_plan import Situation, plan
+from syncengine.engine.decide.plan import Linked, Plan, named
 from syncengine.engine.decide.two_way_plan import Pair, plan_pair
 from syncengine.engine.decide.write_back_plan import plan_write_back
 from syncengine.engine.steps import corrections

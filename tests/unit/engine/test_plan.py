@@ -11,7 +11,8 @@ from marshmallow import Schema
 
 from syncengine.connectors.base import Operation, Outcome, Resource, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine.decide.plan import Linked, Plan, PlanKind, Situation, plan
+from syncengine.engine.decide.one_way_plan import Situation, plan
+from syncengine.engine.decide.plan import Linked, Plan, PlanKind
 from syncengine.engine.decide.two_way_plan import Pair, plan_pair
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import (
