@@ -1,4 +1,4 @@
-"""All errors of the engine. The class alone decides what happens next, by its `fate`.
+"""All errors of the engine. The class alone decides what happens next (`engine/steps/running.py`, `engine/writes/outcomes.py`).
 
 Errors of outside systems are translated into these once, at the boundary (`connectors/*/errors.py`, `http/`), most specific
 first. A conflict and a missing dependency are outcomes of a plan, not errors.
@@ -7,24 +7,12 @@ first. A conflict and a missing dependency are outcomes of a plan, not errors.
 from __future__ import annotations
 
 import math
-from enum import StrEnum
 from typing import Any
 
 from syncengine.redaction import hide_secrets, quoted, redact, redact_text
 
 LONGEST_WAIT_S = 900.0
 """The longest wait, in seconds, that an outside system may request. Longer requests are cut to this."""
-
-
-class Fate(StrEnum):
-    """How the engine reacts to an error."""
-
-    RETRY = "retry"  # retry the record or the step with exponential back-off; never drop it
-    WAIT = "wait"  # retry after the requested time; does not count as an attempt
-    REST = "rest"  # the endpoint cannot be used; its records wait until it is back
-    DEAD_LETTER = "dead letter"  # a person must act; sending it again cannot help
-    SETTLE = "settle"  # nobody knows whether the write took effect; search for it after the settle time
-    STOP = "stop"  # the configuration is wrong; the text says what to do
 
 
 def bounded_wait_s(seconds: float) -> float:
@@ -35,7 +23,6 @@ def bounded_wait_s(seconds: float) -> float:
 class SyncError(Exception):
     """Base of all errors that the engine handles. Texts are redacted, so they may be logged."""
 
-    fate: Fate
     endpoint_id: int | None = None  # set by the engine: the endpoint of the failed call
     endpoint: str = ""
 
@@ -47,8 +34,6 @@ class SyncError(Exception):
 
 class Transient(SyncError):
     """A network error, a 5xx, a deadlock: the same call may succeed later."""
-
-    fate = Fate.RETRY
 
 
 class DatabaseAway(Transient):
@@ -62,8 +47,6 @@ class DatabaseLocked(DatabaseAway):
 class Throttled(SyncError):
     """The system, or our own limiter, requests a wait of `retry_in_s` seconds. Nothing was sent."""
 
-    fate = Fate.WAIT
-
     def __init__(self, message: str, *, retry_in_s: float, of: str = "") -> None:
         self.retry_in_s = bounded_wait_s(retry_in_s)
         super().__init__(message, of=of)
@@ -75,8 +58,6 @@ class EndpointDown(SyncError):
     retry_in_s: seconds until the next attempt makes sense.
     """
 
-    fate = Fate.REST
-
     def __init__(self, message: str, *, retry_in_s: float = 15.0, of: str = "") -> None:
         self.retry_in_s = bounded_wait_s(retry_in_s)
         super().__init__(message, of=of)
@@ -85,13 +66,10 @@ class EndpointDown(SyncError):
 class SessionLost(SyncError):
     """A SYSPRO session was evicted or expired, and logging on again has not helped. Nothing took effect."""
 
-    fate = Fate.RETRY
-
 
 class AuthenticationFailed(SyncError):
     """The endpoint refused the credentials, also after one refresh. It is paused and an alert is raised."""
 
-    fate = Fate.REST
     retry_in_s = 300.0
 
 
@@ -103,16 +81,12 @@ class Forbidden(SyncError):
     otherwise the endpoint is paused.
     """
 
-    fate = Fate.DEAD_LETTER
-
 
 class Rejected(SyncError):
     """The target understood the record and refused it, or the record is invalid; sending it again cannot help.
 
     A dead letter shows the four attributes, and the text contains them all. The value is redacted and may be None.
     """
-
-    fate = Fate.DEAD_LETTER
 
     def __init__(self, *, field: str, value: object, reason: str, remedy: str) -> None:
         self.field = field
@@ -128,16 +102,12 @@ class Rejected(SyncError):
 class OutcomeUnknown(SyncError):
     """A write was sent, but nobody knows whether it took effect (time-out, dropped connection, unknown answer)."""
 
-    fate = Fate.SETTLE
-
 
 class Misconfigured(SyncError):
     """The installation is not set up correctly: a variable, a file, a migration.
 
     `says` is what is wrong and `remedy` what to do about it, empty if that is plain; the text has both, in one line.
     """
-
-    fate = Fate.STOP
 
     def __init__(self, message: str, remedy: str = "", *, of: str = "") -> None:
         super().__init__(message, of=of)
