@@ -49,7 +49,6 @@ def test_what_is_loaded_and_raised_is_scrambled(world: World) -> None:
     world.sync("things", "1")
     plain = world.record("things", "1").reason
     with read_through(scrambled):
-        world.store.engine.clear_compiled_cache()  # it keeps how a column's values are read
         loaded = world.record("things", "1").reason
         raised = Misconfigured("it is wrong", "Correct it")
         refused = Rejected(field="name", value="x", reason="it is invoiced", remedy="Cancel the invoice")

@@ -88,15 +88,22 @@ def original(text: str) -> str:
     return text
 
 
+CHANGES: list[Callable[[str], str]] = []
+"""What texts are read through now; the last one counts."""
+
+
 class _Shown(TypeDecorator[str]):
-    """A column whose texts are read through `change`."""
+    """A column whose texts are read through the last of `CHANGES`.
+
+    It stays in its place: SQLAlchemy keeps copies of columns, with the type that they had.
+    """
 
     impl = Text
     cache_ok = True
 
-    def __init__(self, plain: TypeEngine[Any], change: Callable[[str], str]) -> None:
+    def __init__(self, plain: TypeEngine[Any]) -> None:
         super().__init__()
-        self.plain, self.change = plain, change
+        self.plain = plain
 
     def copy(self, **_: Any) -> _Shown:
         return self
@@ -107,7 +114,12 @@ class _Shown(TypeDecorator[str]):
         return bind(plain, dialect) if bind else plain
 
     def process_result_value(self, value: str | None, dialect: Any) -> str | None:
-        return self.change(value) if value else value
+        return CHANGES[-1](value) if value and CHANGES else value
+
+
+for _column in COLUMNS:
+    _column.type = _Shown(_column.type)
+    _column.__dict__.pop("comparator", None)
 
 
 @contextmanager
@@ -115,10 +127,8 @@ def read_through(change: Callable[[str], str]) -> Iterator[None]:
     """Have every text for people, loaded or raised, read through `change`."""
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for column in COLUMNS:
-            patch.setattr(column, "type", _Shown(column.type, change))
-            column.__dict__.pop("comparator", None)
-            stack.callback(column.__dict__.pop, "comparator", None)
+        CHANGES.append(change)
+        stack.callback(CHANGES.pop)
         says, made, refused, wrong = SyncError.__str__, SyncError.__init__, Rejected.__init__, Misconfigured.__init__
         patch.setattr(SyncError, "__str__", lambda error: change(says(error)))
 

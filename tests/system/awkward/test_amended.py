@@ -222,7 +222,7 @@ def test_an_order_that_is_gone_in_syspro_is_held_and_never_made_again(world: Wor
     world.sync()
     assert world.erp.orders(order.id) == []
     assert world.status(order.id)[0] == "held"
-    assert "gone" in world.status(order.id)[1]
+    assert "no longer exists" in world.status(order.id)[1]
 
 
 @both_gateways
