@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Text, TypeDecorator
-from sqlalchemy.types import TypeEngine
 
 import syncengine
 from syncengine.errors import Misconfigured, Rejected, SyncError
@@ -92,33 +90,23 @@ CHANGES: list[Callable[[str], str]] = []
 """What texts are read through now; the last one counts."""
 
 
-class _Shown(TypeDecorator[str]):
+class _Shown(m.FreeText):
     """A column whose texts are read through the last of `CHANGES`.
 
     It stays in its place: SQLAlchemy keeps copies of columns, with the type that they had.
     """
 
-    impl = Text
     cache_ok = True
 
-    def __init__(self, plain: TypeEngine[Any]) -> None:
-        super().__init__()
-        self.plain = plain
-
-    def copy(self, **_: Any) -> _Shown:
-        return self
-
-    def process_bind_param(self, value: str | None, dialect: Any) -> Any:
-        bind = getattr(self.plain, "process_bind_param", None)
-        plain = None if value is None else str.__str__(value)
-        return bind(plain, dialect) if bind else plain
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
+        return super().process_bind_param(None if value is None else str.__str__(value), dialect)
 
     def process_result_value(self, value: str | None, dialect: Any) -> str | None:
         return CHANGES[-1](value) if value and CHANGES else value
 
 
 for _column in COLUMNS:
-    _column.type = _Shown(_column.type)
+    _column.type = _Shown()
     _column.__dict__.pop("comparator", None)
 
 
