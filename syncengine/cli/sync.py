@@ -95,8 +95,9 @@ def _dry_run(flow: str, connection: str | None, ids: tuple[str, ...], limit: int
     shown = []
     with open_engine(calls=True) as engine:
         for found in engine.connections(flow, connection):
-            keys = list(ids) or preview.changed_keys(engine, found.id, flow, most=limit)
-            for planned in preview.preview(engine, found.id, flow, keys):
+            route = engine.route(found.id, flow)
+            keys = list(ids) or preview.changed_keys(route, most=limit)
+            for planned in preview.preview(route, keys):
                 shown.append(_plans.as_doc(found.name, planned))
                 if not as_json:
                     _plans.show(found.name, planned)

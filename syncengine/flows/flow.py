@@ -62,9 +62,14 @@ class Flow:
     declared: Map[str, Setting] = field(default_factory=dict)
 
     @property
-    def keys_name_their_side(self) -> bool:
-        """Whether record keys name their side (`left:310`), because a record may start from either side."""
-        return self.two_way or self.write_back
+    def sources(self) -> tuple[str, ...]:
+        """The resources whose changes start a sync: in a two-way flow both."""
+        return (self.source, self.target) if self.two_way else (self.source,)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The resources that the flow writes to: in a two-way flow both."""
+        return (self.source, self.target) if self.two_way else (self.target,)
 
     def settings_for(self, connection: Map[str, Any]) -> dict[str, Any]:
         """All settings: those of the connection, and the flow's defaults for the rest."""

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 
 from syncengine import clock
 from syncengine.connectors.base import Connector, Endpoint, Resource
+from syncengine.engine.core import record_keys
+from syncengine.engine.core.record_keys import RecordKeys
 from syncengine.errors import DatabaseAway, Misconfigured, SyncError
 from syncengine.flows.flow import Flow
 from syncengine.http.breaker import Breakers
@@ -111,6 +113,50 @@ class Connection:
         return until is not None and now < until
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One flow on one connection, with the engine: what the engine works on at a time."""
+
+    engine: Engine
+    flow: Flow
+    connection: Connection
+
+    @property
+    def connection_id(self) -> int:
+        """The connection's id in the store."""
+        return self.connection.row.id
+
+    @property
+    def source(self) -> Resource:
+        """The flow's source; in a two-way flow its left resource. Raises Misconfigured."""
+        return self.connection.resource(self.flow.source)
+
+    @property
+    def target(self) -> Resource:
+        """The flow's target; in a two-way flow its right resource. Raises Misconfigured."""
+        return self.connection.resource(self.flow.target)
+
+    @property
+    def source_side(self) -> str:
+        """The side of the source: `left` or `right`. Raises Misconfigured."""
+        return self.connection.side(self.flow.source)
+
+    @property
+    def target_side(self) -> str:
+        """The side of the target: `left` or `right`. Raises Misconfigured."""
+        return self.connection.side(self.flow.target)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The flow's settings on this connection, with the flow's defaults."""
+        return self.flow.settings_for(self.connection.row.settings)
+
+    @property
+    def keys(self) -> RecordKeys:
+        """How the flow names its records."""
+        return record_keys.of(self.flow, self.source_side, self.target_side)
+
+
 class Engine:
     """The dependencies of every step. Created once per process, after its fork."""
 
@@ -188,6 +234,14 @@ class Engine:
         except KeyError:
             known = ", ".join(sorted(self.flows)) or "none"
             raise Misconfigured(f"there is no flow {name!r}", f"Known flows: {known}") from None
+
+    def route(self, connection_id: int, flow: str) -> Route:
+        """A flow on a connection. Raises Misconfigured, Transient."""
+        return Route(self, self.flow(flow), self.connection(connection_id))
+
+    def route_of(self, record: m.Record) -> Route:
+        """The flow and connection of a record. Raises Misconfigured, Transient."""
+        return self.route(record.connection_id, record.flow)
 
     def connections(self, flow: str | None = None, name: str | None = None) -> list[m.ConnectionRow]:
         """The connections by name: all, those with `flow`, or the one of `name`. Raises Misconfigured if `name` is unknown."""

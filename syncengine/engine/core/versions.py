@@ -9,26 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from syncengine.document import Doc, from_json, to_json
-from syncengine.engine.core.engine import Connection
-from syncengine.flows.flow import Flow
+from syncengine.engine.core.engine import Route
 
 
-def of(flow: Flow, connection: Connection, docs: Mapping[str, Mapping[str, Doc]]) -> str:
+def of(route: Route, docs: Mapping[str, Mapping[str, Doc]]) -> str:
     """The stored form of the versions of a record's documents (by resource and key); empty if the source has none."""
-    if not flow.keys_name_their_side:
-        source = connection.resource(flow.source)
-        return next((source.version(doc) for doc in docs.get(source.name, {}).values()), "")
-    resources = [connection.resource(name) for name in ((flow.source, flow.target) if flow.two_way else (flow.source,))]
+    if not route.keys.name_their_side:
+        return next((route.source.version(doc) for doc in docs.get(route.source.name, {}).values()), "")
     found = {
-        f"{connection.side(resource.name)}:{key}": resource.version(doc)
-        for resource in resources
+        f"{route.connection.side(resource.name)}:{key}": resource.version(doc)
+        for resource in map(route.connection.resource, route.flow.sources)
         for key, doc in docs.get(resource.name, {}).items()
     }
     return to_json(found) if found else ""
 
 
-def version_in(flow: Flow, kept: str, side: str, key: str) -> str:
+def version_in(route: Route, kept: str, side: str, key: str) -> str:
     """The version of one object in `kept`, the result of `of`; empty if it has none."""
-    if not flow.keys_name_their_side:
+    if not route.keys.name_their_side:
         return kept
     return str(from_json(kept).get(f"{side}:{key}", "")) if kept.startswith("{") else ""

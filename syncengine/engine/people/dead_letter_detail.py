@@ -93,7 +93,7 @@ def _doc_of(row: Row, correction: Correction) -> dict[str, Any]:
 
 
 def _material(session: Session, engine: Engine, record: Record) -> Material:
-    return gather(session, engine, engine.flow(record.flow), engine.connection(record.connection_id), [record])
+    return gather(session, engine.route_of(record), [record])
 
 
 def _planned(engine: Engine, record: Record, material: Material) -> Plan | Rejected:
@@ -102,7 +102,7 @@ def _planned(engine: Engine, record: Record, material: Material) -> Plan | Rejec
 
 
 def _planner(engine: Engine, record: Record, material: Material) -> Planner:
-    return Planner(engine, engine.flow(record.flow), engine.connection(record.connection_id), material)
+    return Planner(engine.route_of(record), material)
 
 
 def _mapped(engine: Engine, record: Record, material: Material, outcome: Plan | Rejected) -> dict[str, Any]:
@@ -170,16 +170,17 @@ def source_of(engine: Engine, letter_id: int) -> Source:
                 f"Run `syncengine deadletters close {letter_id} --because ...`",
             )
         material = _material(session, engine, record)
-    flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
-    on_target = flow.two_way and record.key.startswith(f"{connection.side(flow.target)}:")
-    resource = flow.target if on_target else flow.source
+    route = engine.route_of(record)
+    side = route.keys.ends(record.key).side
+    starts = (name for name in route.flow.sources if route.connection.side(name) == side)
+    resource = next(starts, route.flow.source)
     documents = material.corrected.originals.get(record.id, {}).get(resource, {})
     if not documents:
         raise Misconfigured(
             f"the source document of {letter_id} is no longer stored",
             f"Run `syncengine deadletters retry {letter_id}` to read it again",
         )
-    key = _invalid(connection.resource(resource), documents) or next(iter(documents))
+    key = _invalid(route.connection.resource(resource), documents) or next(iter(documents))
     return Source(
         record,
         resource,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from syncengine.engine.core import record_keys
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import DEAD, alike
 from syncengine.engine.people import dead_letters, selection
@@ -104,5 +105,4 @@ def _need_of(engine: Engine, failure: Failure) -> tuple[int, str, str]:
     flow = engine.flows.get(failure.flow)
     if failure.kind != DEAD or flow is None:
         return failure.connection_id, "", ""
-    key = failure.key.partition(":")[2] if flow.keys_name_their_side else failure.key
-    return failure.connection_id, flow.entity, key
+    return failure.connection_id, flow.entity, record_keys.object_key(flow, failure.key)

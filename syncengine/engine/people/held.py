@@ -236,11 +236,11 @@ def if_approved(
     for held in found:
         places.setdefault((held.record.connection_id, held.record.flow), []).append(held)
     for (connection_id, flow_name), some in places.items():
-        flow, connection = engine.flow(flow_name), engine.connection(connection_id)
+        route = engine.route(connection_id, flow_name)
         records = [held.record for held in some]
-        material = gather(session, engine, flow, connection, records)
+        material = gather(session, route, records)
         assumed = {held.record.id: ActiveDecision(0, held.record.id, side, held.plan_hash, "", "") for held in some}
-        planner = Planner(engine, flow, connection, replace(material, decided=assumed))
+        planner = Planner(route, replace(material, decided=assumed))
         for record_id, outcome in planner.plans(session, records).items():
             made[record_id] = _as_approved(outcome)
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +14,12 @@ from syncengine import clock
 from syncengine.connectors.base import Verb
 from syncengine.engine.core import decisions, failures, records, timeline
 from syncengine.engine.core.call_context import on_account_of
-from syncengine.engine.core.engine import Connection, Engine, calling
+from syncengine.engine.core.engine import Engine, Route, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.people import seen, trace
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes import link_keys, links, unsettled
 from syncengine.errors import Misconfigured
-from syncengine.flows.flow import Flow
 from syncengine.store.models import Event, Failure, Link, Record
 from syncengine.store.states import Lane, Pause, Status, Why
 
@@ -36,7 +35,7 @@ def get_or_create(session: Session, engine: Engine, connection_id: int, flow: st
     """
     if not is_key(key):
         raise _no_key(key)
-    key = link_keys.keys_named(session, engine.flow(flow), engine.connection(connection_id), key)[0]
+    key = link_keys.keys_named(session, engine.route(connection_id, flow), key)[0]
     mine = select(Record).where(Record.connection_id == connection_id, Record.flow == flow, Record.key == key)
     record = session.scalars(mine).first()
     if record is None:
@@ -56,14 +55,12 @@ def must_exist(engine: Engine, connection_id: int, flow: str, key: str) -> None:
 
 def is_there(engine: Engine, connection_id: int, flow: str, key: str) -> bool:
     """Whether the source has an object; makes one call. Raises Misconfigured for an invalid key, and what the call raises."""
-    flow_, connection = engine.flow(flow), engine.connection(connection_id)
-    side, own = connection.side(flow_.source), key
-    if flow_.keys_name_their_side and key.partition(":")[0] in connection.endpoints:
-        side, _, own = key.partition(":")
-    resource = connection.resource(flow_.source if side == connection.side(flow_.source) else flow_.target)
+    route = engine.route(connection_id, flow)
+    side, own = route.keys.named(key)
+    resource = route.source if side == route.source_side else route.target
     if not is_key(own):
         raise _no_key(own)
-    with on_account_of(engine, flow, Lane.REALTIME), calling(connection.endpoint(resource.name)):
+    with on_account_of(engine, flow, Lane.REALTIME), calling(route.connection.endpoint(resource.name)):
         return own in resource.read([own])
 
 
@@ -224,8 +221,8 @@ def unignore(engine: Engine, record: Record, *, by: str, because: str = "") -> N
 
 def link_of(session: Session, engine: Engine, record: Record, part: str | None = None) -> Link:
     """The link of a record. part: required if there are several. Raises Misconfigured if no link or several match."""
-    flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
-    found = links.of_records(session, flow, connection, [record])[record.id]
+    route = engine.route_of(record)
+    found = links.of_records(session, route, [record])[record.id]
     mine = [link for link in found if part is None or link.part == part]
     if not mine:
         by_whom = timeline.last_by_hand(session, UNLINKED, Event.record_id == record.id)
@@ -247,23 +244,23 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
     worked on, or, to recreate, the record is not held because its counterpart is gone.
     """
     seen.require_reason(because)
-    flow, connection, now = engine.flow(record.flow), engine.connection(record.connection_id), clock.now()
+    route, now = engine.route_of(record), clock.now()
     with engine.store.write() as session:
         seen.locked(session, [record.id])
         if not links.is_there(session, link):
             raise _severed(session, record, link)
         record = seen.mine(session, record.id)
-        surviving = _surviving(record, flow, connection, link) if recreate else []
+        surviving = _surviving(record, route, link) if recreate else []
         if not links.sever(session, link, now):
             raise _severed(session, record, link)
-        concerned = _sharing(session, engine, connection, link, flow, now)
-        pair = [each for each in concerned if each.flow == flow.name]
+        concerned = _sharing(session, route, link, now)
+        pair = [each for each in concerned if each.flow == route.flow.name]
         for survivor in [each for each in pair if each.key in surviving]:
             unsettled.hand_over(session, [each.id for each in pair], survivor.id)
         for each in [seen.mine(session, each.id) for each in concerned]:
             decisions.end(session, [each], now, f"unlinked by {by}")
-            if recreate and (not flow.two_way or each.key in surviving):
-                _recreate(session, engine, connection, each, link, now)
+            if recreate and (not route.keys.one_per_pair or each.key in surviving):
+                _recreate(session, engine.route_of(each), each, link, now)
             elif not each.ignored and not engine.flow(each.flow).write_back:  # a write-back does nothing without a link
                 _ignore(session, each, by, f"unlinked, {because}", now)
         facts = {"left": link.left_key, "right": link.right_key or "", "part": link.part, "by": by, "because": because}
@@ -274,11 +271,9 @@ def unlink(engine: Engine, record: Record, link: Link, *, by: str, because: str,
     return [each.key for each in concerned]
 
 
-def _recreate(
-    session: Session, engine: Engine, connection: Connection, record: Record, link: Link, now: datetime
-) -> None:
+def _recreate(session: Session, route: Route, record: Record, link: Link, now: datetime) -> None:
     """Sync a record that has lost its link. What the target has under the link's reference is found, not created."""
-    records.must_find(session, record.id, _part(engine.flow(record.flow), connection, link), link.natural_key)
+    records.must_find(session, record.id, _part(route, link), link.natural_key)
     want(session, record.connection_id, record.flow, [record.key], lane=Lane.REALTIME, now=now)
     records.forget_last(session, [record.id])
 
@@ -291,19 +286,20 @@ def _severed(session: Session, record: Record, link: Link) -> Misconfigured:
     )
 
 
-def _part(flow: Flow, connection: Connection, link: Link) -> str:
+def _part(route: Route, link: Link) -> str:
     """The part that a flow's plans give a link."""
-    return next(iter(link_keys.by_part(flow, connection, [link])), "")
+    return next(iter(link_keys.by_part(route, [link])), "")
 
 
-def _surviving(record: Record, flow: Flow, connection: Connection, link: Link) -> list[str]:
+def _surviving(record: Record, route: Route, link: Link) -> list[str]:
     """The keys of the records from whose object the missing one is created again. Raises Misconfigured."""
-    if flow.two_way:
+    if route.keys.one_per_pair:
         if record.status == Status.HELD and record.why in (Why.GONE_LEFT, Why.GONE_RIGHT):
-            return [f"right:{link.right_key}" if record.why == Why.GONE_LEFT else f"left:{link.left_key}"]
+            left, right = route.keys.all_of_link(link.left_key, link.right_key or "")
+            return [right if record.why == Why.GONE_LEFT else left]
         then = "Each object would be created again on the other side"
     else:
-        there = link_keys.target_key(flow, connection, link)
+        there = link_keys.target_key(route, link)
         if record.status == Status.HELD and record.why == Why.GONE and record.about == there:
             return [record.key]
         then = f"{there} would have a duplicate"
@@ -313,26 +309,23 @@ def _surviving(record: Record, flow: Flow, connection: Connection, link: Link) -
     )
 
 
-def _sharing(
-    session: Session, engine: Engine, connection: Connection, link: Link, flow: Flow, now: datetime
-) -> list[Record]:
+def _sharing(session: Session, route: Route, link: Link, now: datetime) -> list[Record]:
     """The records that use a link: of the flow itself (of a pair, those of either side), and of flows that share it."""
-    for side, key in (("left", link.left_key), ("right", link.right_key)) if flow.two_way else ():
-        if key:
-            get_or_create(session, engine, link.connection_id, flow.name, f"{side}:{key}", now)
-    names = [name for name in connection.row.flows if engine.flow(name).entity == link.entity]
+    if route.keys.one_per_pair:
+        for key in (f"left:{link.left_key}", f"right:{link.right_key}" if link.right_key else ""):
+            if key:
+                get_or_create(session, route.engine, link.connection_id, route.flow.name, key, now)
+    names = [name for name in route.connection.row.flows if route.engine.flow(name).entity == link.entity]
     found: list[Record] = []
     for name in names:
-        keys = _keys(engine.flow(name), connection, link)
+        keys = _keys(replace(route, flow=route.engine.flow(name)), link)
         query = select(Record).where(Record.connection_id == link.connection_id, Record.flow == name)
         found += session.scalars(query.where(Record.key.in_(keys)).order_by(Record.id))
     return found
 
 
-def _keys(flow: Flow, connection: Connection, link: Link) -> list[str]:
-    if flow.keys_name_their_side:
-        return [f"left:{link.left_key}", f"right:{link.right_key or ''}"]
-    return [link.left_key if connection.side(flow.source) == "left" else link.right_key or ""]
+def _keys(route: Route, link: Link) -> list[str]:
+    return list(route.keys.all_of_link(link.left_key, link.right_key or ""))
 
 
 def link_facts(link: Link) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from syncengine import clock
 from syncengine.connectors.base import Resource, Verb
 from syncengine.document import Doc
 from syncengine.engine.core import decisions, records, timeline
-from syncengine.engine.core.engine import Connection, Engine, calling
+from syncengine.engine.core.engine import Engine, Route, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.decide import adoption, first_comparison
 from syncengine.engine.decide.merge import Merged, merge
@@ -27,7 +27,6 @@ from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes import link_keys, links, unsettled
 from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import MissingLookup
 from syncengine.store.models import Event, Link, Record
 from syncengine.store.states import EffectState, Lane
@@ -66,23 +65,21 @@ def inspect(engine: Engine, connection_id: int, flow_name: str, left: str, right
     Raises Misconfigured if one does not exist or is linked already, or if the flow does not map the source's object to this
     part; and what the systems' calls raise.
     """
-    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
-    by_side = {connection.side(name): connection.resource(name) for name in (flow.source, flow.target)}
-    found = {
-        side: _read(engine, connection_id, by_side[side], side, id_) for side, id_ in (("left", left), ("right", right))
-    }
+    route = engine.route(connection_id, flow_name)
+    by_side = {route.source_side: route.source, route.target_side: route.target}
+    found = {side: _read(route, by_side[side], side, id_) for side, id_ in (("left", left), ("right", right))}
     with engine.store.read() as session:
-        _check(session, connection_id, flow, connection, found["left"][0], found["right"][0], part)
-    source_key = found[connection.side(flow.source)][0]
-    others = _other_parts(engine, connection_id, flow, source_key, part)
-    step, reason = _as_created(engine, connection_id, flow, source_key, part)
+        _check(session, route, found["left"][0], found["right"][0], part)
+    source_key = found[route.source_side][0]
+    others = _other_parts(route, source_key, part)
+    step, reason = _as_created(route, source_key, part)
     differences, identity = None, ""
-    if step is not None and not flow.two_way:
-        target, there = connection.resource(flow.target), found[connection.side(flow.target)][1]
-        differences, identity = _compared(target, flow, step, there), _identity(target, step, there)
+    if step is not None and not route.flow.two_way:
+        there = found[route.target_side][1]
+        differences, identity = _compared(route, step, there), _identity(route.target, step, there)
     natural = step.operation.natural_key if step is not None else ""
     with engine.store.read() as session:
-        concerned = _records(session, connection_id, flow, connection, found["left"][0], found["right"][0])
+        concerned = _records(session, route, found["left"][0], found["right"][0])
         doubts = {doubt.effect.id: doubt.name for doubt in _creates_in_doubt(session, engine, concerned, part)}
     ignored = next((record.ignored for record in concerned if record.ignored), "")
     return Pairing(
@@ -91,24 +88,24 @@ def inspect(engine: Engine, connection_id: int, flow_name: str, left: str, right
     )  # fmt: skip
 
 
-def _other_parts(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> list[str]:
+def _other_parts(route: Route, key: str, part: str) -> list[str]:
     """The other parts to which an object is mapped now and that are not linked. Raises Misconfigured.
 
     A part that only other records could ask for is accepted if all of the object's own parts are linked, since nothing is
     created then.
     """
-    if flow.two_way or not flow.mapping.has_parts:
+    if route.flow.two_way or not route.flow.mapping.has_parts:
         if part:
-            raise Misconfigured(f"{flow.name} has no parts, so {key} has no part {part!r}", "Omit --part")
+            raise Misconfigured(f"{route.flow.name} has no parts, so {key} has no part {part!r}", "Omit --part")
         return []
     try:
-        own = parts_of(engine, connection_id, flow.name, key)
-        known = own if part in own else parts_of(engine, connection_id, flow.name, key, asked=part)
+        own = parts_of(route, key)
+        known = own if part in own else parts_of(route, key, asked=part)
     except (Rejected, MissingLookup) as why:
         raise Misconfigured(
             f"the parts to which {key} is mapped cannot be determined: {why}", "Correct this first"
         ) from None
-    linked = _linked_parts(engine, connection_id, flow, key)
+    linked = _linked_parts(route, key)
     open_ = [other for other in own if other not in linked]
     if part not in own and (open_ or part not in known):
         named = f"part {part!r}" if part else "no part"
@@ -120,12 +117,14 @@ def _other_parts(engine: Engine, connection_id: int, flow: Flow, key: str, part:
     return [other for other in open_ if other != part]
 
 
-def _linked_parts(engine: Engine, connection_id: int, flow: Flow, key: str) -> set[str]:
-    side = engine.connection(connection_id).side(flow.source)
-    own = Link.left_key if side == "left" else Link.right_key
-    query = select(Link).where(Link.connection_id == connection_id, Link.entity == flow.entity, own == key)
-    with engine.store.read() as session:
-        return {link_keys.part_on(link, side) for link in session.scalars(query.where(Link.provisional.is_(False)))}
+def _linked_parts(route: Route, key: str) -> set[str]:
+    own = Link.left_key if route.source_side == "left" else Link.right_key
+    query = select(Link).where(Link.connection_id == route.connection_id, Link.entity == route.flow.entity, own == key)
+    with route.engine.store.read() as session:
+        return {
+            link_keys.part_on(link, route.source_side)
+            for link in session.scalars(query.where(Link.provisional.is_(False)))
+        }
 
 
 def _identity(target: Resource, step: Step, there: Doc) -> str:
@@ -136,13 +135,12 @@ def _identity(target: Resource, step: Step, there: Doc) -> str:
         return f"it is invalid in its own system: {why}"
 
 
-def _records(
-    session: Session, connection_id: int, flow: Flow, connection: Connection, left: str, right: str
-) -> list[Record]:
+def _records(session: Session, route: Route, left: str, right: str) -> list[Record]:
     """The existing records of the two objects: of a pair there may be one for each side."""
-    own = left if connection.side(flow.source) == "left" else right
-    keys = (f"left:{left}", f"right:{right}") if flow.two_way else (own,)
-    query = select(Record).where(Record.connection_id == connection_id, Record.flow == flow.name, Record.key.in_(keys))
+    keys = route.keys.all_of_link(left, right)
+    query = select(Record).where(
+        Record.connection_id == route.connection_id, Record.flow == route.flow.name, Record.key.in_(keys)
+    )
     return list(session.scalars(query.order_by(Record.id)))
 
 
@@ -152,10 +150,10 @@ def _creates_in_doubt(session: Session, engine: Engine, concerned: Sequence[Reco
     return [doubt for doubt in found if doubt.effect.verb == Verb.CREATE and doubt.effect.part == part]
 
 
-def _read(engine: Engine, connection_id: int, resource: Resource, side: str, id_: str) -> tuple[str, Doc]:
+def _read(route: Route, resource: Resource, side: str, id_: str) -> tuple[str, Doc]:
     if not is_key(id_):
         raise Misconfigured(f"{side} {id_[:40]!r} is not a valid key")
-    with calling(engine.connection(connection_id).endpoint(resource.name)):
+    with calling(route.connection.endpoint(resource.name)):
         found = read_by(resource, id_)
         if found is not None:
             return found
@@ -191,31 +189,30 @@ def _named(resource: Resource, reference: str) -> list[Doc]:
         return []
 
 
-def _check(
-    session: Session, connection_id: int, flow: Flow, connection: Connection, left: str, right: str, part: str
-) -> None:
-    if flow.write_back:
+def _check(session: Session, route: Route, left: str, right: str, part: str) -> None:
+    if route.flow.write_back:
         raise Misconfigured(
-            f"{flow.name} uses the links of {flow.entity} and creates none", "Use the flow that creates them"
+            f"{route.flow.name} uses the links of {route.flow.entity} and creates none",
+            "Use the flow that creates them",
         )
-    mine = (Link.connection_id == connection_id, Link.entity == flow.entity, Link.provisional.is_(False))
+    mine = (Link.connection_id == route.connection_id, Link.entity == route.flow.entity, Link.provisional.is_(False))
     same = (Link.left_key == left, Link.right_key == right, Link.part == part)
     if session.scalar(select(Link.id).where(*mine, *same)) is not None:
-        both = [record.id for record in _records(session, connection_id, flow, connection, left, right)]
+        both = [record.id for record in _records(session, route, left, right)]
         by_whom = timeline.last_by_hand(session, LINKED, Event.record_id.in_(both))
         raise Misconfigured(f"{left} and {right} are linked already{by_whom}")
-    side = "right" if not flow.two_way and connection.side(flow.source) == "right" else "left"
-    if problem := links.taken(session, connection_id, flow.entity, left, right, part, side=side):
+    if problem := links.taken(
+        session, route.connection_id, route.flow.entity, left, right, part, side=route.keys.owner
+    ):
         raise Misconfigured(problem, "If that link is wrong, run `syncengine unlink` for it first")
 
 
-def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: str) -> tuple[Step | None, str]:
+def _as_created(route: Route, key: str, part: str) -> tuple[Step | None, str]:
     """What would be created for the source's object, to compare it and for its reference; or None, and why nothing would."""
-    side = engine.connection(connection_id).side(flow.source)
-    record_key = f"{side}:{key}" if flow.two_way else key
-    for planned in preview(engine, connection_id, flow.name, [record_key]):
+    record_key = route.keys.of(route.source_side, key)
+    for planned in preview(route, [record_key]):
         outcome = planned.outcome
-        if planned.flow == flow.name and planned.key == record_key:
+        if planned.flow == route.flow.name and planned.key == record_key:
             if isinstance(outcome, Rejected):
                 return None, str(outcome)
             creates = [step for step in outcome.steps if step.part == part and step.operation.verb is Verb.CREATE]
@@ -223,7 +220,8 @@ def _as_created(engine: Engine, connection_id: int, flow: Flow, key: str, part: 
     return None, ""
 
 
-def _compared(target: Resource, flow: Flow, step: Step, there: Doc) -> Merged | None:
+def _compared(route: Route, step: Step, there: Doc) -> Merged | None:
+    target = route.target
     try:
         current = target.load(there)
     except Rejected:
@@ -231,7 +229,7 @@ def _compared(target: Resource, flow: Flow, step: Step, there: Doc) -> Merged | 
     wanted = step.operation.doc
     base, numbers = first_comparison.base(wanted, current, line_fields=target.line_fields)
     return merge(
-        base, wanted, current, policy=flow.mapping.policy, line_fields=target.line_fields, numbers=numbers
+        base, wanted, current, policy=route.flow.mapping.policy, line_fields=target.line_fields, numbers=numbers
     )  # fmt: skip
 
 
@@ -241,27 +239,25 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
     A create with an unknown outcome that was shown counts as successful. Raises Misconfigured if one of the objects has been
     linked meanwhile or is being worked on, or if a create is still under way or was not shown; and Transient.
     """
-    flow, connection, now = engine.flow(pairing.flow), engine.connection(pairing.connection_id), clock.now()
+    route, now = engine.route(pairing.connection_id, pairing.flow), clock.now()
     left, right = pairing.left[0], pairing.right[0]
-    side = "left" if flow.two_way else connection.side(flow.source)
-    key = left if side == "left" else right
+    key = route.keys.of_link(left, right)
     with engine.store.write() as session:
         links.take_turns(session, pairing.connection_id)
-        _check(session, pairing.connection_id, flow, connection, left, right, pairing.part)
-        key = f"left:{left}" if flow.two_way else key
-        record = manual.get_or_create(session, engine, pairing.connection_id, flow.name, key, now)
-        both = [seen.mine(session, each.id) for each in (record, *_other(session, flow, record, right))]
+        _check(session, route, left, right, pairing.part)
+        record = manual.get_or_create(session, engine, route.connection_id, route.flow.name, key, now)
+        both = [seen.mine(session, each.id) for each in (record, *_other(session, route, record, right))]
         record = both[0]
         if record.ignored and record.ignored != pairing.ignored:
             raise Misconfigured(
-                f"{flow.name} {key} was ignored meanwhile ({record.ignored})", "Check why, then link it"
+                f"{route.flow.name} {key} was ignored meanwhile ({record.ignored})", "Check why, then link it"
             )
         decisions.end(session, both, now, f"linked by {by}")
         records.unignore(session, record.id, now)
         records.forget_last(session, [record.id])
-        _confirm_creates(session, engine, connection, both, pairing)
+        _confirm_creates(session, route, both, pairing)
         links.join(
-            session, engine, flow, record, left=left, right=right, part=pairing.part, natural_key=pairing.natural_key,
+            session, route, record, left=left, right=right, part=pairing.part, natural_key=pairing.natural_key,
             agreed=links.Agreed(dict(first_comparison.NOTHING), {}), now=now,
         )  # fmt: skip
         facts = {"left": left, "right": right, "part": pairing.part, "by": by, "because": because}
@@ -272,22 +268,22 @@ def join(engine: Engine, pairing: Pairing, *, by: str, because: str = "") -> Rec
     return record
 
 
-def _other(session: Session, flow: Flow, record: Record, right: str) -> list[Record]:
+def _other(session: Session, route: Route, record: Record, right: str) -> list[Record]:
     """The right-hand record of a pair, which is merged into the left-hand one."""
-    query = select(Record).where(Record.connection_id == record.connection_id, Record.flow == flow.name)
-    return list(session.scalars(query.where(Record.key == f"right:{right}"))) if flow.two_way else []
+    if not route.keys.one_per_pair:
+        return []
+    query = select(Record).where(Record.connection_id == record.connection_id, Record.flow == route.flow.name)
+    return list(session.scalars(query.where(Record.key == route.keys.of("right", right))))
 
 
-def _confirm_creates(
-    session: Session, engine: Engine, connection: Connection, concerned: Sequence[Record], pairing: Pairing
-) -> None:
+def _confirm_creates(session: Session, route: Route, concerned: Sequence[Record], pairing: Pairing) -> None:
     """Mark creates with an unknown outcome as done. Raises Misconfigured if one may still happen, or was not shown."""
     now = clock.now()
-    for doubt in _creates_in_doubt(session, engine, concerned, pairing.part):
+    for doubt in _creates_in_doubt(session, route.engine, concerned, pairing.part):
         doubt.check_over(now)
         if doubt.effect.id not in pairing.doubts:
             raise Misconfigured(
                 f"the outcome of {doubt.name} is unknown, and it was sent after the preview", "Run the command again"
             )
-        made = pairing.right if connection.side(doubt.effect.resource) == "right" else pairing.left
+        made = pairing.right if route.connection.side(doubt.effect.resource) == "right" else pairing.left
         unsettled.resolve(session, doubt.effect.id, now, state=EffectState.DONE, target_key=made[0])

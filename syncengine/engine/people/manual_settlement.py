@@ -94,7 +94,7 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
     Raises Misconfigured if `find_object` refuses the key of a create, the object is linked to another one, or the write was
     settled or sent again since it was shown; and what the call for the object raises.
     """
-    flow, connection = engine.flow(record.flow), engine.connection(record.connection_id)
+    route = engine.route_of(record)
     created = doubt.effect.verb == Verb.CREATE
     key = find_object(engine, record, doubt, key).key if created else key
     now = clock.now()
@@ -104,19 +104,19 @@ def happened(engine: Engine, record: Record, doubt: UnknownWrite, key: str, *, b
         _resolve(session, doubt, EffectState.DONE, key or doubt.effect.target_key)
         agreed = links.Agreed(doubt.agreed, doubt.numbers)
         if created:
-            left, right = unknown_writes.pair_keys(flow, connection, record, doubt.effect, key)
-            side = link_keys.ends_of(flow, connection, record.key).side
+            left, right = unknown_writes.pair_keys(route, record, doubt.effect, key)
+            side = route.keys.ends(record.key).side
             part = doubt.effect.part
-            if problem := links.taken(session, record.connection_id, flow.entity, left, right, part, side=side):
+            if problem := links.taken(session, record.connection_id, route.flow.entity, left, right, part, side=side):
                 raise Misconfigured(problem)
             links.join(
-                session, engine, flow, record, left=left, right=right, part=doubt.effect.part,
+                session, route, record, left=left, right=right, part=doubt.effect.part,
                 natural_key=doubt.effect.natural_key, agreed=agreed, now=now,
             )  # fmt: skip
         elif doubt.effect.verb == Verb.CHANGE:
-            found = links.of_records(session, flow, connection, [record])[record.id]
-            if link := link_keys.by_part(flow, connection, found).get(doubt.effect.part):
-                links.agree(session, engine, flow, link.id, agreed, now)
+            found = links.of_records(session, route, [record])[record.id]
+            if link := link_keys.by_part(route, found).get(doubt.effect.part):
+                links.agree(session, route, link.id, agreed, now)
         _continue(session, record, doubt, f"it happened{f' as {key}' if created else ''}", by, because)
 
 

@@ -68,12 +68,7 @@ def _narrower(id_: str, found: Sequence[Record]) -> str:
 
 def side_of_key(engine: Engine, record: Record) -> str:
     """The side (`left` or `right`) whose object gives a record its key."""
-    flow = engine.flow(record.flow)
-    return (
-        record.key.partition(":")[0]
-        if flow.keys_name_their_side
-        else engine.connection(record.connection_id).side(flow.source)
-    )
+    return engine.route_of(record).keys.ends(record.key).side
 
 
 def is_its_key(record: Record, id_: str) -> bool:
@@ -85,10 +80,10 @@ def is_its_key(record: Record, id_: str) -> bool:
 def source_key(engine: Engine, connection_id: int, flow_name: str, id_: str) -> str:
     """The source's key for an id. Raises Misconfigured if it names an object of the other side."""
     side, key = _side(id_)
-    flow = engine.flow(flow_name)
-    if not side or flow.keys_name_their_side:
+    route = engine.route(connection_id, flow_name)
+    if not side or route.keys.name_their_side:
         return id_
-    if side != engine.connection(connection_id).side(flow.source):
+    if side != route.source_side:
         raise Misconfigured(
             f"nothing is known of {id_} in {flow_name}, which reads the other side", "Use the object's key there"
         )
@@ -145,11 +140,9 @@ def _links(session: Session, side: str, id_: str) -> list[Link]:
 
 def _belongs(engine: Engine, record: Record, link: Link) -> bool:
     """True if the record's flow creates or shares this link, and the record's key is that of its object."""
-    flow = engine.flows.get(record.flow)
-    if flow is None:
+    if record.flow not in engine.flows:
         return record.flow == link.entity
-    own = link.left_key if side_of_key(engine, record) == "left" else link.right_key
-    return (
-        flow.entity == link.entity
-        and (record.key.partition(":")[2] if flow.keys_name_their_side else record.key) == own
-    )
+    route = engine.route_of(record)
+    ends = route.keys.ends(record.key)
+    own = link.left_key if ends.side == "left" else link.right_key
+    return route.flow.entity == link.entity and ends.on(ends.side) == own

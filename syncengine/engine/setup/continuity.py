@@ -268,4 +268,4 @@ def _is_former(session: Session, connection_id: int, entity: str, flow: Flow, fl
         return {flow.source, flow.target} in known
     written = select(Effect.resource).where(Effect.connection_id == connection_id, Effect.entity == entity)
     resources = set(session.scalars(written.where(Effect.state.in_(WRITTEN)).distinct()))
-    return not resources.isdisjoint({flow.target, flow.source} if flow.two_way else {flow.target})
+    return not resources.isdisjoint(flow.targets)

@@ -15,10 +15,8 @@ from sqlalchemy.orm import Session
 
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.core import payloads, timeline
-from syncengine.engine.core.engine import Connection
+from syncengine.engine.core.engine import Route
 from syncengine.engine.decide.patches import Misfit, Patch, patched
-from syncengine.engine.writes.link_keys import ends_of
-from syncengine.flows.flow import Flow
 from syncengine.store.dialect import changed
 from syncengine.store.models import Correction as Row
 from syncengine.store.models import Record
@@ -112,12 +110,12 @@ def apply(found: Mapping[int, Correction], docs: Mapping[int, Docs]) -> Correcte
 
 
 def by_place(
-    flow: Flow, connection: Connection, keys: Mapping[int, str], found: Mapping[int, Correction]
+    route: Route, keys: Mapping[int, str], found: Mapping[int, Correction]
 ) -> dict[tuple[str, str], Correction]:
     """Corrections by resource and key of the document that they correct. keys: of the records, by id."""
     placed = {}
     for record_id, correction in found.items():
-        end = ends_of(flow, connection, keys[record_id]).on(connection.side(correction.resource))
+        end = route.keys.ends(keys[record_id]).on(route.connection.side(correction.resource))
         placed[correction.resource, correction.key or end or ""] = correction
     return placed
 

@@ -14,11 +14,10 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Page, Position, Ref, Resource
 from syncengine.engine.core import versions
-from syncengine.engine.core.engine import Connection, Engine, calling
+from syncengine.engine.core.engine import Engine, Route, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.writes.link_keys import record_keys
 from syncengine.errors import SyncError, Throttled
-from syncengine.flows.flow import Flow
 from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
 from syncengine.store.models import ConnectionRow, Cursor, Record, Run, Schedule
@@ -64,13 +63,13 @@ def discover(
     Raises:
         SyncError: whatever the system's calls raise; what was read until then stays wanted.
     """
-    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
+    route = engine.route(connection_id, flow_name)
     run_id = begin_run(engine, connection_id, flow_name, trigger=trigger, lane=lane)
     found = Found(run_id, 0, 0)
     error = ""
     try:
-        for resource, feed in feeds_of(flow, connection):
-            found = _Feed(engine, connection, flow, resource, feed, lane, run_id, since, patience_s).read(found)
+        for resource, feed in feeds_of(route):
+            found = _Feed(route, resource, feed, lane, run_id, since, patience_s).read(found)
     except SyncError as failed:
         error = str(failed)
         raise
@@ -79,10 +78,10 @@ def discover(
     return found
 
 
-def feeds_of(flow: Flow, connection: Connection) -> Sequence[tuple[Resource, str]]:
+def feeds_of(route: Route) -> Sequence[tuple[Resource, str]]:
     """The feeds that a flow reads, each with its resource: the source's, and in a two-way flow the target's too."""
-    source = [(connection.resource(flow.source), feed) for feed in flow.feeds]
-    return [*source, *((connection.resource(flow.target), feed) for feed in flow.backward_feeds if flow.two_way)]
+    source = [(route.source, feed) for feed in route.flow.feeds]
+    return [*source, *((route.target, feed) for feed in route.flow.backward_feeds)]
 
 
 def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, lane: Lane) -> int:
@@ -108,9 +107,7 @@ def end_run(engine: Engine, found: Found, error: str = "") -> None:
 class _Feed:
     """Reads one feed of one flow for a run. since, patience_s: as in `discover`. holder: who claims the cursor."""
 
-    engine: Engine
-    connection: Connection
-    flow: Flow
+    route: Route
     resource: Resource
     feed: str
     lane: Lane
@@ -121,7 +118,7 @@ class _Feed:
 
     @property
     def cursor_name(self) -> str:
-        return self.feed if self.resource.name == self.flow.source else f"right:{self.feed}"
+        return self.feed if self.resource.name == self.route.flow.source else f"right:{self.feed}"
 
     def read(self, found: Found) -> Found:
         """Read all pages; returns `found` with what they add. Raises what the system's calls raise."""
@@ -132,18 +129,18 @@ class _Feed:
             return found  # another worker is reading it
         cursor, cut_over = taken
         try:
-            return self._pages(found, cursor, cut_over if self.flow.cut_over else None)
+            return self._pages(found, cursor, cut_over if self.route.flow.cut_over else None)
         finally:
             self._release()
 
     def _pages(self, found: Found, cursor: Cursor | None, since: datetime | None) -> Found:
         for page in self._read(cursor.position if cursor is not None else {}, since):
-            with self.engine.store.write() as session:
+            with self.route.engine.store.write() as session:
                 news = self._news(session, page)
                 want(
                     session,
-                    self.connection.row.id,
-                    self.flow.name,
+                    self.route.connection_id,
+                    self.route.flow.name,
                     news,
                     lane=self.lane,
                     now=clock.now(),
@@ -153,7 +150,7 @@ class _Feed:
                     self._move(session, page)
             known = max(0, len(page.refs) - len(news))  # several objects may have one record
             found = Found(found.run_id, found.wanted + len(news), found.known + known)
-            if cursor is not None and self.engine.is_ending():  # without a cursor nothing keeps the position
+            if cursor is not None and self.route.engine.is_ending():  # without a cursor nothing keeps the position
                 raise Throttled("the worker is shutting down; reading continues from here", retry_in_s=0.0)
         return found
 
@@ -163,13 +160,15 @@ class _Feed:
         pages = self.resource.changes(self.feed, position, since=since)
         while True:
             try:
-                with calling(self.connection.endpoint(self.resource.name)):
+                with calling(self.route.connection.endpoint(self.resource.name)):
                     page = next(pages, None)
             except Throttled as busy:
                 waits += 1
                 if busy.retry_in_s > self.patience_s or waits > MOST_WAITS:
                     raise
-                log.info("%s: reading %s continues in %.0f s: %s", self.flow.name, self.feed, busy.retry_in_s, busy)
+                log.info(
+                    "%s: reading %s continues in %.0f s: %s", self.route.flow.name, self.feed, busy.retry_in_s, busy
+                )
                 wait(busy.retry_in_s)
                 pages = self.resource.changes(self.feed, position, since=since)
                 continue
@@ -186,8 +185,8 @@ class _Feed:
         A version without a time is a fingerprint of the content, so equal versions are equal content.
         """
         refs = [ref for ref in page.refs if self._can_keep(ref)]
-        side = self.connection.side(self.resource.name)
-        keys = record_keys(session, self.flow, self.connection, side, list(dict.fromkeys(ref.key for ref in refs)))
+        side = self.route.connection.side(self.resource.name)
+        keys = record_keys(session, self.route, side, list(dict.fromkeys(ref.key for ref in refs)))
         settled = timedelta(seconds=self.resource.resolution_s + self.resource.search_lag_s)
         due = Record.wanted > Record.done
         query = select(
@@ -195,21 +194,21 @@ class _Feed:
             case((due, Record.seen_version), else_=Record.done_version),
             case((due, Record.source_time), else_=Record.done_source_time),
         ).where(
-            Record.connection_id == self.connection.row.id,
-            Record.flow == self.flow.name,
+            Record.connection_id == self.route.connection_id,
+            Record.flow == self.route.flow.name,
             Record.key.in_([record_key for mine in keys.values() for record_key in mine]),
         )
         if self.since is not None:  # a person asks: what the rules skipped then may be planned differently now
             query = query.where(or_(due, Record.status.in_((Status.DONE, Status.DEAD))))
         found = {key: (version, at) for key, version, at in session.execute(query)}
-        unlinked = f"{side}:" if self.flow.write_back and side != self.connection.side(self.flow.target) else None
+        unlinked = f"{side}:" if self.route.flow.write_back and side != self.route.target_side else None
         news = []
         for ref in refs:
             for record_key in keys[ref.key]:
                 if unlinked is not None and record_key.startswith(unlinked) and record_key in found:
                     continue  # not linked; whoever links it makes it wanted
                 kept, fetched = found.get(record_key, ("", None))
-                is_same = bool(ref.version) and versions.version_in(self.flow, kept, side, ref.key) == ref.version
+                is_same = bool(ref.version) and versions.version_in(self.route, kept, side, ref.key) == ref.version
                 is_settled = ref.at is None or (fetched is not None and ref.at < fetched - settled)
                 if not (is_same and is_settled):
                     news.append(record_key)
@@ -221,7 +220,7 @@ class _Feed:
             return True
         log.error(
             "%s: an object of %s is skipped because its key cannot be stored: %.60r",
-            self.flow.name,
+            self.route.flow.name,
             self.resource.name,
             ref.key,
         )
@@ -233,10 +232,10 @@ class _Feed:
         Both are read at once, since an earlier date comes with a new cursor.
         """
         now = clock.now()
-        with self.engine.store.write() as session:
+        with self.route.engine.store.write() as session:
             fresh = insert_into(session, Cursor).values(
-                connection_id=self.connection.row.id,
-                flow=self.flow.name,
+                connection_id=self.route.connection_id,
+                flow=self.route.flow.name,
                 feed=self.cursor_name,
                 position={},
             )
@@ -245,12 +244,15 @@ class _Feed:
                 update(Cursor)
                 .where(*self._mine(), or_(Cursor.holder == "", Cursor.held_until < now))
                 .values(
-                    holder=self.holder, held_until=now + timedelta(seconds=CURSOR_LEASES * self.engine.limits.lease_s)
+                    holder=self.holder,
+                    held_until=now + timedelta(seconds=CURSOR_LEASES * self.route.engine.limits.lease_s),
                 )
                 .returning(Cursor)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
-            cut_over = session.scalar(select(ConnectionRow.cut_over).where(ConnectionRow.id == self.connection.row.id))
+            cut_over = session.scalar(
+                select(ConnectionRow.cut_over).where(ConnectionRow.id == self.route.connection_id)
+            )
         return None if cursor is None else (cursor, cut_over)
 
     def _move(self, session: Session, page: Page) -> None:
@@ -260,13 +262,13 @@ class _Feed:
             .values(
                 position=dict(page.position),
                 read_at=page.source_time,
-                held_until=clock.now() + timedelta(seconds=CURSOR_LEASES * self.engine.limits.lease_s),
+                held_until=clock.now() + timedelta(seconds=CURSOR_LEASES * self.route.engine.limits.lease_s),
             )
             .execution_options(synchronize_session=False)
         )
 
     def _release(self) -> None:
-        with self.engine.store.write() as session:
+        with self.route.engine.store.write() as session:
             session.execute(
                 update(Cursor)
                 .where(*self._mine(), Cursor.holder == self.holder)
@@ -276,8 +278,8 @@ class _Feed:
 
     def _mine(self) -> tuple[ColumnElement[bool], ...]:
         return (
-            Cursor.connection_id == self.connection.row.id,
-            Cursor.flow == self.flow.name,
+            Cursor.connection_id == self.route.connection_id,
+            Cursor.flow == self.route.flow.name,
             Cursor.feed == self.cursor_name,
         )
 

@@ -13,19 +13,18 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine.core import records
 from syncengine.engine.core.backoff import backoff
-from syncengine.engine.core.engine import Connection, Engine
+from syncengine.engine.core.engine import Engine, Route
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.decide import adoption
 from syncengine.engine.steps.planner import Material
-from syncengine.engine.writes import link_keys, unknown_writes
+from syncengine.engine.writes import unknown_writes
 from syncengine.engine.writes.unsettled import UnknownWrite
-from syncengine.flows.flow import Flow
 from syncengine.store.models import Effect, Record
 from syncengine.store.states import Pause, Stage
 
 
 def pending_creates(
-    flow: Flow, connection: Connection, material: Material, found: Sequence[Record], creating: Sequence[UnknownWrite]
+    route: Route, material: Material, found: Sequence[Record], creating: Sequence[UnknownWrite]
 ) -> dict[int, Effect]:
     """The create that may have made the object of a record, by record id; other records are absent.
 
@@ -33,8 +32,8 @@ def pending_creates(
     """
     early: dict[int, Effect] = {}
     for record in found if creating else ():
-        ends = link_keys.ends_of(flow, connection, record.key)
-        resource = connection.resource(flow.source if connection.side(flow.source) == ends.side else flow.target)
+        ends = route.keys.ends(record.key)
+        resource = route.connection.resource(route.flow.source if route.source_side == ends.side else route.flow.target)
         doc = material.docs.get(record.id, {}).get(resource.name, {}).get(ends.on(ends.side) or "")
         if doc is None or material.linked[record.id]:
             continue

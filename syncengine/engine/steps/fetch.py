@@ -18,7 +18,7 @@ from syncengine import clock
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.core import failures, payloads, records, timeline, versions
-from syncengine.engine.core.engine import Connection, Engine, calling, chunks
+from syncengine.engine.core.engine import Connection, Engine, Route, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.records import Completion
@@ -89,26 +89,26 @@ class Fetched:
 
 def fetch(engine: Engine, lease: Lease) -> None:
     """Read everything that the plans of the lease's records need, and store it with them."""
-    flow, connection = engine.flow(lease.records[0].flow), engine.connection(lease.records[0].connection_id)
-    resolve(engine, lease, flow, connection)
+    route = engine.route_of(lease.records[0])
+    resolve(route, lease)
     if not lease.records:
         return
     with engine.store.read() as session:
-        linked = links.of_records(session, flow, connection, lease.records)
-        setup = fingerprint([flow.version, connection.row.settings, lookups_of(session, connection.row, flow)])
+        linked = links.of_records(session, route, lease.records)
+        setup = fingerprint(
+            [route.flow.version, route.connection.row.settings, lookups_of(session, route.connection.row, route.flow)]
+        )
         corrected = corrections.active(session, engine.vault, [record.id for record in lease.records])
         discarded = _discarded(session, engine, lease)
-    if flow.write_back:
-        _leave_unlinked(engine, lease, flow, connection, linked)
+    if route.flow.write_back:
+        _leave_unlinked(route, lease, linked)
     if lease.records:
-        _read(engine, lease, flow, connection, linked, setup, corrected, discarded)
+        _read(route, lease, linked, setup, corrected, discarded)
 
 
 def _read(
-    engine: Engine,
+    route: Route,
     lease: Lease,
-    flow: Flow,
-    connection: Connection,
     linked: Mapping[int, Sequence[Link]],
     setup: str,
     corrected: Mapping[int, Correction],
@@ -118,13 +118,13 @@ def _read(
 
     setup: fingerprint of what the mapping depends on. linked, corrected, discarded: by record id.
     """
-    placed = corrections.by_place(flow, connection, {record.id: record.key for record in lease.records}, corrected)
+    placed = corrections.by_place(route, {record.id: record.key for record in lease.records}, corrected)
     its_links = {record.key: linked[record.id] for record in lease.records}
-    begun, step_s = clock.monotonic(), engine.limits.step_s
-    fetched = read_sources(flow, connection, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key)
-    late = _unread(flow, connection, lease.records, linked, fetched)
+    begun, step_s = clock.monotonic(), route.engine.limits.step_s
+    fetched = read_sources(route, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key)
+    late = _unread(route, lease.records, linked, fetched)
     in_time = [record for record in lease.records if record.id not in late]
-    own = {record.id: own_docs(flow, connection, record.key, linked[record.id], fetched) for record in in_time}
+    own = {record.id: own_docs(route, record.key, linked[record.id], fetched) for record in in_time}
     held = corrections.apply(corrected, own).held
     prints = {
         record.id: fingerprint([setup, record.parts, own[record.id], *_mark(held.get(record.id))]) for record in in_time
@@ -132,51 +132,51 @@ def _read(
     idle = [
         record
         for record in in_time
-        if _is_idle(flow, record, prints[record.id]) and not _misses_a_link(record, linked[record.id])
+        if _is_idle(route.flow, record, prints[record.id]) and not _misses_a_link(record, linked[record.id])
     ]
     busy = [record for record in in_time if record not in idle]
     fetched.until, fetched.first = begun + step_s, next((record.key for record in busy), "")
-    read_targets(flow, connection, {record.key: linked[record.id] for record in busy}, fetched)
-    late |= _unread(flow, connection, busy, linked, fetched, targets=True)
+    read_targets(route, {record.key: linked[record.id] for record in busy}, fetched)
+    late |= _unread(route, busy, linked, fetched, targets=True)
     for record in in_time:
         if record.id in discarded and record.id not in late:
-            docs = own_docs(flow, connection, record.key, linked[record.id], fetched)
-            idle += [record] if _sides(flow, discarded[record.id]) == _sides(flow, docs) else []
+            docs = own_docs(route, record.key, linked[record.id], fetched)
+            idle += [record] if _sides(route.flow, discarded[record.id]) == _sides(route.flow, docs) else []
     if late:
-        with engine.store.write() as session:
+        with route.engine.store.write() as session:
             records.give_back(session, lease, late, clock.now())
         lease.records = [record for record in lease.records if record.id not in late]
-    _store(engine, lease, flow, connection, linked, fetched, prints, idle)
+    _store(route, lease, linked, fetched, prints, idle)
 
 
-def _leave_unlinked(
-    engine: Engine, lease: Lease, flow: Flow, connection: Connection, linked: Mapping[int, Sequence[Link]]
-) -> None:
+def _leave_unlinked(route: Route, lease: Lease, linked: Mapping[int, Sequence[Link]]) -> None:
     """End the records of a write-back whose objects are not linked, without a call; a link will want them again.
 
     If a record has the key of a source object that has been linked since, the record of the linked target is wanted instead.
     """
-    own, now = connection.side(flow.target), clock.now()
+    own, now = route.target_side, clock.now()
     ends: dict[int, Completion] = {}
     passed_on: dict[str, list[Record]] = {}
     for record in lease.records:
-        named = link_keys.by_part(flow, connection, linked[record.id])
+        named = link_keys.by_part(route, linked[record.id])
         if not named:
             ends[record.id] = Completion(Status.SKIPPED, NOT_LINKED, Why.NOT_LINKED)
-        elif link_keys.ends_of(flow, connection, record.key).side != own:
-            keys = [link_keys.target_key(flow, connection, link) for link in linked[record.id] if not link.provisional]
+        elif route.keys.ends(record.key).side != own:
+            keys = [link_keys.target_key(route, link) for link in linked[record.id] if not link.provisional]
             ends[record.id] = Completion(
                 Status.SKIPPED, f"it is written by the record of {', '.join(filter(None, keys))}", Why.NOT_LINKED
             )
             for key in filter(None, keys):
-                passed_on.setdefault(f"{own}:{key}", []).append(record)
+                passed_on.setdefault(route.keys.of(own, key), []).append(record)
     if not ends:
         return
-    with engine.store.write() as session:
+    with route.engine.store.write() as session:
         mine = records.owned(session, lease)
         ends = {record_id: end for record_id, end in ends.items() if record_id in mine}
         for key, some in passed_on.items():
-            want(session, connection.row.id, flow.name, [key], lane=min(record.lane for record in some), now=now)
+            want(
+                session, route.connection_id, route.flow.name, [key], lane=min(record.lane for record in some), now=now
+            )
         records.complete(session, lease, ends, now)
         gone = [record for record in lease.records if record.id in ends]
         timeline.note(session, gone, "skipped", now, {record.id: {"reason": ends[record.id].reason} for record in gone})
@@ -184,8 +184,7 @@ def _leave_unlinked(
 
 
 def _unread(
-    flow: Flow,
-    connection: Connection,
+    route: Route,
     found: Sequence[Record],
     linked: Mapping[int, Sequence[Link]],
     fetched: Fetched,
@@ -193,12 +192,12 @@ def _unread(
     targets: bool = False,
 ) -> set[int]:
     """Ids of records of which something was not read in time: on the source's side, or with `targets` on the target's."""
-    resource = connection.resource(flow.target if targets else flow.source)
-    mapping = flow.backward if targets else flow.mapping
-    settings = flow.settings_for(connection.row.settings)
+    resource = route.target if targets else route.source
+    mapping = route.flow.backward if targets else route.flow.mapping
+    settings = route.settings
     late: set[int] = set()
     for record in found:
-        keys = _both_ends(flow, connection, record.key, linked[record.id])[connection.side(resource.name)]
+        keys = _both_ends(route, record.key, linked[record.id])[route.connection.side(resource.name)]
         referred = [
             reference
             for key in keys
@@ -234,24 +233,22 @@ def _discarded(session: Session, engine: Engine, lease: Lease) -> dict[int, Any]
 
 def _sides(flow: Flow, docs: Mapping[str, Any]) -> str:
     """The fingerprint of an object as it is: of its source, and in a two-way flow of both sides."""
-    return fingerprint([docs.get(flow.source), docs.get(flow.target) if flow.two_way else None])
+    return fingerprint([docs.get(flow.source), *(docs.get(other) for other in flow.sources[1:])])
 
 
 def read_all(
-    flow: Flow,
-    connection: Connection,
+    route: Route,
     linked: Mapping[str, Sequence[Link]],
     placed: Mapping[tuple[str, str], Correction] | None = None,
 ) -> Fetched:
     """Read the sources, references and linked targets of records (links by record key). It writes nothing."""
-    fetched = read_sources(flow, connection, linked, placed)
-    read_targets(flow, connection, linked, fetched)
+    fetched = read_sources(route, linked, placed)
+    read_targets(route, linked, fetched)
     return fetched
 
 
 def read_sources(
-    flow: Flow,
-    connection: Connection,
+    route: Route,
     linked: Mapping[str, Sequence[Link]],
     placed: Mapping[tuple[str, str], Correction] | None = None,
     *,
@@ -262,37 +259,34 @@ def read_sources(
 
     placed: corrections to be applied, by resource and key. until, first: see `Fetched`.
     """
-    source = connection.resource(flow.source)
+    source = route.source
     fetched = Fetched(
-        at=clock.now(), source_time=_source_time(flow, connection), corrections=placed or {}, until=until, first=first
+        at=clock.now(), source_time=_source_time(route), corrections=placed or {}, until=until, first=first
     )
-    fetched.read(connection, source, _ends_on(connection.side(flow.source), flow, connection, linked))
-    _read_references(flow, connection, flow.mapping, source, linked, fetched)
+    fetched.read(route.connection, source, _ends_on(route.source_side, route, linked))
+    _read_references(route, route.flow.mapping, source, linked, fetched)
     return fetched
 
 
-def _source_time(flow: Flow, connection: Connection) -> datetime:
+def _source_time(route: Route) -> datetime:
     """The source's clock; in a two-way flow the earlier of both clocks, since both sides have feeds."""
-    source, target = connection.resource(flow.source), connection.resource(flow.target)
-    return min(source.now(), target.now()) if flow.two_way else source.now()
+    return min(route.connection.resource(name).now() for name in route.flow.sources)
 
 
-def read_targets(flow: Flow, connection: Connection, linked: Mapping[str, Sequence[Link]], fetched: Fetched) -> None:
+def read_targets(route: Route, linked: Mapping[str, Sequence[Link]], fetched: Fetched) -> None:
     """Read the linked targets of records into `fetched`, and in a two-way flow what these refer to."""
-    target = connection.resource(flow.target)
-    fetched.read(connection, target, _ends_on(connection.side(flow.target), flow, connection, linked))
-    if flow.backward is not None:
-        _read_references(flow, connection, flow.backward, target, linked, fetched)
+    target = route.target
+    fetched.read(route.connection, target, _ends_on(route.target_side, route, linked))
+    if route.flow.backward is not None:
+        _read_references(route, route.flow.backward, target, linked, fetched)
 
 
-def _ends_on(
-    side: str, flow: Flow, connection: Connection, linked: Mapping[str, Sequence[Link]]
-) -> dict[str, set[str]]:
-    return {key: _both_ends(flow, connection, key, its_links)[side] for key, its_links in linked.items()}
+def _ends_on(side: str, route: Route, linked: Mapping[str, Sequence[Link]]) -> dict[str, set[str]]:
+    return {key: _both_ends(route, key, its_links)[side] for key, its_links in linked.items()}
 
 
-def _both_ends(flow: Flow, connection: Connection, key: str, its_links: Sequence[Link]) -> dict[str, set[str]]:
-    ends = link_keys.ends_of(flow, connection, key)
+def _both_ends(route: Route, key: str, its_links: Sequence[Link]) -> dict[str, set[str]]:
+    ends = route.keys.ends(key)
     has_left = [link for link in its_links if not link.left_key.startswith(link_keys.UNTOLD)]
     return {
         "left": {end for end in (ends.left, *(link.left_key for link in has_left)) if end},
@@ -301,28 +295,25 @@ def _both_ends(flow: Flow, connection: Connection, key: str, its_links: Sequence
 
 
 def _read_references(
-    flow: Flow,
-    connection: Connection,
+    route: Route,
     mapping: FlowMapping,
     resource: Resource,
     linked: Mapping[str, Sequence[Link]],
     fetched: Fetched,
 ) -> None:
-    settings = flow.settings_for(connection.row.settings)
+    settings = route.settings
     wanted: dict[str, dict[str, set[str]]] = {}
-    for record_key, ends in _ends_on(connection.side(resource.name), flow, connection, linked).items():
+    for record_key, ends in _ends_on(route.connection.side(resource.name), route, linked).items():
         for key in ends & set(fetched.docs.get(resource.name, {})):
             for reference in fetched.references(mapping, resource, key, settings):
                 wanted.setdefault(reference.resource, {}).setdefault(record_key, set()).add(reference.key)
     for name, by_record in wanted.items():
-        fetched.read(connection, connection.resource(name), by_record)
+        fetched.read(route.connection, route.connection.resource(name), by_record)
 
 
 def _store(
-    engine: Engine,
+    route: Route,
     lease: Lease,
-    flow: Flow,
-    connection: Connection,
     linked: Mapping[int, Sequence[Link]],
     fetched: Fetched,
     prints: Mapping[int, str],
@@ -332,12 +323,10 @@ def _store(
     bodies: dict[int, bytes] = {}
     rows: list[dict[str, Any]] = []
     for record in lease.records:
-        docs = own_docs(flow, connection, record.key, linked[record.id], fetched)
-        bodies[record.id] = payloads.seal(engine.vault, docs)
-        rows.append(
-            {"record_id": record.id, "version": versions.of(flow, connection, docs), "print": prints[record.id]}
-        )
-    with engine.store.write(durable=False) as session:
+        docs = own_docs(route, record.key, linked[record.id], fetched)
+        bodies[record.id] = payloads.seal(route.engine.vault, docs)
+        rows.append({"record_id": record.id, "version": versions.of(route, docs), "print": prints[record.id]})
+    with route.engine.store.write(durable=False) as session:
         mine = records.owned(session, lease)
         bodies = {record_id: body for record_id, body in bodies.items() if record_id in mine}
         payloads.save(session, "context", bodies, now)
@@ -371,20 +360,18 @@ def _fetched(lease: Lease, fetched: Fetched, now: datetime) -> Update:
     )
 
 
-def own_docs(
-    flow: Flow, connection: Connection, key: str, its_links: Sequence[Link], fetched: Fetched
-) -> dict[str, dict[str, Any]]:
+def own_docs(route: Route, key: str, its_links: Sequence[Link], fetched: Fetched) -> dict[str, dict[str, Any]]:
     """What was read for one record, by resource and key: its source, its targets, and what they refer to."""
-    ends = _both_ends(flow, connection, key, its_links)
-    source, target = connection.resource(flow.source), connection.resource(flow.target)
+    ends = _both_ends(route, key, its_links)
+    source, target = route.source, route.target
     own: dict[str, dict[str, Any]] = {source.name: {}, target.name: {}}
     for resource in (source, target):
-        for end in ends[connection.side(resource.name)]:
+        for end in ends[route.connection.side(resource.name)]:
             doc = fetched.get(resource.name, end)
             if doc is not None:
                 own[resource.name][end] = doc
-    settings = flow.settings_for(connection.row.settings)
-    for mapping, resource in ((flow.mapping, source), (flow.backward, target)):
+    settings = route.settings
+    for mapping, resource in ((route.flow.mapping, source), (route.flow.backward, target)):
         if mapping is None:
             continue
         for end in list(own[resource.name]):

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.document import Doc
 from syncengine.engine.core import decisions, observe_mode, payloads
-from syncengine.engine.core.engine import Connection, Engine
+from syncengine.engine.core.engine import Route
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.want import LONGEST_PART, is_key
 from syncengine.engine.decide.one_way_plan import Situation, plan
@@ -24,7 +24,6 @@ from syncengine.engine.decide.write_back_plan import plan_write_back
 from syncengine.engine.steps import corrections
 from syncengine.engine.writes import link_keys, links, unsettled
 from syncengine.errors import Rejected
-from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, Need
 from syncengine.store.models import ConnectionRow, Link, Record
 
@@ -48,17 +47,17 @@ class Material:
     decided: Mapping[int, decisions.ActiveDecision] = field(default_factory=dict)
 
 
-def gather(session: Session, engine: Engine, flow: Flow, connection: Connection, found: Sequence[Record]) -> Material:
+def gather(session: Session, route: Route, found: Sequence[Record]) -> Material:
     """Read the documents, links, lookups, corrections, decisions and unknown writes of records."""
     ids = [record.id for record in found]
-    unknown = unsettled.unknown_of(session, engine, ids)
-    stored = payloads.load(session, engine.vault, "context", ids)
-    corrected = corrections.apply(corrections.active(session, engine.vault, ids), stored)
+    unknown = unsettled.unknown_of(session, route.engine, ids)
+    stored = payloads.load(session, route.engine.vault, "context", ids)
+    corrected = corrections.apply(corrections.active(session, route.engine.vault, ids), stored)
     return Material(
         docs=corrected.docs,
-        linked=links.of_records(session, flow, connection, found),
-        lookups=lookups_of(session, connection.row, flow),
-        doubtful={write.effect.record_id for write in unknown if unsettled.blocks(connection, write)},
+        linked=links.of_records(session, route, found),
+        lookups=lookups_of(session, route.connection.row, route.flow),
+        doubtful={write.effect.record_id for write in unknown if unsettled.blocks(route.connection, write)},
         tried={(write.effect.record_id, write.effect.part): write for write in unknown},
         corrected=corrected,
         decided=decisions.active(session, ids),
@@ -84,19 +83,16 @@ class _Ready:
 class Planner:
     """Makes the plans of records from the material of a batch."""
 
-    def __init__(
-        self, engine: Engine, flow: Flow, connection: Connection, material: Material,
-        *, assumed: Mapping[Need, str] | None = None,
-    ) -> None:  # fmt: skip
+    def __init__(self, route: Route, material: Material, *, assumed: Mapping[Need, str] | None = None) -> None:
         """assumed: keys by need, for links that a dry run assumes to exist."""
-        self.engine, self.flow, self.connection, self.material = engine, flow, connection, material
+        self.route, self.material = route, material
         self.assumed = assumed or {}
         self.provisional: set[Need] = set()  # needs that are only planned, while the connection is observed
-        self.source, self.target = connection.resource(flow.source), connection.resource(flow.target)
-        self.settings = flow.settings_for(connection.row.settings)
+        self.source, self.target = route.source, route.target
+        self.settings = route.settings
         self.cut_over: datetime | None = None  # read when plans are made, since it may have been set earlier
         self.now = clock.now()
-        self.verifies = connection.row.mode != observe_mode.MODE and connection.verifies_creates(self.now)
+        self.verifies = route.connection.row.mode != observe_mode.MODE and route.connection.verifies_creates(self.now)
 
     def plans(self, session: Session, found: Sequence[Record]) -> dict[int, Plan | Rejected]:
         """The plan of each record by record id, or the error if its document is invalid or cannot be mapped.
@@ -119,8 +115,8 @@ class Planner:
         return self._planned(ready, self._known(session, ready.needs))
 
     def _read_cut_over(self, session: Session) -> None:
-        mine = select(ConnectionRow.cut_over).where(ConnectionRow.id == self.connection.row.id)
-        self.cut_over = session.scalar(mine) if self.flow.cut_over else None
+        mine = select(ConnectionRow.cut_over).where(ConnectionRow.id == self.route.connection_id)
+        self.cut_over = session.scalar(mine) if self.route.flow.cut_over else None
 
     def mapped(self, session: Session, record: Record) -> dict[str, Doc]:
         """What the record's document is mapped to, by part, as the target would store it; empty in a two-way flow.
@@ -131,7 +127,7 @@ class Planner:
         if ready.source_doc is None:
             return {}
         context = replace(ready.context, links=self._known(session, ready.needs))
-        made = self.flow.mapping.apply(ready.source_doc, context)
+        made = self.route.flow.mapping.apply(ready.source_doc, context)
         return {part: self.target.canonical(doc) for part, doc in made.items()}
 
     def parts_of(self, record: Record) -> Sequence[str]:
@@ -140,13 +136,13 @@ class Planner:
         Raises Rejected or MissingLookup.
         """
         ready = self._ready(record)
-        return self.flow.mapping.parts_of(ready.source_doc, ready.context) if ready.source_doc is not None else ()
+        return self.route.flow.mapping.parts_of(ready.source_doc, ready.context) if ready.source_doc is not None else ()
 
     def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
-        side = self.connection.side(self.flow.source)
-        found = links.keys_of_needs(session, self.connection.row.id, needs, from_side=side)
+        side = self.route.source_side
+        found = links.keys_of_needs(session, self.route.connection_id, needs, from_side=side)
         missing = set(needs) - set(found)
-        planned = links.planned(session, self.connection.row.id, missing, from_side=side) if missing else {}
+        planned = links.planned(session, self.route.connection_id, missing, from_side=side) if missing else {}
         self.provisional |= set(planned)
         return {**{need: self.assumed[need] for need in needs if need in self.assumed}, **planned, **found}
 
@@ -158,21 +154,23 @@ class Planner:
             settings=self.settings,
             parts=tuple(record.parts),
         )
-        if self.flow.two_way:
+        if self.route.flow.two_way:
             return _Ready(record, raw, {}, context)
         sources = {key: self.source.load(doc) for key, doc in sorted(self._raw_sources(record, raw).items())}
-        needs = {need: None for doc in sources.values() for need in self.flow.mapping.needs(doc, context)}
+        needs = {need: None for doc in sources.values() for need in self.route.flow.mapping.needs(doc, context)}
         return _Ready(record, raw, sources, context, list(needs))
 
     def _raw_sources(self, record: Record, raw: Mapping[str, Mapping[str, Doc]]) -> Mapping[str, Doc]:
         """The source's document, or in a write-back those of all linked objects, by key; empty if the source has none."""
         found = raw.get(self.source.name, {})
-        if self.flow.write_back:
+        if self.route.flow.write_back:
             return found
         return {record.key: found[record.key]} if record.key in found else {}
 
     def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
-        kind = self._pair if self.flow.two_way else self._write_back if self.flow.write_back else self._one_way
+        kind = (
+            self._pair if self.route.flow.two_way else self._write_back if self.route.flow.write_back else self._one_way
+        )
         make = partial(kind, ready, known)
         decision = self.material.decided.get(ready.record.id)
         is_over = decision is not None and decision.is_too_old(self.now)
@@ -192,12 +190,12 @@ class Planner:
         record, raw = ready.record, ready.raw
         raw_source = next(iter(self._raw_sources(record, raw).values()), None)
         return Situation(
-            flow=self.flow,
+            flow=self.route.flow,
             target=self.target,
             source_doc=ready.source_doc,
             links={
                 part: self._linked(record, part, link, raw)
-                for part, link in link_keys.by_part(self.flow, self.connection, self.material.linked[record.id]).items()
+                for part, link in link_keys.by_part(self.route, self.material.linked[record.id]).items()
             },
             context=replace(ready.context, links={need: known[need] for need in ready.needs if need in known}),
             too_old=self._too_old(record, raw_source),
@@ -213,9 +211,9 @@ class Planner:
         link = self._linked(record, found[0].part, found[0], raw) if found else None
         left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
         right_raw = next(iter(raw.get(self.target.name, {}).values()), None)
-        ends = link_keys.ends_of(self.flow, self.connection, record.key)
+        ends = self.route.keys.ends(record.key)
         pair = Pair(
-            flow=self.flow,
+            flow=self.route.flow,
             left=self.source,
             right=self.target,
             left_key=found[0].left_key if found else ends.left,
@@ -233,17 +231,17 @@ class Planner:
     def _references(self, raw: Mapping[str, Mapping[str, Doc]]) -> dict[str, dict[str, Doc]]:
         own = {self.source.name, self.target.name}
         return {
-            name: {key: self.connection.resource(name).load(doc) for key, doc in docs.items()}
+            name: {key: self.route.connection.resource(name).load(doc) for key, doc in docs.items()}
             for name, docs in raw.items()
             if name not in own
         }
 
     def _linked(self, record: Record, part: str, link: Link, raw: Mapping[str, Mapping[str, Doc]]) -> Linked:
-        key = link_keys.target_key(self.flow, self.connection, link)
+        key = link_keys.target_key(self.route, link)
         current = raw.get(self.target.name, {}).get(key or "")
         unknown = self.material.tried.get((record.id, part))
-        base = links.base_of(self.engine, self.flow, link)
-        known = links.numbers_of(self.flow, link) if base else {}
+        base = links.base_of(self.route, link)
+        known = links.numbers_of(self.route.flow, link) if base else {}
         return Linked(
             key=key,
             base=base,

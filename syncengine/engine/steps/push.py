@@ -29,9 +29,8 @@ def push(engine: Engine, lease: Lease) -> None:
     this process is shutting down; what is left then goes back to the pump. Raises what makes the whole endpoint unusable; then
     nothing of that call was done.
     """
-    flow, connection = engine.flow(lease.records[0].flow), engine.connection(lease.records[0].connection_id)
     until = clock.monotonic() + engine.limits.step_s
-    run = WriteRun(engine, lease, flow, connection)
+    run = WriteRun(engine.route_of(lease.records[0]), lease)
     intentions.commit(run)
     try:
         for batch in _batches(run):
@@ -59,7 +58,7 @@ def _batches(run: WriteRun) -> Iterator[Sequence[Intent]]:
         groups.setdefault((intent.step.resource, verb, calls[write]), []).append(intent)
         calls[write] += 1
     for (resource, *_), intents in groups.items():
-        for some in chunks(intents, run.connection.resource(resource).most_per_write):
+        for some in chunks(intents, run.route.connection.resource(resource).most_per_write):
             alive = [intent for intent in some if not run.work[intent.record.id].ended]
             if alive:
                 yield alive
@@ -67,16 +66,16 @@ def _batches(run: WriteRun) -> Iterator[Sequence[Intent]]:
 
 def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
     """Send one batch and record its outcomes."""
-    resource = run.connection.resource(batch[0].step.resource)
+    resource = run.route.connection.resource(batch[0].step.resource)
     batch = last_checks.as_seen(run, resource, last_checks.verified(run, resource, batch))
     if not batch:
         return
     run.lease.renew()
     now = clock.now()
-    with run.engine.store.write() as session:
+    with run.route.engine.store.write() as session:
         batch = last_checks.admitted(run, session, last_checks.alone_there(run, session, resource, batch, now), now)
         mine = effects.send(session, batch, run.lease.runner, resource.settle_s, now)
-        now = ceiling.note_sent(session, run.connection.row.id, run.flow, len(mine), now)
+        now = ceiling.note_sent(session, run.route.connection_id, run.route.flow, len(mine), now)
         others = [intent for intent in batch if intent.effect_id not in mine]
         run.fetch_later(
             session, others, now + timedelta(seconds=resource.settle_s), "the outcome of an earlier write is unknown"
@@ -86,7 +85,7 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
         return
     begun = clock.monotonic()
     try:
-        with calling(run.connection.endpoint(resource.name)):
+        with calling(run.route.connection.endpoint(resource.name)):
             answers = resource.write([intent.operation for intent in batch])
     except SyncError as error:
         outcomes.nothing_sent(run, batch, now)
@@ -94,12 +93,12 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
             raise
         outcomes.refused(run, batch, error)
         return
-    run.engine.note_pace(resource.name, (clock.monotonic() - begun) / len(batch))
-    with run.engine.store.write() as session:
+    run.route.engine.note_pace(resource.name, (clock.monotonic() - begun) / len(batch))
+    with run.route.engine.store.write() as session:
         for intent, outcome in zip(batch, answers, strict=True):
             outcomes.note(run, session, resource, intent, outcome, clock.now())
         busy = sum(outcome.result is Result.RETRY for outcome in answers)
-        ceiling.note_sent(session, run.connection.row.id, run.flow, -busy, now)
+        ceiling.note_sent(session, run.route.connection_id, run.route.flow, -busy, now)
         outcomes.close_books(run, session)
 
 
@@ -109,11 +108,11 @@ def _number(run: WriteRun, *, at_least: int = 1) -> None:
         return
     waiting, run.unnumbered = run.unnumbered, []
     for resource_name in dict.fromkeys(intent.step.resource for intent, _ in waiting):
-        resource = run.connection.resource(resource_name)
+        resource = run.route.connection.resource(resource_name)
         mine = [(intent, outcome) for intent, outcome in waiting if intent.step.resource == resource_name]
-        with calling(run.connection.endpoint(resource_name)):
+        with calling(run.route.connection.endpoint(resource_name)):
             found = resource.keys_of([intent.operation.natural_key for intent, _ in mine])
-        with run.engine.store.write() as session:
+        with run.route.engine.store.write() as session:
             for intent, outcome in mine:
                 keys = found.get(intent.operation.natural_key, [])
                 outcomes.numbered(run, session, intent, outcome, keys, clock.now())
@@ -123,7 +122,7 @@ def _number(run: WriteRun, *, at_least: int = 1) -> None:
 def _leave_unnumbered(run: WriteRun) -> None:
     """Leave writes without a key to the next fetch, since the step ends early."""
     intents = [intent for intent, _ in run.unnumbered]
-    with run.engine.store.write() as session:
+    with run.route.engine.store.write() as session:
         run.fetch_later(session, intents, clock.now(), "written; its key is being looked up")
 
 
@@ -134,7 +133,7 @@ def _end(run: WriteRun) -> None:
     if not idle and not rest:
         return
     now = clock.now()
-    with run.engine.store.write() as session:
+    with run.route.engine.store.write() as session:
         outcomes.written(
             run, session, {record_id: Completion(Status.DONE, "written by an earlier run") for record_id in idle}, now
         )

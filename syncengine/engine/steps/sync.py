@@ -151,9 +151,9 @@ def _compare_in_full(session: Session, connection_id: int, flow: str, keys: Sequ
 
 def record_keys(engine: Engine, request: Request, connection_id: int) -> list[str]:
     """The keys of the records that the request's ids refer to in a connection. Raises Misconfigured."""
-    flow, connection = engine.flow(request.flow), engine.connection(connection_id)
+    route = engine.route(connection_id, request.flow)
     with engine.store.read() as session:
-        return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, flow, connection, id_)))
+        return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, route, id_)))
 
 
 def nothing_found(engine: Engine, flow_name: str, connection: str | None = None) -> list[str]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine.core import decisions, failures, payloads, records, timeline
 from syncengine.engine.core.backoff import backoff
-from syncengine.engine.core.engine import Connection, Engine, chunks
+from syncengine.engine.core.engine import Engine, Route, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want_needs
@@ -42,18 +42,16 @@ def transform(engine: Engine, lease: Lease) -> None:
 
     Runs for `step_s` seconds at most; what is left is given back to the pump, to be planned from the same fetch.
     """
-    flow, connection = engine.flow(lease.records[0].flow), engine.connection(lease.records[0].connection_id)
+    route = engine.route_of(lease.records[0])
     with engine.store.read() as session:
         creating = (
-            unsettled.creating(session, engine, connection.row.id, flow.entity)
-            if _has_echo(flow, connection, engine)
-            else []
+            unsettled.creating(session, engine, route.connection_id, route.flow.entity) if _has_echo(route) else []
         )
-        material = gather(session, engine, flow, connection, lease.records)
-        unseen = [record for record in lease.records if _linked_since(record, flow, connection, material)]
-        early = echo.pending_creates(flow, connection, material, lease.records, creating)
+        material = gather(session, route, lease.records)
+        unseen = [record for record in lease.records if _linked_since(record, route, material)]
+        early = echo.pending_creates(route, material, lease.records, creating)
         found = [record for record in lease.records if record not in unseen and record.id not in early]
-        made, late = _planned(engine, lease, Planner(engine, flow, connection, material), session, found)
+        made, late = _planned(engine, lease, Planner(route, material), session, found)
     with engine.store.write(durable=False) as session:
         for record in unseen:
             why = "linked after it was fetched, by a worker that had been frozen"
@@ -65,7 +63,7 @@ def transform(engine: Engine, lease: Lease) -> None:
         echo.put_off(session, engine, lease, early, clock.now())
         records.give_back(session, lease, late, clock.now())
         if made:
-            _Outcome(session, engine, lease, flow, connection, material).save(made)
+            _Outcome(session, route, lease, material).save(made)
 
 
 def _planned(
@@ -82,17 +80,18 @@ def _planned(
     return made, [record.id for record in found if record.id not in made]
 
 
-def _has_echo(flow: Flow, connection: Connection, engine: Engine) -> bool:
+def _has_echo(route: Route) -> bool:
     """Whether this flow's feed reports objects that the engine creates: it is two-way, or another flow goes the other way."""
-    others = (engine.flows.get(name) for name in connection.row.flows)
-    return flow.two_way or any(
-        other is not None and other.entity == flow.entity and other.target == flow.source for other in others
+    others = (route.engine.flows.get(name) for name in route.connection.row.flows)
+    return route.flow.two_way or any(
+        other is not None and other.entity == route.flow.entity and other.target == route.flow.source
+        for other in others
     )
 
 
-def _linked_since(record: Record, flow: Flow, connection: Connection, material: Material) -> bool:
+def _linked_since(record: Record, route: Route, material: Material) -> bool:
     """Whether a link was made after the fetch, so that its target is not missing but was not read."""
-    side, read = connection.side(flow.target), material.docs.get(record.id, {}).get(flow.target, {})
+    side, read = route.target_side, material.docs.get(record.id, {}).get(route.flow.target, {})
     return any(
         not link.provisional and record.fetched_at is not None and link.updated_at > record.fetched_at
         and (link.right_key if side == "right" else link.left_key) not in read
@@ -103,10 +102,8 @@ def _linked_since(record: Record, flow: Flow, connection: Connection, material: 
 class _Outcome:
     """Stores what was planned: statuses, plans, needs, dead letters and agreements, in the transaction of `session`."""
 
-    def __init__(
-        self, session: Session, engine: Engine, lease: Lease, flow: Flow, connection: Connection, material: Material
-    ) -> None:
-        self.session, self.engine, self.lease, self.flow, self.connection = session, engine, lease, flow, connection
+    def __init__(self, session: Session, route: Route, lease: Lease, material: Material) -> None:
+        self.session, self.route, self.lease = session, route, lease
         self.material = material
         self.now = clock.now()
         self.by_id = {record.id: record for record in lease.records}
@@ -132,7 +129,7 @@ class _Outcome:
                 details[record_id] = {"field": plan_.field, "reason": plan_.reason}
                 continue
             bodies[record_id] = payloads.seal(
-                self.engine.vault, plan_codec.to_doc(self._confirm_unknown_change(record, plan_))
+                self.route.engine.vault, plan_codec.to_doc(self._confirm_unknown_change(record, plan_))
             )
             details[record_id] = {**plan_codec.timeline_detail(plan_), **self._corrected(record_id)}
             if plan_.kind is PlanKind.WRITE:
@@ -142,7 +139,7 @@ class _Outcome:
                     to_push.append(record_id)
             else:
                 need = plan_.needs[0] if plan_.needs else None
-                side = self.connection.side(self.flow.source) if need is not None and need.flow else ""
+                side = self.route.source_side if need is not None and need.flow else ""
                 equal = plan_.agreements and plan_.kind is PlanKind.SKIP and not plan_.decided
                 status = Status.DONE if equal else STATUS_OF[plan_.kind]
                 ends[record_id] = Completion(status, plan_.reason, plan_.why, plan_.about, need, side)
@@ -159,12 +156,12 @@ class _Outcome:
         for record_id, plan_ in made.items():
             record = self.by_id[record_id]
             if isinstance(plan_, Plan) and plan_.kind is PlanKind.SKIP and record.needed:
-                ends = link_keys.ends_of(self.flow, self.connection, record.key)
+                ends = self.route.keys.ends(record.key)
                 left.setdefault(ends.side, {})[ends.on(ends.side) or ""] = record
         errors: dict[int, Rejected] = {}
         for side, by_key in left.items():
             waiting = links.waiting_for(
-                self.session, self.connection.row.id, self.flow.entity, side, list(by_key)
+                self.session, self.route.connection_id, self.route.flow.entity, side, list(by_key)
             )  # fmt: skip
             for key, parts in waiting.items():
                 record = by_key[key]
@@ -178,7 +175,7 @@ class _Outcome:
         named, waiting = ", ".join(part for part in missing if part), sum(missing.values())
         others = "1 record needs" if waiting == 1 else f"{waiting} records need"
         return Rejected(
-            field=self.flow.source,
+            field=self.route.flow.source,
             value=f"{key} ({named})" if named else key,
             reason=f"{others} this object, but it is skipped: {plan_.reason}",
             remedy="Correct it, or what refers to it, at the source; the waiting records then continue by themselves",
@@ -193,7 +190,7 @@ class _Outcome:
                 record = self.by_id[record_id]
                 if names := self._ring_of(record, need):
                     found[record_id] = Rejected(
-                        field=self.flow.source,
+                        field=self.route.flow.source,
                         value=record.key,
                         reason=f"these records need one another: {names}",
                         remedy="Correct one of them so that it no longer needs another, then retry",
@@ -202,7 +199,7 @@ class _Outcome:
 
     def _ring_of(self, record: Record, need: Need) -> str:
         """The ring of records that this need closes (`a 1 needs b 2 needs a 1`); empty if it closes none."""
-        names, flow = [f"{record.flow} {record.key}"], self.flow
+        names, flow = [f"{record.flow} {record.key}"], self.route.flow
         for _ in range(LONGEST_RING):
             asked = self._wanted(need, flow)
             if not asked:
@@ -214,7 +211,7 @@ class _Outcome:
             names.append(f"{found.flow} {found.key}")
             if found.id == record.id:
                 return " needs ".join(names)
-            flow = self.engine.flow(found.flow)
+            flow = self.route.engine.flow(found.flow)
             brings = flow.needs.get(found.need_entity, "")
             need = Need(found.need_entity, found.need_key, found.need_part, brings)
         return ""
@@ -237,7 +234,7 @@ class _Outcome:
         ]
         lane = min((record.lane for record in self.by_id.values()), default=Lane.SCHEDULED)
         since = min((record.not_before for record in self.by_id.values()), default=self.now)
-        want_needs(self.session, self.connection.row.id, needs, lane=lane, now=self.now, since=since)
+        want_needs(self.session, self.route.connection_id, needs, lane=lane, now=self.now, since=since)
         records.complete(self.session, self.lease, ends, self.now)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         by_event: dict[str, list[Record]] = {event: [] for event in (*EVENT_OF.values(), "dead", "still moving")}
@@ -265,10 +262,10 @@ class _Outcome:
         """
         if not need.flow:
             return []
-        flow, side = self.engine.flow(need.flow), self.connection.side((by or self.flow).source)
+        flow, side = self.route.engine.flow(need.flow), self.route.connection.side((by or self.route.flow).source)
         if flow.two_way:
             return [replace(need, key=f"{side}:{need.key}")]
-        return [need] if self.connection.side(flow.source) == side else []
+        return [need] if self.route.connection.side(flow.source) == side else []
 
     def _event_name(self, record_id: int, plan_: Plan | Rejected) -> str:
         """The name of the event in the timeline."""
@@ -278,7 +275,7 @@ class _Outcome:
 
     def _debounced(self, record: Record, plan_: Plan) -> bool:
         """Put the record off if somebody may still be editing its object at the source. True if it was put off."""
-        source = self.connection.resource(self.flow.source)
+        source = self.route.connection.resource(self.route.flow.source)
         raw = next(iter(self.material.docs.get(record.id, {}).get(source.name, {}).values()), None)
         print_ = plan_.intention
         before = DebounceState(record.debounce_fingerprint, record.debounce_since)
@@ -304,8 +301,8 @@ class _Outcome:
         return wait_s > 0
 
     def _quiet_s(self) -> float:
-        own = self.connection.row.quiet_s
-        return self.flow.quiet_s if own is None else own
+        own = self.route.connection.row.quiet_s
+        return self.route.flow.quiet_s if own is None else own
 
     def _confirm_unknown_change(self, record: Record, plan_: Plan) -> Plan:
         """Save what changes of unknown outcome have agreed, since the target shows them, whatever becomes of the next write.
@@ -317,11 +314,11 @@ class _Outcome:
         for found in plan_.turned_out:
             unsettled.confirm_change(self.session, record.id, found.part, self.now)
             agreed, link = links.Agreed(found.agreed, found.numbers), by_part[found.part]
-            raised[link.part] = links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
+            raised[link.part] = links.agree(self.session, self.route, link.id, agreed, self.now)
         return replace(plan_, links={**plan_.links, **raised}) if raised else plan_
 
     def _links(self, record: Record) -> dict[str, Link]:
-        return link_keys.by_part(self.flow, self.connection, self.material.linked[record.id])
+        return link_keys.by_part(self.route, self.material.linked[record.id])
 
     def _resolve_unknown_changes(self, record: Record, plan_: Plan) -> None:
         """Resolve changes of unknown outcome by the fetch after their settle time: what it does not show did not happen.
@@ -329,13 +326,11 @@ class _Outcome:
         Otherwise they would outlive the next write, and be taken for what somebody else writes long after. Those of a pair
         are left to its next agreement, which does not depend on them.
         """
-        if self.flow.two_way or plan_.why is Why.UNKNOWN_WRITE:
+        if self.route.flow.two_way or plan_.why is Why.UNKNOWN_WRITE:
             return
-        docs = self.material.docs.get(record.id, {}).get(self.flow.target, {})
+        docs = self.material.docs.get(record.id, {}).get(self.route.flow.target, {})
         for part, link in self._links(record).items():
-            if (record.id, part) not in self.material.tried or link_keys.target_key(
-                self.flow, self.connection, link
-            ) not in docs:
+            if (record.id, part) not in self.material.tried or link_keys.target_key(self.route, link) not in docs:
                 continue
             if plan_.kind is PlanKind.SKIP and (plan_.agreements or plan_.refusable):
                 unsettled.supersede(self.session, record.id, part, self.now)
@@ -351,10 +346,10 @@ class _Outcome:
             agreed = links.Agreed(agreement.agreed, agreement.numbers)
             if (
                 was_unknown
-                or agreement.agreed != links.base_of(self.engine, self.flow, link)
-                or links.numbers_of(self.flow, link) != dict(agreed.lines)
+                or agreement.agreed != links.base_of(self.route, link)
+                or links.numbers_of(self.route.flow, link) != dict(agreed.lines)
             ):
-                links.agree(self.session, self.engine, self.flow, link.id, agreed, self.now)
+                links.agree(self.session, self.route, link.id, agreed, self.now)
         for refused in plan_.refusable if plan_.kind is PlanKind.SKIP else ():  # the difference counts as agreed
             accepted = links.Agreed(refused.agreed, refused.numbers)
-            links.agree(self.session, self.engine, self.flow, by_part[refused.part].id, accepted, self.now)
+            links.agree(self.session, self.route, by_part[refused.part].id, accepted, self.now)

@@ -11,8 +11,7 @@ from sqlalchemy import func, select
 
 from syncengine import clock
 from syncengine.connectors.base import Connector
-from syncengine.engine.core.engine import Connection, Engine
-from syncengine.flows.flow import Flow
+from syncengine.engine.core.engine import Connection, Engine, Route
 from syncengine.http.meter import Spent
 from syncengine.store.models import Record
 
@@ -56,27 +55,29 @@ def spent(engine: Engine) -> list[Spent]:
 def backfills(engine: Engine, calls: Sequence[Spent], *, objects: int | None = None) -> list[Backfill]:
     """One estimate per flow of every connection. objects: for how many; None for what is due. Raises Transient."""
     return [
-        _backfill(engine, engine.connection(connection.id), engine.flow(name), calls, objects)
+        _backfill(engine.route(connection.id, name), calls, objects)
         for connection in engine.connections()
         for name in connection.flows
     ]
 
 
-def _backfill(
-    engine: Engine, connection: Connection, flow: Flow, calls: Sequence[Spent], objects: int | None
-) -> Backfill:
-    count = _due(engine, connection, flow) if objects is None else objects
-    handled = {name: _handled(engine, connection, name) for name in (flow.name, *flow.needs.values())}
-    is_measured = handled[flow.name] >= ENOUGH
+def _backfill(route: Route, calls: Sequence[Spent], objects: int | None) -> Backfill:
+    count = _due(route) if objects is None else objects
+    handled = {
+        name: _handled(route.engine, route.connection, name) for name in (route.flow.name, *route.flow.needs.values())
+    }
+    is_measured = handled[route.flow.name] >= ENOUGH
     loads = []
-    for side, endpoint in connection.endpoints.items():
+    for side, endpoint in route.connection.endpoints.items():
         if is_measured:
             number = ceil(count * _calls_per_object(calls, endpoint.name, handled))
         else:
-            number = _minimum(connection, flow, side, count)
-        loads.append(_load(connection.connectors[side], endpoint.name, number, calls))
-    basis = f"calls of the last hour for {handled[flow.name]} objects" if is_measured else "the fewest calls possible"
-    return Backfill(connection.row.name, flow.name, count, basis, loads)
+            number = _minimum(route, side, count)
+        loads.append(_load(route.connection.connectors[side], endpoint.name, number, calls))
+    basis = (
+        f"calls of the last hour for {handled[route.flow.name]} objects" if is_measured else "the fewest calls possible"
+    )
+    return Backfill(route.connection.row.name, route.flow.name, count, basis, loads)
 
 
 def _calls_per_object(calls: Iterable[Spent], endpoint: str, handled: dict[str, int]) -> float:
@@ -89,13 +90,13 @@ def _calls_per_object(calls: Iterable[Spent], endpoint: str, handled: dict[str, 
     return sum(totals.values()) / objects
 
 
-def _minimum(connection: Connection, flow: Flow, side: str, count: int) -> int:
+def _minimum(route: Route, side: str, count: int) -> int:
     """Reads of the source and writes of the target; the cost of references and needs is not known yet."""
     number = 0
-    if connection.side(flow.source) == side:
-        number += ceil(count / connection.resource(flow.source).most_per_read)
-    if connection.side(flow.target) == side:
-        number += ceil(count / connection.resource(flow.target).most_per_write)
+    if route.source_side == side:
+        number += ceil(count / route.source.most_per_read)
+    if route.target_side == side:
+        number += ceil(count / route.target.most_per_write)
     return number
 
 
@@ -112,9 +113,9 @@ def _load(connector: Connector, endpoint: str, number: int, calls: Sequence[Spen
     return Load(endpoint, number, round(pace, 1), number / pace, by)
 
 
-def _due(engine: Engine, connection: Connection, flow: Flow) -> int:
-    mine = (Record.connection_id == connection.row.id, Record.flow == flow.name)
-    with engine.store.read() as session:
+def _due(route: Route) -> int:
+    mine = (Record.connection_id == route.connection_id, Record.flow == route.flow.name)
+    with route.engine.store.read() as session:
         return session.scalar(select(func.count()).select_from(Record).where(*mine, Record.wanted > Record.done)) or 0
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from syncengine.connectors.base import Operation, Verb
 from syncengine.document import fingerprint
 from syncengine.engine.core import payloads
-from syncengine.engine.core.engine import Connection, Engine
+from syncengine.engine.core.engine import Route
 from syncengine.engine.decide.plan import Step, written
 from syncengine.flows.flow import Flow
 from syncengine.store.dialect import changed, lock_names, upsert
@@ -56,14 +56,12 @@ class Intent:
 
 def intend(
     session: Session,
-    engine: Engine,
-    flow: Flow,
-    connection: Connection,
+    route: Route,
     planned: Sequence[tuple[Record, Step, Link | None]],
     now: datetime,
 ) -> list[Intent]:
     """Store what is about to be written. A write that was intended before keeps its row, which is opened again."""
-    rows = [_row(engine, flow, connection, record, step, link, now) for record, step, link in planned]
+    rows = [_row(route, record, step, link, now) for record, step, link in planned]
     first = {(row["endpoint_id"], row["dedupe"]): row for row in reversed(rows)}  # of two for the same write, the first
     _forget_unsent(session, [record.id for record, _, _ in planned], first)
     upsert(session, Effect, list(first.values()), keys=("endpoint_id", "dedupe"), update=_reopened)
@@ -98,25 +96,23 @@ def _forget_unsent(session: Session, record_ids: Sequence[int], names: Iterable[
     )
 
 
-def _row(
-    engine: Engine, flow: Flow, connection: Connection, record: Record, step: Step, link: Link | None, now: datetime
-) -> dict[str, Any]:
+def _row(route: Route, record: Record, step: Step, link: Link | None, now: datetime) -> dict[str, Any]:
     operation = step.operation
     return {
         "connection_id": record.connection_id,
-        "endpoint_id": connection.endpoint(step.resource).id,
+        "endpoint_id": route.connection.endpoint(step.resource).id,
         "record_id": record.id,
-        "entity": flow.entity,
+        "entity": route.flow.entity,
         "part": step.part,
         "resource": step.resource,
         "verb": operation.verb,
-        "dedupe": dedupe(flow, record, step, link),
+        "dedupe": dedupe(route.flow, record, step, link),
         "token": f"se-{uuid.uuid4().hex}",
         "natural_key": operation.natural_key,
         "target_key": operation.key,
         "state": EffectState.INTENDED,
         "request": payloads.seal(
-            engine.vault, {"doc": operation.doc, "agreed": step.agreed, "numbers": dict(step.numbers)}
+            route.engine.vault, {"doc": operation.doc, "agreed": step.agreed, "numbers": dict(step.numbers)}
         ),
         "warnings": [],
         "created_at": now,

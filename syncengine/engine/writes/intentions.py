@@ -27,11 +27,11 @@ def commit(run: WriteRun) -> None:
     writes has been made already, or a worker that had been frozen has made another one. Raises LeaseLost.
     """
     now = clock.now()
-    with run.engine.store.write() as session:
+    with run.route.engine.store.write() as session:
         mine = records.owned(session, run.lease)
-        made = payloads.load(session, run.engine.vault, "plan", list(run.work))
-        linked = links.of_records(session, run.flow, run.connection, run.lease.records)
-        is_observed = observe_mode.is_observed(session, run.connection.row.id, stays=True)
+        made = payloads.load(session, run.route.engine.vault, "plan", list(run.work))
+        linked = links.of_records(session, run.route, run.lease.records)
+        is_observed = observe_mode.is_observed(session, run.route.connection_id, stays=True)
         planned: list[tuple[Record, Step, Link | None]] = []
         for record in run.lease.records:
             if record.id not in mine:
@@ -46,16 +46,16 @@ def commit(run: WriteRun) -> None:
                 continue
             run.work[record.id].seeks = plan.seeks
             run.work[record.id].decision = plan.decision
-            named = link_keys.by_part(run.flow, run.connection, linked[record.id])
+            named = link_keys.by_part(run.route, linked[record.id])
             for step in plan.steps if plan.kind is PlanKind.WRITE else ():
                 link = named.get(step.part)
                 if link is not None and step.first is not None and not is_observed:
-                    links.begin(session, run.engine, run.flow, link, step.first, step.numbers, now)
+                    links.begin(session, run.route, link, step.first, step.numbers, now)
                 planned.append((record, step, link))
         if is_observed:
             _observe(run, session, planned, now)
             planned = []
-        run.intents = effects.intend(session, run.engine, run.flow, run.connection, _calls(run, planned), now)
+        run.intents = effects.intend(session, run.route, _calls(run, planned), now)
         for intent in run.intents:
             run.work[intent.record.id].left += 1
             run.seen_at[intent.effect_id] = intent.record.fetched_at or now
@@ -70,8 +70,8 @@ def _calls(
     """Each write as the calls its resource needs for it. Of a create only the first call; the others are planned after it."""
     calls: list[tuple[Record, Step, Link | None]] = []
     for record, step, link in planned:
-        base = links.base_of(run.engine, run.flow, link) if link is not None else {}
-        several = calls_of(run.connection.resource(step.resource), step, base)
+        base = links.base_of(run.route, link) if link is not None else {}
+        several = calls_of(run.route.connection.resource(step.resource), step, base)
         if step.operation.verb is Verb.CREATE and len(several) > 1:
             run.work[record.id].has_more = True
             several = several[:1]
@@ -85,7 +85,7 @@ def _observe(
     """Write nothing. A planned create leaves a provisional link, so that records that need it can be planned too."""
     for record, step, _link in planned:
         if step.operation.verb is Verb.CREATE:
-            links.provide(session, run.engine, run.flow, run.connection, record, step, now)
+            links.provide(session, run.route, record, step, now)
     for record in run.lease.records:
         summaries = [plan_codec.summary(step) for other, step, _ in planned if other.id == record.id]
         run.work[record.id].ended = True
@@ -111,7 +111,7 @@ def _hold_taken(run: WriteRun, session: Session, now: datetime) -> None:
 def _hold_often_sent(run: WriteRun, session: Session, now: datetime) -> None:
     """Stop sending writes that were sent many times without an answer that says what became of them."""
     for intent in run.intents:
-        if intent.sends >= run.engine.limits.sends and not run.work[intent.record.id].ended:
+        if intent.sends >= run.route.engine.limits.sends and not run.work[intent.record.id].ended:
             reason = (
                 f"sent {intent.sends} times, and nobody knows whether it took effect: "
                 "check the target, then record the outcome with `syncengine held settle`"

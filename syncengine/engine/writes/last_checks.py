@@ -29,12 +29,12 @@ def verified(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> Sequ
     sought = [intent for intent in creates if run.work[intent.record.id].seeks]
     must_find = [intent for intent in creates if intent.step.part in intent.record.must_find]
     again = must_find if must_find and unknown_writes.can_search(resource) else []
-    verifies = run.connection.verifies_creates(clock.now()) and resource.safety[Verb.CREATE] is not Safety.ASK
+    verifies = run.route.connection.verifies_creates(clock.now()) and resource.safety[Verb.CREATE] is not Safety.ASK
     asked = creates if verifies else [intent for intent in creates if intent in sought or intent in again]
     if not asked:
         return batch
     references = {intent.operation.natural_key for intent in asked} | {_former(intent) for intent in again}
-    with calling(run.connection.endpoint(resource.name)):
+    with calling(run.route.connection.endpoint(resource.name)):
         found = resource.find(sorted(references - {""}))
     there = {
         intent.effect_id: unknown_writes.candidates(resource, found.get(intent.operation.natural_key, ()))
@@ -52,7 +52,7 @@ def verified(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> Sequ
 def _leave(run: WriteRun, absent: Sequence[Intent], there: Mapping[int, Sequence[Candidate]]) -> None:
     """Create nothing: these were only looked for, or the target's people have cancelled what exists."""
     now = clock.now()
-    with run.engine.store.write() as session:
+    with run.route.engine.store.write() as session:
         for intent in absent:
             found = there[intent.effect_id]
             work = run.work[intent.record.id]
@@ -79,7 +79,7 @@ def _linked_before(
     held = [intent for intent in intents if there[intent.effect_id]]
     if not held:
         return []
-    with run.engine.store.write() as session:
+    with run.route.engine.store.write() as session:
         for intent in held:
             keys = ", ".join(candidate.key for candidate in there[intent.effect_id])
             reason = f"{keys} has the reference {_former(intent)}, by which it was linked before"
@@ -92,7 +92,7 @@ def _suspect(run: WriteRun, intents: Sequence[Intent], why: str) -> None:
     if not intents:
         return
     now = clock.now()
-    with run.engine.store.write() as session:
+    with run.route.engine.store.write() as session:
         effects.suspect(session, [intent.effect_id for intent in intents], now, why=why)
         run.fetch_later(session, intents, now, why)
 
@@ -110,12 +110,14 @@ def as_seen(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> Seque
 
 def _is_old(run: WriteRun, intent: Intent) -> bool:
     age = clock.now() - run.seen_at[intent.effect_id]
-    return intent.operation.current is not None and age.total_seconds() > run.engine.limits.picture_s
+    return intent.operation.current is not None and age.total_seconds() > run.route.engine.limits.picture_s
 
 
 def _read_again(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> None:
     check = f"look at {resource.name}"
-    in_time = int(run.engine.limits.picture_s / (run.engine.pace_s(resource.name) + run.engine.pace_s(check)))
+    in_time = int(
+        run.route.engine.limits.picture_s / (run.route.engine.pace_s(resource.name) + run.route.engine.pace_s(check))
+    )
     most = max(len(batch), min(resource.most_per_look, in_time))
     rest = run.intents[run.intents.index(batch[0]) :]
     old = [intent for intent in rest if intent.step.resource == resource.name and _is_old(run, intent)]
@@ -123,11 +125,11 @@ def _read_again(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> N
     chosen = [intent for intent in old if asked.get(intent.operation.key) is intent][:most]
     now, begun, same = clock.now(), clock.monotonic(), set[str]()
     for some in chunks(chosen, resource.most_per_look):
-        with calling(run.connection.endpoint(resource.name)):
+        with calling(run.route.connection.endpoint(resource.name)):
             operations = [intent.operation for intent in some]
             same |= resource.unchanged({str(operation.key): operation.current or {} for operation in operations})
-    run.engine.note_pace(check, (clock.monotonic() - begun) / max(1, len(chosen)))
-    with run.engine.store.write() as session:
+    run.route.engine.note_pace(check, (clock.monotonic() - begun) / max(1, len(chosen)))
+    with run.route.engine.store.write() as session:
         for intent in chosen:
             if intent.operation.key in same:
                 run.seen_at[intent.effect_id] = now
@@ -139,9 +141,9 @@ def alone_there(
     run: WriteRun, session: Session, resource: Resource, batch: Sequence[Intent], now: datetime
 ) -> Sequence[Intent]:
     """The writes whose objects no other record is writing, and whose links have not been agreed on since the plan."""
-    connector = run.connection.connectors[run.connection.side(resource.name)]
+    connector = run.route.connection.connectors[run.route.connection.side(resource.name)]
     kin = [other.name for other in connector.resources.values() if other.object_kind == resource.object_kind]
-    busy = effects.in_the_way(session, run.connection.endpoint(resource.name).id, kin, batch, now)
+    busy = effects.in_the_way(session, run.route.connection.endpoint(resource.name).id, kin, batch, now)
     free = []
     for intent in batch:
         if intent.effect_id in busy:
@@ -161,12 +163,12 @@ def admitted(run: WriteRun, session: Session, batch: Sequence[Intent], now: date
     """
     if not batch:
         return []
-    connection = session.get_one(ConnectionRow, run.connection.row.id, with_for_update={"read": True})
+    connection = session.get_one(ConnectionRow, run.route.connection_id, with_for_update={"read": True})
     if why := _forbidden(run, session, connection, batch[0], now):
         for intent in batch:
             run.plan_again(session, intent.record, now, why)
         return []
-    admitted = ceiling.admit(session, connection, run.flow, len(batch), now)
+    admitted = ceiling.admit(session, connection, run.route.flow, len(batch), now)
     beyond = {intent.record.id for intent in batch[admitted.most :]}
     for record_id in beyond:
         intent = next(intent for intent in batch if intent.record.id == record_id)
@@ -178,9 +180,9 @@ def _forbidden(run: WriteRun, session: Session, connection: ConnectionRow, inten
     """Why nothing may be written, because of what a person has changed since the step began; empty if it may."""
     if connection.mode == observe_mode.MODE:
         return f"{connection.name} has been observed since it was planned"
-    if run.flow.name not in connection.flows:
-        return f"{connection.name} no longer has {run.flow.name}"
-    endpoint = session.get_one(Endpoint, run.connection.endpoint(intent.step.resource).id)
+    if run.route.flow.name not in connection.flows:
+        return f"{connection.name} no longer has {run.route.flow.name}"
+    endpoint = session.get_one(Endpoint, run.route.connection.endpoint(intent.step.resource).id)
     return endpoints.why_paused(endpoint, now)
 
 

@@ -3,67 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syncengine.engine.core.engine import Connection
-from syncengine.flows.flow import Flow
+from syncengine.engine.core.engine import Route
 from syncengine.store.models import Link
 
 
-@dataclass(frozen=True, slots=True)
-class Ends:
-    """The keys of a link on either side; None where it has none yet."""
-
-    left: str | None
-    right: str | None
-
-    @property
-    def side(self) -> str:
-        """The side of the record's own object."""
-        return "left" if self.left is not None else "right"
-
-    def on(self, side: str) -> str | None:
-        """Return the key on `side`, "left" or "right"; None if there is none yet."""
-        return self.left if side == "left" else self.right
-
-
-def ends_of(flow: Flow, connection: Connection, record_key: str) -> Ends:
-    """Read a record's key: the source's key in a one-way flow, side and key in a two-way flow (`left:310`)."""
-    if flow.keys_name_their_side:
-        side, _, key = record_key.partition(":")
-    else:
-        side, key = connection.side(flow.source), record_key
-    return Ends(left=key if side == "left" else None, right=key if side == "right" else None)
-
-
-def record_keys(
-    session: Session, flow: Flow, connection: Connection, side: str, keys: Sequence[str]
-) -> dict[str, list[str]]:
+def record_keys(session: Session, route: Route, side: str, keys: Sequence[str]) -> dict[str, list[str]]:
     """The record keys for objects of one side, by object key.
 
     In a two-way flow a pair has one record, named after its left object once it is linked. In a write-back each linked object
     on the side that is written has one; an object that is not linked has its own until it is.
     """
-    if not flow.keys_name_their_side:
-        return {key: [key] for key in keys}
-    owner = "left" if flow.two_way else connection.side(flow.target)
-    found = {key: [f"{side}:{key}"] for key in keys}
-    if side == owner:
+    found = {key: [route.keys.of(side, key)] for key in keys}
+    if not route.keys.name_their_side or side == route.keys.owner:
         return found
     near, far = (Link.left_key, Link.right_key) if side == "left" else (Link.right_key, Link.left_key)
     linked = (
         select(near, far)
-        .where(Link.connection_id == connection.row.id, Link.entity == flow.entity, near.in_(keys))
+        .where(Link.connection_id == route.connection_id, Link.entity == route.flow.entity, near.in_(keys))
         .where(Link.provisional.is_(False), far.is_not(None))
         .order_by(Link.id)
     )
     named: dict[str, list[str]] = {}
     for key, other in session.execute(linked):
         if not str(other).startswith(UNTOLD):
-            named.setdefault(str(key), []).append(f"{owner}:{other}")
+            named.setdefault(str(key), []).append(route.keys.of(route.keys.owner, str(other)))
     return {**found, **named}
 
 
@@ -76,18 +43,16 @@ def untold(right: str, part: str) -> str:
     return f"{UNTOLD}{right}{f':{part}' if part else ''}"
 
 
-def target_key(flow: Flow, connection: Connection, link: Link) -> str | None:
+def target_key(route: Route, link: Link) -> str | None:
     """The key of a link on the side that a flow writes to; None if it has none."""
-    key = link.right_key if connection.side(flow.target) == "right" else link.left_key
+    key = link.right_key if route.target_side == "right" else link.left_key
     return None if key is None or key.startswith(UNTOLD) else key
 
 
-def keys_named(session: Session, flow: Flow, connection: Connection, id_: str) -> list[str]:
+def keys_named(session: Session, route: Route, id_: str) -> list[str]:
     """The keys of the records that a person names: by the source's key, or by side and key if the flow's keys have a side."""
-    side, colon, key = id_.partition(":")
-    if not (flow.keys_name_their_side and colon and side in connection.endpoints):
-        side, key = connection.side(flow.source), id_
-    return record_keys(session, flow, connection, side, [key])[key]
+    side, key = route.keys.named(id_)
+    return record_keys(session, route, side, [key])[key]
 
 
 def part_on(link: Link, side: str) -> str:
@@ -97,7 +62,7 @@ def part_on(link: Link, side: str) -> str:
     return "" if link.right_part else link.part
 
 
-def by_part(flow: Flow, connection: Connection, found: Iterable[Link]) -> dict[str, Link]:
+def by_part(route: Route, found: Iterable[Link]) -> dict[str, Link]:
     """The links of a record, without provisional ones, by the part that its plans name.
 
     Parts exist where one source object becomes several. A pair and a write-back have one link, the oldest, under "".
@@ -105,6 +70,6 @@ def by_part(flow: Flow, connection: Connection, found: Iterable[Link]) -> dict[s
     named: dict[str, Link] = {}
     for link in found:
         if not link.provisional:
-            part = "" if flow.keys_name_their_side else part_on(link, connection.side(flow.source))
+            part = "" if route.keys.name_their_side else part_on(link, route.source_side)
             named.setdefault(part, link)
     return named

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
 from syncengine.engine.core import observe_mode, payloads, timeline
-from syncengine.engine.core.engine import Connection, Engine
+from syncengine.engine.core.engine import Engine, Route
 from syncengine.engine.core.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.plan import CANCELLED, Step
 from syncengine.engine.writes import unsettled
-from syncengine.engine.writes.link_keys import UNTOLD, ends_of, part_on
+from syncengine.engine.writes.link_keys import UNTOLD, part_on
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import changed, upsert
@@ -35,20 +35,18 @@ def numbers_of(flow: Flow, link: Link) -> dict[str, str]:
     return {key: number for key, number in link.lines.items() if isinstance(number, str)}  # stored before 0.1.0
 
 
-def of_records(
-    session: Session, flow: Flow, connection: Connection, records: Sequence[Record]
-) -> dict[int, list[Link]]:
+def of_records(session: Session, route: Route, records: Sequence[Record]) -> dict[int, list[Link]]:
     """The links of each record, by record id; several where one object becomes several."""
     by_end: dict[tuple[str, str], list[int]] = {}
     for record in records:
-        ends = ends_of(flow, connection, record.key)
+        ends = route.keys.ends(record.key)
         by_end.setdefault((ends.side, ends.on(ends.side) or ""), []).append(record.id)
     found: dict[int, list[Link]] = {record.id: [] for record in records}
     lefts = [key for side, key in by_end if side == "left"]
     rights = [key for side, key in by_end if side == "right"]
     if not records:
         return found
-    query = select(Link).where(Link.connection_id == records[0].connection_id, Link.entity == flow.entity)
+    query = select(Link).where(Link.connection_id == records[0].connection_id, Link.entity == route.flow.entity)
     for link in session.scalars(
         query.where(or_(Link.left_key.in_(lefts), Link.right_key.in_(rights))).order_by(Link.id)
     ):
@@ -123,8 +121,7 @@ class Agreed:
 
 def join(
     session: Session,
-    engine: Engine,
-    flow: Flow,
+    route: Route,
     record: Record,
     *,
     left: str,
@@ -140,19 +137,19 @@ def join(
     part: of the record's own object. right: None if the target returned no key. wakes: False if the caller wakes the waiting
     records itself, for many links at once (`ends_for_needs`).
     """
-    link = _get_or_create(session, record.connection_id, flow.entity, left, part, now)
+    link = _get_or_create(session, record.connection_id, route.flow.entity, left, part, now)
     link.right_key, link.natural_key, link.provisional = right, natural_key, False
-    link.right_part = part if ends_of(flow, engine.connection(record.connection_id), record.key).side == "right" else ""
-    _remember(engine, flow, link, agreed, now)
+    link.right_part = part if route.keys.ends(record.key).side == "right" else ""
+    _remember(route, link, agreed, now)
     session.flush()
     if wakes:
-        wake_dependants(session, engine, record.connection_id, flow.entity, ends_for_needs(link), now)
-    _want_write_backs(session, engine, link, now)
+        wake_dependants(session, route.engine, record.connection_id, route.flow.entity, ends_for_needs(link), now)
+    _want_write_backs(session, route.engine, link, now)
     if part in record.must_find:
         others = {name: reference for name, reference in record.must_find.items() if name != part}
         session.execute(update(Record).where(Record.id == record.id).values(must_find=others))
         record.must_find = others
-    if flow.two_way and right is not None:
+    if route.keys.one_per_pair and right is not None:
         fold(session, record, left, right, now)
     return link
 
@@ -228,32 +225,28 @@ def _excludes(link: Link, left: str, right: str | None, part: str, right_part: s
     return has_right and (link.right_part == right_part or not link.right_part or not right_part)
 
 
-def provide(
-    session: Session, engine: Engine, flow: Flow, connection: Connection, record: Record, step: Step, now: datetime
-) -> None:
+def provide(session: Session, route: Route, record: Record, step: Step, now: datetime) -> None:
     """Save a provisional link, without the target's key, for a create that is planned but not written."""
-    ends = ends_of(flow, connection, record.key)
+    ends = route.keys.ends(record.key)
     left = ends.left if ends.left is not None else f"planned:{ends.right}"
     right_part = step.part if ends.side == "right" else ""
     row = {
-        "connection_id": record.connection_id, "entity": flow.entity, "left_key": left, "part": step.part,
+        "connection_id": record.connection_id, "entity": route.flow.entity, "left_key": left, "part": step.part,
         "right_part": right_part, "natural_key": step.operation.natural_key, "provisional": True, "revision": 0, "lines": {},
         "created_at": now, "updated_at": now,
     }  # fmt: skip
     upsert(session, Link, [row], keys=("connection_id", "entity", "left_key", "part"), update=("updated_at",))
     needed_as = [(ends.side, ends.on(ends.side) or "", step.part)]
-    wake_dependants(session, engine, record.connection_id, flow.entity, needed_as, now)
+    wake_dependants(session, route.engine, record.connection_id, route.flow.entity, needed_as, now)
 
 
-def begin(
-    session: Session, engine: Engine, flow: Flow, link: Link, first: Doc, numbers: Mapping[str, str], now: datetime
-) -> None:
+def begin(session: Session, route: Route, link: Link, first: Doc, numbers: Mapping[str, str], now: datetime) -> None:
     """Save what a flow's first change of a link is compared with, before it is written.
 
     If its outcome is unknown, what the target shows then must not be taken for what it showed before.
     """
-    if not base_of(engine, flow, link):
-        _remember(engine, flow, link, Agreed(first, numbers), now)
+    if not base_of(route, link):
+        _remember(route, link, Agreed(first, numbers), now)
         session.flush()
 
 
@@ -279,7 +272,7 @@ def sever(session: Session, link: Link, now: datetime) -> bool:
     return True
 
 
-def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Agreed, now: datetime) -> int:
+def agree(session: Session, route: Route, link_id: int, agreed: Agreed, now: datetime) -> int:
     """Save what both sides agree on now, after a change or because they are equal. Returns the new revision.
 
     In a pair a change goes to one side, and only its own fields are agreed; the others stay as they were agreed before.
@@ -287,18 +280,18 @@ def agree(session: Session, engine: Engine, flow: Flow, link_id: int, agreed: Ag
     link = session.get_one(
         Link, link_id, with_for_update=True, populate_existing=True
     )  # flows that share it take turns
-    if flow.two_way:
+    if route.flow.two_way:
         marks = (first_comparison.MARK, CANCELLED)
-        before = {name: value for name, value in base_of(engine, flow, link).items() if name not in marks}
+        before = {name: value for name, value in base_of(route, link).items() if name not in marks}
         agreed = Agreed({**before, **agreed.doc}, agreed.lines)
-    _remember(engine, flow, link, agreed, now)
+    _remember(route, link, agreed, now)
     return link.revision
 
 
-def _remember(engine: Engine, flow: Flow, link: Link, agreed: Agreed, now: datetime) -> None:
-    link.base = payloads.seal(engine.vault, {**_bases(engine, link), flow.name: agreed.doc})
+def _remember(route: Route, link: Link, agreed: Agreed, now: datetime) -> None:
+    link.base = payloads.seal(route.engine.vault, {**_bases(route.engine, link), route.flow.name: agreed.doc})
     if _has_lines(agreed.doc):
-        link.lines = {**link.lines, flow.name: dict(agreed.lines)}
+        link.lines = {**link.lines, route.flow.name: dict(agreed.lines)}
     link.revision = link.revision + 1
     link.updated_at = now
 
@@ -307,9 +300,9 @@ def _has_lines(doc: Doc) -> bool:
     return any(isinstance(value, list) for value in doc.values())
 
 
-def base_of(engine: Engine, flow: Flow, link: Link) -> Doc:
+def base_of(route: Route, link: Link) -> Doc:
     """The last agreement of a flow; empty if there is none. Flows that share a link own different fields."""
-    return dict(_bases(engine, link).get(flow.name, {}))
+    return dict(_bases(route.engine, link).get(route.flow.name, {}))
 
 
 def _bases(engine: Engine, link: Link) -> dict[str, Doc]:

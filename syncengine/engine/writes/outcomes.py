@@ -14,7 +14,7 @@ from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.traffic import probe
-from syncengine.engine.writes import ceiling, effects, link_keys, links, unknown_writes, unsettled
+from syncengine.engine.writes import ceiling, effects, links, unknown_writes, unsettled
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import Books, WriteRun
 from syncengine.errors import Rejected, SyncError
@@ -37,7 +37,7 @@ def note(run: WriteRun, session: Session, resource: Resource, intent: Intent, ou
 
 def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:
     key = outcome.key or intent.operation.key
-    resource = run.connection.resource(intent.step.resource)
+    resource = run.route.connection.resource(intent.step.resource)
     if key is None and resource.safety[intent.operation.verb] is not Safety.ASK:  # else nothing but the answer can tell
         why = "written; its key is being looked up"
         effects.unknown(session, [intent.effect_id], run.lease.runner, now, error=why, settled=True, accepted=True)
@@ -79,7 +79,7 @@ def numbered(
         )  # fmt: skip
         _done(run, session, intent, found, now)
     else:  # none, or several: the next fetch after the settle time finds out
-        settle_s = run.connection.resource(intent.step.resource).settle_s if not keys else 0.0
+        settle_s = run.route.connection.resource(intent.step.resource).settle_s if not keys else 0.0
         why = "written, but not found yet" if not keys else f"several objects have this reference: {', '.join(keys)}"
         run.fetch_later(session, [intent], now + timedelta(seconds=settle_s), why)
 
@@ -94,8 +94,8 @@ def close_books(run: WriteRun, session: Session) -> None:
         now,
     )
     if books.linked:
-        connection_id = run.connection.row.id
-        links.wake_dependants(session, run.engine, connection_id, run.flow.entity, books.linked, now)
+        connection_id = run.route.connection_id
+        links.wake_dependants(session, run.route.engine, connection_id, run.route.flow.entity, books.linked, now)
     written(run, session, books.ends, now)
 
 
@@ -114,18 +114,18 @@ def _save_agreement(
     agreed = links.Agreed(intent.step.agreed, {**intent.step.numbers, **outcome.lines})
     if intent.operation.verb is Verb.CREATE:
         part = intent.step.part
-        left, right = unknown_writes.pair_keys(run.flow, run.connection, intent.record, intent.step, key)
-        side = link_keys.ends_of(run.flow, run.connection, intent.record.key).side
+        left, right = unknown_writes.pair_keys(run.route, intent.record, intent.step, key)
+        side = run.route.keys.ends(intent.record.key).side
         connection_id = intent.record.connection_id
-        if problem := links.taken(session, connection_id, run.flow.entity, left, right, part, side=side):
+        if problem := links.taken(session, connection_id, run.route.flow.entity, left, right, part, side=side):
             return problem
         link = links.join(
-            session, run.engine, run.flow, intent.record, left=left, right=right, part=part,
+            session, run.route, intent.record, left=left, right=right, part=part,
             natural_key=intent.operation.natural_key, agreed=agreed, now=now, wakes=False,
         )  # fmt: skip
         run.books.linked += links.ends_for_needs(link)
     elif intent.link_id is not None:
-        revision = links.agree(session, run.engine, run.flow, intent.link_id, agreed, now)
+        revision = links.agree(session, run.route, intent.link_id, agreed, now)
         run.revision[intent.link_id] = revision
     return ""
 
@@ -136,7 +136,7 @@ def _unknown(
     why = str(outcome.error or "the outcome is unknown")
     effects.unknown(session, [intent.effect_id], run.lease.runner, now, error=why)
     timeline.note_one(session, intent.record, "unknown", now, write=plan_codec.summary(intent.step), error=why)
-    wait_s = max(resource.settle_s, backoff(intent.sends, most_s=run.engine.limits.backoff_s))
+    wait_s = max(resource.settle_s, backoff(intent.sends, most_s=run.route.engine.limits.backoff_s))
     run.fetch_later(session, [intent], now + timedelta(seconds=wait_s), why, counts=True)
 
 
@@ -145,7 +145,7 @@ def _again(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, no
     retry_in_s = getattr(outcome.error, "retry_in_s", None)
     wait_s = retry_in_s
     if wait_s is None:
-        wait_s = backoff(intent.record.attempts, most_s=run.engine.limits.backoff_s)
+        wait_s = backoff(intent.record.attempts, most_s=run.route.engine.limits.backoff_s)
     run.work[intent.record.id].ended = True
     until = now + timedelta(seconds=wait_s)
     why = str(outcome.error or "a temporary failure")
@@ -163,7 +163,7 @@ def _exists(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, n
     """
     create = intent.operation.verb is Verb.CREATE
     why = str(outcome.error or "it already exists in the target")
-    if create and (intent.sends > 0 or run.connection.verifies_creates(now)):
+    if create and (intent.sends > 0 or run.route.connection.verifies_creates(now)):
         effects.unknown(session, [intent.effect_id], run.lease.runner, now, error=why, settled=True)
         timeline.note_one(session, intent.record, "refused, looked up", now, error=why)
         run.fetch_later(session, [intent], now, why)
@@ -203,7 +203,7 @@ def refused(run: WriteRun, batch: Sequence[Intent], error: SyncError) -> None:
     """
     now = clock.now()
     if len({intent.record.id for intent in batch}) > 1:
-        with run.engine.store.write() as session:
+        with run.route.engine.store.write() as session:
             for intent in batch:
                 run.work[intent.record.id].ended = True
                 records.put_off(
@@ -211,8 +211,10 @@ def refused(run: WriteRun, batch: Sequence[Intent], error: SyncError) -> None:
                     pause=Pause.NONE, stage=Stage.FETCH, alone=True, reason=str(error),
                 )  # fmt: skip
         return
-    refused = probe.refusal(run.engine, run.connection, error, batch[0].operation.key or batch[0].record.key)
-    with run.engine.store.write() as session:
+    refused = probe.refusal(
+        run.route.engine, run.route.connection, error, batch[0].operation.key or batch[0].record.key
+    )
+    with run.route.engine.store.write() as session:
         if effects.refused_unsent(session, [intent.effect_id for intent in batch], now, error=str(refused)):
             failures.open_rejected(session, batch[0].record, refused, Stage.PUSH, now)
             run.end(session, batch[0], Completion(Status.DEAD, str(refused), Why.REJECTED), "dead", now)
@@ -220,6 +222,6 @@ def refused(run: WriteRun, batch: Sequence[Intent], error: SyncError) -> None:
 
 def nothing_sent(run: WriteRun, batch: Sequence[Intent], sent_at: datetime) -> None:
     """Make the effects of a call intentions again, since the call could not be made and nothing was done."""
-    with run.engine.store.write() as session:
+    with run.route.engine.store.write() as session:
         effects.not_sent(session, [intent.effect_id for intent in batch], run.lease.runner, clock.now())
-        ceiling.note_sent(session, run.connection.row.id, run.flow, -len(batch), sent_at)
+        ceiling.note_sent(session, run.route.connection_id, run.route.flow, -len(batch), sent_at)

@@ -11,7 +11,7 @@ from datetime import datetime
 from syncengine import clock
 from syncengine.connectors.base import Resource, Safety, Verb
 from syncengine.engine.core import records, timeline
-from syncengine.engine.core.engine import Connection, Engine, calling, chunks
+from syncengine.engine.core.engine import Connection, Engine, Route, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.decide import adoption, rebase
 from syncengine.engine.decide.adoption import Candidate
@@ -19,29 +19,28 @@ from syncengine.engine.decide.plan import Step
 from syncengine.engine.writes import link_keys, links, unsettled
 from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Rejected
-from syncengine.flows.flow import Flow
 from syncengine.store.models import Effect, Record
 from syncengine.store.states import EffectState, Pause, Stage, Status, Why
 
 
-def resolve(engine: Engine, lease: Lease, flow: Flow, connection: Connection) -> None:
+def resolve(route: Route, lease: Lease) -> None:
     """Find out about every unknown write of the lease's records; those that need a person are held and leave the lease."""
-    with engine.store.read() as session:
-        unknown = unsettled.unknown_of(session, engine, [record.id for record in lease.records])
-    unknown = _past_settle_time(engine, lease, unknown) if unknown else unknown
+    with route.engine.store.read() as session:
+        unknown = unsettled.unknown_of(session, route.engine, [record.id for record in lease.records])
+    unknown = _past_settle_time(route.engine, lease, unknown) if unknown else unknown
     by_id = {record.id: record for record in lease.records}
     for name in dict.fromkeys(write.effect.resource for write in unknown):
-        resource = connection.resource(name)
+        resource = route.connection.resource(name)
         mine = [write for write in unknown if write.effect.resource == name]
         creates = [write for write in mine if write.effect.verb == Verb.CREATE and can_search(resource)]
-        found = _search(connection, resource, creates)
+        found = _search(route.connection, resource, creates)
         now = clock.now()
         for write in mine:
             record = by_id[write.effect.record_id]
             if resource.safety[Verb(write.effect.verb)] is Safety.ASK:
-                _hold(engine, lease, record, _ask_person(write), now)
+                _hold(route.engine, lease, record, _ask_person(write), now)
             elif write.effect.verb == Verb.CREATE:  # without a search if it is harmless to repeat
-                _resolve_create(engine, lease, flow, connection, record, write, found, now)
+                _resolve_create(route, lease, record, write, found, now)
 
 
 def _past_settle_time(engine: Engine, lease: Lease, unknown: Sequence[UnknownWrite]) -> list[UnknownWrite]:
@@ -100,43 +99,39 @@ def candidates(resource: Resource, docs: Sequence[Mapping[str, object]]) -> list
 
 
 def _resolve_create(
-    engine: Engine,
+    route: Route,
     lease: Lease,
-    flow: Flow,
-    connection: Connection,
     record: Record,
     write: UnknownWrite,
     found: Mapping[str, Sequence[Candidate]],
     now: datetime,
 ) -> None:
-    resource = connection.resource(write.effect.resource)
+    resource = route.connection.resource(write.effect.resource)
     verdict = adoption.judge(
         resource,
         write.doc,
         found.get(write.effect.natural_key, ()),
         sent_at=write.effect.sent_at,
-        verify=connection.verifies_creates(now),
+        verify=route.connection.verifies_creates(now),
     )
     if verdict.reason:
-        _hold(engine, lease, record, verdict.reason, now)
+        _hold(route.engine, lease, record, verdict.reason, now)
     elif verdict.adopt is None and write.effect.accepted:
-        _hold(engine, lease, record, f"the target has confirmed {write.name}, but it cannot be found there", now)
+        _hold(route.engine, lease, record, f"the target has confirmed {write.name}, but it cannot be found there", now)
     elif verdict.adopt:
         agreed = links.Agreed(write.agreed, write.numbers)
-        if connection.verifies_creates(now) and not flow.two_way:
+        if route.connection.verifies_creates(now) and not route.flow.two_way:
             agreed = links.Agreed(dict(rebase.NOTHING), {})  # either side may have changed it since
-        _adopt(engine, lease, flow, connection, record, write, verdict.adopt.key, agreed, now)
+        _adopt(route, lease, record, write, verdict.adopt.key, agreed, now)
     else:
-        with engine.store.write() as session:
+        with route.engine.store.write() as session:
             if unsettled.resolve(session, write.effect.id, now, state=EffectState.INTENDED):
                 timeline.note_one(session, record, "not found in the target", now, reference=write.effect.natural_key)
 
 
 def _adopt(
-    engine: Engine,
+    route: Route,
     lease: Lease,
-    flow: Flow,
-    connection: Connection,
     record: Record,
     write: UnknownWrite,
     key: str,
@@ -144,26 +139,26 @@ def _adopt(
     now: datetime,
 ) -> None:
     """Link an object that we created. What has changed since is planned right after, from a fresh fetch."""
-    left, right = pair_keys(flow, connection, record, write.effect, key)
-    side = link_keys.ends_of(flow, connection, record.key).side
-    with engine.store.write() as session:
-        problem = links.taken(session, record.connection_id, flow.entity, left, right, write.effect.part, side=side)
+    left, right = pair_keys(route, record, write.effect, key)
+    side = route.keys.ends(record.key).side
+    with route.engine.store.write() as session:
+        problem = links.taken(
+            session, record.connection_id, route.flow.entity, left, right, write.effect.part, side=side
+        )
         if not problem and unsettled.resolve(session, write.effect.id, now, state=EffectState.DONE, target_key=key):
             links.join(
-                session, engine, flow, record, left=left, right=right, part=write.effect.part,
+                session, route, record, left=left, right=right, part=write.effect.part,
                 natural_key=write.effect.natural_key, agreed=agreed, now=now,
             )  # fmt: skip
             timeline.note_one(session, record, "adopted", now, key=key, reference=write.effect.natural_key)
     if problem:
-        _hold(engine, lease, record, problem, now)
+        _hold(route.engine, lease, record, problem, now)
 
 
-def pair_keys(
-    flow: Flow, connection: Connection, record: Record, written: Step | Effect, key: str | None
-) -> tuple[str, str | None]:
+def pair_keys(route: Route, record: Record, written: Step | Effect, key: str | None) -> tuple[str, str | None]:
     """Left and right key of a link whose object `key` was created by a write; None if the target returned no key."""
-    ends = link_keys.ends_of(flow, connection, record.key)
-    if connection.side(written.resource) == "right":
+    ends = route.keys.ends(record.key)
+    if route.connection.side(written.resource) == "right":
         return ends.left or "", key
     return (link_keys.untold(ends.right or "", written.part) if key is None else key), ends.right
 

@@ -12,12 +12,11 @@ from sqlalchemy.orm import Session
 from syncengine.connectors.base import Outcome
 from syncengine.engine.core import records, timeline
 from syncengine.engine.core.backoff import backoff
-from syncengine.engine.core.engine import Connection, Engine
+from syncengine.engine.core.engine import Route
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.writes.effects import Intent
-from syncengine.flows.flow import Flow
 from syncengine.store.models import Record
 from syncengine.store.states import Lane, Pause, Stage
 
@@ -55,8 +54,8 @@ class WriteRun:
     or that after this run's own writes. unnumbered: writes that are done, but whose key the answer did not give.
     """
 
-    def __init__(self, engine: Engine, lease: Lease, flow: Flow, connection: Connection) -> None:
-        self.engine, self.lease, self.flow, self.connection = engine, lease, flow, connection
+    def __init__(self, route: Route, lease: Lease) -> None:
+        self.route, self.lease = route, lease
         self.work = {record.id: Work(record) for record in lease.records}
         self.intents: list[Intent] = []
         self.unnumbered: list[tuple[Intent, Outcome]] = []
@@ -81,7 +80,7 @@ class WriteRun:
     def plan_edited(self, session: Session, record: Record, now: datetime) -> None:
         """Plan a record again soon, since its target was edited after it was read; from the second time on alone."""
         self.work[record.id].ended = True
-        until = now + timedelta(seconds=backoff(record.attempts, most_s=self.engine.limits.backoff_s))
+        until = now + timedelta(seconds=backoff(record.attempts, most_s=self.route.engine.limits.backoff_s))
         records.put_off(
             session, self.lease, [record.id], until,
             pause=Pause.BACKOFF, stage=Stage.FETCH, counts=True, alone=record.attempts > 0, reason=EDITED,

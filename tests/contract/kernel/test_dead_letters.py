@@ -255,7 +255,7 @@ def test_a_dry_run_shows_what_the_correction_makes_of_it(world: World) -> None:
     dead_letter_detail.correct(
         world.engine, source, patches.of_values(source.present, ["name=mug"]), because="", by="anna"
     )
-    [planned] = preview(world.engine, world.connection_id, "things", ["1"])
+    [planned] = preview(world.engine.route(world.connection_id, "things"), ["1"])
     assert isinstance(planned.outcome, Plan)
     assert planned.outcome.steps[0].operation.doc["name"] == "MUG"
 

@@ -103,7 +103,7 @@ def test_a_connection_without_the_flow_says_so(shop: World) -> None:
 
 @pytest.mark.one_database
 def test_a_dry_run_plans_what_is_needed_first_as_if_created_and_touches_nothing(shop: World) -> None:
-    made = preview.preview(shop.engine, shop.connection_id, "orders", ["1"])
+    made = preview.preview(shop.engine.route(shop.connection_id, "orders"), ["1"])
 
     assert [(one.flow, one.key) for one in made] == [("customers", "310"), ("orders", "1")]
     plans = [one.outcome for one in made]
@@ -123,14 +123,14 @@ def test_a_dry_run_of_changes_reads_the_feeds_without_moving_the_cursors(shop: W
     shop.settle()
     shop.left.put("orders", "2", name="new")
     for _ in range(2):
-        assert preview.changed_keys(shop.engine, shop.connection_id, "orders", most=10) == ["2"]
-    assert preview.changed_keys(shop.engine, shop.connection_id, "customers", most=0) == []
+        assert preview.changed_keys(shop.engine.route(shop.connection_id, "orders"), most=10) == ["2"]
+    assert preview.changed_keys(shop.engine.route(shop.connection_id, "customers"), most=0) == []
 
 
 @pytest.mark.one_database
 def test_a_dry_run_shows_what_would_become_a_dead_letter(shop: World) -> None:
     shop.left.put("orders", "1", name=None)
-    [*_, last] = preview.preview(shop.engine, shop.connection_id, "orders", ["1"])
+    [*_, last] = preview.preview(shop.engine.route(shop.connection_id, "orders"), ["1"])
     assert isinstance(last.outcome, Rejected)
     assert last.outcome.field == "name"
 
@@ -139,7 +139,7 @@ def test_a_dry_run_shows_what_would_become_a_dead_letter(shop: World) -> None:
 def test_a_dry_run_of_a_pair_names_its_sides(make_world: Callable[..., World]) -> None:
     world = make_world(two_way("accounts", []))
     world.left.put("accounts", "310", name="Robin")
-    assert preview.changed_keys(world.engine, world.connection_id, "accounts", most=10) == ["left:310"]
+    assert preview.changed_keys(world.engine.route(world.connection_id, "accounts"), most=10) == ["left:310"]
 
 
 def test_status_counts_what_is_due_done_waiting_held_and_dead(shop: World) -> None:
