@@ -24,13 +24,15 @@ class Flow:
     name: the flow's name, the first part of its tasks' names. entity: the entity of its links (`link.entity`).
     source, target: names of resources (`brightpearl.sales_order`); in a two-way flow the left and the right resource.
     mapping: source to target. backward, groups: only in two-way flows: the mapping right to left, and the field groups.
-    feeds: the feeds of the source that are read. backward_feeds: those of the target, in a two-way flow.
+    feeds: the feeds of the source that are read. backward_feeds: those of the target, in a flow that is two-way or compares.
     needs: entity -> the flow that links it. every_s: seconds between two scheduled syncs; 0 for never.
     quiet_s: seconds without a change before an object is pushed; 0 to push at once.
     batch: maximum number of records in one chain.
     ceiling: writes per hour beyond which the flow is shut until a person opens it; a connection may override it.
     cut_over: True to skip objects that were created before the connection's cut-over date.
     write_back: the flow changes its own fields of objects that another flow has linked; it never creates or cancels.
+    compares: it writes nothing: its mapped fields and its checks are held against the linked object, and people are told
+        of what differs. Its record is wanted whenever the link changes, and by the target's feeds. Implies write_back.
     keeps_parts: a part that the mapping no longer yields stays in the target; otherwise it is cancelled there.
     version: a fingerprint of the file. lookups: tables by name. settings: defaults by name. declared: with kind and purpose.
     file: its file as named in error texts. is_own: the file belongs to the site and does not ship with the product.
@@ -44,6 +46,7 @@ class Flow:
     version: str
     two_way: bool = False
     write_back: bool = False
+    compares: bool = False
     keeps_parts: bool = False
     backward: Mapping | None = None
     groups: Sequence[FieldGroup] = ()
@@ -63,12 +66,14 @@ class Flow:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The resources whose changes start a sync: in a two-way flow both."""
-        return (self.source, self.target) if self.two_way else (self.source,)
+        """The resources whose changes start a sync: both in a flow that is two-way or compares."""
+        return (self.source, self.target) if self.two_way or self.compares else (self.source,)
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The resources that the flow writes to: in a two-way flow both."""
+        """The resources that the flow writes to: in a two-way flow both, none in one that compares."""
+        if self.compares:
+            return ()
         return (self.source, self.target) if self.two_way else (self.target,)
 
     def settings_for(self, connection: Map[str, Any]) -> dict[str, Any]:

@@ -76,15 +76,22 @@ def _check_write_backs(loaded: Mapping[str, LoadedFlow]) -> None:
     flows = [item.flow for item in loaded.values()]
     for flow in [flow for flow in flows if flow.write_back]:
         makers = [maker for maker in flows if maker.entity == flow.entity and not maker.write_back]
-        if {flow.source, flow.target} not in [{maker.source, maker.target} for maker in makers]:
-            problem = f"writes: linked: no flow links {flow.source} and {flow.target} as {flow.entity!r}"
+        if _joined(flow) not in [_joined(maker, by_system=flow.compares) for maker in makers]:
+            writes = "nothing" if flow.compares else "linked"
+            problem = f"writes: {writes}: no flow links {flow.source} and {flow.target} as {flow.entity!r}"
             hint = nearest(flow.entity, {maker.entity for maker in flows if not maker.write_back})
             raise Misconfigured(f"{flow.file}:{loaded[flow.name].line}: {problem}{hint}")
 
 
+def _joined(flow: Flow, *, by_system: bool | None = None) -> set[str]:
+    """The two resources of a flow; of one that compares the systems alone, since it may read a view of the object."""
+    by_system = flow.compares if by_system is None else by_system
+    return {name.partition(".")[0] if by_system else name for name in (flow.source, flow.target)}
+
+
 def _written(flow: Flow) -> Iterable[tuple[str, frozenset[str], str]]:
     """What a flow writes, for each target: the resource, its fields, and the field that is the natural key."""
-    mappings = [(flow.target, flow.mapping), (flow.source, flow.backward)]
+    mappings = [(flow.target, flow.mapping), (flow.source, flow.backward)] if flow.targets else []
     for resource, mapping in mappings:
         if isinstance(mapping, CompiledMapping):
             yield resource, mapping.fields, mapping.natural_key_field

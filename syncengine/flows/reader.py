@@ -30,7 +30,7 @@ ENTRIES = (
     "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "unwanted_parts", "replaces",
     *MAPPING_ENTRIES,
 )  # fmt: skip
-WRITES = ("all", "linked")
+WRITES = ("all", "linked", "nothing")
 UNWANTED_PARTS = ("cancel", "keep")
 _DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -76,7 +76,9 @@ class _FlowReader:
         place.only(table, ENTRIES, "a flow")
         name, two_way = self._name(), self._is_two_way()
         source, target = self._resource("source"), self._resource("target")
-        self._check_written("target", target)
+        writes = place.choice(table, "writes", WRITES, WRITES[0])
+        if writes != "nothing":
+            self._check_written("target", target)
         self.tables, self.declared, self.needs = self._lookups(), self._settings(), self._needs(two_way)
         forward, backward = self._mapping(table, source, target), self._backward(source, target)
         flow = Flow(
@@ -87,12 +89,13 @@ class _FlowReader:
             mapping=forward,
             version=fingerprint([self.text, self.tables]),
             two_way=two_way,
-            write_back=self._is_write_back(forward, two_way),
+            write_back=self._is_write_back(writes, forward, two_way),
+            compares=writes == "nothing",
             keeps_parts=place.choice(table, "unwanted_parts", UNWANTED_PARTS, UNWANTED_PARTS[0]) == "keep",
             backward=backward,
             groups=self._groups(forward, backward),
             feeds=self._feeds("feeds", source),
-            backward_feeds=self._feeds("backward_feeds", target) if two_way else (),
+            backward_feeds=self._feeds("backward_feeds", target) if two_way or writes == "nothing" else (),
             needs=self.needs,
             every_s=self._duration("every", 300),
             quiet_s=self._duration("quiet", 0),
@@ -113,26 +116,24 @@ class _FlowReader:
             self.place.refuse(self.table.line, "direction: two-way and backward: require each other")
         return two_way
 
-    def _is_write_back(self, forward: CompiledMapping, two_way: bool) -> bool:
-        if self.place.choice(self.table, "writes", WRITES, WRITES[0]) != "linked":
+    def _is_write_back(self, writes: str, forward: CompiledMapping, two_way: bool) -> bool:
+        if writes == "all":
             return False
         self._check_write_back(forward, two_way)
         return True
 
     def _check_write_back(self, forward: CompiledMapping, two_way: bool) -> None:
         """Refuse entries that make no sense for a flow that only changes objects that another flow has linked."""
-        line = self.table.line_of("writes")
+        line, this = self.table.line_of("writes"), f"writes: {self.table['writes']}"
         if two_way:
-            self.place.refuse(line, "writes: linked is for one-way flows")
+            self.place.refuse(line, f"{this} is for one-way flows")
         if "entity" not in self.table:
-            self.place.refuse(line, "writes: linked needs entity:, the entity of the flow whose links it uses")
+            self.place.refuse(line, f"{this} needs entity:, the entity of the flow whose links it uses")
         if forward.part_runs:
-            self.place.refuse(
-                self.table.line_of("parts"), "parts: a flow with writes: linked makes no objects, so no parts"
-            )
+            self.place.refuse(self.table.line_of("parts"), f"parts: a flow with {this} makes no objects, so no parts")
         for rule in forward.rules:
             if rule.kind == "cancel":
-                self.place.refuse(self.table.line_of("rules"), "rules: a flow with writes: linked cancels nothing")
+                self.place.refuse(self.table.line_of("rules"), f"rules: a flow with {this} cancels nothing")
 
     def _name(self) -> str:
         name = self.place.text(self.table, "flow", "the file")
@@ -166,6 +167,7 @@ class _FlowReader:
             needs=self.needs,
             settings=self.declared,
             resources=resources,
+            compares=self.table.get("writes") == "nothing",
         )
 
     def _backward(self, source: str, target: str) -> CompiledMapping | None:

@@ -4,7 +4,8 @@
 `contract`. docs/mapping.md describes the language.
 """
 
-from syncengine.mapping.compiler import CompiledMapping, compile_mapping
+from syncengine.mapping.compiled import CompiledMapping
+from syncengine.mapping.compiler import compile_mapping
 from syncengine.mapping.runtime import table_key
 
 __all__ = ["CompiledMapping", "compile_mapping", "table_key"]

@@ -45,6 +45,7 @@ class Context:
     lookups: Map[str, Map[str, str]] = field(default_factory=dict)
     settings: Map[str, Any] = field(default_factory=dict)
     parts: Sequence[str] = ()
+    found: Doc = field(default_factory=dict)  # the target's document, in flows that compare
 
 
 class RuleVerdict(StrEnum):
@@ -62,6 +63,28 @@ class RuleDecision:
 
     verdict: RuleVerdict = RuleVerdict.GO
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a check has found in a mapped document that is valid nevertheless.
+
+    holds: a person decides before anything is written; otherwise a person is told. name: the same for all documents that
+    this check remarks on. reason, field, value, expected, remedy: for people; value and expected are the two figures.
+    """
+
+    holds: bool
+    name: str
+    reason: str
+    field: str = ""
+    value: str = ""
+    expected: str = ""
+    remedy: str = ""
+
+    @property
+    def figures(self) -> str:
+        """Both figures as one text."""
+        return f"{self.value}; expected {self.expected}" if self.expected else self.value
 
 
 class Policy(StrEnum):
@@ -118,6 +141,9 @@ class Mapping(Protocol):
 
         Raises Rejected with field, value, reason and remedy, or MissingLookup.
         """
+
+    def remarks(self, doc: Doc, context: Context, mapped: Map[str, Doc]) -> Sequence[Remark]:
+        """What the checks that neither pass nor reject have found, for `mapped`, the result of `apply`. Raises Rejected."""
 
     @property
     def has_parts(self) -> bool:

@@ -6,15 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from syncengine.document import fingerprint
 from syncengine.errors import Rejected
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.contract import RuleDecision, RuleVerdict
+from syncengine.mapping.contract import Remark, RuleDecision, RuleVerdict
 from syncengine.mapping.order import truth
 from syncengine.mapping.runtime import CORRECT_AT_SOURCE, FAILURES, Frame, Run, Unfit, presentable, rejected
 from syncengine.mapping.scope import Scope
 from syncengine.mapping.shapes import ValueKind, nearest
 from syncengine.mapping.values import ValueCompiler
 from syncengine.mapping.yaml_lines import Table
+from syncengine.redaction import safe_text
+
+_REMARK = ("field", "value", "expected", "remedy")
+_MORE = {
+    ("rules", "reject"): ("field", "value", "remedy"),
+    ("rules", "route"): ("set",),
+    ("checks", "reject"): _REMARK,
+    ("checks", "hold"): _REMARK,
+    ("checks", "attention"): _REMARK,
+}
+"""What an item may say beside its reason and condition."""
 
 VERDICTS = {"skip": RuleVerdict.SKIP, "hold": RuleVerdict.HOLD, "cancel": RuleVerdict.CANCEL}
 
@@ -23,8 +35,8 @@ VERDICTS = {"skip": RuleVerdict.SKIP, "hold": RuleVerdict.HOLD, "cancel": RuleVe
 class Rule:
     """One rule.
 
-    kind: `skip`, `hold`, `cancel`, `reject` or `route`. when: its condition; text: the same as written.
-    verdict: None for `reject` and `route`. field, value, remedy: what a `reject` reports. sets: named values of a `route`.
+    kind: `skip`, `hold`, `cancel`, `reject`, `attention` or `route`. when: its condition; text: the same as written.
+    verdict: None for other kinds. field, value, expected, remedy: what is reported. sets: named values of a `route`.
     """
 
     kind: str
@@ -34,6 +46,7 @@ class Rule:
     verdict: RuleVerdict | None = None
     field: str = ""
     value: Run | None = None
+    expected: Run | None = None
     remedy: str = ""
     sets: Mapping[str, Run] | None = None
 
@@ -46,15 +59,24 @@ class Rule:
 
     def refusal(self, frame: Frame) -> Rejected:
         """The error of a `reject` rule that applies. `frame` is the document being mapped."""
-        try:
-            value = self.value(frame) if self.value else None
-        except (Unfit, *FAILURES):
-            value = None
         return Rejected(
             field=self.field or f"rule: {self.reason}",
-            value=presentable(value),
+            value=_shown(self.value, frame),
             reason=self.reason,
             remedy=self.remedy or CORRECT_AT_SOURCE,
+        )
+
+    def remark(self, frame: Frame) -> Remark:
+        """What a check of the kinds `hold` and `attention` that applies has found."""
+        value, expected = (safe_text(_shown(run, frame)) if run else "" for run in (self.value, self.expected))
+        return Remark(
+            self.kind == "hold",
+            fingerprint([self.reason, self.text]),
+            self.reason,
+            self.field,
+            value,
+            expected,
+            self.remedy,
         )
 
     def decision(self, frame: Frame) -> RuleDecision:
@@ -62,6 +84,14 @@ class Rule:
         if self.verdict is None:
             raise self.refusal(frame)
         return RuleDecision(self.verdict, self.reason)
+
+
+def _shown(run: Run | None, frame: Frame) -> Any:
+    """A value for people; None if it cannot be computed."""
+    try:
+        return presentable(run(frame)) if run else None
+    except (Unfit, *FAILURES):
+        return None
 
 
 class RuleCompiler:
@@ -77,8 +107,9 @@ class RuleCompiler:
         return [self._rule(table, kinds, "rules") for table in self.place.tables(given, line, "rules")]
 
     def checks(self, given: Any, line: int) -> list[Rule]:
-        """The checks of a mapped document, in order. A check can only reject. Raises Misconfigured."""
-        return [self._rule(table, ("reject",), "checks") for table in self.place.tables(given, line, "checks")]
+        """The checks of a mapped document, in order. Raises Misconfigured."""
+        kinds = ("reject", "hold", "attention")
+        return [self._rule(table, kinds, "checks") for table in self.place.tables(given, line, "checks")]
 
     def _rule(self, table: Table, kinds: tuple[str, ...], what: str) -> Rule:
         named = [kind for kind in kinds if kind in table]
@@ -87,7 +118,7 @@ class RuleCompiler:
                 table.line, f"an item of {what} must begin with one of {', '.join(kinds)}, followed by a reason"
             )
         kind = named[0]
-        more = {"reject": ("field", "value", "remedy"), "route": ("set",)}.get(kind, ())
+        more = _MORE.get((what, kind), ())
         self.place.only(table, (kind, "when", *more), f"the rule {kind}")
         reason = self.place.text(table, kind, f"the rule {kind}")
         if "when" not in table:
@@ -105,6 +136,7 @@ class RuleCompiler:
             VERDICTS.get(kind),
             field=self.place.text(table, "field", reason) if "field" in table else "",
             value=self.values.expression(table, "value", reason).run if "value" in table else None,
+            expected=self.values.expression(table, "expected", reason).run if "expected" in table else None,
             remedy=self.place.text(table, "remedy", reason) if "remedy" in table else "",
             sets=self._sets(table, reason) if kind == "route" else None,
         )

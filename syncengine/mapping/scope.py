@@ -51,6 +51,7 @@ class Scope:
     """The names that are valid at one place of a mapping.
 
     doc, row, target: shapes of the document, of a row inside `each`, of the mapped document in `checks`.
+    found: shape of the target's document, in the checks of a flow that compares.
     values: named values by name. loops: variables of comprehensions. tables: lookup tables of the flow's file.
     needs: entity -> flow. references: shapes of the documents that `ref()` may use, by resource. resources: shapes of all
     resources of the source system.
@@ -66,6 +67,7 @@ class Scope:
     row: Shape | None = None
     in_row: bool = False
     target: Shape | None = None
+    found: Shape | None = None
     loops: Mapping[str, Shape] = field(default_factory=dict)
 
     def with_row(self, row: Shape | None) -> Scope:
@@ -124,6 +126,8 @@ class Scope:
             return Expr(lambda frame: list(frame.context.parts), Shape(ValueKind.LIST, item=item), "parts_wanted")
         if name == "mapped" and self.target:
             return Expr(lambda frame: frame.mapped, self.target, "mapped", lambda frame: frame.mapped)
+        if name == "in_target" and self.found:
+            return Expr(lambda frame: frame.context.found, self.found, "in_target", lambda frame: frame.context.found)
         if name in CONSTANTS:
             constant = CONSTANTS[name]
             kind = ValueKind.ANY if constant is None else ValueKind.BOOLEAN
@@ -162,7 +166,7 @@ class Scope:
 FUNCTION_NAMES = frozenset(FUNCTIONS)
 CONSTANTS = {"true": True, "false": False, "none": None}
 RESERVED = frozenset(
-    {"doc", "row", "number", "part", "parts_wanted", "mapped", "settings", "ref", "lookup", *CONSTANTS}
+    {"doc", "row", "number", "part", "parts_wanted", "mapped", "in_target", "settings", "ref", "lookup", *CONSTANTS}
 )
 
 

@@ -53,6 +53,7 @@ class Why(StrEnum):
     TOO_OLD = "too old"  # created before the connection's cut-over date
     OBSERVED = "observed"  # planned, and not written since the connection is observed
     IGNORED = "ignored"  # by a person, until a person says otherwise
+    DIFFERS = "differs"  # a flow that compares has found differences
     DISCARDED = "discarded"  # a person has discarded its dead letter; until its source changes
     DECIDED = "decided"  # a person has refused what was planned
     # skipped or held
@@ -69,6 +70,7 @@ class Why(StrEnum):
     WRITE = "write"  # came to light when it was to be written: it is there already, or is not what we have written
     # waiting
     NEED = "need"  # for the object or lookup entry in `need_*`
+    NOT_SYNCED = "not synced"  # for the flow that writes the object, before it is compared
     # dead
     REJECTED = "rejected"  # by us or by the target
     CRASHED = "crashed"  # it brought its step down alone

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
+from syncengine.document import fingerprint
 from syncengine.engine.core.engine import chunks
 from syncengine.errors import Rejected
+from syncengine.mapping.contract import Remark
 from syncengine.redaction import safe_text
 from syncengine.store.models import Failure, Payload, Record
 from syncengine.store.states import Stage, Status, Why
@@ -21,6 +23,8 @@ _NUMBERS = re.compile(r"\d+")
 IN_DOUBT = (
     "A write may have taken effect: a retry searches for it first; check the target before you discard the record"
 )
+
+CHECK_IT = "Check it in the target, then close this dead letter"
 
 AT_ONCE = 500
 """Maximum number of ids in one statement."""
@@ -73,8 +77,37 @@ def open_attention(session: Session, record: Record, what: str, now: datetime) -
         cause=what,
         field="",
         value="",
-        remedy="Check it in the target, then close this dead letter",
+        remedy=CHECK_IT,
     )
+
+
+def attend(session: Session, found: Mapping[Record, Sequence[Remark]], now: datetime) -> None:
+    """Ask people to check what a flow's checks have found of records, and close what they do not find any more.
+
+    A finding with the same figures is told once, also if a person has closed it since.
+    """
+    ids = [record.id for record in found]
+    told: dict[int, dict[str, Failure]] = {}
+    rows = select(Failure).where(Failure.record_id.in_(ids), Failure.kind == ATTENTION, Failure.remark != "")
+    for failure in session.scalars(rows.order_by(Failure.id)):
+        told.setdefault(failure.record_id, {})[failure.remark] = failure
+    for record, remarks in found.items():
+        before, now_found = told.get(record.id, {}), {_remark_key(remark): remark for remark in remarks}
+        for key, failure in before.items():
+            if key not in now_found and failure.closed_at is None:
+                failure.closed_at, failure.closed_because = now, "it is no longer so"
+        for key, remark in now_found.items():
+            earlier = before.get(key)
+            if earlier is not None and (earlier.closed_at is None or earlier.closed_by):
+                continue
+            _add(
+                session, record, ATTENTION, Stage.TRANSFORM, now, why=Why.DIFFERS, cause=remark.reason, field=remark.field,
+                value=remark.figures, remedy=remark.remedy or CHECK_IT, remark=key, name=remark.name,
+            )  # fmt: skip
+
+
+def _remark_key(remark: Remark) -> str:
+    return fingerprint([remark.name, remark.field, remark.figures])
 
 
 def _add(
@@ -89,6 +122,8 @@ def _add(
     field: str,
     value: str,
     remedy: str,
+    remark: str = "",
+    name: str = "",
 ) -> None:
     session.add(
         Failure(
@@ -100,6 +135,8 @@ def _add(
             stage=stage,
             why=why,
             cause=cause,
+            cause_key=name or cause_key(kind, stage, field, cause),
+            remark=remark,
             field=field,
             value=value,
             remedy=remedy,
@@ -189,6 +226,11 @@ def discarded(session: Session, record_ids: Iterable[int]) -> list[int]:
 def rests_on_discard() -> tuple[ColumnElement[bool], ...]:
     """Conditions on Record: a person discarded it. Its dead letter may have been removed since (retention.py)."""
     return Record.status == Status.SKIPPED, Record.why == Why.DISCARDED
+
+
+def cause_key(kind: str, stage: str, field: str, cause: str) -> str:
+    """Equal for failures of one cause: their texts differ in numbers and quoted values alone."""
+    return fingerprint([str(kind), str(stage), alike(field), alike(cause)])
 
 
 def alike(text: str) -> str:

@@ -24,6 +24,7 @@ from syncengine.engine.decide.plan import (
     Step,
     by_rule,
     named,
+    with_remarks,
 )
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
@@ -79,6 +80,8 @@ def plan(situation: Situation) -> Plan:
         return wanted
     parts = [plan_part(situation, part, target_doc) for part, target_doc in wanted.items()]
     made = _combine([*parts, *_unwanted_parts(situation, wanted)])
+    remarks = situation.flow.mapping.remarks(doc, situation.context, wanted)
+    made = with_remarks(made, remarks, approved=situation.approved)
     if decision.verdict is RuleVerdict.HOLD and not situation.approved:
         return by_rule(made, decision.reason)
     return made

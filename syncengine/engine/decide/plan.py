@@ -14,7 +14,7 @@ from typing import Any
 from syncengine.connectors.base import Operation, Verb
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.decide.merge import Difference
-from syncengine.mapping.contract import Need
+from syncengine.mapping.contract import Need, Remark
 from syncengine.store.states import Why
 
 CANCELLED = "@cancelled"
@@ -105,6 +105,7 @@ class Plan:
     seeks: bool = False  # only search the target for the objects to create; never create them
     provisional: Sequence[str] = ()  # needs that are planned but not written: `customers 310 (EUR)`
     refusable: Sequence[Agreement] = ()
+    remarks: Sequence[Remark] = ()  # what the flow's checks have found in the mapped documents
     decided: str = ""
     decision: int = 0
     links: Map[str, int] = field(default_factory=dict)
@@ -176,6 +177,15 @@ def by_rule(made: Plan, reason: str) -> Plan:
     if made.why is Why.CONFLICT:
         return replace(made, reason=f"{reason}; {made.reason}")
     return replace(made, kind=PlanKind.HOLD, reason=reason, why=Why.RULE) if made.kind is PlanKind.WRITE else made
+
+
+def with_remarks(made: Plan, remarks: Sequence[Remark], *, approved: bool) -> Plan:
+    """The plan with what the flow's checks have found; held by the first that holds, unless that is approved."""
+    made = replace(made, remarks=remarks) if remarks else made
+    holding = [remark for remark in remarks if remark.holds]
+    if not holding or approved:
+        return made
+    return by_rule(made, f"{holding[0].reason}: {holding[0].field} {holding[0].figures}")
 
 
 def named(need: Need) -> str:

@@ -7,11 +7,12 @@ values to write. A write-back changes its own fields and never creates, cancels 
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
+from dataclasses import dataclass
 
 from syncengine.document import Doc
 from syncengine.engine.decide.merge import same
 from syncengine.engine.decide.one_way_plan import Situation, plan_part, wanted_parts
-from syncengine.engine.decide.plan import NOT_LINKED, NOT_THERE, UNSETTLED, Plan, PlanKind, by_rule
+from syncengine.engine.decide.plan import NOT_LINKED, NOT_THERE, UNSETTLED, Plan, PlanKind, by_rule, with_remarks
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import RuleVerdict
 from syncengine.store.states import Why
@@ -23,6 +24,29 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
     Args:
         situation: describes the target's object; its only link has the part "". `source_doc` is ignored.
         sources: the linked objects that exist on the source's side, typed, by key.
+    """
+    wish = wish_of(situation, sources)
+    if isinstance(wish, Plan):
+        return wish
+    made = plan_part(situation, "", wish.doc)
+    remarks = situation.flow.mapping.remarks(wish.source, situation.context, {"": wish.doc})
+    made = with_remarks(made, remarks, approved=situation.approved)
+    return by_rule(made, wish.held) if wish.held and not situation.approved else made
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the sources ask of the target's object. source: one of them. held: the rule that has a person decide."""
+
+    source: Doc
+    doc: Doc
+    held: str = ""
+
+
+def wish_of(situation: Situation, sources: Map[str, Doc]) -> Wish | Plan:
+    """What the linked objects that exist on the source's side ask for, or the plan if they ask for nothing.
+
+    Raises Rejected if a document cannot be mapped.
     """
     if situation.in_doubt:
         return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
@@ -48,9 +72,9 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
         mapped[key] = made
     if difference := _difference(mapped):
         return Plan(PlanKind.HOLD, difference, why=Why.REFUSED)
-    found = plan_part(situation, "", next(iter(mapped.values())))
-    held = next((decision for decision in active.values() if decision.verdict is RuleVerdict.HOLD), None)
-    return by_rule(found, held.reason) if held is not None and not situation.approved else found
+    held = next((decision.reason for decision in active.values() if decision.verdict is RuleVerdict.HOLD), "")
+    key, doc = next(iter(mapped.items()))
+    return Wish(sources[key], doc, held)
 
 
 def _mapped(situation: Situation, doc: Doc) -> Doc | Plan:

@@ -58,10 +58,10 @@ def grouped(session: Session, engine: Engine, letters: Iterable[Failure]) -> lis
     waiting = _waiting(session)
     found: dict[tuple[str, ...], LetterGroup] = {}
     for letter in letters:
-        cause = (letter.flow, letter.kind, letter.stage, alike(letter.field), alike(letter.cause))
+        cause = (letter.flow, letter.cause_key)
         if cause not in found:
             found[cause] = LetterGroup(
-                flow=letter.flow, kind=letter.kind, stage=letter.stage, field=cause[3], cause=letter.cause,
+                flow=letter.flow, kind=letter.kind, stage=letter.stage, field=alike(letter.field), cause=letter.cause,
                 first=letter.opened_at, last=letter.opened_at, example=letter.id, example_key=letter.key,
                 example_value=letter.value, remedy=letter.remedy,
             )  # fmt: skip

@@ -12,15 +12,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine.core import decisions
 from syncengine.engine.core.engine import Route, calling, chunks
-from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import corrections
 from syncengine.engine.steps.discover import feeds_of
 from syncengine.engine.steps.fetch import own_docs, read_all
-from syncengine.engine.steps.planner import Material, Planner
-from syncengine.engine.writes import link_keys, links, unsettled
+from syncengine.engine.steps.planner import Material, Planner, gather
+from syncengine.engine.writes import link_keys, links
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
@@ -117,23 +115,12 @@ def _material(route: Route, wanted: Sequence[tuple[str, Sequence[str]]]) -> tupl
         records = _records(session, route, wanted)
         ids = [record.id for record in records]
         linked = links.of_records(session, route, records)
-        lookups = lookups_of(session, route.connection.row, route.flow)
         corrected = corrections.active(session, route.engine.vault, ids)
-        doubts = unsettled.unknown_of(session, route.engine, ids)
-        decided = decisions.active(session, ids)
     placed = corrections.by_place(route, {record.id: record.key for record in records}, corrected)
     fetched = read_all(route, {record.key: linked[record.id] for record in records}, placed)
     own = {record.id: own_docs(route, record.key, linked[record.id], fetched) for record in records}
-    found = corrections.apply(corrected, own)
-    return records, Material(
-        docs=found.docs,
-        linked=linked,
-        lookups=lookups,
-        doubtful={doubt.effect.record_id for doubt in doubts if unsettled.blocks(route.connection, doubt)},
-        tried={(doubt.effect.record_id, doubt.effect.part): doubt for doubt in doubts},
-        corrected=found,
-        decided=decided,
-    )
+    with route.engine.store.read() as session:
+        return records, gather(session, route, records, own)
 
 
 def _records(session: Session, route: Route, wanted: Sequence[tuple[str, Sequence[str]]]) -> list[Record]:

@@ -215,8 +215,11 @@ def _mark(held: Correction | None) -> list[int]:
 
 
 def _is_idle(flow: Flow, record: Record, source_fingerprint: str) -> bool:
-    """Whether nothing mapped has changed at the source since this record was done, so that the target need not be read."""
-    return not flow.two_way and record.status == Status.DONE and record.done_fingerprint == source_fingerprint
+    """Whether nothing mapped has changed at the source since this record was done, so that the target need not be read.
+
+    Never in a flow whose target can change on its own.
+    """
+    return len(flow.sources) == 1 and record.status == Status.DONE and record.done_fingerprint == source_fingerprint
 
 
 def _misses_a_link(record: Record, its_links: Sequence[Link]) -> bool:

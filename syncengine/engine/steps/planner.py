@@ -17,15 +17,18 @@ from syncengine.engine.core import decisions, observe_mode, payloads
 from syncengine.engine.core.engine import Route
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.want import LONGEST_PART, is_key
+from syncengine.engine.decide.comparison_plan import NOT_SYNCED, plan_comparison
 from syncengine.engine.decide.one_way_plan import Situation, plan
-from syncengine.engine.decide.plan import Linked, Plan, named
+from syncengine.engine.decide.plan import Linked, Plan, PlanKind, named
 from syncengine.engine.decide.two_way_plan import Pair, plan_pair
 from syncengine.engine.decide.write_back_plan import plan_write_back
 from syncengine.engine.steps import corrections
-from syncengine.engine.writes import link_keys, links, unsettled
+from syncengine.engine.writes import dependants, link_keys, links, unsettled
+from syncengine.engine.writes.link_keys import synced_versions
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context, Need
 from syncengine.store.models import ConnectionRow, Link, Record
+from syncengine.store.states import Why
 
 T = TypeVar("T")
 
@@ -35,7 +38,8 @@ class Material:
     """What all records of a batch are planned from, read in one transaction.
 
     docs: by record id, resource and key, as corrected. linked: by record id. doubtful: ids of records with an unknown write
-    that only a person can resolve. tried: unknown writes by record id and part. decided: by record id.
+    that only a person can resolve. tried: unknown writes by record id and part. decided: by record id. synced: for a flow
+    that compares, by record id: the versions that the flows which write the object have synced, by the source's key.
     """
 
     docs: Mapping[int, Mapping[str, Mapping[str, Doc]]]
@@ -45,22 +49,33 @@ class Material:
     tried: Mapping[tuple[int, str], unsettled.UnknownWrite]
     corrected: corrections.Corrected  # whose documents `docs` are
     decided: Mapping[int, decisions.ActiveDecision] = field(default_factory=dict)
+    synced: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
 
 
-def gather(session: Session, route: Route, found: Sequence[Record]) -> Material:
-    """Read the documents, links, lookups, corrections, decisions and unknown writes of records."""
+def gather(
+    session: Session,
+    route: Route,
+    found: Sequence[Record],
+    docs: Mapping[int, Mapping[str, Mapping[str, Doc]]] | None = None,
+) -> Material:
+    """Read the documents, links, lookups, corrections, decisions and unknown writes of records.
+
+    docs: documents by record id, resource and key that have just been read; those stored by the last fetch if left out.
+    """
     ids = [record.id for record in found]
     unknown = unsettled.unknown_of(session, route.engine, ids)
-    stored = payloads.load(session, route.engine.vault, "context", ids)
-    corrected = corrections.apply(corrections.active(session, route.engine.vault, ids), stored)
+    read = payloads.load(session, route.engine.vault, "context", ids) if docs is None else docs
+    corrected = corrections.apply(corrections.active(session, route.engine.vault, ids), read)
+    linked = links.of_records(session, route, found)
     return Material(
         docs=corrected.docs,
-        linked=links.of_records(session, route, found),
+        linked=linked,
         lookups=lookups_of(session, route.connection.row, route.flow),
         doubtful={write.effect.record_id for write in unknown if unsettled.blocks(route.connection, write)},
         tried={(write.effect.record_id, write.effect.part): write for write in unknown},
         corrected=corrected,
         decided=decisions.active(session, ids),
+        synced=synced_versions(session, route, linked) if route.flow.compares else {},
     )
 
 
@@ -140,9 +155,9 @@ class Planner:
 
     def _known(self, session: Session, needs: Collection[Need]) -> dict[Need, str]:
         side = self.route.source_side
-        found = links.keys_of_needs(session, self.route.connection_id, needs, from_side=side)
+        found = dependants.keys_of_needs(session, self.route.connection_id, needs, from_side=side)
         missing = set(needs) - set(found)
-        planned = links.planned(session, self.route.connection_id, missing, from_side=side) if missing else {}
+        planned = dependants.planned(session, self.route.connection_id, missing, from_side=side) if missing else {}
         self.provisional |= set(planned)
         return {**{need: self.assumed[need] for need in needs if need in self.assumed}, **planned, **found}
 
@@ -183,8 +198,14 @@ class Planner:
         return plan(self._situation(ready, known, approved))
 
     def _write_back(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:
-        situation = self._situation(ready, known, approved)
-        return plan_write_back(situation, ready.sources)
+        situation, record_id = self._situation(ready, known, approved), ready.record.id
+        if not self.route.flow.compares:
+            return plan_write_back(situation, ready.sources)
+        synced = self.material.synced.get(record_id, {})
+        raw = self._raw_sources(ready.record, ready.raw)
+        if any(synced.get(key) != self.source.version(doc) for key, doc in raw.items()):
+            return Plan(PlanKind.WAIT, NOT_SYNCED, Why.NOT_SYNCED)
+        return plan_comparison(situation, ready.sources)
 
     def _situation(self, ready: _Ready, known: Mapping[Need, str], approved: str) -> Situation:
         record, raw = ready.record, ready.raw
@@ -241,7 +262,8 @@ class Planner:
         current = raw.get(self.target.name, {}).get(key or "")
         unknown = self.material.tried.get((record.id, part))
         base = links.base_of(self.route, link)
-        known = links.numbers_of(self.route.flow, link) if base else {}
+        known = links.all_numbers(link) if self.route.flow.compares else {}
+        known = known or (links.numbers_of(self.route.flow, link) if base else {})
         return Linked(
             key=key,
             base=base,

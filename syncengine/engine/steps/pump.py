@@ -22,7 +22,7 @@ from syncengine.engine.core.want import MOST_WOKEN, RESTING, wake, want
 from syncengine.engine.steps.claiming import claim
 from syncengine.engine.traffic import endpoints, quota
 from syncengine.engine.watch import health
-from syncengine.engine.writes import ceiling, links, unsettled
+from syncengine.engine.writes import ceiling, dependants, unsettled
 from syncengine.store.models import Link, Lookup, Record
 from syncengine.store.session import lock_pump
 from syncengine.store.states import Lane, Pause, Stage, Status, Why
@@ -183,7 +183,7 @@ def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
     met_by_link = (
         select(Link.id)
         .where(Link.connection_id == Record.connection_id, Link.entity == Record.need_entity)
-        .where(links.meets(Record.need_side, Record.need_key, Record.need_part))
+        .where(dependants.meets(Record.need_side, Record.need_key, Record.need_part))
         .exists()
     )
     met_by_lookup = (

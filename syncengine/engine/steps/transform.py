@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine.core import decisions, failures, payloads, records, timeline
+from syncengine.engine.core import decisions, failures, observe_mode, payloads, records, timeline
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Engine, Route, chunks
 from syncengine.engine.core.lease import Lease
@@ -22,7 +22,7 @@ from syncengine.engine.decide.debounce import DebounceState, debounce_wait
 from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import corrections, echo
 from syncengine.engine.steps.planner import Material, Planner, gather
-from syncengine.engine.writes import link_keys, links, unsettled
+from syncengine.engine.writes import dependants, link_keys, links, unsettled
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
@@ -140,12 +140,27 @@ class _Outcome:
             else:
                 need = plan_.needs[0] if plan_.needs else None
                 side = self.route.source_side if need is not None and need.flow else ""
-                equal = plan_.agreements and plan_.kind is PlanKind.SKIP and not plan_.decided
+                agrees = plan_.agreements or (self.route.flow.compares and plan_.why is Why.EQUAL)
+                equal = agrees and plan_.kind is PlanKind.SKIP and not plan_.decided
                 status = Status.DONE if equal else STATUS_OF[plan_.kind]
                 ends[record_id] = Completion(status, plan_.reason, plan_.why, plan_.about, need, side)
                 self._confirm(record, plan_)
             self._resolve_unknown_changes(record, plan_)
+        self._attend({record_id: plan_ for record_id, plan_ in made.items() if isinstance(plan_, Plan)})
         self._store(made, ends, bodies, details, to_push)
+
+    def _attend(self, made: Mapping[int, Plan]) -> None:
+        """Tell people what the checks have found of what is written or compared, and that earlier findings are over."""
+        if self.route.connection.row.mode == observe_mode.MODE:
+            return
+        found = {
+            record_id: [remark for remark in plan_.remarks if not remark.holds]
+            for record_id, plan_ in made.items()
+            if plan_.kind in (PlanKind.WRITE, PlanKind.SKIP)
+        }
+        failures.attend(
+            self.session, {self.by_id[record_id]: remarks for record_id, remarks in found.items()}, self.now
+        )
 
     def _missed(self, made: Mapping[int, Plan | Rejected]) -> Mapping[int, Plan | Rejected]:
         """The plans, with an error in place of each that creates nothing although others wait for its object.
@@ -160,7 +175,7 @@ class _Outcome:
                 left.setdefault(ends.side, {})[ends.on(ends.side) or ""] = record
         errors: dict[int, Rejected] = {}
         for side, by_key in left.items():
-            waiting = links.waiting_for(
+            waiting = dependants.waiting_for(
                 self.session, self.route.connection_id, self.route.flow.entity, side, list(by_key)
             )  # fmt: skip
             for key, parts in waiting.items():
@@ -314,7 +329,7 @@ class _Outcome:
         for found in plan_.turned_out:
             unsettled.confirm_change(self.session, record.id, found.part, self.now)
             agreed, link = links.Agreed(found.agreed, found.numbers), by_part[found.part]
-            raised[link.part] = links.agree(self.session, self.route, link.id, agreed, self.now)
+            raised[link.part] = links.agree(self.session, self.route, link.id, agreed, self.now).revision
         return replace(plan_, links={**plan_.links, **raised}) if raised else plan_
 
     def _links(self, record: Record) -> dict[str, Link]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from syncengine.engine.core import versions
 from syncengine.engine.core.engine import Route
-from syncengine.store.models import Link
+from syncengine.store.models import Link, Record
+from syncengine.store.states import Status
 
 
 def record_keys(session: Session, route: Route, side: str, keys: Sequence[str]) -> dict[str, list[str]]:
@@ -53,6 +55,34 @@ def keys_named(session: Session, route: Route, id_: str) -> list[str]:
     """The keys of the records that a person names: by the source's key, or by side and key if the flow's keys have a side."""
     side, key = route.keys.named(id_)
     return record_keys(session, route, side, [key])[key]
+
+
+def synced_versions(session: Session, route: Route, linked: Mapping[int, Sequence[Link]]) -> dict[int, dict[str, str]]:
+    """The versions that the flows which write the objects of links have synced, by record id and the source's key.
+
+    A key is absent while its object is due, held, waiting or dead there. linked: by record id.
+    """
+    side = route.source_side
+    own = {id_: {key for link in some if (key := _end(link, side)) is not None} for id_, some in linked.items()}
+    found: dict[str, str] = {}
+    for name in route.connection.row.flows:
+        maker = route.engine.flows.get(name)
+        if maker is None or maker.write_back or maker.entity != route.flow.entity:
+            continue
+        theirs = route.engine.route(route.connection_id, name)
+        by_record = {theirs.keys.of(side, key): key for keys in own.values() for key in keys}
+        done = select(Record.key, Record.done_version).where(
+            Record.connection_id == route.connection_id, Record.flow == name, Record.key.in_(list(by_record)),
+            Record.status == Status.DONE, Record.wanted == Record.done,
+        )  # fmt: skip
+        for record_key, kept in session.execute(done):
+            key = by_record[record_key]
+            found[key] = versions.version_in(theirs, kept, side, key)
+    return {id_: {key: found[key] for key in keys if key in found} for id_, keys in own.items()}
+
+
+def _end(link: Link, side: str) -> str | None:
+    return link.left_key if side == "left" else link.right_key
 
 
 def part_on(link: Link, side: str) -> str:

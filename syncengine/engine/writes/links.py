@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, false, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.document import Doc
-from syncengine.engine.core import observe_mode, payloads, timeline
+from syncengine.engine.core import payloads, timeline
 from syncengine.engine.core.engine import Engine, Route
-from syncengine.engine.core.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.plan import CANCELLED, Step
 from syncengine.engine.writes import unsettled
-from syncengine.engine.writes.link_keys import UNTOLD, part_on
+from syncengine.engine.writes.dependants import (
+    ends_for_needs,
+    wake_dependants,
+    want_comparisons,
+    want_write_backs,
+)
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Need
 from syncengine.store.dialect import changed, upsert
 from syncengine.store.models import ConnectionRow, Failure, Link, Record
 
@@ -33,6 +36,12 @@ def numbers_of(flow: Flow, link: Link) -> dict[str, str]:
     if isinstance(own, Mapping):
         return dict(own)
     return {key: number for key, number in link.lines.items() if isinstance(number, str)}  # stored before 0.1.0
+
+
+def all_numbers(link: Link) -> dict[str, str]:
+    """The target's line numbers by the source's line keys, whichever flow stored them."""
+    stored = [own for own in link.lines.values() if isinstance(own, Mapping)]
+    return {key: number for own in stored for key, number in own.items()}
 
 
 def of_records(session: Session, route: Route, records: Sequence[Record]) -> dict[int, list[Link]]:
@@ -66,51 +75,6 @@ def revisions(found: Iterable[Link]) -> dict[str, int]:
     return {link.part: link.revision for link in found if not link.provisional}
 
 
-def keys_of_needs(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
-    """The other side's key for each need that is linked."""
-    far = Link.right_key if from_side == "left" else Link.left_key
-    return _known(session, connection_id, needs, from_side, far, Link.provisional.is_(False))
-
-
-def planned(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
-    """The other side's likely key (the natural key) for each need that is only planned; empty unless observed."""
-    if not observe_mode.is_observed(session, connection_id):
-        return {}
-    return _known(session, connection_id, needs, from_side, Link.natural_key, Link.provisional)
-
-
-def _known(
-    session: Session, connection_id: int, needs: Iterable[Need], side: str, far: Any, kind: Any
-) -> dict[Need, str]:
-    wanted = {(need.entity, need.key, need.part): need for need in needs if need.flow and is_key(need.key)}
-    if not wanted:
-        return {}
-    near = Link.left_key if side == "left" else Link.right_key
-    query = select(Link, far).where(
-        Link.connection_id == connection_id,
-        tuple_(Link.entity, near).in_([(entity, key) for entity, key, _ in wanted]),
-        kind,
-    )
-    found = {}
-    for link, other in session.execute(query):
-        key = link.left_key if side == "left" else link.right_key
-        need = wanted.get((link.entity, key or "", part_on(link, side)))
-        if need is not None and other is not None and not other.startswith(UNTOLD):
-            found[need] = other
-    return found
-
-
-def meets(need_side: Any, need_key: Any, need_part: Any) -> ColumnElement[bool]:
-    """The condition, in a query over Link, that a link meets a need whose key is of the side `need_side`.
-
-    Either side may meet a need that was stored without one.
-    """
-    is_usable = or_(Link.right_key.is_not(None), Link.provisional)
-    left = and_(Link.left_key == need_key, case((Link.right_part == "", Link.part), else_="") == need_part, is_usable)
-    right = and_(Link.right_key == need_key, Link.right_part == need_part, ~Link.left_key.startswith(UNTOLD))
-    return or_(and_(need_side != "right", left), and_(need_side != "left", right))
-
-
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """What a link remembers: the document that both sides agree on, and the target's line numbers by our line keys."""
@@ -135,7 +99,7 @@ def join(
     """Save that two objects are the same, and wake the records that waited for it. A provisional link becomes a real one.
 
     part: of the record's own object. right: None if the target returned no key. wakes: False if the caller wakes the waiting
-    records itself, for many links at once (`ends_for_needs`).
+    records and the comparisons itself, for many links at once (`ends_for_needs`, `want_comparisons`).
     """
     link = _get_or_create(session, record.connection_id, route.flow.entity, left, part, now)
     link.right_key, link.natural_key, link.provisional = right, natural_key, False
@@ -144,7 +108,8 @@ def join(
     session.flush()
     if wakes:
         wake_dependants(session, route.engine, record.connection_id, route.flow.entity, ends_for_needs(link), now)
-    _want_write_backs(session, route.engine, link, now)
+        want_comparisons(session, route.engine, [link], now)
+    want_write_backs(session, route.engine, link, now)
     if part in record.must_find:
         others = {name: reference for name, reference in record.must_find.items() if name != part}
         session.execute(update(Record).where(Record.id == record.id).values(must_find=others))
@@ -163,30 +128,6 @@ def _get_or_create(session: Session, connection_id: int, entity: str, left: str,
         )
         session.add(link)
     return link
-
-
-def ends_for_needs(link: Link) -> list[tuple[str, str, str]]:
-    """Side, key and part by which other records may need the objects of a link."""
-    ends = (("left", link.left_key), ("right", link.right_key))
-    return [(side, key, part_on(link, side)) for side, key in ends if key is not None]
-
-
-def _want_write_backs(session: Session, engine: Engine, link: Link, now: datetime) -> None:
-    """Want the new link in each write-back that has a record of either object, under the key of what it writes."""
-    connection = engine.connection(link.connection_id)
-    ends = {"left": link.left_key, "right": link.right_key}
-    for name in connection.row.flows:
-        flow = engine.flows.get(name)
-        if flow is None or not flow.write_back or flow.entity != link.entity:
-            continue
-        source, target = connection.side(flow.source), connection.side(flow.target)
-        names = (f"{source}:{ends[source]}", f"{target}:{ends[target]}")
-        known = select(Record.lane).where(
-            Record.connection_id == link.connection_id, Record.flow == name, Record.key.in_(names)
-        )
-        lane = session.scalar(known.limit(1))
-        if lane is not None and ends[target] is not None:
-            want(session, link.connection_id, name, [f"{target}:{ends[target]}"], lane=lane, now=now)
 
 
 def take_turns(session: Session, connection_id: int) -> None:
@@ -272,8 +213,8 @@ def sever(session: Session, link: Link, now: datetime) -> bool:
     return True
 
 
-def agree(session: Session, route: Route, link_id: int, agreed: Agreed, now: datetime) -> int:
-    """Save what both sides agree on now, after a change or because they are equal. Returns the new revision.
+def agree(session: Session, route: Route, link_id: int, agreed: Agreed, now: datetime) -> Link:
+    """Save what both sides agree on now, after a change or because they are equal. Returns the link with its new revision.
 
     In a pair a change goes to one side, and only its own fields are agreed; the others stay as they were agreed before.
     """
@@ -285,7 +226,7 @@ def agree(session: Session, route: Route, link_id: int, agreed: Agreed, now: dat
         before = {name: value for name, value in base_of(route, link).items() if name not in marks}
         agreed = Agreed({**before, **agreed.doc}, agreed.lines)
     _remember(route, link, agreed, now)
-    return link.revision
+    return link
 
 
 def _remember(route: Route, link: Link, agreed: Agreed, now: datetime) -> None:
@@ -307,52 +248,6 @@ def base_of(route: Route, link: Link) -> Doc:
 
 def _bases(engine: Engine, link: Link) -> dict[str, Doc]:
     return dict(payloads.unseal(engine.vault, link.base)) if link.base else {}
-
-
-def waiting_for(
-    session: Session, connection_id: int, entity: str, side: str, keys: Sequence[str]
-) -> dict[str, dict[str, int]]:
-    """How many records wait for each of these objects of a side, by key and part; keys that none waits for are absent."""
-    found: dict[str, dict[str, int]] = {}
-    if not keys:
-        return found
-    query = (
-        select(Record.need_key, Record.need_part, func.count())
-        .where(Record.connection_id == connection_id, Record.need_entity == entity, Record.need_key.in_(keys), *RESTING)
-        .where(Record.need_side.in_((side, "")))
-        .group_by(Record.need_key, Record.need_part)
-        .order_by(Record.need_key, Record.need_part)
-    )
-    for key, part, count in session.execute(query):
-        found.setdefault(key, {})[part] = count
-    return found
-
-
-def wake_dependants(
-    session: Session,
-    engine: Engine,
-    connection_id: int,
-    entity: str,
-    ends: Iterable[tuple[str, str, str]],
-    now: datetime,
-) -> None:
-    """Wake the records that wait for an object, named by side, key and part.
-
-    The pump wakes those beyond `MOST_WOKEN`, and those that begin to wait a moment later.
-    """
-    met = [(known_side, key, part) for side, key, part in ends for known_side in (side, "")]
-    ids = session.scalars(
-        select(Record.id)
-        .where(
-            Record.connection_id == connection_id,
-            Record.need_entity == entity,
-            *RESTING,
-            tuple_(Record.need_side, Record.need_key, Record.need_part).in_(met),
-        )
-        .limit(MOST_WOKEN)
-    ).all()
-    if ids:
-        wake(session, ids, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
 
 
 def fold(session: Session, record: Record, left: str, right: str, now: datetime) -> None:

@@ -14,7 +14,7 @@ from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.traffic import probe
-from syncengine.engine.writes import ceiling, effects, links, unknown_writes, unsettled
+from syncengine.engine.writes import ceiling, dependants, effects, links, unknown_writes, unsettled
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import Books, WriteRun
 from syncengine.errors import Rejected, SyncError
@@ -95,7 +95,8 @@ def close_books(run: WriteRun, session: Session) -> None:
     )
     if books.linked:
         connection_id = run.route.connection_id
-        links.wake_dependants(session, run.route.engine, connection_id, run.route.flow.entity, books.linked, now)
+        dependants.wake_dependants(session, run.route.engine, connection_id, run.route.flow.entity, books.linked, now)
+    dependants.want_comparisons(session, run.route.engine, books.changed, now)
     written(run, session, books.ends, now)
 
 
@@ -123,10 +124,12 @@ def _save_agreement(
             session, run.route, intent.record, left=left, right=right, part=part,
             natural_key=intent.operation.natural_key, agreed=agreed, now=now, wakes=False,
         )  # fmt: skip
-        run.books.linked += links.ends_for_needs(link)
+        run.books.linked += dependants.ends_for_needs(link)
+        run.books.changed.append(link)
     elif intent.link_id is not None:
-        revision = links.agree(session, run.route, intent.link_id, agreed, now)
-        run.revision[intent.link_id] = revision
+        link = links.agree(session, run.route, intent.link_id, agreed, now)
+        run.revision[intent.link_id] = link.revision
+        run.books.changed.append(link)
     return ""
 
 

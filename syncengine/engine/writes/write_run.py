@@ -17,7 +17,7 @@ from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.writes.effects import Intent
-from syncengine.store.models import Record
+from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Pause, Stage
 
 EDITED = "the target was edited after it was read"
@@ -44,6 +44,7 @@ class Books:
     written: dict[int, dict[str, Any]] = field(default_factory=dict)  # effect id: details for the timeline
     of_record: dict[int, Record] = field(default_factory=dict)  # effect id: its record
     linked: list[tuple[str, str, str]] = field(default_factory=list)  # side, key and part of new links
+    changed: list[Link] = field(default_factory=list)  # links that are new or agreed on
     ends: dict[int, Completion] = field(default_factory=dict)
 
 

@@ -31,6 +31,10 @@ class Failure(Base):
     stage: Mapped[str] = mapped_column(String(16))
     why: Mapped[str] = mapped_column(String(16), default="rejected", server_default="rejected")
     cause: Mapped[str]
+    cause_key: Mapped[str] = mapped_column(String(32), default="", server_default="")  # equal for failures of one cause
+    remark: Mapped[str] = mapped_column(
+        String(32), default="", server_default=""
+    )  # of a check's finding: with its figures
     field: Mapped[str] = mapped_column(default="", server_default="")
     value: Mapped[str] = mapped_column(default="", server_default="")
     remedy: Mapped[str] = mapped_column(default="", server_default="")

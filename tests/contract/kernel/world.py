@@ -36,7 +36,7 @@ from syncengine.engine.steps import running
 from syncengine.engine.steps.pump import pump
 from syncengine.errors import EndpointDown, OutcomeUnknown, Rejected, Transient
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, Reference, RuleDecision
+from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, Reference, Remark, RuleDecision
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage, Status
@@ -277,6 +277,7 @@ class Plain:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     parts: bool = False
     version: str = "1"
+    remarks_: Callable[[Doc, Context, Doc], Sequence[Remark]] = lambda doc, context, mapped: ()
 
     def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> Sequence[Reference]:
         return self.refs(doc)
@@ -290,6 +291,9 @@ class Plain:
     def apply(self, doc: Doc, context: Context) -> Mapping[str, Doc]:
         made = self.to(doc, context)
         return made if self.parts else {"": dict(made)}
+
+    def remarks(self, doc: Doc, context: Context, mapped: Mapping[str, Doc]) -> Sequence[Remark]:
+        return [remark for part in mapped.values() for remark in self.remarks_(doc, context, part)]
 
     @property
     def has_parts(self) -> bool:

@@ -76,6 +76,9 @@ class Copy:
     def policy(self, field: str) -> Policy:
         return Policy.HOLD
 
+    def remarks(self, doc: Doc, context: Context, mapped: Mapping[str, Doc]) -> Sequence[Remark]:
+        return ()
+
     def natural_key(self, mapped: Doc) -> str:
         return str(mapped["ref"])
 

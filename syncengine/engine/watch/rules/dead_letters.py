@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
@@ -19,20 +18,18 @@ from syncengine.store.states import EffectState
 def same_cause(view: View) -> list[Sign]:
     """Many open dead letters have one cause, however slowly they came."""
     rows = view.session.execute(
-        select(ConnectionRow.name, Failure.flow, Failure.cause, func.count())
+        select(ConnectionRow.name, Failure.flow, Failure.cause_key, func.min(Failure.cause), func.count())
         .join(ConnectionRow, ConnectionRow.id == Failure.connection_id)
         .where(Failure.kind == DEAD, Failure.closed_at.is_(None))
-        .group_by(ConnectionRow.name, Failure.flow, Failure.cause)
+        .group_by(ConnectionRow.name, Failure.flow, Failure.cause_key)
+        .having(func.count() >= view.thresholds.dead_letters)
     )
-    opened: Counter[tuple[str, str, str]] = Counter()
-    for connection, flow, cause, count in rows:
-        opened[connection, flow, alike(cause)] += count
     signs = []
-    for (connection, flow, cause), count in opened.items():
-        if count >= view.thresholds.dead_letters:
-            subject = f"{connection}: {flow}: {cause}"
-            text = f"{count} dead letters of {flow} in {connection}: {cause}"
-            signs.append(Sign("dead letters", subject, Severity.WARNING, text, _remedy(flow), count))
+    for connection, flow, _, example, count in rows:
+        cause = alike(example)
+        text = f"{count} dead letters of {flow} in {connection}: {cause}"
+        subject = f"{connection}: {flow}: {cause}"
+        signs.append(Sign("dead letters", subject, Severity.WARNING, text, _remedy(flow), count))
     return signs
 
 
