@@ -52,7 +52,6 @@ _ORDERS: dict[str, tuple[Value, str]] = {
     "syspro_cancelled_blocks_po": (False, "a cancelled order still blocks its PO number (t9.5, unknown)"),
     "syspro_blank_allocation": ("F", "F or B: what a blank AllocationAction means (t9.1)"),
     "syspro_back_order_status": ("2", "status of an order that is all back order (t10.3, inferred)"),
-    "syspro_tax_override": ("ignored", "ignored, rejected or accepted: StockTaxCode on a line (t9.3)"),
     "syspro_credit_fail": ("reject", "reject, or suspense (status S) beyond the credit limit (o12)"),
     "syspro_warehouse_orders": ("refuse", "refuse or allow changes and cancellation in status 4 (t10.1)"),
     "syspro_alternate_key": ("branch", "branch, area or warehouse: what AlternateReference must be (t9.2)"),

@@ -10,10 +10,10 @@ import difflib
 import threading
 from collections.abc import Iterator, Mapping
 
-from syncengine.sandbox.switches import brightpearl, shared, syspro
+from syncengine.sandbox.switches import brightpearl, shared, syspro, syspro_tax
 from syncengine.sandbox.switches.declaration import Declarations, Value
 
-_DECLARED: Declarations = {**shared.SWITCHES, **brightpearl.SWITCHES, **syspro.SWITCHES}
+_DECLARED: Declarations = {**shared.SWITCHES, **brightpearl.SWITCHES, **syspro.SWITCHES, **syspro_tax.SWITCHES}
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 

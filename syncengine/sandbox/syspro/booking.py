@@ -81,8 +81,11 @@ def split(ordered: Decimal, free: Decimal, action: str) -> tuple[Decimal, Decima
     return ship, ordered - ship
 
 
-def line_value(line: Row) -> Decimal:
-    """A line's value in the order's currency: quantity x price, less the percentages in turn, less the discount value."""
+def line_value(line: Row, share: Decimal = Decimal(1)) -> Decimal:
+    """A line's value in the order's currency: quantity x price, less the percentages in turn, less the discount value.
+
+    `share`: the part of the ordered quantity that counts; a charge always counts as a whole.
+    """
     if line["LineType"] in ("4", "5"):
         return amount_of(line, "NMscChargeValue")
     if line["LineType"] == "6":
@@ -92,7 +95,7 @@ def line_value(line: Row) -> Decimal:
     for percent in ("MDiscPct1", "MDiscPct2", "MDiscPct3"):
         value *= 1 - amount_of(line, percent) / 100
     discount = amount_of(line, "MDiscValue") * (quantity if line["MDiscValFlag"] == "U" else 1)
-    return rounded(value - discount, 2)
+    return rounded((value - discount) * share, 2)
 
 
 def units_ratio(line: Row) -> Decimal:
@@ -203,50 +206,3 @@ def opening_status(company: Company, lines: list[Row]) -> str:
     stocked = [line for line in lines if line["LineType"] in ("1", "7")]
     all_back = bool(stocked) and all(not line.get("MShipQty") and line.get("MBackOrderQty") for line in stocked)
     return company.switches.text("syspro_back_order_status") if all_back else "1"
-
-
-def invoice(company: Company, order: Row) -> str:
-    """Invoice the ship quantities: reduces stock and creates an AR invoice, whose number is returned.
-
-    With back orders left the order returns to status 2 with LastInvoice set; otherwise it is complete.
-    """
-    number = str(company.next_number("invoice"))
-    total, left = ZERO, False
-    for line in company.lines(order):
-        ordered = amount_of(line, "MOrderQty")
-        share = amount_of(line, "MShipQty") / ordered if ordered else Decimal(1)
-        total += rounded(line_value(line) * share, 2) if not line["MCompleteFlag"] else ZERO
-        left = left or amount_of(line, "MBackOrderQty") > 0
-        _ship(company, line)
-    customer = text_of(order, "Customer")
-    company.table("ArInvoice").insert(
-        Customer=customer,
-        Invoice=number,
-        InvoiceDate=company.today(),
-        CurrencyValue=total,
-        InvoiceBal1=total,
-        Branch=order["Branch"],
-        SalesOrder=order["SalesOrder"],
-        CustomerPoNumber=order["CustomerPoNumber"],
-    )
-    company.table("SorMaster").update(order, LastInvoice=number, DateLastInvPrt=company.today())
-    set_status(company, order, "2" if left else "9")
-    company.effect("ArInvoice", "created", number, text_of(order, "CustomerPoNumber"))
-    return number
-
-
-def _ship(company: Company, line: Row) -> None:
-    shipped = amount_of(line, "MStockQtyToShp")
-    reserve(company, line, -1)
-    company.table("SorDetail").update(
-        line, MShipQty=ZERO, MStockQtyToShp=ZERO, MCompleteFlag="" if amount_of(line, "MBackOrderQty") else "Y"
-    )
-    reserve(company, line, 1)
-    row = company.table("InvWarehouse").get(text_of(line, "MStockCode"), text_of(line, "MWarehouse"))
-    if row is not None and line["LineType"] == "1":
-        company.table("InvWarehouse").update(
-            row,
-            QtyOnHand=amount_of(row, "QtyOnHand") - shipped,
-            DateLastSale=company.today(),
-            DateLastStockMove=company.today(),
-        )

@@ -10,6 +10,7 @@ from syncengine.sandbox.syspro import find as finding
 from syncengine.sandbox.syspro.sessions import Session
 from syncengine.sandbox.syspro.sortoi import post as sortoi
 from syncengine.sandbox.syspro.state import Company
+from syncengine.sandbox.syspro.tax import line_query, setup_queries
 from syncengine.sandbox.syspro.texts import EnetError
 
 #: company, session, method, XmlParameters, XmlIn -> reply
@@ -23,6 +24,8 @@ _OBJECTS: dict[tuple[str, str], Run] = {
     ("Query", "COMFND"): finding.comfnd,
     ("Query", "COMFCH"): finding.comfch,
     ("Query", "COMQER"): queries.comqer,
+    ("Query", "IMPQSO"): setup_queries.impqso,
+    ("Query", "IMPQTX"): setup_queries.impqtx,
     ("Setup", "ARSSCS"): customers.arsscs,
     ("Transaction", "SORTOI"): sortoi.post,
     ("Transaction", "SORTOX"): posts.sortox,
@@ -30,6 +33,7 @@ _OBJECTS: dict[tuple[str, str], Run] = {
     ("Transaction", "SORTBO"): posts.sortbo,
     ("Transaction", "SORTIC"): posts.sortic,
 }
+_BUILDS: dict[str, Run] = {"SORRSL": line_query.sorrsl}
 _METHODS = {"Query": ("Query", "Fetch"), "Setup": ("Add", "Update", "Delete"), "Transaction": ("Post",)}
 
 
@@ -40,6 +44,8 @@ def find(klass: str, method: str, object: str) -> Run:
         EnetError: the object is not registered here, or has no such method. The text is not public; exception 100000 is.
     """
     run = _OBJECTS.get((klass, object)) if method in _METHODS.get(klass, ()) else None
+    if (klass, method) == ("Transaction", "Build"):
+        run = _BUILDS.get(object)
     if run is None:
         raise EnetError(f"e.net exception 100000: business object {object} is not registered for {klass}.{method}")
     return run

@@ -15,6 +15,8 @@ POST sessions/evict                          {operator}, or everybody
 POST numbers                                 {order: next number, invoice: ..., customer: ...}
 POST restart                                 {refused_s, unavailable_s}
 POST warehouse/advance                       {order} or every order: one step 1 -> 4 -> 8 -> 9
+
+Invoices, payments and tax: `control_accounts.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from typing import Any
 from werkzeug import Request, Response
 
 from syncengine.sandbox.json_bodies import answer
-from syncengine.sandbox.syspro import booking, warehouse
+from syncengine.sandbox.syspro import booking, control_accounts, warehouse
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Column, Row, Value, amount_of, text_of
 
@@ -55,6 +57,9 @@ def _read(company: Company, request: Request, parts: list[str]) -> Response | No
         return answer([_session(session) for session in company.sessions.open()])
     if parts == ["orders", "count"]:
         return answer(_count(company, request.args.get("po", "")))
+    shown = control_accounts.read(company, parts, request.args.get("order", ""))
+    if shown is not None:
+        return answer(shown)
     table = company.tables.get(parts[0])
     if table is None:
         return None
@@ -91,6 +96,9 @@ def _count(company: Company, po_number: str) -> dict[str, object]:
 
 
 def _act(company: Company, method: str, parts: list[str], body: dict[str, Any]) -> Response | None:
+    done = control_accounts.act(company, parts, body) if method == "POST" else None
+    if done is not None:
+        return answer(done)
     match method, parts:
         case "POST", ["orders"]:
             return answer(_enter_order(company, body))

@@ -94,7 +94,7 @@ def comfch(company: Company, session: Session, _method: str, _params: Element | 
 def _table(company: Company, document: Element) -> Table:
     name = (document.findtext("TableName") or "").strip()
     table = company.tables.get(name)
-    if table is None:
+    if table is None or name.startswith("_"):
         raise EnetError(f"Table '{name}' not found")
     return table
 

@@ -34,6 +34,7 @@ _ROOTS = {
     "SORTIC": "PostSalesOrderInvoice",
     "ARSSCS": "SetupArCustomer",
     "COMFCH": "Fetch",
+    "SORRSL": "Build",
 }
 _POST_PARAMETERS = {"Parameters": {"IgnoreWarnings": "N", "ApplyIfEntireDocumentValid": "Y", "ValidateOnly": "N"}}
 _ALL_LINES = "".join(

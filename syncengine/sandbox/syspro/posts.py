@@ -5,10 +5,11 @@ Source: syspro-transport.md section 10.3. Texts of refusals are not public: they
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
-from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro import booking, invoicing
 from syncengine.sandbox.syspro.items import Checked, ItemOptions, process
 from syncengine.sandbox.syspro.sessions import Session
 from syncengine.sandbox.syspro.state import Company
@@ -203,39 +204,63 @@ def _check_release(company: Company, item: Element) -> Checked:
 
 
 def sortic(company: Company, session: Session, _method: str, params: Element | None, document: Element) -> str:
-    """Invoice orders of status 8."""
+    """Invoice orders of status 8, or some of their lines, on InvoiceDate (today if blank).
+
+    OrderType C and D are not simulated: they find no order.
+    """
     options = ItemOptions.of(params, apply="N", validate="N")
-    done = process(document, options, lambda item: _check_invoice(company, item))
+    values = parameters(params, {"InvoiceDate": "", "OrderType": "I"})
+    done = process(document, options, lambda item: _check_invoice(company, item, values))
     return _reply(company, session, "postsalesorderinvoice", done.items, done.invalid)
 
 
-def _check_invoice(company: Company, item: Element) -> Checked:
+def _check_invoice(company: Company, item: Element, values: dict[str, str]) -> Checked:
     outcome = Checked()
     order = _find(company, item, outcome)
     if order is None:
         return outcome
-    if order["OrderStatus"] != "8":
+    if order["OrderStatus"] != "8" or values["OrderType"] != "I":
         _refuse_status(outcome, company, order, "invoiced")
-
-    def apply() -> list[Node]:
-        number = booking.invoice(company, order)
-        today = company.today()
-        journal = Node(
-            "GlJournal",
-            [Node("GlYear", str(today.year)), Node("GlPeriod", f"{today.month:02d}"), Node("GlJournal", "00001")],
-        )
-        content = [
-            Node("SalesOrder", company.shown(text_of(order, "SalesOrder"))),
-            Node("InvoiceNumber", number),
-            Node("TrnYear", str(today.year)),
-            Node("TrnMonth", f"{today.month:02d}"),
-            Node("Register", "00001"),
-            Node("WarningNumber", open_when_empty=True),
-            Node("WarningDescription", open_when_empty=True),
-            Node("Processed", "Y"),
-            journal,
-        ]
-        return [Node("Key", content)]
-
-    outcome.apply = apply
+    lines, day = _line_list(company, order, item, outcome), _invoice_date(company, values["InvoiceDate"], outcome)
+    outcome.apply = lambda: _invoiced(company, order, invoicing.invoice(company, order, lines=lines, on=day))
     return outcome
+
+
+def _line_list(company: Company, order: Row, item: Element, outcome: Checked) -> list[int] | None:
+    """SalesOrderLineList: line numbers with commas between them; each must be ready to invoice. None: the whole order."""
+    given = [part.strip() for part in _text(item, "SalesOrderLineList").split(",") if part.strip()]
+    if not given:
+        return None
+    ready = {line["SalesOrderLine"] for line in invoicing.ready_lines(company, order)}
+    numbers = [int(part) if part.isdigit() else 0 for part in given]
+    for part, number in zip(given, numbers, strict=True):
+        if number not in ready:
+            shown = company.shown(text_of(order, "SalesOrder"))
+            outcome.problems.append(problem("line", "SalesOrderLineList", part, part, shown))
+    return numbers
+
+
+def _invoice_date(company: Company, given: str, outcome: Checked) -> date:
+    try:
+        return date.fromisoformat(given) if given else company.today()
+    except ValueError:
+        outcome.problems.append(problem("100028", "InvoiceDate", given, given, "InvoiceDate"))
+        return company.today()
+
+
+def _invoiced(company: Company, order: Row, created: Row) -> list[Node]:
+    day = created["InvoiceDate"]
+    year, month = (str(day.year), f"{day.month:02d}") if isinstance(day, date) else ("", "")
+    journal = [("GlYear", year), ("GlPeriod", month), ("GlJournal", f"{company.next_number('journal'):05d}")]
+    content = [
+        Node("SalesOrder", company.shown(text_of(order, "SalesOrder"))),
+        Node("InvoiceNumber", text_of(created, "Invoice")),
+        Node("TrnYear", year),
+        Node("TrnMonth", month),
+        Node("Register", f"{created['Register']:0>5}"),
+        Node("WarningNumber", open_when_empty=True),
+        Node("WarningDescription", open_when_empty=True),
+        Node("Processed", "Y"),
+        Node("GlJournal", [Node(name, value) for name, value in journal]),
+    ]
+    return [Node("Key", content)]

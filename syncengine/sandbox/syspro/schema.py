@@ -5,6 +5,7 @@ Source: syspro-objects.md sections 3.1 and 10, syspro-transport.md sections 9 an
 
 from __future__ import annotations
 
+from syncengine.sandbox.syspro.schema_ledger import ledger_tables
 from syncengine.sandbox.syspro.tables import DATE, FLAG, INTEGER, Column, Table, decimal, own, text
 
 QUANTITY = decimal(18, 6)
@@ -213,6 +214,7 @@ def _stock() -> list[Table]:
                 "Decimals": INTEGER,
                 "ProductClass": text(20),
                 "TaxCode": text(3),
+                "OtherTaxCode": text(3),
                 "ListPriceCode": text(10),
                 "SerialMethod": FLAG,
                 "TraceableType": FLAG,
@@ -270,7 +272,7 @@ def _codes() -> list[Table]:
     return [
         Table("SalBranch", ("Branch",), {"Branch": text(10), "Description": text(50)}),
         Table("SalSalesperson", ("Salesperson",), {"Salesperson": text(20), "Name": text(50)}),
-        Table("SalArea", ("Area",), {"Area": text(10), "Description": text(50)}),
+        Table("SalArea", ("Area",), {"Area": text(10), "Description": text(50), "TaxCode": own(text(3))}),
         Table("TblArTerms", ("TermsCode",), {"TermsCode": text(2), "Description": text(50)}),
         Table(
             "TblCurrency",
@@ -287,24 +289,10 @@ def _codes() -> list[Table]:
                 **_address("ShipToAddr", "ShipPostalCode"),
             },
         ),
-        Table(
-            "ArInvoice",
-            ("Customer", "Invoice"),
-            {
-                "Customer": text(15),
-                "Invoice": text(20),
-                "InvoiceDate": DATE,
-                "CurrencyValue": AMOUNT,
-                "InvoiceBal1": AMOUNT,
-                "Branch": text(10),
-                "SalesOrder": text(20),
-                "CustomerPoNumber": text(30),
-            },
-        ),
     ]
 
 
 def empty_tables() -> dict[str, Table]:
     """All tables by name, without rows."""
-    tables = [_customers(), _orders(), _order_lines(), *_stock(), *_codes()]
+    tables = [_customers(), _orders(), _order_lines(), *_stock(), *_codes(), *ledger_tables()]
     return {table.name: table for table in tables}

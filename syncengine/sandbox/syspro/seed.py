@@ -18,7 +18,14 @@ _ADDED = date(2023, 9, 1)
 
 _BRANCHES = {"10": "Main branch", "20": "Export"}
 _SALESPERSONS = {"100": "House", "W1": "Web shop"}
-_AREAS = {"N": "North", "S": "South"}
+#: Area to description and the tax code that holds there where the site taxes by area.
+_AREAS = {"N": ("North", "ARN"), "S": ("South", "ARS")}
+#: Tax codes besides the shop's: those of the references' example documents, and the areas' own. Percentages are invented.
+_TAX_CODES = {"A": "20", "Z": "0", "ARN": "8.25", "ARS": "7"}
+#: The shop's tax codes that have more than 3 characters.
+_SHORT_TAX_CODES = {"DE19": "D19"}
+#: Every item's OtherTaxCode: what an order of tax status O is taxed by, zero-rated exports for example.
+_OTHER_TAX_CODE = "T0"
 _TERMS = {"01": "30 days", "14": "14 days", "30": "30 days", "60": "60 days", "00": "Cash"}
 _WAREHOUSES = {"MN": "MAIN WAREHOUSE", "FG": "FINISHED GOODS", "RT": "RETURNS"}
 
@@ -34,6 +41,7 @@ _EXAMPLE_STOCK: tuple[tuple[str, str, dict[str, int], str, str, str, int], ...] 
 def load(company: Company, shop: Shop) -> None:
     """Fill the empty tables."""
     _codes(company, shop)
+    _tax_codes(company, shop)
     for code, description, quantities, price, product_class, uom, factor in _EXAMPLE_STOCK:
         stock = {warehouse: Decimal(quantity) for warehouse, quantity in quantities.items()}
         _stock(
@@ -47,13 +55,20 @@ def load(company: Company, shop: Shop) -> None:
         _customer(company, code, name, currency)
 
 
+def _tax_codes(company: Company, shop: Shop) -> None:
+    for code, percent in _TAX_CODES.items():
+        company.tax_rates.add(code, Decimal(percent))
+    for tax in shop.tax_codes:
+        company.tax_rates.add(_SHORT_TAX_CODES.get(tax.code, tax.code), tax.rate, description=tax.description)
+
+
 def _codes(company: Company, shop: Shop) -> None:
     for code, description in _BRANCHES.items():
         company.table("SalBranch").insert(Branch=code, Description=description)
     for code, name in _SALESPERSONS.items():
         company.table("SalSalesperson").insert(Salesperson=code, Name=name)
-    for code, description in _AREAS.items():
-        company.table("SalArea").insert(Area=code, Description=description)
+    for code, (description, tax_code) in _AREAS.items():
+        company.table("SalArea").insert(Area=code, Description=description, TaxCode=tax_code)
     for code, description in _TERMS.items():
         company.table("TblArTerms").insert(TermsCode=code, Description=description)
     for currency in shop.currencies:
@@ -113,6 +128,7 @@ def _stock(
         MulDiv="M",
         ProductClass=product_class,
         TaxCode=tax_code,
+        OtherTaxCode=_OTHER_TAX_CODE,
         ListPriceCode="A",
         SerialMethod="N",
         TraceableType="N",

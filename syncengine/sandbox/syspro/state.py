@@ -13,6 +13,7 @@ from syncengine.sandbox.host import Host
 from syncengine.sandbox.syspro.schema import empty_tables
 from syncengine.sandbox.syspro.sessions import Session, Sessions
 from syncengine.sandbox.syspro.tables import Row, Table, text_of
+from syncengine.sandbox.syspro.tax_rates import TaxRates
 from syncengine.sandbox.syspro.xmlin import Reading
 from syncengine.sandbox.syspro.xmlout import Style
 
@@ -31,9 +32,14 @@ class Company:
         self.lock = threading.RLock()
         self.sessions = Sessions(self.switches, self.now)
         self.tables: dict[str, Table] = empty_tables()
+        self.tax_rates = TaxRates()
         self.notes: dict[str, list[str]] = {}  # OrderComments by stored order number; no table's column holds them
         self.moved_at: dict[str, datetime] = {}  # when the warehouse last moved an order
-        self._numbers = {"order": FIRST_SALES_ORDER, "invoice": FIRST_INVOICE, "delivery": 1, "customer": 1}
+        self._numbers = {
+            "order": FIRST_SALES_ORDER,
+            "invoice": FIRST_INVOICE,
+            **dict.fromkeys(("delivery", "customer", "register", "journal"), 1),
+        }
         self._actor: ContextVar[str] = ContextVar("actor", default="api")
         self._refusing_until = self._unavailable_until = 0.0
 
@@ -94,7 +100,7 @@ class Company:
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def next_number(self, kind: str) -> int:
-        """The next number of a kind: order, invoice, delivery, customer."""
+        """The next number of a kind: order, invoice, delivery, customer, register, journal."""
         number = self._numbers[kind]
         self._numbers[kind] += 1
         return number

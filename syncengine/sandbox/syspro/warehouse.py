@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro import booking, invoicing
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, text_of
 
@@ -33,7 +33,7 @@ def advance(company: Company, order: Row) -> bool:
     status = text_of(order, "OrderStatus")
     with company.as_person():
         if status == "8":
-            booking.invoice(company, order)
+            invoicing.invoice(company, order)
             return True
         if status not in _NEXT or not _can_ship(company, order):
             return False

@@ -168,7 +168,7 @@ def test_statement_shows_outstanding_orders_and_invoices(enet: EnetClient, contr
     control("POST", "warehouse/advance", order="1001")
     statement = parsed(enet.query("ARSQRY", query))
     assert (statement.findtext("Header/OutstOrdVal") or "").strip() == "8.00"
-    assert statement.findtext("InvoiceDetail/CurrencyValue") == "         16.00"
+    assert statement.findtext("InvoiceDetail/CurrencyValue") == "         19.20"  # with 20 % of tax
     assert enet.query("ARSQRY", query.replace("WEB001", "NOBODY")) == "ERROR: Customer 'NOBODY' not found"
 
 

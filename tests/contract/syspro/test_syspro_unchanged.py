@@ -19,7 +19,7 @@ from syncengine.document import Doc, from_json, to_json
 from syncengine.errors import Transient
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
-from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro import booking, invoicing
 from syncengine.sandbox.syspro.tables import TIMESTAMP, Column, Row
 from tests.contract.syspro.conftest import WAYS, Connect
 
@@ -191,7 +191,7 @@ def in_the_warehouse(sandbox: Sandbox, order: Row) -> None:
 
 
 def invoiced(sandbox: Sandbox, order: Row) -> None:
-    booking.invoice(sandbox.syspro, order)
+    invoicing.invoice(sandbox.syspro, order)
 
 
 def without_any_line(sandbox: Sandbox, order: Row) -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from syncengine.sandbox.syspro import booking
 from syncengine.sandbox.syspro.sessions import Session
-from syncengine.sandbox.syspro.sortoi import fields
+from syncengine.sandbox.syspro.sortoi import fields, tax
 from syncengine.sandbox.syspro.sortoi.draft import Draft, Line
 from syncengine.sandbox.syspro.sortoi.parts import exchange_rate
 from syncengine.sandbox.syspro.state import Company
@@ -163,6 +163,8 @@ def _change(company: Company, session: Session, draft: Draft) -> None:
     if draft.header.text("NewCustomerPoNumber"):
         values["CustomerPoNumber"] = draft.header.text("NewCustomerPoNumber")
     company.table("SorMaster").update(order, **values, LastOperator=session.operator)
+    if "TaxStatus" in values:
+        tax.follow_status(company, order)
     if comments := _comments(draft.header):
         company.notes[text_of(order, "SalesOrder")] = comments
     for line in draft.lines:

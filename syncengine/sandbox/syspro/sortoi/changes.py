@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from syncengine.sandbox.syspro import booking
-from syncengine.sandbox.syspro.sortoi import fields
+from syncengine.sandbox.syspro.sortoi import fields, tax
 from syncengine.sandbox.syspro.sortoi.draft import Draft, Line, Options
 from syncengine.sandbox.syspro.sortoi.parts import common, needed, quantity, uses_entered_price
 from syncengine.sandbox.syspro.state import Company
@@ -42,6 +42,7 @@ def _changes(company: Company, options: Options, line: Line, existing: Row) -> N
     stock = company.table("InvMaster").get(text_of(existing, "MStockCode"))
     if line.kind == "StockLine":
         _changed_stock(options, line, existing, stock)
+        line.row |= tax.changed_stock(company, section, existing)
         return
     renamed = {
         "Comment": "NComment",
@@ -51,14 +52,14 @@ def _changes(company: Company, options: Options, line: Line, existing: Row) -> N
         "MiscChargeCost": "NMscChargeCost",
         "MiscQuantity": "NMscChargeQty",
         "MiscProductClass": "NMscProductCls",
-        "MiscTaxCode": "NMscTaxCode",
         "FreightValue": "NMscChargeValue",
         "FreightCost": "NMscChargeCost",
-        "FreightTaxCode": "NMscTaxCode",
     }
     for name, column in renamed.items():
         if name in section.values:
             line.row[column] = "" if section.values[name] == BLANK else section.values[name]
+    if line.kind != "CommentLine":
+        line.row |= tax.changed_charge(company, section)
 
 
 def _changed_stock(options: Options, line: Line, existing: Row, stock: Row | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from syncengine.sandbox.syspro import booking
-from syncengine.sandbox.syspro.sortoi import changes, fields
+from syncengine.sandbox.syspro.sortoi import changes, fields, tax
 from syncengine.sandbox.syspro.sortoi.draft import Draft, Line, Options
 from syncengine.sandbox.syspro.sortoi.parts import (
     common,
@@ -13,7 +13,6 @@ from syncengine.sandbox.syspro.sortoi.parts import (
     needed,
     own_price,
     quantity,
-    tax,
     uses_entered_price,
 )
 from syncengine.sandbox.syspro.state import Company
@@ -61,7 +60,7 @@ def _check_added(company: Company, options: Options, draft: Draft, line: Line, n
     if line.kind == "StockLine":
         _stock(company, options, draft, line)
     else:
-        {"CommentLine": _comment, "MiscChargeLine": _misc, "FreightLine": _freight}[line.kind](line)
+        {"CommentLine": _comment, "MiscChargeLine": _misc, "FreightLine": _freight}[line.kind](company, line)
     if line.row.get("MBackOrderQty"):
         draft.has_back_orders = True
         code = line.section.text("StockCode")
@@ -85,7 +84,7 @@ def _stock(company: Company, options: Options, draft: Draft, line: Line) -> None
     elif stock is not None and not is_flagged:
         _stocked(company, options, draft, line, stock)
     elif allowed:
-        _non_stocked(options, line)
+        _non_stocked(company, options, line)
     else:
         section.refuse("240004", "StockCode", code)
 
@@ -111,7 +110,7 @@ def _stocked(company: Company, options: Options, draft: Draft, line: Line, stock
         "MProductClass": section.text("ProductClass") or stock["ProductClass"],
         "MPriceCode": section.text("PriceCode"),
         **common(section),
-        **tax(company, section, stock),
+        **tax.stocked(company, draft, section, stock),
     }
     row = company.table("InvWarehouse").get(code, warehouse)
     line.row["MBin"] = row["DefaultBin"] if row is not None else ""
@@ -120,7 +119,7 @@ def _stocked(company: Company, options: Options, draft: Draft, line: Line, stock
         line.row |= _allocate(company, draft, line, stock, ordered)
 
 
-def _non_stocked(options: Options, line: Line) -> None:
+def _non_stocked(company: Company, options: Options, line: Line) -> None:
     section = line.section
     product_class = section.text("NsProductClass") or section.text("ProductClass")
     if not product_class:
@@ -142,7 +141,7 @@ def _non_stocked(options: Options, line: Line) -> None:
         "MPriceUom": section.text("PriceUom") or uom,
         "MProductClass": product_class,
         "MPrice": price or ZERO,
-        "MTaxCode": section.text("StockTaxCode"),
+        **tax.non_stocked(company, section),
         "MOrderQty": ordered or ZERO,
         "MShipQty": ordered or ZERO,
         "MStockQtyToShp": ordered or ZERO,
@@ -150,7 +149,7 @@ def _non_stocked(options: Options, line: Line) -> None:
     }
 
 
-def _comment(line: Line) -> None:
+def _comment(_company: Company, line: Line) -> None:
     section = line.section
     if not section.text("Comment"):
         needed(section, "Comment")
@@ -162,7 +161,7 @@ def _comment(line: Line) -> None:
     }
 
 
-def _misc(line: Line) -> None:
+def _misc(company: Company, line: Line) -> None:
     section = line.section
     if section.amount("MiscChargeValue") is None:
         needed(section, "MiscChargeValue")
@@ -175,12 +174,12 @@ def _misc(line: Line) -> None:
         "NMscChargeCost": section.amount("MiscChargeCost") or ZERO,
         "NMscChargeQty": section.amount("MiscQuantity") or ZERO,
         "NMscProductCls": section.text("MiscProductClass"),
-        "NMscTaxCode": section.text("MiscTaxCode"),
         "NChargeCode": section.text("MiscChargeCode"),
+        **tax.charge(company, section),
     }
 
 
-def _freight(line: Line) -> None:
+def _freight(company: Company, line: Line) -> None:
     section = line.section
     if section.amount("FreightValue") is None:
         needed(section, "FreightValue")
@@ -188,7 +187,7 @@ def _freight(line: Line) -> None:
         "LineType": "4",
         "NMscChargeValue": section.amount("FreightValue") or ZERO,
         "NMscChargeCost": section.amount("FreightCost") or ZERO,
-        "NMscTaxCode": section.text("FreightTaxCode"),
+        **tax.charge(company, section),
     }
 
 

@@ -64,16 +64,6 @@ def description(options: Options, section: Section, stock: Row) -> str:
     return section.text("StockDescription") or own if options.on("UseStockDescSupplied") else own
 
 
-def tax(company: Company, section: Section, stock: Row) -> Row:
-    """The stock code's tax code; an override is ignored, rejected or accepted, depending on the site (section 9.3)."""
-    given = section.text("StockTaxCode")
-    rule = company.switches.text("syspro_tax_override")
-    if given and given != stock["TaxCode"] and rule == "rejected":
-        section.refuse("tax_override", "StockTaxCode", stock["StockCode"])
-    taken = given if given and rule == "accepted" else stock["TaxCode"]
-    return {"MTaxCode": taken, "_StockTaxCode": given}
-
-
 def uses_entered_price(options: Options, section: Section) -> bool:
     """Whether the document's price is used: the line's flag, otherwise the parameter."""
     return (section.text("AlwaysUsePriceEntered") or options["AlwaysUsePriceEntered"]) == "Y"

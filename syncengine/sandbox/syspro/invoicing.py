@@ -1,0 +1,189 @@
+"""Invoices: what is ready to ship becomes an AR invoice with SYSPRO's own tax, and payments reduce its balance.
+
+Sources: syspro-objects.md section 6.3, syspro-transport.md section 10.3. Assumed: CurrencyValue and InvoiceBal1 include tax,
+TaxPortion is the tax; a payment has a negative TrnValue, so that CurrencyValue and all TrnValues add up to the balance;
+charges are invoiced as a whole on the first invoice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from decimal import Decimal
+
+from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.state import Company
+from syncengine.sandbox.syspro.tables import Row, amount_of, integer_of, text_of
+from syncengine.sandbox.syspro.tax import calculation
+from syncengine.sandbox.syspro.tax.calculation import COMMENT, MERCHANDISE, Figures
+
+ZERO = Decimal(0)
+
+
+def invoice(company: Company, order: Row, *, lines: Collection[int] | None = None, on: date | None = None) -> Row:
+    """Invoice the ship quantities and the charges of an order: reduces stock and creates the AR invoice that is returned.
+
+    With back orders left the order returns to status 2 with LastInvoice set; otherwise it is complete.
+
+    Args:
+        lines: numbers of the lines to invoice; None for all.
+        on: the invoice's date, which decides the tax rate; None for today.
+    """
+    day = on or company.today()
+    number, ready = str(company.next_number("invoice")), ready_lines(company, order, lines)
+    figures = calculation.calculate(company, order, [(line, _share(line)) for line in ready], day)
+    created = _add_invoice(company, order, number, figures, day)
+    _add_details(company, created, figures)
+    for line in company.lines(order):
+        if line in ready or (line["LineType"] == COMMENT and lines is None):
+            _ship(company, line, day)
+    company.table("SorMaster").update(order, LastInvoice=number, DateLastInvPrt=day)
+    booking.set_status(company, order, _status_after(company, order))
+    company.effect("ArInvoice", "created", number, text_of(order, "CustomerPoNumber"))
+    return created
+
+
+def ready_lines(company: Company, order: Row, lines: Collection[int] | None = None) -> list[Row]:
+    """The lines that an invoice would contain now: merchandise with a ship quantity, and charges not yet invoiced."""
+    return [
+        line
+        for line in company.lines(order)
+        if line["LineType"] != COMMENT
+        and line["MCompleteFlag"] != "Y"
+        and (line["LineType"] not in MERCHANDISE or amount_of(line, "MShipQty") or not amount_of(line, "MOrderQty"))
+        and (lines is None or line["SalesOrderLine"] in lines)
+    ]
+
+
+def pay(company: Company, customer: str, number: str, value: Decimal, reference: str) -> Row:
+    """A person enters a customer's payment of an invoice; returns the invoice.
+
+    Raises:
+        KeyError: there is no such invoice.
+    """
+    found = company.table("ArInvoice").get(customer, number, "I")
+    if found is None:
+        raise KeyError(f"no invoice {number} of customer {customer}")
+    today = company.today()
+    entries = [row for row in company.table("ArInvoicePay").by("Invoice", number) if row["Customer"] == customer]
+    company.table("ArInvoicePay").insert(
+        Customer=customer,
+        Invoice=number,
+        EntryNumber=len(entries) + 1,
+        TrnType="P",
+        JournalDate=today,
+        Journal=company.next_number("journal"),
+        Reference=reference,
+        TrnValue=-value,
+        TrnYear=today.year,
+        TrnMonth=today.month,
+    )
+    balance = amount_of(found, "InvoiceBal1") - value
+    cleared = {} if balance else {"YearInvBalZero": today.year, "MonthInvBalZero": today.month}
+    company.table("ArInvoice").update(found, InvoiceBal1=balance, **cleared)
+    company.effect("ArInvoice", "paid", number, reference, value=str(value))
+    return found
+
+
+def booked(company: Company, order: Row) -> Figures:
+    """What the whole order comes to at today's rates: what is invoiced and what is still open, without lines closed short."""
+    invoiced: dict[int, Decimal] = {}
+    for detail in company.table("ArTrnDetail").by("SalesOrder", order["SalesOrder"]):
+        line_number = integer_of(detail, "SalesOrderLine")
+        invoiced[line_number] = invoiced.get(line_number, ZERO) + amount_of(detail, "Quantity")
+    shares = []
+    for line in company.lines(order):
+        line_number = integer_of(line, "SalesOrderLine")
+        if line["LineType"] not in MERCHANDISE:
+            share = Decimal(line_number in invoiced or line["MCompleteFlag"] != "Y")
+        else:
+            counted = invoiced.get(line_number, ZERO) + _open(line)
+            share = counted / amount_of(line, "MOrderQty") if amount_of(line, "MOrderQty") else Decimal(1)
+        if share:
+            shares.append((line, share))
+    return calculation.calculate(company, order, shares, company.today())
+
+
+def _open(line: Row) -> Decimal:
+    return amount_of(line, "MShipQty") + amount_of(line, "MBackOrderQty") + amount_of(line, "MQtyDispatched")
+
+
+def _share(line: Row) -> Decimal:
+    ordered = amount_of(line, "MOrderQty")
+    return amount_of(line, "MShipQty") / ordered if ordered else Decimal(1)
+
+
+def _add_invoice(company: Company, order: Row, number: str, figures: Figures, day: date) -> Row:
+    total = figures.net + figures.tax
+    return company.table("ArInvoice").insert(
+        Customer=order["Customer"],
+        Invoice=number,
+        DocumentType="I",
+        InvoiceDate=day,
+        CurrencyValue=total,
+        InvoiceBal1=total,
+        TaxPortion=figures.tax,
+        TermsCode=order["InvTermsOverride"],
+        Branch=order["Branch"],
+        SalesOrder=order["SalesOrder"],
+        CustomerPoNumber=order["CustomerPoNumber"],
+        LastDelNote=order["LastDelNote"],
+        PostCurrency=order["Currency"],
+        ConvRate=order["ExchangeRate"],
+        Register=company.next_number("register"),
+    )
+
+
+def _add_details(company: Company, created: Row, figures: Figures) -> None:
+    day = created["InvoiceDate"]
+    period = {"TrnYear": day.year, "TrnMonth": day.month} if isinstance(day, date) else {}
+    for number, part in enumerate(figures.lines, start=1):
+        is_merchandise = part.line["LineType"] in MERCHANDISE
+        company.table("ArTrnDetail").insert(
+            **period,
+            Register=created["Register"],
+            Invoice=created["Invoice"],
+            DetailLine=number,
+            Customer=created["Customer"],
+            SalesOrder=created["SalesOrder"],
+            SalesOrderLine=part.line["SalesOrderLine"],
+            LineType=part.line["LineType"],
+            StockCode=part.line["MStockCode"],
+            Description=part.line["MStockDes" if is_merchandise else "NComment"],
+            Quantity=part.line["MShipQty"] if is_merchandise else Decimal(1),
+            NetValue=part.net,
+            TaxCode=part.code,
+            TaxStatus=part.status,
+            TaxPercent=part.percent,
+        )
+    for number, total in enumerate(figures.totals, start=1):
+        company.table("_InvoiceTax").insert(
+            Invoice=created["Invoice"],
+            Number=number,
+            TaxCode=total.code,
+            TaxStatus=total.status,
+            TaxPercent=total.percent,
+            NetValue=total.net,
+            TaxValue=total.tax,
+        )
+
+
+def _status_after(company: Company, order: Row) -> str:
+    """8 if ready lines are left (only some were invoiced), 2 with back orders, otherwise 9."""
+    if ready_lines(company, order):
+        return "8"
+    return "2" if any(amount_of(line, "MBackOrderQty") for line in company.lines(order)) else "9"
+
+
+def _ship(company: Company, line: Row, day: date) -> None:
+    shipped = amount_of(line, "MStockQtyToShp")
+    booking.reserve(company, line, -1)
+    company.table("SorDetail").update(
+        line, MShipQty=ZERO, MStockQtyToShp=ZERO, MCompleteFlag="" if amount_of(line, "MBackOrderQty") else "Y"
+    )
+    booking.reserve(company, line, 1)
+    row = company.table("InvWarehouse").get(text_of(line, "MStockCode"), text_of(line, "MWarehouse"))
+    if row is not None and line["LineType"] == "1":
+        company.table("InvWarehouse").update(
+            row, QtyOnHand=amount_of(row, "QtyOnHand") - shipped, DateLastSale=day, DateLastStockMove=day
+        )
