@@ -8,7 +8,7 @@ POST orders/<number>/status                  {status}; as if a person set it
 POST orders/<number>/cancel                  a clerk cancels it
 POST orders/<number>/header                  {Column: value} of SorMaster
 POST orders/<number>/lines                   {stock_code, qty, price, warehouse} or {comment}
-PATCH, DELETE orders/<number>/lines/<n>      {qty, price} / cancel the line
+PATCH, DELETE orders/<number>/lines/<n>      {qty, price, tax_code} / cancel the line
 POST customers/<code>                        {Column: value} of ArCustomer, such as CustomerOnHold
 POST stock/<code>/<warehouse>                {on_hand}
 POST sessions/evict                          {operator}, or everybody
@@ -213,6 +213,9 @@ def _change_line(company: Company, order: Row, number: str, body: dict[str, Any]
             values |= booking.quantities(company, line, Decimal(str(body["qty"])), "A")
         if "price" in body:
             values["MPrice"] = Decimal(str(body["price"]))
+        if "tax_code" in body:
+            column = "MTaxCode" if line["LineType"] in ("1", "7") else "NMscTaxCode"
+            values |= {column: str(body["tax_code"]), "_OwnTaxCode": ""}
         if "comment" in body:
             values["NComment"] = str(body["comment"])
         booking.change_line(company, line, **values)
@@ -241,6 +244,7 @@ def _enter_order(company: Company, body: dict[str, Any]) -> dict[str, object]:
         Branch=customer["Branch"],
         Area=customer["Area"],
         InvTermsOverride=customer["TermsCode"],
+        TaxStatus=customer["TaxStatus"],
         Warehouse=str(body.get("warehouse", "")),
         OrderDate=company.today(),
         EntrySystemDate=company.today(),

@@ -258,7 +258,7 @@ def test_reply_without_numbers_does_not_tell_which_order_was_refused(make_sandbo
     assert (count(reply), count(reply, "ItemsRejectedWithWarnings")) == (1, 1)
 
 
-# -- prices, discounts, tax --------------------------------------------------------------------------------------------
+# -- prices, discounts -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -308,24 +308,6 @@ def test_customer_in_another_currency(enet: EnetClient) -> None:
     read = enet.read_order("1001")
     assert (read.findtext("Currency"), value(read, "ExchangeRate")) == ("EUR", "1.172400")
     assert value(lines(read)[0], "MPrice") == "9.37920"
-
-
-@pytest.mark.parametrize(("rule", "tax_code"), [("ignored", "A"), ("accepted", "Z")])
-def test_tax_code_override(make_sandbox: Callable[..., Running], rule: str, tax_code: str, control: Control) -> None:
-    client = EnetClient(make_sandbox(syspro_tax_override=rule).url)
-    client.log_on()
-    client.import_order(head(), stock_line(more="<StockTaxCode>Z</StockTaxCode>"))
-
-    assert value(lines(client.read_order("1001"))[0], "MTaxCode") == tax_code
-    assert control("GET", "SorDetail/1001/1").json()["_StockTaxCode"] == "Z"
-
-
-def test_tax_code_override_may_be_rejected(make_sandbox: Callable[..., Running]) -> None:
-    client = EnetClient(make_sandbox(syspro_tax_override="rejected").url)
-    client.log_on()
-    reply = client.import_order(head(), stock_line(more="<StockTaxCode>Z</StockTaxCode>"))
-
-    assert errors(reply) == [("", "Tax code cannot be overridden for stock code 'KB-2040'")]
 
 
 # -- stock -------------------------------------------------------------------------------------------------------------
