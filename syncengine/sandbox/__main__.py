@@ -22,7 +22,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.latency is not None:
             switches["latency_s"] = options.latency
         sandbox = Sandbox(
-            options.seed, switches, contacts=options.contacts, products=options.products, orders=options.orders
+            options.seed,
+            switches,
+            contacts=options.contacts,
+            products=options.products,
+            orders=options.orders,
+            tax_mix=options.tax_mix,
         )
         running = sandbox.start(options.host, options.port, options.tls)
     except (UnknownSwitch, OSError) as problem:
@@ -47,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--contacts", type=int, default=150, help="customers in the shop (default %(default)s)")
     parser.add_argument("--products", type=int, default=200, help="SKUs in the shop (default %(default)s)")
     parser.add_argument("--orders", type=int, default=500, help="orders in the shop (default %(default)s)")
+    parser.add_argument(
+        "--tax-mix", type=int, default=0, help="further orders with all kinds of tax (default %(default)s)"
+    )
     parser.add_argument("--latency", type=float, metavar="SECONDS", help="time before each answer (default 0.02)")
     parser.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate made on the spot")
     parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="turn a switch; repeatable")

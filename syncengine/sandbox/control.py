@@ -35,7 +35,7 @@ class Controlled(Host, Protocol):
 
 
 _FAULT_FIELDS = {field.name for field in dataclasses.fields(Fault)} - {"id", "hits", "added_at"}
-_SIZES = ("contacts", "products", "orders", "awkward")
+_SIZES = ("contacts", "products", "orders", "awkward", "tax_mix")
 
 
 def respond(sandbox: Controlled, request: Request, parts: list[str]) -> Response:
@@ -128,4 +128,5 @@ def _effects(sandbox: Controlled, request: Request, parts: list[str]) -> Respons
 
 def _shop(sandbox: Controlled, request: Request, parts: list[str]) -> Response:  # noqa: ARG001
     shop = sandbox.shop
-    return answer({"awkward": shop.awkward, "invalid": shop.invalid, "expected": shop.expected})
+    kinds = {"awkward": shop.awkward, "tax_mix": shop.tax_mix}
+    return answer({**kinds, "invalid": shop.invalid, "expected": shop.expected})

@@ -52,6 +52,7 @@ class Sandbox:
         products: int = 80,
         orders: int = 100,
         awkward: bool = True,
+        tax_mix: int = 0,
     ) -> None:
         self.switches = Switches(switches)
         self.faults = Faults()
@@ -61,6 +62,7 @@ class Sandbox:
             "products": products,
             "orders": orders,
             "awkward": awkward,
+            "tax_mix": tax_mix,
         }
         self.base_url = ""
         self.seed = seed

@@ -7,11 +7,20 @@ import random
 from syncengine.sandbox.shop import awkward as awkward_orders
 from syncengine.sandbox.shop import catalogue, people
 from syncengine.sandbox.shop import orders as ordinary_orders
+from syncengine.sandbox.shop import tax_mix as tax_mix_orders
 from syncengine.sandbox.shop.model import Shop
 from syncengine.sandbox.shop.order_writer import OrderWriter
 
 
-def generate(seed: int = 1, *, contacts: int = 60, products: int = 80, orders: int = 100, awkward: bool = True) -> Shop:
+def generate(
+    seed: int = 1,
+    *,
+    contacts: int = 60,
+    products: int = 80,
+    orders: int = 100,
+    awkward: bool = True,
+    tax_mix: int = 0,
+) -> Shop:
     """Make a shop.
 
     Args:
@@ -19,6 +28,7 @@ def generate(seed: int = 1, *, contacts: int = 60, products: int = 80, orders: i
         products: SKUs; those with a special role (bundles, unknown to SYSPRO) come on top.
         orders: ordinary orders, of which some are invalid, not eligible, cancelled, or by guests.
         awkward: add the labelled awkward orders, with the lowest ids.
+        tax_mix: further orders with all kinds of tax, after all others; the rest of the shop does not depend on it.
     """
     rng = random.Random(seed)
     shop = Shop(seed)
@@ -28,4 +38,7 @@ def generate(seed: int = 1, *, contacts: int = 60, products: int = 80, orders: i
     if awkward:
         awkward_orders.add(writer, random.Random(seed + 1))
     ordinary_orders.add(writer, rng, orders)
+    if tax_mix:
+        mix_rng = random.Random(seed + 2)
+        tax_mix_orders.add(writer, tax_mix_orders.add_goods(shop, mix_rng), mix_rng, tax_mix)
     return shop

@@ -279,6 +279,7 @@ class Shop:
     contacts: list[Contact] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     awkward: dict[str, int] = field(default_factory=dict)
+    tax_mix: dict[str, list[int]] = field(default_factory=dict)  # order ids by kind (shop/tax_mix.py)
     invalid: dict[int, str] = field(default_factory=dict)
     expected: dict[int, Fate] = field(default_factory=dict)
     guest_tag: str = "7"

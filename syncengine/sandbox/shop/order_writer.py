@@ -121,9 +121,11 @@ class OrderWriter:
             self.add(order, self.by_id[product_id], number * quantity, unit=Decimal(0), parent=parent)
         return parent
 
-    def add_text(self, order: Order, name: str, amount: Decimal, nominal: str = NOMINAL_SALES) -> Row:
+    def add_text(
+        self, order: Order, name: str, amount: Decimal, nominal: str = NOMINAL_SALES, *, tax_code: str = ""
+    ) -> Row:
         """Add a free-text row; the amount includes tax if the order's prices do."""
-        tax_code = "T20" if order.delivery.country == "GB" else "T0"
+        tax_code = tax_code or ("T20" if order.delivery.country == "GB" else "T0")
         row = self._row(order, FREE_TEXT_PRODUCT_ID, name, "", amount, tax_code, Decimal(1))
         row.price = row.net
         row.nominal_code = nominal

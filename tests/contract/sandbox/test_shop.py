@@ -111,3 +111,52 @@ def test_invalid_orders_are_invalid_for_the_reason_given(shop: Shop) -> None:
 
 def test_an_empty_shop_is_a_shop() -> None:
     assert generate(1, contacts=0, products=0, orders=5, awkward=False).orders == []
+
+
+# -- orders with all kinds of tax --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def mixed() -> Shop:
+    return generate(7, contacts=5, products=5, orders=5, tax_mix=44)
+
+
+def of_kind(shop: Shop, kind: str) -> list[Order]:
+    return [order for order in shop.orders if order.id in shop.tax_mix[kind]]
+
+
+def test_tax_mix_leaves_the_rest_of_the_shop_as_it_is(mixed: Shop) -> None:
+    plain = generate(7, contacts=5, products=5, orders=5)
+
+    assert mixed == generate(7, contacts=5, products=5, orders=5, tax_mix=44)
+    assert mixed.orders[: len(plain.orders)] == plain.orders
+    assert mixed.products[: len(plain.products)] == plain.products
+    assert len(mixed.orders) == len(plain.orders) + 44
+    assert {len(ids) for ids in mixed.tax_mix.values()} == {4}
+    assert plain.tax_mix == {}
+
+
+def test_tax_mix_has_every_rate_and_both_price_modes(mixed: Shop) -> None:
+    orders = [order for order in mixed.orders if any(order.id in ids for ids in mixed.tax_mix.values())]
+
+    assert {row.tax_code for order in orders for row in order.rows.values()} == {"T20", "T5", "T0", "T9", "T2", "DE19"}
+    assert {order.price_mode for order in orders} == {"INC", "EXC"}
+    assert any(row.discount for order in orders for row in order.rows.values())
+    assert {mixed.expected[order.id] for order in orders} == {"pushed", "guest"}
+
+
+def test_orders_of_the_mix_are_charged_as_their_kind_says(mixed: Shop) -> None:
+    own = {product.sku: product.tax_code for product in mixed.products}
+    codes = {
+        kind: {row.tax_code for order in of_kind(mixed, kind) for row in order.rows.values()} for kind in mixed.tax_mix
+    }
+
+    assert codes["export"] == codes["guest_export"] == {"T0"}
+    assert codes["exempt_customer"] == {"T2"}
+    assert codes["one_stop_shop"] == {"DE19"}
+    assert codes["export_with_a_taxed_row"] == {"T0", "T20"}
+    assert {"T20", "T5", "T0", "T2"} == codes["own_codes_net"] == codes["own_codes_gross"]
+    for order in of_kind(mixed, "own_codes_net"):
+        assert all(own[row.sku] == row.tax_code for row in order.rows.values() if row.sku)
+    for order in of_kind(mixed, "reduced_by_the_shop"):
+        assert any(own[row.sku] != row.tax_code for row in order.rows.values())
