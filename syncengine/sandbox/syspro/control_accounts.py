@@ -2,7 +2,7 @@
 
 GET  tax/rates                      tax codes with their dated percentages
 POST tax/rates                      {code, percent, from?, description?}: a new code, or a new rate of a known one
-GET  tax/orders[?order=]            each order's net, tax, total and totals by code, as booked now; cancelled ones apart
+GET  tax/orders[?order=]            each order's net, tax, total, totals by code and lines, as booked now
 GET  tax/invoices                   each invoice's net, tax, total, totals by code and lines
 POST day                            {orders?: [numbers], every_in_part?: n}: people ship and invoice all open orders, or these;
                                     every n-th is shipped in part, and to its end the next time
@@ -19,7 +19,7 @@ from typing import Any
 from syncengine.sandbox.syspro import booking, day, invoicing
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of
-from syncengine.sandbox.syspro.tax.calculation import CodeTotal
+from syncengine.sandbox.syspro.tax.calculation import MERCHANDISE, CodeTotal, LineTax
 
 Json = dict[str, object]
 
@@ -98,6 +98,7 @@ def _order(company: Company, order: Row) -> Json:
         "tax_status": order["TaxStatus"],
         **_amounts(figures.net, figures.tax),
         "codes": [_code(total) for total in figures.totals],
+        "lines": [_line(part) for part in figures.lines],
     }
 
 
@@ -138,6 +139,21 @@ def _code(total: CodeTotal) -> Json:
         "percent": total.percent,
         "net": total.net,
         "tax": total.tax,
+    }
+
+
+def _line(part: LineTax) -> Json:
+    """A line of an order as `_detail` shows one of an invoice; `quantity` is the whole ordered quantity."""
+    is_goods = part.line["LineType"] in MERCHANDISE
+    return {
+        "line": part.line["SalesOrderLine"],
+        "type": part.line["LineType"],
+        "stock_code": part.line["MStockCode"],
+        "description": part.line["MStockDes" if is_goods else "NComment"],
+        "quantity": part.line["MOrderQty"] if is_goods else Decimal(1),
+        "net": part.net,
+        "code": part.code,
+        "status": part.status,
     }
 
 
