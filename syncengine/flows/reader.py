@@ -156,8 +156,7 @@ class _FlowReader:
             self.place.refuse(self.table.line_of(entry), f"{entry}: {name} is read-only. {MAKE_IT_A_TARGET}")
 
     def _mapping(self, spec: Table, source: str, target: str) -> CompiledMapping:
-        system = source.partition(".")[0]
-        resources = {name: each.schema for name, each in self.catalogue.items() if name.partition(".")[0] == system}
+        resources = {name: each.schema for name, each in self.catalogue.items() if name != target}
         return compile_mapping(
             spec,
             source_schema=self.catalogue[source].schema,

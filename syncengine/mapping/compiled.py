@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from syncengine.document import LINE_KEY, Doc
 from syncengine.errors import Rejected
-from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Reference, Remark, RuleDecision
+from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Reference, Remark, RuleDecision, Told
 from syncengine.mapping.field_sets import FieldSet
 from syncengine.mapping.lines import Block
 from syncengine.mapping.rules import Rule
@@ -31,14 +31,21 @@ class CompiledMapping:
     default_policy: Policy
     natural_key_field: str
     fields: frozenset[str] = frozenset()
+    differences: Mapping[str, Told] = field(default_factory=dict)
 
-    def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> list[Reference]:
+    def references(
+        self,
+        doc: Doc,
+        settings: Mapping[str, Any] | None = None,
+        lookups: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> list[Reference]:
         """The documents that must be read along with this one, without duplicates.
 
-        settings: the connection's settings by name; a setting that is absent has its default. Raises Rejected.
+        settings: the connection's settings by name; a setting that is absent has its default. lookups: its tables by name.
+        Raises Rejected.
         """
         found: dict[Reference, None] = {}
-        frame = Frame(doc, Context(settings=settings or {}))
+        frame = Frame(doc, Context(settings=settings or {}, lookups=lookups or {}))
         for resource, run, text in self.reference_keys:
             try:
                 given = run(frame)
@@ -185,6 +192,10 @@ class CompiledMapping:
         if found is None and "." in field:
             found = self.policies.get(field.partition(".")[0])
         return found or self.default_policy
+
+    def told(self, name: str) -> Told:
+        """What to say of a field that differs. A field of a line may be told of as its list is."""
+        return self.differences.get(name) or self.differences.get(name.partition(".")[0]) or Told()
 
     def natural_key(self, mapped: Doc) -> str:
         """The value that identifies the mapped document in the target. Raises Rejected if it is empty."""

@@ -11,7 +11,7 @@ from marshmallow import Schema
 from syncengine.document import fingerprint
 from syncengine.mapping.compiled import CompiledMapping
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.contract import Policy
+from syncengine.mapping.contract import TARGET_LINES, Policy, Told
 from syncengine.mapping.field_sets import FieldSet, FieldSetCompiler
 from syncengine.mapping.lines import Block, LineCompiler, named
 from syncengine.mapping.rules import RuleCompiler
@@ -21,7 +21,7 @@ from syncengine.mapping.shapes import Shape, ValueKind, nearest, shape_of
 from syncengine.mapping.values import ValueCompiler
 from syncengine.mapping.yaml_lines import Items, Table
 
-ENTRIES = ("natural_key", "references", "values", "rules", "parts", "mapping", "policies", "checks")
+ENTRIES = ("natural_key", "references", "values", "rules", "parts", "mapping", "policies", "checks", "differences")
 """The entries of a flow's file (or of its `backward:`) that belong to the mapping."""
 
 
@@ -44,16 +44,17 @@ def compile_mapping(
         source_schema, target_schema: marshmallow schemas of the typed documents.
         file: the file's name in error texts.
         lookups: lookup tables of the file by name. needs: entity -> flow. settings: the flow's declared settings.
-        resources: schemas of the source system's other resources, for `references:` and `ref()`.
-        compares: whether checks may name `in_target`, the target's document.
+        resources: schemas of other resources of either system, for `references:` and `ref()`.
+        compares: whether expressions may name `in_target`, the target's document, and `differences:` is allowed.
 
     Raises:
         Misconfigured: one line with file, line and, for an unknown name, the closest valid name.
     """
     scope = Scope(
         doc=shape_of(source_schema),
+        found=shape_of(target_schema) if compares else None,
         settings=settings or {},
-        tables=lookups or {},
+        tables={**(lookups or {}), **({TARGET_LINES: {}} if compares else {})},
         needs=needs or {},
         resources={name: shape_of(schema) for name, schema in (resources or {}).items()},
     )
@@ -73,7 +74,7 @@ class _MappingCompiler:
         ruled = rules.rules(spec.get("rules"), spec.line_of("rules"))
         header, blocks = self._mapping()
         policies, default = self._policies(header, blocks)
-        checks = RuleCompiler(self.place, _in_checks(self.scope, self.target, compares=self.compares))
+        checks = RuleCompiler(self.place, _in_checks(self.scope, self.target))
         return CompiledMapping(
             version=self._version(),
             header=header,
@@ -85,6 +86,7 @@ class _MappingCompiler:
             policies=policies,
             default_policy=default,
             natural_key_field=self._natural_key(header),
+            differences=self._differences(header, blocks),
             fields=frozenset(header.fields | set(blocks)),
         )
 
@@ -164,10 +166,7 @@ class _MappingCompiler:
         kinds = [policy.value for policy in Policy]
         self.place.only(table, ("default", *kinds), "policies")
         default = Policy(self.place.choice(table, "default", kinds, Policy.SOURCE))
-        inner = {
-            f"{name}.{field}" for name, found in blocks.items() for block in found for field in block.field_set.fields
-        }
-        known = header.fields | set(blocks) | inner
+        known = _fields(header, blocks)
         policies: dict[str, Policy] = {}
         for kind in kinds:
             for name in self.place.names(table.get(kind), table.line_of(kind), kind):
@@ -177,6 +176,23 @@ class _MappingCompiler:
                     self.place.refuse(table.line_of(kind), f"policies: {name} has two policies")
                 policies[name] = Policy(kind)
         return policies, default
+
+    def _differences(self, header: FieldSet, blocks: Mapping[str, list[Block]]) -> dict[str, Told]:
+        if "differences" not in self.spec:
+            return {}
+        line = self.spec.line_of("differences")
+        if not self.compares:
+            self.place.refuse(line, "differences: is for flows with writes: nothing")
+        given = self.place.table(self.spec["differences"], line, "differences")
+        known = _fields(header, blocks)
+        told: dict[str, Told] = {}
+        for name, entry in given.items():
+            if name not in known:
+                self.place.refuse(given.line_of(name), f"differences: {name!r} is not mapped{nearest(name, known)}")
+            table = self.place.table(entry, given.line_of(name), name)
+            self.place.only(table, ("reason", "remedy"), f"differences: {name}")
+            told[name] = Told(self.place.text(table, "reason", name), self.place.text(table, "remedy", name))
+        return told
 
     def _natural_key(self, header: FieldSet) -> str:
         if "natural_key" not in self.spec:
@@ -188,8 +204,14 @@ class _MappingCompiler:
         return name
 
 
-def _in_checks(scope: Scope, target: Shape, *, compares: bool) -> Scope:
-    return replace(scope, target=target, found=target if compares else None)
+def _fields(header: FieldSet, blocks: Mapping[str, list[Block]]) -> set[str]:
+    """The mapped fields, those of lines with the name of their list (`StockLine.Price`)."""
+    inner = {f"{name}.{field}" for name, found in blocks.items() for block in found for field in block.field_set.fields}
+    return set(header.fields) | set(blocks) | inner
+
+
+def _in_checks(scope: Scope, target: Shape) -> Scope:
+    return replace(scope, target=target)
 
 
 def _with_references(scope: Scope, shapes: Mapping[str, Shape]) -> Scope:

@@ -10,10 +10,13 @@ from typing import Any, Protocol
 
 from syncengine.document import Doc
 
+TARGET_LINES = "target_lines"
+"""The table that a flow which compares has by itself: the target's line numbers by the keys of the lines written there."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
-    """Another document of the source system that the mapping of a document reads."""
+    """Another document, of either system, that the mapping of a document reads."""
 
     resource: str
     key: str
@@ -87,6 +90,14 @@ class Remark:
         return f"{self.value}; expected {self.expected}" if self.expected else self.value
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a flow that compares says of a field that differs."""
+
+    reason: str = "the target differs from what it should be"
+    remedy: str = "Correct it in the target, or close this if it is right as it is"
+
+
 class Policy(StrEnum):
     """What happens to a field of a linked object after somebody has changed it in the target."""
 
@@ -124,10 +135,15 @@ class Mapping(Protocol):
     def version(self) -> str:
         """A fingerprint of the mapping's content."""
 
-    def references(self, doc: Doc, settings: Map[str, Any] | None = None) -> Sequence[Reference]:
+    def references(
+        self,
+        doc: Doc,
+        settings: Map[str, Any] | None = None,
+        lookups: Map[str, Map[str, str]] | None = None,
+    ) -> Sequence[Reference]:
         """The documents that must be read along with this one. Raises Rejected if the document does not determine them.
 
-        settings: the connection's settings, as in a context; some references are read only if a setting asks for them.
+        settings, lookups: the connection's, as in a context; some references are read only if a setting asks for them.
         """
 
     def decide(self, doc: Doc, context: Context) -> RuleDecision:
@@ -144,6 +160,9 @@ class Mapping(Protocol):
 
     def remarks(self, doc: Doc, context: Context, mapped: Map[str, Doc]) -> Sequence[Remark]:
         """What the checks that neither pass nor reject have found, for `mapped`, the result of `apply`. Raises Rejected."""
+
+    def told(self, name: str) -> Told:
+        """What to say of a field that differs, in a flow that compares. `StockLine.Price` names a field of its lines."""
 
     @property
     def has_parts(self) -> bool:

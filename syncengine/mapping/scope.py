@@ -54,7 +54,7 @@ class Scope:
     found: shape of the target's document, in the checks of a flow that compares.
     values: named values by name. loops: variables of comprehensions. tables: lookup tables of the flow's file.
     needs: entity -> flow. references: shapes of the documents that `ref()` may use, by resource. resources: shapes of all
-    resources of the source system.
+    resources that references may name.
     """
 
     doc: Shape

@@ -51,6 +51,44 @@ def finds_where(
         yield Find(part, rows, is_whole=says_all and (not rows or len(rows) % 100 != 0))
 
 
+@dataclass(frozen=True, slots=True)
+class After:
+    """Where a page of a table begins: behind the row with this value and, among rows of that value, behind this key.
+
+    value: in its stored form. key: empty for the first row of that value.
+    """
+
+    column: str
+    value: str
+    key_column: str
+    key: str = ""
+
+
+def page_after(gateway: Gateway, table: str, after: After, columns: Sequence[str], *, most: int) -> list[Doc]:
+    """At most `most` rows of `table` behind `after`, in the order of its two columns.
+
+    COMFND has no paging, so a page begins behind the last row of the one before (syspro-objects.md section 10).
+    """
+    there = {"Column": after.column, "Value": after.value}
+    if after.key:
+        where: list[Doc] = [
+            {"OpenBracket": "(", **there, "Condition": "GT"},
+            {"AndOr": "Or", "OpenBracket": "(", **there, "Condition": "EQ"},
+            {"AndOr": "And", "Column": after.key_column, "Condition": "GT", "Value": after.key, "CloseBracket": "))"},
+        ]
+    else:
+        where = [{**there, "Condition": "GE"}]
+    content = {
+        "TableName": table,
+        "ReturnRows": str(most),
+        "Columns": {"Column": list(columns)},
+        "Where": {"Expression": where},
+        "OrderBy": {"Column": [after.column, after.key_column]},
+    }
+    found = content_of(gateway.call(BusinessCall(find_in(table), "Query", content)))
+    return [row for row in all_of(found, "Row") if isinstance(row, dict)]
+
+
 def _parts(
     gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], at_once: int
 ) -> Iterator[Sequence[str]]:

@@ -1,22 +1,21 @@
 """The plan of a flow that compares: it writes nothing, and says how the target's object differs from what it should be. Pure.
 
-What should be is what the flow's mapping makes of the source. Lines are matched by the numbers that the flow which writes them
-has stored in the link.
+What should be is what the flow's mapping makes of the source. The key of a line is the number that it has in the target.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Mapping as Map
 from dataclasses import replace
 from typing import Any
 
-from syncengine.document import LINE_KEY, Doc, fingerprint
+from syncengine.document import Doc, fingerprint
 from syncengine.engine.decide.merge import Difference, by_key, by_number, same
 from syncengine.engine.decide.one_way_plan import Situation
-from syncengine.engine.decide.plan import EQUAL, Linked, Plan, PlanKind, by_rule
-from syncengine.engine.decide.write_back_plan import Wish, wish_of
-from syncengine.mapping.contract import Remark
+from syncengine.engine.decide.plan import EQUAL, Plan, PlanKind, by_rule
+from syncengine.engine.decide.write_back_plan import wish_of
+from syncengine.mapping.contract import Remark, Told
 from syncengine.redaction import safe_text
 from syncengine.store.states import Why
 
@@ -35,8 +34,9 @@ def plan_comparison(situation: Situation, sources: Map[str, Doc]) -> Plan:
     if isinstance(wish, Plan):
         return wish
     link = situation.links[""]
-    found = list(_differences(wish, link, situation.target.line_fields))
-    remarks = [*map(_remark, found), *_checked(situation, wish, link)]
+    link, told = situation.links[""], situation.flow.mapping.told
+    found = list(_differences(wish.doc, link.current or {}))
+    remarks = [*_told(found, told), *situation.flow.mapping.remarks(wish.source, situation.context, {"": wish.doc})]
     if not remarks:
         return Plan(PlanKind.SKIP, EQUAL, Why.EQUAL)
     made = Plan(PlanKind.SKIP, DIFFERS, Why.DIFFERS, conflicts=found, remarks=remarks)
@@ -46,58 +46,55 @@ def plan_comparison(situation: Situation, sources: Map[str, Doc]) -> Plan:
     return by_rule(replace(made, kind=PlanKind.WRITE), held)
 
 
-def _differences(wish: Wish, link: Linked, line_fields: Map[str, Sequence[str]]) -> Iterator[Difference]:
-    current = link.current or {}
-    for name, wanted in wish.doc.items():
-        if name in line_fields:
-            yield from _line_differences(name, wish.doc, link)
-        elif not name.startswith("@") and not same(_value(wanted), _value(current.get(name))):
-            yield _difference(name, wanted, current.get(name))
+def _differences(wanted: Doc, current: Doc) -> Iterator[Difference]:
+    for name, value in wanted.items():
+        if isinstance(value, list):
+            yield from _line_differences(name, wanted, by_number(current, name))
+        elif not name.startswith("@") and not same(value, current.get(name)):
+            yield _difference(name, value, current.get(name))
 
 
-def _line_differences(name: str, wanted: Doc, link: Linked) -> Iterator[Difference]:
-    there = by_number(link.current or {}, name)
-    for key, line in by_key(wanted, name).items():
-        number = link.numbers.get(key)
-        if number is None:
-            continue  # the flow that writes this line has not written it yet
+def _line_differences(name: str, wanted: Doc, there: Map[str, Doc]) -> Iterator[Difference]:
+    for number, line in by_key(wanted, name).items():
         found = there.get(number)
         if found is None:
-            yield _difference(f"{name}[{key}]", "a line", None)
+            yield _difference(f"{name}[{number}]", "a line", None)
             continue
         for field, value in line.items():
-            if not field.startswith("@") and field != LINE_KEY and not same(value, found.get(field)):
-                yield _difference(f"{name}[{key}].{field}", value, found.get(field))
-
-
-def _value(value: Any) -> Any:
-    """The value; None for an empty list, as for a field that is absent."""
-    return None if value == [] else value
+            if not field.startswith("@") and not same(value, found.get(field)):
+                yield _difference(f"{name}[{number}].{field}", value, found.get(field))
 
 
 def _difference(path: str, wanted: Any, current: Any) -> Difference:
     return Difference(path, None, wanted, current, DIFFERS)
 
 
-def _remark(difference: Difference) -> Remark:
-    field = _general(difference.path)
-    return Remark(
-        holds=False,
-        name=fingerprint([DIFFERS, field]),
-        reason=DIFFERS,
-        field=difference.path,
-        value=safe_text(difference.current) if difference.current not in (None, "") else "nothing",
-        expected=safe_text(difference.wanted),
-        remedy="Correct it in the target, or close this if it is right as it is",
-    )
+def _told(found: Sequence[Difference], told: Callable[[str], Told]) -> Iterator[Remark]:
+    """One remark for each field, with the figures of all lines in which it differs."""
+    by_field: dict[str, list[Difference]] = {}
+    for difference in found:
+        by_field.setdefault(_place(difference.path)[0], []).append(difference)
+    for field, some in by_field.items():
+        says = told(field)
+        yield Remark(
+            holds=False,
+            name=fingerprint([DIFFERS, field]),
+            reason=says.reason,
+            field=field,
+            value=", ".join(_figure(difference.path, difference.current) for difference in some),
+            expected=", ".join(_figure(difference.path, difference.wanted) for difference in some),
+            remedy=says.remedy,
+        )
 
 
-def _general(path: str) -> str:
-    """A path without the key of its line."""
+def _figure(path: str, value: Any) -> str:
+    line = _place(path)[1]
+    shown = "nothing" if value in (None, "") else safe_text(value)
+    return f"{line}: {shown}" if line else shown
+
+
+def _place(path: str) -> tuple[str, str]:
+    """The field of a path (`Line.TaxCode`), and the number of its line; empty if it is not of a line."""
     before, _, rest = path.partition("[")
-    return before + rest.partition("]")[2]
-
-
-def _checked(situation: Situation, wish: Wish, link: Linked) -> Sequence[Remark]:
-    context = replace(situation.context, found=link.current or {})
-    return situation.flow.mapping.remarks(wish.source, context, {"": wish.doc})
+    number, _, after = rest.partition("]")
+    return before + after, number

@@ -47,6 +47,7 @@ class Fetched:
     first: str = ""  # key of a record that is always read completely, so that each step makes progress
     asked: dict[str, set[str]] = field(default_factory=dict)  # keys by resource, found or not
     corrections: Mapping[tuple[str, str], Correction] = field(default_factory=dict)  # by resource and key
+    lookups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by name
     _references: dict[tuple[str, str], Sequence[Reference]] = field(default_factory=dict)
 
     def references(
@@ -60,7 +61,7 @@ class Fetched:
         if place not in self._references:
             try:
                 doc = corrections.corrected(self.corrections.get(place), self.docs[resource.name][key])
-                found = mapping.references(resource.load(doc), settings)
+                found = mapping.references(resource.load(doc), settings, self.lookups)
             except Rejected:
                 found = ()
             self._references[place] = tuple(found)
@@ -263,8 +264,15 @@ def read_sources(
     placed: corrections to be applied, by resource and key. until, first: see `Fetched`.
     """
     source = route.source
+    with route.engine.store.read() as session:
+        tables = lookups_of(session, route.connection.row, route.flow)
     fetched = Fetched(
-        at=clock.now(), source_time=_source_time(route), corrections=placed or {}, until=until, first=first
+        at=clock.now(),
+        source_time=_source_time(route),
+        corrections=placed or {},
+        until=until,
+        first=first,
+        lookups=tables,
     )
     fetched.read(route.connection, source, _ends_on(route.source_side, route, linked))
     _read_references(route, route.flow.mapping, source, linked, fetched)

@@ -26,7 +26,7 @@ from syncengine.engine.steps import corrections
 from syncengine.engine.writes import dependants, link_keys, links, unsettled
 from syncengine.engine.writes.link_keys import synced_versions
 from syncengine.errors import Rejected
-from syncengine.mapping.contract import Context, Need
+from syncengine.mapping.contract import TARGET_LINES, Context, Need
 from syncengine.store.models import ConnectionRow, Link, Record
 from syncengine.store.states import Why
 
@@ -205,7 +205,14 @@ class Planner:
         raw = self._raw_sources(ready.record, ready.raw)
         if any(synced.get(key) != self.source.version(doc) for key, doc in raw.items()):
             return Plan(PlanKind.WAIT, NOT_SYNCED, Why.NOT_SYNCED)
-        return plan_comparison(situation, ready.sources)
+        return plan_comparison(self._with_target(situation, ready), ready.sources)
+
+    def _with_target(self, situation: Situation, ready: _Ready) -> Situation:
+        """The situation of a comparison, whose mapping may name the target's document and line numbers."""
+        numbers = {TARGET_LINES: links.all_numbers(self.material.linked[ready.record.id])}
+        current = next((link.current for link in situation.links.values() if link.current is not None), {})
+        context = replace(situation.context, found=current, lookups={**situation.context.lookups, **numbers})
+        return replace(situation, context=context)
 
     def _situation(self, ready: _Ready, known: Mapping[Need, str], approved: str) -> Situation:
         record, raw = ready.record, ready.raw
@@ -262,8 +269,7 @@ class Planner:
         current = raw.get(self.target.name, {}).get(key or "")
         unknown = self.material.tried.get((record.id, part))
         base = links.base_of(self.route, link)
-        known = links.all_numbers(link) if self.route.flow.compares else {}
-        known = known or (links.numbers_of(self.route.flow, link) if base else {})
+        known = links.numbers_of(self.route.flow, link) if base else {}
         return Linked(
             key=key,
             base=base,

@@ -38,9 +38,9 @@ def numbers_of(flow: Flow, link: Link) -> dict[str, str]:
     return {key: number for key, number in link.lines.items() if isinstance(number, str)}  # stored before 0.1.0
 
 
-def all_numbers(link: Link) -> dict[str, str]:
+def all_numbers(found: Iterable[Link]) -> dict[str, str]:
     """The target's line numbers by the source's line keys, whichever flow stored them."""
-    stored = [own for own in link.lines.values() if isinstance(own, Mapping)]
+    stored = [own for link in found for own in link.lines.values() if isinstance(own, Mapping)]
     return {key: number for own in stored for key, number in own.items()}
 
 

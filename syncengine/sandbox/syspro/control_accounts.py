@@ -163,8 +163,8 @@ def _detail(row: Row) -> Json:
         "type": row["LineType"],
         "stock_code": row["StockCode"],
         "description": row["Description"],
-        "quantity": row["Quantity"],
-        "net": row["NetValue"],
+        "quantity": row["QtyInvoiced"],
+        "net": row["NetSalesValue"],
         "code": row["TaxCode"],
         "status": row["TaxStatus"],
     }

@@ -90,7 +90,7 @@ def booked(company: Company, order: Row) -> Figures:
     invoiced: dict[int, Decimal] = {}
     for detail in company.table("ArTrnDetail").by("SalesOrder", order["SalesOrder"]):
         line_number = integer_of(detail, "SalesOrderLine")
-        invoiced[line_number] = invoiced.get(line_number, ZERO) + amount_of(detail, "Quantity")
+        invoiced[line_number] = invoiced.get(line_number, ZERO) + amount_of(detail, "QtyInvoiced")
     shares = []
     for line in company.lines(order):
         line_number = integer_of(line, "SalesOrderLine")
@@ -150,8 +150,8 @@ def _add_details(company: Company, created: Row, figures: Figures) -> None:
             LineType=part.line["LineType"],
             StockCode=part.line["MStockCode"],
             Description=part.line["MStockDes" if is_merchandise else "NComment"],
-            Quantity=part.line["MShipQty"] if is_merchandise else Decimal(1),
-            NetValue=part.net,
+            QtyInvoiced=part.line["MShipQty"] if is_merchandise else Decimal(1),
+            NetSalesValue=part.net,
             TaxCode=part.code,
             TaxStatus=part.status,
             TaxPercent=part.percent,

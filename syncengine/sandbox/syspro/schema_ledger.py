@@ -1,8 +1,8 @@
 """The tables of invoices and payments. Source: syspro-objects.md section 6.3.
 
-It names ArTrnDetail with its key, but not the columns that hold an invoice's lines, and no column that holds its tax by code:
-both are the sandbox's own here, so that no client can rely on them. A table whose name begins with an underscore does not
-exist for finds.
+It names ArTrnDetail with its key, but not the columns that hold an invoice's lines. SalesOrder, SalesOrderLine, LineType,
+QtyInvoiced, NetSalesValue and TaxValue are as SQL against live databases names them; the others, and the tax by code, are the
+sandbox's own, so that no client can rely on them. A table whose name begins with an underscore does not exist for finds.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ def _invoice_lines() -> Table:
             "Invoice": text(20),
             "DetailLine": own(INTEGER),
             "Customer": own(text(15)),
-            "SalesOrder": own(text(20)),
-            "SalesOrderLine": own(INTEGER),
-            "LineType": own(FLAG),
+            "SalesOrder": text(20),
+            "SalesOrderLine": INTEGER,
+            "LineType": FLAG,
             "StockCode": own(text(30)),
             "Description": own(text(100)),
-            "Quantity": own(decimal(18, 6)),
-            "NetValue": own(_AMOUNT),
+            "QtyInvoiced": decimal(18, 6),
+            "NetSalesValue": _AMOUNT,
             "TaxCode": own(text(3)),
             "TaxStatus": own(FLAG),
             "TaxPercent": own(decimal(5, 2)),

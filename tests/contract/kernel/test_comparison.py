@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.document import Doc
-from syncengine.engine.steps.discover import discover
 from syncengine.engine.people import dead_letter_bulk
+from syncengine.engine.steps.discover import discover
 from syncengine.mapping.contract import Context, Remark
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Status, Why

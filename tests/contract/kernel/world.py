@@ -36,7 +36,7 @@ from syncengine.engine.steps import running
 from syncengine.engine.steps.pump import pump
 from syncengine.errors import EndpointDown, OutcomeUnknown, Rejected, Transient
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, Reference, Remark, RuleDecision
+from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, Reference, Remark, RuleDecision, Told
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage, Status
@@ -279,7 +279,9 @@ class Plain:
     version: str = "1"
     remarks_: Callable[[Doc, Context, Doc], Sequence[Remark]] = lambda doc, context, mapped: ()
 
-    def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> Sequence[Reference]:
+    def references(
+        self, doc: Doc, settings: Mapping[str, Any] | None = None, lookups: Mapping[str, Any] | None = None
+    ) -> Sequence[Reference]:
         return self.refs(doc)
 
     def decide(self, doc: Doc, context: Context) -> RuleDecision:
@@ -304,6 +306,9 @@ class Plain:
 
     def policy(self, field: str) -> Policy:
         return self.policies.get(field, Policy.HOLD)
+
+    def told(self, name: str) -> Told:
+        return Told()
 
     def natural_key(self, mapped: Doc) -> str:
         return str(mapped.get("ref", ""))

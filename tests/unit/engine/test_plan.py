@@ -22,8 +22,10 @@ from syncengine.mapping.contract import (
     Need,
     Policy,
     Reference,
+    Remark,
     RuleDecision,
     RuleVerdict,
+    Told,
 )
 
 CUSTOMER = Need("customers", "310", "", "customers")
@@ -58,7 +60,9 @@ class Copy:
 
     version = "1"
 
-    def references(self, doc: Doc, settings: Mapping[str, Any] | None = None) -> Sequence[Reference]:
+    def references(
+        self, doc: Doc, settings: Mapping[str, Any] | None = None, lookups: Mapping[str, Any] | None = None
+    ) -> Sequence[Reference]:
         return ()
 
     def decide(self, doc: Doc, context: Context) -> RuleDecision:
@@ -78,6 +82,9 @@ class Copy:
 
     def remarks(self, doc: Doc, context: Context, mapped: Mapping[str, Doc]) -> Sequence[Remark]:
         return ()
+
+    def told(self, name: str) -> Told:
+        return Told()
 
     def natural_key(self, mapped: Doc) -> str:
         return str(mapped["ref"])

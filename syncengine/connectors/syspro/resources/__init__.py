@@ -9,4 +9,5 @@ RESOURCES = registered(
     "sales_order.SalesOrder",
     "customer.Customer",
     "stock_code.StockCode",
+    "booked_order.BookedOrder",
 )

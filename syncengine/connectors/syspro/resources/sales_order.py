@@ -14,10 +14,9 @@ from typing import ClassVar
 
 from syncengine.connectors import base
 from syncengine.connectors.base import Operation, Outcome, Safety, Verb
-from syncengine.connectors.syspro import comparison, order_replies, orders
+from syncengine.connectors.syspro import comparison, order_numbers, order_replies, orders
 from syncengine.connectors.syspro.business import BusinessCall
 from syncengine.connectors.syspro.documents import (
-    STORED_WIDTH,
     Filler,
     canonical_section,
     marked,
@@ -40,7 +39,6 @@ from syncengine.connectors.syspro.xml import text_of
 from syncengine.document import LINE_KEY, Doc
 from syncengine.errors import Rejected, SyncError
 
-_SHOWN_WIDTH = 6
 _CENT = Decimal("0.01")
 _CANCELLED = ("*", "\\", "/")
 _OPEN = ("1", "2", "3", "F", "S")
@@ -323,14 +321,11 @@ class SalesOrder(SysproSource, base.Resource):
 
     def _shown(self, number: str) -> str:
         """SorMaster stores 15 digits, SORTOI and SORQRY show fewer; both are accepted, one of them is kept (section 6)."""
-        is_stored = len(number) == STORED_WIDTH and number.isdecimal() and number.startswith("0")
-        if self._options.has_numeric_keys and is_stored:
-            return number.lstrip("0").zfill(_SHOWN_WIDTH)
-        return number
+        return order_numbers.shown(number, is_numeric=self._options.has_numeric_keys)
 
     def _stored(self, number: str) -> str:
         """The form in which SorMaster and SorDetail store a number, and by which COMFND finds it."""
-        return number.zfill(STORED_WIDTH) if self._options.has_numeric_keys and number.isdecimal() else number
+        return order_numbers.stored(number, is_numeric=self._options.has_numeric_keys)
 
     def canonical(self, doc: Doc) -> Doc:
         """Widths, decimals, case and characters of SorMaster and SorDetail; what SYSPRO fills in by itself is absent."""

@@ -22,6 +22,7 @@ STOCK_CODE: Section = {
     "Decimals": number(1, 0),
     "ProductClass": code(20),
     "TaxCode": code(3),
+    "OtherTaxCode": code(3),
     "KitType": flag("N", "F", "K", "S"),
     "PartCategory": code(1),
     "WarehouseToUse": code(10),
