@@ -31,8 +31,8 @@ class Flow:
     ceiling: writes per hour beyond which the flow is shut until a person opens it; a connection may override it.
     cut_over: True to skip objects that were created before the connection's cut-over date.
     write_back: the flow changes its own fields of objects that another flow has linked; it never creates or cancels.
-    compares: it writes nothing: its mapped fields and its checks are held against the linked object, and people are told
-        of what differs. Its record is wanted whenever the link changes, and by the target's feeds. Implies write_back.
+    compares: it writes nothing: its mapped fields and its checks are held against the linked object, and people are
+        shown what differs. Its record is wanted whenever the link changes, and by the target's feeds. Implies write_back.
     keeps_parts: a part that the mapping no longer yields stays in the target; otherwise it is cancelled there.
     version: a fingerprint of the file. lookups: tables by name. settings: defaults by name. declared: with kind and purpose.
     file: its file as named in error texts. is_own: the file belongs to the site and does not ship with the product.

@@ -8,7 +8,16 @@ from typing import Any
 
 from syncengine.document import LINE_KEY, Doc
 from syncengine.errors import Rejected
-from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, Reference, Remark, RuleDecision, Told
+from syncengine.mapping.contract import (
+    Context,
+    MissingLookup,
+    Need,
+    Policy,
+    Reference,
+    Remark,
+    RuleDecision,
+    DifferenceText,
+)
 from syncengine.mapping.field_sets import FieldSet
 from syncengine.mapping.lines import Block
 from syncengine.mapping.rules import Rule
@@ -31,7 +40,7 @@ class CompiledMapping:
     default_policy: Policy
     natural_key_field: str
     fields: frozenset[str] = frozenset()
-    differences: Mapping[str, Told] = field(default_factory=dict)
+    differences: Mapping[str, DifferenceText] = field(default_factory=dict)
 
     def references(
         self,
@@ -160,7 +169,10 @@ class CompiledMapping:
     def _document(self, frame: Frame) -> Doc:
         mapped = self.header.apply(frame)
         for name, blocks in self.blocks.items():
-            lines = [line for block in blocks for line in block.lines(frame)]
+            lines: list[Doc] = []
+            for block in blocks:
+                frame.mapped = {**mapped, name: lines}
+                lines = [*lines, *block.lines(frame)]
             _refuse_double_keys(name, lines)
             if lines:
                 mapped[name] = lines
@@ -193,9 +205,9 @@ class CompiledMapping:
             found = self.policies.get(field.partition(".")[0])
         return found or self.default_policy
 
-    def told(self, name: str) -> Told:
-        """What to say of a field that differs. A field of a line may be told of as its list is."""
-        return self.differences.get(name) or self.differences.get(name.partition(".")[0]) or Told()
+    def difference_text(self, name: str) -> DifferenceText:
+        """What to say of a field that differs. A field of a line may have the text of its list."""
+        return self.differences.get(name) or self.differences.get(name.partition(".")[0]) or DifferenceText()
 
     def natural_key(self, mapped: Doc) -> str:
         """The value that identifies the mapped document in the target. Raises Rejected if it is empty."""

@@ -11,7 +11,7 @@ from marshmallow import Schema
 from syncengine.document import fingerprint
 from syncengine.mapping.compiled import CompiledMapping
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.contract import TARGET_LINES, Policy, Told
+from syncengine.mapping.contract import TARGET_LINES, Policy, DifferenceText
 from syncengine.mapping.field_sets import FieldSet, FieldSetCompiler
 from syncengine.mapping.lines import Block, LineCompiler, named
 from syncengine.mapping.rules import RuleCompiler
@@ -74,7 +74,7 @@ class _MappingCompiler:
         ruled = rules.rules(spec.get("rules"), spec.line_of("rules"))
         header, blocks = self._mapping()
         policies, default = self._policies(header, blocks)
-        checks = RuleCompiler(self.place, _in_checks(self.scope, self.target))
+        checks = RuleCompiler(self.place, _with_mapped(self.scope, self.target))
         return CompiledMapping(
             version=self._version(),
             header=header,
@@ -135,7 +135,7 @@ class _MappingCompiler:
         lists = [name for name in table if self._is_line_list(name, table[name])]
         compiler = FieldSetCompiler(ValueCompiler(self.place, self.scope), self.target)
         header = compiler.compile(table, skip=lists)
-        lines = LineCompiler(self.place, self.scope)
+        lines = LineCompiler(self.place, _with_mapped(self.scope, self.target))
         blocks = {
             name: lines.blocks(name, table[name], table.line_of(name), compiler.field(name, table.line_of(name)))
             for name in lists
@@ -177,7 +177,7 @@ class _MappingCompiler:
                 policies[name] = Policy(kind)
         return policies, default
 
-    def _differences(self, header: FieldSet, blocks: Mapping[str, list[Block]]) -> dict[str, Told]:
+    def _differences(self, header: FieldSet, blocks: Mapping[str, list[Block]]) -> dict[str, DifferenceText]:
         if "differences" not in self.spec:
             return {}
         line = self.spec.line_of("differences")
@@ -185,14 +185,14 @@ class _MappingCompiler:
             self.place.refuse(line, "differences: is for flows with writes: nothing")
         given = self.place.table(self.spec["differences"], line, "differences")
         known = _fields(header, blocks)
-        told: dict[str, Told] = {}
+        texts: dict[str, DifferenceText] = {}
         for name, entry in given.items():
             if name not in known:
                 self.place.refuse(given.line_of(name), f"differences: {name!r} is not mapped{nearest(name, known)}")
             table = self.place.table(entry, given.line_of(name), name)
             self.place.only(table, ("reason", "remedy"), f"differences: {name}")
-            told[name] = Told(self.place.text(table, "reason", name), self.place.text(table, "remedy", name))
-        return told
+            texts[name] = DifferenceText(self.place.text(table, "reason", name), self.place.text(table, "remedy", name))
+        return texts
 
     def _natural_key(self, header: FieldSet) -> str:
         if "natural_key" not in self.spec:
@@ -210,7 +210,7 @@ def _fields(header: FieldSet, blocks: Mapping[str, list[Block]]) -> set[str]:
     return set(header.fields) | set(blocks) | inner
 
 
-def _in_checks(scope: Scope, target: Shape) -> Scope:
+def _with_mapped(scope: Scope, target: Shape) -> Scope:
     return replace(scope, target=target)
 
 

@@ -72,7 +72,7 @@ class RuleDecision:
 class Remark:
     """What a check has found in a mapped document that is valid nevertheless.
 
-    holds: a person decides before anything is written; otherwise a person is told. name: the same for all documents that
+    holds: a person decides before anything is written; otherwise a person is informed. name: the same for all documents that
     this check remarks on. reason, field, value, expected, remedy: for people; value and expected are the two figures.
     """
 
@@ -91,7 +91,7 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DifferenceText:
     """What a flow that compares says of a field that differs."""
 
     reason: str = "the target differs from what it should be"
@@ -161,7 +161,7 @@ class Mapping(Protocol):
     def remarks(self, doc: Doc, context: Context, mapped: Map[str, Doc]) -> Sequence[Remark]:
         """What the checks that neither pass nor reject have found, for `mapped`, the result of `apply`. Raises Rejected."""
 
-    def told(self, name: str) -> Told:
+    def difference_text(self, name: str) -> DifferenceText:
         """What to say of a field that differs, in a flow that compares. `StockLine.Price` names a field of its lines."""
 
     @property

@@ -50,7 +50,7 @@ class Setting:
 class Scope:
     """The names that are valid at one place of a mapping.
 
-    doc, row, target: shapes of the document, of a row inside `each`, of the mapped document in `checks`.
+    doc, row, target: shapes of the document, of a row inside `each`, of the mapped document in lines and `checks`.
     found: shape of the target's document, in the checks of a flow that compares.
     values: named values by name. loops: variables of comprehensions. tables: lookup tables of the flow's file.
     needs: entity -> flow. references: shapes of the documents that `ref()` may use, by resource. resources: shapes of all

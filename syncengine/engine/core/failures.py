@@ -84,21 +84,21 @@ def open_attention(session: Session, record: Record, what: str, now: datetime) -
 def attend(session: Session, found: Mapping[Record, Sequence[Remark]], now: datetime) -> None:
     """Ask people to check what a flow's checks have found of records, and close what they do not find any more.
 
-    A finding with the same figures is told once, also if a person has closed it since.
+    A finding with the same figures is opened once, also if a person has closed it since.
     """
     ids = [record.id for record in found]
-    told: dict[int, dict[str, Failure]] = {}
+    before: dict[int, dict[str, Failure]] = {}
     rows = select(Failure).where(Failure.record_id.in_(ids), Failure.kind == ATTENTION, Failure.remark != "")
     for failure in session.scalars(rows.order_by(Failure.id)):
-        told.setdefault(failure.record_id, {})[failure.remark] = failure
+        before.setdefault(failure.record_id, {})[failure.remark] = failure
     for record, remarks in found.items():
-        before, now_found = told.get(record.id, {}), {_remark_key(remark): remark for remark in remarks}
-        for key, failure in before.items():
+        earlier, now_found = before.get(record.id, {}), {_remark_key(remark): remark for remark in remarks}
+        for key, failure in earlier.items():
             if key not in now_found and failure.closed_at is None:
                 failure.closed_at, failure.closed_because = now, "it is no longer so"
         for key, remark in now_found.items():
-            earlier = before.get(key)
-            if earlier is not None and (earlier.closed_at is None or earlier.closed_by):
+            known = earlier.get(key)
+            if known is not None and (known.closed_at is None or known.closed_by):
                 continue
             _add(
                 session, record, ATTENTION, Stage.TRANSFORM, now, why=Why.DIFFERS, cause=remark.reason, field=remark.field,

@@ -15,7 +15,7 @@ from syncengine.engine.decide.merge import Difference, by_key, by_number, same
 from syncengine.engine.decide.one_way_plan import Situation
 from syncengine.engine.decide.plan import EQUAL, Plan, PlanKind, by_rule
 from syncengine.engine.decide.write_back_plan import wish_of
-from syncengine.mapping.contract import Remark, Told
+from syncengine.mapping.contract import Remark, DifferenceText
 from syncengine.redaction import safe_text
 from syncengine.store.states import Why
 
@@ -34,9 +34,12 @@ def plan_comparison(situation: Situation, sources: Map[str, Doc]) -> Plan:
     if isinstance(wish, Plan):
         return wish
     link = situation.links[""]
-    link, told = situation.links[""], situation.flow.mapping.told
+    link, text_of = situation.links[""], situation.flow.mapping.difference_text
     found = list(_differences(wish.doc, link.current or {}))
-    remarks = [*_told(found, told), *situation.flow.mapping.remarks(wish.source, situation.context, {"": wish.doc})]
+    remarks = [
+        *_remarks(found, text_of),
+        *situation.flow.mapping.remarks(wish.source, situation.context, {"": wish.doc}),
+    ]
     if not remarks:
         return Plan(PlanKind.SKIP, EQUAL, Why.EQUAL)
     made = Plan(PlanKind.SKIP, DIFFERS, Why.DIFFERS, conflicts=found, remarks=remarks)
@@ -69,13 +72,13 @@ def _difference(path: str, wanted: Any, current: Any) -> Difference:
     return Difference(path, None, wanted, current, DIFFERS)
 
 
-def _told(found: Sequence[Difference], told: Callable[[str], Told]) -> Iterator[Remark]:
+def _remarks(found: Sequence[Difference], text_of: Callable[[str], DifferenceText]) -> Iterator[Remark]:
     """One remark for each field, with the figures of all lines in which it differs."""
     by_field: dict[str, list[Difference]] = {}
     for difference in found:
         by_field.setdefault(_place(difference.path)[0], []).append(difference)
     for field, some in by_field.items():
-        says = told(field)
+        says = text_of(field)
         yield Remark(
             holds=False,
             name=fingerprint([DIFFERS, field]),

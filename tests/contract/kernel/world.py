@@ -36,7 +36,16 @@ from syncengine.engine.steps import running
 from syncengine.engine.steps.pump import pump
 from syncengine.errors import EndpointDown, OutcomeUnknown, Rejected, Transient
 from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, Reference, Remark, RuleDecision, Told
+from syncengine.mapping.contract import (
+    Context,
+    FieldGroup,
+    Need,
+    Policy,
+    Reference,
+    Remark,
+    RuleDecision,
+    DifferenceText,
+)
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage, Status
@@ -307,8 +316,8 @@ class Plain:
     def policy(self, field: str) -> Policy:
         return self.policies.get(field, Policy.HOLD)
 
-    def told(self, name: str) -> Told:
-        return Told()
+    def difference_text(self, name: str) -> DifferenceText:
+        return DifferenceText()
 
     def natural_key(self, mapped: Doc) -> str:
         return str(mapped.get("ref", ""))

@@ -25,7 +25,7 @@ from syncengine.mapping.contract import (
     Remark,
     RuleDecision,
     RuleVerdict,
-    Told,
+    DifferenceText,
 )
 
 CUSTOMER = Need("customers", "310", "", "customers")
@@ -83,8 +83,8 @@ class Copy:
     def remarks(self, doc: Doc, context: Context, mapped: Mapping[str, Doc]) -> Sequence[Remark]:
         return ()
 
-    def told(self, name: str) -> Told:
-        return Told()
+    def difference_text(self, name: str) -> DifferenceText:
+        return DifferenceText()
 
     def natural_key(self, mapped: Doc) -> str:
         return str(mapped["ref"])

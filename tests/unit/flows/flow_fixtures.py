@@ -14,8 +14,10 @@ from syncengine.connectors.brightpearl.resources.contact import Contact, Contact
 from syncengine.connectors.brightpearl.resources.postal_address import PostalAddress
 from syncengine.connectors.brightpearl.resources.sales_order import SalesOrder as BrightpearlOrder
 from syncengine.connectors.brightpearl.resources.sales_order import SalesOrderSchema
+from syncengine.connectors.syspro.resources.booked_order import BookedOrder
 from syncengine.connectors.syspro.resources.customer import Customer
 from syncengine.connectors.syspro.resources.sales_order import SalesOrder as SysproOrder
+from syncengine.connectors.syspro.resources.stock_code import StockCode
 from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.mapping.contract import Context
 
@@ -28,7 +30,16 @@ class WrittenContact(Contact, Resource):
 
 
 CATALOGUE: dict[str, type[Source]] = {
-    kind.name: kind for kind in (BrightpearlOrder, WrittenContact, PostalAddress, SysproOrder, Customer)
+    kind.name: kind
+    for kind in (
+        BrightpearlOrder,
+        WrittenContact,
+        PostalAddress,
+        SysproOrder,
+        Customer,
+        StockCode,
+        BookedOrder,
+    )  # fmt: skip
 }
 SETTINGS: dict[str, Any] = {
     "time_zone": "Europe/London",

@@ -57,7 +57,7 @@ def test_the_flows_that_ship() -> None:
 def test_a_file_in_a_folder_is_a_flow(tmp_path: Path) -> None:
     found = load_flows([SHIPPED, write(tmp_path / "mine", SMALL)], CATALOGUE)
 
-    assert sorted(found) == ["customers", "notes", "orders"]
+    assert sorted(found) == ["customers", "notes", "order_tax", "orders"]
     doc = order("10.00", {"1": row("10.0000")})
     assert found["notes"].mapping.apply(doc, Context()) == {"": {"SalesWarehouse": "WEB-10001"}}
     assert found["notes"].feeds == ("updated", "created")
@@ -189,7 +189,7 @@ def test_a_write_back_uses_the_links_of_another_flow(tmp_path: Path) -> None:
     found = load_flows([SHIPPED, write(tmp_path / "mine", BACK, "credit.yml")], CATALOGUE)
 
     credit, customers = found["credit"], found["customers"]
-    assert (credit.write_back, credit.entity, credit.keys_name_their_side) == (True, "customers", True)
+    assert (credit.write_back, credit.entity, credit.targets) == (True, "customers", (credit.target,))
     assert (customers.write_back, customers.keeps_parts, found["orders"].keeps_parts) == (False, True, False)
     needs = BACK.replace("credit", "notes", 1).replace("lastName", "firstName") + "needs: {customers: credit}\n"
     write(tmp_path / "mine", needs)

@@ -39,17 +39,27 @@ ORDER: Section = {
     "OrderStatus": code(1),
     "InvoicedTax": _AMOUNT,
 }
-LINE: Section = {"SalesOrderLine": code(4), "LineType": code(1), "StockCode": code(30), "TaxCode": code(3)}
+LINE: Section = {
+    "SalesOrderLine": code(4), "LineType": code(1), "StockCode": code(30), "OrderQty": number(12, 6), "Value": _AMOUNT,
+    "TaxCode": code(3),
+}  # fmt: skip
 INVOICE: Section = {
     "Invoice": code(20), "InvoiceDate": DATE, "Net": _AMOUNT, "Tax": _AMOUNT, "Total": _AMOUNT, "TaxBooked": _AMOUNT,
 }  # fmt: skip
-INVOICE_LINE: Section = {
-    "Invoice": code(20), "SalesOrderLine": code(4), "TaxCode": code(3), "Quantity": number(18, 6), "Net": _AMOUNT,
-}  # fmt: skip
+INVOICE_LINE: Section = {"Invoice": code(20), **LINE, "Quantity": number(18, 6), "Net": _AMOUNT}
 INVOICE_CODE: Section = {"Invoice": code(20), "TaxCode": code(3), "Net": _AMOUNT}
 
 _MASTER = ("SalesOrder", "CustomerPoNumber", "Customer", "Currency", "OrderStatus")
-_DETAIL = ("SalesOrder", "SalesOrderLine", "LineType", "MStockCode", "MTaxCode", "NMscTaxCode")
+_DETAIL = (
+    "SalesOrder",
+    "SalesOrderLine",
+    "LineType",
+    "MStockCode",
+    "MOrderQty",
+    "MTaxCode",
+    "NMscChargeValue",
+    "NMscTaxCode",
+)
 _INVOICE = ("SalesOrder", "Invoice", "DocumentType", "InvoiceDate", "CurrencyValue", "TaxPortion")
 _INVOICE_LINE = ("SalesOrder", "Invoice", "SalesOrderLine", "QtyInvoiced", "NetSalesValue")
 _CHARGES = ("4", "5")
@@ -172,30 +182,32 @@ class BookedOrder(SysproSource):
 
 
 def _document(order: Doc, lines: Sequence[Doc], invoices: Sequence[Doc], details: Sequence[Doc]) -> Doc:
-    codes = {text_of(line, "SalesOrderLine"): _code(line) for line in lines}
-    booked = [_invoice(row) for row in invoices if text_of(row, "DocumentType") != _CREDIT]
-    numbers = {invoice["Invoice"] for invoice in booked}
-    invoiced = [_invoice_line(row, codes) for row in details if text_of(row, "Invoice") in numbers]
+    booked = [_line(line) for line in lines if text_of(line, "LineType") != _COMMENT]
+    by_number = {line["SalesOrderLine"]: line for line in booked}
+    invoiced = [_invoice(row) for row in invoices if text_of(row, "DocumentType") != _CREDIT]
+    numbers = {invoice["Invoice"] for invoice in invoiced}
+    on_invoices = [_invoice_line(row, by_number) for row in details if text_of(row, "Invoice") in numbers]
     return {
         **{name: text_of(order, name) for name in _MASTER},
-        "InvoicedTax": str(sum((Decimal(invoice["Tax"]) for invoice in booked), Decimal(0))),
-        "Line": [_line(line) for line in lines if text_of(line, "LineType") != _COMMENT],
-        "Invoice": booked,
-        "InvoiceLine": invoiced,
-        "InvoiceCode": _by_code(invoiced),
+        "InvoicedTax": str(sum((Decimal(invoice["Tax"]) for invoice in invoiced), Decimal(0))),
+        "Line": booked,
+        "Invoice": invoiced,
+        "InvoiceLine": on_invoices,
+        "InvoiceCode": _by_code(on_invoices),
     }
 
 
-def _code(line: Doc) -> str:
-    return text_of(line, "NMscTaxCode" if text_of(line, "LineType") in _CHARGES else "MTaxCode")
-
-
 def _line(line: Doc) -> Doc:
-    number_ = text_of(line, "SalesOrderLine")
+    number_, is_charge = text_of(line, "SalesOrderLine"), text_of(line, "LineType") in _CHARGES
     return {
-        LINE_NUMBER: number_, "SalesOrderLine": number_, "LineType": text_of(line, "LineType"),
-        "StockCode": text_of(line, "MStockCode"), "TaxCode": _code(line),
-    }  # fmt: skip
+        LINE_NUMBER: number_,
+        "SalesOrderLine": number_,
+        "LineType": text_of(line, "LineType"),
+        "StockCode": "" if is_charge else text_of(line, "MStockCode"),
+        "OrderQty": str(_amount(line, "MOrderQty")),
+        "Value": str(_amount(line, "NMscChargeValue")),
+        "TaxCode": text_of(line, "NMscTaxCode" if is_charge else "MTaxCode"),
+    }
 
 
 def _invoice(row: Doc) -> Doc:
@@ -206,12 +218,15 @@ def _invoice(row: Doc) -> Doc:
     }  # fmt: skip
 
 
-def _invoice_line(row: Doc, codes: Mapping[str, str]) -> Doc:
-    line = text_of(row, "SalesOrderLine")
+def _invoice_line(row: Doc, lines: Mapping[str, Doc]) -> Doc:
+    number_ = text_of(row, "SalesOrderLine")
     return {
-        LINE_NUMBER: f"{text_of(row, 'Invoice')}/{line}", "Invoice": text_of(row, "Invoice"), "SalesOrderLine": line,
-        "TaxCode": codes.get(line, ""), "Quantity": str(_amount(row, "QtyInvoiced")), "Net": str(_amount(row, "NetSalesValue")),
-    }  # fmt: skip
+        **lines.get(number_, {"SalesOrderLine": number_, "TaxCode": ""}),
+        LINE_NUMBER: f"{text_of(row, 'Invoice')}/{number_}",
+        "Invoice": text_of(row, "Invoice"),
+        "Quantity": str(_amount(row, "QtyInvoiced")),
+        "Net": str(_amount(row, "NetSalesValue")),
+    }
 
 
 def _by_code(lines: Sequence[Doc]) -> list[Doc]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncengine.engine.watch.rule import Rule
-from syncengine.engine.watch.rules.dead_letters import none_through, same_cause
+from syncengine.engine.watch.rules.dead_letters import none_through, often_found, same_cause
 from syncengine.engine.watch.rules.endpoints import breaker_open, clock_differs, credentials_rejected
 from syncengine.engine.watch.rules.progress import outcome_unknown, overdue, stalled
 from syncengine.engine.watch.rules.resting import long_held, long_waiting
@@ -15,6 +15,7 @@ RULES: Sequence[Rule] = (
     Rule("breaker", 60.0, breaker_open),
     Rule("authentication", 600.0, credentials_rejected),  # after its rest an endpoint is tried, and rests again
     Rule("dead letters", 0.0, same_cause),
+    Rule("attention", 0.0, often_found),
     Rule("none through", 0.0, none_through),
     Rule("ceiling", 0.0, ceiling_reached),
     Rule("gone", 0.0, objects_gone),

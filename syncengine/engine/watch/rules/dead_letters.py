@@ -8,11 +8,13 @@ from sqlalchemy import func, select
 
 from syncengine.alerts import Severity, Sign
 from syncengine.engine.core import observe_mode
-from syncengine.engine.core.failures import DEAD, alike
+from syncengine.engine.core.failures import ATTENTION, DEAD, alike
 from syncengine.engine.watch.rule import View
 from syncengine.flows import Flow
 from syncengine.store.models import ConnectionRow, Effect, Failure, Record
 from syncengine.store.states import EffectState
+
+LATEST, OFTEN = 100, 0.05
 
 
 def same_cause(view: View) -> list[Sign]:
@@ -30,6 +32,27 @@ def same_cause(view: View) -> list[Sign]:
         text = f"{count} dead letters of {flow} in {connection}: {cause}"
         subject = f"{connection}: {flow}: {cause}"
         signs.append(Sign("dead letters", subject, Severity.WARNING, text, _remedy(flow), count))
+    return signs
+
+
+def often_found(view: View) -> list[Sign]:
+    """A check or a comparison has found the same of more than 5 % of a flow's last 100 objects."""
+    open_ = (Failure.kind == ATTENTION, Failure.remark != "", Failure.closed_at.is_(None))
+    places = select(Failure.connection_id, Failure.flow).where(*open_).group_by(Failure.connection_id, Failure.flow)
+    signs = []
+    for connection_id, flow in view.session.execute(places.having(func.count() > 1)).all():
+        mine = (Record.connection_id == connection_id, Record.flow == flow)
+        latest = view.session.scalars(select(Record.id).where(*mine).order_by(Record.id.desc()).limit(LATEST)).all()
+        count = func.count(Failure.record_id.distinct())
+        causes = select(func.min(Failure.cause), func.min(Failure.remedy), count).where(
+            *open_, Failure.record_id.in_(latest)
+        )
+        name = view.session.get_one(ConnectionRow, connection_id).name
+        for cause, remedy, found in view.session.execute(
+            causes.group_by(Failure.cause_key).having(count > max(1, OFTEN * len(latest))).order_by(Failure.cause_key)
+        ):
+            text = f"{found} of the last {len(latest)} objects of {flow} in {name}: {cause}"
+            signs.append(Sign("attention", f"{name}: {flow}: {cause}", Severity.WARNING, text, remedy, found))
     return signs
 
 

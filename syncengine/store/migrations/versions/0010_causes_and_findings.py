@@ -1,4 +1,4 @@
-"""Failures of one cause share a key, and what a flow's checks have found is told once."""
+"""Failures of one cause share a key, and what a flow's checks have found is shown once."""
 
 import re
 
