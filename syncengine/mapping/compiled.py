@@ -10,13 +10,13 @@ from syncengine.document import LINE_KEY, Doc
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import (
     Context,
+    DifferenceText,
     MissingLookup,
     Need,
     Policy,
     Reference,
     Remark,
     RuleDecision,
-    DifferenceText,
 )
 from syncengine.mapping.field_sets import FieldSet
 from syncengine.mapping.lines import Block

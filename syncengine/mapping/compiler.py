@@ -11,7 +11,7 @@ from marshmallow import Schema
 from syncengine.document import fingerprint
 from syncengine.mapping.compiled import CompiledMapping
 from syncengine.mapping.complaints import Place
-from syncengine.mapping.contract import TARGET_LINES, Policy, DifferenceText
+from syncengine.mapping.contract import TARGET_LINES, DifferenceText, Policy
 from syncengine.mapping.field_sets import FieldSet, FieldSetCompiler
 from syncengine.mapping.lines import Block, LineCompiler, named
 from syncengine.mapping.rules import RuleCompiler

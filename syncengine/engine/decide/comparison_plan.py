@@ -15,7 +15,7 @@ from syncengine.engine.decide.merge import Difference, by_key, by_number, same
 from syncengine.engine.decide.one_way_plan import Situation
 from syncengine.engine.decide.plan import EQUAL, Plan, PlanKind, by_rule
 from syncengine.engine.decide.write_back_plan import wish_of
-from syncengine.mapping.contract import Remark, DifferenceText
+from syncengine.mapping.contract import DifferenceText, Remark
 from syncengine.redaction import safe_text
 from syncengine.store.states import Why
 

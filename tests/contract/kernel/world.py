@@ -38,13 +38,13 @@ from syncengine.errors import EndpointDown, OutcomeUnknown, Rejected, Transient
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import (
     Context,
+    DifferenceText,
     FieldGroup,
     Need,
     Policy,
     Reference,
     Remark,
     RuleDecision,
-    DifferenceText,
 )
 from syncengine.store import Store
 from syncengine.store import models as m

@@ -17,6 +17,7 @@ from syncengine.engine.decide.two_way_plan import Pair, plan_pair
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import (
     Context,
+    DifferenceText,
     FieldGroup,
     MissingLookup,
     Need,
@@ -25,7 +26,6 @@ from syncengine.mapping.contract import (
     Remark,
     RuleDecision,
     RuleVerdict,
-    DifferenceText,
 )
 
 CUSTOMER = Need("customers", "310", "", "customers")

@@ -39,7 +39,7 @@ CATALOGUE: dict[str, type[Source]] = {
         Customer,
         StockCode,
         BookedOrder,
-    )  # fmt: skip
+    )
 }
 SETTINGS: dict[str, Any] = {
     "time_zone": "Europe/London",
