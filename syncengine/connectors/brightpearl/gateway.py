@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -124,6 +124,7 @@ class Gateway:
         query: str = "",
         shape: Shape = Shape.LIST,
         id_field: str = "id",
+        normalised: Callable[[Doc, datetime], Doc] | None = None,
     ) -> list[Doc]:
         """Whole objects by id, in as few calls as the limits allow, in no promised order; unknown ones are absent.
 
@@ -133,6 +134,7 @@ class Gateway:
             most: ids per call.
             query: behind each path, with its `?`.
             shape, id_field: how the answer holds the objects. Where it is keyed by id, an object without `id_field` gets it.
+            normalised: applied to each object, with Brightpearl's clock (UTC, whole seconds) at its answer.
 
         Raises:
             Misconfigured: the answer holds them in another shape, so it would every time.
@@ -146,7 +148,8 @@ class Gateway:
                 answer = self.call("GET", f"{resource}/{text}{query}", show_path=shown)
             except errors.NothingFound:
                 continue
-            found += self._listed(answer, shown, shape, id_field)
+            listed = self._listed(answer, shown, shape, id_field)
+            found += [normalised(doc, answer.source_time) for doc in listed] if normalised else listed
         return found
 
     def search(

@@ -3,10 +3,17 @@
 # ruff: noqa: N815 - the names are Brightpearl's
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from marshmallow import fields
 
+from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Time, Whole, Words
+from syncengine.document import Doc
+
+READ_WITHIN = timedelta(seconds=45)
+"""How far the time of a read may be from the `Date` of its answer: the longest call takes 35 s, and hosts' clocks differ."""
 
 
 class PostAddressIds(Document):
@@ -136,3 +143,14 @@ class Contact(BrightpearlSource):
         """The read is paged, and its page must hold all that were asked for."""
         optional = f"&includeOptional={','.join(self._optional)}" if self._optional else ""
         return f"?pageSize={self.most_per_read}{optional}"
+
+    def normalised(self, doc: Doc, answered_at: datetime) -> Doc:
+        """A contact that was never edited gets its time of creation as `updatedOn`, as in a search row.
+
+        Its GET has the time of the read there (section 14.8), so every read would look like an edit. A real edit may be
+        as recent as that too: then the row of the next search has a later time, and the contact is read again.
+        """
+        updated, created = times.lenient(doc.get("updatedOn")), times.lenient(doc.get("createdOn"))
+        if updated is None or created is None or abs(updated - answered_at) > READ_WITHIN:
+            return doc
+        return {**doc, "updatedOn": doc["createdOn"]}

@@ -56,7 +56,7 @@ class BrightpearlSource(base.Source):
     created: ClassVar[str] = "createdOn"
     """The path of the time of creation in a document. Default: that of most documents."""
 
-    resolution_s = 1.0  # recorded times all end in `.000` (section 3.1)
+    resolution_s = 1.0  # recorded times of creations and edits all end in `.000` (sections 3.1 and 14.8)
 
     def __init__(self, gateway: Gateway) -> None:
         kind = self.name.partition(".")[2]
@@ -86,7 +86,13 @@ class BrightpearlSource(base.Source):
         that then still has another id gets an id that its schema refuses.
         """
         found = self.gateway.objects(
-            self.path, keys, most=self.most_per_read, query=self.query(), shape=self.answer, id_field=self.id_field
+            self.path,
+            keys,
+            most=self.most_per_read,
+            query=self.query(),
+            shape=self.answer,
+            id_field=self.id_field,
+            normalised=self.normalised,
         )
         mine = [doc for doc in found if self.is_mine(doc)]
         asked, ids = set(keys), Counter(str(doc.get(self.id_field)) for doc in mine)
@@ -102,6 +108,16 @@ class BrightpearlSource(base.Source):
     def query(self) -> str:
         """The query of a read, with its `?`."""
         return f"?includeOptional={','.join(self._optional)}" if self._optional else ""
+
+    def normalised(self, doc: Doc, answered_at: datetime) -> Doc:  # noqa: ARG002
+        """A document without what only the read itself has put into it, so that an unchanged object is read as the same.
+
+        Args:
+            answered_at: Brightpearl's clock (UTC, whole seconds) at the answer.
+
+        Default: the document as it is.
+        """
+        return doc
 
     def is_mine(self, doc: Doc) -> bool:  # noqa: ARG002
         """Whether a document that was read is one of this kind. Default: it is."""
