@@ -203,4 +203,5 @@ def _refused(description: str) -> Response:
 
 
 def _json(body: dict[str, object], status: int) -> Response:
-    return Response(dumps(body), status, content_type="application/json;charset=UTF-8")
+    headers = {"Cache-Control": "no-cache, private"}
+    return Response(dumps(body), status, headers, content_type="application/json;charset=UTF-8")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from syncengine.sandbox.brightpearl import custom_fields
 from syncengine.sandbox.brightpearl.calls import Call, part, read_uris, text
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
 from syncengine.sandbox.brightpearl.responses import decimals
@@ -21,14 +22,11 @@ def read_products(call: Call) -> Json:
     account = call.account
     with account.lock:
         keys = call.ids(account.products, most=account.switches.integer("brightpearl_product_most_ids"))
-        found = [account.product_json(account.products[key]) for key in keys]
+        products = [account.products[key] for key in keys]
+        found = [{**account.product_json(product), **_optional(call, product)} for product in products]
     if not found and account.switches.on("brightpearl_missing_product_404"):
         raise missing("No Products Found")
-    wanted = call.request.args.get("includeOptional", "").split(",")
-    extra: Json = ({"customFields": {}} if "customFields" in wanted else {}) | (
-        {"nullCustomFields": []} if "nullCustomFields" in wanted else {}
-    )
-    return {"response": [{**entry, **extra} for entry in found]}
+    return {"response": found}
 
 
 def product_options(call: Call) -> Json:
@@ -44,7 +42,7 @@ def create_product(call: Call) -> Json:
     body, account = call.json_object(), call.account
     with account.lock:
         if body.get("brandId") not in account.brands:
-            raise invalid("PRDC-014", f"You have supplied an invalid brand id: {body.get('brandId')}")
+            raise invalid("PRDC-014", "You must supply a brand ID.")
         product = Product(
             account.new_id("product"),
             "",
@@ -156,28 +154,7 @@ def read_tax_codes(call: Call) -> Json:
                 "id": key,
                 "code": taxes[key].code,
                 "description": taxes[key].description,
-                **({"rate": float(taxes[key].rate)} if taxes[key].rate else {}),
-            }
-            for key in keys
-        ]
-    }
-
-
-def read_warehouses(call: Call) -> Json:
-    """`GET warehouse[/{ids}]`."""
-    warehouses = {entry.id: entry for entry in call.account.shop.warehouses}
-    keys = call.ids(warehouses) if "ids" in call.path else sorted(warehouses)
-    if not keys:
-        raise missing("No Warehouses Found")
-    return {
-        "response": [
-            {
-                "id": key,
-                "name": warehouses[key].name,
-                "typeCode": "2",
-                "typeDescription": "Normal warehouse",
-                "address": {"addressId": 1},
-                "clickAndCollectEnabled": False,
+                **({"rate": taxes[key].rate.quantize(Decimal("0.0001"))} if taxes[key].rate else {}),
             }
             for key in keys
         ]
@@ -205,6 +182,16 @@ def read_availability(call: Call) -> Json:
             if product.stock_tracked:
                 found[str(key)] = _availability(account, product)
     return {"response": found}
+
+
+def _optional(call: Call, product: Product) -> Json:
+    """The sections that a product GET has on request: custom fields that are set, and codes of those that are not."""
+    wanted = call.request.args.get("includeOptional", "").split(",")
+    return ({"customFields": product.custom_fields} if "customFields" in wanted else {}) | (
+        {"nullCustomFields": [code for code in custom_fields.CODES if code not in product.custom_fields]}
+        if "nullCustomFields" in wanted
+        else {}
+    )
 
 
 def _fill(account: Account, product: Product, body: dict[str, Any], *, is_new: bool) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from syncengine.sandbox.brightpearl import render
-from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, integer, part, patches, text
+from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, integer, part, patches, read_uris, text
 from syncengine.sandbox.brightpearl.errors import bad_filter, invalid, missing
 from syncengine.sandbox.brightpearl.responses import country_of
 from syncengine.sandbox.brightpearl.state import Account
@@ -49,6 +49,14 @@ def read(call: Call) -> dict[str, object]:
         },
         "sorting": [{"field": field, "direction": direction.upper() or "ASC"}],
     }
+
+
+def options(call: Call) -> dict[str, object]:
+    """`OPTIONS contact[/{ids}]`."""
+    account = call.account
+    with account.lock:
+        keys = call.ids(account.contacts, most=10**9) if "ids" in call.path else sorted(account.contacts)
+    return read_uris("contact", keys)
 
 
 def create(call: Call) -> dict[str, object]:
@@ -106,12 +114,12 @@ def read_addresses(call: Call) -> dict[str, object]:
 
 
 def create_address(call: Call) -> dict[str, object]:
-    """`POST postal-address`: the first line and a country are needed."""
+    """`POST postal-address`: the first line is needed; a country is not (recorded 2014), but must exist if it is given."""
     body, account = call.json_object(), call.account
     if not body.get("addressLine1"):
         raise invalid("CNTC-003", "You have not supplied addressLine1")
     country = country_of(text(body.get("countryIsoCode")), int(body.get("countryId") or 0))
-    if not country and (body.get("countryIsoCode") or not body.get("countryId") == 0):
+    if not country and (body.get("countryIsoCode") or body.get("countryId")):
         raise invalid("CNTC-004", "You have not supplied a valid countryIsoCode or countryId")
     line1, line2, line3, line4 = (text(body.get(f"addressLine{number}")) for number in range(1, 5))
     postal_code = text(body.get("postalCode"))

@@ -3,6 +3,7 @@
 GET  orders|contacts|products|addresses|notes|webhooks [/<id>]
 POST orders                     {"contactId", "statusId"?, "rows": [{"sku", "quantity", "net"?, "taxCode"?}], ...}
 POST orders/<id>/edit           any of {"reference", "statusId", "channelId", "deliveryDate", "paymentStatus"}
+POST orders/<id>/close          invoices the order: closedOn, an invoice reference, no further changes
 POST orders/<id>/rows           {"sku", "quantity", "net"?, "taxCode"?} or {"name", "net", ...} for free text
 POST orders/<id>/rows/<row>     {"quantity"?, "net"?}; DELETE removes the row
 POST contacts/<id>/edit         any of {"firstName", "lastName", "company", "email", "phone", "tags", "currency"}
@@ -80,6 +81,8 @@ def _act(account: Account, parts: list[str], body: dict[str, Any]) -> object | N
             return _new_order(account, body)
         case ["orders", key, "edit"]:
             return _edit_order(account, int(key), body)
+        case ["orders", key, "close"]:
+            return _close_order(account, account.orders[int(key)])
         case ["orders", key, "rows"]:
             return _add_row(account, account.orders[int(key)], body)
         case ["orders", key, "rows", row]:
@@ -137,6 +140,13 @@ def _edit_order(account: Account, key: int, body: dict[str, Any]) -> dict[str, o
     if "statusId" in body:
         change_status(account, order, status_of(account, int(body["statusId"])), by="person")
     return {"id": order.id, "version": order.version}
+
+
+def _close_order(account: Account, order: Order) -> dict[str, object]:
+    if order.closed_on:
+        raise ValueError(f"order {order.id} is invoiced already")
+    account.close_order(order, by="person")
+    return {"id": order.id, "invoiceReference": order.invoice_reference}
 
 
 def _add_row(account: Account, order: Order, body: dict[str, Any]) -> dict[str, object]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from syncengine.sandbox.brightpearl.calls import integer, number, text
 from syncengine.sandbox.brightpearl.errors import invalid
 from syncengine.sandbox.brightpearl.responses import country_of
 from syncengine.sandbox.brightpearl.state import Account
-from syncengine.sandbox.shop.model import Contact, Order, Party, Status
+from syncengine.sandbox.shop.model import Contact, Order, Party, Product, Row, Status
 
 MOST_REFERENCE = 64
+#: The status of a fresh order by its type (section 14.8: ids of one account, of which 3, 10 and 12 are the shop's too).
+FRESH_STATUSES = {"SO": 3, "PO": 9, "SC": 10, "PC": 12}
 
 
 def new_order(account: Account, contact: Contact, type_code: str = "SO") -> Order:
@@ -21,7 +24,7 @@ def new_order(account: Account, contact: Contact, type_code: str = "SO") -> Orde
     return Order(
         account.new_id("order"),
         "",
-        1,
+        FRESH_STATUSES[type_code],
         now,
         now,
         None,
@@ -35,11 +38,28 @@ def new_order(account: Account, contact: Contact, type_code: str = "SO") -> Orde
         replace(billing),
         Party.of(contact, account.addresses[contact.delivery_address_id]),
         {},
-        tax_date=now.replace(hour=0, minute=0, second=0, microsecond=0),
+        delivery_date=now + timedelta(days=7) if type_code == "PO" else None,
         type_code=type_code,
         instance_id=None,
-        stock_status=f"{type_code}N",
+        payment_status="NOT_APPLICABLE",
+        stock_status="NON",
+        allocation_status="ANR",
+        shipping_status="NST",
+        fixed_rate=True,
+        cost_price_list_id=0,
     )
+
+
+def follow_row(order: Order, row: Row, product: Product | None) -> None:
+    """Set the statuses that the first row of stock, and the first that costs something, give to a fresh order.
+
+    Recorded are orders without rows, of stock that costs nothing (NOT_APPLICABLE), and of stock with a price (UNPAID).
+    """
+    if product is not None and product.stock_tracked and order.stock_status == "NON":
+        order.stock_status, order.shipping_status = f"{order.type_code}N", "SNS"
+        order.allocation_status = "ANA" if order.type_code == "SO" else "ANR"
+    if row.net and order.payment_status == "NOT_APPLICABLE":
+        order.payment_status = "UNPAID"
 
 
 def change_status(account: Account, order: Order, status: Status, *, by: str = "api") -> None:
@@ -127,7 +147,8 @@ def set_currency(account: Account, order: Order, code: Any, fixed: Any, rate: An
         order.exchange_rate = number(rate, "exchangeRate", "ORDC-034")
         if order.exchange_rate <= 0:
             raise invalid("ORDC-034", f"exchangeRate is not a valid number: {rate}")
-    order.fixed_rate = bool(fixed)
+    if fixed is not None:
+        order.fixed_rate = bool(fixed)
 
 
 def checked_reference(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from syncengine.sandbox.brightpearl import render
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, integer, number, part, patches, text
 from syncengine.sandbox.brightpearl.errors import ApiError, invalid, missing
-from syncengine.sandbox.brightpearl.order_parts import order_of
+from syncengine.sandbox.brightpearl.order_parts import follow_row, order_of
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Order, Product, Row
 
@@ -92,13 +92,14 @@ def new_row(
         name or (product.name if product else ""),
         product.sku if product else "",
         quantity,
-        _listed(account, order, product) if product else _each(net, quantity),
+        _listed(account, order, product) if product else Decimal(0),
         net.quantize(_FOUR, ROUND_HALF_UP),
         tax,
         tax_code,
         cost=product.cost if product else Decimal(0),
     )
     order.rows[row.id] = row
+    follow_row(order, row, product)
     for product_id, number_of in product.bundle_components if product else ():
         row.bundle_parent = True
         component = account.products[product_id]
@@ -196,7 +197,3 @@ def _listed(account: Account, order: Order, product: Product) -> Decimal:
     listed = account.shop.list_price(product, prices)
     rate = account.shop.rate_of(product.tax_code) if prices.gross else Decimal(0)
     return (listed / (1 + rate)).quantize(_FOUR, ROUND_HALF_UP)
-
-
-def _each(net: Decimal, quantity: Decimal) -> Decimal:
-    return (net / quantity).quantize(_FOUR, ROUND_HALF_UP) if quantity else net

@@ -60,6 +60,24 @@ def options(call: Call) -> dict[str, object]:
     return read_uris("order", keys)
 
 
+def sales_options(call: Call) -> dict[str, object]:
+    """`OPTIONS sales-order[/{ids}]`."""
+    return _options_of(call, "sales-order", "SO")
+
+
+def credit_options(call: Call) -> dict[str, object]:
+    """`OPTIONS sales-credit[/{ids}]`."""
+    return _options_of(call, "sales-credit", "SC")
+
+
+def _options_of(call: Call, resource: str, type_code: str) -> dict[str, object]:
+    account = call.account
+    with account.lock:
+        known = {key: order for key, order in account.orders.items() if order.type_code == type_code}
+        keys = call.ids(known, most=10**9) if "ids" in call.path else sorted(known)
+    return read_uris(resource, keys)
+
+
 def create(call: Call) -> dict[str, object]:
     """`POST order`: an order without rows; they are added one by one."""
     body, account = call.json_object(), call.account
@@ -67,7 +85,7 @@ def create(call: Call) -> dict[str, object]:
     if not type_code:
         raise invalid("ORDC-005", "You have not supplied an order type code")
     if type_code not in ORDER_TYPES:
-        raise invalid("ORDC-006", f"You have supplied an invalid order type code: {type_code}")
+        raise invalid("ORDC-006", "You have supplied an invalid order type code")
     is_sale = type_code in ("SO", "SC")
     contact_id = part(body, "parties", "customer" if is_sale else "supplier", "contactId")
     if not contact_id:
@@ -86,7 +104,7 @@ def change(call: Call) -> str:
     with account.lock:
         order = order_of(account, call.key())
         apply(call, operations, lambda patch, is_trial: _patch(account, order, patch, is_trial))
-        account.save_order(order, "order")
+        account.save_order(order, "order", updates=account.switches.on("brightpearl_patch_updates"))
         return f'{{"response":{account.order_text(order)}}}'
 
 

@@ -75,9 +75,10 @@ def order(entry: Order, statuses: Mapping[int, Status], taxes: Mapping[str, TaxC
         "orderRows": {str(line.id): row(line, entry.currency, base, taxes) for line in rows},
         "warehouseId": entry.warehouse_id,
         "acknowledged": 0,
-        "costPriceListId": 1,
+        "costPriceListId": entry.cost_price_list_id,
         "historicalOrder": False,
         **({} if entry.closed_on else {"isDropship": False}),
+        **({"originalInvoiceDate": when(entry.tax_date)} if entry.closed_on and entry.tax_date else {}),
         "orderWeighting": 100,
     }
 
@@ -162,8 +163,8 @@ def party(entry: Party, *, with_contact: bool = True) -> Json:
     }
 
 
-def contact(entry: Contact, currencies: Mapping[str, Currency], zone: tzinfo) -> Json:
-    """One element of `GET contact/{ids}` (section 12)."""
+def contact(entry: Contact, currencies: Mapping[str, Currency], zone: tzinfo, now: datetime) -> Json:
+    """One element of `GET contact/{ids}` (section 12); one that was never edited shows the time of the read (14.8)."""
     telephones = {name: value for name, value in (("PRI", entry.phone), ("MOB", entry.mobile)) if value}
     return {
         "contactId": entry.id,
@@ -191,7 +192,7 @@ def contact(entry: Contact, currencies: Mapping[str, Currency], zone: tzinfo) ->
             "creditLimit": entry.credit_limit,
             "creditTermDays": entry.credit_term_days,
             "currencyId": currencies[entry.currency].id,
-            "discountPercentage": 0.0,
+            "discountPercentage": Decimal("0.00"),
             "creditTermTypeId": 1,
         },
         "assignment": {"current": {}},
@@ -199,7 +200,7 @@ def contact(entry: Contact, currencies: Mapping[str, Currency], zone: tzinfo) ->
         "tradeStatus": "UNKNOWN",
         "createdByid": 4,
         "createdOn": moment(entry.created_on, zone),
-        **({"updatedOn": moment(entry.updated_on, zone)} if entry.updated_on else {}),
+        "updatedOn": moment(entry.updated_on or now, zone),
         "contactTags": entry.tags,
         "aliases": {},
         "companyId": 0,
@@ -227,17 +228,17 @@ def product(entry: Product, taxes: Mapping[str, TaxCode], warehouse_ids: Mapping
     text = {"languageCode": "en", "text": "", "format": "HTML_FRAGMENT"}
     stamp = entry.updated_on or entry.created_on
     components = [{"productId": key, "productQuantity": quantity} for key, quantity in entry.bundle_components]
-    identity = {"sku": entry.sku, "ean": entry.barcode, "barcode": entry.barcode}
     return {
         "id": entry.id,
         "brandId": entry.brand_id,
         "productTypeId": 1,
-        "identity": {name: value for name, value in identity.items() if value or name == "barcode"},
+        "identity": _identity(entry),
+        **({"productGroupId": entry.group_id} if entry.group_id else {}),
         "featured": False,
         "stock": {
             "stockTracked": entry.stock_tracked,
-            "weight": {"magnitude": float(entry.weight)},
-            "dimensions": {"length": 0.0, "height": 0.0, "width": 0.0, "volume": 0.0},
+            "weight": {"magnitude": entry.weight.quantize(Decimal("0.0001"))},
+            "dimensions": dict.fromkeys(("length", "height", "width", "volume"), Decimal("0.00")),
         },
         "financialDetails": {
             "taxable": True,
@@ -254,6 +255,7 @@ def product(entry: Product, taxes: Mapping[str, TaxCode], warehouse_ids: Mapping
             }
         ],
         "composition": {"bundle": bool(components), **({"bundleComponents": components} if components else {})},
+        **({"variations": _variations(entry)} if entry.variant else {}),
         "createdOn": moment(entry.created_on, zone),
         **({"updatedOn": moment(entry.updated_on, zone)} if entry.updated_on else {}),
         "warehouses": {
@@ -275,3 +277,14 @@ def product(entry: Product, taxes: Mapping[str, TaxCode], warehouse_ids: Mapping
         "warehousePopupMessage": "",
         "version": int(stamp.timestamp() * 1000),
     }
+
+
+def _identity(entry: Product) -> Json:
+    """One account has both forms: products of a group show the codes that they do not have, others leave them out."""
+    codes = {"isbn": "", "ean": entry.barcode, "upc": "", "mpn": ""}
+    shown = codes if entry.group_id else {name: value for name, value in codes.items() if value}
+    return {**({"sku": entry.sku} if entry.sku else {}), **shown, "barcode": entry.barcode}
+
+
+def _variations(entry: Product) -> list[Json]:
+    return [{"optionId": 1, "optionName": "Size", "optionValueId": entry.id, "optionValue": entry.variant}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime, time, tzinfo
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
@@ -24,9 +25,22 @@ _BY_THREE = {three: two for two, (_, _, three) in COUNTRIES.items()}
 _BY_ID = {number: two for two, (number, _, _) in COUNTRIES.items()}
 
 
+_MARKED_NUMBER = re.compile(r'"\\u0000([-.\d]+)\\u0000"')
+
+
+def _marked(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"\0{value:f}\0"
+    raise TypeError(f"{value!r} has no JSON form")
+
+
 def dumps(body: object) -> str:
-    """JSON text with `=`, `<` and `>` as `\\uXXXX`; none of them is JSON's own, so they can only be in strings."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    """JSON text with `=`, `<` and `>` as `\\uXXXX`; none of them is JSON's own, so they can only be in strings.
+
+    A Decimal becomes a JSON number with its decimals (`0.00`), which `json` cannot write (section 14.8).
+    """
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), default=_marked)
+    text = _MARKED_NUMBER.sub(r"\1", text)
     return text.replace("=", "\\u003d").replace("<", "\\u003c").replace(">", "\\u003e")
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from syncengine.sandbox.brightpearl import (
     catalogue,
     contacts,
+    custom_fields,
     integration,
     order_notes,
     order_rows,
@@ -18,6 +19,7 @@ from syncengine.sandbox.brightpearl import (
     sales_orders,
     search,
     searches,
+    warehouses,
 )
 from syncengine.sandbox.brightpearl.calls import Call
 from syncengine.sandbox.brightpearl.responses import moment
@@ -100,7 +102,7 @@ def _searches(service: str, name: str, operation: str) -> list[Route]:
 
 
 _ORDER, _CONTACT, _PRODUCT = "order-service/order", "contact-service/contact", "product-service/product"
-_HOOK = "integration-service/webhook"
+_HOOK, _WAREHOUSE = "integration-service/webhook", "warehouse-service/warehouse"
 _ROUTES = [
     *_searches("order", "order", "order"),
     *_searches("order", "sales-order", "sales_order"),
@@ -117,6 +119,15 @@ _ROUTES = [
     _route(f"DELETE {_ORDER}/{{id}}/row/{{row}}", "order.row.delete", "delete-order-row", order_rows.delete),
     _route(f"POST {_ORDER}/{{id}}/note", "order.note.create", "post-order-note", order_notes.create),
     _route(f"GET {_ORDER}/{{id}}/note[/{{ids}}]", "order.note.read", "get-order-note", order_notes.read),
+    _route(
+        "OPTIONS order-service/sales-order[/{ids}]", "sales_order.options", "options-sales-order", orders.sales_options
+    ),
+    _route(
+        "OPTIONS order-service/sales-credit[/{ids}]",
+        "sales_credit.options",
+        "options-sales-credit",
+        orders.credit_options,
+    ),
     _route("GET order-service/sales-order/{ids}", "sales_order.read", "get-sales-order", sales_orders.read),
     _route("POST order-service/sales-order", "sales_order.create", "post-sales-order", sales_orders.create),
     _route("GET order-service/order-status[/{ids}]", "order_status.read", "get-order-status", order_statuses.read),
@@ -127,7 +138,19 @@ _ROUTES = [
         "get-order-shipping-status",
         order_statuses.read_shipping,
     ),
+    *(
+        _route(
+            f"GET {path}/custom-field-meta-data[/{{ids}}]", f"{name}.fields.read", "get-custom-fields-metadata", handler
+        )
+        for path, name, handler in (
+            (_PRODUCT, "product", custom_fields.read_of_products),
+            ("order-service/sale", "sale", custom_fields.read_none),
+            ("order-service/purchase", "purchase", custom_fields.read_none),
+            (_CONTACT, "contact", custom_fields.read_none),
+        )
+    ),
     _route(f"GET {_CONTACT}[/{{ids}}]", "contact.read", "get-contact", contacts.read),
+    _route(f"OPTIONS {_CONTACT}[/{{ids}}]", "contact.options", "options-contact", contacts.options),
     _route(f"POST {_CONTACT}", "contact.create", "post-contact", contacts.create),
     _route(f"PATCH {_CONTACT}/{{id}}", "contact.change", "patch-contact", contacts.change),
     _route(
@@ -143,7 +166,7 @@ _ROUTES = [
         "POST contact-service/postal-address", "postal_address.create", "post-postal-address", contacts.create_address
     ),
     _route(f"GET {_PRODUCT}/{{ids}}", "product.read", "product-get", catalogue.read_products),
-    _route(f"OPTIONS {_PRODUCT}[/{{ids}}]", "product.options", "options-product", catalogue.product_options),
+    _route(f"OPTIONS {_PRODUCT}[/{{ids}}]", "product.options", "product-options", catalogue.product_options),
     _route(f"POST {_PRODUCT}", "product.create", "post-product", catalogue.create_product),
     _route(f"PUT {_PRODUCT}/{{id}}", "product.change", "put-product", catalogue.change_product),
     _route(
@@ -157,7 +180,21 @@ _ROUTES = [
     _route("GET product-service/brand[/{ids}]", "brand.read", "get-brand", catalogue.read_brands),
     _route("POST product-service/brand", "brand.create", "post-brand", catalogue.create_brand),
     _route("GET accounting-service/tax-code[/{ids}]", "tax_code.read", "get-tax-code", catalogue.read_tax_codes),
-    _route("GET warehouse-service/warehouse[/{ids}]", "warehouse.read", "get-warehouse", catalogue.read_warehouses),
+    _route(f"GET {_WAREHOUSE}[/{{ids}}]", "warehouse.read", "get-warehouse", warehouses.read),
+    _route(f"GET {_WAREHOUSE}/{{id}}/location/default", "location.default", "get-location", warehouses.read_default),
+    _route(
+        f"GET {_WAREHOUSE}/{{id}}/location/quarantine",
+        "location.quarantine",
+        "get-location",
+        warehouses.read_quarantine,
+    ),
+    _route(f"GET {_WAREHOUSE}/{{id}}/location[/{{ids}}]", "location.read", "get-location", warehouses.read_locations),
+    _route(
+        f"OPTIONS {_WAREHOUSE}/{{id}}/stock-correction[/{{ids}}]",
+        "stock_correction.options",
+        "options-stock-correction",
+        warehouses.correction_options,
+    ),
     _route(
         "GET warehouse-service/shipping-method[/{ids}]",
         "shipping_method.read",

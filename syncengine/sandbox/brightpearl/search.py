@@ -19,7 +19,8 @@ from syncengine.sandbox.id_sets import spans
 from syncengine.sandbox.switches import Switches
 
 MOST_ROWS = 500
-_PARAMETERS = frozenset({"columns", "sort", "pageSize", "firstResult", "countOnly"})
+#: `lastResult` is sent by a client that runs against live accounts; that it has no effect is assumed.
+_PARAMETERS = frozenset({"columns", "sort", "pageSize", "firstResult", "lastResult", "countOnly"})
 _WORDS = {"true": True, "false": False}
 Values = tuple[Any, ...]
 Test = Callable[[Values], bool]
@@ -226,12 +227,7 @@ def _test(column: Column, position: int, value: str, raw_query: str, switches: S
                 found = spans(value.strip())
             except ValueError:
                 raise bad_filter(column.name, value, column.data_type) from None
-            if all(low == high for low, high in found):
-                wanted = {low for low, _ in found}
-                return lambda values: values[position] in wanted
-            return lambda values: (
-                (number := values[position]) is not None and any(low <= number <= high for low, high in found)
-            )
+            return _in_spans(position, found)
         case "BOOLEAN":
             if value.lower() not in _WORDS:
                 raise bad_filter(column.name, value, column.data_type)
@@ -244,6 +240,20 @@ def _test(column: Column, position: int, value: str, raw_query: str, switches: S
             texts = set(value.split(","))
             return lambda values: values[position] in texts
     return lambda values: values[position] == value
+
+
+def _in_spans(position: int, found: Sequence[tuple[int, int]]) -> Test:
+    """Whether a row's number, or one of its numbers, is in one of the inclusive ranges."""
+    if all(low == high for low, high in found):
+        wanted = {low for low, _ in found}
+        return lambda values: any(number in wanted for number in _numbers(values[position]))
+    return lambda values: any(low <= number <= high for number in _numbers(values[position]) for low, high in found)
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    if isinstance(value, tuple):
+        return value
+    return () if value is None else (value,)
 
 
 def _period(column: Column, position: int, value: str, raw_query: str, switches: Switches) -> Test:

@@ -14,9 +14,9 @@ STOCK_STATUS_NAMES = {STOCK_STATUS_UNSET: "Unset", 3: "All fulfilled"}
 #: Only UNPAID, NOT_APPLICABLE and the number 5 are recorded (section 18); the others are invented.
 PAYMENT_STATUSES = {"UNPAID": 1, "PARTIALLY_PAID": 2, "PAID": 3, "NOT_APPLICABLE": 5}
 SHIPPING_STATUSES = {
-    "NST": (1, "Not applicable"),
+    "NST": (1, "No stock tracked products on order"),
     "SNS": (2, "Stock not shipped"),
-    "SPS": (3, "Stock partially shipped"),
+    "SPS": (3, "Stock part shipped"),
     "ASS": (4, "All stock shipped"),
 }
 
@@ -94,7 +94,13 @@ CONTACT = Search(
         Column("mob", "STRING", sortable=False),
         Column("exactCompanyName", "STRING"),
         Column("title", "STRING"),
-    )
+    ),
+    (  # sent by clients that run against live accounts; types and meaning are assumed
+        Column("allEmail", "SEARCH_STRING"),
+        Column("allPhone", "SEARCH_STRING"),
+        Column("tagIds", "IDSET"),
+        Column("companyIds", "IDSET"),
+    ),
 )
 PRODUCT = Search(
     (
@@ -187,7 +193,7 @@ def sales_order_values(order: Order) -> Values:
 
 
 def contact_values(contact: Contact) -> Values:
-    """A contact's values, in the order of `CONTACT.columns`; when it last ordered is not kept."""
+    """A contact's values, in the order of `CONTACT.everything`; when it last ordered is not kept."""
     return (
         contact.id,
         contact.email,
@@ -200,7 +206,7 @@ def contact_values(contact: Contact) -> Values:
         False,
         True,
         contact.created_on,
-        contact.updated_on,
+        contact.updated_on or contact.created_on,  # as recorded of contacts that were never edited
         None,
         None,
         0,
@@ -210,6 +216,10 @@ def contact_values(contact: Contact) -> Values:
         contact.mobile,
         contact.company,
         None,
+        contact.email,
+        f"{contact.phone} {contact.mobile}",
+        tuple(int(tag) for tag in contact.tags.split(",") if tag.strip().isdecimal()),
+        0,
     )
 
 

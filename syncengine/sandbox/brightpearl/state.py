@@ -105,7 +105,7 @@ class Account:
 
     def contact_json(self, contact: Contact) -> render.Json:
         """One contact as `GET contact` shows it."""
-        return render.contact(contact, self.currencies, self.zone)
+        return render.contact(contact, self.currencies, self.zone, self.now())
 
     def product_json(self, product: Product) -> render.Json:
         """One product as `GET product` shows it."""
@@ -131,11 +131,11 @@ class Account:
 
         Args:
             what: the changed part, for the effect log.
-            updates: whether updatedOn is set; some changes may leave it (section 16 no. 11).
+            updates: whether version and updatedOn are set; some changes may leave them (sections 14.8, 16 no. 11).
             event: specifier of the event, such as `order-status`.
         """
-        order.version += 1
         if updates:
+            order.version += 1
             order.updated_on = self.stamp()
         self._texts.pop(order.id, None)
         self._index_order(order)
@@ -143,6 +143,13 @@ class Account:
         action = "cancelled" if is_cancelled else "changed"
         self._note("order", action, order.id, by, reference=order.reference, what=what)
         self.webhooks.raise_event("order", order.id, "modified", event)
+
+    def close_order(self, order: Order, *, by: str = "api") -> None:
+        """Invoice an order: its tax point is today, and it cannot be changed any more (section 11.4)."""
+        order.closed_on = self.stamp()
+        order.invoice_reference = f"SI-{self.new_id('invoice')}"
+        order.tax_date = order.tax_date or order.closed_on.replace(hour=0, minute=0, second=0, microsecond=0)
+        self.save_order(order, "invoice", by=by)
 
     def stamp_order(self, order: Order, moment: datetime) -> None:
         """Set an order's `updatedOn` and raise its version without an event, as a mass change does."""
@@ -230,6 +237,7 @@ class _Ids:
             "status": itertools.count(max(account.statuses) + 1),
             "note": itertools.count(1201),
             "webhook": itertools.count(41),
+            "invoice": itertools.count(1001 + sum(bool(order.closed_on) for order in account.orders.values())),
         }
 
     def next(self, kind: str) -> int:

@@ -23,7 +23,7 @@ class Grant(NamedTuple):
 
 @dataclass(slots=True)
 class _Pool:
-    opened_at: float = float("-inf")
+    period: int = -1
     used: int = 0
     times: deque[float] = field(default_factory=deque)
 
@@ -46,15 +46,17 @@ class Throttle:
             pool = self._pools.setdefault(pool_name, _Pool())
             if self._switches.text("brightpearl_window") == "rolling":
                 return self._rolling(pool, limit, window)
-            return self._fixed(pool, limit, window)
+            return self._calendar(pool, limit, window)
 
-    def _fixed(self, pool: _Pool, limit: int, window: float) -> Grant:
+    def _calendar(self, pool: _Pool, limit: int, window: float) -> Grant:
+        """The window ends with the server's minute, whenever its first call came."""
         now = self._clock()
-        if not pool.opened_at <= now < pool.opened_at + window:
-            pool.opened_at, pool.used = now, 0
+        period = int(now // window)
+        if pool.period != period:
+            pool.period, pool.used = period, 0
         is_allowed = pool.used < limit
         pool.used += 1 if is_allowed else 0
-        left_ms = int((pool.opened_at + window - now) * 1000)
+        left_ms = int(((period + 1) * window - now) * 1000)
         return Grant(is_allowed, limit - pool.used, min(max(left_ms, 0), int(window * 1000)))
 
     def _rolling(self, pool: _Pool, limit: int, window: float) -> Grant:

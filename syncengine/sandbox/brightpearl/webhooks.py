@@ -61,6 +61,7 @@ VARIABLES = (
     "resource-specifier",
 )
 MOST_SIMULATED_IDS = 10
+_TEMPLATES_LACK = "templateUri OR templateBody (for POST/PUT) must contatin the template variable"  # as recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +76,10 @@ class Subscription:
     content_type: str
     id_set_accepted: bool
     quality_of_service: int
+    was_quality_given: bool
 
     def described(self) -> dict[str, object]:
-        """As `GET webhook` shows it."""
+        """As `GET webhook` shows it; `qualityOfService` only where it was sent (recordings of 2014 leave it out)."""
         return {
             "id": self.id,
             "subscribeTo": self.subscribe_to,
@@ -85,7 +87,7 @@ class Subscription:
             "uriTemplate": self.uri_template,
             **({"bodyTemplate": self.body_template, "contentType": self.content_type} if self.body_template else {}),
             "idSetAccepted": self.id_set_accepted,
-            "qualityOfService": self.quality_of_service,
+            **({"qualityOfService": self.quality_of_service} if self.was_quality_given else {}),
         }
 
 
@@ -136,6 +138,7 @@ class Webhooks:
             body.get("contentType", ""),
             bool(body.get("idSetAccepted", False)),
             int(body.get("qualityOfService", 0)),
+            "qualityOfService" in body,
         )
         self.subscriptions[subscription.id] = subscription
         return subscription.id
@@ -157,26 +160,23 @@ class Webhooks:
             errors.append(("INTC-053", "uriTemplate must be an absolute URI"))
         if body.get("qualityOfService", 0) not in (0, 1):
             errors.append(("INTC-054", "qualityOfService must be 0 or 1"))
-        return errors + self._wrong_event(body["subscribeTo"]) + self._wrong_templates(body)
+        return errors + self._wrong_templates(body) + self._wrong_event(body["subscribeTo"])
 
     def _wrong_event(self, event: str) -> list[tuple[str, str]]:
         lifecycle = event.split(".")[1] if "." in event else ""
-        if lifecycle and lifecycle not in LIFECYCLES:
-            return [("INTC-062", f"{lifecycle} is not a valid lifecycle event")]
+        is_refused = event == "product.destroyed" and not self._switches.on("brightpearl_product_destroyed")
+        if is_refused or (lifecycle and lifecycle not in LIFECYCLES):
+            return [("INTC-062", f"{lifecycle} is not a valid lifecycle")]
         if event in EVENTS or event in PREFIXES:
             return []
         return [("INTC-064", f"{event} either does not exist or cannot be subscribed too")]
 
     def _wrong_templates(self, body: Mapping[str, Any]) -> list[tuple[str, str]]:
         templates = f"{body['uriTemplate']} {body.get('bodyTemplate', '')}"
-        needed = ["account-code", "resource-type", "lifecycle-event"]
+        needed = ["lifecycle-event", "account-code", "resource-type"]
         if self._switches.on("brightpearl_webhook_needs_resource_id"):
             needed.append("resource-id")
-        return [
-            ("INTC-057", f"The variable ${{{name}}} is missing from the URI and body templates")
-            for name in needed
-            if f"${{{name}}}" not in templates
-        ]
+        return [("INTC-057", f"{_TEMPLATES_LACK} ${{{name}}}") for name in needed if f"${{{name}}}" not in templates]
 
     # --- events ------------------------------------------------------------------------------------------------
 

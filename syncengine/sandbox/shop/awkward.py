@@ -95,12 +95,22 @@ def _prices(labelled: _LabelledOrders) -> None:
     taxes = labelled.order("several_tax_rates", rows=0)
     for number, tax_code in enumerate(("T20", "T5", "T0", "T9")):
         writer.add(taxes, writer.ordinary[number], number + 1, tax_code=tax_code)
-    writer.add(labelled.order("discounted", rows=0), writer.ordinary[0], 3, discount=15)
+    discounted = labelled.order("discounted", rows=0)
+    writer.add(discounted, writer.ordinary[0], 3, discount=15)
+    _invoice(labelled, discounted)
     labelled.order("prices_with_tax", rows=2, price_mode="INC")
     labelled.order("prices_without_tax", rows=2, price_mode="EXC")
     # Three for 10.00: no unit price of five places gives exactly the row's total.
     thirds = labelled.order("price_does_not_divide", rows=0, price_mode="EXC")
     writer.add(thirds, writer.ordinary[0], 3, unit=Decimal(10) / 3, tax_code="T20")
+
+
+def _invoice(labelled: _LabelledOrders, order: Order) -> None:
+    """Invoice an order the day after it was placed; label it `invoiced` too."""
+    order.closed_on = order.updated_on = order.placed_on + timedelta(days=1)
+    order.invoice_reference = "SI-1001"
+    order.version += 1
+    labelled.writer.shop.awkward["invoiced"] = order.id
 
 
 def _currencies(labelled: _LabelledOrders) -> None:

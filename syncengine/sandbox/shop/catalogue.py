@@ -24,6 +24,9 @@ _MATERIALS = ("Canvas", "Enamel", "Oak", "Linen", "Wool", "Copper", "Leather", "
 _THINGS = ("Tote", "Mug", "Board", "Apron", "Throw", "Lamp", "Wallet", "Tray", "Towel", "Bowl", "Basket", "Stool")
 _COLOURS = ("", "Red", "Navy", "Moss", "Sand", "Ink", "Clay")
 
+#: The options of the products' custom field PCF_RANGE, by id.
+RANGES = {160: "Everyday", 161: "Seasonal"}
+
 #: Products with a special role, by SKU.
 UNKNOWN_TO_SYSPRO = "NEW-NOT-IN-ERP"
 WITHOUT_SKU = ""
@@ -80,6 +83,9 @@ def _settings(shop: Shop) -> None:
         Status(6, "Ready to ship", "open", "#60D080", "eligible"),
         Status(7, "Fraud check", "open", "#FF9090", "ineligible"),
         Status(8, "Completed", "closed", "#208040", "eligible"),
+        Status(9, "Pending purchase order", "open", "#C0C0FF", "ineligible", "PO"),
+        Status(10, "New credit note", "open", "#FFC0FF", "ineligible", "SC"),
+        Status(12, "New purchase credit", "open", "#C0FFFF", "ineligible", "PC"),
     ]
     shop.warehouses = [Warehouse(2, "MN", "Main warehouse"), Warehouse(3, "ST", "Store")]
     shop.shipping_methods = [
@@ -118,6 +124,12 @@ def _special_products() -> list[Product]:
     ]
 
 
+def _custom_fields(number: int) -> dict[str, object]:
+    return ({"PCF_SERIALIS": number % 2 == 0} if number % 3 else {}) | (
+        {"PCF_RANGE": {"id": 160 + number % 2, "value": RANGES[160 + number % 2]}} if number % 5 == 0 else {}
+    )
+
+
 def _product(rng: random.Random, product_id: int, number: int) -> Product:
     material, thing = _MATERIALS[number % len(_MATERIALS)], _THINGS[(number // len(_MATERIALS)) % len(_THINGS)]
     colour = _COLOURS[(number // (len(_MATERIALS) * len(_THINGS))) % len(_COLOURS)]
@@ -138,6 +150,9 @@ def _product(rng: random.Random, product_id: int, number: int) -> Product:
         weight=Decimal(rng.randint(5, 900)) / 100,
         brand_id=74 + number % 3,
         category_id=296 + number % 5,
+        group_id=200 + number // 2 if number % 4 > 1 else 0,
+        variant=("S", "M")[number % 2] if number % 8 > 5 else "",
+        custom_fields=_custom_fields(number),
         created_on=created,
         updated_on=created + timedelta(days=3) if rng.random() < 0.5 else None,
     )

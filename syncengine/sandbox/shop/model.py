@@ -117,6 +117,9 @@ class Product:
     weight: Decimal = Decimal("0.35")
     brand_id: int = 74
     category_id: int = 296
+    group_id: int = 0  # 0 if it is in none
+    variant: str = ""  # its size, of a group's products; empty if there is only one
+    custom_fields: dict[str, object] = field(default_factory=dict)  # by code
     created_on: datetime = CUT_OVER
     updated_on: datetime | None = None
 
@@ -255,6 +258,7 @@ class Order:
     parent_id: int = 0
     created_by: int = 4
     fixed_rate: bool = False
+    cost_price_list_id: int = 1
     instance_id: int | None = 11
     invoice_reference: str = ""
     closed_on: datetime | None = None

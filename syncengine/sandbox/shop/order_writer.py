@@ -127,7 +127,7 @@ class OrderWriter:
         """Add a free-text row; the amount includes tax if the order's prices do."""
         tax_code = tax_code or ("T20" if order.delivery.country == "GB" else "T0")
         row = self._row(order, FREE_TEXT_PRODUCT_ID, name, "", amount, tax_code, Decimal(1))
-        row.price = row.net
+        row.price = Decimal(0)  # as recorded: what it costs is in `rowNet` alone (brightpearl.md section 14.8)
         row.nominal_code = nominal
         return row
 

@@ -13,7 +13,10 @@ _ACCOUNT: dict[str, tuple[Value, str]] = {
     "brightpearl_account": ("sandbox", "account code in every path (section 1)"),
     "brightpearl_time_zone": ("Europe/London", "the account's time zone, in whose offset times are rendered (3.1)"),
     "brightpearl_longest_uri": (8192, "characters of path and query beyond which 414 is answered (section 4)"),
-    "brightpearl_id_lists_ascend": (True, "refuse id lists that are not in numerical order (section 6, one vendor)"),
+    "brightpearl_id_lists_ascend": (
+        True,
+        "refuse id lists out of order (6, one vendor); official examples send them (14.8)",
+    ),
 }
 _AUTHENTICATION: dict[str, tuple[Value, str]] = {
     "brightpearl_app_ref": ("sandbox_app", "the registered app, its OAuth client_id (2.2)"),
@@ -31,12 +34,16 @@ _AUTHENTICATION: dict[str, tuple[Value, str]] = {
 _THROTTLE: dict[str, tuple[Value, str]] = {
     "brightpearl_limit": (200, "calls a window; 0: no limit (section 5)"),
     "brightpearl_window_s": (60.0, "length of the throttle window in seconds (section 5)"),
-    "brightpearl_window": ("fixed", "`fixed`: opened by the first call; `rolling` (section 5, unconfirmed)"),
+    "brightpearl_window": (
+        "calendar",
+        "`calendar`: the server's clock minute, recorded; `rolling`: as documented (section 5)",
+    ),
     "brightpearl_refused_calls_cost": (False, "a throttled call counts too (section 5, unconfirmed)"),
 }
 _ORDERS: dict[str, tuple[Value, str]] = {
     "brightpearl_updated_on_ms": (False, "updatedOn has milliseconds; off: whole seconds (3.1)"),
     "brightpearl_row_change_updates": (True, "a change of a row sets updatedOn (section 16 no. 11)"),
+    "brightpearl_patch_updates": (False, "a PATCH of an order sets version and updatedOn (14.8: one recording, unset)"),
     "brightpearl_status_change_updates": (True, "a change of the status sets updatedOn (section 16 no. 11)"),
     "brightpearl_patch_is_atomic": (True, "a PATCH with one bad operation changes nothing (section 9, unconfirmed)"),
 }
@@ -59,6 +66,10 @@ _WEBHOOKS: dict[str, tuple[Value, str]] = {
     "brightpearl_webhook_timeout_s": (10.0, "seconds to wait for the target's answer (10, unconfirmed)"),
     "brightpearl_webhook_duplicates": (False, "send every delivery twice (section 10: must be assumed)"),
     "brightpearl_webhook_shuffled": (False, "deliver what is due in reverse order (section 10: must be assumed)"),
+    "brightpearl_product_destroyed": (
+        False,
+        "product.destroyed can be subscribed: refused in 2014, taken today (14.8)",
+    ),
     "brightpearl_webhook_needs_resource_id": (True, "INTC-057 where ${resource-id} is absent (10, unconfirmed)"),
 }
 SWITCHES: Declarations = MappingProxyType(

@@ -243,7 +243,7 @@ def test_sales_order_is_made_whole(client: Client) -> None:
     assert shown["total"]["gross"] == "75.06"
 
 
-def test_patch_answers_with_the_whole_order(client: Client) -> None:
+def test_patch_answers_with_the_whole_order_and_stamps_nothing(client: Client, sandbox: Sandbox) -> None:
     key = new_order(client, reference="A")
     operations = [
         {"op": "replace", "path": "/reference", "value": "B"},
@@ -252,9 +252,11 @@ def test_patch_answers_with_the_whole_order(client: Client) -> None:
     order = client.send("PATCH", f"{ORDER}/{key}", operations)["response"]
 
     assert (order["reference"], order["delivery"]["deliveryDate"]) == ("B", "2022-01-20T00:00:00.000+00:00")
-    assert "updatedOn" in order
+    assert (order["version"], "updatedOn" in order) == (1, False)
+    sandbox.switches.turn({"brightpearl_patch_updates": True})
     removed = client.send("PATCH", f"{ORDER}/{key}", [{"op": "remove", "path": "/reference"}])
     assert removed["response"]["reference"] == ""
+    assert (removed["response"]["version"], "updatedOn" in removed["response"]) == (2, True)
 
 
 def test_disallowed_patch_is_a_500_and_changes_nothing(client: Client) -> None:
