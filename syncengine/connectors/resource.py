@@ -71,6 +71,9 @@ class Source(ABC):
     """Seconds: two edits closer than this may have the same version."""
     search_lag_s: float = 60.0
     """Seconds: how late a change may appear in a feed."""
+    misses_changes: ClassVar[bool] = False
+    """Whether a change may appear in no feed at all. Flows then read what is not closed again, every `sweep` of their file,
+    and compare it with what was read before. Default: every change appears."""
 
     @abstractmethod
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
@@ -109,6 +112,10 @@ class Source(ABC):
     def touched_at(self, doc: Doc) -> datetime | None:
         """When it was last changed (UTC), creation included. Default: None, it does not say."""
         return None
+
+    def is_closed(self, doc: Doc) -> bool:
+        """Whether nobody can change this object (untyped) any more, so that a sweep leaves it out. Default: somebody can."""
+        return False
 
     def now(self) -> datetime:
         """The system's own clock (UTC), as far as it is known. Default: ours."""

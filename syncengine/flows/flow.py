@@ -16,6 +16,9 @@ thousands of calls an hour; a shop with 2,000 orders a day needs a tenth of that
 
 HIGHEST_CEILING = 10_000_000
 
+SWEEP_S = 3600
+"""Default seconds between two sweeps, of a flow whose feeds may miss changes: 2,000 open orders cost ten calls an hour."""
+
 
 @dataclass(frozen=True)
 class Flow:
@@ -26,6 +29,7 @@ class Flow:
     mapping: source to target. backward, groups: only in two-way flows: the mapping right to left, and the field groups.
     feeds: the feeds of the source that are read. backward_feeds: those of the target, in a flow that is two-way or compares.
     needs: entity -> the flow that links it. every_s: seconds between two scheduled syncs; 0 for never.
+    sweep_s: seconds between two sweeps for changes that the feeds miss; 0 for never. A connection may override it.
     quiet_s: seconds without a change before an object is pushed; 0 to push at once.
     batch: maximum number of records in one chain.
     ceiling: writes per hour beyond which the flow is shut until a person opens it; a connection may override it.
@@ -54,6 +58,7 @@ class Flow:
     backward_feeds: Sequence[str] = ()
     needs: Map[str, str] = field(default_factory=dict)
     every_s: float = 300.0
+    sweep_s: float = 0.0
     quiet_s: float = 0.0
     batch: int = 200
     ceiling: int = CEILING

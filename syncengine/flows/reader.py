@@ -11,7 +11,7 @@ from typing import Any
 
 from syncengine.connectors.base import MAKE_IT_A_TARGET, Source, Target
 from syncengine.document import fingerprint
-from syncengine.flows.flow import CEILING, HIGHEST_CEILING, Flow
+from syncengine.flows.flow import CEILING, HIGHEST_CEILING, SWEEP_S, Flow
 from syncengine.flows.settings import check_setting
 from syncengine.mapping import CompiledMapping, compile_mapping
 from syncengine.mapping.compiler import ENTRIES as MAPPING_ENTRIES
@@ -26,8 +26,9 @@ SHIPPED = Path(__file__).parent
 """The folder of the flows that ship."""
 
 ENTRIES = (
-    "flow", "about", "entity", "source", "target", "direction", "feeds", "backward_feeds", "needs", "every", "quiet",
-    "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "unwanted_parts", "replaces",
+    "flow", "about", "entity", "source", "target", "direction", "feeds", "backward_feeds", "needs", "every", "sweep",
+    "quiet", "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "unwanted_parts",
+    "replaces",
     *MAPPING_ENTRIES,
 )  # fmt: skip
 WRITES = ("all", "linked", "nothing")
@@ -98,6 +99,7 @@ class _FlowReader:
             backward_feeds=self._feeds("backward_feeds", target) if two_way or writes == "nothing" else (),
             needs=self.needs,
             every_s=self._duration("every", 300),
+            sweep_s=self._duration("sweep", self._usual_sweep_s(source, target, two_way)),
             quiet_s=self._duration("quiet", 0),
             batch=place.whole_number(table, "batch", 1, 1000) or 200,
             ceiling=place.whole_number(table, "ceiling", 1, HIGHEST_CEILING) or CEILING,
@@ -206,6 +208,11 @@ class _FlowReader:
                 line, hint = self.table.line_of(entry), nearest(feed, there)
                 self.place.refuse(line, f"{entry}: {resource} has no feed {feed!r}{hint}")
         return tuple(feeds)
+
+    def _usual_sweep_s(self, source: str, target: str, two_way: bool) -> int:
+        """Whether and how often to sweep where the file does not say: if a feed that is read may miss changes."""
+        is_swept = self.catalogue[source].misses_changes or (two_way and self.catalogue[target].misses_changes)
+        return SWEEP_S if is_swept else 0
 
     def _needs(self, two_way: bool) -> dict[str, str]:
         """Entity -> flow, from `[customers]` if both have the same name, or from `{customers: contacts}`."""

@@ -204,8 +204,9 @@ def _connection(row: ConnectionRow, names: Mapping[int, str]) -> Iterable[tuple[
         if at is not None:
             yield Topic.PLAIN, name, time_text(at)
     yield Topic.PLAIN, "flows", ", ".join(row.flows) or "none"
-    if row.quiet_s is not None:
-        yield Topic.PLAIN, "quiet_s", f"{row.quiet_s:g}"
+    for name, seconds in (("quiet_s", row.quiet_s), ("sweep_s", row.sweep_s)):
+        if seconds is not None:
+            yield Topic.PLAIN, name, f"{seconds:g}"
     for topic, values in ((Topic.SETTING, row.settings), (Topic.CEILING, row.ceilings)):
         for name, text in _settings(values):
             yield topic, name, text

@@ -29,8 +29,10 @@ from syncengine.store.models import is_text
 _VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 MODES = (observe_mode.LIVE, observe_mode.MODE)
 LONGEST_QUIET_S = 86_400
+LONGEST_SWEEP_S = 7 * 86_400
 CONNECTION_ENTRIES = (
-    "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "settings", "lookups", "ceilings",
+    "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "sweep_s", "settings", "lookups",
+    "ceilings",
 )  # fmt: skip
 
 
@@ -61,6 +63,7 @@ class ConnectionPlan:
     lookups: Mapping[str, Mapping[str, str]]
     where: str
     ceilings: Mapping[str, int] = field(default_factory=dict)
+    sweep_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,11 +140,12 @@ class _Reader:
             cut_over=self._time(table, "cut_over"),
             verify_creates_until=self._time(table, "verify_creates_until"),
             flows=self.place.names(table.get("flows", []), table.line_of("flows"), "flows"),
-            quiet_s=self._quiet(table),
+            quiet_s=self._seconds(table, "quiet_s", LONGEST_QUIET_S, 30),
             settings=self._values(table, "settings", what),
             lookups=self._lookups(table, what),
             where=f"{self.place.file}:{line}",
             ceilings=self._ceilings(table, what),
+            sweep_s=self._seconds(table, "sweep_s", LONGEST_SWEEP_S, 3600),
         )
 
     def _mode(self, table: Table, what: str) -> str:
@@ -150,13 +154,13 @@ class _Reader:
             self.place.refuse(table.line, f"{what} needs mode:. {remedy}")
         return self.place.choice(table, "mode", MODES, "")
 
-    def _quiet(self, table: Table) -> float | None:
-        value = self._plain(table.get("quiet_s"), table.line_of("quiet_s"))
+    def _seconds(self, table: Table, name: str, most: int, example: int) -> float | None:
+        value = self._plain(table.get(name), table.line_of(name))
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= LONGEST_QUIET_S:
-            problem = f"quiet_s: {value!s:.60} is not a number of seconds from 0 to {LONGEST_QUIET_S}"
-            self.place.refuse(table.line_of("quiet_s"), f"{problem}. Write quiet_s: 30")
+        if isinstance(value, bool) or not isinstance(value, int | Decimal) or not 0 <= value <= most:
+            problem = f"{name}: {value!s:.60} is not a number of seconds from 0 to {most}"
+            self.place.refuse(table.line_of(name), f"{problem}. Write {name}: {example}")
         return float(value)
 
     def _lookups(self, table: Table, what: str) -> dict[str, dict[str, str]]:

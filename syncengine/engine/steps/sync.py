@@ -17,6 +17,7 @@ from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.want import MOST_WOKEN, want
 from syncengine.engine.steps.discover import Found, discover, due_connections
 from syncengine.engine.steps.pump import pump
+from syncengine.engine.steps.sweep import sweep
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.writes.link_keys import keys_named
 from syncengine.errors import Misconfigured, SyncError, Throttled
@@ -92,6 +93,8 @@ def start(engine: Engine, request: Request) -> list[Found | Waiting | str]:
             continue
         try:
             results.append(_sync_connection(engine, request, connection_id))
+            if request.trigger != "call" and (swept := sweep(engine, connection_id, request.flow)):
+                results.append(f"sweep, {swept}")
         except Misconfigured:
             raise
         except Throttled as busy:

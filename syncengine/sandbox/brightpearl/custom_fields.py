@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncengine.sandbox.brightpearl.calls import Call
 from syncengine.sandbox.brightpearl.errors import missing
-from syncengine.sandbox.shop.catalogue import RANGES
+from syncengine.sandbox.shop.model import RANGES
 
 Json = dict[str, object]
 

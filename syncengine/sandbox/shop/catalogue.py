@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from syncengine.sandbox.shop.model import (
     CUT_OVER,
+    RANGES,
     Channel,
     Currency,
     PriceList,
@@ -23,9 +24,6 @@ FIRST_PRODUCT_ID = 2001
 _MATERIALS = ("Canvas", "Enamel", "Oak", "Linen", "Wool", "Copper", "Leather", "Bamboo", "Cotton", "Stoneware", "Felt")
 _THINGS = ("Tote", "Mug", "Board", "Apron", "Throw", "Lamp", "Wallet", "Tray", "Towel", "Bowl", "Basket", "Stool")
 _COLOURS = ("", "Red", "Navy", "Moss", "Sand", "Ink", "Clay")
-
-#: The options of the products' custom field PCF_RANGE, by id.
-RANGES = {160: "Everyday", 161: "Seasonal"}
 
 #: Products with a special role, by SKU.
 UNKNOWN_TO_SYSPRO = "NEW-NOT-IN-ERP"

@@ -16,6 +16,8 @@ from typing import Literal
 CUT_OVER = datetime(2025, 3, 3, 8, 0, tzinfo=UTC)
 #: Free-text rows report this product (brightpearl.md section 11.1).
 FREE_TEXT_PRODUCT_ID = 1000
+#: The options of the products' custom field PCF_RANGE, by id.
+RANGES = {160: "Everyday", 161: "Seasonal"}
 
 Fate = Literal["pushed", "invalid", "ineligible", "cancelled", "guest"]
 

@@ -52,6 +52,7 @@ class ConnectionRow(Base):
     flows: Mapped[list[Any]]
     settings: Mapped[dict[str, Any]]  # settings of its flows
     quiet_s: Mapped[float | None]  # replaces the quiet periods of the flows
+    sweep_s: Mapped[float | None]  # replaces the intervals of sweeps of those flows that have one
     ceilings: Mapped[dict[str, Any]] = mapped_column(
         default=dict, server_default=text("'{}'")
     )  # writes per hour, by flow

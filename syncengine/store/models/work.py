@@ -44,12 +44,19 @@ class Cursor(Base):
 
 
 class Schedule(Base):
-    """When the feeds of a flow of a connection are read next by schedule."""
+    """When the feeds of a flow of a connection are read next by schedule, and when its next sweep begins.
+
+    next_sweep: null before the first tick. sweep_after: while a sweep is under way, the id of the last record that it has
+    read. sweep_held_until: the reader's lease.
+    """
 
     __tablename__ = "schedule"
     connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
     flow: Mapped[str] = mapped_column(String(64), primary_key=True)
     next_due: Mapped[datetime]
+    next_sweep: Mapped[datetime | None]
+    sweep_after: Mapped[int | None]
+    sweep_held_until: Mapped[datetime | None]
 
 
 class Sent(Base):

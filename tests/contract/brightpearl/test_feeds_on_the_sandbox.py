@@ -130,7 +130,9 @@ def test_contacts_and_products_have_feeds_too(sandbox: Sandbox, shop: Connect, n
     resource = shop(page_size=7).resources[f"brightpearl.{name}"]
     state = getattr(sandbox.brightpearl, f"{name}s")
     is_stamped_at_once = name == "contact"  # a search row has the time of creation as `updatedOn`
-    expected = {str(key) for key, item in state.items() if is_stamped_at_once or getattr(item, f"{feed}_on") is not None}
+    expected = {
+        str(key) for key, item in state.items() if is_stamped_at_once or getattr(item, f"{feed}_on") is not None
+    }
     found: set[str] = set()
     for page in resource.changes(feed, {}):
         found |= {ref.key for ref in page.refs}

@@ -8,8 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+import requests
 
 from syncengine.engine.people.trace import trace
+from syncengine.engine.steps import sync
 from tests.system.awkward.world import World, both_gateways
 
 D = Decimal
@@ -282,3 +284,37 @@ def test_an_order_that_arrives_before_its_customer_waits_and_goes_on_by_itself(w
     world.settle(patience_s=120)
     assert world.erp.order(order.id)["Customer"] == "BP310"
     assert world.timeline(order.id)[:2] == ["fetched", "waiting"]
+
+
+def test_a_patch_by_another_app_that_stamps_nothing_arrives_by_the_sweep(world: World) -> None:
+    """brightpearl.md section 14.8: the recorded reply to a PATCH has version 1 and no updatedOn."""
+    shop = world.shop
+    orders = [shop.order(None, shop.row("MUG", 2, "16.00")) for _ in range(3)]
+    invoiced = shop.order(None, shop.row("MUG", 1, "8.00"))
+    world.configure(sweep_s=900.0)
+    _tick(world)
+    headers = {"brightpearl-app-ref": "sandbox_app", "brightpearl-account-token": "sandbox-account-token"}
+    url = f"{world.sandbox.base_url}/public-api/sandbox/order-service/order/{orders[0].id}"
+    operations = [{"op": "replace", "path": "/reference", "value": "AMENDED"}]
+    assert requests.patch(url, json=operations, headers=headers, timeout=10).status_code == 200
+    with world.shop.account.lock:
+        world.shop.account.close_order(invoiced)
+    world.time.pass_(300)
+    _tick(world)
+    assert world.erp.order(orders[0].id)["SpecialInstrs"] != "AMENDED"  # no feed shows it
+    reads = world.calls("order.read", "brightpearl")
+    before = {order.id: world.timeline(order.id) for order in (*orders[1:], invoiced)}
+
+    for _ in range(2):
+        world.time.pass_(300)
+        _tick(world)
+
+    assert world.erp.order(orders[0].id)["SpecialInstrs"] == "AMENDED"
+    assert world.calls("order.read", "brightpearl") - reads == 2  # the sweep's, and the amended order's
+    assert {key: world.timeline(key) for key in before} == before
+
+
+def _tick(world: World) -> None:
+    """One tick of beat for orders."""
+    sync.run(world.engine, sync.Request("orders", trigger="schedule"))
+    world.settle()

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from marshmallow import fields
 
+from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Rows, Time, Whole, Words
 from syncengine.document import Doc
 
 SALES_ORDER_TYPE = "SO"
 SALES_ORDER_TYPE_ID = "1"
+INVOICED = "INVOICED"
 
 
 class Amount(Document):
@@ -194,7 +196,12 @@ class SalesOrder(BrightpearlSource):
     search = "order-service/order-search"
     id_column = "orderId"
     filters = {"orderTypeId": SALES_ORDER_TYPE_ID}
+    misses_changes = True  # a PATCH by another app may leave `updatedOn` as it is (section 14.8)
 
     def is_mine(self, doc: Doc) -> bool:
         """Webhooks report orders of all four types by the same event."""
         return doc.get("orderTypeCode") == SALES_ORDER_TYPE
+
+    def is_closed(self, doc: Doc) -> bool:
+        """Once it is invoiced, an order is not changed any more (section 11.4)."""
+        return bool(doc.get("closedOn")) or times.at(doc, "state.tax") == INVOICED

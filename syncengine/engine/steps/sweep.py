@@ -1,0 +1,211 @@
+"""Sweeps: some feeds miss changes, so what is not closed at its system is read again at an interval and compared.
+
+A sweep writes nothing but its own progress. Only objects that differ from what was last read of them become wanted. Left out
+are objects whose stored document was removed by age, those that a person ignores, and those from before the cut-over date.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import or_, select, update
+
+from syncengine import clock
+from syncengine.connectors.base import Resource
+from syncengine.document import Doc, fingerprint
+from syncengine.engine.core import payloads
+from syncengine.engine.core.call_context import on_account_of
+from syncengine.engine.core.engine import Connection, Engine, calling, chunks
+from syncengine.engine.core.want import want
+from syncengine.engine.steps.discover import CURSOR_LEASES, TICK_SLACK, Found, begin_run, end_run
+from syncengine.errors import SyncError, Throttled
+from syncengine.flows.flow import Flow
+from syncengine.store.models import Payload, Record, Schedule
+from syncengine.store.states import Lane, Why
+
+TRIGGER = "sweep"
+AT_ONCE = 500
+"""Records whose documents are loaded at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A record, and the documents of its objects that are not closed, as they were last read: by resource and key."""
+
+    id: int
+    key: str
+    docs: Mapping[str, Mapping[str, Doc]]
+
+
+def sweep(engine: Engine, connection_id: int, flow_name: str) -> Found | None:
+    """Begin or continue the sweep of a flow if it is due; None if it is not, or another worker is at it.
+
+    Reads are queued in the backfill lane; what has changed is wanted in the scheduled one.
+
+    Raises:
+        SyncError: whatever the system's calls raise; the next call continues from there.
+    """
+    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
+    interval_s = _interval_s(flow, connection)
+    if interval_s <= 0:
+        return None
+    progress = _Progress(engine, connection_id, flow_name)
+    after = progress.take(interval_s)
+    if after is None:
+        return None
+    run_id = begin_run(engine, connection_id, flow_name, trigger=TRIGGER, lane=Lane.BACKFILL)
+    found, error = Found(run_id, 0, 0), ""
+    try:
+        with on_account_of(engine, flow_name, Lane.BACKFILL):
+            for some in _batches(engine, flow, connection, after):
+                found = _compare(engine, flow, connection, some, found)
+                progress.move(some[-1].id)
+                if engine.is_ending():
+                    raise Throttled("the worker is shutting down; the sweep continues from here", retry_in_s=0.0)
+        progress.end()
+    except SyncError as failed:
+        error = str(failed)
+        raise
+    finally:
+        progress.release()
+        end_run(engine, found, error)
+    return found
+
+
+def _interval_s(flow: Flow, connection: Connection) -> float:
+    own = connection.row.sweep_s
+    return own if own is not None and flow.sweep_s > 0 else flow.sweep_s
+
+
+def swept(flow: Flow, connection: Connection) -> list[Resource]:
+    """The resources that a sweep reads: those whose feeds may miss changes; the source if the flow's file alone asks for it."""
+    read = [connection.resource(name) for name in ((flow.source, flow.target) if flow.two_way else (flow.source,))]
+    return [resource for resource in read if resource.misses_changes] or read[:1]
+
+
+def _batches(engine: Engine, flow: Flow, connection: Connection, after: int) -> Iterator[Sequence[_Open]]:
+    """The open records after an id, in its order, as many at once as one read takes."""
+    resources = swept(flow, connection)
+    most = min(resource.most_per_read for resource in resources)
+    found = _open_records(engine, flow, connection, resources, after)
+    while some := list(islice(found, most)):
+        yield some
+
+
+def _open_records(
+    engine: Engine, flow: Flow, connection: Connection, resources: Sequence[Resource], after: int
+) -> Iterator[_Open]:
+    while True:
+        with engine.store.read() as session:
+            rows = session.execute(
+                select(Record.id, Record.key, Payload.body)
+                .join(Payload, (Payload.record_id == Record.id) & (Payload.kind == "context"))
+                .where(
+                    Record.connection_id == connection.row.id,
+                    Record.flow == flow.name,
+                    Record.id > after,
+                    Record.wanted == Record.done,
+                    Record.token.is_(None),
+                    Record.ignored == "",
+                    Record.why != Why.TOO_OLD,
+                )
+                .order_by(Record.id)
+                .limit(AT_ONCE)
+            ).all()
+        if not rows:
+            return
+        for id_, key, body in rows:
+            docs = _open_docs(resources, payloads.unseal(engine.vault, body))
+            if docs:
+                yield _Open(id_, key, docs)
+        after = rows[-1][0]
+
+
+def _open_docs(resources: Sequence[Resource], stored: Mapping[str, Any]) -> dict[str, dict[str, Doc]]:
+    found = {
+        resource.name: {key: doc for key, doc in stored.get(resource.name, {}).items() if not resource.is_closed(doc)}
+        for resource in resources
+    }
+    return {name: docs for name, docs in found.items() if docs}
+
+
+def _compare(engine: Engine, flow: Flow, connection: Connection, some: Sequence[_Open], found: Found) -> Found:
+    """Read the objects of some records again, and want those that differ; returns `found` with their numbers."""
+    changed: set[str] = set()
+    for resource in swept(flow, connection):
+        kept = {record.key: record.docs.get(resource.name, {}) for record in some}
+        keys = list(dict.fromkeys(key for docs in kept.values() for key in docs))
+        now_there = _read(connection, resource, keys)
+        changed |= {
+            record_key
+            for record_key, docs in kept.items()
+            if any(fingerprint(doc) != fingerprint(now_there.get(key)) for key, doc in docs.items())
+        }
+    if changed:
+        with engine.store.write() as session:
+            want(
+                session, connection.row.id, flow.name, changed,
+                lane=Lane.SCHEDULED, now=clock.now(), run_id=found.run_id,
+            )  # fmt: skip
+    return replace(found, wanted=found.wanted + len(changed), known=found.known + len(some) - len(changed))
+
+
+def _read(connection: Connection, resource: Resource, keys: Sequence[str]) -> dict[str, Doc]:
+    there: dict[str, Doc] = {}
+    for some in chunks(keys, resource.most_per_read):
+        with calling(connection.endpoint(resource.name)):
+            there |= resource.read(some)
+    return there
+
+
+class _Progress:
+    """How far the sweep of a flow has come, in the row of its schedule. One worker at a time holds it, for some leases."""
+
+    def __init__(self, engine: Engine, connection_id: int, flow: str) -> None:
+        self._engine = engine
+        self._mine = (Schedule.connection_id == connection_id, Schedule.flow == flow)
+
+    def take(self, interval_s: float) -> int | None:
+        """Begin the sweep if it is due, and hold it: the id of the last record read; None if there is nothing to do."""
+        now = clock.now()
+        following = now + timedelta(seconds=interval_s * TICK_SLACK)
+        is_unset = or_(
+            Schedule.next_sweep.is_(None), Schedule.next_sweep > following
+        )  # the latter: it was longer before
+        is_due = (Schedule.sweep_after.is_(None), Schedule.next_sweep <= now)
+        is_free = or_(Schedule.sweep_held_until.is_(None), Schedule.sweep_held_until < now)
+        with self._engine.store.write() as session:
+            session.execute(update(Schedule).where(*self._mine, is_unset).values(next_sweep=following))
+            session.execute(update(Schedule).where(*self._mine, *is_due).values(sweep_after=0, next_sweep=following))
+            return session.scalars(
+                update(Schedule)
+                .where(*self._mine, Schedule.sweep_after.is_not(None), is_free)
+                .values(sweep_held_until=self._until())
+                .returning(Schedule.sweep_after)
+                .execution_options(synchronize_session=False)
+            ).one_or_none()
+
+    def move(self, record_id: int) -> None:
+        """All records up to this id were read."""
+        self._set(sweep_after=record_id, sweep_held_until=self._until())
+
+    def end(self) -> None:
+        """All records were read."""
+        self._set(sweep_after=None)
+
+    def release(self) -> None:
+        """Let another worker continue."""
+        self._set(sweep_held_until=None)
+
+    def _until(self) -> Any:
+        return clock.now() + timedelta(seconds=CURSOR_LEASES * self._engine.limits.lease_s)
+
+    def _set(self, **values: Any) -> None:
+        with self._engine.store.write() as session:
+            session.execute(
+                update(Schedule).where(*self._mine).values(**values).execution_options(synchronize_session=False)
+            )
