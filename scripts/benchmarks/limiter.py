@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def scenarios(window: Window, within_s: float, *, alone: bool) -> list[Scenario]:
     """Both modes within the guard, both beyond it, and the libraries in the rolling mode."""
     delays = (within_s, BEYOND * window.guard_s)
-    ours = [Scenario("syncengine", mode, delay, window) for delay in delays for mode in ("fixed", "rolling")]
+    ours = [Scenario("syncengine", mode, delay, window) for delay in delays for mode in ("calendar", "rolling")]
     others = [Scenario(name, "rolling", within_s, window) for name in CANDIDATES if name != "syncengine"]
     return ours if alone else ours + others
 

@@ -23,9 +23,9 @@ def test_no_window_is_exceeded_no_call_refused_and_none_lost(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout + done.stderr
     traffic = json.loads(figures.read_text(encoding="utf-8"))["traffic"]
     assert [(one["mode"], one["most_delay_s"]) for one in traffic] == [
-        ("fixed", 0.3),
+        ("calendar", 0.3),
         ("rolling", 0.3),
-        ("fixed", 3.0),
+        ("calendar", 3.0),
         ("rolling", 3.0),
     ]
     for one in traffic[:2]:

@@ -11,6 +11,8 @@ import redis
 from syncengine import clock as engine_clock
 from syncengine.errors import Throttled
 from syncengine.http.limiter import Limiter, Pool, RedisAway, Usage
+from syncengine.sandbox.brightpearl.throttle import Throttle
+from syncengine.sandbox.switches import Switches
 from tests import services
 
 START = 1_700_000_000.0
@@ -341,3 +343,25 @@ def test_while_redis_is_away_callers_wait_and_one_line_a_minute_tells_of_it(
 def test_an_unknown_lane_is_refused(limiter: Limiter) -> None:
     with pytest.raises(ValueError, match="unknown lane 'urgent'"):
         limiter.reserve(POOL, "urgent", patience=0)
+
+
+@pytest.mark.parametrize(("window", "begun_at_s"), [("calendar", 0.0), ("calendar", 41.5), ("rolling", 41.5)])
+def test_the_quota_is_fully_used_and_never_exceeded_whatever_the_systems_window(
+    limiter: Limiter, clock: Clock, window: str, begun_at_s: float
+) -> None:
+    clock.time += begun_at_s - clock.time % 60
+    system = Throttle(Switches({"brightpearl_window": window}), clock)
+    pool = Pool(f"whole-{window}-{begun_at_s}", limit=200)
+    end, made = clock.time + 300, 0
+    while clock.time < end:
+        try:
+            wait_s = limiter.reserve(pool, "realtime", patience=0).wait_s
+            assert wait_s == 0
+        except Throttled as busy:
+            clock.time += busy.retry_in_s
+            continue
+        grant = system.take(pool.name)
+        assert grant.is_allowed
+        made += 1
+        limiter.learn(pool, grant.remaining, grant.next_period_ms / 1000)
+    assert made >= 0.99 * 200 * 300 / 60
