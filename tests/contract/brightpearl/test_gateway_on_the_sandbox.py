@@ -21,6 +21,7 @@ from syncengine.store import Store
 from syncengine.store.models import Slot
 from syncengine.vault import Vault
 from tests.contract.brightpearl.conftest import APP, FIRST_TOKENS, Connect, endpoint_in
+from tests.contract.sandbox.conftest import begin_minute
 
 
 class Urgent:
@@ -139,6 +140,7 @@ def test_no_call_is_refused_and_all_are_made_while_the_limiter_counts(
     sandbox: Sandbox, running: Running, local: Services, client: redis.Redis
 ) -> None:
     sandbox.switches.turn({"brightpearl_limit": 200})
+    begin_minute(sandbox)
     services = Services(local.store, local.vault, Limiter(client), client)
     settings = {**APP, "url": running.url, "limit_per_minute": 200, "patience_s": 0.5}
     connector = connect(endpoint_in(local.store, local.vault, settings, FIRST_TOKENS), services)
@@ -161,6 +163,7 @@ def test_calls_of_another_app_in_the_pool_are_learned_before_one_is_refused(
     sandbox: Sandbox, running: Running, local: Services, client: redis.Redis
 ) -> None:
     sandbox.switches.turn({"brightpearl_limit": 200})
+    begin_minute(sandbox)
     services = Services(local.store, local.vault, Limiter(client), client)
     settings = {**APP, "url": running.url, "limit_per_minute": 200, "patience_s": 0}
     endpoint = endpoint_in(local.store, local.vault, settings, FIRST_TOKENS)
@@ -178,6 +181,7 @@ def test_what_is_left_to_others_is_theirs_and_all_the_rest_is_ours(
     sandbox: Sandbox, running: Running, local: Services, client: redis.Redis
 ) -> None:
     sandbox.switches.turn({"brightpearl_limit": 60})
+    begin_minute(sandbox)
     services = Services(local.store, local.vault, Limiter(client), client)
     settings = {**APP, "url": running.url, "limit_per_minute": 60, "reserve": 20, "patience_s": 0}
     ours = connect(endpoint_in(local.store, local.vault, settings, FIRST_TOKENS), services)

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from syncengine.sandbox import Running, Sandbox
-from tests.contract.sandbox.conftest import OAUTH, PRIVATE, Client
+from tests.contract.sandbox.conftest import OAUTH, PRIVATE, Client, begin_minute
 
 REDIRECT = "https://sync.example.com/callback"
 
@@ -143,6 +143,7 @@ def remaining(answer: requests.Response) -> int:
 
 def test_first_call_of_a_window_shows_199_and_the_window_in_milliseconds(client: Client, sandbox: Sandbox) -> None:
     sandbox.switches.turn({"brightpearl_limit": 200})
+    begin_minute(sandbox)
 
     first, second = (client.call("GET", "order-service/order/5002") for _ in range(2))
 
@@ -152,19 +153,24 @@ def test_first_call_of_a_window_shows_199_and_the_window_in_milliseconds(client:
 
 def test_call_beyond_the_limit_is_a_503_until_the_window_ends(client: Client, sandbox: Sandbox) -> None:
     sandbox.switches.turn({"brightpearl_limit": 2})
+    begin_minute(sandbox, at_s=50)
     assert [client.call("GET", "order-service/order/5002").status_code for _ in range(2)] == [200, 200]
 
     answer = client.call("GET", "order-service/order/5002")
     assert (answer.status_code, remaining(answer)) == (503, 0)
+    assert (
+        0 < int(answer.headers["brightpearl-next-throttle-period"]) <= 10_000
+    )  # the server's minute, not the client's
     assert answer.json() == {"response": "You have sent too many requests. Please wait before sending another request"}
     assert sandbox.calls.total("brightpearl", "order.read", status=503) == 1
 
-    sandbox.switches.turn({"clock_offset_s": 60})
+    begin_minute(sandbox, at_s=61)
     assert remaining(client.call("GET", "order-service/order/5002")) == 1
 
 
 def test_refused_tokens_cost_quota(client: Client, sandbox: Sandbox) -> None:
     sandbox.switches.turn({"brightpearl_limit": 200})
+    begin_minute(sandbox)
     bad = {**OAUTH, "Authorization": "Bearer nonsense"}
 
     assert [remaining(client.call("GET", "order-service/order/1", headers=bad)) for _ in range(3)] == [199, 198, 197]
@@ -174,6 +180,7 @@ def test_private_apps_share_a_pool_and_an_oauth_app_has_its_own(
     client: Client, private: Client, running: Running, sandbox: Sandbox
 ) -> None:
     sandbox.switches.turn({"brightpearl_limit": 200})
+    begin_minute(sandbox)
     other = Client(running, {**PRIVATE, "brightpearl-app-ref": "another"})
 
     assert [remaining(each.call("GET", "order-service/order/5002")) for each in (private, other, client)] == [

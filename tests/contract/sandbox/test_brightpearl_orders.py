@@ -12,7 +12,7 @@ from syncengine.sandbox import Sandbox
 from tests.contract.sandbox.conftest import Client
 
 ORDER = "order-service/order"
-EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "payloads" / "brightpearl"
 
 
 def new_order(client: Client, **more: Any) -> int:
