@@ -210,8 +210,9 @@ class _FlowReader:
         return tuple(feeds)
 
     def _usual_sweep_s(self, source: str, target: str, two_way: bool) -> int:
-        """Whether and how often to sweep where the file does not say: if a feed that is read may miss changes."""
-        is_swept = self.catalogue[source].misses_changes or (two_way and self.catalogue[target].misses_changes)
+        """How often to sweep where the file does not say: a flow that compares leaves it to the flow that writes."""
+        read = (source, target) if two_way else (source,)
+        is_swept = any(self.catalogue[name].misses_changes for name in read) and self.table.get("writes") != "nothing"
         return SWEEP_S if is_swept else 0
 
     def _needs(self, two_way: bool) -> dict[str, str]:

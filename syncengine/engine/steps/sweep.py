@@ -19,11 +19,10 @@ from syncengine.connectors.base import Resource
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.core import payloads
 from syncengine.engine.core.call_context import on_account_of
-from syncengine.engine.core.engine import Connection, Engine, calling, chunks
+from syncengine.engine.core.engine import Engine, Route, calling, chunks
 from syncengine.engine.core.want import want
 from syncengine.engine.steps.discover import CURSOR_LEASES, TICK_SLACK, Found, begin_run, end_run
 from syncengine.errors import SyncError, Throttled
-from syncengine.flows.flow import Flow
 from syncengine.store.models import Payload, Record, Schedule
 from syncengine.store.states import Lane, Why
 
@@ -49,11 +48,11 @@ def sweep(engine: Engine, connection_id: int, flow_name: str) -> Found | None:
     Raises:
         SyncError: whatever the system's calls raise; the next call continues from there.
     """
-    flow, connection = engine.flow(flow_name), engine.connection(connection_id)
-    interval_s = _interval_s(flow, connection)
+    route = engine.route(connection_id, flow_name)
+    interval_s = _interval_s(route)
     if interval_s <= 0:
         return None
-    progress = _Progress(engine, connection_id, flow_name)
+    progress = _Progress(route)
     after = progress.take(interval_s)
     if after is None:
         return None
@@ -61,8 +60,8 @@ def sweep(engine: Engine, connection_id: int, flow_name: str) -> Found | None:
     found, error = Found(run_id, 0, 0), ""
     try:
         with on_account_of(engine, flow_name, Lane.BACKFILL):
-            for some in _batches(engine, flow, connection, after):
-                found = _compare(engine, flow, connection, some, found)
+            for some in _batches(route, after):
+                found = _compare(route, some, found)
                 progress.move(some[-1].id)
                 if engine.is_ending():
                     raise Throttled("the worker is shutting down; the sweep continues from here", retry_in_s=0.0)
@@ -76,37 +75,35 @@ def sweep(engine: Engine, connection_id: int, flow_name: str) -> Found | None:
     return found
 
 
-def _interval_s(flow: Flow, connection: Connection) -> float:
-    own = connection.row.sweep_s
-    return own if own is not None and flow.sweep_s > 0 else flow.sweep_s
+def _interval_s(route: Route) -> float:
+    own, usual = route.connection.row.sweep_s, route.flow.sweep_s
+    return own if own is not None and usual > 0 else usual
 
 
-def swept(flow: Flow, connection: Connection) -> list[Resource]:
+def _swept(route: Route) -> list[Resource]:
     """The resources that a sweep reads: those whose feeds may miss changes; the source if the flow's file alone asks for it."""
-    read = [connection.resource(name) for name in ((flow.source, flow.target) if flow.two_way else (flow.source,))]
+    read = [route.connection.resource(name) for name in route.flow.sources]
     return [resource for resource in read if resource.misses_changes] or read[:1]
 
 
-def _batches(engine: Engine, flow: Flow, connection: Connection, after: int) -> Iterator[Sequence[_Open]]:
+def _batches(route: Route, after: int) -> Iterator[Sequence[_Open]]:
     """The open records after an id, in its order, as many at once as one read takes."""
-    resources = swept(flow, connection)
+    resources = _swept(route)
     most = min(resource.most_per_read for resource in resources)
-    found = _open_records(engine, flow, connection, resources, after)
+    found = _open_records(route, resources, after)
     while some := list(islice(found, most)):
         yield some
 
 
-def _open_records(
-    engine: Engine, flow: Flow, connection: Connection, resources: Sequence[Resource], after: int
-) -> Iterator[_Open]:
+def _open_records(route: Route, resources: Sequence[Resource], after: int) -> Iterator[_Open]:
     while True:
-        with engine.store.read() as session:
+        with route.engine.store.read() as session:
             rows = session.execute(
                 select(Record.id, Record.key, Payload.body)
                 .join(Payload, (Payload.record_id == Record.id) & (Payload.kind == "context"))
                 .where(
-                    Record.connection_id == connection.row.id,
-                    Record.flow == flow.name,
+                    Record.connection_id == route.connection_id,
+                    Record.flow == route.flow.name,
                     Record.id > after,
                     Record.wanted == Record.done,
                     Record.token.is_(None),
@@ -119,7 +116,7 @@ def _open_records(
         if not rows:
             return
         for id_, key, body in rows:
-            docs = _open_docs(resources, payloads.unseal(engine.vault, body))
+            docs = _open_docs(resources, payloads.unseal(route.engine.vault, body))
             if docs:
                 yield _Open(id_, key, docs)
         after = rows[-1][0]
@@ -133,31 +130,31 @@ def _open_docs(resources: Sequence[Resource], stored: Mapping[str, Any]) -> dict
     return {name: docs for name, docs in found.items() if docs}
 
 
-def _compare(engine: Engine, flow: Flow, connection: Connection, some: Sequence[_Open], found: Found) -> Found:
+def _compare(route: Route, some: Sequence[_Open], found: Found) -> Found:
     """Read the objects of some records again, and want those that differ; returns `found` with their numbers."""
     changed: set[str] = set()
-    for resource in swept(flow, connection):
+    for resource in _swept(route):
         kept = {record.key: record.docs.get(resource.name, {}) for record in some}
         keys = list(dict.fromkeys(key for docs in kept.values() for key in docs))
-        now_there = _read(connection, resource, keys)
+        now_there = _read(route, resource, keys)
         changed |= {
             record_key
             for record_key, docs in kept.items()
             if any(fingerprint(doc) != fingerprint(now_there.get(key)) for key, doc in docs.items())
         }
     if changed:
-        with engine.store.write() as session:
+        with route.engine.store.write() as session:
             want(
-                session, connection.row.id, flow.name, changed,
+                session, route.connection_id, route.flow.name, changed,
                 lane=Lane.SCHEDULED, now=clock.now(), run_id=found.run_id,
             )  # fmt: skip
     return replace(found, wanted=found.wanted + len(changed), known=found.known + len(some) - len(changed))
 
 
-def _read(connection: Connection, resource: Resource, keys: Sequence[str]) -> dict[str, Doc]:
+def _read(route: Route, resource: Resource, keys: Sequence[str]) -> dict[str, Doc]:
     there: dict[str, Doc] = {}
     for some in chunks(keys, resource.most_per_read):
-        with calling(connection.endpoint(resource.name)):
+        with calling(route.connection.endpoint(resource.name)):
             there |= resource.read(some)
     return there
 
@@ -165,9 +162,9 @@ def _read(connection: Connection, resource: Resource, keys: Sequence[str]) -> di
 class _Progress:
     """How far the sweep of a flow has come, in the row of its schedule. One worker at a time holds it, for some leases."""
 
-    def __init__(self, engine: Engine, connection_id: int, flow: str) -> None:
-        self._engine = engine
-        self._mine = (Schedule.connection_id == connection_id, Schedule.flow == flow)
+    def __init__(self, route: Route) -> None:
+        self._engine = route.engine
+        self._mine = (Schedule.connection_id == route.connection_id, Schedule.flow == route.flow.name)
 
     def take(self, interval_s: float) -> int | None:
         """Begin the sweep if it is due, and hold it: the id of the last record read; None if there is nothing to do."""
