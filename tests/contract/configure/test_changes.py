@@ -407,6 +407,19 @@ def test_a_flow_that_is_renamed_while_it_is_shut_stays_shut(installed: Site) -> 
 # -- values ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("value", ["30 s", "-1", "true", "700000", "[30]", '"30"'])
+def test_the_time_between_sweeps_is_a_number_of_seconds(site: Site, value: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        site.read(("quiet_s: 30", f"sweep_s: {value}"))
+    assert str(refused.value).endswith("is not a number of seconds from 0 to 604800. Write sweep_s: 3600")
+
+
+def test_the_time_between_sweeps_is_stored_and_its_change_shown(installed: Site) -> None:
+    assert installed.apply(("quiet_s: 30", "sweep_s: 1800"))
+    assert installed.all(m.ConnectionRow)[0].sweep_s == 1800
+    assert ("connection main", "- sweep_s: 1800") in _shown(installed.look())
+
+
 @pytest.mark.parametrize("value", ["30 s", "-1", "true", "90000", "[30]", '"30"'])
 def test_a_quiet_period_is_a_number_of_seconds(site: Site, value: str) -> None:
     with pytest.raises(Misconfigured) as refused:

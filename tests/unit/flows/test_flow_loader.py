@@ -45,6 +45,7 @@ def test_the_flows_that_ship() -> None:
 
     assert (orders.source, orders.target, orders.entity) == ("brightpearl.sales_order", "syspro.sales_order", "orders")
     assert (orders.every_s, orders.quiet_s, orders.cut_over) == (300.0, 60.0, True)
+    assert orders.sweep_s == 3600.0
     assert orders.feeds == ("updated", "created")
     assert orders.needs == {"customers": "customers"}
     assert orders.settings["bundles"] == "spread"
@@ -183,6 +184,25 @@ def test_what_is_wrong_is_one_line(tmp_path: Path, text: str, said: str) -> None
     assert said in str(error.value)
     assert str(error.value).startswith("mine/notes.yml:") or "settings" in text or "flows/" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "entry", "sweep_s"),
+    [
+        ("brightpearl.sales_order", "", 3600.0),  # its feeds may miss changes
+        ("brightpearl.sales_order", "sweep: 0\n", 0.0),
+        ("brightpearl.contact", "", 0.0),
+        ("brightpearl.contact", "sweep: 1 d\n", 86_400.0),
+    ],
+)
+def test_a_flow_is_swept_if_its_feeds_may_miss_changes_or_its_file_says_so(
+    tmp_path: Path, source: str, entry: str, sweep_s: float
+) -> None:
+    field = "reference" if source.endswith("order") else "lastName"
+    text = SMALL.replace("brightpearl.sales_order", source).replace("from: reference", f"from: {field}")
+    found = load_flows([write(tmp_path, text + entry)], CATALOGUE)
+
+    assert next(iter(found.values())).sweep_s == sweep_s
 
 
 def test_a_write_back_uses_the_links_of_another_flow(tmp_path: Path) -> None:
