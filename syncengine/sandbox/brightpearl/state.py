@@ -105,7 +105,9 @@ class Account:
 
     def contact_json(self, contact: Contact) -> render.Json:
         """One contact as `GET contact` shows it."""
-        return render.contact(contact, self.currencies, self.zone, self.now())
+        now = self.now()
+        read_at = now.replace(microsecond=max(1_000, now.microsecond))  # never a whole second, as an edit's time is
+        return render.contact(contact, self.currencies, self.zone, read_at)
 
     def product_json(self, product: Product) -> render.Json:
         """One product as `GET product` shows it."""

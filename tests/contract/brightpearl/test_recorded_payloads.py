@@ -258,6 +258,16 @@ def test_a_contact_that_was_never_edited_is_read_as_the_same_and_with_its_rows_v
     assert contacts.version(first) == rows[str(unedited)]
 
 
+def test_an_edit_just_before_the_read_is_seen(sandbox: Sandbox, shop: Connect) -> None:
+    account = sandbox.brightpearl
+    with account.lock:
+        account.save_contact(account.contacts[310], by="person")
+        edited = account.contacts[310].updated_on
+    contacts = shop().resources["brightpearl.contact"]
+
+    assert contacts.touched_at(contacts.read(["310"])["310"]) == edited
+
+
 def test_a_contact_keeps_the_time_of_its_edit(sandbox: Sandbox, shop: Connect) -> None:
     account = sandbox.brightpearl
     with account.lock:

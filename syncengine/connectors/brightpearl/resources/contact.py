@@ -12,8 +12,8 @@ from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Time, Whole, Words
 from syncengine.document import Doc
 
-READ_WITHIN = timedelta(seconds=45)
-"""How far the time of a read may be from the `Date` of its answer: the longest call takes 35 s, and hosts' clocks differ."""
+READ_WITHIN = timedelta(seconds=10)
+"""How far the time of a read may be from the `Date` of its answer (recorded: less than a second)."""
 
 
 class PostAddressIds(Document):
@@ -147,10 +147,11 @@ class Contact(BrightpearlSource):
     def normalised(self, doc: Doc, answered_at: datetime) -> Doc:
         """A contact that was never edited gets its time of creation as `updatedOn`, as in a search row.
 
-        Its GET has the time of the read there (section 14.8), so every read would look like an edit. A real edit may be
-        as recent as that too: then the row of the next search has a later time, and the contact is read again.
+        Its GET has the time of the read there, in milliseconds (section 14.8), so every read would look like an edit. The
+        times of edits are whole seconds: one as recent as the read stays. What is in doubt counts as an edit, which
+        costs another read, while an edit that is not seen may be lost after a restore.
         """
         updated, created = times.lenient(doc.get("updatedOn")), times.lenient(doc.get("createdOn"))
-        if updated is None or created is None or abs(updated - answered_at) > READ_WITHIN:
+        if updated is None or created is None or updated.microsecond == 0 or abs(updated - answered_at) > READ_WITHIN:
             return doc
         return {**doc, "updatedOn": doc["createdOn"]}
