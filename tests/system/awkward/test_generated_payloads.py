@@ -156,7 +156,7 @@ class Generator:
                 number = FIRST_CONTACT + self.used
                 account.contacts = {**account.contacts, number: replace(self.contact, id=number)}
                 doc = {**self.contacts, "contactId": number}
-            self.texts[kind, number] = json.dumps(_mutated(doc, wrong))
+            self.texts[kind, number] = json.dumps(_mutated(doc, wrong), default=float)
             keys.append(str(number))
         return keys
 
@@ -197,7 +197,7 @@ class Generator:
 
 @pytest.fixture
 def generator(world: World, monkeypatch: pytest.MonkeyPatch) -> Generator:
-    monkeypatch.setattr(app, "dumps", lambda body: DEEP.sub(_nested, json.dumps(body)))
+    monkeypatch.setattr(app, "dumps", lambda body: DEEP.sub(_nested, json.dumps(body, default=float)))
     contact = world.shop.contact()
     order = world.shop.order(
         contact,
