@@ -6,8 +6,11 @@ vault with a key file notices changes of the file: within seconds for sealing, a
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import logging
 import math
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +21,16 @@ from sqlalchemy import select
 from syncengine import clock, keys
 from syncengine.errors import Misconfigured
 from syncengine.store import Store
-from syncengine.store.models import Secret
+from syncengine.store.dialect import insert_into
+from syncengine.store.models import Secret, Slot
 
 log = logging.getLogger(__name__)
 
 CHECK_FILE_EVERY_S = 1.0
 """How often the key file is checked for changes."""
+
+SEARCH_KEY, SEARCH_KEY_BYTES, DIGEST_BYTES = "search-key", 32, 16
+"""The slot that keeps the key of `digest`, sealed. It is resealed with all other slots, so digests outlive a rotation."""
 
 
 class Vault:
@@ -41,6 +48,7 @@ class Vault:
         self._file = file
         self._stamp: object = None
         self._checked_at = -math.inf
+        self._search_key = b""
         self._use(given)
 
     def _use(self, given: Sequence[str]) -> None:
@@ -121,6 +129,28 @@ class Vault:
     def open_text(self, sealed: bytes) -> str:
         """The inverse of `seal_text`. Raises Misconfigured."""
         return zlib.decompress(self.open(sealed)).decode()
+
+    def digest(self, text: str) -> bytes:
+        """A keyed digest of a text (16 bytes), by which stored data is found without being readable.
+
+        It is the same in every process of an installation and after its encryption keys were replaced. The first call of a
+        process reads the store, and in a new store writes it, so it must not be within a transaction. Raises Misconfigured,
+        Transient.
+        """
+        self._search_key = self._search_key or self._load_search_key()
+        return hmac.new(self._search_key, text.encode(), hashlib.blake2b).digest()[:DIGEST_BYTES]
+
+    def _load_search_key(self) -> bytes:
+        mine = select(Slot.value).where(Slot.name == SEARCH_KEY)
+        with self._store.read() as session:
+            sealed = session.scalar(mine)
+        if sealed is None:
+            fresh = {"name": SEARCH_KEY, "value": self.seal(os.urandom(SEARCH_KEY_BYTES))}
+            with self._store.write() as session:
+                session.execute(insert_into(session, Slot).values(fresh).on_conflict_do_nothing())
+                sealed = session.scalars(mine).one()
+        assert sealed is not None
+        return self.open(sealed)
 
     def read(self, endpoint_id: int, name: str) -> str | None:
         """A secret of an endpoint; None if it has none of that name. Raises Misconfigured, Transient."""

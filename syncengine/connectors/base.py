@@ -25,6 +25,7 @@ from syncengine.connectors.resource import (
     bound,
     registered,
 )
+from syncengine.connectors.searchable import NameKind
 from syncengine.errors import Misconfigured
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Connector",
     "Endpoint",
     "LineChange",
+    "NameKind",
     "Operation",
     "Outcome",
     "Page",

@@ -18,6 +18,7 @@ from marshmallow import Schema, ValidationError
 
 from syncengine import clock
 from syncengine.connectors.operations import Operation, Outcome, Safety, Verb
+from syncengine.connectors.searchable import NameKind
 from syncengine.document import Doc, fingerprint
 from syncengine.errors import Misconfigured, Rejected
 
@@ -63,6 +64,9 @@ class Source(ABC):
     """The system's folder and the kind of object: `syspro.sales_order`. Flows use this name."""
     schema: ClassVar[type[Schema]]
     """The fields that mappings may name, and their types; unknown fields should be kept."""
+    searchable: ClassVar[Mapping[str, NameKind]] = {}
+    """The fields by which people look an object up beside its key, as paths into a document that `read` gave:
+    `reference`, `orderRows.*.productSku` (`*`: every row). The most identifying first. Default: none."""
     feeds: ClassVar[Collection[str]] = ()
     """Names of the feeds that `changes` reads, all of which a flow reads by default. Default: none."""
     most_per_read: int = 200

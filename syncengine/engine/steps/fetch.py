@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc, fingerprint
-from syncengine.engine.core import failures, payloads, records, timeline, versions
+from syncengine.engine.core import failures, payloads, records, search_names, timeline, versions
 from syncengine.engine.core.engine import Connection, Engine, Route, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.lookups import lookups_of
@@ -333,14 +333,18 @@ def _store(
     now = clock.now()
     bodies: dict[int, bytes] = {}
     rows: list[dict[str, Any]] = []
+    names: dict[int, search_names.Names] = {}
     for record in lease.records:
         docs = own_docs(route, record.key, linked[record.id], fetched)
         bodies[record.id] = payloads.seal(route.engine.vault, docs)
+        if record not in idle:  # what is unchanged has its names
+            names[record.id] = search_names.of_docs(route, docs)
         rows.append({"record_id": record.id, "version": versions.of(route, docs), "print": prints[record.id]})
     with route.engine.store.write(durable=False) as session:
         mine = records.owned(session, lease)
         bodies = {record_id: body for record_id, body in bodies.items() if record_id in mine}
         payloads.save(session, "context", bodies, now)
+        search_names.save(session, {record_id: some for record_id, some in names.items() if record_id in mine})
         session.connection().execute(_fetched(lease, fetched, now), rows)
         details = {row["record_id"]: {"version": row["version"]} for row in rows}
         timeline.note(session, [record for record in lease.records if record not in idle], "fetched", now, details)

@@ -6,7 +6,7 @@ they can be removed without the record.
 
 from syncengine.store.models.base import NAMING, Base, FreeText, UtcDateTime, is_text
 from syncengine.store.models.people import Alert, Ceiling, Correction, Decision, Failure
-from syncengine.store.models.records import Effect, Link, Payload, Record
+from syncengine.store.models.records import Effect, Link, Payload, Record, RecordName
 from syncengine.store.models.setup import ConnectionRow, Endpoint, Installed, Lookup, Secret
 from syncengine.store.models.work import Cursor, Event, Pulse, Run, Schedule, Sent, Slot, Turn
 
@@ -30,6 +30,7 @@ __all__ = [
     "Payload",
     "Pulse",
     "Record",
+    "RecordName",
     "Run",
     "Schedule",
     "Secret",

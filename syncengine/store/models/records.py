@@ -98,6 +98,20 @@ class Payload(Base):
     created_at: Mapped[datetime]
 
 
+class RecordName(Base):
+    """A name by which people look a record up, as a keyed digest (`Vault.digest`) of its kind and its one form.
+
+    side: whose object has it. kind: a `NameKind`. Rows change with the record's stored documents, and go with the record.
+    """
+
+    __tablename__ = "record_name"
+    __table_args__ = (Index("ix_record_name_digest", "digest", "record_id"), {"sqlite_with_rowid": False})
+    record_id: Mapped[int] = mapped_column(ForeignKey("record.id", ondelete="CASCADE"), primary_key=True)
+    side: Mapped[str] = mapped_column(String(8), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(16), primary_key=True)
+
+
 class Link(Base):
     """Two objects, one on each side, that are the same; with their lines and the last agreement (`base`).
 

@@ -12,7 +12,7 @@ from syncengine.store.models.base import Base
 
 
 class Slot(Base):
-    """A right that one worker holds at a time: to call as a SYSPRO operator, to refresh a token.
+    """A right that one worker holds at a time: to call as a SYSPRO operator, to refresh a token; or a sealed value by name.
 
     closed_until: nobody may take it earlier, because a call that timed out may still be running. value: encrypted.
     waiting_lane, waiting_until: the most urgent lane that asked for it and goes first, and until when.

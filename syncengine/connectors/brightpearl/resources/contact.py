@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from marshmallow import fields
 
+from syncengine.connectors.base import NameKind
 from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Time, Whole, Words
@@ -133,6 +134,13 @@ class Contact(BrightpearlSource):
 
     name = "brightpearl.contact"
     schema = ContactSchema
+    searchable = {
+        "assignment.current.accountReference": NameKind.REFERENCE,
+        "communication.emails.*.email": NameKind.EMAIL,
+        "communication.telephones.PRI": NameKind.PHONE,
+        "communication.telephones.SEC": NameKind.PHONE,
+        "communication.telephones.MOB": NameKind.PHONE,
+    }
     feeds = {"updated": "updatedOn", "created": "createdOn"}
     path = "contact-service/contact"
     id_field = "contactId"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
+from syncengine.connectors.base import NameKind
 from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Time, Whole, Words
 
@@ -125,6 +126,14 @@ class Product(BrightpearlSource):
 
     name = "brightpearl.product"
     schema = ProductSchema
+    searchable = {
+        "identity.sku": NameKind.SKU,
+        "identity.barcode": NameKind.SKU,
+        "identity.ean": NameKind.SKU,
+        "identity.upc": NameKind.SKU,
+        "identity.isbn": NameKind.SKU,
+        "identity.mpn": NameKind.SKU,
+    }
     feeds = {"updated": "updatedOn", "created": "createdOn"}
     path = "product-service/product"
     search = "product-service/product-search"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
+from syncengine.connectors.base import NameKind
 from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Rows, Time, Whole, Words
@@ -191,6 +192,15 @@ class SalesOrder(BrightpearlSource):
 
     name = "brightpearl.sales_order"
     schema = SalesOrderSchema
+    searchable = {
+        "reference": NameKind.REFERENCE,
+        "externalRef": NameKind.REFERENCE,
+        "invoices.*.invoiceReference": NameKind.REFERENCE,
+        "parties.*.email": NameKind.EMAIL,
+        "parties.*.telephone": NameKind.PHONE,
+        "parties.*.mobileTelephone": NameKind.PHONE,
+        "orderRows.*.productSku": NameKind.SKU,
+    }
     feeds = {"updated": "updatedOn", "created": "createdOn"}  # `updatedOn` stays empty until an order's first edit
     path = "order-service/order"
     search = "order-service/order-search"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from syncengine.connectors.base import NameKind
 from syncengine.connectors.syspro.business import BusinessObject
 from syncengine.connectors.syspro.elements import ADDRESS, DATE, Section, code, flag, number, text
 from syncengine.connectors.syspro.gateways import Gateway
@@ -84,6 +85,11 @@ class Customer(SetupResource):
 
     name = "syspro.customer"
     schema = schema_of("Customer", CUSTOMER)
+    searchable = {
+        "CompanyTaxNumber": NameKind.REFERENCE,
+        "Email": NameKind.EMAIL,
+        "Telephone": NameKind.PHONE,
+    }
     setup = ARSSCS
     table = "ArCustomer"
     key_field = "Customer"

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import ClassVar
 
 from syncengine.connectors import base
-from syncengine.connectors.base import Operation, Outcome, Safety, Verb
+from syncengine.connectors.base import NameKind, Operation, Outcome, Safety, Verb
 from syncengine.connectors.syspro import comparison, order_numbers, order_replies, orders
 from syncengine.connectors.syspro.business import BusinessCall
 from syncengine.connectors.syspro.documents import (
@@ -58,6 +58,13 @@ class SalesOrder(SysproSource, base.Resource):
 
     name: ClassVar[str] = "syspro.sales_order"
     schema = SalesOrderSchema
+    searchable = {
+        "CustomerPoNumber": NameKind.REFERENCE,
+        "SpecialInstrs": NameKind.REFERENCE,  # where the flow of orders puts the shop's reference
+        "Email": NameKind.EMAIL,
+        "StockLine.*.StockCode": NameKind.SKU,
+        "StockLine.*.CustomersPartNumber": NameKind.SKU,
+    }
     uses = (SORTOI, SORTOX)
     safety: ClassVar[Mapping[Verb, Safety]] = {
         Verb.CREATE: Safety.SEARCH,  # CustomerPoNumber can be found; it is unique by a site's option only (section 9.5)

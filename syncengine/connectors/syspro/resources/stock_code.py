@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from syncengine.connectors.base import NameKind
 from syncengine.connectors.syspro.elements import Section, code, flag, number, text
 from syncengine.connectors.syspro.resources.source import SysproSource
 from syncengine.connectors.syspro.schemas import schema_of
@@ -38,6 +39,11 @@ class StockCode(SysproSource):
 
     name = "syspro.stock_code"
     schema = schema_of("StockCode", STOCK_CODE)
+    searchable = {
+        "StockCode": NameKind.SKU,
+        "AlternateKey1": NameKind.SKU,
+        "AlternateKey2": NameKind.SKU,
+    }
     table = "InvMaster"
     key_field = "StockCode"
     elements = STOCK_CODE

@@ -1,0 +1,105 @@
+"""The names by which people look records up: kept beside each record as keyed digests, since its documents are sealed.
+
+They are replaced in the transaction that stores the documents they come from, side by side: what was not read keeps its
+names, also an object that has gone since. No name is stored in clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select
+from sqlalchemy.orm import Session
+
+from syncengine.connectors.base import NameKind
+from syncengine.connectors.searchable import MOST, names_in, normal
+from syncengine.document import Doc
+from syncengine.engine.core.engine import Route
+from syncengine.store.models import ConnectionRow, Record, RecordName
+from syncengine.vault import Vault
+
+Names = Mapping[str, frozenset[tuple[NameKind, bytes]]]
+"""The names of one record by the side (`left`, `right`) of the object that has them; a side that was not read is absent."""
+
+KEYS = ("record_id", "side", "kind", "digest")
+
+
+def of_docs(route: Route, docs: Mapping[str, Mapping[str, Doc]]) -> Names:
+    """The names of a record in its own documents, as read, by resource and key. Not within a transaction: see `digest`."""
+    found = {}
+    for name in (route.flow.source, route.flow.target):
+        searchable = route.connection.resource(name).searchable
+        if searchable and docs.get(name):
+            names = dict.fromkeys(pair for doc in docs[name].values() for pair in names_in(doc, searchable))
+            digests = frozenset((kind, digest(route.engine.vault, kind, text)) for kind, text in list(names)[:MOST])
+            found[route.connection.side(name)] = digests
+    return found
+
+
+def digest(vault: Vault, kind: NameKind, name: str) -> bytes:
+    """The digest of a name in its one form. Raises as `Vault.digest`, and must not be called within a transaction."""
+    return vault.digest(f"{kind}:{name}")
+
+
+def save(session: Session, names: Mapping[int, Names]) -> None:
+    """Replace the names of records, by id, on the sides given. The records must be locked by this transaction."""
+    query = select(*(getattr(RecordName, key) for key in KEYS)).where(RecordName.record_id.in_(names))
+    stored = {tuple(row) for row in session.execute(query)} if names else set()
+    wanted = {
+        (record_id, side, str(kind), value)
+        for record_id, by_side in names.items()
+        for side, pairs in by_side.items()
+        for kind, value in pairs
+    }
+    gone = {row for row in stored - wanted if row[1] in names[row[0]]}
+    if gone:
+        same = [RecordName.__table__.c[key] == bindparam(f"its_{key}") for key in KEYS]
+        rows = [{f"its_{key}": value for key, value in zip(KEYS, row, strict=True)} for row in sorted(gone)]
+        session.connection().execute(delete(RecordName.__table__).where(*same), rows)  # type: ignore[arg-type]
+    if wanted - stored:
+        rows = [dict(zip(KEYS, row, strict=True)) for row in sorted(wanted - stored)]
+        session.connection().execute(insert(RecordName), rows)
+
+
+# -- searching ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What a person looks for: the digests of a text, one for each kind of name that it may be, and a side, empty for any."""
+
+    digests: Mapping[NameKind, bytes]
+    side: str = ""
+
+
+def sought(vault: Vault, text: str, *, kinds: Iterable[NameKind] = NameKind, side: str = "") -> Sought:
+    """What a text may name. It reads the store, so call it before a transaction that writes. Raises as `Vault.digest`."""
+    forms = {kind: normal(kind, text) for kind in kinds}
+    return Sought({kind: digest(vault, kind, form) for kind, form in forms.items() if form}, side)
+
+
+def find(
+    session: Session,
+    wanted: Sought,
+    *,
+    where: Sequence[ColumnElement[bool]] = (),
+    most: int,
+) -> dict[int, NameKind]:
+    """The records, by id, that have such a name, with its kind; the newest `most` of each kind.
+
+    where: conditions over Record and its Connection that narrow the search.
+    """
+    found: dict[int, NameKind] = {}
+    on_side = [RecordName.side == wanted.side] if wanted.side else []
+    for kind, value in wanted.digests.items():
+        query = (
+            select(RecordName.record_id)
+            .join(Record, Record.id == RecordName.record_id)
+            .join(ConnectionRow, ConnectionRow.id == Record.connection_id)
+            .where(RecordName.digest == value, *on_side, *where)
+            .distinct()
+        )
+        for record_id in session.scalars(query.order_by(RecordName.record_id.desc()).limit(most)):
+            found.setdefault(record_id, kind)
+    return found
