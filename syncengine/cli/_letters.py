@@ -13,22 +13,24 @@ from typing import Any
 import click
 from rich.table import Table
 from rich.text import Text
+from sqlalchemy import select
 
-from syncengine.cli._options import Command, selection
+from syncengine.cli._options import Command, object_option, selection
 from syncengine.cli._output import counted, json_text, more_match, show_json, wide_console
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.cli.trace import detail
+from syncengine.engine.core.engine import Engine
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Plan
-from syncengine.engine.people import dead_letter_groups
+from syncengine.engine.people import dead_letter_groups, record_search
 from syncengine.engine.people.dead_letter_bulk import Choice, Forecast
 from syncengine.engine.people.dead_letter_detail import Letter
 from syncengine.engine.people.dead_letter_groups import Blocker, LetterGroup
 from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.errors import Rejected
 from syncengine.redaction import redact, safe_text
-from syncengine.store.models import Failure
+from syncengine.store.models import Failure, Record
 from syncengine.store.states import Stage
 
 FIELDS = (
@@ -59,6 +61,7 @@ def filters(command: Command) -> Command:
     """The options that select dead letters, the same for all commands; `chosen` turns them into a filter."""
     options = (
         selection,
+        object_option,
         click.option("--cause", metavar="TEXT", help="Only those with this text in the cause."),
         click.option("--field", metavar="TEXT", help="Only those with this text in the field name, e.g. StockCode."),
         click.option("--value", metavar="TEXT", help="Only those with this text in the value."),
@@ -73,11 +76,20 @@ def filters(command: Command) -> Command:
     return command
 
 
-def chosen(ids: Sequence[int] = (), **given: Any) -> LetterFilter:
-    """The filter given by the options of `filters`. Raises Misconfigured for an invalid time."""
+def chosen(engine: Engine, ids: Sequence[int] = (), *, name: str | None = None, **given: Any) -> LetterFilter:
+    """The filter given by the options of `filters`.
+
+    name: what `--object` means. Raises Misconfigured for an invalid time or id, and for a connection or flow that does not
+    exist.
+    """
     texts = {name: given.pop(name, None) for name in ("since", "until")}
     times = {name: None if text is None else moment(f"--{name}", text) for name, text in texts.items()}
-    return LetterFilter(ids=tuple(ids), **{**given, **times})
+    found = LetterFilter(ids=tuple(ids), **{**given, **times})
+    record_search.check_names(engine, found.connection, found.flow)
+    has_letter = select(Failure.id).where(Failure.record_id == Record.id).exists()
+    with engine.store.read() as session:
+        named = record_search.among(session, engine, name, [has_letter], connection=found.connection, flow=found.flow)
+    return dataclasses.replace(found, records=named)
 
 
 def row(failure: Failure, connection: str) -> dict[str, Any]:

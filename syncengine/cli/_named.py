@@ -1,4 +1,4 @@
-"""Finds the record that a person names on the command line by any id of either system."""
+"""Finds the record that a person names on the command line by any id of either system, or by a name such as a reference."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from syncengine.store.models import ConnectionRow, Record
 
 
 def record(engine: Engine, id_: str, connection: str | None, flow: str | None) -> Record:
-    """The record that an id names. Raises Misconfigured if there is none, or more than one."""
+    """The record that an id or a name means. Raises Misconfigured if there is none, or more than one."""
     with engine.store.read() as session:
         return record_search.find_one(session, engine, id_, connection=connection, flow=flow)
 
@@ -22,7 +22,7 @@ def record(engine: Engine, id_: str, connection: str | None, flow: str | None) -
 def record_or_new(
     engine: Engine, id_: str, connection: str | None, flow: str | None, *, must_exist: bool = False
 ) -> Record:
-    """The record that an id names, created if there is none and `flow` is given: `id_` is the source's key then.
+    """The record that an id or a name means, created if there is none and `flow` is given: `id_` is the source's key then.
 
     must_exist: create it only if the source has the object. An id that names a known record only by its counterpart is
     looked up in the source too, as it may be the key of another object that has no record yet.
@@ -31,9 +31,10 @@ def record_or_new(
     """
     with engine.store.read() as session:
         found = record_search.find(session, engine, id_, connection=connection, flow=flow)
-    if found or flow is None:
+    is_name = record_search.is_only_name(id_)
+    if found or flow is None or is_name:
         chosen = record(engine, id_, connection, flow)
-        if flow is not None and not record_search.is_its_key(chosen, id_):
+        if flow is not None and not is_name and not record_search.is_its_key(chosen, id_):
             _not_another(engine, chosen, id_)
         return chosen
     engine.flow(flow)
@@ -50,8 +51,10 @@ def record_or_new(
 def _not_another(engine: Engine, chosen: Record, id_: str) -> None:
     """Raises Misconfigured if the source has an object with this id, which is then not the chosen record's."""
     side = record_search.side_of_key(engine, chosen)
-    other = "right" if side == "left" else "left"
-    remedy = f"Use {other}:{id_} for {chosen.flow} {chosen.key}, or {side}:{id_} for the object of the {side} system"
+    with engine.store.read() as session:
+        is_id = bool(record_search.by_id(session, engine, id_, flow=chosen.flow))
+    known = f"{'right' if side == 'left' else 'left'}:{id_}" if is_id else chosen.key
+    remedy = f"Use {known} for {chosen.flow} {chosen.key}, or {side}:{id_} for the object of the {side} system"
     try:
         there = manual.is_there(engine, chosen.connection_id, chosen.flow, id_)
     except SyncError as error:

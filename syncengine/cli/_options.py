@@ -44,6 +44,14 @@ def connection_option(command: Command) -> Command:
     return click.option("--connection", metavar="NAME", help="Only this connection.")(command)
 
 
+object_option = click.option(
+    "--object",
+    "name",
+    metavar="ID",
+    help="Only this object: a key, or a reference, SKU, e-mail address or telephone number.",
+)
+
+
 def selection(command: Command) -> Command:
     """The options `--connection` and `--flow`."""
     return connection_option(click.option("--flow", metavar="NAME", help="Only this flow.")(command))

@@ -43,10 +43,8 @@ from syncengine.engine.people import (
     dead_letter_detail,
     dead_letter_groups,
     dead_letters,
-    record_search,
 )
 from syncengine.engine.people.dead_letter_bulk import Choice
-from syncengine.engine.people.dead_letters import LetterFilter
 from syncengine.engine.people.seen import ActionResult
 from syncengine.engine.steps.pump import pump
 from syncengine.errors import Misconfigured
@@ -90,9 +88,8 @@ def list_(
 
     Dead letters are listed newest first, causes most frequent first with the records that wait for them.
     """
-    chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with open_engine() as engine, engine.store.read() as session:
-        record_search.check_names(engine, chosen.connection, chosen.flow)
+        chosen = dataclasses.replace(_letters.chosen(engine, ids, **given), is_open=None if with_closed else True)
         total = dead_letters.count(session, chosen)
         if grouped is None:
             grouped = not as_json and total > GROUPED_ABOVE and sys.stdout.isatty()
@@ -210,9 +207,9 @@ def retry(
     The preview shows what would be written, with its value. Select dead letters by ID or by options. A dead letter
     closes once its record succeeds.
     """
-    chosen = _narrowed(_letters.chosen(ids, **given), everything)
+    _require_selection(ids, everything, given)
     with open_engine(sends=True, calls=True) as engine:
-        record_search.check_names(engine, chosen.connection, chosen.flow)
+        chosen = _letters.chosen(engine, ids, **given)
         with engine.store.read() as session:
             choice = dead_letter_bulk.choose(session, chosen, most=most)
         if not choice.letters:
@@ -310,11 +307,11 @@ def _end(
     action: str, kind: str, act: Callable[..., ActionResult], *, ids: tuple[int, ...], everything: bool, most: int,
     because: str, dry_run: bool, yes: bool, as_json: bool, **given: Any,
 ) -> int:  # fmt: skip
-    chosen = _narrowed(_letters.chosen(ids, **given), everything)
+    _require_selection(ids, everything, given)
     if not (dry_run or because.strip()):
         raise click.UsageError("--because is missing or empty. Give a reason; it is shown in the history")
     with open_engine() as engine:
-        record_search.check_names(engine, chosen.connection, chosen.flow)
+        chosen = _letters.chosen(engine, ids, **given)
         with engine.store.read() as session:
             choice = dead_letter_bulk.choose_of_kind(session, chosen, kind, most=most)
         if not choice.letters:
@@ -354,9 +351,8 @@ def export(
     ids: tuple[int, ...], with_closed: bool, format_: str, file: Path | None, as_json: bool, **given: Any
 ) -> None:
     """Export dead letters as CSV or JSON."""
-    chosen = dataclasses.replace(_letters.chosen(ids, **given), is_open=None if with_closed else True)
     with open_engine() as engine, engine.store.read() as session:
-        record_search.check_names(engine, chosen.connection, chosen.flow)
+        chosen = dataclasses.replace(_letters.chosen(engine, ids, **given), is_open=None if with_closed else True)
         rows = [_letters.row(failure, name) for failure, name in dead_letters.listed(session, chosen)]
     text = _letters.as_csv(rows) if format_ == "csv" and not as_json else f"{json_text(rows)}\n"
     if file is None:
@@ -372,7 +368,7 @@ def export(
         click.echo(f"Wrote {counted(len(rows), 'dead letter')} to {file}.")
 
 
-def _narrowed(chosen: LetterFilter, everything: bool) -> LetterFilter:
-    if not chosen.narrows and not everything:
+def _require_selection(ids: tuple[int, ...], everything: bool, given: dict[str, Any]) -> None:
+    """Raises UsageError if no ID and no option selects dead letters."""
+    if not (ids or everything or any(given.values())):
         raise click.UsageError("select dead letters by ID, by an option (--cause, --flow, ...), or with --all")
-    return chosen

@@ -20,6 +20,7 @@ from syncengine.cli._options import (
     dry_run_option,
     limit_option,
     most_option,
+    object_option,
     required_because_option,
     selection,
     yes_option,
@@ -37,7 +38,7 @@ from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.redaction import safe_text
 from syncengine.store.models import Record
-from syncengine.store.states import Lane
+from syncengine.store.states import Lane, Status
 
 GROUPED_ABOVE = 20  # on a terminal, more than these are grouped by reason
 MAX_PREVIEWED = 200
@@ -51,7 +52,7 @@ reason_option = click.option("--reason", metavar="TEXT", help="Only records with
 def _bulk(command: Command) -> Command:
     """The arguments and options of commands that decide on records."""
     options = (
-        ids_argument, selection, reason_option, all_option, most_option(100), dry_run_option, yes_option, as_json,
+        ids_argument, selection, object_option, reason_option, all_option, most_option(100), dry_run_option, yes_option, as_json,
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)
@@ -69,20 +70,21 @@ def command() -> None:
 
 @command.command("list")
 @selection
+@object_option
 @reason_option
 @click.option("--grouped/--flat", default=None, help="Group by reason; the default on a terminal for more than 20.")
 @limit_option
 @as_json
 def list_(
-    connection: str | None, flow: str | None, reason: str | None, grouped: bool | None, limit: int, as_json: bool
-) -> None:
+    connection: str | None, flow: str | None, name: str | None, reason: str | None, grouped: bool | None, limit: int,
+    as_json: bool,
+) -> None:  # fmt: skip
     """List held records, or their reasons.
 
     Records are listed longest held first, reasons most frequent first.
     """
-    chosen = HeldFilter(connection=connection, flow=flow, reason=reason)
     with open_engine() as engine, engine.store.read() as session:
-        record_search.check_names(engine, connection, flow)
+        chosen = _filter(engine, connection, flow, name, reason)
         total = held.count(session, chosen)
         grouped = total > GROUPED_ABOVE and not as_json and sys.stdout.isatty() if grouped is None else grouped
         found = held.listed(session, engine, chosen, most=None if as_json or grouped else limit)
@@ -95,6 +97,17 @@ def list_(
         click.echo("No matching records." if chosen.narrows else "No held records.")
     else:
         _held.show_flat(found, total)
+
+
+def _filter(
+    engine: Engine, connection: str | None, flow: str | None, name: str | None, reason: str | None
+) -> HeldFilter:
+    """The filter that the options give. Raises Misconfigured for an invalid id, an unknown connection or flow."""
+    record_search.check_names(engine, connection, flow)
+    with engine.store.read() as session:
+        is_held = [Record.status == Status.HELD]
+        records = record_search.among(session, engine, name, is_held, connection=connection, flow=flow)
+    return HeldFilter(records=records, connection=connection, flow=flow, reason=reason)
 
 
 @command.command("show")
@@ -156,14 +169,13 @@ def refuse(because: str, **given: Any) -> int:
 
 def _decide(
     action: str, act: Callable[[Engine, list[Held], Lane], ActionResult], may: str, wins: str, *, ids: tuple[str, ...],
-    connection: str | None, flow: str | None, reason: str | None, everything: bool, most: int, dry_run: bool, yes: bool,
-    as_json: bool,
+    connection: str | None, flow: str | None, name: str | None, reason: str | None, everything: bool, most: int,
+    dry_run: bool, yes: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    chosen = HeldFilter(connection=connection, flow=flow, reason=reason)
-    if not (ids or chosen.narrows or everything):
+    if not (ids or connection or flow or name or reason or everything):
         raise click.UsageError("select records by ID, by an option (--reason, --flow, ...), or with --all")
     with open_engine(sends=True) as engine:
-        record_search.check_names(engine, connection, flow)
+        chosen = _filter(engine, connection, flow, name, reason)
         found, barred, left = _chosen(engine, ids, chosen, may, most)
         if not found:
             return _none(as_json, barred)

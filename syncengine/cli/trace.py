@@ -10,9 +10,10 @@ import click
 from syncengine.cli._engine import open_engine
 from syncengine.cli._exit import Exit
 from syncengine.cli._options import as_json, selection
-from syncengine.cli._output import show_json
+from syncengine.cli._output import counted, show_json
 from syncengine.engine.people import trace as tracing
-from syncengine.engine.people.trace import Trace
+from syncengine.engine.people.record_search import MOST_NAMED
+from syncengine.engine.people.trace import Match, Trace
 from syncengine.redaction import safe_text
 
 
@@ -23,26 +24,47 @@ from syncengine.redaction import safe_text
 def command(id_: str, connection: str | None, flow: str | None, as_json: bool) -> int:
     """Show the history of an object.
 
-    If there is none, shows why. ID is the id of a Brightpearl order or contact, the number of a SYSPRO order or
-    customer, or its reference in SYSPRO (the customer's PO number), with or without leading zeros. References given by
-    the shop or its customer are not stored: look up the order's id in Brightpearl.
+    If there is none, shows why. ID is the key of the object in either system, with or without leading zeros, or a name
+    that it has there: a reference of the shop or of its customer, a SKU, an e-mail address, a telephone number. If
+    several objects have the name, they are listed. `email:`, `phone:`, `sku:` or `reference:` before a name means that
+    kind alone.
 
     Shows links, decisions and corrections, then events in order: versions read, plans, writes and their answers, dead
     letters, and manual actions.
     """
     with open_engine() as engine:
         found = tracing.trace(engine, id_, connection=connection, flow=flow)
-        reasons = [] if found else tracing.why_not(engine, id_)
+        named = tracing.matches(engine, id_, connection=connection, flow=flow)
+        reasons = [] if found or named else tracing.why_not(engine, id_)
     if as_json:
-        show_json({"found": [asdict(trace) for trace in found], "why_not": reasons})
-        return Exit.OK if found else Exit.NO
+        show_json(
+            {
+                "found": [asdict(trace) for trace in found],
+                "named": [asdict(match) for match in named],
+                "why_not": reasons,
+            }
+        )
+        return Exit.OK if found or named else Exit.NO
     for trace in found:
         _show(trace)
-    if not found:
+    if named:
+        _show_matches(named, are_more=bool(found))
+    if not (found or named):
         click.echo(f"No record of {id_}.")
         for reason in reasons:
             click.echo(f"  {reason}")
-    return Exit.OK if found else Exit.NO
+    return Exit.OK if found or named else Exit.NO
+
+
+def _show_matches(named: list[Match], *, are_more: bool) -> None:
+    """Print a line for each record that has the name. are_more: beside those whose id it is."""
+    click.secho(
+        f"{counted(len(named), 'other record')} with this name:" if are_more else "Records with this name:", bold=True
+    )
+    for match in named:
+        click.echo(f"  {match.flow} {match.key}  ({match.connection})  by {match.kind}: {match.state}")
+    if len(named) >= MOST_NAMED:
+        click.echo("  Only the newest are listed; use --flow or --connection to narrow the search.")
 
 
 def _show(trace: Trace) -> None:

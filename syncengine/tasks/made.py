@@ -16,7 +16,7 @@ from syncengine.celery import app
 from syncengine.engine.setup import bootstrap
 from syncengine.engine.steps import running, sync
 from syncengine.engine.steps.pump import pump
-from syncengine.engine.upkeep import reseal, retention
+from syncengine.engine.upkeep import names, reseal, retention
 from syncengine.engine.watch import health
 from syncengine.errors import Misconfigured, Transient
 from syncengine.flows import Flow
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 PUMP = "engine.pump"
 RETENTION = "engine.retention"
 RESEAL = "engine.reseal"
+NAMES = "engine.names"
 LONGEST_COUNTDOWN_S = 300.0
 """A third of the visibility timeout (celeryconfig.py), after which Redis delivers a waiting message again."""
 
@@ -113,6 +114,10 @@ def _reseal(self: StepTask) -> str:
     return str(reseal.run(self.engine, for_s=reseal.LONGEST_S) or "nothing left to seal again")
 
 
+def _names(self: StepTask) -> str:
+    return str(names.run(self.engine, for_s=names.LONGEST_S))
+
+
 def make_tasks() -> None:
     """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is invalid, Transient."""
     current = settings.load()
@@ -129,6 +134,7 @@ def make_tasks() -> None:
     _register(WATCH, _watch, "Check for problems and send alerts (engine/watch/watcher.py).")
     _register(RETENTION, _retention, "Remove old rows (engine/upkeep/retention.py).")
     _register(RESEAL, _reseal, "Seal stored data again with the newest key, if requested (engine/upkeep/reseal.py).")
+    _register(NAMES, _names, "Fill in names of stored records after an upgrade (engine/upkeep/names.py).")
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 

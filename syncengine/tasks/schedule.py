@@ -17,6 +17,9 @@ RETENTION_S = 3600.0
 RESEAL_S = 60.0
 """The duration of one run; without a request it costs one query."""
 
+NAMES_S = 120.0
+"""Twice the duration of one run; once nothing is left it costs two queries."""
+
 SUBSTITUTE = 4
 """The realtime lane runs the watcher this many times less often, and only if the scheduled lane does not."""
 
@@ -56,6 +59,11 @@ def beat_schedule(flows: Iterable[Flow], pump_every_s: float, watch_every_s: flo
             "task": "engine.reseal",
             "schedule": RESEAL_S,
             "options": {"queue": "backfill", "expires": RESEAL_S + CLOCKS_S},
+        },
+        "names": {
+            "task": "engine.names",
+            "schedule": NAMES_S,
+            "options": {"queue": "backfill", "expires": NAMES_S + CLOCKS_S},
         },
     }
     for flow in flows:

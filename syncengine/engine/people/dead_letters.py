@@ -44,10 +44,11 @@ class LetterFilter:
     """Which dead letters. An empty field does not narrow.
 
     cause, field and value: a part of the text, in any case. since and until: when it was opened (UTC), `until` excluded. kind:
-    `dead` or `attention`. is_open: None for open and closed ones.
+    `dead` or `attention`. is_open: None for open and closed ones. records: of these, by id; None for any.
     """
 
     ids: Sequence[int] = ()
+    records: Sequence[int] | None = None
     connection: str | None = None
     flow: str | None = None
     cause: str | None = None
@@ -75,6 +76,8 @@ class LetterFilter:
             among=((Failure.id, self.ids),),
             since=(Failure.opened_at, self.since),
         )  # fmt: skip
+        if self.records is not None:
+            found.append(Failure.record_id.in_(self.records))
         if self.until:
             found.append(Failure.opened_at < self.until)
         if self.is_open is not None:

@@ -46,9 +46,12 @@ REFUSABLE = (Why.RULE, Why.CONFLICT, Why.UNCLEAR, Why.REFUSED, *GONE)
 
 @dataclass(frozen=True, slots=True)
 class HeldFilter:
-    """Which held records; all of them if nothing is given. records: by id. reason: a part of its text, in any case."""
+    """Which held records; all of them if nothing is given.
 
-    records: Sequence[int] = ()
+    records: by id, None for any. reason: a part of its text, in any case.
+    """
+
+    records: Sequence[int] | None = None
     connection: str | None = None
     flow: str | None = None
     reason: str | None = None
@@ -60,13 +63,13 @@ class HeldFilter:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For a query over Record and its Connection."""
-        return selection.conditions(
+        found = selection.conditions(
             equal=(
                 (Record.status, Status.HELD), (ConnectionRow.name, self.connection), (Record.flow, self.flow),
             ),
             containing=((Record.reason, self.reason),),
-            among=((Record.id, self.records),),
         )  # fmt: skip
+        return [*found, Record.id.in_(self.records)] if self.records is not None else found
 
 
 @dataclass(frozen=True, slots=True)

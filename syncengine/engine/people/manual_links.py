@@ -21,7 +21,7 @@ from syncengine.engine.core.want import is_key, want
 from syncengine.engine.decide import adoption, first_comparison
 from syncengine.engine.decide.merge import Merged, merge
 from syncengine.engine.decide.plan import Step
-from syncengine.engine.people import manual, seen
+from syncengine.engine.people import manual, record_search, seen
 from syncengine.engine.people.preview import parts_of, preview
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.writes import link_keys, links, unsettled
@@ -157,7 +157,7 @@ def _read(route: Route, resource: Resource, side: str, id_: str) -> tuple[str, D
         found = read_by(resource, id_)
         if found is not None:
             return found
-        named = _named(resource, id_)
+        named = _named(resource, id_) or _known(route, resource, side, id_)
     if len(named) == 1:
         return resource.key_of(named[0]), named[0]
     several = ": several have this reference" if named else ""
@@ -187,6 +187,16 @@ def _named(resource: Resource, reference: str) -> list[Doc]:
         return list(resource.find([reference]).get(reference, ()))
     except LookupError:
         return []
+
+
+def _known(route: Route, resource: Resource, side: str, name: str) -> list[Doc]:
+    """The objects, on this side, of the records that have a name (`record_search.by_name`), read now."""
+    with route.engine.store.read() as session:
+        named = record_search.by_name(
+            session, route.engine, name, connection=route.connection.row.name, flow=route.flow.name, most=2
+        )
+        keys = {route.keys.ends(each.record.key).on(side) for each in named}
+    return list(resource.read(sorted(key for key in keys if key)).values())
 
 
 def _check(session: Session, route: Route, left: str, right: str, part: str) -> None:

@@ -1,13 +1,20 @@
-"""Finds records by any id: a key of either system (`left:512` for one side), or a reference, with or without leading zeros."""
+"""Finds records by any id: a key of either system (`left:512` for one side), or a reference, with or without leading zeros.
+
+What no id matches is searched for among the names that people use for an object: a shop's reference, a SKU, an e-mail address,
+a telephone number (`core/search_names.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from syncengine.engine.core.engine import Engine
+from syncengine.connectors.base import NameKind
+from syncengine.engine.core import search_names
+from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.want import is_key
 from syncengine.errors import Misconfigured
 from syncengine.store.models import ConnectionRow, Effect, Link, Record
@@ -17,8 +24,86 @@ SIDES = ("left", "right")
 KEYS = {"": ("left_key", "right_key"), "left": ("left_key",), "right": ("right_key",)}
 """The keys of a link that an id may match, by the side that it names."""
 
+MOST_NAMED = 200
+"""Records of one name that are listed: a popular SKU is part of any number of orders."""
+
+MOST_LISTED = 5000
+"""Records of one name that a list is narrowed to: a statement has a limited number of parameters."""
+
+AT_ONCE = 500
+MOST_IN_ERROR = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A record that has a name, and what kind of name it is."""
+
+    record: Record
+    kind: NameKind
+
 
 def find(
+    session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
+) -> list[Record]:
+    """All records that an id names or, if there are none, that have it as a name; of any flow and connection unless given.
+
+    An id always wins: what a customer types as a reference must not change which object `5075` means. Raises Misconfigured
+    for an invalid id.
+    """
+    found = by_id(session, engine, id_, connection=connection, flow=flow)
+    return found or [named.record for named in by_name(session, engine, id_, connection=connection, flow=flow)]
+
+
+def by_name(
+    session: Session,
+    engine: Engine,
+    name: str,
+    *,
+    connection: str | None = None,
+    flow: str | None = None,
+    on_side: str = "",
+    where: Sequence[ColumnElement[bool]] = (),
+    most: int = MOST_NAMED,
+) -> list[Named]:
+    """The records whose objects have this name, newest first: the newest `most` of each kind of name.
+
+    `email:`, `phone:`, `sku:` or `reference:` before it means that kind alone, and `left:` or `right:` before that one
+    side's objects; `left:5075` alone is a key. on_side: the same as that prefix. where: conditions over Record and its
+    Connection that narrow the search.
+    """
+    side, kind, text = _parsed(name)
+    if side and kind is None:
+        return []
+    wanted = search_names.sought(engine.vault, text, kinds=[kind] if kind else NameKind, side=side or on_side)
+    narrow = [
+        *where,
+        *([ConnectionRow.name == connection] if connection else []),
+        *([Record.flow == flow] if flow else []),
+    ]
+    kinds = search_names.find(session, wanted, where=narrow, most=most)
+    ids = sorted(kinds, reverse=True)
+    records = {
+        record.id: record
+        for some in chunks(ids, AT_ONCE)
+        for record in session.scalars(select(Record).where(Record.id.in_(some)))
+    }
+    return [Named(records[record_id], kinds[record_id]) for record_id in ids if record_id in records]
+
+
+def is_only_name(id_: str) -> bool:
+    """Whether a text is evidently a name: it says so (`sku:512`), or is an e-mail address. No new record gets it as its key."""
+    side, kind, text = _parsed(id_)
+    return kind is not None or (not side and "@" in text)
+
+
+def _parsed(name: str) -> tuple[str, NameKind | None, str]:
+    """The side, the kind and the text of a name as people write it: `left:email:ann@example.com`."""
+    side, rest = _side(name)
+    kind, colon, text = rest.partition(":")
+    return (side, NameKind(kind), text) if colon and kind in set(NameKind) else (side, None, rest)
+
+
+def by_id(
     session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
 ) -> list[Record]:
     """All records that an id names, of any flow and connection unless these are given; oldest first.
@@ -30,7 +115,7 @@ def find(
     if not is_key(id_):
         raise Misconfigured(
             f"{id_[:40]!r} is not a valid id: it is empty, too long, or contains characters that cannot be stored",
-            "Use a key of either system, or a reference",
+            "Use a key of either system, a reference, a SKU, an e-mail address or a telephone number",
         )
     found = {record.id: record for record in _of_key(session, engine, side, id_)}
     for link in _links(session, side, id_):
@@ -48,19 +133,23 @@ def find(
 def find_one(
     session: Session, engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None
 ) -> Record:
-    """The only record that an id names. Raises Misconfigured if there is none, or several."""
-    found = find(session, engine, id_, connection=connection, flow=flow)
+    """The only record that an id names or that has it as a name. Raises Misconfigured if there is none, or several."""
+    ids = by_id(session, engine, id_, connection=connection, flow=flow)
+    found = ids or [each.record for each in by_name(session, engine, id_, connection=connection, flow=flow)]
     if not found:
         raise Misconfigured(f"nothing is known of {id_}", f"Run `syncengine trace {id_}` to see possible reasons")
     if len(found) > 1:
         names = {connection.id: connection.name for connection in session.scalars(select(ConnectionRow))}
-        several = ", ".join(f"{each.flow} {each.key} ({names[each.connection_id]})" for each in found[:6])
-        raise Misconfigured(f"{id_} names several records: {several}", _narrower(id_, found))
+        several = ", ".join(f"{each.flow} {each.key} ({names[each.connection_id]})" for each in found[:MOST_IN_ERROR])
+        more = f" and {len(found) - MOST_IN_ERROR} more" if len(found) > MOST_IN_ERROR else ""
+        raise Misconfigured(f"{id_} names several records: {several}{more}", _narrower(id_, found, is_id=bool(ids)))
     return found[0]
 
 
-def _narrower(id_: str, found: Sequence[Record]) -> str:
+def _narrower(id_: str, found: Sequence[Record], *, is_id: bool) -> str:
     """How to choose among several."""
+    if not is_id:
+        return "Use the key of one of them"
     if len({(each.flow, each.connection_id) for each in found}) > 1:
         return "Choose one with --flow or --connection"
     return f"Use left:{id_} or right:{id_} for the object of that side"
@@ -111,6 +200,27 @@ def _of_effect(session: Session, engine: Engine, side: str, id_: str) -> list[Re
     rows = session.execute(query.where(or_(Effect.target_key.in_(forms), Effect.natural_key.in_(forms))))
     ids = [row.record_id for row in rows if not side or engine.connection(row.connection_id).side(row.resource) == side]
     return list(session.scalars(select(Record).where(Record.id.in_(ids))))
+
+
+def among(
+    session: Session,
+    engine: Engine,
+    name: str | None,
+    where: Sequence[ColumnElement[bool]],
+    *,
+    connection: str | None = None,
+    flow: str | None = None,
+) -> list[int] | None:
+    """The ids of the records that an id means or, if there are none, that have it as a name and meet the conditions `where`.
+
+    For lists: it may be many. None if `name` is. Raises Misconfigured for an invalid id.
+    """
+    if name is None:
+        return None
+    if found := by_id(session, engine, name, connection=connection, flow=flow):
+        return [record.id for record in found]
+    named = by_name(session, engine, name, connection=connection, flow=flow, where=where, most=MOST_LISTED)
+    return [each.record.id for each in named]
 
 
 def check_names(engine: Engine, connection: str | None, flow: str | None) -> None:

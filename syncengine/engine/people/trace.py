@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import record_search
+from syncengine.engine.upkeep import names
 from syncengine.engine.writes import links
 from syncengine.redaction import safe_text
 from syncengine.store.models import (
@@ -81,14 +82,44 @@ class Trace:
     way: list[dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A record that has a name, for a list: what kind of name it is, and the record's state in words."""
+
+    connection: str
+    flow: str
+    key: str
+    kind: str
+    state: str
+
+
 def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None) -> list[Trace]:
     """The records that an id names: a key of either system or the reference of a write, with or without leading zeros.
 
-    Raises Misconfigured for an invalid id, and Transient.
+    If there are none, the only record that has it as a name; several are listed by `matches`. Raises Misconfigured for an
+    invalid id, and Transient.
     """
     with engine.store.read() as session:
-        found = record_search.find(session, engine, id_, connection=connection, flow=flow)
+        found = record_search.by_id(session, engine, id_, connection=connection, flow=flow)
+        if not found:
+            named = record_search.by_name(session, engine, id_, connection=connection, flow=flow)
+            found = [named[0].record] if len(named) == 1 else []
         return [of_record(session, record) for record in found]
+
+
+def matches(engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None) -> list[Match]:
+    """The records that have this name and that `trace` does not show, newest first. Raises as `trace`."""
+    with engine.store.read() as session:
+        shown = {record.id for record in record_search.by_id(session, engine, id_, connection=connection, flow=flow)}
+        named = record_search.by_name(session, engine, id_, connection=connection, flow=flow)
+        if not shown and len(named) == 1:
+            return []
+        places = {row.id: row.name for row in session.scalars(select(ConnectionRow))}
+        return [
+            Match(places[record.connection_id], record.flow, record.key, str(each.kind), state_of(session, record))
+            for each in named
+            if (record := each.record).id not in shown
+        ]
 
 
 def of_record(session: Session, record: Record) -> Trace:
@@ -167,11 +198,16 @@ def why_not(engine: Engine, id_: str) -> list[str]:
                 times = [at for at in session.scalars(query) if at is not None]
                 until = f"was read up to {safe_text(min(times))}" if times else "was never read"
                 lines.append(f"{connection.name}: {name} {until}")
+        filled = names.progress(engine)
+        older = select(Record.id).where(Record.id > filled.after).limit(1)
+        is_behind = not filled.done and session.scalar(older) is not None
     if not lines:
         return ["no connection is configured yet. Run `syncengine configure`"]
     return [
         *lines,
-        "An object is found by its key in either system, or by the reference of a write; other references are not stored",
+        "An object is found by its key in either system and, once it has been read, by its references, SKUs, e-mail addresses "
+        "and telephone numbers",
+        *(["Names of older records are still being filled in after an upgrade; try again later"] if is_behind else []),
         f"If {id_} is a key of the source, fetch it now: syncengine sync FLOW --id {id_}",
     ]
 
