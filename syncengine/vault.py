@@ -137,19 +137,27 @@ class Vault:
         process reads the store, and in a new store writes it, so it must not be within a transaction. Raises Misconfigured,
         Transient.
         """
-        self._search_key = self._search_key or self._load_search_key()
-        return hmac.new(self._search_key, text.encode(), hashlib.blake2b).digest()[:DIGEST_BYTES]
-
-    def _load_search_key(self) -> bytes:
-        mine = select(Slot.value).where(Slot.name == SEARCH_KEY)
-        with self._store.read() as session:
-            sealed = session.scalar(mine)
-        if sealed is None:
+        if not self._has_search_key():
             fresh = {"name": SEARCH_KEY, "value": self.seal(os.urandom(SEARCH_KEY_BYTES))}
             with self._store.write() as session:
                 session.execute(insert_into(session, Slot).values(fresh).on_conflict_do_nothing())
-                sealed = session.scalars(mine).one()
-        return self.open(sealed or b"")
+            self._has_search_key()
+        return self._digest(text)
+
+    def known_digest(self, text: str) -> bytes | None:
+        """The digest of a text, to search for it; None in a store that has none. It writes nothing. Raises as `digest`."""
+        return self._digest(text) if self._has_search_key() else None
+
+    def _digest(self, text: str) -> bytes:
+        return hmac.new(self._search_key, text.encode(), hashlib.blake2b).digest()[:DIGEST_BYTES]
+
+    def _has_search_key(self) -> bool:
+        """Whether the store has the key of digests; it is read once."""
+        if not self._search_key:
+            with self._store.read() as session:
+                sealed = session.scalar(select(Slot.value).where(Slot.name == SEARCH_KEY))
+            self._search_key = self.open(sealed) if sealed is not None else b""
+        return bool(self._search_key)
 
     def read(self, endpoint_id: int, name: str) -> str | None:
         """A secret of an endpoint; None if it has none of that name. Raises Misconfigured, Transient."""

@@ -113,12 +113,16 @@ def notify(store: Store, sinks: Sinks, client: redis.Redis | None, *, repeat_s: 
 
 
 def _accepted(item: Item, usable: Sequence[Sink], receipts: Receipts) -> dict[str, datetime | None]:
-    """When each sink accepted this, or None. A sink that did not receive a beginning does not receive its end."""
+    """When each sink accepted this, or None. A sink that did not receive a beginning does not receive its end.
+
+    If Redis has lost who received a beginning that all sinks accepted, all receive the end.
+    """
     taken = receipts.of(item)
     concerned: Sequence[Sink] = usable
-    if item.is_over and item.alert.notified_at is None:
+    if item.is_over:
         begun = receipts.of(Item(item.alert, is_over=False))
-        concerned = [sink for sink in usable if sink.fingerprint in begun]
+        is_lost = not begun and item.alert.notified_at is not None
+        concerned = [sink for sink in usable if is_lost or sink.fingerprint in begun]
     return {sink.fingerprint: taken.get(sink.fingerprint, item.notified_at) for sink in concerned}
 
 
@@ -162,8 +166,12 @@ def _title(wrong: Sequence[Item], over: Sequence[Item]) -> str:
     if len(wrong) + len(over) == 1:
         item = [*wrong, *over][0]
         return f"syncengine: {f'over: {_over(item.alert)}' if item.is_over else item.alert.text}"
-    parts = [f"{len(wrong)} alerts" if len(wrong) != 1 else "1 alert"] if wrong else []
-    return f"syncengine: {', '.join([*parts, *([f'{len(over)} over'] if over else [])])}"
+    parts = [_counted(wrong)] if wrong else []
+    return f"syncengine: {', '.join([*parts, *([f'{_counted(over)} over'] if over else [])])}"
+
+
+def _counted(items: Sequence[Item]) -> str:
+    return "1 alert" if len(items) == 1 else f"{len(items)} alerts"
 
 
 def _tone(wrong: Sequence[Item]) -> Tone:

@@ -52,7 +52,8 @@ reason_option = click.option("--reason", metavar="TEXT", help="Only records with
 def _bulk(command: Command) -> Command:
     """The arguments and options of commands that decide on records."""
     options = (
-        ids_argument, selection, object_option, reason_option, all_option, most_option(100), dry_run_option, yes_option, as_json,
+        ids_argument, selection, object_option, reason_option, all_option, most_option(100), dry_run_option, yes_option,
+        as_json,
     )  # fmt: skip
     for option in reversed(options):
         command = option(command)

@@ -78,6 +78,8 @@ def _show(trace: Trace) -> None:
         key = effect["target_key"] or "?"
         sent = f", sent {effect['sends']} times" if effect["sends"] > 1 else ""
         click.echo(f"  write {effect['id']}: {effect['verb']} {effect['resource']} {key}: {effect['state']}{sent}")
+        for change in effect["changes"]:
+            click.echo(f"      {change}")
         for warning in effect["warnings"]:
             click.echo(f"      {warning}")
     for failure in trace.failures:

@@ -31,10 +31,11 @@ class Safety(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A value before and after."""
+    """A value before and after. because: why it replaces an edit made in the target, for people; empty if it replaces none."""
 
     old: Any
     new: Any
+    because: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from syncengine.store.states import Stage, Status, Why
 
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _NUMBERS = re.compile(r"\d+")
+MOST_VALUES = 5
 
 IN_DOUBT = (
     "A write may have taken effect: a retry searches for it first; check the target before you discard the record"
@@ -236,3 +237,16 @@ def cause_key(kind: str, stage: str, field: str, cause: str) -> str:
 def alike(text: str) -> str:
     """The text without numbers and quoted values, which differ between failures of one cause and may be personal data."""
     return _NUMBERS.sub("N", _QUOTED.sub("'...'", text))
+
+
+def common_text(texts: Sequence[str]) -> str:
+    """One text for texts that are `alike`, at least one: quoted values that differ are listed, `MOST_VALUES` at most."""
+    values = [list(dict.fromkeys(place)) for place in zip(*(_QUOTED.findall(text) for text in texts), strict=True)]
+    places = iter(values)
+    return _QUOTED.sub(lambda _: _listed(next(places)), texts[0])
+
+
+def _listed(values: Sequence[str]) -> str:
+    if len(values) > MOST_VALUES:
+        return f"{', '.join(values[:MOST_VALUES])} or others"
+    return " or ".join(filter(None, (", ".join(values[:-1]), values[-1])))

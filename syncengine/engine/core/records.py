@@ -144,6 +144,12 @@ def unignore(session: Session, record_id: int, now: datetime) -> bool:
     return changed(session, ignored.values(ignored="", reason="", why=Why.NONE, updated_at=now)) > 0
 
 
+def release(session: Session, ids: Iterable[int], now: datetime) -> None:
+    """Mark held records as open, since a person has removed the cause; the caller wants them, so they are planned again."""
+    held = update(Record).where(Record.id.in_(list(ids)), Record.status == Status.HELD, Record.token.is_(None))
+    changed(session, held.values(status=Status.OPEN, reason="", why=Why.NONE, updated_at=now))
+
+
 def must_find(session: Session, record_id: int, part: str, reference: str) -> None:
     """Before a part is created again, also search for it by this reference. Applies until the part is linked."""
     record = session.get_one(Record, record_id, with_for_update=True, populate_existing=True)

@@ -26,20 +26,23 @@ KEYS = ("record_id", "side", "kind", "digest")
 
 
 def of_docs(route: Route, docs: Mapping[str, Mapping[str, Doc]]) -> Names:
-    """The names of a record in its own documents, as read, by resource and key. Not within a transaction: see `digest`."""
+    """The names of a record in its own documents, as read, by resource and key.
+
+    Raises as `Vault.digest`, and like that must not be called within a transaction.
+    """
+    vault = route.engine.vault
     found = {}
     for name in (route.flow.source, route.flow.target):
         searchable = route.connection.resource(name).searchable
         if searchable and docs.get(name):
             names = dict.fromkeys(pair for doc in docs[name].values() for pair in names_in(doc, searchable))
-            digests = frozenset((kind, digest(route.engine.vault, kind, text)) for kind, text in list(names)[:MOST])
+            digests = frozenset((kind, vault.digest(_marked(kind, text))) for kind, text in list(names)[:MOST])
             found[route.connection.side(name)] = digests
     return found
 
 
-def digest(vault: Vault, kind: NameKind, name: str) -> bytes:
-    """The digest of a name in its one form. Raises as `Vault.digest`, and must not be called within a transaction."""
-    return vault.digest(f"{kind}:{name}")
+def _marked(kind: NameKind, name: str) -> str:
+    return f"{kind}:{name}"
 
 
 def save(session: Session, names: Mapping[int, Names]) -> None:
@@ -74,9 +77,10 @@ class Sought:
 
 
 def sought(vault: Vault, text: str, *, kinds: Iterable[NameKind] = NameKind, side: str = "") -> Sought:
-    """What a text may name. It reads the store, so call it before a transaction that writes. Raises as `Vault.digest`."""
+    """What a text may name. It writes nothing. Raises Misconfigured, Transient."""
     forms = {kind: normal(kind, text) for kind in kinds}
-    return Sought({kind: digest(vault, kind, form) for kind, form in forms.items() if form}, side)
+    found = {kind: vault.known_digest(_marked(kind, form)) for kind, form in forms.items() if form}
+    return Sought({kind: digest for kind, digest in found.items() if digest is not None}, side)
 
 
 def find(

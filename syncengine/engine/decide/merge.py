@@ -214,13 +214,17 @@ def _merge_field(
     source_changed, target_changed = not same(wanted, base), not same(current, base)
     kind = rules.policy(_without_key(path))
     difference = Difference(path, _or_none(base), _or_none(wanted), _or_none(current), "")
+    edited = "changed on both sides" if source_changed else "changed in the target"
+    written = Change(
+        _or_none(current), _or_none(wanted), because=f"{edited}, policy {kind.value}" if target_changed else ""
+    )
     if kind in ENFORCED:
-        changes[name] = Change(old=_or_none(current), new=_or_none(wanted))
+        changes[name] = written
     elif kind is Policy.ON_CREATE or not source_changed:
         because = "is set only on creation" if kind is Policy.ON_CREATE else "was changed only in the target"
         merged.kept.append(_because(difference, because))
     elif not target_changed or _source_wins(kind, rules):
-        changes[name] = Change(old=_or_none(current), new=_or_none(wanted))
+        changes[name] = written
     elif kind is Policy.RIGHT or (kind is Policy.NEWEST and rules.source_is_newer is False):
         merged.kept.append(_because(difference, "is left because the target is the master or newer"))
     else:

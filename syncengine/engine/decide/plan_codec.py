@@ -70,7 +70,7 @@ def _step_to_doc(step: Step) -> Doc:
 
 
 def _changes(changes: Mapping[str, Change]) -> Doc:
-    return {name: [change.old, change.new] for name, change in changes.items()}
+    return {name: [change.old, change.new, change.because] for name, change in changes.items()}
 
 
 def _difference(difference: Difference) -> Doc:
@@ -126,7 +126,7 @@ def _step_from_doc(doc: Mapping[str, Any]) -> Step:
 
 
 def _read_changes(doc: Mapping[str, Any]) -> dict[str, Change]:
-    return {name: Change(old, new) for name, (old, new) in doc.items()}
+    return {name: Change(*values) for name, values in doc.items()}  # a plan of an earlier version has no reason
 
 
 def timeline_detail(plan: Plan) -> Doc:
@@ -155,13 +155,10 @@ def details(step: Step) -> list[str]:
             lines = [_describe_line("+", name, line) for line in value] if isinstance(value, list) else []
             found += lines or [f"{name}: {_value(value)}"]
         return found
-    found = [f"{name}: {_value(change.old)} -> {_value(change.new)}" for name, change in operation.changes.items()]
+    found = [f"{name}: {_change(change)}" for name, change in operation.changes.items()]
     for line in operation.lines:
         if line.action == "change":
-            found += [
-                f"{line.field} {line.number} {name}: {_value(change.old)} -> {_value(change.new)}"
-                for name, change in line.changes.items()
-            ]
+            found += [f"{line.field} {line.number} {name}: {_change(change)}" for name, change in line.changes.items()]
         else:
             found.append(_describe_line("+" if line.action == "add" else "-", line.field, line.line))
     return found
@@ -181,6 +178,11 @@ def _describe_line(sign: str, field: str, line: Any) -> str:
         if not name.startswith("@") and value not in (None, "")
     )
     return f"{sign} {field}: {', '.join(parts)}"
+
+
+def _change(change: Change) -> str:
+    because = f" ({change.because})" if change.because else ""
+    return f"{_value(change.old)} -> {_value(change.new)}{because}"
 
 
 def _value(value: Any) -> str:

@@ -55,7 +55,7 @@ def detail(engine: Engine, letter_id: int) -> Letter:
     """Everything about one letter, open or closed. Raises Misconfigured if the id does not exist, and Transient."""
     with engine.store.read() as session:
         failure, record = _found(session, letter_id)
-        way = trace.of_record(session, record)
+        way = trace.of_record(session, engine, record)
         history = [_doc_of(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
         blocks = dead_letter_groups.blocked_by(session, engine, [failure]).get(failure.id, {})
         newer = failures.replacement_of(session, failure)

@@ -13,7 +13,7 @@ from syncengine import clock
 from syncengine.engine.core import decisions, payloads, timeline
 from syncengine.engine.core.decisions import ActiveDecision
 from syncengine.engine.core.engine import Engine, chunks
-from syncengine.engine.core.failures import alike
+from syncengine.engine.core.failures import alike, common_text
 from syncengine.engine.core.want import want
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import GONE, WAIVABLE, Plan, PlanKind
@@ -176,15 +176,19 @@ def _needs_a_person(engine: Engine, doubt: UnknownWrite) -> bool:
 def groups(found: Iterable[Held]) -> list[HeldGroup]:
     """Held records by reason, the largest group first."""
     made: dict[tuple[str, ...], HeldGroup] = {}
+    reasons: dict[tuple[str, ...], list[str]] = {}
     for held in found:
         record, at = held.record, held.record.updated_at
         cause = (held.connection, record.flow, held.hold, alike(record.reason))
+        reasons.setdefault(cause, []).append(record.reason)
         if cause not in made:
             made[cause] = HeldGroup(
                 connection=held.connection, flow=record.flow, hold=held.hold, reason=record.reason, advice=held.advice,
                 first=at, last=at, example=record.key,
             )  # fmt: skip
         made[cause].add(at)
+    for key, group in made.items():
+        group.reason = common_text(reasons[key])
     return sorted(made.values(), key=lambda group: (-group.count, group.flow, group.reason))
 
 
@@ -215,7 +219,7 @@ def detail(session: Session, engine: Engine, record: Record) -> HeldDetail:
         approved, changed = (None, made) if isinstance(made, str) else (made, "")
     doubts = unknown_writes_of(session, engine, [record.id])
     return HeldDetail(
-        held, approved if held.may_be_approved else None, changed, doubts, trace.of_record(session, record)
+        held, approved if held.may_be_approved else None, changed, doubts, trace.of_record(session, engine, record)
     )
 
 

@@ -17,7 +17,7 @@ from syncengine.connectors.base import Verb
 from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.core import observe_mode, payloads
 from syncengine.engine.core.engine import Engine
-from syncengine.engine.core.failures import alike
+from syncengine.engine.core.failures import alike, common_text
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Plan, Step
 from syncengine.engine.people import selection
@@ -145,9 +145,13 @@ def _stays(session: Session, chosen: ReportFilter) -> list[UnwrittenTotal]:
         .order_by(func.min(Record.key))
     )
     found: dict[tuple[str, str, str], UnwrittenTotal] = {}
+    reasons: dict[tuple[str, str, str], list[str]] = {}
     for flow, status, reason, count, key in session.execute(query):
-        new = UnwrittenTotal(flow=flow, status=status, reason=reason)
-        found.setdefault((flow, status, alike(reason)), new).add(key, count)
+        group = (flow, status, alike(reason))
+        reasons.setdefault(group, []).append(reason)
+        found.setdefault(group, UnwrittenTotal(flow=flow, status=status, reason=reason)).add(key, count)
+    for group, total in found.items():
+        total.reason = common_text(reasons[group])
     place = {status: number for number, status in enumerate(STAYS)}
     return sorted(found.values(), key=lambda total: (total.flow, place[Status(total.status)], -total.count))
 

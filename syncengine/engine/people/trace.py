@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import record_search
+from syncengine.engine.traffic import endpoints
 from syncengine.engine.upkeep import names
-from syncengine.engine.writes import links
+from syncengine.engine.writes import effects, links
 from syncengine.redaction import safe_text
 from syncengine.store.models import (
     ConnectionRow,
@@ -104,7 +106,7 @@ def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str 
         if not found:
             named = record_search.by_name(session, engine, id_, connection=connection, flow=flow)
             found = [named[0].record] if len(named) == 1 else []
-        return [of_record(session, record) for record in found]
+        return [of_record(session, engine, record) for record in found]
 
 
 def matches(engine: Engine, id_: str, *, connection: str | None = None, flow: str | None = None) -> list[Match]:
@@ -122,15 +124,15 @@ def matches(engine: Engine, id_: str, *, connection: str | None = None, flow: st
         ]
 
 
-def of_record(session: Session, record: Record) -> Trace:
+def of_record(session: Session, engine: Engine, record: Record) -> Trace:
     """Everything known about one record. Raises Transient."""
     connection = session.get_one(ConnectionRow, record.connection_id)
     ends = {"left": connection.left_id, "right": connection.right_id}
     events, ids = _events(session, record)
-    effects = _rows(session, Effect, ids)
+    writes = _effects(session, engine, ids)
     failures, corrections = _rows(session, Failure, ids), _rows(session, Correction, ids)
     runs = session.scalars(select(Run).where(Run.id == record.run_id)).all() if record.run_id else ()
-    its_links = _links(session, record, {record.flow, *(effect["entity"] for effect in effects)})
+    its_links = _links(session, record, {record.flow, *(effect["entity"] for effect in writes)})
     return Trace(
         connection=connection.name,
         flow=record.flow,
@@ -139,20 +141,28 @@ def of_record(session: Session, record: Record) -> Trace:
         systems={side: session.get_one(Endpoint, id_).system for side, id_ in ends.items()},
         record=_columns(record, RECORD),
         links=its_links,
-        effects=[{name: effect[name] for name in EFFECT} for effect in effects],
+        effects=[{name: effect[name] for name in (*EFFECT, "changes")} for effect in writes],
         failures=failures,
         corrections=corrections,
         decisions=_rows(session, Decision, ids),
         runs=[_columns(run, ("id", "trigger", "lane", "started_at", "finished_at", "error")) for run in runs],
         events=events,
-        way=_history(events, effects, failures),
+        way=_history(events, writes, failures),
     )
 
 
 def _rows(session: Session, model: Any, record_ids: Sequence[int]) -> list[dict[str, Any]]:
-    names = {Effect: (*EFFECT, "entity"), Failure: FAILURE, Correction: CORRECTION, Decision: DECISION}[model]
+    names = {Failure: FAILURE, Correction: CORRECTION, Decision: DECISION}[model]
     query = select(model).where(model.record_id.in_(record_ids)).order_by(model.id)
     return [_columns(row, names) for row in session.scalars(query)]
+
+
+def _effects(session: Session, engine: Engine, record_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """The writes of these records, each with what it changed (`effects.changes_of`)."""
+    found = session.scalars(select(Effect).where(Effect.record_id.in_(record_ids)).order_by(Effect.id))
+    return [
+        {**_columns(effect, (*EFFECT, "entity")), "changes": effects.changes_of(engine, effect)} for effect in found
+    ]
 
 
 def _events(session: Session, record: Record) -> tuple[list[dict[str, Any]], list[int]]:
@@ -265,10 +275,18 @@ def state_of(session: Session, record: Record) -> str:
         return f"ignored by {record.ignored}; `syncengine ignore {record.key} --undo` syncs it again"
     if record.wanted > record.done:
         because = f" ({record.pause}: {record.reason})" if record.pause and record.reason else ""
+        because += "".join(f"; endpoint {why}" for why in _paused(session, record))
         return f"due, next step {record.stage}, not before {safe_text(record.not_before)}{because}"
     if record.status == Status.WAITING:
         return f"waiting: {record.reason}{_blocker(session, record)}"
     return f"{record.status}{f': {record.reason}' if record.reason else ''}"
+
+
+def _paused(session: Session, record: Record) -> list[str]:
+    """Which endpoints of a record's connection are paused, until when and why: nothing of it is synced meanwhile."""
+    connection, now = session.get_one(ConnectionRow, record.connection_id), clock.now()
+    ends = [session.get_one(Endpoint, id_) for id_ in (connection.left_id, connection.right_id)]
+    return [why for endpoint in ends if (why := endpoints.why_paused(endpoint, now))]
 
 
 def _blocker(session: Session, record: Record) -> str:

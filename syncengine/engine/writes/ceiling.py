@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.engine.core import timeline
+from syncengine.engine.core import records, timeline
 from syncengine.engine.core.engine import Engine, chunks
 from syncengine.engine.core.want import want
 from syncengine.errors import Misconfigured
@@ -113,7 +113,7 @@ def _sent(session: Session, connection_id: int, flow: Flow, since: datetime) -> 
 def _reason(connection: ConnectionRow, flow: Flow, row: Ceiling) -> str:
     return (
         f"write ceiling: {flow.name} of {connection.name} has been shut since {row.shut_at:%Y-%m-%d %H:%M} UTC: "
-        f"{row.shut_because}. Find out why there is so much to write, then run "
+        f"{row.shut_because}. Find out what causes the writes, then run "
         f"`syncengine ceilings open {connection.name} {flow.name} --because TEXT`"
     )
 
@@ -176,7 +176,7 @@ def listed(engine: Engine) -> list[CeilingState]:
 def remedy(connection: str, flow: str) -> str:
     """What to do about a flow that is shut."""
     return (
-        f"See why there is so much to write: run `syncengine held list --flow {flow}`, and `syncengine sync {flow} --id KEY "
+        f"Find out what causes the writes: run `syncengine held list --flow {flow}`, and `syncengine sync {flow} --id KEY "
         f"--dry-run` for some of the records. If the writes are right, run `syncengine ceilings open {connection} {flow} "
         "--because TEXT`"
     )
@@ -258,5 +258,6 @@ def _let_go(engine: Engine, connection_id: int, flow: Flow, ids: Sequence[int], 
         still = select(Record).where(Record.id.in_(ids), *_at_rest(connection_id, flow))
         some = session.scalars(still.order_by(Record.id).with_for_update()).all()  # another opening may do the same
         want(session, connection_id, flow.name, [record.key for record in some], lane=Lane.BACKFILL, now=now)
+        records.release(session, [record.id for record in some], now)  # they may rest for a quiet period
         timeline.note(session, some, OPENED, now, {record.id: detail for record in some})
     return len(some)

@@ -18,7 +18,8 @@ from sqlalchemy.orm import Session
 from syncengine.connectors.base import Operation, Verb
 from syncengine.document import fingerprint
 from syncengine.engine.core import payloads
-from syncengine.engine.core.engine import Route
+from syncengine.engine.core.engine import Engine, Route
+from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.plan import Step, written
 from syncengine.flows.flow import Flow
 from syncengine.store.dialect import changed, lock_names, upsert
@@ -26,6 +27,7 @@ from syncengine.store.models import Effect, Link, Record
 from syncengine.store.states import EffectState
 
 LONGEST_DEDUPE = 255
+MOST_CHANGES = 50  # of one write, that people are shown
 BUSY_AGAIN = timedelta(seconds=2)
 """How soon to try an object again that another record is writing."""
 
@@ -111,13 +113,27 @@ def _row(route: Route, record: Record, step: Step, link: Link | None, now: datet
         "natural_key": operation.natural_key,
         "target_key": operation.key,
         "state": EffectState.INTENDED,
-        "request": payloads.seal(
-            route.engine.vault, {"doc": operation.doc, "agreed": step.agreed, "numbers": dict(step.numbers)}
-        ),
+        "request": payloads.seal(route.engine.vault, _request(step)),
         "warnings": [],
         "created_at": now,
         "updated_at": now,
     }
+
+
+def _request(step: Step) -> dict[str, Any]:
+    """What is kept of a write, sealed, until it is old. changes: for people, what it replaces; of a change alone."""
+    request: dict[str, Any] = {"doc": step.operation.doc, "agreed": step.agreed, "numbers": dict(step.numbers)}
+    if step.operation.verb is Verb.CHANGE:
+        request["changes"] = plan_codec.details(step)[:MOST_CHANGES]
+    return request
+
+
+def changes_of(engine: Engine, effect: Effect) -> list[str]:
+    """What a change replaced, field by field with both values, for people; empty for other writes, and once it is old."""
+    if not effect.request or effect.verb != Verb.CHANGE:
+        return []
+    found: list[str] = payloads.unseal(engine.vault, effect.request).get("changes", [])
+    return found
 
 
 def dedupe(flow: Flow, record: Record, step: Step, link: Link | None) -> str:

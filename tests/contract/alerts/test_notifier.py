@@ -74,6 +74,25 @@ def test_an_alert_is_told_once_then_repeated_and_its_end_is_told(
     assert (alert.notified_at, alert.resolved_at, alert.end_notified_at) == (_at(3600), _at(3675), _at(3675))
 
 
+def test_a_sink_that_joins_later_is_not_sent_the_end_of_what_it_was_never_sent(
+    store: Store, client: redis.Redis, inbox: Inbox, other: Inbox
+) -> None:
+    Desk(store, client, inbox.url).see(0, DOWN, LATE)
+    both = Desk(store, client, inbox.url, other.url)
+    both.see(100)
+
+    assert inbox.titles == ["syncengine: 2 alerts", "syncengine: 2 alerts over"]
+    assert other.titles == []
+    assert all(alert.end_notified_at is not None for alert in both.alerts())
+
+    client.flushdb()  # Redis has lost who knows of it: better an end too many than none
+    both.see(200, DOWN)
+    client.flushdb()
+    both.see(1000)
+    assert len(inbox.titles) == 4
+    assert len(other.titles) == 2
+
+
 def test_what_comes_and_goes_stays_one_alert_whose_count_rises(store: Store, client: redis.Redis, inbox: Inbox) -> None:
     desk = Desk(store, client, inbox.url)
     for seconds, count in ((0, 1), (60, 2), (120, 7), (180, 3)):

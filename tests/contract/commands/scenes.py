@@ -11,7 +11,7 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syncengine.connectors.base import Safety, Verb
+from syncengine.connectors.base import NameKind, Safety, Verb
 from syncengine.document import Doc
 from syncengine.engine.core import failures, lookups, observe_mode
 from syncengine.engine.core.want import want
@@ -39,7 +39,8 @@ def _named(doc: Doc, context: Context) -> Doc:
 
 def shop(make_world: Callable[..., World]) -> World:
     """Both systems, empty."""
-    return make_world(flow("things", Plain(_named, rules=_dear), lookups={"names": {}}), right={"identity": ("ref",)})
+    things = flow("things", Plain(_named, rules=_dear), lookups={"names": {}})
+    return make_world(things, left={"searchable": {"name": NameKind.REFERENCE}}, right={"identity": ("ref",)})
 
 
 def put(world: World) -> None:

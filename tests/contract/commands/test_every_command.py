@@ -51,7 +51,7 @@ READS: Mapping[str, Reads] = {
     "lookups list": Reads("lists", "lookups list"),
     "observe report": Reads("sums up", "observe report --csv report.csv"),
     "status": Reads("sums up", "status"),
-    "trace": Reads("shows", "trace 1"),
+    "trace": Reads("shows", "trace lamp"),
 }
 
 LOOKS_FIRST = {

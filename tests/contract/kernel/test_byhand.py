@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from syncengine import clock
 from syncengine.cli import _named
 from syncengine.document import Doc
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.people import dead_letters, held, manual, manual_links, manual_settlement, record_search, trace
 from syncengine.engine.steps.transform import transform
+from syncengine.engine.traffic import endpoints
 from syncengine.errors import EndpointDown, Misconfigured
 from syncengine.mapping.contract import Context, FieldGroup, Need, Policy, RuleDecision, RuleVerdict
 from syncengine.store import models as m
@@ -64,6 +67,22 @@ def test_a_push_of_what_is_equal_already_leaves_the_quiet_period_of_the_next_cha
     world.sync("things", "1")
 
     assert world.record("things", "1").pause == "quiet"
+
+
+def test_a_push_names_the_endpoint_that_is_paused(world: World) -> None:
+    world.left.put("things", "1", name="lamp")
+    world.sync("things", "1")
+    until = clock.now() + timedelta(minutes=10)
+    endpoints.pause(world.engine, "right-1", until=until, by="kim", because="stocktaking")
+
+    pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
+    state = manual.progress(world.engine, pushed).state
+    assert state.startswith("due, next step fetch, not before 2026-03-02 09:00")
+    assert state.endswith("; endpoint right-1 is paused until 2026-03-02 09:10:00 UTC by kim: stocktaking")
+
+    endpoints.resume(world.engine, "right-1", by="kim")
+    world.settle()
+    assert manual.progress(world.engine, pushed).state == "done: already equal"
 
 
 def test_a_push_of_what_the_source_does_not_have_says_so_by_its_reason_code(world: World) -> None:

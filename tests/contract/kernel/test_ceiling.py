@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.want import want
-from syncengine.engine.people import dead_letters
+from syncengine.engine.people import dead_letters, trace
 from syncengine.engine.steps import running
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.writes import ceiling
@@ -86,6 +86,19 @@ def test_what_was_held_is_written_once_a_person_has_opened_the_flow(world: World
     (standing,) = ceiling.listed(world.engine)
     assert (standing.sent, standing.shut_at, standing.opened_by) == (3, None, "Kim")
     assert world.timeline("things", "8")[-4:] == ["ceiling opened", "fetched", "planned", "written"]
+
+
+def test_what_an_opening_releases_is_no_longer_held_while_it_waits_for_its_quiet_period(world: World) -> None:
+    world.configure(ceilings={"things": 5})
+    world.sync("things", *_put(world, range(1, 9)))
+
+    _open(world)
+    assert _held(world) == []
+    (state,) = ceiling.listed(world.engine)
+    assert state.held == 0
+    [found] = trace.trace(world.engine, "8")
+    assert found.state.startswith("due, next step fetch")
+    assert "shut" not in found.state
 
 
 def test_the_count_begins_anew_when_a_flow_is_opened_and_shuts_it_again(world: World) -> None:
@@ -298,7 +311,7 @@ def test_an_opening_that_is_interrupted_is_finished_by_the_next_and_lets_nothing
             _open(world, uncounted=timedelta(hours=1))
     assert _opened(world) == keys[1:7]
     (standing,) = ceiling.listed(world.engine)
-    assert (standing.shut_at, standing.held) == (None, 9)
+    assert (standing.shut_at, standing.held) == (None, 3)
 
     assert _open(world, uncounted=timedelta(hours=1)) == 3
     assert _opened(world) == keys[1:]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.document import Doc
 from syncengine.engine.core import observe_mode
+from syncengine.engine.core.failures import common_text
 from syncengine.engine.people import observe_report
 from syncengine.engine.people.observe_report import Field, ReportFilter
 from syncengine.engine.writes import links
@@ -189,6 +190,22 @@ def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make
     assert (found.equal, found.unkept) == ({"things": 1}, 0)
     later = ReportFilter(_connection(world), since=clock.now() + timedelta(seconds=1))
     assert observe_report.report(world.engine, later).writes == []
+
+
+def test_a_cause_with_different_values_names_them_all(make_world: Callable[..., World]) -> None:
+    def to(doc: Doc, context: Context) -> Doc:
+        raise Rejected(field="Currency", value=doc["name"], reason="it is not set up", remedy="Set it up")
+
+    world = make_world(flow("things", Plain(to)))
+    world.configure(mode="observe")
+    for number, name in enumerate(("USD", "JPY", "USD"), 1):
+        world.left.put("things", str(number), name=name)
+    world.sync("things", "1", "2", "3")
+
+    [group] = observe_report.report(world.engine, ReportFilter(_connection(world))).stays
+    assert (group.count, group.reason) == (3, "Currency = 'USD' or 'JPY': it is not set up. Set it up")
+    assert common_text(["a 'x'"]) == "a 'x'"
+    assert common_text([f"a '{n}' b 'z'" for n in range(7)]) == "a '0', '1', '2', '3', '4' or others b 'z'"
 
 
 def test_the_history_of_each_record_tells_its_own_planned_writes_and_no_others(
