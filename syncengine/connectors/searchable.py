@@ -50,7 +50,7 @@ def normal(kind: NameKind, text: str) -> str:
 def names_in(doc: Mapping[str, Any], searchable: Mapping[str, NameKind]) -> list[tuple[NameKind, str]]:
     """The names in a document as its system gave it, in their one form, at most `MOST`.
 
-    searchable: kinds by path, as `Source.searchable`. What a path does not lead to, or is no text or number, is left out.
+    searchable: kinds by path, as `Source.searchable`. Values that are neither texts nor numbers are left out.
     """
     found: dict[tuple[NameKind, str], None] = {}
     for path, kind in searchable.items():
