@@ -7,7 +7,6 @@ vault with a key file notices changes of the file: within seconds for sealing, a
 from __future__ import annotations
 
 import hashlib
-import hmac
 import logging
 import math
 import os
@@ -149,7 +148,7 @@ class Vault:
         return self._digest(text) if self._has_search_key() else None
 
     def _digest(self, text: str) -> bytes:
-        return hmac.new(self._search_key, text.encode(), hashlib.blake2b).digest()[:DIGEST_BYTES]
+        return hashlib.blake2b(text.encode(), key=self._search_key, digest_size=DIGEST_BYTES).digest()
 
     def _has_search_key(self) -> bool:
         """Whether the store has the key of digests; it is read once."""

@@ -7,7 +7,6 @@ names, also an object that has gone since. No name is stored in clear.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, bindparam, delete, insert, select
 from sqlalchemy.orm import Session
@@ -26,18 +25,20 @@ KEYS = ("record_id", "side", "kind", "digest")
 
 
 def of_docs(route: Route, docs: Mapping[str, Mapping[str, Doc]]) -> Names:
-    """The names of a record in its own documents, as read, by resource and key.
+    """The names of a record in its own documents, as read, by resource and key. What both sides have is kept for the source.
 
     Raises as `Vault.digest`, and like that must not be called within a transaction.
     """
     vault = route.engine.vault
-    found = {}
-    for name in (route.flow.source, route.flow.target):
-        searchable = route.connection.resource(name).searchable
-        if searchable and docs.get(name):
-            names = dict.fromkeys(pair for doc in docs[name].values() for pair in names_in(doc, searchable))
+    found: dict[str, frozenset[tuple[NameKind, bytes]]] = {}
+    own: frozenset[tuple[NameKind, bytes]] = frozenset()
+    for resource in (route.source, route.target):
+        if resource.searchable and docs.get(resource.name):
+            its_docs = docs[resource.name].values()
+            names = dict.fromkeys(pair for doc in its_docs for pair in names_in(doc, resource.searchable))
             digests = frozenset((kind, vault.digest(_marked(kind, text))) for kind, text in list(names)[:MOST])
-            found[route.connection.side(name)] = digests
+            found[route.connection.side(resource.name)] = digests - own
+            own = digests
     return found
 
 
@@ -68,40 +69,31 @@ def save(session: Session, names: Mapping[int, Names]) -> None:
 # -- searching ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Sought:
-    """What a person looks for: the digests of a text, one for each kind of name that it may be, and a side, empty for any."""
-
-    digests: Mapping[NameKind, bytes]
-    side: str = ""
-
-
-def sought(vault: Vault, text: str, *, kinds: Iterable[NameKind] = NameKind, side: str = "") -> Sought:
-    """What a text may name. It writes nothing. Raises Misconfigured, Transient."""
+def sought(vault: Vault, text: str, *, kinds: Iterable[NameKind] = NameKind) -> dict[NameKind, bytes]:
+    """The digests of a text, one for each kind of name that it may be. It writes nothing. Raises Misconfigured, Transient."""
     forms = {kind: normal(kind, text) for kind in kinds}
     found = {kind: vault.known_digest(_marked(kind, form)) for kind, form in forms.items() if form}
-    return Sought({kind: digest for kind, digest in found.items() if digest is not None}, side)
+    return {kind: digest for kind, digest in found.items() if digest is not None}
 
 
 def find(
     session: Session,
-    wanted: Sought,
+    wanted: Mapping[NameKind, bytes],
     *,
     where: Sequence[ColumnElement[bool]] = (),
     most: int,
 ) -> dict[int, NameKind]:
-    """The records, by id, that have such a name, with its kind; the newest `most` of each kind.
+    """The records, by id, that have one of these names (`sought`), with its kind; the newest `most` of each kind.
 
     where: conditions over Record and its Connection that narrow the search.
     """
     found: dict[int, NameKind] = {}
-    on_side = [RecordName.side == wanted.side] if wanted.side else []
-    for kind, value in wanted.digests.items():
+    for kind, value in wanted.items():
         query = (
             select(RecordName.record_id)
             .join(Record, Record.id == RecordName.record_id)
             .join(ConnectionRow, ConnectionRow.id == Record.connection_id)
-            .where(RecordName.digest == value, *on_side, *where)
+            .where(RecordName.digest == value, *where)
             .distinct()
         )
         for record_id in session.scalars(query.order_by(RecordName.record_id.desc()).limit(most)):

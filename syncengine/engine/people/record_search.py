@@ -61,20 +61,18 @@ def by_name(
     *,
     connection: str | None = None,
     flow: str | None = None,
-    on_side: str = "",
     where: Sequence[ColumnElement[bool]] = (),
     most: int = MOST_NAMED,
 ) -> list[Named]:
     """The records whose objects have this name, newest first: the newest `most` of each kind of name.
 
-    `email:`, `phone:`, `sku:` or `reference:` before it means that kind alone, and `left:` or `right:` before that one
-    side's objects; `left:5075` alone is a key. on_side: the same as that prefix. where: conditions over Record and its
-    Connection that narrow the search.
+    `email:`, `phone:`, `sku:` or `reference:` before it means that kind alone; `left:5075` is a key, never a name. where:
+    conditions over Record and its Connection that narrow the search.
     """
-    side, kind, text = _parsed(name)
-    if side and kind is None:
+    if _side(name)[0]:
         return []
-    wanted = search_names.sought(engine.vault, text, kinds=[kind] if kind else NameKind, side=side or on_side)
+    kind, text = _parsed(name)
+    wanted = search_names.sought(engine.vault, text, kinds=[kind] if kind else NameKind)
     narrow = [
         *where,
         *([ConnectionRow.name == connection] if connection else []),
@@ -92,15 +90,13 @@ def by_name(
 
 def is_only_name(id_: str) -> bool:
     """Whether a text is evidently a name: it says so (`sku:512`), or is an e-mail address. No new record gets it as its key."""
-    side, kind, text = _parsed(id_)
-    return kind is not None or (not side and "@" in text)
+    return _parsed(id_)[0] is not None or (not _side(id_)[0] and "@" in id_)
 
 
-def _parsed(name: str) -> tuple[str, NameKind | None, str]:
-    """The side, the kind and the text of a name as people write it: `left:email:ann@example.com`."""
-    side, rest = _side(name)
-    kind, colon, text = rest.partition(":")
-    return (side, NameKind(kind), text) if colon and kind in set(NameKind) else (side, None, rest)
+def _parsed(name: str) -> tuple[NameKind | None, str]:
+    """The kind and the text of a name as people write it: `email:ann@example.com`; the kind is None if it may be any."""
+    kind, colon, text = name.partition(":")
+    return (NameKind(kind), text) if colon and kind in set(NameKind) else (None, name)
 
 
 def by_id(

@@ -122,13 +122,12 @@ def _names(engine: Engine, ids: Sequence[int]) -> tuple[dict[int, Names], dict[i
     seen: dict[int, datetime] = {}
     for record_id, flow, connection_id, body, stored_at in rows:
         if flow in engine.flows:
-            connection = engine.connection(connection_id)
             try:
                 docs = payloads.unseal(engine.vault, body)
             except Misconfigured as error:  # its key is lost; the others have theirs
                 log.warning("record %s has no names, since its document cannot be opened: %s", record_id, error)
                 continue
-            names[record_id] = search_names.of_docs(engine.vault, engine.flows[flow], connection, docs)
+            names[record_id] = search_names.of_docs(engine.route(connection_id, flow), docs)
             seen[record_id] = stored_at
     return names, seen
 
