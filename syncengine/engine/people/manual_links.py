@@ -191,9 +191,9 @@ def _named(resource: Resource, reference: str) -> list[Doc]:
 
 def _known(route: Route, resource: Resource, side: str, name: str) -> list[Doc]:
     """The objects, on this side, of the records that have a name (`record_search.by_name`), read now."""
-    place = {"connection": route.connection.row.name, "flow": route.flow.name}
+    connection, flow = route.connection.row.name, route.flow.name
     with route.engine.store.read() as session:
-        named = record_search.by_name(session, route.engine, name, most=2, **place)
+        named = record_search.by_name(session, route.engine, name, connection=connection, flow=flow, most=2)
         keys = {route.keys.ends(each.record.key).on(side) for each in named}
     return list(resource.read(sorted(key for key in keys if key)).values())
 
