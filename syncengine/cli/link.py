@@ -33,7 +33,8 @@ def command(
 ) -> int:  # fmt: skip
     """Link two existing objects.
 
-    LEFT is the key or reference of the object in the left system, RIGHT of the one in the right system. Both are read
+    LEFT is the key or reference of the object in the left system, RIGHT of the one in the right system; an object that
+    was read before may be given by any of its names, such as an e-mail address. Both are read
     and their differences shown; --json and --whole include both documents. Neither may be linked already, and the
     source's object must be mapped to PART. They are then compared for the first time: each differing field follows its
     conflict policy, so most are held for a person. Nothing is created for this part; other unlinked parts are listed.
