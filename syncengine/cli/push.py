@@ -39,9 +39,10 @@ def command(
     """Sync one object ahead of the queue and show the result.
 
     ID is any id of either system, or a name such as a reference or an e-mail address; prefix an id with left: or right:
-    to mean only that side. For an object without a record, use --flow and the source's key; nothing is stored if the source has no such object. If the outcome of an
-    earlier write is still unknown, the push waits for it, even with --now. Exit code 1 unless the object was written or
-    found equal in time, for example because it is held, skipped, missing at the source or only observed.
+    to mean only that side. For an object without a record, use --flow and the source's key; nothing is stored if the
+    source has no such object. If the outcome of an earlier write is still unknown, the push waits for it, even with
+    --now. Exit code 1 unless the object was written or found equal in time, for example because it is held, skipped,
+    missing at the source or only observed.
     """
     with open_engine(sends=True) as engine:
         record = _named.record_or_new(engine, id_, connection, flow, must_exist=True)
