@@ -7,10 +7,11 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 from syncengine.connectors.base import Account, Connector, Endpoint, Source
+from syncengine.connectors.declared import DeclaredSecret, DeclaredSetting
 from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
 
-__all__ = ["account_of", "connect", "resources", "systems"]
+__all__ = ["account_of", "connect", "resources", "secrets_of", "settings_of", "systems"]
 
 
 def systems() -> list[str]:
@@ -28,6 +29,18 @@ def account_of(endpoint: Endpoint) -> Account:
     """The account that an endpoint's settings name, even if they are not valid. Raises Misconfigured for an unknown system."""
     account: Account = _package(endpoint).account_of(endpoint)
     return account
+
+
+def settings_of(system: str) -> tuple[DeclaredSetting, ...]:
+    """What an endpoint of the system can set."""
+    declared: tuple[DeclaredSetting, ...] = import_module(f"{__name__}.{system}").SETTINGS
+    return declared
+
+
+def secrets_of(system: str) -> tuple[DeclaredSecret, ...]:
+    """The secrets that an endpoint of the system may have."""
+    declared: tuple[DeclaredSecret, ...] = import_module(f"{__name__}.{system}").SECRETS
+    return declared
 
 
 def _package(endpoint: Endpoint) -> ModuleType:

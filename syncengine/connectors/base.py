@@ -1,8 +1,9 @@
 """The narrow face between the engine and a system: resources, the operations they are given, the outcomes they give back.
 
-A connector is a package beside this file. It exports `connect(endpoint, services) -> Connector` and
-`account_of(endpoint) -> Account`, registers its resources in `resources/__init__.py` (`RESOURCES`), and is found by its
-folder's name, which is the name of the system. Nothing here knows a system.
+A connector is a package beside this file. It exports `connect(endpoint, services) -> Connector`,
+`account_of(endpoint) -> Account`, and what an endpoint can set (`SETTINGS`, `SECRETS`), registers its resources in
+`resources/__init__.py` (`RESOURCES`), and is found by its folder's name, which is the name of the system. Nothing here knows a
+system.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from syncengine.connectors import base
 from syncengine.connectors.base import Endpoint
 from syncengine.connectors.brightpearl import settings
 from syncengine.connectors.brightpearl.auth import Credentials, InstanceToken, credentials
+from syncengine.connectors.brightpearl.declared_settings import SECRETS, declared
 from syncengine.connectors.brightpearl.gateway import Gateway
 from syncengine.connectors.brightpearl.resources import RESOURCES
 from syncengine.connectors.brightpearl.resources.sales_order import SalesOrder
@@ -16,7 +17,9 @@ from syncengine.connectors.brightpearl.settings import account_of
 from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
 
-__all__ = ["Brightpearl", "account_of", "connect"]
+__all__ = ["SECRETS", "SETTINGS", "Brightpearl", "account_of", "connect"]
+
+SETTINGS = declared(RESOURCES)
 
 
 class Brightpearl(base.Connector):

@@ -11,14 +11,12 @@ from urllib.parse import urlsplit
 
 from syncengine.connectors import base
 from syncengine.connectors.base import Endpoint, Source
+from syncengine.connectors.brightpearl.declared_settings import declared
+from syncengine.connectors.declared import DeclaredSetting, by_name
 from syncengine.errors import Misconfigured
 from syncengine.http.limiter import Pool
 from syncengine.http.session import Timeouts
 from syncengine.redaction import redact
-
-AUTH = ("oauth", "private", "staff")
-TOKEN_URL = "https://oauth.brightpearlapp.com/token/{account}"  # noqa: S105 - newest documents, brightpearl.md section 2.2
-AUTHORIZE_URL = "https://oauth.brightpearl.com/authorize/{account}"  # as above, step 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +61,32 @@ def read(endpoint: Endpoint, resources: Iterable[type[Source]]) -> Account:
     Args:
         resources: the classes that the endpoint has; each kind has the settings KIND_per_read and KIND_optional.
     """
-    limits = {kind.name.partition(".")[2]: kind.most_per_read for kind in resources}
-    given = _Given(endpoint)
-    given.refuse_unknown(limits)
-    account = given.text("account", "the account code, as shown in the address of the Brightpearl user interface")
-    auth = given.one_of("auth", AUTH, "oauth")
-    app_ref = given.text("app_ref", "the reference of the app, from Brightpearl's developer tools")
-    dev_ref = given.text("dev_ref", "the developer reference, which OAuth apps send") if auth == "oauth" else ""
+    kinds = list(resources)
+    given = _Given(endpoint, declared(kinds))
+    short = [kind.name.partition(".")[2] for kind in kinds]
+    account, auth = given.text("account"), given.choice("auth")
+    dev_ref = given.text("dev_ref", needed=auth == "oauth")
     return Account(
         name=endpoint.name,
         prefix=given.prefix(account),
         account=account,
-        app_ref=app_ref,
-        dev_ref=dev_ref or given.text("dev_ref", "the developer reference", default=""),
+        app_ref=given.text("app_ref"),
+        dev_ref=dev_ref,
         auth=auth,
-        token_url=given.text("token_url", "an address", default=TOKEN_URL).replace("{account}", account),
-        authorize_url=given.text("authorize_url", "an address", default=AUTHORIZE_URL).replace("{account}", account),
-        redirect_uri=given.text("redirect_uri", "an address", default=""),
-        follow_api_domain=given.flag("follow_api_domain", True),
+        token_url=given.text("token_url").replace("{account}", account),
+        authorize_url=given.text("authorize_url").replace("{account}", account),
+        redirect_uri=given.text("redirect_uri"),
+        follow_api_domain=given.flag("follow_api_domain"),
         pool=_pool(given, account, dev_ref if auth == "oauth" else "private"),
-        timeouts=Timeouts(given.number("connect_s", 5.0, least=0.1), given.number("read_s", 30.0, least=0.1)),
-        ca_file=given.text("ca_file", "a file", default="") or None,
-        patience_s=given.number("patience_s", 5.0),
-        concurrency=given.whole_number("concurrency", 4, least=1),
-        page_size=given.whole_number("page_size", 500, least=2),
-        lag=timedelta(seconds=given.number("lag_s", 5.0)),
-        overlap=timedelta(seconds=given.number("overlap_s", 60.0)),
-        most_per_read={kind: given.whole_number(f"{kind}_per_read", most, least=1) for kind, most in limits.items()},
-        optional={kind: given.names(f"{kind}_optional") for kind in limits},
+        timeouts=Timeouts(given.number("connect_s"), given.number("read_s")),
+        ca_file=given.text("ca_file") or None,
+        patience_s=given.number("patience_s"),
+        concurrency=given.whole_number("concurrency"),
+        page_size=given.whole_number("page_size"),
+        lag=timedelta(seconds=given.number("lag_s")),
+        overlap=timedelta(seconds=given.number("overlap_s")),
+        most_per_read={kind: given.whole_number(f"{kind}_per_read") for kind in short},
+        optional={kind: given.names(f"{kind}_optional") for kind in short},
     )
 
 
@@ -104,34 +100,41 @@ def account_of(endpoint: Endpoint) -> base.Account:
 
 def _pool(given: _Given, account: str, app: str) -> Pool | None:
     """Private apps of an account share one pool, OAuth apps have one per account and developer (section 5)."""
-    limit = given.whole_number("limit_per_minute", 200)
+    limit = given.whole_number("limit_per_minute")
     if limit == 0:
         return None
-    guard_s, reserve = given.number("guard_s", 0.5), given.whole_number("reserve", 0)
+    guard_s, reserve = given.number("guard_s"), given.whole_number("reserve")
     return Pool(f"brightpearl:{account}:{app}", limit=limit, guard_s=guard_s, reserve=reserve)
 
 
 class _Given:
-    """The settings as they were given, taken out one by one with a check."""
+    """The settings as they were given, taken out one by one with a check against their declaration."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, known: Iterable[DeclaredSetting]) -> None:
         self._endpoint = endpoint
         self._settings = endpoint.settings
+        self._known = by_name(known)
+        self._refuse_unknown()
 
-    def text(self, name: str, what: str, default: str | None = None) -> str:
-        value = self._settings.get(name, default)
-        if value is None or (default is None and not str(value).strip()):
-            raise self._wrong(name, value, f"set it to {what}")
+    def _get(self, name: str) -> Any:
+        return self._settings.get(name, self._known[name].default)
+
+    def text(self, name: str, *, needed: bool = False) -> str:
+        """A text; one that is `needed`, or has no default, must not be blank."""
+        value, setting = self._get(name), self._known[name]
+        is_needed = needed or setting.default is None
+        if value is None or (is_needed and not str(value).strip()):
+            raise self._wrong(name, self._settings.get(name), f"set it to {setting.about}")
         return str(value).strip()
 
-    def one_of(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        value = str(self._settings.get(name, default))
+    def choice(self, name: str) -> str:
+        value, choices = str(self._get(name)), self._known[name].choices
         if value not in choices:
             raise self._wrong(name, value, f"set it to one of {', '.join(choices)}")
         return value
 
-    def number(self, name: str, default: float, least: float = 0.0) -> float:
-        value = self._settings.get(name, default)
+    def number(self, name: str) -> float:
+        value, least = self._get(name), self._known[name].least
         try:
             number = float(str(value))
         except ValueError:
@@ -140,28 +143,29 @@ class _Given:
             raise self._wrong(name, value, f"set it to a number of at least {least:g}")
         return number
 
-    def whole_number(self, name: str, default: int, least: int = 0) -> int:
-        number = self.number(name, default, least)
+    def whole_number(self, name: str) -> int:
+        number = self.number(name)
         if not number.is_integer():
-            raise self._wrong(name, self._settings.get(name), f"set it to a whole number of at least {least}")
+            raise self._wrong(
+                name, self._settings.get(name), f"set it to a whole number of at least {self._known[name].least:g}"
+            )
         return int(number)
 
-    def flag(self, name: str, default: bool) -> bool:
-        value = self._settings.get(name, default)
+    def flag(self, name: str) -> bool:
+        value = self._get(name)
         if not isinstance(value, bool):
             raise self._wrong(name, value, "set it to true or false")
         return value
 
     def names(self, name: str) -> tuple[str, ...]:
-        value = self._settings.get(name, [])
+        value = self._get(name)
         if not isinstance(value, list | tuple) or not all(re.fullmatch(r"\w+", str(item)) for item in value):
             raise self._wrong(name, value, "set it to a list of names, for example [customFields]")
         return tuple(map(str, value))
 
     def prefix(self, account: str) -> str:
         """`url` is the whole prefix, or only scheme and host (brightpearl.md section 1)."""
-        what = f"https://HOST, for example https://euw1.brightpearlconnect.com, or https://HOST/public-api/{account}"
-        url = self.text("url", what).rstrip("/")
+        url = self.text("url").rstrip("/")
         parts = urlsplit(url)
         if (
             parts.scheme not in ("http", "https")
@@ -170,25 +174,15 @@ class _Given:
             or parts.fragment
             or "@" in parts.netloc
         ):
-            raise self._wrong("url", f"{parts.scheme}://{parts.hostname or ''}{parts.path}", f"set it to {what}")
+            shown = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+            raise self._wrong("url", shown, f"set it to {self._known['url'].about}")
         return url if parts.path else f"{url}/public-api/{account}"
 
-    def refuse_unknown(self, kinds: Iterable[str]) -> None:
+    def _refuse_unknown(self) -> None:
         """A misspelt setting would be ignored in silence."""
-        known = {*_KNOWN, *(f"{kind}_{what}" for kind in kinds for what in ("per_read", "optional"))}
-        for name in self._settings:
-            if name not in known:
-                raise self._wrong(
-                    name, self._settings[name], f"there is no such setting; use one of {', '.join(sorted(known))}"
-                )
+        for name, value in self._settings.items():
+            if name not in self._known:
+                raise self._wrong(name, value, f"there is no such setting; use one of {', '.join(sorted(self._known))}")
 
     def _wrong(self, name: str, value: Any, remedy: str) -> Misconfigured:
         return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {redact(value, name)!r}: {remedy}")
-
-
-_KNOWN = {
-    *("url", "account", "app_ref", "dev_ref", "auth", "follow_api_domain", "ca_file"),
-    *("token_url", "authorize_url", "redirect_uri"),
-    *("limit_per_minute", "guard_s", "reserve", "patience_s", "concurrency"),
-    *("connect_s", "read_s", "page_size", "lag_s", "overlap_s"),
-}

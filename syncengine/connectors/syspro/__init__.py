@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.connectors.services import Services
-from syncengine.connectors.syspro.settings import account_of
+from syncengine.connectors.syspro.declared_settings import SECRETS
+from syncengine.connectors.syspro.resources import RESOURCES
+from syncengine.connectors.syspro.settings import account_of, declared
 
-__all__ = ["account_of", "connect"]
+__all__ = ["SECRETS", "SETTINGS", "account_of", "connect"]
+
+SETTINGS = declared(RESOURCES)
 
 
 def connect(endpoint: Endpoint, services: Services) -> Connector:
     """The connector of one SYSPRO endpoint; makes no call. Raises Misconfigured: setting, value and remedy."""
     from syncengine.connectors.syspro.connector import Syspro
-    from syncengine.connectors.syspro.resources import RESOURCES
     from syncengine.connectors.syspro.settings import Settings
 
     return Syspro(Settings.of(endpoint, RESOURCES), services)

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Protocol
 from urllib.parse import urlsplit
 
 from syncengine.connectors.base import Account, Endpoint, address
+from syncengine.connectors.declared import DeclaredSetting, by_name, flag, table
+from syncengine.connectors.syspro.declared_settings import DEFAULT_INSTANCE, OF_EVERY_ENDPOINT, PATTERNS
 from syncengine.errors import Misconfigured
 from syncengine.vault import Vault
-
-DEFAULT_INSTANCE = "0"
 
 
 class Parametrised(Protocol):
@@ -40,6 +40,7 @@ class Declares(Protocol):
 
     name: ClassVar[str]
     numeric_keys: ClassVar[Mapping[str, str]]
+    settings: ClassVar[tuple[DeclaredSetting, ...]]
 
     @classmethod
     def options(cls, given: SettingsReader, /) -> Any:
@@ -50,25 +51,20 @@ class Declares(Protocol):
         """The business objects whose parameters an endpoint can set."""
 
 
-PATTERNS = {
-    "session_lost_pattern": (
-        r"user ?id|logged (in|on|out|off)|not logged|session|log(on|in) (is )?required|profile|BaseDir"
-    ),
-    "licence_pattern": r"licen[cs]e|maximum number|users exceeded|no free|already logged (in|on)",
-    "down_pattern": r"service (is )?(unavailable|not available|stopp|start)|temporarily unavailable|shutting down",
-    "locked_pattern": r"\block(ed)?\b|in use by|deadlock|being maintained",
-    "not_found_pattern": r"not found|does not exist|not on file|no such",
-    "rejected_pattern": (
-        r"\b(1000(28|29|30|31|00)|100156|24\d{4})\b|cannot be spaces|must be numeric|not licensed|access .*denied"
-        r"|business object .*(invalid|not (found|registered))"
-        r"|(invalid|malformed|not well.formed) xml|xml .*(invalid|malformed)"
-    ),
-    "duplicate_pattern": (
-        r"duplicate|already (exists|been used|used|on file|entered)"
-        r"|(purchase order|order|p/?o) (number|no\.?) .*(used|exists)"
-    ),
-}
-"""How error texts are recognised where no number says it (section 7): many are unknown and depend on the language."""
+def declared(kinds: Iterable[type[Declares]]) -> tuple[DeclaredSetting, ...]:
+    """All settings of an endpoint: those of every endpoint, and what its kinds of objects add."""
+    found = list(OF_EVERY_ENDPOINT)
+    for kind in kinds:
+        found += kind.settings
+        found += [
+            flag(name, False, f"the site stores {element} as 15 digits with leading zeros")
+            for element, name in kind.numeric_keys.items()
+        ]
+        found += [
+            table(used.setting, f"parameters of {used.name} that replace those of {kind.name}: `{{NAME: VALUE}}`")
+            for used in kind.business_objects()
+        ]
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +112,10 @@ class Settings:
 
         Raises Misconfigured: endpoint, setting, value and what to set instead.
         """
-        read, kinds = SettingsReader(endpoint), list(resources)
-        gateway = read.choice("gateway", ("enet", "harmony"), "enet")
-        auth = read.choice("auth", ("api_key", "oauth", "session"), "api_key") if gateway == "harmony" else "session"
+        kinds = list(resources)
+        read = SettingsReader(endpoint, declared(kinds))
+        gateway = read.choice("gateway")
+        auth = read.choice("auth") if gateway == "harmony" else "session"
         with_session = auth == "session"
         settings = cls(
             endpoint=endpoint,
@@ -126,33 +123,33 @@ class Settings:
             url=read.url("url"),
             operator=read.text("operator", needed=with_session),
             company=read.text("company", needed=with_session),
-            language=read.text("language", "05"),
-            instance=read.text("instance", DEFAULT_INSTANCE),
+            language=read.text("language"),
+            instance=read.text("instance"),
             auth=auth,
             token_url=read.url("token_url") if auth == "oauth" else "",
             client_id=read.text("client_id", needed=auth == "oauth"),
             scope=read.text("scope"),
-            api_key_header=read.text("api_key_header", "X-API-Key"),
-            session_header=read.text("session_header", "X-Syspro-Session"),
+            api_key_header=read.text("api_key_header"),
+            session_header=read.text("session_header"),
             ca_file=read.text("ca_file") or None,
-            connect_timeout_s=read.number("connect_timeout_s", 5.0, least=0.1),
-            read_timeout_s=read.number("read_timeout_s", 30.0, least=0.1),
-            settle_s=read.number("settle_s", 120.0),
-            read_settle_s=read.number("read_settle_s", 30.0),
-            prove_session_after_s=read.number("prove_session_after_s", 60.0),
-            seat_patience_s=read.number("seat_patience_s", 20.0),
-            logons_per_minute=read.whole_number("logons_per_minute", 4, least=1),
-            get_limit_bytes=read.whole_number("get_limit_bytes", 8192, least=512),
-            most_per_read=read.whole_number("most_per_read", 40, least=1),
-            find_at_once=read.whole_number("find_at_once", 40, least=1),
-            upper_case_codes=read.flag("upper_case_codes", True),
-            characters=read.choice("characters", ("transliterate", "reject", "send"), "transliterate"),
+            connect_timeout_s=read.number("connect_timeout_s"),
+            read_timeout_s=read.number("read_timeout_s"),
+            settle_s=read.number("settle_s"),
+            read_settle_s=read.number("read_settle_s"),
+            prove_session_after_s=read.number("prove_session_after_s"),
+            seat_patience_s=read.number("seat_patience_s"),
+            logons_per_minute=read.whole_number("logons_per_minute"),
+            get_limit_bytes=read.whole_number("get_limit_bytes"),
+            most_per_read=read.whole_number("most_per_read"),
+            find_at_once=read.whole_number("find_at_once"),
+            upper_case_codes=read.flag("upper_case_codes"),
+            characters=read.choice("characters"),
             numeric_keys=_numeric_keys(read, kinds),
             parameters=_parameters(read, kinds),
             options={kind.name: kind.options(read) for kind in kinds},
             unread_columns=tuple(read.text("unread_columns").replace(",", " ").split()),
             widths=read.widths("widths"),
-            patterns={name: read.pattern(name, default) for name, default in PATTERNS.items()},
+            patterns={setting.name: read.pattern(setting.name) for setting in PATTERNS},
         )
         read.nothing_misspelled()
         return settings
@@ -163,8 +160,8 @@ class Settings:
 
 
 def _numeric_keys(read: SettingsReader, kinds: Iterable[type[Declares]]) -> frozenset[str]:
-    flags = [(element, flag) for kind in kinds for element, flag in kind.numeric_keys.items()]
-    return frozenset(element for element, flag in flags if read.flag(flag, False))
+    flags = [(element, name) for kind in kinds for element, name in kind.numeric_keys.items()]
+    return frozenset(element for element, name in flags if read.flag(name))
 
 
 def _parameters(read: SettingsReader, kinds: Iterable[type[Declares]]) -> dict[str, dict[str, str]]:
@@ -180,24 +177,23 @@ def account_of(endpoint: Endpoint) -> Account:
 
 
 class SettingsReader:
-    """Reads one setting at a time, with its default; each complaint is a Misconfigured that names endpoint, setting, value
+    """Reads one setting at a time by its declaration; each complaint is a Misconfigured that names endpoint, setting, value
     and remedy."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, known: Iterable[DeclaredSetting]) -> None:
         self._endpoint = endpoint
-        self._known: set[str] = set()
+        self._known = by_name(known)
 
-    def _get(self, name: str, default: Any) -> Any:
-        self._known.add(name)
-        value = self._endpoint.settings.get(name)
-        return default if value is None else value
+    def _get(self, name: str) -> Any:
+        value, default = self._endpoint.settings.get(name), self._known[name].default
+        return ("" if default is None else default) if value is None else value
 
     def _wrong(self, name: str, value: Any, remedy: str) -> Misconfigured:
         return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {value!r}. {remedy}")
 
-    def text(self, name: str, default: str = "", *, needed: bool = False) -> str:
+    def text(self, name: str, *, needed: bool = False) -> str:
         """A text without blanks at its ends; `needed`: it may not be empty."""
-        value = self._get(name, default)
+        value = self._get(name)
         if not isinstance(value, str | int) or isinstance(value, bool):
             raise self._wrong(name, value, "Set it to a text")
         if needed and not str(value).strip():
@@ -212,9 +208,9 @@ class SettingsReader:
             raise self._wrong(name, value, "Set it to an address like https://syspro.example.com:30661")
         return value.rstrip("/")
 
-    def number(self, name: str, default: float, *, least: float = 0.0) -> float:
-        """A number of at least `least`."""
-        value = self._get(name, default)
+    def number(self, name: str) -> float:
+        """A number, at least the declared one."""
+        value, least = self._get(name), self._known[name].least
         try:
             shown = float(str(value))
         except ValueError:
@@ -223,46 +219,46 @@ class SettingsReader:
             raise self._wrong(name, value, f"Set it to a number of at least {least:g}")
         return shown
 
-    def whole_number(self, name: str, default: int, *, least: int) -> int:
-        """A whole number of at least `least`."""
-        value = self.number(name, default, least=least)
+    def whole_number(self, name: str) -> int:
+        """A whole number, at least the declared one."""
+        value = self.number(name)
         if value != int(value):
-            raise self._wrong(name, value, f"Set it to a whole number of at least {least}")
+            raise self._wrong(name, value, f"Set it to a whole number of at least {self._known[name].least:g}")
         return int(value)
 
-    def flag(self, name: str, default: bool) -> bool:
+    def flag(self, name: str) -> bool:
         """True or false, also as yes or no."""
-        value = self._get(name, default)
+        value = self._get(name)
         shown = {"true": True, "yes": True, "y": True, "false": False, "no": False, "n": False}.get(str(value).lower())
         if shown is None:
             raise self._wrong(name, value, "Set it to true or false")
         return shown
 
-    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        """One of `choices`, in their spelling."""
-        value = self._get(name, default)
+    def choice(self, name: str) -> str:
+        """One of the declared choices, in their spelling."""
+        value, choices = self._get(name), self._known[name].choices
         for choice in choices:
             if str(value).lower() == choice.lower():
                 return choice
         raise self._wrong(name, value, f"Set it to one of {', '.join(filter(None, choices))}")
 
     def texts(self, name: str) -> dict[str, str]:
-        """A table of texts; empty by default."""
-        value = self._get(name, {})
+        """A table of texts."""
+        value = self._get(name)
         if not isinstance(value, Mapping) or not all(isinstance(item, str | int) for item in value.values()):
             raise self._wrong(name, value, "Set it to parameter names with texts, as in {AllocationAction: A}")
         return {str(key): str(item) for key, item in value.items()}
 
     def widths(self, name: str) -> dict[str, int]:
-        """A table of widths in characters; empty by default."""
-        value = self._get(name, {})
+        """A table of widths in characters."""
+        value = self._get(name)
         if not isinstance(value, Mapping) or not all(type(item) is int and item > 0 for item in value.values()):
             raise self._wrong(name, value, "Set it to element names with widths, as in {OrderHeader.SpecialInstrs: 50}")
         return {str(key): int(item) for key, item in value.items()}
 
-    def pattern(self, name: str, default: str) -> re.Pattern[str]:
+    def pattern(self, name: str) -> re.Pattern[str]:
         """A regular expression that ignores case."""
-        value = self.text(name, default)
+        value = self.text(name)
         try:
             return re.compile(value, re.IGNORECASE | re.DOTALL)
         except re.error as error:
@@ -270,10 +266,9 @@ class SettingsReader:
 
     def nothing_misspelled(self) -> None:
         """A misspelled setting would silently leave its default in force; other parts' names are let through."""
-        known = {"auth", "token_url", *self._known}
         for name, value in self._endpoint.settings.items():
-            close = get_close_matches(name, known, 1, cutoff=0.8)
-            if name not in known and close:
+            close = get_close_matches(name, self._known, 1, cutoff=0.8)
+            if name not in self._known and close:
                 raise self._wrong(name, value, f"There is no such setting; did you mean {close[0]}?")
 
 

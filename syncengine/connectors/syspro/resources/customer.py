@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from syncengine.connectors.base import NameKind
+from syncengine.connectors.declared import whole_number
 from syncengine.connectors.syspro.business import BusinessObject
 from syncengine.connectors.syspro.elements import ADDRESS, DATE, Section, code, flag, number, text
 from syncengine.connectors.syspro.gateways import Gateway
@@ -98,6 +99,7 @@ class Customer(SetupResource):
     """Elements whose columns in ArCustomer no source names, and the date that only a create sets."""
     numeric_keys = {"Customer": "numeric_customer_keys"}
     identity = ("Name", "Currency")
+    settings = (whole_number("customers_per_write", 1, "customers that one call writes", least=1),)
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         super().__init__(gateway, settings)
@@ -106,4 +108,4 @@ class Customer(SetupResource):
     @classmethod
     def options(cls, given: SettingsReader) -> int:
         """Customers that one call writes."""
-        return given.whole_number("customers_per_write", 1, least=1)
+        return given.whole_number("customers_per_write")

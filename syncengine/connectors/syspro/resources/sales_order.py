@@ -29,7 +29,7 @@ from syncengine.connectors.syspro.find import finds_where, rows_where
 from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.order_calls import SORQRY, SORTOI, SORTOX
 from syncengine.connectors.syspro.order_elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS
-from syncengine.connectors.syspro.order_options import OrderOptions
+from syncengine.connectors.syspro.order_options import SETTINGS, OrderOptions
 from syncengine.connectors.syspro.order_schema import SalesOrderSchema
 from syncengine.connectors.syspro.replies import Answer, Said
 from syncengine.connectors.syspro.resources.outcomes import refusal, sent
@@ -66,6 +66,7 @@ class SalesOrder(SysproSource, base.Resource):
         "StockLine.*.CustomersPartNumber": NameKind.SKU,
     }
     uses = (SORTOI, SORTOX)
+    settings = SETTINGS
     safety: ClassVar[Mapping[Verb, Safety]] = {
         Verb.CREATE: Safety.SEARCH,  # CustomerPoNumber can be found; it is unique by a site's option only (section 9.5)
         Verb.CHANGE: Safety.ABSOLUTE,  # quantities are replaced; an added line shows in the next fetch

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from syncengine.connectors import base
+from syncengine.connectors.declared import DeclaredSetting
 from syncengine.connectors.syspro.business import BusinessObject
 from syncengine.connectors.syspro.documents import Filler
 from syncengine.connectors.syspro.elements import Section
@@ -40,6 +41,9 @@ class SysproSource(base.Source):
     numeric_keys: ClassVar[Mapping[str, str]] = {}
     """Elements with this object's key, each with the endpoint's setting (a flag, false by default) that says that the site
     stores them as 15 digits. Default: keys are stored as they are."""
+
+    settings: ClassVar[tuple[DeclaredSetting, ...]] = ()
+    """Settings of its own, which `options` reads. Default: none."""
 
     uses: ClassVar[tuple[BusinessObject, ...]] = ()
     """The business objects that it calls beside COMFND, so that an endpoint can set their parameters. Default: none."""
