@@ -78,6 +78,16 @@ class Source(ABC):
     misses_changes: ClassVar[bool] = False
     """Whether a change may appear in no feed at all. Flows then read what is not closed again, every `sweep` of their file,
     and compare it with what was read before. Default: every change appears."""
+    required_fields: ClassVar[Collection[str]] = ()
+    """Paths of fields (`StockLine.Price`) that every document has, or that a new object of a target needs, for people who
+    write flows. Nothing is checked by it. Default: none."""
+    field_notes: ClassVar[Mapping[str, str]] = {}
+    """What the names of fields do not say, by path, for `syncengine fields`. Default: nothing."""
+
+    @classmethod
+    def lengths(cls) -> Mapping[str, str]:
+        """Lengths of fields by path: characters (`30`), or digits before and after the point (`10.5`). Default: unknown."""
+        return {}
 
     @abstractmethod
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:

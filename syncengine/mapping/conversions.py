@@ -68,6 +68,33 @@ def why_impossible(source: ValueKind, target: ValueKind, options: ConversionOpti
     return _impossible_time(source, target, options)
 
 
+_SINGLE = (ValueKind.TEXT, ValueKind.INTEGER, ValueKind.DECIMAL, ValueKind.DATE, ValueKind.DATETIME, ValueKind.BOOLEAN)
+
+
+def fitting(target: ValueKind) -> str:
+    """The kinds of results that a target of this kind takes, with the entries they need: `datetime with zone:`."""
+    if target in (ValueKind.GROUP, ValueKind.LIST):
+        return f"{target} of the same form"
+    if target is ValueKind.ANY:
+        return "any"
+    found = {kind: _entries_needed(kind, target) for kind in _SINGLE}
+    return ", ".join(f"{kind}{needed}" for kind, needed in found.items() if needed is not None)
+
+
+def _entries_needed(source: ValueKind, target: ValueKind) -> str | None:
+    """` with zone: and format:`, empty if none is needed, None if no entries help."""
+    zone: Callable[[Frame], tzinfo] = lambda _: UTC  # noqa: E731 - it is never called
+    tries = {
+        "": ConversionOptions(),
+        " with zone:": ConversionOptions(zone=zone),
+        " with format:": ConversionOptions(format="%Y-%m-%d"),
+        " with zone: and format:": ConversionOptions(zone=zone, format="%Y-%m-%d"),
+    }
+    return next(
+        (entries for entries, options in tries.items() if why_impossible(source, target, options) is None), None
+    )
+
+
 def _impossible_time(source: ValueKind, target: ValueKind, options: ConversionOptions) -> str | None:
     if source not in _TIMES and target not in _TIMES:
         return None

@@ -19,7 +19,7 @@ from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, Function
 from syncengine.mapping.order import truth
 from syncengine.mapping.runtime import ARITHMETIC, DecimalLiteral, Frame, Run, Unfit, key_text, number, table_key
 from syncengine.mapping.scope import Complaint, Expr, Scope, path
-from syncengine.mapping.shapes import ANY, Shape, ValueKind, common, nearest
+from syncengine.mapping.shapes import ANY, FIELDS_HINT, Shape, ValueKind, common, nearest
 
 LONGEST_EXPRESSION = 4000
 _NUMBERS = (ValueKind.INTEGER, ValueKind.DECIMAL)
@@ -112,7 +112,7 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         if shape.kind not in (ValueKind.GROUP, ValueKind.ANY):
             raise Complaint(f"{parent.text} is a single value ({shape.kind}) and has no field {name!r}")
         if name not in shape.fields and not (shape.is_open or shape.kind is ValueKind.ANY):
-            raise Complaint(f"{parent.text} has no field {name!r}{nearest(name, shape.fields)}")
+            raise Complaint(f"{parent.text} has no field {name!r}{nearest(name, shape.fields)}{FIELDS_HINT}")
         base, steps = parent.base or parent.run, (*parent.steps, name) if parent.base else (name,)
         return Expr(path(base, steps, text), shape.fields.get(name, ANY), text, base, steps)
 

@@ -13,7 +13,7 @@ from syncengine.mapping.functions import text_of
 from syncengine.mapping.order import is_empty, truth
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, number, rejected
 from syncengine.mapping.scope import Expr
-from syncengine.mapping.shapes import Shape, ValueKind, nearest
+from syncengine.mapping.shapes import FIELDS_HINT, Shape, ValueKind, nearest
 from syncengine.mapping.value_steps import LinkProbe
 from syncengine.mapping.values import Value, ValueCompiler
 from syncengine.mapping.yaml_lines import Items, Table
@@ -158,7 +158,7 @@ class FieldSetCompiler:
     def field(self, name: str, line: int) -> Shape:
         """The shape of a target field. Raises Misconfigured if the target does not have it."""
         if name not in self.shape.fields and not self.shape.is_open:
-            hint = nearest(name, self.shape.fields)
+            hint = f"{nearest(name, self.shape.fields)}{FIELDS_HINT}"
             self.place.refuse(line, f"the target has no field {(self.prefix + name)!r}{hint}")
         return self.shape.fields.get(name, Shape(is_open=True))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from syncengine.mapping.functions import FUNCTIONS
 from syncengine.mapping.runtime import Frame, Run, Unfit, key_text, number
-from syncengine.mapping.shapes import ANY, Shape, ValueKind, nearest
+from syncengine.mapping.shapes import ANY, FIELDS_HINT, Shape, ValueKind, nearest
 
 
 class Complaint(Exception):
@@ -110,7 +110,7 @@ class Scope:
         if self.in_row and name in self.doc.fields:
             hint = f" (did you mean doc.{name}?)"
         where = "a row" if self.in_row else "the source"
-        raise Complaint(f"{where} has no field {name!r}{hint}")
+        raise Complaint(f"{where} has no field {name!r}{hint}{FIELDS_HINT}")
 
     def _reserved(self, name: str) -> Expr:
         if name == "doc":

@@ -13,6 +13,9 @@ from typing import get_args
 
 from marshmallow import Schema, fields, validate
 
+FIELDS_HINT = "; `syncengine fields RESOURCE` lists them"
+"""Follows an error about a field that does not exist."""
+
 
 class ValueKind(StrEnum):
     """The kinds of values in the mapping language."""

@@ -35,6 +35,15 @@ class Element:
     repeats: int = 1
     keeps_blank: bool = False
 
+    @property
+    def length(self) -> str:
+        """As people write it: `30`, `4 x 100` for a text that repeats, `10.5` for a number; empty if it is unknown."""
+        if not self.width:
+            return ""
+        if self.kind is Kind.NUMBER:
+            return f"{self.width}.{self.places}"
+        return f"{self.repeats} x {self.width}" if self.repeats > 1 else str(self.width)
+
 
 Section = Mapping[str, Element]
 """The elements of one part of a document by name, in the order of its schema."""
@@ -62,3 +71,17 @@ def number(digits: int, places: int) -> Element:
 
 DATE = Element(Kind.DATE)
 ADDRESS = text(40, keeps_blank=True)
+
+
+def lengths(section: Section, prefix: str = "") -> dict[str, str]:
+    """The known lengths of a section's elements by path."""
+    return {f"{prefix}{name}": element.length for name, element in section.items() if element.length}
+
+
+def choices(section: Section, prefix: str = "") -> dict[str, str]:
+    """Notes on the elements that take certain values alone: `one of Y, N`."""
+    return {
+        f"{prefix}{name}": f"one of {', '.join(element.choices)}"
+        for name, element in section.items()
+        if element.choices
+    }

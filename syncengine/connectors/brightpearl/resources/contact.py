@@ -146,6 +146,21 @@ class Contact(BrightpearlSource):
     id_field = "contactId"
     search = "contact-service/contact-search"
     id_column = "contactId"
+    required_fields = ("contactId",)
+    field_notes = {
+        "firstName": "Brightpearl takes at most 32 characters",
+        "lastName": "Brightpearl takes at most 32 characters",
+        "postAddressIds": "ids of brightpearl.postal_address",
+        "postAddressIds.DEF": "default address",
+        "postAddressIds.BIL": "billing address",
+        "postAddressIds.DEL": "delivery address",
+        "communication.emails": "primary, secondary and tertiary address",
+        "relationshipToAccount": "a customer is neither supplier nor staff",
+        "financialDetails.creditTermDays": "days of credit",
+        "assignment.current.accountReference": "the account's own reference of the contact",
+        "organisation.name": "the company; absent for a private person",
+        "contactTags": "ids of tags in one text, separated by commas",
+    }
 
     def query(self) -> str:
         """The read is paged, and its page must hold all that were asked for."""

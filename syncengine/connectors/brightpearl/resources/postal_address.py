@@ -29,3 +29,12 @@ class PostalAddress(BrightpearlSource):
     schema = PostalAddressSchema
     path = "contact-service/postal-address"
     id_field = "addressId"
+    required_fields = ("addressId",)
+    field_notes = {
+        "addressLine1": "street",
+        "addressLine2": "suburb",
+        "addressLine3": "city",
+        "addressLine4": "state",
+        "countryIsoCode": "3 letters, unlike in an order's parties",
+        "countryIsoCode2": "2 letters",
+    }

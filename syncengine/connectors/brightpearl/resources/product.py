@@ -138,3 +138,15 @@ class Product(BrightpearlSource):
     path = "product-service/product"
     search = "product-service/product-search"
     id_column = "productId"
+    required_fields = ("id",)
+    field_notes = {
+        "identity.sku": "at most 32 characters",
+        "identity.ean": "at most 14 characters",
+        "identity.upc": "at most 14 characters",
+        "identity.isbn": "at most 14 characters",
+        "stock.stockTracked": "whether stock is kept",
+        "composition.bundleComponents": "only of a bundle",
+        "warehouses": "by warehouse id: default location, reorder level and quantity",
+        "status": "LIVE, and others",
+        "version": "milliseconds since 1970",
+    }

@@ -207,6 +207,37 @@ class SalesOrder(BrightpearlSource):
     id_column = "orderId"
     filters = {"orderTypeId": SALES_ORDER_TYPE_ID}
     misses_changes = True  # a PATCH by another app may leave `updatedOn` as it is (section 14.8)
+    required_fields = ("id", "orderTypeCode", "orderRows")
+    field_notes = {
+        "id": "the order's number",
+        "parentOrderId": "0: none",
+        "reference": "the customer's or the shop's own reference",
+        "orderStatus.orderStatusId": "an id of the account's own list of statuses",
+        "orderPaymentStatus": "UNPAID, NOT_APPLICABLE and others",
+        "stockStatusCode": "SON, SOP, SOA: none, part, all; NON",
+        "allocationStatusCode": "ANR not required, ANA none, APA part, AAA all",
+        "shippingStatusCode": "NST, SNS, SPS, ASS",
+        "updatedOn": "absent until the first edit",
+        "closedOn": "only once the order is invoiced",
+        "priceModeCode": "INC or EXC: whether product prices include tax",
+        "delivery.deliveryDate": "may be absent",
+        "invoices.invoiceReference": "empty until the order is invoiced",
+        "totalValue.net": "in the order's currency; base amounts are in the account's",
+        "assignment.current.channelId": "the sales channel",
+        "parties.customer": "who ordered; delivery has no contactId",
+        "parties.customer.countryIsoCode": "2 letters; absent where countryId is 0",
+        "parties.delivery.countryIsoCode": "2 letters; absent where countryId is 0",
+        "parties.billing.countryIsoCode": "2 letters; absent where countryId is 0",
+        "orderRows": "in the order that people see",
+        "orderRows.id": "the row's id",
+        "orderRows.productId": "1000: free text",
+        "orderRows.productSku": "absent for free text",
+        "orderRows.rowValue.rowNet.value": "of the whole row: quantity included, discount taken off, without tax",
+        "orderRows.rowValue.rowTax.value": "of the whole row",
+        "orderRows.composition.parentOrderRowId": "a bundle's component: the id of the bundle's row",
+        "externalRef": "set by the app that made the order",
+        "warehouseId": "0: none",
+    }
 
     def is_mine(self, doc: Doc) -> bool:
         """Webhooks report orders of all four types by the same event."""

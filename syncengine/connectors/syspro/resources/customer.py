@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncengine.connectors.base import NameKind
 from syncengine.connectors.declared import whole_number
 from syncengine.connectors.syspro.business import BusinessObject
-from syncengine.connectors.syspro.elements import ADDRESS, DATE, Section, code, flag, number, text
+from syncengine.connectors.syspro.elements import ADDRESS, DATE, Section, choices, code, flag, number, text
 from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.resources.setup import SetupResource
 from syncengine.connectors.syspro.schemas import schema_of
@@ -99,6 +99,34 @@ class Customer(SetupResource):
     """Elements whose columns in ArCustomer no source names, and the date that only a create sets."""
     numeric_keys = {"Customer": "numeric_customer_keys"}
     identity = ("Name", "Currency")
+    required_fields = ("Customer", "Name", "Salesperson", "Branch", "TermsCode")
+    field_notes = {
+        **choices(CUSTOMER),
+        "Customer": "the code: upper case; the site decides whether codes are numeric",
+        "Salesperson": "must exist",
+        "Branch": "must exist; drives the ledger and invoice numbers",
+        "TermsCode": "must exist",
+        "ShortName": "search name",
+        "CreditStatus": "0 to 9, set by period end",
+        "CreditLimit": "whole number",
+        "CreditCheckFlag": "T terms, L limit, B both, N none",
+        "BalanceType": "I open item, B balance forward",
+        "Area": "geographic area; may decide tax",
+        "TaxStatus": "E exempt, N taxable, O by the item",
+        "Currency": "empty: local; cannot change after the first transaction",
+        "BackOrdReqd": "back orders allowed: Y, N or R",
+        "ShippingInstrs": "text or code, by an option of the site",
+        "StateCode": "written only: it cannot be read back",
+        "StatementReqd": "Y or N; written only: it cannot be read back",
+        "DateCustAdded": "empty: today; only a create sets it",
+        "CustomerOnHold": "Y blocks new orders",
+        "State": "US extended tax, not address text",
+        "CountyZip": "US extended tax, not address text",
+        "City": "US extended tax, not address text",
+        "PoNumberMandatory": "Y or N; written only: it cannot be read back",
+        "CompanyTaxNumber": "VAT number",
+        "SalesWarehouse": "default warehouse of orders",
+    }
     settings = (whole_number("customers_per_write", 1, "customers that one call writes", least=1),)
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from syncengine.connectors import base
 from syncengine.connectors.base import NameKind, Operation, Outcome, Safety, Verb
-from syncengine.connectors.syspro import comparison, order_numbers, order_replies, orders
+from syncengine.connectors.syspro import comparison, order_notes, order_numbers, order_replies, orders
 from syncengine.connectors.syspro.business import BusinessCall
 from syncengine.connectors.syspro.documents import (
     Filler,
@@ -67,6 +67,8 @@ class SalesOrder(SysproSource, base.Resource):
     }
     uses = (SORTOI, SORTOX)
     settings = SETTINGS
+    required_fields = order_notes.REQUIRED
+    field_notes = order_notes.NOTES
     safety: ClassVar[Mapping[Verb, Safety]] = {
         Verb.CREATE: Safety.SEARCH,  # CustomerPoNumber can be found; it is unique by a site's option only (section 9.5)
         Verb.CHANGE: Safety.ABSOLUTE,  # quantities are replaced; an added line shows in the next fetch
@@ -88,6 +90,11 @@ class SalesOrder(SysproSource, base.Resource):
         self.most_per_look = settings.find_at_once
         self.settle_s = settings.settle_s
         self._logged: set[str] = set()  # what made a comparison by COMFND useless, logged once in each process
+
+    @classmethod
+    def lengths(cls) -> Mapping[str, str]:
+        """Widths of SORTOI's elements; see `Source.lengths`."""
+        return order_notes.LENGTHS
 
     @classmethod
     def options(cls, given: SettingsReader) -> OrderOptions:

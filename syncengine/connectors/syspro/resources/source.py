@@ -12,7 +12,7 @@ from syncengine.connectors import base
 from syncengine.connectors.declared import DeclaredSetting
 from syncengine.connectors.syspro.business import BusinessObject
 from syncengine.connectors.syspro.documents import Filler
-from syncengine.connectors.syspro.elements import Section
+from syncengine.connectors.syspro.elements import Section, lengths
 from syncengine.connectors.syspro.find import rows_where
 from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.settings import Settings, SettingsReader
@@ -64,6 +64,11 @@ class SysproSource(base.Source):
         Raises Misconfigured.
         """
         return None
+
+    @classmethod
+    def lengths(cls) -> Mapping[str, str]:
+        """Widths of `elements`; see `Source.lengths`."""
+        return lengths(cls.elements)
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Whole rows by key, one COMFND for up to `find_at_once` of them; an unknown key is absent."""

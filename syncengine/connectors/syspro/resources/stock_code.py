@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from syncengine.connectors.base import NameKind
-from syncengine.connectors.syspro.elements import Section, code, flag, number, text
+from syncengine.connectors.syspro.elements import Section, choices, code, flag, number, text
 from syncengine.connectors.syspro.resources.source import SysproSource
 from syncengine.connectors.syspro.schemas import schema_of
 
@@ -48,3 +48,10 @@ class StockCode(SysproSource):
     key_field = "StockCode"
     elements = STOCK_CODE
     numeric_keys = {"StockCode": "numeric_stock_keys"}
+    required_fields = ("StockCode",)
+    field_notes = {
+        **choices(STOCK_CODE),
+        "StockUom": "unit of measure in which stock is kept",
+        "ConvFactAltUom": "between AlternateUom and StockUom; ConvMulDiv says whether to multiply or divide",
+        "WarehouseToUse": "default warehouse of orders",
+    }
