@@ -41,22 +41,22 @@ class Settings:
     """All settings of one process. Durations are seconds."""
 
     home: Path
-    """Data folder: SQLite, embedded Redis, key file, logs, process control. `SYNCENGINE_HOME`, default `./var`."""
+    """Data folder: SQLite, embedded Redis, key file, logs, process control. Default: `./var`."""
 
     database_url: str = field(repr=False)
-    """The store, as SQLAlchemy reads it. `DATABASE_URL`, default a SQLite file in `home`."""
+    """The store, as SQLAlchemy reads it: postgresql://USER:PASSWORD@HOST/NAME. Default: a SQLite file in the data folder."""
 
     redis_url: str | None = field(default=None, repr=False)
-    """Broker and limiter, as kombu reads it; None means the embedded one. `REDIS_URL`."""
+    """Broker and limiter: redis://, rediss://, redis+socket:// or sentinel://. Default: `syncengine up` runs its own."""
 
     redis_master: str = ""
-    """Name of the Sentinel master, needed with a `sentinel://` address. `SYNCENGINE_REDIS_MASTER`."""
+    """Name of the Sentinel master, needed with a `sentinel://` address."""
 
     config_path: Path = Path("syncengine.yml")
-    """Endpoints and connections of the installation. `SYNCENGINE_CONFIG`; need not exist."""
+    """Endpoints and connections of the installation. Default: `./syncengine.yml`, which need not exist."""
 
     flows_path: Path | None = None
-    """Folder of the site's own flows. `SYNCENGINE_FLOWS`, default `flows.d` beside the configuration file, else `./flows.d`.
+    """Folder of the site's own flows. Default: `flows.d` beside the configuration file, else `./flows.d`.
 
     `syncengine configure` applies it; other processes use the folder that was applied last.
     """
@@ -65,10 +65,13 @@ class Settings:
     """True if `SYNCENGINE_FLOWS` names the folder."""
 
     given_keys: tuple[str, ...] = field(default=(), repr=False)
-    """Encryption keys from `SYNCENGINE_KEYS`, newest first; empty means the key file. Use `keys`."""
+    """Encryption keys, newest first, separated by commas; `syncengine keys new` makes one. Default: those of the key file.
+
+    Code reads `keys`.
+    """
 
     key_file: Path = Path("var/key")
-    """The key file, used if `SYNCENGINE_KEYS` is empty. `SYNCENGINE_KEY_FILE`, default `key` in `home`."""
+    """The key file, used if `SYNCENGINE_KEYS` is empty. Default: `key` in the data folder."""
 
     may_make_key: bool = False
     """True only for the default store: another store may contain data encrypted with a key kept elsewhere."""
@@ -143,7 +146,7 @@ class Settings:
     """
 
     alert_urls: tuple[str, ...] = field(default=(), repr=False)
-    """Apprise addresses that receive alerts: `SYNCENGINE_ALERT_URLS`. They contain secrets and are never shown."""
+    """Apprise addresses that receive alerts. They contain secrets and are never shown. Default: none."""
 
     alert_every_s: float = _setting("SYNCENGINE_ALERT_EVERY_S", 15.0, least=1, most=600)
     """How often beat runs the watcher, which raises alerts."""
@@ -198,7 +201,7 @@ class Settings:
     """Port on 127.0.0.1 for Flower, started by `syncengine up`."""
 
     log_level: str = "INFO"
-    """`SYNCENGINE_LOG_LEVEL`: DEBUG, INFO, WARNING or ERROR."""
+    """What is logged: DEBUG, INFO, WARNING or ERROR. Default: INFO."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -274,21 +277,22 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
 def variables() -> tuple[str, ...]:
     """Names of all variables that `load` reads."""
     named = tuple(item.metadata["variable"] for item in fields(Settings) if item.metadata)
-    return (*_TEXT_VARIABLES, *named)
+    return (*TEXT_VARIABLES, *named)
 
 
-_TEXT_VARIABLES = (
-    "REDIS_URL",
-    "DATABASE_URL",
-    "SYNCENGINE_HOME",
-    "SYNCENGINE_REDIS_MASTER",
-    "SYNCENGINE_CONFIG",
-    "SYNCENGINE_FLOWS",
-    "SYNCENGINE_KEYS",
-    "SYNCENGINE_KEY_FILE",
-    "SYNCENGINE_ALERT_URLS",
-    "SYNCENGINE_LOG_LEVEL",
-)
+TEXT_VARIABLES: Mapping[str, str] = {
+    "REDIS_URL": "redis_url",
+    "DATABASE_URL": "database_url",
+    "SYNCENGINE_HOME": "home",
+    "SYNCENGINE_REDIS_MASTER": "redis_master",
+    "SYNCENGINE_CONFIG": "config_path",
+    "SYNCENGINE_FLOWS": "flows_path",
+    "SYNCENGINE_KEYS": "given_keys",
+    "SYNCENGINE_KEY_FILE": "key_file",
+    "SYNCENGINE_ALERT_URLS": "alert_urls",
+    "SYNCENGINE_LOG_LEVEL": "log_level",
+}
+"""The variables that are not numbers, each with the setting that it sets."""
 
 
 def _numbers(env: Mapping[str, str]) -> dict[str, Any]:

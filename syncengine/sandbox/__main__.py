@@ -16,7 +16,7 @@ from syncengine.sandbox.switches import UnknownSwitch
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; returns the exit code. 2: an argument or the address cannot be used."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     try:
         switches: dict[str, object] = dict(_pair(text) for text in options.switch)
         if options.latency is not None:
@@ -42,24 +42,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "syncengine sandbox", description="A simulated Brightpearl and SYSPRO on one port."
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, default=8900, help="port, 0 for a free one (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same shop (default %(default)s)")
-    parser.add_argument("--contacts", type=int, default=150, help="customers in the shop (default %(default)s)")
-    parser.add_argument("--products", type=int, default=200, help="SKUs in the shop (default %(default)s)")
-    parser.add_argument("--orders", type=int, default=500, help="orders in the shop (default %(default)s)")
-    parser.add_argument(
-        "--tax-mix", type=int, default=0, help="further orders with all kinds of tax (default %(default)s)"
-    )
-    parser.add_argument("--latency", type=float, metavar="SECONDS", help="time before each answer (default 0.02)")
-    parser.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate made on the spot")
-    parser.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="turn a switch; repeatable")
-    parser.add_argument("--ready-file", metavar="PATH", help="JSON with the address, written once it answers")
-    return parser
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    found = argparse.ArgumentParser("syncengine sandbox", description="A simulated Brightpearl and SYSPRO on one port.")
+    found.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    found.add_argument("--port", type=int, default=8900, help="port, 0 for a free one (default %(default)s)")
+    found.add_argument("--seed", type=int, default=1, help="the same seed gives the same shop (default %(default)s)")
+    found.add_argument("--contacts", type=int, default=150, help="customers in the shop (default %(default)s)")
+    found.add_argument("--products", type=int, default=200, help="SKUs in the shop (default %(default)s)")
+    found.add_argument("--orders", type=int, default=500, help="orders in the shop (default %(default)s)")
+    found.add_argument("--tax-mix", type=int, default=0, help="further orders with all kinds of tax (default %(default)s)")
+    found.add_argument("--latency", type=float, metavar="SECONDS", help="time before each answer (default 0.02)")
+    found.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate made on the spot")
+    found.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="turn a switch; repeatable")
+    found.add_argument("--ready-file", metavar="PATH", help="JSON with the address, written once it answers")
+    return found
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -30,10 +30,20 @@ _VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 MODES = (observe_mode.LIVE, observe_mode.MODE)
 LONGEST_QUIET_S = 86_400
 LONGEST_SWEEP_S = 7 * 86_400
-CONNECTION_ENTRIES = (
-    "left", "right", "mode", "cut_over", "verify_creates_until", "flows", "quiet_s", "sweep_s", "settings", "lookups",
-    "ceilings",
-)  # fmt: skip
+CONNECTION_ENTRIES: Mapping[str, str] = {
+    "left": "required: the endpoint that flows read from",
+    "right": "required: the endpoint that they write to; a two-way flow reads and writes both",
+    "mode": "required: `observe` plans and writes nothing, `live` writes",
+    "cut_over": "objects created before it are left alone, in flows with `cut_over: true`; a time with its zone, or a UTC day",
+    "verify_creates_until": "until this time the target is searched before each create, after a restore",
+    "flows": "names of its flows; none: it is not synced",
+    "quiet_s": "seconds without a change before an object is written, instead of each flow's `quiet:`",
+    "sweep_s": "seconds between two sweeps for changes that no feed shows, instead of each flow's `sweep:`; 0: none",
+    "ceilings": "writes an hour by flow, beyond which a person must decide; a flow's own `ceiling:` otherwise",
+    "settings": "settings of its flows",
+    "lookups": "entries of their lookup tables",
+}
+"""What a connection may have in the file, each with its meaning."""
 
 
 @dataclass(frozen=True)
