@@ -118,6 +118,13 @@ class Connector(ABC):
             " which `syncengine configure` takes over"
         )
 
+    def listed(self, what: str) -> Mapping[str, str]:
+        """Names by id of what settings of flows refer to by id, such as `order statuses`; empty where it cannot be listed.
+
+        Raises as `check` does.
+        """
+        return {}
+
     def quota(self) -> str:
         """One line on what is left of the quota, without a call; empty where nothing is counted."""
         return ""

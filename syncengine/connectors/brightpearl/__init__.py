@@ -5,6 +5,8 @@ Facts: reference/brightpearl.md. `settings` says what an endpoint can set, `auth
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from syncengine.connectors import base
 from syncengine.connectors.base import Endpoint
 from syncengine.connectors.brightpearl import settings
@@ -12,7 +14,7 @@ from syncengine.connectors.brightpearl.auth import Credentials, InstanceToken, c
 from syncengine.connectors.brightpearl.declared_settings import SECRETS, declared
 from syncengine.connectors.brightpearl.gateway import Gateway
 from syncengine.connectors.brightpearl.resources import RESOURCES
-from syncengine.connectors.brightpearl.resources.sales_order import SalesOrder
+from syncengine.connectors.brightpearl.resources.sales_order import SALES_ORDER_TYPE, SalesOrder
 from syncengine.connectors.brightpearl.settings import account_of
 from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
@@ -40,6 +42,17 @@ class Brightpearl(base.Connector):
             SalesOrder.search, columns=("orderId",), sort=("orderId.DESC",), page_size=1, filters={}
         )
         return f"Brightpearl account {account.account} answers as {account.auth} app; it has {found.available} orders"
+
+    def listed(self, what: str) -> Mapping[str, str]:
+        """The statuses of sales orders (section 11); see `Connector.listed`."""
+        if what != "order statuses":
+            return {}
+        found = self._gateway.call("GET", "order-service/order-status").body["response"]
+        return {
+            str(status["statusId"]): str(status["name"])
+            for status in found
+            if status["orderTypeCode"] == SALES_ORDER_TYPE
+        }
 
     def consent_url(self, state: str) -> str:
         """Where the shop's owner agrees; see `Connector.consent_url`."""
