@@ -188,11 +188,17 @@ def _write(path: Path, text: str, mode: int) -> None:
 
 
 def _finish(answers: Mapping[str, str], as_json: bool) -> None:
-    authorise = ["syncengine authorise shop"] if answers["auth"] == "oauth" else []
-    commands = ["syncengine up --detach", *authorise, "syncengine check", "syncengine observe report"]
+    commands = {
+        "syncengine up --detach": "starts everything",
+        "syncengine authorise shop": "the account's owner grants access, once",
+        "syncengine sync orders": "reads and plans orders; writes nothing",
+        "syncengine observe report": "what would be written",
+    }
+    if answers["auth"] != "oauth":
+        del commands["syncengine authorise shop"]
     if as_json:
-        show_json({"files": [str(ENV), str(CONFIGURATION)], "next": commands})
+        show_json({"files": [str(ENV), str(CONFIGURATION)], "next": list(commands)})
         return
-    click.echo("Wrote .env (secrets and the encryption key: keep a copy elsewhere) and syncengine.yml. Next:\n")
-    for line in commands:
-        click.echo(f"  {line}")
+    click.echo(f"Wrote {ENV} (secrets and the encryption key: keep a copy elsewhere) and {CONFIGURATION}. Next:\n")
+    for line, purpose in commands.items():
+        click.echo(f"  {line:<27}# {purpose}")

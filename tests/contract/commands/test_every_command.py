@@ -43,6 +43,7 @@ READS: Mapping[str, Reads] = {
     "deadletters show": Reads("shows", "deadletters show 1"),
     "doctor": Reads("examines", "doctor"),
     "endpoints list": Reads("lists", "endpoints list"),
+    "fields": Reads("lists", "fields syspro.customer"),
     "health": Reads("examines", "health"),
     "held list": Reads("lists", "held list --grouped"),
     "held show": Reads("shows", "held show 1"),
@@ -70,10 +71,11 @@ for `configure`, whose file names other systems: `test_what_a_file_would_change_
 PROCESSES = {
     "demo": "tests/unit/test_demo_comparison.py",
     "down": "tests/system/test_supervisor.py::test_down_without_anything_running_says_so",
+    "init": "tests/contract/configure/test_init.py::test_files_that_exist_are_not_replaced_unasked",
     "sandbox": "tests/contract/sandbox/test_sandbox_frame.py",
     "up": "tests/system/test_supervisor.py::test_a_second_one_is_refused_without_a_look_at_the_file_and_down_stops_the_first",
 }
-"""Commands that run processes, and which test runs each twice or at all. They keep nothing in the store of their own."""
+"""Commands that run processes or write files, and which test runs each twice or at all. They store nothing by themselves."""
 
 
 def _leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -97,7 +99,7 @@ def test_a_command_reads_or_has_a_scenario(name: str) -> None:
     assert len(places) == 1, (
         f"`syncengine {name}` is in {len(places)} of the tables. If it changes anything, add what two people are told to "
         "SCENARIOS in test_twice.py (or INSTALLATION in test_installation_twice.py); if it only reads, add it to READS here, "
-        "with a word why and what to type; if it runs processes, to PROCESSES with the test that does"
+        "with a word why and what to type; if it runs processes or writes files, to PROCESSES with the test that does"
     )
 
 
