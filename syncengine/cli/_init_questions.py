@@ -115,7 +115,7 @@ SYSPRO = (
 CONNECTION = (
     Question("time_zone", "Time zone of the Brightpearl account, such as Europe/London", key="time_zone"),
     Question("home_currency", "Home currency of the SYSPRO company, such as GBP", key="home_currency"),
-    Question("cut_over", "Cut-over date: orders created before it are left alone", key="cut_over"),
+    Question("cut_over", "Cut-over date", key="cut_over"),
     Question(
         "eligible_statuses", "Ids of the order statuses in which an order is sent, such as 2,3", key="eligible_statuses"
     ),

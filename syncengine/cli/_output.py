@@ -19,7 +19,7 @@ from syncengine.engine.people.seen import Outdated
 MAX_LEFT_SHOWN = 20
 WIDTH_WITHOUT_TERMINAL = 140
 
-NO_CONNECTION = "No connection configured. Write syncengine.yml and run `syncengine configure`."
+NO_CONNECTION = "No connection configured. Write syncengine.yml (`syncengine init`) and run `syncengine configure`."
 NOT_CONFIRMED = "No changes made. Re-run with --yes to apply."
 NO_MATCH = "No matching records."
 

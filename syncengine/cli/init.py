@@ -23,7 +23,9 @@ from syncengine.cli._person import has_terminal
 from syncengine.errors import Misconfigured, SyncError
 
 ENV, CONFIGURATION, KEYS = Path(".env"), Path("syncengine.yml"), "SYNCENGINE_KEYS"
-CUT_OVER_MEANING = "Customers have no cut-over date. You can move it later, to an earlier or a later day."
+CUT_OVER_MEANING = (
+    "Orders created before the cut-over date are left alone; customers are always synced. You can move it later."
+)
 
 
 def _with_questions(command: Callable[..., None]) -> Callable[..., None]:

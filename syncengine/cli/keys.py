@@ -27,7 +27,7 @@ ROUND_S = 5.0
 """How often `rotate --foreground` prints its progress."""
 
 LEASE_S = 600.0
-OTHER_HOSTS = "Other hosts need the new key before anything is sealed with it (docs/operations.md, Keys)."
+OTHER_HOSTS = "Other hosts need the new key before anything is sealed with it (docs/operate/keys.md)."
 
 
 @click.group("keys")
@@ -40,7 +40,7 @@ def command() -> None:
 
 @command.command("new")
 def new() -> None:
-    """Print a new key. Keep older keys: they are needed to read what they sealed (docs/operations.md)."""
+    """Print a new key. Keep older keys: they are needed to read what they sealed (docs/operate/keys.md)."""
     click.echo(keys.new())
 
 

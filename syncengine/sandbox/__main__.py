@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from syncengine.sandbox.server import Running, Sandbox
-from syncengine.sandbox.switches import UnknownSwitch
+from syncengine.sandbox.switches import Switches, UnknownSwitch
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,17 +67,44 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _announce(running: Running, ready_file: str | None) -> None:
+    url = running.url
     sys.stdout.write(
-        f"sandbox      {running.url}/\n"
-        f"Brightpearl  {running.url}/public-api/{running.sandbox.brightpearl.code}/\n"
-        f"SYSPRO e.net {running.url}/SYSPROWCFService/Rest/\n"
-        f"Harmony      {running.url}/api/harmony/2.0/\n"
+        f"sandbox      {url}/\n"
+        f"Brightpearl  {url}/public-api/{running.sandbox.brightpearl.code}/\n"
+        f"SYSPRO e.net {url}/SYSPROWCFService/Rest/\n"
+        f"Harmony      {url}/api/harmony/2.0/\n"
     )
     if running.ca_file:
         sys.stdout.write(f"CA file      {running.ca_file}\n")
+    sys.stdout.write(f"\n{credentials(running.sandbox.switches, url)}\n{_how_to_change(url)}")
     sys.stdout.flush()
     if ready_file:
         Path(ready_file).write_text(json.dumps({"url": running.url, "ca_file": running.ca_file}), encoding="utf-8")
+
+
+def credentials(switches: Switches, url: str) -> str:
+    """With which credentials both systems are called, for people."""
+    operators = str(switches["syspro_operators"]).split(",")
+    operator, _, password = operators[0].partition(":")
+    redirect = switches["brightpearl_redirect_uri"] or "any address"
+    return (
+        f"Brightpearl  account {switches['brightpearl_account']}, app_ref {switches['brightpearl_app_ref']}\n"
+        f"  private    account_token {switches['brightpearl_account_token']}\n"
+        f"  staff      staff_token {switches['brightpearl_staff_token']}\n"
+        f"  oauth      dev_ref {switches['brightpearl_dev_ref']}, redirect_uri {redirect},\n"
+        f"             token_url {url}/token/{{account}}, authorize_url {url}/authorize/{{account}}\n"
+        f"SYSPRO       company {switches['syspro_company']}, operator {operator}, operator_password {password}\n"
+        f"  Harmony    api_key {switches['syspro_harmony_api_key']}\n"
+    )
+
+
+def _how_to_change(url: str) -> str:
+    edit = f'curl -X POST {url}/_sandbox/brightpearl/orders/5002/edit -d \'{{"reference": "new"}}\''
+    return (
+        f"Write .env and syncengine.yml for it: syncengine init --sandbox --sandbox-url {url}\n"
+        f"Edit an order: {edit}\n"
+        "More (switches, faults, SYSPRO's side): docs/sandbox.md\n"
+    )
 
 
 if __name__ == "__main__":

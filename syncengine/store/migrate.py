@@ -141,7 +141,7 @@ def _refuse_newer(found: str | None) -> None:
     if re.fullmatch(r"\d{4}", found) and found > newest():
         raise NewerStore(
             f"the database is at revision {found}, which is newer than this version of syncengine ({newest()}). Install the "
-            "version that migrated it, or restore the backup from before (docs/operations.md)"
+            "version that migrated it, or restore the backup from before (docs/operate/restore.md)"
         )
     raise Misconfigured(
         f"the database is at revision {found}, which no version up to this one ({newest()}) creates. Correct DATABASE_URL, "

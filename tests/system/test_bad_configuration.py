@@ -148,7 +148,7 @@ def test_a_key_file_that_is_lost_is_to_be_put_back_and_no_other_is_made(
 
     done = run(*command.split(), **variables)
 
-    _one_line(done, f"the key file {key} is missing", "Restore it", "docs/operations.md")
+    _one_line(done, f"the key file {key} is missing", "Restore it", "docs/operate/keys.md")
     assert not key.exists()
 
 

@@ -55,7 +55,7 @@ def _sqlite(store: Store, file: Path) -> Iterator[Finding]:
     log = Path(f"{file}-wal")
     sizes = f"{size(file.stat().st_size)}, log of {size(log.stat().st_size) if log.exists() else '0 bytes'}"
     if complaints != ["ok"]:
-        remedy = "Stop all processes, keep a copy, and restore the last backup with verify_creates_until (docs/operations.md)"
+        remedy = "Stop all processes, keep a copy, and restore the last backup as in docs/operate/restore.md"
         yield fail(part, f"damaged: {complaints[0]}", remedy)
     elif mode != "wal":
         yield warn(

@@ -22,7 +22,7 @@ from syncengine.store import Store
 from syncengine.store.models import Endpoint
 
 LITTLE_SKEW_S, GREAT_SKEW_S = 2.0, 30.0
-SET_UP = "Write syncengine.yml (docs/syncengine.example.yml) and run `syncengine configure`"
+SET_UP = "Write syncengine.yml (`syncengine init`) and run `syncengine configure`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ def open_vault(settings: Settings, store: Store) -> Vault:
         if _is_sealed(store):
             raise Misconfigured(
                 f"the key file {settings.key_file} is missing, and a new key could not decrypt what is stored",
-                "Restore it from your copy (docs/operations.md), or set SYNCENGINE_KEYS to its content",
+                "Restore it from your copy (docs/operate/keys.md), or set SYNCENGINE_KEYS to its content",
             )
         if settings.may_make_key:
             keys.make(settings.key_file)

@@ -88,7 +88,8 @@ def read_file(path: Path, env: Mapping[str, str]) -> Installation:
     """Read the file. env: values of its variables. Raises Misconfigured with file, line and remedy."""
     if not path.is_file():
         raise Misconfigured(
-            f"{display_path(path)} does not exist", "Copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG"
+            f"{display_path(path)} does not exist",
+            "Run `syncengine init`, copy docs/syncengine.example.yml to it, or set SYNCENGINE_CONFIG",
         )
     table, _ = read(path)
     return _Reader(Place(display_path(path)), env).read(table)

@@ -128,7 +128,7 @@ def run(engine: Engine, *, for_s: float) -> Progress | None:
     if now.key != engine.vault.fingerprints[0]:
         raise Misconfigured(
             f"the store is being resealed with the key {now.key}, but this process seals with {engine.vault.fingerprints[0]}",
-            "Put the same key first on every host (docs/operations.md)",
+            "Put the same key first on every host (docs/operate/keys.md)",
         )
     with Lock(engine.store, NAME, LEASE_S).tried() as is_ours:
         return _run(engine, now, clock.monotonic() + for_s) if is_ours else None

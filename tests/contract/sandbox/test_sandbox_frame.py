@@ -159,3 +159,6 @@ def test_command_runs_in_the_foreground_until_sigterm(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 0
     assert f"{url}/public-api/sandbox/" in output
+    assert "account_token sandbox-account-token" in output
+    assert "operator BPSYNC, operator_password s3cret!" in output
+    assert f"syncengine init --sandbox --sandbox-url {url}" in output

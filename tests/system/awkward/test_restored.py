@@ -1,4 +1,4 @@
-"""A day-old copy of the store is restored while both systems have gone on: docs/operations.md, "Restore a backup"."""
+"""A day-old copy of the store is restored while both systems have gone on: docs/operate/restore.md."""
 
 from __future__ import annotations
 
