@@ -70,8 +70,8 @@ def _docstrings() -> dict[str, str]:
     """The text below each setting in the class."""
     body = ast.parse(inspect.getsource(settings)).body
     found: dict[str, str] = {}
-    for one in (node for node in body if isinstance(node, ast.ClassDef) and node.name == "Settings"):
-        for before, after in zip(one.body, one.body[1:], strict=False):
+    for cls in (node for node in body if isinstance(node, ast.ClassDef) and node.name == "Settings"):
+        for before, after in zip(cls.body, cls.body[1:], strict=False):
             if (
                 isinstance(before, ast.AnnAssign)
                 and isinstance(before.target, ast.Name)

@@ -52,8 +52,8 @@ def _flow(flow: Flow) -> Iterator[str]:
     yield table(
         ("setting", "type", "default", "meaning"),
         [
-            (code(name), "time zone" if one.is_zone else str(one.kind), shown(one.default), one.about)
-            for name, one in flow.declared.items()
+            (code(name), "time zone" if setting.is_zone else str(setting.kind), shown(setting.default), setting.about)
+            for name, setting in flow.declared.items()
         ],
     )
     yield f"### Lookup tables of {flow.name}\n"
@@ -113,7 +113,7 @@ def _sources(mapping: CompiledMapping) -> dict[str, list[str]]:
 
 def _of_set(fields: FieldSet, prefix: str) -> dict[str, list[str]]:
     values = {f"{prefix}{name}": [value.text] for name, value in fields.values.items()}
-    return {**values, **{f"{prefix}{', '.join(one.fields)}": [one.text] for one in fields.spreads}}
+    return {**values, **{f"{prefix}{', '.join(spread.fields)}": [spread.text] for spread in fields.spreads}}
 
 
 def _entries(spec: Mapping[str, Any]) -> dict[str, tuple[Any, dict[str, Any]]]:

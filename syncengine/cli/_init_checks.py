@@ -76,7 +76,11 @@ class Checks:
 
     def statuses(self, answers: Answers) -> Mapping[str, str]:
         """The order statuses of the account by id; one call. Raises SyncError if the account does not answer."""
-        self._vault.secrets = {one.key: answers[one.name] for one in BRIGHTPEARL if one.is_secret and answers[one.name]}
+        self._vault.secrets = {
+            question.key: answers[question.name]
+            for question in BRIGHTPEARL
+            if question.is_secret and answers[question.name]
+        }
         connector = self._connector(SHOP, answers, limit_per_minute=0)
         try:
             return connector.listed("order statuses")
@@ -97,7 +101,11 @@ class Checks:
 
 def _settings(part: str, answers: Answers) -> dict[str, Any]:
     questions = BRIGHTPEARL if part == SHOP else SYSPRO
-    return {one.key: answers[one.name] for one in questions if not one.is_secret and answers.get(one.name)}
+    return {
+        question.key: answers[question.name]
+        for question in questions
+        if not question.is_secret and answers.get(question.name)
+    }
 
 
 def _stand_ins(part: str) -> dict[str, Any]:

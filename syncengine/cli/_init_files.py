@@ -92,11 +92,13 @@ def _endpoints(answers: Answers, extras: Extras) -> Iterator[str]:
         yield f"  {name}:"
         yield f"    system: {SYSTEMS[name]}"
         yield "    settings:"
-        yield from (f"      {one.key}: {_reference(one, answers)}" for one in given if not one.is_secret)
+        yield from (
+            f"      {question.key}: {_reference(question, answers)}" for question in given if not question.is_secret
+        )
         yield from (f"      {key}: {_scalar(value)}" for key, value in extras.endpoints.get(name, {}).items())
         if secrets := [question for question in given if question.is_secret]:
             yield "    secrets:                          # go into the vault, encrypted"
-            yield from (f"      {one.key}: {_reference(one, answers)}" for one in secrets)
+            yield from (f"      {question.key}: {_reference(question, answers)}" for question in secrets)
         else:
             yield f"    # no secrets: `syncengine authorise {name}` stores the tokens"
 
@@ -119,7 +121,9 @@ def _connection(answers: Answers, extras: Extras) -> Iterator[str]:
 def settings_of(answers: Answers, extras: Extras) -> dict[str, Any]:
     """The connection's settings as the file has them."""
     answered = {
-        one.key: value_of(one, answers[one.name]) for one in CONNECTION if one.key != "cut_over" and answers[one.name]
+        question.key: value_of(question, answers[question.name])
+        for question in CONNECTION
+        if question.key != "cut_over" and answers[question.name]
     }
     return {**extras.settings, **answered}
 

@@ -145,7 +145,10 @@ def test_an_entry_that_cannot_work_is_refused_at_its_line(entry: str, said: str 
 
 
 def test_the_line_is_that_of_the_entry_itself() -> None:
-    with pytest.raises(Misconfigured, match=r"flows/test.yml:5: key: the source has no field 'titel'"):
+    with pytest.raises(
+        Misconfigured,
+        match=r"flows/test.yml:5: key: the source has no field 'titel' .*; `syncengine fields RESOURCE` lists",
+    ):
         made(
             """
             mapping:
