@@ -51,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--contacts", type=int, default=150, help="customers in the shop (default %(default)s)")
     found.add_argument("--products", type=int, default=200, help="SKUs in the shop (default %(default)s)")
     found.add_argument("--orders", type=int, default=500, help="orders in the shop (default %(default)s)")
-    found.add_argument("--tax-mix", type=int, default=0, help="further orders with all kinds of tax (default %(default)s)")
+    found.add_argument(
+        "--tax-mix", type=int, default=0, help="further orders with all kinds of tax (default %(default)s)"
+    )
     found.add_argument("--latency", type=float, metavar="SECONDS", help="time before each answer (default 0.02)")
     found.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate made on the spot")
     found.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="turn a switch; repeatable")
