@@ -17,6 +17,7 @@ from marshmallow import fields
 
 from syncengine import clock
 from syncengine.connectors.base import Page, Position, Ref
+from syncengine.connectors.declared import whole_number
 from syncengine.connectors.syspro import order_numbers
 from syncengine.connectors.syspro.elements import DATE, Section, code, number, text
 from syncengine.connectors.syspro.find import After, page_after, rows_where
@@ -99,6 +100,20 @@ class BookedOrder(SysproSource):
     feeds: ClassVar[tuple[str, ...]] = ("invoiced",)
     table = "SorMaster"
     key_field = "SalesOrder"
+    settings = (
+        whole_number("invoice_days_back", 3, "days by which an invoice may be dated back"),
+        whole_number("invoices_per_page", 500, "invoices that one COMFND returns", least=1),
+    )
+    required_fields = ("SalesOrder",)
+    field_notes: ClassVar[Mapping[str, str]] = {
+        "InvoicedTax": "the tax of all invoices",
+        "Line": "the lines that have a tax code, by SYSPRO's number",
+        "Line.Value": "of a charge",
+        "Invoice": "invoices, without credit notes, by number; in the order's currency",
+        "Invoice.TaxBooked": "the tax once more, to compare it with a second figure",
+        "InvoiceLine": "the lines of all invoices",
+        "InvoiceCode": "the net of each invoice by tax code",
+    }
 
     def __init__(self, gateway: Gateway, settings: Settings) -> None:
         super().__init__(gateway, settings)
@@ -108,9 +123,7 @@ class BookedOrder(SysproSource):
     @classmethod
     def options(cls, given: SettingsReader) -> InvoiceOptions:
         """`invoice_days_back`, 3 by default, and `invoices_per_page`, 500 by default."""
-        return InvoiceOptions(
-            given.whole_number("invoice_days_back", 3, least=0), given.whole_number("invoices_per_page", 500, least=1)
-        )
+        return InvoiceOptions(given.whole_number("invoice_days_back"), given.whole_number("invoices_per_page"))
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Orders by number, as SYSPRO shows it: a COMFND on each of SorMaster, SorDetail, ArInvoice and ArTrnDetail."""
