@@ -220,6 +220,14 @@ class Target(ABC):
         """Why the system would not let this object (typed) be changed or cancelled any more. Default: None, it would."""
         return None
 
+    def objection(self, operation: Operation) -> str | None:
+        """Why a person must decide before this is written, with field, value and remedy: text that the system could not
+        keep, for example. `operation` has a canonical document. The plan is held, and written once it is approved.
+
+        Default: None, nothing speaks against it.
+        """
+        return None
+
     def is_cancelled(self, doc: Doc) -> bool:
         """True if this object (typed) is already cancelled at the system. Default: it never is."""
         return False

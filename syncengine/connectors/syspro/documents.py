@@ -6,18 +6,20 @@ refused here, by name. Values become texts of a fixed number of decimals: a floa
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
+from syncengine.connectors.operations import Operation, Verb
 from syncengine.connectors.syspro.elements import Element, Kind, Section
 from syncengine.connectors.syspro.settings import Settings
-from syncengine.connectors.syspro.values import day_of, fits_character_set, one_line, quantised, transliterated
+from syncengine.connectors.syspro.values import day_of, fits_character_set, lost, one_line, quantised, transliterated
 from syncengine.document import Doc
 from syncengine.errors import Rejected
+from syncengine.redaction import quoted, redact
 
 WRITTEN_AS = "@written_as"
 """In a canonical document: by path, the texts that hold other characters than SYSPRO's, as they were before. Never sent."""
@@ -153,14 +155,35 @@ def marked(document: Doc, filler: Filler) -> Doc:
     return {**document, WRITTEN_AS: filler.replaced} if filler.replaced else document
 
 
-def replacements(document: Mapping[str, Any], filler: Filler, only: Container[str] | None = None) -> list[str]:
-    """A warning for each text that was written in other characters; `only`: those of these fields and line keys."""
-    noted = {**document.get(WRITTEN_AS, {}), **filler.replaced}
+def replacements(operation: Operation, filler: Filler) -> list[str]:
+    """A warning for each text of a write that was written in other characters."""
+    noted = {**_written_otherwise(operation), **filler.replaced}
     return [
         f"{path}: {text!r} was written as {transliterated(str(text))!r}, in the characters that SYSPRO has"
         for path, text in noted.items()
-        if only is None or any(part in only for part in path.replace("]", "[").split("["))
     ]
+
+
+def loss(operation: Operation) -> str | None:
+    """What a write would lose to SYSPRO's character set, with field, value and remedy; None for nothing."""
+    found = {path: str(text) for path, text in _written_otherwise(operation).items() if lost(str(text))}
+    if not found:
+        return None
+    shown = ", ".join(f"{path} = {quoted(redact(text, path))}" for path, text in found.items())
+    missing = " ".join(dict.fromkeys("".join(lost(text) for text in found.values())))
+    return (
+        f"{shown}: SYSPRO's character set has no {missing}, which would become '?'. "
+        "Correct the text at the source, or approve the plan to write it like that"
+    )
+
+
+def _written_otherwise(operation: Operation) -> Doc:
+    """By path, the texts of the fields and lines which an operation writes that hold other characters than SYSPRO's."""
+    noted: Doc = operation.doc.get(WRITTEN_AS, {})
+    if operation.verb is not Verb.CHANGE:
+        return noted if operation.verb is Verb.CREATE else {}
+    written = {*operation.changes, *(line.key for line in operation.lines)}
+    return {path: text for path, text in noted.items() if written & {*path.replace("]", "[").split("[")}}
 
 
 def without_blank_groups(document: Doc, group: tuple[str, ...]) -> Doc:

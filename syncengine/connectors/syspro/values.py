@@ -132,6 +132,12 @@ def transliterated(text: str) -> str:
     return "".join(character if _fits(character) else _nearest(character) for character in text)
 
 
+def lost(text: str) -> str:
+    """The characters of a text that `transliterated` writes as `?`, each once; empty if it carries the whole text."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(dict.fromkeys(each for each in composed if not _fits(each) and _nearest(each) == "?"))
+
+
 def _nearest(character: str) -> str:
     mapped = character.translate(_LETTERS)
     if mapped != character:

@@ -24,6 +24,7 @@ from syncengine.engine.decide.plan import (
     Step,
     by_rule,
     named,
+    objections,
     with_remarks,
 )
 from syncengine.errors import Rejected
@@ -82,9 +83,8 @@ def plan(situation: Situation) -> Plan:
     made = _combine([*parts, *_unwanted_parts(situation, wanted)])
     remarks = situation.flow.mapping.remarks(doc, situation.context, wanted)
     made = with_remarks(made, remarks, approved=situation.approved)
-    if decision.verdict is RuleVerdict.HOLD and not situation.approved:
-        return by_rule(made, decision.reason)
-    return made
+    rules = [decision.reason] if decision.verdict is RuleVerdict.HOLD else []
+    return made if situation.approved else by_rule(made, *rules, *objections(made, situation.target))
 
 
 def wanted_parts(situation: Situation, doc: Doc) -> dict[str, Doc] | Plan:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from syncengine.connectors.base import Operation, Verb
+from syncengine.connectors.base import Operation, Target, Verb
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.decide.merge import Difference
 from syncengine.mapping.contract import Need, Remark
@@ -172,9 +172,21 @@ def _written(operation: Operation) -> Any:
     return [operation.key, changes, [[line.field, line.action, line.number, line.line] for line in operation.lines]]
 
 
-def by_rule(made: Plan, reason: str) -> Plan:
-    """Hold the plan by a rule of the flow, if it writes anything. If a conflict holds it already, name both reasons."""
-    if made.why is Why.CONFLICT:
+def objections(made: Plan, target: Target) -> list[str]:
+    """What the target has against the writes of a plan that are made to it."""
+    asked = [target.objection(step.operation) for step in made.steps if step.resource == target.name]
+    return [objection for objection in asked if objection]
+
+
+def by_rule(made: Plan, *reasons: str) -> Plan:
+    """Hold the plan by a rule of the flow or by an objection of the target, if there is a reason and it writes anything.
+
+    If it is held already for what a person can waive, all reasons are named.
+    """
+    if not reasons:
+        return made
+    reason = "; ".join(reasons)
+    if made.kind is PlanKind.HOLD and made.why in WAIVABLE:
         return replace(made, reason=f"{reason}; {made.reason}")
     return replace(made, kind=PlanKind.HOLD, reason=reason, why=Why.RULE) if made.kind is PlanKind.WRITE else made
 

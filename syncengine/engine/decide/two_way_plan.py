@@ -11,7 +11,18 @@ from syncengine.connectors.base import Change, Operation, Resource, Verb
 from syncengine.document import Doc
 from syncengine.engine.decide import first_comparison
 from syncengine.engine.decide.merge import Difference, same
-from syncengine.engine.decide.plan import EQUAL, TOO_OLD, UNSETTLED, Agreement, Linked, Plan, PlanKind, Step, by_rule
+from syncengine.engine.decide.plan import (
+    EQUAL,
+    TOO_OLD,
+    UNSETTLED,
+    Agreement,
+    Linked,
+    Plan,
+    PlanKind,
+    Step,
+    by_rule,
+    objections,
+)
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context, FieldGroup, Mapping, MissingLookup, Policy, RuleVerdict
 from syncengine.store.states import Why
@@ -77,12 +88,12 @@ def _create(pair: Pair, mapping: Mapping, doc: Doc, target: Resource) -> Plan:
 
 
 def _ruled(pair: Pair, sides: Sequence[tuple[Mapping, Doc]], made: Plan) -> Plan:
-    """The plan, held if a rule of one of its sides says so, unless a person waived the rules."""
-    for mapping, doc in sides if not pair.approved else ():
-        decision = mapping.decide(doc, pair.context)
-        if decision.verdict is RuleVerdict.HOLD:
-            return by_rule(made, decision.reason)
-    return made
+    """The plan, held if a rule or the written side has something against it, unless a person waived that."""
+    if pair.approved:
+        return made
+    decisions = [mapping.decide(doc, pair.context) for mapping, doc in sides]
+    rules = [decision.reason for decision in decisions if decision.verdict is RuleVerdict.HOLD]
+    return by_rule(made, *rules[:1], *objections(made, pair.left), *objections(made, pair.right))
 
 
 def _mapped(mapping: Mapping, doc: Doc, context: Context) -> Doc | Plan:

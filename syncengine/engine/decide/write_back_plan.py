@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from syncengine.document import Doc
 from syncengine.engine.decide.merge import same
 from syncengine.engine.decide.one_way_plan import Situation, plan_part, wanted_parts
-from syncengine.engine.decide.plan import NOT_LINKED, NOT_THERE, UNSETTLED, Plan, PlanKind, by_rule, with_remarks
+from syncengine.engine.decide.plan import (
+    NOT_LINKED,
+    NOT_THERE,
+    UNSETTLED,
+    Plan,
+    PlanKind,
+    by_rule,
+    objections,
+    with_remarks,
+)
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import RuleVerdict
 from syncengine.store.states import Why
@@ -31,7 +40,8 @@ def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
     made = plan_part(situation, "", wish.doc)
     remarks = situation.flow.mapping.remarks(wish.source, situation.context, {"": wish.doc})
     made = with_remarks(made, remarks, approved=situation.approved)
-    return by_rule(made, wish.held) if wish.held and not situation.approved else made
+    rules = [wish.held] if wish.held else []
+    return made if situation.approved else by_rule(made, *rules, *objections(made, situation.target))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,7 @@ class SetupResource(SysproSource, base.Resource):
                 outcomes[position] = Outcome.rejected(error)
                 continue
             if len(item) > 1:
-                written = operation.changes if operation.verb is Verb.CHANGE else None
-                items.append((position, item, replacements(operation.doc, filler, written)))
+                items.append((position, item, replacements(operation, filler)))
             else:
                 outcomes[position] = Outcome.done(key=operation.key)
         if items:
@@ -117,7 +116,9 @@ class SetupResource(SysproSource, base.Resource):
         if answer.said is Said.DONE:
             code = answer.key or operation.key or operation.doc.get(name) or operation.natural_key
             return Outcome.done(key=Filler(self._settings).key(name, str(code).strip()), warnings=all_warnings)
-        return refusal(answer, self._settings, what=f"{name} {operation.natural_key}", warnings=all_warnings)
+        return refusal(
+            answer, self._settings, self.setup, what=f"{name} {operation.natural_key}", warnings=all_warnings
+        )
 
     def canonical(self, doc: Doc) -> Doc:
         """Widths, decimals, case and characters of its table."""

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from syncengine.connectors import base
+from syncengine.connectors.base import Operation
 from syncengine.connectors.declared import DeclaredSetting
 from syncengine.connectors.syspro.business import BusinessObject
-from syncengine.connectors.syspro.documents import Filler
+from syncengine.connectors.syspro.documents import Filler, loss
 from syncengine.connectors.syspro.elements import Section, lengths
 from syncengine.connectors.syspro.find import rows_where
 from syncengine.connectors.syspro.gateways import Gateway
@@ -85,6 +86,10 @@ class SysproSource(base.Source):
         )
         by_key = {self.key_of(row): row for row in rows}
         return {key: by_key[own] for key, own in stored.items() if own in by_key}
+
+    def objection(self, operation: Operation) -> str | None:
+        """Text that SYSPRO's character set cannot carry, not even transliterated; see `Target.objection`."""
+        return loss(operation)
 
     def key_of(self, doc: Doc) -> str:
         """The key, in its stored form where the site's keys are numeric."""
