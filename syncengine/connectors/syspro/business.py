@@ -31,6 +31,7 @@ class BusinessObject:
     root: the root element of its XmlIn, and of its XmlParameters.
     parameters: what is sent as XmlParameters by default. Empty: it has none.
     reply_root: the root of its reply. Default: `root` in lower case, as most have it.
+    remedies: what people do about a refusal, by patterns of its text, before what is said of all objects.
     route: its address in the Harmony interface, None for a call that goes the generic way. Default: all calls do.
     """
 
@@ -39,6 +40,7 @@ class BusinessObject:
     root: str
     parameters: Mapping[str, str] = field(default_factory=dict)
     reply_root: str = ""
+    remedies: Mapping[str, str] = field(default_factory=dict)
     route: Callable[[BusinessCall], Route | None] = lambda _: None
 
     @property

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from syncengine.connectors.base import Connector, Resource, bound
 from syncengine.connectors.services import Services
+from syncengine.connectors.syspro import versions
 from syncengine.connectors.syspro.gateways import Gateway, open_gateway
 from syncengine.connectors.syspro.resources import RESOURCES
 from syncengine.connectors.syspro.settings import Settings
@@ -28,8 +29,9 @@ class Syspro(Connector):
         self.resources: Mapping[str, Resource] = bound(RESOURCES, self.gateway, settings)
 
     def check(self) -> str:
-        """See `Connector.check`. Logs on if no worker has a session, and ends nobody's."""
-        return self.gateway.check()
+        """See `Connector.check`. Logs on if no worker has a session, and ends nobody's. A version before 7 is refused."""
+        reached = self.gateway.check()
+        return f"{reached.says}, {versions.described(reached, self.settings)}"
 
     def quota(self) -> str:
         """See `Connector.quota`."""

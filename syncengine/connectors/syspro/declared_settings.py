@@ -95,6 +95,12 @@ OF_EVERY_ENDPOINT = (
         "transliterate",
         "characters that Windows-1252 lacks: replace them, refuse the object, or send them as they are",
     ),
+    choice(
+        "syspro_version",
+        ("", "7", "8"),
+        "",
+        "SYSPRO's major version, if its profile does not give it; 6.1 is not supported",
+    ),
     text(
         "unread_columns",
         "columns that COMFND is not asked for, because the site does not have them: `Column` or `Table.Column`",

@@ -44,6 +44,23 @@ REMEDIES = {
     "100031": "The mapping must give a number here; correct the mapping, then retry",
     DUPLICATE_KEY: "It exists in SYSPRO already; compare both and link them",
 }
+TEXTS = {
+    "240001": r"inventory module not installed",
+    "240003": r"stock code '.*' not numeric",
+    "240004": r"stock code '.*' not found",
+    "240008": r"stock code '.*' not stocked in warehouse",
+    "240096": r"access to warehouse '.*' denied",
+    "240118": r"bin '.*' not found in warehouse",
+    "100028": r"it must be CCYY-MM-DD",
+    "100030": r"cannot be spaces",
+    "100031": r"must be numeric",
+    DUPLICATE_KEY: r"duplicate key '",
+}
+"""The English texts of the known numbers: SORTOI gives its errors without a number (syspro-objects.md section 14 item 7)."""
+_REMEDIES_BY_TEXT = {
+    r"\bon hold\b": "Release the hold in SYSPRO, then retry",
+    r"\bcredit\b": "Raise the credit limit in SYSPRO, then retry",
+}
 _USUAL_REMEDY = "Correct the record or SYSPRO's master data, then retry"
 
 
@@ -227,32 +244,34 @@ def _named_in_text(section: Any, text: str, value: str) -> tuple[str, str]:
     return "", quoted[0] if quoted else ""
 
 
-def rejected(errors: Sequence[ItemError]) -> Rejected:
-    """The first complaint, with the texts of all."""
+def rejected(errors: Sequence[ItemError], remedies: Mapping[str, str] | None = None) -> Rejected:
+    """The first complaint, with the texts of all. `remedies`: those of the business object, by patterns of texts."""
     first = errors[0]
     reasons = dict.fromkeys(_reason(error) for error in errors)
     return Rejected(
         field=first.field,
         value=first.value,
         reason="; ".join(reasons),
-        remedy=REMEDIES.get(first.number, _remedy_by_text(first.text)),
+        remedy=_remedy(first, remedies or {}),
     )
+
+
+def _remedy(error: ItemError, remedies: Mapping[str, str]) -> str:
+    number = error.number or next((number for number, text in TEXTS.items() if _says(error, text)), "")
+    if number in REMEDIES:
+        return REMEDIES[number]
+    by_text = {**remedies, **_REMEDIES_BY_TEXT}
+    return next((remedy for pattern, remedy in by_text.items() if _says(error, pattern)), _USUAL_REMEDY)
+
+
+def _says(error: ItemError, pattern: str) -> bool:
+    return re.search(pattern, error.text, re.IGNORECASE) is not None
 
 
 def _reason(error: ItemError) -> str:
     number = f" ({error.number})" if error.number else ""
     line = f"line {error.line}: " if error.line.strip("0") else ""
     return f"{line}{error.text}{number}"
-
-
-def _remedy_by_text(text: str) -> str:
-    if re.search(r"\bon hold\b", text, re.IGNORECASE):
-        return "Release the hold in SYSPRO, or set sortoi.WarnIfCustomerOnHold to Y for this endpoint, then retry"
-    if re.search(r"\bcredit\b", text, re.IGNORECASE):
-        return (
-            "Raise the credit limit in SYSPRO, or set sortoi.AcceptOrdersIfNoCredit to Y for prepaid orders, then retry"
-        )
-    return _USUAL_REMEDY
 
 
 def says_duplicate(errors: Sequence[ItemError], settings: Settings) -> bool:

@@ -5,6 +5,7 @@ Facts: syspro-transport.md sections 4.3 (a proposal: no public specification of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from syncengine.connectors.syspro.business import BusinessCall, BusinessObject, Route
@@ -28,6 +29,27 @@ def _cancel(call: BusinessCall) -> Route | None:
     reason = text_of(item, "CancelReasonCode")
     query = f"?{urlencode({'CancelReasonCode': reason})}" if reason else ""
     return Route("DELETE", f"/SalesOrder/{quote(text_of(item, 'SalesOrder'), safe='')}{query}")
+
+
+ALLOW_NEGATIVE = "AllowBackOrderForNegativeMerchLine"
+"""The parameter by which SORTOI takes stock lines of a negative quantity, at sites whose setup allows them."""
+
+_PARAMETERS = """
+    InBoxMsgReqd Process CustomerToUse WarehouseListToUse UseCustomerSalesWarehouse TypeOfOrder OrderStatus MinimumDaysToShip
+    AllowNonStockItems AcceptOrdersIfNoCredit AcceptEarlierShipDate OperatorToInform CreditFailMessage ValidProductClassList
+    ShipFromDefaultBin AllowDuplicateOrderNumbers CheckForCustomerPoNumbers AllowInvoiceInformationEntry
+    AlwaysUsePriceEntered AllowZeroPrice AllowChangeToZeroPrice AddStockSalesOrderText AddDangerousGoodsText
+    UseStockDescSupplied ValidateShippingInstrs AllocationAction IgnoreWarnings AddAttachedServiceCharges StatusInProcess
+    StatusInProcessResponse WarnIfCustomerOnHold AcceptKitOptional AllowBackOrderForPartialHold AllowBackOrderForSuperseded
+    OverrideCustomerBackOrder UseMasterAccountForCustomerPartNo ApplyLeadTimeCalculation ApplyParentDiscountToComponents
+    AllowManualOrderNumberToBeUsed ReserveStock ReserveStockRequestAllocs AllowBackOrderForNegativeMerchLine
+    PutEntireQuantityOnNewLoadWhenChanged"""
+
+
+def in_order(parameters: Mapping[str, str]) -> dict[str, str]:
+    """SORTOI's parameters in the order of its 7.0 schema, those of later versions at the end."""
+    known = {name: parameters[name] for name in _PARAMETERS.split() if name in parameters}
+    return {**known, **parameters}
 
 
 SORTOI = BusinessObject(
@@ -59,6 +81,14 @@ SORTOI = BusinessObject(
         "AcceptKitOptional": "N",
     },
     reply_root="SalesOrders",
+    remedies={
+        r"\bcustomer\b.*\bon hold\b": (
+            "Release the customer in SYSPRO, or set sortoi.WarnIfCustomerOnHold to Y for this endpoint, then retry"
+        ),
+        r"\bcredit\b": (
+            "Raise the credit limit in SYSPRO, or set sortoi.AcceptOrdersIfNoCredit to Y for prepaid orders, then retry"
+        ),
+    },
     route=_import,
 )
 """Creates, changes and validates orders. The parameters are for a web shop, by the advice of section 9.1."""

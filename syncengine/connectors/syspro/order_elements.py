@@ -1,4 +1,8 @@
-"""The elements of SORTOI's document: names, order, widths. Facts: syspro-transport.md sections 9.2 and 9.3."""
+"""The elements of SORTOI's document: names, order, widths.
+
+Facts: syspro-transport.md sections 9.2 and 9.3, syspro-objects.md section 14 item 7. DeliveryLoad is left out: it holds
+elements of its own, for sites with Load Planning.
+"""
 
 from __future__ import annotations
 
@@ -62,14 +66,11 @@ ORDER_SOURCE = code(6)
 
 SHIP_ADDRESS = tuple(name for name, element in ORDER_HEADER.items() if element.keeps_blank)
 
-_LINE: Section = {
-    "CustomerPoLine": number(4, 0),
-    "LineActionType": flag("A", "C", "D"),
-    "LineCancelCode": code(6),
-}
+_LINE: Section = {"CustomerPoLine": number(4, 0), "LineActionType": flag("A", "C", "D")}
+_CANCELLABLE_LINE: Section = {**_LINE, "LineCancelCode": code(6)}
 
 STOCK_LINE: Section = {
-    **_LINE,
+    **_CANCELLABLE_LINE,
     "StockCode": code(30),
     "StockDescription": text(50),
     "Warehouse": code(10),
@@ -94,18 +95,17 @@ STOCK_LINE: Section = {
     "LineDiscValFlag": flag("U", "V"),
     "OverrideCalculatedDiscount": flag(),
     "UserDefined": text(4),
-    "NonStockedLine": flag(),
+    "NonStockedLine": flag("Y"),
     "NsProductClass": code(20),
     "NsUnitCost": number(10, 5),
     "UnitMass": number(12, 6),
     "UnitVolume": number(12, 6),
     "StockTaxCode": code(3),
-    "StockNotTaxable": flag(),
+    "StockNotTaxable": flag("Y"),
     "StockFstCode": code(3),
-    "StockNotFstTaxable": flag(),
+    "StockNotFstTaxable": flag("Y"),
     "AllocationAction": flag("F", "B", "A"),
     "ReserveStock": flag(),
-    "DeliveryLoad": text(20),
 }
 
 COMMENT_LINE: Section = {
@@ -116,29 +116,29 @@ COMMENT_LINE: Section = {
 }
 
 MISC_CHARGE_LINE: Section = {
-    **_LINE,
+    **_CANCELLABLE_LINE,
     "MiscChargeValue": number(12, 2),
     "MiscChargeCost": number(12, 2),
     "MiscQuantity": number(12, 6),
     "MiscProductClass": code(20),
     "MiscTaxCode": code(3),
-    "MiscNotTaxable": flag(),
+    "MiscNotTaxable": flag("Y"),
     "MiscFstCode": code(3),
-    "MiscNotFstTaxable": flag(),
+    "MiscNotFstTaxable": flag("Y"),
     "MiscDescription": text(100),
     "MiscChargeCode": code(6),
     "MiscTariffCode": code(20),
-    "MiscSvcChargePrice": number(12, 2),
+    "MiscSvcChargePrice": number(10, 5),
 }
 
 FREIGHT_LINE: Section = {
-    **_LINE,
+    **_CANCELLABLE_LINE,
     "FreightValue": number(12, 2),
     "FreightCost": number(12, 2),
     "FreightTaxCode": code(3),
-    "FreightNotTaxable": flag(),
+    "FreightNotTaxable": flag("Y"),
     "FreightFstCode": code(3),
-    "FreightNotFstTaxable": flag(),
+    "FreightNotFstTaxable": flag("Y"),
 }
 
 ORDER_LINES: Mapping[str, Section] = {

@@ -31,9 +31,10 @@ def _only_order(reply: Mapping[str, Any]) -> Answer:
     errors, warnings = item_errors(reply), warning_texts(reply)
     orders = all_of(content_of(reply), "Order")
     key = next((number for number in (text_of(order, "SalesOrder") for order in orders) if number), "")
-    processed, _ = counters(reply)
+    processed, refused = counters(reply)
     has_empty_number = bool(orders) and not key
-    if errors or failed_status(reply) or has_empty_number or processed == 0:
+    is_counted_refused = bool(refused) and not key  # also beside ItemsProcessed 1, as one client has seen it
+    if errors or failed_status(reply) or has_empty_number or processed == 0 or is_counted_refused:
         return Answer(Said.REFUSED, errors=errors, warnings=warnings)
     if key or (processed or 0) >= 1:
         return Answer(Said.DONE, key=key, warnings=warnings)

@@ -25,6 +25,12 @@ _HEADER_NAMES: Mapping[str, str] = {
     "alternatekey": "AlternateReference",
     "invtermsoverride": "InvoiceTerms",
     "gstexemptnum": "GstExemptNumber",
+    "taxstatuscode": "TaxExemptionStatus",
+    "gsttaxstatuscode": "GstExemptionStatus",
+    "multshipcode": "MultiShipCode",
+    "companytaxno": "CompanyTaxNumber",
+    "entinvoice": "InvoiceNumberEntered",
+    "entinvoicedate": "InvoiceDateEntered",
 } | {name.lower(): name for name in ORDER_HEADER}
 """SORTOI's names of what SORQRY calls otherwise; keys in lower case, since the case of replies is not stable."""
 
@@ -51,6 +57,13 @@ _LINE_NAMES: Mapping[str, Mapping[str, str]] = {
         "mdiscpct2": "LineDiscPercent2",
         "mdiscpct3": "LineDiscPercent3",
         "mlineshipdate": "LineShipDate",
+        "mcustrequestdat": "CustRequestDate",
+        "mcussupstkcode": "CustomersPartNumber",
+        "muserdef": "UserDefined",
+        "mdiscvalue": "LineDiscValue",
+        "mdiscvalflag": "LineDiscValFlag",
+        "mfsttaxcode": "StockFstCode",
+        "mcommissioncode": "CommissionCode",
     },
     "CommentLine": {"ncomment": "Comment"},
     "MiscChargeLine": {
@@ -59,8 +72,13 @@ _LINE_NAMES: Mapping[str, Mapping[str, str]] = {
         "nmsctaxcode": "MiscTaxCode",
         "nmscproductcls": "MiscProductClass",
         "nmscchargecode": "MiscChargeCode",
+        "nmscfstcode": "MiscFstCode",
     },
-    "FreightLine": {"nmscchargevalue": "FreightValue", "nmsctaxcode": "FreightTaxCode"},
+    "FreightLine": {
+        "nmscchargevalue": "FreightValue",
+        "nmsctaxcode": "FreightTaxCode",
+        "nmscfstcode": "FreightFstCode",
+    },
 }
 
 _SORTOI_LINE_NAMES = {kind: {name.lower(): name for name in section} for kind, section in ORDER_LINES.items()}
@@ -73,7 +91,21 @@ _KEPT_BY_NAME = {
 }
 """What a changed line repeats although it stays: SYSPRO would reprice a line that comes without its price."""
 
+_NEVER_READ = {"MiscChargeLine": ("MiscProductClass", "MiscChargeCode")}
+"""What a changed line must repeat and SORQRY does not give (syspro-objects.md section 14 item 7): the wanted line has it."""
+
 _IDENTITY = {"StockLine": ("StockCode",)}
+_NAMED_IN_REMOVAL = {**_IDENTITY, "CommentLine": ("Comment",)}
+"""What a removal repeats: the code proves that it is the right line, and the schema wants a comment's text."""
+
+_NEEDED: Mapping[str, tuple[str, ...]] = {
+    "StockLine": ("StockCode", "OrderQty", "OrderUom"),
+    "CommentLine": ("Comment",),
+    "MiscChargeLine": ("MiscChargeValue",),
+    "FreightLine": ("FreightValue",),
+}
+"""What a new line must have, beside what depends on its other elements."""
+
 _FIXED_ON_CHANGE = ("Currency", "Customer", "OrderStatus")
 
 
@@ -184,6 +216,12 @@ def change(
     return orders
 
 
+def has_negative_line(document: Mapping[str, Any]) -> bool:
+    """True if an `Orders` adds or changes a stock line of a negative quantity, which SORTOI takes by a parameter of its own."""
+    lines = document.get("OrderDetails", {}).get("StockLine", ())
+    return any(str(line.get("OrderQty", "")).startswith("-") for line in lines)
+
+
 def cancel(operation: Operation, filler: Filler, reason: str) -> Doc:
     """One `Orders` that cancels an order by SORTOI (section 9.6); SORTOX is the usual way."""
     current = operation.current or operation.doc
@@ -258,10 +296,9 @@ def _changed_lines(operation: Operation, filler: Filler, line_cancel_code: str) 
 def _existing_line(line: LineChange, operation: Operation, line_cancel_code: str) -> Doc:
     """A line to change or remove. What it repeats is SYSPRO's present value, never one of ours that did not change."""
     present = _present_line(line, operation)
-    named = {name: present[name] for name in _IDENTITY.get(line.field, ()) if present.get(name)}
-    values: Doc = {"CustomerPoLine": line.number, **named}
     if line.action == "remove":
-        return {**values, "LineActionType": "D", "LineCancelCode": line_cancel_code}
+        return _removed_line(line, present, line_cancel_code)
+    named = _filled_of(present, _IDENTITY.get(line.field, ()))
     for name in named:
         if name in line.changes:
             raise Rejected(
@@ -270,9 +307,21 @@ def _existing_line(line: LineChange, operation: Operation, line_cancel_code: str
                 reason="SYSPRO does not let a line take another stock code",
                 remedy="Remove the line and add a new one",
             )
-    kept = {name: present[name] for name in _KEPT_BY_NAME[line.field] if present.get(name) not in (None, "")}
+    unread = _filled_of(line.line, _NEVER_READ.get(line.field, ()))
+    kept = _filled_of(present, _KEPT_BY_NAME[line.field])
     changed = {name: item.new for name, item in line.changes.items()}
-    return {**values, **kept, **changed, "LineActionType": "C"}
+    return {"CustomerPoLine": line.number, "LineActionType": "C", **named, **unread, **kept, **changed}
+
+
+def _removed_line(line: LineChange, present: Doc, line_cancel_code: str) -> Doc:
+    removed = {"CustomerPoLine": line.number, "LineActionType": "D"}
+    if "LineCancelCode" in ORDER_LINES[line.field]:
+        removed["LineCancelCode"] = line_cancel_code
+    return {**removed, **_filled_of(present, _NAMED_IN_REMOVAL.get(line.field, ()))}
+
+
+def _filled_of(line: Mapping[str, Any], names: Sequence[str]) -> Doc:
+    return {name: line[name] for name in names if line.get(name) not in (None, "")}
 
 
 def _present_line(line: LineChange, operation: Operation) -> Doc:
@@ -318,9 +367,11 @@ def _must_have_lines(details: Mapping[str, Sequence[Doc]], doc: Doc) -> None:
 
 def _new_line(kind: str, line: Doc) -> Doc:
     """The line of an add. Raises Rejected if it lacks what SORTOI needs of one (section 9.3)."""
-    needed = {"StockLine": ("StockCode", "OrderQty", "OrderUom")}.get(kind, ())
+    needed = _NEEDED[kind]
     if "Price" in line:
         needed = (*needed, "PriceUom")
+    if kind == "MiscChargeLine" and "MiscChargeCode" not in line:
+        needed = (*needed, "MiscProductClass")
     for name in needed:
         if name not in line:
             raise Rejected(

@@ -97,6 +97,7 @@ class Settings:
     find_at_once: int
     upper_case_codes: bool
     characters: str
+    syspro_version: str = ""
     numeric_keys: frozenset[str] = frozenset()  # elements whose keys the site stores as 15 digits
     parameters: Mapping[str, Mapping[str, str]] = field(
         default_factory=dict
@@ -144,6 +145,7 @@ class Settings:
             find_at_once=read.whole_number("find_at_once"),
             upper_case_codes=read.flag("upper_case_codes"),
             characters=read.choice("characters"),
+            syspro_version=read.choice("syspro_version"),
             numeric_keys=_numeric_keys(read, kinds),
             parameters=_parameters(read, kinds),
             options={kind.name: kind.options(read) for kind in kinds},

@@ -41,6 +41,7 @@ FIELDS: dict[str, Field] = {
     "BackOrdReqd": choice("YNR"),
     "ShippingInstrs": txt(50, old=30),
     "ShippingInstrsCod": txt(6),
+    "StateCode": txt(3),
     "DateCustAdded": DAY,
     "Nationality": txt(3),
     "CustomerOnHold": choice("NY"),

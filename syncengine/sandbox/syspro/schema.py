@@ -51,6 +51,7 @@ def _customers() -> Table:
             "BackOrdReqd": FLAG,
             "ShippingInstrs": text(50),
             "ShippingInstrsCod": text(6),
+            "StateCode": text(3),
             "DateCustAdded": DATE,
             "Nationality": text(3),
             "CustomerOnHold": FLAG,

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from syncengine.connectors.syspro import errors
+from syncengine.connectors.syspro.business import BusinessObject
 from syncengine.connectors.syspro.errors import Absent, Call, OddAnswer, UnknownAnswer
-from syncengine.connectors.syspro.order_calls import SORTOI
+from syncengine.connectors.syspro.order_calls import SORTOI, SORTOX
+from syncengine.connectors.syspro.resources.customer import ARSSCS
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,
@@ -116,7 +118,19 @@ def test_a_field_that_the_text_names_in_braces_is_found() -> None:
 
 def test_a_customer_on_hold_says_what_can_be_done() -> None:
     found = [errors.ItemError("OrderHeader.Customer", "C1", "", "Customer 'C1' is on hold")]
-    assert "WarnIfCustomerOnHold" in errors.rejected(found).remedy
+    assert "sortoi.WarnIfCustomerOnHold" in errors.rejected(found, SORTOI.remedies).remedy
+
+
+@pytest.mark.parametrize("object", [SORTOX, ARSSCS])
+@pytest.mark.parametrize("text", ["Customer 'C1' is on hold", "Credit limit exceeded for customer 'C1'"])
+def test_no_remedy_of_another_object_names_a_parameter_of_sortoi(object: BusinessObject, text: str) -> None:
+    found = [errors.ItemError("Customer", "C1", "", text)]
+    assert "sortoi" not in errors.rejected(found, object.remedies).remedy
+
+
+def test_a_stock_code_on_hold_is_not_released_by_a_parameter_for_customers() -> None:
+    found = [errors.ItemError("StockLine.StockCode", "A", "", "Stock code 'A' is on hold")]
+    assert errors.rejected(found, SORTOI.remedies).remedy == "Release the hold in SYSPRO, then retry"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from syncengine.connectors.base import Change, LineChange, Operation, Verb
 from syncengine.connectors.syspro import orders
 from syncengine.connectors.syspro.documents import WRITTEN_AS, Filler, replacements
+from syncengine.connectors.syspro.order_calls import ALLOW_NEGATIVE, SORTOI, in_order
 from syncengine.connectors.syspro.resources.customer import Customer
 from syncengine.connectors.syspro.resources.sales_order import SalesOrder
 from syncengine.connectors.syspro.xml import parse
@@ -129,12 +131,128 @@ def test_the_order_source_goes_into_the_chosen_element() -> None:
 def test_characters_are_replaced_with_a_warning_or_refused_or_left_by_setting() -> None:
     doc = {**ORDER, "CustomerName": "Łukasz 日本"}
     filler = Filler(settings())
-    filled = orders.create(Operation(Verb.CREATE, "1", doc=doc), filler, "")
+    operation = Operation(Verb.CREATE, "1", doc=doc)
+    filled = orders.create(operation, filler, "")
     assert filled["OrderHeader"]["CustomerName"] == "Lukasz ??"
-    (warning,) = replacements(doc, filler)
+    (warning,) = replacements(operation, filler)
     assert "Łukasz" in warning
     assert refused(doc, characters="reject").field == "CustomerName"
     assert created(doc, characters="send")["OrderHeader"]["CustomerName"] == "Łukasz 日本"
+
+
+def planned(verb: Verb, doc: Doc, *changed: str, lines: Sequence[LineChange] = (), **more: Any) -> Operation:
+    """A write as a plan has it: with the canonical document."""
+    changes = {name: Change("", doc[name]) for name in changed}
+    return Operation(verb, "1", doc=resource(**more).canonical(doc), changes=changes, lines=lines)
+
+
+def test_text_that_no_transliteration_carries_is_an_objection_with_field_value_and_remedy() -> None:
+    objection = resource().objection(planned(Verb.CREATE, {**ORDER, "CustomerName": "Łukasz 日本"}))
+    assert objection is not None
+    assert objection.startswith("CustomerName = 'Łukasz 日本': SYSPRO's character set has no 日 本,")
+    assert "Correct the text at the source, or approve" in objection
+
+
+@pytest.mark.parametrize("name", ["Łukasz Żółciński", "Zdeněk", "Ελένη", "Zoe\u0308", "“Für Oma”"])
+def test_text_that_can_be_transliterated_is_none(name: str) -> None:
+    assert resource().objection(planned(Verb.CREATE, {**ORDER, "CustomerName": name})) is None
+
+
+def test_a_change_is_only_objected_to_for_what_it_writes() -> None:
+    line = {"@key": "13", "Comment": "日本"}
+    doc = {**ORDER, "CustomerName": "日本", "CommentLine": [line]}
+    change = LineChange("CommentLine", "change", "13", "3", line, {"Comment": Change("a", "日本")})
+    assert resource().objection(planned(Verb.CHANGE, doc, "ShipAddress1")) is None
+    assert "CustomerName" in (resource().objection(planned(Verb.CHANGE, doc, "CustomerName")) or "")
+    assert "CommentLine[13].Comment" in (resource().objection(planned(Verb.CHANGE, doc, lines=[change])) or "")
+    assert resource().objection(planned(Verb.CANCEL, doc)) is None
+
+
+@pytest.mark.parametrize("characters", ["send", "reject"])
+def test_the_other_choices_of_characters_hold_nothing(characters: str) -> None:
+    doc = {**ORDER, "CustomerName": "日本"}
+    assert resource(characters=characters).objection(planned(Verb.CREATE, doc, characters=characters)) is None
+
+
+def charge(**more: Any) -> Doc:
+    return {"@key": "16", "MiscChargeValue": "3.50", "MiscProductClass": "GIFT", "MiscDescription": "Wrap", **more}
+
+
+def test_an_amended_charge_restates_its_product_class_which_sorqry_does_not_give() -> None:
+    """syspro-objects.md section 14 item 7."""
+    at_syspro = {"@line": "4", "MiscChargeValue": Decimal("2.00"), "MiscDescription": "Wrap", "MiscTaxCode": "A"}
+    change = LineChange("MiscChargeLine", "change", "16", "4", charge(), {"MiscChargeValue": Change("2.00", "3.50")})
+    (line,) = changed({}, change, there={"MiscChargeLine": [at_syspro]})["OrderDetails"]["MiscChargeLine"]
+    assert line == {
+        "CustomerPoLine": "4",
+        "LineActionType": "C",
+        "MiscChargeValue": "3.50",
+        "MiscProductClass": "GIFT",
+        "MiscTaxCode": "A",
+        "MiscDescription": "Wrap",
+    }
+
+
+def test_a_removed_comment_names_its_text_and_no_cancel_code() -> None:
+    removal = LineChange("CommentLine", "remove", "13", "3", {"Comment": "by a clerk"})
+    (line,) = changed({}, removal)["OrderDetails"]["CommentLine"]
+    assert line == {"CustomerPoLine": "3", "LineActionType": "D", "Comment": "by a clerk"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "missing"),
+    [
+        ("CommentLine", {"CommentType": "O"}, "Comment"),
+        ("MiscChargeLine", {"MiscProductClass": "GIFT"}, "MiscChargeValue"),
+        ("MiscChargeLine", {"MiscChargeValue": "1.00"}, "MiscProductClass"),
+        ("FreightLine", {"FreightTaxCode": "A"}, "FreightValue"),
+    ],
+)
+def test_a_new_line_without_what_the_schema_wants_is_refused_by_name(kind: str, line: Doc, missing: str) -> None:
+    assert refused({**ORDER, kind: [{"@key": "17", **line}]}).field == f"{kind}.{missing}"
+
+
+def test_a_charge_by_a_standard_code_needs_no_class() -> None:
+    lines = created({**ORDER, "MiscChargeLine": [{"@key": "1", "MiscChargeValue": "1", "MiscChargeCode": "WRAP"}]})
+    assert "MiscProductClass" not in lines["OrderDetails"]["MiscChargeLine"][0]
+
+
+def test_a_negative_quantity_is_recognised_in_the_document() -> None:
+    line = {"@key": "1", "StockCode": "A", "OrderQty": Decimal(-2), "OrderUom": "EA"}
+    assert orders.has_negative_line(created({**ORDER, "StockLine": [line]}))
+    assert not orders.has_negative_line(created(ORDER))
+
+
+@pytest.mark.parametrize("name", ["NonStockedLine", "StockNotTaxable", "StockNotFstTaxable"])
+def test_a_flag_that_may_only_be_y_refuses_n(name: str) -> None:
+    line = {"@key": "1", "StockCode": "A", "OrderQty": 1, "OrderUom": "EA", name: "N"}
+    assert refused({**ORDER, "StockLine": [line]}).field == f"StockLine.{name}"
+
+
+def test_names_that_sorqry_has_of_its_own_are_read_as_sortois() -> None:
+    """syspro-objects.md section 14 item 7."""
+    header = "<TaxStatusCode>E</TaxStatusCode><MultShipCode>HQ</MultShipCode><CompanyTaxNo>GB1</CompanyTaxNo>"
+    line = (
+        "<MCustRequestDat>2026-03-09</MCustRequestDat><MCusSupStkCode>X-1</MCusSupStkCode><MUserDef>UD</MUserDef>"
+        "<MDiscValue>   1.50</MDiscValue><MDiscValFlag>U</MDiscValFlag><MFstTaxCode>F</MFstTaxCode>"
+    )
+    reply = SORQRY.replace("<DiscPct1>", f"{header}<EntInvoice>100245</EntInvoice><DiscPct1>", 1)
+    loaded = resource().load(
+        orders.from_sorqry(parse(reply.replace("<MShipQty>", f"{line}<MShipQty>", 1)), "OrderType")
+    )
+    assert (loaded["TaxExemptionStatus"], loaded["MultiShipCode"]) == ("E", "HQ")
+    assert (loaded["CompanyTaxNumber"], loaded["InvoiceNumberEntered"]) == ("GB1", "100245")
+    stock = loaded["StockLine"][0]
+    assert (stock["CustRequestDate"], stock["CustomersPartNumber"]) == (date(2026, 3, 9), "X-1")
+    assert (stock["UserDefined"], stock["LineDiscValue"], stock["LineDiscValFlag"]) == ("UD", Decimal("1.50"), "U")
+    assert stock["StockFstCode"] == "F"
+
+
+def test_parameters_go_out_in_the_order_of_the_schema() -> None:
+    chosen = settings(sortoi={"WarehouseListToUse": "FG", "FromVersion9": "Y"}).parameters_of(SORTOI)
+    names = list(in_order({**chosen, ALLOW_NEGATIVE: "Y"}))
+    assert names[:4] == ["InBoxMsgReqd", "Process", "WarehouseListToUse", "TypeOfOrder"]
+    assert names[-2:] == [ALLOW_NEGATIVE, "FromVersion9"]
 
 
 def current() -> Doc:
@@ -151,10 +269,12 @@ def current() -> Doc:
     }
 
 
-def changed(changes: dict[str, Change], *lines: LineChange, filler: Filler | None = None) -> Doc:
-    operation = Operation(
-        Verb.CHANGE, "500123", doc=ORDER, key="000512", changes=changes, lines=lines, current=current()
-    )
+def changed(
+    changes: dict[str, Change], *lines: LineChange, filler: Filler | None = None, there: Doc | None = None
+) -> Doc:
+    """The document of a change; `there` is put over the order that SYSPRO has."""
+    present = {**current(), **(there or {})}
+    operation = Operation(Verb.CHANGE, "500123", doc=ORDER, key="000512", changes=changes, lines=lines, current=present)
     filler = filler or Filler(settings())
     return orders.change(operation, filler, "OrderType", line_cancel_code="WEB", blank="{blank}")
 

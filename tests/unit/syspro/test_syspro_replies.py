@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from syncengine.connectors.base import Result
 from syncengine.connectors.syspro import errors, order_replies, replies
+from syncengine.connectors.syspro.order_calls import SORTOI
 from syncengine.connectors.syspro.replies import Said
+from syncengine.connectors.syspro.resources.customer import ARSSCS
 from syncengine.connectors.syspro.resources.outcomes import refusal
 from syncengine.connectors.syspro.xml import parse
 from syncengine.document import Doc
@@ -83,11 +85,23 @@ def test_shape_5_a_validated_document_is_told_by_its_status() -> None:
 def test_a_reply_that_says_nothing_is_an_unknown_outcome() -> None:
     answer = only("<Something/>")
     assert answer.said is Said.NOTHING
-    assert refusal(answer, settings(), what="x").result is Result.UNKNOWN
+    assert refusal(answer, settings(), SORTOI, what="x").result is Result.UNKNOWN
 
 
 def test_an_import_that_processed_nothing_is_refused_though_no_text_says_why() -> None:
     assert only(STATUS.format(0, 1)).said is Said.REFUSED
+
+
+def test_an_import_counted_as_processed_and_as_refused_is_refused_unless_it_has_a_number() -> None:
+    assert only(STATUS.format(1, 1)).said is Said.REFUSED
+    assert only(ACCEPTED + STATUS.format(1, 1)).said is Said.DONE
+
+
+def test_an_error_without_a_number_has_the_remedy_of_its_known_text() -> None:
+    answer = only(WITH_ERRORS.replace("<ErrorNumber>240004</ErrorNumber>", "") + STATUS.format(0, 0))
+    error = errors.rejected(answer.errors)
+    assert error.reason == "line 0002: Stock code 'NO-SUCH' not found"
+    assert "Create the stock code" in error.remedy
 
 
 def test_of_several_orders_each_has_its_own_answer() -> None:
@@ -118,7 +132,7 @@ def test_a_setup_tells_the_stored_key_in_lower_case_elements() -> None:
 
 def test_a_duplicate_key_means_that_it_exists() -> None:
     (answer,) = replies.setups(reply(SETUP_DUPLICATE, "setuparcustomer"), ["4711"], "Customer")
-    outcome = refusal(answer, settings(), what="Customer 4711")
+    outcome = refusal(answer, settings(), ARSSCS, what="Customer 4711")
     assert outcome.result is Result.EXISTS
     assert "Duplicate key" in str(outcome.error)
 
@@ -127,14 +141,14 @@ def test_a_duplicate_purchase_order_is_told_by_its_text() -> None:
     text = "Customer purchase order number '500123' already used on sales order '000512'"
     messages = f"<ErrorMessages><ErrorDescription>{text}</ErrorDescription></ErrorMessages>"
     inner = f"<Orders><OrderHeader>{messages}</OrderHeader></Orders>"
-    assert refusal(only(inner), settings(), what="x").result is Result.EXISTS
+    assert refusal(only(inner), settings(), SORTOI, what="x").result is Result.EXISTS
 
 
 def test_a_lock_is_tried_again() -> None:
     text = "Sales order is locked by operator ANNA"
     messages = f"<ErrorMessages><ErrorDescription>{text}</ErrorDescription></ErrorMessages>"
     inner = f"<Orders><OrderHeader>{messages}</OrderHeader></Orders>"
-    assert refusal(only(inner), settings(), what="x").result is Result.RETRY
+    assert refusal(only(inner), settings(), SORTOI, what="x").result is Result.RETRY
 
 
 def test_a_cancellation_is_done_or_refused() -> None:

@@ -10,6 +10,7 @@ from typing import Protocol
 from syncengine.connectors.services import Services
 from syncengine.connectors.syspro.business import BusinessCall
 from syncengine.connectors.syspro.settings import Settings
+from syncengine.connectors.syspro.versions import Reached
 from syncengine.document import Doc
 
 __all__ = ["Gateway", "open_gateway"]
@@ -37,8 +38,8 @@ class Gateway(Protocol):
         """True if the call is small enough to be made; finds for many keys are split until they are."""
         ...
 
-    def check(self) -> str:
-        """Prove that address and credentials work; what was reached, in a line."""
+    def check(self) -> Reached:
+        """Prove that address and credentials work."""
         ...
 
     def quota(self) -> str:

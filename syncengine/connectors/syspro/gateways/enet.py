@@ -6,6 +6,7 @@ be logged, and nothing between here and SYSPRO may repeat a GET.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -17,6 +18,7 @@ from syncengine.connectors.syspro.business import BusinessCall
 from syncengine.connectors.syspro.errors import Call
 from syncengine.connectors.syspro.operator import seat_of
 from syncengine.connectors.syspro.settings import Settings, secret
+from syncengine.connectors.syspro.versions import Reached
 from syncengine.document import Doc
 from syncengine.errors import AuthenticationFailed, Rejected
 from syncengine.http.session import Session, Timeouts
@@ -24,7 +26,7 @@ from syncengine.http.session import Session, Timeouts
 REST = "/SYSPROWCFService/Rest"
 LARGE = "/Transaction/PostLD"
 _XMLNS = "http://SYSPROWcfService"
-_LONGEST_SESSION_ID = 64
+_SESSION_ID = re.compile(r"[0-9A-Za-z-]{1,64}")  # recorded are 34 hex digits; a GUID has hyphens
 _LONGEST_TEXT = 4096  # of an error, or of a page by which HTML is recognised
 
 
@@ -68,12 +70,13 @@ class Enet:
         """See `Gateway.fits`: only posts have a form for large documents."""
         return self._length(call.path, _texts(call)) <= self._settings.get_limit_bytes
 
-    def check(self) -> str:
+    def check(self) -> Reached:
         """Log on if need be and read the profile of the session: proves address, credentials and company."""
         version = self._ask("/GetVersion", {}, Call("", "GetVersion", is_write=False))
         profile = self._seat.call(self._profile, is_write=False)
         company = xml.text_of(profile, "CompanyName") or self._settings.company
-        return f"SYSPRO e.net {version[:20]} at {urlsplit(self._base).netloc}, company {company}"
+        says = f"SYSPRO e.net {version[:20]} at {urlsplit(self._base).netloc}, company {company}"
+        return Reached(says, xml.text_of(profile, "SysproVersion"))
 
     def quota(self) -> str:
         """See `Gateway.quota`."""
@@ -103,7 +106,7 @@ class Enet:
         text = self._body("/Logon?" + _query(query), call)
         if errors.is_error_text(text):
             raise errors.from_logon(text, settings)
-        if not text or len(text) > _LONGEST_SESSION_ID or not text.isalnum():
+        if not _SESSION_ID.fullmatch(text):
             raise AuthenticationFailed(
                 f"Logon answered with {len(text)} characters that are not a session id. "
                 "Check that the setting url is the REST address of the SYSPRO service",

@@ -25,6 +25,7 @@ from syncengine.connectors.syspro.json_documents import document as document_of
 from syncengine.connectors.syspro.json_documents import from_json, to_json
 from syncengine.connectors.syspro.operator import seat_of
 from syncengine.connectors.syspro.settings import Settings, secret
+from syncengine.connectors.syspro.versions import Reached
 from syncengine.connectors.syspro.xml import get, text_of
 from syncengine.document import Doc
 from syncengine.errors import (
@@ -98,13 +99,13 @@ class Harmony:
         """Documents travel in bodies, whose size no source limits."""
         return True
 
-    def check(self) -> str:
+    def check(self) -> Reached:
         """Make a call that reads nothing: proves the address, and the key, the token or the session."""
         if self._seat is not None:
             self._seat.call(self._prove, is_write=False)
         else:
             self._prove("")
-        return f"SYSPRO Harmony at {urlsplit(self._base).netloc} ({CONJECTURE})"
+        return Reached(f"SYSPRO Harmony at {urlsplit(self._base).netloc} ({CONJECTURE})")
 
     def quota(self) -> str:
         """See `Gateway.quota`."""

@@ -52,7 +52,7 @@ CUSTOMER: Section = {
     "BackOrdReqd": flag("Y", "N", "R"),
     "ShippingInstrs": text(50),
     "ShippingInstrsCod": code(6),
-    "StateCode": code(10),
+    "StateCode": code(3),
     "DateCustAdded": DATE,
     "Nationality": code(3),
     "CustomerOnHold": flag(),
@@ -95,8 +95,6 @@ class Customer(SetupResource):
     table = "ArCustomer"
     key_field = "Customer"
     elements = CUSTOMER
-    only_sent = ("StateCode", "StatementReqd", "PoNumberMandatory", "DateCustAdded")
-    """Elements whose columns in ArCustomer no source names, and the date that only a create sets."""
     numeric_keys = {"Customer": "numeric_customer_keys"}
     identity = ("Name", "Currency")
     required_fields = ("Customer", "Name", "Salesperson", "Branch", "TermsCode")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from syncengine.connectors.base import Outcome, Result
 from syncengine.connectors.syspro import errors
+from syncengine.connectors.syspro.business import BusinessObject
 from syncengine.connectors.syspro.replies import Answer, Said
 from syncengine.connectors.syspro.settings import Settings
 from syncengine.document import Doc
@@ -25,8 +26,10 @@ def sent(call: Callable[[], Doc], count: int) -> Doc | list[Outcome]:
         return [Outcome.unknown(error)] * count
 
 
-def refusal(answer: Answer, settings: Settings, *, what: str, warnings: Sequence[str] = ()) -> Outcome:
-    """The outcome of an answer that is not DONE."""
+def refusal(
+    answer: Answer, settings: Settings, by: BusinessObject, *, what: str, warnings: Sequence[str] = ()
+) -> Outcome:
+    """The outcome of an answer of this business object that is not DONE."""
     if answer.said is Said.NOTHING:
         return Outcome.unknown(OutcomeUnknown(f"{what}: SYSPRO's reply does not say what became of it"))
     if not answer.errors:
@@ -37,8 +40,9 @@ def refusal(answer: Answer, settings: Settings, *, what: str, warnings: Sequence
             remedy="Enter it by hand in SYSPRO to see the reason, correct it, then retry",
         )
         return Outcome(Result.REJECTED, error=error, warnings=warnings)
+    error = errors.rejected(answer.errors, by.remedies)
     if errors.says_duplicate(answer.errors, settings):
-        return Outcome(Result.EXISTS, error=errors.rejected(answer.errors), warnings=warnings)
+        return Outcome(Result.EXISTS, error=error, warnings=warnings)
     if errors.says_locked(answer.errors, settings):
         return Outcome.retry(Transient(f"{what}: {answer.errors[0].text}"))
-    return Outcome(Result.REJECTED, error=errors.rejected(answer.errors), warnings=warnings)
+    return Outcome(Result.REJECTED, error=error, warnings=warnings)

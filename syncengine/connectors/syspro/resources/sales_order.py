@@ -7,7 +7,7 @@ order a call is the default; numbers that replies leave out are fetched for many
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import ClassVar
@@ -27,7 +27,7 @@ from syncengine.connectors.syspro.elements import Section
 from syncengine.connectors.syspro.errors import Absent, OddAnswer
 from syncengine.connectors.syspro.find import finds_where, rows_where
 from syncengine.connectors.syspro.gateways import Gateway
-from syncengine.connectors.syspro.order_calls import SORQRY, SORTOI, SORTOX
+from syncengine.connectors.syspro.order_calls import ALLOW_NEGATIVE, SORQRY, SORTOI, SORTOX, in_order
 from syncengine.connectors.syspro.order_elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS
 from syncengine.connectors.syspro.order_options import SETTINGS, OrderOptions
 from syncengine.connectors.syspro.order_schema import SalesOrderSchema
@@ -237,7 +237,7 @@ class SalesOrder(SysproSource, base.Resource):
             if document is None:
                 outcomes[position] = Outcome.done(key=operation.key)
             else:
-                warnings = [*filler.warnings, *replacements(operation.doc, filler, _written_fields(operation))]
+                warnings = [*filler.warnings, *replacements(operation, filler)]
                 calls.setdefault(call, []).append(_Ready(position, operation, document, warnings))
         for number, batch in enumerate(calls.values()):
             for ready, outcome in zip(batch, self._called(batch, is_first=number == 0), strict=True):
@@ -297,7 +297,8 @@ class SalesOrder(SysproSource, base.Resource):
         ]
 
     def _sortoi(self, process: str, status: str, documents: Sequence[Doc], *, is_write: bool) -> Doc:
-        chosen = self._settings.parameters_of(SORTOI, Process=process, OrderStatus=status)
+        more = {ALLOW_NEGATIVE: "Y"} if any(map(orders.has_negative_line, documents)) else {}
+        chosen = in_order(self._settings.parameters_of(SORTOI, Process=process, OrderStatus=status, **more))
         return self._gateway.call(BusinessCall(SORTOI, "Post", {"Orders": list(documents)}, chosen, is_write=is_write))
 
     def _with_reasons(self, answer: Answer, status: str, document: Doc) -> Answer:
@@ -316,7 +317,7 @@ class SalesOrder(SysproSource, base.Resource):
             key = self._shown(answer.key) if answer.key else ready.operation.key
             return Outcome.done(key=key, warnings=warnings)
         what = f"Sales order {ready.operation.natural_key}"
-        return refusal(answer, self._settings, what=what, warnings=warnings)
+        return refusal(answer, self._settings, SORTOI, what=what, warnings=warnings)
 
     def _cancelled(self, ready: _Ready) -> Outcome:
         chosen = self._settings.parameters_of(SORTOX)
@@ -328,7 +329,7 @@ class SalesOrder(SysproSource, base.Resource):
         key = ready.operation.key
         if answer.said is Said.DONE:
             return Outcome.done(key=key, warnings=answer.warnings)
-        return refusal(answer, self._settings, what=f"Sales order {key}", warnings=answer.warnings)
+        return refusal(answer, self._settings, SORTOX, what=f"Sales order {key}", warnings=answer.warnings)
 
     def key_of(self, doc: Doc) -> str:
         """The sales order number, in the form in which SYSPRO shows it."""
@@ -388,13 +389,6 @@ class _Ready:
     operation: Operation
     document: Doc
     warnings: Sequence[str]
-
-
-def _written_fields(operation: Operation) -> Container[str] | None:
-    """The fields and line keys that a change writes; None for all."""
-    if operation.verb is not Verb.CHANGE:
-        return None
-    return {*operation.changes, *(line.key for line in operation.lines)}
 
 
 def _canonical_line(filler: Filler, kind: str, section: Section, line: Doc) -> Doc:
