@@ -11,7 +11,7 @@ from types import MappingProxyType
 from syncengine.sandbox.switches.declaration import Declarations, Value
 
 _TRANSPORT: dict[str, tuple[Value, str]] = {
-    "syspro_version": ("8", "7 or 8: field lengths and the Version in replies (t9.2, o3.1)"),
+    "syspro_version": ("8", "6.1, 7 or 8: field lengths and the Version in replies (t9.2, o3.1, o14.7)"),
     "syspro_service_version": ("7.0.0.6", "what GetVersion answers (t5.2)"),
     "syspro_company": ("T", "the company's id (t5.1)"),
     "syspro_company_password": ("", "the company's password; empty: it has none (t5.1)"),
@@ -47,11 +47,19 @@ _ORDERS: dict[str, tuple[Value, str]] = {
         "a clean import's number is given: auto (not with IgnoreWarnings W), always, never (t9.4)",
     ),
     "syspro_rejection": ("reasons", "reasons (shape 4) or empty (shape 3) for a refused import (t9.4)"),
+    "syspro_error_numbers": (False, "ErrorMessages of an import have ErrorNumber; vendor samples have none (o14.7)"),
     "syspro_nested_status": (False, "StatusOfItems is inside Order (t9.4)"),
     "syspro_forbid_duplicate_po": (False, "the setup option: duplicate customer PO numbers only with A (t9.5)"),
     "syspro_cancelled_blocks_po": (False, "a cancelled order still blocks its PO number (t9.5, unknown)"),
     "syspro_blank_allocation": ("F", "F or B: what a blank AllocationAction means (t9.1)"),
     "syspro_back_order_status": ("2", "status of an order that is all back order (t10.3, inferred)"),
+    "syspro_charge_class_on_change": (
+        True,
+        "a changed charge needs MiscProductClass (o14.7; unconfirmed, the stricter)",
+    ),
+    "syspro_negative_quantities": (False, "the setup option: stock lines may have a negative quantity (o14.7)"),
+    "syspro_shipping_codes": ("", "coded shipping instructions as code:text, comma separated; empty: not coded (t9.2)"),
+    "syspro_cancel_reasons": ("", "cancel reasons that cancelled orders and lines need; empty: none needed (t9.2)"),
     "syspro_credit_fail": ("reject", "reject, or suspense (status S) beyond the credit limit (o12)"),
     "syspro_warehouse_orders": ("refuse", "refuse or allow changes and cancellation in status 4 (t10.1)"),
     "syspro_alternate_key": ("branch", "branch, area or warehouse: what AlternateReference must be (t9.2)"),

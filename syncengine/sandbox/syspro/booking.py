@@ -163,14 +163,14 @@ def quantities(company: Company, line: Row, ordered: Decimal, action: str) -> Ro
     What is already invoiced or dispatched is no longer open.
     """
     no_longer_open = amount_of(line, "MOrderQty") - amount_of(line, "MShipQty") - amount_of(line, "MBackOrderQty")
-    still_open = max(ZERO, ordered - no_longer_open)
+    still_open = max(ZERO, ordered - no_longer_open) if ordered > 0 else ordered
     stock = company.table("InvMaster").get(text_of(line, "MStockCode"))
     if stock is None or line["LineType"] != "1":
         return {"MOrderQty": ordered, "MShipQty": still_open, "MBackOrderQty": ZERO, "MStockQtyToShp": still_open}
     units = stocking_units(stock, text_of(line, "MOrderUom")) or Decimal(1)
     free = available(company, text_of(line, "MStockCode"), text_of(line, "MWarehouse")) / units
     free += amount_of(line, "MShipQty")
-    ship, back = split(still_open, free, "B" if goes_to_back_order(stock) else action)
+    ship, back = split(still_open, free, "B" if ordered < 0 or goes_to_back_order(stock) else action)
     return {"MOrderQty": ordered, "MShipQty": ship, "MBackOrderQty": back, "MStockQtyToShp": ship * units}
 
 
@@ -188,7 +188,7 @@ def set_status(company: Company, order: Row, status: str) -> None:
     values: Row = {"OrderStatus": status, "ActiveFlag": "N" if status == "9" else "Y"}
     if status == "4":
         note = company.shown(text_of(order, "SalesOrder"))
-        values |= {"DeliveryNote": note, "LastDelNote": note, "DateLastDocPrt": company.today()}
+        values |= {"DeliveryNote": note, "LastDelNote": company.today(), "DateLastDocPrt": company.today()}
     company.table("SorMaster").update(order, **values)
     company.order_effect("changed", order, status=status)
 

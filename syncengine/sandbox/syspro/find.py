@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
@@ -86,7 +86,8 @@ def comfch(company: Company, session: Session, _method: str, _params: Element | 
     for name, column in table.columns.items():
         if _is_known(company, table, name):
             value = row[name]
-            text = _NULL_DATE if column.kind == "date" and value is None else style.cell(value, column)
+            shown = replace(column, width=column.width - 1)  # as recorded: without a place for the sign
+            text = _NULL_DATE if column.kind == "date" and value is None else style.cell(value, shown)
             nodes.append(Node(name, text))
     return style.document(table.name, nodes)
 

@@ -17,7 +17,7 @@ from werkzeug import Request, Response
 
 from syncengine.sandbox.faults import cut
 from syncengine.sandbox.host import Host
-from syncengine.sandbox.syspro import business_objects
+from syncengine.sandbox.syspro import business_objects, warehouse
 from syncengine.sandbox.syspro.harmony_json import BadRequest, body_of, error, from_xml, imported, reply, to_xml
 from syncengine.sandbox.syspro.sessions import ID_TAIL, Logon, Session
 from syncengine.sandbox.syspro.simulation import Syspro
@@ -179,7 +179,8 @@ class Harmony:
             case "GET", [number]:
                 return self._in_session(request, "SORQRY", lambda session: self._read_order(session, number))
             case "DELETE", [number]:
-                return self._in_session(request, "SORTOX", lambda session: self._cancel(session, number), True)
+                reason = request.args.get("CancelReasonCode", "")
+                return self._in_session(request, "SORTOX", lambda session: self._cancel(session, number, reason), True)
         return error(405, "Method not allowed")
 
     def _import(self, request: Request, body: dict[str, Any]) -> Response:
@@ -190,6 +191,7 @@ class Harmony:
             if "SORTOI" in self._company.listed("syspro_unlicensed"):
                 raise EnetError("e.net exception 100000: business object SORTOI is not licensed")
             with self._company.lock:
+                warehouse.move_due_orders(self._company)
                 options, drafts = sortoi.import_orders(
                     self._company, session, parse(params, "Parameters"), parse(data, "Orders")
                 )
@@ -212,8 +214,9 @@ class Harmony:
         found = self._call(session, "Query", "Query", "SORQSO", "", query)
         return reply({"SalesOrder": [from_xml(item) for item in found.findall("SalesOrderItem")]})
 
-    def _cancel(self, session: Session, number: str) -> Response:
-        data = to_xml("PostSalesOrderCancel", {"Item": {"SalesOrder": number, "SalesOrderLine": ""}})
+    def _cancel(self, session: Session, number: str, reason: str) -> Response:
+        item = {"SalesOrder": number, "SalesOrderLine": "", "CancelReasonCode": reason}
+        data = to_xml("PostSalesOrderCancel", {"Item": item})
         params = to_xml("PostSalesOrderCancel", _POST_PARAMETERS)
         return self._posted(self._call(session, "Transaction", "Post", "SORTOX", params, data))
 

@@ -1,7 +1,12 @@
-"""SORQRY: one whole sales order. Source: syspro-transport.md section 10.2, `sorqry_xmlout.xml`."""
+"""SORQRY: one whole sales order.
+
+The header has the 109 elements of a recording of SYSPRO 7.0, in its order; lines follow the vendor's 7.0 schema of the reply.
+Source: syspro-transport.md section 10.2, syspro-objects.md section 14 item 7.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from syncengine.sandbox.syspro import booking
@@ -14,6 +19,8 @@ from syncengine.sandbox.syspro.xmlout import Node, Style, Writer
 _NAMESPACES = (
     '   xmlns:SALARE="SALARE" xmlns:SALSLS="SALSLS" xmlns:TBLART="TBLART" xmlns:SALBRN="SALBRN" xmlns:TBLCUR="TBLCUR" '
 )
+#: Only the first text was recorded; the others are the sandbox's own wording.
+_TAX_STATUSES = {"E": "Exempt from tax", "N": "Taxable", "O": "Other tax code"}
 _DOCUMENT_TYPES = {"O": "Order", "B": "Billing", "C": "Credit note", "D": "Debit note", "S": "Scheduled"}
 #: Line type to the option that includes it; each is Y unless the query says N.
 _LINE_OPTIONS = {
@@ -34,7 +41,7 @@ def sorqry(company: Company, session: Session, _method: str, _params: Element | 
     _header(company, writer, order)
     for line in company.lines(order):
         if _is_wanted(line, options):
-            writer.group("SalesOrderLine", [_line(style, line)])
+            writer.group("SalesOrderLine", [_line(company, style, line)])
     return style.document("SorDetail", writer.nodes, more_attributes=_NAMESPACES)
 
 
@@ -69,6 +76,7 @@ def _header(company: Company, writer: Writer, order: Row) -> None:
     _sold_to(writer, order, customer)
     _terms(company, writer, order)
     _delivery(writer, order)
+    _flags(writer, order)
     comments = company.notes.get(text_of(order, "SalesOrder"), [])
     writer.nodes.append(Node("HeaderText", "\n" + "".join(f"{text}\n" for text in comments)))
     writer.nodes.append(Node("HeaderNotes", "\n"))
@@ -80,10 +88,14 @@ def _identity(company: Company, writer: Writer, order: Row) -> None:
     writer.put("DocumentTypeDesc", _DOCUMENT_TYPES.get(text_of(order, "DocumentType"), ""))
     writer.put("InterBranchTransfer")
     writer.put("InterWhSale", order["InterWhSale"])
+    _blank(writer, "SourceWarehouse", "TargetWarehouse", "GtrReference")
     writer.put("Customer", order["Customer"])
     writer.put("CustomerName", order["CustomerName"])
-    writer.put("TaxStatusCode", order["TaxStatus"])
+    for name, code in (("TaxStatus", order["TaxStatus"]), ("GSTTaxStatus", order["GstExemptFlag"])):
+        writer.put(f"{name}Code", code)
+        writer.put(name, _TAX_STATUSES.get(str(code), ""))
     writer.put("EUFlag", "N")
+    writer.put("EUFlagDesc", "EU")
 
 
 def _sold_to(writer: Writer, order: Row, customer: Row) -> None:
@@ -100,6 +112,18 @@ def _sold_to(writer: Writer, order: Row, customer: Row) -> None:
     writer.put("ScheduledOrdFlag", order["ScheduledOrdFlag"])
     for number in ("1", "2", "3"):
         writer.number(f"DiscPct{number}", amount_of(order, f"DiscPct{number}"), 0, 2)
+    writer.group("Commissions", _commissions(writer.style, order))
+
+
+def _commissions(style: Style, order: Row) -> list[Node]:
+    writer = Writer(style)
+    for number in ("1", "2", "3", "4"):
+        writer.put(
+            "Salesperson" if number == "1" else f"Salesperson{number}", order["Salesperson"] if number == "1" else ""
+        )
+        writer.number(f"CommissionSales{number}", 0, 0, 2)
+        writer.put(f"Edited_CommissionSales{number}", "0.00")
+    return writer.nodes
 
 
 def _terms(company: Company, writer: Writer, order: Row) -> None:
@@ -143,6 +167,8 @@ def _delivery(writer: Writer, order: Row) -> None:
     writer.put("ShipAddress3Locality", order["ShipAddress3Loc"])
     for name in ("ShipAddress4", "ShipAddress5", "ShipPostalCode"):
         writer.put(name, order[name])
+    writer.number("ShipGpsLat", 0, 10, 6)
+    writer.number("ShipGpsLong", 0, 11, 6)
     writer.put("ShipComplete", "N")
     writer.put("Email", order["Email"])
     writer.put("FixExchangeRate", order["FixExchangeRate"])
@@ -150,48 +176,105 @@ def _delivery(writer: Writer, order: Row) -> None:
     writer.number("ExchangeRate", rate, 13, 6)
     writer.put("Edited_ExchangeRate", f"{rate:.6f}")
     writer.put("MulDiv", order["MulDiv"])
+    writer.put("ConsolidatedOrder")
+    writer.put("GstDeduction", "I")
+    _blank(writer, "CreditedInvDate", "Job", "SerialisedFlag", "CounterSalesFlag")
+
+
+def _flags(writer: Writer, order: Row) -> None:
+    for name in ("Nationality", "DeliveryTerms", "ShippingLocation"):
+        writer.put(name, order[name])
     writer.put("TransactionNature", order["TransactionNature"] or "000")
     writer.put("TransportMode", order["TransportMode"] or "00")
     writer.put("ProcessFlag", order["ProcessFlag"] or "0")
+    writer.put("JobsExistFlag")
     writer.put("AlternateKey", order["AlternateKey"])
-    writer.put("LastOperator", order["LastOperator"])
-    writer.put("Operator", order["Operator"])
-    writer.put("WebCreated", order["WebCreated"])
-    writer.put("DispatchesMade", order["DispatchesMade"])
-    writer.put("LiveDispExist", order["LiveDispExist"])
-    writer.put("NumDispatches", order["NumDispatches"])
-    writer.put("IncludeInMrp", order["IncludeInMrp"])
+    _blank(writer, "HierarchyFlag", "DepositFlag", "EdiSource")
+    writer.put("MultShipCode", order["MultiShipCode"])
+    for name in ("CompanyTaxNo", "LastOperator", "Operator", "State", "CountyZip", "ExtendedTaxCode", "WebCreated"):
+        writer.put(name, order[name])
+    writer.put("Quote")
+    for name in ("DispatchesMade", "LiveDispExist", "NumDispatches", "IncludeInMrp"):
+        writer.put(name, order[name])
 
 
-def _line(style: Style, line: Row) -> Node:
+def _blank(writer: Writer, *names: str) -> None:
+    for name in names:
+        writer.put(name)
+
+
+def _line(company: Company, style: Style, line: Row) -> Node:
     writer = Writer(style)
     kind = {"6": "CommentLine", "5": "MiscCharge", "4": "Freight"}.get(text_of(line, "LineType"), "Merchandise")
     writer.put("SalesOrderLine", line["SalesOrderLine"])
     if kind == "Merchandise":
-        _merchandise(writer, line)
+        item = company.table("InvMaster").get(text_of(line, "MStockCode")) or {}
+        units = booking.stocking_units(item, text_of(line, "MOrderUom")) if item else None
+        _goods(company, writer, line, item)
+        _quantities(writer, line, units or Decimal(1))
+        _prices(writer, line)
+        _dates(writer, line)
     else:
         writer.put("NComment", line["NComment"])
         writer.put("NCommentFromLin", integer_of(line, "NCommentFromLin"))
     if kind in ("MiscCharge", "Freight"):
         writer.number("NMscChargeValue", amount_of(line, "NMscChargeValue"), 14, 2)
         writer.put("NMscTaxCode", line["NMscTaxCode"])
+        writer.put("NMscFstCode", line["NMscFstCode"])
     return Node(kind, writer.nodes)
 
 
-def _merchandise(writer: Writer, line: Row) -> None:
+def _goods(company: Company, writer: Writer, line: Row, item: Row) -> None:
+    warehouse = company.table("InvWhControl").get(text_of(line, "MWarehouse")) or {}
     writer.put("SalesOrderInitLine", line["SalesOrderInitLine"])
-    for name in ("MStockCode", "MStockDes", "MProductClass", "MWarehouse", "MBin"):
+    for name in ("MStockCode", "MStockDes"):
         writer.put(name, line[name])
-    for name in ("MOrderQty", "MShipQty", "MStockQtyToShp", "QtyReserved"):
+    writer.put("LongDesc", item.get("LongDesc"))
+    writer.put("MProductClass", line["MProductClass"])
+    writer.put("Description", line["MProductClass"])
+    writer.put("MWarehouse", line["MWarehouse"])
+    writer.put("MWarehouseDesc", warehouse.get("Description"))
+    for name in ("MBin", "MCusSupStkCode"):
+        writer.put(name, line[name])
+
+
+def _quantities(writer: Writer, line: Row, units: Decimal) -> None:
+    writer.quantity("MOrderQty", amount_of(line, "MOrderQty"))
+    writer.quantity("MOrderQtyInStockingUm", amount_of(line, "MOrderQty") * units)
+    for name in ("MShipQty", "MStockQtyToShp", "QtyReserved", "QtyReservedShip", "MBackOrderQty"):
         writer.quantity(name, amount_of(line, name))
-    for name in ("QtyReservedShip", "MBackOrderQty", "MQtyDispatched"):
-        writer.quantity(name, amount_of(line, name))
+    writer.quantity("MBackOrderQtyInStockingUm", amount_of(line, "MBackOrderQty") * units)
+    writer.quantity("MQtyDispatched", amount_of(line, "MQtyDispatched"))
+    writer.put("MMulDivQtyFct", "M")
+    writer.number("MConvFactAlloc", units, 13, 6)
     writer.put("MOrderUom", line["MOrderUom"])
     writer.put("MStockingUom", line["MStockingUom"])
+    writer.quantity("MStockUnitMass", Decimal(0))
+    writer.quantity("MStockUnitVol", Decimal(0))
+
+
+def _prices(writer: Writer, line: Row) -> None:
     writer.number("MPrice", amount_of(line, "MPrice"), 15, 5)
-    for name in ("MPriceUom", "MPriceCode", "MTaxCode", "MDiscValFlag"):
-        writer.put(name, line[name])
+    writer.number("MUnitCost", 0, 15, 5)
+    writer.put("MPriceUom", line["MPriceUom"])
+    writer.put("MMulDivPrcFct", "M")
+    writer.number("MConvFactOrdUm", 1, 13, 6)
+    writer.put("MPriceCode", line["MPriceCode"])
+    _blank(writer, "MContract", "MBuyingGroup")
+    writer.put("MTaxCode", line["MTaxCode"])
+    writer.put("CreditReason")
+    writer.put("MDiscValFlag", line["MDiscValFlag"])
     for name in ("MDiscPct1", "MDiscPct2", "MDiscPct3"):
         writer.number(name, amount_of(line, name), 5, 2)
     writer.number("OrderLineValue", booking.line_value(line), 14, 2)
+
+
+def _dates(writer: Writer, line: Row) -> None:
     writer.put("MLineShipDate", line["MLineShipDate"])
+    writer.put("MCustRequestDat", line["MCustRequestDat"])
+    _blank(writer, "MBomType", "MParentKitType")
+    writer.quantity("MQtyPer", Decimal(0))
+    writer.number("MScrapPercentage", 0, 5, 2)
+    writer.put("MQtyChangesFlag")
+    writer.put("MUserDef", line["MUserDef"])
+    writer.put("MTariff")

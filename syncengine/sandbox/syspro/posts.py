@@ -77,13 +77,16 @@ def _check_cancel(company: Company, item: Element, comments_too: bool) -> Checke
     if not booking.may_change(company, order):
         _refuse_status(outcome, company, order, "cancelled")
         return outcome
-    number = _text(item, "SalesOrderLine")
+    number, reason = _text(item, "SalesOrderLine"), _text(item, "CancelReasonCode")
     line = _find_line(company, order, number, outcome) if number else None
+    reasons = company.listed("syspro_cancel_reasons")
+    if reasons and reason not in reasons and (line is None or line["LineType"] != "6"):
+        outcome.problems.append(problem("cancel_reason", "CancelReasonCode", reason, reason))
     complete = _text(item, "MarkLineComplete").upper() == "Y"
 
     def apply() -> list[Node]:
         if line is None:
-            booking.cancel_order(company, order, _text(item, "CancelReasonCode"))
+            booking.cancel_order(company, order, reason)
         else:
             _cancel_line(company, order, line, complete=complete, comments_too=comments_too)
         return [

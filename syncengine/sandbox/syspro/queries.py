@@ -122,11 +122,12 @@ def _fits(company: Company, column: str, value: str, kind: str, wanted: str) -> 
 
 
 def comqer(company: Company, session: Session, _method: str, _params: Element | None, document: Element) -> str:
-    """The text of an error number with parameters. The reply's form is the sandbox's own (not public)."""
+    """The text of an error number with parameters (syspro-objects.md section 14 item 7)."""
     number = (document.findtext("ErrorMessage/ErrorCode") or "").strip()
     given = [(document.findtext(f"ErrorMessage/Parameter{place}") or "").strip() for place in (1, 2, 3)]
     text = translate(number, given)
     if text is None:
         raise EnetError(f"Error number '{number}' not found")
-    nodes = [Node("ErrorMessage", [Node("ErrorNumber", number), Node("ErrorDescription", text)])]
-    return company.style(session).document("ErrorQuery", nodes)
+    parameters = [Node(f"Parameter{place}", value) for place, value in enumerate(given, start=1)]
+    details = Node("MessageDetails", [Node("ErrorCode", number), Node("TranslatedMessage", text), *parameters])
+    return company.style(session).document("TranslatedErrorMessages", [details])

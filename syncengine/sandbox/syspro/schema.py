@@ -5,6 +5,7 @@ Source: syspro-objects.md sections 3.1 and 10, syspro-transport.md sections 9 an
 
 from __future__ import annotations
 
+from syncengine.sandbox.syspro.item_columns import ITEM
 from syncengine.sandbox.syspro.schema_ledger import ledger_tables
 from syncengine.sandbox.syspro.tables import DATE, FLAG, INTEGER, Column, Table, decimal, own, text
 
@@ -91,9 +92,9 @@ def _orders() -> Table:
             "ReqShipDate": DATE,
             "ShippingInstrs": text(50),
             "ShippingInstrsCod": text(6),
-            "SpecialInstrs": text(50),
+            "SpecialInstrs": text(30),
             "InvTermsOverride": text(2),
-            "CreditAuthority": text(20),
+            "CreditAuthority": text(3),
             "Branch": text(10),
             "Area": text(10),
             "OrderType": text(2),
@@ -108,8 +109,12 @@ def _orders() -> Table:
             "DiscPct3": PERCENT,
             "TaxStatus": own(FLAG),
             "TaxExemptNumber": text(30),
-            "GstExemptNum": text(30),
+            "GstExemptFlag": Column("text", 1, initial="E"),  # as recorded: a company without Canadian tax
+            "GstExemptNum": text(15),
             "CompanyTaxNo": text(15),
+            "State": text(2),
+            "CountyZip": text(5),
+            "ExtendedTaxCode": text(3),
             **_address("ShipAddress", "ShipPostalCode"),
             "MultiShipCode": text(5),
             "Email": text(255),
@@ -124,13 +129,13 @@ def _orders() -> Table:
             "LastInvoice": text(20),
             "DateLastInvPrt": DATE,
             "DeliveryNote": text(20),
-            "LastDelNote": text(20),
+            "LastDelNote": DATE,
             "DateLastDocPrt": DATE,
             "LastOperator": text(20),
             "Operator": text(20),
             "WebCreated": FLAG,
             "SalesOrderSource": text(6),
-            "User1": text(30),
+            "User1": FLAG,
             "ReasonCode": own(text(6)),
             "DispatchesMade": FLAG,
             "LiveDispExist": FLAG,
@@ -168,6 +173,7 @@ def _order_lines() -> Table:
             "MPriceCode": text(10),
             "MProductClass": text(20),
             "MTaxCode": text(3),
+            "MFstTaxCode": text(3),
             "MDiscPct1": PERCENT,
             "MDiscPct2": PERCENT,
             "MDiscPct3": PERCENT,
@@ -186,6 +192,7 @@ def _order_lines() -> Table:
             "NMscChargeQty": QUANTITY,
             "NMscProductCls": text(20),
             "NMscTaxCode": text(3),
+            "NMscFstCode": text(3),
             "NChargeCode": text(6),
             "LineCancelCode": own(text(6)),
         },
@@ -194,39 +201,7 @@ def _order_lines() -> Table:
 
 def _stock() -> list[Table]:
     return [
-        Table(
-            "InvMaster",
-            ("StockCode",),
-            {
-                "StockCode": text(30),
-                "Description": text(50),
-                "LongDesc": text(100),
-                "AlternateKey1": text(20),
-                "AlternateKey2": text(20),
-                "StockUom": text(10),
-                "AlternateUom": text(10),
-                "OtherUom": text(10),
-                "ConvFactAltUom": decimal(11, 6),
-                "ConvMulDiv": FLAG,
-                "ConvFactOthUom": decimal(11, 6),
-                "MulDiv": FLAG,
-                "Mass": QUANTITY,
-                "Volume": QUANTITY,
-                "Decimals": INTEGER,
-                "ProductClass": text(20),
-                "TaxCode": text(3),
-                "OtherTaxCode": text(3),
-                "ListPriceCode": text(10),
-                "SerialMethod": FLAG,
-                "TraceableType": FLAG,
-                "KitType": FLAG,
-                "PartCategory": FLAG,
-                "WarehouseToUse": text(10),
-                "StockOnHold": FLAG,
-                "Supplier": text(15),
-                "DateStkAdded": DATE,
-            },
-        ),
+        Table("InvMaster", ("StockCode",), ITEM),
         Table(
             "InvWarehouse",
             ("StockCode", "Warehouse"),

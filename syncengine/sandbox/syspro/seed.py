@@ -126,6 +126,8 @@ def _stock(
         ConvMulDiv="D",
         ConvFactOthUom=Decimal(1),
         MulDiv="M",
+        CostUom=unit,
+        ManufactureUom=unit,
         ProductClass=product_class,
         TaxCode=tax_code,
         OtherTaxCode=_OTHER_TAX_CODE,

@@ -75,6 +75,10 @@ class Company:
         """A switch with comma-separated values."""
         return [part.strip() for part in self.switches.text(switch).split(",") if part.strip()]
 
+    def paired(self, switch: str) -> dict[str, str]:
+        """A switch with comma-separated `code:text` pairs."""
+        return dict(part.split(":", 1) for part in self.listed(switch) if ":" in part)
+
     def today(self) -> date:
         """The company's date."""
         return self.now().date()

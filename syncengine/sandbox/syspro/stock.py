@@ -1,6 +1,7 @@
 """INVQRY: one stock code with all its warehouses. Source: syspro-objects.md section 4.2, `invqry_xmlout.xml`.
 
-Dates among LastActivityDates are written yyyy/MM/dd, all others yyyy-MM-dd; quantities have an `Edited_` twin.
+Dates among LastActivityDates are written yyyy/MM/dd, all others yyyy-MM-dd; quantities have an `Edited_` twin. Widths are those
+of the recording: 20 for each quantity, 17 for costs and prices (the example file has some of them one short).
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _item(company: Company, style: Style, stock: Row) -> Node:
     control = company.table("InvWhControl").get(text_of(stock, "WarehouseToUse"))
     writer.put("WarehouseToUseDesc", control["Description"] if control else "")
     writer.put("DateStockAdded", stock["DateStkAdded"])
-    writer.number("Mass", amount_of(stock, "Mass"), 19, 6)
+    writer.number("Mass", amount_of(stock, "Mass"), 20, 6)
     writer.number("Volume", amount_of(stock, "Volume"), 20, 6)
     writer.put("TaxCode", stock["TaxCode"])
     writer.put("TaxCodeDesc", text_of(stock, "TaxCode"))
@@ -92,10 +93,15 @@ def _coded(writer: Writer, stock: Row, name: str) -> None:
 def _price(company: Company, writer: Writer, stock: Row) -> None:
     row = company.table("InvPrice").get(text_of(stock, "StockCode"), text_of(stock, "ListPriceCode"))
     price = amount_of(row, "SellingPrice") if row is not None else _ZERO
-    writer.number("SellingPrice", price, 16, 5)
+    writer.number("SellingPrice", price, 17, 5)
     writer.put("PriceBasis", row["PriceBasis"] if row is not None else "")
     writer.put("Edited_SellingPrice", writer.style.edited(price))
     writer.put("SellingPriceCurrency", company.switches.text("syspro_local_currency"))
+
+
+def _quantity(writer: Writer, name: str, value: Decimal) -> None:
+    """A quantity with its twin; 20 places as recorded."""
+    writer.quantity(name, value, 20, twin=True)
 
 
 def _free(row: Row) -> Decimal:
@@ -119,21 +125,21 @@ def _warehouse(company: Company, style: Style, row: Row) -> Node:
     writer.put("Description", control["Description"] if control else "")
     for name, value in _figures(row).items():
         if name == "QtyOnBackOrder":
-            writer.quantity("MinimumQty", _ZERO, twin=True)
-            writer.quantity("MaximumQty", _ZERO, twin=True)
-        writer.quantity(name, value, 20 if name == "QtyOnHand" else 19, twin=True)
+            _quantity(writer, "MinimumQty", _ZERO)
+            _quantity(writer, "MaximumQty", _ZERO)
+        _quantity(writer, name, value)
     writer.put("DateLastSale", row["DateLastSale"])
     for name in ("DateLastCostChange", "DateLastCostEntered", "UserField1", "UserField2", "UserField3"):
         writer.put(name)
     writer.put("DefaultBin", row["DefaultBin"])
-    writer.number("UnitCost", amount_of(row, "UnitCost"), 16, 5)
+    writer.number("UnitCost", amount_of(row, "UnitCost"), 17, 5)
     future = _free(row) + amount_of(row, "QtyOnOrder") - amount_of(row, "QtyOnBackOrder")
-    writer.quantity("FutureFree", future, 20, twin=True)
-    writer.quantity("QuantityDispatchNotInvoiced", amount_of(row, "QtyDispatched"), twin=True)
+    _quantity(writer, "FutureFree", future)
+    _quantity(writer, "QuantityDispatchNotInvoiced", amount_of(row, "QtyDispatched"))
     writer.group("Parameters", _reorder(style, row))
     costs = Writer(style)
     costs.put("Method", "Average")
-    costs.number("LastCostEntered", amount_of(row, "UnitCost"), 16, 5)
+    costs.number("LastCostEntered", amount_of(row, "UnitCost"), 17, 5)
     writer.group("Costs", costs.nodes)
     writer.group("LastActivityDates", _activity(row))
     return Node("WarehouseItem", writer.nodes)
@@ -141,8 +147,8 @@ def _warehouse(company: Company, style: Style, row: Row) -> Node:
 
 def _reorder(style: Style, row: Row) -> list[Node]:
     writer = Writer(style)
-    writer.quantity("SafetyStockLevel", _ZERO, twin=True)
-    writer.quantity("ReOrderQuantity", _ZERO, twin=True)
+    _quantity(writer, "SafetyStockLevel", _ZERO)
+    _quantity(writer, "ReOrderQuantity", _ZERO)
     writer.put("DefaultBinLocation", row["DefaultBin"])
     writer.put("ABCclassification")
     return writer.nodes
@@ -168,5 +174,5 @@ def _totals(style: Style, rows: list[Row]) -> Node:
         for name, value in _figures(row).items():
             sums[name] = sums.get(name, _ZERO) + value
     for name, value in sums.items():
-        writer.quantity(name, value, twin=True)
+        _quantity(writer, name, value)
     return Node("WarehouseTotals", writer.nodes)

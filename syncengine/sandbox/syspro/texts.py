@@ -54,6 +54,8 @@ _OWN = {
     "customer_on_hold": "Customer '{0}' is on hold",
     "credit": "Credit limit exceeded for customer '{0}'",
     "duplicate_po": "Customer purchase order number '{0}' already used on sales order '{1}'",
+    "negative": "Quantity '{0}' cannot be negative",
+    "cancel_reason": "Cancel reason code '{0}' not found",
     "currency": "Currency '{0}' does not match currency '{1}' of customer '{2}'",
     "currency_fixed": "Currency cannot be changed for customer '{0}'",
     "stock_on_hold": "Stock code '{0}' is on hold",

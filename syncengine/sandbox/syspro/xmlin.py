@@ -33,7 +33,7 @@ class Field:
         kind: text, number, date, or one of a set of letters in `choices`.
         length: maximum characters of a text; maximum digits before the decimal point of a number.
         places: maximum decimals of a number.
-        old_length: length in version 7 if it differs.
+        old_length: length in version 6.1 if it differs.
     """
 
     kind: str = "text"
@@ -44,7 +44,7 @@ class Field:
 
 
 def txt(length: int, old: int = 0) -> Field:
-    """A text of at most this many characters (in version 7: `old`)."""
+    """A text of at most this many characters (in version 6.1: `old`)."""
     return Field("text", length, old_length=old)
 
 
@@ -188,7 +188,7 @@ def _convert(section: Section, name: str, text: str, spec: Field, reading: Readi
             return text.upper()
         section.refuse("bad_value", name, text, name)
         return None
-    length = spec.old_length if spec.old_length and reading.version == "7" else spec.length
+    length = spec.old_length if spec.old_length and reading.version.startswith("6") else spec.length
     if len(text) <= length:
         return text
     if reading.over_length == "truncate":

@@ -16,7 +16,7 @@ from syncengine.sandbox.syspro.tables import Column, Value
 
 DECLARATION = '<?xml version="1.0" encoding="Windows-1252"?>\n'
 END = "\n "
-VERSIONS = {"7": "7.0.073", "8": "8.0.004"}
+VERSIONS = {"6.1": "6.1.000", "7": "7.0.073", "8": "8.0.004"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Style:
     """How one session's replies look.
 
     Attributes:
-        version: 7 or 8.
+        version: 6.1, 7 or 8.
         padded: whether numbers are padded as recorded.
         system_information: requested by the logon: an element instead of root attributes (section 5.1).
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 import requests
@@ -191,7 +192,8 @@ def test_status_change_validates_only_by_default(ordered: EnetClient) -> None:
     assert ordered.read_order("1001").findtext("OrderStatus") == "1"
     ordered.post("SORTOS", f"<P>{POST}</P>", f"<P>{item}</P>")
     read = ordered.read_order("1001")
-    assert (read.findtext("OrderStatus"), read.findtext("LastDelNote")) == ("4", "001001")
+    assert (read.findtext("OrderStatus"), read.findtext("DeliveryNote")) == ("4", "001001")
+    assert date.fromisoformat(read.findtext("LastDelNote") or "")  # a date, as both known databases have it
 
 
 def test_suspended_order_needs_an_authority_to_go_on(ordered: EnetClient, control: Control) -> None:
@@ -261,3 +263,125 @@ def test_person_enters_an_order_under_our_po_number(ordered: EnetClient, control
         f"{ordered.url.partition('/SYSPRO')[0]}/_sandbox/syspro/orders/count?po=500123", timeout=5
     ).json()
     assert (found["orders"], found["numbers"]) == (2, ["001001", "001002"])
+
+
+# -- traps of the schema (syspro-objects.md section 14 item 7) ----------------------------------------------------------
+
+
+def at_site(make_sandbox: Callable[..., Running], **switches: object) -> EnetClient:
+    """A client of a site with these switches."""
+    client = EnetClient(make_sandbox(**switches).url)
+    client.log_on()
+    return client
+
+
+def test_the_unit_of_an_existing_line_is_ignored(enet: EnetClient) -> None:
+    enet.import_order(head(), stock_line("BP-TEE-RED-M").replace(">FG<", ">MN<"))
+
+    assert change(enet, line(1, "C", "<OrderQty>2</OrderQty><OrderUom>BX</OrderUom>")) == []
+    assert value(lines(enet.read_order("1001"), "Merchandise")[0], "MOrderUom") == "EA"
+
+
+CHARGE = (
+    "<MiscChargeLine><MiscChargeValue>3.50</MiscChargeValue><MiscProductClass>WRAP</MiscProductClass></MiscChargeLine>"
+)
+AMENDED = (
+    "<MiscChargeLine><CustomerPoLine>2</CustomerPoLine><LineActionType>C</LineActionType>"
+    "<MiscChargeValue>4.00</MiscChargeValue>{}</MiscChargeLine>"
+)
+
+
+def test_an_amended_charge_needs_its_product_class(enet: EnetClient) -> None:
+    enet.import_order(head(), stock_line() + CHARGE)
+
+    refused = change(enet, AMENDED.format(""))
+    assert refused == [("", "XML element '{MiscChargeLine}{MiscProductClass}' cannot be spaces")]
+    assert change(enet, AMENDED.format("<MiscProductClass>WRAP</MiscProductClass>")) == []
+    assert value(lines(enet.read_order("1001"), "MiscCharge")[0], "NMscChargeValue") == "4.00"
+
+
+def test_an_amended_charge_keeps_its_class_where_the_site_is_lenient(make_sandbox: Callable[..., Running]) -> None:
+    client = at_site(make_sandbox, syspro_charge_class_on_change=False)
+    client.import_order(head(), stock_line() + CHARGE)
+
+    assert change(client, AMENDED.format("")) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "parameter", "error"),
+    [
+        (False, "Y", [("", "Quantity '-2' cannot be negative")]),
+        (True, "N", [("", "Quantity '-2' cannot be negative")]),
+        (True, "Y", []),
+    ],
+)
+def test_a_negative_quantity_needs_the_setup_option_and_the_parameter(
+    make_sandbox: Callable[..., Running], option: bool, parameter: str, error: list[tuple[str, str]]
+) -> None:
+    client = at_site(make_sandbox, syspro_negative_quantities=option)
+    document = stock_line() + stock_line(qty="-2")
+    reply = client.import_order(head(), document, AllowBackOrderForNegativeMerchLine=parameter)
+
+    assert errors(reply) == error
+    if not error:
+        read = lines(client.read_order("1001"), "Merchandise")[1]
+        assert (value(read, "MOrderQty"), value(read, "MBackOrderQty")) == ("-2.000000", "-2.000000")
+        assert change(client, line(2, "C", "<OrderQty>-1</OrderQty>"), AllowBackOrderForNegativeMerchLine="Y") == []
+
+
+def test_a_shipping_code_sets_the_text_unless_the_document_has_one(make_sandbox: Callable[..., Running]) -> None:
+    client = at_site(make_sandbox, syspro_shipping_codes="ND24:Courier next day,SEC:Second class")
+    coded = "<ShippingInstrsCode>ND24</ShippingInstrsCode>"
+    client.import_order(head("1", coded), stock_line())
+    client.import_order(head("2", f"<ShippingInstrs>By hand</ShippingInstrs>{coded}"), stock_line())
+
+    read = [client.read_order(number).findtext("ShippingInstrs") for number in ("1001", "1002")]
+    assert read == ["Courier next day", "By hand"]
+    change(client, "", f"{NUMBER}<ShippingInstrsCode>SEC</ShippingInstrsCode>")
+    assert client.read_order("1001").findtext("ShippingInstrs") == "Second class"
+    unknown = head("3", "<ShippingInstrsCode>ZZ</ShippingInstrsCode>")
+    refused = errors(client.import_order(unknown, stock_line(), ValidateShippingInstrs="Y"))
+    assert refused == [("", "Shipping instructions 'ZZ' not found")]
+
+
+def test_what_is_cancelled_needs_a_reason_where_the_site_retains_it(make_sandbox: Callable[..., Running]) -> None:
+    client = at_site(make_sandbox, syspro_cancel_reasons="WEB")
+    comment = "<CommentLine><Comment>wrap it</Comment></CommentLine>"
+    client.import_order(head(), stock_line(qty="2") + stock_line() + comment)
+    removed_comment = (
+        "<CommentLine><CustomerPoLine>3</CustomerPoLine><LineActionType>D</LineActionType>"
+        "<Comment>wrap it</Comment></CommentLine>"
+    )
+
+    assert change(client, line(2, "D")) == [("", "Cancel reason code '' not found")]
+    assert change(client, line(2, "D", "<LineCancelCode>OLD</LineCancelCode>")) == [
+        ("", "Cancel reason code 'OLD' not found")
+    ]
+    assert change(client, line(2, "D", "<LineCancelCode>WEB</LineCancelCode>") + removed_comment) == []
+    item = f"<P><Item>{NUMBER}{{}}</Item></P>"
+    refused = parsed(client.post("SORTOX", f"<P>{POST}</P>", item.format("")))
+    assert errors(refused) == [("", "Cancel reason code '' not found")]
+    reason = "<CancelReasonCode>WEB</CancelReasonCode>"
+    assert errors(parsed(client.post("SORTOX", f"<P>{POST}</P>", item.format(reason)))) == []
+
+
+@pytest.mark.parametrize(
+    ("document", "text"),
+    [
+        (
+            stock_line(more="<StockNotTaxable>N</StockNotTaxable>"),
+            "Value 'N' is invalid for XML element 'StockNotTaxable'",
+        ),
+        (
+            stock_line(more="<NonStockedLine>N</NonStockedLine>"),
+            "Value 'N' is invalid for XML element 'NonStockedLine'",
+        ),
+        (
+            stock_line()
+            + CHARGE.replace("</MiscChargeLine>", "<MiscSvcChargePrice>1.123456</MiscSvcChargePrice></MiscChargeLine>"),
+            "XML element 'MiscSvcChargePrice' must be numeric",
+        ),
+    ],
+)
+def test_values_that_the_schema_does_not_have_are_refused(enet: EnetClient, document: str, text: str) -> None:
+    assert errors(enet.import_order(head(), document)) == [("", text)]

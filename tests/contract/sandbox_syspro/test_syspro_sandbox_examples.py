@@ -9,12 +9,13 @@ import requests
 
 from syncengine.sandbox import Running
 
-from .conftest import EnetClient, errors, example, parsed, same_but_version
+from .conftest import EnetClient, example, parsed, same_but_version
 
 #: The examples come from a site whose order numbers have six digits, and whose status stays 1 on back order.
 EXAMPLE_SITE = {
     "syspro_order_key_width": 6,
     "syspro_back_order_status": "1",
+    "syspro_error_numbers": True,
     "syspro_version": "7",
 }
 
@@ -94,12 +95,18 @@ def test_validation_echoes_the_document(enet: EnetClient) -> None:
 
 
 def test_reading_the_order(enet: EnetClient) -> None:
-    """The example order lost its line 2, has no order comments, and was entered by BPSYNC."""
+    """The example order lost its line 2, has no order comments, and was entered by BPSYNC.
+
+    The example was shortened: what it has is there in its order and form, between more elements.
+    """
     post_example(enet, **{"_<OrderComments>Gift order</OrderComments>": ""})
     cancel = example("sortox_xmlin.xml", **{"_<SalesOrderLine/>": "<SalesOrderLine>2</SalesOrderLine>"})
     enet.post("SORTOX", example("sortox_xmlparams.xml"), cancel)
 
-    assert same_but_version(enet.query("SORQRY", example("sorqry_xmlin.xml")), "sorqry_xmlout.xml")
+    reply = iter(enet.query("SORQRY", example("sorqry_xmlin.xml")).splitlines())
+    missing = [line for line in example("sorqry_xmlout.xml").splitlines()[2:] if line not in reply]
+
+    assert missing == []
 
 
 def test_listing_orders(enet: EnetClient) -> None:
@@ -196,8 +203,8 @@ def test_stock_query_pads_and_twins_its_quantities(enet: EnetClient) -> None:
     reply = enet.query("INVQRY", example("invqry_xmlin.xml"))
 
     assert "<QtyOnHand>         1250.000000</QtyOnHand>\n<Edited_QtyOnHand>1,250.000</Edited_QtyOnHand>" in reply
-    assert "<AvailableQty>        1250.000000</AvailableQty>" in reply
-    assert "<UnitCost>         0.00000</UnitCost>" in reply
+    assert "<AvailableQty>         1250.000000</AvailableQty>" in reply
+    assert "<UnitCost>          0.00000</UnitCost>" in reply
     assert "<DateWarehouseAdded>2023/09/01</DateWarehouseAdded>" in reply
     assert [item.findtext("Warehouse") for item in parsed(reply).iter("WarehouseItem")] == ["MN", "RT"]
 
@@ -205,4 +212,11 @@ def test_stock_query_pads_and_twins_its_quantities(enet: EnetClient) -> None:
 def test_error_number_becomes_its_text(enet: EnetClient) -> None:
     reply = parsed(enet.query("COMQER", example("comqer_xmlin.xml")))
 
-    assert errors(reply) == [("240004", "Stock code 'ZZ-404' not found")]
+    assert reply.tag == "TranslatedErrorMessages"
+    assert [(child.tag, child.text) for child in reply.find("MessageDetails") or ()] == [
+        ("ErrorCode", "240004"),
+        ("TranslatedMessage", "Stock code 'ZZ-404' not found"),
+        ("Parameter1", "ZZ-404"),
+        ("Parameter2", None),
+        ("Parameter3", None),
+    ]

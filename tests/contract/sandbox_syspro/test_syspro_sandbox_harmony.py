@@ -47,6 +47,27 @@ def test_refused_order_is_400_with_number_path_and_value(running: Running) -> No
     assert call(running, "POST", "SalesOrder", document) == (400, expected)
 
 
+def test_an_import_first_makes_the_moves_of_the_warehouse_that_are_due(make_sandbox: Callable[..., Running]) -> None:
+    running = make_sandbox(syspro_warehouse_step_s=60)
+    in_stock = json.dumps(HARMONY_ORDER).replace("KB-1001", "KB-2040")
+    call(running, "POST", "SalesOrder", json.loads(in_stock))
+    table = running.sandbox.syspro.table("SorMaster")
+    call(running, "GET", "SalesOrder/1001")
+    running.sandbox.switches.turn({"clock_offset_s": 61})
+
+    call(running, "POST", "SalesOrder", json.loads(in_stock.replace("500123", "500124")))
+
+    assert [row["OrderStatus"] for row in table.rows()] == ["4", "1"]
+
+
+def test_a_cancellation_carries_its_reason(make_sandbox: Callable[..., Running]) -> None:
+    running = make_sandbox(syspro_cancel_reasons="WEB")
+    call(running, "POST", "SalesOrder", HARMONY_ORDER)
+
+    assert call(running, "DELETE", "SalesOrder/1001")[0] == 400
+    assert call(running, "DELETE", "SalesOrder/1001?CancelReasonCode=WEB")[0] == 200
+
+
 def test_order_is_read_found_and_cancelled(running: Running) -> None:
     call(running, "POST", "SalesOrder", HARMONY_ORDER)
 

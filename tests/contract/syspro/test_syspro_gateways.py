@@ -171,7 +171,7 @@ def test_an_unknown_stock_code_is_rejected_by_name(orders: Resource) -> None:
     assert isinstance(outcome.error, Rejected)
     assert outcome.error.field.endswith("StockCode")
     assert outcome.error.value == "NO-SUCH"
-    assert "240004" in outcome.error.reason
+    assert "Create the stock code" in outcome.error.remedy
     assert "stock code" in outcome.error.remedy
 
 

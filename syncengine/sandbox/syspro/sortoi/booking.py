@@ -27,6 +27,7 @@ _RENAMED = {
     "InvoiceDateEntered": "EntInvoiceDate",
     "TaxExemptionStatus": "TaxStatus",
     "GstExemptNumber": "GstExemptNum",
+    "GstExemptionStatus": "GstExemptFlag",
     "CompanyTaxNumber": "CompanyTaxNo",
 }
 _ADDRESS = tuple(_RENAMED.get(name, name) for name in fields.ADDRESS)
@@ -50,7 +51,7 @@ def _create(company: Company, session: Session, draft: Draft) -> None:
     customer = draft.customer or {}
     manual = draft.header.text("SalesOrder")
     number = company.order_key(manual or company.next_number("order"))
-    given = _given(draft.header)
+    given = _given(company, draft.header)
     values: Row = _defaults(company, draft, customer) | given
     if draft.header.text("MultiShipCode"):
         values |= _stored_address(company, draft, customer)
@@ -98,8 +99,11 @@ def _defaults(company: Company, draft: Draft, customer: Row) -> Row:
     }
 
 
-def _given(header: Section) -> Row:
-    """The header's own values by column; those that only control the import have none."""
+def _given(company: Company, header: Section) -> Row:
+    """The header's own values by column; those that only control the import have none.
+
+    At a site with coded shipping instructions a code sets the text, unless the document has a text of its own.
+    """
     control_elements = {
         "CustomerPoNumber",
         "OrderActionType",
@@ -109,10 +113,11 @@ def _given(header: Section) -> Row:
         "SalesOrder",
         "ShipAddressPerLine",
         "OrderComments",
-        "GstExemptionStatus",
         "CancelReasonCode",
     }
-    return {
+    coded = company.paired("syspro_shipping_codes").get(header.text("ShippingInstrsCode"))
+    text: Row = {} if coded is None else {"ShippingInstrs": coded}
+    return text | {
         _RENAMED.get(name, name): _plain(value) for name, value in header.values.items() if name not in control_elements
     }
 
@@ -152,6 +157,8 @@ def _add(company: Company, order: Row, line: Line) -> None:
     row = dict(line.row)
     if line.kind == "StockLine" and not row.get("MLineShipDate"):
         row["MLineShipDate"] = order["ReqShipDate"]
+    if line.kind == "StockLine" and not row.get("MCustRequestDat"):
+        row["MCustRequestDat"] = company.today()  # and no MinimumDaysToShip
     booking.add_line(company, order, **row)
 
 
@@ -159,7 +166,7 @@ def _change(company: Company, session: Session, draft: Draft) -> None:
     order = draft.order
     if order is None:
         return
-    values = _given(draft.header)
+    values = _given(company, draft.header)
     if draft.header.text("NewCustomerPoNumber"):
         values["CustomerPoNumber"] = draft.header.text("NewCustomerPoNumber")
     company.table("SorMaster").update(order, **values, LastOperator=session.operator)

@@ -7,7 +7,14 @@ from decimal import Decimal
 from syncengine.sandbox.syspro import booking
 from syncengine.sandbox.syspro.sortoi import fields, tax
 from syncengine.sandbox.syspro.sortoi.draft import Draft, Line, Options
-from syncengine.sandbox.syspro.sortoi.parts import common, needed, quantity, uses_entered_price
+from syncengine.sandbox.syspro.sortoi.parts import (
+    cancel_reason,
+    common,
+    needed,
+    needed_class,
+    quantity,
+    uses_entered_price,
+)
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, integer_of, text_of
 from syncengine.sandbox.syspro.xmlin import BLANK
@@ -32,6 +39,8 @@ def check(company: Company, options: Options, draft: Draft, line: Line) -> None:
         section.refuse("line_stock", "StockCode", code, int(number), shown)
     elif line.existing["MCompleteFlag"] == "Y":
         section.refuse("status", "CustomerPoLine", shown, "line complete", "changed")
+    elif line.action == "D":
+        cancel_reason(company, section, "LineCancelCode", draft.header.text("CancelReasonCode"))
     elif line.action == "C":
         _changes(company, options, line, line.existing)
         _warn_of_back_order(company, draft, line, line.existing)
@@ -41,9 +50,13 @@ def _changes(company: Company, options: Options, line: Line, existing: Row) -> N
     section = line.section
     stock = company.table("InvMaster").get(text_of(existing, "MStockCode"))
     if line.kind == "StockLine":
-        _changed_stock(options, line, existing, stock)
+        _changed_stock(company, options, line, existing, stock)
         line.row |= tax.changed_stock(company, section, existing)
         return
+    if line.kind == "CommentLine" and not section.text("Comment"):
+        needed(section, "Comment")
+    if line.kind == "MiscChargeLine" and company.switches.on("syspro_charge_class_on_change"):
+        needed_class(section)
     renamed = {
         "Comment": "NComment",
         "CommentType": "NCommentType",
@@ -62,15 +75,11 @@ def _changes(company: Company, options: Options, line: Line, existing: Row) -> N
         line.row |= tax.changed_charge(company, section)
 
 
-def _changed_stock(options: Options, line: Line, existing: Row, stock: Row | None) -> None:
+def _changed_stock(company: Company, options: Options, line: Line, existing: Row, stock: Row | None) -> None:
+    """OrderUom is ignored, as the unit of an existing line cannot change (syspro-objects.md section 14 item 7)."""
     section = line.section
-    uom = section.text("OrderUom")
-    if uom and stock is not None and booking.stocking_units(stock, uom) is None:
-        section.refuse("uom", "OrderUom", uom, stock["StockCode"])
-    elif uom:
-        line.row["MOrderUom"] = uom
     if "OrderQty" in section.values or any(found.field == "OrderQty" for found in section.problems):
-        ordered = quantity(section, stock)
+        ordered = quantity(company, options, section, stock)
         if ordered is not None:
             line.row["MOrderQty"] = ordered
     price = section.amount("Price")
@@ -93,8 +102,7 @@ def _ratio(existing: Row, line: Line, stock: Row | None) -> Decimal:
     """Price units per order unit."""
     if stock is None:
         return Decimal(1)
-    order_uom = text_of(line.row, "MOrderUom") or text_of(existing, "MOrderUom")
-    order_units = booking.stocking_units(stock, order_uom) or Decimal(1)
+    order_units = booking.stocking_units(stock, text_of(existing, "MOrderUom")) or Decimal(1)
     return order_units / (booking.stocking_units(stock, line.section.text("PriceUom")) or Decimal(1))
 
 

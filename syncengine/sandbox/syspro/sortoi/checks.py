@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml'
 from syncengine.sandbox.syspro import booking
 from syncengine.sandbox.syspro.sortoi import fields, lines
 from syncengine.sandbox.syspro.sortoi.draft import Draft, Options
+from syncengine.sandbox.syspro.sortoi.parts import cancel_reason
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, text_of
 from syncengine.sandbox.syspro.xmlin import BLANK, read
@@ -33,7 +34,7 @@ def check(company: Company, options: Options, element: Element) -> Draft:
     if draft.action == "A":
         _check_new(company, options, draft)
     else:
-        _check_existing(company, draft)
+        _check_existing(company, options, draft)
     if draft.customer is not None and (draft.action == "A" or (draft.action == "C" and not header.problems)):
         lines.check_all(company, options, draft)
         if draft.action == "A":
@@ -68,7 +69,7 @@ def _check_new(company: Company, options: Options, draft: Draft) -> None:
         header.refuse("manual_number", "SalesOrder", number)
     elif number and company.order(number) is not None:
         header.refuse("120001", "SalesOrder", company.order_key(number), "SorMaster")
-    _check_codes(company, draft)
+    _check_codes(company, options, draft)
 
 
 def _find_customer(company: Company, options: Options, draft: Draft) -> None:
@@ -106,8 +107,11 @@ def _check_po_number(company: Company, options: Options, draft: Draft, field: st
             return
 
 
-def _check_codes(company: Company, draft: Draft) -> None:
+def _check_codes(company: Company, options: Options, draft: Draft) -> None:
     header = draft.header
+    shipping = _given(header.text("ShippingInstrsCode"))
+    if shipping and options.on("ValidateShippingInstrs") and shipping not in company.paired("syspro_shipping_codes"):
+        header.refuse("not_found", "ShippingInstrsCode", "Shipping instructions", shipping)
     for name, (table, what) in _CODES.items():
         code = _given(header.text(name))
         if code and company.table(table).get(code) is None:
@@ -129,7 +133,7 @@ def _check_codes(company: Company, draft: Draft) -> None:
             header.refuse("not_found", "MultiShipCode", "Ship address code", ship_to)
 
 
-def _check_existing(company: Company, draft: Draft) -> None:
+def _check_existing(company: Company, options: Options, draft: Draft) -> None:
     """A change or cancellation needs an order that may still be changed."""
     header = draft.header
     number = _given(header.text("SalesOrder"))
@@ -150,10 +154,12 @@ def _check_existing(company: Company, draft: Draft) -> None:
         header.refuse("status", "SalesOrder", number, draft.order["OrderStatus"], doing)
     new_number = _given(header.text("NewCustomerPoNumber"))
     if new_number and draft.action == "C":
-        options = Options({"AllowDuplicateOrderNumbers": "N", "CheckForCustomerPoNumbers": "N"}, "F")
-        _check_po_number(company, options, draft, "NewCustomerPoNumber", new_number)
+        strictly = Options({"AllowDuplicateOrderNumbers": "N", "CheckForCustomerPoNumbers": "N"}, "F")
+        _check_po_number(company, strictly, draft, "NewCustomerPoNumber", new_number)
     if draft.action == "C":
-        _check_codes(company, draft)
+        _check_codes(company, options, draft)
+    elif draft.action == "D":
+        cancel_reason(company, header, "CancelReasonCode")
 
 
 def _check_credit(company: Company, options: Options, draft: Draft) -> None:

@@ -1,6 +1,7 @@
-"""SORTOI's elements, with lengths of version 8 (and of 7 where they differ), and its parameters' defaults.
+"""SORTOI's elements, with lengths of versions 7 and 8 (and of 6.1 where they differ), and its parameters' defaults.
 
-Source: syspro-transport.md sections 9.1 to 9.3. Other elements are ignored.
+Source: syspro-transport.md sections 9.1 to 9.3, syspro-objects.md section 14 item 7. Other elements are ignored; DeliveryLoad,
+which holds elements of its own, is for sites with Load Planning.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ PARAMETERS = {
     "IgnoreWarnings": "N",
     "WarnIfCustomerOnHold": "N",
     "AllowManualOrderNumberToBeUsed": "N",
+    "AllowBackOrderForNegativeMerchLine": "N",
+    "ValidateShippingInstrs": "N",
 }
 #: Parameters that hold codes, whose case counts.
 CODES = ("CustomerToUse", "WarehouseListToUse")
@@ -61,7 +64,7 @@ HEADER: dict[str, Field] = {
     "Email": txt(255),
     **{f"OrderDiscPercent{number}": num(2, 2) for number in (1, 2, 3)},
     "Warehouse": txt(10),
-    "SpecialInstrs": txt(50, old=30),
+    "SpecialInstrs": txt(30),  # 50 in the schema, 30 in both known databases: the stricter
     "SalesOrder": txt(20),
     "OrderType": txt(2),
     "MultiShipCode": txt(5),
@@ -89,13 +92,10 @@ HEADER: dict[str, Field] = {
 }
 REPEATED = ("OrderComments",)
 
-_LINE: dict[str, Field] = {
-    "CustomerPoLine": num(4),
-    "LineActionType": choice("ACD"),
-    "LineCancelCode": txt(6),
-}
+_LINE: dict[str, Field] = {"CustomerPoLine": num(4), "LineActionType": choice("ACD")}
+_CANCELLABLE: dict[str, Field] = _LINE | {"LineCancelCode": txt(6)}
 
-STOCK_LINE: dict[str, Field] = _LINE | {
+STOCK_LINE: dict[str, Field] = _CANCELLABLE | {
     "StockCode": txt(30),
     "StockDescription": txt(50),
     "Warehouse": txt(10),
@@ -118,45 +118,44 @@ STOCK_LINE: dict[str, Field] = _LINE | {
     "LineDiscValFlag": choice("UV"),
     "OverrideCalculatedDiscount": choice("YN"),
     "UserDefined": txt(4),
-    "NonStockedLine": choice("YN"),
+    "NonStockedLine": choice("Y"),
     "NsProductClass": txt(20),
     "NsUnitCost": num(10, 5),
     "UnitMass": num(12, 6),
     "UnitVolume": num(12, 6),
     "StockTaxCode": txt(3),
-    "StockNotTaxable": choice("YN"),
+    "StockNotTaxable": choice("Y"),
     "StockFstCode": txt(3),
-    "StockNotFstTaxable": choice("YN"),
+    "StockNotFstTaxable": choice("Y"),
     "AllocationAction": choice("FBA"),
     "ReserveStock": choice("YN"),
-    "DeliveryLoad": txt(20),
 }
 COMMENT_LINE: dict[str, Field] = _LINE | {
     "Comment": txt(100, old=45),
     "AttachedLineNumber": num(4),
     "CommentType": choice("IO"),
 }
-MISC_LINE: dict[str, Field] = _LINE | {
+MISC_LINE: dict[str, Field] = _CANCELLABLE | {
     "MiscChargeValue": num(12, 2),
     "MiscChargeCost": num(12, 2),
     "MiscQuantity": num(12, 6),
     "MiscProductClass": txt(20),
     "MiscTaxCode": txt(3),
-    "MiscNotTaxable": choice("YN"),
+    "MiscNotTaxable": choice("Y"),
     "MiscFstCode": txt(3),
-    "MiscNotFstTaxable": choice("YN"),
+    "MiscNotFstTaxable": choice("Y"),
     "MiscDescription": txt(100),
     "MiscChargeCode": txt(6),
     "MiscTariffCode": txt(20),
-    "MiscSvcChargePrice": num(12, 2),
+    "MiscSvcChargePrice": num(10, 5),
 }
-FREIGHT_LINE: dict[str, Field] = _LINE | {
+FREIGHT_LINE: dict[str, Field] = _CANCELLABLE | {
     "FreightValue": num(12, 2),
     "FreightCost": num(12, 2),
     "FreightTaxCode": txt(3),
-    "FreightNotTaxable": choice("YN"),
+    "FreightNotTaxable": choice("Y"),
     "FreightFstCode": txt(3),
-    "FreightNotFstTaxable": choice("YN"),
+    "FreightNotFstTaxable": choice("Y"),
 }
 LINES = {
     "StockLine": STOCK_LINE,

@@ -11,6 +11,7 @@ from syncengine.sandbox.syspro.sortoi.parts import (
     common,
     description,
     needed,
+    needed_class,
     own_price,
     quantity,
     uses_entered_price,
@@ -94,7 +95,7 @@ def _stocked(company: Company, options: Options, draft: Draft, line: Line, stock
     warehouse = _warehouse(company, options, draft, section, stock)
     if stock["StockOnHold"] in ("P", "F"):
         section.refuse("stock_on_hold", "StockCode", code)
-    ordered = quantity(section, stock)
+    ordered = quantity(company, options, section, stock)
     uom = section.text("OrderUom")
     if not uom:
         needed(section, "OrderUom")
@@ -124,7 +125,7 @@ def _non_stocked(company: Company, options: Options, line: Line) -> None:
     product_class = section.text("NsProductClass") or section.text("ProductClass")
     if not product_class:
         needed(section, "NsProductClass")
-    ordered, price = quantity(section, None), section.amount("Price")
+    ordered, price = quantity(company, options, section, None), section.amount("Price")
     for name in ("OrderUom", "Price"):
         if name not in section.values:
             needed(section, name)
@@ -165,8 +166,7 @@ def _misc(company: Company, line: Line) -> None:
     section = line.section
     if section.amount("MiscChargeValue") is None:
         needed(section, "MiscChargeValue")
-    if not section.text("MiscProductClass") and not section.text("MiscChargeCode"):
-        needed(section, "MiscProductClass")
+    needed_class(section)
     line.row = {
         "LineType": "5",
         "NComment": section.text("MiscDescription"),
@@ -239,7 +239,7 @@ def _price(company: Company, options: Options, draft: Draft, line: Line, stock: 
 
 def _allocate(company: Company, draft: Draft, line: Line, stock: Row, ordered: Decimal) -> Row:
     """Ship and back order quantity, less what earlier lines of the same order took."""
-    action = "B" if booking.goes_to_back_order(stock) else line.allocation
+    action = "B" if ordered < 0 or booking.goes_to_back_order(stock) else line.allocation
     place = (text_of(stock, "StockCode"), text_of(line.row, "MWarehouse"))
     units = booking.stocking_units(stock, text_of(line.row, "MOrderUom")) or Decimal(1)
     free = max(ZERO, booking.available(company, *place) - draft.taken.get(place, ZERO)) / units

@@ -43,13 +43,34 @@ def _discounts(section: Section) -> Row:
     return values
 
 
-def quantity(section: Section, stock: Row | None) -> Decimal | None:
+def needed_class(section: Section) -> None:
+    """A charge needs its product class, unless a standard code brings one."""
+    if not section.text("MiscProductClass") and not section.text("MiscChargeCode"):
+        needed(section, "MiscProductClass")
+
+
+def cancel_reason(company: Company, section: Section, name: str, otherwise: str = "") -> None:
+    """The reason of a cancellation, where the site retains analysis details of what is cancelled; comments have none."""
+    known = company.listed("syspro_cancel_reasons")
+    if known and section.name != "CommentLine" and (section.text(name) or otherwise) not in known:
+        section.refuse("cancel_reason", name, section.text(name) or otherwise)
+
+
+def quantity(company: Company, options: Options, section: Section, stock: Row | None) -> Decimal | None:
+    """OrderQty; a negative one where setup option and parameter allow it, to be placed on back order.
+
+    What SYSPRO does with a negative line without the parameter is not public: refusing it is the stricter assumption.
+    """
     ordered = section.amount("OrderQty")
     if ordered is None:
         needed(section, "OrderQty")
         return None
-    if ordered <= 0:
+    if ordered == 0:
         section.refuse("bad_value", "OrderQty", ordered, "OrderQty")
+        return None
+    allowed = company.switches.on("syspro_negative_quantities") and options.on("AllowBackOrderForNegativeMerchLine")
+    if ordered < 0 and not allowed:
+        section.refuse("negative", "OrderQty", ordered)
         return None
     if stock is not None:
         places = integer_of(stock, "Decimals")

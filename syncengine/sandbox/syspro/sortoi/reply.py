@@ -98,6 +98,7 @@ def _section(company: Company, element: Element, known: object, messages: dict[E
         if isinstance(known, dict) and child.tag in known
     ]
     for problem in messages.get(element, ()):
-        number = [Node("ErrorNumber", problem.number)] if problem.number else []
+        has_number = problem.number and company.switches.on("syspro_error_numbers")
+        number = [Node("ErrorNumber", problem.number)] if has_number else []
         content.append(Node("ErrorMessages", [*number, Node("ErrorDescription", problem.text)]))
     return Node(str(element.tag), content)
