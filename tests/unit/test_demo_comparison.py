@@ -257,7 +257,7 @@ def test_a_letter_of_a_customer_and_records_that_wait_are_found(served: Running)
     letter = {**LETTER, "flow": "customers", "key": "310", "field": "Name", "cause": "none"}
     statuses = {**STATUSES, "customers": {"done": 1, "waiting": 2}}
     assert texts(judge(served, [LETTER, letter], statuses)) == [
-        "2 of customers ended as waiting",
+        "2 of customers are held or wait, 0 should be: {'waiting': 2}",
         "customers 310 has a dead letter: Name: none",
     ]
 

@@ -21,6 +21,7 @@ _LETTERS = str.maketrans(
         "Ŧ": "T", "ə": "e", "Ə": "E", "ẞ": "SS", "ĳ": "ij", "Ĳ": "IJ", "ſ": "s", "ɓ": "b", "ƙ": "k", "ɗ": "d",
         "−": "-", "‐": "-", "‑": "-", "‒": "-", "―": "-", "⁄": "/", "′": "'", "″": '"', "№": "No", "₤": "£",
         "\u200b": "", "\u200c": "", "\u200d": "", "\ufeff": "", "\u00ad": "",
+        "\ufe0e": "", "\ufe0f": "",  # say how the character before them looks
     }
 )  # fmt: skip
 _CYRILLIC = dict(

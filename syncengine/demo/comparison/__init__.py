@@ -20,13 +20,14 @@ from syncengine.sandbox.shop.model import Shop
 __all__ = ["Problem", "Report", "compare"]
 
 EXPECTED_STATUSES = ("done", "skipped", "dead")
+RESTING = ("held", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """The result: `problems` is empty if everything is right.
 
-    `pushed`, `guests`, `invalid`, `ineligible` and `cancelled` count the shop's orders by their expected fate; `found` counts
+    `pushed`, `guests`, `invalid`, `ineligible`, `cancelled` and `held` count the shop's orders by their expected fate; `found` counts
     orders in SYSPRO, `duplicates` those beyond one for each reference, `customers` SYSPRO customers of the shop's contacts,
     `lost` expected orders and customers that SYSPRO does not have.
     """
@@ -38,6 +39,7 @@ class Report:
     invalid: int
     ineligible: int
     cancelled: int
+    held: int
     duplicates: int
     customers: int
     lost: int
@@ -63,7 +65,7 @@ def compare(
         edited_contacts: ids of contacts that people have edited.
     """
     config, systems = documented.load(), Systems(sandbox_url)
-    problems = [*_unfinished(statuses), *orders.compare(config, shop, systems, dead_letters, edited)]
+    problems = [*_unfinished(shop, statuses), *orders.compare(config, shop, systems, dead_letters, edited)]
     problems += orders.strays(shop, systems, dead_letters)
     found = customers.compare(config, shop, systems, edited, edited_contacts)
     fates = Counter(shop.expected.values())
@@ -75,14 +77,20 @@ def compare(
         invalid=fates["invalid"],
         ineligible=fates["ineligible"],
         cancelled=fates["cancelled"],
+        held=fates["held"],
         duplicates=sum(len(same_reference) - 1 for same_reference in systems.orders.values()),
         customers=found.present,
         lost=found.missing + orders.missing(shop, systems),
     )
 
 
-def _unfinished(statuses: Mapping[str, Mapping[Any, int]]) -> Iterable[Problem]:
+def _unfinished(shop: Shop, statuses: Mapping[str, Mapping[Any, int]]) -> Iterable[Problem]:
+    """Records that have not ended, apart from those whose text SYSPRO cannot store: they and what waits for them are held."""
+    expected = {"orders": orders.held(shop), "customers": customers.held(shop)}
     for flow, counts in statuses.items():
+        resting = {str(status): count for status, count in counts.items() if str(status) in RESTING}
+        if sum(resting.values()) != expected[flow]:
+            yield Problem(f"{sum(resting.values())} of {flow} are held or wait, {expected[flow]} should be: {resting}")
         for status, count in counts.items():
-            if count and str(status) not in EXPECTED_STATUSES:
+            if count and str(status) not in (*EXPECTED_STATUSES, *RESTING):
                 yield Problem(f"{count} of {flow} ended as {status}")

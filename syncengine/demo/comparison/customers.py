@@ -10,7 +10,7 @@ from syncengine.demo.comparison.documented import Documented
 from syncengine.demo.comparison.problems import Problem
 from syncengine.demo.comparison.systems import Systems
 from syncengine.demo.comparison.texts import Json
-from syncengine.sandbox.shop.model import Contact, Shop
+from syncengine.sandbox.shop.model import Contact, Shop, is_unstorable
 
 PHONE_LENGTH, SHORT_NAME_LENGTH = 20, 20
 Account = tuple[int, str]
@@ -48,13 +48,21 @@ def compare(
     return Customers(problems, present=len(codes & present), missing=len(expected - present))
 
 
+def held(shop: Shop) -> int:
+    """Number of contacts that are held, since SYSPRO cannot store their names."""
+    return sum(_is_held(contact) and shop.guest_tag not in contact.tags.split(",") for contact in shop.contacts)
+
+
+def _is_held(contact: Contact) -> bool:
+    return any(map(is_unstorable, (contact.first_name, contact.last_name, contact.company)))
+
+
 def _accounts(config: Documented, shop: Shop, edited: Collection[int]) -> tuple[set[Account], set[Account]]:
     """Accounts that must exist, and those that may: an invalid order, and one cancelled since, may have needed one."""
     currencies = set(config.settings["syspro_currencies"])
     guests = {str(tag) for tag in config.settings["guest_contact_tags"]}
-    own = {
-        (c.id, c.currency) for c in shop.contacts if not guests & set(c.tags.split(",")) and c.currency in currencies
-    }
+    storable = [contact for contact in shop.contacts if not _is_held(contact)]
+    own = {(c.id, c.currency) for c in storable if not guests & set(c.tags.split(",")) and c.currency in currencies}
     orders = {(o.customer.contact_id, o.currency, shop.expected[o.id]) for o in shop.orders if o.currency in currencies}
     required = own | {(contact_id, currency) for contact_id, currency, fate in orders if fate == "pushed"}
     allowed = required | {(contact_id, currency) for contact_id, currency, fate in orders if fate == "invalid"}

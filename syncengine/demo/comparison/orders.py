@@ -53,6 +53,11 @@ def strays(shop: Shop, systems: Systems, dead_letters: Sequence[Json]) -> Iterab
             yield Problem(f"{letter['flow']} {letter['key']} has a dead letter: {letter['field']}: {letter['cause']}")
 
 
+def held(shop: Shop) -> int:
+    """Number of orders that are held, or wait for a customer that is."""
+    return sum(fate == "held" for fate in shop.expected.values())
+
+
 def _order(
     config: Documented, shop: Shop, systems: Systems, order: Order, dead_letters: Sequence[Json], *, is_edited: bool
 ) -> Iterable[str]:

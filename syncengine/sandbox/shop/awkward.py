@@ -142,6 +142,8 @@ def _names(labelled: _LabelledOrders) -> None:
     ):
         contact = labelled.contact(country)
         contact.first_name, contact.last_name, contact.company = first, last, ""
+        if label == "japanese_name":
+            labelled.writer.shop.addresses[-1].line1 = "110 銀座4丁目"
         labelled.order(label, contact)
     company = labelled.contact("GB", is_company=True)
     company.company = "The Extraordinarily Long-Winded Trading Company of Bristol and Bath Limited"

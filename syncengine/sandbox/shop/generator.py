@@ -8,8 +8,9 @@ from syncengine.sandbox.shop import awkward as awkward_orders
 from syncengine.sandbox.shop import catalogue, people
 from syncengine.sandbox.shop import orders as ordinary_orders
 from syncengine.sandbox.shop import tax_mix as tax_mix_orders
-from syncengine.sandbox.shop.model import Shop
+from syncengine.sandbox.shop.model import Shop, is_unstorable
 from syncengine.sandbox.shop.order_writer import OrderWriter
+from syncengine.sandbox.shop.orders import SHOWN_LATE
 
 
 def generate(
@@ -41,4 +42,15 @@ def generate(
     if tax_mix:
         mix_rng = random.Random(seed + 2)
         tax_mix_orders.add(writer, tax_mix_orders.add_goods(shop, mix_rng), mix_rng, tax_mix)
+    _expect_held(shop)
     return shop
+
+
+def _expect_held(shop: Shop) -> None:
+    """Orders of customers whose texts no transliteration carries are held, unless they are skipped or refused before."""
+    for order in shop.orders:
+        texts = (order.customer.full_name, order.delivery.full_name, order.delivery.company, order.delivery.line1)
+        may_be_held = shop.expected[order.id] in ("pushed", "guest") or shop.invalid.get(order.id) in SHOWN_LATE
+        if may_be_held and any(map(is_unstorable, texts)):
+            shop.expected[order.id] = "held"
+            shop.invalid.pop(order.id, None)

@@ -7,6 +7,7 @@ without asking the mapping.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,7 +20,7 @@ FREE_TEXT_PRODUCT_ID = 1000
 #: The options of the products' custom field PCF_RANGE, by id.
 RANGES = {160: "Everyday", 161: "Seasonal"}
 
-Fate = Literal["pushed", "invalid", "ineligible", "cancelled", "guest"]
+Fate = Literal["pushed", "invalid", "ineligible", "cancelled", "guest", "held"]
 
 
 @dataclass(slots=True)
@@ -303,3 +304,8 @@ class Shop:
         trade = Decimal("0.8") if prices.code == "TRADE" else Decimal(1)
         tax = 1 + self.rate_of(product.tax_code) if prices.gross else Decimal(1)
         return (product.price * rate * trade * tax).quantize(Decimal("0.01"))
+
+
+def is_unstorable(text: str) -> bool:
+    """Whether a text has ideographs or pictures, which Windows-1252 does not have and no transliteration spells in it."""
+    return any(unicodedata.category(character) in ("Lo", "So") for character in text)

@@ -21,6 +21,8 @@ REASONS = {
     "sku_too_long": "SKU is longer than a stock code can be",
     "no_rows": "order has no rows",
 }
+#: Those that show only once the order's customer is in SYSPRO.
+SHOWN_LATE = (REASONS["unknown_sku"], REASONS["sku_too_long"])
 
 
 def add(writer: OrderWriter, rng: random.Random, orders: int) -> None:

@@ -54,7 +54,12 @@ _PLACES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tupl
         ("Οδός Ερμού", "Λεωφόρος Συγγρού"),
         (("Αθήνα", "", "105 63"), ("Θεσσαλονίκη", "", "546 24")),
     ),
-    "JP": (("直美", "健太"), ("佐藤", "高橋"), ("銀座4丁目", "桜通り"), (("東京都中央区", "", "104-0061"),)),
+    "JP": (
+        ("Naomi", "Kenta"),
+        ("Satō", "Takahashi"),
+        ("Ginza 4-chōme", "Sakura-dōri"),
+        (("Chūō, Tōkyō", "", "104-0061"),),
+    ),
     "US": (
         ("Casey", "Jordan", "Dolores"),
         ("Rivera", "McAllister", "Nguyen"),

@@ -31,7 +31,7 @@ def test_awkward_orders_have_the_same_ids_for_every_seed(shop: Shop) -> None:
 def test_every_order_has_a_fate_and_every_invalid_one_a_reason(shop: Shop) -> None:
     assert set(shop.expected) == {order.id for order in shop.orders}
     assert {key for key, fate in shop.expected.items() if fate == "invalid"} == set(shop.invalid)
-    assert set(shop.expected.values()) == {"pushed", "guest", "invalid", "ineligible", "cancelled"}
+    assert set(shop.expected.values()) == {"pushed", "guest", "invalid", "ineligible", "cancelled", "held"}
 
 
 def test_orders_come_in_the_order_of_their_dates(shop: Shop) -> None:

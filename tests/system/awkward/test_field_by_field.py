@@ -5,6 +5,7 @@ brightpearl.md sections 3.1, 11 and 12; syspro-transport.md section 9; settings 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.store.models import Effect
+from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import PLACED, World, both_gateways
 
 D = Decimal
@@ -219,18 +221,53 @@ def test_names_are_kept_or_spelled_in_windows_1252(world: World, first: str, las
     assert world.erp.customer("BP310")["Name"] == written
 
 
-@pytest.mark.parametrize(("first", "last"), [("Ελένη", "Παπαδοπούλου"), ("直美", "佐藤"), ("Bob 🛠️", "the Builder")])
-def test_names_in_other_scripts_arrive_in_some_spelling_and_the_log_says_which(
-    world: World, first: str, last: str
-) -> None:
-    order = world.shop.order(world.shop.contact(first, last))
+def test_names_in_other_scripts_arrive_in_some_spelling_and_the_log_says_which(world: World) -> None:
+    order = world.shop.order(world.shop.contact("Ελένη", "Παπαδοπούλου"))
     world.sync()
     written = world.erp.order(order.id)["CustomerName"]
     assert written
     assert written.encode("cp1252")
     with world.store.read() as session:
         effect = session.scalars(select(Effect).where(Effect.natural_key == str(order.id))).one()
-        assert any(f"{first} {last}" in warning for warning in effect.warnings)
+        assert any("Ελένη Παπαδοπούλου" in warning for warning in effect.warnings)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "missing", "written"),
+    [("直美", "佐藤", "直 美 佐 藤", "?? ??"), ("Bob 🛠️", "the Builder", "🛠", "Bob ? the Builder")],
+)
+def test_a_name_that_syspro_cannot_store_is_held_before_the_write_until_a_person_approves_it(
+    world: World, cli: Cli, first: str, last: str, missing: str, written: str
+) -> None:
+    order = world.shop.order(world.shop.contact(first, last))
+    world.sync()
+
+    status, reason = world.status(310, "customers")
+    assert status == "held"
+    assert reason.startswith(f"Name = '{first} {last}', ")
+    assert f": SYSPRO's character set has no {missing}, which" in reason
+    assert "Correct the text at the source, or approve" in reason
+    assert world.status(order.id)[0] == "waiting"
+    assert world.erp.customers() == []
+    for key in ("310", str(order.id)):
+        cli("held", "approve", key, "--yes")
+        world.settle()
+    assert world.status(order.id)[0] == "done"
+    assert world.erp.order(order.id)["CustomerName"] == written
+
+
+def test_a_held_order_goes_out_once_its_text_is_corrected_at_the_source(world: World) -> None:
+    contact = world.shop.contact()
+    world.sync("customers")
+    order = world.shop.order(contact, delivery={"line1": "110 銀座4丁目"})
+    world.sync()
+    assert world.status(order.id)[0] == "held"
+
+    world.shop.edit(order, delivery=replace(order.delivery, line1="110 Ginza 4-chome"))
+    world.sync()
+
+    assert world.status(order.id)[0] == "done"
+    assert world.erp.order(order.id)["ShipAddress1"] == "110 Ginza 4-chome"
 
 
 @pytest.mark.one_gateway
