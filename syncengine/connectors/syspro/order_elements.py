@@ -54,7 +54,7 @@ ORDER_HEADER: Section = {
     "ProcessFlag": code(1),
     "TaxExemptNumber": text(30),
     "TaxExemptionStatus": flag("E", "N", "O"),
-    "GstExemptNumber": text(30),
+    "GstExemptNumber": text(15),
     "GstExemptionStatus": flag("E", "N"),
     "CompanyTaxNumber": text(15),
     "CancelReasonCode": code(6),

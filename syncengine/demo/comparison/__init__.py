@@ -27,8 +27,8 @@ RESTING = ("held", "waiting")
 class Report:
     """The result: `problems` is empty if everything is right.
 
-    `pushed`, `guests`, `invalid`, `ineligible`, `cancelled` and `held` count the shop's orders by their expected fate; `found` counts
-    orders in SYSPRO, `duplicates` those beyond one for each reference, `customers` SYSPRO customers of the shop's contacts,
+    `pushed`, `guests`, `invalid`, `ineligible`, `cancelled` and `held` count the shop's orders by their expected fate; `found`
+    counts orders in SYSPRO, `duplicates` those beyond one for each reference, `customers` customers of the shop's contacts,
     `lost` expected orders and customers that SYSPRO does not have.
     """
 

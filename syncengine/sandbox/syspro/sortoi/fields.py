@@ -85,7 +85,7 @@ HEADER: dict[str, Field] = {
     "ProcessFlag": txt(1),
     "TaxExemptNumber": txt(30),
     "TaxExemptionStatus": choice("ENO"),
-    "GstExemptNumber": txt(30),
+    "GstExemptNumber": txt(15),
     "GstExemptionStatus": choice("EN"),
     "CompanyTaxNumber": txt(15),
     "CancelReasonCode": txt(6),
