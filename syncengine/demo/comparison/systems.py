@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 from syncengine.demo.comparison.texts import Json
+from syncengine.sandbox.shop.model import ENTERED_BEFORE
 
 TIMEOUT_S = 30
 
@@ -20,7 +21,8 @@ class Systems:
         self._session, self._url = requests.Session(), f"{url.rstrip('/')}/_sandbox"
         self.orders: dict[str, list[Json]] = defaultdict(list)
         for order in self._get("syspro/SorMaster"):
-            self.orders[order["CustomerPoNumber"]].append(order)
+            if not order["CustomerPoNumber"].startswith(ENTERED_BEFORE):
+                self.orders[order["CustomerPoNumber"]].append(order)
         self.lines: dict[str, list[Json]] = defaultdict(list)
         for line in self._get("syspro/SorDetail"):
             self.lines[line["SalesOrder"]].append(line)

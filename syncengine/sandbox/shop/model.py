@@ -20,6 +20,9 @@ FREE_TEXT_PRODUCT_ID = 1000
 #: The options of the products' custom field PCF_RANGE, by id.
 RANGES = {160: "Everyday", 161: "Seasonal"}
 
+#: What begins the references of orders that people entered in SYSPRO before any order of the shop.
+ENTERED_BEFORE = "BEFORE-"
+
 Fate = Literal["pushed", "invalid", "ineligible", "cancelled", "guest", "held"]
 
 

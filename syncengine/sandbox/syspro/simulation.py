@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from syncengine.sandbox.host import Host
 from syncengine.sandbox.shop.model import Shop
-from syncengine.sandbox.syspro import business_objects, seed, warehouse
+from syncengine.sandbox.syspro import business_objects, history, seed, warehouse
 from syncengine.sandbox.syspro.sessions import Session
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.texts import EnetError
@@ -20,6 +20,8 @@ class Syspro(Company):
     def __init__(self, host: Host, shop: Shop) -> None:
         super().__init__(host)
         seed.load(self, shop)
+        if shop.awkward:
+            history.load(self)
 
     def call(self, session: Session, klass: str, method: str, object: str, params_xml: str, data_xml: str) -> str:
         """Run one business object.

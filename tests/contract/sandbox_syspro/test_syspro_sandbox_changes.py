@@ -385,3 +385,27 @@ def test_what_is_cancelled_needs_a_reason_where_the_site_retains_it(make_sandbox
 )
 def test_values_that_the_schema_does_not_have_are_refused(enet: EnetClient, document: str, text: str) -> None:
     assert errors(enet.import_order(head(), document)) == [("", text)]
+
+
+def test_a_company_has_orders_that_are_complete_invoiced_in_part_and_cancelled() -> None:
+    """As every company has before a client comes: each status of section 10.1 that no import makes."""
+    with Sandbox(1, {"latency_s": 0}, contacts=2, products=30, orders=0, awkward=True).start() as running:
+        client = EnetClient(running.url)
+        client.log_on()
+        columns = "SalesOrder CustomerPoNumber OrderStatus CancelledFlag LastInvoice"
+        rows = {row["CustomerPoNumber"]: row for row in client.find("SorMaster", columns)}
+
+        assert {name: (row["OrderStatus"], bool(row["LastInvoice"])) for name, row in rows.items()} == {
+            "BEFORE-COMPLETE": ("9", True),
+            "BEFORE-PARTIAL": ("2", True),
+            "BEFORE-CANCELLED": ("\\", False),
+            "BEFORE-CANCELLED-IN-ENTRY": ("*", False),
+            "BEFORE-SUSPENSE": ("S", False),
+            "BEFORE-FORWARD": ("F", False),
+        }
+        complete = rows["BEFORE-COMPLETE"]["SalesOrder"].lstrip("0")
+        refused = client.import_order(
+            head("BEFORE-COMPLETE", f"<SalesOrder>{complete}</SalesOrder>", action="C"), stock_line()
+        )
+        assert errors(refused) == [("", f"Sales order '{complete}' in status '9' cannot be changed")]
+        assert client.read_order(complete).findtext("LastInvoice") == rows["BEFORE-COMPLETE"]["LastInvoice"]
