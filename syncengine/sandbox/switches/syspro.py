@@ -17,6 +17,7 @@ _TRANSPORT: dict[str, tuple[Value, str]] = {
     "syspro_company_password": ("", "the company's password; empty: it has none (t5.1)"),
     "syspro_operators": ("BPSYNC:s3cret!,BPTEST:s3cret!,CLERK:s3cret!", "operators as code:password, comma separated"),
     "syspro_instances": ("0", "SYSPRO instance numbers on this server, comma separated (t5.1)"),
+    "syspro_guid_sessions": (False, "session ids are GUIDs with hyphens, as one SYSPRO 8 client has them (t2.3)"),
     "syspro_licences": (5, "concurrent e.net users that the licence allows (t5.3)"),
     "syspro_idle_minutes": (20, "idle time-out of the licence class in minutes (t5.3)"),
     "syspro_idle_ends_session": (False, "an idle session ends by itself, not only when its licence is needed (t5.3)"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -72,7 +73,7 @@ class Sessions:
                 del self._by_id[session.id]
             self._free_a_licence()
             session = Session(
-                secrets.token_hex(16).upper() + f"{logon.instance or '0'}0",
+                self._new_id(logon.instance or "0"),
                 logon.operator,
                 logon.company,
                 self._now(),
@@ -81,6 +82,12 @@ class Sessions:
             )
             self._by_id[session.id] = session
             return session
+
+    def _new_id(self, instance: str) -> str:
+        """32 hex digits and two that name the instance, as recorded; by switch a GUID, as one client has it."""
+        if self._switches.on("syspro_guid_sessions"):
+            return str(uuid.uuid4())
+        return secrets.token_hex(16).upper() + f"{instance}0"
 
     def require(self, user_id: str) -> Session:
         """The session of an id, trimmed or not, with its time stamp renewed.

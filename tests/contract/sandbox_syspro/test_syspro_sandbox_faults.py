@@ -84,7 +84,7 @@ def test_service_troubles_are_html(sandbox: Sandbox, enet: EnetClient, kind: str
 
 def test_malformed_answer_is_a_document_cut_short(sandbox: Sandbox, enet: EnetClient) -> None:
     sandbox.faults.add(Fault(system="syspro", operation="SORTOI", kind="malformed", after="commit"))
-    params = "<SalesOrders><Parameters><IgnoreWarnings>W</IgnoreWarnings></Parameters></SalesOrders>"
+    params = "<P><Parameters><Process>IMPORT</Process><IgnoreWarnings>W</IgnoreWarnings></Parameters></P>"
     order = f"<SalesOrders><Orders><OrderHeader>{head()}</OrderHeader></Orders></SalesOrders>"
     reply = enet.post("SORTOI", params, order)
 

@@ -98,7 +98,7 @@ def test_change_of_an_order(running: Running) -> None:
     header = {"CustomerPoNumber": "500123", "OrderActionType": "C", "Customer": "WEB001", "SalesOrder": "001001"}
     line = {"CustomerPoLine": "1", "LineActionType": "C", "OrderQty": "7"}
     body = {
-        "Parameters": {"IgnoreWarnings": "W"},
+        "Parameters": {"Process": "IMPORT", "IgnoreWarnings": "W"},
         "Orders": [{"OrderHeader": header, "OrderDetails": {"StockLine": [line]}}],
     }
 

@@ -10,7 +10,7 @@ import requests
 
 from syncengine.sandbox import Running, Sandbox
 
-from .conftest import EnetClient, errors, head, order, stock_line
+from .conftest import EnetClient, errors, head, order, parsed, stock_line
 
 Control = Callable[..., requests.Response]
 
@@ -465,7 +465,7 @@ def test_syspro_numbers_the_lines_in_document_order_whatever_the_document_says(e
 
 def test_order_of_sixty_lines_goes_by_postld(enet: EnetClient) -> None:
     document = f"<SalesOrders>{order(head(), stock_line() * 60)}</SalesOrders>"
-    params = "<SalesOrders><Parameters><AlwaysUsePriceEntered>Y</AlwaysUsePriceEntered></Parameters></SalesOrders>"
+    params = "<P><Parameters><Process>IMPORT</Process><AlwaysUsePriceEntered>Y</AlwaysUsePriceEntered></Parameters></P>"
     body = (
         '<TransactionPostLD xmlns="http://SYSPROWcfService">'
         f"<UserId>{enet.user_id}</UserId><BusinessObject>SORTOI</BusinessObject>"
@@ -474,6 +474,14 @@ def test_order_of_sixty_lines_goes_by_postld(enet: EnetClient) -> None:
     requests.post(f"{enet.url}/Transaction/PostLD", data=body.encode(), timeout=10)
 
     assert len(lines(enet.read_order("1001"))) == 60
+
+
+def test_an_import_without_its_process_only_validates(enet: EnetClient) -> None:
+    """The schema's default: the reply looks fine, and nothing is there."""
+    reply = parsed(enet.post("SORTOI", "<P><Parameters/></P>", f"<S>{order(head(), stock_line())}</S>"))
+
+    assert reply.findtext("ValidationStatus/Status") == "Successful"
+    assert enet.find("SorMaster", "SalesOrder") == []
 
 
 def test_manual_order_number_where_it_is_allowed(enet: EnetClient) -> None:

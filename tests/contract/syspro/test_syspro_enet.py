@@ -97,6 +97,38 @@ def test_bodies_that_are_json_strings_are_understood(connect_to: Connect, sandbo
     assert orders.read([number_of(orders, create(orders, order()), "500123")])
 
 
+def test_a_session_id_may_be_a_guid_with_hyphens(connect_to: Connect, sandbox: Sandbox) -> None:
+    sandbox.switches.turn({"syspro_guid_sessions": True, "syspro_json_bodies": True})
+    orders = connect_to().resources["syspro.sales_order"]
+    assert orders.read([number_of(orders, create(orders, order()), "500123")])
+
+
+@pytest.mark.parametrize(("version", "shown"), [("7", ", SYSPRO 7"), ("8", ", SYSPRO 8")])
+def test_check_names_the_version_of_the_company(
+    connect_to: Connect, sandbox: Sandbox, version: str, shown: str
+) -> None:
+    sandbox.switches.turn({"syspro_version": version})
+    assert connect_to().check().endswith(shown)
+
+
+def test_check_refuses_a_version_before_7_with_the_reason(connect_to: Connect, sandbox: Sandbox) -> None:
+    sandbox.switches.turn({"syspro_version": "6.1"})
+    with pytest.raises(Misconfigured, match=r"SYSPRO 6\.1.* is not supported: .*ShipAddress3Locality"):
+        connect_to().check()
+
+
+def test_a_negative_line_goes_out_with_the_parameter_that_allows_it(connect_to: Connect, sandbox: Sandbox) -> None:
+    sandbox.switches.turn({"syspro_negative_quantities": True})
+    orders = connect_to().resources["syspro.sales_order"]
+    doc = order()
+    doc["StockLine"].append({**doc["StockLine"][0], "@key": "15", "OrderQty": Decimal(-1)})
+
+    key = number_of(orders, create(orders, doc), "500123")
+
+    (read,) = orders.read([key]).values()
+    assert [line["OrderQty"] for line in orders.load(read)["StockLine"]] == [Decimal(2), Decimal(-1)]
+
+
 def test_plain_numbers_are_read_like_padded_ones(connect_to: Connect, sandbox: Sandbox) -> None:
     sandbox.switches.turn({"syspro_padded_numbers": False})
     orders = connect_to().resources["syspro.sales_order"]

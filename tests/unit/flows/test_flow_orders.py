@@ -307,6 +307,22 @@ def test_negative_quantities_of_charges_and_zero_quantities_do_no_harm() -> None
     assert lines(mapped(doc), "StockLine") == [("1",)]
 
 
+def test_a_negative_quantity_of_a_product_is_sent_where_the_setting_says_that_the_site_takes_it() -> None:
+    """OrderQty is "12.6 positive or negative" (syspro-objects.md section 14 item 7)."""
+    doc = order("5.00", {"1": row("10.0000"), "2": row("-5.0000", "-1.0000")})
+    allowed = {"negative_quantities": True}
+
+    assert flows()["orders"].mapping.decide(doc, context(settings=allowed)).verdict is RuleVerdict.GO
+    assert lines(mapped(doc, settings=allowed), "StockLine", "OrderQty", "Price") == [
+        ("1", D("1"), D("10")),
+        ("2", D("-1"), D("5")),
+    ]
+    with pytest.raises(Rejected) as refused:
+        flows()["orders"].mapping.decide(doc, context())
+    assert "only as a credit note" not in str(refused.value)
+    assert "set negative_quantities" in refused.value.remedy
+
+
 @pytest.mark.parametrize(
     ("changed", "field", "said"),
     [

@@ -10,7 +10,7 @@ from syncengine.sandbox.syspro.xmlin import DAY, Field, choice, num, txt
 
 #: Parameter to default; a blank default means that a setting or a rule decides.
 PARAMETERS = {
-    "Process": "IMPORT",
+    "Process": "VALIDATE",  # the schema's default: what leaves it out imports nothing
     "CustomerToUse": "",
     "WarehouseListToUse": "",
     "UseCustomerSalesWarehouse": "N",
