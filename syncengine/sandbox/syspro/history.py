@@ -11,7 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from syncengine.sandbox.shop.model import ENTERED_BEFORE
-from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro import booking, invoicing
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row
 
@@ -22,7 +22,7 @@ _CUSTOMER, _STOCK_CODE, _WAREHOUSE, _PRICE = "WEB001", "KB-2040", "FG", Decimal(
 def load(company: Company) -> None:
     """Add one order of each kind, with numbers and references of its own, under the customer WEB001."""
     kinds: dict[str, Callable[[Row], object]] = {
-        "COMPLETE": lambda order: booking.invoice(company, order),
+        "COMPLETE": lambda order: invoicing.invoice(company, order),
         "PARTIAL": lambda order: _invoice_in_part(company, order),
         "CANCELLED": lambda order: booking.cancel_order(company, order),
         "CANCELLED-IN-ENTRY": lambda order: booking.set_status(company, order, "*"),
@@ -37,7 +37,7 @@ def load(company: Company) -> None:
 def _invoice_in_part(company: Company, order: Row) -> None:
     line = company.lines(order)[0]
     booking.change_line(company, line, MShipQty=Decimal(1), MBackOrderQty=Decimal(1), MStockQtyToShp=Decimal(1))
-    booking.invoice(company, order)
+    invoicing.invoice(company, order)
 
 
 def _entered(company: Company, number: int, po_number: str) -> Row:

@@ -173,7 +173,7 @@ def test_charge_without_tax(enet: EnetClient, control: Control) -> None:
 def test_code_of_a_charge_must_exist_and_can_be_changed(enet: EnetClient) -> None:
     assert errors(enet.import_order(head(), misc("<MiscTaxCode>NO</MiscTaxCode>"))) == [("", "Tax code 'NO' not found")]
     enet.import_order(head(), misc())
-    amend(enet, changed_line("<MiscTaxCode>Z</MiscTaxCode>", "MiscChargeLine"))
+    amend(enet, changed_line("<MiscProductClass>WEB</MiscProductClass><MiscTaxCode>Z</MiscTaxCode>", "MiscChargeLine"))
 
     assert codes(enet) == ["Z"]
 

@@ -130,5 +130,5 @@ def _flag(is_on: bool) -> str:
 
 
 def _allows_negative(company: Company) -> bool:
-    """Whether the site allows negative quantities, if this sandbox has a switch for it."""
-    return bool(company.switches.get("syspro_negative_quantities"))
+    """Whether the site allows negative quantities."""
+    return company.switches.on("syspro_negative_quantities")
