@@ -98,6 +98,13 @@ class Connector(ABC):
     def check(self) -> str:
         """Prove that address and credentials work; one line that says what was reached. Raises Misconfigured or a SyncError."""
 
+    def site(self) -> str:
+        """What the system's own setup says about what is sent to it, in one line and by few calls; raises as `check` does.
+
+        For people who check an installation; `check` alone proves an endpoint. Default: empty, nothing is read.
+        """
+        return ""
+
     def consent_url(self, state: str) -> str:
         """Where a person agrees that this app may use the account; `state` comes back with the code. Makes no call.
 

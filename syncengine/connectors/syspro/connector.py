@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from syncengine.connectors.base import Connector, Resource, bound
 from syncengine.connectors.services import Services
-from syncengine.connectors.syspro import versions
+from syncengine.connectors.syspro import site, versions
 from syncengine.connectors.syspro.gateways import Gateway, open_gateway
 from syncengine.connectors.syspro.resources import RESOURCES
 from syncengine.connectors.syspro.settings import Settings
@@ -32,6 +32,10 @@ class Syspro(Connector):
         """See `Connector.check`. Logs on if no worker has a session, and ends nobody's. A version before 7 is refused."""
         reached = self.gateway.check()
         return f"{reached.says}, {versions.described(reached, self.settings)}"
+
+    def site(self) -> str:
+        """See `Connector.site`: whether negative quantities are allowed, which the flow's setting must agree with."""
+        return site.negative_quantities(self.gateway)
 
     def quota(self) -> str:
         """See `Connector.quota`."""

@@ -56,7 +56,8 @@ def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
                 seen.add(endpoint.name)
                 with dates.watched() as skews:
                     try:
-                        says, failure = connection.connectors[side].check(), None
+                        connector = connection.connectors[side]
+                        says, failure = "; ".join(filter(None, (connector.check(), connector.site()))), None
                     except DatabaseAway:  # a call takes its seat in the database: this says nothing about the endpoint
                         raise
                     except SyncError as error:
