@@ -92,5 +92,9 @@ NOTES: Mapping[str, str] = {
     **choices(ORDER_HEADER),
     **_HEADER,
     **{path: note for name, section in ORDER_LINES.items() for path, note in choices(section, f"{name}.").items()},
-    **{f"{name}.{field}": note for name in ORDER_LINES for field, note in {**_LINE, **_LINES[name]}.items()},
+    **{
+        f"{name}.{field}": note
+        for name, section in ORDER_LINES.items()
+        for field, note in {**{field: _LINE[field] for field in _LINE if field in section}, **_LINES[name]}.items()
+    },
 }
