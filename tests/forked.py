@@ -1,7 +1,8 @@
 """Runs `python -m MODULE ARGUMENTS` as a process that is forked from one that has imported everything already.
 
-Imports are three quarters of what a short command costs, and hundreds of tests run one. A forked command has its own
-environment, folder, streams and exit. `test_command_line.py` starts some in an interpreter of their own.
+It has compiled the shipped flows, too. Both are three quarters of what a short command costs, and hundreds of tests run
+one. A forked command has its own environment, folder, streams and exit. `test_command_line.py` starts some in an
+interpreter of their own.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from typing import Any
 
 import click
 
-from syncengine import connectors
 from syncengine.cli import commands
-from syncengine.flows import SHIPPED, load_flows
+from syncengine.engine.setup import bootstrap
+from tests import shipped
 from tests.services import fast_folder
 
 START_PATIENCE_S = 60.0
@@ -98,9 +99,8 @@ def _import_all() -> None:
         commands.get_command(click.Context(commands), command)
     for name in CELERY:
         importlib.import_module(name)
-    load_flows(
-        [SHIPPED], connectors.resources()
-    )  # with what these import, and the regular expressions that they compile
+    shipped.flows()  # with what these import
+    bootstrap.load_flows = shipped.load_once
 
 
 def _serve() -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import redis
 from click.testing import CliRunner
+from cryptography.fernet import Fernet
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,7 @@ from syncengine.engine.watch import health
 from syncengine.http.breaker import Breakers
 from syncengine.store.models import Ceiling, ConnectionRow, Endpoint, Record
 from syncengine.store.states import Lane
+from tests.databases import Databases
 from tests.services import free_port
 from tests.system.frame_fixtures import redis_url
 
@@ -63,7 +65,7 @@ class Operator:
 
 
 @pytest.fixture
-def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) -> Operator:
+def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str, databases: Databases) -> Operator:
     """An operator of an installation with one connection, whose systems do not answer."""
     configuration = tmp_path / "syncengine.yml"
     configuration.write_text(CONFIGURATION, encoding="utf-8")
@@ -71,11 +73,12 @@ def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, redis_url: str) ->
     monkeypatch.setenv("SYNCENGINE_HOME", str(tmp_path / "var"))
     monkeypatch.setenv("SYNCENGINE_CONFIG", str(configuration))
     monkeypatch.setenv("REDIS_URL", redis_url)
+    monkeypatch.setenv("DATABASE_URL", databases.sqlite())
+    monkeypatch.setenv("SYNCENGINE_KEYS", Fernet.generate_key().decode())
     client = redis.Redis.from_url(redis_url)
     client.flushall()
     client.close()
     operator = Operator()
-    operator.says("migrate")
     operator.says("configure", "--yes")
     return operator
 

@@ -10,14 +10,15 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
-from syncengine import clock, connectors
+from syncengine import clock
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, Flow, load_flows
+from syncengine.flows import Flow
 from syncengine.settings import load
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.vault import Vault
+from tests import shipped
 from tests.conftest import KEY
 
 INSTALLED = """\
@@ -48,9 +49,9 @@ NEWER = {"TOKEN": "another", "PASSWORD": "another"}
 TABLES = (m.Endpoint, m.ConnectionRow, m.Lookup, m.Secret, m.Cursor)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def flows() -> dict[str, Flow]:
-    return load_flows([SHIPPED], connectors.resources())
+    return shipped.flows()
 
 
 class Site:

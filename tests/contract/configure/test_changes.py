@@ -11,18 +11,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from syncengine import clock, connectors
+from syncengine import clock
 from syncengine.engine.core import lookups
 from syncengine.engine.decide.plan import TOO_OLD
 from syncengine.engine.setup import configure
 from syncengine.engine.setup.configure import Given
 from syncengine.engine.setup.difference import Difference
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, Flow, load_flows
+from syncengine.flows import Flow
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Why
 from syncengine.vault import Vault
+from tests import shipped
 
 FILE = """\
 endpoints:
@@ -53,9 +54,9 @@ TABLES = (m.Endpoint, m.ConnectionRow, m.Lookup, m.Secret, m.Cursor, m.Installed
 Edits = Sequence[tuple[str, str]]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def flows() -> dict[str, Flow]:
-    return load_flows([SHIPPED], connectors.resources())
+    return shipped.flows()
 
 
 class Site:

@@ -9,14 +9,14 @@ from textwrap import dedent
 import pytest
 from sqlalchemy import select
 
-from syncengine import connectors
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, Flow, load_flows
+from syncengine.flows import Flow
 from syncengine.settings import load
 from syncengine.store import Store
 from syncengine.store.models import ConnectionRow, Endpoint, Lookup
 from syncengine.vault import Vault
+from tests import shipped
 
 GOOD = """\
 endpoints:
@@ -44,9 +44,9 @@ connections:
 ENV = {"TOKEN": "t0ken", "PASSWORD": "s3cret"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def flows() -> dict[str, Flow]:
-    return load_flows([SHIPPED], connectors.resources())
+    return shipped.flows()
 
 
 def _file(tmp_path: Path, text: str) -> Path:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from syncengine import connectors
 from syncengine.engine.setup import configure
-from syncengine.flows import SHIPPED, load_flows
 from syncengine.store import Store
 from syncengine.vault import Vault
+from tests import shipped
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "docs" / "syncengine.example.yml"
@@ -19,7 +18,7 @@ def test_the_example_configures_an_installation(store: Store, vault: Vault) -> N
     names = re.findall(r"\$\{(\w+)\}", EXAMPLE.read_text(encoding="utf-8"))
     env = {name: "https://example.com" if name.endswith("URL") else "x" for name in names}
     installation = configure.read_file(EXAMPLE, env)
-    configure.apply(store, vault, load_flows([SHIPPED], connectors.resources()), installation)
+    configure.apply(store, vault, shipped.flows(), installation)
 
     assert [one.name for one in installation.connections] == ["main"]
 

@@ -20,12 +20,11 @@ import redis
 from syncengine import clock
 from syncengine.cli import _engine, main
 from syncengine.connectors.syspro import operator
-from syncengine.engine.setup import bootstrap
 from syncengine.sandbox import http_server
 from syncengine.sandbox.server import Running, Sandbox
 from tests.databases import Databases
 from tests.services import start_valkey, stop
-from tests.system.awkward.world import DATABASES, GATEWAYS, Time, World, flows
+from tests.system.awkward.world import DATABASES, GATEWAYS, Time, World
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -136,7 +135,6 @@ def cli(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(_engine, "_celery_send", world.messages.append)
-    monkeypatch.setattr(bootstrap, "flows", lambda settings: flows())  # compiled once for all commands
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capsys.readouterr()

@@ -18,8 +18,9 @@ from syncengine.engine.setup import bootstrap
 from syncengine.sandbox.shop.model import Contact, Order, Product, Row
 from syncengine.store import Store
 from syncengine.vault import Vault
+from tests import shipped
 from tests.services import dump_postgres, restore_postgres, shared_folder
-from tests.system.awkward.world import World, both_installations, flows
+from tests.system.awkward.world import World, both_installations
 
 CANCELLED = 5
 DAY_S = 86_400
@@ -61,7 +62,7 @@ class Backup:
         world.engine = Engine(
             world.store,
             world.vault,
-            flows(),
+            shipped.flows(),
             connect=lambda end: connectors.connect(end, lent),
             send=world.messages.append,
         )

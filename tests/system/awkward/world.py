@@ -6,7 +6,6 @@ every call goes over HTTP to the sandbox.
 
 from __future__ import annotations
 
-import functools
 import itertools
 import time as machine
 from collections.abc import Callable, Mapping
@@ -27,7 +26,6 @@ from syncengine.engine.setup import bootstrap, configure
 from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
 from syncengine.engine.steps import running, sync
 from syncengine.engine.steps.pump import pump
-from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.flows.connections import connection_template
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
@@ -35,6 +33,7 @@ from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Address, Contact
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.vault import Vault
+from tests import shipped
 
 #: A Monday before clocks change: London is at UTC.
 PLACED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -49,12 +48,6 @@ both_installations = pytest.mark.parametrize(
     indirect=True,
 )
 """The parts of a laptop, and other ones: each database and each gateway once."""
-
-
-@functools.lru_cache(maxsize=1)
-def flows() -> dict[str, Flow]:
-    """The flows that ship, compiled once."""
-    return load_flows([SHIPPED], connectors.resources())
 
 
 class Time:
@@ -262,7 +255,11 @@ class World:
         self.configure()
         lent = bootstrap.services(store, self.vault, valkey)
         self.engine = Engine(
-            store, self.vault, flows(), connect=lambda end: connectors.connect(end, lent), send=self.messages.append
+            store,
+            self.vault,
+            shipped.flows(),
+            connect=lambda end: connectors.connect(end, lent),
+            send=self.messages.append,
         )
 
     def start_over(self, **sizes: Any) -> None:
@@ -307,7 +304,7 @@ class World:
             EndpointPlan("erp", "syspro", company, secrets, "the test"),
         ]
         installation = Installation(endpoints, [replace(plan, **connection)])
-        configure.apply(self.store, self.vault, flows(), installation)
+        configure.apply(self.store, self.vault, shipped.flows(), installation)
         if hasattr(self, "engine"):
             self.engine._connections.clear()
 

@@ -1,0 +1,25 @@
+"""The flows that ship, compiled once in each test process: compiling them takes longer than most tests."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from syncengine import connectors
+from syncengine.flows import SHIPPED, Catalogue, Flow, load_flows
+
+
+@functools.cache
+def _compiled() -> dict[str, Flow]:
+    return load_flows([SHIPPED], connectors.resources())
+
+
+def flows() -> dict[str, Flow]:
+    """The shipped flows by name; the caller may change the table, never a flow."""
+    return dict(_compiled())
+
+
+def load_once(folders: Sequence[Path], catalogue: Catalogue) -> dict[str, Flow]:
+    """`load_flows` for `bootstrap`, which always passes the same catalogue: with a site's own folder, it compiles."""
+    return flows() if list(folders) == [SHIPPED] else load_flows(folders, catalogue)
