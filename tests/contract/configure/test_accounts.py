@@ -121,6 +121,7 @@ EXCHANGED = [
 ]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("edits", "says"),
     [
@@ -152,6 +153,7 @@ def test_a_connection_that_has_written_keeps_its_accounts_and_a_refusal_stores_n
     assert site.rows() == before
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     "edit",
     [
@@ -224,6 +226,7 @@ def test_a_connection_that_is_renamed_together_with_its_endpoints_is_refused(sit
         site.configure(*renamed, ("  main:", "  production:"))
 
 
+@pytest.mark.one_database
 def test_settings_that_the_connector_refuses_store_nothing(site: Site) -> None:
     before = site.rows()
     with pytest.raises(Misconfigured, match="operator"):

@@ -120,6 +120,7 @@ def _shown(found: Difference) -> list[tuple[str, str]]:
 LIVE = ("mode: observe", "mode: live")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("edits", "says"),
     [
@@ -421,6 +422,7 @@ def test_the_time_between_sweeps_is_stored_and_its_change_shown(installed: Site)
     assert ("connection main", "- sweep_s: 1800") in _shown(installed.look())
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("value", ["30 s", "-1", "true", "90000", "[30]", '"30"'])
 def test_a_quiet_period_is_a_number_of_seconds(site: Site, value: str) -> None:
     with pytest.raises(Misconfigured) as refused:
@@ -429,6 +431,7 @@ def test_a_quiet_period_is_a_number_of_seconds(site: Site, value: str) -> None:
     assert str(refused.value).endswith("is not a number of seconds from 0 to 86400. Write quiet_s: 30")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("given", "stored"),
     [

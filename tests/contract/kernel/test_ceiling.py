@@ -59,6 +59,7 @@ def test_beyond_its_ceiling_a_flow_writes_nothing_more_and_says_what_to_do(world
     assert [(event.connection_id, event.flow) for event in shut] == [(world.connection_id, "things")]
 
 
+@pytest.mark.one_database
 def test_a_flow_that_is_shut_stays_shut_when_the_hour_is_over_and_when_held_records_are_looked_at_again(
     world: World,
 ) -> None:
@@ -101,6 +102,7 @@ def test_what_an_opening_releases_is_no_longer_held_while_it_waits_for_its_quiet
     assert "shut" not in found.state
 
 
+@pytest.mark.one_database
 def test_the_count_begins_anew_when_a_flow_is_opened_and_shuts_it_again(world: World) -> None:
     world.configure(ceilings={"things": 5})
     world.sync("things", *_put(world, range(1, 21)))
@@ -111,6 +113,7 @@ def test_the_count_begins_anew_when_a_flow_is_opened_and_shuts_it_again(world: W
     assert len(_held(world)) == 10
 
 
+@pytest.mark.one_database
 def test_for_a_first_load_nothing_is_counted_for_a_while_and_then_it_is_again(world: World) -> None:
     world.configure(ceilings={"things": 5})
     assert _open(world, uncounted=timedelta(hours=8)) == 0
@@ -370,6 +373,7 @@ def test_what_never_left_or_was_not_taken_for_the_moment_does_not_count(world: W
     assert (standing.sent, standing.shut_at) == (2, None)
 
 
+@pytest.mark.one_database
 def test_a_figure_that_is_lowered_holds_for_the_writes_that_are_on_their_way(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(by_name)), right={"most_per_write": 1})
     world.right.during_write = lambda operation: _set(world, ceilings={"things": 3})
@@ -387,6 +391,7 @@ def _set(world: World, **values: object) -> None:
             setattr(connection, name, value)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("what", ["observed", "paused", "without the flow"])
 def test_what_a_person_stops_is_stopped_before_the_next_write(make_world: Callable[..., World], what: str) -> None:
     world = make_world(flow("things", Plain(by_name)), right={"most_per_write": 1})
@@ -415,6 +420,7 @@ def test_what_a_person_stops_is_stopped_before_the_next_write(make_world: Callab
 # -- opened by two -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_an_opening_does_not_shorten_that_of_somebody_else(world: World) -> None:
     world.configure(ceilings={"things": 5})
     _open(world, uncounted=timedelta(hours=8))
@@ -425,6 +431,7 @@ def test_an_opening_does_not_shorten_that_of_somebody_else(world: World) -> None
     assert (standing.open_until, standing.opened_by) == (until, "Kim")
 
 
+@pytest.mark.one_database
 def test_nothing_is_left_uncounted_for_longer_than_a_week(world: World) -> None:
     with pytest.raises(Misconfigured, match="Ask for a week at most, or raise the ceiling"):
         ceiling.open_(world.engine, "main", "things", by="bert", uncounted=timedelta(days=36_500))

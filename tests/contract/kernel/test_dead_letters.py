@@ -228,6 +228,7 @@ def test_what_a_correction_would_come_to_is_said_before_it_is_kept(world: World)
     assert world.right.writes == []
 
 
+@pytest.mark.one_database
 def test_a_patch_without_a_test_is_refused(world: World) -> None:
     source = dead_letter_detail.source_of(world.engine, dead(world).id)
     with pytest.raises(Misconfigured, match="changes /name without a test"):
@@ -362,6 +363,7 @@ def test_a_dead_letter_is_not_closed_but_retried_or_discarded(world: World) -> N
         dead_letter_bulk.close(world.engine, [dead(world)], because="seen", by="anna")
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("observed", [False, True])
 def test_a_later_success_closes_what_failed_before(world: World, observed: bool) -> None:
     dead(world)
@@ -423,6 +425,7 @@ def test_every_filter_narrows(world: World) -> None:
 # -- tried again -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_an_outlook_says_what_would_be_written_and_what_would_still_fail(world: World, monkeypatch: Any) -> None:
     for key, name in (("1", "cup"), ("2", "cup"), ("3", "jug")):
         dead(world, key, name)
@@ -465,6 +468,7 @@ def test_of_what_is_discarded_or_closed_the_oldest_go_first_and_one_of_the_other
                 dead_letter_bulk.choose_of_kind(session, LetterFilter(ids=[id_]), kind, most=2)
 
 
+@pytest.mark.one_database
 def test_an_added_field_lapses_when_the_source_says_anything_new(pairs: World) -> None:
     pairs.left.put("things", "1", ref="1", colour="red")
     pairs.sync("things", "left:1")
@@ -582,6 +586,7 @@ def pairs(make_world: Callable[..., World]) -> World:
     return make_world(two_way("things", [FieldGroup("name", left=("name",), right=("name",), policy=Policy.NEWEST)]))
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_in_a_two_way_flow_the_document_of_the_side_that_it_came_from_is_corrected(pairs: World, side: str) -> None:
     here, there = (pairs.left, pairs.right) if side == "left" else (pairs.right, pairs.left)
@@ -596,6 +601,7 @@ def test_in_a_two_way_flow_the_document_of_the_side_that_it_came_from_is_correct
     assert dead_letter_detail.detail(pairs.engine, one.id).documents["corrected"]["1"]["name"] == "mug"
 
 
+@pytest.mark.one_database
 def test_a_discarded_pair_is_looked_at_again_when_either_side_changes(pairs: World) -> None:
     pairs.left.put("things", "1", ref="1", name="mug")
     pairs.sync("things", "left:1")

@@ -317,6 +317,7 @@ def test_many_observed_records_are_wanted_in_short_transactions_between_which_ot
     assert states == [*links_first, *[(0, due, going) for due in (3, 6, 9, 10)], (0, 10, "live")]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("after", range(9))
 def test_going_live_that_is_interrupted_is_finished_by_the_next_and_writes_nothing_twice(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, after: int
