@@ -1,6 +1,6 @@
 """Migrated, empty databases for the tests, and one `Store` on each kind that a test process uses again and again.
 
-Migrations take a tenth of a second, a PostgreSQL database as long again, and SQLAlchemy compiles every statement anew for
+Migrations take a tenth of a second, a PostgreSQL database as long again, and SQLAlchemy compiles every statement again for
 each engine. So a test process migrates once, and each test meets the same engine on a database that is as it was then.
 """
 
@@ -28,7 +28,7 @@ class Databases:
         self._stores: dict[str, Store] = {}
 
     def sqlite(self) -> str:
-        """Address of the file `test.db`, made anew from a migrated one."""
+        """Address of the file `test.db`, copied from a migrated one."""
         if self._template is None:
             self._template = self._folder / "template.db"
             store = Store(f"sqlite:///{self._template}")
@@ -79,7 +79,7 @@ class _Emptied:
         (self._revision,) = self._connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
 
     def empty(self) -> None:
-        """Remove all rows and begin to count anew; whoever is left in the midst of a transaction is cut off."""
+        """Remove all rows and restart the sequences; whoever is left in the midst of a transaction is cut off."""
         self._connection.execute(
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'"

@@ -1,7 +1,7 @@
 """scripts/chaos [--faults 500] [--seed N] [--minutes M] [--resume FILE] [--json FILE] [--kinds ...] and more: see --help.
 
 Kills, freezes and cuts the processes of an installation of its own, at every place, while orders and customers are created
-and edited; then lets it drain and asks whether every object stands in the target once, equal to its source. The exit code
+and edited; then lets it drain and asks whether every object is in the target once, equal to its source. The exit code
 is 0 only if nothing was lost, nothing is there twice, and all else is right.
 """
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with multiprocessing.get_context("spawn").Pool(options.at_once, rounds.end_like_ctrl_c) as pool:
         while (left := state.faults - state.struck) > 0:
             if options.minutes and time.monotonic() - begun > options.minutes * 60:
-                print(f"chaos: {options.minutes:g} minutes are over; --resume goes on")
+                print(f"chaos: {options.minutes:g} minutes are over; --resume continues")
                 break
             for found in pool.imap(rounds.run, rounds.upcoming(state, left, kinds, options)):
                 state.add(found)
@@ -54,14 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("scripts/chaos", description=(__doc__ or "")[len(about) :].strip())
     parser.add_argument("--faults", type=int, default=500, help="how many (default %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="the same seed draws the same faults and the same edits")
-    parser.add_argument("--minutes", type=float, help="begin no further round after so many")
+    parser.add_argument("--minutes", type=float, help="begin no further round after this many minutes")
     parser.add_argument(
-        "--resume", type=Path, metavar="FILE", help="state: kept after each round, gone on from if it is there"
+        "--resume", type=Path, metavar="FILE", help="state: kept after each round, resumed if it exists"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="what was found")
     parser.add_argument("--kinds", nargs="*", default=[], metavar="KIND", help=f"of {', '.join(KINDS)} (default: all)")
     parser.add_argument(
-        "--a-round", type=int, default=50, help="faults until all is judged and begun anew (default 50)"
+        "--a-round", type=int, default=50, help="faults until all is judged and begun again (default 50)"
     )
     parser.add_argument("--at-once", type=int, default=1, help="rounds side by side, each in a process of its own")
     parser.add_argument("--orders", type=int, default=60, help="orders that are there at the start of a round")

@@ -1,4 +1,4 @@
-"""How soon orders stood in SYSPRO: whether awkward ones have kept others waiting.
+"""How soon orders arrived in SYSPRO: whether awkward ones have kept others waiting.
 
 An order may take its time from when it was placed, or from the last fault that struck before it arrived. What it may take
 after that adds up what the installation's own times allow, what was due before it, and for how long awkward orders kept

@@ -1,7 +1,7 @@
 """Three awkward orders in a round: one that is always refused with 403, one that always times out, one that always kills.
 
 They are among the orders that are there at the start, and stay awkward until the end; people leave them alone. Each must
-end with a person, as a dead letter or held, and stand in SYSPRO once at most. What it does to the other orders is judged by
+end with a person, as a dead letter or held, and be in SYSPRO once at most. What it does to the other orders is judged by
 how soon these arrive (`arrivals.py`). Which orders, and in which way they are awkward, follows from the seed.
 """
 
@@ -58,14 +58,14 @@ class Awkward:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What became of one. `became`: the record's status; `cause`: why; `stands`: how often it stands in SYSPRO."""
+    """What became of one. `became`: the record's status; `cause`: why; `copies`: how many orders SYSPRO has of it."""
 
     key: str
     kind: str
     how: str
     became: str
     cause: str
-    stands: int
+    copies: int
     created: int
     writes: int
     reads: int
@@ -80,8 +80,8 @@ class Fate:
             found.append(f"{name} is {self.became}, and neither a dead letter nor held")
         elif not self.cause:
             found.append(f"{name} is {self.became} without a cause")
-        if self.stands > 1 or self.created > 1:
-            found.append(f"{name} stands in SYSPRO {self.stands} times, created {self.created} times")
+        if self.copies > 1 or self.created > 1:
+            found.append(f"{name} is in SYSPRO {self.copies} times, created {self.created} times")
         if not self.writes + self.reads + self.deaths:
             found.append(f"{name} did nothing of the kind")
         return found
@@ -184,11 +184,11 @@ def _fate(session: Session, sandbox: Sandbox, one: Awkward, deaths: int) -> Fate
     record = session.scalars(select(Record).where(Record.flow == "orders", Record.key == one.key)).one_or_none()
     made = sandbox.calls.effects(system="syspro", object="SorMaster", reference=one.key, action="created")
     with sandbox.syspro.lock:
-        stands = len(sandbox.syspro.table("SorMaster").by("CustomerPoNumber", one.key))
+        copies = len(sandbox.syspro.table("SorMaster").by("CustomerPoNumber", one.key))
     writes, reads = one.calls
     return Fate(
         one.key, one.kind, one.how, became=_became(record), cause=_cause(session, record),
-        stands=stands, created=len(made), writes=writes, reads=reads, deaths=deaths,
+        copies=copies, created=len(made), writes=writes, reads=reads, deaths=deaths,
     )  # fmt: skip
 
 

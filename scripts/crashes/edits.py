@@ -1,7 +1,7 @@
 """scripts/chaos edits [--orders 1000] [--edits 5000] [--workers 4] [--json FILE]: edited at random while it is synced.
 
 Every order is edited several times, in an order of the seed's, while several processes sync.
-In the end each must stand in the target as it was edited last, and there must have been fewer syncs than edits.
+In the end each must be in the target as it was edited last, and there must have been fewer syncs than edits.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COMPARED = ("planned", "skipped", "unchanged", "held", "dead")  # how a sync end
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What came of it. `newest`: edited orders that stand in the target as they were edited last. `syncs`: how often an
+    """What came of it. `newest`: edited orders that are in the target as they were edited last. `syncs`: how often an
     order was fetched and compared; `writes`: creates and changes of orders in the target."""
 
     orders: int
@@ -49,7 +49,7 @@ class Found:
 
 
 def run(home: Path, shape: Shape, edits: int, say: Callable[[str], None], *, a_second: float) -> Found:
-    """Edit so many orders as the shape says in turn, shuffled anew each time, until there were so many edits."""
+    """Edit as many orders as the shape says in turn, shuffled again each time, until there were `edits` edits."""
     wanted, shape = shape.orders, replace(shape, orders=round(shape.orders * SHARE))
     begun, chance = time.monotonic(), random.Random(shape.seed)
     with Site(home, shape) as site:

@@ -73,7 +73,7 @@ def draw(kinds: Sequence[str], count: int, seed: int) -> list[Fault]:
 
 
 def promised(faults: Sequence[Fault], gateway: str) -> list[Fault]:
-    """The faults that this gateway is promised to stand.
+    """The faults that this gateway is promised to survive.
 
     A child that is frozen after its last look at the lease sends its write when it wakes. By e.net that dies with its
     session; a Harmony call with an API key takes effect: it is frozen a moment earlier instead (docs/reliability.md).
@@ -117,10 +117,10 @@ class Harm:
 
     def struck(self) -> list[Fault]:
         """Faults that have struck since this was asked last; what is left to do for them is done."""
-        for fault, told in list(self._armed.values()):
+        for fault, order in list(self._armed.values()):
             fired = self.site.points / f"fired-{fault.number}"
-            if isinstance(told, SystemFault):
-                if told.hits:
+            if isinstance(order, SystemFault):
+                if order.hits:
                     self._note(fault, time.time())
             elif fired.exists():
                 seen = json.loads(fired.read_text(encoding="utf-8"))
@@ -131,13 +131,13 @@ class Harm:
 
     def disarm(self, fault: Fault) -> bool:
         """Take back a fault that has not struck; False if it has, or is just about to."""
-        told = self._armed[fault.number][1]
-        if isinstance(told, SystemFault):
-            self.site.sandbox.faults.remove(told.id)
-            if told.hits:
+        order = self._armed[fault.number][1]
+        if isinstance(order, SystemFault):
+            self.site.sandbox.faults.remove(order.id)
+            if order.hits:
                 return False
         else:
-            told.unlink(missing_ok=True)
+            order.unlink(missing_ok=True)
             if list(self.site.points.glob(f"taken-{fault.number}-*")):
                 return False
         del self._armed[fault.number]
@@ -163,12 +163,12 @@ class Harm:
 
     @property
     def frozen(self) -> int:
-        """How many processes stand still."""
+        """How many processes are frozen."""
         return len(self._later)
 
-    def _follow_up(self, fault: Fault, told: dict[str, Any]) -> None:
+    def _follow_up(self, fault: Fault, fired: dict[str, Any]) -> None:
         if fault.kind.startswith("stop"):
-            self._wake_later(told["main"] if fault.kind == "stop-main" else told["pid"])
+            self._wake_later(fired["main"] if fault.kind == "stop-main" else fired["pid"])
             return
         done = self.site.points / f"done-{fault.number}"
         if fault.kind == "redis-restart":

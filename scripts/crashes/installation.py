@@ -1,6 +1,6 @@
 """An installation of one's own to be harmed: both simulated systems, a Redis, a store, workers and beat, all started here.
 
-Everything stands in one folder and ends with the `with` block. What dies is started again by `tend`, as a supervisor would.
+Everything is in one folder and ends with the `with` block. What dies is started again by `tend`, as a supervisor would.
 Calls, leases and settle times are shortened together (`TIMES`), so that what takes minutes takes seconds.
 """
 
@@ -78,7 +78,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large an installation is, and on what it stands."""
+    """How large an installation is, and on which systems."""
 
     seed: int = 1
     contacts: int = 30
@@ -86,7 +86,7 @@ class Shape:
     workers: int = 2
     gateway: str = "enet"
     database_url: str = ""  # empty: SQLite in its folder
-    most_deaths: int = 12  # of one record: faults at random may hit the same one often, which is no poison
+    most_deaths: int = 12  # of one record: faults at random may hit the same one often, without poison
     deaths_apart_s: float = 60.0  # seconds; deaths of one record closer together count once
     awkward: int | None = None  # in which way some orders are awkward (`awkward.ways_of`); None: none is
     times: Times = field(default_factory=Times)
@@ -253,7 +253,7 @@ class Site:
             **self.shape.times.environment(),
         }
 
-    # -- what it is told -----------------------------------------------------------------------------------------------
+    # -- its configuration ---------------------------------------------------------------------------------------------
 
     def _hurry_flows(self) -> None:
         """The flows that ship, read every few seconds."""

@@ -102,7 +102,7 @@ class People:
         acts.get(operation, self._cancel)()
 
     def shop(self) -> Shop:
-        """The shop as it stands now, with what must have become of each order."""
+        """The shop as it is now, with what must have become of each order."""
         with self._account.lock:
             return replace(
                 self._sandbox.shop,
@@ -168,5 +168,5 @@ class People:
 
 
 def _is_plain(row: Row) -> bool:
-    """Goods that are no part of a bundle."""
+    """Goods outside bundles."""
     return not row.bundle_parent and not row.parent_row_id and row.product_id != FREE_TEXT_PRODUCT_ID and row.net > 0

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import unquote
 
 FOLDER = "SYNCENGINE_CRASH_FOLDER"
-ARMED = tuple(f"armed-{slot}.json" for slot in range(3))  # so many orders can wait for their places at once
+ARMED = tuple(f"armed-{slot}.json" for slot in range(3))  # as many orders can wait for their places at once
 POISON, DEATHS = "poison.json", "deaths"
 APART = "SYNCENGINE_CRASH_DEATHS_APART_S"
 """Seconds after which a record's next death counts, in the place of the product's; as other times it is shortened."""
@@ -95,12 +95,12 @@ def _taken(armed: Path, number: int) -> bool:
 
 
 def _obey(order: dict[str, Any]) -> None:
-    told = _Here.folder / f"fired-{order['id']}"
-    draft = told.with_suffix(".draft")
+    fired = _Here.folder / f"fired-{order['id']}"
+    draft = fired.with_suffix(".draft")
     draft.write_text(json.dumps({"pid": os.getpid(), "main": os.getppid(), "at": time.time()}), encoding="utf-8")
-    draft.rename(told)
+    draft.rename(fired)
     action = order["action"]
-    if action == "wait":  # the harness does its harm while we stand exactly here
+    if action == "wait":  # the harness does its harm while we wait exactly here
         until, done = time.monotonic() + WAIT_S, _Here.folder / f"done-{order['id']}"
         while not done.exists() and time.monotonic() < until:
             time.sleep(0.01)

@@ -149,10 +149,10 @@ def _by_kind(found: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
     ]
 
 
-def told(found: Mapping[str, Any]) -> list[str]:
+def round_summary(found: Mapping[str, Any]) -> list[str]:
     """What a round says at its end, beside what is wrong: of each awkward order, and of how soon the others arrived."""
     lines = [
-        f"order {one['key']} {one['kind']} ({one['how']}): {_became(one)}; in SYSPRO {one['stands']} times; "
+        f"order {one['key']} {one['kind']} ({one['how']}): {_became(one)}; in SYSPRO {one['copies']} times; "
         f"{one['writes']} writes, {one['reads']} other calls, {one['deaths']} dead workers: {one['cause']}"
         for one in found["awkward"]
     ]
@@ -183,7 +183,7 @@ def _awkward_lines(state: State) -> list[str]:
         mine = [one for one in fates if one["kind"] == kind]
         ends = Counter(_became(one) for one in mine)
         shown = ", ".join(f"{name} {count}" for name, count in sorted(ends.items()))
-        twice = sum(one["stands"] > 1 for one in mine)
+        twice = sum(one["copies"] > 1 for one in mine)
         lines.append(f"an order that {kind}: in {len(mine)} rounds: {shown}; in SYSPRO twice: {twice}")
     return lines
 

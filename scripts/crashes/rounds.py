@@ -23,7 +23,7 @@ MOST_DEATHS, DEATHS_APART_S = 6, 5.0
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One of them, before it is run. Its installation stands in `home`."""
+    """One of them, before it is run. Its installation is in `home`."""
 
     number: int
     home: Path
@@ -61,7 +61,7 @@ def run(one: Round) -> dict[str, object]:
 
     say(f"{len(one.faults)} faults, {report.name_of(one.shape)}")
     found = report.as_json(endure(one.home, one.shape, one.faults, one.pace, say))
-    for line in report.told(found):
+    for line in report.round_summary(found):
         say(f"  {line}")
     for problem in found["problems"]:
         say(f"  WRONG: {problem}")

@@ -79,7 +79,7 @@ class Lab:
         assert due(self.store) == 0
 
     def wake(self, pid: int) -> dict[str, Any]:
-        """A frozen process goes on; what became of it in the end."""
+        """A frozen process continues; what became of it in the end."""
         return self._ask({"do": "wake", "pid": pid})
 
     def pass_(self, seconds: float) -> None:
@@ -115,7 +115,7 @@ class Lab:
             return session.scalars(select(Failure.cause).where(Failure.key == key, Failure.closed_at.is_(None))).one()
 
     def retry(self, key: str) -> None:
-        """Have an order looked at again, and let processes work."""
+        """Sync an order again, and let processes work."""
         with self.store.write() as session:
             want(session, 1, "orders", [key], lane=Lane.REALTIME, now=datetime.now(UTC))
         self.settle()

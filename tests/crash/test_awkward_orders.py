@@ -49,7 +49,7 @@ def _end_with_a_person(lab: Lab) -> None:
 
     fates = {one.kind: one for one in awkward.fates(three, lab.store, lab.sandbox, len(lab.deaths()))}
     assert [problem for fate in fates.values() for problem in fate.problems] == []
-    assert {kind: (fate.became, fate.stands) for kind, fate in fates.items()} == {
+    assert {kind: (fate.became, fate.copies) for kind, fate in fates.items()} == {
         FORBIDDEN: ("dead", 0),
         SILENT: ("dead", 1),  # its one write took effect, and nobody could find out
         DEADLY: ("dead", 0),

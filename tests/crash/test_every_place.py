@@ -14,7 +14,7 @@ from tests.services import fast_folder
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("crash")]
 SEED = 11
-#: Not within a transaction: on SQLite nobody can go on while a frozen process keeps the write lock (`scripts/chaos` waits).
+#: Not within a transaction: on SQLite nobody can continue while a frozen process keeps the write lock (`scripts/chaos` waits).
 FROZEN = ("transform ends", "write before check", "write sent", "after commit: claims")
 
 
@@ -48,7 +48,7 @@ def test_a_process_that_is_frozen_there_and_wakes_late_does_no_harm(lab: Lab, pl
 
     frozen = lab.run()
     assert frozen["frozen"]
-    lab.settle()  # its lease runs out, others go on with its work
+    lab.settle()  # its lease runs out, others continue its work
     lab.trouble()
     lab.settle()
     lab.wake(frozen["pid"])

@@ -1,7 +1,7 @@
 """`python -m tests.crash.zygote`: forks a process for each run of the engine, so that one can be killed or frozen anywhere.
 
 A run is what workers and beat do, in one process and with the messages in a list: read the feeds, pump, fetch, transform,
-push, until nothing is due. The clocks of all processes are the machine's, moved on by what stands in shared memory: leases
+push, until nothing is due. The clocks of all processes are the machine's, moved on by what is in shared memory: leases
 and settle times pass without waiting. Commands and answers are lines of JSON.
 """
 
@@ -120,7 +120,7 @@ def _serve(order: dict[str, Any]) -> dict[str, Any]:
 
 
 def _watched(pid: int) -> dict[str, Any]:
-    """Wait until the process has ended or stands still."""
+    """Wait until the process has ended or is frozen."""
     _, status = os.waitpid(pid, os.WUNTRACED)
     if os.WIFSTOPPED(status):
         return {"pid": pid, "frozen": True}

@@ -1,6 +1,6 @@
-"""A worker that gets SIGTERM in mid-run: nothing is held by it afterwards, nothing is lost, and all goes on at once.
+"""A worker that gets SIGTERM in mid-run: nothing is held by it afterwards, nothing is lost, and all work continues at once.
 
-And while processes run anyway: an endpoint that goes down is told to people without waiting for beat.
+And while processes run anyway: people are notified of an endpoint that goes down without waiting for beat.
 """
 
 from __future__ import annotations
@@ -141,11 +141,11 @@ def test_an_endpoint_that_goes_down_is_told_at_once(installation: Installation) 
     one.site.sandbox.terminate()
     one.site.sandbox.wait(10)
 
-    def told() -> bool:
+    def notified() -> bool:
         one.call("orders.sync")  # a breaker wants to see several calls that fail
         return bool(one.inbox.received)
 
-    assert _within(90, told)
+    assert _within(90, notified)
     assert one.inbox.titles[0].startswith("syncengine: shop is down: ")
     assert "its records continue automatically once it is back" in one.inbox.messages[0]
     said = subprocess.run(

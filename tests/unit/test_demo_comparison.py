@@ -236,14 +236,14 @@ def test_an_order_that_should_not_be_there_is_found(served: Running, po_number: 
 
 
 def test_a_missing_letter_is_found(served: Running) -> None:
-    told = only(judge(served, letters=[]))
-    assert told == "order 5003: is invalid (SKU is not a stock code in SYSPRO) and has 0 dead letters"
+    problem = only(judge(served, letters=[]))
+    assert problem == "order 5003: is invalid (SKU is not a stock code in SYSPRO) and has 0 dead letters"
 
 
 @pytest.mark.parametrize("changes", [{"field": "Customer"}, {"value": "", "cause": "rejected"}])
 def test_a_letter_that_does_not_name_the_reason_is_found(served: Running, changes: dict[str, str]) -> None:
-    told = only(judge(served, letters=[{**LETTER, **changes}]))
-    assert told.startswith("order 5003: is invalid (SKU is not a stock code in SYSPRO), and its dead letter says: ")
+    problem = only(judge(served, letters=[{**LETTER, **changes}]))
+    assert problem.startswith("order 5003: is invalid (SKU is not a stock code in SYSPRO), and its dead letter says: ")
 
 
 def test_a_letter_of_a_valid_order_is_found(served: Running) -> None:

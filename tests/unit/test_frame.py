@@ -1,4 +1,4 @@
-"""What stands in several files must say the same: processes, variables, lanes."""
+"""What several files say must agree: processes, variables, lanes."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def test_no_value_is_shown_as_python_writes_it(value: Any, alone: str, in_a_sent
 
 
 def test_a_refusal_names_its_value_as_people_write_it() -> None:
-    told = {"reason": "the quantity is negative", "remedy": "Correct it"}
-    assert str(Rejected(field="orderRows.quantity", value=Decimal("-1.0000"), **told)) == (
+    texts = {"reason": "the quantity is negative", "remedy": "Correct it"}
+    assert str(Rejected(field="orderRows.quantity", value=Decimal("-1.0000"), **texts)) == (
         "orderRows.quantity = -1.0000: the quantity is negative. Correct it"
     )
     assert str(Rejected(field="orderRows", value=None, reason="the order has no rows", remedy="Add one")) == (

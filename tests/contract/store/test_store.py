@@ -409,8 +409,8 @@ REASONS = (
     ("skipped", "it is a draft", "rule", ""),
     ("held", "000512 is gone in the target", "gone", "000512"),
     ("held", "StockLine[8101] is gone in the target", "", ""),
-    ("held", "gone on the left side", "gone left", ""),
-    ("held", "gone on the right side", "gone right", ""),
+    ("held", "gone on the left side", "gone left", ""),  # phrases: allow
+    ("held", "gone on the right side", "gone right", ""),  # phrases: allow
     ("held", "write ceiling: orders of main is shut", "ceiling", ""),
     ("held", "over the credit limit", "", ""),
     ("dead", "its step died 3 times in fetch", "crashed", ""),
@@ -420,7 +420,7 @@ REASONS = (
 
 
 def test_what_the_program_read_in_texts_becomes_data(empty_url: str) -> None:
-    """What else holds a record is found out by a look that is due after the migration."""
+    """What else holds a record is found out by the check that is due after the migration."""
     store = Store(empty_url)
     config = migrate._config()
     with store.write() as session:

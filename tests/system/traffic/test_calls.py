@@ -44,16 +44,16 @@ def test_the_budget_tells_what_the_last_hours_calls_went_on_and_how_long_a_backf
         calls.drain(one, engine)
         engine.close()
         made = one.systems.calls()
-        told = _budget(one, "--backfill", "6000")
+        shown = _budget(one, "--backfill", "6000")
 
     counted = {
-        (each["endpoint"], each["flow"], each["lane"], each["operation"]): each["calls"] for each in told["calls"]
+        (each["endpoint"], each["flow"], each["lane"], each["operation"]): each["calls"] for each in shown["calls"]
     }
     assert counted["erp", "orders", "scheduled", "SORTOI"] == made["syspro"]["SORTOI.add"] == 30
     assert counted["erp", "customers", "scheduled", "ARSSCS"] == 5
     assert counted["shop", "orders", "scheduled", "GET order-service/order-search"] == 2
     assert sum(counted.values()) == sum(sum(operations.values()) for operations in made.values())
-    estimate = next(each for each in told["backfills"] if each["flow"] == "orders")
+    estimate = next(each for each in shown["backfills"] if each["flow"] == "orders")
     load = next(each for each in estimate["loads"] if each["endpoint"] == "erp")
     # 30 orders took 30 SORTOI, one COMFND and a logon, their customers 5 ARSSCS: 37 calls for 30 orders.
     assert load["calls"] == 7400

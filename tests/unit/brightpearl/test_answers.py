@@ -124,9 +124,9 @@ def test_with_brightpearls_own_errors_the_same_status_is_a_refusal(status: int) 
 @pytest.mark.parametrize("is_write", [False, True])
 def test_a_403_concerns_one_call_and_says_what_to_check(is_write: bool) -> None:
     body = {"errors": [{"code": "CMNC-030", "message": "You do not have permission for this warehouse"}]}
-    told = failure(response(403, body), is_write=is_write)
-    assert type(told) is errors.Forbidden
-    assert "permission for this warehouse. Check the app's permissions" in str(told)
+    error = failure(response(403, body), is_write=is_write)
+    assert type(error) is errors.Forbidden
+    assert "permission for this warehouse. Check the app's permissions" in str(error)
     page = failure(response(403, text="<html>Blocked</html>"), is_write=is_write)
     assert type(page) is errors.Forbidden
     assert "firewall" in str(page)
@@ -151,8 +151,8 @@ def test_errors_are_no_success_whatever_the_status_says() -> None:
     [("31250", 31.25), ("900001", 900), ("9" * 5000, 60), ("\u00b2", 60), ("-1", 60), ("soon", 60)],
 )
 def test_a_throttle_is_obeyed_for_a_quarter_of_an_hour_at_most(millis: str, wait_s: float) -> None:
-    told = response(503, {"response": "too many requests"}, brightpearl_next_throttle_period=millis)
-    assert throttled_for(told) == wait_s
+    answer = response(503, {"response": "too many requests"}, brightpearl_next_throttle_period=millis)
+    assert throttled_for(answer) == wait_s
 
 
 def test_a_redirection_means_that_the_address_is_wrong() -> None:

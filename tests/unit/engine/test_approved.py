@@ -1,4 +1,4 @@
-"""What a person's word makes of a held plan, and the first comparison of two objects that a person has linked. Pure."""
+"""What a person's approval makes of a held plan, and the first comparison of two objects that a person has linked. Pure."""
 
 from __future__ import annotations
 

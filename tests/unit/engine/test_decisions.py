@@ -29,10 +29,10 @@ NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("age_s", "before", "wait_s"),
     [
-        (61, DebounceState("", None), 0),  # old enough at the first look
-        (10, DebounceState("", None), 60),  # young: a second look is needed
+        (61, DebounceState("", None), 0),  # old enough at the first read
+        (10, DebounceState("", None), 60),  # young: a second read is needed
         (None, DebounceState("", None), 60),  # the source does not say when it was touched
-        (10, DebounceState("same", NOON - timedelta(seconds=60)), 0),  # two looks a minute apart saw the same
+        (10, DebounceState("same", NOON - timedelta(seconds=60)), 0),  # two reads a minute apart saw the same
         (10, DebounceState("same", NOON - timedelta(seconds=20)), 40),
         (61, DebounceState("other", NOON - timedelta(seconds=90)), 60),  # it has changed since the last look
     ],

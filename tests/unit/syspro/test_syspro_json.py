@@ -21,8 +21,8 @@ def test_lists_stay_lists_attributes_are_left_out_and_values_are_texts() -> None
 
 
 def test_json_values_become_texts_exactly() -> None:
-    told = {"_note": "x", "Price": Decimal("24.95000"), "Lines": [1, None, True], "SalesOrder": " 000512 "}
-    assert from_json(told) == {"Price": "24.95000", "Lines": ["1", "", "Y"], "SalesOrder": "000512"}
+    given = {"_note": "x", "Price": Decimal("24.95000"), "Lines": [1, None, True], "SalesOrder": " 000512 "}
+    assert from_json(given) == {"Price": "24.95000", "Lines": ["1", "", "Y"], "SalesOrder": "000512"}
     assert document("SalesOrders", {"Order": []}) == {"SalesOrders": {"Order": []}}
 
 
