@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
@@ -220,8 +222,13 @@ def services(
     store: Store, vault: Vault, redis_client: redis.Redis | None, breakers: Breakers | None = None
 ) -> Services:
     """What connectors may use. Without Redis they can be created, and any call to a rate-limited system is refused."""
-    client = redis_client if redis_client is not None else redis.Redis(unix_socket_path=os.devnull)
+    client = redis_client if redis_client is not None else _no_redis()
     return Services(store, vault, Limiter(client), client, breakers)
+
+
+def _no_redis() -> redis.Redis:
+    """A client that refuses every command at once: nobody listens at its address, and it tries only once."""
+    return redis.Redis(unix_socket_path=os.devnull, retry=Retry(NoBackoff(), 0))
 
 
 def rules(settings: Settings) -> Rules:

@@ -153,7 +153,7 @@ def test_a_migration_is_cut_by_no_bound_of_its_statements(
         connection.execute(text("SELECT pg_sleep(0.3)"))
         seen.append(revision)
 
-    monkeypatch.setattr(migrate.command, "upgrade", slow)
+    monkeypatch.setattr("alembic.command.upgrade", slow)
     migrate.upgrade(_with(url, statement_timeout="100ms"))
     assert seen == ["head"]
 

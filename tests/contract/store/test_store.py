@@ -398,6 +398,13 @@ def test_no_migration_offers_a_way_back() -> None:
     assert [one.revision for one in scripts.walk_revisions() if hasattr(one.module, "downgrade")] == []
 
 
+def test_the_names_of_the_files_say_what_alembic_reads_in_them() -> None:
+    scripts = ScriptDirectory.from_config(migrate._config())
+
+    assert migrate.revisions() == sorted(script.revision for script in scripts.walk_revisions())
+    assert migrate.newest() == scripts.get_current_head()
+
+
 # status, reason and what it becomes: why, and the key that it is about
 REASONS = (
     ("skipped", "observed, not written", "observed", ""),
