@@ -7,6 +7,7 @@ an uncaught `SyncError`, because these processes run outside our own error handl
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from types import TracebackType
 from typing import Any
@@ -16,11 +17,19 @@ from celery.signals import after_setup_logger
 
 from syncengine import settings
 from syncengine.errors import SyncError
+from syncengine.local import flower
+from syncengine.settings import Settings
 
 app = Celery("syncengine")
 app.config_from_object("celeryconfig")
 
 _show_uncaught = sys.excepthook
+
+
+def show_misspelt(current: Settings) -> None:
+    """Name the variables that have no effect, when a process starts."""
+    for line in settings.misspelt(current):
+        print(f"syncengine: {line}", file=sys.__stderr__)
 
 
 def _show_in_one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -31,6 +40,21 @@ def _show_in_one_line(kind: type[BaseException], error: BaseException, trace: Tr
 
 
 sys.excepthook = _show_in_one_line
+
+
+def _prepare_flower() -> None:
+    """Flower reads its environment after this module, and has no signal of its own."""
+    try:
+        current = settings.load()
+        flower.prepare(current, sys.argv, settings.environment(), os.environ)
+    except SyncError as error:
+        print(f"syncengine: {error}", file=sys.__stderr__)
+        raise SystemExit(2) from None
+    show_misspelt(current)
+
+
+if flower.is_flower(sys.argv):
+    _prepare_flower()
 
 
 @after_setup_logger.connect

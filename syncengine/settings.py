@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from syncengine import keys
+from syncengine.environment import unknown
 from syncengine.errors import Misconfigured
 from syncengine.redaction import redact_url
 
@@ -200,6 +201,9 @@ class Settings:
     flower_port: int = _setting("SYNCENGINE_FLOWER_PORT", 5555, least=1, most=65_535)
     """Port on 127.0.0.1 for Flower, started by `syncengine up`."""
 
+    flower_auth: str = field(default="", repr=False)
+    """Who may open Flower's pages, USER:PASSWORD. Without it `syncengine up` does not start Flower."""
+
     log_level: str = "INFO"
     """What is logged: DEBUG, INFO, WARNING or ERROR. Default: INFO."""
 
@@ -259,6 +263,7 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
         else home / "key",
         may_make_key="DATABASE_URL" not in env,
         alert_urls=_alert_urls(env),
+        flower_auth=_flower_auth(env),
         log_level=_log_level(env),
         **_numbers(env),
     )
@@ -280,6 +285,11 @@ def variables() -> tuple[str, ...]:
     return (*TEXT_VARIABLES, *named)
 
 
+def misspelt(current: Settings) -> list[str]:
+    """One line for each `SYNCENGINE_` variable of this process or of `.env` that is not a setting."""
+    return unknown(environment(), variables(), current.config_path)
+
+
 TEXT_VARIABLES: Mapping[str, str] = {
     "REDIS_URL": "redis_url",
     "DATABASE_URL": "database_url",
@@ -291,6 +301,7 @@ TEXT_VARIABLES: Mapping[str, str] = {
     "SYNCENGINE_KEY_FILE": "key_file",
     "SYNCENGINE_ALERT_URLS": "alert_urls",
     "SYNCENGINE_LOG_LEVEL": "log_level",
+    "FLOWER_BASIC_AUTH": "flower_auth",
 }
 """The variables that are not numbers, each with the setting that it sets."""
 
@@ -368,6 +379,14 @@ def _log_level(env: Mapping[str, str]) -> str:
     if level.upper() not in LOG_LEVELS:
         raise _wrong("SYNCENGINE_LOG_LEVEL", level, "a level", f"Write one of {', '.join(LOG_LEVELS)}")
     return level.upper()
+
+
+def _flower_auth(env: Mapping[str, str]) -> str:
+    """One or several USER:PASSWORD, separated by commas, as Flower reads them."""
+    given = env.get("FLOWER_BASIC_AUTH", "")
+    if given and not all(re.fullmatch(r"[^:]+:.+", login) for login in given.split(",")):
+        raise Misconfigured("FLOWER_BASIC_AUTH (not shown) is not USER:PASSWORD. Write both, or leave it out")
+    return given
 
 
 def _given_keys(env: Mapping[str, str]) -> tuple[str, ...]:

@@ -64,7 +64,8 @@ def command(
 
 def _introduce(screen: Console, installation: DemoInstallation, url: str) -> None:
     screen.print(f"[bold]Sandbox[/bold]  {url}/   (both simulated systems, gateway {installation.gateway})")
-    screen.print(f"[bold]Flower[/bold]   http://127.0.0.1:{installation.settings.flower_port}/")
+    address = f"http://127.0.0.1:{installation.settings.flower_port}/"
+    screen.print(f"[bold]Flower[/bold]   {address}   (user demo, password {installation.flower_password})")
     screen.print(f"[bold]Logs[/bold]     {installation.home / 'log'}")
     screen.print(f"For the demo only: {'; '.join(SHORTENED)}.")
 

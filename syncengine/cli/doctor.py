@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import click
 
@@ -12,6 +12,7 @@ from syncengine.cli._exit import Exit
 from syncengine.cli._options import as_json
 from syncengine.cli._output import counted, show_json
 from syncengine.engine.doctor import Finding, Level, Patient, examine
+from syncengine.environment import readable_by_others
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server, supervisor
 
@@ -46,16 +47,20 @@ def command(offline: bool, as_json: bool) -> int:
 
 
 def _patient(current: settings.Settings) -> Patient:
-    left = tuple(map(str, supervisor.left_behind(current)))
+    patient = Patient(
+        current,
+        client=None,
+        redis_complaint=None,
+        left_behind=tuple(map(str, supervisor.left_behind(current))),
+        misspelt=tuple(settings.misspelt(current)),
+        open_env=readable_by_others(),
+    )
     try:
-        client = redis_server.connect(current, retries=0, read_s=REDIS_PATIENCE_S)
-    except Misconfigured as error:
-        return Patient(current, None, error, left)
-    try:
+        patient = replace(patient, client=redis_server.connect(current, retries=0, read_s=REDIS_PATIENCE_S))
         redis_server.answering_address(current, patience_s=0, read_s=REDIS_PATIENCE_S)
     except Misconfigured as error:
-        return Patient(current, client, error, left)
-    return Patient(current, client, None, left)
+        return replace(patient, redis_complaint=error)
+    return patient
 
 
 def _shown(found: Iterable[Finding]) -> list[Finding]:

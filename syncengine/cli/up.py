@@ -10,7 +10,7 @@ from syncengine.cli._running import in_the_way
 from syncengine.cli.configure import apply_file
 from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured
-from syncengine.local import redis_server
+from syncengine.local import flower, redis_server
 from syncengine.local import supervisor as supervisor_module
 from syncengine.local.supervisor import Supervisor
 from syncengine.redaction import redact_url
@@ -31,6 +31,8 @@ def command(detach: bool, yes: bool) -> int:
     settings = settings_module.load()
     supervisor = Supervisor(settings, click.echo)
     supervisor.check_can_start()  # before the file is applied: a refusal changes nothing
+    for line in settings_module.misspelt(settings):
+        click.echo(line)
     if left := supervisor.end_left_behind():
         click.echo(
             f"An earlier run was killed. Stopped the processes that it left behind: {', '.join(map(str, left))}."
@@ -46,8 +48,7 @@ def command(detach: bool, yes: bool) -> int:
         )
     migrate.upgrade(settings.database_url)
     _prepare_key(settings)
-    has_file = settings.config_path.is_file() and settings.config_path.stat().st_size
-    if has_file and not apply_file(settings, settings.config_path, yes=yes):
+    if not _apply_file(settings, yes=yes):
         click.echo("Nothing started. Apply the changes with `syncengine configure`, or re-run with --yes.")
         return Exit.NO
     process = supervisor.start()
@@ -59,6 +60,21 @@ def command(detach: bool, yes: bool) -> int:
     supervisor_module.run(supervisor, process)
     click.echo("Stopped.")
     return Exit.OK
+
+
+def _apply_file(settings: Settings, *, yes: bool) -> bool:
+    """Apply the configuration file, or say that there is none. Returns False if its changes were declined."""
+    path = settings.config_path
+    if not path.is_file():
+        click.echo(
+            f"No configuration file {path}: connections stay as they are stored. To set some up, copy "
+            "docs/syncengine.example.yml there and run `syncengine configure`."
+        )
+        return True
+    if not path.stat().st_size:
+        click.echo(f"{path} is empty: connections stay as they are stored.")
+        return True
+    return apply_file(settings, path, yes=yes)
 
 
 def _prepare_key(settings: Settings) -> None:
@@ -73,7 +89,10 @@ def _prepare_key(settings: Settings) -> None:
 def _show_addresses(settings: Settings, supervisor: Supervisor) -> None:
     running = ", ".join(supervisor.states())
     click.echo(f"Running: {running}")
-    click.echo(f"Flower:  http://127.0.0.1:{settings.flower_port}/")
+    has_flower = settings.flower_auth
+    click.echo(
+        f"Flower:  {f'http://127.0.0.1:{settings.flower_port}/' if has_flower else f'not started. {flower.HOW}'}"
+    )
     click.echo(f"Redis:   {redact_url(redis_server.address(settings).split(';')[0])}")
     click.echo(f"Store:   {settings.shown_database}")
     click.echo(f"Logs:    {supervisor.log_folder}")

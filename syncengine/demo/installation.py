@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -57,6 +58,7 @@ class DemoInstallation:
     def __init__(self, home: Path, gateway: str, shop: ShopSize, flower_port: int | None) -> None:
         self.home, self.gateway, self.shop = home, gateway, shop
         self.flows = ["customers", "orders"]
+        self.flower_password = secrets.token_urlsafe(9)
         self.sandbox: subprocess.Popen[bytes] | None = None
         self.supervisor: Supervisor | None = None
         for name in OVERRIDES:
@@ -69,6 +71,7 @@ class DemoInstallation:
     def load_settings(self, flower_port: int | None) -> Settings:
         """Point the environment at the data folder and return the settings read from it. Raises Misconfigured."""
         os.environ["SYNCENGINE_HOME"] = str(self.home)
+        os.environ["FLOWER_BASIC_AUTH"] = f"demo:{self.flower_password}"
         os.environ["SYNCENGINE_FLOWER_PORT"] = str(flower_port or _free_port(FIRST_FLOWER_PORT))
         self.home.mkdir(parents=True, exist_ok=True)
         config = self.home / "syncengine.yml"

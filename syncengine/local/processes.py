@@ -27,14 +27,17 @@ class Program:
 
 
 def programs(settings: Settings) -> list[Program]:
-    """All processes except Redis, in start order."""
+    """All processes except Redis, in start order. Flower only with a password."""
     stop_wait_s = math.ceil(settings.call_s) + END_S
-    return [
+    found = [
         Program("worker", _worker("worker", "scheduled,backfill", settings.workers), stop_wait_s),
         Program("realtime", _worker("realtime", "realtime", settings.realtime_workers), stop_wait_s),
         Program("beat", _celery("beat")),
-        Program("flower", _celery("flower", "--address=127.0.0.1", f"--port={settings.flower_port}", TASKS_PAGE)),
     ]
+    if settings.flower_auth:
+        options = ("--address=127.0.0.1", f"--port={settings.flower_port}", TASKS_PAGE)
+        found.append(Program("flower", _celery("flower", *options)))
+    return found
 
 
 def _worker(name: str, queues: str, processes: int) -> tuple[str, ...]:

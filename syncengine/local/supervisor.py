@@ -216,7 +216,7 @@ class Supervisor:
             raise Misconfigured(
                 f"{starting} of {self.home} is just starting or ending. Wait a minute, or run `syncengine down`"
             )
-        if "flower" not in left and not redis_server.is_free(self.settings.flower_port):
+        if self.settings.flower_auth and "flower" not in left and not redis_server.is_free(self.settings.flower_port):
             raise Misconfigured(
                 f"port {self.settings.flower_port} is taken. Set SYNCENGINE_FLOWER_PORT to another port"
             )

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from syncengine import clock, settings
 from syncengine.alerts import Sinks
 from syncengine.alerts.without_store import StoreAway
-from syncengine.celery import app
+from syncengine.celery import app, show_misspelt
 from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.setup import bootstrap
 from syncengine.engine.watch.watcher import Watcher
@@ -77,6 +77,7 @@ def _check_before_start(**_: Any) -> None:
     """End worker or beat at once, with a remedy, if the store is away or not migrated, a key is missing, or a flow would
     create everything again."""
     current = settings.load()
+    show_misspelt(current)
     try:
         store = bootstrap.open_store(current)
         bootstrap.open_vault(current, store)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
+import requests
 
 from syncengine import __version__
 from syncengine.settings import Settings
@@ -12,6 +18,7 @@ from tests.system.frame_fixtures import Run, bare_environment, bare_settings, re
 __all__ = ["bare_environment", "bare_settings", "redis_url", "run", "start"]
 
 pytestmark = pytest.mark.process
+LOGINS = (None, ("ops", "pa"), ("ops", "pa$word"))
 
 
 def test_version_and_help_need_no_configuration(start: Run) -> None:
@@ -77,6 +84,45 @@ def test_celery_with_a_redis_that_does_not_answer_is_one_line(start: Run, comman
     assert done.stderr.strip().startswith("syncengine: REDIS_URL = redis://127.0.0.1:")
     assert len(done.stderr.strip().splitlines()) == 1
     assert "secret" not in done.stderr
+
+
+def test_flower_without_a_password_is_one_line_and_with_one_in_the_file_it_asks_for_it(
+    start: Run, bare_environment: dict[str, str], redis_url: str, tmp_path: Path
+) -> None:
+    port = bare_environment["SYNCENGINE_FLOWER_PORT"]
+    command = ("celery", "-A", "syncengine", "flower", f"--port={port}", "--address=127.0.0.1")
+    bare = start(*command, REDIS_URL=redis_url, FLOWER_BASIC_AUTH="")
+    assert bare.returncode == 2
+    assert bare.stderr.strip().endswith("can stop workers. Set FLOWER_BASIC_AUTH=USER:PASSWORD in .env")
+    assert len(bare.stderr.strip().splitlines()) == 1
+
+    (tmp_path / ".env").write_text("FLOWER_BASIC_AUTH=ops:pa$word\nSYNCENGINE_WORKER=3\n", encoding="utf-8")
+    env = {name: value for name, value in bare_environment.items() if name != "FLOWER_BASIC_AUTH"}
+    with subprocess.Popen(
+        [sys.executable, "-m", *command], cwd=tmp_path, env={**env, "REDIS_URL": redis_url}, stderr=subprocess.PIPE, text=True
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert process.stderr.readline().endswith("Did you mean SYNCENGINE_WORKERS?\n")
+        try:
+            _await_answer(f"http://127.0.0.1:{port}/healthcheck")
+            codes = [
+                requests.get(f"http://127.0.0.1:{port}/workers", auth=login, timeout=10).status_code for login in LOGINS
+            ]
+        finally:
+            process.terminate()
+    assert codes == [401, 401, 200]
+
+
+def _await_answer(url: str) -> None:
+    until = time.monotonic() + 30
+    while True:
+        try:
+            requests.get(url, timeout=5)
+        except requests.ConnectionError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        else:
+            return
 
 
 def test_celery_finds_the_app_and_its_settings_from_any_folder(run: Run, redis_url: str) -> None:

@@ -27,7 +27,6 @@ STEPS = ("fetch", "push", "sync", "transform")
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoInstallation]:
     before = dict(os.environ)
-    os.environ["FLOWER_UNAUTHENTICATED_API"] = "true"
     site = DemoInstallation(tmp_path_factory.mktemp("site") / "home", "enet", SHOP, None)
     site.url = site.start()  # type: ignore[attr-defined]
     yield site
@@ -125,15 +124,17 @@ def test_a_sync_by_id_is_shown_to_its_end(site: DemoInstallation) -> None:
 
 
 def test_beat_keeps_the_pump_going_and_flower_shows_the_tasks_by_name(site: DemoInstallation) -> None:
-    api = f"http://127.0.0.1:{site.settings.flower_port}/api/tasks"
+    flower = f"http://127.0.0.1:{site.settings.flower_port}"
+    api, login = f"{flower}/api/tasks", ("demo", site.flower_password)
 
     def names() -> set[str]:
-        return {task["name"] for task in requests.get(api, timeout=10).json().values()}
+        return {task["name"] for task in requests.get(api, auth=login, timeout=10).json().values()}
 
     assert _within(30, lambda: {"engine.pump", "orders.sync", "orders.push"} <= names())
-    shown = requests.get(api, params={"taskname": "orders.push"}, timeout=10).json().values()
+    shown = requests.get(api, params={"taskname": "orders.push"}, auth=login, timeout=10).json().values()
     assert any(task["args"].startswith("(main, ") and "records" in task["args"] for task in shown)
-    page = requests.get(f"http://127.0.0.1:{site.settings.flower_port}/tasks", timeout=10)
+    assert [requests.get(f"{flower}/{page}", timeout=10).status_code for page in ("tasks", "workers")] == [401, 401]
+    page = requests.get(f"{flower}/tasks", auth=login, timeout=10)
     assert page.status_code == 200
     assert all(f'data-column="{column}"' in page.text for column in ("name", "args", "result", "state"))
 

@@ -11,6 +11,7 @@ from syncengine import settings
 from syncengine.local import processes
 
 TOP = Path(__file__).parents[2]
+LOGIN = {"FLOWER_BASIC_AUTH": "ops:secret"}
 DEFAULTED = re.compile(r"\$*\{\w+:-(\w+)\}")  # ${NAME:-default}, with $$ in the compose file
 
 
@@ -18,12 +19,16 @@ def test_procfile_and_supervisor_run_the_same_processes() -> None:
     lines = [line for line in (TOP / "Procfile").read_text().splitlines() if not line.startswith("#")]
     listed = {name: DEFAULTED.sub(r"\1", command) for name, _, command in (line.partition(": ") for line in lines)}
 
-    assert listed == {program.name: " ".join(program.command) for program in processes.programs(settings.load({}))}
+    assert listed == {program.name: " ".join(program.command) for program in processes.programs(settings.load(LOGIN))}
+
+
+def test_without_a_password_there_is_no_flower() -> None:
+    assert [program.name for program in processes.programs(settings.load({}))] == ["worker", "realtime", "beat"]
 
 
 def test_the_compose_file_runs_every_process_with_a_health_check_and_restarts() -> None:
     services = yaml.safe_load((TOP / "docker-compose.yml").read_text())["services"]
-    programs = {program.name: " ".join(program.command) for program in processes.programs(settings.load({}))}
+    programs = {program.name: " ".join(program.command) for program in processes.programs(settings.load(LOGIN))}
 
     for name in ("worker", "realtime", "beat"):
         command = services[name]["command"]

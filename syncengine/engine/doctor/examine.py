@@ -27,13 +27,16 @@ class Patient:
     """The installation to examine.
 
     client: its Redis, None if none is configured. redis_complaint: why it cannot be used, None if it can. left_behind:
-    processes of `syncengine up`, described, that still run although their supervisor does not answer.
+    processes of `syncengine up`, described, that still run although their supervisor does not answer. misspelt: a line for
+    each variable that no setting reads. open_env: the mode of `.env` if others may read it, else empty.
     """
 
     settings: Settings
     client: redis.Redis | None
     redis_complaint: Misconfigured | None
     left_behind: tuple[str, ...] = ()
+    misspelt: tuple[str, ...] = ()
+    open_env: str = ""
 
 
 def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
@@ -42,6 +45,7 @@ def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
     A part that cannot work because another one is broken (lanes without Redis, systems without the key to their secrets,
     records without a database) is left out.
     """
+    yield from _environment(patient)
     if patient.left_behind:
         says = f"running without a supervisor: {', '.join(patient.left_behind)}"
         yield warn("processes", says, "Run `syncengine up`, which stops them first, or `syncengine down`")
@@ -63,6 +67,14 @@ def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
         yield misconfigured("database", error)
     finally:
         store.close()
+
+
+def _environment(patient: Patient) -> Iterator[Finding]:
+    for line in patient.misspelt:
+        yield warn("settings", line, "Correct the name in .env or in the environment, or remove it")
+    if patient.open_env:
+        says = f".env has mode {patient.open_env}, so other users of this machine can read its passwords"
+        yield warn("settings", says, "Run `chmod 600 .env`")
 
 
 def _with_store(patient: Patient, store: Store, offline: bool) -> Iterator[Finding]:
