@@ -73,6 +73,10 @@ class Sinks:
     def __len__(self) -> int:
         return len(self._urls)
 
+    def fingerprints(self) -> list[str]:
+        """Identify the addresses, in order, without revealing their secrets. Equal for the same addresses."""
+        return [_fingerprint(url) for url in self._urls]
+
     def all(self) -> list[Sink]:
         """Every sink, in order. Raises Misconfigured with the position of an address that apprise does not support."""
         sinks = self._all()
@@ -109,7 +113,11 @@ def _sink(place: int, url: str) -> Sink | Misconfigured:
             "secret). Write it as in https://appriseit.com/services/, such as mailto://USER:PASSWORD@HOST"
         )
     name = f"sink {place} ({plugin.service_name or type(plugin).__name__})"
-    return Sink(name, hashlib.sha256(url.encode()).hexdigest()[:12], plugin)
+    return Sink(name, _fingerprint(url), plugin)
+
+
+def _fingerprint(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:12]
 
 
 def _notify_type(tone: Tone) -> object:

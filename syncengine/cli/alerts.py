@@ -6,17 +6,21 @@ from datetime import timedelta
 from typing import Any
 
 import click
+import redis
 from rich.table import Table
 
 from syncengine import clock, settings
-from syncengine.alerts import Sinks, book, notifier
+from syncengine.alerts import Sinks, book, in_use, notifier
 from syncengine.cli._engine import open_engine
 from syncengine.cli._exit import Exit
 from syncengine.cli._options import as_json
 from syncengine.cli._output import show_json, wide_console
+from syncengine.local import redis_server
 from syncengine.store.models import Alert
 
 COLUMNS = ("severity", "since", "sent", "what", "what to do")
+OUTDATED = "they use other sinks, which they read when they started. Restart them"
+REDIS_PATIENCE_S = 3.0
 ENDED_SHOWN_FOR = timedelta(days=30)
 
 
@@ -65,19 +69,35 @@ def list_(ended_too: bool, as_json: bool) -> int:
 def test(as_json: bool) -> int:
     """Send a test message through every sink.
 
-    Shows which sinks accepted it. Exit code 1 if any did not.
+    Shows which sinks accepted it, and hosts whose running processes send alerts elsewhere. Exit code 1 if there is any
+    such host, or any sink did not accept the message.
     """
-    sinks = Sinks(settings.load().alert_urls)
+    current = settings.load()
+    sinks = Sinks(current.alert_urls)
     results = {sink.name: sink.send(notifier.trial()) for sink in sinks.all()}
+    results |= {f"processes on {host}": OUTDATED for host in _hosts_with_other_sinks(current, sinks)}
     if as_json:
         show_json({name: {"ok": not refusal, "says": refusal or "taken"} for name, refusal in results.items()})
-    elif not results:
+        return Exit.OK if results and not any(results.values()) else Exit.NO
+    if not sinks:
         click.echo(
             "No sinks configured. Set SYNCENGINE_ALERT_URLS; https://appriseit.com/services/ lists the URL formats."
         )
-    for name, refusal in results.items() if not as_json else ():
+    for name, refusal in results.items():
         click.echo(f"FAILED {name}: {refusal}" if refusal else f"ok     {name}: accepted the message")
     return Exit.OK if results and not any(results.values()) else Exit.NO
+
+
+def _hosts_with_other_sinks(current: settings.Settings, sinks: Sinks) -> list[str]:
+    """Hosts whose watchers use other sinks; none if Redis cannot be asked, because then nothing watches either."""
+    if not redis_server.is_known(current):
+        return []
+    with redis_server.connect(current, retries=0, read_s=REDIS_PATIENCE_S) as client:
+        try:
+            return in_use.other_hosts(client, sinks, clock.now())
+        except redis.RedisError as error:
+            click.echo(f"Cannot check which sinks the running processes use: {type(error).__name__}.", err=True)
+            return []
 
 
 def _row(alert: Alert) -> dict[str, Any]:

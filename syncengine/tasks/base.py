@@ -19,7 +19,7 @@ from syncengine.celery import app, show_misspelt
 from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.setup import bootstrap
 from syncengine.engine.watch.watcher import Watcher
-from syncengine.errors import NewerStore, SyncError, Transient
+from syncengine.errors import Misconfigured, NewerStore, SyncError, Transient
 from syncengine.http.breaker import Change
 from syncengine.local import redis_server
 from syncengine.tasks.schedule import CLOCKS_S
@@ -48,10 +48,20 @@ def engine() -> Engine:
 
 
 def watcher() -> Watcher:
-    """The watcher of this process, created at its first use. Raises Misconfigured, Transient."""
+    """The watcher of this process, created at its first use. Raises Misconfigured, Transient.
+
+    Its sinks and thresholds follow `.env`, so that `syncengine alerts test` and the running processes agree.
+    """
     if not _watchers:
         current = settings.load()
         _watchers.append(bootstrap.watcher(current, engine(), redis_server.connect(current)))
+        return _watchers[0]
+    try:
+        current = settings.load()
+    except Misconfigured as error:
+        log.error("alerts keep their previous settings: %s", error)
+    else:
+        _watchers[0].follow(Sinks(current.alert_urls), bootstrap.thresholds(current))
     return _watchers[0]
 
 

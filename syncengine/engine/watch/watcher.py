@@ -6,13 +6,14 @@ that cannot be checked now (Redis is away) ends no alert.
 
 from __future__ import annotations
 
+import socket
 from datetime import datetime
 
 import redis
 from sqlalchemy import select
 
 from syncengine import clock
-from syncengine.alerts import Sign, Sinks, book, notifier
+from syncengine.alerts import Sign, Sinks, book, in_use, notifier
 from syncengine.alerts.without_store import StoreAway
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.traffic import endpoints
@@ -43,6 +44,13 @@ class Watcher:
         self._store_away = StoreAway(sinks, client)
         self._since = clock.monotonic()
 
+    def follow(self, sinks: Sinks, thresholds: Thresholds) -> None:
+        """Use other sinks and thresholds from the next run on, if they have changed."""
+        self.thresholds = thresholds
+        if sinks.fingerprints() != self.sinks.fingerprints():
+            self.sinks = sinks
+            self._store_away = StoreAway(sinks, self._client)
+
     def watch(self, *, unless_within_s: float = 0.0) -> str:
         """Check all rules once; returns a line for people.
 
@@ -69,6 +77,8 @@ class Watcher:
             notified = notifier.notify(
                 self.engine.store, self.sinks, self._client, repeat_s=self.thresholds.repeat_s, now=now
             )
+        if self._client is not None:
+            in_use.note(self._client, socket.gethostname(), self.sinks, now)
         return f"{len(signs)} signs, {notified} of {len(self.sinks)} sinks notified"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from syncengine.alerts import Severity, Sign, Sinks, book, notifier, without_store
+from syncengine.alerts import Severity, Sign, Sinks, book, in_use, notifier, without_store
 from syncengine.alerts.without_store import StoreAway
 from syncengine.connectors.base import Connector
 from syncengine.engine.core.engine import Engine
@@ -354,3 +354,13 @@ def test_the_watcher_tells_of_a_store_that_is_away_and_goes_on_when_it_is_back(
 
 def _no_connector(endpoint: object) -> Connector:
     raise AssertionError(f"nothing is called here, yet {endpoint} is connected")
+
+
+def test_hosts_whose_watcher_uses_other_sinks_are_named(client: redis.Redis) -> None:
+    ours, former = Sinks(["json://127.0.0.1/a"]), Sinks(["json://127.0.0.1/b"])
+    in_use.note(client, "a", former, _at(0))
+    in_use.note(client, "b", ours, _at(0))
+    in_use.note(client, "stopped", former, _at(-3600))
+
+    assert in_use.other_hosts(client, ours, _at(60)) == ["a"]
+    assert "127.0.0.1" not in str(client.hgetall(in_use.KEY))
