@@ -11,6 +11,9 @@ from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 
+REDIS_PATIENCE_S = 2.0
+"""How long commands that can do without Redis wait for its answer."""
+
 
 @contextmanager
 def open_engine(*, sends: bool = False, calls: bool = False) -> Iterator[Engine]:
@@ -20,7 +23,7 @@ def open_engine(*, sends: bool = False, calls: bool = False) -> Iterator[Engine]
         sends: the command starts work in the workers.
         calls: the command calls the systems itself.
 
-    Both need Redis. Other commands work without it; if one is known, they use it to read the state of endpoints and quotas.
+    Both need Redis. Other commands work without it; if it answers, they use it to read the state of endpoints and quotas.
 
     Raises: Misconfigured, Transient.
     """
@@ -28,7 +31,8 @@ def open_engine(*, sends: bool = False, calls: bool = False) -> Iterator[Engine]
     send = _celery_send if sends else _no_send
     if sends or calls:
         redis_server.answering_address(current)
-    client = redis_server.connect(current, retries=0) if sends or calls or redis_server.is_known(current) else None
+    may_use = sends or calls or redis_server.problem(current, read_s=REDIS_PATIENCE_S) is None
+    client = redis_server.connect(current, retries=0) if may_use else None
     engine = bootstrap.engine(current, send=send, redis_client=client)
     try:
         yield engine

@@ -1,7 +1,10 @@
-"""Finds running processes that use a store, before it is migrated."""
+"""Are processes running? Before a store is migrated none may, and without them nothing is synced."""
 
 from __future__ import annotations
 
+from syncengine import clock
+from syncengine.engine.core.engine import Engine
+from syncengine.engine.watch import health
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
 from syncengine.settings import Settings
@@ -9,6 +12,21 @@ from syncengine.store import Store, migrate
 
 ANSWER_S = 2.0
 """How long to wait for answers from the workers and beat of all hosts."""
+
+
+def why_idle(engine: Engine, current: Settings) -> str:
+    """Why nothing is synced now, with a remedy, in one line; empty if the processes are running. Raises Transient."""
+    if redis_server.is_stopped(current):
+        return "No process is running, so nothing is synced. Start them with `syncengine up`."
+    if problem := redis_server.problem(current, read_s=ANSWER_S):
+        return f"Nothing is synced now: {problem}."
+    ran = health.last(engine, health.PUMP)
+    if ran is None:
+        return "No process has run yet, so nothing is synced. Start them with `syncengine up` (docs/processes.md)."
+    idle_s = (clock.now() - ran).total_seconds()
+    if idle_s <= current.stalled_s:
+        return ""
+    return f"Nothing has run for {clock.spell(idle_s)}, so nothing is synced. `syncengine health` says what to do."
 
 
 def in_the_way(settings: Settings) -> list[str]:

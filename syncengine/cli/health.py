@@ -29,12 +29,12 @@ REDIS_PATIENCE_S = 3.0
 def command(names: tuple[str, ...], as_json: bool) -> int:
     """Check the processes: is everything making progress?
 
-    Covers Redis, the pump, the three lanes and every flow. Exit code 1 if something has stalled, with what to do about
+    Covers Redis, connections, pump, lanes and flows. Exit code 1 if something has stalled, with what to do about
     it; 2 if this cannot be determined. No system is called. Use `syncengine doctor` to find causes, `syncengine status`
     for numbers of records.
     """
     current = settings.load()
-    redis_problem = _redis_problem(current)
+    redis_problem = redis_server.problem(current, read_s=REDIS_PATIENCE_S)
     with open_engine() as engine:
         found = health.vitals(engine, stalled_s=current.stalled_s, redis_complaint=redis_problem)
     if names:
@@ -44,14 +44,6 @@ def command(names: tuple[str, ...], as_json: bool) -> int:
     else:
         _show(found)
     return Exit.OK if health.is_well(found) else Exit.NO
-
-
-def _redis_problem(current: settings.Settings) -> str:
-    try:
-        redis_server.answering_address(current, patience_s=0, read_s=REDIS_PATIENCE_S)
-    except Misconfigured as error:
-        return str(error)
-    return ""
 
 
 def _chosen(found: Sequence[Vital], names: Sequence[str]) -> list[Vital]:
@@ -67,8 +59,10 @@ def _show(found: Sequence[Vital]) -> None:
     table = Table(box=None, show_header=False, pad_edge=False)
     for _ in range(3):
         table.add_column(overflow="fold")
+    shown = ""
     for vital in found:
         table.add_row(vital.name, f"[{STYLES[vital.pace]}]{vital.pace}[/]", escape(vital.says))
-        if vital.remedy:
+        if vital.remedy and vital.remedy != shown:
             table.add_row("", "", escape(f"→ {vital.remedy}"))
+        shown = vital.remedy or shown
     wide_console().print(table)

@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from syncengine import clock
+from syncengine import clock, settings
 from syncengine.cli._engine import open_engine
 from syncengine.cli._options import as_json
 from syncengine.cli._output import NO_CONNECTION, show_json, wide_console
+from syncengine.cli._running import why_idle
 from syncengine.engine.people import status
 from syncengine.engine.people.status import FlowStatus
 from syncengine.engine.traffic import quota
@@ -26,16 +28,21 @@ NUMBERS = ("due", "done", "skipped", "waiting", "held", "dead", "attention")
 def command(as_json: bool) -> None:
     """Show the records of each flow: how many are done and due?
 
-    Shows each flow's last sync, its lag, and records by status. Use `syncengine health` to check that everything is
-    making progress, `syncengine doctor` to find out what is wrong, and `syncengine endpoints list` for quotas.
+    Says first whether any process is running. Shows each flow's last sync, its lag, and records by status. Use `syncengine
+    health` to check that everything is making progress, `syncengine doctor` to find out what is wrong, and `syncengine
+    endpoints list` for quotas.
     """
     with open_engine() as engine:
-        flows, paused, quotas = status.flows(engine), status.paused(engine), quota.left(engine)
+        flows, paused, idle = status.flows(engine), status.paused(engine), why_idle(engine, settings.load())
+        quotas = quota.left(engine) if as_json else []
         not_synced = [connection.name for connection in engine.connections() if not connection.flows]
     if as_json:
-        show_json({"flows": status.as_rows(flows), "paused": paused, "quotas": quotas, "not_synced": not_synced})
+        shown = {"paused": paused, "quotas": quotas, "not_synced": not_synced, "not_running": idle}
+        show_json({"flows": status.as_rows(flows), **shown})
         return
     console = wide_console()
+    if idle:
+        console.print(f"[bold]{escape(idle)}[/bold]")
     for name in not_synced:
         console.print(f"{name} is not synced: it is not in syncengine.yml, or has no flows there. Its links are kept.")
     if not flows and not_synced:

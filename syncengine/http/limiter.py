@@ -276,7 +276,13 @@ class Limiter:
         if at - self._complained_at >= COMPLAIN_EVERY_S:
             self._complained_at = at
             away_s = at - self._away_since
-            log.warning("limiter: Redis is away (%s) for %.0f s; calls wait, none is made without a slot", kind, away_s)
+            since = f" for {away_s:.0f} s" if away_s >= 1 else ""
+            log.warning(
+                "Redis is not reachable, or refuses writes (%s)%s, so call counts are unknown and calls wait. Is syncengine "
+                "running? Start it with `syncengine up`",
+                kind,
+                since,
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,22 @@ def is_known(settings: Settings) -> bool:
     return settings.redis_url is not None or (settings.home / ADDRESS_FILE).is_file()
 
 
+def is_stopped(settings: Settings) -> bool:
+    """True if the embedded Redis of this installation does not run. A given Redis (`REDIS_URL`) is not asked."""
+    if settings.redis_url is not None:
+        return False
+    return not is_known(settings) or _is_gone(address(settings))
+
+
+def problem(settings: Settings, *, patience_s: float = 0.0, read_s: float = READ_TIMEOUT_S) -> Misconfigured | None:
+    """Why this installation's Redis cannot be used, with a remedy; None if it can. Arguments as for `answering_address`."""
+    try:
+        answering_address(settings, patience_s=patience_s, read_s=read_s)
+    except Misconfigured as error:
+        return error
+    return None
+
+
 def answering_address(settings: Settings, *, patience_s: float = 5.0, read_s: float = READ_TIMEOUT_S) -> str:
     """`address`, once that Redis answers. Processes call this when they start; they wait for Redis in later outages.
 

@@ -18,6 +18,7 @@ from syncengine.alerts.without_store import StoreAway
 from syncengine.celery import app, show_misspelt
 from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.setup import bootstrap
+from syncengine.engine.watch import health
 from syncengine.engine.watch.watcher import Watcher
 from syncengine.errors import Misconfigured, NewerStore, SyncError, Transient
 from syncengine.http.breaker import Change
@@ -92,6 +93,7 @@ def _check_before_start(**_: Any) -> None:
         store = bootstrap.open_store(current)
         bootstrap.open_vault(current, store)
         bootstrap.check_flows(store, bootstrap.installed_flows(current, store))
+        health.started(store, clock.now())
     except SyncError as error:
         print(f"syncengine: {error}", file=sys.__stderr__)
         raise SystemExit(2) from None

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from typing import Any
+
+from celery.signals import beat_init
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
 from syncengine.celery import app
 from syncengine.engine.watch import health
 from syncengine.settings import Settings
 from syncengine.store.states import Lane
 from syncengine.tasks.base import StepTask
 from syncengine.tasks.schedule import CLOCKS_S
+
+log = logging.getLogger(__name__)
 
 CANARY = "engine.canary"
 
@@ -28,6 +37,18 @@ def make_canary(settings: Settings) -> None:
         }
         for lane in Lane
     }
+
+
+@beat_init.connect
+def _send_first(**_: Any) -> None:
+    """Send a canary through each lane when beat starts: its schedule sends the first ones only after an interval."""
+    for name, entry in app.conf.beat_schedule.items():
+        if name.startswith("canary."):
+            try:
+                app.send_task(entry["task"], args=entry["args"], retry=False, **entry["options"])
+            except (OperationalError, RedisError) as error:
+                log.warning("the first canaries wait for beat's schedule: %s", error)
+                return
 
 
 def _canary(self: StepTask, lane: str) -> str:

@@ -36,7 +36,7 @@ def moving(engine: Engine, *, stalled_s: float) -> Iterator[Finding]:
     """The pump, the lanes and what is due in every flow, as `syncengine health` sees them. Raises Transient."""
     lanes = {lane.label for lane in Lane}
     for vital in health.vitals(engine, stalled_s=stalled_s):
-        if vital.name != health.REDIS:  # examined in full before
+        if vital.name not in (health.REDIS, health.CONNECTIONS):  # examined in full before
             part = f"lane {vital.name}" if vital.name in lanes else vital.name
             yield Finding(part, Level.FAIL if vital.pace is Pace.STALLED else Level.OK, vital.says, vital.remedy)
 

@@ -18,13 +18,25 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.traffic import endpoints
+from syncengine.errors import Misconfigured
 from syncengine.http.breaker import BreakerState
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Cursor, Endpoint, Event, Pulse, Record
+from syncengine.store.session import Store
 from syncengine.store.states import Lane
 
 PUMP = "pump"
 REDIS = "redis"
+CONNECTIONS = "connections"
+START = "start"
+"""The sign of life of a worker or beat that has just started."""
+
+STARTING_S = 30.0
+"""How long after a start a missing sign of life is no fault: the processes load, and the first canary is on its way."""
+
+STARTS_APART = timedelta(minutes=10)
+"""A start within this time of the previous one is not noted, so that a process that keeps ending does not look well."""
+
 IN_VAIN = ("message lost", "step died")
 """Events of records that were claimed in vain."""
 
@@ -69,9 +81,10 @@ class _Backlog:
 
 @dataclass(frozen=True, slots=True)
 class _FlowState:
-    """A flow of a connection. closed: why its records rest; open_since: when that ended, if recently."""
+    """A flow of a connection, by name. closed: why its records rest; open_since: when that ended, if recently."""
 
     name: str
+    connection: str
     is_known: bool
     closed: str
     open_since: datetime | None
@@ -106,11 +119,19 @@ def arrived(engine: Engine, lane: Lane) -> None:
         note(session, lane.label, clock.now())
 
 
-def vitals(engine: Engine, *, stalled_s: float, redis_complaint: str = "") -> list[Vital]:
+def started(store: Store, now: datetime) -> None:
+    """Note that a worker or beat has started. Raises Transient."""
+    with store.write() as session:
+        before = session.scalar(select(Pulse.at).where(Pulse.name == START))
+        if before is None or now - before >= STARTS_APART:
+            note(session, START, now)
+
+
+def vitals(engine: Engine, *, stalled_s: float, redis_complaint: Misconfigured | None = None) -> list[Vital]:
     """Every part of the installation, and whether it makes progress. Raises Transient if the database is away.
 
-    stalled_s: seconds without progress from which a part is stalled. redis_complaint: why Redis cannot be used, empty if
-    it can.
+    stalled_s: seconds without progress from which a part is stalled. redis_complaint: why Redis cannot be used, None if it
+    can.
     """
     now = clock.now()
     states = {} if redis_complaint else endpoints.breakers(engine)
@@ -122,7 +143,9 @@ def vitals(engine: Engine, *, stalled_s: float, redis_complaint: str = "") -> li
     judge = _Judge(now, stalled_s, pulses, busy, redis_complaint)
     are_moving = any(backlog.moved is not None for backlog in backlogs.values())
     flows = [judge.flow(state, backlogs.get(place, _Backlog()), are_moving) for place, state in places.items()]
-    return [judge.redis(), judge.pump(), *(judge.lane(lane) for lane in Lane), *flows]
+    connected = sorted({state.connection for state in places.values()})
+    parts = [judge.redis(), judge.connections(connected), judge.pump(), *(judge.lane(lane) for lane in Lane)]
+    return [*parts, *flows]
 
 
 def is_well(found: Sequence[Vital]) -> bool:
@@ -141,17 +164,23 @@ class _Judge:
     stalled_s: float
     pulses: Mapping[str, datetime]
     at_work: frozenset[Lane]
-    redis_complaint: str
+    redis_complaint: Misconfigured | None
 
     def redis(self) -> Vital:
-        if self.redis_complaint:
-            return Vital(
-                REDIS,
-                Pace.STALLED,
-                self.redis_complaint,
-                "Start Redis, or restore the connection to it; everything then continues automatically",
-            )
+        if self.redis_complaint is not None:
+            return Vital(REDIS, Pace.STALLED, self.redis_complaint.says, self._redis_remedy())
         return Vital(REDIS, Pace.MOVES, "answers")
+
+    def _redis_remedy(self) -> str:
+        given = self.redis_complaint.remedy if self.redis_complaint is not None else ""
+        return given or "Start Redis, or restore the connection to it; everything then continues automatically"
+
+    def connections(self, names: Sequence[str]) -> Vital:
+        """names: connections that have flows."""
+        if names:
+            return Vital(CONNECTIONS, Pace.MOVES, ", ".join(names))
+        remedy = "Write syncengine.yml and run `syncengine configure`"
+        return Vital(CONNECTIONS, Pace.STALLED, "none is configured, so nothing is synced", remedy)
 
     def pump(self) -> Vital:
         says = f"last ran {clock.spell(self._age(self.pulses[PUMP]))} ago" if PUMP in self.pulses else "has not run yet"
@@ -159,6 +188,8 @@ class _Judge:
             return Vital(PUMP, Pace.MOVES, says)
         if Lane.REALTIME in self.at_work:
             return Vital(PUMP, Pace.MOVES, f"{says}; its worker is busy with records")
+        if self._is_starting():
+            return Vital(PUMP, Pace.RESTS, self._just_started(says))
         alone = "Check the logs of beat, which schedules it, and of the realtime worker, which runs it"
         return Vital(PUMP, Pace.STALLED, says, self._remedy(alone))
 
@@ -171,6 +202,8 @@ class _Judge:
             return Vital(lane.label, Pace.MOVES, f"{says}; its worker is busy with records")
         if lane is Lane.BACKFILL and Lane.SCHEDULED in self.at_work:
             return Vital(lane.label, Pace.RESTS, f"{says}; scheduled work goes first")
+        if self._is_starting():
+            return Vital(lane.label, Pace.RESTS, self._just_started(says))
         alone = f"Check that a worker with --queues={lane.label} is running, read its log, and restart it"
         return Vital(lane.label, Pace.STALLED, f"{says}, and no step of the lane is running", self._remedy(alone))
 
@@ -197,13 +230,20 @@ class _Judge:
 
     def _remedy(self, alone: str) -> str:
         """What to do about the deepest cause; `alone` if only this part is affected."""
-        if self.redis_complaint:
-            return "Get Redis to answer first; everything then continues automatically"
+        if self.redis_complaint is not None:
+            return self._redis_remedy()
         if any(self._is_fresh(name) for name in (PUMP, *(lane.label for lane in Lane))):
             return alone
-        if not self.pulses:
+        if not self.pulses.keys() - {START}:
             return "Start the processes with `syncengine up`, or as described in docs/processes.md"
         return "Nothing that beat sends arrives. Check that beat and the workers are running, read their logs, and restart them"
+
+    def _is_starting(self) -> bool:
+        is_new = START in self.pulses and self._age(self.pulses[START]) <= STARTING_S
+        return is_new and self.redis_complaint is None
+
+    def _just_started(self, says: str) -> str:
+        return f"the processes started {clock.spell(self._age(self.pulses[START]))} ago; {says}"
 
     def _is_fresh(self, name: str) -> bool:
         return name in self.pulses and self._age(self.pulses[name]) <= self.stalled_s
@@ -272,6 +312,7 @@ def _places(
         for flow in connection.flows:
             found[connection.id, flow] = _FlowState(
                 f"{connection.name}: {flow}",
+                connection.name,
                 flow in engine.flows,
                 "; ".join(filter(None, reasons)),
                 max(opened, default=None),

@@ -6,11 +6,15 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
+from syncengine import clock
 from syncengine.engine.core.engine import Limits
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.watch import health
 from syncengine.engine.watch.health import Pace, Vital
+from syncengine.errors import Misconfigured
+from syncengine.store.models import ConnectionRow
 from syncengine.store.states import Lane, Stage
 from tests.contract.kernel.conftest import make_world, time, world
 from tests.contract.kernel.world import Plain, World, by_name, flow
@@ -20,7 +24,7 @@ __all__ = ["make_world", "time", "world"]
 STALLED_S = 120.0
 
 
-def _look(world: World, redis_complaint: str = "") -> dict[str, Vital]:
+def _look(world: World, redis_complaint: Misconfigured | None = None) -> dict[str, Vital]:
     found = health.vitals(world.engine, stalled_s=STALLED_S, redis_complaint=redis_complaint)
     return {vital.name: vital for vital in found}
 
@@ -86,10 +90,35 @@ def test_when_nothing_arrives_at_all_it_is_beat_or_everything(world: World) -> N
 
 
 def test_without_redis_that_is_the_cause_of_all(world: World) -> None:
-    found = _look(world, "REDIS_URL = redis://h: refused")
+    found = _look(world, Misconfigured("the embedded Redis does not answer", "Run `syncengine up`"))
 
-    assert found["redis"].says == "REDIS_URL = redis://h: refused"
-    assert found["pump"].remedy == "Get Redis to answer first; everything then continues automatically"
+    assert found["redis"].says == "the embedded Redis does not answer"
+    assert {vital.remedy for vital in found.values() if vital.pace is Pace.STALLED} == {"Run `syncengine up`"}
+
+
+def test_without_a_connection_nothing_is_synced_and_that_is_no_health(world: World) -> None:
+    assert _look(world)["connections"] == Vital("connections", Pace.MOVES, "main")
+    with world.engine.store.write() as session:
+        session.execute(update(ConnectionRow).values(flows=[]))
+
+    found = _look(world)["connections"]
+    assert (found.pace, found.says) == (Pace.STALLED, "none is configured, so nothing is synced")
+    assert "syncengine configure" in found.remedy
+
+
+def test_just_after_a_start_nothing_has_stalled_yet(world: World) -> None:
+    health.started(world.engine.store, clock.now())
+    world.time.pass_(5)
+    found = _look(world)
+    assert {found[name].pace for name in ("pump", "realtime", "scheduled", "backfill")} == {Pace.RESTS}
+    assert found["backfill"].says == "the processes started 5 seconds ago; no canary has arrived yet"
+
+    world.time.pass_(26)
+    health.started(world.engine.store, clock.now())  # it has ended, and was started again
+    assert _look(world)["backfill"].pace is Pace.STALLED
+    world.time.pass_(600)
+    health.started(world.engine.store, clock.now())
+    assert _look(world)["backfill"].pace is Pace.RESTS
 
 
 def test_a_worker_that_is_busy_with_records_has_not_stalled_though_its_canary_waits(world: World) -> None:
