@@ -44,6 +44,10 @@ class DatabaseLocked(DatabaseAway):
     """Our own database is locked by another process."""
 
 
+class DatabaseFull(DatabaseAway):
+    """The disk of our own database is full, or cannot be read or written."""
+
+
 class Throttled(SyncError):
     """The system, or our own limiter, requests a wait of `retry_in_s` seconds. Nothing was sent."""
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.document import from_json, to_json
-from syncengine.errors import DatabaseAway, DatabaseLocked, Misconfigured, NewerStore
+from syncengine.errors import DatabaseAway, DatabaseFull, DatabaseLocked, Misconfigured, NewerStore
 
 BUSY_TIMEOUT_MS = 30_000
 PATIENCE = {
@@ -190,11 +190,27 @@ def _translated() -> Iterator[None]:
                 "Stop everything, keep a copy of the file, and restore the last backup",
             ) from error
         if isinstance(error, OperationalError) or error.connection_invalidated or _passes(error):
-            away = DatabaseLocked if _is_locked(error) else DatabaseAway
-            raise away(f"the database cannot be used now: {complaint(error)}") from error
+            raise _away(error) from error
         raise
     except PoolTimeout as error:
         raise DatabaseAway("the database cannot be used now: all connections of this process are in use") from error
+
+
+def _away(error: DBAPIError) -> DatabaseAway:
+    says = f"the database cannot be used now: {complaint(error)}"
+    if _is_locked(error):
+        return DatabaseLocked(says)
+    if _is_full(error):
+        return DatabaseFull(
+            f"{says}. Its disk may be full: free space on it; nothing is lost, and work continues by itself"
+        )
+    return DatabaseAway(says)
+
+
+def _is_full(error: DBAPIError) -> bool:
+    """True if the disk is full. SQLite reports only an I/O error if its log cannot grow."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) or getattr(error.orig, "sqlstate", None) == "53100"
 
 
 def _is_locked(error: DBAPIError) -> bool:

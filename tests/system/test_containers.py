@@ -203,7 +203,7 @@ print("PONG")
 
 
 def test_redis_asks_for_its_password_and_its_health_check_gives_it(tmp_path: Path) -> None:
-    """Valkey stands for the image's server, and redis-py for its client."""
+    """With Valkey as the image's server, and redis-py as its client."""
     port, service = free_port(), compose.render(FILLED)["services"]["redis"]
     scripts = {
         "redis-server": f'#!/bin/sh\nexec {redis_server.binary()} "$@" --port {port} --dir {tmp_path}\n',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from syncengine import settings
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server, supervisor
 from syncengine.local.supervisor import Supervisor
@@ -151,6 +153,58 @@ def test_a_full_disk_does_not_end_the_supervisor_and_what_dies_meanwhile_is_back
     assert {name: now for name, now in supervisor.pids().items() if name != "beat"} == {
         name: former for name, former in first.items() if name != "beat"
     }
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 8 MB, where this user may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("this user may not mount a small disk")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_disk_that_was_full_and_a_kill_of_everything_leave_nothing_to_repair(run: Run, small_disk: Path) -> None:
+    home, filler = small_disk / "var", small_disk / "filler"
+    variables = {"SYNCENGINE_HOME": str(home), "SYNCENGINE_CANARY_EVERY_S": "1"}
+    parts = [word for name in ("pump", "realtime", "scheduled", "backfill") for word in ("--only", name)]
+    up = run("syncengine", "up", "--detach", **variables)
+    assert up.returncode == 0, up.stderr
+    supervisor = Supervisor(settings.load(variables))
+
+    _fill(filler)
+    os.kill(supervisor.pids()["beat"], signal.SIGKILL)
+    for words in (["status"], ["trace", "5001"], ["held", "list"], ["health"], ["sync", "orders"], ["configure"]):
+        done = run("syncengine", *words, **variables)
+        assert len(done.stderr.splitlines()) <= 1, done.stderr
+        assert "Traceback" not in done.stdout
+    assert "Free space on its disk" in run("syncengine", "doctor", "--offline", **variables).stdout
+    assert supervisor.pid() is not None
+    filler.unlink()
+    _wait_until(lambda: set(supervisor.states().values()) == {"RUNNING"})
+    _wait_until(lambda: run("syncengine", "health", *parts, **variables).returncode == 0)
+
+    family = [psutil.Process(supervisor.pid()), *_family(supervisor)]
+    for process in family:
+        process.kill()
+    _wait_until(lambda: not _alive(family))
+    again = run("syncengine", "up", "--detach", **variables)
+    assert again.returncode == 0, again.stderr
+    _wait_until(lambda: run("syncengine", "health", *parts, **variables).returncode == 0)
+    assert run("syncengine", "down", **variables).stdout == "Stopped.\n"
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (65_536, 512, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(b"x" * size)
 
 
 def _family(supervisor: Supervisor) -> list[psutil.Process]:

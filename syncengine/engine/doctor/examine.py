@@ -13,12 +13,13 @@ from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.doctor import backlog, broker, database, systems
 from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured, warn
 from syncengine.engine.setup import bootstrap
-from syncengine.errors import DatabaseLocked, Misconfigured, Transient
+from syncengine.errors import DatabaseFull, DatabaseLocked, Misconfigured, Transient
 from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.vault import Vault
 
 AWAY = "Start it, or correct DATABASE_URL. Until then nothing is sent, and nothing is lost"
+FULL = "Free space on its disk. Until then nothing is sent, and nothing is lost"
 LOCKED = "End the process that locks it (a backup, a shell, an import). Until then nothing is sent, and nothing is lost"
 
 
@@ -62,7 +63,7 @@ def examine(patient: Patient, *, offline: bool = False) -> Iterator[Finding]:
     try:
         yield from _with_store(patient, store, offline)
     except Transient as error:
-        yield fail("database", str(error), LOCKED if isinstance(error, DatabaseLocked) else AWAY)
+        yield fail("database", str(error), _remedy(error))
     except Misconfigured as error:  # a damaged file
         yield misconfigured("database", error)
     finally:
@@ -115,6 +116,12 @@ def _with_engine(patient: Patient, engine: Engine, *, may_call: bool) -> Iterato
         lambda: backlog.alerts(engine, Sinks(settings.alert_urls)),
     ]
     yield from chain.from_iterable(part() for part in examinations)
+
+
+def _remedy(error: Transient) -> str:
+    if isinstance(error, DatabaseFull):
+        return FULL
+    return LOCKED if isinstance(error, DatabaseLocked) else AWAY
 
 
 def _usable(patient: Patient) -> redis.Redis | None:

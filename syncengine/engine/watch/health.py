@@ -32,7 +32,7 @@ START = "start"
 """The sign of life of a worker or beat that has just started."""
 
 STARTING_S = 30.0
-"""How long after a start a missing sign of life is no fault: the processes load, and the first canary is on its way."""
+"""How long after a start a missing sign of life means nothing: the processes load, and the first canary is on its way."""
 
 STARTS_APART = timedelta(minutes=10)
 """A start within this time of the previous one is not noted, so that a process that keeps ending does not look well."""
