@@ -71,10 +71,9 @@ def wait(engine: Engine, started: Started, *, stalled_s: float, quiet: bool) -> 
                 why, still_s = _obstacle(engine, started, left, stalled_s), now - moved
                 if still_s >= CHECK_EVERY_S and (why or still_s >= stalled_s):
                     why = why or "they will continue on their own; use `syncengine trace ID` to see where one is"
-                    return (
-                        left,
-                        f"{counted(left.due, 'record')} of {started.flow} still due, no progress for {still_s:.0f} s: {why}",
-                    )
+                    are = "is" if left.due == 1 else "are"
+                    waiting = f"{counted(left.due, 'record')} of {started.flow} {are} still waiting"
+                    return left, f"{waiting}, without progress for {still_s:.0f} s: {why}"
                 if still_s >= CHECK_EVERY_S or not console.is_terminal:
                     waits = why or "; ".join(["waiting for the workers", *_quotas(engine)])
                     progress.console.print(f"{started.flow}: {summary(left)}; {waits}", markup=False, highlight=False)

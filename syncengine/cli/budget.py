@@ -12,9 +12,9 @@ from rich.table import Table
 from syncengine import clock
 from syncengine.cli._engine import open_engine
 from syncengine.cli._options import as_json
-from syncengine.cli._output import show_json, wide_console
+from syncengine.cli._output import counted, show_json, wide_console
 from syncengine.engine.traffic import budget, quota
-from syncengine.engine.traffic.budget import Backfill
+from syncengine.engine.traffic.budget import Backfill, Load
 from syncengine.errors import Transient
 from syncengine.http.meter import Spent
 
@@ -63,18 +63,21 @@ def _calls(calls: Sequence[Spent]) -> Table:
 
 
 def _estimate(estimate: Backfill) -> str:
-    loads = ", ".join(
-        f"{load.endpoint} {load.calls:,} calls"
-        + (
-            f" at {load.calls_a_minute:.0f} a minute ({load.paced_by})"
-            if load.calls_a_minute
-            else f" ({load.paced_by})"
-        )
-        for load in estimate.loads
-    )
+    flow = f"{estimate.connection}: {estimate.flow}"
+    if not estimate.objects:
+        return f"[bold]{flow}[/bold]: nothing is due. Capacity: {', '.join(map(_capacity, estimate.loads))}"
+    loads = ", ".join(f"{load.endpoint} {load.calls:,} calls, {_pace(load)}" for load in estimate.loads)
     time = "not known yet" if estimate.minutes is None else _time(estimate.minutes)
-    head = f"[bold]{estimate.connection}: {estimate.objects:,} {estimate.flow}[/bold]: {time}"
-    return f"{head}; {loads}; by {estimate.basis}"
+    return f"[bold]{flow}, {counted(estimate.objects, 'object')}[/bold]: {time}; {loads}; by {estimate.basis}"
+
+
+def _capacity(load: Load) -> str:
+    return f"{load.endpoint} {_pace(load)}"
+
+
+def _pace(load: Load) -> str:
+    """How many calls a minute an endpoint can take, and what limits them."""
+    return f"{load.calls_a_minute:,.0f} calls a minute ({load.paced_by})" if load.calls_a_minute else load.paced_by
 
 
 def _time(minutes: float) -> str:

@@ -16,6 +16,7 @@ from redis.retry import Retry
 from syncengine import settings
 from syncengine.errors import Misconfigured
 from syncengine.local import redis_server
+from syncengine.local.redis_server import MAKE_ROOM
 from syncengine.settings import Settings
 from tests.contract.limiter.test_redis_refuses import full_disk
 from tests.services import free_port, stop
@@ -24,6 +25,12 @@ from tests.system.frame_fixtures import Run, bare_environment, bare_settings, re
 __all__ = ["bare_environment", "bare_settings", "redis_url", "run"]
 
 pytestmark = pytest.mark.process
+READS = (
+    "syncengine trace 5001", "syncengine held list", "syncengine deadletters list", "syncengine alerts list",
+    "syncengine ceilings list", "syncengine retention", "syncengine health",
+)  # fmt: skip
+WRITES = ("syncengine check",)
+CELERY = ("celery -A syncengine worker --pool=solo",)
 Start = Callable[[], "subprocess.Popen[bytes]"]
 
 
@@ -204,9 +211,15 @@ def test_one_that_cannot_save_is_an_outage_and_never_a_traceback(
     with redis_server.connect(bare_settings) as client:
         full_disk(client, bare_settings.home / "redis")
         status, doctor, sync = (run("syncengine", *words) for words in (["status"], ["doctor"], ["sync", "orders"]))
+        others = {words: run(*words.split()) for words in (*READS, *WRITES, *CELERY)}
         client.config_set("save", "")  # else it refuses to end without having saved
 
+    for words, done in others.items():
+        assert "Traceback" not in done.stdout + done.stderr, words
+        assert (MAKE_ROOM in done.stderr) == (words not in READS), words
+        assert len(done.stderr.splitlines()) == (0 if words in READS else 1), words
     assert (status.returncode, status.stderr) == (0, "")
+    assert "MISCONF" in status.stdout.splitlines()[0]
     assert doctor.stderr == ""
     assert doctor.stdout.splitlines()[1].endswith(f"→ {redis_server.MAKE_ROOM}")
     [line] = sync.stderr.splitlines()

@@ -134,7 +134,7 @@ def test_a_sync_that_does_not_move_says_which_endpoint_rests_and_exits_with_1(
 
     said = operator.says("sync", "customers", "--id", "310", code=1)
 
-    assert "1 record of customers still due" in said
+    assert "1 record of customers is still waiting" in said
     assert re.search(r"erp is paused until .* UTC by \S+: upgrade; they continue after it", said)
     assert said.splitlines()[-1] == "1 due"
     assert "up` running" not in said

@@ -106,9 +106,13 @@ def _load(connector: Connector, endpoint: str, number: int, calls: Sequence[Spen
     made = [entry for entry in calls if entry.endpoint == endpoint]
     took_s, count = sum(entry.took_s for entry in made), sum(entry.calls for entry in made)
     own = connector.concurrency * 60 * count / took_s if took_s > 0 else None
-    paces = [(pace, by) for pace, by in ((quota, "its quota"), (own, "its answers")) if pace is not None]
+    paces = [
+        (pace, by)
+        for pace, by in ((quota, "limited by its quota"), (own, "limited by its response time"))
+        if pace is not None
+    ]
     if not paces:
-        return Load(endpoint, number, None, None, "not known before its first calls")
+        return Load(endpoint, number, None, None, "pace not known before its first calls")
     pace, by = min(paces)
     return Load(endpoint, number, round(pace, 1), number / pace, by)
 
