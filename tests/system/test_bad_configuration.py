@@ -259,7 +259,9 @@ def test_a_connection_that_is_taken_out_of_the_file_is_named_and_shown_as_not_sy
         "so not synced: main. Its links and history are kept. Add it to the file to sync it again."
     )
     assert "=> main stops syncing customers, orders; links and history are kept" in out
-    assert run("syncengine", "status", **variables).stdout.startswith("main is not synced: ")
+    idle, shown = run("syncengine", "status", **variables).stdout.splitlines()
+    assert idle == "No process is running, so nothing is synced. Start them with `syncengine up`."
+    assert shown.startswith("main is not synced: ")
     assert json.loads(run("syncengine", "status", "--json", **variables).stdout)["not_synced"] == ["main"]
 
     _write(tmp_path, text)
