@@ -304,5 +304,7 @@ def test_health_without_redis_says_so_and_hides_its_password(
 
 
 def test_health_of_a_part_that_does_not_exist_names_those_that_do(operator: Operator) -> None:
-    with pytest.raises(Exception, match="Use one of: redis, connections, pump, realtime, scheduled, backfill, main: customers"):
+    with pytest.raises(
+        Exception, match="Use one of: redis, connections, pump, realtime, scheduled, backfill, main: customers"
+    ):
         operator.says("health", "--only", "nothing")
