@@ -73,6 +73,7 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
     def __init__(self, text: str, scope: Scope) -> None:
         super().__init__(operators={}, functions={}, names={})
         self.expr, self.scope = text, scope
+        self._lines = [line.encode() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
         self.nodes = {
             ast.Name: lambda node: self.scope.name(node.id),
             ast.Attribute: self._attribute,
@@ -91,7 +92,13 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         }
 
     def _text(self, node: ast.AST) -> str:
-        return " ".join((ast.get_source_segment(self.expr, node) or "it").split())
+        """The source of a node. `ast.get_source_segment` splits the whole source for each node, which took half the time."""
+        if getattr(node, "end_lineno", None) is None:
+            return "it"
+        lines = self._lines[node.lineno - 1 : node.end_lineno]  # type: ignore[attr-defined]
+        lines[-1] = lines[-1][: node.end_col_offset]  # type: ignore[attr-defined]
+        lines[0] = lines[0][node.col_offset :]  # type: ignore[attr-defined]
+        return " ".join(b" ".join(lines).decode().split())
 
     def _attribute(self, node: ast.Attribute) -> Expr:
         if node.attr.startswith(tuple(DISALLOW_PREFIXES)):
