@@ -87,7 +87,7 @@ CloseBracket )|))|)))
 
 @dataclass(frozen=True)
 class Rule:
-    """What one element may hold. `length` is 0 where it is no text."""
+    """What one element may hold. `length` is 0 where it is not a text."""
 
     length: int = 0
     digits: tuple[int, int] | None = None
@@ -264,7 +264,7 @@ def _arsscs(root: Element) -> Iterator[str]:
         yield f"ARSSCS: the document is {root.tag}/{[child.tag for child in root]}"
     for item in root:
         if item[0].tag != "Key":
-            yield f"Item: {item[0].tag} stands before the Key"
+            yield f"Item: {item[0].tag} comes before the Key"
         yield from _section(item[0], _KEY)
         fields = Element("Item")
         fields.extend(list(item)[1:])
