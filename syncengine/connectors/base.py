@@ -105,6 +105,10 @@ class Connector(ABC):
         """
         return ""
 
+    def try_credentials(self) -> str:
+        """As `check`, but with the credentials that are stored now, even if an older session or token would do."""
+        return self.check()
+
     def consent_url(self, state: str) -> str:
         """Where a person agrees that this app may use the account; `state` comes back with the code. Makes no call.
 

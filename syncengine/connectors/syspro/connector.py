@@ -8,7 +8,7 @@ from typing import ClassVar
 from syncengine.connectors.base import Connector, Resource, bound
 from syncengine.connectors.services import Services
 from syncengine.connectors.syspro import site, versions
-from syncengine.connectors.syspro.gateways import Gateway, open_gateway
+from syncengine.connectors.syspro.gateways import Gateway, Reached, open_gateway
 from syncengine.connectors.syspro.resources import RESOURCES
 from syncengine.connectors.syspro.settings import Settings
 
@@ -30,12 +30,18 @@ class Syspro(Connector):
 
     def check(self) -> str:
         """See `Connector.check`. Logs on if no worker has a session, and ends nobody's. A version before 7 is refused."""
-        reached = self.gateway.check()
-        return f"{reached.says}, {versions.described(reached, self.settings)}"
+        return self._described(self.gateway.check())
 
     def site(self) -> str:
         """See `Connector.site`: whether negative quantities are allowed, which the flow's setting must agree with."""
         return site.negative_quantities(self.gateway)
+
+    def try_credentials(self) -> str:
+        """See `Connector.try_credentials`. Logs on with the stored password, between two calls of the workers."""
+        return self._described(self.gateway.check(fresh=True))
+
+    def _described(self, reached: Reached) -> str:
+        return f"{reached.says}, {versions.described(reached, self.settings)}"
 
     def quota(self) -> str:
         """See `Connector.quota`."""

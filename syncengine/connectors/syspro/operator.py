@@ -119,6 +119,23 @@ class Seat:
                 self._run(ticket, end, is_write=False)
                 ticket.session_id = ""
 
+    def try_logon(self, work: Callable[[str], T], end: Callable[[str], object]) -> T:
+        """Log on with the stored credentials, between two calls of the workers, and run `work(session_id)`.
+
+        SYSPRO ends the operator's former session, so the new one takes its place; without a former one it is ended, which
+        gives the licence back. A refused logon leaves the former session to the workers. It does not count as a logon
+        forced by somebody else. Raises what a logon and `call` raise.
+        """
+        with self._held() as ticket:
+            was_logged_on = bool(ticket.session_id)
+            ticket.session_id = self._run(ticket, lambda _: self._log_on(), is_write=False)
+            try:
+                return self._run(ticket, work, is_write=False)
+            finally:
+                if not was_logged_on:
+                    self._run(ticket, end, is_write=False)
+                    ticket.session_id = ""
+
     def usage(self) -> str:
         """One line on the seat, for people: free, taken, or closed and for how long. Raises Transient."""
         with self._store.read() as session:

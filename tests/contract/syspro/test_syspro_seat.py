@@ -21,7 +21,15 @@ from syncengine.connectors.syspro.gateways.enet import Enet
 from syncengine.connectors.syspro.operator import Seat
 from syncengine.connectors.syspro.ticket import SeatLost
 from syncengine.engine.core.lease import LeaseLost
-from syncengine.errors import DatabaseAway, EndpointDown, Forbidden, OutcomeUnknown, Throttled, Transient
+from syncengine.errors import (
+    AuthenticationFailed,
+    DatabaseAway,
+    EndpointDown,
+    Forbidden,
+    OutcomeUnknown,
+    Throttled,
+    Transient,
+)
 from syncengine.http import guard
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
@@ -484,3 +492,32 @@ def test_the_seat_says_how_it_is_used(store: Store, vault: Vault) -> None:
         "one session, a call is running",
         "one session, free",
     ]
+
+
+def test_a_wrong_stored_password_is_found_while_a_session_lives_and_the_session_stays(
+    connect_to: Connect, sandbox: Sandbox, vault: Vault
+) -> None:
+    worker, checked = connect_to(), connect_to()
+    read_order(worker)
+    vault.write(worker.settings.endpoint.id, "operator_password", "mistyped")
+    assert "company" in checked.check()  # the session of before would do
+    with pytest.raises(AuthenticationFailed, match="Invalid operator password"):
+        checked.try_credentials()
+    read_order(worker)
+    assert sandbox.calls.total(system="syspro", operation="SORQRY") == 2
+
+
+@pytest.mark.parametrize("way", ["enet", "harmony-session"])
+def test_trying_the_credentials_replaces_the_session_or_leaves_none(
+    connect_to: Connect, sandbox: Sandbox, way: str
+) -> None:
+    checked = connect_to(way)
+    for _ in range(6):  # more than the logons a minute that mean that somebody else uses the operator
+        assert "SYSPRO" in checked.try_credentials()
+    assert sandbox.syspro.sessions.open() == []  # the licence is free again
+    worker = connect_to(way)
+    read_order(worker)
+    checked.try_credentials()
+    logons = sandbox.calls.total(system="syspro", operation="Logon")
+    read_order(worker)  # with the new session
+    assert sandbox.calls.total(system="syspro", operation="Logon") == logons

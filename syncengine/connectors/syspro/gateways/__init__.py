@@ -38,8 +38,11 @@ class Gateway(Protocol):
         """True if the call is small enough to be made; finds for many keys are split until they are."""
         ...
 
-    def check(self) -> Reached:
-        """Prove that address and credentials work."""
+    def check(self, *, fresh: bool = False) -> Reached:
+        """Prove that address and credentials work.
+
+        fresh: log on again with the stored credentials instead of using the session that the workers share.
+        """
         ...
 
     def quota(self) -> str:

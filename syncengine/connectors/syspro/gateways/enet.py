@@ -70,10 +70,13 @@ class Enet:
         """See `Gateway.fits`: only posts have a form for large documents."""
         return self._length(call.path, _texts(call)) <= self._settings.get_limit_bytes
 
-    def check(self) -> Reached:
-        """Log on if need be and read the profile of the session: proves address, credentials and company."""
+    def check(self, *, fresh: bool = False) -> Reached:
+        """Log on, if need be or `fresh`, and read the profile of the session: proves address, credentials and company."""
         version = self._ask("/GetVersion", {}, Call("", "GetVersion", is_write=False))
-        profile = self._seat.call(self._profile, is_write=False)
+        if fresh:
+            profile = self._seat.try_logon(self._profile, self._end)
+        else:
+            profile = self._seat.call(self._profile, is_write=False)
         company = xml.text_of(profile, "CompanyName") or self._settings.company
         says = f"SYSPRO e.net {version[:20]} at {urlsplit(self._base).netloc}, company {company}"
         return Reached(says, xml.text_of(profile, "SysproVersion"))
@@ -83,8 +86,8 @@ class Enet:
         return self._seat.usage()
 
     def log_off(self) -> None:
-        """End the shared session; `0` is the answer of a good logoff (section 5.2)."""
-        self._seat.log_off(lambda session_id: self._send("/Logoff", {}, session_id, Call("", "Logoff", is_write=False)))
+        """End the shared session."""
+        self._seat.log_off(self._end)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -119,6 +122,10 @@ class Enet:
         call = Call("", "GetLogonProfile", is_write=False)
         text = self._send("/GetLogonProfile", {}, session_id, call)
         return xml.content_of(xml.parse(text)) if text.startswith("<") else text
+
+    def _end(self, session_id: str) -> str:
+        """Log off; `0` is the answer of a good logoff (section 5.2)."""
+        return self._send("/Logoff", {}, session_id, Call("", "Logoff", is_write=False))
 
     def _send(self, path: str, texts: Mapping[str, str], session_id: str, call: Call) -> str:
         return self._ask(path, {"UserId": session_id, **texts}, call)

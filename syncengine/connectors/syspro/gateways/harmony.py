@@ -99,9 +99,11 @@ class Harmony:
         """Documents travel in bodies, whose size no source limits."""
         return True
 
-    def check(self) -> Reached:
+    def check(self, *, fresh: bool = False) -> Reached:
         """Make a call that reads nothing: proves the address, and the key, the token or the session."""
-        if self._seat is not None:
+        if self._seat is not None and fresh:
+            self._seat.try_logon(self._prove, self._end)
+        elif self._seat is not None:
             self._seat.call(self._prove, is_write=False)
         else:
             self._prove("")
@@ -114,8 +116,7 @@ class Harmony:
     def log_off(self) -> None:
         """End the shared session, where there is one."""
         if self._seat is not None:
-            call = Call("", "Logoff", is_write=False)
-            self._seat.log_off(lambda session_id: self._send("POST", "/Logoff", {}, session_id, call))
+            self._seat.log_off(self._end)
 
     def close(self) -> None:
         """Close the pooled connections."""
@@ -182,6 +183,9 @@ class Harmony:
     def _prove(self, session_id: str) -> None:
         """A find without hits. Raises SessionLost, AuthenticationFailed, or whatever else prevents it."""
         self._called(_NOTHING, session_id)
+
+    def _end(self, session_id: str) -> requests.Response:
+        return self._send("POST", "/Logoff", {}, session_id, Call("", "Logoff", is_write=False))
 
     # -- exchanges -----------------------------------------------------------------------------------------------------
 
