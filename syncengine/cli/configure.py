@@ -35,19 +35,25 @@ MAX_SHOWN = 20  # changes of one connection or endpoint
     metavar="ENDPOINT",
     help="Confirm that the new address of ENDPOINT reaches the same account, company and data. Repeatable.",
 )
+@click.option(
+    "--no-recheck", is_flag=True, help="Leave records as they are that were skipped or held by the former file."
+)
 @dry_run_option
 @yes_option
 @as_json
-def command(file: Path | None, same_account: tuple[str, ...], dry_run: bool, yes: bool, as_json: bool) -> int:
+def command(
+    file: Path | None, same_account: tuple[str, ...], no_recheck: bool, dry_run: bool, yes: bool, as_json: bool
+) -> int:
     """Apply the configuration file to the store and the vault.
 
     FILE (default: SYNCENGINE_CONFIG) has endpoints, connections and secrets. The command checks everything, shows the
     changes and their consequences, and asks before it stores them. It stores nothing if any check fails. A connection
     that is not in FILE is no longer synced; its links and history are kept. The endpoints of a connection with links
-    must reach the same accounts as before.
+    must reach the same accounts as before. Records that a change concerns (skipped by a rule whose setting is another
+    now, held creates once verify_creates_until is set) are counted and processed again, unless --no-recheck is given.
     """
     current = settings.load()
-    with _read(current, file or current.config_path, same_account) as given_file:
+    with _read(current, file or current.config_path, same_account, recheck=not no_recheck) as given_file:
         found = given_file.compare()
         if not as_json:
             _show(found, given_file.installation)
@@ -93,13 +99,13 @@ class _File:
 
 
 @contextmanager
-def _read(current: Settings, path: Path, same_account: Collection[str]) -> Iterator[_File]:
+def _read(current: Settings, path: Path, same_account: Collection[str], *, recheck: bool = True) -> Iterator[_File]:
     installation = configure.read_file(path, settings.environment())
     store = bootstrap.open_store(current)
     try:
         vault = bootstrap.open_vault(current, store)
         flows, folder = bootstrap.flows_to_install(current, store)
-        given = Given(same_account=same_account, flows_folder=folder, call_s=current.call_s, by=me())
+        given = Given(same_account=same_account, flows_folder=folder, call_s=current.call_s, by=me(), recheck=recheck)
         yield _File(store, vault, flows, installation, given)
     finally:
         store.close()

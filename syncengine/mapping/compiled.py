@@ -41,6 +41,7 @@ class CompiledMapping:
     natural_key_field: str
     fields: frozenset[str] = frozenset()
     differences: Mapping[str, DifferenceText] = field(default_factory=dict)
+    rule_settings: frozenset[str] = frozenset()  # settings on which rules may depend, directly or by a named value
 
     def references(
         self,

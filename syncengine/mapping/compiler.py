@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,8 @@ from syncengine.mapping.yaml_lines import Items, Table
 
 ENTRIES = ("natural_key", "references", "values", "rules", "parts", "mapping", "policies", "checks", "differences")
 """The entries of a flow's file (or of its `backward:`) that belong to the mapping."""
+
+_SETTING = re.compile(r"\bsettings\.(\w+)")
 
 
 def compile_mapping(
@@ -88,6 +91,7 @@ class _MappingCompiler:
             natural_key_field=self._natural_key(header),
             differences=self._differences(header, blocks),
             fields=frozenset(header.fields | set(blocks)),
+            rule_settings=frozenset(_settings_in([spec.get("rules"), spec.get("values")])),
         )
 
     def _version(self) -> str:
@@ -208,6 +212,15 @@ def _fields(header: FieldSet, blocks: Mapping[str, list[Block]]) -> set[str]:
     """The mapped fields, those of lines with the name of their list (`StockLine.Price`)."""
     inner = {f"{name}.{field}" for name, found in blocks.items() for block in found for field in block.field_set.fields}
     return set(header.fields) | set(blocks) | inner
+
+
+def _settings_in(entry: Any) -> Iterator[str]:
+    """Names of the settings that expressions in an entry use."""
+    if isinstance(entry, str):
+        yield from _SETTING.findall(entry)
+    elif isinstance(entry, dict | list):
+        for inner in entry.values() if isinstance(entry, dict) else entry:
+            yield from _settings_in(inner)
 
 
 def _with_mapped(scope: Scope, target: Shape) -> Scope:

@@ -67,7 +67,8 @@ class Why(StrEnum):
     GONE_RIGHT = "gone right"
     UNKNOWN_WRITE = "unknown write"  # a person must find out whether a write took effect
     CEILING = "ceiling"  # of writes
-    WRITE = "write"  # came to light when it was to be written: it is there already, or is not what we have written
+    EXISTS = "exists"  # the target refused to create it: an object that we did not create has its reference
+    WRITE = "write"  # came to light when it was to be written, for example that it is not what we have written
     # waiting
     NEED = "need"  # for the object or lookup entry in `need_*`
     NOT_SYNCED = "not synced"  # for the flow that writes the object, before it is compared

@@ -38,6 +38,11 @@ def observed() -> ColumnElement[bool]:
     return and_(Record.status == Status.SKIPPED, Record.why == Why.OBSERVED)
 
 
+def too_old() -> ColumnElement[bool]:
+    """A condition on Record: it was skipped because it is older than the connection's cut-over date."""
+    return and_(Record.status == Status.SKIPPED, Record.why == Why.TOO_OLD)
+
+
 def go_live(store: Store, connection_id: int) -> int:
     """Want all records again that would have been written while the connection was observed; returns their number.
 
@@ -66,11 +71,10 @@ def reconsider_too_old(session: Session, connection_id: int, flows: Sequence[str
         session,
         delete(Cursor).where(Cursor.connection_id == connection_id, Cursor.flow.in_(flows)),
     )
-    too_old = and_(Record.status == Status.SKIPPED, Record.why == Why.TOO_OLD)
     count = 0
     for flow in flows:
         mine = (Record.connection_id == connection_id, Record.flow == flow)
-        keys = session.scalars(select(Record.key).where(*mine, or_(too_old, Record.token.is_not(None)))).all()
+        keys = session.scalars(select(Record.key).where(*mine, or_(too_old(), Record.token.is_not(None)))).all()
         for chunk in chunks(sorted(keys), AT_ONCE):  # all writers use this order, so that no deadlock can occur
             count += want(session, connection_id, flow, chunk, lane=Lane.BACKFILL, now=now)
     return count

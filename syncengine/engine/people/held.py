@@ -37,6 +37,10 @@ ADVICE: Mapping[Why, str] = {
     **dict.fromkeys(GONE, GONE_ADVICE),
     Why.UNKNOWN_WRITE: "Check the target, then run `syncengine held settle {key}` with --happened or --did-not",
     Why.CEILING: "Find out what causes the writes, then run `syncengine ceilings open {connection} {flow} --because TEXT`",
+    Why.EXISTS: (
+        "If it is the same object, run `syncengine link {flow} {key} KEY`, where KEY is its key in the target. For many, set "
+        "verify_creates_until in syncengine.yml and run `syncengine configure`: objects that agree are linked"
+    ),
     Why.WRITE: (
         "If both are the same object, run `syncengine link`. Otherwise fix it on either side, or run `syncengine ignore {key}`"
     ),

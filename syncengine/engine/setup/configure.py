@@ -8,7 +8,7 @@ once a connection has written is in `continuity`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,9 +18,11 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.core import lookups, observe_mode, timeline
-from syncengine.engine.setup import checks, continuity, difference
+from syncengine.engine.setup import checks, continuity, difference, recheck
 from syncengine.engine.setup.difference import GIVEN, Difference, Snapshot
 from syncengine.engine.setup.installation import ConnectionPlan, EndpointPlan, Installation, read_file
+from syncengine.engine.setup.recheck import Recheck
+from syncengine.engine.traffic import endpoints
 from syncengine.errors import Misconfigured
 from syncengine.flows import Flow
 from syncengine.store import Store
@@ -39,13 +41,14 @@ class Given:
 
     same_account: names of endpoints whose address has changed while the account is the same. flows_folder: absolute path of
     the site's own flows, empty if there are none; None keeps what is stored. call_s: the longest call in seconds that workers
-    allow an endpoint, None for any. by: who configures.
+    allow an endpoint, None for any. by: who configures. recheck: also process existing records again that a change concerns.
     """
 
     same_account: Collection[str] = ()
     flows_folder: str | None = None
     call_s: float | None = None
     by: str = ""
+    recheck: bool = True
 
 
 def compare(
@@ -54,7 +57,8 @@ def compare(
     """What `apply` would change, with all its checks; changes nothing. Raises Misconfigured, Transient."""
     checks.check(store, vault, flows, installation, call_s=given.call_s)
     with store.write() as session:  # stored, compared and rolled back, so that it cannot differ from what `apply` does
-        found = _compared(session, _store(session, vault, flows, installation, given), flows, installation)
+        taken = _store(session, vault, flows, installation, given)
+        found = _compared(session, taken, flows, installation, given, clock.now()).difference
         session.rollback()
     return found
 
@@ -79,13 +83,18 @@ def apply(
     now = clock.now()
     with store.write() as session:
         taken = _store(session, vault, flows, installation, given)
-        found = _compared(session, taken, flows, installation)
+        compared = _compared(session, taken, flows, installation, given, now)
+        found = compared.difference
         if seen is not None and seen.changes != found.changes:
             raise Misconfigured(
                 "the stored configuration has changed since the changes were shown",
                 "No changes made. Run `syncengine configure` again",
             )
         _reconsider_too_old(session, taken, installation, flows, now)
+        if given.recheck:
+            recheck.start(session, compared.rechecks, now)
+        for endpoint in compared.resting:
+            endpoints.end_pause(session, endpoint, now, by=given.by)
         if found:
             timeline.note_installation(session, EVENT, now, by=given.by, **found.summary())
     _finish_going_live(store)
@@ -101,11 +110,32 @@ class _Stored:
     fresh: Collection[int]
 
 
-def _compared(session: Session, taken: _Stored, flows: Mapping[str, Flow], installation: Installation) -> Difference:
+@dataclass(frozen=True)
+class _Compared:
+    """rechecks: existing records that the changes concern. resting: endpoints whose rest ends with the changes."""
+
+    difference: Difference
+    rechecks: Sequence[Recheck]
+    resting: Sequence[Endpoint]
+
+
+def _compared(
+    session: Session,
+    taken: _Stored,
+    flows: Mapping[str, Flow],
+    installation: Installation,
+    given: Given,
+    now: datetime,
+) -> _Compared:
     before, after = taken.before, difference.snapshot(session)
     changes = difference.compare(before, after)
+    rechecks = recheck.find(session, before, after, changes, flows, now)
+    resting = recheck.resting(session, changes, now)
     of_date = {name for name, flow in flows.items() if flow.cut_over}
     consequences = difference.consequences(before, after, changes, of_date=of_date)
+    consequences += _counts_of_too_old(session, taken, installation, flows)
+    consequences += [each.says if given.recheck else each.otherwise for each in rechecks]
+    consequences += [recheck.rest_ends(session, endpoint) for endpoint in resting]
     consequences += [
         f"{name} has written nothing and now reads another account, so its feeds are read from the beginning"
         for name, connection in after.connections.items()
@@ -114,8 +144,9 @@ def _compared(session: Session, taken: _Stored, flows: Mapping[str, Flow], insta
     listed = {plan.name for plan in installation.connections}
     not_synced = tuple(name for name in sorted(after.connections) if name not in listed)
     only_flows = not before.knows_flows and all(change.where == "flows" for change in changes)
-    return Difference(
-        changes, tuple(consequences), is_first=not before.connections or only_flows, not_synced=not_synced
+    is_first = not before.connections or only_flows
+    return _Compared(
+        Difference(changes, tuple(consequences), is_first=is_first, not_synced=not_synced), rechecks, resting
     )
 
 
@@ -126,10 +157,10 @@ def _store(
     lock_names(session, [lookups.CONFIGURE])
     before = difference.snapshot(session)
     fresh = continuity.check_accounts(session, installation.endpoints, given.same_account)
-    endpoints = {plan.name: _save_endpoint(session, plan) for plan in installation.endpoints}
-    checks.check_names(session, installation, endpoints)
-    checks.check_shared(session, installation, endpoints, flows)
-    ids = {plan.name: _save_connection(session, plan, endpoints, flows, fresh) for plan in installation.connections}
+    ends = {plan.name: _save_endpoint(session, plan) for plan in installation.endpoints}
+    checks.check_names(session, installation, ends)
+    checks.check_shared(session, installation, ends, flows)
+    ids = {plan.name: _save_connection(session, plan, ends, flows, fresh) for plan in installation.connections}
     for connection_id in sorted(fresh):
         continuity.start_over(session, connection_id)
     _leave_out(session, installation)
@@ -152,10 +183,10 @@ def _save_endpoint(session: Session, plan: EndpointPlan) -> int:
 
 
 def _save_connection(
-    session: Session, plan: ConnectionPlan, endpoints: Mapping[str, int], flows: Mapping[str, Flow], fresh: set[int]
+    session: Session, plan: ConnectionPlan, ends: Mapping[str, int], flows: Mapping[str, Flow], fresh: set[int]
 ) -> int:
     """Returns the connection's id, and adds it to `fresh` if it joins other endpoints than before and has written nothing."""
-    is_fresh = continuity.check_sides(session, plan, endpoints)
+    is_fresh = continuity.check_sides(session, plan, ends)
     stored = select(ConnectionRow.mode, ConnectionRow.cut_over, ConnectionRow.flows, ConnectionRow.entities)
     former = session.execute(stored.where(ConnectionRow.name == plan.name)).first()
     goes_live = (
@@ -167,8 +198,8 @@ def _save_connection(
         checks.check_cut_over(plan, former.cut_over)
     row = {
         "name": plan.name,
-        "left_id": endpoints[plan.left],
-        "right_id": endpoints[plan.right],
+        "left_id": ends[plan.left],
+        "right_id": ends[plan.right],
         "mode": observe_mode.GOING_LIVE if goes_live else plan.mode,
         "cut_over": plan.cut_over,
         "verify_creates_until": plan.verify_creates_until,
@@ -217,17 +248,38 @@ def _leave_out(session: Session, installation: Installation) -> None:
 def _reconsider_too_old(
     session: Session, taken: _Stored, installation: Installation, flows: Mapping[str, Flow], now: datetime
 ) -> None:
-    """If the cut-over date is earlier than before, want what was too old for the former one.
+    """If the cut-over date is earlier than before, want what was too old for the former one."""
+    for plan, dated in _of_earlier_date(taken, installation, flows):
+        observe_mode.reconsider_too_old(session, taken.ids[plan.name], dated, now)
+
+
+def _counts_of_too_old(
+    session: Session, taken: _Stored, installation: Installation, flows: Mapping[str, Flow]
+) -> list[str]:
+    counts = {
+        plan.name: recheck.too_old(session, taken.ids[plan.name], dated)
+        for plan, dated in _of_earlier_date(taken, installation, flows)
+    }
+    return [
+        f"{name}: {count:,} skipped as too old {'is' if count == 1 else 'are'} due again"
+        for name, count in counts.items()
+        if count
+    ]
+
+
+def _of_earlier_date(
+    taken: _Stored, installation: Installation, flows: Mapping[str, Flow]
+) -> Iterator[tuple[ConnectionPlan, list[str]]]:
+    """Connections whose cut-over date is earlier than before, each with the flows that apply it.
 
     For a flow that the connection has again, the date that it last applied is unknown, so it is read from the new date on.
     """
     for plan in installation.connections:
         was = taken.before.connections.get(plan.name)
-        if was is None or plan.cut_over is None:
-            continue
-        is_earlier = was.cut_over is not None and plan.cut_over < was.cut_over
-        dated = [name for name in plan.flows if flows[name].cut_over and (is_earlier or name not in was.flows)]
-        observe_mode.reconsider_too_old(session, taken.ids[plan.name], dated, now)
+        if was is not None and plan.cut_over is not None:
+            is_earlier = was.cut_over is not None and plan.cut_over < was.cut_over
+            dated = [name for name in plan.flows if flows[name].cut_over and (is_earlier or name not in was.flows)]
+            yield plan, dated
 
 
 def _finish_going_live(store: Store) -> None:

@@ -132,11 +132,12 @@ def _more(some: list[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class StoredConnection:
-    """A connection as stored. cut_over: UTC, None without one."""
+    """A connection as stored. cut_over, verify_creates_until: UTC, None without one."""
 
     id: int
     mode: str
     cut_over: datetime | None
+    verify_creates_until: datetime | None
     flows: tuple[str, ...]
 
 
@@ -193,7 +194,7 @@ def _rows(session: Session, model: Any) -> list[Any]:
 
 def _stored(row: ConnectionRow) -> StoredConnection:
     mode = observe_mode.LIVE if row.mode == observe_mode.GOING_LIVE else row.mode
-    return StoredConnection(row.id, mode, row.cut_over, tuple(row.flows))
+    return StoredConnection(row.id, mode, row.cut_over, row.verify_creates_until, tuple(row.flows))
 
 
 def _connection(row: ConnectionRow, names: Mapping[int, str]) -> Iterable[tuple[Topic, str, str]]:

@@ -172,18 +172,22 @@ def resume(engine: Engine, name: str, *, by: str = "") -> bool:
     Records that were put off meanwhile are due at once. Returns False if the endpoint was neither paused nor down. Raises
     Misconfigured for an unknown endpoint, Transient.
     """
-    now = clock.now()
     with engine.store.write() as session:
-        endpoint = _row(session, name, locked=True)
-        was_paused, was = is_paused(endpoint, now), why_paused(endpoint, now)
-        endpoint.paused_until, endpoint.paused_because = None, ""
-        endpoint.paused_by, endpoint.is_paused_by_person = "", False
-        if was_paused:
-            timeline.note_endpoint(session, name, RESUMED, now, by=by, was=was)
-        its = or_(ConnectionRow.left_id == endpoint.id, ConnectionRow.right_id == endpoint.id)
-        records.resume(session, session.scalars(select(ConnectionRow.id).where(its)).all(), now)
+        was_paused = end_pause(session, _row(session, name, locked=True), clock.now(), by=by)
     was_down = engine.breakers is not None and engine.breakers.probe_now(name)
     return was_paused or was_down
+
+
+def end_pause(session: Session, endpoint: Endpoint, now: datetime, *, by: str) -> bool:
+    """End an endpoint's pause or rest, and the back-off of its records. Returns whether it was paused."""
+    was_paused, was = is_paused(endpoint, now), why_paused(endpoint, now)
+    endpoint.paused_until, endpoint.paused_because = None, ""
+    endpoint.paused_by, endpoint.is_paused_by_person = "", False
+    if was_paused:
+        timeline.note_endpoint(session, endpoint.name, RESUMED, now, by=by, was=was)
+    its = or_(ConnectionRow.left_id == endpoint.id, ConnectionRow.right_id == endpoint.id)
+    records.resume(session, session.scalars(select(ConnectionRow.id).where(its)).all(), now)
+    return was_paused
 
 
 def authorise(engine: Engine, name: str, code: str, *, by: str) -> None:

@@ -174,14 +174,11 @@ def _exists(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, n
         _rejected(run, session, intent, outcome, now)
     else:
         effects.rejected(session, intent.effect_id, run.lease.runner, now, error=why)
-        natural = intent.operation.natural_key
-        run.end(
-            session,
-            intent,
-            Completion(Status.HELD, f"{natural} exists in the target, and we did not create it: {why}", Why.WRITE),
-            "held",
-            now,
-        )
+        refused = (
+            outcome.error.reason if isinstance(outcome.error, Rejected) else why
+        )  # its remedy is for a dead letter
+        held = f"{intent.operation.natural_key} exists in the target, and we did not create it: {refused}"
+        run.end(session, intent, Completion(Status.HELD, held, Why.EXISTS), "held", now)
 
 
 def _rejected(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now: datetime) -> None:

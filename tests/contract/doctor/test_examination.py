@@ -311,7 +311,7 @@ def test_a_locked_database_is_not_the_endpoints_fault(
         raise DatabaseLocked("the database cannot be used now: database is locked")
 
     _connect(store)
-    monkeypatch.setattr(Syspro, "check", locked)
+    monkeypatch.setattr(Syspro, "try_credentials", locked)
     monkeypatch.setattr(Brightpearl, "check", lambda _self: "it answers")
     found = {finding.part: finding for finding in examine(patient)}
 
@@ -328,7 +328,7 @@ def test_an_endpoint_that_answers_403_says_what_to_check(
         raise Forbidden("HTTP 403", of="erp")
 
     _connect(store)
-    monkeypatch.setattr(Syspro, "check", refused)
+    monkeypatch.setattr(Syspro, "try_credentials", refused)
     monkeypatch.setattr(Brightpearl, "check", lambda _self: "it answers")
     found = {finding.part: finding for finding in examine(patient)}["endpoint erp"]
 
