@@ -111,10 +111,12 @@ class Misconfigured(SyncError):
     """The installation is not set up correctly: a variable, a file, a migration.
 
     `says` is what is wrong and `remedy` what to do about it, empty if that is plain; the text has both, in one line.
+    `setting` names the setting of an endpoint that is wrong, empty if there is none.
     """
 
-    def __init__(self, message: str, remedy: str = "", *, of: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", *, of: str = "", setting: str = "") -> None:
         super().__init__(message, of=of)
+        self.setting = setting
         self.says, self.remedy = hide_secrets(message), hide_secrets(remedy)  # whole: they name what to correct
         said = f"{of}: {self.says}" if of else self.says
         self.args = (f"{said}. {self.remedy}" if remedy else said,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -15,6 +15,7 @@ from rich.console import Console
 
 from syncengine.cli._exit import Exit
 from syncengine.engine.people.seen import Outdated
+from syncengine.flows import BrokenFlow
 
 MAX_LEFT_SHOWN = 20
 WIDTH_WITHOUT_TERMINAL = 140
@@ -43,6 +44,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return str(value) if isinstance(value, Decimal) else getattr(value, "__dict__", str(value))
+
+
+def show_disabled(broken: Mapping[str, BrokenFlow]) -> None:
+    """Name the flows whose files are wrong, with what to do."""
+    for flow in broken.values():
+        click.secho(f"DISABLED {flow}. {flow.remedy}. Its records stay as they are.", fg="red", bold=True)
+
+
+def disabled_doc(broken: Mapping[str, BrokenFlow]) -> dict[str, str]:
+    """The same for JSON, by flow."""
+    return {name: f"{flow}. {flow.remedy}" for name, flow in broken.items()}
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

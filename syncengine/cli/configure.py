@@ -12,12 +12,12 @@ import click
 from syncengine import settings
 from syncengine.cli._exit import Exit
 from syncengine.cli._options import as_json, dry_run_option, yes_option
-from syncengine.cli._output import NOT_CONFIRMED, show_json
+from syncengine.cli._output import NOT_CONFIRMED, disabled_doc, show_disabled, show_json
 from syncengine.cli._person import confirmed, me
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.engine.setup.configure import Given, Installation
 from syncengine.engine.setup.difference import Difference
-from syncengine.flows import Flow
+from syncengine.flows import BrokenFlow, Flow
 from syncengine.settings import Settings
 from syncengine.store import Store
 from syncengine.vault import Vault
@@ -56,12 +56,13 @@ def command(
     with _read(current, file or current.config_path, same_account, recheck=not no_recheck) as given_file:
         found = given_file.compare()
         if not as_json:
-            _show(found, given_file.installation)
+            _show(found, given_file.installation, given_file.given.broken)
         is_confirmed = not dry_run and (not found or yes or confirmed(as_json, QUESTION))
         if is_confirmed:
             given_file.apply(found)
         if as_json:
-            show_json({"applied": is_confirmed and bool(found), **found.to_doc()})
+            disabled = disabled_doc(given_file.given.broken)
+            show_json({"applied": is_confirmed and bool(found), **found.to_doc(), "disabled": disabled})
         elif found:
             click.echo(_outcome(is_confirmed, dry_run))
     return Exit.OK if is_confirmed or dry_run else Exit.NO
@@ -74,7 +75,7 @@ def apply_file(current: Settings, path: Path, *, yes: bool) -> bool:
     """
     with _read(current, path, ()) as file:
         found = file.compare()
-        _show(found, file.installation)
+        _show(found, file.installation, file.given.broken)
         if found and not (found.is_first or yes or confirmed(False, QUESTION)):
             return False
         file.apply(found)
@@ -105,16 +106,20 @@ def _read(current: Settings, path: Path, same_account: Collection[str], *, reche
     try:
         vault = bootstrap.open_vault(current, store)
         flows, folder = bootstrap.flows_to_install(current, store)
-        given = Given(same_account=same_account, flows_folder=folder, call_s=current.call_s, by=me(), recheck=recheck)
+        given = Given(
+            same_account=same_account, flows_folder=folder, call_s=current.call_s, by=me(), recheck=recheck,
+            broken=flows.broken,
+        )  # fmt: skip
         yield _File(store, vault, flows, installation, given)
     finally:
         store.close()
 
 
-def _show(found: Difference, installation: Installation) -> None:
+def _show(found: Difference, installation: Installation, broken: Mapping[str, BrokenFlow]) -> None:
     endpoints = ", ".join(endpoint.name for endpoint in installation.endpoints)
     connections = ", ".join(f"{plan.name} ({', '.join(plan.flows)})" for plan in installation.connections)
     click.echo(f"Endpoints: {endpoints}. Connections: {connections}.")
+    show_disabled(broken)
     for name in found.not_synced:
         click.echo(
             f"Not in the file, so not synced: {name}. Its links and history are kept. Add it to the file to sync it again."

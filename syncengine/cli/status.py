@@ -13,7 +13,7 @@ from rich.table import Table
 from syncengine import clock, settings
 from syncengine.cli._engine import open_engine
 from syncengine.cli._options import as_json
-from syncengine.cli._output import NO_CONNECTION, show_json, wide_console
+from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_disabled, show_json, wide_console
 from syncengine.cli._running import why_idle
 from syncengine.engine.people import status
 from syncengine.engine.people.status import FlowStatus
@@ -36,10 +36,12 @@ def command(as_json: bool) -> None:
         flows, paused, idle = status.flows(engine), status.paused(engine), why_idle(engine, settings.load())
         quotas = quota.left(engine) if as_json else []
         not_synced = [connection.name for connection in engine.connections() if not connection.flows]
+        broken = engine.broken
     if as_json:
         shown = {"paused": paused, "quotas": quotas, "not_synced": not_synced, "not_running": idle}
-        show_json({"flows": status.as_rows(flows), **shown})
+        show_json({"flows": status.as_rows(flows), **shown, "disabled": disabled_doc(broken)})
         return
+    show_disabled(broken)
     console = wide_console()
     if idle:
         console.print(f"[bold]{escape(idle)}[/bold]")

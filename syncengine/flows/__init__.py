@@ -4,8 +4,18 @@ This package knows only names and schemas of resources. A new flow between exist
 """
 
 from syncengine.flows.flow import Flow
-from syncengine.flows.loader import load_flow, load_flows
+from syncengine.flows.loader import BrokenFlow, Flows, load_flow, load_flows, load_sound_flows
 from syncengine.flows.reader import SHIPPED, Catalogue
 from syncengine.flows.settings import check_connection
 
-__all__ = ["SHIPPED", "Catalogue", "Flow", "check_connection", "load_flow", "load_flows"]
+__all__ = [
+    "SHIPPED",
+    "BrokenFlow",
+    "Catalogue",
+    "Flow",
+    "Flows",
+    "check_connection",
+    "load_flow",
+    "load_flows",
+    "load_sound_flows",
+]

@@ -6,7 +6,9 @@ Every error is a Misconfigured of one line: file, line, what is wrong, the close
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from syncengine.errors import Misconfigured
@@ -14,32 +16,101 @@ from syncengine.flows.flow import Flow
 from syncengine.flows.reader import Catalogue, LoadedFlow, read_flow
 from syncengine.mapping import CompiledMapping
 from syncengine.mapping.shapes import ValueKind, nearest
+from syncengine.mapping.yaml_lines import display_path
 
 SUFFIXES = (".yml", ".yaml")  # compared in lower case: some systems write them in capitals
+_NAMED = re.compile(r"""^flow:\s*["']?([a-z][a-z0-9_]{0,63})\b""", re.MULTILINE)
+_RESTART = "Correct the file, then restart the processes"
 
 
-def load_flows(folders: Sequence[Path], catalogue: Catalogue) -> dict[str, Flow]:
+@dataclass(frozen=True, slots=True)
+class BrokenFlow:
+    """A flow that is disabled because its file is wrong.
+
+    name: the flow's; that of the file if the file names no flow (`is_named` is False). error: with file, line and remedy.
+    """
+
+    name: str
+    file: str
+    error: Misconfigured
+    is_named: bool = True
+
+    @property
+    def remedy(self) -> str:
+        """What to do, as one or two sentences without the last full stop."""
+        return f"{self.error.remedy}. {_RESTART}" if self.error.remedy else _RESTART
+
+    def __str__(self) -> str:
+        return f"the flow {self.name} is disabled: {self.error.says}"
+
+
+class Flows(dict[str, Flow]):
+    """Flows by name. broken: those that are disabled, by name; none of them is among the flows."""
+
+    broken: Mapping[str, BrokenFlow]
+
+    def __init__(self, flows: Mapping[str, Flow], broken: Mapping[str, BrokenFlow]) -> None:
+        super().__init__(flows)
+        self.broken = broken
+
+
+def load_flows(folders: Sequence[Path], catalogue: Catalogue) -> Flows:
+    """As `load_sound_flows`, but none may be wrong. Raises Misconfigured: one line with file, line and remedy."""
+    found = load_sound_flows(folders, catalogue)
+    for broken in found.broken.values():
+        raise broken.error
+    return found
+
+
+def load_sound_flows(folders: Sequence[Path], catalogue: Catalogue) -> Flows:
     """All flows of the folders' YAML files by name, compiled and checked against one another.
 
     A file in a later folder replaces an earlier flow of the same name if it says `replaces: true`. Otherwise two flows of
-    the same name are refused. So are two flows that write the same field of a target, and needs that no flow links.
+    the same name are wrong. So are two flows that write the same field of a target, and needs that no flow links. A wrong
+    file disables its flow alone, and never lets the flow that it replaces run instead.
 
-    Raises:
-        Misconfigured: one line with file, line and remedy.
+    Raises Misconfigured if a folder does not exist.
     """
     loaded: dict[str, LoadedFlow] = {}
+    broken: dict[str, BrokenFlow] = {}
     for path in _files(folders):
-        read = read_flow(path, catalogue)
-        name, before = read.flow.name, loaded.get(read.flow.name)
-        if before is not None and not read.replaces:
-            problem = f"the flow {name!r} already exists in {before.flow.file}; rename this flow, or add replaces: true"
-            raise Misconfigured(f"{read.flow.file}:{read.line}: {problem}")
-        loaded[name] = read
-    _check_needs(loaded)
-    _check_write_backs(loaded)
-    _check_targets(loaded)
-    _check_settings(loaded)
-    return {name: loaded[name].flow for name in sorted(loaded)}
+        try:
+            read = read_flow(path, catalogue)
+            name = read.flow.name
+            _check_double(loaded.get(name), read)
+        except Misconfigured as error:
+            flow = _broken(path, error)
+            broken.setdefault(flow.name, flow)
+        else:
+            loaded[name] = read
+    _drop(loaded, broken)
+    for check in CHECKS:
+        for item, problem in list(check(loaded, broken)):
+            wrong = Misconfigured(f"{item.flow.file}:{item.line}: {problem}")
+            broken.setdefault(item.flow.name, BrokenFlow(item.flow.name, item.flow.file, wrong))
+        _drop(loaded, broken)
+    return Flows({name: loaded[name].flow for name in sorted(loaded)}, broken)
+
+
+def _check_double(before: LoadedFlow | None, read: LoadedFlow) -> None:
+    if before is not None and not read.replaces:
+        name, file = read.flow.name, before.flow.file
+        problem = f"the flow {name!r} already exists in {file}; rename this flow, or add replaces: true"
+        raise Misconfigured(f"{read.flow.file}:{read.line}: {problem}")
+
+
+def _broken(path: Path, error: Misconfigured) -> BrokenFlow:
+    """Its name is read from the text, since the file may not even be YAML."""
+    try:
+        named = _NAMED.search(path.read_text("utf-8", errors="replace"))
+    except OSError:
+        named = None
+    return BrokenFlow(named[1] if named else path.stem, display_path(path), error, is_named=named is not None)
+
+
+def _drop(loaded: dict[str, LoadedFlow], broken: Mapping[str, BrokenFlow]) -> None:
+    for name in broken:
+        loaded.pop(name, None)
 
 
 def load_flow(path: Path, catalogue: Catalogue) -> Flow:
@@ -56,31 +127,35 @@ def _files(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _check_needs(loaded: Mapping[str, LoadedFlow]) -> None:
+# -- against one another -----------------------------------------------------------------------------------------------
+
+Problems = Iterator[tuple[LoadedFlow, str]]
+"""Wrong flows, each with what is wrong."""
+
+
+def _check_needs(loaded: Mapping[str, LoadedFlow], broken: Mapping[str, BrokenFlow]) -> Problems:
     for item in loaded.values():
         for entity, name in item.flow.needs.items():
+            if name in broken:
+                continue  # what is linked already can be used; the rest waits
             if name not in loaded:
-                hint = nearest(name, loaded)
-                raise Misconfigured(f"{item.flow.file}:{item.line}: needs: there is no flow {name!r}{hint}")
-            if loaded[name].flow.write_back:
-                problem = f"needs: the flow {name!r} makes no links; name the flow that does"
-                raise Misconfigured(f"{item.flow.file}:{item.line}: {problem}")
-            linked = loaded[name].flow.entity
-            if linked != entity:
-                problem = f"needs: the flow {name!r} links {linked!r}, not {entity!r}"
-                raise Misconfigured(f"{item.flow.file}:{item.line}: {problem}")
+                yield item, f"needs: there is no flow {name!r}{nearest(name, loaded)}"
+            elif loaded[name].flow.write_back:
+                yield item, f"needs: the flow {name!r} makes no links; name the flow that does"
+            elif loaded[name].flow.entity != entity:
+                yield item, f"needs: the flow {name!r} links {loaded[name].flow.entity!r}, not {entity!r}"
 
 
-def _check_write_backs(loaded: Mapping[str, LoadedFlow]) -> None:
-    """Refuse a write-back unless another flow makes the links that it uses, between the same resources."""
+def _check_write_backs(loaded: Mapping[str, LoadedFlow], broken: Mapping[str, BrokenFlow]) -> Problems:
+    """A write-back needs another flow that makes the links that it uses, between the same resources."""
     flows = [item.flow for item in loaded.values()]
-    for flow in [flow for flow in flows if flow.write_back]:
+    for item in [item for item in loaded.values() if item.flow.write_back]:
+        flow = item.flow
         makers = [maker for maker in flows if maker.entity == flow.entity and not maker.write_back]
-        if _joined(flow) not in [_joined(maker, by_system=flow.compares) for maker in makers]:
+        if _joined(flow) not in [_joined(maker, by_system=flow.compares) for maker in makers] and not broken:
             writes = "nothing" if flow.compares else "linked"
-            problem = f"writes: {writes}: no flow links {flow.source} and {flow.target} as {flow.entity!r}"
             hint = nearest(flow.entity, {maker.entity for maker in flows if not maker.write_back})
-            raise Misconfigured(f"{flow.file}:{loaded[flow.name].line}: {problem}{hint}")
+            yield item, f"writes: {writes}: no flow links {flow.source} and {flow.target} as {flow.entity!r}{hint}"
 
 
 def _joined(flow: Flow, *, by_system: bool | None = None) -> set[str]:
@@ -97,23 +172,27 @@ def _written(flow: Flow) -> Iterable[tuple[str, frozenset[str], str]]:
             yield resource, mapping.fields, mapping.natural_key_field
 
 
-def _check_targets(loaded: Mapping[str, LoadedFlow]) -> None:
-    """Refuse two flows that write the same field of a resource, except its key, by which both identify the object."""
+def _check_targets(loaded: Mapping[str, LoadedFlow], _: Mapping[str, BrokenFlow]) -> Problems:
+    """Two flows must not write the same field of a resource, except its key, by which both identify the object."""
     for first, second in itertools.combinations(loaded.values(), 2):
         for resource, fields, key in _written(first.flow):
             for other_resource, other_fields, other_key in _written(second.flow):
                 both = sorted((fields & other_fields) - {key, other_key})
                 if resource == other_resource and both:
                     problem = f"writes {both[0]} of {resource}, but so does {first.flow.file}; a field must belong to one flow"
-                    raise Misconfigured(f"{second.flow.file}:{second.line}: the flow {second.flow.name!r} {problem}")
+                    yield second, f"the flow {second.flow.name!r} {problem}"
 
 
-def _check_settings(loaded: Mapping[str, LoadedFlow]) -> None:
-    """Refuse two kinds for one setting: the flows of a connection share its settings."""
+def _check_settings(loaded: Mapping[str, LoadedFlow], _: Mapping[str, BrokenFlow]) -> Problems:
+    """One setting must have one kind: the flows of a connection share its settings."""
     seen: dict[str, tuple[ValueKind, str]] = {}
     for item in loaded.values():
         for name, setting in item.flow.declared.items():
             kind, file = seen.setdefault(name, (setting.kind, item.flow.file))
             if kind != setting.kind:
-                problem = f"the setting {name} is {setting.kind} here and {kind} in {file}"
-                raise Misconfigured(f"{item.flow.file}:{item.line}: {problem}")
+                yield item, f"the setting {name} is {setting.kind} here and {kind} in {file}"
+
+
+CHECKS: Sequence[Callable[[Mapping[str, LoadedFlow], Mapping[str, BrokenFlow]], Problems]] = (
+    _check_needs, _check_write_backs, _check_targets, _check_settings,
+)  # fmt: skip

@@ -36,8 +36,8 @@ UNWANTED_PARTS = ("cancel", "keep")
 _DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "group", "zone")
-
+_SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "ids", "group", "zone")
+_KINDS = {"zone": ValueKind.TEXT, "ids": ValueKind.LIST}
 
 Catalogue = Mapping[str, type[Source]]
 """Resource classes by name (`brightpearl.sales_order`)."""
@@ -293,7 +293,7 @@ class _FlowReader:
         table = self.place.table(entry, line, f"setting {name}")
         self.place.only(table, ("type", "default", "about"), f"setting {name}")
         declared = self.place.choice(table, "type", _SETTING_KINDS, "text")
-        kind = ValueKind.TEXT if declared == "zone" else ValueKind(declared)
+        kind = _KINDS.get(declared) or ValueKind(declared)
         empty: dict[ValueKind, Any] = {
             ValueKind.TEXT: "",
             ValueKind.LIST: [],
@@ -301,7 +301,9 @@ class _FlowReader:
             ValueKind.BOOLEAN: False,
         }
         default = table.get("default", empty.get(kind))
-        setting = Setting(kind, default, str(table.get("about", "")), is_zone=declared == "zone")
+        setting = Setting(
+            kind, default, str(table.get("about", "")), is_zone=declared == "zone", is_ids=declared == "ids"
+        )
         try:
             check_setting(name, setting, default)
         except Unfit as error:

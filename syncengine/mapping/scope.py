@@ -38,12 +38,16 @@ class Expr:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting that a flow declares: its kind, its default, its purpose. is_zone: its text names a time zone."""
+    """A setting that a flow declares: its kind, its default, its purpose.
+
+    is_zone: its text names a time zone. is_ids: the items of its list are ids, which are numbers.
+    """
 
     kind: ValueKind
     default: Any
     about: str = ""
     is_zone: bool = False
+    is_ids: bool = False
 
 
 @dataclass(frozen=True)

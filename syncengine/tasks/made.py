@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from syncengine.engine.steps.pump import pump
 from syncengine.engine.upkeep import names, reseal, retention
 from syncengine.engine.watch import health
 from syncengine.errors import Misconfigured, Transient
-from syncengine.flows import Flow
+from syncengine.flows import Flows
 from syncengine.settings import Settings
 from syncengine.store.states import Stage
 from syncengine.tasks.base import WATCH, StepTask, store_is_away, watcher
@@ -119,9 +118,14 @@ def _names(self: StepTask) -> str:
 
 
 def make_tasks() -> None:
-    """Register the tasks of all flows, and their schedule. Raises Misconfigured if a flow is invalid, Transient."""
+    """Register the tasks of all flows, and their schedule. A flow whose file is wrong gets none.
+
+    Raises Misconfigured, Transient.
+    """
     current = settings.load()
     flows = _flows(current)
+    for broken in flows.broken.values():
+        log.error("%s. %s. Its records stay as they are", broken, broken.remedy)
     for flow in flows.values():
         _register(f"{flow.name}.sync", partial(_sync, flow=flow.name), f"Find changes of {flow.name}.")
         for stage in Stage:
@@ -138,7 +142,7 @@ def make_tasks() -> None:
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 
-def _flows(current: Settings) -> Mapping[str, Flow]:
+def _flows(current: Settings) -> Flows:
     try:
         store = bootstrap.open_store(current)
     except Misconfigured:  # not installed yet: worker and beat refuse to start, but `celery report` can show names

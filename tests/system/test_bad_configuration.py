@@ -86,17 +86,6 @@ def test_a_worker_and_beat_refuse_a_database_that_was_not_migrated(
     _one_line(done, "has no tables of syncengine", "syncengine migrate")
 
 
-def test_a_broken_flow_file_stops_a_worker_and_the_command_line(run: Run, redis_url: str, tmp_path: Path) -> None:
-    folder = tmp_path / "flows.d"
-    folder.mkdir()
-    (folder / "mine.yml").write_text(
-        "flow: mine\nsource: brightpearl.contakt\ntarget: syspro.customer\n", encoding="utf-8"
-    )
-    assert run("syncengine", "migrate", REDIS_URL=redis_url).returncode == 0
-    for words in (("celery", "-A", "syncengine", "worker", "--pool=solo"), ("syncengine", "status")):
-        _one_line(run(*words, REDIS_URL=redis_url), "mine.yml:2", "brightpearl.contact")
-
-
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

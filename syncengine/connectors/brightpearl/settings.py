@@ -185,4 +185,5 @@ class _Given:
                 raise self._wrong(name, value, f"there is no such setting; use one of {', '.join(sorted(self._known))}")
 
     def _wrong(self, name: str, value: Any, remedy: str) -> Misconfigured:
-        return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {redact(value, name)!r}: {remedy}")
+        says = f"endpoint {self._endpoint.name}: setting {name} = {redact(value, name)!r}"
+        return Misconfigured(says, f"{remedy[0].upper()}{remedy[1:]}", setting=name)

@@ -191,7 +191,7 @@ class SettingsReader:
         return ("" if default is None else default) if value is None else value
 
     def _wrong(self, name: str, value: Any, remedy: str) -> Misconfigured:
-        return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {value!r}. {remedy}")
+        return Misconfigured(f"endpoint {self._endpoint.name}: setting {name} = {value!r}", remedy, setting=name)
 
     def text(self, name: str, *, needed: bool = False) -> str:
         """A text without blanks at its ends; `needed`: it may not be empty."""
@@ -278,5 +278,8 @@ def secret(vault: Vault, settings: Settings, name: str) -> str:
     """A secret of the endpoint. Raises Misconfigured if the vault has none of that name."""
     value = vault.read(settings.endpoint.id, name)
     if value is None:
-        raise Misconfigured(f"endpoint {settings.endpoint.name}: the vault has no {name}. Store it for this endpoint")
+        raise Misconfigured(
+            f"endpoint {settings.endpoint.name}: its secret {name} is not stored",
+            "Give it under secrets: in syncengine.yml, then run `syncengine configure`",
+        )
     return value

@@ -15,6 +15,7 @@ from syncengine.connectors.base import Connector, Endpoint, Resource
 from syncengine.engine.core import record_keys
 from syncengine.engine.core.record_keys import RecordKeys
 from syncengine.errors import DatabaseAway, Misconfigured, SyncError
+from syncengine.flows import BrokenFlow
 from syncengine.flows.flow import Flow
 from syncengine.http.breaker import Breakers
 from syncengine.http.meter import Meter
@@ -168,6 +169,7 @@ class Engine:
         *,
         connect: Callable[[Endpoint], Connector],
         send: Callable[[Chain], None],
+        broken: Mapping[str, BrokenFlow] | None = None,
         limits: Limits | None = None,
         meter: Meter | None = None,
         breakers: Breakers | None = None,
@@ -176,12 +178,14 @@ class Engine:
     ) -> None:
         """Put the engine together.
 
-        `queued`: how many chains of a lane wait for a worker; None if unknown. `is_ending`: whether this process is shutting
-        down; steps then release the records that they have not started.
+        `broken`: flows that are disabled, by name; none of `flows`. `queued`: how many chains of a lane wait for a worker;
+        None if unknown. `is_ending`: whether this process is shutting down; steps then release the records that they have
+        not started.
         """
         self.store = store
         self.vault = vault
         self.flows = flows
+        self.broken = broken or {}
         self.limits = limits or Limits()
         self.send = send
         self.meter = meter
@@ -228,10 +232,12 @@ class Engine:
         return connector
 
     def flow(self, name: str) -> Flow:
-        """A flow by name. Raises Misconfigured."""
+        """A flow by name. Raises Misconfigured, also if it is disabled."""
         try:
             return self.flows[name]
         except KeyError:
+            if name in self.broken:
+                raise Misconfigured(str(self.broken[name]), self.broken[name].remedy) from None
             known = ", ".join(sorted(self.flows)) or "none"
             raise Misconfigured(f"there is no flow {name!r}", f"Known flows: {known}") from None
 

@@ -66,14 +66,16 @@ def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
 
 
 def configuration(engine: Engine) -> Iterator[Finding]:
-    """Each connection in the store, with its flows and endpoints. Raises Transient."""
+    """Flows that are disabled, then each connection in the store, with its flows and endpoints. Raises Transient."""
+    for broken in engine.broken.values():
+        yield fail(f"flow {broken.name}", f"disabled: {broken.error.says}", broken.remedy)
     connections = engine.connections()
     if not connections:
         yield warn("connections", "none is configured yet", SET_UP)
         return
     for connection in connections:
         part = f"connection {connection.name}"
-        unknown = [name for name in connection.flows if name not in engine.flows]
+        unknown = [name for name in connection.flows if name not in engine.flows and name not in engine.broken]
         if unknown:
             remedy = "Restore the flow's file in flows.d, or remove the flow from the connection and run `syncengine configure`"
             yield fail(part, f"unknown flow {', '.join(unknown)}", remedy)

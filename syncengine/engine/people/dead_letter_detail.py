@@ -59,6 +59,9 @@ def detail(engine: Engine, letter_id: int) -> Letter:
         history = [_doc_of(row, corrections.read(row, engine.vault)) for row in _rows(session, record)]
         blocks = dead_letter_groups.blocked_by(session, engine, [failure]).get(failure.id, {})
         newer = failures.replacement_of(session, failure)
+        disabled = engine.broken.get(record.flow)
+        if disabled is not None:
+            return Letter(failure, {}, f"not planned: {disabled}", way, history, blocks, newer)
         material = _material(session, engine, record)
     outcome: Plan | Rejected | str = NOT_PLANNED if failures.is_poison(failure) else ""
     documents = _documents(engine, record, material)

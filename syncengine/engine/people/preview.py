@@ -173,7 +173,8 @@ def _needs(route: Route, missing: Sequence[Need], assumed: _Assumed, *, depth: i
         parts = wanted.setdefault(need.flow, {}).setdefault(need.key, [])
         parts += [need.part] if need.part else []
     for flow_name, keys in wanted.items():
-        _plan(replace(route, flow=route.engine.flow(flow_name)), list(keys.items()), assumed, depth=depth)
+        if flow_name in route.engine.flows:  # else disabled: only what is linked already can be used
+            _plan(replace(route, flow=route.engine.flow(flow_name)), list(keys.items()), assumed, depth=depth)
 
 
 def _assume(flow: Flow, record: Record, outcome: Plan | Rejected, assumed: _Assumed) -> None:

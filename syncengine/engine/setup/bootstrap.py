@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import redis
@@ -24,7 +25,7 @@ from syncengine.engine.upkeep.retention import Kept
 from syncengine.engine.watch.rule import Thresholds
 from syncengine.engine.watch.watcher import Watcher
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, Flow, load_flows
+from syncengine.flows import SHIPPED, Flow, Flows, load_sound_flows
 from syncengine.http.breaker import Breakers, Hook, Rules
 from syncengine.http.limiter import Limiter
 from syncengine.http.meter import Meter
@@ -35,40 +36,40 @@ from syncengine.store.states import Lane
 from syncengine.vault import Vault
 
 
-def flows(settings: Settings) -> dict[str, Flow]:
-    """The shipped flows, and the site's own if `settings` finds them. Raises Misconfigured with file and line."""
+def flows(settings: Settings) -> Flows:
+    """The shipped flows, and the site's own if `settings` finds them. A flow whose file is wrong is disabled."""
     return _load(settings.flows_path)
 
 
-def _load(folder: Path | None) -> dict[str, Flow]:
-    return load_flows([SHIPPED] if folder is None else [SHIPPED, folder], connectors.resources())
+def _load(folder: Path | None) -> Flows:
+    return load_sound_flows([SHIPPED] if folder is None else [SHIPPED, folder], connectors.resources())
 
 
-def flows_to_install(settings: Settings, store: Store) -> tuple[dict[str, Flow], str]:
+def flows_to_install(settings: Settings, store: Store) -> tuple[Flows, str]:
     """The flows that `configure` would install now, and the absolute path of the site's own folder, empty if it has none.
 
-    If `settings` find no folder, the one installed before is used: a `flows.d` outside the working folder is not lost. Raises
-    Misconfigured with file and line, and Transient.
+    If `settings` find no folder, the one installed before is used: a `flows.d` outside the working folder is not lost. A flow
+    whose file is wrong is disabled. Raises Misconfigured, Transient.
     """
+    with store.read() as session:
+        row = session.scalars(select(Installed)).first()
     folder = settings.flows_path
     if folder is None:
-        with store.read() as session:
-            stored = session.scalar(select(Installed.flows_folder))
-        folder = Path(stored) if stored else None
+        folder = Path(row.flows_folder) if row is not None and row.flows_folder else None
     if folder is not None and not folder.is_dir():
         raise Misconfigured(
             f"the folder {folder} with the site's own flows does not exist",
             "Restore it, or set SYNCENGINE_FLOWS to the folder with your flows (an empty folder if you have none)",
         )
-    return _load(folder), str(folder or "")
+    return _without_lost(_load(folder), row), str(folder or "")
 
 
-def installed_flows(settings: Settings, store: Store) -> dict[str, Flow]:
+def installed_flows(settings: Settings, store: Store) -> Flows:
     """The shipped flows, and the site's own from the folder that `configure` has installed: the same for every process.
 
-    An edit of one of these files takes effect when a process starts. If the folder or one of its flows is missing, the shipped
-    flow would silently replace it, so this is refused. `SYNCENGINE_FLOWS` may name another folder, for example on another
-    host, if it holds the same flows. Raises Misconfigured with file and line, and Transient.
+    An edit of one of these files takes effect when a process starts. A flow whose file is wrong is disabled. If the folder or
+    one of its flows is missing, the shipped flow would silently replace it, so this is refused. `SYNCENGINE_FLOWS` may name
+    another folder, for example on another host, if it holds the same flows. Raises Misconfigured, Transient.
     """
     with store.read() as session:
         row = session.scalars(select(Installed)).first()
@@ -82,21 +83,32 @@ def installed_flows(settings: Settings, store: Store) -> dict[str, Flow]:
             f"the folder {folder} with the site's own flows does not exist",
             "Restore it, or set SYNCENGINE_FLOWS to the folder and run `syncengine configure`",
         )
-    known = _load(folder)
+    known = _without_lost(_load(folder), row)
     own = {name: flow.version for name, flow in known.items() if flow.is_own}
-    if folder != stored and own != row.own_flows:
+    installed = {name: version for name, version in row.own_flows.items() if name not in known.broken}
+    if folder != stored and own != installed:
         raise Misconfigured(
             f"SYNCENGINE_FLOWS = {str(folder)!r} has other flows than {stored or 'the shipped ones'}, which "
             "`syncengine configure` has installed",
             "Use the same flows, or run `syncengine configure`",
         )
-    if changed := sorted(set(row.own_flows) - set(own)) or sorted((set(own) - set(row.own_flows)) & used):
+    if changed := sorted(set(installed) - set(own)) or sorted((set(own) - set(installed)) & used):
         has = "has" if changed[0] in own else "no longer has"
         raise Misconfigured(
             f"{folder} {has} the flow {changed[0]}, unlike when it was installed",
             "Restore its files, or run `syncengine configure`",
         )
     return known
+
+
+def _without_lost(known: Flows, row: Installed | None) -> Flows:
+    """The flows without those that the site had replaced, if the file that did so may be one whose flow nobody can read."""
+    unnamed = next((broken for broken in known.broken.values() if not broken.is_named), None)
+    if unnamed is None or row is None:
+        return known
+    own = {name for name, flow in known.items() if flow.is_own}
+    lost = {name: replace(unnamed, name=name) for name in row.own_flows if name not in own and name not in known.broken}
+    return Flows({name: flow for name, flow in known.items() if name not in lost}, {**known.broken, **lost})
 
 
 def open_store(settings: Settings) -> Store:
@@ -178,6 +190,7 @@ def engine(
         store,
         vault,
         known,
+        broken=known.broken,
         connect=connect,
         send=send,
         limits=limits(settings),

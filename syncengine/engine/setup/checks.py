@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import combinations
 
@@ -14,7 +14,7 @@ from syncengine.connectors import base as face
 from syncengine.engine.setup import bootstrap, continuity, difference
 from syncengine.engine.setup.installation import ConnectionPlan, EndpointPlan, Installation
 from syncengine.errors import Misconfigured
-from syncengine.flows import Flow, check_connection
+from syncengine.flows import BrokenFlow, Flow, check_connection
 from syncengine.mapping.shapes import nearest
 from syncengine.store import Store
 from syncengine.store.models import ConnectionRow, Endpoint
@@ -22,19 +22,33 @@ from syncengine.vault import Vault
 
 
 def check(
-    store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation, *, call_s: float | None
+    store: Store,
+    vault: Vault,
+    flows: Mapping[str, Flow],
+    installation: Installation,
+    *,
+    call_s: float | None,
+    broken: Mapping[str, BrokenFlow] | None = None,
 ) -> None:
     """Check an installation by itself: its flows and tables exist and fit together, its settings are valid.
 
-    call_s: the longest call in seconds that workers allow an endpoint, None for any. Raises Misconfigured.
+    call_s: the longest call in seconds that workers allow an endpoint, None for any. broken: flows that are disabled; what
+    only they could declare is accepted. Raises Misconfigured.
     """
     for connection in installation.connections:
-        _check_flows(installation, connection, flows)
+        _check_flows(installation, connection, flows, broken or {})
         _check_entities(connection, flows)
-        _check_entries(connection, flows)
-        check_connection([flows[name] for name in connection.flows], connection.settings, connection.where)
+        sound = sound_flows(connection, flows)
+        is_complete = len(sound) == len(connection.flows)
+        _check_entries(connection, sound, is_complete=is_complete)
+        check_connection(sound, connection.settings, connection.at, is_complete=is_complete)
     for endpoint in installation.endpoints:
         _check_settings(store, vault, endpoint, call_s)
+
+
+def sound_flows(connection: ConnectionPlan, flows: Mapping[str, Flow]) -> list[Flow]:
+    """The flows of a connection that are not disabled."""
+    return [flows[name] for name in connection.flows if name in flows]
 
 
 def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: float | None) -> None:
@@ -43,7 +57,7 @@ def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: floa
     try:
         connector = connectors.connect(endpoint, bootstrap.services(store, vault, None))
     except Misconfigured as error:
-        raise Misconfigured(f"{plan.where}: {error}") from None
+        raise Misconfigured(f"{plan.at(f'settings.{error.setting}')}: {error.says}", error.remedy) from None
     connector.close()
     if call_s is not None and connector.longest_call_s > call_s:
         raise Misconfigured(
@@ -53,46 +67,49 @@ def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: floa
         )
 
 
-def _check_flows(installation: Installation, connection: ConnectionPlan, flows: Mapping[str, Flow]) -> None:
+def _check_flows(
+    installation: Installation, connection: ConnectionPlan, flows: Mapping[str, Flow], broken: Mapping[str, BrokenFlow]
+) -> None:
     systems = {endpoint.name: endpoint.system for endpoint in installation.endpoints}
     both = {systems[connection.left], systems[connection.right]}
     for name in connection.flows:
+        where = connection.at(f"flows.{name}")
+        if name in broken:
+            continue
         if name not in flows:
-            raise Misconfigured(f"{connection.where}: there is no flow {name!r}{nearest(name, flows)}")
+            raise Misconfigured(f"{where}: there is no flow {name!r}{nearest(name, flows)}")
         for resource in (flows[name].source, flows[name].target):
             if resource.partition(".")[0] not in both:
                 system = resource.partition(".")[0]
                 raise Misconfigured(
-                    f"{connection.where}: the flow {name} needs an endpoint of {system}",
+                    f"{where}: the flow {name} needs an endpoint of {system}",
                     f"Join an endpoint of {system}, or remove the flow",
                 )
         for needed in flows[name].needs.values():
             if needed not in connection.flows:
-                raise Misconfigured(f"{connection.where}: the flow {name} needs the flow {needed}", "Add it to flows:")
+                raise Misconfigured(f"{where}: the flow {name} needs the flow {needed}", "Add it to flows:")
 
 
 def _check_entities(connection: ConnectionPlan, flows: Mapping[str, Flow]) -> None:
-    for first, second in combinations((flows[name] for name in connection.flows), 2):
+    for first, second in combinations(sound_flows(connection, flows), 2):
         if _between(first) and _between(first) == _between(second) and first.entity != second.entity:
             raise Misconfigured(
-                f"{connection.where}: the flows {first.name} and {second.name} both sync {first.source} to {first.target}, "
-                f"under the entities {first.entity} and {second.entity}: everything would be created twice",
+                f"{connection.at(f'flows.{second.name}')}: the flows {first.name} and {second.name} both sync {first.source} "
+                f"to {first.target}, under the entities {first.entity} and {second.entity}: everything would be created twice",
                 "Give both the same `entity:`",
             )
 
 
-def _check_entries(connection: ConnectionPlan, flows: Mapping[str, Flow]) -> None:
-    tables = sorted({table for name in connection.flows for table in flows[name].lookups})
+def _check_entries(connection: ConnectionPlan, sound: Sequence[Flow], *, is_complete: bool) -> None:
+    tables = sorted({table for flow in sound for table in flow.lookups})
     for name in connection.lookups:
-        if name not in tables:
-            raise Misconfigured(
-                f"{connection.where}: lookups: none of its flows has a table {name!r}{nearest(name, tables)}"
-            )
+        if name not in tables and is_complete:
+            where, hint = connection.at(f"lookups.{name}"), nearest(name, tables)
+            raise Misconfigured(f"{where}: lookups: none of its flows has a table {name!r}{hint}")
     for name in connection.ceilings:
         if name not in connection.flows:
-            raise Misconfigured(
-                f"{connection.where}: ceilings: it has no flow {name!r}{nearest(name, connection.flows)}"
-            )
+            where, hint = connection.at(f"ceilings.{name}"), nearest(name, connection.flows)
+            raise Misconfigured(f"{where}: ceilings: it has no flow {name!r}{hint}")
 
 
 # -- against what is stored --------------------------------------------------------------------------------------------
@@ -136,9 +153,8 @@ def check_shared(
         for connection in installation.connections
     }
     for first, second in combinations(installation.connections, 2):
-        shared = sorted(
-            {_between(flows[name]) for name in first.flows} & {_between(flows[name]) for name in second.flows} - {()}
-        )
+        both = [{_between(flow) for flow in sound_flows(plan, flows)} for plan in (first, second)]
+        shared = sorted((both[0] & both[1]) - {()})
         if accounts[first.name] == accounts[second.name] and shared:
             raise Misconfigured(
                 f"{second.where}: connection {second.name} joins the same two accounts as {first.name}, and both have a flow "
@@ -158,7 +174,7 @@ def _check_moved(
     session: Session, connection: ConnectionPlan, own_id: int, other_id: int, other: str, flows: Mapping[str, Flow]
 ) -> None:
     """Refuse flows of a connection that another one between the same accounts has synced until now."""
-    for flow in (flows[name] for name in connection.flows if not flows[name].write_back):
+    for flow in (flow for flow in sound_flows(connection, flows) if not flow.write_back):
         if continuity.has_brought(session, other_id, flow) and not continuity.has_brought(session, own_id, flow):
             raise Misconfigured(
                 f"{connection.where}: connection {connection.name} joins the same two accounts as {other}, which has written "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ from syncengine.engine.setup.installation import ConnectionPlan, EndpointPlan, I
 from syncengine.engine.setup.recheck import Recheck
 from syncengine.engine.traffic import endpoints
 from syncengine.errors import Misconfigured
-from syncengine.flows import Flow
+from syncengine.flows import BrokenFlow, Flow
 from syncengine.store import Store
 from syncengine.store.dialect import changed, lock_names, upsert
 from syncengine.store.models import Ceiling, ConnectionRow, Endpoint, Installed, Secret
@@ -42,6 +42,7 @@ class Given:
     same_account: names of endpoints whose address has changed while the account is the same. flows_folder: absolute path of
     the site's own flows, empty if there are none; None keeps what is stored. call_s: the longest call in seconds that workers
     allow an endpoint, None for any. by: who configures. recheck: also process existing records again that a change concerns.
+    broken: flows that are disabled, by name.
     """
 
     same_account: Collection[str] = ()
@@ -49,13 +50,14 @@ class Given:
     call_s: float | None = None
     by: str = ""
     recheck: bool = True
+    broken: Mapping[str, BrokenFlow] = field(default_factory=dict)
 
 
 def compare(
     store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation, given: Given
 ) -> Difference:
     """What `apply` would change, with all its checks; changes nothing. Raises Misconfigured, Transient."""
-    checks.check(store, vault, flows, installation, call_s=given.call_s)
+    checks.check(store, vault, flows, installation, call_s=given.call_s, broken=given.broken)
     with store.write() as session:  # stored, compared and rolled back, so that it cannot differ from what `apply` does
         taken = _store(session, vault, flows, installation, given)
         found = _compared(session, taken, flows, installation, given, clock.now()).difference
@@ -79,7 +81,7 @@ def apply(
     once the file has it again. Raises Misconfigured, Transient.
     """
     given = given or Given()
-    checks.check(store, vault, flows, installation, call_s=given.call_s)
+    checks.check(store, vault, flows, installation, call_s=given.call_s, broken=given.broken)
     now = clock.now()
     with store.write() as session:
         taken = _store(session, vault, flows, installation, given)
@@ -160,17 +162,29 @@ def _store(
     ends = {plan.name: _save_endpoint(session, plan) for plan in installation.endpoints}
     checks.check_names(session, installation, ends)
     checks.check_shared(session, installation, ends, flows)
+    _check_disabled(session, installation, given.broken)
     ids = {plan.name: _save_connection(session, plan, ends, flows, fresh) for plan in installation.connections}
     for connection_id in sorted(fresh):
         continuity.start_over(session, connection_id)
     _leave_out(session, installation)
     _save_secrets(session, vault, installation)
     if given.flows_folder is not None:
+        had = session.scalar(select(Installed.own_flows)) or {}
         own = {name: flow.version for name, flow in flows.items() if flow.is_own}
+        own |= {name: had[name] for name in given.broken if name in had}  # until its file is correct again
         row = {"id": 1, "flows_folder": given.flows_folder, "own_flows": own}
         upsert(session, Installed, [row], keys=("id",), update=("flows_folder", "own_flows"))
     session.flush()
     return _Stored(before, ids, fresh)
+
+
+def _check_disabled(session: Session, installation: Installation, broken: Mapping[str, BrokenFlow]) -> None:
+    """Refuse to give a connection a flow whose file is wrong; one that it has already stays. Raises Misconfigured."""
+    stored = {row.name: row.flows for row in session.execute(select(ConnectionRow.name, ConnectionRow.flows))}
+    for plan in installation.connections:
+        for name in plan.flows:
+            if name in broken and name not in stored.get(plan.name, ()):
+                raise Misconfigured(f"{plan.at(f'flows.{name}')}: {broken[name]}", broken[name].error.remedy)
 
 
 # -- into the store ----------------------------------------------------------------------------------------------------
@@ -213,7 +227,7 @@ def _save_connection(
     connection_id = session.scalars(select(ConnectionRow.id).where(ConnectionRow.name == plan.name)).one()
     continuity.check_entities(session, connection_id, plan.flows, flows, plan.where)
     if former is not None:
-        more = [flows[name] for name in plan.flows if name not in former.flows]
+        more = [flows[name] for name in plan.flows if name in flows and name not in former.flows]
         _keep_shut(session, connection_id, more, former.entities, plan.flows)
     continuity.keep_entities(session, connection_id, plan.flows, flows)
     if is_fresh:
@@ -278,8 +292,8 @@ def _of_earlier_date(
         was = taken.before.connections.get(plan.name)
         if was is not None and plan.cut_over is not None:
             is_earlier = was.cut_over is not None and plan.cut_over < was.cut_over
-            dated = [name for name in plan.flows if flows[name].cut_over and (is_earlier or name not in was.flows)]
-            yield plan, dated
+            dated = [flow.name for flow in checks.sound_flows(plan, flows) if flow.cut_over]
+            yield plan, [name for name in dated if is_earlier or name not in was.flows]
 
 
 def _finish_going_live(store: Store) -> None:

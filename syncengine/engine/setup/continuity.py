@@ -223,7 +223,7 @@ def identity(flow: Flow) -> list[str]:
 def keep_entities(session: Session, connection_id: int, names: Sequence[str], flows: Mapping[str, Flow]) -> None:
     """Store the entity of each of the connection's flows, in addition to those of former flows."""
     had = session.scalar(select(ConnectionRow.entities).where(ConnectionRow.id == connection_id)) or {}
-    kept = {**had, **{name: identity(flows[name]) for name in names}}
+    kept = {**had, **{name: identity(flows[name]) for name in names if name in flows}}
     changed(session, update(ConnectionRow).where(ConnectionRow.id == connection_id).values(entities=kept))
 
 

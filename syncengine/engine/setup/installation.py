@@ -23,7 +23,7 @@ from syncengine.flows.flow import HIGHEST_CEILING
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.runtime import table_key
 from syncengine.mapping.shapes import nearest
-from syncengine.mapping.yaml_lines import Table, display_path, read
+from syncengine.mapping.yaml_lines import Items, Table, display_path, read
 from syncengine.store.models import is_text
 
 _VARIABLE = re.compile(r"(\$?)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -48,18 +48,26 @@ CONNECTION_ENTRIES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class EndpointPlan:
-    """An endpoint as in the file. where: file and line."""
+    """An endpoint as in the file. where: file and line. lines: file and line of each of its entries (`settings.url`)."""
 
     name: str
     system: str
     settings: Mapping[str, Any]
     secrets: Mapping[str, str] = field(repr=False)
     where: str
+    lines: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def at(self, entry: str) -> str:
+        """File and line of an entry, or of the endpoint if it has no such entry."""
+        return self.lines.get(entry, self.where)
 
 
 @dataclass(frozen=True)
 class ConnectionPlan:
-    """A connection as in the file. left, right: names of endpoints. ceilings: writes per hour by flow. where: file and line."""
+    """A connection as in the file. left, right: names of endpoints. ceilings: writes per hour by flow. where: file and line.
+
+    lines: file and line of each of its entries: `left`, `settings.branch`, `settings.eligible_statuses.1`, `flows.orders`.
+    """
 
     name: str
     left: str
@@ -74,6 +82,11 @@ class ConnectionPlan:
     where: str
     ceilings: Mapping[str, int] = field(default_factory=dict)
     sweep_s: float | None = None
+    lines: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def at(self, entry: str) -> str:
+        """File and line of an entry, or of the connection if it has no such entry."""
+        return self.lines.get(entry, self.where)
 
 
 @dataclass(frozen=True)
@@ -132,7 +145,8 @@ class _Reader:
         secrets = self._values(table, "secrets", f"endpoint {name}")
         kept = {key: str(value) for key, value in secrets.items() if value not in (None, "")}
         settings = self._values(table, "settings", f"endpoint {name}")
-        return EndpointPlan(name, system, settings, kept, f"{self.place.file}:{line}")
+        where = f"{self.place.file}:{line}"
+        return EndpointPlan(name, system, settings, kept, where, self._lines(table, "settings"))
 
     def _connection(self, name: str, table: Table, line: int, endpoints: set[str]) -> ConnectionPlan:
         what = f"connection {name}"
@@ -157,7 +171,25 @@ class _Reader:
             where=f"{self.place.file}:{line}",
             ceilings=self._ceilings(table, what),
             sweep_s=self._seconds(table, "sweep_s", LONGEST_SWEEP_S, 3600),
+            lines=self._lines(table, "settings", "lookups", "ceilings", "flows"),
         )
+
+    def _lines(self, table: Table, *groups: str) -> dict[str, str]:
+        """File and line of the entries of a table, of those in its groups, and of the items of their lists."""
+        lines = {name: table.line_of(name) for name in table}
+        for group in groups:
+            entry = table.get(group)
+            if isinstance(entry, Table):
+                lines |= {f"{group}.{name}": entry.line_of(name) for name in entry}
+                lists = {f"{group}.{name}": value for name, value in entry.items() if isinstance(value, Items)}
+                lines |= {
+                    f"{name}.{index}": value.lines[index]
+                    for name, value in lists.items()
+                    for index in range(len(value))
+                }
+            elif isinstance(entry, Items):
+                lines |= {f"{group}.{item}": entry.lines[index] for index, item in enumerate(entry)}
+        return {name: f"{self.place.file}:{line}" for name, line in lines.items()}
 
     def _mode(self, table: Table, what: str) -> str:
         if "mode" not in table:

@@ -273,9 +273,10 @@ class _Outcome:
     def _wanted(self, need: Need, by: Flow | None = None) -> Sequence[Need]:
         """A need (of this flow, or of `by`) with the key that its own flow gives the record.
 
-        Empty if that flow reads the other system, where the key would name a different object: then only the link is awaited.
+        Empty if that flow reads the other system, where the key would name a different object, or is disabled: then only the
+        link is awaited.
         """
-        if not need.flow:
+        if need.flow not in self.engine.flows:
             return []
         flow, side = self.route.engine.flow(need.flow), self.route.connection.side((by or self.route.flow).source)
         if flow.two_way:

@@ -58,6 +58,7 @@ def backfills(engine: Engine, calls: Sequence[Spent], *, objects: int | None = N
         _backfill(engine.route(connection.id, name), calls, objects)
         for connection in engine.connections()
         for name in connection.flows
+        if name in engine.flows
     ]
 
 

@@ -81,11 +81,16 @@ class _Backlog:
 
 @dataclass(frozen=True, slots=True)
 class _FlowState:
-    """A flow of a connection, by name. closed: why its records rest; open_since: when that ended, if recently."""
+    """A flow of a connection, by name.
+
+    unknown: why no process syncs it, empty if they do, with a remedy. closed: why its records rest; open_since: when that
+    ended, if recently.
+    """
 
     name: str
     connection: str
-    is_known: bool
+    unknown: str
+    remedy: str
     closed: str
     open_since: datetime | None
 
@@ -209,13 +214,14 @@ class _Judge:
 
     def flow(self, state: _FlowState, backlog: _Backlog, are_others_moving: bool) -> Vital:
         if backlog.oldest is None:
+            if state.unknown:
+                return Vital(state.name, Pace.STALLED, state.unknown, state.remedy)
             return Vital(state.name, Pace.MOVES, "nothing is due")
         says = f"{backlog.due} due, the oldest for {clock.spell(self._age(backlog.oldest))}"
+        if state.unknown:
+            return Vital(state.name, Pace.STALLED, f"{says}; {state.unknown}", state.remedy)
         if state.closed:
             return Vital(state.name, Pace.RESTS, f"{says}; {state.closed}")
-        if not state.is_known:
-            remedy = "Restore the flow's file, or remove the flow from the connection in syncengine.yml"
-            return Vital(state.name, Pace.STALLED, f"{says}; no flow has this name", remedy)
         if backlog.moved is not None:
             return Vital(state.name, Pace.MOVES, f"{says}; progress {clock.spell(self._age(backlog.moved))} ago")
         if self._age(max(backlog.oldest, state.open_since or backlog.oldest)) <= self.stalled_s:
@@ -313,11 +319,20 @@ def _places(
             found[connection.id, flow] = _FlowState(
                 f"{connection.name}: {flow}",
                 connection.name,
-                flow in engine.flows,
+                *_unknown(engine, flow),
                 "; ".join(filter(None, reasons)),
                 max(opened, default=None),
             )
     return found
+
+
+def _unknown(engine: Engine, flow: str) -> tuple[str, str]:
+    """Why no process syncs a flow, and what to do; both empty if they do."""
+    if flow in engine.broken:
+        return str(engine.broken[flow]), engine.broken[flow].remedy
+    if flow in engine.flows:
+        return "", ""
+    return "no flow has this name", "Restore the flow's file, or remove the flow from the connection in syncengine.yml"
 
 
 def _freed(session: Session, since: datetime) -> dict[str, datetime]:

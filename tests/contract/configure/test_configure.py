@@ -147,12 +147,12 @@ def test_a_mistake_in_the_file_is_one_line_with_its_place_and_remedy(
         (
             "{orders: 2500}",
             "{oders: 2500}",
-            "syncengine.yml:11: ceilings: it has no flow 'oders' (did you mean orders?)",
+            "syncengine.yml:18: ceilings: it has no flow 'oders' (did you mean orders?)",
         ),
         (
             "currencies:",
             "currencie:",
-            "syncengine.yml:11: lookups: none of its flows has a table 'currencie' (did you mean currencies?)",
+            "syncengine.yml:21: lookups: none of its flows has a table 'currencie' (did you mean currencies?)",
         ),
         ("time_zone:", "time_zon:", "no flow has a setting 'time_zon' (did you mean time_zone?)"),
         ("operator: BPSYNC, ", "", "operator"),

@@ -9,7 +9,7 @@ from syncengine.engine.watch.rules.dead_letters import none_through, often_found
 from syncengine.engine.watch.rules.endpoints import breaker_open, clock_differs, credentials_rejected
 from syncengine.engine.watch.rules.progress import outcome_unknown, overdue, stalled
 from syncengine.engine.watch.rules.resting import long_held, long_waiting
-from syncengine.engine.watch.rules.safeguards import ceiling_reached, objects_gone
+from syncengine.engine.watch.rules.safeguards import ceiling_reached, flow_disabled, objects_gone
 
 RULES: Sequence[Rule] = (
     Rule("breaker", 60.0, breaker_open),
@@ -17,6 +17,7 @@ RULES: Sequence[Rule] = (
     Rule("dead letters", 0.0, same_cause),
     Rule("attention", 0.0, often_found),
     Rule("none through", 0.0, none_through),
+    Rule("flow disabled", 0.0, flow_disabled),
     Rule("ceiling", 0.0, ceiling_reached),
     Rule("gone", 0.0, objects_gone),
     Rule("oldest due", 60.0, overdue),

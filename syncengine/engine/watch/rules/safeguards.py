@@ -1,4 +1,4 @@
-"""Rules about what protects the target: the write ceiling, and objects that disappeared."""
+"""Rules about what protects the target: disabled flows, the write ceiling, and objects that disappeared."""
 
 from __future__ import annotations
 
@@ -9,6 +9,21 @@ from syncengine.engine.watch.rule import View
 from syncengine.engine.writes import ceiling
 from syncengine.store.models import Ceiling, ConnectionRow, Event, Record
 from syncengine.store.states import Status, Why
+
+
+def flow_disabled(view: View) -> list[Sign]:
+    """The file of a flow is wrong, so the flow is disabled: critical if a connection has the flow."""
+    used = {name for names in view.session.scalars(select(ConnectionRow.flows)) for name in names}
+    return [
+        Sign(
+            "flow disabled",
+            name,
+            Severity.CRITICAL if name in used else Severity.WARNING,
+            str(broken),
+            broken.remedy,
+        )
+        for name, broken in view.engine.broken.items()
+    ]
 
 
 def ceiling_reached(view: View) -> list[Sign]:
