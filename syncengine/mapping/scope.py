@@ -20,7 +20,8 @@ class Complaint(Exception):
 class Expr:
     """A compiled expression: the closure that evaluates it, the shape of its value, and its text for errors.
 
-    base, steps: the start and the field names of a path, so that a longer path is still one closure.
+    base, steps: the start and the field names of a path, so that a longer path is still one closure. outcomes: the values
+    between which it chooses, where they are known.
     """
 
     run: Run
@@ -29,6 +30,7 @@ class Expr:
     base: Run | None = None
     steps: tuple[str, ...] = ()
     is_constant: bool = False
+    outcomes: tuple[Expr, ...] = ()
 
     @property
     def kind(self) -> ValueKind:

@@ -13,10 +13,11 @@ from datetime import tzinfo
 from typing import Any
 
 from syncengine.mapping.complaints import Place
+from syncengine.mapping.contract import Context
 from syncengine.mapping.conversions import ROUNDINGS, ConversionOptions, converter, why_impossible, zone_named
 from syncengine.mapping.expressions import compile_expression
 from syncengine.mapping.functions import FUNCTIONS
-from syncengine.mapping.runtime import Frame, Run, Unfit
+from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit
 from syncengine.mapping.scope import Expr, Scope
 from syncengine.mapping.shapes import ANY, Shape, ValueKind, common, nearest
 from syncengine.mapping.value_steps import (
@@ -39,6 +40,7 @@ from syncengine.mapping.value_steps import (
     with_steps,
 )
 from syncengine.mapping.yaml_lines import Items, Table
+from syncengine.redaction import quoted
 
 SOURCES = ("from", "value", "join", "first", "cases", "then")
 ENTRIES = (
@@ -96,6 +98,8 @@ class ValueCompiler:
             shape = Shape(ValueKind.TEXT)
         shape = self._convert(entry, shape, target, steps, source.text, what)
         steps += self._texts(entry, target, source.text, what)
+        if not {"lookup", "link"} & entry.keys():
+            self._check_constants(source, steps, entry, next(name for name in SOURCES if name in entry), what)
         run = with_steps(source.run, steps)
         if condition is not None:
             other = self._else(entry, target, what)
@@ -157,7 +161,7 @@ class ValueCompiler:
         sources = ", ".join(part.text for part in parts)
         if name == "first":
             shape = common([part.shape for part in parts])
-            return Expr(first_filled(runs), shape, sources)
+            return Expr(first_filled(runs), shape, sources, outcomes=tuple(parts))
         separator = entry.get("with", " ")
         if not isinstance(separator, str):
             self.place.refuse(entry.line_of("with"), f"{what}: with: must be a text in quotes")
@@ -181,19 +185,34 @@ class ValueCompiler:
             self.place.refuse(entry.line_of("cases"), f"{what}: cases: needs at least one when: and then:")
         outcomes = [outcome for _, outcome in cases] + ([otherwise] if otherwise else [])
         sources = " or ".join(outcome.text for outcome in outcomes)
-        return Expr(first_case(cases, otherwise), common([outcome.shape for outcome in outcomes]), sources)
+        shape = common([outcome.shape for outcome in outcomes])
+        return Expr(first_case(cases, otherwise), shape, sources, outcomes=tuple(outcomes))
 
     def _else(self, entry: Table, target: Shape, what: str) -> Expr | None:
         if "else" not in entry:
             return None
-        return self._finished(self.expression(entry, "else", what), entry, target, what)
+        return self._finished(self.expression(entry, "else", what), entry, "else", target, what)
 
-    def _finished(self, source: Expr, entry: Table, target: Shape, what: str) -> Expr:
-        """A source without lookup and link, but with conversion, case and length."""
+    def _finished(self, source: Expr, entry: Table, name: str, target: Shape, what: str) -> Expr:
+        """The source under `name:` without lookup and link, but with conversion, case and length."""
         steps: list[Step] = []
         shape = self._convert(entry, source.shape, target, steps, source.text, what)
         steps += self._texts(entry, target, source.text, what)
+        self._check_constants(source, steps, entry, name, what)
         return Expr(with_steps(source.run, steps), shape, source.text)
+
+    def _check_constants(self, source: Expr, steps: list[Step], entry: Table, name: str, what: str) -> None:
+        """Refuse a constant that its field can never take: it would fail with every document."""
+        if str(entry.get("zone", "")).startswith("settings."):
+            return  # known only when a connection gives the zone
+        nothing = Frame({}, Context())
+        for fixed in [each for each in (source, *source.outcomes) if each.is_constant]:
+            try:
+                with_steps(fixed.run, steps)(nothing)
+            except (Unfit, *FAILURES) as error:
+                reason = error.reason if isinstance(error, Unfit) else str(error)
+                value = quoted(fixed.run(nothing))
+                self.place.refuse(entry.line_of(name), f"{what}: the constant {value} can never be written: {reason}")
 
     # Steps
 
@@ -290,4 +309,4 @@ class ValueCompiler:
             source = self.expression(entry, "default", what)
         else:
             source = constant(given)
-        return self._finished(source, entry, target, what)
+        return self._finished(source, entry, "default", target, what)

@@ -103,8 +103,10 @@ def parse(text: str, file: str) -> Table:
         raise Misconfigured(f"{file}:{line}: not valid YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise Misconfigured(f"{file}:1: not valid YAML: {' '.join(str(error).split())}") from None
+    if loaded is None:
+        raise Misconfigured(f"{file}:1: the file is empty", "Write its entries, or remove it")
     if not isinstance(loaded, Table):
-        raise Misconfigured(f"{file}:1: the file must be a mapping of names to values, such as `flow: orders`")
+        raise Misconfigured(f"{file}:1: the file must be a table of names and values")
     return loaded
 
 

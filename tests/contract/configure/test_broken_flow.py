@@ -79,8 +79,8 @@ def _records(store: Store) -> list[Any]:
     "words",
     [
         "status", "trace orders-held", "trace customers-done", "held list", "deadletters list", "lookups list",
-        "endpoints list", "alerts list", "observe report", "ceilings list", "health", "trace left:orders-held", "held list --flow orders",
-        "deadletters list --flow orders", "deadletters show 1",
+        "endpoints list", "alerts list", "observe report", "ceilings list", "health", "trace left:orders-held",
+        "held list --flow orders", "deadletters list --flow orders", "deadletters show 1",
     ],
 )  # fmt: skip
 def test_every_command_that_reads_works(syncengine: Syncengine, place: Place, words: str) -> None:

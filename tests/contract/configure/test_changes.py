@@ -130,6 +130,9 @@ LIVE = ("mode: observe", "mode: live")
         ([LIVE, ("Europe/London", "Europe/Lodnon")], "the setting time_zone must be an IANA time zone such as Europe/London"),
         ([LIVE, ("time_zone: Europe/London", 'time_zone: ""')], "the setting time_zone must be an IANA time zone"),
         ([LIVE, ("time_zone: Europe/London", "delivery_date_zone: London")], "delivery_date_zone must be an IANA time zone"),
+        ([LIVE, ("[2, 3]", "[two, 3]")], "syncengine.yml:19: the setting eligible_statuses must be a list of ids"),
+        ([LIVE, ("[2, 3]", "[2, true]")], "must be a list of ids, which are numbers, not True"),
+        ([LIVE, ("time_zone: Europe/London", "home_currency:")], ":19: settings.home_currency has no value. Write one"),
         ([(CUT_OVER, "")], "connection main has the cut-over date 2026-01-31T00:00:00Z, but the file has none"),
     ],
 )  # fmt: skip
@@ -500,3 +503,43 @@ def test_an_earlier_date_reaches_a_flow_that_was_left_out_meanwhile(installed: S
         record = session.scalars(select(m.Record)).one()
         assert record.wanted > record.done
         assert session.scalars(select(m.Cursor)).all() == []
+
+
+# -- where an error is -------------------------------------------------------------------------------------------------
+
+LONG = """\
+      time_zone: Europe/London
+      eligible_statuses:
+        - 2
+        - two
+"""
+ERP = 'settings: {url: "http://erp.example.com:30661", operator: BPSYNC, company: T, settle_s: 90}'
+ERP_LINES = """\
+settings:
+      url: "http://erp.example.com:30661"
+      operator: BPSYNC
+      company: T
+      settle_s: soon"""
+
+
+@pytest.mark.parametrize(
+    ("edits", "says"),
+    [
+        ([("{time_zone: Europe/London, eligible_statuses: [2, 3]}", f"\n{LONG}")], ":23: the setting eligible_statuses"),
+        ([("settings: {time_zone", "settings:\n      {time_zone"), ("London", "Londn")], ":20: the setting time_zone must be"),
+        ([("flows: [customers, orders]", "flows:\n      - customers\n      - oders")], ":18: there is no flow 'oders'"),
+        ([("currencies:", "currncies:")], ":21: lookups: none of its flows has a table 'currncies'"),
+        ([(ERP, ERP_LINES)], ":12: endpoint erp: setting settle_s = 'soon'"),
+    ],
+)  # fmt: skip
+def test_an_error_points_at_the_line_of_the_entry(site: Site, edits: Edits, says: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        site.apply(*edits)
+    assert f"syncengine.yml{says}" in str(refused.value)
+
+
+def test_the_remedy_of_a_connector_is_a_remedy(site: Site) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        site.apply(("settle_s: 90", "settle_s: soon"))
+    assert refused.value.says.endswith("setting settle_s = 'soon'")
+    assert refused.value.remedy
