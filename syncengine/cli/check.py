@@ -8,7 +8,8 @@ from syncengine.cli._engine import open_engine
 from syncengine.cli._exit import Exit
 from syncengine.cli._options import as_json
 from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_disabled, show_json
-from syncengine.engine.doctor.systems import reach
+from syncengine.engine.doctor import systems
+from syncengine.errors import Misconfigured
 
 
 @click.command("check")
@@ -21,16 +22,22 @@ def command(as_json: bool) -> int:
     whether an endpoint is paused or down.
     """
     with open_engine(calls=True) as engine:
-        results = {name: {"ok": found.error is None, "says": found.says} for name, found in reach(engine)}
+        resting = {finding.endpoint: finding for finding in systems.at_rest(engine)}
+        reached = dict(systems.reach(engine))
         broken = engine.broken
+    is_ok = all(found.error is None for found in reached.values()) and not broken
     if as_json:
-        show_json(
-            {**results, **{f"flow {name}": {"ok": False, "says": says} for name, says in disabled_doc(broken).items()}}
-        )
-    else:
-        show_disabled(broken)
-    for name, result in results.items() if not as_json else ():
-        click.echo(f"{'ok    ' if result['ok'] else 'FAILED'} {name}: {result['says']}")
-    if not results and not as_json:
+        found = {name: {"ok": found.error is None, "says": found.says} for name, found in reached.items()}
+        disabled = {f"flow {name}": {"ok": False, "says": says} for name, says in disabled_doc(broken).items()}
+        show_json({**found, **disabled})
+        return Exit.OK if is_ok else Exit.NO
+    show_disabled(broken)
+    for name, found in reached.items():
+        click.echo(f"{'ok    ' if found.error is None else 'FAILED'} {name}: {found.says}")
+        if isinstance(found.error, Misconfigured):
+            click.echo(f"       → {systems.remedy_of(name, found.error)}")
+        elif found.error is None and name in resting:
+            click.echo(f"       → {resting[name].says}. To use it now: `syncengine endpoints resume {name}`")
+    if not reached:
         click.echo(NO_CONNECTION)
-    return Exit.OK if all(result["ok"] for result in results.values()) and not broken else Exit.NO
+    return Exit.OK if is_ok else Exit.NO

@@ -75,8 +75,8 @@ class FixedToken:
         self._token = _secret(self._vault, self._endpoint, self._secret)
         if self._token == used:
             raise AuthenticationFailed(
-                f"Brightpearl refuses the {self._secret}. Correct it where syncengine.yml takes it "
-                "from, then run `syncengine configure`",
+                f"Brightpearl rejected the {self._secret}. Correct it in .env or wherever syncengine.yml takes it from, then run "
+                "`syncengine configure`",
                 of=self._endpoint.name,
             )
 

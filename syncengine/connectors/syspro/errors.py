@@ -149,7 +149,8 @@ def from_logon(text: str, settings: Settings) -> SyncError:
     if settings.patterns["down_pattern"].search(shown):
         return EndpointDown(f"SYSPRO refuses to log on {who}: {shown}")
     return AuthenticationFailed(
-        f"SYSPRO refuses to log on {who}: {shown}. Check operator, company, instance and the passwords in the vault"
+        f"SYSPRO refuses to log on {who}: {shown}. Correct operator, company, instance or the passwords in syncengine.yml or "
+        ".env, then run `syncengine configure`"
     )
 
 

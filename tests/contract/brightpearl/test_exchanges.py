@@ -230,7 +230,7 @@ def test_a_token_endpoint_in_trouble_is_transient(local: Services, status: int, 
 def test_a_refused_private_token_is_an_authentication_failure_until_another_one_is_stored(local: Services) -> None:
     answer_with("GET", f"{URL}/order-service/order/5001", "error_401_expired")
     orders = connector(local, {"account_token": "old"}, auth="private").resources["brightpearl.sales_order"]
-    with pytest.raises(AuthenticationFailed, match="refuses the account_token"):
+    with pytest.raises(AuthenticationFailed, match="rejected the account_token"):
         orders.read(["5001"])
     local.vault.write(1, "account_token", "new")
     responses.replace(responses.GET, f"{URL}/order-service/order/5001", json=payload("order_get"))

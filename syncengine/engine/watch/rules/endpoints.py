@@ -50,8 +50,8 @@ def credentials_rejected(view: View) -> list[Sign]:
             endpoint.name,
             Severity.CRITICAL,
             f"{endpoint.name} rejects our credentials: {endpoint.paused_because}",
-            "Correct them in syncengine.yml or the environment, run `syncengine configure` and `syncengine check`, then "
-            f"`syncengine endpoints resume {endpoint.name}`",
+            "Correct them in syncengine.yml or .env, run `syncengine configure`, which resumes it, and `syncengine check`. If "
+            f"they are right, run `syncengine endpoints resume {endpoint.name}`",
         )
         for endpoint in resting
     ]
