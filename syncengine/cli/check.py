@@ -18,8 +18,8 @@ def command(as_json: bool) -> int:
     """Call every endpoint: do addresses and the credentials stored now work?
 
     SYSPRO's operator is logged on again, between two calls of the workers. Exit code 1 if one fails, or if a flow is
-    disabled. `syncengine doctor` includes this; use `syncengine endpoints list` to see, without a call,
-    whether an endpoint is paused or down.
+    disabled. `syncengine doctor` includes this; use `syncengine endpoints list` to see, without a call, whether an endpoint
+    is paused or down.
     """
     with open_engine(calls=True) as engine:
         resting = {finding.endpoint: finding for finding in systems.at_rest(engine)}
@@ -27,15 +27,15 @@ def command(as_json: bool) -> int:
         broken = engine.broken
     is_ok = all(found.error is None for found in reached.values()) and not broken
     if as_json:
-        found = {name: {"ok": found.error is None, "says": found.says} for name, found in reached.items()}
+        endpoints = {name: {"ok": found.error is None, "says": found.says} for name, found in reached.items()}
         disabled = {f"flow {name}": {"ok": False, "says": says} for name, says in disabled_doc(broken).items()}
-        show_json({**found, **disabled})
+        show_json({**endpoints, **disabled})
         return Exit.OK if is_ok else Exit.NO
     show_disabled(broken)
     for name, found in reached.items():
         click.echo(f"{'ok    ' if found.error is None else 'FAILED'} {name}: {found.says}")
-        if isinstance(found.error, Misconfigured):
-            click.echo(f"       → {systems.remedy_of(name, found.error)}")
+        if isinstance(found.error, Misconfigured) and found.error.remedy:
+            click.echo(f"       → {found.error.remedy}")
         elif found.error is None and name in resting:
             click.echo(f"       → {resting[name].says}. To use it now: `syncengine endpoints resume {name}`")
     if not reached:

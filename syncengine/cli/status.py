@@ -15,7 +15,7 @@ from syncengine.cli._engine import open_engine
 from syncengine.cli._options import as_json
 from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_disabled, show_json, wide_console
 from syncengine.cli._running import why_idle
-from syncengine.engine.people import status
+from syncengine.engine.people import nothing_found, status
 from syncengine.engine.people.status import FlowStatus
 from syncengine.engine.traffic import quota
 from syncengine.engine.writes import ceiling
@@ -37,9 +37,12 @@ def command(as_json: bool) -> None:
         quotas = quota.left(engine) if as_json else []
         not_synced = [connection.name for connection in engine.connections() if not connection.flows]
         broken = engine.broken
+        empty = [flow for flow in flows if not flow.records and flow.flow in engine.flows]
+        why = [line for flow in empty for line in nothing_found.explain(engine, flow.flow, flow.connection)]
     if as_json:
         shown = {"paused": paused, "quotas": quotas, "not_synced": not_synced, "not_running": idle}
-        show_json({"flows": status.as_rows(flows), **shown, "disabled": disabled_doc(broken)})
+        shown |= {"disabled": disabled_doc(broken), "nothing_found": why}
+        show_json({"flows": status.as_rows(flows), **shown})
         return
     show_disabled(broken)
     console = wide_console()
@@ -53,6 +56,8 @@ def command(as_json: bool) -> None:
         console.print(NO_CONNECTION)
         return
     console.print(_table(flows))
+    for line in why:
+        console.print(line, markup=False, highlight=False)
     _show_trouble(console, flows, paused)
     needs = {
         "deadletters": any(flow.dead or flow.attention for flow in flows),

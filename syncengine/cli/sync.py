@@ -15,7 +15,7 @@ from syncengine.cli._output import counted, show_json
 from syncengine.cli._times import moment
 from syncengine.cli._waiting import Started, reading, summary, wait
 from syncengine.engine.core.engine import Engine
-from syncengine.engine.people import preview
+from syncengine.engine.people import nothing_found, preview
 from syncengine.engine.steps import sync
 from syncengine.engine.steps.discover import Found
 from syncengine.store.states import Lane
@@ -59,7 +59,7 @@ def command(
             if not as_json:
                 click.echo(str(result))
         is_empty = not ids and all(isinstance(result, Found) and not result.wanted for result in results)
-        for line in sync.nothing_found(engine, flow, connection) if is_empty and not as_json else ():
+        for line in nothing_found.explain(engine, flow, connection) if is_empty and not as_json else ():
             click.echo(line)
         started = _started(engine, request, results)
         if no_wait or not started.connections:
@@ -101,7 +101,7 @@ def _dry_run(flow: str, connection: str | None, ids: tuple[str, ...], limit: int
                 shown.append(_plans.as_doc(found.name, planned))
                 if not as_json:
                     _plans.show(found.name, planned)
-        why = [] if shown or ids else sync.nothing_found(engine, flow, connection)
+        why = [] if shown or ids else nothing_found.explain(engine, flow, connection)
     if as_json:
         show_json(shown)
         return Exit.OK

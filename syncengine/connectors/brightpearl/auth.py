@@ -75,8 +75,8 @@ class FixedToken:
         self._token = _secret(self._vault, self._endpoint, self._secret)
         if self._token == used:
             raise AuthenticationFailed(
-                f"Brightpearl rejected the {self._secret}. Correct it in .env or wherever syncengine.yml takes it from, then run "
-                "`syncengine configure`",
+                f"Brightpearl rejected the {self._secret}. Correct it in .env, or where syncengine.yml takes it from, then "
+                "run `syncengine configure`",
                 of=self._endpoint.name,
             )
 
@@ -172,8 +172,9 @@ class InstanceToken:
     def _redirect_uri(self) -> str:
         if not self._account.redirect_uri:
             raise Misconfigured(
-                f"endpoint {self._endpoint.name}: setting redirect_uri is missing: set it to the address that is"
-                " registered for the app, in syncengine.yml, and run `syncengine configure`"
+                f"endpoint {self._endpoint.name}: setting redirect_uri is missing",
+                "Set it to the address that is registered for the app, in syncengine.yml, and run `syncengine configure`",
+                setting="redirect_uri",
             )
         return self._account.redirect_uri
 
@@ -215,9 +216,9 @@ def _secret(vault: Vault, endpoint: Endpoint, name: str) -> str:
         return value
     if name == "refresh_token":
         raise Misconfigured(
-            f"endpoint {endpoint.name} is not authorised yet. Run `syncengine authorise {endpoint.name}`"
+            f"endpoint {endpoint.name} is not authorised yet", f"Run `syncengine authorise {endpoint.name}`"
         )
     raise Misconfigured(
-        f"endpoint {endpoint.name}: its secret {name} is not stored. Give it under secrets: in syncengine.yml, then run "
-        "`syncengine configure`"
+        f"endpoint {endpoint.name}: its secret {name} is not stored",
+        "Give it under secrets: in syncengine.yml, then run `syncengine configure`",
     )

@@ -112,7 +112,7 @@ def called(engine: Engine, skews: dict[str, float]) -> Iterator[Finding]:
                 skews[name] = reached.skew_s
             yield ok(part, reached.says, endpoint=name)
         else:
-            yield fail(part, reached.says, remedy_of(name, reached.error), endpoint=name)
+            yield fail(part, reached.says, _remedy(name, reached.error), endpoint=name)
 
 
 def at_rest(engine: Engine) -> Iterator[Finding]:
@@ -127,13 +127,12 @@ def at_rest(engine: Engine) -> Iterator[Finding]:
             yield ok(part, endpoints.why(endpoint, state or BreakerState(), now), endpoint=name)
         elif endpoints.is_paused(endpoint, now):
             says = f"credentials refused; paused until {endpoint.paused_until:%H:%M:%S} UTC: {endpoint.paused_because}"
-            yield fail(part, says, remedy_of(name, AuthenticationFailed("")), endpoint=name)
+            yield fail(part, says, _remedy(name, AuthenticationFailed("")), endpoint=name)
         elif state is not None and state.is_open:
-            yield fail(part, f"down: {state.why}", remedy_of(name, EndpointDown("")), endpoint=name)
+            yield fail(part, f"down: {state.why}", _remedy(name, EndpointDown("")), endpoint=name)
 
 
-def remedy_of(name: str, error: SyncError) -> str:
-    """What to do about an endpoint (or connection) of this name that failed with this error."""
+def _remedy(name: str, error: SyncError) -> str:
     if isinstance(error, Misconfigured):
         return error.remedy or "Correct syncengine.yml and run `syncengine configure`"
     if isinstance(error, AuthenticationFailed):

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -21,8 +21,7 @@ from syncengine.engine.steps.sweep import sweep
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.writes.link_keys import keys_named
 from syncengine.errors import Misconfigured, SyncError, Throttled
-from syncengine.flows.flow import Flow
-from syncengine.store.models import ConnectionRow, Cursor, Record, Run
+from syncengine.store.models import Record, Run
 from syncengine.store.states import Lane
 
 log = logging.getLogger(__name__)
@@ -157,20 +156,3 @@ def record_keys(engine: Engine, request: Request, connection_id: int) -> list[st
     route = engine.route(connection_id, request.flow)
     with engine.store.read() as session:
         return list(dict.fromkeys(key for id_ in request.ids for key in keys_named(session, route, id_)))
-
-
-def nothing_found(engine: Engine, flow_name: str, connection: str | None = None) -> list[str]:
-    """Why a sync, or a dry run of what changed, may have found nothing: a line per connection, with what to do."""
-    flow = engine.flow(flow_name)
-    return [_nothing_found(engine, flow, row) for row in engine.connections(flow_name, connection)]
-
-
-def _nothing_found(engine: Engine, flow: Flow, connection: ConnectionRow) -> str:
-    read = select(func.min(Cursor.read_at)).where(Cursor.connection_id == connection.id, Cursor.flow == flow.name)
-    with engine.store.read() as session:
-        read_at = session.scalar(read)
-    since = f"nothing has changed since it was read at {read_at:%Y-%m-%d %H:%M} UTC" if read_at else "nothing is there"
-    older = ""
-    if flow.cut_over and connection.cut_over is not None:
-        older = f"; what was created before the cut-over date {connection.cut_over:%Y-%m-%d} is skipped"
-    return f"{connection.name}: {since}{older}. To read further back: `syncengine sync {flow.name} --since DATE`"

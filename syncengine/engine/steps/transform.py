@@ -276,7 +276,7 @@ class _Outcome:
         Empty if that flow reads the other system, where the key would name a different object, or is disabled: then only the
         link is awaited.
         """
-        if need.flow not in self.engine.flows:
+        if need.flow not in self.route.engine.flows:
             return []
         flow, side = self.route.engine.flow(need.flow), self.route.connection.side((by or self.route.flow).source)
         if flow.two_way:

@@ -242,13 +242,17 @@ def test_an_amendment_that_comes_row_by_row_is_written_when_it_is_complete(world
 
 def test_a_sync_that_finds_nothing_says_why_and_how_to_read_further_back(cli: Cli, world: World) -> None:
     world.configure(cut_over=datetime(2026, 1, 1, tzinfo=UTC))
+    never = cli("status")[1]
+    assert "main: orders were never read. `syncengine up` reads them by schedule, `syncengine sync orders` now" in never
+    world.shop.order(status_id=1)
     world.sync()
     code, out, _ = cli("sync", "orders", "--dry-run")
     assert code == 0
     why, last = out.splitlines()
-    assert re.fullmatch(r"main: nothing has changed since it was read at [-0-9]{10} [:0-9]{5} UTC; .*", why)
-    assert why.endswith(
-        "; what was created before the cut-over date 2026-01-01 is skipped. To read further back: "
-        "`syncengine sync orders --since DATE`"
-    )
+    assert re.fullmatch(r"main: No change of orders since they were read at [-0-9]{10} [:0-9]{5} UTC\. .*", why)
+    assert (
+        "Those created before the cut-over date 2026-01-01 are left out: to sync them, set an earlier cut_over: in "
+        "syncengine.yml and run `syncengine configure`. Skipped by rules: 1 because its status is not one of the setting "
+        "eligible_statuses. To read further back: `syncengine sync orders --since DATE`"
+    ) in why
     assert last == "Dry run of 0 objects. No changes made."
