@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,39 @@ def test_a_worker_and_beat_refuse_a_database_that_was_not_migrated(
     _empty_database(tmp_path)
     done = run("celery", "-A", "syncengine", *process.split(), REDIS_URL=redis_url)
     _one_line(done, "has no tables of syncengine", "syncengine migrate")
+
+
+def test_a_worker_starts_with_a_wrong_flow_file_and_its_log_names_file_line_and_remedy(
+    run: Run, bare_environment: dict[str, str], redis_url: str, tmp_path: Path
+) -> None:
+    mine = _own_orders(tmp_path)
+    config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
+    variables = {"SYNCENGINE_CONFIG": config, "TOKEN": "x", "REDIS_URL": redis_url}
+    for command in (["migrate"], ["configure", "--yes"]):
+        assert run("syncengine", *command, **variables).returncode == 0
+    mine.write_text("flow: orders\nsource: brightpearl.contakt\nreplaces: true\n", encoding="utf-8")
+
+    log = tmp_path / "worker.log"
+    words = [sys.executable, "-m", "celery", "-A", "syncengine", "worker", "--pool=solo", "--loglevel=INFO"]
+    with log.open("wb") as stream:
+        worker = subprocess.Popen(
+            words, cwd=tmp_path, env={**bare_environment, **variables}, stdout=stream, stderr=subprocess.STDOUT
+        )
+    try:
+        end = clock.monotonic() + 60
+        while " ready." not in log.read_text() and worker.poll() is None and clock.monotonic() < end:
+            clock.sleep(0.1)
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    said = log.read_text()
+    assert " ready." in said
+    assert (
+        "the flow orders is disabled: flows.d/orders.yml:2: source: there is no resource 'brightpearl.contakt'" in said
+    )
+    assert "Correct the file, then restart the processes" in said
+    assert ". customers.push" in said
+    assert ". orders.push" not in said
 
 
 @pytest.mark.parametrize(
