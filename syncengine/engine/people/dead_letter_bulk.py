@@ -116,6 +116,10 @@ def forecast(engine: Engine, letters: Sequence[Failure], *, at_most: int = PLANN
     for letter in filter(failures.is_poison, letters):
         _add(stays, letter.flow, letter.key, "not planned", letter.cause, "It may crash a worker again")
     for (connection_id, flow), some in keys.items():
+        if flow in engine.broken:
+            for key in some:
+                _add(stays, flow, key, "not planned", str(engine.broken[flow]), engine.broken[flow].remedy)
+            continue
         for planned in preview(engine.route(connection_id, flow), some):
             needs += planned.key not in some or planned.flow != flow
             if isinstance(planned.outcome, Rejected) or planned.outcome.kind is not PlanKind.WRITE:

@@ -247,6 +247,9 @@ def if_approved(
     for held in found:
         places.setdefault((held.record.connection_id, held.record.flow), []).append(held)
     for (connection_id, flow_name), some in places.items():
+        if flow_name in engine.broken:
+            made |= {held.record.id: str(engine.broken[flow_name]) for held in some}
+            continue
         route = engine.route(connection_id, flow_name)
         records = [held.record for held in some]
         material = gather(session, route, records)

@@ -315,13 +315,20 @@ def _sharing(session: Session, route: Route, link: Link, now: datetime) -> list[
         for key in (f"left:{link.left_key}", f"right:{link.right_key}" if link.right_key else ""):
             if key:
                 get_or_create(session, route.engine, link.connection_id, route.flow.name, key, now)
-    names = [name for name in route.connection.row.flows if route.engine.flow(name).entity == link.entity]
+    names = [name for name in route.connection.row.flows if _entity(route, name) == link.entity]
     found: list[Record] = []
     for name in names:
         keys = _keys(replace(route, flow=route.engine.flow(name)), link)
         query = select(Record).where(Record.connection_id == link.connection_id, Record.flow == name)
         found += session.scalars(query.where(Record.key.in_(keys)).order_by(Record.id))
     return found
+
+
+def _entity(route: Route, name: str) -> str:
+    """The entity of a flow of the connection; of one that is disabled, as it was configured."""
+    flow = route.engine.flows.get(name)
+    stored: Sequence[str] = route.connection.row.entities.get(name, ("",))
+    return flow.entity if flow is not None else stored[0]
 
 
 def _keys(route: Route, link: Link) -> list[str]:

@@ -137,6 +137,7 @@ def _compared(
     consequences = difference.consequences(before, after, changes, of_date=of_date)
     consequences += _counts_of_too_old(session, taken, installation, flows)
     consequences += [each.says if given.recheck else each.otherwise for each in rechecks]
+    consequences += recheck.dead_letters(session, after, changes, flows)
     consequences += [recheck.rest_ends(session, endpoint) for endpoint in resting]
     consequences += [
         f"{name} has written nothing and now reads another account, so its feeds are read from the beginning"

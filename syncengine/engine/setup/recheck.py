@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from syncengine.engine.core import observe_mode
+from syncengine.engine.core import failures, observe_mode
 from syncengine.engine.core.engine import RELOAD_S, chunks
 from syncengine.engine.core.want import KEPT_PAUSES, want
 from syncengine.engine.setup.difference import Change, Snapshot, StoredConnection, Topic
@@ -20,7 +20,7 @@ from syncengine.engine.traffic import endpoints
 from syncengine.flows import Flow
 from syncengine.mapping import CompiledMapping
 from syncengine.store.dialect import changed
-from syncengine.store.models import ConnectionRow, Endpoint, Record
+from syncengine.store.models import ConnectionRow, Endpoint, Failure, Record
 from syncengine.store.states import Lane, Pause, Status, Why
 
 DELAY_S = RELOAD_S + 5.0
@@ -53,7 +53,7 @@ def find(
     now: datetime,
 ) -> list[Recheck]:
     """The records that the changes concern, without those of an earlier cut-over date. Only flows with such records."""
-    settings = _changed_settings(changes)
+    settings = _changed(changes, Topic.SETTING)
     found: list[Recheck] = []
     for name, connection in after.connections.items():
         was = before.connections.get(name)
@@ -76,16 +76,36 @@ def start(session: Session, found: Iterable[Recheck], now: datetime) -> None:
             changed(session, due.values(not_before=now + timedelta(seconds=DELAY_S), pause=Pause.PACED))
 
 
+def dead_letters(
+    session: Session, after: Snapshot, changes: Iterable[Change], flows: Mapping[str, Flow]
+) -> Iterator[str]:
+    """Flows with open dead letters that use a changed setting or lookup table, with the command that retries them."""
+    settings = _changed(changes, Topic.SETTING)
+    tables = {
+        name: {entry.partition(" ")[0] for entry in found} for name, found in _changed(changes, Topic.LOOKUP).items()
+    }
+    for name, connection in after.connections.items():
+        for flow in (flows[each] for each in connection.flows if each in flows):
+            if not (settings.get(name, set()) & flow.declared.keys() or tables.get(name, set()) & flow.lookups.keys()):
+                continue
+            mine = (Failure.connection_id == connection.id, Failure.flow == flow.name, Failure.kind == failures.DEAD)
+            query = select(func.count()).select_from(Failure).where(*mine, Failure.closed_at.is_(None))
+            if count := session.scalar(query):
+                letters = f"{count:,} dead {'letter' if count == 1 else 'letters'} of {flow.name}"
+                retry = f"`syncengine deadletters retry --connection {name} --flow {flow.name}`"
+                yield f"{name}: {letters} may have waited for this change: {retry}"
+
+
 def too_old(session: Session, connection_id: int, flows: Collection[str]) -> int:
     """How many records of these flows were skipped as older than the cut-over date."""
     return _count(session, connection_id, flows, observe_mode.too_old())
 
 
-def _changed_settings(changes: Iterable[Change]) -> dict[str, set[str]]:
-    """Names of changed settings by connection."""
+def _changed(changes: Iterable[Change], topic: Topic) -> dict[str, set[str]]:
+    """Names of the changed facts of a topic, by connection."""
     found: dict[str, set[str]] = {}
     for fact in (change.fact for change in changes):
-        if fact.kind == "connection" and fact.topic is Topic.SETTING:
+        if fact.kind == "connection" and fact.topic is topic:
             found.setdefault(fact.owner, set()).add(fact.name)
     return found
 

@@ -16,6 +16,7 @@ from syncengine import clock
 from syncengine.alerts import Severity
 from syncengine.cli import commands
 from syncengine.engine.doctor import Level, Patient, examine
+from syncengine.engine.people import dead_letter_bulk, held
 from syncengine.engine.setup import bootstrap
 from syncengine.engine.watch import health
 from syncengine.engine.watch.health import Pace
@@ -104,6 +105,18 @@ def test_a_command_for_that_flow_says_it(syncengine: Syncengine, place: Place) -
     with pytest.raises(Misconfigured, match=r"the flow orders is disabled: flows\.d/orders\.yml:5: .*Correct the file"):
         engine.flow("orders")
     assert engine.flow("customers").name == "customers"
+    engine.close()
+
+
+def test_decisions_on_many_records_name_it_and_stop_no_other(syncengine: Syncengine, place: Place) -> None:
+    engine = bootstrap.engine(place.settings(), send=lambda _: None, redis_client=None)
+    with place.store.read() as session:
+        found = held.listed(session, engine)
+        [says] = held.if_approved(session, engine, found).values()
+        letters = session.query(m.Failure).all()
+    assert SAYS in str(says)
+    [stays] = dead_letter_bulk.forecast(engine, letters).stays
+    assert (stays.state, SAYS in stays.why) == ("not planned", True)
     engine.close()
 
 

@@ -119,3 +119,27 @@ def test_corrected_credentials_end_the_rest_of_their_endpoint_but_no_pause_of_a_
     assert (ends in found.consequences) is not is_by_person
     events = [event for event in installed.all(m.Event) if event.what == "resumed"]
     assert [event.key for event in events] == ([] if is_by_person else ["erp"])
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("time_zone: Europe/London", "time_zone: Europe/Paris"), ["customers", "orders"]),
+        (("1: GBP", "1: USD"), ["customers"]),
+        (WIDER, ["orders"]),
+        (("quiet_s: 30", "quiet_s: 40"), []),
+    ],
+)
+def test_dead_letters_of_flows_that_use_the_change_are_counted_with_the_command_that_retries_them(
+    installed: Site, change: tuple[str, str], named: list[str]
+) -> None:
+    for number, flow in enumerate(("orders", "customers"), 1):
+        _record(installed, flow, Status.DEAD, Why.REJECTED, flow=flow)
+        letter = {"connection_id": 1, "flow": flow, "key": flow, "kind": "dead", "stage": "push", "cause": "refused"}
+        installed.add(m.Failure(record_id=number, opened_at=clock.now(), **letter))
+    said = [line for line in installed.look(change).consequences if "dead letter" in line]
+    assert said == [
+        f"main: 1 dead letter of {flow} may have waited for this change: "
+        f"`syncengine deadletters retry --connection main --flow {flow}`"
+        for flow in named
+    ]
