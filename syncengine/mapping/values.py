@@ -97,9 +97,9 @@ class ValueCompiler:
             steps = [link_step(link)]
             shape = Shape(ValueKind.TEXT)
         shape = self._convert(entry, shape, target, steps, source.text, what)
-        steps += self._texts(entry, target, source.text, what)
         if not {"lookup", "link"} & entry.keys():
             self._check_constants(source, steps, entry, next(name for name in SOURCES if name in entry), what)
+        steps += self._texts(entry, target, source.text, what)
         run = with_steps(source.run, steps)
         if condition is not None:
             other = self._else(entry, target, what)
@@ -197,12 +197,15 @@ class ValueCompiler:
         """The source under `name:` without lookup and link, but with conversion, case and length."""
         steps: list[Step] = []
         shape = self._convert(entry, source.shape, target, steps, source.text, what)
-        steps += self._texts(entry, target, source.text, what)
         self._check_constants(source, steps, entry, name, what)
+        steps += self._texts(entry, target, source.text, what)
         return Expr(with_steps(source.run, steps), shape, source.text)
 
     def _check_constants(self, source: Expr, steps: list[Step], entry: Table, name: str, what: str) -> None:
-        """Refuse a constant that its field can never take: it would fail with every document."""
+        """Refuse a constant that can never become of its field's kind: it would fail with every document.
+
+        steps: the conversions.
+        """
         if str(entry.get("zone", "")).startswith("settings."):
             return  # known only when a connection gives the zone
         nothing = Frame({}, Context())
