@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from syncengine import settings
+from syncengine.cli._output import show_disabled
 from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.setup import bootstrap
 from syncengine.errors import Misconfigured
@@ -17,7 +18,7 @@ REDIS_PATIENCE_S = 2.0
 
 @contextmanager
 def open_engine(*, sends: bool = False, calls: bool = False) -> Iterator[Engine]:
-    """Open an engine for a command and close it afterwards.
+    """Open an engine for a command and close it afterwards. Names disabled flows on standard error.
 
     Args:
         sends: the command starts work in the workers.
@@ -34,6 +35,7 @@ def open_engine(*, sends: bool = False, calls: bool = False) -> Iterator[Engine]
     may_use = sends or calls or redis_server.problem(current, read_s=REDIS_PATIENCE_S) is None
     client = redis_server.connect(current, retries=0) if may_use else None
     engine = bootstrap.engine(current, send=send, redis_client=client)
+    show_disabled(engine.broken, err=True)
     try:
         yield engine
     finally:

@@ -46,10 +46,10 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Decimal) else getattr(value, "__dict__", str(value))
 
 
-def show_disabled(broken: Mapping[str, BrokenFlow]) -> None:
-    """Name the flows whose files are wrong, with what to do."""
+def show_disabled(broken: Mapping[str, BrokenFlow], *, err: bool = False) -> None:
+    """Name the flows whose files are wrong, with what to do. err: on standard error."""
     for flow in broken.values():
-        click.secho(f"DISABLED {flow}. {flow.remedy}. Its records stay as they are.", fg="red", bold=True)
+        click.secho(f"DISABLED {flow}. {flow.remedy}. Its records stay as they are.", fg="red", bold=True, err=err)
 
 
 def disabled_doc(broken: Mapping[str, BrokenFlow]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import click
 from syncengine.cli._engine import open_engine
 from syncengine.cli._exit import Exit
 from syncengine.cli._options import as_json
-from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_disabled, show_json
+from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_json
 from syncengine.engine.doctor import systems
 from syncengine.errors import Misconfigured
 
@@ -31,7 +31,6 @@ def command(as_json: bool) -> int:
         disabled = {f"flow {name}": {"ok": False, "says": says} for name, says in disabled_doc(broken).items()}
         show_json({**endpoints, **disabled})
         return Exit.OK if is_ok else Exit.NO
-    show_disabled(broken)
     for name, found in reached.items():
         click.echo(f"{'ok    ' if found.error is None else 'FAILED'} {name}: {found.says}")
         if isinstance(found.error, Misconfigured) and found.error.remedy:

@@ -13,7 +13,7 @@ from rich.table import Table
 from syncengine import clock, settings
 from syncengine.cli._engine import open_engine
 from syncengine.cli._options import as_json
-from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_disabled, show_json, wide_console
+from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_json, wide_console
 from syncengine.cli._running import why_idle
 from syncengine.engine.people import nothing_found, status
 from syncengine.engine.people.status import FlowStatus
@@ -44,7 +44,6 @@ def command(as_json: bool) -> None:
         shown |= {"disabled": disabled_doc(broken), "nothing_found": why}
         show_json({"flows": status.as_rows(flows), **shown})
         return
-    show_disabled(broken)
     console = wide_console()
     if idle:
         console.print(f"[bold]{escape(idle)}[/bold]")

@@ -89,6 +89,7 @@ def test_every_command_that_reads_works(syncengine: Syncengine, place: Place, wo
     done = syncengine(*words.split())
     assert done.exit_code in (0, 1), done.output
     assert "Traceback" not in done.output
+    assert SAYS in done.stderr
     assert _records(place.store) == before
 
 
@@ -97,7 +98,7 @@ def test_status_and_configure_name_file_line_and_remedy(syncengine: Syncengine) 
         out = " ".join(syncengine(*words, code=0).output.split())
         assert SAYS in out
         assert "Correct the file, then restart the processes" in out
-        assert SAYS in json.loads(syncengine(*words, "--json", code=0).output)["disabled"]["orders"]
+        assert SAYS in json.loads(syncengine(*words, "--json", code=0).stdout)["disabled"]["orders"]
 
 
 def test_a_command_for_that_flow_says_it(syncengine: Syncengine, place: Place) -> None:
