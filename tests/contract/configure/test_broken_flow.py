@@ -44,7 +44,16 @@ def syncengine(place: Place, monkeypatch: pytest.MonkeyPatch) -> Syncengine:
     file = place.own_orders("home/flows.d")
     place.configure()
     now = clock.now() - timedelta(hours=1)
-    mine = {"connection_id": 1, "parts": [], "needed": False, "lane": 1, "created_at": now, "updated_at": now}
+    with place.store.read() as session:
+        connection_id = session.query(m.ConnectionRow.id).scalar()
+    mine = {
+        "connection_id": connection_id,
+        "parts": [],
+        "needed": False,
+        "lane": 1,
+        "created_at": now,
+        "updated_at": now,
+    }
     with place.store.write() as session:
         for flow, status, why, done in (
             ("orders", Status.HELD, Why.RULE, 1), ("orders", Status.OPEN, Why.NONE, 0),
@@ -56,7 +65,13 @@ def syncengine(place: Place, monkeypatch: pytest.MonkeyPatch) -> Syncengine:
             session.add(record)
             session.flush()
             if status is Status.DEAD:
-                letter = {"connection_id": 1, "flow": flow, "key": record.key, "kind": "dead", "stage": "push"}
+                letter = {
+                    "connection_id": connection_id,
+                    "flow": flow,
+                    "key": record.key,
+                    "kind": "dead",
+                    "stage": "push",
+                }
                 session.add(m.Failure(record_id=record.id, cause="refused", opened_at=now, **letter))
     file.write_text(
         file.read_text(encoding="utf-8").replace("brightpearl.sales_order\n", "brightpearl.sales_oder\n", 1)
