@@ -109,6 +109,10 @@ class Connector(ABC):
         """As `check`, but with the credentials that are stored now, even if an older session or token would do."""
         return self.check()
 
+    def needed_secrets(self) -> Mapping[str, str]:
+        """Names of the secrets without which no call can be made, each with a remedy if it is not stored. Makes no call."""
+        return {}
+
     def consent_url(self, state: str) -> str:
         """Where a person agrees that this app may use the account; `state` comes back with the code. Makes no call.
 

@@ -54,6 +54,10 @@ class Brightpearl(base.Connector):
             if status["orderTypeCode"] == SALES_ORDER_TYPE
         }
 
+    def needed_secrets(self) -> Mapping[str, str]:
+        """See `Connector.needed_secrets`."""
+        return self._credentials.needed_secrets()
+
     def consent_url(self, state: str) -> str:
         """Where the shop's owner agrees; see `Connector.consent_url`."""
         return self._app().consent_url(state)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -43,6 +44,9 @@ class Credentials(Protocol):
     def renew(self, refused: requests.PreparedRequest) -> None:
         """The request was answered with 401: get another token. Raises AuthenticationFailed if there is none."""
 
+    def needed_secrets(self) -> Mapping[str, str]:
+        """See `Connector.needed_secrets`."""
+
 
 def credentials(endpoint: Endpoint, account: Account, services: Services) -> Credentials:
     """The credentials that the endpoint's setting `auth` names."""
@@ -62,6 +66,10 @@ class FixedToken:
     def api_domain(self) -> str | None:
         """A private app stays where its `url` says."""
         return None
+
+    def needed_secrets(self) -> Mapping[str, str]:
+        """The token of the app."""
+        return {self._secret: _remedy(self._endpoint, self._secret)}
 
     def put_on(self, request: requests.PreparedRequest) -> None:
         """`brightpearl-app-ref` and the token (section 2.1)."""
@@ -107,6 +115,10 @@ class InstanceToken:
     def api_domain(self) -> str | None:
         """The host that came with the token in use."""
         return self._current().api_domain
+
+    def needed_secrets(self) -> Mapping[str, str]:
+        """What a person's consent grants."""
+        return {"refresh_token": _remedy(self._endpoint, "refresh_token")}
 
     def put_on(self, request: requests.PreparedRequest) -> None:
         """Bearer token, app and developer reference (section 2.1)."""
@@ -214,11 +226,13 @@ class InstanceToken:
 def _secret(vault: Vault, endpoint: Endpoint, name: str) -> str:
     if value := vault.read(endpoint.id, name):
         return value
+    is_granted = name == "refresh_token"
+    says = " is not authorised yet" if is_granted else f": its secret {name} is not stored"
+    raise Misconfigured(f"endpoint {endpoint.name}{says}", _remedy(endpoint, name))
+
+
+def _remedy(endpoint: Endpoint, name: str) -> str:
+    """What to do if a secret is not stored."""
     if name == "refresh_token":
-        raise Misconfigured(
-            f"endpoint {endpoint.name} is not authorised yet", f"Run `syncengine authorise {endpoint.name}`"
-        )
-    raise Misconfigured(
-        f"endpoint {endpoint.name}: its secret {name} is not stored",
-        "Give it under secrets: in syncengine.yml, then run `syncengine configure`",
-    )
+        return f"Run `syncengine authorise {endpoint.name}`"
+    return "Give it under secrets: in syncengine.yml, then run `syncengine configure`"

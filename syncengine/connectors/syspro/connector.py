@@ -10,7 +10,7 @@ from syncengine.connectors.services import Services
 from syncengine.connectors.syspro import site, versions
 from syncengine.connectors.syspro.gateways import Gateway, Reached, open_gateway
 from syncengine.connectors.syspro.resources import RESOURCES
-from syncengine.connectors.syspro.settings import Settings
+from syncengine.connectors.syspro.settings import GIVE_SECRET, Settings
 
 
 class Syspro(Connector):
@@ -42,6 +42,11 @@ class Syspro(Connector):
 
     def _described(self, reached: Reached) -> str:
         return f"{reached.says}, {versions.described(reached, self.settings)}"
+
+    def needed_secrets(self) -> Mapping[str, str]:
+        """See `Connector.needed_secrets`."""
+        names = {"session": "operator_password", "api_key": "api_key", "oauth": "client_secret"}
+        return {names[self.settings.auth]: GIVE_SECRET}
 
     def quota(self) -> str:
         """See `Connector.quota`."""

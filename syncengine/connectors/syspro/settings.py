@@ -18,6 +18,8 @@ from syncengine.connectors.syspro.declared_settings import DEFAULT_INSTANCE, OF_
 from syncengine.errors import Misconfigured
 from syncengine.vault import Vault
 
+GIVE_SECRET = "Give it under secrets: in syncengine.yml, then run `syncengine configure`"  # noqa: S105 - a remedy
+
 
 class Parametrised(Protocol):
     """What settings need of a business object: its name, its own parameters, and the setting that changes these."""
@@ -280,6 +282,6 @@ def secret(vault: Vault, settings: Settings, name: str) -> str:
     if value is None:
         raise Misconfigured(
             f"endpoint {settings.endpoint.name}: its secret {name} is not stored",
-            "Give it under secrets: in syncengine.yml, then run `syncengine configure`",
+            GIVE_SECRET,
         )
     return value

@@ -29,11 +29,11 @@ def check(
     *,
     call_s: float | None,
     broken: Mapping[str, BrokenFlow] | None = None,
-) -> None:
+) -> dict[str, Mapping[str, str]]:
     """Check an installation by itself: its flows and tables exist and fit together, its settings are valid.
 
     call_s: the longest call in seconds that workers allow an endpoint, None for any. broken: flows that are disabled; what
-    only they could declare is accepted. Raises Misconfigured.
+    only they could declare is accepted. Returns the secrets that each endpoint needs, with remedies. Raises Misconfigured.
     """
     for connection in installation.connections:
         _check_flows(installation, connection, flows, broken or {})
@@ -42,8 +42,7 @@ def check(
         is_complete = len(sound) == len(connection.flows)
         _check_entries(connection, sound, is_complete=is_complete)
         check_connection(sound, connection.settings, connection.at, is_complete=is_complete)
-    for endpoint in installation.endpoints:
-        _check_settings(store, vault, endpoint, call_s)
+    return {endpoint.name: _check_settings(store, vault, endpoint, call_s) for endpoint in installation.endpoints}
 
 
 def sound_flows(connection: ConnectionPlan, flows: Mapping[str, Flow]) -> list[Flow]:
@@ -51,8 +50,8 @@ def sound_flows(connection: ConnectionPlan, flows: Mapping[str, Flow]) -> list[F
     return [flows[name] for name in connection.flows if name in flows]
 
 
-def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: float | None) -> None:
-    """Have the connector check them. It makes no call, so the endpoint's id does not matter."""
+def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: float | None) -> Mapping[str, str]:
+    """Have the connector check them; returns the secrets it needs. It makes no call, so the endpoint's id does not matter."""
     endpoint = face.Endpoint(0, plan.name, plan.system, dict(plan.settings))
     try:
         connector = connectors.connect(endpoint, bootstrap.services(store, vault, None))
@@ -65,6 +64,7 @@ def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: floa
             f"is {call_s:g}",
             "Shorten the endpoint's time-outs, or increase SYNCENGINE_CALL_S and the lease",
         )
+    return connector.needed_secrets()
 
 
 def _check_flows(

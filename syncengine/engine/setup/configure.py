@@ -57,10 +57,10 @@ def compare(
     store: Store, vault: Vault, flows: Mapping[str, Flow], installation: Installation, given: Given
 ) -> Difference:
     """What `apply` would change, with all its checks; changes nothing. Raises Misconfigured, Transient."""
-    checks.check(store, vault, flows, installation, call_s=given.call_s, broken=given.broken)
+    needed = checks.check(store, vault, flows, installation, call_s=given.call_s, broken=given.broken)
     with store.write() as session:  # stored, compared and rolled back, so that it cannot differ from what `apply` does
         taken = _store(session, vault, flows, installation, given)
-        found = _compared(session, taken, flows, installation, given, clock.now()).difference
+        found = _compared(session, taken, flows, installation, given, needed, clock.now()).difference
         session.rollback()
     return found
 
@@ -81,11 +81,11 @@ def apply(
     once the file has it again. Raises Misconfigured, Transient.
     """
     given = given or Given()
-    checks.check(store, vault, flows, installation, call_s=given.call_s, broken=given.broken)
+    needed = checks.check(store, vault, flows, installation, call_s=given.call_s, broken=given.broken)
     now = clock.now()
     with store.write() as session:
         taken = _store(session, vault, flows, installation, given)
-        compared = _compared(session, taken, flows, installation, given, now)
+        compared = _compared(session, taken, flows, installation, given, needed, now)
         found = compared.difference
         if seen is not None and seen.changes != found.changes:
             raise Misconfigured(
@@ -127,6 +127,7 @@ def _compared(
     flows: Mapping[str, Flow],
     installation: Installation,
     given: Given,
+    needed: Mapping[str, Mapping[str, str]],
     now: datetime,
 ) -> _Compared:
     before, after = taken.before, difference.snapshot(session)
@@ -144,6 +145,7 @@ def _compared(
         for name, connection in after.connections.items()
         if connection.id in taken.fresh
     ]
+    consequences += _missing_secrets(session, needed) if changes else []
     listed = {plan.name for plan in installation.connections}
     not_synced = tuple(name for name in sorted(after.connections) if name not in listed)
     only_flows = not before.knows_flows and all(change.where == "flows" for change in changes)
@@ -305,6 +307,18 @@ def _finish_going_live(store: Store) -> None:
 
 
 # -- secrets -----------------------------------------------------------------------------------------------------------
+
+
+def _missing_secrets(session: Session, needed: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Endpoints that cannot be called since a secret is not stored. needed: by endpoint, each with a remedy."""
+    rows = session.execute(select(Endpoint.name, Secret.name).join(Secret, Secret.endpoint_id == Endpoint.id))
+    stored = {(endpoint, name) for endpoint, name in rows}
+    return [
+        f"{endpoint} cannot be called, since its secret {name} is not stored. {remedy}"
+        for endpoint, secrets in needed.items()
+        for name, remedy in secrets.items()
+        if (endpoint, name) not in stored
+    ]
 
 
 def _save_secrets(session: Session, vault: Vault, installation: Installation) -> None:

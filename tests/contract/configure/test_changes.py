@@ -51,6 +51,7 @@ connections:
 ENV = {"TOKEN": "t0ken", "PASSWORD": "s3cret"}
 CUT_OVER = "    cut_over: 2026-01-31T00:00:00Z\n"
 TABLES = (m.Endpoint, m.ConnectionRow, m.Lookup, m.Secret, m.Cursor, m.Installed, m.Ceiling, m.Event)
+GIVE = "Give it under secrets: in syncengine.yml, then run `syncengine configure`"
 Edits = Sequence[tuple[str, str]]
 
 
@@ -267,6 +268,7 @@ def test_a_secret_that_the_file_has_no_more_or_has_emptied_is_deleted_from_the_v
     assert found.consequences == (
         "shop: its secret account_token is deleted from the vault",
         "erp: its secret company_password is deleted from the vault",
+        f"shop cannot be called, since its secret account_token is not stored. {GIVE}",
     )
     assert installed.secret("company_password", "erp") is installed.secret("account_token", "shop") is None
     assert installed.secret("operator_password", "erp") == "s3cret"
@@ -283,6 +285,7 @@ def test_a_token_that_was_renewed_since_it_was_given_is_deleted_with_a_word_of_w
     assert found.consequences == (
         "shop: its secret account_token is deleted from the vault, though it was renewed since. `syncengine authorise shop` "
         "grants a new one",
+        f"shop cannot be called, since its secret account_token is not stored. {GIVE}",
     )
     assert installed.secret("account_token", "shop") is None
 
@@ -543,3 +546,12 @@ def test_the_remedy_of_a_connector_is_a_remedy(site: Site) -> None:
         site.apply(("settle_s: 90", "settle_s: soon"))
     assert refused.value.says.endswith("setting settle_s = 'soon'")
     assert refused.value.remedy
+
+
+def test_an_app_that_needs_consent_says_so_when_it_is_configured(site: Site) -> None:
+    oauth = (
+        "app_ref: app, auth: private",
+        "app_ref: app, dev_ref: dev, redirect_uri: 'https://example.com', auth: oauth",
+    )
+    says = "shop cannot be called, since its secret refresh_token is not stored. Run `syncengine authorise shop`"
+    assert site.apply(oauth, ('secrets: {account_token: "${TOKEN}"}', "secrets: {}")).consequences[-1] == says
