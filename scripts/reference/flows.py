@@ -12,6 +12,7 @@ from syncengine.flows import SHIPPED, Flow, load_flows
 from syncengine.mapping import CompiledMapping
 from syncengine.mapping.contract import Policy
 from syncengine.mapping.field_sets import FieldSet
+from syncengine.mapping.scope import Setting
 from syncengine.mapping.yaml_lines import read
 
 ABOUT = """What each shipped flow reads, writes and needs. [The flows that ship](../flows.md) explains them, [the mapping
@@ -44,6 +45,12 @@ def _policies() -> Iterator[str]:
     yield table(("policy", "after a change in the target"), [(code(name), POLICIES[name]) for name in Policy])
 
 
+def _kind(setting: Setting) -> str:
+    if setting.is_zone:
+        return "time zone"
+    return "list of ids" if setting.is_ids else str(setting.kind)
+
+
 def _flow(flow: Flow) -> Iterator[str]:
     spec, _ = read(SHIPPED / f"{flow.name}.yml")
     yield f"## {flow.name}\n\n{spec['about']}\n"
@@ -52,7 +59,7 @@ def _flow(flow: Flow) -> Iterator[str]:
     yield table(
         ("setting", "type", "default", "meaning"),
         [
-            (code(name), "time zone" if setting.is_zone else str(setting.kind), shown(setting.default), setting.about)
+            (code(name), _kind(setting), shown(setting.default), setting.about)
             for name, setting in flow.declared.items()
         ],
     )

@@ -71,7 +71,7 @@ class Checks:
             raise Misconfigured(
                 f"{question.option}: {text!r} is not a currency", "Write its three letters, such as GBP"
             )
-        check_connection(self._flows.values(), {question.key: value_of(question, text)}, question.option)
+        check_connection(self._flows.values(), {question.key: value_of(question, text)}, lambda _: question.option)
         return text.upper() if question.key == "home_currency" else text
 
     def statuses(self, answers: Answers) -> Mapping[str, str]:
