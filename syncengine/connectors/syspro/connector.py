@@ -8,7 +8,7 @@ from typing import ClassVar
 from syncengine.connectors.base import Connector, Resource, bound
 from syncengine.connectors.services import Services
 from syncengine.connectors.syspro import site, versions
-from syncengine.connectors.syspro.gateways import Gateway, Reached, open_gateway
+from syncengine.connectors.syspro.gateways import Gateway, open_gateway
 from syncengine.connectors.syspro.resources import RESOURCES
 from syncengine.connectors.syspro.settings import GIVE_SECRET, Settings
 
@@ -40,7 +40,7 @@ class Syspro(Connector):
         """See `Connector.try_credentials`. Logs on with the stored password, between two calls of the workers."""
         return self._described(self.gateway.check(fresh=True))
 
-    def _described(self, reached: Reached) -> str:
+    def _described(self, reached: versions.Reached) -> str:
         return f"{reached.says}, {versions.described(reached, self.settings)}"
 
     def needed_secrets(self) -> Mapping[str, str]:
