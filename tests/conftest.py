@@ -116,7 +116,7 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
 def _shipped_flows_are_compiled_once() -> Iterator[None]:
     """In commands that tests run in their own process; see `shipped`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bootstrap, "load_flows", shipped.load_once)
+        patch.setattr(bootstrap, "load_sound_flows", shipped.load_once)
         yield
 
 

@@ -100,7 +100,7 @@ def _import_all() -> None:
     for name in CELERY:
         importlib.import_module(name)
     shipped.flows()  # with what these import
-    bootstrap.load_flows = shipped.load_once
+    bootstrap.load_sound_flows = shipped.load_once
 
 
 def _serve() -> dict[str, Any] | None:

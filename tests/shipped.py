@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from syncengine import connectors
-from syncengine.flows import SHIPPED, Catalogue, Flow, load_flows
+from syncengine.flows import SHIPPED, Catalogue, Flows, load_flows, load_sound_flows
 
 
 @functools.cache
-def _compiled() -> dict[str, Flow]:
+def _compiled() -> Flows:
     return load_flows([SHIPPED], connectors.resources())
 
 
-def flows() -> dict[str, Flow]:
+def flows() -> Flows:
     """The shipped flows by name; the caller may change the table, never a flow."""
-    return dict(_compiled())
+    return Flows(_compiled(), {})
 
 
-def load_once(folders: Sequence[Path], catalogue: Catalogue) -> dict[str, Flow]:
-    """`load_flows` for `bootstrap`, which always passes the same catalogue: with a site's own folder, it compiles."""
-    return flows() if list(folders) == [SHIPPED] else load_flows(folders, catalogue)
+def load_once(folders: Sequence[Path], catalogue: Catalogue) -> Flows:
+    """`load_sound_flows` for `bootstrap`, which always passes the same catalogue: with a site's own folder, it compiles."""
+    return flows() if list(folders) == [SHIPPED] else load_sound_flows(folders, catalogue)

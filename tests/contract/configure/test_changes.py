@@ -133,7 +133,7 @@ LIVE = ("mode: observe", "mode: live")
         ([LIVE, ("time_zone: Europe/London", "delivery_date_zone: London")], "delivery_date_zone must be an IANA time zone"),
         ([LIVE, ("[2, 3]", "[two, 3]")], "syncengine.yml:19: the setting eligible_statuses must be a list of ids"),
         ([LIVE, ("[2, 3]", "[2, true]")], "must be a list of ids, which are numbers, not True"),
-        ([LIVE, ("time_zone: Europe/London", "home_currency:")], ":19: settings.home_currency has no value. Write one"),
+        ([LIVE, ("time_zone: Europe/London", "home_currency: null")], ":19: settings.home_currency has no value. Write one"),
         ([(CUT_OVER, "")], "connection main has the cut-over date 2026-01-31T00:00:00Z, but the file has none"),
     ],
 )  # fmt: skip

@@ -241,7 +241,7 @@ def test_a_refused_token_is_said_while_the_statuses_are_asked(sandbox: Running, 
     done = init(*options(given), answers="2\n")
 
     assert done.exception is None, done.output
-    assert "The account's order statuses cannot be listed: shop: Brightpearl refuses the account_token" in done.output
+    assert "The account's order statuses cannot be listed: shop: Brightpearl rejected the account_token" in done.output
 
 
 def test_an_oauth_client_is_asked_for_its_references_and_sent_to_authorise(at_a_terminal: None) -> None:
