@@ -12,7 +12,6 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -27,23 +26,16 @@ from syncengine.http import dates, guard
 from syncengine.http.breaker import Breaker, Passage
 from syncengine.http.connections import Adapter, Flight, causes, departing
 from syncengine.http.limiter import Booking, Limiter, Pool
+from syncengine.http.timeouts import Timeouts
 from syncengine.http.waiting import wait
 
-__all__ = ["Session", "Timeouts", "wait"]
+__all__ = ["Session", "wait"]
 
 log = logging.getLogger(__name__)
 
 Authenticate = Callable[[requests.PreparedRequest], None]
 Outage = Callable[[requests.Response], str | None]
 """Returns a short reason if an answer says that the whole system is down; None otherwise, also for throttles and refusals."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timeouts:
-    """Time-outs in seconds. Their sum is below the 45 s of a lease (design.md section 9)."""
-
-    connect_s: float = 5.0
-    read_s: float = 30.0
 
 
 class Session:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ import requests
 
 from syncengine import clock
 from syncengine.connectors.brightpearl import errors
+from syncengine.connectors.brightpearl.answers import Shape
 from syncengine.connectors.brightpearl.auth import Credentials
 from syncengine.connectors.brightpearl.id_sets import id_sets
 from syncengine.connectors.brightpearl.settings import Account
@@ -40,13 +40,6 @@ class Found:
     is_more: bool
     available: int
     source_time: datetime
-
-
-class Shape(StrEnum):
-    """How the answer of a bulk read holds its objects; the value is what error texts call it."""
-
-    LIST = "a list of objects"
-    BY_ID = "an object of objects by id"
 
 
 class Gateway:

@@ -15,7 +15,7 @@ from syncengine.connectors.brightpearl.declared_settings import declared
 from syncengine.connectors.declared import DeclaredSetting, by_name
 from syncengine.errors import Misconfigured
 from syncengine.http.limiter import Pool
-from syncengine.http.session import Timeouts
+from syncengine.http.timeouts import Timeouts
 from syncengine.redaction import redact
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from syncengine.connectors.syspro.business import BusinessCall, find_in
-from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.values import count
 from syncengine.connectors.syspro.xml import all_of, content_of, text_of
 from syncengine.document import Doc
+
+if TYPE_CHECKING:
+    from syncengine.connectors.syspro.gateways import Gateway
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from syncengine.errors import EndpointDown, OutcomeUnknown, Throttled, Transient
 from syncengine.http import guard
 from syncengine.http.breaker import Breakers, Rules
 from syncengine.http.limiter import Limiter, Pool
-from syncengine.http.session import Session, Timeouts
+from syncengine.http.session import Session
+from syncengine.http.timeouts import Timeouts
 from tests.contract.breaker.conftest import Time
 from tests.services import free_port
 

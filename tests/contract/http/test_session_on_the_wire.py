@@ -19,7 +19,8 @@ from syncengine import clock
 from syncengine.errors import EndpointDown, OutcomeUnknown, Throttled, Transient
 from syncengine.http import guard
 from syncengine.http.limiter import Limiter, Pool
-from syncengine.http.session import Session, Timeouts
+from syncengine.http.session import Session
+from syncengine.http.timeouts import Timeouts
 
 POOL = Pool("system:account:app", limit=2, window_s=60, guard_s=0.5)
 

@@ -12,7 +12,7 @@ from syncengine.connectors.brightpearl.resources import RESOURCES
 from syncengine.connectors.brightpearl.settings import Account, read
 from syncengine.errors import Misconfigured
 from syncengine.http.limiter import Pool
-from syncengine.http.session import Timeouts
+from syncengine.http.timeouts import Timeouts
 
 GIVEN = {"url": "https://use1.brightpearlconnect.com", "account": "acme", "app_ref": "acme_sync", "dev_ref": "acmedev"}
 

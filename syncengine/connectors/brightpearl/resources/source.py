@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from syncengine.connectors import base
 from syncengine.connectors.base import Page, Position
 from syncengine.connectors.brightpearl import times
-from syncengine.connectors.brightpearl.feed import Feed
-from syncengine.connectors.brightpearl.gateway import Gateway, Shape
+from syncengine.connectors.brightpearl.answers import Shape
 from syncengine.document import Doc
+
+if TYPE_CHECKING:
+    from syncengine.connectors.brightpearl.gateway import Gateway
 
 
 class BrightpearlSource(base.Source):
@@ -76,6 +78,10 @@ class BrightpearlSource(base.Source):
         """
         if feed not in self.feeds:
             raise LookupError(f"{self.name} has no feed {feed!r}; it has {', '.join(self.feeds) or 'none'}")
+        from syncengine.connectors.brightpearl.feed import (
+            Feed,  # with it comes the HTTP client, which schemas do not need
+        )
+
         reader = Feed(self.gateway, self.search, self.feeds[feed], self.id_column, self.filters, tuple(self.touched))
         return reader.pages(position, since)
 

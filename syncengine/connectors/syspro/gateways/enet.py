@@ -21,7 +21,8 @@ from syncengine.connectors.syspro.settings import Settings, secret
 from syncengine.connectors.syspro.versions import Reached
 from syncengine.document import Doc
 from syncengine.errors import AuthenticationFailed, Rejected
-from syncengine.http.session import Session, Timeouts
+from syncengine.http.session import Session
+from syncengine.http.timeouts import Timeouts
 
 REST = "/SYSPROWCFService/Rest"
 LARGE = "/Transaction/PostLD"

@@ -39,7 +39,8 @@ from syncengine.errors import (
     Throttled,
     Transient,
 )
-from syncengine.http.session import Session, Timeouts
+from syncengine.http.session import Session
+from syncengine.http.timeouts import Timeouts
 
 BASE = "/api/harmony/2.0"
 CONJECTURE = "the shape of the Harmony interface is conjecture, no public specification was found"

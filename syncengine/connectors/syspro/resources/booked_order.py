@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from marshmallow import fields
 
@@ -21,7 +21,6 @@ from syncengine.connectors.declared import whole_number
 from syncengine.connectors.syspro import order_numbers
 from syncengine.connectors.syspro.elements import DATE, Section, code, number, text
 from syncengine.connectors.syspro.find import After, page_after, rows_where
-from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.order_options import OrderOptions
 from syncengine.connectors.syspro.resources.sales_order import SalesOrder
 from syncengine.connectors.syspro.resources.source import SysproSource
@@ -30,6 +29,9 @@ from syncengine.connectors.syspro.settings import Settings, SettingsReader
 from syncengine.connectors.syspro.values import day_of, decimal_of
 from syncengine.connectors.syspro.xml import text_of
 from syncengine.document import LINE_NUMBER, Doc
+
+if TYPE_CHECKING:
+    from syncengine.connectors.syspro.gateways import Gateway
 
 _AMOUNT = number(14, 2)
 ORDER: Section = {

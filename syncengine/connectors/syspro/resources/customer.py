@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from syncengine.connectors.base import NameKind
 from syncengine.connectors.declared import whole_number
 from syncengine.connectors.syspro.business import BusinessObject
 from syncengine.connectors.syspro.elements import ADDRESS, DATE, Section, choices, code, flag, number, text
-from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.resources.setup import SetupResource
 from syncengine.connectors.syspro.schemas import schema_of
 from syncengine.connectors.syspro.settings import Settings, SettingsReader
+
+if TYPE_CHECKING:
+    from syncengine.connectors.syspro.gateways import Gateway
 
 ARSSCS = BusinessObject(
     "ARSSCS",

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from syncengine.connectors import base
 from syncengine.connectors.base import NameKind, Operation, Outcome, Safety, Verb
@@ -26,7 +26,6 @@ from syncengine.connectors.syspro.documents import (
 from syncengine.connectors.syspro.elements import Section
 from syncengine.connectors.syspro.errors import Absent, OddAnswer
 from syncengine.connectors.syspro.find import finds_where, rows_where
-from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.order_calls import ALLOW_NEGATIVE, SORQRY, SORTOI, SORTOX, in_order
 from syncengine.connectors.syspro.order_elements import ORDER_HEADER, ORDER_LINES, SHIP_ADDRESS
 from syncengine.connectors.syspro.order_options import SETTINGS, OrderOptions
@@ -38,6 +37,9 @@ from syncengine.connectors.syspro.settings import Settings, SettingsReader
 from syncengine.connectors.syspro.xml import text_of
 from syncengine.document import LINE_KEY, Doc
 from syncengine.errors import Rejected, SyncError
+
+if TYPE_CHECKING:
+    from syncengine.connectors.syspro.gateways import Gateway
 
 _CENT = Decimal("0.01")
 _CANCELLED = ("*", "\\", "/")

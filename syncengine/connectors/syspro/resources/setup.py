@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from syncengine.connectors import base
 from syncengine.connectors.base import Operation, Outcome, Safety, Verb
 from syncengine.connectors.syspro import replies
 from syncengine.connectors.syspro.business import BusinessCall, BusinessObject
 from syncengine.connectors.syspro.documents import Filler, canonical_section, marked, replacements
-from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.replies import Answer, Said
 from syncengine.connectors.syspro.resources.outcomes import refusal, sent
 from syncengine.connectors.syspro.resources.source import SysproSource
 from syncengine.connectors.syspro.settings import Settings
 from syncengine.document import Doc
 from syncengine.errors import Rejected
+
+if TYPE_CHECKING:
+    from syncengine.connectors.syspro.gateways import Gateway
 
 _Item = tuple[int, Doc, list[str]]
 """An operation's place in the batch, its Item, and the warnings of filling it."""

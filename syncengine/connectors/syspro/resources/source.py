@@ -6,7 +6,7 @@ A resource class declares what differs. docs/new-entity.md shows one that is wri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from syncengine.connectors import base
 from syncengine.connectors.base import Operation
@@ -15,10 +15,12 @@ from syncengine.connectors.syspro.business import BusinessObject
 from syncengine.connectors.syspro.documents import Filler, loss
 from syncengine.connectors.syspro.elements import Section, lengths
 from syncengine.connectors.syspro.find import rows_where
-from syncengine.connectors.syspro.gateways import Gateway
 from syncengine.connectors.syspro.settings import Settings, SettingsReader
 from syncengine.connectors.syspro.xml import text_of
 from syncengine.document import Doc
+
+if TYPE_CHECKING:
+    from syncengine.connectors.syspro.gateways import Gateway
 
 
 class SysproSource(base.Source):
