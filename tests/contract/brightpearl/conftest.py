@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.connectors.base import Endpoint
-from syncengine.connectors.brightpearl import Brightpearl, connect
+from syncengine.connectors.brightpearl.connector import Brightpearl, connect
 from syncengine.connectors.services import Services
 from syncengine.sandbox.server import Running, Sandbox
 from syncengine.store import Store

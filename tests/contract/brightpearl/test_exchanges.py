@@ -9,7 +9,7 @@ import pytest
 import responses
 
 from syncengine import clock
-from syncengine.connectors.brightpearl import Brightpearl, connect
+from syncengine.connectors.brightpearl.connector import Brightpearl, connect
 from syncengine.connectors.services import Services
 from syncengine.errors import AuthenticationFailed, EndpointDown, Forbidden, Misconfigured, Throttled, Transient
 from tests.contract.brightpearl.conftest import endpoint_in

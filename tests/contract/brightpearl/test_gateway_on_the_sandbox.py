@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from syncengine import clock
-from syncengine.connectors.brightpearl import Brightpearl, connect
+from syncengine.connectors.brightpearl.connector import Brightpearl, connect
 from syncengine.connectors.services import Services
 from syncengine.errors import AuthenticationFailed, EndpointDown, Misconfigured, Rejected, Throttled, Transient
 from syncengine.http import guard

@@ -17,7 +17,7 @@ import requests
 import responses
 
 from syncengine.connectors.base import Resource
-from syncengine.connectors.brightpearl import Brightpearl, connect
+from syncengine.connectors.brightpearl.connector import Brightpearl, connect
 from syncengine.connectors.services import Services
 from syncengine.sandbox.server import Running, Sandbox
 from tests.contract.brightpearl.conftest import APP, FIRST_TOKENS, Connect, endpoint_in

@@ -13,7 +13,7 @@ import redis
 from cryptography.fernet import Fernet
 
 from syncengine import clock, settings
-from syncengine.connectors.brightpearl import Brightpearl
+from syncengine.connectors.brightpearl.connector import Brightpearl
 from syncengine.connectors.syspro.connector import Syspro
 from syncengine.engine.doctor import Finding, Level, Patient, examine, systems
 from syncengine.engine.watch.health import note
