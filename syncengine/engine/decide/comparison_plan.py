@@ -12,8 +12,8 @@ from typing import Any
 
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.decide.merge import Difference, by_key, by_number, same
-from syncengine.engine.decide.one_way_plan import Situation
 from syncengine.engine.decide.plan import EQUAL, Plan, PlanKind, by_rule
+from syncengine.engine.decide.situation import Situation
 from syncengine.engine.decide.write_back_plan import wish_of
 from syncengine.mapping.contract import DifferenceText, Remark
 from syncengine.redaction import safe_text
@@ -23,14 +23,16 @@ NOT_SYNCED = "its last change has not been synced yet; it is compared afterwards
 DIFFERS = "the target differs from what it should be"
 
 
-def plan_comparison(situation: Situation, sources: Map[str, Doc]) -> Plan:
+def plan_comparison(situation: Situation) -> Plan:
     """Compare. Raises Rejected if a document cannot be mapped.
 
     Args:
         situation: describes the target's object; its only link has the part "". `source_doc` is ignored.
         sources: the linked objects that exist on the source's side, typed, by key.
     """
-    wish = wish_of(situation, sources)
+    if not situation.synced:
+        return Plan(PlanKind.WAIT, NOT_SYNCED, Why.NOT_SYNCED)
+    wish = wish_of(situation)
     if isinstance(wish, Plan):
         return wish
     link = situation.links[""]

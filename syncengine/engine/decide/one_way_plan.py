@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from syncengine.connectors.base import Operation, Resource, Safety, Verb
+from syncengine.connectors.base import Operation, Safety, Verb
 from syncengine.document import LINE_KEY, Doc
 from syncengine.engine.decide import first_comparison, rebase, unconfirmed_change
 from syncengine.engine.decide.merge import UNCLEAR, Merged, by_key, by_number, merge, recognise, same
@@ -27,41 +27,13 @@ from syncengine.engine.decide.plan import (
     objections,
     with_remarks,
 )
+from syncengine.engine.decide.situation import Situation
 from syncengine.errors import Rejected
-from syncengine.flows.flow import Flow
-from syncengine.mapping.contract import Context, MissingLookup, Need, Policy, RuleVerdict
+from syncengine.mapping.contract import MissingLookup, Need, Policy, RuleVerdict
 from syncengine.store.states import Why
 
 
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """The input of a plan: the flow, the target's resource, the documents and the links.
-
-    Attributes:
-        source_doc: the typed source document; None if the source does not have it.
-        links: by part.
-        too_old: the object was created before the connection's cut-over date.
-        in_doubt: a write has an unknown outcome and cannot be looked up.
-        newer: whether the source changed after the target; None if unknown.
-        approved: a person waived the rule or the conflict that holds this plan.
-        verifies: search the target before each create, since the store may have lost earlier creates.
-        edited: whether the source was edited since its creation.
-    """
-
-    flow: Flow
-    target: Resource
-    source_doc: Doc | None
-    links: Map[str, Linked]
-    context: Context
-    too_old: bool = False
-    in_doubt: bool = False
-    newer: bool | None = None
-    approved: bool = False
-    verifies: bool = False
-    edited: bool = True
-
-
-def plan(situation: Situation) -> Plan:
+def plan_one_way(situation: Situation) -> Plan:
     """Decide what to write for one record. Raises Rejected if the document cannot be mapped."""
     if situation.in_doubt:
         return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
@@ -82,7 +54,7 @@ def plan(situation: Situation) -> Plan:
     parts = [plan_part(situation, part, target_doc) for part, target_doc in wanted.items()]
     made = _combine([*parts, *_unwanted_parts(situation, wanted)])
     remarks = situation.flow.mapping.remarks(doc, situation.context, wanted)
-    made = with_remarks(made, remarks, approved=situation.approved)
+    made = with_remarks(made, remarks, approved=bool(situation.approved))
     rules = [decision.reason] if decision.verdict is RuleVerdict.HOLD else []
     return made if situation.approved else by_rule(made, *rules, *objections(made, situation.target))
 
@@ -142,7 +114,7 @@ def plan_part(situation: Situation, part: str, wanted: Doc) -> Plan:
         line_fields=situation.target.line_fields,
         numbers=numbers_now,
         source_is_newer=situation.newer,
-        approved=situation.approved,
+        approved=bool(situation.approved),
     )
     made = _change(situation, part, wanted, link, merged, natural, before)
     has_happened = link.tried and base != before

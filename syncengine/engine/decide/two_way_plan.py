@@ -23,77 +23,55 @@ from syncengine.engine.decide.plan import (
     by_rule,
     objections,
 )
-from syncengine.flows.flow import Flow
+from syncengine.engine.decide.situation import Situation
 from syncengine.mapping.contract import Context, FieldGroup, Mapping, MissingLookup, Policy, RuleVerdict
 from syncengine.store.states import Why
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Both typed documents (None if that side has none), the link, the flow and both resources.
-
-    `approved`: the side that a person decided wins where both sides changed; it also waives the rules. Empty if there is no
-    decision.
-    """
-
-    flow: Flow
-    left: Resource
-    right: Resource
-    left_key: str | None
-    left_doc: Doc | None
-    right_doc: Doc | None
-    link: Linked | None
-    context: Context
-    too_old: bool = False
-    in_doubt: bool = False
-    newer: bool | None = None  # whether the left side changed last; None if unknown
-    approved: str = ""
-
-
-def plan_pair(pair: Pair) -> Plan:
+def plan_pair(pair: Situation) -> Plan:
     """Decide for both sides at once. Raises Rejected if a document cannot be mapped."""
     if pair.in_doubt:
         return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
-    if pair.left_doc is None and pair.right_doc is None:
+    if pair.source_doc is None and pair.target_doc is None:
         return Plan(PlanKind.SKIP, "not found on either side", Why.NOT_THERE)
     if pair.link is None or pair.link.provisional:
         return _first(pair)
-    if pair.left_doc is None or pair.right_doc is None:
-        side, why = ("left", Why.GONE_LEFT) if pair.left_doc is None else ("right", Why.GONE_RIGHT)
+    if pair.source_doc is None or pair.target_doc is None:
+        side, why = ("left", Why.GONE_LEFT) if pair.source_doc is None else ("right", Why.GONE_RIGHT)
         return Plan(PlanKind.HOLD, f"no longer exists on the {side} side", why)
-    return _compare(pair, pair.link, pair.left_doc, pair.right_doc)
+    return _compare(pair, pair.link, pair.source_doc, pair.target_doc)
 
 
-def _first(pair: Pair) -> Plan:
+def _first(pair: Situation) -> Plan:
     if pair.too_old:
         return Plan(PlanKind.SKIP, TOO_OLD, Why.TOO_OLD)
-    if pair.left_doc is not None:
-        return _create(pair, pair.flow.mapping, pair.left_doc, pair.right)
-    if pair.flow.backward is None or pair.right_doc is None:
+    if pair.source_doc is not None:
+        return _create(pair, pair.flow.mapping, pair.source_doc, pair.target)
+    if pair.flow.backward is None or pair.target_doc is None:
         return Plan(PlanKind.SKIP, "this flow does not create on the left side", Why.RULE)
-    return _create(pair, pair.flow.backward, pair.right_doc, pair.left)
+    return _create(pair, pair.flow.backward, pair.target_doc, pair.source)
 
 
-def _create(pair: Pair, mapping: Mapping, doc: Doc, target: Resource) -> Plan:
+def _create(pair: Situation, mapping: Mapping, doc: Doc, target: Resource) -> Plan:
     mapped = _mapped(mapping, doc, pair.context)
     if isinstance(mapped, Plan):
         return mapped
     wanted = target.canonical(mapped)
     agreed = wanted
-    if target is pair.left and pair.right_doc is not None:  # the base always holds the right side's fields
-        agreed = {name: pair.right_doc.get(name) for group in pair.flow.groups for name in group.right}
+    if target is pair.source and pair.target_doc is not None:  # the base always holds the right side's fields
+        agreed = {name: pair.target_doc.get(name) for group in pair.flow.groups for name in group.right}
     operation = Operation(Verb.CREATE, mapping.natural_key(wanted), doc=wanted)
     made = Plan(PlanKind.WRITE, steps=[Step("", target.name, operation, agreed=agreed)])
     return _ruled(pair, [(mapping, doc)], made)
 
 
-def _ruled(pair: Pair, sides: Sequence[tuple[Mapping, Doc]], made: Plan) -> Plan:
+def _ruled(pair: Situation, sides: Sequence[tuple[Mapping, Doc]], made: Plan) -> Plan:
     """The plan, held if a rule or the written side has something against it, unless a person waived that."""
     if pair.approved:
         return made
     decisions = [mapping.decide(doc, pair.context) for mapping, doc in sides]
     rules = [decision.reason for decision in decisions if decision.verdict is RuleVerdict.HOLD]
-    return by_rule(made, *rules[:1], *objections(made, pair.left), *objections(made, pair.right))
+    return by_rule(made, *rules[:1], *objections(made, pair.source), *objections(made, pair.target))
 
 
 def _mapped(mapping: Mapping, doc: Doc, context: Context) -> Doc | Plan:
@@ -120,14 +98,14 @@ class _Sides:
     conflicts: list[Difference] = field(default_factory=list)
 
 
-def _compare(pair: Pair, link: Linked, left: Doc, right: Doc) -> Plan:
+def _compare(pair: Situation, link: Linked, left: Doc, right: Doc) -> Plan:
     forward = _mapped(pair.flow.mapping, left, pair.context)
     if isinstance(forward, Plan):
         return forward
     backward = _mapped(pair.flow.backward, right, pair.context) if pair.flow.backward is not None else {}
     if isinstance(backward, Plan):
         return backward
-    wanted_right, wanted_left = pair.right.canonical(forward), pair.left.canonical(backward)
+    wanted_right, wanted_left = pair.target.canonical(forward), pair.source.canonical(backward)
     sides = _Sides()
     for group in pair.flow.groups:
         _group(pair, sides, group, link.base, (wanted_right, right), (wanted_left, left))
@@ -136,7 +114,7 @@ def _compare(pair: Pair, link: Linked, left: Doc, right: Doc) -> Plan:
 
 
 def _group(
-    pair: Pair, sides: _Sides, group: FieldGroup, base: Doc, to_right: tuple[Doc, Doc], to_left: tuple[Doc, Doc]
+    pair: Situation, sides: _Sides, group: FieldGroup, base: Doc, to_right: tuple[Doc, Doc], to_left: tuple[Doc, Doc]
 ) -> None:
     wanted, current = to_right
     if _equal(group.right, wanted, current):
@@ -177,11 +155,11 @@ def _changes(names: Sequence[str], old: Doc, new: Doc) -> dict[str, Change]:
     return {name: Change(old.get(name), new.get(name)) for name in names if not same(old.get(name), new.get(name))}
 
 
-def _plan(pair: Pair, link: Linked, sides: _Sides, wanted_right: Doc, wanted_left: Doc) -> Plan:
+def _plan(pair: Situation, link: Linked, sides: _Sides, wanted_right: Doc, wanted_left: Doc) -> Plan:
     steps = []
     for target, key, changes, by, doc, current in (
-        (pair.right, link.key, sides.to_right, sides.by_right, wanted_right, pair.right_doc),
-        (pair.left, pair.left_key, sides.to_left, sides.by_left, wanted_left, pair.left_doc),
+        (pair.target, link.key, sides.to_right, sides.by_right, wanted_right, pair.target_doc),
+        (pair.source, pair.key, sides.to_left, sides.by_left, wanted_left, pair.source_doc),
     ):
         if changes:
             operation = Operation(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from syncengine.document import Doc
 from syncengine.engine.decide.merge import same
-from syncengine.engine.decide.one_way_plan import Situation, plan_part, wanted_parts
+from syncengine.engine.decide.one_way_plan import plan_part, wanted_parts
 from syncengine.engine.decide.plan import (
     NOT_LINKED,
     NOT_THERE,
@@ -22,24 +22,25 @@ from syncengine.engine.decide.plan import (
     objections,
     with_remarks,
 )
+from syncengine.engine.decide.situation import Situation
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import RuleVerdict
 from syncengine.store.states import Why
 
 
-def plan_write_back(situation: Situation, sources: Map[str, Doc]) -> Plan:
+def plan_write_back(situation: Situation) -> Plan:
     """Decide. Raises Rejected if a document cannot be mapped.
 
     Args:
         situation: describes the target's object; its only link has the part "". `source_doc` is ignored.
         sources: the linked objects that exist on the source's side, typed, by key.
     """
-    wish = wish_of(situation, sources)
+    wish = wish_of(situation)
     if isinstance(wish, Plan):
         return wish
     made = plan_part(situation, "", wish.doc)
     remarks = situation.flow.mapping.remarks(wish.source, situation.context, {"": wish.doc})
-    made = with_remarks(made, remarks, approved=situation.approved)
+    made = with_remarks(made, remarks, approved=bool(situation.approved))
     rules = [wish.held] if wish.held else []
     return made if situation.approved else by_rule(made, *rules, *objections(made, situation.target))
 
@@ -53,7 +54,7 @@ class Wish:
     held: str = ""
 
 
-def wish_of(situation: Situation, sources: Map[str, Doc]) -> Wish | Plan:
+def wish_of(situation: Situation) -> Wish | Plan:
     """What the linked objects that exist on the source's side ask for, or the plan if they ask for nothing.
 
     Raises Rejected if a document cannot be mapped.
@@ -63,12 +64,12 @@ def wish_of(situation: Situation, sources: Map[str, Doc]) -> Wish | Plan:
     link = situation.links.get("")
     if link is None or link.key is None:
         return Plan(PlanKind.SKIP, NOT_LINKED, Why.NOT_LINKED)
-    if not sources:
+    if not situation.sources:
         return Plan(PlanKind.SKIP, NOT_THERE, Why.NOT_THERE)
     if link.current is None:
         return Plan(PlanKind.HOLD, f"{link.key} no longer exists in the target", Why.GONE, about=link.key or "")
     mapping = situation.flow.mapping
-    decisions = {key: mapping.decide(doc, situation.context) for key, doc in sources.items()}
+    decisions = {key: mapping.decide(doc, situation.context) for key, doc in situation.sources.items()}
     active = {
         key: decision for key, decision in decisions.items() if decision.verdict in (RuleVerdict.GO, RuleVerdict.HOLD)
     }
@@ -76,7 +77,7 @@ def wish_of(situation: Situation, sources: Map[str, Doc]) -> Wish | Plan:
         return Plan(PlanKind.SKIP, next(iter(decisions.values())).reason, Why.RULE)
     mapped: dict[str, Doc] = {}
     for key in active:
-        made = _mapped(situation, sources[key])
+        made = _mapped(situation, situation.sources[key])
         if isinstance(made, Plan):
             return made
         mapped[key] = made
@@ -84,7 +85,7 @@ def wish_of(situation: Situation, sources: Map[str, Doc]) -> Wish | Plan:
         return Plan(PlanKind.HOLD, difference, why=Why.REFUSED)
     held = next((decision.reason for decision in active.values() if decision.verdict is RuleVerdict.HOLD), "")
     key, doc = next(iter(mapped.items()))
-    return Wish(sources[key], doc, held)
+    return Wish(situation.sources[key], doc, held)
 
 
 def _mapped(situation: Situation, doc: Doc) -> Doc | Plan:

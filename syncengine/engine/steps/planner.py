@@ -17,18 +17,15 @@ from syncengine.engine.core import decisions, observe_mode, payloads
 from syncengine.engine.core.engine import Route
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.want import LONGEST_PART, is_key
-from syncengine.engine.decide.comparison_plan import NOT_SYNCED, plan_comparison
-from syncengine.engine.decide.one_way_plan import Situation, plan
-from syncengine.engine.decide.plan import Linked, Plan, PlanKind, named
-from syncengine.engine.decide.two_way_plan import Pair, plan_pair
-from syncengine.engine.decide.write_back_plan import plan_write_back
+from syncengine.engine.decide.plan import Linked, Plan, named
+from syncengine.engine.decide.planning import plan
+from syncengine.engine.decide.situation import Situation
 from syncengine.engine.steps import corrections
 from syncengine.engine.writes import dependants, link_keys, links, unsettled
 from syncengine.engine.writes.link_keys import synced_versions
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import TARGET_LINES, Context, Need
 from syncengine.store.models import ConnectionRow, Link, Record
-from syncengine.store.states import Why
 
 T = TypeVar("T")
 
@@ -183,10 +180,8 @@ class Planner:
         return {record.key: found[record.key]} if record.key in found else {}
 
     def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
-        kind = (
-            self._pair if self.route.flow.two_way else self._write_back if self.route.flow.write_back else self._one_way
-        )
-        make = partial(kind, ready, known)
+        situation = self._pair(ready) if self.route.flow.two_way else self._situation(ready, known)
+        make = partial(self._decide, situation)
         decision = self.material.decided.get(ready.record.id)
         is_over = decision is not None and decision.is_too_old(self.now)
         made = _storable(decisions.applied(make(), None if is_over else decision, make))
@@ -194,33 +189,26 @@ class Planner:
         provisional = [named(need) for need in ready.needs if need in self.provisional]
         return replace(made, provisional=provisional) if provisional else made
 
-    def _one_way(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:
-        return plan(self._situation(ready, known, approved))
-
-    def _write_back(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:
-        situation, record_id = self._situation(ready, known, approved), ready.record.id
-        if not self.route.flow.compares:
-            return plan_write_back(situation, ready.sources)
-        synced = self.material.synced.get(record_id, {})
-        raw = self._raw_sources(ready.record, ready.raw)
-        if any(synced.get(key) != self.source.version(doc) for key, doc in raw.items()):
-            return Plan(PlanKind.WAIT, NOT_SYNCED, Why.NOT_SYNCED)
-        return plan_comparison(self._with_target(situation, ready), ready.sources)
+    def _decide(self, situation: Situation, approved: str = "") -> Plan:
+        return plan(replace(situation, approved=approved))
 
     def _with_target(self, situation: Situation, ready: _Ready) -> Situation:
         """The situation of a comparison, whose mapping may name the target's document and line numbers."""
         numbers = {TARGET_LINES: links.all_numbers(self.material.linked[ready.record.id])}
         current = next((link.current for link in situation.links.values() if link.current is not None), {})
         context = replace(situation.context, found=current, lookups={**situation.context.lookups, **numbers})
-        return replace(situation, context=context)
+        synced, raw = self.material.synced.get(ready.record.id, {}), self._raw_sources(ready.record, ready.raw)
+        is_synced = all(synced.get(key) == self.source.version(doc) for key, doc in raw.items())
+        return replace(situation, context=context, synced=is_synced)
 
-    def _situation(self, ready: _Ready, known: Mapping[Need, str], approved: str) -> Situation:
+    def _situation(self, ready: _Ready, known: Mapping[Need, str]) -> Situation:
         record, raw = ready.record, ready.raw
         raw_source = next(iter(self._raw_sources(record, raw).values()), None)
-        return Situation(
+        situation = Situation(
             flow=self.route.flow,
+            source=self.source,
             target=self.target,
-            source_doc=ready.source_doc,
+            sources=ready.sources,
             links={
                 part: self._linked(record, part, link, raw)
                 for part, link in link_keys.by_part(self.route, self.material.linked[record.id]).items()
@@ -228,33 +216,30 @@ class Planner:
             context=replace(ready.context, links={need: known[need] for need in ready.needs if need in known}),
             too_old=self._too_old(record, raw_source),
             in_doubt=record.id in self.material.doubtful,
-            approved=bool(approved),
             verifies=self.verifies,
             edited=self._edited(raw_source),
         )
+        return self._with_target(situation, ready) if self.route.flow.compares else situation
 
-    def _pair(self, ready: _Ready, known: Mapping[Need, str], approved: str = "") -> Plan:  # noqa: ARG002 - a pair has no needs
+    def _pair(self, ready: _Ready) -> Situation:
         record, raw = ready.record, ready.raw
-        found = self.material.linked[record.id]
-        link = self._linked(record, found[0].part, found[0], raw) if found else None
-        left_raw = next(iter(raw.get(self.source.name, {}).values()), None)
+        found = self.material.linked[record.id][:1]
+        left_raw = next(iter(raw.get(self.source.name, {}).items()), None)
         right_raw = next(iter(raw.get(self.target.name, {}).values()), None)
-        ends = self.route.keys.ends(record.key)
-        pair = Pair(
+        left, key = (left_raw[1] if left_raw else None), self.route.keys.ends(record.key).left
+        return Situation(
             flow=self.route.flow,
-            left=self.source,
-            right=self.target,
-            left_key=found[0].left_key if found else ends.left,
-            left_doc=self.source.load(left_raw) if left_raw is not None else None,
-            right_doc=self.target.load(right_raw) if right_raw is not None else None,
-            link=link,
+            source=self.source,
+            target=self.target,
+            sources={left_raw[0]: self.source.load(left_raw[1])} if left_raw else {},
+            links={link.part: self._linked(record, link.part, link, raw) for link in found},
             context=ready.context,
-            too_old=self._too_old(record, left_raw if left_raw is not None else right_raw),
+            target_doc=self.target.load(right_raw) if right_raw is not None else None,
+            key=found[0].left_key if found else key,
+            too_old=self._too_old(record, left if left is not None else right_raw),
             in_doubt=record.id in self.material.doubtful,
-            newer=self._newer(left_raw, right_raw),
-            approved=approved,
+            newer=self._newer(left, right_raw),
         )
-        return plan_pair(pair)
 
     def _references(self, raw: Mapping[str, Mapping[str, Doc]]) -> dict[str, dict[str, Doc]]:
         own = {self.source.name, self.target.name}

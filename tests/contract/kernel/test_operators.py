@@ -40,7 +40,8 @@ def test_why_nothing_is_known_of_an_id_names_the_cut_over_date_and_what_an_id_ca
         f"main: objects created before its cut-over date, {START:%Y-%m-%d %H:%M:%S} UTC, are not synced",
         "main: customers was never read",
         "main: orders was never read",
-        "An object is found by its key in either system, or by the reference of a write; other references are not stored",
+        "An object is found by its key in either system and, once it has been read, by its references, SKUs, "
+        "e-mail addresses and telephone numbers",
         "If WEB-10048 is a key of the source, fetch it now: syncengine sync FLOW --id WEB-10048",
     ]
 

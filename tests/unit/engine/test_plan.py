@@ -11,9 +11,9 @@ from marshmallow import Schema
 
 from syncengine.connectors.base import Operation, Outcome, Resource, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine.decide.one_way_plan import Situation, plan
 from syncengine.engine.decide.plan import Linked, Plan, PlanKind
-from syncengine.engine.decide.two_way_plan import Pair, plan_pair
+from syncengine.engine.decide.planning import plan
+from syncengine.engine.decide.situation import Situation
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import (
     Context,
@@ -101,7 +101,10 @@ def _link(current: Doc | None = None, **more: Any) -> Linked:
 
 def _plan(doc: Doc | None, links: Mapping[str, Linked] | None = None, **more: Any) -> Plan:
     context = more.pop("context", Context())
-    return plan(Situation(FLOW, Thing("right.thing"), doc, links or {}, context, **more))
+    if "approved" in more:
+        more["approved"] = "left" if more["approved"] else ""
+    sources = {} if doc is None else {"1": doc}
+    return plan(Situation(FLOW, Thing("left.thing"), Thing("right.thing"), sources, links or {}, context, **more))
 
 
 SAME = {"name": "a", "email": "e"}
@@ -196,7 +199,12 @@ def _pair(left: Doc | None, right: Doc | None, policy: Policy = Policy.HOLD, **m
     two_way = replace(FLOW, two_way=True, backward=backward, groups=groups)
     link = _link(right) if more.pop("linked", True) else None
     given: dict[str, Any] = {"context": Context(), **more}
-    return plan_pair(Pair(two_way, Thing("left.thing"), Thing("right.thing"), "L1", left, right, link, **given))
+    sources, links = ({} if left is None else {"L1": left}), ({} if link is None else {"": link})
+    return plan(
+        Situation(
+            two_way, Thing("left.thing"), Thing("right.thing"), sources, links, target_doc=right, key="L1", **given
+        )
+    )
 
 
 def _sides(made: Plan) -> dict[str, list[str]]:
