@@ -15,7 +15,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import after_setup_logger
 
-from syncengine import settings
+from syncengine import environment, settings
 from syncengine.errors import SyncError
 from syncengine.local import flower
 from syncengine.settings import Settings
@@ -46,7 +46,7 @@ def _prepare_flower() -> None:
     """Flower reads its environment after this module, and has no signal of its own."""
     try:
         current = settings.load()
-        flower.prepare(current, sys.argv, settings.environment(), os.environ)
+        flower.prepare(current, sys.argv, environment.current(), os.environ)
     except SyncError as error:
         print(f"syncengine: {error}", file=sys.__stderr__)
         raise SystemExit(2) from None

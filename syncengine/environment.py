@@ -1,11 +1,14 @@
-"""Checks of the environment and `.env` that `settings` cannot make: names that nothing reads, and who may read the file."""
+"""The environment and `.env`: their values, names that nothing reads, and who may read the file."""
 
 from __future__ import annotations
 
 import difflib
+import os
 import stat
 from collections.abc import Collection, Mapping
 from pathlib import Path
+
+from dotenv import dotenv_values
 
 PREFIX = "SYNCENGINE_"
 FILE = Path(".env")
@@ -15,7 +18,7 @@ def unknown(env: Mapping[str, str], known: Collection[str], config_path: Path) -
     """One line for each variable of ours that no setting reads, with the nearest valid name; empty if there are none.
 
     Args:
-        env: the environment and `.env` (`settings.environment`).
+        env: the environment and `.env` (`current`).
         known: names of all settings (`settings.variables`).
         config_path: the configuration file. A name that it refers to as `${NAME}` belongs to the user.
     """
@@ -45,3 +48,9 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def current() -> dict[str, str]:
+    """The variables of `.env` in the working folder, overridden by the process's environment. `$` has no meaning in `.env`."""
+    from_file = {name: value for name, value in dotenv_values(FILE, interpolate=False).items() if value is not None}
+    return {**from_file, **os.environ}

@@ -6,7 +6,6 @@ value raises `Misconfigured` with the variable, the value and what to write inst
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,10 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
-
-from syncengine import keys
-from syncengine.environment import unknown
+from syncengine import environment, keys
 from syncengine.errors import Misconfigured
 from syncengine.redaction import redact_url
 
@@ -232,20 +228,14 @@ class Settings:
         return path
 
 
-def environment() -> dict[str, str]:
-    """The variables of `.env` in the working folder, overridden by the process's environment. `$` has no meaning in `.env`."""
-    from_file = {
-        name: value for name, value in dotenv_values(Path(".env"), interpolate=False).items() if value is not None
-    }
-    return {**from_file, **os.environ}
-
-
 def load(env: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises Misconfigured, naming variable, value and remedy.
 
     `env` replaces the environment and `.env`. Empty values count as not set. Reads and creates no other file.
     """
-    env = {name: value.strip() for name, value in (environment() if env is None else env).items() if value.strip()}
+    env = {
+        name: value.strip() for name, value in (environment.current() if env is None else env).items() if value.strip()
+    }
     home = Path(env.get("SYNCENGINE_HOME", "var")).expanduser().absolute()
     if home.exists() and not home.is_dir():
         raise _wrong("SYNCENGINE_HOME", str(home), "a folder", "Name a folder that syncengine may fill")
@@ -287,7 +277,7 @@ def variables() -> tuple[str, ...]:
 
 def misspelt(current: Settings) -> list[str]:
     """One line for each `SYNCENGINE_` variable of this process or of `.env` that is not a setting."""
-    return unknown(environment(), variables(), current.config_path)
+    return environment.unknown(environment.current(), variables(), current.config_path)
 
 
 TEXT_VARIABLES: Mapping[str, str] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from syncengine import settings
+from syncengine import environment, settings
 from syncengine.cli._exit import Exit
 from syncengine.cli._options import as_json, dry_run_option, yes_option
 from syncengine.cli._output import NOT_CONFIRMED, disabled_doc, show_disabled, show_json
@@ -101,7 +101,7 @@ class _File:
 
 @contextmanager
 def _read(current: Settings, path: Path, same_account: Collection[str], *, recheck: bool = True) -> Iterator[_File]:
-    installation = configure.read_file(path, settings.environment())
+    installation = configure.read_file(path, environment.current())
     store = bootstrap.open_store(current)
     try:
         vault = bootstrap.open_vault(current, store)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from syncengine import keys, settings
+from syncengine import environment, keys
 from syncengine.cli._init_checks import Checks, today
 from syncengine.cli._init_files import Extras, configuration, env_text, values_of_env
 from syncengine.cli._init_questions import QUESTIONS, Question
@@ -172,7 +172,7 @@ def _refuse_existing(force: bool, *, can_ask: bool) -> None:
 
 def _key() -> dict[str, str]:
     """A new key, unless this installation has one: what was sealed with that could not be opened any more."""
-    env = settings.environment()
+    env = environment.current()
     home = Path(env.get("SYNCENGINE_HOME", "").strip() or "var")
     key_file = Path(env.get("SYNCENGINE_KEY_FILE", "").strip() or home / "key").expanduser()
     if env.get(KEYS, "").strip() or key_file.exists():

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from syncengine import clock, settings
+from syncengine import clock, environment, settings
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.engine.setup.configure import Given
 from syncengine.errors import Misconfigured
@@ -97,7 +97,7 @@ class DemoInstallation:
         try:
             vault = bootstrap.open_vault(current, store)
             flows, folder = bootstrap.flows_to_install(current, store)
-            installation = configure.read_file(current.config_path, settings.environment())
+            installation = configure.read_file(current.config_path, environment.current())
             given = Given(flows_folder=folder, call_s=current.call_s, by="demo")
             configure.apply(store, vault, flows, installation, given)
         finally:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 
-from syncengine import clock, connectors, settings
+from syncengine import clock, connectors, environment, settings
 from syncengine.cli import commands
 from syncengine.cli import init as command
 from syncengine.cli._init_files import env_text
@@ -74,7 +74,7 @@ def written(*words: str) -> Installation:
     """The installation that the command has written with these options, as `configure` reads it."""
     done = init(*words)
     assert done.exception is None, done.output
-    return configure.read_file(Path("syncengine.yml"), settings.environment())
+    return configure.read_file(Path("syncengine.yml"), environment.current())
 
 
 def options(given: dict[str, str]) -> list[str]:
@@ -129,7 +129,7 @@ def test_the_cut_over_date_is_today_in_the_accounts_time_zone(monkeypatch: pytes
 def test_secrets_are_in_env_alone_which_only_its_owner_can_read() -> None:
     written(*options(GIVEN))
 
-    env = settings.environment()
+    env = environment.current()
     assert stat.S_IMODE(Path(".env").stat().st_mode) == 0o600
     assert env["BRIGHTPEARL_ACCOUNT_TOKEN"] == "token"
     assert Fernet(env["SYNCENGINE_KEYS"])
@@ -157,14 +157,14 @@ def test_files_that_exist_are_not_replaced_unasked(at_a_terminal: None) -> None:
 
 def test_force_keeps_the_key_and_all_other_lines_of_env() -> None:
     init("--sandbox")
-    key = settings.environment()["SYNCENGINE_KEYS"]
+    key = environment.current()["SYNCENGINE_KEYS"]
     with Path(".env").open("a", encoding="utf-8") as file:
         file.write("SYNCENGINE_ALERT_URLS=json://localhost\n")
 
     done = init("--sandbox", "--sandbox-url", "http://127.0.0.1:8901", "--force")
 
     assert done.exception is None
-    env = settings.environment()
+    env = environment.current()
     assert env["SYNCENGINE_KEYS"] == key
     assert env["SYNCENGINE_ALERT_URLS"] == "json://localhost"
     assert env["BRIGHTPEARL_URL"] == "http://127.0.0.1:8901"
@@ -177,7 +177,7 @@ def test_an_installation_with_a_key_file_gets_no_other_key() -> None:
 
     init("--sandbox")
 
-    assert "SYNCENGINE_KEYS" not in settings.environment()
+    assert "SYNCENGINE_KEYS" not in environment.current()
 
 
 def test_without_a_terminal_a_missing_answer_names_its_option_and_nothing_is_written() -> None:
@@ -228,7 +228,7 @@ def test_a_person_is_asked_wrong_answers_again_and_sees_the_accounts_statuses(
     assert re.search(r"Order statuses of the account:\n +1  ", done.output)
     assert "s3cret!" not in done.output
     assert "sandbox-account-token" not in done.output
-    installation = configure.read_file(Path("syncengine.yml"), settings.environment())
+    installation = configure.read_file(Path("syncengine.yml"), environment.current())
     assert installation.connections[0].lookups["warehouses"] == {"2": "MN"}
 
 
@@ -261,7 +261,7 @@ def test_an_oauth_client_is_asked_for_its_references_and_sent_to_authorise(at_a_
 
     assert done.exception is None, done.output
     assert "syncengine authorise shop" in done.output
-    shop_plan = configure.read_file(Path("syncengine.yml"), settings.environment()).endpoints[0]
+    shop_plan = configure.read_file(Path("syncengine.yml"), environment.current()).endpoints[0]
     assert shop_plan.secrets == {}
     assert shop_plan.settings["dev_ref"] == "acme_dev"
     assert shop_plan.settings["redirect_uri"] == "https://example.com/back"
