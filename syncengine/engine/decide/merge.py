@@ -214,14 +214,18 @@ def _merge_field(
     source_changed, target_changed = not same(wanted, base), not same(current, base)
     kind = rules.policy(_without_key(path))
     difference = Difference(path, _or_none(base), _or_none(wanted), _or_none(current), "")
-    edited = "changed on both sides" if source_changed else "changed in the target"
+    edited = "changed at the source, another value in the target" if source_changed else "another value in the target"
     written = Change(
         _or_none(current), _or_none(wanted), because=f"{edited}, policy {kind.value}" if target_changed else ""
     )
     if kind in ENFORCED:
         changes[name] = written
     elif kind is Policy.ON_CREATE or not source_changed:
-        because = "is set only on creation" if kind is Policy.ON_CREATE else "was changed only in the target"
+        because = (
+            "is set only on creation"
+            if kind is Policy.ON_CREATE
+            else "has another value in the target, and is unchanged at the source"
+        )
         merged.kept.append(_because(difference, because))
     elif not target_changed or _source_wins(kind, rules):
         changes[name] = written

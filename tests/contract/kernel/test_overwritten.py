@@ -35,8 +35,8 @@ def test_the_trace_shows_what_was_overwritten_and_by_which_policy(make_world: Ca
     assert [effect["changes"] for effect in found.effects] == [
         [],
         [
-            "name: bulb -> lantern (changed on both sides, policy source)",
-            "street: 9 Queens Road -> 1 Kings Road (changed in the target, policy enforce)",
+            "name: bulb -> lantern (changed at the source, another value in the target, policy source)",
+            "street: 9 Queens Road -> 1 Kings Road (another value in the target, policy enforce)",
         ],
     ]
     world.left.put("things", "1", name="lamp post")
