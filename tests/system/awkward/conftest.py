@@ -28,7 +28,7 @@ from tests.system.awkward.world import DATABASES, GATEWAYS, Time, World
 
 Cli = Callable[..., tuple[int, str, str]]
 
-SIZES = {"contacts": 0, "products": 40, "orders": 0, "awkward": False}
+SIZES = {"contacts": 0, "products": 40, "orders": 0, "awkward": False, "tax_mix": 0}
 
 
 @pytest.fixture(scope="session")

@@ -320,7 +320,7 @@ def test_a_mistyped_flow_or_connection_is_not_taken_for_one_without_any(
     cli: Cli, orders: list[int], command: tuple[str, str]
 ) -> None:
     assert cli(*command, "--flow", "ordrs") == (
-        2, "", "syncengine: there is no flow 'ordrs'. Known flows: customers, orders\n",
+        2, "", "syncengine: there is no flow 'ordrs'. Known flows: customers, order_tax, orders\n",
     )  # fmt: skip
     assert cli(*command, "--connection", "mian") == (
         2, "", "syncengine: there is no connection 'mian'. Known connections: main\n",
