@@ -1,4 +1,4 @@
-"""Products, prices, channels, brands, tax codes, warehouses and stock (sections 13 and 14.1)."""
+"""Products, prices, channels, brands, tax codes, shipping methods (sections 13 and 14.1)."""
 
 from __future__ import annotations
 
@@ -170,20 +170,6 @@ def read_shipping_methods(call: Call) -> Json:
     return {"response": [{"id": key, "name": methods[key].name, "code": methods[key].code} for key in keys]}
 
 
-def read_availability(call: Call) -> Json:
-    """`GET product-availability/{ids}`: keyed by product; products that are not stock-tracked are left out."""
-    account = call.account
-    if "ids" not in call.path:
-        raise invalid("WHSC-020", "You must supply the ids of the products")
-    found: Json = {}
-    with account.lock:
-        for key in call.ids(account.products):
-            product = account.products[key]
-            if product.stock_tracked:
-                found[str(key)] = _availability(account, product)
-    return {"response": found}
-
-
 def _optional(call: Call, product: Product) -> Json:
     """The sections that a product GET has on request: custom fields that are set, and codes of those that are not."""
     wanted = call.request.args.get("includeOptional", "").split(",")
@@ -238,16 +224,4 @@ def _price_list(account: Account, entry: PriceList) -> Json:
         "currencyId": currency.id,
         "priceListTypeCode": entry.kind,
         "gross": entry.gross,
-    }
-
-
-def _availability(account: Account, product: Product) -> Json:
-    def four(quantity: int) -> Json:
-        return {"inStock": quantity, "onHand": quantity, "allocated": 0, "inTransit": 0}
-
-    return {
-        "total": four(int(sum(product.stock.values(), Decimal(0)))),
-        "warehouses": {
-            str(account.warehouse_ids[code]): four(int(quantity)) for code, quantity in product.stock.items()
-        },
     }

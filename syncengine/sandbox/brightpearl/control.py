@@ -7,7 +7,12 @@ POST orders/<id>/close          invoices the order: closedOn, an invoice referen
 POST orders/<id>/rows           {"sku", "quantity", "net"?, "taxCode"?} or {"name", "net", ...} for free text
 POST orders/<id>/rows/<row>     {"quantity"?, "net"?}; DELETE removes the row
 POST contacts/<id>/edit         any of {"firstName", "lastName", "company", "email", "phone", "tags", "currency"}
-POST products/<id>/edit         any of {"name", "sku", "stock": {"MN": "12"}}
+POST orders/<id>/allocate       reserves what is on hand for it
+POST orders/<id>/ship           {"rows"?: {row id: quantity}, "shippedOn"?}: by default all that has not left yet
+POST products/<id>/edit         any of {"name", "sku", "stock": {"MN": "12"}}; stock is corrected to that level
+POST stock/<action>             correct, receive, transfer, release, quarantine: see `stock_control`
+GET  stock/movements            every movement since the start; GET stock/opening the levels before them
+GET  stock/<product id>         its figures by warehouse and location
 POST touch                      {"orders": [ids] | "all", "updatedOn": ISO 8601}: sets updatedOn and nothing else
 POST tokens/expire              all access tokens expire; POST tokens/code {"redirectUri"} gives a code
 GET  tokens                     tokens that are valid from the start, and the signed legacy one
@@ -23,7 +28,7 @@ from typing import Any
 
 from werkzeug import Request, Response
 
-from syncengine.sandbox.brightpearl import authentication
+from syncengine.sandbox.brightpearl import authentication, stock_control
 from syncengine.sandbox.brightpearl.order_parts import change_status, contact_of, new_order, status_of
 from syncengine.sandbox.brightpearl.order_rows import new_row, remove_row
 from syncengine.sandbox.brightpearl.responses import read_decimal, read_moment
@@ -67,6 +72,8 @@ def _shown(account: Account, parts: list[str]) -> object | None:
     }
     if parts == ["tokens"]:
         return _tokens(account)
+    if len(parts) == 2 and parts[0] == "stock":
+        return stock_control.shown(account, parts[1])
     if not parts or parts[0] not in renderers:
         return None
     objects, render = renderers[parts[0]]
@@ -83,6 +90,10 @@ def _act(account: Account, parts: list[str], body: dict[str, Any]) -> object | N
             return _edit_order(account, int(key), body)
         case ["orders", key, "close"]:
             return _close_order(account, account.orders[int(key)])
+        case ["orders", key, "allocate" | "ship" as action]:
+            return stock_control.act_on_order(account, account.orders[int(key)], action, body)
+        case ["stock", action]:
+            return stock_control.act(account, action, body)
         case ["orders", key, "rows"]:
             return _add_row(account, account.orders[int(key)], body)
         case ["orders", key, "rows", row]:
@@ -217,11 +228,9 @@ def _edit_product(account: Account, key: int, body: dict[str, Any]) -> dict[str,
     product = account.products[key]
     product.name = str(body.get("name", product.name))
     product.sku = str(body.get("sku", product.sku))
-    if "stock" in body:
-        product.stock = {**product.stock, **{code: read_decimal(value) for code, value in body["stock"].items()}}
     account.save_product(product, by="person")
-    if "stock" in body:
-        account.webhooks.raise_event("product", key, "modified", "on-hand-modified")
+    for code, level in body.get("stock", {}).items():
+        stock_control.act(account, "correct", {"productId": key, "warehouse": code, "to": level})
     return {"id": key}
 
 

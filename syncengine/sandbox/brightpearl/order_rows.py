@@ -151,7 +151,10 @@ def _patch(account: Account, row: Row, patch: Patch, is_trial: bool) -> None:
             product = account.products.get(row.product_id)
             is_tracked = product is not None and product.stock_tracked
             reader = integer if is_tracked else number
-            _change_quantity(account, changed, Decimal(reader(patch.value, "quantity", "ORDC-027")))
+            quantity = Decimal(reader(patch.value, "quantity", "ORDC-027"))
+            if quantity < account.stock.committed(row.id):
+                raise invalid("ORDC-027", "quantity must not be less than what is reserved or fulfilled")
+            _change_quantity(account, changed, quantity)
         case "/rowValue/rowNet/value":
             changed.net = number(patch.value, "rowNet", "ORDC-028").quantize(_FOUR)
             changed.tax = account.order_tax(changed.net, changed.tax_code)  # observed (section 9)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from syncengine.sandbox.brightpearl import (
+    availability,
     catalogue,
     contacts,
     custom_fields,
@@ -16,9 +17,11 @@ from syncengine.sandbox.brightpearl import (
     order_rows,
     order_statuses,
     orders,
+    reservations,
     sales_orders,
     search,
     searches,
+    stock_corrections,
     warehouses,
 )
 from syncengine.sandbox.brightpearl.calls import Call
@@ -82,6 +85,7 @@ _PARTS = {
     "{id}": r"(?P<id>\d+)",
     "{row}": r"(?P<row>\d+)",
     "{lists}": r"(?P<lists>[^/]+)",
+    "{warehouse}": r"(?P<warehouse>\d+)",
 }
 
 
@@ -109,6 +113,7 @@ _ROUTES = [
     *_searches("contact", "contact", "contact"),
     *_searches("product", "product", "product"),
     *_searches("accounting", "currency", "currency"),
+    *_searches("warehouse", "goods-movement", "goods_movement"),
     _route(f"GET {_ORDER}/{{ids}}", "order.read", "get-order", orders.read),
     _route(f"OPTIONS {_ORDER}[/{{ids}}]", "order.options", "options-order", orders.options),
     _route(f"POST {_ORDER}", "order.create", "post-order", orders.create),
@@ -193,8 +198,27 @@ _ROUTES = [
         f"OPTIONS {_WAREHOUSE}/{{id}}/stock-correction[/{{ids}}]",
         "stock_correction.options",
         "options-stock-correction",
-        warehouses.correction_options,
+        stock_corrections.options,
     ),
+    _route(
+        f"GET {_WAREHOUSE}/{{id}}/stock-correction/{{ids}}",
+        "stock_correction.read",
+        "get-stock-correction",
+        stock_corrections.read,
+    ),
+    _route(
+        f"POST {_WAREHOUSE}/{{id}}/stock-correction",
+        "stock_correction.create",
+        "post-stock-correction",
+        stock_corrections.create,
+    ),
+    _route(
+        "POST warehouse-service/order/{id}/reservation/warehouse/{warehouse}",
+        "reservation.create",
+        "post-reservation",
+        reservations.create,
+    ),
+    _route("GET warehouse-service/order/{ids}/reservation", "reservation.read", "get-reservation", reservations.read),
     _route(
         "GET warehouse-service/shipping-method[/{ids}]",
         "shipping_method.read",
@@ -205,7 +229,13 @@ _ROUTES = [
         "GET warehouse-service/product-availability[/{ids}]",
         "product_availability.read",
         "get-product-availability",
-        catalogue.read_availability,
+        availability.read,
+    ),
+    _route(
+        f"GET {_WAREHOUSE}/{{id}}/product-availability/{{ids}}",
+        "product_availability.read",
+        "get-product-availability",
+        availability.read,
     ),
     _route(f"GET {_HOOK}[/{{ids}}]", "webhook.read", "webhook-get", integration.read),
     _route(f"POST {_HOOK}", "webhook.create", "post-webhook", integration.create),

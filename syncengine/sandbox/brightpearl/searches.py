@@ -1,10 +1,11 @@
-"""The searches that exist, their columns in default order, and the values of an object (sections 11.1, 11.3, 12, 13)."""
+"""The searches that exist, their columns in default order, and the values of an object (sections 11.1, 11.3, 12 to 14)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from syncengine.sandbox.brightpearl.search import Column, Search, Values
+from syncengine.sandbox.brightpearl.stock import Movement
 from syncengine.sandbox.shop.model import Contact, Currency, Order, Product, Status
 
 ORDER_TYPES = {"SO": 1, "PO": 2, "SC": 3, "PC": 4}
@@ -135,7 +136,34 @@ CURRENCY = Search(
         Column("isDefault", "BOOLEAN"),
     )
 )
-SEARCHES = {"order": ORDER, "sales-order": SALES_ORDER, "contact": CONTACT, "product": PRODUCT, "currency": CURRENCY}
+GOODS_MOVEMENT = Search(
+    (
+        Column("goodsMovementId", "IDSET"),
+        Column("productId", "INTEGER"),
+        Column("salesOrderRowId", "IDSET"),
+        Column("purchaseOrderRowId", "IDSET"),
+        Column("quantity", "INTEGER"),
+        Column("destinationLocationId", "INTEGER"),
+        Column("warehouseId", "INTEGER"),
+        Column("goodsNoteId", "IDSET"),
+        Column("productValue", "STRING"),
+        Column("currencyCode", "STRING"),
+        Column("orderId", "INTEGER"),
+        Column("isCleared", "BOOLEAN"),
+        Column("isQuarantine", "BOOLEAN"),
+        Column("batchId", "INTEGER"),
+        Column("goodsNoteTypeCode", "STRING"),
+        Column("updatedOn", "PERIOD"),
+    )
+)
+SEARCHES = {
+    "goods-movement": GOODS_MOVEMENT,
+    "order": ORDER,
+    "sales-order": SALES_ORDER,
+    "contact": CONTACT,
+    "product": PRODUCT,
+    "currency": CURRENCY,
+}
 
 
 def order_values(order: Order) -> Values:
@@ -256,6 +284,28 @@ def currency_values(currency: Currency, base: str) -> Values:
         currency.symbol,
         str(currency.rate),
         currency.code == base,
+    )
+
+
+def goods_movement_values(movement: Movement, base: str) -> Values:
+    """A movement's values, in the order of `GOODS_MOVEMENT.columns`. What `isCleared` means is not known: never set."""
+    return (
+        movement.id,
+        movement.place.product_id,
+        movement.sales_row_id or None,
+        movement.purchase_row_id or None,
+        movement.quantity,
+        movement.place.location_id,
+        movement.place.warehouse_id,
+        movement.note.id,
+        f"{movement.value:.4f}",
+        base,
+        movement.note.order_id or None,
+        False,
+        movement.is_quarantine,
+        movement.batch_id,
+        str(movement.note.type),
+        movement.updated_on,
     )
 
 

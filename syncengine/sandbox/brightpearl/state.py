@@ -14,10 +14,11 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from syncengine.sandbox.brightpearl import render, searches
+from syncengine.sandbox.brightpearl import order_stock, render, searches
 from syncengine.sandbox.brightpearl.authentication import Authentication
 from syncengine.sandbox.brightpearl.responses import dumps
 from syncengine.sandbox.brightpearl.search import Index
+from syncengine.sandbox.brightpearl.stock import Clock, Ledger, Movement
 from syncengine.sandbox.brightpearl.throttle import Throttle
 from syncengine.sandbox.brightpearl.webhooks import Webhooks
 from syncengine.sandbox.host import Host
@@ -66,6 +67,7 @@ class Account:
         self._texts: dict[int, tuple[str, str]] = {}  # order id: (time zone, its JSON)
         self.indexes = {name: Index(search, host.switches, host.now) for name, search in searches.SEARCHES.items()}
         self._load_indexes()
+        self.stock = self._opened_stock()
 
     @property
     def code(self) -> str:
@@ -122,6 +124,7 @@ class Account:
     def add_order(self, order: Order, *, by: str = "api", is_sales_order: bool = False) -> None:
         """Add a new order; its first version has no updatedOn (section 11.1)."""
         self.orders[order.id] = order
+        self._follow_stock(order)
         self._index_order(order)
         self._note("order", "created", order.id, by, reference=order.reference)
         self.webhooks.raise_event("order", order.id, "modified")  # fires on creation too (section 10)
@@ -139,6 +142,7 @@ class Account:
         if updates:
             order.version += 1
             order.updated_on = self.stamp()
+        self._follow_stock(order)
         self._texts.pop(order.id, None)
         self._index_order(order)
         is_cancelled = self.statuses[order.status_id].fate == "cancelled" and what == "status"
@@ -220,6 +224,42 @@ class Account:
             {entry.id: searches.currency_values(entry, base) for entry in self.currencies.values()}
         )
 
+    def _follow_stock(self, order: Order) -> None:
+        order_stock.follow(
+            self.stock,
+            self.products,
+            order,
+            is_cancelled=self.statuses[order.status_id].fate == "cancelled",
+            allocates=self.switches.on("brightpearl_orders_allocate"),
+        )
+
+    def _opened_stock(self) -> Ledger:
+        """The ledger with the products' stock at the start; what bundles and untracked products have is not stock."""
+        stock = Ledger(Clock(self.now, self.stamp, self.new_id), self._moved, self._stock_changed)
+        for product in self.products.values():
+            for code, quantity in product.stock.items() if product.stock_tracked else ():
+                stock.open(product.id, self.warehouse_ids[code], int(quantity), product.cost)
+        return stock
+
+    def _moved(self, movement: Movement) -> None:
+        place, note = movement.place, movement.note
+        values = searches.goods_movement_values(movement, self.shop.base_currency)
+        self.indexes["goods-movement"].put(movement.id, values)
+        self._note(
+            "goods-movement",
+            "created",
+            movement.id,
+            note.by,
+            reference=note.reason,
+            product=place.product_id,
+            warehouse=place.warehouse_id,
+            quantity=movement.quantity,
+        )
+        self._stock_changed(place.product_id)
+
+    def _stock_changed(self, product_id: int) -> None:
+        self.webhooks.raise_event("product", product_id, "modified", "on-hand-modified")
+
     def _note(self, kind: str, action: str, key: int, by: str, *, reference: object = "", **detail: object) -> None:
         self._calls.effect(SYSTEM, kind, action, key, reference=reference, by=by, **detail)
 
@@ -238,6 +278,8 @@ class _Ids:
             "brand": itertools.count(max(account.brands) + 1),
             "status": itertools.count(max(account.statuses) + 1),
             "note": itertools.count(1201),
+            "goods-note": itertools.count(7401),
+            "goods-movement": itertools.count(9501),
             "webhook": itertools.count(41),
             "invoice": itertools.count(1001 + sum(bool(order.closed_on) for order in account.orders.values())),
         }

@@ -5,12 +5,12 @@ Locations are known from clients alone: the text of a 404 and the form of the de
 
 from __future__ import annotations
 
-from syncengine.sandbox.brightpearl.calls import Call, read_uris
+from syncengine.sandbox.brightpearl import locations
+from syncengine.sandbox.brightpearl.calls import Call
 from syncengine.sandbox.brightpearl.errors import missing
 from syncengine.sandbox.shop.model import Warehouse
 
 Json = dict[str, object]
-_PER_WAREHOUSE = 10
 
 
 def read(call: Call) -> Json:
@@ -45,18 +45,24 @@ def read_locations(call: Call) -> Json:
 
 def read_default(call: Call) -> Json:
     """`GET warehouse/{id}/location/default`: its id."""
-    return {"response": min(_locations(call))}
+    return {"response": locations.default(warehouse_of(call).id)}
 
 
 def read_quarantine(call: Call) -> Json:
     """`GET warehouse/{id}/location/quarantine`: its id."""
-    return {"response": max(_locations(call))}
+    return {"response": locations.quarantine(warehouse_of(call).id)}
 
 
-def correction_options(call: Call) -> Json:
-    """`OPTIONS warehouse/{id}/stock-correction[/{ids}]`: there are no corrections yet, so nothing can be read."""
-    _locations(call)
-    return read_uris("stock-correction", [])
+def warehouse_of(call: Call) -> Warehouse:
+    """The warehouse that the path names.
+
+    Raises:
+        ApiError: 404.
+    """
+    found = _warehouses(call).get(call.key())
+    if found is None:
+        raise missing("No Warehouses Found")
+    return found
 
 
 def _warehouses(call: Call) -> dict[int, Warehouse]:
@@ -64,15 +70,11 @@ def _warehouses(call: Call) -> dict[int, Warehouse]:
 
 
 def _locations(call: Call) -> dict[int, Json]:
-    """The locations of a warehouse by id. The first has the warehouse's id, as products name it for their default."""
-    warehouse_id = call.key()
-    if warehouse_id not in _warehouses(call):
-        raise missing("No Warehouses Found")
-    first = warehouse_id * _PER_WAREHOUSE + 100
-    groupings = {warehouse_id: ("1", "A", "01", ""), first: ("1", "B", "02", ""), first + 1: ("QUARANTINE", "", "", "")}
+    warehouse_id = warehouse_of(call).id
+    groupings = (("1", "A", "01", ""), ("1", "B", "02", ""), ("QUARANTINE", "", "", ""))
     return {
         key: {"id": key, "warehouseId": warehouse_id, **dict(zip(_GROUPINGS, grouping, strict=True))}
-        for key, grouping in groupings.items()
+        for key, grouping in zip(locations.of(warehouse_id), groupings, strict=True)
     }
 
 

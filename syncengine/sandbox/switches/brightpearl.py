@@ -59,6 +59,20 @@ _MISSING: dict[str, tuple[Value, str]] = {
     "brightpearl_missing_product_404": (True, "product GET without a hit: 404; off: 200 and [] (4, unconfirmed)"),
     "brightpearl_product_most_ids": (200, "ids a product GET takes (section 6, unconfirmed)"),
 }
+_STOCK: dict[str, tuple[Value, str]] = {
+    "brightpearl_availability_most_ids": (200, "ids that an availability GET takes (section 6, unconfirmed)"),
+    "brightpearl_quarantine_in_stock": (
+        False,
+        "goods in quarantine are inStock (14.1 has inStock = onHand + allocated, and they cannot be sold)",
+    ),
+    "brightpearl_corrections_most": (200, "corrections that one call takes (14.2, unconfirmed)"),
+    "brightpearl_corrections_are_whole": (
+        True,
+        "one bad correction refuses the whole call with 400; off: the others are made, 207 (4 and 14.2, unconfirmed)",
+    ),
+    "brightpearl_orders_allocate": (False, "orders allocate what is on hand as they are entered, as some accounts do"),
+    "brightpearl_goods_notes_update": (True, "allocating and shipping set an order's updatedOn (section 16 no. 11)"),
+}
 _WEBHOOKS: dict[str, tuple[Value, str]] = {
     "brightpearl_webhook_delay_s": (0.05, "seconds between an event and its delivery; what comes meanwhile is joined"),
     "brightpearl_webhook_attempts": (5, "deliveries tried before one is given up (section 10, unconfirmed)"),
@@ -73,5 +87,5 @@ _WEBHOOKS: dict[str, tuple[Value, str]] = {
     "brightpearl_webhook_needs_resource_id": (True, "INTC-057 where ${resource-id} is absent (10, unconfirmed)"),
 }
 SWITCHES: Declarations = MappingProxyType(
-    _ACCOUNT | _AUTHENTICATION | _THROTTLE | _ORDERS | _SEARCH | _MISSING | _WEBHOOKS
+    _ACCOUNT | _AUTHENTICATION | _THROTTLE | _ORDERS | _SEARCH | _MISSING | _STOCK | _WEBHOOKS
 )
