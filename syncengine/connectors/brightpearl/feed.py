@@ -61,12 +61,16 @@ Place = tuple[datetime, int]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a page: its place (the feed's own time, and the id), its version and last touch for the Ref."""
+    """One row of a page: its place (the feed's own time, and the id), its version and last touch for the Ref.
+
+    key: of the object that the row is about, if that is another one than the row itself.
+    """
 
     at: datetime
     id: int
     version: str
     touched: datetime | None
+    key: str = ""
 
     @property
     def place(self) -> Place:
@@ -74,7 +78,9 @@ class Row:
         return self.at, self.id
 
     def ref(self) -> Ref:
-        """The row as the engine takes it."""
+        """The row as the engine takes it. Rows about one object in one second still differ in their version."""
+        if self.key:
+            return Ref(self.key, f"{self.version} {self.id}", self.touched)
         return Ref(str(self.id), self.version, self.touched)
 
 
@@ -98,6 +104,7 @@ class Feed:
     """One feed of one resource: a search, the column of its time and that of its id.
 
     touched: the columns that say when an object was last touched, latest first; the first that is set is its version.
+    key_column: the column of the object's id, if the rows are about other objects (a movement is about a product).
     """
 
     gateway: Gateway
@@ -106,6 +113,7 @@ class Feed:
     id_column: str
     filters: Mapping[str, str]
     touched: Sequence[str]
+    key_column: str = ""
 
     def pages(self, position: Position, since: datetime | None) -> Iterator[Page]:
         """Pages from `position`, or from `since` if it is empty. Raises Transient if the search ignores its sort or filters."""
@@ -138,9 +146,10 @@ class Feed:
     def _search(
         self, filters: Mapping[str, str], sort: Sequence[str], *, page_size: int | None = None, first_result: int = 1
     ) -> Batch:
+        more = self.time_column, self.key_column
         found = self.gateway.search(
             self.path,
-            columns=tuple(dict.fromkeys((self.id_column, *reversed(self.touched), self.time_column))),
+            columns=tuple(filter(None, dict.fromkeys((self.id_column, *reversed(self.touched), *more)))),
             sort=sort,
             page_size=page_size or self.gateway.account.page_size,
             first_result=first_result,
@@ -162,7 +171,11 @@ class Feed:
                 continue
             last_id = number
             row = Row(
-                at or BEGINNING, number, times.version(found_row, self.touched), times.latest(found_row, self.touched)
+                at or BEGINNING,
+                number,
+                times.version(found_row, self.touched),
+                times.latest(found_row, self.touched),
+                self._key(found_row),
             )
             if at is None:
                 unplaced.append(row.ref())
@@ -173,6 +186,13 @@ class Feed:
         self._log_rows(f"skipped, they have no {self.id_column}", nameless)
         self._log_rows(f"whose {self.time_column} cannot be read, given nevertheless", [ref.key for ref in unplaced])
         return Batch(rows, unplaced, len(found.rows), last_id, found.is_more, found.source_time)
+
+    def _key(self, row: Mapping[str, Any]) -> str:
+        if not self.key_column:
+            return ""
+        if (key := _id(self._cell(row, self.key_column))) is None:
+            raise Transient(f"{self.path}: a row cannot be read: {self.key_column} = {row[self.key_column]!r:.20}")
+        return str(key)
 
     def _cell(self, row: Mapping[str, Any], column: str) -> Any:
         if column not in row:

@@ -44,6 +44,10 @@ class BrightpearlSource(base.Source):
     id_column: ClassVar[str] = ""
     """The search's column of the id."""
 
+    key_column: ClassVar[str] = ""
+    """The search's column of the object's id, where its rows are about other objects: a movement's product. Default: the
+    rows are the objects."""
+
     filters: ClassVar[Mapping[str, str]] = {}
     """Filters that each search has, by column. Default: none."""
 
@@ -82,7 +86,8 @@ class BrightpearlSource(base.Source):
             Feed,  # with it comes the HTTP client, which schemas do not need
         )
 
-        reader = Feed(self.gateway, self.search, self.feeds[feed], self.id_column, self.filters, tuple(self.touched))
+        columns = self.feeds[feed], self.id_column, self.filters, tuple(self.touched), self.key_column
+        reader = Feed(self.gateway, self.search, *columns)
         return reader.pages(position, since)
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
