@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from syncengine.connectors import base
 from syncengine.connectors.base import Endpoint, Source
 from syncengine.connectors.brightpearl.declared_settings import declared
+from syncengine.connectors.brightpearl.stock_settings import StockSettings
 from syncengine.connectors.declared import DeclaredSetting, by_name
 from syncengine.errors import Misconfigured
 from syncengine.http.limiter import Pool
@@ -44,6 +45,7 @@ class Account:
     page_size: int
     lag: timedelta
     overlap: timedelta
+    stock: StockSettings
     most_per_read: Mapping[str, int] = field(default_factory=dict)
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -85,6 +87,7 @@ def read(endpoint: Endpoint, resources: Iterable[type[Source]]) -> Account:
         page_size=given.whole_number("page_size"),
         lag=timedelta(seconds=given.number("lag_s")),
         overlap=timedelta(seconds=given.number("overlap_s")),
+        stock=_stock(given),
         most_per_read={kind: given.whole_number(f"{kind}_per_read") for kind in short},
         optional={kind: given.names(f"{kind}_optional") for kind in short},
     )
@@ -96,6 +99,21 @@ def account_of(endpoint: Endpoint) -> base.Account:
     host, _, path = base.address(str(endpoint.settings.get("url") or "")).partition("/")
     path = path or f"public-api/{code.casefold()}"
     return base.Account({"account": code, "account in url": path.rpartition("/")[2]}, f"{host}/{path}")
+
+
+def _stock(given: _Given) -> StockSettings:
+    return StockSettings(
+        corrections_per_call=given.whole_number("corrections_per_call"),
+        correction_reason=given.text("correction_reason", needed=True),
+        refused_corrections=given.choice("refused_corrections"),
+        correction_settle_s=given.number("correction_settle_s"),
+        cost_currency=given.text("cost_currency"),
+        stock_by_location=given.flag("stock_by_location"),
+        location_section=given.text("location_section", needed=True),
+        quarantine_in_stock=given.flag("quarantine_in_stock"),
+        sku_searches=given.whole_number("sku_searches"),
+        products_s=given.number("products_s"),
+    )
 
 
 def _pool(given: _Given, account: str, app: str) -> Pool | None:

@@ -10,4 +10,5 @@ RESOURCES = registered(
     "contact.Contact",
     "postal_address.PostalAddress",
     "product.Product",
+    "stock_level.StockLevel",
 )

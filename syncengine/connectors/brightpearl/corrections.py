@@ -1,0 +1,166 @@
+"""Stock corrections: from the write of one product in one warehouse to what is sent. Facts: brightpearl.md section 14.2.
+
+Nothing here makes a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from syncengine.connectors.base import Change, LineChange, Operation
+from syncengine.document import Doc
+from syncengine.errors import Rejected
+
+LINES, LEVEL = "warehouses", "inStock"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One product's level in one warehouse, as a write asks for it.
+
+    quantity: what is added (positive) or removed. location_id: where; None: the warehouse's default location.
+    locations: where the removed may be taken from, with the quantity there; None if it is not known. cost: of one unit
+    that is added.
+    """
+
+    product_id: int
+    warehouse_id: int
+    quantity: int
+    location_id: int | None
+    locations: Mapping[int, int] | None
+    cost: Decimal | None
+    currency: str
+    token: str
+
+
+def wanted_of(operation: Operation, currency: str) -> Wanted:
+    """What a write of one line asks for: `changes["inStock"]` of the line, unchanged.
+
+    Args:
+        currency: of the cost where the line names none.
+
+    Raises:
+        Rejected: a quantity is not whole, or goods are added without a cost.
+        ValueError: it has another number of lines than one (see `StockLevel.calls`).
+    """
+    if len(operation.lines) != 1 or operation.key is None:
+        raise ValueError(f"a write of stock has one line, this one has {len(operation.lines)}")
+    line = operation.lines[0]
+    warehouse_id = line.number or line.key
+    field = f"{LINES}.{warehouse_id}.{LEVEL}"
+    change = line.changes.get(LEVEL, Change(0, 0))
+    locations = _locations(operation, warehouse_id)
+    found = Wanted(
+        int(operation.key),
+        int(warehouse_id),
+        _whole(field, change.new) - _whole(field, change.old or 0),
+        _location(operation, warehouse_id, locations or {}),
+        locations,
+        _cost(line),
+        str(line.line.get("currency") or currency),
+        operation.token,
+    )
+    if found.quantity > 0 and (found.cost is None or not found.currency):
+        raise Rejected(
+            field=f"{LINES}.{warehouse_id}.{'cost' if found.cost is None else 'currency'}",
+            value=None,
+            reason=f"{found.quantity} units are added, and Brightpearl needs the cost of one",
+            remedy="Give the item a unit cost at the source, and the endpoint's setting cost_currency its currency",
+        )
+    return found
+
+
+def bodies(wanted: Wanted, default_location_id: int, reason: str) -> list[Doc]:
+    """The entries of `corrections` for one write: one for what is added, one for each location that goods are taken from.
+
+    A removal begins at the default location, then takes from the one that has most.
+
+    Raises:
+        Rejected: the locations together hold less than is removed.
+    """
+    first = wanted.location_id or default_location_id
+    if wanted.quantity > 0:
+        cost = {"currency": wanted.currency, "value": float(wanted.cost or 0)}
+        return [{**_body(wanted, first, wanted.quantity, reason), "cost": cost}]
+    if wanted.locations is None:
+        return [_body(wanted, first, wanted.quantity, reason)]
+    return [_body(wanted, location_id, -taken, reason) for location_id, taken in _taken(wanted, first)]
+
+
+def in_calls(items: Sequence[tuple[int, list[Doc]]], most: int) -> Iterator[Sequence[tuple[int, list[Doc]]]]:
+    """Writes in the order given, in groups of at most `most` corrections together; one write is never divided."""
+    group: list[tuple[int, list[Doc]]] = []
+    count = 0
+    for item in items:
+        if group and count + len(item[1]) > most:
+            yield group
+            group, count = [], 0
+        group.append(item)
+        count += len(item[1])
+    if group:
+        yield group
+
+
+def _taken(wanted: Wanted, first: int) -> list[tuple[int, int]]:
+    locations = wanted.locations or {}
+    order = sorted(locations, key=lambda location_id: (location_id != first, -locations[location_id], location_id))
+    found, left = [], -wanted.quantity
+    for location_id in order:
+        if taken := min(left, max(0, locations[location_id])):
+            found.append((location_id, taken))
+            left -= taken
+    if left:
+        raise Rejected(
+            field=f"{LINES}.{wanted.warehouse_id}.{LEVEL}",
+            value=wanted.quantity,
+            reason=f"{-wanted.quantity} units are removed, and the locations hold {-wanted.quantity - left}",
+            remedy="Correct the locations of the product in Brightpearl; it is then read again",
+        )
+    return found
+
+
+def _body(wanted: Wanted, location_id: int, quantity: int, reason: str) -> Doc:
+    return {
+        "quantity": quantity,
+        "productId": wanted.product_id,
+        "reason": f"{reason} [{wanted.token}]",
+        "locationId": location_id,
+    }
+
+
+def _whole(field: str, value: Any) -> int:
+    number = Decimal(str(value))
+    if number != number.to_integral_value():
+        raise Rejected(
+            field=field,
+            value=value,
+            reason="Brightpearl keeps whole units",
+            remedy="Round it down in the mapping",
+        )
+    return int(number)
+
+
+def _cost(line: LineChange) -> Decimal | None:
+    cost = line.line.get("cost")
+    return None if cost is None or cost == "" else Decimal(str(cost))
+
+
+def _location(operation: Operation, warehouse_id: str, locations: Mapping[int, int]) -> int | None:
+    """What the write says, or else the product's own default (which `StockLevel.find` has read), or its only location."""
+    product = (operation.current or {}).get("product") or {}
+    default = (product.get("defaultLocations") or {}).get(warehouse_id)
+    found = operation.lines[0].line.get("locationId") or default
+    if not found and len(locations) == 1:
+        found = next(iter(locations))
+    return int(found) if found else None
+
+
+def _locations(operation: Operation, warehouse_id: str) -> dict[int, int] | None:
+    """What the one level that was read says of the warehouse's locations; None if it does not name them."""
+    rows = (operation.current or {}).get(LINES) or []
+    row = next((each for each in rows if str(each.get("id")) == warehouse_id), None)
+    locations = None if row is None else row.get("locations")
+    return None if locations is None else {int(each["id"]): int(each[LEVEL] or 0) for each in locations}
