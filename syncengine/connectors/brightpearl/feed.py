@@ -170,12 +170,15 @@ class Feed:
                 nameless.append(f"{found_row[self.id_column]!r:.20} of {found_row[self.time_column]!r:.40}")
                 continue
             last_id = number
+            if (key := self._key(found_row)) is None:
+                nameless.append(f"{number} of {found_row[self.key_column]!r:.20}")
+                continue
             row = Row(
                 at or BEGINNING,
                 number,
                 times.version(found_row, self.touched),
                 times.latest(found_row, self.touched),
-                self._key(found_row),
+                key,
             )
             if at is None:
                 unplaced.append(row.ref())
@@ -183,16 +186,16 @@ class Feed:
                 rows.append(row)
         if nameless and not last_id:
             raise Transient(f"{self.path}: a row cannot be read: it has no {self.id_column}: {nameless[0]}")
-        self._log_rows(f"skipped, they have no {self.id_column}", nameless)
+        self._log_rows(f"skipped, they have no {self.key_column or self.id_column}", nameless)
         self._log_rows(f"whose {self.time_column} cannot be read, given nevertheless", [ref.key for ref in unplaced])
         return Batch(rows, unplaced, len(found.rows), last_id, found.is_more, found.source_time)
 
-    def _key(self, row: Mapping[str, Any]) -> str:
+    def _key(self, row: Mapping[str, Any]) -> str | None:
+        """The key of the object that a row is about; empty if it is the row itself, None if it cannot be read."""
         if not self.key_column:
             return ""
-        if (key := _id(self._cell(row, self.key_column))) is None:
-            raise Transient(f"{self.path}: a row cannot be read: {self.key_column} = {row[self.key_column]!r:.20}")
-        return str(key)
+        number = _id(self._cell(row, self.key_column))
+        return None if number is None else str(number)
 
     def _cell(self, row: Mapping[str, Any], column: str) -> Any:
         if column not in row:

@@ -12,7 +12,7 @@ import pytest
 from syncengine.connectors.base import Change, LineChange, Operation, Result, Verb
 from syncengine.connectors.brightpearl.resources.stock_level import StockLevel
 from syncengine.errors import OutcomeUnknown, Rejected, Throttled
-from syncengine.sandbox.brightpearl import stock_control
+from syncengine.sandbox.brightpearl import shipping, stock_control
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
 from tests.contract.brightpearl.conftest import Connect
@@ -447,3 +447,22 @@ def test_an_unknown_warehouse_is_rejected_before_anything_is_sent(
     found = stock.write([operation(doc, 5, 99), operation(doc, 6, 99)])
     assert [outcome.result for outcome in found] == [Result.REJECTED] * 2
     assert calls(sandbox) == {"location.default": 1}
+
+
+def test_what_an_order_has_reserved_is_read_by_row(sandbox: Sandbox, shop: Connect) -> None:
+    account = sandbox.brightpearl
+    order = next(each for each in account.orders.values() if account.statuses[each.status_id].fate == "eligible")
+    row = next(row for row in order.rows.values() if account.products[row.product_id].stock_tracked)
+    act(sandbox, "correct", productId=row.product_id, warehouse=order.warehouse_id, to=int(row.quantity) + 5)
+    with account.lock:
+        shipping.allocate(account, order)
+    reservations = shop().resources["brightpearl.reservation"]
+    found = reservations.read([str(order.id), "999999"])
+    assert list(found) == [str(order.id)]
+    rows = {each["id"]: each["quantity"] for each in reservations.load(found[str(order.id)])["orderRows"]}
+    assert rows[str(row.id)] == int(row.quantity)
+    level = read(stock_of(shop, stock_level_optional=["allocatedOrders"]), row.product_id)[row.product_id]
+    main = next(each for each in level["warehouses"] if each["id"] == str(order.warehouse_id))
+    assert main["allocated"] >= int(row.quantity)
+    assert main["inStock"] == main["onHand"] + main["allocated"]
+    assert str(order.id) in level["allocatedOrders"]

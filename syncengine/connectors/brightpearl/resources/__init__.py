@@ -11,4 +11,5 @@ RESOURCES = registered(
     "postal_address.PostalAddress",
     "product.Product",
     "stock_level.StockLevel",
+    "reservation.Reservation",
 )
