@@ -1,4 +1,4 @@
-"""How Brightpearl answers a bulk read."""
+"""How Brightpearl answers a read. Loads no HTTP client."""
 
 from __future__ import annotations
 
@@ -10,3 +10,7 @@ class Shape(StrEnum):
 
     LIST = "a list of objects"
     BY_ID = "an object of objects by id"
+
+
+class NothingFound(Exception):
+    """404 of a GET with the code for it: none of the ids exists (section 4); a fact, not a failure."""

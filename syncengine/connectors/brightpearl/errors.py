@@ -14,6 +14,7 @@ from typing import Any
 
 import requests
 
+from syncengine.connectors.brightpearl.answers import NothingFound
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,
@@ -61,10 +62,6 @@ _MOST_DIGITS = 300  # fewer than those of the greatest float
 _MOST_LEVELS = 50
 _TOO_DEEP = "(nested too deeply)"
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
-
-
-class NothingFound(Exception):
-    """404 of a GET with the code for it: none of the ids exists (section 4); a fact, not a failure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import requests
 
 from syncengine import clock
 from syncengine.connectors.brightpearl import errors
-from syncengine.connectors.brightpearl.answers import Shape
+from syncengine.connectors.brightpearl.answers import NothingFound, Shape
 from syncengine.connectors.brightpearl.auth import Credentials
 from syncengine.connectors.brightpearl.id_sets import id_sets
 from syncengine.connectors.brightpearl.settings import Account
@@ -139,7 +139,7 @@ class Gateway:
             shown = f"{resource}/({count} ids)"
             try:
                 answer = self.call("GET", f"{resource}/{text}{query}", show_path=shown)
-            except errors.NothingFound:
+            except NothingFound:
                 continue
             listed = self._listed(answer, shown, shape, id_field)
             found += [normalised(doc, answer.source_time) for doc in listed] if normalised else listed

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from syncengine.connectors.brightpearl import times
-from syncengine.connectors.brightpearl.errors import NothingFound
-from syncengine.connectors.brightpearl.gateway import Gateway
+from syncengine.connectors.brightpearl.answers import NothingFound
 from syncengine.connectors.brightpearl.id_sets import id_sets
 from syncengine.errors import Transient
 
@@ -30,6 +29,9 @@ _COLUMNS = (
     "isQuarantine",
     "updatedOn",
 )
+
+if TYPE_CHECKING:
+    from syncengine.connectors.brightpearl.gateway import Gateway
 
 
 @dataclass(frozen=True, slots=True)

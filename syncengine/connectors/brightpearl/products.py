@@ -6,12 +6,15 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from syncengine import clock
 from syncengine.connectors.brightpearl import times
-from syncengine.connectors.brightpearl.gateway import Found, Gateway
 from syncengine.errors import Transient
+
+if TYPE_CHECKING:
+    from syncengine.connectors.brightpearl.gateway import Found, Gateway
+
 
 SEARCH, READ = "product-service/product-search", "product-service/product"
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from syncengine.connectors.brightpearl.errors import NothingFound
-from syncengine.connectors.brightpearl.gateway import Gateway
+from typing import TYPE_CHECKING
+
+from syncengine.connectors.brightpearl.answers import NothingFound
 from syncengine.errors import Rejected
+
+if TYPE_CHECKING:
+    from syncengine.connectors.brightpearl.gateway import Gateway
+
 
 DEFAULT, QUARANTINE = "default", "quarantine"
 

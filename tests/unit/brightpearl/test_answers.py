@@ -8,7 +8,8 @@ import pytest
 import requests
 
 from syncengine import errors
-from syncengine.connectors.brightpearl.errors import NothingFound, answer, throttled_for
+from syncengine.connectors.brightpearl.answers import NothingFound
+from syncengine.connectors.brightpearl.errors import answer, throttled_for
 from tests.unit.brightpearl.recorded import payload
 
 

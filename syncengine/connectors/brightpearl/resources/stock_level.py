@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
@@ -19,7 +19,7 @@ from syncengine import clock
 from syncengine.connectors import base
 from syncengine.connectors.base import NameKind, Operation, Outcome, Page, Position, Safety, Verb
 from syncengine.connectors.brightpearl import corrections, movements, times
-from syncengine.connectors.brightpearl.gateway import Gateway, Shape
+from syncengine.connectors.brightpearl.answers import Shape
 from syncengine.connectors.brightpearl.products import Product, Products
 from syncengine.connectors.brightpearl.resources.source import BrightpearlSource
 from syncengine.connectors.brightpearl.schemas import Document, Flag, Number, Part, Rows, Time, Whole, Words
@@ -27,6 +27,10 @@ from syncengine.connectors.brightpearl.stock_settings import WHOLE
 from syncengine.connectors.brightpearl.warehouses import Locations
 from syncengine.document import Doc, fingerprint
 from syncengine.errors import OutcomeUnknown, Rejected, SyncError
+
+if TYPE_CHECKING:
+    from syncengine.connectors.brightpearl.gateway import Gateway
+
 
 OF_THE_READ = ("readFrom", "readBy", "product")
 """What a document has beside the figures."""
