@@ -77,12 +77,12 @@ class Sandbox:
         self.faults.clear()
         if hasattr(self, "brightpearl"):
             self.brightpearl.webhooks.stop()
-        self.calls.reset(effects=True)
         self.seed = self.seed if seed is None else seed
         self._sizes.update(sizes)
         self.shop = generate(self.seed, **self._sizes)
         self.brightpearl = Account(self, self.shop)
         self.syspro = Syspro(self, self.shop)
+        self.calls.reset(effects=True)  # what both were filled with is not an effect of a call
         self.apps: dict[str, App] = {
             "brightpearl": Brightpearl(self, self.brightpearl),
             "enet": Enet(self, self.syspro),

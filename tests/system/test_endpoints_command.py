@@ -216,7 +216,7 @@ def test_a_shut_flow_and_held_records_are_in_the_status(operator: Operator) -> N
         session.add(Ceiling(connection_id=connection_id, flow="customers", shut_at=now, shut_because="too many"))
     _put("310", status="held")
     said = " ".join(operator.says("status").split())
-    assert "customers of main is shut by its write ceiling. See why" in said
+    assert "customers of main is shut by its write ceiling. " in said
     assert "`syncengine ceilings open main customers --because TEXT`" in said
     assert "Records that need a person: `syncengine held list`" in said
     assert operator.json("status")["flows"][0]["is_shut"] is True
