@@ -15,7 +15,8 @@ from typing import Any
 from simpleeval import DISALLOW_PREFIXES, MAX_COMPREHENSION_LENGTH, FeatureNotAvailable, InvalidExpression, SimpleEval
 
 from syncengine.mapping.comparisons import comparison
-from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, Function
+from syncengine.mapping.dated import day_of, entry_on
+from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, NAME_A_DATE, Function
 from syncengine.mapping.order import truth
 from syncengine.mapping.runtime import ARITHMETIC, DecimalLiteral, Frame, Run, Unfit, key_text, number, table_key
 from syncengine.mapping.scope import Complaint, Expr, Scope, path
@@ -224,8 +225,10 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
             return self._reference(node)
         if name == "lookup":
             return self._lookup(node)
+        if name == "dated":
+            return self._dated(node)
         if name not in FUNCTIONS:
-            raise Complaint(f"there is no function {name!r}{nearest(name, [*FUNCTIONS, 'ref', 'lookup'])}")
+            raise Complaint(f"there is no function {name!r}{nearest(name, [*FUNCTIONS, 'ref', 'lookup', 'dated'])}")
         function = FUNCTIONS[name]
         if not function.least <= len(node.args) <= function.most:
             raise Complaint(f"{name}() takes {_arity(function)}, not {len(node.args)}")
@@ -260,6 +263,20 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
             found = frame.context.lookups.get(name, {}).get(entry)
             found = table.get(entry) if found is None else found
             return default(frame) if found is None and default else found
+
+        return Expr(run, Shape(ValueKind.TEXT), self._text(node))
+
+    def _dated(self, node: ast.Call) -> Expr:
+        if len(node.args) != 3 or not isinstance(node.args[0], ast.Constant):
+            raise Complaint("dated() takes a table in quotes, a key and a date: dated('rates', code, day)")
+        name = str(node.args[0].value)
+        table, key, day = self.scope.table(name), self._eval(node.args[1]).run, self._eval(node.args[2])
+        if day.kind not in (ValueKind.DATE, ValueKind.ANY):
+            raise Complaint(f"dated() takes a date, but {day.text} is {day.kind}: {NAME_A_DATE}")
+
+        def run(frame: Frame) -> Any:
+            entries = {**table, **frame.context.lookups.get(name, {})}
+            return entry_on(entries, table_key(key(frame)), day_of(day.run(frame)))
 
         return Expr(run, Shape(ValueKind.TEXT), self._text(node))
 

@@ -180,7 +180,7 @@ def _absolute(value: Any) -> Decimal:
     return number(value, "the value").copy_abs()
 
 
-_NAME_A_DATE = "name it under values: or let: with as: date, and a zone: if it is a time"
+NAME_A_DATE = "name it under values: or let: with as: date, and a zone: if it is a time"
 
 FUNCTIONS: Mapping[str, Function] = {
     "abs": Function(_absolute, 1, 1, ValueKind.DECIMAL),
@@ -188,7 +188,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "any": Function(lambda values: any(map(truth, listed(values))), 1, 1, ValueKind.BOOLEAN),
     "contains": Function(_of_text(str.__contains__), 2, 2, ValueKind.BOOLEAN),
     "count": Function(_count, 1, 1, ValueKind.INTEGER),
-    "days": Function(_days, 2, 2, ValueKind.DATE, takes=(ValueKind.DATE, _NAME_A_DATE)),
+    "days": Function(_days, 2, 2, ValueKind.DATE, takes=(ValueKind.DATE, NAME_A_DATE)),
     "default": Function(_default, 2, 2, ValueKind.ANY, keeps=True),
     "ends": Function(_of_text(str.endswith), 2, 2, ValueKind.BOOLEAN),
     "first": Function(_first, 1, 20, ValueKind.ANY, keeps=True, flat=True),

@@ -172,7 +172,20 @@ class Scope:
 FUNCTION_NAMES = frozenset(FUNCTIONS)
 CONSTANTS = {"true": True, "false": False, "none": None}
 RESERVED = frozenset(
-    {"doc", "row", "number", "part", "parts_wanted", "mapped", "in_target", "settings", "ref", "lookup", *CONSTANTS}
+    {
+        "doc",
+        "row",
+        "number",
+        "part",
+        "parts_wanted",
+        "mapped",
+        "in_target",
+        "settings",
+        "ref",
+        "lookup",
+        "dated",
+        *CONSTANTS,
+    }
 )
 
 

@@ -21,7 +21,7 @@ source: brightpearl.sales_order
 target: syspro.sales_order
 needs: [customers]
 settings: {time_zone: {type: text, default: UTC}}
-lookups: {warehouses: {}, shipping_codes: {}, areas: {}}
+lookups: {warehouses: {}, shipping_codes: {}, areas: {}, rates: {}}
 """
 
 
