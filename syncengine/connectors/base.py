@@ -9,8 +9,9 @@ system.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ from syncengine.connectors.resource import (
     registered,
 )
 from syncengine.connectors.searchable import NameKind
+from syncengine.connectors.site import SiteFinding, TableComparison
 from syncengine.errors import Misconfigured
 
 __all__ = [
@@ -45,7 +47,9 @@ __all__ = [
     "Resource",
     "Result",
     "Safety",
+    "SiteFinding",
     "Source",
+    "TableComparison",
     "Target",
     "Verb",
     "address",
@@ -92,18 +96,29 @@ class Connector(ABC):
     system: ClassVar[str]
     resources: Mapping[str, Resource]
     concurrency: int = 1  # calls that the endpoint takes at a time
+    compared_tables: ClassVar[Collection[str]] = ()  # names of lookup tables that `compare_table` takes, once a day
     longest_call_s: float = 0.0  # its connect and read time-outs together; a lease must outlast them
 
     @abstractmethod
     def check(self) -> str:
         """Prove that address and credentials work; one line that says what was reached. Raises Misconfigured or a SyncError."""
 
-    def site(self) -> str:
-        """What the system's own setup says about what is sent to it, in one line and by few calls; raises as `check` does.
+    def site(self, settings: Mapping[str, Any]) -> Sequence[SiteFinding]:
+        """What the system's own setup says about a connection's settings, by few calls; raises as `check` does.
 
-        For people who check an installation; `check` alone proves an endpoint. Default: empty, nothing is read.
+        settings: all of them by name, defaults included. For people who check an installation; `check` alone proves an
+        endpoint. Default: nothing, it is not read.
         """
-        return ""
+        return ()
+
+    def compare_table(
+        self, table: str, entries: Mapping[str, str], on: date, settings: Mapping[str, Any]
+    ) -> TableComparison:
+        """Hold a lookup table of `compared_tables` against the system; raises as `check` does.
+
+        entries: those that hold on the day `on`. settings: as for `site`. Default: LookupError, the table is not known.
+        """
+        raise LookupError(f"{self.system} has nothing to compare the table {table} with")
 
     def try_credentials(self) -> str:
         """As `check`, but with the credentials that are stored now, even if an older session or token would do."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from typing import Any, ClassVar
 
-from syncengine.connectors.base import Connector, Resource, bound
+from syncengine.connectors.base import Connector, Resource, SiteFinding, TableComparison, bound
 from syncengine.connectors.services import Services
-from syncengine.connectors.syspro import site, versions
+from syncengine.connectors.syspro import site, tax_rates, versions
 from syncengine.connectors.syspro.gateways import Gateway, open_gateway
 from syncengine.connectors.syspro.resources import RESOURCES
 from syncengine.connectors.syspro.settings import GIVE_SECRET, Settings
@@ -21,6 +22,7 @@ class Syspro(Connector):
 
     system: ClassVar[str] = "syspro"
     concurrency = 1
+    compared_tables: ClassVar[Collection[str]] = (tax_rates.TABLE,)
 
     def __init__(self, settings: Settings, services: Services) -> None:
         self.settings = settings
@@ -32,9 +34,17 @@ class Syspro(Connector):
         """See `Connector.check`. Logs on if no worker has a session, and ends nobody's. A version before 7 is refused."""
         return self._described(self.gateway.check())
 
-    def site(self) -> str:
-        """See `Connector.site`: whether negative quantities are allowed, which the flow's setting must agree with."""
-        return site.negative_quantities(self.gateway)
+    def site(self, settings: Mapping[str, Any]) -> Sequence[SiteFinding]:
+        """See `Connector.site`: by IMPQSO and IMPQTX, one call each."""
+        return site.findings(self.gateway, settings)
+
+    def compare_table(
+        self, table: str, entries: Mapping[str, str], on: date, settings: Mapping[str, Any]
+    ) -> TableComparison:
+        """See `Connector.compare_table`: tax rates, by SORRSL."""
+        if table != tax_rates.TABLE:
+            return super().compare_table(table, entries, on, settings)
+        return tax_rates.compare(self.gateway, entries, on, settings)
 
     def try_credentials(self) -> str:
         """See `Connector.try_credentials`. Logs on with the stored password, between two calls of the workers."""

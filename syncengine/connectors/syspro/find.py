@@ -6,7 +6,7 @@ their stored form, and there is no paging; the number of values bounds the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -90,6 +90,23 @@ def page_after(gateway: Gateway, table: str, after: After, columns: Sequence[str
     }
     found = content_of(gateway.call(BusinessCall(find_in(table), "Query", content)))
     return [row for row in all_of(found, "Row") if isinstance(row, dict)]
+
+
+def first_where(gateway: Gateway, table: str, equal: Mapping[str, str], columns: Sequence[str]) -> Doc | None:
+    """One row of `table` whose columns have these values, the first by the first of `columns`; None if there is none."""
+    expressions: list[Doc] = [
+        {**({"AndOr": "And"} if position else {}), "Column": column, "Condition": "EQ", "Value": value}
+        for position, (column, value) in enumerate(equal.items())
+    ]
+    content = {
+        "TableName": table,
+        "ReturnRows": "1",
+        "Columns": {"Column": list(columns)},
+        "Where": {"Expression": expressions},
+        "OrderBy": {"Column": [columns[0]]},
+    }
+    found = content_of(gateway.call(BusinessCall(find_in(table), "Query", content)))
+    return next((row for row in all_of(found, "Row") if isinstance(row, dict)), None)
 
 
 def _parts(

@@ -56,8 +56,7 @@ def reach(engine: Engine) -> Iterator[tuple[str, Reached]]:
                 seen.add(endpoint.name)
                 with dates.watched() as skews:
                     try:
-                        connector = connection.connectors[side]
-                        says, failure = "; ".join(filter(None, (connector.try_credentials(), connector.site()))), None
+                        says, failure = connection.connectors[side].try_credentials(), None
                     except DatabaseAway:  # a call takes its seat in the database: this says nothing about the endpoint
                         raise
                     except SyncError as error:

@@ -412,18 +412,3 @@ def test_a_missing_secret_is_named(way: str, connect_to: Connect, vault: Any, st
         session.query(Secret).delete()
     with pytest.raises(Misconfigured, match="syspro-test"):
         syspro.check()
-
-
-@pytest.mark.parametrize(("switch", "said"), [(True, "are allowed by"), (False, "are not allowed by")])
-def test_the_sites_setup_says_whether_negative_quantities_are_allowed(
-    syspro: Syspro, sandbox: Sandbox, switch: bool, said: str
-) -> None:
-    sandbox.switches.turn({"syspro_negative_quantities": switch})
-    assert syspro.site() == f"negative quantities {said} its Sales Order Setup"
-
-
-def test_a_setup_that_cannot_be_read_is_said_so(syspro: Syspro, sandbox: Sandbox) -> None:
-    sandbox.switches.turn({"syspro_unlicensed": "IMPQSO"})
-    said = syspro.site()
-    assert said.startswith("negative quantities: IMPQSO ")
-    assert said.endswith("the flow's setting is not confirmed")
