@@ -15,7 +15,7 @@ from syncengine.celery import app
 from syncengine.engine.setup import bootstrap
 from syncengine.engine.steps import running, sync
 from syncengine.engine.steps.pump import pump
-from syncengine.engine.upkeep import names, reseal, retention
+from syncengine.engine.upkeep import names, reseal, retention, tables
 from syncengine.engine.watch import health
 from syncengine.errors import Misconfigured, Transient
 from syncengine.flows import Flows
@@ -30,6 +30,7 @@ PUMP = "engine.pump"
 RETENTION = "engine.retention"
 RESEAL = "engine.reseal"
 NAMES = "engine.names"
+TABLES = "engine.tables"
 LONGEST_COUNTDOWN_S = 300.0
 """A third of the visibility timeout (celeryconfig.py), after which Redis delivers a waiting message again."""
 
@@ -117,6 +118,10 @@ def _names(self: StepTask) -> str:
     return str(names.run(self.engine, for_s=names.LONGEST_S))
 
 
+def _tables(self: StepTask) -> str:
+    return tables.run(self.engine)
+
+
 def make_tasks() -> None:
     """Register the tasks of all flows, and their schedule. A flow whose file is wrong gets none.
 
@@ -139,6 +144,7 @@ def make_tasks() -> None:
     _register(RETENTION, _retention, "Remove old rows (engine/upkeep/retention.py).")
     _register(RESEAL, _reseal, "Seal stored data again with the newest key, if requested (engine/upkeep/reseal.py).")
     _register(NAMES, _names, "Fill in names of stored records after an upgrade (engine/upkeep/names.py).")
+    _register(TABLES, _tables, "Hold lookup tables against the systems, once a day (engine/upkeep/tables.py).")
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 

@@ -20,6 +20,9 @@ RESEAL_S = 60.0
 NAMES_S = 120.0
 """Twice the duration of one run; once nothing is left it costs two queries."""
 
+TABLES_S = 3600.0
+"""Tables are compared once a day, and within this time after a change; otherwise a run costs a few queries."""
+
 SUBSTITUTE = 4
 """The realtime lane runs the watcher this many times less often, and only if the scheduled lane does not."""
 
@@ -64,6 +67,11 @@ def beat_schedule(flows: Iterable[Flow], pump_every_s: float, watch_every_s: flo
             "task": "engine.names",
             "schedule": NAMES_S,
             "options": {"queue": "backfill", "expires": NAMES_S + CLOCKS_S},
+        },
+        "tables": {
+            "task": "engine.tables",
+            "schedule": TABLES_S,
+            "options": {"queue": "backfill", "expires": TABLES_S},
         },
     }
     for flow in flows:

@@ -10,7 +10,7 @@ import redis
 
 from syncengine.alerts import Sinks
 from syncengine.engine.core.engine import Chain, Engine
-from syncengine.engine.doctor import backlog, broker, database, systems
+from syncengine.engine.doctor import backlog, broker, database, sites, systems
 from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured, warn
 from syncengine.engine.setup import bootstrap
 from syncengine.errors import DatabaseFull, DatabaseLocked, Misconfigured, Transient
@@ -103,11 +103,12 @@ def _with_store(patient: Patient, store: Store, offline: bool) -> Iterator[Findi
 
 def _with_engine(patient: Patient, engine: Engine, *, may_call: bool) -> Iterator[Finding]:
     """may_call: credentials can be decrypted, and the examination is not offline."""
-    settings, skews = patient.settings, dict[str, float]()
+    settings, skews, answered = patient.settings, dict[str, float](), set[str]()
     may_call = may_call and _usable(patient) is not None
     examinations: list[Callable[[], Iterator[Finding]]] = [
         lambda: systems.configuration(engine),
-        lambda: systems.called(engine, skews) if may_call else systems.at_rest(engine),
+        lambda: systems.called(engine, skews, answered) if may_call else systems.at_rest(engine),
+        lambda: sites.examine(engine, answered),
         lambda: iter([systems.clocks(engine.store, _usable(patient), skews)]),
         lambda: backlog.moving(engine, stalled_s=settings.stalled_s) if _usable(patient) else iter(()),
         lambda: iter([backlog.schedule(engine), backlog.stuck(engine), backlog.crashes(engine)]),

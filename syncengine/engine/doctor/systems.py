@@ -95,10 +95,11 @@ def configuration(engine: Engine) -> Iterator[Finding]:
             yield ok(part, f"{mode}; flows {', '.join(connection.flows)}")
 
 
-def called(engine: Engine, skews: dict[str, float]) -> Iterator[Finding]:
-    """Whether each endpoint can be called. Those that are down or paused are not called.
+def called(engine: Engine, skews: dict[str, float], answered: set[str]) -> Iterator[Finding]:
+    """Whether each endpoint can be called. Those that are down or paused are left out.
 
-    Adds the skew of each endpoint's clock, in seconds, to `skews`. Raises Transient.
+    Adds the skew of each endpoint's clock, in seconds, to `skews`, and the names of those that can be called to `answered`.
+    Raises Transient.
     """
     resting = {finding.endpoint: finding for finding in at_rest(engine)}
     yield from resting.values()
@@ -107,6 +108,7 @@ def called(engine: Engine, skews: dict[str, float]) -> Iterator[Finding]:
         if name in resting:
             continue
         if reached.error is None:
+            answered.add(name)
             if reached.skew_s is not None:
                 skews[name] = reached.skew_s
             yield ok(part, reached.says, endpoint=name)

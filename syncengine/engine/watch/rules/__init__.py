@@ -10,6 +10,7 @@ from syncengine.engine.watch.rules.endpoints import breaker_open, clock_differs,
 from syncengine.engine.watch.rules.progress import outcome_unknown, overdue, stalled
 from syncengine.engine.watch.rules.resting import long_held, long_waiting
 from syncengine.engine.watch.rules.safeguards import ceiling_reached, flow_disabled, objects_gone
+from syncengine.engine.watch.rules.tables import table_differs
 
 RULES: Sequence[Rule] = (
     Rule("breaker", 60.0, breaker_open),
@@ -28,4 +29,5 @@ RULES: Sequence[Rule] = (
     Rule("held", 0.0, long_held),
     Rule("clock", 600.0, clock_differs),
     Rule("stalled", 60.0, stalled),
+    Rule("table", 0.0, table_differs),
 )
