@@ -29,7 +29,7 @@ POLICIES: Mapping[Policy, str] = {
     Policy.RIGHT: "two-way flows: the right side is the master",
 }
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_TABLE = re.compile(r"lookup\('(\w+)'")
+_TABLE = re.compile(r"(?:lookup|dated)\('(\w+)'")
 
 
 def page() -> str:

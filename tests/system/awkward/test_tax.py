@@ -9,8 +9,11 @@ import requests
 from sqlalchemy import select
 
 from syncengine.demo.comparison.tax import Explanation, Verdict, compare_tax
+from syncengine.engine.doctor import Level, sites
+from syncengine.engine.upkeep import tables
 from syncengine.engine.watch.rule import Thresholds, View
 from syncengine.engine.watch.rules.dead_letters import often_found
+from syncengine.engine.watch.rules.tables import table_differs
 from syncengine.store.models import Failure, Record
 from syncengine.store.states import Status
 from tests.system.awkward.world import World
@@ -96,6 +99,22 @@ def test_a_calculation_that_is_declared_wrongly_is_found_within_twenty_invoices(
     assert [(sign.rule, sign.count > 1) for sign in signs] == [("attention", True)]
     assert "SYSPRO does not compute tax as the setting tax_calculation says" in signs[0].text
     assert "tax_calculation" in signs[0].remedy
+
+
+def test_rates_are_compared_with_syspros_once_a_day(world: World) -> None:
+    world.start_over(seed=3, **SIZES)
+    world.configure(flows=FLOWS, lookups={"tax_rates": {"T20": "17.5", "T20@2020-01-01": "22", "T5": "5"}})
+
+    assert [tables.run(world.engine) for _ in range(2)] == ["1 compared, 0 postponed", "0 compared, 0 postponed"]
+    with world.store.read() as session:
+        view = View(world.engine, session, world.time.now(), Thresholds(), None, None, {}, frozenset())
+        [sign] = table_differs(view) or []
+    assert sign.text.endswith("T20 is declared as 22, the system has 20 (status N)")
+    shown = {finding.part.split()[-1]: finding for finding in sites.examine(world.engine, ["erp"])}
+    assert {name: finding.level for name, finding in shown.items()} == {
+        "tax_override": Level.OK, "negative_quantities": Level.OK, "tax_by_area": Level.OK, "tax_calculation": Level.OK,
+        "tax_rates": Level.WARN,
+    }  # fmt: skip
 
 
 def test_orders_are_held_before_the_write_if_that_is_wanted(world: World) -> None:
