@@ -289,9 +289,15 @@ class _FlowReader:
         given = self.place.table(self.table["settings"], self.table.line_of("settings"), "settings")
         return {name: self._setting(name, entry, given.line_of(name)) for name, entry in given.items()}
 
+    def _choices(self, table: Table, name: str, declared: str) -> tuple[str, ...]:
+        line = table.line_of("choices")
+        if "choices" in table and declared != "text":
+            self.place.refuse(line, f"setting {name}: choices: is for the type text, not {declared}")
+        return tuple(self.place.names(table.get("choices"), line, f"choices of the setting {name}"))
+
     def _setting(self, name: str, entry: Any, line: int) -> Setting:
         table = self.place.table(entry, line, f"setting {name}")
-        self.place.only(table, ("type", "default", "about"), f"setting {name}")
+        self.place.only(table, ("type", "choices", "default", "about"), f"setting {name}")
         declared = self.place.choice(table, "type", _SETTING_KINDS, "text")
         kind = _KINDS.get(declared) or ValueKind(declared)
         empty: dict[ValueKind, Any] = {
@@ -302,7 +308,12 @@ class _FlowReader:
         }
         default = table.get("default", empty.get(kind))
         setting = Setting(
-            kind, default, str(table.get("about", "")), is_zone=declared == "zone", is_ids=declared == "ids"
+            kind,
+            default,
+            str(table.get("about", "")),
+            is_zone=declared == "zone",
+            is_ids=declared == "ids",
+            choices=self._choices(table, name, declared),
         )
         try:
             check_setting(name, setting, default)

@@ -42,7 +42,8 @@ class Expr:
 class Setting:
     """A setting that a flow declares: its kind, its default, its purpose.
 
-    is_zone: its text names a time zone. is_ids: the items of its list are ids, which are numbers.
+    is_zone: its text names a time zone. is_ids: the items of its list are ids, which are numbers. choices: the texts that it
+    may be, beside an empty one if its default is empty; any text if there are none.
     """
 
     kind: ValueKind
@@ -50,6 +51,7 @@ class Setting:
     about: str = ""
     is_zone: bool = False
     is_ids: bool = False
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,13 +218,24 @@ def path(base: Run, steps: Sequence[str], text: str) -> Run:
 def checked_setting(name: str, declared: Setting, value: Any) -> Any:
     """The value of a setting, converted to its declared kind. Raises Unfit, which names the setting."""
     try:
-        return _setting_value(declared.kind, value)
+        checked = _setting_value(declared.kind, value)
+        is_empty = not checked and not declared.default
+        if declared.choices and checked not in declared.choices and not is_empty:
+            raise Unfit("not one of its choices")
+        return checked
     except (Unfit, ArithmeticError, ValueError):
         raise Unfit(
-            f"the setting {name} must be {'a list' if declared.kind is ValueKind.LIST else declared.kind}",
+            f"the setting {name} must be {_wanted(declared)}",
             value=value,
             remedy=f"Correct the setting {name} of the connection and retry",
         ) from None
+
+
+def _wanted(declared: Setting) -> str:
+    if declared.choices:
+        *others, last = declared.choices
+        return f"{', '.join(others)} or {last}" if others else last
+    return "a list" if declared.kind is ValueKind.LIST else str(declared.kind)
 
 
 def _setting_value(kind: ValueKind, value: Any) -> Any:

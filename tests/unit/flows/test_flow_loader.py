@@ -140,6 +140,15 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
             SMALL + "settings: {a: {type: integer, default: 1.5}}\n",
             "setting a: its default: the setting a must be integer",
         ),
+        (
+            SMALL + "settings: {a: {type: text, choices: [x, y], default: z}}\n",
+            "setting a: its default: the setting a must be x or y",
+        ),
+        (
+            SMALL + "settings: {a: {type: integer, choices: ['1']}}\n",
+            "setting a: choices: is for the type text, not integer",
+        ),
+        (SMALL + "settings: {a: {type: text, choices: 3}}\n", "choices of the setting a must be a list of names"),
         (SMALL + "settings: {time_zone: {type: list}}\n", "the setting time_zone is list here and text in flows/"),
         (SMALL.replace("notes", "orders", 1), "the flow 'orders' already exists in flows/orders.yml"),
         (
@@ -331,6 +340,26 @@ def test_a_time_zone_that_does_not_exist_is_refused_for_a_connection(settings: d
     check_connection(flows().values(), {"time_zone": "Europe/London", "delivery_date_zone": ""}, main_at)
     with pytest.raises(Misconfigured) as refused:
         check_connection(flows().values(), settings, main_at)
+    assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"rounding": "lines"}, "the setting rounding must be none, unit, line or total, not 'lines'"),
+        ({"rounding": ""}, "the setting rounding must be none, unit, line or total, not ''"),
+        ({"tax_override": "accepted"}, "the setting tax_override must be applied, ignored or rejected"),
+        ({"tax_difference": "held"}, "the setting tax_difference must be hold or attention"),
+        ({"tax_calculation": "I"}, "the setting tax_calculation must be invoice or line"),
+        ({"bundles": "spred"}, "the setting bundles must be spread, lines or charge"),
+    ],
+)
+def test_a_text_that_is_not_one_of_the_choices_is_refused_for_a_connection(
+    settings: dict[str, object], says: str
+) -> None:
+    check_connection(flows().values(), {"rounding": "line", "tax_calculation": ""}, "connection main")
+    with pytest.raises(Misconfigured) as refused:
+        check_connection(flows().values(), settings, "connection main")
     assert says in str(refused.value)
 
 
