@@ -58,10 +58,10 @@ class Rule:
             raise rejected(f"rule: {self.reason}", error, self.text) from None
 
     def refusal(self, frame: Frame) -> Rejected:
-        """The error of a `reject` rule that applies. `frame` is the document being mapped."""
+        """The error of a `reject` rule that applies, with both figures if it expects one. `frame` is the mapped document."""
         return Rejected(
             field=self.field or f"rule: {self.reason}",
-            value=_shown(self.value, frame),
+            value=self.remark(frame).figures if self.expected else _shown(self.value, frame),
             reason=self.reason,
             remedy=self.remedy or CORRECT_AT_SOURCE,
         )

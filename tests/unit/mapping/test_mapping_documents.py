@@ -391,6 +391,28 @@ def test_a_check_sees_the_mapped_document() -> None:
         mapped(text, {"id": 1, "rows": rows, "total": Decimal(11)})
 
 
+def test_a_check_that_expects_a_figure_rejects_with_both() -> None:
+    text = """
+    checks:
+      - reject: does not add up
+        when: mapped.amount != rate
+        field: amount
+        value: mapped.amount
+        expected: rate
+        remedy: Correct the rate
+    mapping:
+      amount: {from: total}
+    """
+
+    with pytest.raises(Rejected) as error:
+        mapped(text, {"id": 1, "total": Decimal("9.50"), "rate": Decimal(8)})
+    assert (error.value.field, error.value.value, error.value.remedy) == (
+        "amount",
+        "9.50; expected 8",
+        "Correct the rate",
+    )
+
+
 def test_the_version_changes_with_the_content_alone() -> None:
     one, same, other = (made(f"key: {{from: id, max: {length}}}") for length in (5, 5, 6))
 
