@@ -43,8 +43,8 @@ ORDER: Section = {
     "InvoicedTax": _AMOUNT,
 }
 LINE: Section = {
-    "SalesOrderLine": code(4), "LineType": code(1), "StockCode": code(30), "OrderQty": number(12, 6), "Value": _AMOUNT,
-    "TaxCode": code(3),
+    "SalesOrderLine": code(4), "LineType": code(1), "StockCode": code(30), "OrderQty": number(12, 6),
+    "Price": number(15, 5), "Value": _AMOUNT, "TaxCode": code(3),
 }  # fmt: skip
 INVOICE: Section = {
     "Invoice": code(20), "InvoiceDate": DATE, "Net": _AMOUNT, "Tax": _AMOUNT, "Total": _AMOUNT, "TaxBooked": _AMOUNT,
@@ -59,6 +59,7 @@ _DETAIL = (
     "LineType",
     "MStockCode",
     "MOrderQty",
+    "MPrice",
     "MTaxCode",
     "NMscChargeValue",
     "NMscTaxCode",
@@ -220,6 +221,7 @@ def _line(line: Doc) -> Doc:
         "LineType": text_of(line, "LineType"),
         "StockCode": "" if is_charge else text_of(line, "MStockCode"),
         "OrderQty": str(_amount(line, "MOrderQty")),
+        "Price": str(_amount(line, "MPrice")),
         "Value": str(_amount(line, "NMscChargeValue")),
         "TaxCode": text_of(line, "NMscTaxCode" if is_charge else "MTaxCode"),
     }
