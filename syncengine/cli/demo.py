@@ -18,6 +18,7 @@ from syncengine.demo.run import DemoRun
 
 MAX_PROBLEMS_SHOWN = 10
 PRODUCTS = 200
+TAX_MIX = 22
 
 
 @click.command("demo")
@@ -42,7 +43,8 @@ def command(
     started = clock.monotonic()
     screen = Console(stderr=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C: stops everything that was started
-    installation = DemoInstallation(home.absolute(), gateway, ShopSize(seed, contacts, PRODUCTS, orders), flower_port)
+    shop = ShopSize(seed, contacts, PRODUCTS, orders, TAX_MIX)
+    installation = DemoInstallation(home.absolute(), gateway, shop, flower_port)
     try:
         url = installation.start()
         _introduce(screen, installation, url)
@@ -73,7 +75,9 @@ def _introduce(screen: Console, installation: DemoInstallation, url: str) -> Non
 def _conclude(screen: Console, summary: dict[str, Any], url: str, installation: DemoInstallation) -> None:
     counts = ", ".join(f"{summary[name]} {name}" for name in ("pushed", "waiting", "held", "dead", "duplicates"))
     calls = ", ".join(f"{system} {count['total']}" for system, count in summary["calls"].items())
+    tax = ", ".join(f"{count} {name}" for name, count in summary["tax"].items())
     screen.print(f"[bold]Orders:[/bold] {counts}, in {summary['seconds']} s. Calls: {calls}.")
+    screen.print(f"[bold]Tax compared:[/bold] {tax}.")
     for problem in summary["problems"][:MAX_PROBLEMS_SHOWN]:
         screen.print(f"  [red]{problem}[/red]")
     screen.print(f"The demo keeps running. Open {url}/ and try, with SYNCENGINE_HOME={installation.home}:")

@@ -40,12 +40,16 @@ OVERRIDES = ("REDIS_URL", "DATABASE_URL", "SYNCENGINE_KEYS", "SYNCENGINE_KEY_FIL
 
 @dataclass(frozen=True, slots=True)
 class ShopSize:
-    """Seed and sizes of the generated shop; the same figures give the same shop."""
+    """Seed and sizes of the generated shop; the same figures give the same shop.
+
+    tax_mix: number of further orders with all kinds of tax.
+    """
 
     seed: int
     contacts: int
     products: int
     orders: int
+    tax_mix: int = 0
 
 
 class DemoInstallation:
@@ -57,7 +61,7 @@ class DemoInstallation:
 
     def __init__(self, home: Path, gateway: str, shop: ShopSize, flower_port: int | None) -> None:
         self.home, self.gateway, self.shop = home, gateway, shop
-        self.flows = ["customers", "orders"]
+        self.flows = ["customers", "orders", "order_tax"]
         self.flower_password = secrets.token_urlsafe(9)
         self.sandbox: subprocess.Popen[bytes] | None = None
         self.supervisor: Supervisor | None = None
@@ -131,7 +135,8 @@ class DemoInstallation:
         shop = self.shop
         options = {
             "--port": 0, "--seed": shop.seed, "--contacts": shop.contacts, "--products": shop.products,
-            "--orders": shop.orders, "--latency": LATENCY_S, "--ready-file": ready,
+            "--orders": shop.orders, "--tax-mix": shop.tax_mix, "--latency": LATENCY_S, "--ready-file": ready,
+            "--switch": "syspro_tax_override=accepted",
         }  # fmt: skip
         arguments = [str(part) for pair in options.items() for part in pair]
         log = (self.home / "sandbox.log").open("wb")
@@ -167,7 +172,7 @@ class DemoInstallation:
                     "flows": self.flows,
                     "cut_over": CUT_OVER.isoformat(),
                     "quiet_s": QUIET_S,
-                    "settings": _plain(flow_settings),
+                    "settings": {**_plain(flow_settings), "tax_override": "applied"},  # as the sandbox's switch says
                     "lookups": lookups,
                 }
             },

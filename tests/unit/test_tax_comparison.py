@@ -10,6 +10,7 @@ import pytest
 
 from syncengine.demo.comparison.tax import Booked, Charged, Explanation, Part, Tolerance, Verdict, judge
 from syncengine.demo.comparison.tax.reading import charged as read_charged
+from syncengine.demo.tax_shown import tax_problems
 
 D = Decimal
 
@@ -316,3 +317,16 @@ def test_components_share_price_tax_and_code_of_their_bundle() -> None:
         ("MUG", D(30), D(6), ("T20",)),
         ("BOOK", D(10), D(2), ("T20",)),
     ]
+
+
+def test_the_demo_fails_for_each_difference_that_nobody_is_shown_with_both_figures() -> None:
+    wrong = booked([LINES[0], line("goods", "BOOK", 2, 50, "T20"), LINES[2]], "31.00")
+    shown = Explanation("5001", "attention", "Line.TaxCode 2: T20; expected 2: T5")
+
+    assert list(tax_problems(judged(wrong, shown=(shown,)))) == []
+    assert [text.partition(":")[0] for text in tax_problems(judged(wrong))] == [
+        "a difference of tax that nobody is shown"
+    ]
+    assert [
+        text.partition(":")[0] for text in tax_problems(judged(wrong, shown=(replace(shown, text="differs"),)))
+    ] == ["a difference of tax that is shown without both figures"]

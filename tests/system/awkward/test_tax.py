@@ -6,16 +6,14 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 import requests
-from sqlalchemy import select
 
 from syncengine.demo.comparison.tax import Explanation, Verdict, compare_tax
+from syncengine.demo.tax_shown import tax_shown
 from syncengine.engine.doctor import Level, sites
 from syncengine.engine.upkeep import tables
 from syncengine.engine.watch.rule import Thresholds, View
 from syncengine.engine.watch.rules.dead_letters import often_found
 from syncengine.engine.watch.rules.tables import table_differs
-from syncengine.store.models import Failure, Record
-from syncengine.store.states import Status
 from tests.system.awkward.world import World
 
 FLOWS = ["customers", "orders", "order_tax"]
@@ -32,9 +30,7 @@ def _run(
     )
     world.start_over(seed=3, **SIZES)
     declared = {"accepted": "applied"}.get(override, override)
-    world.configure(
-        flows=FLOWS, settings={"tax_override": declared, "exempt_tax_codes": ["T2"], **settings}, lookups=lookups
-    )
+    world.configure(flows=FLOWS, settings={"tax_override": declared, **settings}, lookups=lookups)
     world.sync("customers")
     world.sync("orders")
     for _ in range(days):
@@ -44,19 +40,11 @@ def _run(
 
 
 def _shown(world: World) -> Sequence[Explanation]:
-    """What people are shown: held orders, and open attentions with their figures."""
     company = world.erp.company
     rows = company.table("SorMaster").rows()
-    numbers = {f"right:{company.shown(str(row['SalesOrder']))}": str(row["CustomerPoNumber"]) for row in rows}
+    numbers = {company.shown(str(row["SalesOrder"])): str(row["CustomerPoNumber"]) for row in rows}
     with world.store.read() as session:
-        held = session.scalars(select(Record).where(Record.flow == "orders", Record.status == Status.HELD)).all()
-        open_ = select(Failure).where(Failure.kind == "attention", Failure.closed_at.is_(None))
-        told = [
-            Explanation(numbers[failure.key], "attention", f"{failure.field} {failure.value}")
-            for failure in session.scalars(open_)
-            if failure.flow == "order_tax"
-        ]
-    return [*told, *(Explanation(record.key, "held", record.reason) for record in held)]
+        return tax_shown(session, numbers)
 
 
 def _judged(world: World) -> Verdict:
