@@ -1,42 +1,68 @@
-"""A shop with all kinds of tax, through the real engine, in each set-up of the site: no difference of tax stays silent."""
+"""A shop with all kinds of tax, through the real engine, in each set-up of the site: no difference of tax stays silent.
+
+`SYNCENGINE_TAX_ORDERS=220 pytest -n0 tests/system/awkward/test_tax.py -k matrix` runs all set-ups with more orders.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
 import requests
 
-from syncengine.demo.comparison.tax import Explanation, Verdict, compare_tax
+from syncengine.demo.comparison.tax import Explanation, Verdict, compare_tax, judge
+from syncengine.demo.comparison.tax.reading import read
 from syncengine.demo.tax_shown import tax_shown
 from syncengine.engine.doctor import Level, sites
 from syncengine.engine.upkeep import tables
 from syncengine.engine.watch.rule import Thresholds, View
 from syncengine.engine.watch.rules.dead_letters import often_found
 from syncengine.engine.watch.rules.tables import table_differs
+from syncengine.sandbox.shop.model import CUT_OVER
 from tests.system.awkward.world import World
 
+D = Decimal
+_CODE = re.compile(r"\bT\d+\b")
 FLOWS = ["customers", "orders", "order_tax"]
-SIZES = {"contacts": 0, "products": 2, "orders": 0, "awkward": False, "tax_mix": 22}
+SIZES: dict[str, int] = {"contacts": 0, "products": 2, "orders": 0, "awkward": False, "tax_mix": 22}
+ORDERS = int(os.environ.get("SYNCENGINE_TAX_ORDERS", "0"))
+WITH_AWKWARD: dict[str, int] = {
+    "contacts": 8, "products": 70, "orders": ORDERS or 8, "awkward": True, "tax_mix": ORDERS or 11,
+}  # fmt: skip
+SETUPS = [(override, calculation) for override in ("accepted", "ignored", "rejected") for calculation in ("I", "L")]
 
 
 def _run(
     world: World, override: str, calculation: str = "I", *, days: int = 2,
-    lookups: Mapping[str, Mapping[str, str]] | None = None, **settings: object,
+    lookups: Mapping[str, Mapping[str, str]] | None = None, sizes: Mapping[str, int] = MappingProxyType(SIZES),
+    **settings: object,
 ) -> None:  # fmt: skip
-    world.sandbox.switches.turn({"syspro_tax_override": override, "syspro_tax_calculation": calculation})
-    world.undo.append(
-        lambda: world.sandbox.switches.turn({"syspro_tax_override": "ignored", "syspro_tax_calculation": "I"})
-    )
-    world.start_over(seed=3, **SIZES)
-    declared = {"accepted": "applied"}.get(override, override)
-    world.configure(flows=FLOWS, settings={"tax_override": declared, **settings}, lookups=lookups)
+    world.start_over(seed=3, **sizes)
+    _set_up(world, override, {"syspro_tax_calculation": calculation}, settings, lookups, cut_over=CUT_OVER)
     world.sync("customers")
     world.sync("orders")
     for _ in range(days):
         answer = requests.post(f"{world.sandbox.base_url}/_sandbox/syspro/day", json={"every_in_part": 3}, timeout=30)
         assert answer.status_code == 200, answer.text
         world.sync("order_tax")
+
+
+def _set_up(
+    world: World,
+    override: str,
+    switches: Mapping[str, str],
+    settings: Mapping[str, object] = MappingProxyType({}),
+    lookups: Mapping[str, Mapping[str, str]] | None = None,
+    **connection: object,
+) -> None:
+    """A site that treats tax codes like this, and a connection that says so."""
+    world.sandbox.switches.turn({"syspro_tax_override": override, **switches})
+    declared = {"tax_override": {"accepted": "applied"}.get(override, override), **settings}
+    world.configure(flows=FLOWS, settings=declared, lookups=lookups, **connection)
 
 
 def _shown(world: World) -> Sequence[Explanation]:
@@ -70,6 +96,20 @@ def test_where_codes_cannot_be_sent_every_difference_is_told_with_both_figures(w
     assert [f"{difference} / {told.text}" for difference, told in verdict.without_figures] == []
     assert verdict.orders == 22
     assert verdict.explained
+
+
+@pytest.mark.parametrize(("override", "calculation"), SETUPS if ORDERS else [("ignored", "L")])
+def test_no_difference_is_silent_in_the_matrix_of_set_ups_and_awkward_orders(
+    world: World, override: str, calculation: str
+) -> None:
+    _run(world, override, calculation, sizes=WITH_AWKWARD)
+
+    verdict = _judged(world)
+    assert [str(difference) for difference in verdict.silent] == []
+    assert [f"{difference} / {shown.text}" for difference, shown in verdict.without_figures] == []
+    assert verdict.invoices > verdict.orders > WITH_AWKWARD["tax_mix"]
+    if override == "accepted":
+        assert (verdict.differences, _shown(world)) == ([], [])
 
 
 def test_a_calculation_that_is_declared_wrongly_is_found_within_twenty_invoices(world: World) -> None:
@@ -113,3 +153,22 @@ def test_orders_are_held_before_the_write_if_that_is_wanted(world: World) -> Non
     held = [told for _, told in verdict.explained if told.kind == "held"]
     assert held
     assert all("SYSPRO would book other tax codes" in told.text for told in held)
+
+
+@pytest.mark.parametrize(("on_change", "told"), [("same", []), ("unseen", ["T20", "T5"])])
+def test_an_amended_order_is_compared_after_the_change(world: World, on_change: str, told: list[str]) -> None:
+    _set_up(world, "accepted", {"syspro_tax_override_on_change": on_change})
+    shop = world.shop
+    mug, wrap = shop.row("MUG", 2, "16.00", "3.20"), shop.text("Gift wrap", "3.50", tax=D("0.70"))
+    order = shop.order(None, mug, wrap)
+    world.sync()
+    assert _shown(world) == []
+
+    shop.edit_row(order, mug, quantity=D(5), net=D("40.00"), tax=D("2.00"), tax_code="T5")
+    shop.add_row(order, shop.row("BOOK", 3, "37.50", "7.50"))  # under T20, where the book's own code is T0
+    shop.edit_row(order, wrap, net=D("4.00"), tax=D("0.20"), tax_code="T5")
+    world.sync()
+
+    verdict = judge(*read(world.sandbox.base_url, [order.id], {}), _shown(world))
+    assert (verdict.orders, verdict.silent, verdict.without_figures) == (1, [], [])
+    assert [sorted(_CODE.findall(shown.text)) for _, shown in verdict.explained] == ([told] if told else [])
