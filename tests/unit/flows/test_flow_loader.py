@@ -170,6 +170,24 @@ def test_the_version_changes_with_the_file(tmp_path: Path) -> None:
             BACK.replace("syspro.customer", "syspro.sales_order").replace("from: Name", "from: Customer"),
             "writes: linked: no flow links",
         ),
+        (SMALL + "writes: nothing\n", "writes: nothing needs entity:, the entity of the flow whose links it uses"),
+        (SMALL + "writes: nothin\n", "writes: cannot be 'nothin' (did you mean nothing?)"),
+        (
+            SMALL + "writes: nothing\nentity: orders\nparts: [id]\n",
+            "parts: a flow with writes: nothing makes no objects, so no parts",
+        ),
+        (
+            SMALL + "writes: nothing\nentity: orders\nrules: [{cancel: it is gone, when: id == 1}]\n",
+            "rules: a flow with writes: nothing cancels nothing",
+        ),
+        (
+            SMALL + "writes: nothing\nentity: orders\nbackward_feeds: [updatd]\n",
+            "backward_feeds: syspro.customer has no feed 'updatd'",
+        ),
+        (
+            SMALL + "differences: {CustomerPoNumber: {reason: a, remedy: b}}\n",
+            "differences: is for flows with writes: nothing",
+        ),
         (BACK + "parts: [Currency]\n", "parts: a flow with writes: linked makes no objects, so no parts"),
         (BACK + "rules: [{cancel: it is gone, when: not Name}]\n", "rules: a flow with writes: linked cancels nothing"),
         (

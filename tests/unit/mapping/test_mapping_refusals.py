@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from syncengine.errors import Misconfigured
+from syncengine.mapping.contract import Context
 from tests.unit.mapping.mapping_fixtures import made
 
 
@@ -188,6 +189,55 @@ def test_the_line_is_that_of_the_entry_itself() -> None:
             3,
             "'sku' is a named value and a field of the row: rename the value, or write row.sku",
         ),
+        (
+            "checks: [{hld: a, when: paid}]\nmapping: {key: {from: id}}",
+            1,
+            "an item of checks must begin with one of reject",
+        ),
+        (
+            "checks: [{skip: a, when: paid}]\nmapping: {key: {from: id}}",
+            1,
+            "must begin with one of reject, hold, attention",
+        ),
+        ("checks: [{hold: a}]\nmapping: {key: {from: id}}", 1, "the rule 'a' needs when:"),
+        (
+            "checks: [{attention: a, when: paid, expcted: id}]\nmapping: {key: {from: id}}",
+            1,
+            "the rule attention has no entry 'expcted' (did you mean expected?)",
+        ),
+        (
+            "checks: [{attention: a, when: paid, expected: idd}]\nmapping: {key: {from: id}}",
+            1,
+            "the source has no field 'idd' (did you mean id?)",
+        ),
+        ("checks: [{hold: a, when: paid, remedy: 3}]\nmapping: {key: {from: id}}", 1, "a needs remedy:, a text"),
+        (
+            "checks: [{hold: a, when: mapped.ky}]\nmapping: {key: {from: id}}",
+            1,
+            "mapped has no field 'ky' (did you mean key?)",
+        ),
+        (
+            "rules: [{hold: a, when: paid, expected: id}]\nmapping: {key: {from: id}}",
+            1,
+            "the rule hold has no entry 'expected'",
+        ),
+        ("mapping: {key: {from: in_target.key}}", 1, "'in_target'"),
+        ("mapping: {key: {from: \"lookup('target_lines', id)\"}}", 1, "there is no lookup table 'target_lines'"),
+        (
+            "mapping:\n  goods: {each: rows, key: id, code: {from: mapped.ky}}",
+            2,
+            "mapped has no field 'ky' (did you mean key?)",
+        ),
+        (
+            "references: [{resource: right.nothing, keys: [id]}]\nmapping: {key: {from: id}}",
+            1,
+            "there is no resource 'right.nothing'",
+        ),
+        (
+            "differences: {key: {reason: a, remedy: b}}\nmapping: {key: {from: id}}",
+            1,
+            "is for flows with writes: nothing",
+        ),
         ("rules: 3\nmapping: {key: {from: id}}", 1, "rules must be a list"),
         ("rules: [{when: paid}]\nmapping: {key: {from: id}}", 1, "an item of rules must begin with one of skip, hold"),
         ("rules: [{skip: a, hold: b}]\nmapping: {key: {from: id}}", 1, "an item of rules must begin with one of"),
@@ -249,3 +299,49 @@ def test_a_mapping_that_cannot_work_is_refused(text: str, line: int, said: str) 
 
     assert str(error.value).startswith(f"flows/test.yml:{line}: ")
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("differences: 3\nmapping: {key: {from: id}}", "differences must be a table"),
+        (
+            "differences: {kee: {reason: a, remedy: b}}\nmapping: {key: {from: id}}",
+            "differences: 'kee' is not mapped (did you mean key?)",
+        ),
+        (
+            "differences: {goods.cde: {reason: a, remedy: b}}\nmapping: {goods: {each: rows, key: id, code: {from: sku}}}",
+            "differences: 'goods.cde' is not mapped (did you mean goods.code?)",
+        ),
+        ("differences: {key: {reason: a}}\nmapping: {key: {from: id}}", "key needs remedy:, a text"),
+        ("differences: {key: a}\nmapping: {key: {from: id}}", "key must be a table"),
+        (
+            "differences: {key: {reason: a, remdy: b}}\nmapping: {key: {from: id}}",
+            "differences: key has no entry 'remdy' (did you mean remedy?)",
+        ),
+        ("mapping: {key: {from: in_target.kee}}", "'kee' (did you mean key?)"),
+        ("mapping: {key: {when: in_target.key == in_target.goods, from: id}}", "are never equal"),
+    ],
+)
+def test_what_a_flow_that_compares_cannot_mean_is_refused(text: str, said: str) -> None:
+    with pytest.raises(Misconfigured) as error:
+        made(text, compares=True)
+
+    assert str(error.value).startswith("flows/test.yml:1: ")
+    assert said in str(error.value)
+
+
+def test_a_flow_that_compares_may_name_the_targets_document_and_line_numbers() -> None:
+    mapping = made(
+        "differences: {goods: {reason: a, remedy: b}}\n"
+        "mapping:\n"
+        "  key: {from: in_target.key}\n"
+        "  goods: {each: rows, key: \"lookup('target_lines', id)\", code: {from: sku}}",
+        compares=True,
+    )
+
+    context = Context(found={"key": "K"}, lookups={"target_lines": {"7": "2"}})
+    made_of = mapping.apply({"id": 1, "rows": [{"id": "7", "sku": "MUG"}]}, context)[""]
+    assert made_of == {"key": "K", "goods": [{"@key": "2", "code": "MUG"}]}
+    assert mapping.difference_text("goods.code").reason == "a"
+    assert mapping.difference_text("key").reason == "the target differs from what it should be"
