@@ -89,6 +89,22 @@ def test_two_codes_exchanged_between_lines_of_one_value_are_found() -> None:
     ]
 
 
+def test_equal_prices_are_paired_by_quantity() -> None:
+    """Otherwise four pieces would be charged four times the rounded tax of one."""
+    rows = [
+        Part("goods", "MUG", D(1), D("80.4667"), ("T20",), D("16.09")),
+        Part("goods", "MUG", D(4), D("321.8667"), ("T20",), D("64.37")),
+    ]
+    lines = [line("goods", "MUG", 1, "80.47", "T20"), line("goods", "MUG", 4, "321.87", "T20")]
+    verdict = judged(
+        booked(lines, "80.47", document="invoice"),
+        booked(lines, "80.47"),
+        order=Charged("5001", D("402.34"), D("80.46"), rows),
+    )
+
+    assert verdict.differences == []
+
+
 def test_exempt_is_right_only_where_the_row_may_be_exempt() -> None:
     def of(codes: tuple[str, ...]) -> Verdict:
         order = Charged("5001", D(10), D(0), [Part("goods", "MUG", D(1), D(10), codes, D(0))])

@@ -98,6 +98,32 @@ def test_where_codes_cannot_be_sent_every_difference_is_told_with_both_figures(w
     assert verdict.explained
 
 
+def test_differing_codes_are_shown_before_there_is_an_invoice(world: World) -> None:
+    _run(world, "ignored", days=0)
+
+    verdict = _judged(world)
+    assert (verdict.silent, verdict.without_figures, verdict.invoices) == ([], [], 0)
+    exempt = {str(order_id) for order_id in world.sandbox.shop.tax_mix["exempt_customer"]}
+    assert exempt <= {difference.po for difference, _ in verdict.explained}
+
+
+@pytest.mark.parametrize(("code", "figures"), [("T2", []), ("T20", ["exempt; expected T20"])])
+def test_a_customer_who_is_exempt_in_syspro_alone_is_shown(world: World, code: str, figures: list[str]) -> None:
+    _set_up(world, "ignored", {})
+    contact = world.shop.contact()
+    world.sync("customers")
+    world.erp.act(f"customers/BP{contact.id}", TaxStatus="E")
+    order = world.shop.order(
+        contact, world.shop.row("MUG", 1, "8.00", "1.60" if code == "T20" else "0.00", tax_code=code)
+    )
+    world.sync()
+
+    verdict = judge(*read(world.sandbox.base_url, [order.id], {}, ["T2"]), _shown(world))
+    assert (verdict.silent, verdict.without_figures) == ([], [])
+    assert [shown.text for _, shown in verdict.explained] == [f"CustomerTaxStatus {text}" for text in figures]
+    assert len(_shown(world)) == len(figures)
+
+
 @pytest.mark.parametrize(("override", "calculation"), SETUPS if ORDERS else [("ignored", "L")])
 def test_no_difference_is_silent_in_the_matrix_of_set_ups_and_awkward_orders(
     world: World, override: str, calculation: str

@@ -1,13 +1,13 @@
 """What SYSPRO has booked of a sales order: its lines' tax codes, and its invoices with their lines. Read only.
 
-Three or four COMFND read many orders, where SORQRY would take a call for each. Facts: syspro-objects.md sections 6.3 and 10;
+Four or five COMFND read many orders, where SORQRY would take a call for each. Facts: syspro-objects.md sections 6.3 and 10;
 the columns of ArTrnDetail are those that SQL against live databases names.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -40,6 +40,7 @@ ORDER: Section = {
     "Customer": code(15),
     "Currency": code(3),
     "OrderStatus": code(1),
+    "CustomerTaxStatus": code(1),
     "InvoicedTax": _AMOUNT,
 }
 LINE: Section = {
@@ -64,6 +65,7 @@ _DETAIL = (
     "NMscChargeValue",
     "NMscTaxCode",
 )
+_CUSTOMER = ("Customer", "TaxStatus")
 _INVOICE = ("SalesOrder", "Invoice", "DocumentType", "InvoiceDate", "CurrencyValue", "TaxPortion")
 _INVOICE_LINE = ("SalesOrder", "Invoice", "SalesOrderLine", "QtyInvoiced", "NetSalesValue")
 _CHARGES = ("4", "5")
@@ -109,6 +111,7 @@ class BookedOrder(SysproSource):
     )
     required_fields = ("SalesOrder",)
     field_notes: ClassVar[Mapping[str, str]] = {
+        "CustomerTaxStatus": "of the order's customer: E exempt, N taxable, O by the item",
         "InvoicedTax": "the tax of all invoices",
         "Line": "the lines that have a tax code, by SYSPRO's number",
         "Line.Value": "of a charge",
@@ -129,16 +132,23 @@ class BookedOrder(SysproSource):
         return InvoiceOptions(given.whole_number("invoice_days_back"), given.whole_number("invoices_per_page"))
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
-        """Orders by number, as SYSPRO shows it: a COMFND on each of SorMaster, SorDetail, ArInvoice and ArTrnDetail."""
+        """Orders by number, as SYSPRO shows it.
+
+        A COMFND on each of SorMaster, ArCustomer, SorDetail and ArInvoice, and on ArTrnDetail if there are invoices.
+        """
         stored = {self._stored(key): key for key in keys}
         found = {self._stored(text_of(row, "SalesOrder")): row for row in self._rows("SorMaster", stored, _MASTER)}
         if not found:
             return {}
+        statuses = self._customer_statuses(found.values())
         lines = self._by_order("SorDetail", found, _DETAIL)
         invoices = self._by_order("ArInvoice", found, _INVOICE)
         details = self._by_order("ArTrnDetail", invoices, _INVOICE_LINE) if invoices else {}
         return {
-            stored[order]: _document(row, lines.get(order, ()), invoices.get(order, ()), details.get(order, ()))
+            stored[order]: {
+                **_document(row, lines.get(order, ()), invoices.get(order, ()), details.get(order, ())),
+                "CustomerTaxStatus": statuses.get(text_of(row, "Customer"), ""),
+            }
             for order, row in found.items()
             if order in stored
         }
@@ -178,6 +188,14 @@ class BookedOrder(SysproSource):
                 version = f"{_day(row)}/{text_of(row, 'Invoice')}"
                 latest[order] = max(version, latest.get(order, ""))
         return [Ref(self._shown(order), version) for order, version in latest.items()]
+
+    def _customer_statuses(self, orders: Iterable[Doc]) -> dict[str, str]:
+        """Tax statuses of the customers of these orders; an order itself does not show its status."""
+        codes = sorted({text_of(order, "Customer") for order in orders})
+        rows = rows_where(
+            self._gateway, "ArCustomer", "Customer", codes, list(_CUSTOMER), at_once=self._settings.find_at_once
+        )
+        return {text_of(row, "Customer"): text_of(row, "TaxStatus") for row in rows}
 
     def _rows(self, table: str, orders: Mapping[str, object], columns: Sequence[str]) -> list[Doc]:
         return rows_where(

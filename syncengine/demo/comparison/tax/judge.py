@@ -146,12 +146,12 @@ def _amounts_that_differ(charged: Figures, booked: Figures, limit: Decimal) -> s
 
 
 def _pairs(rows: Sequence[Part], lines: Sequence[Part]) -> list[Pair]:
-    """Each booked line with its row: same kind and SKU, the nearest net price of a piece, and among equals a right code."""
+    """Each booked line with its row: same kind and SKU, the nearest price of a piece, then a right code and quantity."""
     left = {id(row): row.quantity for row in rows}
     pairs: list[Pair] = []
     for line in sorted(lines, key=lambda line: -abs(line.net)):
         same = [row for row in rows if left[id(row)] and _same_thing(row, line)]
-        row = min(same, key=lambda row: (abs(_each(row) - _each(line)), line.codes[0] not in row.codes), default=None)
+        row = min(same, key=lambda row: (*_distance(row, line), abs(left[id(row)] - line.quantity)), default=None)
         if row is not None:
             left[id(row)] -= min(line.quantity, left[id(row)], key=abs) if line.kind == "goods" else left[id(row)]
         pairs.append((line, row))
@@ -160,6 +160,10 @@ def _pairs(rows: Sequence[Part], lines: Sequence[Part]) -> list[Pair]:
 
 def _same_thing(row: Part, line: Part) -> bool:
     return row.kind == line.kind and (row.kind != "goods" or row.key == line.key)
+
+
+def _distance(row: Part, line: Part) -> tuple[Decimal, bool]:
+    return abs(_each(row) - _each(line)), line.codes[0] not in row.codes
 
 
 def _each(part: Part) -> Decimal:
