@@ -375,9 +375,9 @@ def test_a_time_zone_that_does_not_exist_is_refused_for_a_connection(settings: d
 def test_a_text_that_is_not_one_of_the_choices_is_refused_for_a_connection(
     settings: dict[str, object], says: str
 ) -> None:
-    check_connection(flows().values(), {"rounding": "line", "tax_calculation": ""}, "connection main")
+    check_connection(flows().values(), {"rounding": "line", "tax_calculation": ""}, main_at)
     with pytest.raises(Misconfigured) as refused:
-        check_connection(flows().values(), settings, "connection main")
+        check_connection(flows().values(), settings, main_at)
     assert says in str(refused.value)
 
 
