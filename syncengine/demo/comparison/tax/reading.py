@@ -11,7 +11,7 @@ import requests
 from syncengine.demo.comparison import documented
 from syncengine.demo.comparison.tax.figures import EXEMPT, UNTAXED, Booked, Charged, Explanation, Kind, Part, Tolerance
 from syncengine.demo.comparison.tax.judge import FIELDS, Verdict, judge
-from syncengine.sandbox.shop.model import FREE_TEXT_PRODUCT_ID, Shop
+from syncengine.sandbox.shop.model import ENTERED_BEFORE, FREE_TEXT_PRODUCT_ID, Shop
 
 Json = dict[str, Any]
 TIMEOUT_S = 30
@@ -45,7 +45,7 @@ def compare_tax(
 def read(
     sandbox_url: str, order_ids: Iterable[int], codes: Mapping[str, str], exempt: Collection[str] = ()
 ) -> tuple[list[Charged], list[Booked]]:
-    """What the shop charged for these orders, and all that SYSPRO booked, cancelled orders apart.
+    """What the shop charged for these orders, and all that SYSPRO booked, without cancelled orders and those from before.
 
     Args:
         codes: the shop's tax codes to SYSPRO's; an unknown one stays as it is.
@@ -61,9 +61,17 @@ def read(
     latest = {order["id"]: order for order in get("brightpearl/orders")["latest"]}
     orders = [latest.get(order_id) or get(f"brightpearl/orders/{order_id}") for order_id in order_ids]
     return [charged(order, codes, exempt) for order in orders], [
-        *(_booked("order", order) for order in get("syspro/tax/orders") if not order["cancelled"]),
-        *(_booked("invoice", invoice) for invoice in get("syspro/tax/invoices")),
+        *(
+            _booked("order", order)
+            for order in get("syspro/tax/orders")
+            if _is_of_shop(order) and not order["cancelled"]
+        ),
+        *(_booked("invoice", invoice) for invoice in get("syspro/tax/invoices") if _is_of_shop(invoice)),
     ]
+
+
+def _is_of_shop(document: Json) -> bool:
+    return not str(document["po"]).startswith(ENTERED_BEFORE)
 
 
 def charged(order: Json, codes: Mapping[str, str], exempt: Collection[str]) -> Charged:
