@@ -105,6 +105,17 @@ def test_equal_prices_are_paired_by_quantity() -> None:
     assert verdict.differences == []
 
 
+def test_net_and_tax_may_both_be_rounded_in_one_direction() -> None:
+    """Figures of a generated order with gross prices: net is 0.0132 higher and tax 0.02, total 0.0332."""
+    nets, taxes, invoiced = ("105.5667", "71.8667", "2.9167", "-0.8333"), ("21.11", "14.37", "0.58", "-0.17"), "179.53"
+    rows = [Part("charge", "", D(1), D(net), ("T20",), D(tax)) for net, tax in zip(nets, taxes, strict=True)]
+    lines = [line("charge", "", 1, round(D(net), 2), "T20") for net in nets]
+    order = Charged("5001", D("179.51"), D("35.89"), rows)
+
+    assert judged(booked(lines, "35.91"), invoice(lines, "35.91", net=invoiced), order=order).differences == []
+    assert fields(judged(booked(lines, "35.95"), order=order)) == [("order", "001001", ("tax", "total"))]
+
+
 def test_exempt_is_right_only_where_the_row_may_be_exempt() -> None:
     def of(codes: tuple[str, ...]) -> Verdict:
         order = Charged("5001", D(10), D(0), [Part("goods", "MUG", D(1), D(10), codes, D(0))])

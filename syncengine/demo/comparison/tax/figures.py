@@ -81,9 +81,13 @@ class Tolerance:
     per_piece: Decimal = Decimal("0.000005")
 
     def of(self, parts: Sequence[Part]) -> Decimal:
-        """The largest difference of a document of these lines that rounding explains."""
+        """The largest difference of net or of tax, in a document of these lines, that rounding explains."""
         pieces = sum((abs(part.quantity) for part in parts if part.kind == "goods"), Decimal(0))
         return self.amount + self.per_row * len(parts) + self.per_piece * pieces
+
+    def of_total(self, parts: Sequence[Part]) -> Decimal:
+        """The same of the total: the net and the tax of a row are both rounded."""
+        return self.of(parts) + self.per_row * len(parts)
 
 
 @dataclass(frozen=True, slots=True)

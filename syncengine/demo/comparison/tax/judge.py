@@ -106,7 +106,7 @@ def _compare(order: Charged, document: Booked, tolerance: Tolerance, fields: Col
             shares, sum((part.net for part in shares), _ZERO), sum((part.tax for part in shares), _ZERO)
         )
     found = _booked_figures(document)
-    differing = _amounts_that_differ(expected, found, limit)
+    differing = _amounts_that_differ(expected, found, limit, tolerance.of_total(document.parts))
     if any(not _right_code(line, row, limit) for line, row in pairs):
         differing.add("codes")
     if named := tuple(name for name in FIELDS if name in differing and name in fields):
@@ -128,18 +128,19 @@ def _compare_sum(
         dict(codes),
     )
     limit = sum((tolerance.of(invoice.parts) for invoice in invoices), _ZERO)
-    differing = _amounts_that_differ(expected, found, limit)
+    total = sum((tolerance.of_total(invoice.parts) for invoice in invoices), _ZERO)
+    differing = _amounts_that_differ(expected, found, limit, total)
     if named := tuple(name for name in FIELDS if name in differing and name in fields):
         yield Difference("invoices", order.po, "", named, expected, found)
 
 
-def _amounts_that_differ(charged: Figures, booked: Figures, limit: Decimal) -> set[str]:
-    pairs = {
-        "net": (charged.net, booked.net),
-        "tax": (charged.tax, booked.tax),
-        "total": (charged.total, booked.total),
+def _amounts_that_differ(charged: Figures, booked: Figures, limit: Decimal, total_limit: Decimal) -> set[str]:
+    found = {
+        "net": abs(charged.net - booked.net) > limit,
+        "tax": abs(charged.tax - booked.tax) > limit,
+        "total": abs(charged.total - booked.total) > total_limit,
     }
-    return {name for name, (wanted, found) in pairs.items() if abs(wanted - found) > limit}
+    return {name for name, differs in found.items() if differs}
 
 
 # -- lines -------------------------------------------------------------------------------------------------------------
