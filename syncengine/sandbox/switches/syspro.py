@@ -71,6 +71,17 @@ _ORDERS: dict[str, tuple[Value, str]] = {
     "syspro_find_most_rows": (0, "rows beyond which COMFND cuts a reply; 0: none (o14.5: caps are not known)"),
 }
 
+_STOCK: dict[str, tuple[Value, str]] = {
+    "syspro_stock_move_date": (
+        "transaction",
+        "transaction or entry: which date a back-dated entry leaves in DateLastStockMove and EntryDate (o10, unknown)",
+    ),
+    "syspro_dispatch_relieves": (
+        True,
+        "a dispatch takes its goods off QtyOnHand; off: its invoice does (o4.2, unknown)",
+    ),
+}
+
 _CUSTOMERS: dict[str, tuple[Value, str]] = {
     "syspro_area_required": (False, "ARSSCS needs Area on an add (o3.1)"),
     "syspro_empty_clears": (True, "an empty element in ARSSCS Update clears the field (o3.1)"),
@@ -87,4 +98,4 @@ _HARMONY: dict[str, tuple[Value, str]] = {
     "syspro_harmony_operator": ("BPSYNC", "the operator in whose name a key or token works"),
 }
 
-SWITCHES: Declarations = MappingProxyType(_TRANSPORT | _KEYS | _ORDERS | _CUSTOMERS | _HARMONY)
+SWITCHES: Declarations = MappingProxyType(_TRANSPORT | _KEYS | _ORDERS | _STOCK | _CUSTOMERS | _HARMONY)

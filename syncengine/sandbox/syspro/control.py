@@ -10,13 +10,12 @@ POST orders/<number>/header                  {Column: value} of SorMaster
 POST orders/<number>/lines                   {stock_code, qty, price, warehouse} or {comment}
 PATCH, DELETE orders/<number>/lines/<n>      {qty, price, tax_code} / cancel the line
 POST customers/<code>                        {Column: value} of ArCustomer, such as CustomerOnHold
-POST stock/<code>/<warehouse>                {on_hand}
 POST sessions/evict                          {operator}, or everybody
 POST numbers                                 {order: next number, invoice: ..., customer: ...}
 POST restart                                 {refused_s, unavailable_s}
 POST warehouse/advance                       {order} or every order: one step 1 -> 4 -> 8 -> 9
 
-Invoices, payments and tax: `control_accounts.py`.
+Invoices, payments and tax: `control_accounts.py`. Stock: `inventory/control.py`.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from werkzeug import Request, Response
 
 from syncengine.sandbox.json_bodies import answer
 from syncengine.sandbox.syspro import booking, control_accounts, warehouse
+from syncengine.sandbox.syspro.inventory import control as inventory_control
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Column, Row, Value, amount_of, text_of
 
@@ -96,9 +96,11 @@ def _count(company: Company, po_number: str) -> dict[str, object]:
 
 
 def _act(company: Company, method: str, parts: list[str], body: dict[str, Any]) -> Response | None:
-    done = control_accounts.act(company, parts, body) if method == "POST" else None
-    if done is not None:
-        return answer(done)
+    if method == "POST":
+        for part in (control_accounts, inventory_control):
+            done = part.act(company, parts, body)
+            if done is not None:
+                return answer(done)
     match method, parts:
         case "POST", ["orders"]:
             return answer(_enter_order(company, body))
@@ -106,8 +108,6 @@ def _act(company: Company, method: str, parts: list[str], body: dict[str, Any]) 
             return _act_on_order(company, _order(company, number), method, rest, body)
         case "POST" | "PATCH", ["customers", code]:
             return answer(_set_customer(company, code, body))
-        case "POST" | "PATCH", ["stock", code, place]:
-            return answer(_set_stock(company, code, place, body))
         case "POST", ["sessions", "evict"]:
             return answer({"ended": company.sessions.end(body.get("operator"))})
         case "POST", ["numbers"]:
@@ -266,14 +266,3 @@ def _set_customer(company: Company, code: str, body: dict[str, Any]) -> Row:
     table.update(customer, **{name: _typed(table.columns[name], value) for name, value in body.items()})
     company.effect("ArCustomer", "changed", customer["Customer"], fields=sorted(body))
     return customer
-
-
-def _set_stock(company: Company, code: str, place: str, body: dict[str, Any]) -> Row:
-    row = company.table("InvWarehouse").get(code, place)
-    if row is None:
-        raise KeyError(f"{code} is not stocked in {place}")
-    company.table("InvWarehouse").update(
-        row, QtyOnHand=Decimal(str(body["on_hand"])), DateLastStockMove=company.today()
-    )
-    company.effect("InvWarehouse", "changed", f"{code}/{place}", on_hand=str(body["on_hand"]))
-    return row

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 
 from syncengine.sandbox.syspro import booking, invoicing
+from syncengine.sandbox.syspro.inventory.movements import Movement, move
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, integer_of, text_of
 
@@ -94,6 +95,7 @@ def _units(company: Company, line: Row) -> Decimal:
 
 
 def _receive(company: Company, line: Row, needed: Decimal) -> None:
-    row = company.table("InvWarehouse").get(text_of(line, "MStockCode"), text_of(line, "MWarehouse"))
+    code, place = text_of(line, "MStockCode"), text_of(line, "MWarehouse")
+    row = company.table("InvWarehouse").get(code, place)
     if row is not None and amount_of(row, "QtyOnHand") < needed:
-        company.table("InvWarehouse").update(row, QtyOnHand=needed, DateLastStockMove=company.today())
+        move(company, Movement(code, place, needed - amount_of(row, "QtyOnHand"), "R"))

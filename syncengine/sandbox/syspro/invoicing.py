@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 
 from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.inventory.movements import Movement, move
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, integer_of, text_of
 from syncengine.sandbox.syspro.tax import calculation
@@ -36,7 +37,7 @@ def invoice(company: Company, order: Row, *, lines: Collection[int] | None = Non
     _add_details(company, created, figures)
     for line in company.lines(order):
         if line in ready or (line["LineType"] == COMMENT and lines is None):
-            _ship(company, line, day)
+            _ship(company, line, created)
     company.table("SorMaster").update(order, LastInvoice=number, DateLastInvPrt=day)
     booking.set_status(company, order, _status_after(company, order))
     company.effect("ArInvoice", "created", number, text_of(order, "CustomerPoNumber"))
@@ -175,15 +176,16 @@ def _status_after(company: Company, order: Row) -> str:
     return "2" if any(amount_of(line, "MBackOrderQty") for line in company.lines(order)) else "9"
 
 
-def _ship(company: Company, line: Row, day: date) -> None:
-    shipped = amount_of(line, "MStockQtyToShp")
+def _ship(company: Company, line: Row, created: Row) -> None:
+    shipped, day = amount_of(line, "MStockQtyToShp"), created["InvoiceDate"]
     booking.reserve(company, line, -1)
     company.table("SorDetail").update(
         line, MShipQty=ZERO, MStockQtyToShp=ZERO, MCompleteFlag="" if amount_of(line, "MBackOrderQty") else "Y"
     )
     booking.reserve(company, line, 1)
-    row = company.table("InvWarehouse").get(text_of(line, "MStockCode"), text_of(line, "MWarehouse"))
-    if row is not None and line["LineType"] == "1":
-        company.table("InvWarehouse").update(
-            row, QtyOnHand=amount_of(row, "QtyOnHand") - shipped, DateLastSale=day, DateLastStockMove=day
-        )
+    code, place = text_of(line, "MStockCode"), text_of(line, "MWarehouse")
+    if line["LineType"] != "1" or company.table("InvWarehouse").get(code, place) is None:
+        return
+    more: Row = {"SalesOrder": line["SalesOrder"], "Invoice": created["Invoice"], "Customer": created["Customer"]}
+    on = day if isinstance(day, date) else None
+    move(company, Movement(code, place, -shipped, "S", text_of(created, "CustomerPoNumber"), on, more=more))

@@ -5,6 +5,7 @@ Source: syspro-objects.md sections 3.1 and 10, syspro-transport.md sections 9 an
 
 from __future__ import annotations
 
+from syncengine.sandbox.syspro.inventory.schema import stock_tables
 from syncengine.sandbox.syspro.item_columns import ITEM
 from syncengine.sandbox.syspro.schema_ledger import ledger_tables
 from syncengine.sandbox.syspro.tables import DATE, FLAG, INTEGER, Column, Table, decimal, own, text
@@ -199,35 +200,9 @@ def _order_lines() -> Table:
     )
 
 
-def _stock() -> list[Table]:
+def _items() -> list[Table]:
     return [
         Table("InvMaster", ("StockCode",), ITEM),
-        Table(
-            "InvWarehouse",
-            ("StockCode", "Warehouse"),
-            {
-                "StockCode": text(30),
-                "Warehouse": text(10),
-                **dict.fromkeys(
-                    (
-                        "QtyOnHand",
-                        "QtyAllocated",
-                        "QtyAllocatedWip",
-                        "QtyOnOrder",
-                        "QtyOnBackOrder",
-                        "QtyInTransit",
-                        "QtyInInspection",
-                        "QtyDispatched",
-                    ),
-                    QUANTITY,
-                ),
-                "UnitCost": PRICE,
-                "DefaultBin": text(20),
-                "DateLastStockMove": DATE,
-                "DateLastSale": DATE,
-                "DateWhAdded": DATE,
-            },
-        ),
         Table(
             "InvPrice",
             ("StockCode", "PriceCode"),
@@ -239,7 +214,6 @@ def _stock() -> list[Table]:
                 "CommissionCode": text(1),
             },
         ),
-        Table("InvWhControl", ("Warehouse",), {"Warehouse": text(10), "Description": text(50), "Branch": text(10)}),
     ]
 
 
@@ -270,5 +244,5 @@ def _codes() -> list[Table]:
 
 def empty_tables() -> dict[str, Table]:
     """All tables by name, without rows."""
-    tables = [_customers(), _orders(), _order_lines(), *_stock(), *_codes(), *ledger_tables()]
+    tables = [_customers(), _orders(), _order_lines(), *_items(), *stock_tables(), *_codes(), *ledger_tables()]
     return {table.name: table for table in tables}

@@ -38,7 +38,7 @@ class Company:
         self._numbers = {
             "order": FIRST_SALES_ORDER,
             "invoice": FIRST_INVOICE,
-            **dict.fromkeys(("delivery", "customer", "register", "journal"), 1),
+            **dict.fromkeys(("delivery", "customer", "register", "journal", "movement", "stock_journal"), 1),
         }
         self._actor: ContextVar[str] = ContextVar("actor", default="api")
         self._refusing_until = self._unavailable_until = 0.0
@@ -104,7 +104,7 @@ class Company:
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def next_number(self, kind: str) -> int:
-        """The next number of a kind: order, invoice, delivery, customer, register, journal."""
+        """The next number of a kind: order, invoice, delivery, customer, register, journal, movement, stock_journal."""
         number = self._numbers[kind]
         self._numbers[kind] += 1
         return number
@@ -151,6 +151,11 @@ class Company:
 
     # -- effects -----------------------------------------------------------------------------------------------------
 
+    @property
+    def actor(self) -> str:
+        """Who acts now: `api` or `person`."""
+        return self._actor.get()
+
     @contextmanager
     def as_person(self) -> Iterator[None]:
         """Attribute changes inside to a person."""
@@ -162,7 +167,7 @@ class Company:
 
     def effect(self, table: str, action: str, key: object, reference: object = "", **detail: object) -> None:
         """Log that an object was created, changed, cancelled or deleted."""
-        self.calls.effect("syspro", table, action, key, reference=reference, by=self._actor.get(), **detail)
+        self.calls.effect("syspro", table, action, key, reference=reference, by=self.actor, **detail)
 
     def order_effect(self, action: str, order: Row, **detail: object) -> None:
         """Log an effect on a sales order; its reference is the CustomerPoNumber."""

@@ -129,7 +129,8 @@ def _warehouse(company: Company, style: Style, row: Row) -> Node:
             _quantity(writer, "MaximumQty", _ZERO)
         _quantity(writer, name, value)
     writer.put("DateLastSale", row["DateLastSale"])
-    for name in ("DateLastCostChange", "DateLastCostEntered", "UserField1", "UserField2", "UserField3"):
+    writer.put("DateLastCostChange", row["DateLastCostChange"])
+    for name in ("DateLastCostEntered", "UserField1", "UserField2", "UserField3"):
         writer.put(name)
     writer.put("DefaultBin", row["DefaultBin"])
     writer.number("UnitCost", amount_of(row, "UnitCost"), 17, 5)
@@ -157,8 +158,8 @@ def _reorder(style: Style, row: Row) -> list[Node]:
 def _activity(row: Row) -> list[Node]:
     return [
         Node("DateLastStockMovement", _slashed(row["DateLastStockMove"])),
-        Node("DateOfLastPurchase"),
-        Node("DateOfLastCount"),
+        Node("DateOfLastPurchase", _slashed(row["DateLastPurchase"])),
+        Node("DateOfLastCount", _slashed(row["DateLastStockCnt"])),
         Node("DateWarehouseAdded", _slashed(row["DateWhAdded"])),
     ]
 

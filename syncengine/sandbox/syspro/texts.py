@@ -76,6 +76,12 @@ _OWN = {
     "in_use": "Customer '{0}' has sales orders",
     "credit_authority": "Credit authority required for sales order '{0}'",
     "back_orders": "Sales order '{0}' has back orders",
+    "not_enough": "Quantity '{0}' of stock code '{1}' is not available in warehouse '{2}'",
+    "one_cost": "Either a unit cost or a total cost is needed for stock code '{0}'",
+    "lot": "Lot is needed for stock code '{0}'",
+    "serials": "Serial numbers are needed for stock code '{0}'",
+    "period": "Posting period '{0}' cannot be used",
+    "future": "Transaction date '{0}' is in the future",
     "release": "Sales order '{0}' line {1}: quantity '{2}' cannot be released",
 }
 
