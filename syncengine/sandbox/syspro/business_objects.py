@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml'
 
 from syncengine.sandbox.syspro import customers, orders, posts, queries, stock
 from syncengine.sandbox.syspro import find as finding
+from syncengine.sandbox.syspro.inventory import posts as inventory
 from syncengine.sandbox.syspro.sessions import Session
 from syncengine.sandbox.syspro.sortoi import post as sortoi
 from syncengine.sandbox.syspro.state import Company
@@ -32,6 +33,11 @@ _OBJECTS: dict[tuple[str, str], Run] = {
     ("Transaction", "SORTOS"): posts.sortos,
     ("Transaction", "SORTBO"): posts.sortbo,
     ("Transaction", "SORTIC"): posts.sortic,
+    ("Transaction", "INVTMA"): inventory.invtma,
+    ("Transaction", "INVTMR"): inventory.invtmr,
+    ("Transaction", "INVTME"): inventory.invtme,
+    ("Transaction", "INVTMO"): inventory.invtmo,
+    ("Transaction", "INVTMI"): inventory.invtmi,
 }
 _BUILDS: dict[str, Run] = {"SORRSL": line_query.sorrsl}
 _METHODS = {"Query": ("Query", "Fetch"), "Setup": ("Add", "Update", "Delete"), "Transaction": ("Post",)}

@@ -5,9 +5,9 @@ Source: syspro-objects.md sections 3.1 and 10, syspro-transport.md sections 9 an
 
 from __future__ import annotations
 
-from syncengine.sandbox.syspro.inventory.schema import stock_tables
 from syncengine.sandbox.syspro.item_columns import ITEM
 from syncengine.sandbox.syspro.schema_ledger import ledger_tables
+from syncengine.sandbox.syspro.schema_stock import stock_tables
 from syncengine.sandbox.syspro.tables import DATE, FLAG, INTEGER, Column, Table, decimal, own, text
 
 QUANTITY = decimal(18, 6)

@@ -1,1 +1,1 @@
-"""Stock: its tables, what moves it, the business objects that post movements, and what people do with it."""
+"""Stock: what moves it, the business objects that post movements, and what people do with it."""
