@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
@@ -40,11 +40,15 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of a feed. `position` is where the next page begins; `source_time` the source's clock (UTC) at the read."""
+    """A page of a feed. `position` is where the next page begins; `source_time` the source's clock (UTC) at the read.
+
+    docs: whole documents by key, as `Source.read` would give them, of as many refs as the page happens to have read.
+    """
 
     refs: Sequence[Ref]
     position: Position
     source_time: datetime
+    docs: Mapping[str, Doc] = field(default_factory=dict)
 
 
 class Source(ABC):

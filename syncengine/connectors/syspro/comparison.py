@@ -117,9 +117,8 @@ def _parts(table: str, picture: Doc) -> Iterator[tuple[tuple[_Column, ...], Doc]
 
 
 def _compared(table: str, columns: Iterable[_Column], shown: Doc, settings: Settings) -> Iterator[_Column]:
-    unread = settings.unread_columns
     for column in columns:
-        is_read = column.name not in unread and f"{table}.{column.name}" not in unread
+        is_read = settings.asks_for(table, column.name)
         if column.field.lower() in shown and (is_read or column.name in _KEYS[table]):
             yield column
 

@@ -6,7 +6,7 @@ their stored form, and there is no paging; the number of values bounds the rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,26 +32,68 @@ class Find:
     is_whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a row must fulfil. sign: EQ, NE, GT, GE, LT or LE. value: in its stored form."""
+
+    column: str
+    sign: str
+    value: str
+
+    @property
+    def expression(self) -> Doc:
+        """As COMFND takes it."""
+        return {"Column": self.column, "Condition": self.sign, "Value": self.value}
+
+
 def rows_where(
-    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], *, at_once: int
-) -> list[Doc]:
+    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], *,
+    at_once: int, also: Sequence[Condition] = (),
+) -> list[Doc]:  # fmt: skip
     """The rows of `table` whose `column` equals one of `values`, each with `columns`; in no promised order.
 
-    A find that would be too large for a call is split in halves until it fits.
+    A find that would be too large for a call is split in halves until it fits. also: what the rows must fulfil as well.
     """
-    finds = finds_where(gateway, table, column, values, columns, at_once=at_once)
+    finds = finds_where(gateway, table, column, values, columns, at_once=at_once, also=also)
     return [row for find in finds for row in find.rows]
 
 
+def uncut_rows_where(
+    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], *,
+    at_once: int, also: Sequence[Condition] = (),
+) -> list[Doc]:  # fmt: skip
+    """As `rows_where`, but a reply that may be cut is read again in halves, down to a single value: for rows whose absence
+    means something."""
+    rows: list[Doc] = []
+    for find in finds_where(gateway, table, column, values, columns, at_once=at_once, also=also):
+        if find.is_whole or len(find.values) == 1:
+            rows += find.rows
+        else:
+            half = (len(find.values) + 1) // 2
+            rows += uncut_rows_where(gateway, table, column, find.values, columns, at_once=half, also=also)
+    return rows
+
+
 def finds_where(
-    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], *, at_once: int
-) -> Iterator[Find]:
+    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], *,
+    at_once: int, also: Sequence[Condition] = (),
+) -> Iterator[Find]:  # fmt: skip
     """As `rows_where`, call by call: each value is in one of them."""
-    for part in _parts(gateway, table, column, list(dict.fromkeys(values)), columns, at_once):
-        content = content_of(gateway.call(_call(table, column, part, columns)))
-        rows = [row for row in all_of(content, "Row") if isinstance(row, dict)]
-        says_all = count(text_of(content, "RowsReturned")) == len(rows)
-        yield Find(part, rows, is_whole=says_all and (not rows or len(rows) % 100 != 0))
+
+    def call(part: Sequence[str]) -> BusinessCall:
+        return _call(table, column, part, columns, also)
+
+    for part in _parts(gateway, call, list(dict.fromkeys(values)), at_once):
+        rows, is_whole = _answer(gateway, call(part))
+        yield Find(part, rows, is_whole)
+
+
+def _answer(gateway: Gateway, call: BusinessCall) -> tuple[list[Doc], bool]:
+    """The rows of a reply, and whether it is certain that none is cut off (see `Find`)."""
+    content = content_of(gateway.call(call))
+    rows = [row for row in all_of(content, "Row") if isinstance(row, dict)]
+    says_all = count(text_of(content, "RowsReturned")) == len(rows)
+    return rows, says_all and (not rows or len(rows) % 100 != 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +149,64 @@ def first_where(gateway: Gateway, table: str, equal: Mapping[str, str], columns:
     }
     found = content_of(gateway.call(BusinessCall(find_in(table), "Query", content)))
     return next((row for row in all_of(found, "Row") if isinstance(row, dict)), None)
+def groups_after(
+    gateway: Gateway, table: str, key: str, conditions: Sequence[Condition], columns: Sequence[str], *,
+    then_by: str, most: int,
+) -> tuple[list[Doc], bool]:  # fmt: skip
+    """The first rows that fulfil all `conditions`, in the order of `key` and `then_by`, and whether more may follow.
+
+    Rows with the same `key` come all or not at all: what a full page may have cut is left to the next one, which begins
+    behind the last key of this one. most: rows that one call returns; a key with more rows than that is asked for again.
+    """
+    before = -1
+    while True:
+        content = {
+            "TableName": table,
+            "ReturnRows": str(most),
+            "Columns": {"Column": list(columns)},
+            **_where([condition.expression for condition in conditions]),
+            "OrderBy": {"Column": [key, then_by]},
+        }
+        rows, is_whole = _answer(gateway, BusinessCall(find_in(table), "Query", content))
+        if (is_whole and len(rows) < most) or len(rows) == before:
+            return rows, False
+        last = text_of(rows[-1], key) if rows else ""
+        whole = [row for row in rows if text_of(row, key) != last]
+        if whole:
+            return whole, True
+        before, most = len(rows), most * 2
+
+
+def _where(expressions: Sequence[Doc]) -> Doc:
+    """All of them must hold."""
+    if not expressions:
+        return {}
+    first, *others = expressions
+    return {"Where": {"Expression": [first, *({"AndOr": "And", **other} for other in others)]}}
 
 
 def _parts(
-    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str], at_once: int
+    gateway: Gateway, call: Callable[[Sequence[str]], BusinessCall], values: Sequence[str], at_once: int
 ) -> Iterator[Sequence[str]]:
     for start in range(0, len(values), at_once):
-        yield from _fitting(gateway, table, column, values[start : start + at_once], columns)
+        yield from _fitting(gateway, call, values[start : start + at_once])
 
 
 def _fitting(
-    gateway: Gateway, table: str, column: str, values: Sequence[str], columns: Sequence[str]
+    gateway: Gateway, call: Callable[[Sequence[str]], BusinessCall], values: Sequence[str]
 ) -> Iterator[Sequence[str]]:
-    if len(values) == 1 or gateway.fits(_call(table, column, values, columns)):
+    if len(values) == 1 or gateway.fits(call(values)):
         yield values
         return
     half = (len(values) + 1) // 2
-    yield from _fitting(gateway, table, column, values[:half], columns)
-    yield from _fitting(gateway, table, column, values[half:], columns)
+    yield from _fitting(gateway, call, values[:half])
+    yield from _fitting(gateway, call, values[half:])
 
 
-def _call(table: str, column: str, values: Sequence[str], columns: Sequence[str]) -> BusinessCall:
-    """One pair of brackets around all conditions: each further pair would cost 50 bytes of the address."""
+def _call(
+    table: str, column: str, values: Sequence[str], columns: Sequence[str], also: Sequence[Condition]
+) -> BusinessCall:
+    """One pair of brackets around all values: each further pair would cost 50 bytes of the address."""
     expressions: list[Doc] = []
     for position, value in enumerate(values):
         expression: Doc = {"AndOr": "Or"} if position else {}
@@ -141,7 +219,7 @@ def _call(table: str, column: str, values: Sequence[str], columns: Sequence[str]
     content = {
         "TableName": table,
         "Columns": {"Column": list(columns)},
-        "Where": {"Expression": expressions},
+        "Where": {"Expression": [*expressions, *({"AndOr": "And", **condition.expression} for condition in also)]},
         "OrderBy": {"Column": [column]},
     }
     return BusinessCall(find_in(table), "Query", content)

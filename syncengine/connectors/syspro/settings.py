@@ -158,6 +158,10 @@ class Settings:
         read.nothing_misspelled()
         return settings
 
+    def asks_for(self, table: str, column: str) -> bool:
+        """Whether COMFND is asked for a column, as the setting `unread_columns` has it."""
+        return column not in self.unread_columns and f"{table}.{column}" not in self.unread_columns
+
     def parameters_of(self, used: Parametrised, **more: str) -> dict[str, str]:
         """The XmlParameters of a call: the object's own, those that the endpoint sets, and `more`, the later before."""
         return {**used.parameters, **self.parameters.get(used.name, {}), **more}

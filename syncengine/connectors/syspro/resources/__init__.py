@@ -10,4 +10,5 @@ RESOURCES = registered(
     "customer.Customer",
     "stock_code.StockCode",
     "booked_order.BookedOrder",
+    "stock_level.StockLevel",
 )
