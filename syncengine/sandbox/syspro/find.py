@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from syncengine.sandbox.syspro.sessions import Session
@@ -44,14 +45,37 @@ def comfnd(company: Company, session: Session, _method: str, _params: Element | 
     where = document.find("Where")
     expressions = list(children(where, "Expression")) if where is not None else []
     term = _Parser(company, table, expressions).parse() if expressions else Term(lambda _: True)
+    asked = (document.findtext("ReturnRows") or "").strip()
+    limits = [int(asked) if asked.isdigit() else 0, company.switches.integer("syspro_find_most_rows")]
+    limit = min(filter(None, limits), default=None)
+    if term.rows is None and _is_key_order(table, order):
+        found = (row for row in table.rows_from(_first_key(table, expressions)) if term.holds(row))
+        return _reply(company.style(session), table, columns, order, list(islice(found, limit)))
     candidates = term.rows if term.rows is not None else table.rows()
     rows = _sorted([row for row in candidates if term.holds(row)], [(name, False) for name in order], table)
     if (sequence := document.find("Sequence")) is not None and not order:
         rows = _sorted(rows, _sequence(company, table, sequence), table)
-    asked = (document.findtext("ReturnRows") or "").strip()
-    for limit in (int(asked) if asked.isdigit() else 0, company.switches.integer("syspro_find_most_rows")):
-        rows = rows[:limit] if limit else rows
-    return _reply(company.style(session), table, columns, order, rows)
+    return _reply(company.style(session), table, columns, order, rows[:limit])
+
+
+def _is_key_order(table: Table, order: list[str]) -> bool:
+    return (
+        bool(order)
+        and order == list(table.key[: len(order)])
+        and all(table.columns[name].kind == "text" for name in order)
+    )
+
+
+def _first_key(table: Table, expressions: list[Element]) -> str:
+    """Where a page of a key begins: all conditions must hold, and one of them says which keys are too small."""
+    if any(_text(each, "AndOr").lower() == "or" for each in expressions[1:]):
+        return ""
+    begins = [
+        _text(each, "Value")
+        for each in expressions
+        if _text(each, "Column") == table.key[0] and _text(each, "Condition").upper() in ("GT", "GE")
+    ]
+    return max(begins, default="")
 
 
 def _reply(style: Style, table: Table, columns: list[str], order: list[str], rows: list[Row]) -> str:

@@ -6,7 +6,8 @@ Columns whose name begins with an underscore belong to the sandbox and are shown
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -72,6 +73,7 @@ class Table:
         self.columns: dict[str, Column] = {**columns, TIMESTAMP: Column("rowversion", 16)}
         self._rows: dict[Key, Row] = {}
         self._indexes: dict[str, dict[Value, dict[Key, None]]] = {name: {} for name in (key[0], *indexes)}
+        self._order: list[Key] | None = None  # all keys in order; None after a row came or went
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -87,7 +89,14 @@ class Table:
 
     def rows(self) -> list[Row]:
         """All rows in the order of their keys."""
-        return [self._rows[key] for key in sorted(self._rows)]
+        return list(self.rows_from(""))
+
+    def rows_from(self, first: str) -> Iterator[Row]:
+        """The rows in the order of their keys, from the first whose leading part is not less than `first`."""
+        if self._order is None:
+            self._order = sorted(self._rows)
+        order = self._order
+        return (self._rows[order[at]] for at in range(bisect_left(order, (first,)), len(order)))
 
     def by(self, column: str, value: Value) -> list[Row]:
         """The rows whose indexed `column` has this value, in the order of their keys."""
@@ -107,6 +116,7 @@ class Table:
             raise KeyError(f"{self.name} has {key} already")
         row[TIMESTAMP] = next(_rowversion)
         self._rows[key] = row
+        self._order = None
         for column, index in self._indexes.items():
             index.setdefault(row[column], {})[key] = None
         return row
@@ -126,6 +136,7 @@ class Table:
         """Remove a row."""
         key = self._key_of(row)
         del self._rows[key]
+        self._order = None
         for column, index in self._indexes.items():
             index[row[column]].pop(key, None)
 

@@ -329,6 +329,11 @@ def test_calls_of_a_pass(levels: Levels, sandbox: Sandbox, per_page: int, most_r
     assert [len(page.docs) for page in pages] == [33] * 6 + [2]
     assert finds(sandbox) == 1 + 7
 
+    for number in range(10, 200, 10):
+        ordered(sandbox, 1, code=f"X{number:04}")
+    assert sum(len(page.docs) for page in walked(levels(stock_rows_per_page=per_page, get_limit_bytes=20_000))) == 200
+    assert finds(sandbox) == (1 + 7) + (1 + 7 + 1)  # one find names the orders of all pages
+
 
 @pytest.mark.one_gateway
 def test_pass_finds_what_no_date_tells(levels: Levels, sandbox: Sandbox) -> None:

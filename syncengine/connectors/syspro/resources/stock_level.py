@@ -126,14 +126,13 @@ class StockLevel(SysproSource):
         )
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
-        """Levels by stock code: a COMFND on SorDetail and one on InvWarehouse for `find_at_once` codes, one on SorMaster for as
-        many orders that have allocated some, and one on InvMaster if a code has no row."""
+        """Levels by stock code: a COMFND on SorDetail and then one on InvWarehouse for `find_at_once` codes, between them one on
+        SorMaster for as many orders that have allocated some, and at last one on InvMaster if a code has no row."""
         filler = Filler(self._settings)
         stored = {filler.key(self.key_field, key.strip()): key for key in keys}
-        reader = self._allocation_reader()
-        allocations = reader.of(list(stored))
+        allocations = self._allocation_reader().of(list(stored))
         rows = self._rows("InvWarehouse", list(stored), self._columns())
-        levels = self._documents(rows, reader, allocations)
+        levels = self._documents(rows, allocations)
         without = [own for own in stored if own not in levels]
         known = self._rows("InvMaster", without, ["StockCode"]) if without else []
         empty = {self.key_of(row): _level(self.key_of(row), [], []) for row in known}
@@ -157,10 +156,9 @@ class StockLevel(SysproSource):
             start -= timedelta(days=self._stock.days_back)
         latest, after = day_of(str(position.get("latest", ""))) or start, str(position.get("after", ""))
         while True:
-            conditions = [Condition(_MOVED, "GE", start.isoformat())]
-            rows, more = self._page(after, conditions)
-            found = _by_code(rows, self.key_of)
             now = clock.now()
+            rows, more = self._page(after, [Condition(_MOVED, "GE", start.isoformat())])
+            found = _by_code(rows, self.key_of)
             days = [day for row in rows if (day := day_of(text_of(row, _MOVED))) is not None]
             latest = min(max([latest, *days]), max(now.date(), start))  # a wrong year must not stop the feed
             refs = [Ref(key, _version(mine)) for key, mine in found.items()]
@@ -183,13 +181,14 @@ class StockLevel(SysproSource):
             if allocations is None or self._is_old(allocations):
                 allocations = reader.after(after)
             until = [Condition(self.key_field, "LE", allocations.until)] if allocations.until else []
+            now = clock.now()
             rows, more = self._page(after, until)
-            levels = self._documents(rows, reader, allocations)
+            levels = self._documents(rows, allocations)
             after = text_of(rows[-1], self.key_field) if more else allocations.until
             if levels:
                 last = {"after": text_of(rows[-1], self.key_field)}
                 refs = [Ref(key, fingerprint(level)) for key, level in levels.items()]
-                yield Page(refs, last, clock.now(), levels)
+                yield Page(refs, last, now, levels)
             if not more:
                 if not allocations.until:
                     return
@@ -214,10 +213,9 @@ class StockLevel(SysproSource):
             self._gateway, table, self.key_field, codes, columns, at_once=self._settings.find_at_once
         )
 
-    def _documents(self, rows: Sequence[Doc], reader: AllocationReader, allocations: Allocations) -> dict[str, Doc]:
+    def _documents(self, rows: Sequence[Doc], allocations: Allocations) -> dict[str, Doc]:
         found = _by_code(rows, self.key_of)
-        lines = reader.documents(allocations, found)
-        return {key: _level(key, mine, lines[key]) for key, mine in found.items()}
+        return {key: _level(key, mine, allocations.lines.get(key, [])) for key, mine in found.items()}
 
     def _allocation_reader(self) -> AllocationReader:
         return AllocationReader(
