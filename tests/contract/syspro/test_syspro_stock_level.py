@@ -119,6 +119,19 @@ def test_each_warehouse_has_a_row_and_an_unknown_code_is_absent(levels: Levels, 
 
 
 @pytest.mark.one_gateway
+def test_numeric_codes_are_found_by_either_form(levels: Levels, sandbox: Sandbox) -> None:
+    stored = "000000000004711"
+    sandbox.syspro.table("InvMaster").insert(StockCode=stored, StockUom="EA")
+    sandbox.syspro.table("InvWarehouse").insert(StockCode=stored, Warehouse="MN", QtyOnHand=D(6))
+    ordered(sandbox, 2, code=stored, warehouse="MN")
+    assert levels().read(["4711"]) == {}
+    found = levels(numeric_stock_keys=True).read(["4711", stored])
+
+    assert found["4711"] == found[stored]
+    assert (found["4711"]["StockCode"], len(found["4711"]["Allocation"])) == (stored, 1)
+
+
+@pytest.mark.one_gateway
 def test_stock_below_zero_is_read_as_it_is(levels: Levels, sandbox: Sandbox) -> None:
     people.allow_negative(sandbox.syspro, "RT", True)
     people.scrap(sandbox.syspro, TEE, "RT", D(5))

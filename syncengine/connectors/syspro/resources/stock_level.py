@@ -126,17 +126,17 @@ class StockLevel(SysproSource):
         )
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
-        """Levels by stock code: a COMFND on SorDetail and then one on InvWarehouse for `find_at_once` codes, between them one on
-        SorMaster for as many orders that have allocated some, and at last one on InvMaster if a code has no row."""
+        """Levels by stock code. Calls: a COMFND on SorDetail for `find_at_once` codes, one on SorMaster for as many orders that
+        have allocated some, one on InvWarehouse, and one on InvMaster if a code has no row."""
         filler = Filler(self._settings)
-        stored = {filler.key(self.key_field, key.strip()): key for key in keys}
-        allocations = self._allocation_reader().of(list(stored))
-        rows = self._rows("InvWarehouse", list(stored), self._columns())
-        levels = self._documents(rows, allocations)
-        without = [own for own in stored if own not in levels]
+        stored = {key: filler.key(self.key_field, key.strip()) for key in keys}
+        codes = list(dict.fromkeys(stored.values()))
+        allocations = self._allocation_reader().of(codes)
+        levels = self._documents(self._rows("InvWarehouse", codes, self._columns()), allocations)
+        without = [own for own in codes if own not in levels]
         known = self._rows("InvMaster", without, ["StockCode"]) if without else []
-        empty = {self.key_of(row): _level(self.key_of(row), [], []) for row in known}
-        return {stored[own]: level for own, level in (levels | empty).items() if own in stored}
+        levels |= {self.key_of(row): _level(self.key_of(row), [], []) for row in known}
+        return {key: levels[own] for key, own in stored.items() if own in levels}
 
     def version(self, doc: Doc) -> str:
         """The day of the last movement, and a hash of the rows of that day; empty if nothing was ever moved."""
