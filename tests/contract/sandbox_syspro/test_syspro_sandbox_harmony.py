@@ -127,6 +127,17 @@ def test_generic_form_reaches_any_object(running: Running) -> None:
     assert (status, found["Row"]) == (200, [{"SalesOrder": "000000000001001", "OrderStatus": "2"}])
 
 
+def test_generic_form_posts_movements_of_stock(running: Running) -> None:
+    item = {"Warehouse": "MN", "StockCode": "BP-TEE-RED-M", "Quantity": "-3"}
+    body = {"XmlParameters": {"Parameters": {"PhysicalCount": "N"}}, "XmlIn": {"Item": [item]}}
+
+    status, answer = call(running, "POST", "Transaction/Post/INVTMA", body)
+    assert (status, answer["Key"]["Warehouse"]) == (200, "MN")
+    row = running.sandbox.syspro.table("InvWarehouse").get("BP-TEE-RED-M", "MN")
+    assert row is not None
+    assert row["QtyOnHand"] == 1247
+
+
 def test_values_must_be_strings(running: Running) -> None:
     status, refused = call(running, "POST", "SalesOrder", {"Orders": [{"OrderHeader": {"CustomerPoNumber": 5}}]})
 
