@@ -182,6 +182,14 @@ def test_receipt_moves_the_average_cost(enet: EnetClient) -> None:
     assert level(enet, "KB-2040", "FG", columns) == ["300", "2.5", today(), today()]
 
 
+def test_goods_that_leave_do_not_move_the_average_cost(enet: EnetClient, control: Control) -> None:
+    """100 at 0.00 and 100 at 3.00 are 1.50 each; a receipt of 50 at 3.00 that is taken back leaves it."""
+    kettle = {"stock_code": "KB-2040", "warehouse": "FG", "unit_cost": "3.00"}
+    control("POST", "stock/receive", quantity="100", **kettle)
+    control("POST", "stock/receive", quantity="-50", **kettle)
+    assert level(enet, "KB-2040", "FG", "QtyOnHand UnitCost") == ["150", "1.5"]
+
+
 @pytest.mark.parametrize("costs", ["", "<UnitCost>1</UnitCost><TotalCost>1</TotalCost>"])
 def test_receipt_has_exactly_one_cost(enet: EnetClient, costs: str) -> None:
     reply = post(enet, "INVTMR", item(quantity="1", more=costs))
