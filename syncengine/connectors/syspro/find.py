@@ -149,6 +149,8 @@ def first_where(gateway: Gateway, table: str, equal: Mapping[str, str], columns:
     }
     found = content_of(gateway.call(BusinessCall(find_in(table), "Query", content)))
     return next((row for row in all_of(found, "Row") if isinstance(row, dict)), None)
+
+
 def groups_after(
     gateway: Gateway, table: str, key: str, conditions: Sequence[Condition], columns: Sequence[str], *,
     then_by: str, most: int,
