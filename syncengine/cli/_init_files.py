@@ -111,7 +111,7 @@ def _connection(answers: Answers, extras: Extras) -> Iterator[str]:
     yield from ("", "connections:", "  main:", f"    left: {SHOP}", f"    right: {ERP}")
     yield "    mode: observe   # plans and writes nothing; live writes (docs/operate/observe-and-go-live.md)"
     yield f"    cut_over: {answers['cut_over']}   # orders created before it are left alone"
-    yield "    flows: [customers, orders]"
+    yield "    flows: [customers, orders, order_tax]"
     yield "    settings:"
     yield from (f"      {name}: {_scalar(value)}" for name, value in settings_of(answers, extras).items())
     yield "    lookups:                            # an order that needs a missing entry waits for it"

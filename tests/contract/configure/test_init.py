@@ -100,6 +100,7 @@ def test_configure_accepts_the_sandboxs_files_as_they_are(words: list[str], stor
     configure.apply(store, vault, load_flows([SHIPPED], connectors.resources()), installation)
 
     assert [plan.mode for plan in installation.connections] == ["observe"]
+    assert [list(plan.flows) for plan in installation.connections] == [["customers", "orders", "order_tax"]]
 
 
 @on_sqlite
