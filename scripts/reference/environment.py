@@ -11,6 +11,7 @@ from pathlib import Path
 
 from scripts.reference.markdown import code, heading, shown, table
 from syncengine import settings
+from syncengine.cli._init_questions import QUESTIONS
 from syncengine.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,7 +24,6 @@ takes effect when a process starts."""
 OWN = "Durations are seconds, unless the name ends in `_DAYS`."
 OF_FLOWER = {
     "FLOWER_BASIC_AUTH": "USER:PASSWORD of Flower's pages and API",
-    "FLOWER_UNAUTHENTICATED_API": "`true` opens Flower's API without a password, for your own machine",
 }
 _SAID = re.compile(r" Default: (.+?)\.(?= [A-Z`]|$)")
 
@@ -89,7 +89,9 @@ def _of_the_example() -> Iterator[str]:
     )
     lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
     used = [found.groups() for line in lines if (found := re.match(r"\s*#?\s*(\w+): \$\{(\w+)\}", line))]
-    yield table(("variable", "setting or secret"), [(code(variable), code(name)) for name, variable in used])
+    named = {variable: name for name, variable in used}
+    named |= {question.variable: question.key for question in QUESTIONS if question.variable}
+    yield table(("variable", "setting or secret"), [(code(variable), code(name)) for variable, name in named.items()])
 
 
 def _of_others() -> Iterator[str]:

@@ -34,7 +34,6 @@ _TOP = """\
 
 endpoints:
 """
-_PLAIN = re.compile(r"[^\s'\"#`\\][^\s#'\"`\\]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def env_text(before: str, values: Mapping[str, str]) -> str:
 def _quoted(name: str, value: str) -> str:
     if "\n" in value or "\r" in value:
         raise Misconfigured(f"{name} has several lines", "Give it in one line")
-    if _PLAIN.fullmatch(value):
-        return value
+    if dotenv_values(stream=io.StringIO(f"{name}={value}"), interpolate=False).get(name) == value:
+        return value  # docker compose takes quotes as a part of the value, so they are written only where needed
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

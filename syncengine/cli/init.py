@@ -70,7 +70,7 @@ def command(is_sandbox: bool, sandbox_url: str, force: bool, as_json: bool, **gi
         checks.files(text, {**values, **os.environ})
     _write(ENV, env, 0o600)
     _write(CONFIGURATION, text, 0o644)
-    _finish(answers, as_json)
+    _finish(answers, is_sandbox=is_sandbox, as_json=as_json)
 
 
 @contextmanager
@@ -189,13 +189,17 @@ def _write(path: Path, text: str, mode: int) -> None:
     draft.replace(path)
 
 
-def _finish(answers: Mapping[str, str], as_json: bool) -> None:
+def _finish(answers: Mapping[str, str], *, is_sandbox: bool, as_json: bool) -> None:
     commands = {
+        "syncengine sandbox": "in another shell, if it does not run yet",
         "syncengine up --detach": "starts everything",
         "syncengine authorise shop": "the account's owner grants access, once",
+        "syncengine check": "do both systems answer with these credentials?",
         "syncengine sync orders": "reads and plans orders; writes nothing",
         "syncengine observe report": "what would be written",
     }
+    if not is_sandbox:
+        del commands["syncengine sandbox"]
     if answers["auth"] != "oauth":
         del commands["syncengine authorise shop"]
     if as_json:

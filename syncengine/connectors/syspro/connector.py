@@ -36,7 +36,8 @@ class Syspro(Connector):
 
     def site(self, settings: Mapping[str, Any]) -> Sequence[SiteFinding]:
         """See `Connector.site`: by IMPQSO and IMPQTX, one call each."""
-        return site.findings(self.gateway, settings)
+        with self.gateway.as_found():
+            return site.findings(self.gateway, settings)
 
     def compare_table(
         self, table: str, entries: Mapping[str, str], on: date, settings: Mapping[str, Any]

@@ -119,6 +119,17 @@ class Seat:
                 self._run(ticket, end, is_write=False)
                 ticket.session_id = ""
 
+    @contextmanager
+    def as_found(self, end: Callable[[str], object]) -> Iterator[None]:
+        """End the session afterwards if there was none before, so that a command which only asks takes no licence."""
+        with self._held() as ticket:
+            was_logged_on = bool(ticket.session_id)
+        try:
+            yield
+        finally:
+            if not was_logged_on:
+                self.log_off(end)
+
     def try_logon(self, work: Callable[[str], T], end: Callable[[str], object]) -> T:
         """Log on with the stored credentials, between two calls of the workers, and run `work(session_id)`.
 

@@ -33,6 +33,16 @@ def _finding(syspro: Syspro, setting: str, **declared: Any) -> SiteFinding:
     return found[setting]
 
 
+def test_reading_the_setup_takes_no_licence_that_was_free(connect_to: Connect, sandbox: Sandbox) -> None:
+    syspro = connect_to("enet")
+    syspro.site(DECLARED)
+    assert sandbox.syspro.sessions.open() == []
+
+    syspro.check()
+    syspro.site(DECLARED)
+    assert len(sandbox.syspro.sessions.open()) == 1, "the session of the workers stays"
+
+
 @pytest.mark.parametrize(
     ("site", "declared", "basis", "said", "remedy"),
     [

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from syncengine.connectors.services import Services
@@ -47,6 +48,10 @@ class Gateway(Protocol):
 
     def quota(self) -> str:
         """How the operator's seat is used; empty where the gateway has no session."""
+
+    def as_found(self) -> AbstractContextManager[None]:
+        """Calls within it leave no session behind if there was none before."""
+        ...
 
     def log_off(self) -> None:
         """End the session that all workers share, if there is one."""

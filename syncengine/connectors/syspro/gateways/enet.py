@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from urllib.parse import quote, urlencode, urlsplit
 
 import requests
@@ -85,6 +86,10 @@ class Enet:
     def quota(self) -> str:
         """See `Gateway.quota`."""
         return self._seat.usage()
+
+    def as_found(self) -> AbstractContextManager[None]:
+        """See `Gateway.as_found`."""
+        return self._seat.as_found(self._end)
 
     def log_off(self) -> None:
         """End the shared session."""

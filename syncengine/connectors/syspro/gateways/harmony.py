@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -113,6 +114,10 @@ class Harmony:
     def quota(self) -> str:
         """See `Gateway.quota`."""
         return self._seat.usage() if self._seat is not None else ""
+
+    def as_found(self) -> AbstractContextManager[None]:
+        """See `Gateway.as_found`."""
+        return self._seat.as_found(self._end) if self._seat is not None else nullcontext()
 
     def log_off(self) -> None:
         """End the shared session, where there is one."""
