@@ -16,7 +16,7 @@ from syncengine.connectors.base import Page, Position, Ref, Resource
 from syncengine.engine.core import versions
 from syncengine.engine.core.engine import Engine, Route, calling
 from syncengine.engine.core.want import is_key, want
-from syncengine.engine.writes.link_keys import record_keys
+from syncengine.engine.writes.link_keys import linked_among, record_keys
 from syncengine.errors import SyncError, Throttled
 from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
@@ -186,6 +186,9 @@ class _Feed:
         """
         refs = [ref for ref in page.refs if self._can_keep(ref)]
         side = self.route.connection.side(self.resource.name)
+        if self.route.flow.compares:  # there is nothing to compare with what no flow has linked
+            linked = linked_among(session, self.route, side, [ref.key for ref in refs])
+            refs = [ref for ref in refs if ref.key in linked]
         keys = record_keys(session, self.route, side, list(dict.fromkeys(ref.key for ref in refs)))
         settled = timedelta(seconds=self.resource.resolution_s + self.resource.search_lag_s)
         due = Record.wanted > Record.done

@@ -36,6 +36,13 @@ def record_keys(session: Session, route: Route, side: str, keys: Sequence[str]) 
     return {**found, **named}
 
 
+def linked_among(session: Session, route: Route, side: str, keys: Sequence[str]) -> set[str]:
+    """Those of the keys of one side whose objects are linked."""
+    own = Link.left_key if side == "left" else Link.right_key
+    mine = (Link.connection_id == route.connection_id, Link.entity == route.flow.entity, Link.provisional.is_(False))
+    return {key for key in session.scalars(select(own).where(*mine, own.in_(keys))) if key is not None}
+
+
 UNTOLD = "@"
 """How the left key of a link begins if the object's own key is unknown; no system's keys begin like this."""
 
