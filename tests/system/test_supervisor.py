@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,7 +100,7 @@ def test_in_a_deep_data_folder_down_needs_nothing_of_the_temporary_folder(run: R
     up = run("syncengine", "up", "--detach", **places)
     assert up.returncode == 0, up.stderr
     for left in temporary.iterdir():
-        left.unlink()
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     assert "runs already" in run("syncengine", "up", **places).stderr
     assert run("syncengine", "down", **places).stdout == "Stopped.\n"
