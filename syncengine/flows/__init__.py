@@ -4,7 +4,7 @@ This package knows only names and schemas of resources. A new flow between exist
 """
 
 from syncengine.flows.flow import Flow
-from syncengine.flows.loader import BrokenFlow, Flows, load_flow, load_flows, load_sound_flows
+from syncengine.flows.loader import BrokenFlow, Flows, ShippedFlows, load_flow, load_flows, load_sound_flows
 from syncengine.flows.reader import SHIPPED, Catalogue
 from syncengine.flows.settings import check_connection
 
@@ -14,6 +14,7 @@ __all__ = [
     "Catalogue",
     "Flow",
     "Flows",
+    "ShippedFlows",
     "check_connection",
     "load_flow",
     "load_flows",

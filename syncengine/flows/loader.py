@@ -44,14 +44,51 @@ class BrokenFlow:
         return f"the flow {self.name} is disabled: {self.error.says}"
 
 
-class Flows(dict[str, Flow]):
+class Flows(Mapping[str, Flow]):
     """Flows by name. broken: those that are disabled, by name; none of them is among the flows."""
 
     broken: Mapping[str, BrokenFlow]
 
     def __init__(self, flows: Mapping[str, Flow], broken: Mapping[str, BrokenFlow]) -> None:
-        super().__init__(flows)
-        self.broken = broken
+        self._flows, self.broken = flows, broken
+
+    def __getitem__(self, name: str) -> Flow:
+        return self._known()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known())
+
+    def __len__(self) -> int:
+        return len(self._known())
+
+    def _known(self) -> Mapping[str, Flow]:
+        return self._flows
+
+
+class ShippedFlows(Flows):
+    """The flows that ship, without any of the site. None can be wrong, so they are compiled when one is asked for.
+
+    Each file has the name of its flow.
+    """
+
+    def __init__(self, folder: Path, load: Callable[[], Flows]) -> None:
+        super().__init__({}, {})
+        self._names = [path.stem for path in _files([folder])]
+        self._load = load
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def _known(self) -> Mapping[str, Flow]:
+        if not self._flows:
+            self._flows = self._load()
+        return self._flows
 
 
 def load_flows(folders: Sequence[Path], catalogue: Catalogue) -> Flows:

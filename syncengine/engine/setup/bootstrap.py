@@ -25,7 +25,7 @@ from syncengine.engine.upkeep.retention import Kept
 from syncengine.engine.watch.rule import Thresholds
 from syncengine.engine.watch.watcher import Watcher
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, Flow, Flows, load_sound_flows
+from syncengine.flows import SHIPPED, Flow, Flows, ShippedFlows, load_sound_flows
 from syncengine.http.breaker import Breakers, Hook, Rules
 from syncengine.http.limiter import Limiter
 from syncengine.http.meter import Meter
@@ -42,7 +42,9 @@ def flows(settings: Settings) -> Flows:
 
 
 def _load(folder: Path | None) -> Flows:
-    return load_sound_flows([SHIPPED] if folder is None else [SHIPPED, folder], connectors.resources())
+    if folder is None:
+        return ShippedFlows(SHIPPED, lambda: load_sound_flows([SHIPPED], connectors.resources()))
+    return load_sound_flows([SHIPPED, folder], connectors.resources())
 
 
 def flows_to_install(settings: Settings, store: Store) -> tuple[Flows, str]:
@@ -84,6 +86,8 @@ def installed_flows(settings: Settings, store: Store) -> Flows:
             "Restore it, or set SYNCENGINE_FLOWS to the folder and run `syncengine configure`",
         )
     known = _without_lost(_load(folder), row)
+    if folder is None and stored is None and not row.own_flows:
+        return known
     own = {name: flow.version for name, flow in known.items() if flow.is_own}
     installed = {name: version for name, version in row.own_flows.items() if name not in known.broken}
     if folder != stored and own != installed:
@@ -176,9 +180,9 @@ def engine(
     store = open_store(settings)
     vault = open_vault(settings, store)
     known = installed_flows(settings, store)
-    check_flows(store, known)
     breakers = None
-    if redis_client is not None:
+    if redis_client is not None:  # without it nothing can be sent or called, so the command only reads
+        check_flows(store, known)
         breakers = Breakers(redis_client, rules(settings), hooks=[endpoints.noting(store), *hooks])
     lent = services(store, vault, redis_client, breakers)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
@@ -310,7 +311,7 @@ def test_a_changed_entity_stops_every_process_and_not_only_configure(
     env = {"DATABASE_URL": database_url, "SYNCENGINE_HOME": str(tmp_path / "home"), "SYNCENGINE_KEYS": KEY}
     monkeypatch.setattr(bootstrap, "load_sound_flows", lambda folders, catalogue: Flows(site.flows, {}))
     with pytest.raises(Misconfigured, match=r"connection main: the flow orders \(entity sales\)"):
-        bootstrap.engine(load(env), send=lambda chain: None, redis_client=None)
+        bootstrap.engine(load(env), send=lambda chain: None, redis_client=redis.Redis(port=1))
 
 
 # -- connections that are taken out ------------------------------------------------------------------------------------

@@ -273,7 +273,13 @@ def test_json_names_the_files_and_the_next_commands() -> None:
 
     assert json.loads(done.output) == {
         "files": [".env", "syncengine.yml"],
-        "next": ["syncengine up --detach", "syncengine sync orders", "syncengine observe report"],
+        "next": [
+            "syncengine sandbox",
+            "syncengine up --detach",
+            "syncengine check",
+            "syncengine sync orders",
+            "syncengine observe report",
+        ],  # fmt: skip
     }
 
 

@@ -9,7 +9,7 @@ from textwrap import dedent
 import pytest
 
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, check_connection, load_flow, load_flows
+from syncengine.flows import SHIPPED, Flows, ShippedFlows, check_connection, load_flow, load_flows
 from syncengine.flows.connections import connection_template, read_connection
 from syncengine.mapping.contract import Context, Policy
 from tests.unit.flows.flow_fixtures import CATALOGUE, flows, order, row
@@ -68,6 +68,24 @@ def test_a_file_in_a_folder_is_a_flow(tmp_path: Path) -> None:
     assert found["notes"].mapping.apply(doc, Context()) == {"": {"SalesWarehouse": "WEB-10001"}}
     assert found["notes"].feeds == ("updated", "created")
     assert found["notes"].file == "mine/notes.yml"
+
+
+def test_the_flows_that_ship_have_the_names_of_their_files_and_are_compiled_when_asked_for() -> None:
+    compiled: list[str] = []
+
+    def load() -> Flows:
+        compiled.append("once")
+        return load_flows([SHIPPED], CATALOGUE)
+
+    shipped = ShippedFlows(SHIPPED, load)
+    assert (list(shipped), "orders" in shipped, len(shipped), compiled) == (
+        ["customers", "order_tax", "orders"],
+        True,
+        3,
+        [],
+    )
+    assert {name: flow.name for name, flow in shipped.items()} == {name: name for name in shipped}
+    assert compiled == ["once"]
 
 
 def test_a_site_takes_the_place_of_a_flow_that_ships_only_if_it_says_so(tmp_path: Path) -> None:
