@@ -279,7 +279,7 @@ def test_json_names_the_files_and_the_next_commands() -> None:
             "syncengine check",
             "syncengine sync orders",
             "syncengine observe report",
-        ],  # fmt: skip
+        ],
     }
 
 
