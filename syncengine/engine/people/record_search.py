@@ -47,11 +47,20 @@ def find(
 ) -> list[Record]:
     """All records that an id names or, if there are none, that have it as a name; of any flow and connection unless given.
 
-    An id always wins: what a customer types as a reference must not change which object `5075` means. Raises Misconfigured
-    for an invalid id.
+    An id always wins: what a customer types as a reference must not change which object `5075` means. Records of flows that
+    compare are found by themselves alone: by `flow`, or if there are no others. Raises Misconfigured for an invalid id.
     """
     found = by_id(session, engine, id_, connection=connection, flow=flow)
-    return found or [named.record for named in by_name(session, engine, id_, connection=connection, flow=flow)]
+    found = found or [named.record for named in by_name(session, engine, id_, connection=connection, flow=flow)]
+    return meant(engine, found)
+
+
+def meant(engine: Engine, found: Sequence[Record]) -> list[Record]:
+    """Without the records of flows that compare, unless there are no others: people mean the object that is written."""
+    if len(found) < 2:
+        return list(found)
+    written = [record for record in found if record.flow not in engine.flows or not engine.flows[record.flow].compares]
+    return written or list(found)
 
 
 def by_name(
@@ -131,12 +140,15 @@ def find_one(
 ) -> Record:
     """The only record that an id names or that has it as a name. Raises Misconfigured if there is none, or several."""
     ids = by_id(session, engine, id_, connection=connection, flow=flow)
-    found = ids or [each.record for each in by_name(session, engine, id_, connection=connection, flow=flow)]
+    names = () if ids else by_name(session, engine, id_, connection=connection, flow=flow)
+    found = meant(engine, ids or [each.record for each in names])
     if not found:
         raise Misconfigured(f"nothing is known of {id_}", f"Run `syncengine trace {id_}` to see possible reasons")
     if len(found) > 1:
-        names = {connection.id: connection.name for connection in session.scalars(select(ConnectionRow))}
-        several = ", ".join(f"{each.flow} {each.key} ({names[each.connection_id]})" for each in found[:MOST_IN_ERROR])
+        connections = {row.id: row.name for row in session.scalars(select(ConnectionRow))}
+        several = ", ".join(
+            f"{each.flow} {each.key} ({connections[each.connection_id]})" for each in found[:MOST_IN_ERROR]
+        )
         more = f" and {len(found) - MOST_IN_ERROR} more" if len(found) > MOST_IN_ERROR else ""
         raise Misconfigured(f"{id_} names several records: {several}{more}", _narrower(id_, found, is_id=bool(ids)))
     return found[0]

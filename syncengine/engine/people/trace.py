@@ -105,7 +105,8 @@ def trace(engine: Engine, id_: str, *, connection: str | None = None, flow: str 
         found = record_search.by_id(session, engine, id_, connection=connection, flow=flow)
         if not found:
             named = record_search.by_name(session, engine, id_, connection=connection, flow=flow)
-            found = [named[0].record] if len(named) == 1 else []
+            meant = record_search.meant(engine, [each.record for each in named])
+            found = meant if len(meant) == 1 else []
         return [of_record(session, engine, record) for record in found]
 
 
@@ -114,6 +115,8 @@ def matches(engine: Engine, id_: str, *, connection: str | None = None, flow: st
     with engine.store.read() as session:
         shown = {record.id for record in record_search.by_id(session, engine, id_, connection=connection, flow=flow)}
         named = record_search.by_name(session, engine, id_, connection=connection, flow=flow)
+        meant = {record.id for record in record_search.meant(engine, [each.record for each in named])}
+        named = [each for each in named if each.record.id in meant]
         if not shown and len(named) == 1:
             return []
         places = {row.id: row.name for row in session.scalars(select(ConnectionRow))}

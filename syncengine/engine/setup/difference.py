@@ -258,6 +258,8 @@ def consequences(before: Snapshot, after: Snapshot, changes: Iterable[Change], *
     for name, now in after.connections.items():
         found += _of_connection(name, before.connections.get(name), now, of_date)
     found += _of_lookups(changes)
+    if any(change.fact.topic is Topic.OWN_FLOW for change in changes):
+        found.append("restart running processes for the site's own flows: they keep those that they started with")
     for fact in (change.fact for change in changes if change.after is None):
         if fact.topic is Topic.SECRET:
             granted = f", though it was renewed since. `syncengine authorise {fact.owner}` grants a new one"

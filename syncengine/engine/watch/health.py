@@ -332,7 +332,10 @@ def _unknown(engine: Engine, flow: str) -> tuple[str, str]:
         return str(engine.broken[flow]), engine.broken[flow].remedy
     if flow in engine.flows:
         return "", ""
-    return "no flow has this name", "Restore the flow's file, or remove the flow from the connection in syncengine.yml"
+    return (
+        "no flow of this process has this name",
+        "Restart the processes if the flow is new; otherwise restore its file, or remove it from the connection",
+    )
 
 
 def _freed(session: Session, since: datetime) -> dict[str, datetime]:

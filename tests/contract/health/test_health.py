@@ -221,7 +221,7 @@ def test_a_flow_whose_file_is_gone_is_named(world: World) -> None:
     world.want("things", "1")
     del world.flows["things"]
 
-    assert _look(world)["main: things"].says.endswith("no flow has this name")
+    assert _look(world)["main: things"].says.endswith("no flow of this process has this name")
 
 
 @pytest.mark.parametrize(("chains", "pace"), [(1, Pace.RESTS), (2, Pace.STALLED)])

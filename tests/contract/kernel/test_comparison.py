@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.document import Doc
-from syncengine.engine.people import dead_letter_bulk
+from syncengine.engine.people import dead_letter_bulk, record_search, trace
 from syncengine.engine.steps.discover import discover
 from syncengine.mapping.contract import Context, Remark
 from syncengine.store import models as m
@@ -60,6 +60,19 @@ def test_what_was_written_is_compared_once_it_is_linked(make_world: MakeWorld) -
     record = world.record("audit", "right:R1")
     assert (record.status, record.why) == (Status.DONE, Why.EQUAL)
     assert _attentions(world) == []
+
+
+def test_people_who_name_an_object_mean_the_record_that_is_written(make_world: MakeWorld) -> None:
+    world = _world(make_world)
+    world.left.put("things", "1", name="x")
+    world.sync("things", "1")
+    world.settle()
+
+    with world.store.read() as session:
+        assert record_search.find_one(session, world.engine, "1").flow == "things"
+        assert record_search.find_one(session, world.engine, "R1").flow == "things"
+        assert record_search.find_one(session, world.engine, "R1", flow="audit").key == "right:R1"
+    assert [found.flow for found in trace.trace(world.engine, "1")] == ["things", "audit"]
 
 
 def test_a_difference_is_told_once_with_both_figures_and_ends_with_it(make_world: MakeWorld) -> None:
