@@ -10,7 +10,7 @@ import pytest
 
 from syncengine.document import Doc
 from syncengine.mapping.contract import Context
-from tests.unit.flows.flow_fixtures import CATALOGUE, flows, order, row
+from tests.unit.flows.flow_fixtures import CATALOGUE, flows, order, row, text_row
 
 RATES = {"T20": "20", "T20@2026-04-01": "21", "T5": "5"}
 
@@ -76,3 +76,35 @@ def test_without_a_rate_of_that_day_the_amount_is_not_computed() -> None:
 
 def test_where_tax_goes_by_area_no_amount_is_compared() -> None:
     assert _expected("2026-04-01", "9.99", tax_calculation="line", tax_by_area=True) is None
+
+
+def _line(number: str, code: str, quantity: str, price: str, tax_code: str) -> Doc:
+    """A booked line; without a stock code a charge of that price."""
+    return {
+        "@line": number, "SalesOrderLine": number, "LineType": "1" if code else "5", "StockCode": code, "OrderQty": quantity,
+        "Price": price if code else "0", "Value": "0" if code else price, "TaxCode": tax_code,
+    }  # fmt: skip
+
+
+def _codes(rows: Mapping[str, Any], lines: list[Doc]) -> list[Any]:
+    """The code that each line should have by the flow."""
+    found = CATALOGUE["syspro.booked_order"].schema().load({"SalesOrder": "1", "OrderStatus": "1", "Line": lines})
+    mapped = flows()["order_tax"].mapping.apply(order("20.00", rows), Context(settings={}, found=found))[""]
+    return [line["TaxCode"] for line in mapped["Line"]]
+
+
+def test_a_charge_is_not_taken_for_goods_of_the_same_value() -> None:
+    rows = {"1": row("10.0000"), "2": text_row("10.0000", "Delivery to Jersey", tax="T0")}
+
+    assert _codes(rows, [_line("1", "TOTE-001", "1", "10", "T20"), _line("2", "", "0", "10", "T20")]) == ["T20", "T0"]
+
+
+def test_a_component_is_not_taken_for_the_same_goods_sold_alone() -> None:
+    rows = {
+        "1": row("10.0000", tax="T0"),
+        "2": row("30.0000", productSku="HAMPER", productId=2009, bundle=True),
+        "3": row("0.0000", parent=2, tax="T0"),
+    }
+    lines = [_line("1", "TOTE-001", "1", "10", "T0"), _line("2", "TOTE-001", "1", "20", "T0")]
+
+    assert _codes(rows, lines) == ["T0", "T20"]
