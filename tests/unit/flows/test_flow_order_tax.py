@@ -108,3 +108,7 @@ def test_a_component_is_not_taken_for_the_same_goods_sold_alone() -> None:
     lines = [_line("1", "TOTE-001", "1", "10", "T0"), _line("2", "TOTE-001", "1", "20", "T0")]
 
     assert _codes(rows, lines) == ["T0", "T20"]
+
+
+def test_a_line_whose_quantity_was_changed_in_syspro_is_compared_too() -> None:
+    assert _codes({"1": row("50.0000", "5.0000", tax="T0")}, [_line("1", "TOTE-001", "4", "10", "T20")]) == ["T0"]
