@@ -20,7 +20,7 @@ from syncengine.connectors.base import Page, Position, Ref
 from syncengine.connectors.declared import whole_number
 from syncengine.connectors.syspro import order_numbers
 from syncengine.connectors.syspro.elements import DATE, Section, code, number, text
-from syncengine.connectors.syspro.find import After, page_after, rows_where
+from syncengine.connectors.syspro.find import After, page_after, rows_where, uncut_rows_where
 from syncengine.connectors.syspro.order_options import OrderOptions
 from syncengine.connectors.syspro.resources.sales_order import SalesOrder
 from syncengine.connectors.syspro.resources.source import SysproSource
@@ -71,6 +71,8 @@ _INVOICE_LINE = ("SalesOrder", "Invoice", "SalesOrderLine", "QtyInvoiced", "NetS
 _CHARGES = ("4", "5")
 _COMMENT = "6"
 _CREDIT = "C"
+ROUND_NUMBER = 100
+"""A site's own limit of rows would be a multiple of it, so a page of as many rows may have been cut (see `Find`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +136,14 @@ class BookedOrder(SysproSource):
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Orders by number, as SYSPRO shows it.
 
-        A COMFND on each of SorMaster, ArCustomer, SorDetail and ArInvoice, and on ArTrnDetail if there are invoices.
+        A COMFND on each of SorMaster, ArCustomer, SorDetail and ArInvoice, and on ArTrnDetail if there are invoices;
+        more only where a reply may have been cut.
         """
         stored = {self._stored(key): key for key in keys}
-        found = {self._stored(text_of(row, "SalesOrder")): row for row in self._rows("SorMaster", stored, _MASTER)}
+        orders = rows_where(
+            self._gateway, "SorMaster", "SalesOrder", list(stored), list(_MASTER), at_once=self._settings.find_at_once
+        )
+        found = {self._stored(text_of(row, "SalesOrder")): row for row in orders}
         if not found:
             return {}
         statuses = self._customer_statuses(found.values())
@@ -177,7 +183,7 @@ class BookedOrder(SysproSource):
             days = [day for row in rows if (day := day_of(text_of(row, "InvoiceDate"))) is not None]
             latest = max([latest, *days])
             yield Page(self._refs(rows), {"on": latest.isoformat()}, clock.now())
-            if len(rows) < self._invoices.per_page or not days:
+            if not days or (len(rows) < self._invoices.per_page and len(rows) % ROUND_NUMBER):
                 return
             after = After("InvoiceDate", days[-1].isoformat(), "Invoice", text_of(rows[-1], "Invoice"))
 
@@ -197,14 +203,12 @@ class BookedOrder(SysproSource):
         )
         return {text_of(row, "Customer"): text_of(row, "TaxStatus") for row in rows}
 
-    def _rows(self, table: str, orders: Mapping[str, object], columns: Sequence[str]) -> list[Doc]:
-        return rows_where(
-            self._gateway, table, "SalesOrder", list(orders), list(columns), at_once=self._settings.find_at_once
-        )
-
     def _by_order(self, table: str, orders: Mapping[str, object], columns: Sequence[str]) -> dict[str, list[Doc]]:
         found: dict[str, list[Doc]] = defaultdict(list)
-        for row in self._rows(table, orders, columns):
+        rows = uncut_rows_where(
+            self._gateway, table, "SalesOrder", list(orders), list(columns), at_once=self._settings.find_at_once
+        )
+        for row in rows:
             found[self._stored(text_of(row, "SalesOrder"))].append(row)
         return dict(found)
 
