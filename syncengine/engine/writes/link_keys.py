@@ -67,7 +67,8 @@ def keys_named(session: Session, route: Route, id_: str) -> list[str]:
 def synced_versions(session: Session, route: Route, linked: Mapping[int, Sequence[Link]]) -> dict[int, dict[str, str]]:
     """The versions that the flows which write the objects of links have synced, by record id and the source's key.
 
-    A key is absent while its object is due, held, waiting or dead there. linked: by record id.
+    A key is absent while its object is due, held, waiting or dead there. One that was skipped, such as an order that has left
+    the statuses under which it is sent, has nothing left to sync. linked: by record id.
     """
     side = route.source_side
     own = {id_: {key for link in some if (key := _end(link, side)) is not None} for id_, some in linked.items()}
@@ -80,7 +81,7 @@ def synced_versions(session: Session, route: Route, linked: Mapping[int, Sequenc
         by_record = {theirs.keys.of(side, key): key for keys in own.values() for key in keys}
         done = select(Record.key, Record.done_version).where(
             Record.connection_id == route.connection_id, Record.flow == name, Record.key.in_(list(by_record)),
-            Record.status == Status.DONE, Record.wanted == Record.done,
+            Record.status.in_((Status.DONE, Status.SKIPPED)), Record.wanted == Record.done,
         )  # fmt: skip
         for record_key, kept in session.execute(done):
             key = by_record[record_key]

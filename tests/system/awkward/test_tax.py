@@ -198,3 +198,20 @@ def test_an_amended_order_is_compared_after_the_change(world: World, on_change: 
     verdict = judge(*read(world.sandbox.base_url, [order.id], {}), _shown(world))
     assert (verdict.orders, verdict.silent, verdict.without_figures) == (1, [], [])
     assert [sorted(_CODE.findall(shown.text)) for _, shown in verdict.explained] == ([told] if told else [])
+
+
+def test_an_order_that_has_left_the_eligible_statuses_is_compared_when_it_is_invoiced(world: World) -> None:
+    _set_up(world, "ignored", {})
+    order = world.shop.order(None, world.shop.row("MUG", 1, "8.00", "1.60"))
+    world.sync()
+    fates = {id_: status.fate for id_, status in world.shop.account.statuses.items()}
+    world.shop.set_status(order, next(id_ for id_, fate in fates.items() if fate == "ineligible"))
+    world.sync()
+    assert _shown(world) == []
+
+    [number] = [str(row["SalesOrder"]) for row in world.erp.orders(order.id)]
+    world.erp.act(f"orders/{world.erp.company.shown(number)}/lines/1", "PATCH", tax_code="T0")
+    assert requests.post(f"{world.sandbox.base_url}/_sandbox/syspro/day", json={}, timeout=30).status_code == 200
+    world.sync("order_tax")
+    verdict = judge(*read(world.sandbox.base_url, [order.id], {}), _shown(world))
+    assert (verdict.silent, verdict.without_figures, len(verdict.explained)) == ([], [], 2)
