@@ -215,3 +215,15 @@ def test_an_order_that_has_left_the_eligible_statuses_is_compared_when_it_is_inv
     world.sync("order_tax")
     verdict = judge(*read(world.sandbox.base_url, [order.id], {}), _shown(world))
     assert (verdict.silent, verdict.without_figures, len(verdict.explained)) == ([], [], 2)
+
+
+def test_an_attention_closes_when_the_order_is_cancelled(world: World) -> None:
+    _set_up(world, "ignored", {})
+    order = world.shop.order(None, world.shop.row("MUG", 1, "8.00", tax_code="T0"))
+    world.sync()
+    assert len(_shown(world)) == 1
+
+    fates = {id_: status.fate for id_, status in world.shop.account.statuses.items()}
+    world.shop.set_status(order, next(id_ for id_, fate in fates.items() if fate == "cancelled"))
+    world.sync()
+    assert (world.record(order.id).reason, _shown(world)) == ("cancel 001001", [])
