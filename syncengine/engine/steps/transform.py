@@ -162,6 +162,13 @@ class _Outcome:
             self.session, {self.by_id[record_id]: remarks for record_id, remarks in found.items()}, self.now
         )
 
+    def _end_waits_of_comparisons(self, ends: Mapping[int, Completion]) -> None:
+        if self.route.flow.compares or self.route.flow.write_back:
+            return
+        settled = [id_ for id_, end in ends.items() if end.status in (Status.DONE, Status.SKIPPED)]
+        found = [link for id_ in settled for link in self.material.linked.get(id_, ())]
+        dependants.want_comparisons(self.session, self.route.engine, found, self.now, waiting_only=True)
+
     def _missed(self, made: Mapping[int, Plan | Rejected]) -> Mapping[int, Plan | Rejected]:
         """The plans, with an error in place of each that creates nothing although others wait for its object.
 
@@ -251,6 +258,7 @@ class _Outcome:
         since = min((record.not_before for record in self.by_id.values()), default=self.now)
         want_needs(self.session, self.route.connection_id, needs, lane=lane, now=self.now, since=since)
         records.complete(self.session, self.lease, ends, self.now)
+        self._end_waits_of_comparisons(ends)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         by_event: dict[str, list[Record]] = {event: [] for event in (*EVENT_OF.values(), "dead", "still moving")}
         for record_id, plan_ in made.items():

@@ -15,7 +15,7 @@ from syncengine.engine.core.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.engine.writes.link_keys import UNTOLD, part_on
 from syncengine.mapping.contract import Need
 from syncengine.store.models import Link, Record
-from syncengine.store.states import Lane
+from syncengine.store.states import Lane, Why
 
 
 def keys_of_needs(session: Session, connection_id: int, needs: Iterable[Need], *, from_side: str) -> dict[Need, str]:
@@ -69,8 +69,13 @@ def ends_for_needs(link: Link) -> list[tuple[str, str, str]]:
     return [(side, key, part_on(link, side)) for side, key in ends if key is not None]
 
 
-def want_comparisons(session: Session, engine: Engine, found: Iterable[Link], now: datetime) -> None:
-    """Want the objects of links that have changed in each flow that compares them."""
+def want_comparisons(
+    session: Session, engine: Engine, found: Iterable[Link], now: datetime, *, waiting_only: bool = False
+) -> None:
+    """Want the objects of links that have changed in each flow that compares them.
+
+    waiting_only: only those that wait until a change is synced, for links of objects that needed no write.
+    """
     by_place: dict[tuple[int, str], list[Link]] = {}
     for link in found:
         by_place.setdefault((link.connection_id, link.entity), []).append(link)
@@ -81,6 +86,11 @@ def want_comparisons(session: Session, engine: Engine, found: Iterable[Link], no
                 continue
             route = engine.route(connection_id, name)
             keys = [route.keys.of_link(link.left_key, link.right_key) for link in some if link.right_key is not None]
+            if waiting_only:
+                waiting = select(Record.key).where(Record.connection_id == connection_id, Record.flow == name)
+                keys = list(
+                    session.scalars(waiting.where(Record.key.in_(keys), Record.why == Why.NOT_SYNCED, *RESTING))
+                )
             want(session, connection_id, name, keys, lane=Lane.SCHEDULED, now=now)
 
 

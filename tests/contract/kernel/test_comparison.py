@@ -135,6 +135,21 @@ def test_what_has_changed_at_the_source_is_compared_after_it_was_synced(make_wor
     assert _attentions(world) == []
 
 
+def test_a_change_that_needs_no_write_ends_the_wait_of_the_comparison(make_world: MakeWorld) -> None:
+    world = _world(make_world)
+    world.left.put("things", "1", name="x")
+    world.sync("things", "1")
+    world.settle()
+    world.left.put("things", "1", name="x", note="not mapped")
+    world.sync("audit", "right:R1")
+    assert world.record("audit", "right:R1").status == Status.WAITING
+
+    world.sync("things", "1")
+    world.settle()
+    assert world.record("things", "1").why == Why.EQUAL
+    assert world.record("audit", "right:R1").status == Status.DONE
+
+
 def test_the_feed_of_the_target_wants_the_linked_object_alone(make_world: MakeWorld) -> None:
     world = _world(make_world)
     world.flows["audit"] = flow(
