@@ -94,7 +94,7 @@ def apply(
             )
         _reconsider_too_old(session, taken, installation, flows, now)
         if given.recheck:
-            recheck.start(session, compared.rechecks, now)
+            recheck.start(session, compared.rechecks, flows, now)
         for endpoint in compared.resting:
             endpoints.end_pause(session, endpoint, now, by=given.by)
         if found:

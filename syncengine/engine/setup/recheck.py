@@ -5,7 +5,7 @@ Without this a record that was skipped or held under the former configuration wo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ from syncengine.engine.core.engine import RELOAD_S, chunks
 from syncengine.engine.core.want import KEPT_PAUSES, want
 from syncengine.engine.setup.difference import Change, Snapshot, StoredConnection, Topic
 from syncengine.engine.traffic import endpoints
+from syncengine.engine.writes import dependants
 from syncengine.flows import Flow
 from syncengine.mapping import CompiledMapping
 from syncengine.store.dialect import changed
@@ -34,12 +35,12 @@ EXISTS = (Why.EXISTS, Why.WRITE)  # WRITE: as older versions stored it
 class Recheck:
     """Records of one flow that a change concerns. says: the consequence in words; otherwise: the same if they stay as they are.
 
-    where: a condition on Record.
+    where: a condition on Record; None for the linked objects of a flow that has no records yet.
     """
 
     connection_id: int
     flow: str
-    where: ColumnElement[bool]
+    where: ColumnElement[bool] | None
     says: str
     otherwise: str
 
@@ -58,18 +59,23 @@ def find(
     for name, connection in after.connections.items():
         was = before.connections.get(name)
         if was is not None:
+            for flow in (flows[each] for each in connection.flows if each in flows and each not in was.flows):
+                found += _of_comparison(session, name, connection, flow)
             for flow in (flows[each] for each in connection.flows if each in flows and each in was.flows):
                 found += _of_rules(session, name, connection, flow, settings.get(name, set()))
                 found += _of_creates(session, name, was, connection, flow, now)
     return found
 
 
-def start(session: Session, found: Iterable[Recheck], now: datetime) -> None:
+def start(session: Session, found: Iterable[Recheck], flows: Mapping[str, Flow], now: datetime) -> None:
     """Want these records, due once every worker uses the new configuration."""
     for each in found:
         mine = (Record.connection_id == each.connection_id, Record.flow == each.flow)
         is_claimed = Record.token.is_not(None)  # perhaps planned by the former configuration
-        keys = session.scalars(select(Record.key).where(*mine, or_(each.where, is_claimed))).all()
+        if each.where is None:
+            keys: Sequence[str] = dependants.linked_keys(session, each.connection_id, flows[each.flow])
+        else:
+            keys = session.scalars(select(Record.key).where(*mine, or_(each.where, is_claimed))).all()
         for chunk in chunks(sorted(keys), AT_ONCE):
             want(session, each.connection_id, each.flow, chunk, lane=Lane.BACKFILL, now=now)
             due = update(Record).where(*mine, Record.key.in_(chunk), Record.pause.not_in(KEPT_PAUSES))
@@ -138,6 +144,15 @@ def _of_creates(
         says = f"{name}: {which}: compared with the target again, and linked if it is the same"
         otherwise = f"{name}: {which}: left as is. `syncengine sync {flow.name} --since DATE` compares them"
         yield Recheck(connection.id, flow.name, held, says, otherwise)
+
+
+def _of_comparison(session: Session, name: str, connection: StoredConnection, flow: Flow) -> Iterator[Recheck]:
+    """The linked objects that a flow which compares has not compared yet, since it is new to the connection."""
+    count = len(dependants.linked_keys(session, connection.id, flow)) if flow.compares else 0
+    if count:
+        which = f"{name}: {count:,} linked {'object' if count == 1 else 'objects'} of {flow.entity}"
+        otherwise = f"{which}: compared by {flow.name} at their next change alone"
+        yield Recheck(connection.id, flow.name, None, f"{which}: compared by {flow.name}", otherwise)
 
 
 def _at_rest() -> ColumnElement[bool]:

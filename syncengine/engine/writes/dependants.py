@@ -13,8 +13,9 @@ from syncengine.engine.core import observe_mode
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.want import MOST_WOKEN, RESTING, is_key, wake, want
 from syncengine.engine.writes.link_keys import UNTOLD, part_on
+from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
-from syncengine.store.models import Link, Record
+from syncengine.store.models import ConnectionRow, Endpoint, Link, Record
 from syncengine.store.states import Lane, Why
 
 
@@ -92,6 +93,18 @@ def want_comparisons(
                     session.scalars(waiting.where(Record.key.in_(keys), Record.why == Why.NOT_SYNCED, *RESTING))
                 )
             want(session, connection_id, name, keys, lane=Lane.SCHEDULED, now=now)
+
+
+def linked_keys(session: Session, connection_id: int, flow: Flow) -> list[str]:
+    """The record keys of all objects that a flow can compare on a connection; none if the connection is new."""
+    row = session.get(ConnectionRow, connection_id)
+    if row is None:
+        return []
+    is_left = session.get_one(Endpoint, row.left_id).system == flow.target.partition(".")[0]
+    side, own = ("left", Link.left_key) if is_left else ("right", Link.right_key)
+    mine = (Link.connection_id == connection_id, Link.entity == flow.entity, Link.provisional.is_(False))
+    found = session.scalars(select(own).where(*mine, own.is_not(None)).order_by(Link.id))
+    return [f"{side}:{key}" for key in found if not str(key).startswith(UNTOLD)]
 
 
 def want_write_backs(session: Session, engine: Engine, link: Link, now: datetime) -> None:

@@ -143,3 +143,12 @@ def test_dead_letters_of_flows_that_use_the_change_are_counted_with_the_command_
         f"`syncengine deadletters retry --connection main --flow {flow}`"
         for flow in named
     ]
+
+
+def test_a_comparison_that_is_added_begins_with_everything_that_is_linked(installed: Site) -> None:
+    installed.link()
+    added = ("flows: [customers, orders]", "flows: [customers, orders, order_tax]")
+    assert "main: 1 linked object of orders: compared by order_tax" in installed.look(added).consequences
+
+    installed.apply(added)
+    assert [(record.flow, record.key) for record in _due(installed).values()] == [("order_tax", "right:000512")]

@@ -227,3 +227,17 @@ def test_an_attention_closes_when_the_order_is_cancelled(world: World) -> None:
     world.shop.set_status(order, next(id_ for id_, fate in fates.items() if fate == "cancelled"))
     world.sync()
     assert (world.record(order.id).reason, _shown(world)) == ("cancel 001001", [])
+
+
+def test_a_row_that_gets_its_items_own_code_is_booked_under_it(world: World) -> None:
+    _set_up(world, "accepted", {"syspro_tax_override_on_change": "same"})
+    shop = world.shop
+    mug = shop.row("MUG", 2, "16.00", "0.80", tax_code="T5")
+    order = shop.order(None, mug)
+    world.sync()
+    shop.edit_row(order, mug, quantity=D(5), net=D("40.00"), tax=D("8.00"), tax_code="T20")
+    world.sync()
+
+    verdict = judge(*read(world.sandbox.base_url, [order.id], {}), _shown(world))
+    assert [str(difference) for difference in verdict.differences] == []
+    assert _shown(world) == []

@@ -222,16 +222,19 @@ def test_the_contact_is_read_only_where_guests_are_told_by_a_tag() -> None:
 
     contacts = [found for found in mapping.references(doc, SETTINGS) if found.resource == "brightpearl.contact"]
     assert contacts == [Reference("brightpearl.contact", "310")]
-    assert {found.resource for found in mapping.references(doc)} == {"syspro.stock_code"}
+    assert list(mapping.references(doc)) == []
 
 
-def test_the_stock_codes_of_products_are_read_for_their_tax_codes() -> None:
+def test_the_stock_codes_of_products_are_read_where_their_tax_codes_decide() -> None:
     mapping = flows()["orders"].mapping
     doc = order("20.00", {"1": row("10.0000"), "2": row("10.0000", productSku="MUG-BLUE")})
+    holds = {"tax_override": "ignored", "tax_difference": "hold"}
 
-    found = mapping.references(doc, {}, {"stock_codes": {"MUG-BLUE": "MB1"}})
+    found = mapping.references(doc, holds, {"stock_codes": {"MUG-BLUE": "MB1"}})
     assert [each.key for each in found] == [row("1")["productSku"], "MB1"]
-    assert list(mapping.references(doc, {"send_tax_codes": False})) == []
+    assert list(mapping.references(doc, {**holds, "send_tax_codes": False})) == []
+    treated = mapping.references(doc, {}, {"tax_treatment": {doc["parties"]["delivery"]["countryIsoCode"]: "O"}})
+    assert len(list(treated)) == 2
 
 
 def test_a_guest_in_a_currency_without_a_house_account_is_rejected() -> None:

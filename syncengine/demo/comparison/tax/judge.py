@@ -27,7 +27,10 @@ Pair = tuple[Part, Part | None]
 
 @dataclass(slots=True)
 class Verdict:
-    """The result. `silent`: nobody is shown the difference; `without_figures`: an attention does not name both figures."""
+    """The result. `silent`: nobody is shown the difference; `without_figures`: what is shown does not name both figures.
+
+    A held order explains that it is missing in SYSPRO, and a difference only if its reason names both figures.
+    """
 
     orders: int = 0
     invoices: int = 0
@@ -206,7 +209,8 @@ def _by_code(parts: Sequence[Part]) -> dict[str, Decimal]:
 
 def _classify(verdict: Verdict, difference: Difference, explanations: Sequence[Explanation]) -> None:
     for explanation in explanations:
-        if explanation.kind == "held" or _names_both(explanation.text, difference):
+        is_missing = explanation.kind == "held" and difference.booked is None
+        if is_missing or _names_both(explanation.text, difference):
             verdict.explained.append((difference, explanation))
             return
     if explanations:
