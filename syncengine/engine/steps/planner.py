@@ -36,7 +36,8 @@ class Material:
 
     docs: by record id, resource and key, as corrected. linked: by record id. doubtful: ids of records with an unknown write
     that only a person can resolve. tried: unknown writes by record id and part. decided: by record id. synced: for a flow
-    that compares, by record id: the versions that the flows which write the object have synced, by the source's key.
+    that compares, by record id: the versions that the flows which write the object have synced, by the source's key; None
+    for any.
     """
 
     docs: Mapping[int, Mapping[str, Mapping[str, Doc]]]
@@ -46,7 +47,7 @@ class Material:
     tried: Mapping[tuple[int, str], unsettled.UnknownWrite]
     corrected: corrections.Corrected  # whose documents `docs` are
     decided: Mapping[int, decisions.ActiveDecision] = field(default_factory=dict)
-    synced: Mapping[int, Mapping[str, str]] = field(default_factory=dict)
+    synced: Mapping[int, Mapping[str, str | None]] = field(default_factory=dict)
 
 
 def gather(
@@ -198,7 +199,7 @@ class Planner:
         current = next((link.current for link in situation.links.values() if link.current is not None), {})
         context = replace(situation.context, found=current, lookups={**situation.context.lookups, **numbers})
         synced, raw = self.material.synced.get(ready.record.id, {}), self._raw_sources(ready.record, ready.raw)
-        is_synced = all(synced.get(key) == self.source.version(doc) for key, doc in raw.items())
+        is_synced = all(key in synced and synced[key] in (None, self.source.version(doc)) for key, doc in raw.items())
         return replace(situation, context=context, synced=is_synced)
 
     def _situation(self, ready: _Ready, known: Mapping[Need, str]) -> Situation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from syncengine.engine.core import versions
@@ -64,28 +64,32 @@ def keys_named(session: Session, route: Route, id_: str) -> list[str]:
     return record_keys(session, route, side, [key])[key]
 
 
-def synced_versions(session: Session, route: Route, linked: Mapping[int, Sequence[Link]]) -> dict[int, dict[str, str]]:
+def synced_versions(
+    session: Session, route: Route, linked: Mapping[int, Sequence[Link]]
+) -> dict[int, dict[str, str | None]]:
     """The versions that the flows which write the objects of links have synced, by record id and the source's key.
 
-    A key is absent while its object is due, held, waiting or dead there. One that was skipped, such as an order that has left
-    the statuses under which it is sent, has nothing left to sync. linked: by record id.
+    A key is absent while its object is due or waiting there. Its version is None, for any, where nothing will be synced until
+    a person acts: it is held, dead or ignored. One that was skipped, such as an order that has left the statuses under which
+    it is sent, has nothing left to sync. linked: by record id.
     """
     side = route.source_side
     own = {id_: {key for link in some if (key := _end(link, side)) is not None} for id_, some in linked.items()}
-    found: dict[str, str] = {}
+    found: dict[str, str | None] = {}
     for name in route.connection.row.flows:
         maker = route.engine.flows.get(name)
         if maker is None or maker.write_back or maker.entity != route.flow.entity:
             continue
         theirs = route.engine.route(route.connection_id, name)
         by_record = {theirs.keys.of(side, key): key for keys in own.values() for key in keys}
-        done = select(Record.key, Record.done_version).where(
+        rests = or_(Record.status.in_((Status.HELD, Status.DEAD)), Record.ignored != "")
+        done = select(Record.key, Record.done_version, rests).where(
             Record.connection_id == route.connection_id, Record.flow == name, Record.key.in_(list(by_record)),
-            Record.status.in_((Status.DONE, Status.SKIPPED)), Record.wanted == Record.done,
+            Record.status.in_((Status.DONE, Status.SKIPPED, Status.HELD, Status.DEAD)), Record.wanted == Record.done,
         )  # fmt: skip
-        for record_key, kept in session.execute(done):
+        for record_key, kept, has_ended in session.execute(done):
             key = by_record[record_key]
-            found[key] = versions.version_in(theirs, kept, side, key)
+            found[key] = None if has_ended else versions.version_in(theirs, kept, side, key)
     return {id_: {key: found[key] for key in keys if key in found} for id_, keys in own.items()}
 
 

@@ -150,6 +150,20 @@ def test_a_change_that_needs_no_write_ends_the_wait_of_the_comparison(make_world
     assert world.record("audit", "right:R1").status == Status.DONE
 
 
+def test_what_a_person_must_decide_on_is_compared_meanwhile(make_world: MakeWorld) -> None:
+    world = _world(make_world)
+    world.left.put("things", "1", name="x")
+    world.sync("things", "1")
+    world.settle()
+    world.right.put("things", "R1", name="by a clerk")
+    world.left.put("things", "1", name="new")
+    world.sync("things", "1")
+    assert world.record("things", "1").status == Status.HELD
+
+    world.sync("audit", "right:R1")
+    assert _attentions(world) == [("audit", "name", "by a clerk; expected new")]
+
+
 def test_the_feed_of_the_target_wants_the_linked_object_alone(make_world: MakeWorld) -> None:
     world = _world(make_world)
     world.flows["audit"] = flow(
