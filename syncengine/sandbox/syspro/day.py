@@ -30,7 +30,7 @@ def work(company: Company, orders: list[Row], every_in_part: int = 0) -> Day:
     """Ship and invoice these orders; those that are cancelled, held or complete are left.
 
     Args:
-        every_in_part: each so many-th order, by position, ships about half of what is open and back-orders the rest; 0: none
+        every_in_part: every n-th order, by position, ships about half of what is open and back-orders the rest; 0: none does
             does. An order that has an invoice already is shipped to its end.
     """
     done = Day()
