@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from syncengine import connectors
-from syncengine.flows import SHIPPED, Catalogue, Flows, load_flows, load_sound_flows
+from syncengine.flows import SHIPPED, Flows
+from syncengine.flows.loader import load_flows, load_sound_flows
+from syncengine.flows.reader import Catalogue
 
 
 @functools.cache

@@ -26,9 +26,10 @@ from syncengine import clock, connectors
 from syncengine.engine.core.engine import Chain, Engine, Limits
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
-from syncengine.flows import SHIPPED, load_flows
+from syncengine.flows import SHIPPED
 from syncengine.flows.connections import connection_template
 from syncengine.flows.flow import HIGHEST_CEILING
+from syncengine.flows.loader import load_flows
 from syncengine.http.meter import Meter
 from syncengine.local import redis_server
 from syncengine.store import Store, migrate

@@ -29,9 +29,10 @@ from scripts.crashes import points
 from syncengine import connectors
 from syncengine.engine.setup import configure
 from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
-from syncengine.flows import SHIPPED, load_flows
+from syncengine.flows import SHIPPED
 from syncengine.flows.connections import connection_template
 from syncengine.flows.flow import HIGHEST_CEILING
+from syncengine.flows.loader import load_flows
 from syncengine.local import redis_server
 from syncengine.sandbox.server import Sandbox
 from syncengine.store import Store, migrate

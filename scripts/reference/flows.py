@@ -8,8 +8,9 @@ from typing import Any
 
 from scripts.reference.markdown import code, heading, shown, table
 from syncengine import clock, connectors
-from syncengine.flows import SHIPPED, Flow, load_flows
-from syncengine.mapping import CompiledMapping
+from syncengine.flows import SHIPPED, Flow
+from syncengine.flows.loader import load_flows
+from syncengine.mapping.compiled import CompiledMapping
 from syncengine.mapping.contract import Policy
 from syncengine.mapping.field_sets import FieldSet
 from syncengine.mapping.scope import Setting

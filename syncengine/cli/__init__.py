@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     The only error boundary of the command line: an error that the engine knows is printed in one line, without a traceback.
     """
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    atexit.register(gc.freeze)  # otherwise the interpreter visits every object several times before it ends
     try:
         code = commands.main(args=arguments, prog_name="syncengine", standalone_mode=False)
     except SyncError as error:

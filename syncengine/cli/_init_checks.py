@@ -15,7 +15,9 @@ from syncengine.cli._init_questions import BRIGHTPEARL, LOOKUPS, SHOP, SYSPRO, S
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.engine.setup import bootstrap, checks, configure
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, check_connection, load_flows
+from syncengine.flows import SHIPPED
+from syncengine.flows.loader import load_flows
+from syncengine.flows.settings import check_connection
 from syncengine.store import Store
 from syncengine.vault import Vault
 

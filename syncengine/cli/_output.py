@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from syncengine.cli._exit import Exit
-from syncengine.engine.people.seen import Outdated
-from syncengine.flows import BrokenFlow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from syncengine.engine.people.seen import Outdated
+    from syncengine.flows import BrokenFlow
 
 MAX_LEFT_SHOWN = 20
 WIDTH_WITHOUT_TERMINAL = 140
@@ -27,6 +30,8 @@ NO_MATCH = "No matching records."
 
 def wide_console() -> Console:
     """Standard output for tables: as wide as the terminal, and wide without one."""
+    from rich.console import Console  # only tables need it
+
     return Console() if sys.stdout.isatty() else Console(width=WIDTH_WITHOUT_TERMINAL)
 
 

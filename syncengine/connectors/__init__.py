@@ -5,11 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from syncengine.connectors.base import Account, Connector, Endpoint, Source
-from syncengine.connectors.declared import DeclaredSecret, DeclaredSetting
-from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from syncengine.connectors.base import Account, Connector, Endpoint, Source
+    from syncengine.connectors.declared import DeclaredSecret, DeclaredSetting
+    from syncengine.connectors.services import Services
 
 __all__ = ["account_of", "connect", "resources", "secrets_of", "settings_of", "systems"]
 

@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from importlib import import_module
-from typing import Any, ClassVar, TypeVar, cast
-
-from marshmallow import Schema, ValidationError
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from syncengine import clock
 from syncengine.connectors.operations import Operation, Outcome, Safety, Verb
 from syncengine.connectors.searchable import NameKind
 from syncengine.document import Doc, fingerprint
 from syncengine.errors import Misconfigured, Rejected
+
+if TYPE_CHECKING:
+    from marshmallow import Schema
 
 Position = Mapping[str, Any]
 """How far a feed has been read: JSON-able, only the resource that made it understands it. `{}` is the very beginning."""
@@ -114,10 +115,9 @@ class Source(ABC):
 
         Default: by `schema`.
         """
-        try:
-            return dict(_instance(self.schema).load(doc))
-        except ValidationError as error:
-            raise invalid(self.name, doc, error) from None
+        from syncengine.connectors.schema_loading import load
+
+        return load(self.schema, doc, of=self.name)
 
     def version(self, doc: Doc) -> str:
         """The same version as the feed's Ref has for this state of the object. Default: empty, every read is a new state."""
@@ -317,30 +317,3 @@ def _whole(kind: type[Source]) -> type[Resource]:
         return kind
     made = type(kind.__name__, (kind, _ReadOnly), {"__module__": kind.__module__, "__doc__": kind.__doc__})
     return cast("type[Resource]", made)
-
-
-@functools.cache
-def _instance(schema: type[Schema]) -> Schema:
-    """The one instance of a schema: making one copies all fields and those of its parts, which costs more than a load."""
-    return schema()
-
-
-def invalid(resource: str, doc: Doc, error: ValidationError) -> Rejected:
-    """The first complaint of a schema as a Rejected that names field and value."""
-    path: list[str] = []
-    value: Any = doc
-    messages: Any = error.messages
-    while isinstance(messages, dict) and messages:
-        name, messages = next(iter(messages.items()))
-        path.append(str(name))
-        if isinstance(value, list) and isinstance(name, int) and name < len(value):
-            value = value[name]
-        else:
-            value = value.get(name) if isinstance(value, dict) else None
-    reason = "; ".join(map(str, messages)) if isinstance(messages, list) else str(messages)
-    return Rejected(
-        field=".".join(path) or resource,
-        value=value,
-        reason=f"not valid in {resource}: {reason}",
-        remedy="Correct it at the source and it will be fetched again",
-    )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from syncengine.mapping.contract import FieldGroup, Mapping
-from syncengine.mapping.scope import Setting
+if TYPE_CHECKING:
+    from syncengine.mapping.contract import FieldGroup, Mapping
+    from syncengine.mapping.scope import Setting
 
 CEILING = 2000
 """Default limit of writes per hour, if neither the flow's file nor its connection sets one. One SYSPRO operator takes some

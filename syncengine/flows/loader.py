@@ -8,87 +8,17 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from syncengine.errors import Misconfigured
 from syncengine.flows.flow import Flow
+from syncengine.flows.known import BrokenFlow, Flows, flow_files
 from syncengine.flows.reader import Catalogue, LoadedFlow, read_flow
-from syncengine.mapping import CompiledMapping
+from syncengine.mapping.compiled import CompiledMapping
 from syncengine.mapping.shapes import ValueKind, nearest
 from syncengine.mapping.yaml_lines import display_path
 
-SUFFIXES = (".yml", ".yaml")  # compared in lower case: some systems write them in capitals
 _NAMED = re.compile(r"""^flow:\s*["']?([a-z][a-z0-9_]{0,63})\b""", re.MULTILINE)
-_RESTART = "Correct the file, then restart the processes"
-
-
-@dataclass(frozen=True, slots=True)
-class BrokenFlow:
-    """A flow that is disabled because its file is wrong.
-
-    name: the flow's; that of the file if the file names no flow (`is_named` is False). error: with file, line and remedy.
-    """
-
-    name: str
-    file: str
-    error: Misconfigured
-    is_named: bool = True
-
-    @property
-    def remedy(self) -> str:
-        """What to do, as one or two sentences without the last full stop."""
-        return f"{self.error.remedy}. {_RESTART}" if self.error.remedy else _RESTART
-
-    def __str__(self) -> str:
-        return f"the flow {self.name} is disabled: {self.error.says}"
-
-
-class Flows(Mapping[str, Flow]):
-    """Flows by name. broken: those that are disabled, by name; none of them is among the flows."""
-
-    broken: Mapping[str, BrokenFlow]
-
-    def __init__(self, flows: Mapping[str, Flow], broken: Mapping[str, BrokenFlow]) -> None:
-        self._flows, self.broken = flows, broken
-
-    def __getitem__(self, name: str) -> Flow:
-        return self._known()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._known())
-
-    def __len__(self) -> int:
-        return len(self._known())
-
-    def _known(self) -> Mapping[str, Flow]:
-        return self._flows
-
-
-class ShippedFlows(Flows):
-    """The flows that ship, without any of the site. None can be wrong, so they are compiled when one is asked for.
-
-    Each file has the name of its flow.
-    """
-
-    def __init__(self, folder: Path, load: Callable[[], Flows]) -> None:
-        super().__init__({}, {})
-        self._names = [path.stem for path in _files([folder])]
-        self._load = load
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def _known(self) -> Mapping[str, Flow]:
-        if not self._flows:
-            self._flows = self._load()
-        return self._flows
 
 
 def load_flows(folders: Sequence[Path], catalogue: Catalogue) -> Flows:
@@ -110,7 +40,7 @@ def load_sound_flows(folders: Sequence[Path], catalogue: Catalogue) -> Flows:
     """
     loaded: dict[str, LoadedFlow] = {}
     broken: dict[str, BrokenFlow] = {}
-    for path in _files(folders):
+    for path in flow_files(folders):
         try:
             read = read_flow(path, catalogue)
             name = read.flow.name
@@ -153,15 +83,6 @@ def _drop(loaded: dict[str, LoadedFlow], broken: Mapping[str, BrokenFlow]) -> No
 def load_flow(path: Path, catalogue: Catalogue) -> Flow:
     """One flow from its file, not checked against others. Raises Misconfigured with one line."""
     return read_flow(path, catalogue).flow
-
-
-def _files(folders: Sequence[Path]) -> list[Path]:
-    found: list[Path] = []
-    for folder in folders:
-        if not folder.is_dir():
-            raise Misconfigured(f"the folder of flows {folder} does not exist; create it or correct the setting")
-        found += sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
-    return found
 
 
 # -- against one another -----------------------------------------------------------------------------------------------

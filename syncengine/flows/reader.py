@@ -12,18 +12,17 @@ from typing import Any
 from syncengine.connectors.base import MAKE_IT_A_TARGET, Source, Target
 from syncengine.document import fingerprint
 from syncengine.flows.flow import CEILING, HIGHEST_CEILING, SWEEP_S, Flow
+from syncengine.flows.known import SHIPPED
 from syncengine.flows.settings import check_setting
-from syncengine.mapping import CompiledMapping, compile_mapping
+from syncengine.mapping.compiled import CompiledMapping
 from syncengine.mapping.compiler import ENTRIES as MAPPING_ENTRIES
+from syncengine.mapping.compiler import compile_mapping
 from syncengine.mapping.complaints import Place
 from syncengine.mapping.contract import FieldGroup, Policy
 from syncengine.mapping.runtime import Unfit, key_text, table_key
 from syncengine.mapping.scope import Setting
 from syncengine.mapping.shapes import ValueKind, nearest
 from syncengine.mapping.yaml_lines import Table, display_path, read
-
-SHIPPED = Path(__file__).parent
-"""The folder of the flows that ship."""
 
 ENTRIES = (
     "flow", "about", "entity", "source", "target", "direction", "feeds", "backward_feeds", "needs", "every", "sweep",

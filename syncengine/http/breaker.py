@@ -23,6 +23,7 @@ from redis import exceptions
 
 from syncengine import clock
 from syncengine.errors import EndpointDown
+from syncengine.http.breaker_state import BreakerState, Change, Hook
 from syncengine.redaction import redact_text
 
 log = logging.getLogger(__name__)
@@ -47,45 +48,6 @@ class Rules:
     first_s: float = 2.0
     most_s: float = 60.0
     probe_s: float = 45.0
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerState:
-    """The current state of a breaker.
-
-    name: `closed`, `open`, or `probing` (open, and one call is testing the endpoint). retry_in_s: time until the next call
-    may be made. calls, failures: in the window, while closed. open_s: how long it has been open. why: the latest failure.
-    """
-
-    name: str = "closed"
-    retry_in_s: float = 0.0
-    why: str = ""
-    calls: int = 0
-    failures: int = 0
-    open_s: float = 0.0
-
-    @property
-    def is_open(self) -> bool:
-        """Whether calls are stopped."""
-        return self.name != "closed"
-
-    @property
-    def wants_probe(self) -> bool:
-        """True if the next call would be let through as a probe."""
-        return self.name == "open" and self.retry_in_s <= 0
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A breaker has opened or closed. open_s: how long it was open if it closed; its first rest if it opened."""
-
-    endpoint: str
-    opened: bool
-    why: str
-    open_s: float
-
-
-Hook = Callable[[Change], None]
 
 
 class Breakers:

@@ -17,17 +17,16 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
-
-import redis
-from redis.backoff import ExponentialWithJitterBackoff
-from redis.retry import Retry
 
 from syncengine import clock
 from syncengine.errors import Misconfigured
 from syncengine.redaction import redact_text, redact_url
 from syncengine.settings import Settings
+
+if TYPE_CHECKING:
+    import redis
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +138,10 @@ def connect(settings: Settings, *, retries: int = 3, read_s: float = READ_TIMEOU
     connection, or no answer within `read_s` seconds, is tried `retries` more times. Raises Misconfigured if no address is
     known.
     """
+    import redis  # commands that do without Redis need not load its client
+    from redis.backoff import ExponentialWithJitterBackoff
+    from redis.retry import Retry
+
     url = address(settings)
     options: dict[str, Any] = {
         "socket_connect_timeout": min(CONNECT_TIMEOUT_S, read_s),
@@ -244,13 +247,15 @@ def stop_stray(settings: Settings) -> None:
 
     Only if it keeps its data in our folder: another program's Redis may use the recorded address by now.
     """
+    from redis import ResponseError
+
     if not (settings.home / ADDRESS_FILE).exists():
         return
     client = connect(settings, retries=0)
     try:
         if _refusal(client) is None and _folder_of(client) == (settings.home / "redis").resolve():
             client.shutdown()
-    except redis.ResponseError:
+    except ResponseError:
         return  # it refuses the question, so it is not ours
     finally:
         client.close()
@@ -330,14 +335,16 @@ class _Refusal:
 
 def _refusal(client: redis.Redis) -> _Refusal | None:
     """Why the server cannot be used; None if it can."""
+    from redis import AuthenticationError, RedisError, ResponseError
+
     try:
         client.ping()
-    except redis.AuthenticationError:
+    except AuthenticationError:
         return _Refusal("the password is wrong")
-    except redis.ResponseError as error:  # the protocol puts a code first; redis-py has no class for this one
+    except ResponseError as error:  # the protocol puts a code first; redis-py has no class for this one
         answer = str(error)
         return _Refusal(redact_text(answer.rstrip(".")), code=answer.partition(" ")[0])
-    except redis.RedisError as error:
+    except RedisError as error:
         return _Refusal(redact_text(str(error).rstrip(".")))
     except OSError as error:  # a socket or a name that redis-py does not translate
         return _Refusal(str(error.strerror or error))

@@ -21,7 +21,7 @@ from syncengine.engine.setup import bootstrap
 from syncengine.engine.watch import health
 from syncengine.engine.watch.watcher import Watcher
 from syncengine.errors import Misconfigured, NewerStore, SyncError, Transient
-from syncengine.http.breaker import Change
+from syncengine.http.breaker_state import Change
 from syncengine.local import redis_server
 from syncengine.tasks.schedule import CLOCKS_S
 

@@ -22,7 +22,8 @@ from syncengine import connectors
 from syncengine.engine.core.want import want
 from syncengine.engine.setup import configure
 from syncengine.engine.steps.discover import CURSOR_LEASES
-from syncengine.flows import SHIPPED, load_flows
+from syncengine.flows import SHIPPED
+from syncengine.flows.loader import load_flows
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
 from syncengine.store import Store, migrate

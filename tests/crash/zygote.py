@@ -27,7 +27,8 @@ from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.setup import bootstrap
 from syncengine.engine.steps import running, sync
 from syncengine.engine.steps.pump import pump
-from syncengine.flows import SHIPPED, load_flows
+from syncengine.flows import SHIPPED
+from syncengine.flows.loader import load_flows
 from syncengine.store import Store
 from syncengine.store.models import Record
 from syncengine.store.states import Stage

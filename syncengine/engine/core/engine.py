@@ -6,23 +6,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import select
 
 from syncengine import clock
-from syncengine.connectors.base import Connector, Endpoint, Resource
 from syncengine.engine.core import record_keys
 from syncengine.engine.core.record_keys import RecordKeys
 from syncengine.errors import DatabaseAway, Misconfigured, SyncError
-from syncengine.flows import BrokenFlow
-from syncengine.flows.flow import Flow
-from syncengine.http.breaker import Breakers
-from syncengine.http.meter import Meter
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
-from syncengine.vault import Vault
+
+if TYPE_CHECKING:
+    from syncengine.connectors.base import Connector, Endpoint, Resource
+    from syncengine.flows import BrokenFlow
+    from syncengine.flows.flow import Flow
+    from syncengine.http.breaker import Breakers
+    from syncengine.http.meter import Meter
+    from syncengine.vault import Vault
 
 T = TypeVar("T")
 
@@ -220,6 +222,8 @@ class Engine:
         known = self._connectors.get(row.id)
         if known and known[0] == settings:
             return known[1]
+        from syncengine.connectors.base import Endpoint
+
         connector = self._connect(Endpoint(row.id, row.name, row.system, settings))
         if connector.longest_call_s > self.limits.call_s:
             connector.close()

@@ -17,7 +17,7 @@ from syncengine.engine.doctor.finding import Finding, fail, misconfigured, ok, w
 from syncengine.engine.traffic import endpoints
 from syncengine.errors import AuthenticationFailed, DatabaseAway, EndpointDown, Forbidden, Misconfigured, SyncError
 from syncengine.http import dates
-from syncengine.http.breaker import BreakerState
+from syncengine.http.breaker_state import BreakerState
 from syncengine.store import Store
 from syncengine.store.models import Endpoint
 

@@ -1,39 +1,40 @@
-"""Assembles all parts of a process from its settings. Tests build an `Engine` from their own parts instead."""
+"""Assembles all parts of a process from its settings. Tests build an `Engine` from their own parts instead.
+
+What only some processes need is imported where it is made: a command that reads the store neither calls nor watches.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import select
 from sqlalchemy.engine import make_url
 
 from syncengine import connectors, keys
-from syncengine.alerts import Sinks
-from syncengine.connectors.base import Connector, Endpoint
-from syncengine.connectors.services import Services
 from syncengine.engine.core.engine import Chain, Engine, Limits
-from syncengine.engine.setup import continuity
-from syncengine.engine.traffic import endpoints
-from syncengine.engine.traffic.queues import Queues
-from syncengine.engine.upkeep.retention import Kept
-from syncengine.engine.watch.rule import Thresholds
-from syncengine.engine.watch.watcher import Watcher
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, Flow, Flows, ShippedFlows, load_sound_flows
-from syncengine.http.breaker import Breakers, Hook, Rules
-from syncengine.http.limiter import Limiter
-from syncengine.http.meter import Meter
+from syncengine.flows import SHIPPED, Flow, Flows, ShippedFlows
 from syncengine.settings import Settings
 from syncengine.store import Store, migrate
 from syncengine.store.models import ConnectionRow, Installed, Link, Payload, Secret
 from syncengine.store.states import Lane
 from syncengine.vault import Vault
+
+if TYPE_CHECKING:
+    import redis
+
+    from syncengine.connectors.base import Connector, Endpoint
+    from syncengine.connectors.services import Services
+    from syncengine.engine.upkeep.retention import Kept
+    from syncengine.engine.watch.rule import Thresholds
+    from syncengine.engine.watch.watcher import Watcher
+    from syncengine.http.breaker import Breakers, Rules
+    from syncengine.http.breaker_state import Hook
 
 
 def flows(settings: Settings) -> Flows:
@@ -42,9 +43,12 @@ def flows(settings: Settings) -> Flows:
 
 
 def _load(folder: Path | None) -> Flows:
-    if folder is None:
-        return ShippedFlows(SHIPPED, lambda: load_sound_flows([SHIPPED], connectors.resources()))
-    return load_sound_flows([SHIPPED, folder], connectors.resources())
+    def load(*folders: Path) -> Flows:
+        from syncengine.flows.loader import load_sound_flows
+
+        return load_sound_flows(folders, connectors.resources())
+
+    return ShippedFlows(SHIPPED, lambda: load(SHIPPED)) if folder is None else load(SHIPPED, folder)
 
 
 def flows_to_install(settings: Settings, store: Store) -> tuple[Flows, str]:
@@ -127,6 +131,8 @@ def open_store(settings: Settings) -> Store:
 
 def check_flows(store: Store, known: Mapping[str, Flow]) -> None:
     """Refuse flow files under which a connection would create everything a second time. Raises Misconfigured, Transient."""
+    from syncengine.engine.setup import continuity
+
     with store.read() as session:
         continuity.check_installed(session, known)
 
@@ -180,38 +186,46 @@ def engine(
     store = open_store(settings)
     vault = open_vault(settings, store)
     known = installed_flows(settings, store)
-    breakers = None
-    if redis_client is not None:  # without it nothing can be sent or called, so the command only reads
-        check_flows(store, known)
-        breakers = Breakers(redis_client, rules(settings), hooks=[endpoints.noting(store), *hooks])
-    lent = services(store, vault, redis_client, breakers)
-
-    def connect(endpoint: Endpoint) -> Connector:
-        return connectors.connect(endpoint, lent)
-
-    meter = Meter(redis_client) if redis_client is not None else None
-    return Engine(
-        store,
-        vault,
-        known,
-        broken=known.broken,
-        connect=connect,
-        send=send,
-        limits=limits(settings),
-        meter=meter,
-        breakers=breakers,
-        queued=Queues(redis_client).waiting if redis_client is not None else lambda _: None,
-        is_ending=is_ending,
+    put_together = functools.partial(
+        Engine, store, vault, known, broken=known.broken, send=send, limits=limits(settings), is_ending=is_ending
     )
+    if redis_client is None:  # nothing can be sent or called, so the command only reads
+        return put_together(connect=_connecting(store, vault, None, None))
+    from syncengine.engine.traffic import endpoints
+    from syncengine.engine.traffic.queues import Queues
+    from syncengine.http.breaker import Breakers
+    from syncengine.http.meter import Meter
+
+    check_flows(store, known)
+    breakers = Breakers(redis_client, rules(settings), hooks=[endpoints.noting(store), *hooks])
+    return put_together(
+        connect=_connecting(store, vault, redis_client, breakers),
+        meter=Meter(redis_client),
+        breakers=breakers,
+        queued=Queues(redis_client).waiting,
+    )
+
+
+def _connecting(
+    store: Store, vault: Vault, redis_client: redis.Redis | None, breakers: Breakers | None
+) -> Callable[[Endpoint], Connector]:
+    """Makes the connector of an endpoint; what connectors share is made with the first."""
+    lent = functools.cache(functools.partial(services, store, vault, redis_client, breakers))
+    return lambda endpoint: connectors.connect(endpoint, lent())
 
 
 def watcher(settings: Settings, engine: Engine, redis_client: redis.Redis | None) -> Watcher:
     """Evaluates the alert rules and notifies the sinks of the settings. redis_client: None if Redis is not used."""
+    from syncengine.alerts import Sinks
+    from syncengine.engine.watch.watcher import Watcher
+
     return Watcher(engine, Sinks(settings.alert_urls), thresholds(settings), client=redis_client)
 
 
 def thresholds(settings: Settings) -> Thresholds:
     """The thresholds of alerts, from settings."""
+    from syncengine.engine.watch.rule import Thresholds
+
     return Thresholds(
         dead_letters=settings.alert_dead_letters,
         gone=settings.alert_gone,
@@ -225,6 +239,8 @@ def thresholds(settings: Settings) -> Thresholds:
 
 def kept(settings: Settings) -> Kept:
     """How long finished data is kept, from settings."""
+    from syncengine.engine.upkeep.retention import Kept
+
     return Kept(
         events=settings.keep_events_days,
         writes=settings.keep_writes_days,
@@ -239,17 +255,26 @@ def services(
     store: Store, vault: Vault, redis_client: redis.Redis | None, breakers: Breakers | None = None
 ) -> Services:
     """What connectors may use. Without Redis they can be created, and any call to a rate-limited system is refused."""
+    from syncengine.connectors.services import Services
+    from syncengine.http.limiter import Limiter
+
     client = redis_client if redis_client is not None else _no_redis()
     return Services(store, vault, Limiter(client), client, breakers)
 
 
 def _no_redis() -> redis.Redis:
     """A client that refuses every command at once: nobody listens at its address, and it tries only once."""
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     return redis.Redis(unix_socket_path=os.devnull, retry=Retry(NoBackoff(), 0))
 
 
 def rules(settings: Settings) -> Rules:
     """When breakers open and for how long, from settings."""
+    from syncengine.http.breaker import Rules
+
     return Rules(
         calls=settings.breaker_calls,
         failing_percent=settings.breaker_percent,

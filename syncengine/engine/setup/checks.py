@@ -14,7 +14,8 @@ from syncengine.connectors import base as face
 from syncengine.engine.setup import bootstrap, continuity, difference
 from syncengine.engine.setup.installation import ConnectionPlan, EndpointPlan, Installation
 from syncengine.errors import Misconfigured
-from syncengine.flows import BrokenFlow, Flow, check_connection
+from syncengine.flows import BrokenFlow, Flow
+from syncengine.flows.settings import check_connection
 from syncengine.mapping.shapes import nearest
 from syncengine.store import Store
 from syncengine.store.models import ConnectionRow, Endpoint

@@ -19,7 +19,7 @@ from syncengine.engine.setup.difference import Change, Snapshot, StoredConnectio
 from syncengine.engine.traffic import endpoints
 from syncengine.engine.writes import dependants
 from syncengine.flows import Flow
-from syncengine.mapping import CompiledMapping
+from syncengine.mapping.compiled import CompiledMapping
 from syncengine.store.dialect import changed
 from syncengine.store.models import ConnectionRow, Endpoint, Failure, Record
 from syncengine.store.states import Lane, Pause, Status, Why

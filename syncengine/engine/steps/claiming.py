@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.traffic import endpoints
 from syncengine.errors import Misconfigured
-from syncengine.http.breaker import BreakerState
+from syncengine.http.breaker_state import BreakerState
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Endpoint, Record, Turn
 from syncengine.store.states import Lane, Stage

@@ -18,7 +18,7 @@ from syncengine.connectors.base import Connector
 from syncengine.engine.core import records, timeline
 from syncengine.engine.core.engine import Engine
 from syncengine.errors import Misconfigured, Transient
-from syncengine.http.breaker import BreakerState, Change, Hook
+from syncengine.http.breaker_state import BreakerState, Change, Hook
 from syncengine.store import Store
 from syncengine.store.models import ConnectionRow, Endpoint, Event
 

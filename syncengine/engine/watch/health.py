@@ -19,7 +19,7 @@ from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.traffic import endpoints
 from syncengine.errors import Misconfigured
-from syncengine.http.breaker import BreakerState
+from syncengine.http.breaker_state import BreakerState
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Cursor, Endpoint, Event, Pulse, Record
 from syncengine.store.session import Store

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from syncengine.alerts import Sign
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.watch.health import Vital
-from syncengine.http.breaker import BreakerState
+from syncengine.http.breaker_state import BreakerState
 
 
 @dataclass(frozen=True, slots=True)

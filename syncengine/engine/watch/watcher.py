@@ -21,7 +21,7 @@ from syncengine.engine.watch import health
 from syncengine.engine.watch.rule import Thresholds, View
 from syncengine.engine.watch.rules import RULES
 from syncengine.errors import Transient
-from syncengine.http.breaker import BreakerState
+from syncengine.http.breaker_state import BreakerState
 from syncengine.store.lock import Lock
 from syncengine.store.models import Endpoint
 

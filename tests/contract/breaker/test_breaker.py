@@ -9,7 +9,8 @@ import pytest
 import redis
 
 from syncengine.errors import EndpointDown
-from syncengine.http.breaker import Breakers, Change, Rules
+from syncengine.http.breaker import Breakers, Rules
+from syncengine.http.breaker_state import Change
 from tests.contract.breaker.conftest import Time
 from tests.services import free_port
 

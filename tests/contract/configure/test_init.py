@@ -21,7 +21,8 @@ from syncengine.cli._init_questions import QUESTIONS, Question
 from syncengine.engine.setup import checks, configure
 from syncengine.engine.setup.installation import Installation
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, load_flows
+from syncengine.flows import SHIPPED
+from syncengine.flows.loader import load_flows
 from syncengine.sandbox.server import Running, Sandbox
 from syncengine.store import Store
 from syncengine.vault import Vault

@@ -25,7 +25,8 @@ from syncengine.connectors.syspro import xml
 from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.steps import running, sync
 from syncengine.engine.steps.pump import pump
-from syncengine.flows import SHIPPED, load_flows
+from syncengine.flows import SHIPPED
+from syncengine.flows.loader import load_flows
 from syncengine.store import Store
 from syncengine.store import models as rows
 from syncengine.vault import Vault

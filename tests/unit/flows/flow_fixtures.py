@@ -18,7 +18,8 @@ from syncengine.connectors.syspro.resources.booked_order import BookedOrder
 from syncengine.connectors.syspro.resources.customer import Customer
 from syncengine.connectors.syspro.resources.sales_order import SalesOrder as SysproOrder
 from syncengine.connectors.syspro.resources.stock_code import StockCode
-from syncengine.flows import SHIPPED, Flow, load_flows
+from syncengine.flows import SHIPPED, Flow
+from syncengine.flows.loader import load_flows
 from syncengine.mapping.contract import Context
 
 

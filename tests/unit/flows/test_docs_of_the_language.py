@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from syncengine.flows import load_flow
+from syncengine.flows.loader import load_flow
 from syncengine.mapping.functions import FUNCTIONS
 from syncengine.mapping.values import ENTRIES
 from tests.unit.flows.flow_fixtures import CATALOGUE, flows

@@ -9,8 +9,10 @@ from textwrap import dedent
 import pytest
 
 from syncengine.errors import Misconfigured
-from syncengine.flows import SHIPPED, Flows, ShippedFlows, check_connection, load_flow, load_flows
+from syncengine.flows import SHIPPED, Flows, ShippedFlows
 from syncengine.flows.connections import connection_template, read_connection
+from syncengine.flows.loader import load_flow, load_flows
+from syncengine.flows.settings import check_connection
 from syncengine.mapping.contract import Context, Policy
 from tests.unit.flows.flow_fixtures import CATALOGUE, flows, order, row
 

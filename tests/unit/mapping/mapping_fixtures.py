@@ -8,7 +8,8 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields, validate
 
-from syncengine.mapping import CompiledMapping, compile_mapping
+from syncengine.mapping.compiled import CompiledMapping
+from syncengine.mapping.compiler import compile_mapping
 from syncengine.mapping.contract import Context
 from syncengine.mapping.scope import Setting
 from syncengine.mapping.shapes import ValueKind

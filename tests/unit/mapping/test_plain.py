@@ -18,7 +18,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 
 from syncengine.errors import Misconfigured, Rejected
-from syncengine.mapping import CompiledMapping
+from syncengine.mapping.compiled import CompiledMapping
 from syncengine.mapping.contract import Context, MissingLookup, Need, RuleDecision
 from tests.unit.mapping.mapping_fixtures import SETTINGS, made
 from tests.unit.mapping.plain import DeadLetter, Field, Plain, Waits
