@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-from syncengine.cli._letters import worth
-from syncengine.cli._output import more_match, wide_console
+from syncengine.cli._output import more_match, wide_console, worth
 from syncengine.cli.trace import detail
 from syncengine.engine.core import decisions
-from syncengine.engine.core.engine import Engine
 from syncengine.engine.decide import plan_codec
-from syncengine.engine.decide.plan import Plan
-from syncengine.engine.people import manual_settlement
-from syncengine.engine.people.held import Held, HeldDetail, HeldGroup
-from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.redaction import redact, safe_text
+
+if TYPE_CHECKING:
+    from syncengine.engine.core.engine import Engine
+    from syncengine.engine.decide.plan import Plan
+    from syncengine.engine.people.held import Held, HeldDetail, HeldGroup
+    from syncengine.engine.writes.unsettled import UnknownWrite
 
 MAX_EVENTS = 8
 
@@ -132,6 +132,8 @@ def _show_unknown_write(found: HeldDetail, write: UnknownWrite) -> None:
 
 
 def _possibilities(found: HeldDetail, write: UnknownWrite) -> Sequence[tuple[str, str]]:
+    from syncengine.engine.people import manual_settlement  # loads what plans and writes; a list does without
+
     return manual_settlement.possibilities(write, found.held.record.key)
 
 

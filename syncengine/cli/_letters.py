@@ -7,7 +7,6 @@ import dataclasses
 import io
 import math
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import click
@@ -16,7 +15,7 @@ from rich.text import Text
 from sqlalchemy import select
 
 from syncengine.cli._options import Command, object_option, selection
-from syncengine.cli._output import counted, json_text, more_match, show_json, wide_console
+from syncengine.cli._output import counted, json_text, more_match, show_json, wide_console, worth
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.cli.trace import detail
@@ -262,12 +261,6 @@ def show_left(choice: Choice, most: int) -> None:
     """Say how many more match than were taken."""
     if choice.left:
         click.echo(more_match(choice.left, f"use --most {most + choice.left}"))
-
-
-def worth(found: Mapping[str, Decimal]) -> str:
-    """The net value of documents by currency, to follow their number; empty if there is none."""
-    sums = ", ".join(f"{value:,.2f} {currency or '(currency of the customer)'}" for currency, value in found.items())
-    return f", worth {sums} net" if sums else ""
 
 
 def outlook_doc(outlook: Forecast, choice: Choice) -> dict[str, Any]:

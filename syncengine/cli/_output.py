@@ -67,6 +67,12 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def worth(found: Mapping[str, Decimal]) -> str:
+    """The net value of documents by currency, to follow their number; empty if there is none."""
+    sums = ", ".join(f"{value:,.2f} {currency or '(currency of the customer)'}" for currency, value in found.items())
+    return f", worth {sums} net" if sums else ""
+
+
 def more_match(left: int, how: str) -> str:
     """How many more match than were taken, and how to include them: `use --limit 70`."""
     match, them = ("matches", "it") if left == 1 else ("match", "them")

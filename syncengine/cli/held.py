@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,14 +31,16 @@ from syncengine.connectors.base import Verb
 from syncengine.engine.core import decisions
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.decide import plan_codec
-from syncengine.engine.people import held, manual_settlement, record_search
+from syncengine.engine.people import held, record_search
 from syncengine.engine.people.held import Held, HeldFilter
 from syncengine.engine.people.seen import ActionResult
-from syncengine.engine.steps.pump import pump
-from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.redaction import safe_text
 from syncengine.store.models import Record
 from syncengine.store.states import Lane, Status
+
+if TYPE_CHECKING:
+    from syncengine.engine.people.manual_settlement import FoundObject
+    from syncengine.engine.writes.unsettled import UnknownWrite
 
 GROUPED_ABOVE = 20  # on a terminal, more than these are grouped by reason
 MAX_PREVIEWED = 200
@@ -175,6 +177,8 @@ def _decide(
 ) -> int:  # fmt: skip
     if not (ids or connection or flow or name or reason or everything):
         raise click.UsageError("select records by ID, by an option (--reason, --flow, ...), or with --all")
+    from syncengine.engine.steps.pump import pump
+
     with open_engine(sends=True) as engine:
         chosen = _filter(engine, connection, flow, name, reason)
         found, barred, left = _chosen(engine, ids, chosen, may, most)
@@ -291,6 +295,9 @@ def settle_(
     to look for. Nothing is sent again without --did-not. The object named by --happened is read and shown; it must be
     the one that the write was meant to create.
     """
+    from syncengine.engine.people import manual_settlement
+    from syncengine.engine.steps.pump import pump
+
     if (happened is None) is not did_not:
         raise click.UsageError("use either --happened or --did-not")
     with open_engine(sends=True, calls=True) as engine:
@@ -322,7 +329,7 @@ def settle_(
     return Exit.OK
 
 
-def _show_settled(unknown: UnknownWrite, found: manual_settlement.FoundObject | None) -> None:
+def _show_settled(unknown: UnknownWrite, found: FoundObject | None) -> None:
     """Print what the write was meant to do, and the object that it is said to have created."""
     click.secho(unknown.name, bold=True)
     if found is None:

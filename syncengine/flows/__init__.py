@@ -4,7 +4,7 @@ This package knows only names and schemas of resources. A new flow between exist
 reads the files is in `loader` and `reader`: most commands need none of it.
 """
 
-from syncengine.flows.flow import Flow
+from syncengine.flows.flow import Flow, FlowHead
 from syncengine.flows.known import SHIPPED, BrokenFlow, Flows, ShippedFlows
 
-__all__ = ["SHIPPED", "BrokenFlow", "Flow", "Flows", "ShippedFlows"]
+__all__ = ["SHIPPED", "BrokenFlow", "Flow", "FlowHead", "Flows", "ShippedFlows"]

@@ -21,12 +21,30 @@ SWEEP_S = 3600
 """Default seconds between two sweeps, of a flow whose feeds may miss changes: 2,000 open orders cost ten calls an hour."""
 
 
-@dataclass(frozen=True)
-class Flow:
-    """What moves, by which mapping, and when.
+@dataclass(frozen=True, kw_only=True)
+class FlowHead:
+    """What a flow is, apart from its mapping: enough to find its records and links.
 
     name: the flow's name, the first part of its tasks' names. entity: the entity of its links (`link.entity`).
     source, target: names of resources (`brightpearl.sales_order`); in a two-way flow the left and the right resource.
+    write_back: the flow changes its own fields of objects that another flow has linked; it never creates or cancels.
+    compares: it writes nothing: its mapped fields and its checks are held against the linked object, and people are
+        shown what differs. Its record is wanted whenever the link changes, and by the target's feeds. Implies write_back.
+    """
+
+    name: str
+    entity: str
+    source: str
+    target: str
+    two_way: bool = False
+    write_back: bool = False
+    compares: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow(FlowHead):
+    """What moves, by which mapping, and when.
+
     mapping: source to target. backward, groups: only in two-way flows: the mapping right to left, and the field groups.
     feeds: the feeds of the source that are read. backward_feeds: those of the target, in a flow that is two-way or compares.
     needs: entity -> the flow that links it. every_s: seconds between two scheduled syncs; 0 for never.
@@ -35,23 +53,13 @@ class Flow:
     batch: maximum number of records in one chain.
     ceiling: writes per hour beyond which the flow is shut until a person opens it; a connection may override it.
     cut_over: True to skip objects that were created before the connection's cut-over date.
-    write_back: the flow changes its own fields of objects that another flow has linked; it never creates or cancels.
-    compares: it writes nothing: its mapped fields and its checks are held against the linked object, and people are
-        shown what differs. Its record is wanted whenever the link changes, and by the target's feeds. Implies write_back.
     keeps_parts: a part that the mapping no longer yields stays in the target; otherwise it is cancelled there.
     version: a fingerprint of the file. lookups: tables by name. settings: defaults by name. declared: with kind and purpose.
     file: its file as named in error texts. is_own: the file belongs to the site and does not ship with the product.
     """
 
-    name: str
-    entity: str
-    source: str
-    target: str
     mapping: Mapping
     version: str
-    two_way: bool = False
-    write_back: bool = False
-    compares: bool = False
     keeps_parts: bool = False
     backward: Mapping | None = None
     groups: Sequence[FieldGroup] = ()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from syncengine.errors import Misconfigured
-from syncengine.flows.flow import Flow
+from syncengine.flows.flow import Flow, FlowHead
 
 SHIPPED = Path(__file__).parent
 """The folder of the flows that ship."""
@@ -54,6 +54,10 @@ class Flows(Mapping[str, Flow]):
     def __len__(self) -> int:
         return len(self._known())
 
+    def head(self, name: str) -> FlowHead:
+        """What a flow is, apart from its mapping. Raises KeyError."""
+        return self[name]
+
     def _known(self) -> Mapping[str, Flow]:
         return self._flows
 
@@ -66,17 +70,26 @@ class ShippedFlows(Flows):
 
     def __init__(self, folder: Path, load: Callable[[], Flows]) -> None:
         super().__init__({}, {})
-        self._names = [path.stem for path in flow_files([folder])]
+        self._paths = {path.stem: path for path in flow_files([folder])}
+        self._heads: dict[str, FlowHead] = {}
         self._load = load
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._paths)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self._paths
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._paths)
+
+    def head(self, name: str) -> FlowHead:
+        """What a flow is, without compiling it. Raises KeyError."""
+        from syncengine.flows.head import read_head
+
+        if name not in self._heads:
+            self._heads[name] = read_head(self._paths[name])
+        return self._heads[name]
 
     def _known(self) -> Mapping[str, Flow]:
         if not self._flows:

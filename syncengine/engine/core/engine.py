@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,14 +14,14 @@ from syncengine import clock
 from syncengine.engine.core import record_keys
 from syncengine.engine.core.record_keys import RecordKeys
 from syncengine.errors import DatabaseAway, Misconfigured, SyncError
+from syncengine.flows import Flow, Flows
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 
 if TYPE_CHECKING:
     from syncengine.connectors.base import Connector, Endpoint, Resource
-    from syncengine.flows import BrokenFlow
-    from syncengine.flows.flow import Flow
+    from syncengine.flows import BrokenFlow, FlowHead
     from syncengine.http.breaker import Breakers
     from syncengine.http.meter import Meter
     from syncengine.vault import Vault
@@ -205,16 +205,18 @@ class Engine:
         cached = self._connections.get(connection_id)
         if cached and clock.monotonic() - cached[0] < RELOAD_S:
             return cached[1]
-        with self.store.read() as session:
-            row = session.get_one(m.ConnectionRow, connection_id)
-            endpoints = {
-                "left": session.get_one(m.Endpoint, row.left_id),
-                "right": session.get_one(m.Endpoint, row.right_id),
-            }
-        connectors = {side: self.connector(endpoint) for side, endpoint in endpoints.items()}
-        connection = Connection(row, endpoints, connectors)
+        stored = self.unconnected(connection_id)
+        connectors = {side: self.connector(endpoint) for side, endpoint in stored.endpoints.items()}
+        connection = replace(stored, connectors=connectors)
         self._connections[connection_id] = (clock.monotonic(), connection)
         return connection
+
+    def unconnected(self, connection_id: int) -> Connection:
+        """The connection as it is stored, without connectors: for what reads the store alone. Raises Transient."""
+        with self.store.read() as session:
+            row = session.get_one(m.ConnectionRow, connection_id)
+            left, right = session.get_one(m.Endpoint, row.left_id), session.get_one(m.Endpoint, row.right_id)
+        return Connection(row, {"left": left, "right": right}, {})
 
     def connector(self, row: m.Endpoint) -> Connector:
         """The connector of an endpoint; created again when the endpoint's settings change. Raises Misconfigured."""
@@ -244,6 +246,16 @@ class Engine:
                 raise Misconfigured(str(self.broken[name]), self.broken[name].remedy) from None
             known = ", ".join(sorted(self.flows)) or "none"
             raise Misconfigured(f"there is no flow {name!r}", f"Known flows: {known}") from None
+
+    def head(self, name: str) -> FlowHead:
+        """What a flow is, apart from its mapping: fast, since nothing is compiled. Raises as `flow`."""
+        is_quick = isinstance(self.flows, Flows) and name in self.flows
+        return self.flows.head(name) if is_quick else self.flow(name)
+
+    def keys_of(self, record: m.Record) -> RecordKeys:
+        """How a record's flow names its records. Makes no connector. Raises Misconfigured, Transient."""
+        flow, connection = self.head(record.flow), self.unconnected(record.connection_id)
+        return record_keys.of(flow, connection.side(flow.source), connection.side(flow.target))
 
     def route(self, connection_id: int, flow: str) -> Route:
         """A flow on a connection. Raises Misconfigured, Transient."""

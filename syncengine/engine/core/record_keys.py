@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from syncengine.flows.flow import Flow
+from syncengine.flows.flow import FlowHead
 
 SIDES = ("left", "right")
 
@@ -130,14 +130,14 @@ class PairKeys(SidedKeys):
         return True
 
 
-def of(flow: Flow, source_side: str, target_side: str) -> RecordKeys:
+def of(flow: FlowHead, source_side: str, target_side: str) -> RecordKeys:
     """The keys of a flow's records on a connection, given the sides of its source and target."""
     if flow.two_way:
         return PairKeys("left", source_side)
     return SidedKeys(target_side, source_side) if flow.write_back else SourceKeys(source_side)
 
 
-def object_key(flow: Flow, record_key: str) -> str:
+def object_key(flow: FlowHead, record_key: str) -> str:
     """The key of the object that a record is named after, without its side."""
     ends = of(flow, *SIDES).ends(record_key)
     return ends.on(ends.side) or ""

@@ -20,7 +20,6 @@ from syncengine.engine.decide.plan import GONE, WAIVABLE, Plan, PlanKind
 from syncengine.engine.people import seen, selection, trace
 from syncengine.engine.people.seen import ActionResult, Outdated
 from syncengine.engine.people.trace import Trace
-from syncengine.engine.steps.planner import Planner, gather
 from syncengine.engine.writes import unsettled
 from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Misconfigured, Rejected
@@ -242,6 +241,8 @@ def if_approved(
 
     side: in a two-way flow, whose values win where both have changed.
     """
+    from syncengine.engine.steps.planner import Planner, gather
+
     made: dict[int, Plan | str] = {}
     places: dict[tuple[int, str], list[Held]] = {}
     for held in found:

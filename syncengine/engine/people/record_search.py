@@ -59,7 +59,7 @@ def meant(engine: Engine, found: Sequence[Record]) -> list[Record]:
     """Without the records of flows that compare, unless there are no others: people mean the object that is written."""
     if len(found) < 2:
         return list(found)
-    written = [record for record in found if record.flow not in engine.flows or not engine.flows[record.flow].compares]
+    written = [record for record in found if record.flow not in engine.flows or not engine.head(record.flow).compares]
     return written or list(found)
 
 
@@ -165,7 +165,7 @@ def _narrower(id_: str, found: Sequence[Record], *, is_id: bool) -> str:
 
 def side_of_key(engine: Engine, record: Record) -> str:
     """The side (`left` or `right`) whose object gives a record its key."""
-    return engine.route_of(record).keys.ends(record.key).side
+    return engine.keys_of(record).ends(record.key).side
 
 
 def is_its_key(record: Record, id_: str) -> bool:
@@ -206,7 +206,9 @@ def _of_effect(session: Session, engine: Engine, side: str, id_: str) -> list[Re
     forms = _forms(id_)
     query = select(Effect.record_id, Effect.connection_id, Effect.resource)
     rows = session.execute(query.where(or_(Effect.target_key.in_(forms), Effect.natural_key.in_(forms))))
-    ids = [row.record_id for row in rows if not side or engine.connection(row.connection_id).side(row.resource) == side]
+    ids = [
+        row.record_id for row in rows if not side or engine.unconnected(row.connection_id).side(row.resource) == side
+    ]
     return list(session.scalars(select(Record).where(Record.id.in_(ids))))
 
 
@@ -260,7 +262,6 @@ def _belongs(engine: Engine, record: Record, link: Link) -> bool:
     """True if the record's flow creates or shares this link, and the record's key is that of its object."""
     if record.flow not in engine.flows:
         return record.flow == link.entity
-    route = engine.route_of(record)
-    ends = route.keys.ends(record.key)
+    ends = engine.keys_of(record).ends(record.key)
     own = link.left_key if ends.side == "left" else link.right_key
-    return route.flow.entity == link.entity and ends.on(ends.side) == own
+    return engine.head(record.flow).entity == link.entity and ends.on(ends.side) == own

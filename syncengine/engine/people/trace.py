@@ -211,9 +211,9 @@ def why_not(engine: Engine, id_: str) -> list[str]:
                 times = [at for at in session.scalars(query) if at is not None]
                 until = f"was read up to {safe_text(min(times))}" if times else "was never read"
                 lines.append(f"{connection.name}: {name} {until}")
-        filled = names.progress(engine)
-        older = select(Record.id).where(Record.id > filled.after).limit(1)
-        is_behind = not filled.done and session.scalar(older) is not None
+        filled = names.stored_progress(engine)
+        older = select(Record.id).where(Record.id > (filled.after if filled else 0)).limit(1)
+        is_behind = not (filled and filled.done) and session.scalar(older) is not None
     if not lines:
         return ["no connection is configured yet. Run `syncengine configure`"]
     return [

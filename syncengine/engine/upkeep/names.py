@@ -59,11 +59,18 @@ class Progress:
 
 def progress(engine: Engine) -> Progress:
     """The progress; not begun if what the resources declare has changed. Raises Misconfigured, Transient."""
-    declared = _declared(engine)
+    declared, stored = _declared(engine), stored_progress(engine)
+    return stored if stored is not None and stored.declared == declared else Progress(declared)
+
+
+def stored_progress(engine: Engine) -> Progress | None:
+    """The progress when `run` last noted it: for people, since it loads no resource. None before the first run.
+
+    Raises Misconfigured, Transient.
+    """
     with engine.store.read() as session:
         sealed = session.scalar(select(Slot.value).where(Slot.name == NAME))
-    stored = Progress(**from_json(engine.vault.open(sealed))) if sealed is not None else None
-    return stored if stored is not None and stored.declared == declared else Progress(declared)
+    return Progress(**from_json(engine.vault.open(sealed))) if sealed is not None else None
 
 
 def run(engine: Engine, *, for_s: float) -> Progress:

@@ -90,7 +90,7 @@ class Copy:
         return str(mapped["ref"])
 
 
-FLOW = Flow("things", "things", "left.thing", "right.thing", Copy(), "1")
+FLOW = Flow(name="things", entity="things", source="left.thing", target="right.thing", mapping=Copy(), version="1")
 BASE = {"ref": "1", "name": "a", "email": "e"}
 
 
