@@ -14,12 +14,15 @@ ANSWER_S = 2.0
 """How long to wait for answers from the workers and beat of all hosts."""
 
 
-def why_idle(engine: Engine, current: Settings) -> str:
-    """Why nothing is synced now, with a remedy, in one line; empty if the processes are running. Raises Transient."""
+def why_idle(engine: Engine, current: Settings, redis_problem: Misconfigured | None) -> str:
+    """Why nothing is synced now, with a remedy, in one line; empty if the processes are running. Raises Transient.
+
+    redis_problem: why Redis cannot be used, None if it answers.
+    """
     if redis_server.is_stopped(current):
         return "No process is running, so nothing is synced. Start them with `syncengine up`."
-    if problem := redis_server.problem(current, read_s=ANSWER_S):
-        return f"Nothing is synced now: {problem}."
+    if redis_problem is not None:
+        return f"Nothing is synced now: {redis_problem}."
     ran = health.last(engine, health.PUMP)
     if ran is None:
         return "No process has run yet, so nothing is synced. Start them with `syncengine up` (docs/processes.md)."

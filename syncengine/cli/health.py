@@ -35,7 +35,7 @@ def command(names: tuple[str, ...], as_json: bool) -> int:
     """
     current = settings.load()
     redis_problem = redis_server.problem(current, read_s=REDIS_PATIENCE_S)
-    with open_engine() as engine:
+    with open_engine(is_redis_away=redis_problem is not None) as engine:
         found = health.vitals(engine, stalled_s=current.stalled_s, redis_complaint=redis_problem)
     if names:
         found = _chosen(found, names)

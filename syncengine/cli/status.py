@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from syncengine import clock, settings
-from syncengine.cli._engine import open_engine
+from syncengine.cli._engine import open_engine, redis_problem
 from syncengine.cli._options import as_json
 from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_json, wide_console
 from syncengine.cli._running import why_idle
@@ -32,8 +32,10 @@ def command(as_json: bool) -> None:
     health` to check that everything is making progress, `syncengine doctor` to find out what is wrong, and `syncengine
     endpoints list` for quotas.
     """
-    with open_engine() as engine:
-        flows, paused, idle = status.flows(engine), status.paused(engine), why_idle(engine, settings.load())
+    current = settings.load()
+    problem = redis_problem(current)
+    with open_engine(is_redis_away=problem is not None) as engine:
+        flows, paused, idle = status.flows(engine), status.paused(engine), why_idle(engine, current, problem)
         quotas = quota.left(engine) if as_json else []
         not_synced = [connection.name for connection in engine.connections() if not connection.flows]
         broken = engine.broken
