@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
-from syncengine.engine.people import manual, record_search
+from syncengine.engine.people import record_search
 from syncengine.errors import Misconfigured, SyncError
 from syncengine.store.models import ConnectionRow, Record
 
@@ -29,6 +29,8 @@ def record_or_new(
 
     Raises Misconfigured.
     """
+    from syncengine.engine.people import manual  # loads what pushes; those who only look a record up do without
+
     with engine.store.read() as session:
         found = record_search.find(session, engine, id_, connection=connection, flow=flow)
     is_name = record_search.is_only_name(id_)
@@ -50,6 +52,8 @@ def record_or_new(
 
 def _not_another(engine: Engine, chosen: Record, id_: str) -> None:
     """Raises Misconfigured if the source has an object with this id, which is then not the chosen record's."""
+    from syncengine.engine.people import manual
+
     side = record_search.side_of_key(engine, chosen)
     with engine.store.read() as session:
         is_id = bool(record_search.by_id(session, engine, id_, flow=chosen.flow))
@@ -76,6 +80,16 @@ def connection_of(engine: Engine, flow: str, connection: str | None) -> int:
 
 def _having(flow: str, connections: Sequence[ConnectionRow]) -> str:
     return f"connections with the flow {flow}: {', '.join(each.name for each in connections) or 'none'}"
+
+
+def is_unknown(session: Session, engine: Engine, name: str | None, connection: str | None, flow: str | None) -> bool:
+    """Whether no record has this id or name; never if no name is given. Raises Misconfigured for an invalid id."""
+    return name is not None and not record_search.find(session, engine, name, connection=connection, flow=flow)
+
+
+def unknown_text(name: str | None) -> str:
+    """What to say of a name that no record has."""
+    return f"No record of {name}. `syncengine trace {name}` shows possible reasons."
 
 
 def records(

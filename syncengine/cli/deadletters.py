@@ -12,7 +12,7 @@ from typing import Any
 import click
 from sqlalchemy.orm import Session
 
-from syncengine.cli import _corrections, _letters
+from syncengine.cli import _corrections, _letters, _named
 from syncengine.cli._engine import open_engine
 from syncengine.cli._exit import Exit
 from syncengine.cli._options import (
@@ -83,13 +83,16 @@ def command() -> None:
 @as_json
 def list_(
     ids: tuple[int, ...], with_closed: bool, grouped: bool | None, limit: int, as_json: bool, **given: Any
-) -> None:
+) -> int:
     """List dead letters, or their causes.
 
-    Dead letters are listed newest first, causes most frequent first with the records that wait for them.
+    Dead letters are listed newest first, causes most frequent first with the records that wait for them. Exit code 1 if
+    nothing is known of --object.
     """
+    named, connection, flow = given["name"], given["connection"], given["flow"]
     with open_engine() as engine, engine.store.read() as session:
         chosen = dataclasses.replace(_letters.chosen(engine, ids, **given), is_open=None if with_closed else True)
+        is_unknown = _named.is_unknown(session, engine, named, connection, flow)
         total = dead_letters.count(session, chosen)
         if grouped is None:
             grouped = not as_json and total > GROUPED_ABOVE and sys.stdout.isatty()
@@ -106,10 +109,13 @@ def list_(
                 for failure, name in found
             ]
         )
+    elif is_unknown:
+        click.echo(_named.unknown_text(named))
     elif not found:
         click.echo("No matching records." if chosen.narrows else "No dead letters.")
     else:
         _letters.show_flat(found, states, blocked, total)
+    return Exit.NO if is_unknown else Exit.OK
 
 
 def _states(session: Session, failures: Sequence[Failure]) -> dict[int, str]:

@@ -81,13 +81,14 @@ def command() -> None:
 def list_(
     connection: str | None, flow: str | None, name: str | None, reason: str | None, grouped: bool | None, limit: int,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """List held records, or their reasons.
 
-    Records are listed longest held first, reasons most frequent first.
+    Records are listed longest held first, reasons most frequent first. Exit code 1 if nothing is known of --object.
     """
     with open_engine() as engine, engine.store.read() as session:
         chosen = _filter(engine, connection, flow, name, reason)
+        is_unknown = _named.is_unknown(session, engine, name, connection, flow)
         total = held.count(session, chosen)
         grouped = total > GROUPED_ABOVE and not as_json and sys.stdout.isatty() if grouped is None else grouped
         found = held.listed(session, engine, chosen, most=None if as_json or grouped else limit)
@@ -96,10 +97,13 @@ def list_(
         show_json([dataclasses.asdict(group) for group in groups]) if as_json else _held.show_groups(groups)
     elif as_json:
         show_json([_held.row(each) for each in found])
+    elif is_unknown:
+        click.echo(_named.unknown_text(name))
     elif not found:
         click.echo("No matching records." if chosen.narrows else "No held records.")
     else:
         _held.show_flat(found, total)
+    return Exit.NO if is_unknown else Exit.OK
 
 
 def _filter(

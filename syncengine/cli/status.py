@@ -98,5 +98,5 @@ def _table(flows: list[FlowStatus]) -> Table:
 
 def _ago(flow: FlowStatus) -> str:
     if flow.last_sync is None:
-        return "never"
+        return f"after {', '.join(flow.follows)}" if flow.follows else "never"
     return f"{clock.spell((clock.now() - flow.last_sync).total_seconds())} ago"

@@ -94,6 +94,7 @@ def _started(engine: Engine, request: sync.Request, results: Sequence[object]) -
 def _dry_run(flow: str, connection: str | None, ids: tuple[str, ...], limit: int, as_json: bool) -> int:
     shown = []
     with open_engine(calls=True) as engine:
+        engine.flow(flow)  # refuses an unknown name
         for found in engine.connections(flow, connection):
             route = engine.route(found.id, flow)
             keys = list(ids) or preview.changed_keys(route, most=limit)

@@ -17,6 +17,9 @@ thousands of calls an hour; a shop with 2,000 orders a day needs a tenth of that
 
 HIGHEST_CEILING = 10_000_000
 
+EVERY_S = 300
+"""Default seconds between two scheduled syncs."""
+
 SWEEP_S = 3600
 """Default seconds between two sweeps, of a flow whose feeds may miss changes: 2,000 open orders cost ten calls an hour."""
 
@@ -30,6 +33,9 @@ class FlowHead:
     write_back: the flow changes its own fields of objects that another flow has linked; it never creates or cancels.
     compares: it writes nothing: its mapped fields and its checks are held against the linked object, and people are
         shown what differs. Its record is wanted whenever the link changes, and by the target's feeds. Implies write_back.
+    is_driven: it compares, and reads no feed of its source: the writes of other flows, and the target's feeds, start it.
+    every_s: seconds between two scheduled syncs; 0 for never.
+    cut_over: True to skip objects that were created before the connection's cut-over date.
     """
 
     name: str
@@ -39,6 +45,9 @@ class FlowHead:
     two_way: bool = False
     write_back: bool = False
     compares: bool = False
+    is_driven: bool = False
+    every_s: float = EVERY_S
+    cut_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +56,11 @@ class Flow(FlowHead):
 
     mapping: source to target. backward, groups: only in two-way flows: the mapping right to left, and the field groups.
     feeds: the feeds of the source that are read. backward_feeds: those of the target, in a flow that is two-way or compares.
-    needs: entity -> the flow that links it. every_s: seconds between two scheduled syncs; 0 for never.
+    needs: entity -> the flow that links it.
     sweep_s: seconds between two sweeps for changes that the feeds miss; 0 for never. A connection may override it.
     quiet_s: seconds without a change before an object is pushed; 0 to push at once.
     batch: maximum number of records in one chain.
     ceiling: writes per hour beyond which the flow is shut until a person opens it; a connection may override it.
-    cut_over: True to skip objects that were created before the connection's cut-over date.
     keeps_parts: a part that the mapping no longer yields stays in the target; otherwise it is cancelled there.
     version: a fingerprint of the file. lookups: tables by name. settings: defaults by name. declared: with kind and purpose.
     file: its file as named in error texts. is_own: the file belongs to the site and does not ship with the product.
@@ -66,12 +74,10 @@ class Flow(FlowHead):
     feeds: Sequence[str] = ()
     backward_feeds: Sequence[str] = ()
     needs: Map[str, str] = field(default_factory=dict)
-    every_s: float = 300.0
     sweep_s: float = 0.0
     quiet_s: float = 0.0
     batch: int = 200
     ceiling: int = CEILING
-    cut_over: bool = False
     lookups: Map[str, Map[str, str]] = field(default_factory=dict)
     settings: Map[str, Any] = field(default_factory=dict)
     file: str = ""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import yaml
 
-from syncengine.flows.flow import FlowHead
+from syncengine.flows import durations
+from syncengine.flows.flow import EVERY_S, FlowHead
 
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -25,4 +26,7 @@ def read_head(path: Path) -> FlowHead:
         two_way=said.get("direction") == "two-way",
         write_back="writes" in said and said["writes"] != "all",
         compares=said.get("writes") == "nothing",
+        is_driven=said.get("writes") == "nothing" and said.get("feeds") == [],
+        every_s=durations.seconds(said.get("every", EVERY_S)) or 0.0,
+        cut_over=said.get("cut_over", False),
     )

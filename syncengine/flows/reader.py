@@ -11,7 +11,8 @@ from typing import Any
 
 from syncengine.connectors.base import MAKE_IT_A_TARGET, Source, Target
 from syncengine.document import fingerprint
-from syncengine.flows.flow import CEILING, HIGHEST_CEILING, SWEEP_S, Flow
+from syncengine.flows import durations
+from syncengine.flows.flow import CEILING, EVERY_S, HIGHEST_CEILING, SWEEP_S, Flow
 from syncengine.flows.known import SHIPPED
 from syncengine.flows.settings import check_setting
 from syncengine.mapping.compiled import CompiledMapping
@@ -32,8 +33,6 @@ ENTRIES = (
 )  # fmt: skip
 WRITES = ("all", "linked", "nothing")
 UNWANTED_PARTS = ("cancel", "keep")
-_DURATION = re.compile(r"(\d+)\s*(s|sec|seconds?|min|minutes?|h|hours?|d|days?)?")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "ids", "group", "zone")
 _KINDS = {"zone": ValueKind.TEXT, "ids": ValueKind.LIST}
@@ -81,6 +80,7 @@ class _FlowReader:
             self._check_written("target", target)
         self.tables, self.declared, self.needs = self._lookups(), self._settings(), self._needs(two_way)
         forward, backward = self._mapping(table, source, target), self._backward(source, target)
+        feeds = self._feeds("feeds", source)
         flow = Flow(
             name=name,
             entity=place.text(table, "entity", "the flow") if "entity" in table else name,
@@ -94,10 +94,11 @@ class _FlowReader:
             keeps_parts=place.choice(table, "unwanted_parts", UNWANTED_PARTS, UNWANTED_PARTS[0]) == "keep",
             backward=backward,
             groups=self._groups(forward, backward),
-            feeds=self._feeds("feeds", source),
+            is_driven=writes == "nothing" and not feeds,
+            feeds=feeds,
             backward_feeds=self._feeds("backward_feeds", target) if two_way or writes == "nothing" else (),
             needs=self.needs,
-            every_s=self._duration("every", 300),
+            every_s=self._duration("every", EVERY_S),
             sweep_s=self._duration("sweep", self._usual_sweep_s(source, target, two_way)),
             quiet_s=self._duration("quiet", 0),
             batch=place.whole_number(table, "batch", 1, 1000) or 200,
@@ -227,10 +228,10 @@ class _FlowReader:
 
     def _duration(self, entry: str, default: int) -> float:
         given = self.table.get(entry, default)
-        found = _DURATION.fullmatch(str(given).strip().lower())
-        if not found or isinstance(given, bool):
+        found = durations.seconds(given)
+        if found is None:
             self.place.refuse(self.table.line_of(entry), f"{entry}: {given!r} is not a duration such as 30 s or 5 min")
-        return float(int(found[1]) * _SECONDS[(found[2] or "s")[0]])
+        return found
 
     def _flag(self, entry: str) -> bool:
         given = self.table.get(entry, False)

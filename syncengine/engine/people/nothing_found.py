@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
-from syncengine.flows.flow import Flow
+from syncengine.flows.flow import FlowHead
 from syncengine.redaction import safe_text
 from syncengine.store.models import ConnectionRow, Cursor, Record
 from syncengine.store.states import Status, Why
@@ -20,20 +20,35 @@ MISSED = 3  # turns of the schedule after which something must be wrong
 
 def explain(engine: Engine, flow_name: str, connection: str | None = None) -> list[str]:
     """A line for each connection, or one if none has the flow. Raises Misconfigured for unknown names, Transient."""
-    flow = engine.flow(flow_name)
+    flow = engine.head(flow_name)
     rows = engine.connections(flow_name, connection)
     if not rows:
         return [
             f"No connection has the flow {flow_name}. Add it to flows: in syncengine.yml and run `syncengine configure`"
         ]
     with engine.store.read() as session:
-        return [f"{row.name}: {'. '.join(_sentences(session, flow, row))}" for row in rows]
+        return [f"{row.name}: {'. '.join(_sentences(session, engine, flow, row))}" for row in rows]
 
 
-def _sentences(session: Session, flow: Flow, connection: ConnectionRow) -> list[str]:
+def drivers(engine: Engine, flow_name: str, connection: ConnectionRow) -> list[str]:
+    """The flows of a connection whose writes start the records of one that only compares; none if it reads its source.
+
+    Raises Misconfigured if there is no such flow.
+    """
+    flow = engine.head(flow_name)
+    others = [engine.head(name) for name in connection.flows if flow.is_driven and name in engine.flows]
+    return [other.name for other in others if other.entity == flow.entity and not other.write_back]
+
+
+def _sentences(session: Session, engine: Engine, flow: FlowHead, connection: ConnectionRow) -> list[str]:
     read = select(func.min(Cursor.read_at)).where(Cursor.connection_id == connection.id, Cursor.flow == flow.name)
     read_at = session.scalar(read)
-    if read_at is None:
+    if makers := ", ".join(drivers(engine, flow.name, connection)):
+        found = [
+            f"{flow.name} compares what {makers} writes, and has records once {makers} has written some: "
+            f"`syncengine sync {makers}`"
+        ]
+    elif read_at is None:
         found = [
             f"{flow.name} were never read. `syncengine up` reads them by schedule, `syncengine sync {flow.name}` now"
         ]
@@ -47,12 +62,12 @@ def _sentences(session: Session, flow: Flow, connection: ConnectionRow) -> list[
             "cut_over: in syncengine.yml and run `syncengine configure`"
         )
     found += _skipped(session, flow, connection)
-    if read_at is not None:
+    if read_at is not None and not flow.is_driven:
         found.append(f"To read further back: `syncengine sync {flow.name} --since DATE`")
     return found
 
 
-def _skipped(session: Session, flow: Flow, connection: ConnectionRow) -> list[str]:
+def _skipped(session: Session, flow: FlowHead, connection: ConnectionRow) -> list[str]:
     """The most common rules by which records were skipped, with a count of each."""
     mine = (Record.connection_id == connection.id, Record.flow == flow.name)
     ruled = (Record.status == Status.SKIPPED, Record.why == Why.RULE)

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
+from syncengine.engine.people import nothing_found
 from syncengine.store.models import Ceiling, ConnectionRow, Cursor, Endpoint, Failure, Record, Run
 from syncengine.store.states import Status
 
@@ -20,6 +21,7 @@ from syncengine.store.states import Status
 class FlowStatus:
     """The state of a flow of a connection.
 
+    follows: of a flow that was never synced, the flows whose writes start its records, if it reads no source of its own.
     lag_s: age of the oldest due record in seconds. read_at: until when its feeds were read (UTC, the source's clock), None if
     never. is_shut: whether its write ceiling has closed it.
     """
@@ -28,6 +30,7 @@ class FlowStatus:
     mode: str
     flow: str
     last_sync: datetime | None
+    follows: list[str]
     last_error: str
     read_at: datetime | None
     lag_s: float
@@ -62,10 +65,12 @@ def flows(engine: Engine) -> list[FlowStatus]:
     now = clock.now()
     with engine.store.read() as session:
         connections = session.scalars(select(ConnectionRow).order_by(ConnectionRow.name)).all()
-        return [_flow(session, connection, name, now) for connection in connections for name in connection.flows]
+        return [
+            _flow(session, engine, connection, name, now) for connection in connections for name in connection.flows
+        ]
 
 
-def _flow(session: Session, connection: ConnectionRow, name: str, now: datetime) -> FlowStatus:
+def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str, now: datetime) -> FlowStatus:
     mine = (Record.connection_id == connection.id, Record.flow == name)
     counts = _counts(session, *mine)
     due = session.execute(
@@ -91,6 +96,7 @@ def _flow(session: Session, connection: ConnectionRow, name: str, now: datetime)
         mode=connection.mode,
         flow=name,
         last_sync=run.started_at if run else None,
+        follows=[] if run or name not in engine.flows else nothing_found.drivers(engine, name, connection),
         last_error=run.error if run else "",
         read_at=read_at,
         lag_s=(now - due[1]).total_seconds() if due[1] else 0.0,
