@@ -12,7 +12,7 @@ import pytest
 from cryptography.fernet import Fernet
 from hypothesis import HealthCheck, settings
 
-from syncengine.flows import loader
+from syncengine.engine.setup import bootstrap
 from syncengine.store import Store
 from syncengine.vault import Vault
 from tests import shipped
@@ -116,7 +116,7 @@ def _leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
 def _shipped_flows_are_compiled_once() -> Iterator[None]:
     """In commands that tests run in their own process; see `shipped`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loader, "load_sound_flows", shipped.load_once)
+        patch.setattr(bootstrap, "compiled_flows", shipped.load_once)
         yield
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import click
 
 from syncengine.cli import commands
-from syncengine.flows import loader
+from syncengine.engine.setup import bootstrap
 from tests import shipped
 from tests.services import fast_folder
 
@@ -100,7 +100,7 @@ def _import_all() -> None:
     for name in CELERY:
         importlib.import_module(name)
     shipped.flows()  # with what these import
-    loader.load_sound_flows = shipped.load_once
+    bootstrap.compiled_flows = shipped.load_once
 
 
 def _serve() -> dict[str, Any] | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from syncengine import connectors
 from syncengine.flows import SHIPPED, Flows
 from syncengine.flows.loader import load_flows, load_sound_flows
-from syncengine.flows.reader import Catalogue
 
 
 @functools.cache
@@ -22,6 +21,6 @@ def flows() -> Flows:
     return Flows(_compiled(), {})
 
 
-def load_once(folders: Sequence[Path], catalogue: Catalogue) -> Flows:
-    """`load_sound_flows` for `bootstrap`, which always passes the same catalogue: with a site's own folder, it compiles."""
-    return flows() if list(folders) == [SHIPPED] else load_sound_flows(folders, catalogue)
+def load_once(folders: Sequence[Path]) -> Flows:
+    """`bootstrap.compiled_flows` for tests: with a site's own folder, it compiles."""
+    return flows() if list(folders) == [SHIPPED] else load_sound_flows(folders, connectors.resources())

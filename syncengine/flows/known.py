@@ -98,10 +98,17 @@ class ShippedFlows(Flows):
 
 
 def flow_files(folders: Sequence[Path]) -> list[Path]:
-    """The YAML files of folders, by folder and name. Raises Misconfigured if a folder does not exist."""
+    """The YAML files of folders, by folder and name; a link to a file that is gone is one that cannot be read.
+
+    Raises Misconfigured if a folder does not exist.
+    """
     found: list[Path] = []
     for folder in folders:
         if not folder.is_dir():
             raise Misconfigured(f"the folder of flows {folder} does not exist; create it or correct the setting")
-        found += sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+        found += sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in SUFFIXES and (path.is_file() or path.is_symlink())
+        )
     return found

@@ -140,6 +140,8 @@ def test_a_wrong_configuration_file(run: Run, tmp_path: Path, old: str, new: str
 def test_unknown_flows_connections_and_times_of_a_sync(run: Run, redis_url: str) -> None:
     assert run("syncengine", "migrate").returncode == 0
     _one_line(run("syncengine", "sync", "oders", REDIS_URL=redis_url), "there is no flow 'oders'", "orders")
+    dry_run = ("syncengine", "sync", "oders", "--id", "1", "--dry-run")
+    _one_line(run(*dry_run, REDIS_URL=redis_url), "there is no flow 'oders'", "orders")
     _one_line(
         run("syncengine", "sync", "orders", "--connection", "x", REDIS_URL=redis_url), "there is no connection 'x'"
     )

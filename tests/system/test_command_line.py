@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from syncengine import __version__
+from syncengine import __version__, clock
 from syncengine.settings import Settings
+from syncengine.store import Store
+from syncengine.store import models as m
+from syncengine.store.states import Status
 from tests.services import free_port
 from tests.system.frame_fixtures import Run, bare_environment, bare_settings, redis_url, run, start
 
@@ -31,16 +35,53 @@ def test_version_and_help_need_no_configuration(start: Run) -> None:
     }
 
 
-SLOW = ("alembic", "apprise", "celery")
+SLOW = {
+    "alembic", "apprise", "celery", "marshmallow", "redis", "requests",
+    "syncengine.connectors.brightpearl", "syncengine.connectors.syspro", "syncengine.engine.steps",
+    "syncengine.engine.watch.watcher", "syncengine.flows.reader", "syncengine.http.limiter", "syncengine.mapping.compiler",
+}  # fmt: skip
+"""Modules and packages that take long to load, and that a command does without if it only reads the store."""
+
+READS = (
+    "status",
+    "trace 5001",
+    "trace left:5001",
+    "trace 1001",
+    "trace nosuch",
+    "held list",
+    "held list --object 5001",
+)
 
 
-def test_commands_that_read_the_store_import_nothing_that_they_do_not_need(run: Run, tmp_path: Path) -> None:
-    """Each of these takes longer than the command's own work."""
+@pytest.fixture
+def installed(run: Run, bare_settings: Settings) -> None:
+    """A store with a connection of all shipped flows, and the records and link of an order, one of them held."""
     assert run("syncengine", "migrate").returncode == 0
+    store, now = Store(bare_settings.database_url), clock.now()
+    times = {"created_at": now, "updated_at": now}
+    with store.write() as session:
+        ends = [m.Endpoint(name=system, system=system, settings={}) for system in ("brightpearl", "syspro")]
+        session.add_all(ends)
+        session.flush()
+        flows = ["customers", "orders", "order_tax"]
+        place = m.ConnectionRow(name="main", left_id=ends[0].id, right_id=ends[1].id, flows=flows, settings={})
+        session.add(place)
+        session.flush()
+        link = {"entity": "orders", "left_key": "5001", "right_key": "001001", "lines": {}}
+        session.add(m.Link(connection_id=place.id, **link, **times))
+        for flow, status in (("orders", Status.HELD), ("order_tax", Status.DONE)):
+            state = {"status": status, "lane": 1, "not_before": now, "done": 1, "reason": "a rule"}
+            session.add(m.Record(connection_id=place.id, flow=flow, key="5001", **state, **times))
+    store.close()
+
+
+@pytest.mark.usefixtures("installed")
+def test_commands_that_read_the_store_import_nothing_that_they_do_not_need(tmp_path: Path) -> None:
+    """Each of these takes longer than the command's own work."""
     code = (
         "import contextlib, sys\n"
         "from syncengine.cli import main\n"
-        "for words in ('status', 'trace 5001', 'held list'):\n"
+        f"for words in {READS}:\n"
         "    with contextlib.suppress(SystemExit):\n"
         "        main(words.split())\n"
         "print(*sys.modules)\n"
@@ -49,9 +90,36 @@ def test_commands_that_read_the_store_import_nothing_that_they_do_not_need(run: 
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True,
         env={**os.environ, "SYNCENGINE_HOME": str(tmp_path / "var"), "REDIS_URL": ""},
     )  # fmt: skip
-    loaded = done.stdout.splitlines()[-1].split()
-    assert "sqlalchemy.orm" in loaded, done.stderr
-    assert not set(SLOW) & set(loaded)
+    *shown, loaded = done.stdout.splitlines()
+    assert "sqlalchemy.orm" in loaded.split(), done.stderr
+    assert not SLOW & set(loaded.split())
+    assert "No record of nosuch." in shown
+    assert sum("linked: brightpearl 5001 = syspro 001001" in line for line in shown) == 3  # once for each name
+    assert sum(line.split()[2:5] == ["main", "orders", "5001"] for line in shown) == 2  # in both lists
+    rows = {line.split()[1]: line for line in shown if line.startswith("main  ")}
+    assert "never" in rows["orders"]
+    assert "after orders" in rows["order_tax"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_object_that_nothing_is_known_of_is_said_to_be_unknown(run: Run) -> None:
+    for words in ("held list", "deadletters list"):
+        unknown = run("syncengine", *words.split(), "--object", "nosuch")
+        assert (unknown.returncode, unknown.stdout[:21]) == (1, "No record of nosuch. ")
+        assert run("syncengine", *words.split(), "--object", "nosuch", "--json").returncode == 1
+    known = run("syncengine", "deadletters", "list", "--object", "5001")
+    assert (known.returncode, known.stdout) == (0, "No matching records.\n")
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_redis_that_does_not_answer_is_asked_once(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        done = run("syncengine", "status", REDIS_URL=f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        assert done.stdout.startswith("Nothing is synced now: REDIS_URL = redis://127.0.0.1:")
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            silent.accept()
 
 
 def test_keys_new_prints_a_key_that_can_be_used(run: Run) -> None:

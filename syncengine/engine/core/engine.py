@@ -249,8 +249,8 @@ class Engine:
 
     def head(self, name: str) -> FlowHead:
         """What a flow is, apart from its mapping: fast, since nothing is compiled. Raises as `flow`."""
-        is_quick = isinstance(self.flows, Flows) and name in self.flows
-        return self.flows.head(name) if is_quick else self.flow(name)
+        known = self.flows
+        return known.head(name) if isinstance(known, Flows) and name in known else self.flow(name)
 
     def keys_of(self, record: m.Record) -> RecordKeys:
         """How a record's flow names its records. Makes no connector. Raises Misconfigured, Transient."""

@@ -43,12 +43,12 @@ def drivers(engine: Engine, flow_name: str, connection: ConnectionRow) -> list[s
 def _sentences(session: Session, engine: Engine, flow: FlowHead, connection: ConnectionRow) -> list[str]:
     read = select(func.min(Cursor.read_at)).where(Cursor.connection_id == connection.id, Cursor.flow == flow.name)
     read_at = session.scalar(read)
-    if makers := ", ".join(drivers(engine, flow.name, connection)):
-        found = [
-            f"{flow.name} compares what {makers} writes, and has records once {makers} has written some: "
-            f"`syncengine sync {makers}`"
-        ]
-    elif read_at is None:
+    if makers := drivers(engine, flow.name, connection):
+        written = (
+            f"{flow.name} compares what {' and '.join(makers)} writes, so it has records once something is written"
+        )
+        return [f"{written}: `syncengine sync {makers[0]}`", *_skipped(session, flow, connection)]
+    if read_at is None:
         found = [
             f"{flow.name} were never read. `syncengine up` reads them by schedule, `syncengine sync {flow.name}` now"
         ]
@@ -62,7 +62,7 @@ def _sentences(session: Session, engine: Engine, flow: FlowHead, connection: Con
             "cut_over: in syncengine.yml and run `syncengine configure`"
         )
     found += _skipped(session, flow, connection)
-    if read_at is not None and not flow.is_driven:
+    if read_at is not None:
         found.append(f"To read further back: `syncengine sync {flow.name} --since DATE`")
     return found
 

@@ -43,12 +43,16 @@ def flows(settings: Settings) -> Flows:
 
 
 def _load(folder: Path | None) -> Flows:
-    def load(*folders: Path) -> Flows:
-        from syncengine.flows.loader import load_sound_flows
+    if folder is None:
+        return ShippedFlows(SHIPPED, lambda: compiled_flows([SHIPPED]))
+    return compiled_flows([SHIPPED, folder])
 
-        return load_sound_flows(folders, connectors.resources())
 
-    return ShippedFlows(SHIPPED, lambda: load(SHIPPED)) if folder is None else load(SHIPPED, folder)
+def compiled_flows(folders: Sequence[Path]) -> Flows:
+    """The flows of these folders, as `load_sound_flows`. Raises Misconfigured."""
+    from syncengine.flows.loader import load_sound_flows
+
+    return load_sound_flows(folders, connectors.resources())
 
 
 def flows_to_install(settings: Settings, store: Store) -> tuple[Flows, str]:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from syncengine import clock
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.errors import Misconfigured
-from syncengine.flows import Flow, Flows, loader
+from syncengine.flows import Flow, Flows
 from syncengine.settings import load
 from syncengine.store import Store
 from syncengine.store import models as m
@@ -309,7 +309,7 @@ def test_a_changed_entity_stops_every_process_and_not_only_configure(
         site.configure()
 
     env = {"DATABASE_URL": database_url, "SYNCENGINE_HOME": str(tmp_path / "home"), "SYNCENGINE_KEYS": KEY}
-    monkeypatch.setattr(loader, "load_sound_flows", lambda folders, catalogue: Flows(site.flows, {}))
+    monkeypatch.setattr(bootstrap, "compiled_flows", lambda folders: Flows(site.flows, {}))
     with pytest.raises(Misconfigured, match=r"connection main: the flow orders \(entity sales\)"):
         bootstrap.engine(load(env), send=lambda chain: None, redis_client=redis.Redis(port=1))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from textwrap import dedent
@@ -11,7 +12,7 @@ import pytest
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED, Flows, ShippedFlows
 from syncengine.flows.connections import connection_template, read_connection
-from syncengine.flows.loader import load_flow, load_flows
+from syncengine.flows.loader import load_flow, load_flows, load_sound_flows
 from syncengine.flows.settings import check_connection
 from syncengine.mapping.contract import Context, Policy
 from tests.unit.flows.flow_fixtures import CATALOGUE, flows, order, row
@@ -86,8 +87,13 @@ def test_the_flows_that_ship_have_the_names_of_their_files_and_are_compiled_when
         3,
         [],
     )
+    heads = {name: shipped.head(name) for name in shipped}
+    assert compiled == []
     assert {name: flow.name for name, flow in shipped.items()} == {name: name for name in shipped}
     assert compiled == ["once"]
+    for name, head in heads.items():
+        flow = shipped[name]
+        assert dataclasses.asdict(head) == {field: getattr(flow, field) for field in dataclasses.asdict(head)}
 
 
 def test_a_site_takes_the_place_of_a_flow_that_ships_only_if_it_says_so(tmp_path: Path) -> None:
@@ -282,6 +288,16 @@ def test_files_that_are_no_flows_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "sub.yml").mkdir()
 
     assert load_flows([tmp_path], CATALOGUE) == {}
+
+
+def test_a_link_to_a_flow_that_is_gone_disables_that_flow_alone(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    (tmp_path / "gone.yml").symlink_to(tmp_path / "nowhere.yml")
+
+    found = load_sound_flows([tmp_path], CATALOGUE)
+    assert list(found) == ["notes"]
+    assert "/gone.yml: cannot be read: No such file or directory" in str(found.broken["gone"])
+    assert not found.broken["gone"].is_named
 
 
 def test_a_table_may_be_a_csv_beside_the_flow(tmp_path: Path) -> None:
