@@ -102,16 +102,6 @@ def test_commands_that_read_the_store_import_nothing_that_they_do_not_need(tmp_p
 
 
 @pytest.mark.usefixtures("installed")
-def test_an_object_that_nothing_is_known_of_is_said_to_be_unknown(run: Run) -> None:
-    for words in ("held list", "deadletters list"):
-        unknown = run("syncengine", *words.split(), "--object", "nosuch")
-        assert (unknown.returncode, unknown.stdout[:21]) == (1, "No record of nosuch. ")
-        assert run("syncengine", *words.split(), "--object", "nosuch", "--json").returncode == 1
-    known = run("syncengine", "deadletters", "list", "--object", "5001")
-    assert (known.returncode, known.stdout) == (0, "No matching records.\n")
-
-
-@pytest.mark.usefixtures("installed")
 def test_a_redis_that_does_not_answer_is_asked_once(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setblocking(False)

@@ -14,14 +14,13 @@ from syncengine import clock
 from syncengine.engine.core import record_keys
 from syncengine.engine.core.record_keys import RecordKeys
 from syncengine.errors import DatabaseAway, Misconfigured, SyncError
-from syncengine.flows import Flow, Flows
+from syncengine.flows import BrokenFlow, Flow, FlowHead, Flows
 from syncengine.store import Store
 from syncengine.store import models as m
 from syncengine.store.states import Lane, Stage
 
 if TYPE_CHECKING:
     from syncengine.connectors.base import Connector, Endpoint, Resource
-    from syncengine.flows import BrokenFlow, FlowHead
     from syncengine.http.breaker import Breakers
     from syncengine.http.meter import Meter
     from syncengine.vault import Vault

@@ -57,7 +57,12 @@ def test_every_command_finds_an_object_by_its_name(world: World, people: People)
     assert "too big" in _run(people, "held show web-2").out
     assert [row["key"] for row in _run(people, "held list --object ann@example.com --json").facts] == ["2"]
     assert [row["key"] for row in _run(people, "held list --object lamp --json").facts] == ["2", "4"]
-    assert _run(people, "held list --object WEB-9").out == "No matching records.\n"
+    assert _run(people, "held list --object WEB-1").out == "No matching records.\n"
+    for command in ("held list", "deadletters list"):
+        unknown = _run(people, f"{command} --object WEB-9")
+        text = "No record of WEB-9. `syncengine trace WEB-9` shows possible reasons.\n"
+        assert (unknown.code, unknown.out) == (1, text)
+        assert _run(people, f"{command} --object WEB-9 --json").code == 1
     assert [row["key"] for row in _run(people, "deadletters list --object ann@example.com --json").facts] == ["3"]
     assert _run(people, "deadletters list --object bob@example.com").out == "No matching records.\n"
 
