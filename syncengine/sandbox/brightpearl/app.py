@@ -105,6 +105,8 @@ class Brightpearl:
 
 
 def _work(route: routes.Route, call: Call) -> Response:
+    with call.account.lock:
+        call.account.close_due_orders()
     try:
         body = route.handler(call)
     except ApiError as problem:

@@ -45,12 +45,21 @@ def _availability(account: Account, product_id: int, only: int | None, sections:
         for key, level in levels.items()
     }
     if "allocatedOrders" in sections:
-        found["allocatedOrders"] = {
-            str(each.order_id): {"goodsNotes": []}
-            for each in stock.allocations.values()
-            if each.product_id == product_id and only in (None, each.warehouse_id)
-        }
+        found["allocatedOrders"] = _allocated_orders(account, product_id, keys)
     return found
+
+
+def _allocated_orders(account: Account, product_id: int, warehouse_ids: list[int]) -> Json:
+    """The orders that hold some of a product, each with the goods-out notes that do."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for held in account.stock.allocations.values():
+        if held.product_id == product_id and held.warehouse_id in warehouse_ids:
+            found.setdefault(str(held.order_id), {"goodsNotes": []})
+    for of_row in account.stock.on_notes.values():
+        for note_id, held in of_row.items():
+            if held.product_id == product_id and held.warehouse_id in warehouse_ids:
+                found.setdefault(str(held.order_id), {"goodsNotes": []})["goodsNotes"].append(note_id)
+    return dict(found)
 
 
 def _level(account: Account, product_id: int, warehouse_id: int) -> Level:

@@ -8,8 +8,8 @@ POST orders/<id>/rows           {"sku", "quantity", "net"?, "taxCode"?} or {"nam
 POST orders/<id>/rows/<row>     {"quantity"?, "net"?}; DELETE removes the row
 POST contacts/<id>/edit         any of {"firstName", "lastName", "company", "email", "phone", "tags", "currency"}
 POST orders/<id>/allocate       reserves what is on hand for it
-POST orders/<id>/ship           {"rows"?: {row id: quantity}, "shippedOn"?}: by default all that has not left yet
 POST products/<id>/edit         any of {"name", "sku", "stock": {"MN": "12"}}; stock is corrected to that level
+POST orders/<id>/ship, ...      goods-out and drop-ship notes: see `goods_out_control`
 POST stock/<action>             correct, receive, transfer, release, quarantine: see `stock_control`
 GET  stock/movements            every movement since the start; GET stock/opening the levels before them
 GET  stock/<product id>         its figures by warehouse and location
@@ -28,7 +28,7 @@ from typing import Any
 
 from werkzeug import Request, Response
 
-from syncengine.sandbox.brightpearl import authentication, stock_control
+from syncengine.sandbox.brightpearl import authentication, goods_out_control, shipping, stock_control
 from syncengine.sandbox.brightpearl.order_parts import change_status, contact_of, new_order, status_of
 from syncengine.sandbox.brightpearl.order_rows import new_row, remove_row
 from syncengine.sandbox.brightpearl.responses import read_decimal, read_moment
@@ -75,7 +75,7 @@ def _shown(account: Account, parts: list[str]) -> object | None:
     if len(parts) == 2 and parts[0] == "stock":
         return stock_control.shown(account, parts[1])
     if not parts or parts[0] not in renderers:
-        return None
+        return goods_out_control.shown(account, parts)
     objects, render = renderers[parts[0]]
     if len(parts) > 1:
         return render(objects[int(parts[1])]) if int(parts[1]) in objects else None
@@ -90,8 +90,8 @@ def _act(account: Account, parts: list[str], body: dict[str, Any]) -> object | N
             return _edit_order(account, int(key), body)
         case ["orders", key, "close"]:
             return _close_order(account, account.orders[int(key)])
-        case ["orders", key, "allocate" | "ship" as action]:
-            return stock_control.act_on_order(account, account.orders[int(key)], action, body)
+        case ["orders", key, "allocate"]:
+            return {"allocated": shipping.allocate(account, account.orders[int(key)], by="person")}
         case ["stock", action]:
             return stock_control.act(account, action, body)
         case ["orders", key, "rows"]:
@@ -109,7 +109,7 @@ def _act(account: Account, parts: list[str], body: dict[str, Any]) -> object | N
             return {}
         case ["tokens", "code"]:
             return {"code": account.authentication.grant_code(str(body["redirectUri"]))}
-    return None
+    return goods_out_control.act(account, parts, body)
 
 
 def _tokens(account: Account) -> dict[str, str]:

@@ -66,11 +66,11 @@ def change_status(account: Account, order: Order, status: Status, *, by: str = "
     """Give an order another status.
 
     Raises:
-        ApiError: 400: an invoiced, paid or shipped order cannot be cancelled (section 11.2).
+        ApiError: 400: an order that is invoiced, paid, or has goods-out notes cannot be cancelled (section 11.2).
     """
     is_final = order.closed_on or order.payment_status in ("PAID", "PARTIALLY_PAID")
-    if status.fate == "cancelled" and (is_final or any(account.stock.shipped.get(key) for key in order.rows)):
-        raise invalid("ORDC-031", f"Order {order.id} cannot be cancelled: it is invoiced, or has payments or shipments")
+    if status.fate == "cancelled" and (is_final or any(account.stock.noted(key) for key in order.rows)):
+        raise invalid("ORDC-031", f"Order {order.id} cannot be cancelled: it is invoiced, or has payments or notes")
     order.status_id = status.id
     updates = account.switches.on("brightpearl_status_change_updates")
     account.save_order(order, "status", by=by, updates=updates, event="order-status")

@@ -12,7 +12,10 @@ from syncengine.sandbox.brightpearl import (
     catalogue,
     contacts,
     custom_fields,
+    drop_ship,
+    goods_out_notes,
     integration,
+    order_closing,
     order_notes,
     order_rows,
     order_statuses,
@@ -84,6 +87,8 @@ _PARTS = {
     "{ids}": r"(?P<ids>[^/]+)",
     "{id}": r"(?P<id>\d+)",
     "{row}": r"(?P<row>\d+)",
+    "{note}": r"(?P<note>\d+)",
+    "{orders}": r"(?P<orders>[^/]+)",
     "{lists}": r"(?P<lists>[^/]+)",
     "{warehouse}": r"(?P<warehouse>\d+)",
 }
@@ -105,7 +110,53 @@ def _searches(service: str, name: str, operation: str) -> list[Route]:
     ]
 
 
+def _goods_out_routes() -> list[Route]:
+    return [
+        _route(
+            "GET warehouse-service/order/{orders}/goods-note/goods-out[/{ids}]",
+            "goods_out_note.read",
+            "get-goods-out-note",
+            goods_out_notes.read,
+        ),
+        _route(
+            f"POST {_NOTES_OF_ORDER}/goods-out", "goods_out_note.create", "post-goods-out-note", goods_out_notes.create
+        ),
+        _route(
+            f"DELETE {_NOTES_OF_ORDER}/goods-out/{{note}}",
+            "goods_out_note.delete",
+            "delete-goods-out-note",
+            goods_out_notes.delete,
+        ),
+        _route(f"PUT {_NOTE}/goods-out/{{id}}", "goods_out_note.change", "put-goods-out-note", goods_out_notes.change),
+        _route(
+            f"POST {_NOTE}/goods-out/{{id}}/event",
+            "goods_out_note.event",
+            "post-goods-out-note-event",
+            goods_out_notes.add_events,
+        ),
+    ]
+
+
+def _drop_ship_routes() -> list[Route]:
+    return [
+        _route(
+            "GET warehouse-service/order/{orders}/goods-note/drop-ship[/{ids}]",
+            "drop_ship_note.read",
+            "get-drop-ship-note",
+            drop_ship.read,
+        ),
+        _route(f"POST {_NOTES_OF_ORDER}/drop-ship", "drop_ship_note.create", "post-drop-ship-note", drop_ship.create),
+        _route(
+            f"POST {_NOTE}/drop-ship/{{id}}/event",
+            "drop_ship_note.event",
+            "post-drop-ship-note-event",
+            drop_ship.add_events,
+        ),
+    ]
+
+
 _ORDER, _CONTACT, _PRODUCT = "order-service/order", "contact-service/contact", "product-service/product"
+_NOTE, _NOTES_OF_ORDER = "warehouse-service/goods-note", "warehouse-service/order/{id}/goods-note"
 _HOOK, _WAREHOUSE = "integration-service/webhook", "warehouse-service/warehouse"
 _ROUTES = [
     *_searches("order", "order", "order"),
@@ -114,6 +165,7 @@ _ROUTES = [
     *_searches("product", "product", "product"),
     *_searches("accounting", "currency", "currency"),
     *_searches("warehouse", "goods-movement", "goods_movement"),
+    *_searches("warehouse", "goods-note/goods-out", "goods_out_note"),
     _route(f"GET {_ORDER}/{{ids}}", "order.read", "get-order", orders.read),
     _route(f"OPTIONS {_ORDER}[/{{ids}}]", "order.options", "options-order", orders.options),
     _route(f"POST {_ORDER}", "order.create", "post-order", orders.create),
@@ -135,6 +187,9 @@ _ROUTES = [
     ),
     _route("GET order-service/sales-order/{ids}", "sales_order.read", "get-sales-order", sales_orders.read),
     _route("POST order-service/sales-order", "sales_order.create", "post-sales-order", sales_orders.create),
+    _route(
+        "POST order-service/sales-order/{id}/close", "sales_order.close", "post-sales-order-close", order_closing.close
+    ),
     _route("GET order-service/order-status[/{ids}]", "order_status.read", "get-order-status", order_statuses.read),
     _route("POST order-service/order-status", "order_status.create", "post-order-status", order_statuses.create),
     _route(
@@ -219,6 +274,8 @@ _ROUTES = [
         reservations.create,
     ),
     _route("GET warehouse-service/order/{ids}/reservation", "reservation.read", "get-reservation", reservations.read),
+    *_goods_out_routes(),
+    *_drop_ship_routes(),
     _route(
         "GET warehouse-service/shipping-method[/{ids}]",
         "shipping_method.read",

@@ -70,7 +70,7 @@ class Index:
         self._switches = switches
         self._now = now
         self._rows: dict[int, Values] = {}
-        self._later: list[tuple[datetime, int, int, Values]] = []
+        self._later: list[tuple[datetime, int, int, Values | None]] = []
         self._ticket = itertools.count()
         self._sorted: dict[tuple[tuple[int, bool], ...], list[Values]] = {}
 
@@ -81,13 +81,11 @@ class Index:
 
     def put(self, key: int, values: Values) -> None:
         """Add or update one object; searches see it after the delay."""
-        delay = self._switches.number("brightpearl_search_delay_s")
-        if delay > 0 or self._later:
-            due = self._now() + timedelta(seconds=delay)
-            heapq.heappush(self._later, (due, next(self._ticket), key, values))
-        else:
-            self._rows[key] = values
-            self._sorted.clear()
+        self._change(key, values)
+
+    def drop(self, key: int) -> None:
+        """Remove one object; searches find it until the delay has passed."""
+        self._change(key, None)
 
     def in_order(self, order: tuple[tuple[int, bool], ...]) -> list[Values]:
         """All visible rows by `(position, is descending)`, empty values first when ascending."""
@@ -105,8 +103,22 @@ class Index:
         now = self._now()
         while self._later and self._later[0][0] <= now:
             _, _, key, values = heapq.heappop(self._later)
+            self._show(key, values)
+
+    def _change(self, key: int, values: Values | None) -> None:
+        delay = self._switches.number("brightpearl_search_delay_s")
+        if delay > 0 or self._later:
+            due = self._now() + timedelta(seconds=delay)
+            heapq.heappush(self._later, (due, next(self._ticket), key, values))
+        else:
+            self._show(key, values)
+
+    def _show(self, key: int, values: Values | None) -> None:
+        if values is None:
+            self._rows.pop(key, None)
+        else:
             self._rows[key] = values
-            self._sorted.clear()
+        self._sorted.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from syncengine.sandbox.brightpearl.goods_out import STEPS, GoodsOutNote
 from syncengine.sandbox.brightpearl.search import Column, Search, Values
 from syncengine.sandbox.brightpearl.stock import Movement
 from syncengine.sandbox.shop.model import Contact, Currency, Order, Product, Status
@@ -156,7 +157,28 @@ GOODS_MOVEMENT = Search(
         Column("updatedOn", "PERIOD"),
     )
 )
+#: What follows createdBy is in another order perhaps (section 14.4); there is no updatedOn.
+GOODS_OUT = Search(
+    (
+        Column("goodsOutNoteId", "INTEGER"),
+        Column("printed", "BOOLEAN"),
+        Column("picked", "BOOLEAN"),
+        Column("packed", "BOOLEAN"),
+        Column("shipped", "BOOLEAN"),
+        Column("shippedOn", "PERIOD"),
+        Column("orderId", "INTEGER"),
+        Column("shippingMethodId", "IDSET"),
+        Column("warehouseId", "INTEGER"),
+        Column("priority", "BOOLEAN"),
+        Column("createdOn", "PERIOD"),
+        Column("releaseDate", "PERIOD"),
+        Column("createdBy", "INTEGER"),
+        Column("labelUri", "STRING"),
+        Column("transfer", "BOOLEAN"),
+    )
+)
 SEARCHES = {
+    "goods-note/goods-out": GOODS_OUT,
     "goods-movement": GOODS_MOVEMENT,
     "order": ORDER,
     "sales-order": SALES_ORDER,
@@ -306,6 +328,25 @@ def goods_movement_values(movement: Movement, base: str) -> Values:
         movement.batch_id,
         str(movement.note.type),
         movement.updated_on,
+    )
+
+
+def goods_out_values(note: GoodsOutNote) -> Values:
+    """A goods-out note's values, in the order of `GOODS_OUT.columns`."""
+    return (
+        note.id,
+        *(note.last(code) is not None for code in STEPS),
+        note.shipped_on is not None,
+        note.shipped_on,
+        note.order_id,
+        note.shipping.method_id,
+        note.warehouse_id,
+        note.priority,
+        note.created_on,
+        note.release_on,
+        note.created_by,
+        note.label_uri or None,
+        note.is_transfer,
     )
 
 

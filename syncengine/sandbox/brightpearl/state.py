@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine.sandbox.brightpearl import order_stock, render, searches
 from syncengine.sandbox.brightpearl.authentication import Authentication
+from syncengine.sandbox.brightpearl.goods_out import SHIPPED, STEPS, UNDONE, DropShipNote, GoodsOutNote
 from syncengine.sandbox.brightpearl.responses import dumps
 from syncengine.sandbox.brightpearl.search import Index
 from syncengine.sandbox.brightpearl.stock import Clock, Ledger, Movement
@@ -63,6 +64,10 @@ class Account:
         self.contacts: dict[int, Contact] = {entry.id: replace(entry) for entry in shop.contacts}
         self.orders: dict[int, Order] = {entry.id: _copy(entry) for entry in shop.orders}
         self.notes: dict[int, Note] = {}
+        self.goods_out: dict[int, GoodsOutNote] = {}
+        self._goods_out_of: dict[int, list[int]] = {}  # ids by order
+        self.drop_ships: dict[int, DropShipNote] = {}
+        self.closing: dict[int, tuple[datetime, datetime | None]] = {}  # order id: (when it is invoiced, its tax date)
         self._ids = _Ids(self)
         self._texts: dict[int, tuple[str, str]] = {}  # order id: (time zone, its JSON)
         self.indexes = {name: Index(search, host.switches, host.now) for name, search in searches.SEARCHES.items()}
@@ -115,6 +120,10 @@ class Account:
         """One product as `GET product` shows it."""
         return render.product(product, self.taxes, self.warehouse_ids, self.zone)
 
+    def goods_out_of(self, order_id: int) -> list[GoodsOutNote]:
+        """An order's goods-out notes, the oldest first; those of transfers for 0."""
+        return [self.goods_out[key] for key in self._goods_out_of.get(order_id, ())]
+
     def order_tax(self, net: Decimal, tax_code: str) -> Decimal:
         """The tax on a net amount, two places."""
         return (net * self.shop.rate_of(tax_code)).quantize(Decimal("0.01"))
@@ -157,6 +166,15 @@ class Account:
         order.tax_date = order.tax_date or order.closed_on.replace(hour=0, minute=0, second=0, microsecond=0)
         self.save_order(order, "invoice", by=by)
 
+    def close_due_orders(self) -> None:
+        """Invoice the orders whose closing was asked for long enough ago."""
+        for order_id, (due, tax_date) in list(self.closing.items()):
+            if due <= self.now():
+                del self.closing[order_id]
+                order = self.orders[order_id]
+                order.tax_date = tax_date or order.tax_date
+                self.close_order(order)
+
     def stamp_order(self, order: Order, moment: datetime) -> None:
         """Set an order's `updatedOn` and raise its version without an event, as a mass change does."""
         order.version += 1
@@ -195,6 +213,53 @@ class Account:
         self._note("order-note", "created", note.id, "api", reference=order.id)
         return note
 
+    # --- goods-out notes -----------------------------------------------------------------------------------------
+
+    def add_goods_out(self, note: GoodsOutNote, *, by: str = "api") -> None:
+        """Add a goods-out note; where the switch says so, searches show its movements before the goods leave."""
+        self.goods_out[note.id] = note
+        self._goods_out_of.setdefault(note.order_id, []).append(note.id)
+        if self.switches.on("brightpearl_movements_before_shipping") and not note.movements:
+            note.planned = self._plan_movements(note)
+        self._index_goods_out(note)
+        self.note_effect("goods-out-note", "created", note.id, by, order=note.order_id)
+        self.webhooks.raise_event("goods-out-note", note.id, "created")
+
+    def save_goods_out(self, note: GoodsOutNote, code: str, *, by: str = "api") -> None:
+        """Save a changed goods-out note. code: of the event, empty for a change of another kind."""
+        self._index_goods_out(note)
+        words = {**STEPS, **{back: f"un-{STEPS[step]}" for back, step in UNDONE.items()}, SHIPPED: "shipped"}
+        self.note_effect("goods-out-note", words.get(code, "changed"), note.id, by, order=note.order_id)
+        self.webhooks.raise_event("goods-out-note", note.id, "modified", words.get(code, ""))
+
+    def remove_goods_out(self, note: GoodsOutNote, *, by: str = "api") -> None:
+        """Remove a goods-out note; its id is not used again."""
+        del self.goods_out[note.id]
+        self._goods_out_of[note.order_id].remove(note.id)
+        self.hide_movements(note.planned)
+        self.indexes["goods-note/goods-out"].drop(note.id)
+        self.note_effect("goods-out-note", "deleted", note.id, by, order=note.order_id)
+        self.webhooks.raise_event("goods-out-note", note.id, "destroyed")
+
+    def hide_movements(self, movement_ids: Iterable[int]) -> None:
+        """Let searches no longer find these movements."""
+        for movement_id in movement_ids:
+            self.indexes["goods-movement"].drop(movement_id)
+
+    def note_effect(self, kind: str, action: str, key: int, by: str, **detail: object) -> None:
+        """Log what happened to an object that is saved elsewhere."""
+        self._note(kind, action, key, by, **detail)
+
+    def _index_goods_out(self, note: GoodsOutNote) -> None:
+        self.indexes["goods-note/goods-out"].put(note.id, searches.goods_out_values(note))
+
+    def _plan_movements(self, note: GoodsOutNote) -> list[int]:
+        planned = self.stock.planned(note.id, note.held, note.created_on, note.order_id)
+        for movement in planned:
+            values = searches.goods_movement_values(movement, self.shop.base_currency)
+            self.indexes["goods-movement"].put(movement.id, values)
+        return [movement.id for movement in planned]
+
     # --- for the sandbox ---------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, int]:
@@ -206,6 +271,7 @@ class Account:
                 "products": len(self.products),
                 "addresses": len(self.addresses),
                 "notes": len(self.notes),
+                "goodsOutNotes": len(self.goods_out),
                 "webhooks": len(self.webhooks.subscriptions),
             }
 
@@ -243,8 +309,9 @@ class Account:
 
     def _moved(self, movement: Movement) -> None:
         place, note = movement.place, movement.note
-        values = searches.goods_movement_values(movement, self.shop.base_currency)
-        self.indexes["goods-movement"].put(movement.id, values)
+        if note.is_searchable:
+            values = searches.goods_movement_values(movement, self.shop.base_currency)
+            self.indexes["goods-movement"].put(movement.id, values)
         self._note(
             "goods-movement",
             "created",
@@ -280,6 +347,7 @@ class _Ids:
             "note": itertools.count(1201),
             "goods-note": itertools.count(7401),
             "goods-movement": itertools.count(9501),
+            "event-version": itertools.count(41001),
             "webhook": itertools.count(41),
             "invoice": itertools.count(1001 + sum(bool(order.closed_on) for order in account.orders.values())),
         }

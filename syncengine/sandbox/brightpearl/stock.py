@@ -5,7 +5,8 @@ Nothing here knows HTTP or orders. Quantities are whole numbers. Hold the accoun
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -44,6 +45,8 @@ class Note:
     """A goods note: what moved its goods, why, and when.
 
     moved_on: what people say when it happened (`shippedOn`, `receivedOn`); it may be long before the movement is entered.
+    entered_on: the `updatedOn` of its movements where they were there before the goods moved; None for the time they move.
+    is_searchable: whether searches find its movements.
     """
 
     id: int
@@ -52,6 +55,8 @@ class Note:
     reason: str = ""
     order_id: int = 0
     by: str = "api"
+    entered_on: datetime | None = None
+    is_searchable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What an order's row has reserved in a warehouse."""
+    """What is held back in a warehouse for an order's row: by its reservation, or by a goods-out note."""
 
     order_id: int
     row_id: int
@@ -124,8 +129,10 @@ class Ledger:
     Attributes:
         opening: the quantities at the start, by product and warehouse; they plus the movements are the levels.
         movements: all movements, oldest first.
-        allocations: by order row.
-        shipped: quantities that have left by order row.
+        allocations: the reservations, by order row.
+        on_notes: what goods-out notes that are not shipped hold, by order row and note.
+        from_suppliers: quantities that suppliers are to send to the customer, by order row.
+        shipped: quantities that have left by order row, from a warehouse or from a supplier.
     """
 
     def __init__(self, clock: Clock, moved: Callable[[Movement], None], allocated: Callable[[int], None]) -> None:
@@ -136,6 +143,8 @@ class Ledger:
         self.opening: dict[tuple[int, int], int] = {}
         self.movements: list[Movement] = []
         self.allocations: dict[int, Allocation] = {}
+        self.on_notes: dict[int, dict[int, Allocation]] = {}
+        self.from_suppliers: Counter[int] = Counter()
         self.shipped: dict[int, int] = {}
 
     # --- reading -----------------------------------------------------------------------------------------------
@@ -168,10 +177,25 @@ class Ledger:
         """The movements of a warehouse's notes of one type, by note."""
         return self._notes.get((type_, warehouse_id), {})
 
+    def noted(self, row_id: int) -> int:
+        """What of an order row is on notes, goods-out or drop-ship, or has left."""
+        on_notes = sum(each.quantity for each in self.on_notes.get(row_id, {}).values())
+        return on_notes + self.from_suppliers[row_id] + self.shipped.get(row_id, 0)
+
     def committed(self, row_id: int) -> int:
-        """What an order row has reserved or shipped."""
+        """What an order row has reserved, has on notes, or has shipped."""
         held = self.allocations.get(row_id)
-        return (held.quantity if held else 0) + self.shipped.get(row_id, 0)
+        return (held.quantity if held else 0) + self.noted(row_id)
+
+    def picked(self, product_id: int, warehouse_id: int, quantity: int) -> dict[int, int]:
+        """From which locations a quantity would be taken: the default location first, never from quarantine."""
+        found, left = {}, quantity
+        for location_id, there in self.by_location(product_id, warehouse_id).items():
+            taken = 0 if location_id == locations.quarantine(warehouse_id) else min(left, there)
+            if taken:
+                found[location_id] = taken
+                left -= taken
+        return found
 
     # --- changing ----------------------------------------------------------------------------------------------
 
@@ -236,36 +260,81 @@ class Ledger:
                 replace(held, quantity=max(0, held.quantity - (held.quantity if quantity is None else quantity)))
             )
 
-    def ship(self, note: Note, allocation: Allocation) -> list[Movement]:
-        """Let a row's quantity leave its warehouse, the default location first, never from quarantine.
+    def claim(self, note_id: int, wanted: Sequence[Allocation]) -> None:
+        """Hold quantities for a goods-out note: from the rows' reservations in the same warehouse, or what can be sold.
 
-        Raises NotEnough, before anything changes: it needs more than is reserved for the row and free.
+        Raises NotEnough, before anything changes.
         """
+        self._refuse_short(wanted)
+        for each in wanted:
+            held = self.allocations.get(each.row_id)
+            if held and held.warehouse_id == each.warehouse_id:
+                self.release(each.row_id, min(held.quantity, each.quantity))
+            self._hold(note_id, each)
+
+    def unclaim(self, note_id: int, row_ids: Iterable[int]) -> None:
+        """Give back what a goods-out note holds; it can be sold again."""
+        for row_id in row_ids:
+            self._hold(note_id, replace(self.on_notes[row_id][note_id], quantity=0))
+
+    def planned(self, note_id: int, held: Sequence[Allocation], entered_on: datetime, order_id: int) -> list[Movement]:
+        """The movements by which goods of a note would leave now; nothing moves. entered_on: their `updatedOn`."""
+        note = Note(note_id, NoteType.GOODS_OUT, entered_on, order_id=order_id, entered_on=entered_on)
+        found = []
+        for each in held:
+            for location_id, taken in self.picked(each.product_id, each.warehouse_id, each.quantity).items():
+                place = Place(each.product_id, each.warehouse_id, location_id)
+                oldest = next(batch for batch in self.batches(place) if batch.quantity)
+                found.append(self._movement(note, place, -taken, oldest.id, oldest.value, sales_row_id=each.row_id))
+        return found
+
+    def ship(self, note: Note, allocation: Allocation) -> list[Movement]:
+        """Let what a goods-out note holds of a row leave its warehouse."""
         product_id, warehouse_id, quantity = allocation.product_id, allocation.warehouse_id, allocation.quantity
-        held = self.allocations.get(allocation.row_id)
-        free = self.level(product_id, warehouse_id).on_hand + (held.quantity if held else 0)
-        if free < quantity:
-            raise NotEnough(
-                f"product {product_id}: {free} in warehouse {warehouse_id} for the order, {quantity} wanted"
-            )
-        self.release(allocation.row_id, quantity)
-        movements, left = [], quantity
-        for location_id, there in self.by_location(product_id, warehouse_id).items():
-            taken = 0 if location_id == locations.quarantine(warehouse_id) else min(left, there)
-            if taken:
-                place = Place(product_id, warehouse_id, location_id)
-                movements += self.remove(note, place, taken, sales_row_id=allocation.row_id)
-                left -= taken
+        self.unclaim(note.id, [allocation.row_id])
+        movements: list[Movement] = []
+        for location_id, taken in self.picked(product_id, warehouse_id, quantity).items():
+            place = Place(product_id, warehouse_id, location_id)
+            movements += self.remove(note, place, taken, sales_row_id=allocation.row_id)
         self.shipped[allocation.row_id] = self.shipped.get(allocation.row_id, 0) + quantity
         return movements
+
+    def unship(self, note: Note, left: Sequence[Movement], held: Sequence[Allocation]) -> None:
+        """Bring back what a goods-out note let leave, to where it was; the note holds it again."""
+        for each in left:
+            self._put(each.place, Batch(each.batch_id, -each.quantity, each.value))
+            self._record(note, each.place, -each.quantity, each.batch_id, each.value, sales_row_id=each.sales_row_id)
+        for allocation in held:
+            self.shipped[allocation.row_id] -= allocation.quantity
+            self._hold(note.id, allocation)
 
     def trim(self, order_id: int, quantities: Iterable[tuple[int, int]]) -> None:
         """Give back what an order has reserved beyond the quantities of the rows that it still has."""
         kept = dict(quantities)
         for held in [each for each in self.allocations.values() if each.order_id == order_id]:
-            excess = held.quantity - max(0, kept.get(held.row_id, 0) - self.shipped.get(held.row_id, 0))
+            excess = held.quantity - max(0, kept.get(held.row_id, 0) - self.noted(held.row_id))
             if excess > 0:
                 self.release(held.row_id, excess)
+
+    def _refuse_short(self, wanted: Sequence[Allocation]) -> None:
+        """Raise NotEnough if the rows together need more than is reserved for them and free."""
+        needed: Counter[tuple[int, int]] = Counter()
+        for each in wanted:
+            held = self.allocations.get(each.row_id)
+            reserved = held.quantity if held and held.warehouse_id == each.warehouse_id else 0
+            needed[each.product_id, each.warehouse_id] += max(0, each.quantity - reserved)
+        for (product_id, warehouse_id), quantity in needed.items():
+            if (free := self.level(product_id, warehouse_id).on_hand) < quantity:
+                raise NotEnough(f"product {product_id}: {free} free in warehouse {warehouse_id}, {quantity} wanted")
+
+    def _hold(self, note_id: int, allocation: Allocation) -> None:
+        of_row = self.on_notes.setdefault(allocation.row_id, {})
+        before = of_row.pop(note_id, None)
+        key = allocation.product_id, allocation.warehouse_id
+        self._reserved[key] = self._reserved.get(key, 0) + allocation.quantity - (before.quantity if before else 0)
+        if allocation.quantity:
+            of_row[note_id] = allocation
+        self._allocated(allocation.product_id)
 
     def _reserve(self, allocation: Allocation) -> None:
         key = allocation.product_id, allocation.warehouse_id
@@ -290,7 +359,26 @@ class Ledger:
         sales_row_id: int = 0,
         purchase_row_id: int = 0,
     ) -> Movement:
-        movement = Movement(
+        movement = self._movement(
+            note, place, quantity, batch_id, value, sales_row_id=sales_row_id, purchase_row_id=purchase_row_id
+        )
+        self.movements.append(movement)
+        self._notes.setdefault((note.type, place.warehouse_id), {}).setdefault(note.id, []).append(movement)
+        self._moved(movement)
+        return movement
+
+    def _movement(
+        self,
+        note: Note,
+        place: Place,
+        quantity: int,
+        batch_id: int,
+        value: Decimal,
+        *,
+        sales_row_id: int = 0,
+        purchase_row_id: int = 0,
+    ) -> Movement:
+        return Movement(
             self._clock.new_id("goods-movement"),
             note,
             place,
@@ -298,13 +386,9 @@ class Ledger:
             batch_id,
             value,
             self._clock.now(),
-            self._clock.stamp(),
+            note.entered_on or self._clock.stamp(),
             self.level(place.product_id, place.warehouse_id).in_stock,
             is_quarantine=place.location_id == locations.quarantine(place.warehouse_id),
             sales_row_id=sales_row_id,
             purchase_row_id=purchase_row_id,
         )
-        self.movements.append(movement)
-        self._notes.setdefault((note.type, place.warehouse_id), {}).setdefault(note.id, []).append(movement)
-        self._moved(movement)
-        return movement

@@ -19,7 +19,7 @@ from syncengine.sandbox.brightpearl import locations, shipping
 from syncengine.sandbox.brightpearl.responses import read_decimal, read_moment
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.brightpearl.stock import Movement, NoteType, Place
-from syncengine.sandbox.shop.model import Order, Product
+from syncengine.sandbox.shop.model import Product
 
 Json = dict[str, object]
 
@@ -27,7 +27,7 @@ Json = dict[str, object]
 def shown(account: Account, what: str) -> object | None:
     """All movements, the levels before them, or one product's figures; None for an unknown product."""
     if what == "movements":
-        return [_movement(each) for each in account.stock.movements]
+        return [described(each) for each in account.stock.movements]
     if what == "opening":
         return [
             {"productId": product_id, "warehouseId": warehouse_id, "quantity": quantity}
@@ -65,27 +65,13 @@ def act(account: Account, action: str, body: dict[str, Any]) -> list[Json] | Non
             movements = _move_within(account, product, body, is_release=action == "release")
         case _:
             return None
-    return [_movement(each) for each in movements]
-
-
-def act_on_order(account: Account, order: Order, action: str, body: dict[str, Any]) -> object:
-    """`allocate` an order, which gives how many units that was, or `ship` it, which gives its movements.
-
-    Raises:
-        ValueError, KeyError: the body cannot be used, or there is too little stock.
-    """
-    if action == "allocate":
-        return {"allocated": shipping.allocate(account, order, by="person")}
-    rows = body.get("rows")
-    quantities = None if rows is None else {int(key): _whole(value) for key, value in rows.items()}
-    shipped_on = _moment(body, "shippedOn")
-    return [_movement(each) for each in shipping.ship(account, order, quantities, shipped_on=shipped_on, by="person")]
+    return [described(each) for each in movements]
 
 
 def _correct(account: Account, product: Product, body: dict[str, Any]) -> list[Movement]:
-    warehouse_id = _warehouse(account, body["warehouse"])
+    warehouse_id = warehouse_id_of(account, body["warehouse"])
     level = account.stock.level(product.id, warehouse_id)
-    quantity = _whole(body["to"]) - level.in_stock if "to" in body else _whole(body["quantity"])
+    quantity = whole(body["to"]) - level.in_stock if "to" in body else whole(body["quantity"])
     if quantity < 0 and level.on_hand < -quantity:
         raise ValueError(f"product {product.id} has only {level.on_hand} on hand in warehouse {warehouse_id}")
     if not quantity:
@@ -98,7 +84,7 @@ def _correct(account: Account, product: Product, body: dict[str, Any]) -> list[M
 
 
 def _receive(account: Account, product: Product, body: dict[str, Any]) -> Movement:
-    place = _place(product, _warehouse(account, body["warehouse"]), body)
+    place = _place(product, warehouse_id_of(account, body["warehouse"]), body)
     note = account.stock.new_note(NoteType.GOODS_IN, moved_on=_moment(body, "receivedOn"), by="person")
     row_id = int(body.get("purchaseOrderRowId", 0))
     return account.stock.add(note, place, _positive(body), _cost(product, body), purchase_row_id=row_id)
@@ -106,13 +92,12 @@ def _receive(account: Account, product: Product, body: dict[str, Any]) -> Moveme
 
 def _transfer(account: Account, product: Product, body: dict[str, Any]) -> list[Movement]:
     """Goods that are shipped to another warehouse are in its quarantine at once, until somebody releases them."""
-    source, target = _warehouse(account, body["from"]), _warehouse(account, body["to"])
+    source, target = warehouse_id_of(account, body["from"]), warehouse_id_of(account, body["to"])
     quantity = _positive(body)
     if source == target or account.stock.level(product.id, source).on_hand < quantity:
         raise ValueError(f"{quantity} of product {product.id} cannot go from warehouse {source} to {target}")
-    note = account.stock.new_note(NoteType.GOODS_OUT, moved_on=_moment(body, "shippedOn"), by="person")
-    arrival = Place(product.id, target, locations.quarantine(target))
-    movements = account.stock.move(note, _place(product, source, {}), arrival, quantity)
+    origin = _place(product, source, {})
+    movements = shipping.transfer(account, origin, target, quantity, shipped_on=_moment(body, "shippedOn"))
     if not body.get("release", True):
         return movements
     released = {"warehouse": target, "quantity": quantity}
@@ -120,7 +105,7 @@ def _transfer(account: Account, product: Product, body: dict[str, Any]) -> list[
 
 
 def _move_within(account: Account, product: Product, body: dict[str, Any], *, is_release: bool) -> list[Movement]:
-    warehouse_id, quantity = _warehouse(account, body["warehouse"]), _positive(body)
+    warehouse_id, quantity = warehouse_id_of(account, body["warehouse"]), _positive(body)
     normal = _place(product, warehouse_id, {})
     quarantine = Place(product.id, warehouse_id, locations.quarantine(warehouse_id))
     on_hand = account.stock.level(product.id, warehouse_id).on_hand
@@ -142,7 +127,7 @@ def _product(account: Account, body: dict[str, Any]) -> Product:
     return found[0]
 
 
-def _warehouse(account: Account, given: Any) -> int:
+def warehouse_id_of(account: Account, given: Any) -> int:
     """The id of a warehouse that is given by its id or its code."""
     warehouse_id = account.warehouse_ids[given] if given in account.warehouse_ids else int(given)
     if warehouse_id not in account.warehouse_ids.values():
@@ -157,7 +142,8 @@ def _place(product: Product, warehouse_id: int, body: dict[str, Any]) -> Place:
     return Place(product.id, warehouse_id, location_id)
 
 
-def _whole(value: Any) -> int:
+def whole(value: Any) -> int:
+    """A whole number, given as a number or a text. Raises ValueError for anything else."""
     number = read_decimal(value)
     if number != number.to_integral_value():
         raise ValueError(f"{value!r} is not a whole number")
@@ -165,7 +151,7 @@ def _whole(value: Any) -> int:
 
 
 def _positive(body: dict[str, Any]) -> int:
-    quantity = _whole(body["quantity"])
+    quantity = whole(body["quantity"])
     if quantity <= 0:
         raise ValueError(f"quantity must be positive, not {quantity}")
     return quantity
@@ -179,7 +165,8 @@ def _moment(body: dict[str, Any], name: str) -> datetime | None:
     return read_moment(str(body[name])) if name in body else None
 
 
-def _movement(movement: Movement) -> Json:
+def described(movement: Movement) -> Json:
+    """A movement, as the control API shows it."""
     return {
         "id": movement.id,
         "type": movement.note.type,

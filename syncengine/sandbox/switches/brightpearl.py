@@ -71,6 +71,17 @@ _STOCK: dict[str, tuple[Value, str]] = {
         "one bad correction refuses the whole call with 400; off: the others are made, 207 (4 and 14.2, unconfirmed)",
     ),
     "brightpearl_orders_allocate": (False, "orders allocate what is on hand as they are entered, as some accounts do"),
+    "brightpearl_movements_before_shipping": (
+        False,
+        "searches show a goods-out note's movements from its creation, with that updatedOn for good (14.5, unknown)",
+    ),
+    "brightpearl_unshipping_moves": (
+        False,
+        "undoing a shipment leaves movements back in searches; off: its movements vanish (14.4 knows no such event)",
+    ),
+    "brightpearl_goods_out_ids_are_listed": (True, "POST of goods-out notes answers a list; off: the first id (14.4)"),
+    "brightpearl_missing_goods_out_404": (True, "goods-out GET without a hit: 404; off: 200 and {} (4, unconfirmed)"),
+    "brightpearl_close_delay_s": (0.5, "seconds after which a closed order is invoiced (11.4: asynchronous)"),
     "brightpearl_goods_notes_update": (True, "allocating and shipping set an order's updatedOn (section 16 no. 11)"),
 }
 _WEBHOOKS: dict[str, tuple[Value, str]] = {

@@ -96,6 +96,16 @@ def private(running: Running) -> Client:
     return Client(running, PRIVATE)
 
 
+@pytest.fixture
+def item(sandbox: Sandbox, client: Client) -> int:
+    """A product with 40 in the main warehouse and 8 in the store."""
+    product = next(each for each in sandbox.shop.products if each.stock_tracked and each.sku and each.in_syspro)
+    for warehouse_id, level in ((2, 40), (3, 8)):
+        body = {"productId": product.id, "warehouse": warehouse_id, "to": level, "cost": "1.25"}
+        client.control("POST", "brightpearl/stock/correct", body)
+    return product.id
+
+
 class Receiver:
     """A target of webhooks: keeps what it gets, and answers with the statuses given, then 200."""
 
