@@ -82,6 +82,39 @@ _STOCK: dict[str, tuple[Value, str]] = {
     ),
 }
 
+_DISPATCH: dict[str, tuple[Value, str]] = {
+    "syspro_dispatch_notes": (
+        True,
+        "dispatch notes are in use; off: SORTDN refuses, orders are invoiced directly (o9.1)",
+    ),
+    "syspro_dispatch_numbers": (
+        "order",
+        "order (order/nnnn), number (15 digits of their own) or manual: how dispatch notes are numbered (o9.2)",
+    ),
+    "syspro_manual_release": (
+        False,
+        "the setup option: a printed dispatch note has status 5 until it is released (o9.2)",
+    ),
+    "syspro_cancelled_dispatch_goes_to": (
+        "back",
+        "back or ship: the quantity to which a cancelled dispatch returns its goods (o9.3, unknown)",
+    ),
+    "syspro_find_dispatch_notes": (True, "COMFND knows MdnMaster and MdnDetail (o10, their columns are unconfirmed)"),
+    "syspro_delivery_note_entry": (
+        "4",
+        "4 (a change to status 4 alone, as the 7.0 schema says), any or never: when SORTOS takes DeliveryNoteNumber (t10.3)",
+    ),
+    "syspro_invoice_keeps_delivery_note": (
+        True,
+        "ArInvoice.LastDelNote is the number of the order's delivery note or of the dispatch note; off: blank (o6.3, unknown)",
+    ),
+    "syspro_warehouse_quantities": (
+        True,
+        "the setup option: SORTBO may change ship quantities in status 4 when it sets status 8 (SORTBO's 7.0 schema)",
+    ),
+    "syspro_periods_differ": (False, "accounts receivable is a period behind inventory: invoicing warns (o9.3)"),
+}
+
 _CUSTOMERS: dict[str, tuple[Value, str]] = {
     "syspro_area_required": (False, "ARSSCS needs Area on an add (o3.1)"),
     "syspro_empty_clears": (True, "an empty element in ARSSCS Update clears the field (o3.1)"),
@@ -98,4 +131,4 @@ _HARMONY: dict[str, tuple[Value, str]] = {
     "syspro_harmony_operator": ("BPSYNC", "the operator in whose name a key or token works"),
 }
 
-SWITCHES: Declarations = MappingProxyType(_TRANSPORT | _KEYS | _ORDERS | _STOCK | _CUSTOMERS | _HARMONY)
+SWITCHES: Declarations = MappingProxyType(_TRANSPORT | _KEYS | _ORDERS | _STOCK | _DISPATCH | _CUSTOMERS | _HARMONY)

@@ -6,6 +6,7 @@ line (syspro-transport.md section 10.3, syspro-objects.md section 11).
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 
 from syncengine.sandbox.syspro.state import Company
@@ -183,12 +184,14 @@ def cancel_order(company: Company, order: Row, reason: str = "") -> None:
     company.order_effect("cancelled", order)
 
 
-def set_status(company: Company, order: Row, status: str) -> None:
-    """Set an order's status; in the warehouse it gets its delivery note."""
+def set_status(
+    company: Company, order: Row, status: str, *, delivery_note: str = "", delivered_on: date | None = None
+) -> None:
+    """Set an order's status; in the warehouse it gets its delivery note, with the order's number if none is given."""
     values: Row = {"OrderStatus": status, "ActiveFlag": "N" if status == "9" else "Y"}
-    if status == "4":
-        note = company.shown(text_of(order, "SalesOrder"))
-        values |= {"DeliveryNote": note, "LastDelNote": company.today(), "DateLastDocPrt": company.today()}
+    if status == "4" or delivery_note:
+        note, day = delivery_note or company.shown(text_of(order, "SalesOrder")), delivered_on or company.today()
+        values |= {"DeliveryNote": note, "LastDelNote": day, "DateLastDocPrt": company.today()}
     company.table("SorMaster").update(order, **values)
     company.order_effect("changed", order, status=status)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
-from syncengine.sandbox.syspro import customers, orders, posts, queries, stock
+from syncengine.sandbox.syspro import back_orders, customers, orders, posts, queries, stock
 from syncengine.sandbox.syspro import find as finding
+from syncengine.sandbox.syspro.dispatch import posts as dispatch
+from syncengine.sandbox.syspro.dispatch import queries as dispatch_queries
+from syncengine.sandbox.syspro.dispatch.sortdn import sortdn
 from syncengine.sandbox.syspro.inventory import posts as inventory
 from syncengine.sandbox.syspro.sessions import Session
 from syncengine.sandbox.syspro.sortoi import post as sortoi
@@ -22,6 +25,8 @@ _OBJECTS: dict[tuple[str, str], Run] = {
     ("Query", "SORQSO"): queries.sorqso,
     ("Query", "ARSQRY"): customers.arsqry,
     ("Query", "INVQRY"): stock.invqry,
+    ("Query", "SORQDN"): dispatch_queries.sorqdn,
+    ("Query", "SORQDL"): dispatch_queries.sorqdl,
     ("Query", "COMFND"): finding.comfnd,
     ("Query", "COMFCH"): finding.comfch,
     ("Query", "COMQER"): queries.comqer,
@@ -31,8 +36,12 @@ _OBJECTS: dict[tuple[str, str], Run] = {
     ("Transaction", "SORTOI"): sortoi.post,
     ("Transaction", "SORTOX"): posts.sortox,
     ("Transaction", "SORTOS"): posts.sortos,
-    ("Transaction", "SORTBO"): posts.sortbo,
+    ("Transaction", "SORTBO"): back_orders.sortbo,
     ("Transaction", "SORTIC"): posts.sortic,
+    ("Transaction", "SORTDN"): sortdn,
+    ("Transaction", "SORTDS"): dispatch.sortds,
+    ("Transaction", "SORTDC"): dispatch.sortdc,
+    ("Transaction", "SORTNC"): dispatch.sortnc,
     ("Transaction", "INVTMA"): inventory.invtma,
     ("Transaction", "INVTMR"): inventory.invtmr,
     ("Transaction", "INVTME"): inventory.invtme,
@@ -43,7 +52,11 @@ _BUILDS: dict[str, Run] = {"SORRSL": line_query.sorrsl}
 _METHODS = {"Query": ("Query", "Fetch"), "Setup": ("Add", "Update", "Delete"), "Transaction": ("Post",)}
 
 
-def find(klass: str, method: str, object: str) -> Run:
+#: Objects that only the catalogue of this version has (syspro-objects.md section 2).
+_SINCE_8 = ("SORTDS",)
+
+
+def find(klass: str, method: str, object: str, version: str = "8") -> Run:
     """The function that runs an object by this class and method.
 
     Raises:
@@ -52,7 +65,7 @@ def find(klass: str, method: str, object: str) -> Run:
     run = _OBJECTS.get((klass, object)) if method in _METHODS.get(klass, ()) else None
     if (klass, method) == ("Transaction", "Build"):
         run = _BUILDS.get(object)
-    if run is None:
+    if run is None or (object in _SINCE_8 and version != "8"):
         raise EnetError(f"e.net exception 100000: business object {object} is not registered for {klass}.{method}")
     return run
 

@@ -15,7 +15,7 @@ POST numbers                                 {order: next number, invoice: ..., 
 POST restart                                 {refused_s, unavailable_s}
 POST warehouse/advance                       {order} or every order: one step 1 -> 4 -> 8 -> 9
 
-Invoices, payments and tax: `control_accounts.py`. Stock: `inventory/control.py`.
+Invoices, payments and tax: `control_accounts.py`. Stock: `inventory/control.py`. Dispatch notes: `dispatch/control.py`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from werkzeug import Request, Response
 
 from syncengine.sandbox.json_bodies import answer
 from syncengine.sandbox.syspro import booking, control_accounts, warehouse
+from syncengine.sandbox.syspro.dispatch import control as dispatch_control
 from syncengine.sandbox.syspro.inventory import control as inventory_control
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Column, Row, Value, amount_of, text_of
@@ -97,7 +98,7 @@ def _count(company: Company, po_number: str) -> dict[str, object]:
 
 def _act(company: Company, method: str, parts: list[str], body: dict[str, Any]) -> Response | None:
     if method == "POST":
-        for part in (control_accounts, inventory_control):
+        for part in (control_accounts, inventory_control, dispatch_control):
             done = part.act(company, parts, body)
             if done is not None:
                 return answer(done)

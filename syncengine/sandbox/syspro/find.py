@@ -119,7 +119,8 @@ def comfch(company: Company, session: Session, _method: str, _params: Element | 
 def _table(company: Company, document: Element) -> Table:
     name = (document.findtext("TableName") or "").strip()
     table = company.tables.get(name)
-    if table is None or name.startswith("_"):
+    is_hidden = name.startswith("Mdn") and not company.switches.on("syspro_find_dispatch_notes")
+    if table is None or name.startswith("_") or is_hidden:
         raise EnetError(f"Table '{name}' not found")
     return table
 

@@ -7,7 +7,7 @@ charges are invoiced as a whole on the first invoice.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 
@@ -30,16 +30,30 @@ def invoice(company: Company, order: Row, *, lines: Collection[int] | None = Non
         lines: numbers of the lines to invoice; None for all.
         on: the invoice's date, which decides the tax rate; None for today.
     """
-    day = on or company.today()
-    number, ready = str(company.next_number("invoice")), ready_lines(company, order, lines)
-    figures = calculation.calculate(company, order, [(line, _share(line)) for line in ready], day)
-    created = _add_invoice(company, order, number, figures, day)
-    _add_details(company, created, figures)
+    ready = ready_lines(company, order, lines)
+    billed = [(line, amount_of(line, "MShipQty") if line["LineType"] in MERCHANDISE else Decimal(1)) for line in ready]
+    created = bill(company, order, billed, on or company.today(), text_of(order, "DeliveryNote"))
     for line in company.lines(order):
         if line in ready or (line["LineType"] == COMMENT and lines is None):
             _ship(company, line, created)
-    company.table("SorMaster").update(order, LastInvoice=number, DateLastInvPrt=day)
     booking.set_status(company, order, _status_after(company, order))
+    return created
+
+
+def bill(company: Company, order: Row, billed: Sequence[tuple[Row, Decimal]], on: date, delivery_note: str) -> Row:
+    """Create the AR invoice of some lines of an order, and say so on the order; stock and lines stay as they are.
+
+    Args:
+        billed: lines with the quantity that is invoiced, in their order unit; 1 for a charge.
+        on: the invoice's date, which decides the tax rate.
+    """
+    number = str(company.next_number("invoice"))
+    shares = [(line, _share(line, quantity)) for line, quantity in billed]
+    figures = calculation.calculate(company, order, shares, on)
+    kept = delivery_note if company.switches.on("syspro_invoice_keeps_delivery_note") else ""
+    created = _add_invoice(company, order, number, figures, on, kept)
+    _add_details(company, created, figures, {integer_of(line, "SalesOrderLine"): each for line, each in billed})
+    company.table("SorMaster").update(order, LastInvoice=number, DateLastInvPrt=on)
     company.effect("ArInvoice", "created", number, text_of(order, "CustomerPoNumber"))
     return created
 
@@ -109,12 +123,12 @@ def _open(line: Row) -> Decimal:
     return amount_of(line, "MShipQty") + amount_of(line, "MBackOrderQty") + amount_of(line, "MQtyDispatched")
 
 
-def _share(line: Row) -> Decimal:
-    ordered = amount_of(line, "MOrderQty")
-    return amount_of(line, "MShipQty") / ordered if ordered else Decimal(1)
+def _share(line: Row, quantity: Decimal) -> Decimal:
+    ordered = amount_of(line, "MOrderQty") if line["LineType"] in MERCHANDISE else ZERO
+    return quantity / ordered if ordered else Decimal(1)
 
 
-def _add_invoice(company: Company, order: Row, number: str, figures: Figures, day: date) -> Row:
+def _add_invoice(company: Company, order: Row, number: str, figures: Figures, day: date, delivery_note: str) -> Row:
     total = figures.net + figures.tax
     return company.table("ArInvoice").insert(
         Customer=order["Customer"],
@@ -128,14 +142,14 @@ def _add_invoice(company: Company, order: Row, number: str, figures: Figures, da
         Branch=order["Branch"],
         SalesOrder=order["SalesOrder"],
         CustomerPoNumber=order["CustomerPoNumber"],
-        LastDelNote=order["LastDelNote"],
+        LastDelNote=delivery_note,
         PostCurrency=order["Currency"],
         ConvRate=order["ExchangeRate"],
         Register=company.next_number("register"),
     )
 
 
-def _add_details(company: Company, created: Row, figures: Figures) -> None:
+def _add_details(company: Company, created: Row, figures: Figures, quantities: Mapping[int, Decimal]) -> None:
     day = created["InvoiceDate"]
     period = {"TrnYear": day.year, "TrnMonth": day.month} if isinstance(day, date) else {}
     for number, part in enumerate(figures.lines, start=1):
@@ -151,7 +165,7 @@ def _add_details(company: Company, created: Row, figures: Figures) -> None:
             LineType=part.line["LineType"],
             StockCode=part.line["MStockCode"],
             Description=part.line["MStockDes" if is_merchandise else "NComment"],
-            QtyInvoiced=part.line["MShipQty"] if is_merchandise else Decimal(1),
+            QtyInvoiced=quantities[integer_of(part.line, "SalesOrderLine")],
             NetSalesValue=part.net,
             TaxCode=part.code,
             TaxStatus=part.status,
@@ -170,18 +184,20 @@ def _add_details(company: Company, created: Row, figures: Figures) -> None:
 
 
 def _status_after(company: Company, order: Row) -> str:
-    """8 if ready lines are left (only some were invoiced), 2 with back orders, otherwise 9."""
+    """8 if ready lines are left (only some were invoiced), 2 with back orders or dispatches, otherwise 9."""
     if ready_lines(company, order):
         return "8"
-    return "2" if any(amount_of(line, "MBackOrderQty") for line in company.lines(order)) else "9"
+    is_open = any(
+        amount_of(line, name) for line in company.lines(order) for name in ("MBackOrderQty", "MQtyDispatched")
+    )
+    return "2" if is_open else "9"
 
 
 def _ship(company: Company, line: Row, created: Row) -> None:
     shipped, day = amount_of(line, "MStockQtyToShp"), created["InvoiceDate"]
     booking.reserve(company, line, -1)
-    company.table("SorDetail").update(
-        line, MShipQty=ZERO, MStockQtyToShp=ZERO, MCompleteFlag="" if amount_of(line, "MBackOrderQty") else "Y"
-    )
+    is_open = amount_of(line, "MBackOrderQty") or amount_of(line, "MQtyDispatched")
+    company.table("SorDetail").update(line, MShipQty=ZERO, MStockQtyToShp=ZERO, MCompleteFlag="" if is_open else "Y")
     booking.reserve(company, line, 1)
     code, place = text_of(line, "MStockCode"), text_of(line, "MWarehouse")
     if line["LineType"] != "1" or company.table("InvWarehouse").get(code, place) is None:

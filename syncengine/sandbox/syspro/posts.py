@@ -1,4 +1,4 @@
-"""Transactions on existing orders: SORTOX cancels, SORTOS sets the status, SORTBO releases, SORTIC invoices.
+"""Transactions on existing orders: SORTOX cancels, SORTOS sets the status, SORTIC invoices.
 
 Source: syspro-transport.md section 10.3. Texts of refusals are not public: they carry no number.
 """
@@ -6,26 +6,28 @@ Source: syspro-transport.md section 10.3. Texts of refusals are not public: they
 from __future__ import annotations
 
 from datetime import date
-from decimal import Decimal
 from xml.etree.ElementTree import Element  # a type only: parsing is defusedxml's
 
 from syncengine.sandbox.syspro import booking, invoicing
 from syncengine.sandbox.syspro.items import Checked, ItemOptions, process
 from syncengine.sandbox.syspro.sessions import Session
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row, amount_of, text_of
+from syncengine.sandbox.syspro.tables import Row, text_of
 from syncengine.sandbox.syspro.texts import problem
 from syncengine.sandbox.syspro.xmlin import parameters
 from syncengine.sandbox.syspro.xmlout import Node, counters
 
 _NEW_STATUSES = ("1", "2", "3", "4", "8", "S", "9")
+_LONGEST_DELIVERY_NOTE = 20
 
 
-def _text(item: Element, name: str) -> str:
+def text(item: Element, name: str) -> str:
+    """An element of an item, blank if it is absent."""
     return (item.findtext(name) or "").strip()
 
 
-def _reply(company: Company, session: Session, root: str, items: list[list[Node]], invalid: int) -> str:
+def replied(company: Company, session: Session, root: str, items: list[list[Node]], invalid: int) -> str:
+    """The reply to a post of items, numbered, with its counters."""
     style = company.style(session)
     nodes = [
         Node("Item", [*item, Node("ItemNumber", style.count(number))]) for number, item in enumerate(items, start=1)
@@ -34,8 +36,9 @@ def _reply(company: Company, session: Session, root: str, items: list[list[Node]
     return style.document(root, [*nodes, status])
 
 
-def _find(company: Company, item: Element, outcome: Checked) -> Row | None:
-    number = _text(item, "SalesOrder")
+def find_order(company: Company, item: Element, outcome: Checked) -> Row | None:
+    """The order that an item names; None is a problem of the outcome."""
+    number = text(item, "SalesOrder")
     if not number:
         outcome.problems.append(problem("100030", "SalesOrder", "", "{Item}{SalesOrder}"))
         return None
@@ -45,12 +48,14 @@ def _find(company: Company, item: Element, outcome: Checked) -> Row | None:
     return order
 
 
-def _refuse_status(outcome: Checked, company: Company, order: Row, doing: str) -> None:
+def refuse_status(outcome: Checked, company: Company, order: Row, doing: str) -> None:
+    """Refuse what cannot be done to an order in its status."""
     number = company.shown(text_of(order, "SalesOrder"))
     outcome.problems.append(problem("status", "SalesOrder", number, number, order["OrderStatus"], doing))
 
 
-def _find_line(company: Company, order: Row, number: str, outcome: Checked) -> Row | None:
+def find_line(company: Company, order: Row, number: str, outcome: Checked) -> Row | None:
+    """A line of an order; None is a problem of the outcome."""
     line = company.table("SorDetail").get(text_of(order, "SalesOrder"), number.zfill(4))
     if line is None:
         shown = company.shown(text_of(order, "SalesOrder"))
@@ -66,23 +71,23 @@ def sortox(company: Company, session: Session, _method: str, params: Element | N
     options = ItemOptions.of(params, apply="N", validate="N")
     comments_too = parameters(params, {"CancelAttachedComments": "N"})["CancelAttachedComments"] == "Y"
     done = process(document, options, lambda item: _check_cancel(company, item, comments_too))
-    return _reply(company, session, "postsalesordercancel", done.items, done.invalid)
+    return replied(company, session, "postsalesordercancel", done.items, done.invalid)
 
 
 def _check_cancel(company: Company, item: Element, comments_too: bool) -> Checked:
     outcome = Checked()
-    order = _find(company, item, outcome)
+    order = find_order(company, item, outcome)
     if order is None:
         return outcome
     if not booking.may_change(company, order):
-        _refuse_status(outcome, company, order, "cancelled")
+        refuse_status(outcome, company, order, "cancelled")
         return outcome
-    number, reason = _text(item, "SalesOrderLine"), _text(item, "CancelReasonCode")
-    line = _find_line(company, order, number, outcome) if number else None
+    number, reason = text(item, "SalesOrderLine"), text(item, "CancelReasonCode")
+    line = find_line(company, order, number, outcome) if number else None
     reasons = company.listed("syspro_cancel_reasons")
     if reasons and reason not in reasons and (line is None or line["LineType"] != "6"):
         outcome.problems.append(problem("cancel_reason", "CancelReasonCode", reason, reason))
-    complete = _text(item, "MarkLineComplete").upper() == "Y"
+    complete = text(item, "MarkLineComplete").upper() == "Y"
 
     def apply() -> list[Node]:
         if line is None:
@@ -120,30 +125,31 @@ def sortos(company: Company, session: Session, _method: str, params: Element | N
     """Change the status of orders. ValidateOnly defaults to Y: without it nothing changes."""
     options = ItemOptions.of(params, apply="N", validate="Y")
     done = process(document, options, lambda item: _check_status(company, item))
-    return _reply(company, session, "postsororderstatus", done.items, done.invalid)
+    return replied(company, session, "postsororderstatus", done.items, done.invalid)
 
 
 def _check_status(company: Company, item: Element) -> Checked:
     outcome = Checked()
-    order = _find(company, item, outcome)
+    order = find_order(company, item, outcome)
     if order is None:
         return outcome
-    current, expected, new = text_of(order, "OrderStatus"), _text(item, "OrderStatus"), _text(item, "NewOrderStatus")
+    current, expected, new = text_of(order, "OrderStatus"), text(item, "OrderStatus"), text(item, "NewOrderStatus")
     shown = company.shown(text_of(order, "SalesOrder"))
     if new not in _NEW_STATUSES:
         outcome.problems.append(problem("bad_value", "NewOrderStatus", new, new, "NewOrderStatus"))
     if booking.is_cancelled(order) or current in ("0", "9") or (expected and expected != current):
         outcome.problems.append(problem("status", "OrderStatus", current, shown, current, f"set to {new}"))
-    if current == "S" and new != "S" and not _text(item, "CreditAuthority"):
+    if current == "S" and new != "S" and not text(item, "CreditAuthority"):
         outcome.problems.append(problem("credit_authority", "CreditAuthority", "", shown))
     has_back_orders = any(line["MBackOrderQty"] for line in company.lines(order))
     if new == "1" and current in ("2", "3") and has_back_orders:
         outcome.problems.append(problem("back_orders", "NewOrderStatus", new, shown))
+    note, delivered_on = _delivery_note(company, item, new, outcome)
 
     def apply() -> list[Node]:
         if current == "S" and new != "S":
-            company.table("SorMaster").update(order, CreditAuthority=_text(item, "CreditAuthority"))
-        booking.set_status(company, order, new)
+            company.table("SorMaster").update(order, CreditAuthority=text(item, "CreditAuthority"))
+        booking.set_status(company, order, new, delivery_note=note, delivered_on=delivered_on)
         return outcome.key
 
     outcome.key = [
@@ -153,54 +159,17 @@ def _check_status(company: Company, item: Element) -> Checked:
     return outcome
 
 
-# -- SORTBO ------------------------------------------------------------------------------------------------------------
-
-
-def sortbo(company: Company, session: Session, _method: str, params: Element | None, document: Element) -> str:
-    """Release back orders of one line each. ValidateOnly defaults to Y."""
-    options = ItemOptions.of(params, apply="Y", validate="Y")
-    done = process(document, options, lambda item: _check_release(company, item))
-    return _reply(company, session, "PostSorBackOrderRelease", done.items, done.invalid)
-
-
-def _check_release(company: Company, item: Element) -> Checked:
-    outcome = Checked()
-    order = _find(company, item, outcome)
-    if order is None:
-        return outcome
-    if booking.is_cancelled(order) or order["OrderStatus"] in ("0", "9", "F", "S"):
-        _refuse_status(outcome, company, order, "released")
-        return outcome
-    new_status = _text(item, "OrderStatus")
-    if new_status not in ("3", "8", "N"):
-        outcome.problems.append(problem("bad_value", "OrderStatus", new_status, new_status, "OrderStatus"))
-    line = _find_line(company, order, _text(item, "SalesOrderLine") or "0", outcome)
-    quantity = _text(item, "Quantity").replace(",", "")
-    amount = Decimal(quantity) if quantity.replace(".", "", 1).isdigit() else None
-    if amount is None:
-        outcome.problems.append(problem("100031", "Quantity", quantity, "Quantity"))
-    if line is None or amount is None:
-        return outcome
-    stock = company.table("InvMaster").get(text_of(line, "MStockCode"))
-    units = booking.stocking_units(stock, text_of(line, "MOrderUom")) if stock is not None else None
-    released = amount / (units or Decimal(1))  # Quantity is in the stocking unit
-    shown = company.shown(text_of(order, "SalesOrder"))
-    if released > amount_of(line, "MBackOrderQty"):
-        outcome.problems.append(problem("release", "Quantity", quantity, shown, line["SalesOrderLine"], quantity))
-
-    def apply() -> list[Node]:
-        ship = amount_of(line, "MShipQty") + released
-        back = amount_of(line, "MBackOrderQty") - released
-        booking.change_line(
-            company, line, MShipQty=ship, MBackOrderQty=back, MStockQtyToShp=ship * (units or Decimal(1))
+def _delivery_note(company: Company, item: Element, new: str, outcome: Checked) -> tuple[str, date | None]:
+    """DeliveryNoteNumber and its date; they may be given for a change to status 4, or as the site has it."""
+    note, day = text(item, "DeliveryNoteNumber"), text(item, "DateDeliveryNotePrinted")
+    entry = company.switches.text("syspro_delivery_note_entry")
+    if (note or day) and (entry == "never" or (entry == "4" and new != "4")):
+        outcome.problems.append(problem("delivery_note", "DeliveryNoteNumber", note, note, new))
+    if len(note) > _LONGEST_DELIVERY_NOTE:
+        outcome.problems.append(
+            problem("too_long", "DeliveryNoteNumber", note, "DeliveryNoteNumber", _LONGEST_DELIVERY_NOTE)
         )
-        if new_status in ("3", "8"):
-            booking.set_status(company, order, new_status)
-        return outcome.key
-
-    outcome.key = [Node("Key", [Node("SalesOrder", shown), Node("SalesOrderLine", f"{line['SalesOrderLine']:0>4}")])]
-    outcome.apply = apply
-    return outcome
+    return note, invoice_date(company, day, outcome, "DateDeliveryNotePrinted") if day else None
 
 
 # -- SORTIC ------------------------------------------------------------------------------------------------------------
@@ -213,25 +182,41 @@ def sortic(company: Company, session: Session, _method: str, params: Element | N
     """
     options = ItemOptions.of(params, apply="N", validate="N")
     values = parameters(params, {"InvoiceDate": "", "OrderType": "I"})
-    done = process(document, options, lambda item: _check_invoice(company, item, values))
-    return _reply(company, session, "postsalesorderinvoice", done.items, done.invalid)
+    done = process(document, options, lambda item: _check_invoice(company, item, options, values))
+    return replied(company, session, "postsalesorderinvoice", done.items, done.invalid)
 
 
-def _check_invoice(company: Company, item: Element, values: dict[str, str]) -> Checked:
+def _check_invoice(company: Company, item: Element, options: ItemOptions, values: dict[str, str]) -> Checked:
     outcome = Checked()
-    order = _find(company, item, outcome)
+    order = find_order(company, item, outcome)
     if order is None:
         return outcome
     if order["OrderStatus"] != "8" or values["OrderType"] != "I":
-        _refuse_status(outcome, company, order, "invoiced")
-    lines, day = _line_list(company, order, item, outcome), _invoice_date(company, values["InvoiceDate"], outcome)
-    outcome.apply = lambda: _invoiced(company, order, invoicing.invoice(company, order, lines=lines, on=day))
+        refuse_status(outcome, company, order, "invoiced")
+    lines, day = _line_list(company, order, item, outcome), invoice_date(company, values["InvoiceDate"], outcome)
+    warning = refuse_periods(company, options, outcome)
+    subject = Node("SalesOrder", company.shown(text_of(order, "SalesOrder")))
+
+    def apply() -> list[Node]:
+        return [invoice_key(company, subject, invoicing.invoice(company, order, lines=lines, on=day), warning)]
+
+    outcome.apply = apply
     return outcome
+
+
+def refuse_periods(company: Company, options: ItemOptions, outcome: Checked) -> str:
+    """The warning that receivables are a period behind inventory: refused with IgnoreWarnings N, shown with W."""
+    if not company.switches.on("syspro_periods_differ"):
+        return ""
+    found = problem("periods", "PostingPeriod", "")
+    if options.ignore_warnings == "N":
+        outcome.problems.append(found)
+    return found.text if options.ignore_warnings == "W" else ""
 
 
 def _line_list(company: Company, order: Row, item: Element, outcome: Checked) -> list[int] | None:
     """SalesOrderLineList: line numbers with commas between them; each must be ready to invoice. None: the whole order."""
-    given = [part.strip() for part in _text(item, "SalesOrderLineList").split(",") if part.strip()]
+    given = [part.strip() for part in text(item, "SalesOrderLineList").split(",") if part.strip()]
     if not given:
         return None
     ready = {line["SalesOrderLine"] for line in invoicing.ready_lines(company, order)}
@@ -243,27 +228,29 @@ def _line_list(company: Company, order: Row, item: Element, outcome: Checked) ->
     return numbers
 
 
-def _invoice_date(company: Company, given: str, outcome: Checked) -> date:
+def invoice_date(company: Company, given: str, outcome: Checked, name: str = "InvoiceDate") -> date:
+    """A date of a document, today if it is blank; an impossible one is a problem of the outcome."""
     try:
         return date.fromisoformat(given) if given else company.today()
     except ValueError:
-        outcome.problems.append(problem("100028", "InvoiceDate", given, given, "InvoiceDate"))
+        outcome.problems.append(problem("100028", name, given, given, name))
         return company.today()
 
 
-def _invoiced(company: Company, order: Row, created: Row) -> list[Node]:
+def invoice_key(company: Company, subject: Node, created: Row, warning: str = "") -> Node:
+    """The reply's Key for an invoice of an order or a dispatch note."""
     day = created["InvoiceDate"]
     year, month = (str(day.year), f"{day.month:02d}") if isinstance(day, date) else ("", "")
     journal = [("GlYear", year), ("GlPeriod", month), ("GlJournal", f"{company.next_number('journal'):05d}")]
     content = [
-        Node("SalesOrder", company.shown(text_of(order, "SalesOrder"))),
+        subject,
         Node("InvoiceNumber", text_of(created, "Invoice")),
         Node("TrnYear", year),
         Node("TrnMonth", month),
         Node("Register", f"{created['Register']:0>5}"),
         Node("WarningNumber", open_when_empty=True),
-        Node("WarningDescription", open_when_empty=True),
+        Node("WarningDescription", warning, open_when_empty=True),
         Node("Processed", "Y"),
         Node("GlJournal", [Node(name, value) for name, value in journal]),
     ]
-    return [Node("Key", content)]
+    return Node("Key", content)

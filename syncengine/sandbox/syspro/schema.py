@@ -6,6 +6,7 @@ Source: syspro-objects.md sections 3.1 and 10, syspro-transport.md sections 9 an
 from __future__ import annotations
 
 from syncengine.sandbox.syspro.item_columns import ITEM
+from syncengine.sandbox.syspro.schema_dispatch import dispatch_tables
 from syncengine.sandbox.syspro.schema_ledger import ledger_tables
 from syncengine.sandbox.syspro.schema_stock import stock_tables
 from syncengine.sandbox.syspro.tables import DATE, FLAG, INTEGER, Column, Table, decimal, own, text
@@ -184,6 +185,7 @@ def _order_lines() -> Table:
             "MCustRequestDat": DATE,
             "MCusSupStkCode": text(30),
             "MUserDef": text(4),
+            "MLastDelNote": text(20),
             "MCompleteFlag": own(FLAG),
             "NComment": text(100),
             "NCommentFromLin": INTEGER,
@@ -245,4 +247,5 @@ def _codes() -> list[Table]:
 def empty_tables() -> dict[str, Table]:
     """All tables by name, without rows."""
     tables = [_customers(), _orders(), _order_lines(), *_items(), *stock_tables(), *_codes(), *ledger_tables()]
+    tables += dispatch_tables()
     return {table.name: table for table in tables}

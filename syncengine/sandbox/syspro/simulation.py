@@ -39,7 +39,7 @@ class Syspro(Company):
         """
         if object in self.listed("syspro_unlicensed"):
             raise EnetError(f"e.net exception 100000: business object {object} is not licensed")
-        run = business_objects.find(klass, method, object)
+        run = business_objects.find(klass, method, object, self.switches.text("syspro_version"))
         params = parse(params_xml, "XmlParameters") if params_xml.strip() else None
         document = parse(data_xml, "XmlIn")
         with self.lock:

@@ -38,7 +38,9 @@ class Company:
         self._numbers = {
             "order": FIRST_SALES_ORDER,
             "invoice": FIRST_INVOICE,
-            **dict.fromkeys(("delivery", "customer", "register", "journal", "movement", "stock_journal"), 1),
+            **dict.fromkeys(
+                ("delivery", "customer", "register", "journal", "movement", "stock_journal", "dispatch"), 1
+            ),
         }
         self._actor: ContextVar[str] = ContextVar("actor", default="api")
         self._refusing_until = self._unavailable_until = 0.0
@@ -104,7 +106,7 @@ class Company:
     # -- keys --------------------------------------------------------------------------------------------------------
 
     def next_number(self, kind: str) -> int:
-        """The next number of a kind: order, invoice, delivery, customer, register, journal, movement, stock_journal."""
+        """The next number of a kind, such as order, invoice, customer, dispatch; KeyError for an unknown one."""
         number = self._numbers[kind]
         self._numbers[kind] += 1
         return number

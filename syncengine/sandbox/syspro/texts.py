@@ -82,6 +82,12 @@ _OWN = {
     "serials": "Serial numbers are needed for stock code '{0}'",
     "period": "Posting period '{0}' cannot be used",
     "future": "Transaction date '{0}' is in the future",
+    "no_dispatch": "Dispatch notes are not in use",
+    "charge_lines": "Element '{0}' is not simulated",
+    "dispatch_status": "Dispatch note '{0}' in status '{1}' cannot be {2}",
+    "dispatch_line": "Line {0} of dispatch note '{1}' not found",
+    "delivery_note": "Delivery note number '{0}' cannot be entered for status '{1}'",
+    "periods": "Posting period of accounts receivable is one month behind inventory",
     "release": "Sales order '{0}' line {1}: quantity '{2}' cannot be released",
 }
 

@@ -261,9 +261,9 @@ def test_a_day_in_the_warehouse(enet: EnetClient, control: Control) -> None:
     assert now() == [151, 100, 10, 10, 0, 8, 0]
     control("POST", "orders/1001/invoice")
     assert now() == [121, 70, 10, 10, 0, 8, 0]
-    control("POST", "stock/dispatch", order="1002", line=1, quantity="25")
+    control("POST", "orders/1002/dispatch", lines={"1": "25"})
     assert now() == [96, 45, 10, 10, 0, 8, 25]
-    control("POST", "stock/invoice-dispatched", order="1002")
+    control("POST", "dispatches/invoice", order="1002")
     assert now() == [96, 45, 10, 10, 0, 8, 0]
     control("POST", "stock/KB-2040/FG", on_hand="90")
     assert now() == [90, 45, 10, 10, 0, 8, 0]
@@ -316,11 +316,11 @@ def test_dispatch_relieves_stock_at_once_or_when_it_is_invoiced(
     client = EnetClient(make_sandbox(syspro_dispatch_relieves=relieves).url)
     client.log_on()
     client.import_order(head(), stock_line(qty="40"))
-    control("POST", "stock/dispatch", order="1001", line=1, quantity="40")
+    control("POST", "orders/1001/dispatch")
     columns = "QtyOnHand QtyAllocated QtyDispatched"
     assert level(client, "KB-2040", "FG", columns) == [dispatched, "0", "40"]
 
-    control("POST", "stock/invoice-dispatched", order="1001")
+    control("POST", "dispatches/invoice", order="1001")
     assert level(client, "KB-2040", "FG", columns) == [invoiced, "0", "0"]
     assert client.read_order("1001").findtext("OrderStatus") == "9"
 

@@ -16,6 +16,7 @@ from syncengine.connectors.syspro.resources.stock_level import StockLevel
 from syncengine.document import Doc, fingerprint
 from syncengine.sandbox.server import Sandbox
 from syncengine.sandbox.syspro import booking
+from syncengine.sandbox.syspro.dispatch import notes
 from syncengine.sandbox.syspro.inventory import people
 from syncengine.sandbox.syspro.inventory.movements import place
 from syncengine.sandbox.syspro.tables import Row
@@ -93,7 +94,7 @@ def test_level_of_a_code_with_all_that_touches_it(levels: Levels, sandbox: Sandb
     people.allocate(company, "J1", "KB-2040", "FG", D(15))
     people.receive(company, "KB-2040", "FG", D(40), unit_cost=D("1.4"))
     people.inspect(company, "KB-2040", "FG", D(20))
-    people.dispatch(company, clerks, company.lines(clerks)[0], D(25))
+    notes.create(company, notes.Draft(clerks, [notes.Part(company.lines(clerks)[0], D(25))]))
     found = levels()
     level = found.load(found.read(["KB-2040"])["KB-2040"])
 

@@ -11,8 +11,6 @@ POST stock/inspect, stock/accept            {stock_code, warehouse, quantity}: i
 POST stock/allocate                         {job, stock_code, warehouse, quantity}: a job needs it; negative: no longer
 POST stock/issue                            {job, stock_code, warehouse, quantity}: to a job that it is allocated to
 POST stock/produce                          {job, stock_code, warehouse, quantity, unit_cost?, on?}
-POST stock/dispatch                         {order, line, quantity}: of a line's ship quantity, in order units
-POST stock/invoice-dispatched               {order}: stock alone; no AR invoice is made
 POST stock/add                              {stock_code, warehouse}: it is stocked there from now on
 POST stock/negative                         {warehouse, allowed}
 """
@@ -26,7 +24,6 @@ from typing import Any
 
 from syncengine.sandbox.syspro.inventory import people
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row
 
 Body = dict[str, Any]
 
@@ -72,21 +69,6 @@ def _produce(company: Company, body: Body) -> None:
     people.produce(company, str(body["job"]), *_where(body), unit_cost=_cost(body), on=_day(body))
 
 
-def _order(company: Company, body: Body) -> Row:
-    order = company.order(str(body["order"]))
-    if order is None:
-        raise KeyError(f"no sales order {body['order']}")
-    return order
-
-
-def _dispatch(company: Company, body: Body) -> None:
-    order = _order(company, body)
-    line = company.table("SorDetail").get(str(order["SalesOrder"]), str(body["line"]).zfill(4))
-    if line is None:
-        raise KeyError(f"no line {body['line']}")
-    people.dispatch(company, order, line, Decimal(str(body["quantity"])))
-
-
 _ACTIONS: dict[str, Callable[[Company, Body], None]] = {
     "receive": _receive,
     "scrap": lambda company, body: people.scrap(company, *_where(body), _day(body)),
@@ -97,8 +79,6 @@ _ACTIONS: dict[str, Callable[[Company, Body], None]] = {
     "allocate": lambda company, body: people.allocate(company, str(body["job"]), *_where(body)),
     "issue": lambda company, body: people.issue(company, str(body["job"]), *_where(body)),
     "produce": _produce,
-    "dispatch": _dispatch,
-    "invoice-dispatched": lambda company, body: people.invoice_dispatched(company, _order(company, body)),
     "add": lambda company, body: people.stock_in(company, str(body["stock_code"]), str(body["warehouse"])),
     "negative": lambda company, body: people.allow_negative(company, str(body["warehouse"]), bool(body["allowed"])),
 }

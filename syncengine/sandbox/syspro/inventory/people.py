@@ -8,7 +8,6 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from syncengine.sandbox.syspro import booking
 from syncengine.sandbox.syspro.inventory.movements import (
     ZERO,
     Movement,
@@ -22,7 +21,7 @@ from syncengine.sandbox.syspro.inventory.movements import (
     transfer,
 )
 from syncengine.sandbox.syspro.state import Company
-from syncengine.sandbox.syspro.tables import Row, amount_of, text_of
+from syncengine.sandbox.syspro.tables import amount_of
 
 
 def count(company: Company, code: str, warehouse: str, counted: Decimal, on: date | None = None) -> None:
@@ -118,60 +117,6 @@ def produce(
 ) -> None:  # fmt: skip
     """A job's product is received into stock."""
     receive(company, code, warehouse, quantity, unit_cost=unit_cost, on=on, reference=job)
-
-
-# -- dispatch ----------------------------------------------------------------------------------------------------------
-
-
-def dispatch(company: Company, order: Row, line: Row, quantity: Decimal) -> None:
-    """Dispatch some of a line's ship quantity (order units): no longer allocated, and out of stock now or when invoiced.
-
-    Raises:
-        ValueError: the line's ship quantity is less.
-    """
-    if quantity > amount_of(line, "MShipQty"):
-        raise ValueError(f"only {line['MShipQty']} can be dispatched")
-    units = _units(company, line) * quantity
-    booking.change_line(
-        company,
-        line,
-        MShipQty=amount_of(line, "MShipQty") - quantity,
-        MStockQtyToShp=amount_of(line, "MStockQtyToShp") - units,
-        MQtyDispatched=amount_of(line, "MQtyDispatched") + quantity,
-    )
-    add_to(company, text_of(line, "MStockCode"), text_of(line, "MWarehouse"), QtyDispatched=units)
-    if company.switches.on("syspro_dispatch_relieves"):
-        move(company, _sale(order, line, units))
-    company.order_effect("dispatched", order, line=line["SalesOrderLine"], quantity=str(quantity))
-
-
-def invoice_dispatched(company: Company, order: Row) -> None:
-    """Invoice what was dispatched of an order, as far as stock is concerned: the sandbox makes no AR invoice of it."""
-    for line in company.lines(order):
-        dispatched = amount_of(line, "MQtyDispatched")
-        if not dispatched:
-            continue
-        units = _units(company, line) * dispatched
-        is_open = amount_of(line, "MShipQty") or amount_of(line, "MBackOrderQty")
-        company.table("SorDetail").update(line, MQtyDispatched=ZERO, MCompleteFlag="" if is_open else "Y")
-        add_to(company, text_of(line, "MStockCode"), text_of(line, "MWarehouse"), QtyDispatched=-units)
-        if not company.switches.on("syspro_dispatch_relieves"):
-            move(company, _sale(order, line, units))
-    goods = [line for line in company.lines(order) if line["LineType"] in ("1", "7")]
-    if all(line["MCompleteFlag"] == "Y" for line in goods):
-        booking.set_status(company, order, "9")
-
-
-def _sale(order: Row, line: Row, units: Decimal) -> Movement:
-    more: Row = {"SalesOrder": order["SalesOrder"], "Customer": order["Customer"]}
-    code, warehouse = text_of(line, "MStockCode"), text_of(line, "MWarehouse")
-    return Movement(code, warehouse, -units, "S", text_of(order, "CustomerPoNumber"), more=more)
-
-
-def _units(company: Company, line: Row) -> Decimal:
-    stock = company.table("InvMaster").get(text_of(line, "MStockCode"))
-    found = booking.stocking_units(stock, text_of(line, "MOrderUom")) if stock is not None else None
-    return found or Decimal(1)
 
 
 # -- setup -------------------------------------------------------------------------------------------------------------
