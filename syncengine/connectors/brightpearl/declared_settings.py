@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from syncengine.connectors.base import Source
-from syncengine.connectors.brightpearl import stock_settings
+from syncengine.connectors.brightpearl import goods_out_settings, stock_settings
 from syncengine.connectors.declared import (
     DeclaredSecret,
     DeclaredSetting,
@@ -77,9 +77,9 @@ SECRETS = (
 
 
 def declared(resources: Iterable[type[Source]]) -> tuple[DeclaredSetting, ...]:
-    """All settings: those of every endpoint, those of stock, and two for each kind of object."""
+    """All settings: those of every endpoint, those of stock and of goods-out notes, and two for each kind of object."""
     of_kinds = (setting for kind in resources for setting in _of_kind(kind))
-    return (*_OF_EVERY_ENDPOINT, *stock_settings.SETTINGS, *of_kinds)
+    return (*_OF_EVERY_ENDPOINT, *stock_settings.SETTINGS, *goods_out_settings.SETTINGS, *of_kinds)
 
 
 def _of_kind(kind: type[Source]) -> tuple[DeclaredSetting, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from syncengine.connectors.brightpearl.answers import NothingFound
+from syncengine.connectors.brightpearl.answers import NothingFound, Stale
 from syncengine.errors import (
     AuthenticationFailed,
     EndpointDown,
@@ -201,6 +201,9 @@ def _not_understood(endpoint: str, what: str, status: int, refusals: list[Refusa
 
 
 def _rejected(what: str, status: int, refusals: list[Refusal]) -> Rejected:
+    if status == 412:
+        reason = _shown(refusals) or "it has changed since it was read"
+        return Stale(field=what, value=None, reason=reason, remedy="It is read and planned again")
     first = refusals[0] if refusals else Refusal("", f"status {status}")
     field, remedy = _FIELDS.get(first.code, (what, "Correct it at the source, or ask Brightpearl about the code"))
     value: str | None = None

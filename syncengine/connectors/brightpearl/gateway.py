@@ -90,21 +90,24 @@ class Gateway:
             return 0.0
 
     def call(
-        self, method: str, path: str, *, json: Any = None, is_write: bool = False, show_path: str | None = None
-    ) -> Answer:
+        self, method: str, path: str, *, json: Any = None, is_write: bool = False, show_path: str | None = None,
+        if_match: str = "",
+    ) -> Answer:  # fmt: skip
         """One call, repeated once with a new token if the first one is refused.
 
         Args:
             path: behind the prefix, without a leading slash, encoded, with its query.
+            if_match: the version that the object must still have for a write to take effect; empty for any.
 
         Raises:
             NothingFound: a read of which nothing exists.
+            Stale: the object has another version than `if_match`.
             Throttled, Transient, EndpointDown, AuthenticationFailed, Forbidden, Rejected, OutcomeUnknown, Misconfigured.
         """
-        response = self._send(method, path, json, is_write, show_path)
+        response = self._send(method, path, json, is_write, show_path, if_match)
         if response.status_code == 401:
             self._credentials.renew(response.request)
-            response = self._send(method, path, json, is_write, show_path)
+            response = self._send(method, path, json, is_write, show_path, if_match)
         shown = f"{method} {show_path or path.split('?', 1)[0]}"
         return Answer(errors.answer(self.account.name, shown, response, is_write=is_write), self._source_time(response))
 
@@ -179,11 +182,14 @@ class Gateway:
         """Close the connections."""
         self._session.close()
 
-    def _send(self, method: str, path: str, json: Any, is_write: bool, show_path: str | None) -> requests.Response:
+    def _send(
+        self, method: str, path: str, json: Any, is_write: bool, show_path: str | None, if_match: str
+    ) -> requests.Response:
         self._session.move(self.account.prefix_at(self._credentials.api_domain()))
         response = self._session.send(
-            method, f"/{path}", json=json, is_write=is_write, show_path=f"/{show_path}" if show_path else None
-        )
+            method, f"/{path}", json=json, is_write=is_write, show_path=f"/{show_path}" if show_path else None,
+            headers={"If-Match": if_match} if if_match else None,
+        )  # fmt: skip
         self._learn(response)
         return response
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from syncengine.connectors import base
 from syncengine.connectors.base import Endpoint, Source
 from syncengine.connectors.brightpearl.declared_settings import declared
+from syncengine.connectors.brightpearl.goods_out_settings import GoodsOutSettings
 from syncengine.connectors.brightpearl.stock_settings import StockSettings
 from syncengine.connectors.declared import DeclaredSetting, by_name
 from syncengine.errors import Misconfigured
@@ -46,6 +47,7 @@ class Account:
     lag: timedelta
     overlap: timedelta
     stock: StockSettings
+    goods_out: GoodsOutSettings
     most_per_read: Mapping[str, int] = field(default_factory=dict)
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -88,6 +90,7 @@ def read(endpoint: Endpoint, resources: Iterable[type[Source]]) -> Account:
         lag=timedelta(seconds=given.number("lag_s")),
         overlap=timedelta(seconds=given.number("overlap_s")),
         stock=_stock(given),
+        goods_out=_goods_out(given),
         most_per_read={kind: given.whole_number(f"{kind}_per_read") for kind in short},
         optional={kind: given.names(f"{kind}_optional") for kind in short},
     )
@@ -113,6 +116,16 @@ def _stock(given: _Given) -> StockSettings:
         quarantine_in_stock=given.flag("quarantine_in_stock"),
         sku_searches=given.whole_number("sku_searches"),
         products_s=given.number("products_s"),
+    )
+
+
+def _goods_out(given: _Given) -> GoodsOutSettings:
+    return GoodsOutSettings(
+        goods_out_type_code=given.text("goods_out_type_code"),
+        goods_movements_appear=given.choice("goods_movements_appear"),
+        goods_out_owner_id=given.whole_number("goods_out_owner_id"),
+        goods_out_settle_s=given.number("goods_out_settle_s"),
+        goods_out_undone_days=given.number("goods_out_undone_days"),
     )
 
 

@@ -88,8 +88,8 @@ def test_limits_come_from_the_class_unless_the_endpoint_sets_them(local: Service
 
 
 def test_an_endpoint_has_no_settings_of_a_kind_that_is_not_registered(local: Services) -> None:
-    with pytest.raises(Misconfigured, match=r"goods_out_note_per_read = 50\. There is no such setting"):
-        connector(local, goods_out_note_per_read=50)
+    with pytest.raises(Misconfigured, match=r"toy_per_read = 50\. There is no such setting"):
+        connector(local, toy_per_read=50)
 
 
 @responses.activate

@@ -12,4 +12,6 @@ RESOURCES = registered(
     "product.Product",
     "stock_level.StockLevel",
     "reservation.Reservation",
+    "goods_out_note.GoodsOutNote",
+    "drop_ship_note.DropShipNote",
 )
