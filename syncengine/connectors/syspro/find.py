@@ -109,8 +109,10 @@ class After:
     key: str = ""
 
 
-def page_after(gateway: Gateway, table: str, after: After, columns: Sequence[str], *, most: int) -> list[Doc]:
-    """At most `most` rows of `table` behind `after`, in the order of its two columns.
+def page_after(
+    gateway: Gateway, table: str, after: After, columns: Sequence[str], *, most: int, also: Sequence[Condition] = (),
+) -> list[Doc]:  # fmt: skip
+    """At most `most` rows of `table` behind `after`, in the order of its two columns. also: what they must fulfil as well.
 
     COMFND has no paging, so a page begins behind the last row of the one before (syspro-objects.md section 10).
     """
@@ -123,6 +125,7 @@ def page_after(gateway: Gateway, table: str, after: After, columns: Sequence[str
         ]
     else:
         where = [{**there, "Condition": "GE"}]
+    where += [{"AndOr": "And", **condition.expression} for condition in also]
     content = {
         "TableName": table,
         "ReturnRows": str(most),

@@ -13,9 +13,9 @@ from syncengine.document import Doc
 
 
 def to_json(content: Any) -> Any:
-    """The JSON value of what is under an element; attributes are left out, lists stay lists."""
+    """The JSON value of what is under an element; attributes keep their `@`, lists stay lists."""
     if isinstance(content, Mapping):
-        return {name: to_json(value) for name, value in content.items() if not name.startswith("@")}
+        return {name: to_json(value) for name, value in content.items()}
     if isinstance(content, list):
         return [to_json(item) for item in content]
     return "" if content is None else str(content)

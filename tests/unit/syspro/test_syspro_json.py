@@ -9,13 +9,15 @@ from syncengine.connectors.syspro.gateways.harmony import refused
 from syncengine.connectors.syspro.json_documents import document, from_json, to_json
 
 
-def test_lists_stay_lists_attributes_are_left_out_and_values_are_texts() -> None:
+def test_lists_stay_lists_attributes_keep_their_sign_and_values_are_texts() -> None:
     content = {
         "Orders": [{"@id": "1", "OrderHeader": {"CustomerPoNumber": "500123", "OrderComments": ["Gift"], "Lines": 2}}],
         "Currency": None,
     }
     assert to_json(content) == {
-        "Orders": [{"OrderHeader": {"CustomerPoNumber": "500123", "OrderComments": ["Gift"], "Lines": "2"}}],
+        "Orders": [
+            {"@id": "1", "OrderHeader": {"CustomerPoNumber": "500123", "OrderComments": ["Gift"], "Lines": "2"}}
+        ],
         "Currency": "",
     }
 

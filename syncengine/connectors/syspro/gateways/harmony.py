@@ -57,6 +57,8 @@ _NOTHING = BusinessCall(
 )
 """A find without hits, which proves address and credentials."""
 
+_READ_BY_KEY = {"SORQRY": "SalesOrder", "SORQDN": "DispatchNote"}
+"""Business objects that read one object, each with the field of its key: a 404 says that there is none."""
 _STEP = re.compile(r"([A-Za-z_][\w.:-]*?)(?:\[(\d+)\])?\Z")
 _OF_A_PROXY = (408, 409, 423, 425, 499)  # without a reason: it gave up waiting, or did not pass the call on
 _EARLY_S = 30.0  # a token is renewed this long before it ends
@@ -220,8 +222,9 @@ class Harmony:
         refusals = (400, 404, 409, 422) if call.business_object == "SORTOX" else (400, 409, 422)
         if response.status_code in refusals and _complaints(body):
             return refused(root, _complaints(body))
-        if response.status_code == 404 and call.business_object == "SORQRY":
-            raise errors.Absent(field="SalesOrder", value="", reason="not found", remedy="Check the key in SYSPRO")
+        if response.status_code == 404 and call.business_object in _READ_BY_KEY:
+            field = _READ_BY_KEY[call.business_object]
+            raise errors.Absent(field=field, value="", reason="not found", remedy="Check the key in SYSPRO")
         if not 200 <= response.status_code < 300:
             raise self._of_status(response, call)
         if not isinstance(body, Mapping):

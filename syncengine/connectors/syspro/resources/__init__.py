@@ -11,4 +11,8 @@ RESOURCES = registered(
     "stock_code.StockCode",
     "booked_order.BookedOrder",
     "stock_level.StockLevel",
+    "order_lines.OrderLines",
+    "order_progress.OrderProgress",
+    "dispatch_note.DispatchNote",
+    "direct_shipment.DirectShipment",
 )
