@@ -14,6 +14,7 @@ from syncengine.connectors.syspro.resources.dispatch_note import DispatchNote
 from syncengine.errors import Rejected
 from syncengine.sandbox.faults import Fault
 from syncengine.sandbox.server import Sandbox
+from syncengine.sandbox.syspro import booking, invoicing
 from syncengine.store import Store
 from tests.contract.syspro.conftest import Connect
 from tests.contract.syspro.shipping import D, Site, rested, shipped
@@ -228,6 +229,23 @@ def test_movements_feed_notes_with_the_version_that_reading_gives(notes: Notes, 
     assert {ref.key for page in again for ref in page.refs} == {first, second}
     later = {"on": (today + timedelta(days=9)).isoformat()}
     assert not [ref for page in found.changes("dispatched", later) for ref in page.refs]
+
+
+@pytest.mark.one_gateway
+@pytest.mark.parametrize("rows", [2, 3, 4, 500])
+def test_a_page_never_cuts_the_movements_of_a_note(notes: Notes, site: Site, rows: int) -> None:
+    """Notes of 1, 3 and 2 lines, with the movements of a direct invoice among them."""
+    order = site.order(*[(3, 0)] * 3)
+    made = [
+        str(site.act("orders", order, "dispatch", lines={str(line): "1" for line in lines})["note"]["DispatchNote"])
+        for lines in ((1,), (1, 2, 3), (2, 3))
+    ]
+    booking.set_status(site.company, site.row(order), "8")
+    invoicing.invoice(site.company, site.row(order))
+    found = notes(dispatch_rows_per_page=rows)
+    refs = [ref for page in found.changes("dispatched", {}) for ref in page.refs]
+
+    assert [(ref.key, ref.version) for ref in refs] == list(zip(made, ["1", "3", "2"], strict=True))
 
 
 @pytest.mark.one_gateway

@@ -86,7 +86,7 @@ READ_ONLY: Section = {
 _CANCELLED, _INVOICED = "*", ("8", "9")
 _EVER = date(1900, 1, 1)
 _MOVEMENT = ("EntryDate", "DispatchNote", "TrnQty")
-_SALES = Condition("MovementType", "EQ", "S")
+_OF_DISPATCHES = (Condition("MovementType", "EQ", "S"), Condition("DispatchNote", "NE", ""))
 _ZERO = Decimal(0)
 
 
@@ -194,23 +194,25 @@ class DispatchNote(SysproSource, base.Resource):
         read_to = day_of(str(position["on"])) if position else None
         start = read_to or (since.date() if since is not None else _EVER)
         begin = start - timedelta(days=self._options.days_back if read_to else 0)
-        after, latest = After("EntryDate", begin.isoformat(), "DispatchNote"), start
+        after, latest, most = After("EntryDate", begin.isoformat(), "DispatchNote"), start, self._options.per_page
         totals: dict[str, Decimal] = defaultdict(Decimal)
         while True:
             now = clock.now()
-            rows = page_after(
-                self._gateway, "InvMovements", after, _MOVEMENT, most=self._options.per_page, also=[_SALES]
-            )
-            for row in rows:
+            rows = page_after(self._gateway, "InvMovements", after, _MOVEMENT, most=most, also=_OF_DISPATCHES)
+            is_last = len(rows) < most
+            whole = rows if is_last else [row for row in rows if _group(row) != _group(rows[-1])]
+            if rows and not whole:
+                most *= 2  # a note with more movements of a day than a page holds
+                continue
+            for row in whole:
                 totals[text_of(row, "DispatchNote")] -= amount(row, "TrnQty")
-            days = [day for row in rows if (day := day_of(text_of(row, "EntryDate"))) is not None]
+            days = [day for row in whole if (day := day_of(text_of(row, "EntryDate"))) is not None]
             latest = min(max([latest, *days]), max(now.date(), start))  # a wrong year must not stop the feed
-            touched = dict.fromkeys(note for row in rows if (note := text_of(row, "DispatchNote")))
-            refs = [Ref(note, _version(totals[note])) for note in touched]
-            yield Page(refs, {"on": latest.isoformat()}, now)
-            if not days or len(rows) < self._options.per_page:
+            notes = dict.fromkeys(text_of(row, "DispatchNote") for row in whole)
+            yield Page([Ref(note, _version(totals[note])) for note in notes], {"on": latest.isoformat()}, now)
+            if is_last or not days:
                 return
-            after = After("EntryDate", days[-1].isoformat(), "DispatchNote", text_of(rows[-1], "DispatchNote"))
+            after = After("EntryDate", days[-1].isoformat(), "DispatchNote", text_of(whole[-1], "DispatchNote"))
 
     def find(self, natural_keys: Sequence[str]) -> dict[str, list[Doc]]:
         """Notes by reference, cancelled ones included; see `DispatchReader.by_reference` for the calls."""
@@ -348,6 +350,10 @@ class DispatchNote(SysproSource, base.Resource):
             return Outcome.done(key=answer.key or operation.key, warnings=warnings)
         what = f"Dispatch note {operation.key or operation.natural_key}"
         return refusal(answer, self._settings, by, what=what, warnings=warnings)
+
+
+def _group(movement: Doc) -> tuple[str, str]:
+    return text_of(movement, "EntryDate"), text_of(movement, "DispatchNote")
 
 
 def _sent_line(filler: Filler, line: Mapping[str, Any], number_: str) -> Doc:
