@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from syncengine.sandbox.brightpearl import custom_fields
 from syncengine.sandbox.brightpearl.calls import Call, Patch, apply, integer, moment, part, patches, read_uris, text
 from syncengine.sandbox.brightpearl.errors import invalid
 from syncengine.sandbox.brightpearl.order_parts import (
@@ -24,6 +25,7 @@ from syncengine.sandbox.brightpearl.order_parts import (
     set_currency,
     status_of,
 )
+from syncengine.sandbox.brightpearl.responses import dumps
 from syncengine.sandbox.brightpearl.searches import ORDER_TYPES
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.shop.model import Order, Party
@@ -42,13 +44,11 @@ def read(call: Call) -> str:
     """`GET order/{ids}`: unknown ids are skipped, no match is `[]` with 200, and the sequence is arbitrary."""
     account = call.account
     options = call.request.args.get("includeOptional", "").split(",")
-    more = (',"customFields":{}' if "customFields" in options else "") + (
-        ',"nullCustomFields":[]' if "nullCustomFields" in options else ""
-    )
     with account.lock:
-        texts = [account.order_text(account.orders[key]) for key in _shuffled(call.ids(account.orders))]
-    if more:
-        texts = [f"{entry[:-1]}{more}}}" for entry in texts]
+        keys = list(_shuffled(call.ids(account.orders)))
+        texts = [account.order_text(account.orders[key]) for key in keys]
+        more = [custom_fields.shown_of_order(account, key, options) for key in keys]
+    texts = [f"{entry[:-1]},{dumps(shown)[1:]}" if shown else entry for entry, shown in zip(texts, more, strict=True)]
     return f'{{"response":[{",".join(texts)}]}}'
 
 

@@ -171,6 +171,12 @@ _ROUTES = [
     _route(f"POST {_ORDER}", "order.create", "post-order", orders.create),
     _route(f"PATCH {_ORDER}/{{id}}", "order.change", "patch-order", orders.change),
     _route(f"PUT {_ORDER}/{{id}}/status", "order.status", "put-order-status", orders.set_status),
+    _route(
+        f"PATCH {_ORDER}/{{id}}/custom-field",
+        "order.fields.change",
+        "patch-custom-fields",
+        custom_fields.change_of_order,
+    ),
     _route(f"POST {_ORDER}/{{id}}/row", "order.row.create", "post-order-row", order_rows.create),
     _route(f"PATCH {_ORDER}/{{id}}/row/{{row}}", "order.row.change", "patch-order-row", order_rows.change),
     _route(f"DELETE {_ORDER}/{{id}}/row/{{row}}", "order.row.delete", "delete-order-row", order_rows.delete),
@@ -204,7 +210,7 @@ _ROUTES = [
         )
         for path, name, handler in (
             (_PRODUCT, "product", custom_fields.read_of_products),
-            ("order-service/sale", "sale", custom_fields.read_none),
+            ("order-service/sale", "sale", custom_fields.read_of_orders),
             ("order-service/purchase", "purchase", custom_fields.read_none),
             (_CONTACT, "contact", custom_fields.read_none),
         )

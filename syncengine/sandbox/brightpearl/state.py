@@ -67,6 +67,7 @@ class Account:
         self.goods_out: dict[int, GoodsOutNote] = {}
         self._goods_out_of: dict[int, list[int]] = {}  # ids by order
         self.drop_ships: dict[int, DropShipNote] = {}
+        self.order_fields: dict[int, dict[str, str]] = {}  # order id: its custom fields that are set
         self.closing: dict[int, tuple[datetime, datetime | None]] = {}  # order id: (when it is invoiced, its tax date)
         self._ids = _Ids(self)
         self._texts: dict[int, tuple[str, str]] = {}  # order id: (time zone, its JSON)

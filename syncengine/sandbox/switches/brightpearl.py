@@ -82,6 +82,7 @@ _STOCK: dict[str, tuple[Value, str]] = {
     "brightpearl_goods_out_ids_are_listed": (True, "POST of goods-out notes answers a list; off: the first id (14.4)"),
     "brightpearl_missing_goods_out_404": (True, "goods-out GET without a hit: 404; off: 200 and {} (4, unconfirmed)"),
     "brightpearl_close_delay_s": (0.5, "seconds after which a closed order is invoiced (11.4: asynchronous)"),
+    "brightpearl_order_fields": ("", "codes of the sales orders' custom fields, all texts: PCF_SYSPRO,PCF_INV (9)"),
     "brightpearl_goods_notes_update": (True, "allocating and shipping set an order's updatedOn (section 16 no. 11)"),
 }
 _WEBHOOKS: dict[str, tuple[Value, str]] = {

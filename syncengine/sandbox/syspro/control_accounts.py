@@ -4,8 +4,9 @@ GET  tax/rates                      tax codes with their dated percentages
 POST tax/rates                      {code, percent, from?, description?}: a new code, or a new rate of a known one
 GET  tax/orders[?order=]            each order's net, tax, total, totals by code and lines, as booked now
 GET  tax/invoices                   each invoice's net, tax, total, totals by code and lines
-POST day                            {orders?: [numbers], every_in_part?: n}: people ship and invoice all open orders, or these;
-                                    every n-th is shipped in part, and to its end the next time
+POST day                            {orders?: [numbers], every_in_part?: n, dispatches?: true}: people ship and invoice all
+                                    open orders, or these; every n-th is shipped in part, and to its end the next time; or
+                                    they make dispatch notes
 POST orders/<number>/invoice        {lines?: {line number: quantity}}: ship and invoice these quantities, or all
 POST invoices/<number>/pay          {value?, reference?}: the customer pays, all of the balance if no value is given
 """
@@ -46,8 +47,10 @@ def act(company: Company, parts: list[str], body: dict[str, Any]) -> object | No
             )
             return company.tax_rates.described()
         case ["day"]:
-            done = day.work(company, _chosen(company, body.get("orders")), int(body.get("every_in_part", 0)))
-            return {"invoices": [_invoice(company, row) for row in done.invoices], "in_part": done.in_part}
+            in_part, dispatches = int(body.get("every_in_part", 0)), bool(body.get("dispatches", False))
+            done = day.work(company, _chosen(company, body.get("orders")), in_part, dispatches=dispatches)
+            invoices = [_invoice(company, row) for row in done.invoices]
+            return {"invoices": invoices, "notes": done.notes, "in_part": done.in_part}
         case ["orders", number, "invoice"]:
             return _invoice_order(company, number, body)
         case ["invoices", number, "pay"]:

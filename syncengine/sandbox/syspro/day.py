@@ -10,37 +10,46 @@ from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 
 from syncengine.sandbox.syspro import booking, invoicing
+from syncengine.sandbox.syspro.dispatch import notes
 from syncengine.sandbox.syspro.inventory.movements import Movement, move
 from syncengine.sandbox.syspro.state import Company
 from syncengine.sandbox.syspro.tables import Row, amount_of, integer_of, text_of
 
 ZERO = Decimal(0)
 _SHIPPED_FROM = ("1", "2", "3", "4", "8")
+_DISPATCHED_FROM = ("1", "2", "3")
 
 
 @dataclass(slots=True)
 class Day:
-    """What was done: the invoices, and the numbers of orders that still have back orders."""
+    """What was done: the invoices, the dispatch notes, and the numbers of orders that still have back orders."""
 
     invoices: list[Row] = field(default_factory=list)
+    notes: list[Row] = field(default_factory=list)
     in_part: list[str] = field(default_factory=list)
 
 
-def work(company: Company, orders: list[Row], every_in_part: int = 0) -> Day:
+def work(company: Company, orders: list[Row], every_in_part: int = 0, *, dispatches: bool = False) -> Day:
     """Ship and invoice these orders; those that are cancelled, held or complete are left.
 
     Args:
-        every_in_part: every n-th order, by position, ships about half of what is open and back-orders the rest; 0: none does
-            does. An order that has an invoice already is shipped to its end.
+        every_in_part: every n-th order, by position, ships about half of what is open and back-orders the rest; 0: none does.
+            An order that has an invoice or a dispatch note already is shipped to its end.
+        dispatches: whether they make dispatch notes, which are ready for an invoice, instead of invoices.
     """
     done = Day()
     with company.as_person():
         for position, order in enumerate(orders, start=1):
             if booking.is_cancelled(order) or order["OrderStatus"] not in _SHIPPED_FROM:
                 continue
-            in_part = bool(every_in_part) and position % every_in_part == 0 and not order["LastInvoice"]
-            done.invoices.append(ship(company, order, _half(company, order) if in_part else _all(company, order)))
-            if order["OrderStatus"] != "9":
+            is_first = not order["LastInvoice"] and not order["NumDispatches"]
+            in_part = bool(every_in_part) and position % every_in_part == 0 and is_first
+            quantities = _half(company, order) if in_part else _all(company, order)
+            if not dispatches:
+                done.invoices.append(ship(company, order, quantities))
+            elif order["OrderStatus"] in _DISPATCHED_FROM and any(quantities.values()):
+                done.notes.append(dispatch(company, order, quantities))
+            if any(amount_of(line, "MBackOrderQty") for line in company.lines(order)):
                 done.in_part.append(company.shown(text_of(order, "SalesOrder")))
     return done
 
@@ -50,16 +59,32 @@ def ship(company: Company, order: Row, quantities: Mapping[int, Decimal]) -> Row
 
     Goods that are not on hand arrive first.
     """
+    _pick(company, order, quantities)
+    for status in ("4", "8"):
+        if text_of(order, "OrderStatus") < status:
+            booking.set_status(company, order, status)
+    return invoicing.invoice(company, order)
+
+
+def dispatch(company: Company, order: Row, quantities: Mapping[int, Decimal]) -> Row:
+    """Dispatch these quantities by line number with the order's charges, and back-order what else is open; returns the note."""
+    _pick(company, order, quantities)
+    picked = [
+        notes.Part(line, quantity) for line in _merchandise(company, order) if (quantity := amount_of(line, "MShipQty"))
+    ]
+    status = notes.PRINTED if company.switches.on("syspro_manual_release") else notes.TO_INVOICE
+    return notes.create(
+        company, notes.Draft(order, picked, status=status, values={"ActualDeliveryDate": company.today()})
+    )
+
+
+def _pick(company: Company, order: Row, quantities: Mapping[int, Decimal]) -> None:
     for line in _merchandise(company, order):
         is_open = _open(line)
         now = min(quantities.get(integer_of(line, "SalesOrderLine"), ZERO), is_open, key=abs)
         units = _units(company, line)
         booking.change_line(company, line, MShipQty=now, MBackOrderQty=is_open - now, MStockQtyToShp=now * units)
         _receive(company, line, now * units)
-    for status in ("4", "8"):
-        if text_of(order, "OrderStatus") < status:
-            booking.set_status(company, order, status)
-    return invoicing.invoice(company, order)
 
 
 def _all(company: Company, order: Row) -> dict[int, Decimal]:

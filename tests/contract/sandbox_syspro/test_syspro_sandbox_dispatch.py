@@ -525,3 +525,18 @@ def test_harmony_serves_dispatch_notes_by_its_generic_form(running: Running, con
 
 def _order(po: str) -> str:
     return f"<Orders><OrderHeader>{head(po)}</OrderHeader><OrderDetails>{stock_line(qty='5')}</OrderDetails></Orders>"
+
+
+def test_people_dispatch_a_day_of_orders_and_every_second_in_part(enet: EnetClient, control: Control) -> None:
+    """An order of 5, and one of 4 with 3 of a code that is out of stock: goods arrive first."""
+    enet.import_order(head(), stock_line(qty="5"))
+    enet.import_order(head("500124"), stock_line(qty="4") + stock_line("KB-1001", "3"))
+    done = control("POST", "day", dispatches=True, every_in_part=2).json()
+    assert ([len(done[name]) for name in ("invoices", "notes")], done["in_part"]) == ([0, 2], ["001002"])
+    assert [line_of(control, *place) for place in ((1, "1001"), (1, "1002"), (2, "1002"))] == [
+        ("5", "0", "0", "5"), ("4", "0", "2", "2"), ("3", "0", "1", "2"),
+    ]  # fmt: skip
+    again = control("POST", "day", dispatches=True, every_in_part=2).json()
+    assert (len(again["notes"]), again["in_part"]) == (1, [])
+    assert line_of(control, 1, "1002") == ("4", "0", "0", "4")
+    assert control("POST", "dispatches/invoice", order="1002").json()["invoices"]

@@ -266,7 +266,7 @@ def test_day_leaves_cancelled_suspended_and_complete_orders(enet: EnetClient, co
     control("POST", "orders/1002/status", status="S")
     control("POST", "orders/1003/invoice")
 
-    assert control("POST", "day").json() == {"invoices": [], "in_part": []}
+    assert control("POST", "day").json() == {"invoices": [], "notes": [], "in_part": []}
     assert control("POST", "orders/1001/invoice").status_code == 400
 
 
