@@ -132,6 +132,7 @@ def test_an_answer_that_makes_no_sense_to_a_create_leaves_one_order(world: World
 
 
 def test_brightpearl_throttling_costs_time_and_loses_nothing(world: World) -> None:
+    world.sandbox.switches.turn({"brightpearl_window": "rolling"})  # the rest of a calendar minute can be no wait at all
     world.fault("order.read", "throttle", system="brightpearl", times=1)
     orders = [world.shop.order() for _ in range(3)]
     world.sync(patience_s=0)
