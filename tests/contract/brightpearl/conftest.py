@@ -72,7 +72,7 @@ def sandbox(running: Running) -> Sandbox:
 
 @pytest.fixture
 def shop(running: Running, sandbox: Sandbox, local: Services) -> Connect:
-    """Makes connectors to the sandbox, as OAuth app unless told otherwise."""
+    """Makes connectors to the sandbox, as an OAuth app by default."""
     made: list[Brightpearl] = []
 
     def make(secrets: dict[str, str] | None = None, **settings: Any) -> Brightpearl:

@@ -2,7 +2,7 @@
 
 `People.run` is one command by one person. `cutting_in` has another person run theirs at a chosen place of it: where the first
 one is asked, or just before the first one's Nth transaction that writes. `together` lets both reach their first such
-transaction, in threads, and then go on at the same time.
+transaction, in threads, and then continue at the same time.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class People:
         return Said(code, out.getvalue(), err.getvalue())
 
     def cutting_in(self, place: str | int, first: Callable[[], Said], second: Callable[[], Said]) -> tuple[Said, Said]:
-        """What both are told if the second runs at a place of the first: `asked`, or the number of its writing transaction."""
+        """What both read if the second runs at a place of the first: `asked`, or the number of its writing transaction."""
         said: list[Said] = []
         left = 0 if place == "asked" else int(place)
 
@@ -127,14 +127,14 @@ class People:
         variable = ASKED if place == "asked" else WRITES
         token = variable.set(cut_in)
         try:
-            told = first()
+            answer = first()
         finally:
             variable.reset(token)
-        assert said, f"the first one never came to the place {place!r}: {told}"
-        return told, said[0]
+        assert said, f"the first one never came to the place {place!r}: {answer}"
+        return answer, said[0]
 
     def together(self, *commands: Callable[[], Said]) -> list[Said]:
-        """What each is told; all begin their first transaction that writes at the same time."""
+        """What each reads; all begin their first transaction that writes at the same time."""
         said: dict[int, Said] = {}
         gate = Barrier(len(commands), timeout=PATIENCE_S)
 

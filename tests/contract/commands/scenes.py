@@ -144,7 +144,7 @@ def paused(world: World) -> None:
 
 def crowd(world: World) -> None:
     """Something of everything, rows in every table: 1 is held and approved, 2 is dead and corrected (letter 1), 3 in doubt, 4
-    needs a look, 5 is linked, 6 is ignored; a flow is shut, and an observed connection would write 9.
+    needs attention, 5 is linked, 6 is ignored; a flow is shut, and an observed connection would write 9.
     """
     now = world.time.at
     for key, name, more in (
@@ -154,8 +154,8 @@ def crowd(world: World) -> None:
         ("5", "a bed", {}),
     ):
         world.left.put("things", key, name=name, **more)
-    for told in sync.start(world.engine, sync.Request("things")):
-        assert not isinstance(told, str)
+    for started in sync.start(world.engine, sync.Request("things")):
+        assert not isinstance(started, str)
     world.settle()
     _in_doubt(world, "unheard", key="3")
     with world.store.write() as session:

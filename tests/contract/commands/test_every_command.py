@@ -97,7 +97,7 @@ CHANGING = {one.command for one in SCENARIOS} | INSTALLATION.keys()
 def test_a_command_reads_or_has_a_scenario(name: str) -> None:
     places = [table for table in (READS.keys(), CHANGING, PROCESSES.keys()) if name in table]
     assert len(places) == 1, (
-        f"`syncengine {name}` is in {len(places)} of the tables. If it changes anything, add what two people are told to "
+        f"`syncengine {name}` is in {len(places)} of the tables. If it changes anything, add what two people read to "
         "SCENARIOS in test_twice.py (or INSTALLATION in test_installation_twice.py); if it only reads, add it to READS here, "
         "with a word why and what to type; if it runs processes or writes files, to PROCESSES with the test that does"
     )

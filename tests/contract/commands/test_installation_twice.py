@@ -101,7 +101,7 @@ def test_a_file_that_is_taken_over_twice_or_by_two_is_taken_over_once(
         case "again":
             said = [anna(), bert()]
         case "together":
-            said = sorted(people.together(anna, bert), key=lambda told: "Applied." not in told.out)
+            said = sorted(people.together(anna, bert), key=lambda reply: "Applied." not in reply.out)
         case _:
             asked = (lambda: people.run("anna", "configure")) if how == "asked" else anna
             said = [*reversed(people.cutting_in(how, asked, bert))]
@@ -114,8 +114,8 @@ def test_a_file_that_is_taken_over_twice_or_by_two_is_taken_over_once(
     once = rows(store)
     assert [len(once[name]) for name in ("endpoint", "connection")] == [2, 1]
     assert len(_noted(store, "configured")) == 1
-    told = people.run("carl", "configure", "--json").facts
-    assert (told["applied"], told["changes"]) == (False, [])
+    reply = people.run("carl", "configure", "--json").facts
+    assert (reply["applied"], reply["changes"]) == (False, [])
     assert rows(store) == once
 
 
@@ -146,8 +146,8 @@ def test_two_people_authorise_one_after_the_other_and_the_last_tokens_work(
     anna, bert = (lambda who=who: people.run(who, "authorise", "shop", "--json") for who in ("anna", "bert"))
     first, second = people.cutting_in(1, anna, bert) if how == "cutting in" else (anna(), bert())
 
-    assert [told.code for told in (first, second)] == [0, 0], (first, second)
-    assert [told.facts for told in (first, second)] == [{"endpoint": "shop", "authorised": True}] * 2
+    assert [reply.code for reply in (first, second)] == [0, 0], (first, second)
+    assert [reply.facts for reply in (first, second)] == [{"endpoint": "shop", "authorised": True}] * 2
     assert people.run("carl", "check", "--json").facts["shop"]["ok"] is True
     assert sorted(_noted(store, "authorised")) == ["anna", "bert"]
 
@@ -192,8 +192,8 @@ def test_a_store_is_migrated_once_however_many_ask_for_it(
     monkeypatch.setenv("DATABASE_URL", empty_url)
     said = [people.run(who, "migrate") for who in ("anna", "bert")]
 
-    assert [(told.code, told.err) for told in said] == [(0, ""), (0, "")]
-    assert all(told.out.endswith(f" is at revision {newest()}.\n") for told in said)
+    assert [(reply.code, reply.err) for reply in said] == [(0, ""), (0, "")]
+    assert all(reply.out.endswith(f" is at revision {newest()}.\n") for reply in said)
 
 
 @pytest.mark.process
@@ -240,14 +240,14 @@ def test_two_people_make_one_new_key(how: str | int, key_file: Path, people: Peo
 
     made = keys.from_file(key_file)
     assert (len(made), made[-1]) == (2, KEY)
-    assert sum(told.out.startswith("Created a new key in ") for told in said) == 1
+    assert sum(reply.out.startswith("Created a new key in ") for reply in said) == 1
     if how == 2:  # anna has begun to change the keys
         assert (said[1].code, said[1].err) == (
             2, "syncengine: another command is changing the keys. Try again in a minute\n",
         )  # fmt: skip
     else:
-        assert [told.code for told in said] == [0, 0]
-        assert all(f"Resealing with {keys.fingerprint_of(made[0])}." in told.out for told in said)
+        assert [reply.code for reply in said] == [0, 0]
+        assert all(f"Resealing with {keys.fingerprint_of(made[0])}." in reply.out for reply in said)
 
 
 @on_sqlite
@@ -290,8 +290,8 @@ def test_what_is_old_is_removed_once(how: str, aged: World, people: People) -> N
         "together": lambda: people.together(anna, bert),
     }[how]()
 
-    assert all(told.code == (1 if told.facts["busy"] else 0) for told in said), said
-    removed = [told.facts["removed"] for told in said]
+    assert all(reply.code == (1 if reply.facts["busy"] else 0) for reply in said), said
+    removed = [reply.facts["removed"] for reply in said]
     assert {name: sum(one.get(name, 0) for one in removed) for name in removed[0] | removed[1]} == {
         name: count for name, count in shown.items() if count
     }

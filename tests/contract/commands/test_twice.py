@@ -1,6 +1,6 @@
 """Every command that changes something, run twice, and by two people at once.
 
-Each has a scenario in `SCENARIOS`. The first one does it, anna or bert; the other one is told what has become of it and by
+Each has a scenario in `SCENARIOS`. The first one does it, anna or bert; the other one reads what has become of it and by
 whom, does no harm, and leaves the timeline as it is, but where both may do the same and each is on record for it (`both`).
 `test_every_command.py` holds the table against the commands that there are.
 """
@@ -32,7 +32,7 @@ class Scenario:
     """A command that two people run.
 
     words: what they type; what must be asked is asked where `--yes` is left out. done, again: exit code and a part of what
-    the first one and the other one are told, with {who} for the first one; late: of one whose command overlaps with that of
+    the first one and the other one read, with {who} for the first one; late: of one whose command overlaps with that of
     the first one, if that is another text. facts, more: a part of what `--json` says to the first and to the other one.
     noted: the event that names its author. writes: those at the target in the end. state: status and reason of the record in
     the end, {who} for the first one. cuts: at which of the first one's writing transactions the other one cuts in.
@@ -98,7 +98,7 @@ SCENARIOS = (
     ),
     Scenario(
         "deadletters close", "deadletters close 1 --because fine", scenes.looked_at, (0, "1 dead letter closed."),
-        (2, "1 was closed by {who}: fine"), "looked at", CREATED, ("done", ""), facts={"closed": 1},
+        (2, "1 was closed by {who}: fine"), "looked at", CREATED, ("done", ""), facts={"closed": 1},  # phrases: allow
         late=(2, "things 1: its letter was closed by {who}: fine"),
     ),
     Scenario(
@@ -267,10 +267,10 @@ def test_of_two_at_once_one_does_it_and_the_other_is_told(one: Scenario, world: 
     said = people.together(lambda: people.run("anna", *words), lambda: people.run("bert", *words))
 
     if one.both:
-        assert [told.code for told in said] == [0, 0], said
+        assert [reply.code for reply in said] == [0, 0], said
         _as_after_one(one, world, "anna", "bert")
         return
-    done = [_fits(told, one.done, "") for told in said]
+    done = [_fits(reply, one.done, "") for reply in said]
     assert sum(done) == 1, said
     winner, loser = ("anna", "bert") if done[0] else ("bert", "anna")
     other = said[1] if done[0] else said[0]
@@ -289,7 +289,7 @@ def test_two_people_who_link_different_objects_with_the_same_one_do_so_one_after
         *(lambda key=key: people.run("anna", *f"link things {key} R7 --yes".split()) for key in "12")
     )
 
-    won, lost = sorted(said, key=lambda told: told.code)
+    won, lost = sorted(said, key=lambda reply: reply.code)
     assert (won.code, lost.code) == (0, 2)
     _is(lost, (2, "is already linked with R7"), "anna")
     assert len(world.links("things")) == 1
@@ -340,6 +340,6 @@ def _by_hand(world: World) -> set[tuple[str, str]] | list[tuple[str, str]]:
     """What people did by the timeline, and who: one for each time, but one alone for a flow and what it lets go."""
     with world.store.read() as session:
         events = session.scalars(select(m.Event).order_by(m.Event.id)).all()
-    told = [(one.what, one.detail["by"], one.record_id) for one in events if one.detail.get("by") in ("anna", "bert")]
-    assert len({(what, by, record) for what, by, record in told}) == len(told), told
-    return list(dict.fromkeys((what, by) for what, by, _ in told))
+    noted = [(one.what, one.detail["by"], one.record_id) for one in events if one.detail.get("by") in ("anna", "bert")]
+    assert len({(what, by, record) for what, by, record in noted}) == len(noted), noted
+    return list(dict.fromkeys((what, by) for what, by, _ in noted))

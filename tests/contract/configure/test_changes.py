@@ -209,9 +209,9 @@ def test_what_has_changed_is_an_event_with_its_author_and_without_secrets(instal
 def test_an_event_lists_the_first_of_many_changes(installed: Site) -> None:
     installed.apply(("{1: GBP, 2: EUR}", str({str(key): "SEK" for key in range(1, 1001)})))
 
-    [told] = installed.all(m.Event)[-1].detail["changes"].values()
-    assert len(told) == 41
-    assert told[-1] == "... and 960 more"
+    [listed] = installed.all(m.Event)[-1].detail["changes"].values()
+    assert len(listed) == 41
+    assert listed[-1] == "... and 960 more"
 
 
 def test_what_was_agreed_to_is_not_applied_to_a_store_that_has_changed_since(installed: Site) -> None:

@@ -57,7 +57,7 @@ class Killed(BaseException):
 
 
 class Blinking(Store):
-    """A store that is away for one transaction when told so."""
+    """A store that is away for one transaction when asked to."""
 
     blinks = False
 
@@ -229,7 +229,8 @@ class Wild(Thing):
             self._over(operations, began)
             raise
         self._over(
-            [one for one, told in zip(operations, outcomes, strict=True) if told.result is not Result.UNKNOWN], began
+            [one for one, outcome in zip(operations, outcomes, strict=True) if outcome.result is not Result.UNKNOWN],
+            began,
         )
         return outcomes
 

@@ -58,7 +58,7 @@ def state_of(session: Session, world: World, record_id: int) -> State | None:
 def _standing(session: Session, model: Any, record_id: int) -> int:
     query = select(model.id).where(model.record_id == record_id, model.lapsed_at.is_(None))
     found = session.scalars(query).all()
-    assert len(found) <= 1, f"{len(found)} of {model.__tablename__} stand for record {record_id}"
+    assert len(found) <= 1, f"{len(found)} of {model.__tablename__} exist for record {record_id}"
     return found[0] if found else 0
 
 
@@ -84,32 +84,32 @@ class Ends:
     """Whatever a person has said ends with an event that tells it: checked of each row once."""
 
     def __init__(self) -> None:
-        self.told: set[tuple[str, int]] = set()
+        self.reported: set[tuple[str, int]] = set()
 
     def check(self, session: Session) -> None:
         for row in session.scalars(select(m.Decision).where(m.Decision.lapsed_at.is_not(None))):
-            if ("decision", row.id) not in self.told:
+            if ("decision", row.id) not in self.reported:
                 self._event(session, row.record_id, row.lapsed_at, ENDS, row.made_by)
-                self.told.add(("decision", row.id))
+                self.reported.add(("decision", row.id))
         for one in session.scalars(select(m.Correction).where(m.Correction.lapsed_at.is_not(None))):
-            if ("correction", one.id) not in self.told:
+            if ("correction", one.id) not in self.reported:
                 self._event(session, one.record_id, one.lapsed_at, ("correction lapsed", "corrected"), "")
-                self.told.add(("correction", one.id))
+                self.reported.add(("correction", one.id))
         query = select(m.Record).join(m.Decision, m.Decision.record_id == m.Record.id)
         for record in session.scalars(query.where(m.Decision.lapsed_at.is_(None))):
-            assert record.status != "done", f"a decision stands for {record.flow} {record.key}, which is done"
-            assert not record.ignored, f"a decision stands for {record.flow} {record.key}, which is ignored"
+            assert record.status != "done", f"a decision is left for {record.flow} {record.key}, which is done"
+            assert not record.ignored, f"a decision is left for {record.flow} {record.key}, which is ignored"
 
     def _event(self, session: Session, record_id: int, at: datetime | None, names: Iterable[str], by: str) -> None:
         query = select(m.Event).where(m.Event.record_id == record_id, m.Event.at == at, m.Event.what.in_(names))
         found = session.scalars(query).all()
-        told = [
+        events = [
             one
             for one in found
             if by in str(one.detail.get("was", by))
             and (one.what == "decision carried out" or one.detail.get("because") or one.detail.get("by"))
         ]
-        assert told, f"what {by or 'somebody'} has said of record {record_id} ended at {at}, and no event tells it"
+        assert events, f"what {by or 'somebody'} has said of record {record_id} ended at {at}, and no event tells it"
 
 
 # -- at rest -----------------------------------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ class AtRest:
         for part, want in wanted.items():
             assert part in linked, f"{record.flow} {record.key} is done, and its part {part!r} is not linked"
             if (at := linked[part]) is None:
-                continue  # the target told no key
+                continue  # the target gave no key
             assert at in there, f"{record.flow} {record.key} is done, and its part {part!r} is not there as {at}"
             edits = self.right.history(record.flow, at, "name")
             by_people = bool(edits) and edits[-1].is_peoples

@@ -1,6 +1,6 @@
 """What two people do: each looks first, keeps the prompt open for a while, then answers.
 
-Each answer is judged by the rows before it: what was taken must be as it was shown; what was not must be told, and leave
+Each answer is judged by the rows before it: what was taken must be as it was shown; what was not must be reported, and leave
 no trace.
 """
 
@@ -51,7 +51,7 @@ Answer = Callable[[], None]
 
 @dataclass
 class Desk:
-    """Where both people sit. taken, left: how many answers were carried out, and how many were told not to be, by name."""
+    """Where both people sit. taken, left: how many answers were carried out, and how many were refused, by name."""
 
     world: World
     book: Book
@@ -138,7 +138,7 @@ class Desk:
     # -- dead letters --------------------------------------------------------------------------------------------------
 
     def put_away(self, by: str, number: int, *, kind: str, many: bool) -> Answer | None:
-        """Look at letters to discard the dead, or to close those that need a look."""
+        """Look at letters to discard the dead, or to close those that need attention."""
         with self.world.store.read() as session:
             letters = list(dead_letter_bulk.choose_of_kind(session, LetterFilter(), kind, most=500).letters)
         if not letters:
@@ -264,7 +264,7 @@ class Desk:
             for one in self.records(m.Record.flow == flow, m.Record.key.in_((key, f"right:{right}"))):
                 self.book.rests.pop(one.id, None)
                 state = self.states([one.id])[one.id]
-                assert state is None or not state.decision, f"a decision stands for {key}, which is linked by hand"
+                assert state is None or not state.decision, f"a decision is left for {key}, which is linked by hand"
 
         return answer
 
@@ -354,7 +354,7 @@ class Desk:
             self.book.rests.pop(record.id, None)
 
     def look_at_all(self, by: str) -> None:
-        """Have all that is done looked at whole, so that it is seen what is gone."""
+        """Have all that is done read whole, so that it is seen what is gone."""
         for record in self.records(m.Record.status == "done"):
             manual.push(self.engine, record, now=True, by=by)
 

@@ -151,7 +151,7 @@ class Book:
     source_of: Callable[[m.Record], list[datetime]] = lambda record: []  # when its source was edited
 
     def matched(self, left: str, right: str, flow: str, part: str = "") -> list[tuple[tuple[str, str], str]]:
-        """The twins that a link stands for."""
+        """The twins that a link joins."""
         if flow == "pairs":
             return [(("right.pairs", f"left:{left}"), right), (("left.pairs", f"right:{right}"), left)]
         return [((f"right.{flow}", f"{left}-{part}" if part else left), right)]

@@ -73,7 +73,7 @@ def test_what_we_cancelled_and_is_taken_up_again_at_the_source_is_held(taken_up:
 def test_a_person_may_leave_it_cancelled_and_is_not_asked_again(taken_up: World) -> None:
     with taken_up.store.read() as session:
         found = held.of_record(session, taken_up.engine, taken_up.record("things", "1"))
-    held.refuse(taken_up.engine, [found], by="anna", because="it was ordered anew")
+    held.refuse(taken_up.engine, [found], by="anna", because="it was ordered again")
     taken_up.settle()
     assert taken_up.record("things", "1").status == "skipped"
 
@@ -169,7 +169,7 @@ def test_a_create_in_doubt_of_the_record_on_the_right_has_happened_when_the_pair
     world.settle(patience_s=600)
     assert (world.links("things"), _effects(world)) == ([("L1", "", "X")], [("done", "L1")])
 
-    world.left.put("things", "7", name="a rug")  # nothing stands in the way of others
+    world.left.put("things", "7", name="a rug")  # nothing blocks others
     world.sync("things", "left:7")
     assert world.record("things", "left:7").status == "done"
 
@@ -218,7 +218,7 @@ def test_a_want_that_comes_while_a_pair_becomes_one_record_is_not_lost(
 
     with world.store.read() as session:
         due = {one.key for one in session.scalars(select(m.Record).where(m.Record.wanted > m.Record.done))}
-    assert "right:X" in due  # it came after the pair, and finds it by the link when it is looked at
+    assert "right:X" in due  # it came after the pair, and finds it by the link when it is synced
     world.settle(patience_s=600)
     assert world.right.writes == world.left.writes == []
 

@@ -59,7 +59,7 @@ def test_a_need_that_cannot_be_kept_is_a_dead_letter_that_names_it(
 def test_a_refusal_may_quote_any_text(make_world: Callable[..., World], value: str) -> None:
     def to(doc: Any, context: Context) -> Any:
         if doc["id"] == "2":
-            raise Rejected(field="name", value=doc["name"], reason=f"{doc['name']} is no name", remedy="correct it")
+            raise Rejected(field="name", value=doc["name"], reason=f"{doc['name']} is not a name", remedy="correct it")
         return by_name(doc, context)
 
     world = make_world(flow("things", Plain(to)))

@@ -38,7 +38,7 @@ def _or_refuse(doc: Doc, context: Context) -> Doc:
 
 @pytest.fixture
 def world(make_world: Callable[..., World], request: pytest.FixtureRequest) -> World:
-    """Records that a feed told as 0, 1, 2 ..., while `want` locks 0, 1, 10, 100; all dead, or all held."""
+    """Records that a feed listed as 0, 1, 2 ..., while `want` locks 0, 1, 10, 100; all dead, or all held."""
     world = make_world(flow("things", Plain(_or_refuse, rules=_dear), batch=200))
     if world.store.is_sqlite:
         pytest.skip("SQLite has one writer at a time")

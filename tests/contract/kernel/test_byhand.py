@@ -41,8 +41,8 @@ def test_a_push_waits_for_no_quiet_period_and_the_next_change_does_again(make_wo
     pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
     assert world.right.writes == [("create", "1", "R1")]
-    standing = manual.progress(world.engine, pushed)
-    assert (standing.is_over, standing.status, [event.what for event in standing.events]) == (
+    progress = manual.progress(world.engine, pushed)
+    assert (progress.is_over, progress.status, [event.what for event in progress.events]) == (
         True, "done", ["pushed by hand", "fetched", "planned", "written"],
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_a_push_of_what_is_equal_already_leaves_the_quiet_period_of_the_next_cha
     world.right.put("things", "R1", name="a blue lamp")
     manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
     world.settle()
-    assert world.timeline("things", "1")[-1] == "skipped"  # looked at on both sides
+    assert world.timeline("things", "1")[-1] == "skipped"  # read on both sides
     world.left.put("things", "1", name="a red lamp")
     world.right.put("things", "R1", name="a lamp")
     world.sync("things", "1")
@@ -117,7 +117,7 @@ def test_what_came_of_a_push_is_told_as_it_comes(world: World, monkeypatch: pyte
     world.left.put("things", "1", name="a lamp")
     world.want("things", "1")
     pushed = manual.push(world.engine, world.record("things", "1"), now=True, by="anna")
-    told: list[str] = []
+    seen: list[str] = []
 
     def work(seconds: float) -> None:
         world.time.pass_(seconds)
@@ -125,10 +125,10 @@ def test_what_came_of_a_push_is_told_as_it_comes(world: World, monkeypatch: pyte
             world.run_message(world.messages.pop())
 
     monkeypatch.setattr(manual.clock, "sleep", work)
-    standing = manual.follow(world.engine, pushed, for_s=30, tell=lambda event: told.append(event.what))
+    progress = manual.follow(world.engine, pushed, for_s=30, tell=lambda event: seen.append(event.what))
 
-    assert told == ["pushed by hand", "fetched", "planned", "written"]
-    assert (standing.is_over, standing.status) == (True, "done")
+    assert seen == ["pushed by hand", "fetched", "planned", "written"]
+    assert (progress.is_over, progress.status) == (True, "done")
 
 
 @pytest.mark.one_database
@@ -154,8 +154,8 @@ def test_a_push_of_what_is_put_off_at_this_moment_is_asked_for_again(
             world.run_message(world.messages.pop(0))
 
     monkeypatch.setattr(manual.clock, "sleep", work)
-    standing = manual.follow(world.engine, pushed, for_s=20, tell=lambda event: None)
-    assert (standing.is_over, world.right.writes) == (True, [("create", "1", "R1")])
+    progress = manual.follow(world.engine, pushed, for_s=20, tell=lambda event: None)
+    assert (progress.is_over, world.right.writes) == (True, [("create", "1", "R1")])
 
 
 def test_of_a_key_that_the_source_does_not_have_nothing_is_stored(world: World) -> None:
@@ -312,7 +312,7 @@ def test_objects_are_found_by_their_references_too(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a lamp", ref="1")
 
-    assert _link(world, "1", "1").right[0] == "R7"  # the right one bears the reference 1
+    assert _link(world, "1", "1").right[0] == "R7"  # the right one has the reference 1
 
 
 def _order(doc: Doc, context: Context) -> Doc:

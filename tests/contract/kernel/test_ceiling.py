@@ -1,4 +1,4 @@
-"""The write ceiling: so many writes of a flow in an hour and not one more, until a person opens it."""
+"""The write ceiling: a maximum of writes of a flow in an hour, until a person opens it."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def test_beyond_its_ceiling_a_flow_writes_nothing_more_and_says_what_to_do(world
     assert len(_held(world)) == 18
     assert "`syncengine ceilings open main things --because TEXT`" in world.record("things", "30").reason
     assert world.timeline("things", "30") == ["fetched", "planned", "held"]
-    (standing,) = ceiling.listed(world.engine)
-    assert (standing.limit, standing.sent, standing.held) == (12, 12, 18)
-    assert standing.shut_because == "12 writes within an hour, the maximum that its ceiling allows"
+    (listed,) = ceiling.listed(world.engine)
+    assert (listed.limit, listed.sent, listed.held) == (12, 12, 18)
+    assert listed.shut_because == "12 writes within an hour, the maximum that its ceiling allows"
     with world.store.read() as session:
         shut = session.scalars(select(m.Event).where(m.Event.what == "ceiling reached")).all()
     assert [(event.connection_id, event.flow) for event in shut] == [(world.connection_id, "things")]
@@ -72,7 +72,7 @@ def test_a_flow_that_is_shut_stays_shut_when_the_hour_is_over_and_when_held_reco
 
     assert len(world.right.writes) == 5
     assert _held(world) == ["6", "7", "8", "20", "21", "22"]
-    assert len(world.right.reads) == reads  # nobody looked at the held ones again: a person must open it
+    assert len(world.right.reads) == reads  # nobody checked the held ones again: a person must open it
 
 
 def test_what_was_held_is_written_once_a_person_has_opened_the_flow(world: World) -> None:
@@ -84,8 +84,8 @@ def test_what_was_held_is_written_once_a_person_has_opened_the_flow(world: World
 
     assert sorted(natural for _, natural, _ in world.right.writes) == [str(number) for number in range(1, 9)]
     assert _held(world) == []
-    (standing,) = ceiling.listed(world.engine)
-    assert (standing.sent, standing.shut_at, standing.opened_by) == (3, None, "Kim")
+    (listed,) = ceiling.listed(world.engine)
+    assert (listed.sent, listed.shut_at, listed.opened_by) == (3, None, "Kim")
     assert world.timeline("things", "8")[-4:] == ["ceiling opened", "fetched", "planned", "written"]
 
 
@@ -313,8 +313,8 @@ def test_an_opening_that_is_interrupted_is_finished_by_the_next_and_lets_nothing
         with pytest.raises(_Interrupted):
             _open(world, uncounted=timedelta(hours=1))
     assert _opened(world) == keys[1:7]
-    (standing,) = ceiling.listed(world.engine)
-    assert (standing.shut_at, standing.held) == (None, 3)
+    (listed,) = ceiling.listed(world.engine)
+    assert (listed.shut_at, listed.held) == (None, 3)
 
     assert _open(world, uncounted=timedelta(hours=1)) == 3
     assert _opened(world) == keys[1:]
@@ -358,8 +358,8 @@ def test_each_send_counts_those_that_were_refused_and_tried_again_too(world: Wor
         world.settle(patience_s=200)
 
     assert 1000 - len(world.right.faults) == 50
-    (standing,) = ceiling.listed(world.engine)
-    assert (standing.sent, standing.held, standing.shut_at is not None) == (50, 20, True)
+    (listed,) = ceiling.listed(world.engine)
+    assert (listed.sent, listed.held, listed.shut_at is not None) == (50, 20, True)
 
 
 @pytest.mark.one_database
@@ -369,8 +369,8 @@ def test_what_never_left_or_was_not_taken_for_the_moment_does_not_count(world: W
     world.sync("things", *_put(world, range(1, 3)), patience_s=600)
 
     assert len(world.right.writes) == 2
-    (standing,) = ceiling.listed(world.engine)
-    assert (standing.sent, standing.shut_at) == (2, None)
+    (listed,) = ceiling.listed(world.engine)
+    assert (listed.sent, listed.shut_at) == (2, None)
 
 
 @pytest.mark.one_database
@@ -425,10 +425,10 @@ def test_an_opening_does_not_shorten_that_of_somebody_else(world: World) -> None
     world.configure(ceilings={"things": 5})
     _open(world, uncounted=timedelta(hours=8))
     until = world.time.at + timedelta(hours=8)
-    ceiling.open_(world.engine, "main", "things", by="bert", because="a look")
+    ceiling.open_(world.engine, "main", "things", by="bert", because="a check")
 
-    (standing,) = ceiling.listed(world.engine)
-    assert (standing.open_until, standing.opened_by) == (until, "Kim")
+    (listed,) = ceiling.listed(world.engine)
+    assert (listed.open_until, listed.opened_by) == (until, "Kim")
 
 
 @pytest.mark.one_database
@@ -441,7 +441,7 @@ def test_nothing_is_left_uncounted_for_longer_than_a_week(world: World) -> None:
 def test_writes_of_a_worker_that_waited_for_an_opening_are_counted(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker has looked at the clock; then somebody opens the flow, whose row the worker waits for."""
+    """The worker has read the clock; then somebody opens the flow, whose row the worker waits for."""
     world = make_world(flow("things", Plain(by_name)), right={"most_per_write": 5})
     world.configure(ceilings={"things": 5})
     admit, opened = ceiling.admit, []

@@ -126,7 +126,7 @@ def test_a_target_that_never_shows_the_same_twice_is_not_planned_again_without_e
 
 
 class SlowLook(Thing):
-    """A look is a read of a second for each object, as where SYSPRO refuses COMFND on SorDetail."""
+    """A check takes a read of a second for each object, as where SYSPRO refuses COMFND on SorDetail."""
 
     takes_s = 0.0
     looked = 0

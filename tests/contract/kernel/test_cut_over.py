@@ -1,4 +1,4 @@
-"""An earlier cut-over date: what was left alone for its age is looked at, whoever works at that moment."""
+"""An earlier cut-over date: what was left alone for its age is synced, whoever works at that moment."""
 
 from __future__ import annotations
 

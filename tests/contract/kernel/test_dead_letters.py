@@ -30,7 +30,7 @@ CUSTOMER = Need("customers", "310", "", "customers")
 
 
 def only_known(doc: Doc, context: Context) -> Doc:
-    """Names must be in the table `names` of the connection, and become what stands there."""
+    """Names must be in the table `names` of the connection, and become its values."""
     try:
         return {"ref": doc["id"], "name": context.lookups["names"][doc["name"]]}
     except KeyError:
@@ -353,7 +353,7 @@ def test_what_needs_a_look_is_closed_by_a_person_alone(world: World) -> None:
 
     [closed] = letters(world, LetterFilter(is_open=None))
     assert (closed.closed_by, closed.closed_because) == ("anna", "booked by hand")
-    assert world.timeline("things", "1")[-1] == "looked at"
+    assert world.timeline("things", "1")[-1] == "looked at"  # phrases: allow
     with pytest.raises(Misconfigured, match="1 was closed by anna: booked by hand"):
         dead_letter_bulk.close(world.engine, [closed], because="again", by="anna")
 

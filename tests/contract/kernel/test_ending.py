@@ -1,4 +1,4 @@
-"""A worker that is told to end sees its call through, gives the rest back as it stands, and begins nothing."""
+"""A worker that is asked to end completes its call, gives the rest back as it is, and begins nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.one_database
 
 
 class Ending:
-    """Whether the process has been told to end."""
+    """Whether the process has been asked to end."""
 
     def __init__(self, world: World) -> None:
         self.is_told = False
@@ -106,7 +106,7 @@ def test_a_step_that_comes_too_late_begins_nothing(world: World, ending: Ending,
 
     assert world.step(chain, stage) == "handed back, since the worker ends"
     assert (len(world.left.reads), world.right.writes, _leased(world)) == (reads, [], [])
-    assert world.record("things", "1").stage == stage  # and goes on from there
+    assert world.record("things", "1").stage == stage  # and continues from there
 
 
 def test_the_pump_claims_nothing_that_this_process_would_have_to_wait_for(world: World, ending: Ending) -> None:

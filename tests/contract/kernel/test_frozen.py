@@ -1,4 +1,4 @@
-"""A process that was frozen in the middle of a step wakes when others have gone on: it changes nothing any more."""
+"""A process that was frozen in the middle of a step wakes when others have continued: it changes nothing any more."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_a_write_that_lands_after_it_was_looked_for_is_not_sent_again(
     others: list[Chain] = []
 
     def freeze(operation: Operation) -> None:
-        """The process is frozen with its bytes on their way; others find nothing and plan anew."""
+        """The process is frozen with its bytes on their way; others find nothing and plan again."""
         world.right.during_write = None
         world.time.pass_(150)
         world.pump()
@@ -169,11 +169,11 @@ class Guarded(Thing):
         return super().write(operations)
 
 
-@pytest.mark.parametrize("wrong", ["the monotonic clock stood still", "the time of day was set back"])
+@pytest.mark.parametrize("wrong", ["the monotonic clock stopped", "the time of day was set back"])
 def test_a_machine_that_slept_before_its_call_sends_nothing(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, wrong: str
 ) -> None:
-    """Others, on another machine, have gone on meanwhile. One right clock is enough to know of it."""
+    """Others, on another machine, have continued meanwhile. One right clock is enough to know of it."""
     world = make_world(flow("things", Plain(by_name)))
     target = Guarded(world.right, "right.things", settle_s=120.0)
     world.resources["right.things"] = target
@@ -184,7 +184,7 @@ def test_a_machine_that_slept_before_its_call_sends_nothing(
         monotonic, now = clock.monotonic(), clock.now()
         world.time.pass_(60)
         world.settle(patience_s=200)  # they wait for the settle time, find nothing, and create it
-        if wrong == "the monotonic clock stood still":
+        if wrong == "the monotonic clock stopped":
             monkeypatch.setattr(clock, "monotonic", lambda: monotonic)
         else:
             monkeypatch.setattr(clock, "now", lambda: now)
@@ -209,8 +209,8 @@ def test_a_time_of_day_that_is_set_forward_costs_the_lease_and_prolongs_nothing(
 ) -> None:
     lease = _entered(world)
     until = world.record("things", "1").lease_until
-    standing = clock.monotonic()
-    monkeypatch.setattr(clock, "monotonic", lambda: standing)
+    stopped = clock.monotonic()
+    monkeypatch.setattr(clock, "monotonic", lambda: stopped)
     world.time.pass_(46)
 
     with pytest.raises(LeaseLost):

@@ -1,4 +1,4 @@
-"""Held records and the word of a person: what is approved is written as it was shown, and nothing else is."""
+"""Held records and a person's decision: what is approved is written as it was shown, and nothing else is."""
 
 from __future__ import annotations
 
@@ -321,8 +321,8 @@ def test_a_write_that_did_not_happen_is_sent_once_more_on_a_persons_word(payment
 
     assert payments.right.writes == [("create", "1", "R1")]
     assert payments.record("things", "1").status == "done"
-    [told] = _details(payments, "settled by hand")
-    assert (told["outcome"], told["by"], told["because"]) == (
+    [detail] = _details(payments, "settled by hand")
+    assert (detail["outcome"], detail["by"], detail["because"]) == (
         "it did not happen", "anna", "it is not in the bank file",
     )  # fmt: skip
 

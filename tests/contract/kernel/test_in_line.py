@@ -1,4 +1,4 @@
-"""Who is due first: a long backlog does not stand between an object, what it needs, and its own write."""
+"""Who is due first: a long backlog does not come between an object, what it needs, and its own write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A record that waits for an object by which nothing comes: somebody is told, and it goes on once that object comes."""
+"""A record that waits for an object by which nothing comes: somebody is notified, and it continues once that object comes."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def test_what_waits_for_a_day_fills_no_history(make_world: Callable[..., World])
         world.settle()
 
     assert world.record("orders", "1").status == "waiting"
-    assert len(world.timeline("orders", "1")) - before <= 24  # that it was looked at
+    assert len(world.timeline("orders", "1")) - before <= 24  # that it was checked
     assert len(world.timeline("customers", "7")) <= 3

@@ -400,12 +400,12 @@ def test_a_bad_record_becomes_a_dead_letter_and_the_rest_of_its_batch_goes_on(wo
 def test_a_dead_letter_that_is_retried_after_its_cause_is_mended_goes_through_and_closes(world: World) -> None:
     world.left.put("things", "1", name=None)
     world.sync("things", "1")
-    world.left.objects["things"]["1"]["name"] = "mended"
+    world.left.objects["things"]["1"]["name"] = "fixed"
     retry(world.engine, [1])
     world.settle()
 
     assert world.failures() == []
-    assert world.right.objects["things"]["R1"]["name"] == "mended"
+    assert world.right.objects["things"]["R1"]["name"] == "fixed"
 
 
 def test_realtime_goes_before_scheduled_and_backfill(world: World) -> None:
@@ -458,7 +458,7 @@ def test_what_was_cancelled_in_the_target_is_created_anew_neither_while_creates_
     world.sync("things", "1")
     assert world.record("things", "1").reason == "X has this reference but was cancelled in the target"
 
-    world.time.pass_(2 * 3600)  # held records are looked at again every hour
+    world.time.pass_(2 * 3600)  # held records are checked again every hour
     world.configure(verify_creates_until=None)
     world.settle(patience_s=600)
 

@@ -1,4 +1,4 @@
-"""What waits for another object goes on, or somebody is told; none waits unseen."""
+"""What waits for another object continues, or somebody is notified; none waits unseen."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_an_object_that_is_told_while_its_create_is_under_way_waits_for_its_link
     world.left.put("things", "1", name="a lamp")
 
     def tell(operation: Operation) -> None:
-        """The object stands in the target, and its feed is read, before the writer hears of it."""
+        """The object is in the target, and its feed is read, before the writer hears of it."""
         world.right.during_write = None
         world.right.put("things", "R1", name="a lamp", ref="1")
         world.sync("things", "right:R1", patience_s=0)

@@ -221,8 +221,8 @@ def test_the_history_of_each_record_tells_its_own_planned_writes_and_no_others(
 
     with world.store.read() as session:
         query = select(m.Event.key, m.Event.detail).where(m.Event.what == "observed")
-        told = {key: detail["writes"] for key, detail in session.execute(query)}
-    assert told == {"1": ["change R1: name"], "2": ["create 2"]}
+        listed = {key: detail["writes"] for key, detail in session.execute(query)}
+    assert listed == {"1": ["change R1: name"], "2": ["create 2"]}
 
 
 @pytest.mark.one_database
@@ -340,7 +340,7 @@ def test_going_live_that_is_interrupted_is_finished_by_the_next_and_writes_nothi
         with pytest.raises(_Interrupted):
             observe_mode.go_live(world.store, world.connection_id)
     assert _state(world)[2] == observe_mode.GOING_LIVE
-    world.settle()  # workers go on meanwhile, and write what is wanted
+    world.settle()  # workers continue meanwhile, and write what is wanted
     written = len(world.right.writes)
     assert written == min(10, max(0, 3 * (after - 4)))
 
@@ -368,6 +368,6 @@ def test_a_connection_that_is_going_live_writes_and_can_be_observed_again(
     world.configure(mode="observe")
     assert (
         observe_mode.go_live(world.store, world.connection_id) == 10
-    )  # told too late: the mode stays as a person has set it
+    )  # reported too late: the mode stays as a person has set it
     world.settle()
     assert (len(world.right.writes), _state(world)[2]) == (1, "observe")

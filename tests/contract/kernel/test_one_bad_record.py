@@ -281,15 +281,15 @@ def test_a_record_that_breaks_the_mapping_fails_alone(make_world: MakeWorld) -> 
     assert _states(world) == {**dict.fromkeys(OTHERS, "done"), BAD: "dead"}
 
 
-@pytest.mark.parametrize("told", [3e9, 1e12, float("inf"), float("nan")])
-def test_a_wait_that_no_system_means_is_not_obeyed(make_world: MakeWorld, told: float) -> None:
+@pytest.mark.parametrize("wait_s", [3e9, 1e12, float("inf"), float("nan")])
+def test_a_wait_that_no_system_means_is_not_obeyed(make_world: MakeWorld, wait_s: float) -> None:
     class Sleepy(Thing):
         asked = False
 
         def _one(self, operation: Operation) -> Outcome:
             if not self.asked:
                 self.asked = True
-                return Outcome.retry(Throttled("429, Retry-After: 3000000000", retry_in_s=told))
+                return Outcome.retry(Throttled("429, Retry-After: 3000000000", retry_in_s=wait_s))
             return super()._one(operation)
 
     world = make_world(flow("things", Plain(by_name)))
@@ -370,7 +370,7 @@ def test_a_change_that_is_never_understood_is_sent_five_times_and_held(make_worl
 
     assert (world.record("things", BAD).status, odd.sent) == ("held", 5)
     odd.understood = True
-    world.right.put("things", "R1", name="y")  # a person corrects it in the target, and it is looked at again
+    world.right.put("things", "R1", name="y")  # a person corrects it in the target, and it is checked again
     world.time.pass_(3700)
     world.settle(patience_s=600)
     assert (world.record("things", BAD).status, odd.sent) == ("done", 5)

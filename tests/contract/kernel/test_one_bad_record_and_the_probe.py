@@ -1,4 +1,4 @@
-"""One bad record spoils the probe that would tell it from its endpoint's trouble: it ends all the same, and others go on."""
+"""One bad record spoils the probe that would tell it from its endpoint's trouble: it ends all the same, and others continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators ask of the kernel: a sync by hand, a dry run, how things stand, and everything about one object."""
+"""What operators ask of the kernel: a sync by hand, a dry run, how things are, and everything about one object."""
 
 from __future__ import annotations
 

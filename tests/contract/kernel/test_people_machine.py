@@ -116,8 +116,8 @@ class People(Workers, RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(FLOWS), key=st.sampled_from("123"), name=st.sampled_from(NAMES),
           some=st.sampled_from(("a", "b", "ab")), how=st.sampled_from(HOW_EDITED),
-          told=st.integers(0, 3))  # fmt: skip
-    def edit(self, kind: str, key: str, name: str, some: str, how: str, told: int) -> None:
+          hint=st.integers(0, 3))  # fmt: skip
+    def edit(self, kind: str, key: str, name: str, some: str, how: str, hint: int) -> None:
         flags = {flag: flag == how for flag in ("dear", "draft", "cancelled")}
         more = {"parts": some} if kind == "lamps" else {"colour": some} if kind == "pairs" else {}
         if how == "number":
@@ -126,28 +126,28 @@ class People(Workers, RuleBasedStateMachine):
             flags = {"dear": flags["dear"]}
         if ("left", kind, key) not in self.away:
             self.left.put(kind, key, name=name, **more, **flags)
-            self._tell(kind, f"left:{key}" if kind == "pairs" else key, told)
+            self._tell(kind, f"left:{key}" if kind == "pairs" else key, hint)
 
-    @rule(key=st.sampled_from("78"), name=st.sampled_from(NAMES), dear=st.booleans(), told=st.integers(0, 3))
-    def edit_right(self, key: str, name: str, dear: bool, told: int) -> None:
+    @rule(key=st.sampled_from("78"), name=st.sampled_from(NAMES), dear=st.booleans(), hint=st.integers(0, 3))
+    def edit_right(self, key: str, name: str, dear: bool, hint: int) -> None:
         """A pair may begin on the right."""
         if ("right", "pairs", key) not in self.away:
             self.right.put("pairs", key, name=name, dear=dear)
-            self._tell("pairs", f"right:{key}", told)
+            self._tell("pairs", f"right:{key}", hint)
 
-    def _tell(self, flow: str, key: str, told: int) -> None:
-        if told:
-            self.world.want(flow, key, lane=Lane.REALTIME if told == 1 else Lane.SCHEDULED)
+    def _tell(self, flow: str, key: str, hint: int) -> None:
+        if hint:
+            self.world.want(flow, key, lane=Lane.REALTIME if hint == 1 else Lane.SCHEDULED)
             self.pump(False)
 
-    @rule(side=SIDE, kind=st.sampled_from(FLOWS), number=NUMBER, told=st.booleans())
-    def clerk(self, side: str, kind: str, number: int, told: bool) -> None:
+    @rule(side=SIDE, kind=st.sampled_from(FLOWS), number=NUMBER, hint=st.booleans())
+    def clerk(self, side: str, kind: str, number: int, hint: bool) -> None:
         """Somebody edits what the engine writes, as nobody else does."""
         system: Watched = getattr(self, side if kind == "pairs" else "right")
         if keys := list(system.objects.get(kind, {})):
             key = keys[number % len(keys)]
             system.put(kind, key, name=f"k{system.edits}")
-            if told and kind == "pairs":
+            if hint and kind == "pairs":
                 self._tell(kind, f"{system.name}:{key}", 1)
 
     @rule(kind=st.sampled_from(FLOWS), number=NUMBER)
@@ -156,8 +156,8 @@ class People(Workers, RuleBasedStateMachine):
         ref = {"ref": f"{1 + number % 3}-a"} if kind == "lamps" and number > 8 else {}
         self.right.put(kind, f"S{number % 2}", name=f"k{self.right.edits}", **ref) if kind != "pairs" else None
 
-    @rule(side=SIDE, kind=st.sampled_from(FLOWS), number=NUMBER, told=st.booleans())
-    def vanish(self, side: str, kind: str, number: int, told: bool) -> None:
+    @rule(side=SIDE, kind=st.sampled_from(FLOWS), number=NUMBER, hint=st.booleans())
+    def vanish(self, side: str, kind: str, number: int, hint: bool) -> None:
         """An object is deleted at the target, of a pair on either side; or one that was deleted comes back."""
         side = side if kind == "pairs" else "right"
         there = getattr(self, side).objects.get(kind, {})
@@ -165,18 +165,18 @@ class People(Workers, RuleBasedStateMachine):
         if keys := list(there):
             key = keys[number % len(keys)]
             self.away[side, kind, key] = there.pop(key)
-            if told:
+            if hint:
                 self._look_at(kind, side, key)
 
     @precondition(lambda self: self.away)
-    @rule(number=NUMBER, told=st.booleans())
-    def come_back(self, number: int, told: bool) -> None:
+    @rule(number=NUMBER, hint=st.booleans())
+    def come_back(self, number: int, hint: bool) -> None:
         place = list(self.away)[number % len(self.away)]
         side, kind, key = place
         self.pairs_stirred = self.time.at
         back = {**self.away.pop(place), "touched": self.time.at}  # a feed tells it, also if it was never read before
         getattr(self, side).objects[kind][key] = back
-        if told:
+        if hint:
             self._look_at(kind, side, key)
 
     def _look_at(self, kind: str, side: str, key: str) -> None:

@@ -1,4 +1,4 @@
-"""A plan that a write has overtaken, between its making and its push, is made anew and not carried out."""
+"""A plan that a write has overtaken, between its making and its push, is made again and not carried out."""
 
 from __future__ import annotations
 

@@ -228,9 +228,9 @@ def test_the_latest_run_of_a_flow_stays_and_alerts_that_are_over_go(world: World
                         finished_at=at,
                     )
                 )
-            latest, told = at, {"severity": "warning", "text": "late", "opened_at": at, "seen_at": at}
-            session.add(m.Alert(rule="oldest due", subject=f"{days}", resolved_at=at, **told))
-            session.add(m.Alert(rule="stalled", subject=f"{days}", **told))
+            latest, alert = at, {"severity": "warning", "text": "late", "opened_at": at, "seen_at": at}
+            session.add(m.Alert(rule="oldest due", subject=f"{days}", resolved_at=at, **alert))
+            session.add(m.Alert(rule="stalled", subject=f"{days}", **alert))
     _age(world)
     assert _removed(world) == {"runs": 4, "alerts": 3}
     assert [one.last_sync for one in status.flows(world.engine)] == [latest, latest]

@@ -1,4 +1,4 @@
-"""A feed tells the same version again and again: what is just being dealt with, or was set aside, is not wanted anew."""
+"""A feed tells the same version again and again: what is just being dealt with, or was set aside, is not wanted again."""
 
 from __future__ import annotations
 

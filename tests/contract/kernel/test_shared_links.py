@@ -39,7 +39,7 @@ def _there(world: World, key: str = "R1") -> list[str]:
 
 
 def _status(**more: Any) -> Flow:
-    """The order's way back: its state, right to left, on the links of `orders`."""
+    """The path back of an order: its state, right to left, on the links of `orders`."""
     mapping = Plain(lambda doc, context: {"state": doc.get("state", "new")}, policies={"state": Policy.ENFORCE})
     return flow(
         "status", mapping, entity="orders", source="right.orders", target="left.orders", **{"write_back": True, **more}

@@ -84,7 +84,7 @@ OWNED = {  # what people of a side edit that the engine writes there
     "left": (("orders", "status"), ("pieces", "status"), ("loads", "name")),
 }  # fmt: skip
 PARTS = st.sets(st.sampled_from("abc"), min_size=1).map(lambda some: "".join(sorted(some)))
-TOLD = st.integers(0, 3)
+HINT = st.integers(0, 3)
 POLICIES = (Policy.HOLD, Policy.ENFORCE, Policy.SOURCE)
 CURSES = (*(("reads", one) for one in RAISED), *(("writes", one) for one in (*RAISED, *ANSWERED)))
 
@@ -121,8 +121,8 @@ class Anything(Workers, RuleBasedStateMachine):
 
     @rule(keys=st.sets(st.sampled_from(ORDERS), min_size=1),
           kind=st.sampled_from(("orders", "orders", "pieces", "bundles", "payments")),
-          name=st.sampled_from("abc"), customer=st.sampled_from(CUSTOMERS), some=PARTS, told=TOLD)  # fmt: skip
-    def edit(self, keys: set[str], kind: str, name: str, customer: str, some: str, told: int) -> None:
+          name=st.sampled_from("abc"), customer=st.sampled_from(CUSTOMERS), some=PARTS, hint=HINT)  # fmt: skip
+    def edit(self, keys: set[str], kind: str, name: str, customer: str, some: str, hint: int) -> None:
         kind = kind if kind in self.flows else "orders"
         own = {
             "orders": {"customer": customer},
@@ -131,39 +131,39 @@ class Anything(Workers, RuleBasedStateMachine):
         }
         for key in sorted(keys):
             self.left.put(kind, key, name=name, **own.get(kind, {}))
-        self._tell(kind, keys, told)
+        self._tell(kind, keys, hint)
 
-    @rule(key=st.sampled_from(CUSTOMERS), name=st.sampled_from(("a", "b", "c", None)), told=TOLD)
-    def edit_customer(self, key: str, name: str | None, told: int) -> None:
+    @rule(key=st.sampled_from(CUSTOMERS), name=st.sampled_from(("a", "b", "c", None)), hint=HINT)
+    def edit_customer(self, key: str, name: str | None, hint: int) -> None:
         self.left.put("customers", key, name=name)
-        self._tell("customers", {key}, told)
+        self._tell("customers", {key}, hint)
 
-    @rule(key=st.sampled_from("12"), name=st.sampled_from("abc"), some=PARTS, told=TOLD)
-    def edit_load(self, key: str, name: str, some: str, told: int) -> None:
+    @rule(key=st.sampled_from("12"), name=st.sampled_from("abc"), some=PARTS, hint=HINT)
+    def edit_load(self, key: str, name: str, some: str, hint: int) -> None:
         if "loads" in self.flows:
             self.right.put("loads", key, name=name, parts=some)
-            self._tell("loads", {key}, told)
+            self._tell("loads", {key}, hint)
 
-    @rule(keys=st.sets(st.sampled_from(ORDERS), min_size=1), remark=st.sampled_from("uvw"), told=TOLD)
-    def remark(self, keys: set[str], remark: str, told: int) -> None:
+    @rule(keys=st.sets(st.sampled_from(ORDERS), min_size=1), remark=st.sampled_from("uvw"), hint=HINT)
+    def remark(self, keys: set[str], remark: str, hint: int) -> None:
         for key in keys & set(self.left.objects["orders"]):
             self.left.put("orders", key, remark=remark)
-        self._tell("notes", {f"left:{key}" for key in keys}, told)
+        self._tell("notes", {f"left:{key}" for key in keys}, hint)
 
     @rule(kind=st.sampled_from(("orders", "pieces")), numbers=st.sets(st.integers(0, 7), min_size=1),
-          status=st.sampled_from(("new", "paid", "sent")), told=TOLD)  # fmt: skip
-    def status(self, kind: str, numbers: set[int], status: str, told: int) -> None:
+          status=st.sampled_from(("new", "paid", "sent")), hint=HINT)  # fmt: skip
+    def status(self, kind: str, numbers: set[int], status: str, hint: int) -> None:
         """The right side says how far its objects are; of a split one, often not of all parts at once."""
         keys = list(self.right.objects.get(kind, {}))
         chosen = {keys[number % len(keys)] for number in numbers} if keys else set()
         for key in sorted(chosen):
             self.right.put(kind, key, status=status)
-        self._tell("statuses" if kind == "orders" else "piece_statuses", {f"right:{key}" for key in chosen}, told)
+        self._tell("statuses" if kind == "orders" else "piece_statuses", {f"right:{key}" for key in chosen}, hint)
 
-    def _tell(self, name: str, keys: set[str], told: int) -> None:
+    def _tell(self, name: str, keys: set[str], hint: int) -> None:
         """Now and then nobody tells of an edit; the feed will."""
-        if told and keys:
-            self.world.want(name, *sorted(keys), lane=Lane.REALTIME if told == 1 else Lane.SCHEDULED)
+        if hint and keys:
+            self.world.want(name, *sorted(keys), lane=Lane.REALTIME if hint == 1 else Lane.SCHEDULED)
             self.pump(False)
 
     @rule(kind=st.sampled_from(("orders", "pieces")), key=st.sampled_from(ORDERS))
@@ -380,7 +380,7 @@ class Anything(Workers, RuleBasedStateMachine):
         if self.lifted:
             self.lift()
         for _ in range(3):
-            self.time.pass_(3700)  # what is held is looked at every hour
+            self.time.pass_(3700)  # what is held is checked every hour
             self.retry_dead_letters()
             if self.lifted:
                 self.settle_by_hand()

@@ -1,4 +1,4 @@
-"""A database that stops, is locked or full under a running engine: clear words, no half-states, and it goes on afterwards."""
+"""A database that stops, is locked or full under a running engine: clear words, no half-states, and it continues afterwards."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _world(store: Store, time: Time) -> World:
 
 
 def _planned(world: World, count: int = 3) -> Any:
-    """So many things up to the moment before they are written."""
+    """This many things up to the moment before they are written."""
     keys = [str(number) for number in range(1, count + 1)]
     for key in keys:
         world.left.put("things", key, name=f"thing {key}")
@@ -64,7 +64,7 @@ def _all_written_once(world: World, count: int) -> None:
 
 
 def _while_waiting(monkeypatch: pytest.MonkeyPatch, time: Time, what: Sleep) -> list[float]:
-    """Have `what` happen when the engine sleeps; the clock goes on by as much. Returns the sleeps."""
+    """Have `what` happen when the engine sleeps; the clock moves by as much. Returns the sleeps."""
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:

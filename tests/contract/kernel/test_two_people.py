@@ -107,7 +107,7 @@ def test_what_another_has_refused_is_not_approved_on_an_old_list(shop: World) ->
 def test_an_approved_create_does_not_change_what_an_earlier_create_has_made(
     make_world: Callable[..., World],
 ) -> None:
-    """The pair was unlinked, and is found by its reference: what stands there was not shown to who approved."""
+    """The pair was unlinked, and is found by its reference: what is there was not shown to who approved."""
     group = FieldGroup("name", ("name",), ("name",), Policy.LEFT)
     world = make_world(two_way("things", [group], rules=_dear))
     world.left.put("things", "1", name="a lamp")
@@ -300,7 +300,7 @@ def _letter(world: World, key: str) -> int:
 def test_what_the_source_has_corrected_is_not_discarded_with_its_letter(dead: World) -> None:
     letters = _letters(dead)
     dead.left.put("things", "1", name="a lamp", size="small")
-    dead.want("things", "1")  # a feed has told it, and nobody has come to it yet
+    dead.want("things", "1")  # a feed has listed it, and nobody has come to it yet
     dead_letter_bulk.discard(dead.engine, letters, because="test orders", by="anna")
     dead.settle(patience_s=300)
 
@@ -364,8 +364,8 @@ def test_two_corrections_of_one_letter_are_not_made_on_top_of_one_another_unseen
     dead.settle(patience_s=300)
 
     with dead.store.read() as session:
-        standing = corrections.active(session, dead.vault, [dead.record("things", "1").id])
-    assert [one.paths for one in standing.values()] == [["/name", "/size"]]
+        current = corrections.active(session, dead.vault, [dead.record("things", "1").id])
+    assert [one.paths for one in current.values()] == [["/name", "/size"]]
     assert dead.right.objects["things"]["R1"]["size"] == "good"
 
 
@@ -556,7 +556,7 @@ def test_a_mistyped_key_does_not_link_a_strangers_object(make_world: Callable[..
 
 @pytest.mark.one_database
 def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[..., World]) -> None:
-    """It told no key, and the search finds nothing: nobody but a person knows what to do."""
+    """It gave no key, and the search finds nothing: nobody but a person knows what to do."""
     world = make_world(flow("things", Plain(by_name)))
     world.left.put("things", "1", name="a lamp")
     world.right.faults.append("numberless")
@@ -629,8 +629,8 @@ def test_credentials_end_a_rest_for_want_of_them_and_no_persons_pause(
         endpoint.paused_by = "anna" if by_a_person else ""
     endpoints.authorise(world.engine, "right-1", "a code", by="bert")
 
-    [standing] = [one for one in endpoints.listed(world.engine) if one.name == "right-1"]
-    assert standing.paused_until == (until if by_a_person else None)
+    [listed] = [one for one in endpoints.listed(world.engine) if one.name == "right-1"]
+    assert listed.paused_until == (until if by_a_person else None)
 
 
 def test_a_pause_is_not_shortened_by_somebody_else(world: World) -> None:
@@ -641,5 +641,5 @@ def test_a_pause_is_not_shortened_by_somebody_else(world: World) -> None:
     endpoints.pause(world.engine, "right-1", until=now + timedelta(days=4), because="an update too", by="bert")
     endpoints.pause(world.engine, "right-1", until=now + timedelta(hours=1), because="done sooner", by="bert")
 
-    [standing] = [one for one in endpoints.listed(world.engine) if one.name == "right-1"]
-    assert (standing.paused_until, standing.paused_by) == (now + timedelta(hours=1), "bert")
+    [listed] = [one for one in endpoints.listed(world.engine) if one.name == "right-1"]
+    assert (listed.paused_until, listed.paused_by) == (now + timedelta(hours=1), "bert")

@@ -109,7 +109,7 @@ def test_what_was_fetched_already_waits_where_the_targets_quota_is_used_up(
 
 
 def fetched(world: World) -> None:
-    """One batch stands before its push, as after a minute of writing."""
+    """One batch is before its push, as after a minute of writing."""
     world.pump()
     first = world.messages[0]
     world.messages.clear()

@@ -198,7 +198,7 @@ def test_a_wiped_target_creates_nothing_again_and_raises_the_alarm_until_it_is_b
     assert _signs(world) == {("gone", "main: things"): text}
     assert len(world.right.writes) == writes
     world.time.pass_(2 * 3600)
-    world.settle()  # held records were looked at again: it is not over
+    world.settle()  # held records were checked again: it is not over
     assert _signs(world) == {("gone", "main: things"): text}
     assert len(_open(world)) == 1
 
@@ -219,7 +219,7 @@ def test_objects_that_go_one_by_one_are_no_alarm(world: World) -> None:
         world.time.pass_(1500)
         world.settle()
     world.time.pass_(3700)
-    world.settle()  # all of them are looked at again at once
+    world.settle()  # all of them are checked again at once
     assert _signs(world) == {}
 
 
@@ -281,15 +281,15 @@ def test_a_write_that_is_sent_again_and_again_and_never_understood_is_told(make_
     world = make_world(flow("things", Plain(by_name)))
     world.resources["right.things"] = Odd(world.right, "right.things", settle_s=120.0)
     world.want("things", *_put(world, 1))
-    told = []
+    shown = []
     for _ in range(50):
         world.settle()
-        told.append([text for (rule, _), text in _signs(world).items() if rule == "in doubt"])
+        shown.append([text for (rule, _), text in _signs(world).items() if rule == "in doubt"])
         world.time.pass_(60)
 
-    assert told[:30] == [[]] * 30
+    assert shown[:30] == [[]] * 30
     text = "1 write of things in main has an unknown outcome, for 40 minutes: record 1"
-    assert [text] in told
+    assert [text] in shown
     (alert,) = [each for each in _open(world) if each.rule == "in doubt"]
     assert "`syncengine trace 1 --flow things`" in alert.remedy
     assert "`syncengine held settle 1 --flow things`" in alert.remedy
@@ -306,7 +306,7 @@ def test_a_write_that_a_person_must_settle_is_told_after_a_while_and_until_that_
     assert world.record("things", "1").status == "held"
     assert _signs(world) == {}
 
-    for _ in range(3):  # it is looked at again every hour
+    for _ in range(3):  # it is checked again every hour
         world.time.pass_(3700)
         world.settle()
     assert list(_signs(world)) == [("in doubt", "main: things")]

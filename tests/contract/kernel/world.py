@@ -56,7 +56,7 @@ START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 
 class Time:
-    """The time of the test: both clocks of the engine stand still until `pass_`."""
+    """The time of the test: both clocks of the engine stop until `pass_`."""
 
     def __init__(self) -> None:
         self.at = START

@@ -368,12 +368,12 @@ def test_back_order_is_a_warning_that_ignore_warnings_decides(enet: EnetClient) 
     text = "Line 0001 for stock code 'KB-1001' was placed on back order"
     refused = enet.import_order(head("1"), stock_line("KB-1001"), IgnoreWarnings="N")
     silent = enet.import_order(head("2"), stock_line("KB-1001"), IgnoreWarnings="Y")
-    told = enet.import_order(head("3"), stock_line("KB-1001"), IgnoreWarnings="W")
+    answer = enet.import_order(head("3"), stock_line("KB-1001"), IgnoreWarnings="W")
 
     assert errors(refused) == [("", text)]
     assert (count(silent), silent.find(".//WarningMessages")) == (1, None)
-    assert (count(told), told.findtext(".//WarningDescription")) == (1, text)
-    assert count(told, "ItemsProcessedWithWarnings") == 1
+    assert (count(answer), answer.findtext(".//WarningDescription")) == (1, text)
+    assert count(answer, "ItemsProcessedWithWarnings") == 1
 
 
 def test_non_stocked_lines_by_parameter(enet: EnetClient) -> None:

@@ -87,7 +87,7 @@ def create(resource: Resource, doc: Doc, natural_key: str = "CustomerPoNumber") 
 
 
 def number_of(orders: Resource, outcome: Any, po_number: str) -> str:
-    """The number of a created order, whether the reply told it or not."""
+    """The number of a created order, whether the reply has it or not."""
     assert outcome.result is Result.DONE, outcome.error
     return outcome.key or orders.keys_of([po_number])[po_number][0]
 

@@ -87,13 +87,13 @@ GATEWAY, DATABASE = _one_of(GATEWAYS, "SYNCENGINE_TEST_GATEWAY"), _one_of(DATABA
 
 @pytest.fixture(params=[GATEWAY])
 def gateway(request: pytest.FixtureRequest) -> str:
-    """`enet` unless told; a test that both gateways must pass is marked with `both_gateways`."""
+    """`enet` by default; a test that both gateways must pass is marked with `both_gateways`."""
     return str(request.param)
 
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> str:
-    """`sqlite` unless told; a test that both databases must pass is marked with `both_installations`."""
+    """`sqlite` by default; a test that both databases must pass is marked with `both_installations`."""
     return str(getattr(request, "param", DATABASE))
 
 

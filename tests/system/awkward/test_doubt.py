@@ -132,11 +132,13 @@ def test_an_answer_that_makes_no_sense_to_a_create_leaves_one_order(world: World
 
 
 def test_brightpearl_throttling_costs_time_and_loses_nothing(world: World) -> None:
-    world.sandbox.switches.turn({"brightpearl_window": "rolling"})  # the rest of a calendar minute can be no wait at all
+    world.sandbox.switches.turn(
+        {"brightpearl_window": "rolling"}
+    )  # the rest of a calendar minute can be no wait at all
     world.fault("order.read", "throttle", system="brightpearl", times=1)
     orders = [world.shop.order() for _ in range(3)]
     world.sync(patience_s=0)
     assert [world.erp.made(order.id) for order in orders] == [0, 0, 0]
-    world.valkey.flushall()  # the limiter goes by its server's clock: this is the minute that it was told to wait
+    world.valkey.flushall()  # the limiter goes by its server's clock: this is the minute that it has to wait
     world.settle(patience_s=200)
     assert [world.erp.made(order.id) for order in orders] == [1, 1, 1]

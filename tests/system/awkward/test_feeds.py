@@ -20,7 +20,7 @@ from tests.system.awkward.world import World
 
 D = Decimal
 QUIET_S = 60.0
-DRAFT = 1  # a status that is not eligible: what is found is looked at and skipped
+DRAFT = 1  # a status that is not eligible: what is found is read and skipped
 
 
 def known(world: World) -> set[str]:
@@ -51,7 +51,7 @@ def at_call(world: World, operation: str, number: int, do: Callable[[], None]) -
 
 
 def test_1200_orders_of_the_same_updated_on_are_all_found(world: World) -> None:
-    world.sync()  # the cursor stands before them
+    world.sync()  # the cursor is before them
     orders = drafts(world, 1200)
     moment = world.time.now().replace(microsecond=0) - timedelta(seconds=5)
     for order in orders:

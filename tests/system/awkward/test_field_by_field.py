@@ -1,4 +1,4 @@
-"""Orders and customers as they must stand in SYSPRO, each value worked out by hand from the references.
+"""Orders and customers as they must be in SYSPRO, each value worked out by hand from the references.
 
 brightpearl.md sections 3.1, 11 and 12; syspro-transport.md section 9; settings of flows/connections/sandbox.yml.
 """

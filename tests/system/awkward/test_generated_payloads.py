@@ -1,7 +1,7 @@
 """Whatever Brightpearl may send: each order and contact is written, or ends with a cause that names the field; nothing crashes.
 
-A short form by e.net here; `scripts/payloads 10000 --gateway harmony` runs as many of each kind as it is told, by the gateway
-that it is told.
+A short form by e.net here; `scripts/payloads 10000 --gateway harmony` runs as many of each kind as it is given, by the gateway
+of its option.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DEEP = re.compile(r'"@deep (\d+)"')
 
 
 def _nested(found: re.Match[str]) -> str:
-    """The text of a value that is so many levels deep; no object of it is ever made on this side."""
+    """The text of a value that is this many levels deep; no object of it is ever made on this side."""
     levels = int(found[1]) // 2
     return '[{"a":' * levels + '"x"' + "}]" * levels
 
@@ -161,7 +161,7 @@ class Generator:
         return keys
 
     def complaints(self, flow: str, keys: list[str]) -> dict[str, str]:
-        """What is wrong with the ends of these records, by key: each is to be written, left alone by a rule, or to stand where
+        """What is wrong with the ends of these records, by key: each is to be written, left alone by a rule, or to be where
         a person finds it, with a cause."""
         with self.world.store.read() as session:
             query = select(m.Record).where(m.Record.flow == flow, m.Record.key.in_(keys))
@@ -172,8 +172,8 @@ class Generator:
             found = {key: f"its step died: {detail['because']}" for key, detail in session.execute(died)}
         for key in keys:
             self.ends[f"{flow} {records[key].status}"] += 1
-            if told := self._complaint(flow, records[key], letters.get(key)):
-                found.setdefault(key, told)
+            if complaint := self._complaint(flow, records[key], letters.get(key)):
+                found.setdefault(key, complaint)
         return found
 
     def _complaint(self, flow: str, record: m.Record, letter: m.Failure | None) -> str:
@@ -230,7 +230,7 @@ def test_every_payload_is_written_or_ends_with_a_cause_that_names_the_field(
     def run(payloads: list[list[Mutation]]) -> None:
         wrong = dict(zip(generator.put(kind, payloads), payloads, strict=True))
         generator.world.sync(flow, *wrong)
-        assert [(told, wrong[key]) for key, told in generator.complaints(flow, list(wrong)).items()] == []
+        assert [(complaint, wrong[key]) for key, complaint in generator.complaints(flow, list(wrong)).items()] == []
 
     run()
     assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]

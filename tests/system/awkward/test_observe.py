@@ -61,7 +61,7 @@ def test_an_observed_connection_reports_what_it_would_have_written_and_writes_it
 
 
 def test_going_live_with_an_earlier_cut_over_date_writes_what_was_too_old_for_the_first(world: World) -> None:
-    """Of one order the feed has told nothing; the other was asked for, and left alone for its age."""
+    """The feed has not listed the first order; the other was asked for, and left alone for its age."""
     world.configure(mode="observe", cut_over=PLACED)
     long_ago = {"created_on": PLACED - timedelta(days=30), "placed_on": PLACED - timedelta(days=30)}
     contact = world.shop.contact()

@@ -127,8 +127,8 @@ def test_an_order_that_clerks_entered_under_the_same_number_is_not_doubled_nor_a
     assert [one["SalesOrder"] for one in world.erp.orders(order.id)] == [entered["order"]["SalesOrder"]]
     status, reason = world.status(order.id)
     assert status in ("held", "dead")
-    told = reason + "".join(str(letter) for letter in world.letters())
-    assert str(order.id) in told or "reference" in told or "already used" in told
+    shown = reason + "".join(str(letter) for letter in world.letters())
+    assert str(order.id) in shown or "reference" in shown or "already used" in shown
 
 
 def test_a_lookup_entry_that_is_missing_is_waited_for(world: World) -> None:

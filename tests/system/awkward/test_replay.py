@@ -1,4 +1,4 @@
-"""Orders that failed on one mistake, tried again with one command once it is mended.
+"""Orders that failed on one mistake, tried again with one command once it is fixed.
 
 The refusal of an unknown stock code: syspro-transport.md section 9.4. On SQLite and e.net, since many orders take a while;
 on PostgreSQL and by Harmony by hand, as `conftest.py` says.

@@ -1,4 +1,4 @@
-"""A day-old copy of the store is restored while both systems have gone on: docs/operate/restore.md."""
+"""A day-old copy of the store is restored while both systems have continued: docs/operate/restore.md."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_orders_that_the_restored_store_has_forgotten_are_found_and_none_is_made
     world.sync()
     assert {world.status(one.id)[0] for one in (plain, amended, clerks, addressed, changed, cancelled)} == {"done"}
 
-    world.time.pass_(DAY_S)  # the store is lost, and the shop goes on
+    world.time.pass_(DAY_S)  # the store is lost, and the shop continues
     _edit(world, addressed, delivery=replace(addressed.delivery, line1="2 Other Street"))
     _set(world, changed, next(iter(changed.rows.values())), 5, "40.00")
     world.shop.set_status(cancelled_late, CANCELLED)

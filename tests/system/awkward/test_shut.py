@@ -1,4 +1,4 @@
-"""What an operator is told to do about a flow that its write ceiling has shut, done."""
+"""An operator follows the advice about a flow that its write ceiling has shut."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_where_codes_cannot_be_sent_every_difference_is_told_with_both_figures(w
 
     verdict = _judged(world)
     assert [str(difference) for difference in verdict.silent] == []
-    assert [f"{difference} / {told.text}" for difference, told in verdict.without_figures] == []
+    assert [f"{difference} / {explanation.text}" for difference, explanation in verdict.without_figures] == []
     assert verdict.orders == 22
     assert verdict.explained
 
@@ -176,13 +176,13 @@ def test_orders_are_held_before_the_write_if_that_is_wanted(world: World) -> Non
 
     verdict = _judged(world)
     assert verdict.passed
-    held = [told for _, told in verdict.explained if told.kind == "held"]
+    held = [explanation for _, explanation in verdict.explained if explanation.kind == "held"]
     assert held
-    assert all("SYSPRO would book other tax codes" in told.text for told in held)
+    assert all("SYSPRO would book other tax codes" in explanation.text for explanation in held)
 
 
-@pytest.mark.parametrize(("on_change", "told"), [("same", []), ("unseen", ["T20", "T5"])])
-def test_an_amended_order_is_compared_after_the_change(world: World, on_change: str, told: list[str]) -> None:
+@pytest.mark.parametrize(("on_change", "codes"), [("same", []), ("unseen", ["T20", "T5"])])
+def test_an_amended_order_is_compared_after_the_change(world: World, on_change: str, codes: list[str]) -> None:
     _set_up(world, "accepted", {"syspro_tax_override_on_change": on_change})
     shop = world.shop
     mug, wrap = shop.row("MUG", 2, "16.00", "3.20"), shop.text("Gift wrap", "3.50", tax=D("0.70"))
@@ -197,7 +197,7 @@ def test_an_amended_order_is_compared_after_the_change(world: World, on_change: 
 
     verdict = judge(*read(world.sandbox.base_url, [order.id], {}), _shown(world))
     assert (verdict.orders, verdict.silent, verdict.without_figures) == (1, [], [])
-    assert [sorted(_CODE.findall(shown.text)) for _, shown in verdict.explained] == ([told] if told else [])
+    assert [sorted(_CODE.findall(shown.text)) for _, shown in verdict.explained] == ([codes] if codes else [])
 
 
 def test_an_order_that_has_left_the_eligible_statuses_is_compared_when_it_is_invoiced(world: World) -> None:

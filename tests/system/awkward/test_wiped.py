@@ -74,7 +74,7 @@ def test_a_mapping_error_that_would_change_every_order_stops_at_the_ceiling(worl
     world.time.pass_(301)
 
     world.configure(ceilings={"orders": 5}, lookups={"shipping_texts": {2: "WRONG"}})
-    for order in orders:  # whatever makes everything be looked at anew
+    for order in orders:  # whatever makes everything be read again
         world.shop.edit(order)
     world.sync()
 
@@ -84,7 +84,7 @@ def test_a_mapping_error_that_would_change_every_order_stops_at_the_ceiling(worl
     assert {status for status, _ in held} == {"held"}
     assert {reason[:15] for _, reason in held} == {"write ceiling: "}
 
-    world.configure(ceilings={"orders": 100})  # the mapping is mended, then the flow is opened
+    world.configure(ceilings={"orders": 100})  # the mapping is fixed, then the flow is opened
     assert ceiling.open_(world.engine, "main", "orders", by="Kim").let_go == 9
     world.settle()
     assert {world.status(order.id)[0] for order in orders} == {"done"}

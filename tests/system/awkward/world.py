@@ -167,7 +167,7 @@ class Shop:
 
 
 class Erp:
-    """What stands in SYSPRO, and its clerks, who work through the sandbox's control API."""
+    """What SYSPRO has, and its clerks, who work through the sandbox's control API."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.company = sandbox.syspro
@@ -318,8 +318,8 @@ class World:
         """Read the feeds, or want these ids, and run what is due until nothing is, or `patience_s` have passed."""
         if not ids:
             self.time.pass_(2)  # the window of a feed ends a little before now
-        for told in sync.start(self.engine, sync.Request(flow, ids=tuple(map(str, ids)))):
-            assert not isinstance(told, str), told
+        for started in sync.start(self.engine, sync.Request(flow, ids=tuple(map(str, ids)))):
+            assert not isinstance(started, str), started
         self.settle(patience_s)
 
     def settle(self, patience_s: float = 60.0) -> None:
