@@ -69,6 +69,7 @@ def test_a_push_of_what_is_equal_already_leaves_the_quiet_period_of_the_next_cha
     assert world.record("things", "1").pause == "quiet"
 
 
+@pytest.mark.one_database
 def test_a_push_names_the_endpoint_that_is_paused(world: World) -> None:
     world.left.put("things", "1", name="lamp")
     world.sync("things", "1")
@@ -85,6 +86,7 @@ def test_a_push_names_the_endpoint_that_is_paused(world: World) -> None:
     assert manual.progress(world.engine, pushed).state == "done: already equal"
 
 
+@pytest.mark.one_database
 def test_a_push_of_what_the_source_does_not_have_says_so_by_its_reason_code(world: World) -> None:
     with world.store.write() as session:
         record = manual.get_or_create(session, world.engine, world.connection_id, "things", "9", world.time.at)
@@ -158,6 +160,7 @@ def test_a_push_of_what_is_put_off_at_this_moment_is_asked_for_again(
     assert (progress.is_over, world.right.writes) == (True, [("create", "1", "R1")])
 
 
+@pytest.mark.one_database
 def test_of_a_key_that_the_source_does_not_have_nothing_is_stored(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     says = r"left-1 has no left\.things with the key 9\. Use the key that this system shows"
@@ -170,6 +173,7 @@ def test_of_a_key_that_the_source_does_not_have_nothing_is_stored(world: World) 
     assert _named.record_or_new(world.engine, "1", None, "things", must_exist=True).key == "1"
 
 
+@pytest.mark.one_database
 def test_a_record_that_is_there_is_pushed_without_asking_the_source_first(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")
@@ -180,6 +184,7 @@ def test_a_record_that_is_there_is_pushed_without_asking_the_source_first(world:
     assert len(world.left.reads) == reads
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(
     ("key", "there"), [("1", True), ("left:1", True), ("right:R7", True), ("right:1", False), ("R7", False)]
 )
@@ -206,6 +211,7 @@ def test_a_source_that_is_away_is_told_and_nothing_is_stored(world: World) -> No
 # -- ignored -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_an_ignored_object_costs_no_calls_until_it_is_heeded(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.faults.append("refused")
@@ -248,6 +254,7 @@ def test_what_needs_an_ignored_object_waits_and_says_so(make_world: Callable[...
     assert [kind for kind, _, _ in world.right.writes] == ["create", "create"]
 
 
+@pytest.mark.one_database
 def test_a_record_that_is_being_worked_on_is_not_ignored(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.want("things", "1")
@@ -257,6 +264,7 @@ def test_a_record_that_is_being_worked_on_is_not_ignored(world: World) -> None:
     assert not world.record("things", "1").ignored
 
 
+@pytest.mark.one_database
 def test_a_dead_letter_of_what_is_ignored_is_closed_with_the_reason(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.faults.append("refused")
@@ -308,6 +316,7 @@ def test_what_differs_between_linked_objects_is_held_and_goes_by_a_persons_word(
     assert world.right.objects["things"]["R7"]["name"] == "a lamp"
 
 
+@pytest.mark.one_database
 def test_objects_are_found_by_their_references_too(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.put("things", "R7", name="a lamp", ref="1")
@@ -369,6 +378,7 @@ def test_linked_objects_whose_lines_agree_are_done_with_their_numbers_known(orde
     assert [int(line["qty"]) for line in orders.right.objects["orders"]["R7"]["rows"]] == [2, 5]
 
 
+@pytest.mark.one_database
 def test_objects_that_are_linked_already_or_not_there_are_not_linked(world: World) -> None:
     for key in "12":
         world.left.put("things", key, name=f"lamp {key}")
@@ -383,6 +393,7 @@ def test_objects_that_are_linked_already_or_not_there_are_not_linked(world: Worl
     assert world.links("things") == [("1", "", "R1"), ("2", "", "R2")]
 
 
+@pytest.mark.one_database
 def test_a_key_in_another_spelling_is_the_same_object(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(by_name)), right={"pads_keys": True})
     for key in "12":
@@ -410,6 +421,7 @@ def test_a_source_for_which_nothing_would_be_created_is_linked_with_that_said(ma
     assert world.right.writes == []
 
 
+@pytest.mark.one_database
 def test_a_link_by_hand_settles_a_create_in_doubt_and_sends_it_no_more(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.right.faults.append("unheard")
@@ -454,6 +466,7 @@ def _unlink(world: World, key: str = "1", **more: Any) -> list[str]:
     return manual.unlink(world.engine, record, link, by="anna", because="not the same", **more)
 
 
+@pytest.mark.one_database
 def test_what_is_unlinked_is_ignored_and_created_anew_only_on_a_persons_word(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     world.sync("things", "1")
@@ -546,6 +559,7 @@ def test_and_by_the_reference_that_it_had(make_world: Callable[..., World]) -> N
     assert (world.links("things"), world.record("things", "1").must_find) == ([("1", "", "R7")], {})
 
 
+@pytest.mark.one_database
 def test_what_is_gone_is_created_once_more(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(_by_number)))
     _gone(world)
@@ -624,6 +638,7 @@ def test_the_side_that_a_pair_was_created_on_is_created_anew_when_it_is_gone(mak
 # -- named -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_an_id_that_names_several_records_is_asked_back(make_world: Callable[..., World]) -> None:
     world = make_world(flow("orders", Plain(by_name)), flow("people", Plain(by_name)))
     world.want("orders", "1", lane=Lane.SCHEDULED)
@@ -636,6 +651,7 @@ def test_an_id_that_names_several_records_is_asked_back(make_world: Callable[...
             record_search.find_one(session, world.engine, "77")
 
 
+@pytest.mark.one_database
 def test_an_object_can_be_named_by_its_side(world: World) -> None:
     """The source's R1 is another order than the target's R1, which is linked with the source's 9."""
     world.left.put("things", "9", name="a lamp")
@@ -652,6 +668,7 @@ def test_an_object_can_be_named_by_its_side(world: World) -> None:
         assert record_search.find_one(session, world.engine, "9").key == "9"
 
 
+@pytest.mark.one_database
 def test_a_key_that_is_not_heard_of_yet_is_not_taken_for_another_orders_number(world: World) -> None:
     world.left.put("things", "9", name="a lamp")
     world.sync("things", "9")

@@ -43,6 +43,7 @@ def _open(world: World, **more: object) -> int:
     return ceiling.open_(world.engine, "main", "things", by="Kim", **more).let_go  # type: ignore[arg-type]
 
 
+@pytest.mark.one_database
 def test_beyond_its_ceiling_a_flow_writes_nothing_more_and_says_what_to_do(world: World) -> None:
     world.configure(ceilings={"things": 12})
     world.sync("things", *_put(world, range(1, 31)))  # batches of ten
@@ -75,6 +76,7 @@ def test_a_flow_that_is_shut_stays_shut_when_the_hour_is_over_and_when_held_reco
     assert len(world.right.reads) == reads  # nobody checked the held ones again: a person must open it
 
 
+@pytest.mark.one_database
 def test_what_was_held_is_written_once_a_person_has_opened_the_flow(world: World) -> None:
     world.configure(ceilings={"things": 5})
     world.sync("things", *_put(world, range(1, 9)))
@@ -89,6 +91,7 @@ def test_what_was_held_is_written_once_a_person_has_opened_the_flow(world: World
     assert world.timeline("things", "8")[-4:] == ["ceiling opened", "fetched", "planned", "written"]
 
 
+@pytest.mark.one_database
 def test_what_an_opening_releases_is_no_longer_held_while_it_waits_for_its_quiet_period(world: World) -> None:
     world.configure(ceilings={"things": 5})
     world.sync("things", *_put(world, range(1, 9)))
@@ -125,6 +128,7 @@ def test_for_a_first_load_nothing_is_counted_for_a_while_and_then_it_is_again(wo
     assert len(world.right.writes) == 25
 
 
+@pytest.mark.one_database
 def test_writes_of_an_hour_ago_count_no_more(world: World) -> None:
     world.configure(ceilings={"things": 5})
     for first in (1, 11, 21):
@@ -178,6 +182,7 @@ def test_a_write_that_is_refused_for_the_moment_is_no_write_of_the_hour(world: W
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_the_ceiling_of_one_flow_is_none_of_anothers(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(by_name)), flow("others", Plain(by_name), entity="things"))
     world.configure(ceilings={"things": 2})
@@ -221,12 +226,14 @@ def _work(world: World, engine: Engine) -> None:
             running.run(engine, stage, chain.token)
 
 
+@pytest.mark.one_database
 def test_of_a_flow_whose_file_is_gone_no_ceiling_is_listed(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(by_name)), flow("stuff", Plain(by_name)))
     del world.engine.flows["things"]
     assert [one.flow for one in ceiling.listed(world.engine)] == ["stuff"]
 
 
+@pytest.mark.one_database
 def test_only_a_flow_that_the_connection_has_can_be_opened(world: World) -> None:
     with pytest.raises(Misconfigured, match="no connection 'other'"):
         ceiling.open_(world.engine, "other", "things", by="Kim")
@@ -277,6 +284,7 @@ def _interrupt(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *, after: in
     monkeypatch.setattr(module, "want", fails)
 
 
+@pytest.mark.one_database
 def test_many_held_records_are_let_go_in_short_transactions_between_which_others_write(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +331,7 @@ def test_an_opening_that_is_interrupted_is_finished_by_the_next_and_lets_nothing
     assert world.record("things", "12").done == 2  # wanted at the source, and once more by the opening
 
 
+@pytest.mark.one_database
 def test_what_an_interrupted_opening_has_left_is_looked_at_within_the_hour_without_a_person(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,7 @@ def _written(shop: World) -> list[str]:
     return sorted(write[1] for write in shop.right.writes)
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("mode", ["live", "observe"])
 def test_an_earlier_date_has_what_was_too_old_looked_at(shop: World, mode: str) -> None:
     shop.configure(mode=mode)
@@ -79,6 +80,7 @@ def test_an_earlier_date_has_what_was_too_old_looked_at(shop: World, mode: str) 
     assert _written(shop) == ["1", "2"]
 
 
+@pytest.mark.one_database
 def test_an_earlier_date_has_the_feeds_read_from_there(shop: World) -> None:
     _read(shop)
     assert _written(shop) == ["2"]
@@ -100,6 +102,7 @@ def test_a_worker_that_knows_the_connection_from_before_reads_and_plans_by_the_n
     assert _written(shop) == ["1", "2"]
 
 
+@pytest.mark.one_database
 def test_what_is_just_planned_by_the_former_date_is_planned_again(make_world: Callable[..., World]) -> None:
     meanwhile: list[Callable[[], None]] = []
 

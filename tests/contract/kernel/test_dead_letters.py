@@ -268,6 +268,7 @@ def discard(world: World, *found: m.Failure) -> None:
     dead_letter_bulk.discard(world.engine, found, because="a test order", by="anna")
 
 
+@pytest.mark.one_database
 def test_a_discarded_record_rests_until_its_source_changes(world: World) -> None:
     discard(world, dead(world))
     assert letters(world) == []
@@ -282,6 +283,7 @@ def test_a_discarded_record_rests_until_its_source_changes(world: World) -> None
     assert target(world) == ["MUG"]
 
 
+@pytest.mark.one_database
 def test_a_discard_is_taken_back_by_trying_it_again(world: World) -> None:
     one = dead(world)
     discard(world, one)
@@ -312,6 +314,7 @@ def test_a_record_that_was_discarded_and_then_skipped_for_another_reason_is_plan
     assert target(world) == ["MGU"]
 
 
+@pytest.mark.one_database
 def test_a_record_that_is_being_worked_on_is_not_discarded(world: World) -> None:
     one = dead(world)
     world.want("things", "1")
@@ -338,6 +341,7 @@ def looked_at(world: World, key: str = "1") -> m.Failure:
     return letters(world)[0]
 
 
+@pytest.mark.one_database
 def test_what_needs_a_look_is_closed_by_a_person_alone(world: World) -> None:
     one = looked_at(world)
     assert one.kind == "attention"
@@ -358,6 +362,7 @@ def test_what_needs_a_look_is_closed_by_a_person_alone(world: World) -> None:
         dead_letter_bulk.close(world.engine, [closed], because="again", by="anna")
 
 
+@pytest.mark.one_database
 def test_a_dead_letter_is_not_closed_but_retried_or_discarded(world: World) -> None:
     with pytest.raises(Misconfigured, match="it can be retried or discarded, not closed"):
         dead_letter_bulk.close(world.engine, [dead(world)], because="seen", by="anna")
@@ -389,6 +394,7 @@ def test_letters_are_grouped_by_cause_whatever_value_stands_in_it(world: World) 
     assert group.last - group.first == timedelta(seconds=120)
 
 
+@pytest.mark.one_database
 def test_what_waits_for_a_dead_record_stands_under_it(make_world: Callable[..., World]) -> None:
     needing = Plain(by_name, needs_=lambda doc, context: [CUSTOMER])
     world = make_world(flow("customers", Plain(only_known)), flow("orders", needing))
@@ -442,6 +448,7 @@ def test_an_outlook_says_what_would_be_written_and_what_would_still_fail(world: 
     assert world.right.writes == []
 
 
+@pytest.mark.one_database
 def test_of_very_many_an_even_sample_is_planned(world: World) -> None:
     for number in range(10):
         world.left.put("things", str(number), name="mgu")
@@ -487,6 +494,7 @@ def test_the_oldest_are_taken_up_to_the_most_that_is_allowed(world: World) -> No
     assert choice.left == 1
 
 
+@pytest.mark.one_database
 def test_a_paced_replay_goes_one_after_the_other_and_a_change_at_the_source_goes_at_once(world: World) -> None:
     found = [dead(world, key) for key in "123"]
     teach(world, "mgu")
@@ -521,6 +529,7 @@ def test_a_write_in_doubt_rests_its_settle_time_whatever_the_pace(world: World) 
 # -- poison ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_a_record_that_kills_its_worker_is_set_aside_with_what_is_known_and_holds_up_nothing(world: World) -> None:
     for key in "123":
         world.left.put("things", key, name="mug")
@@ -557,6 +566,7 @@ def test_a_record_that_kills_its_worker_is_set_aside_with_what_is_known_and_hold
     assert pump.pump(world.engine) == 0
 
 
+@pytest.mark.one_database
 def test_poison_that_dies_in_a_write_names_the_step_and_says_that_the_write_is_in_doubt(
     make_world: Callable[..., World],
 ) -> None:
@@ -616,6 +626,7 @@ def test_a_discarded_pair_is_looked_at_again_when_either_side_changes(pairs: Wor
     assert pairs.record("things", "left:1").status == "done"
 
 
+@pytest.mark.one_database
 def test_letters_of_a_record_that_is_folded_into_its_pair_stay_and_follow_it(pairs: World) -> None:
     pairs.right.put("things", "R", ref="R", colour="red")
     pairs.sync("things", "right:R")

@@ -29,6 +29,7 @@ def _begun(world: World, key: str = "1", name: str = "a lamp") -> str:
     return world.messages[-1].token
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("twice", ALL)
 def test_a_step_that_is_delivered_twice_does_its_work_once(world: World, twice: Stage) -> None:
     token = _begun(world)
@@ -42,6 +43,7 @@ def test_a_step_that_is_delivered_twice_does_its_work_once(world: World, twice: 
     assert world.right.writes == [("create", "1", "R1")]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("stage", ALL)
 def test_a_second_worker_with_the_same_message_cannot_enter_while_the_first_is_at_it(
     world: World, stage: Stage
@@ -55,6 +57,7 @@ def test_a_second_worker_with_the_same_message_cannot_enter_while_the_first_is_a
     assert not second.enter()
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("lost_before", ALL)
 def test_a_message_that_is_lost_costs_its_lease_and_nothing_else(world: World, lost_before: Stage) -> None:
     token = _begun(world)
@@ -81,6 +84,7 @@ def test_a_worker_that_dies_in_a_step_leaves_everything_to_the_next(world: World
     assert world.right.writes == [("create", "1", "R1")]
 
 
+@pytest.mark.one_database
 def test_a_worker_that_dies_during_the_call_is_settled_by_a_search_and_nothing_is_created_twice(world: World) -> None:
     token = _begun(world)
     running.run(world.engine, Stage.FETCH, token)
@@ -255,6 +259,7 @@ def test_a_write_that_nobody_can_check_is_done_by_an_answer_that_tells_no_key(ma
     assert len(world.right.writes) == 1
 
 
+@pytest.mark.one_database
 def test_a_late_answer_of_a_frozen_worker_settles_its_effect_and_nothing_is_written_twice(world: World) -> None:
     token = _begun(world)
     running.run(world.engine, Stage.FETCH, token)
@@ -275,6 +280,7 @@ def test_a_late_answer_of_a_frozen_worker_settles_its_effect_and_nothing_is_writ
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_frozen_worker_that_wakes_up_before_its_call_makes_none(world: World) -> None:
     token = _begun(world)
     running.run(world.engine, Stage.FETCH, token)
@@ -303,6 +309,7 @@ def test_a_batch_whose_worker_died_goes_again_one_record_at_a_time(world: World)
     assert len(world.right.writes) == 3
 
 
+@pytest.mark.one_database
 def test_a_record_that_alone_kills_its_worker_is_set_aside_and_the_others_go_on(world: World) -> None:
     for key in "123":
         world.left.put("things", key, name="x")
@@ -482,6 +489,7 @@ def test_a_stale_fetch_is_made_again_before_anything_is_written(world: World) ->
     assert world.right.objects["things"]["R1"]["name"] == "new"
 
 
+@pytest.mark.one_database
 def test_two_records_that_mean_to_create_the_same_thing_do_it_once_and_one_is_held(
     make_world: Callable[..., World],
 ) -> None:
@@ -511,6 +519,7 @@ def test_a_key_that_the_target_refused_one_record_is_free_for_another(make_world
     assert [(verb, natural) for verb, natural, _ in world.right.writes] == [("create", "C2"), ("create", "C1")]
 
 
+@pytest.mark.one_database
 def test_an_effect_is_taken_as_sent_by_one_runner_only(world: World) -> None:
     token = _begun(world)
     running.run(world.engine, Stage.FETCH, token)

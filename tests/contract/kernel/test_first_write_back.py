@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from syncengine.document import Doc
 from syncengine.mapping.contract import Context
 from tests.contract.kernel.world import Plain, Thing, World, by_name, flow
@@ -13,6 +15,7 @@ def _note(doc: Doc, context: Context) -> Doc:
     return {"note": doc.get("remark") or ""}
 
 
+@pytest.mark.one_database
 def test_an_edit_after_a_first_write_in_doubt_is_not_overwritten(make_world: Callable[..., World]) -> None:
     notes = flow("notes", Plain(_note), entity="things", source="left.things", target="right.notes", write_back=True)
     world = make_world(flow("things", Plain(by_name)), notes)

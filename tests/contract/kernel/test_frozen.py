@@ -30,6 +30,7 @@ def _others_go_on(world: World, name: str) -> None:
     world.sync("things", "1", patience_s=10)
 
 
+@pytest.mark.one_database
 def test_a_transform_that_wakes_late_opens_no_dead_letter_for_what_was_written_meanwhile(
     make_world: Callable[..., World],
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_transform_that_wakes_late_opens_no_dead_letter_for_what_was_written_m
     assert (world.record("things", "1").status, world.right.objects["things"]["R1"]["name"]) == ("done", "good")
 
 
+@pytest.mark.one_database
 def test_a_fetch_that_wakes_late_does_not_store_what_it_read_before(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(by_name)))
 
@@ -77,6 +79,7 @@ def test_a_fetch_that_wakes_late_does_not_store_what_it_read_before(make_world: 
     assert world.timeline("things", "1").count("fetched") == 1
 
 
+@pytest.mark.one_database
 def test_a_push_that_wakes_before_its_intentions_opens_no_write_that_others_have_ended(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +102,7 @@ def test_a_push_that_wakes_before_its_intentions_opens_no_write_that_others_have
         assert [str(state) for state in session.scalars(select(Effect.state))] == ["rejected"]
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("stages", [(Stage.FETCH,), (Stage.FETCH, Stage.TRANSFORM)], ids=["fetched", "planned"])
 @pytest.mark.parametrize("fault", ["", "numberless", "unheard"])
 def test_a_write_that_lands_after_it_was_looked_for_is_not_sent_again(
@@ -204,6 +208,7 @@ def _entered(world: World) -> Lease:
     return lease
 
 
+@pytest.mark.one_database
 def test_a_time_of_day_that_is_set_forward_costs_the_lease_and_prolongs_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +225,7 @@ def test_a_time_of_day_that_is_set_forward_costs_the_lease_and_prolongs_nothing(
     assert world.record("things", "1").lease_until == until
 
 
+@pytest.mark.one_database
 def test_a_time_of_day_that_is_set_back_prolongs_no_lease(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     lease = _entered(world)
     noon = clock.now()

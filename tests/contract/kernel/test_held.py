@@ -315,6 +315,7 @@ def _settle(world: World, happened: str | None, **more: Any) -> None:
     world.settle(patience_s=300)
 
 
+@pytest.mark.one_database
 def test_a_write_that_did_not_happen_is_sent_once_more_on_a_persons_word(payments: World) -> None:
     _doubtful(payments, "lost")
     _settle(payments, None, because="it is not in the bank file")
@@ -327,6 +328,7 @@ def test_a_write_that_did_not_happen_is_sent_once_more_on_a_persons_word(payment
     )  # fmt: skip
 
 
+@pytest.mark.one_database
 def test_a_write_that_happened_is_linked_with_what_a_person_found(payments: World) -> None:
     _doubtful(payments, "unheard")
     with payments.store.read() as session:
@@ -343,6 +345,7 @@ def test_a_write_that_happened_is_linked_with_what_a_person_found(payments: Worl
     assert payments.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_change_that_a_person_found_to_have_happened_is_agreed(payments: World) -> None:
     payments.sync("things", "1")
     payments.left.put("things", "1", name="a larger payment")
@@ -353,6 +356,7 @@ def test_a_change_that_a_person_found_to_have_happened_is_agreed(payments: World
     assert payments.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_nobody_settles_a_write_that_the_target_may_still_carry_out_or_with_an_object_that_is_not_there(
     payments: World,
 ) -> None:
@@ -369,6 +373,7 @@ def test_nobody_settles_a_write_that_the_target_may_still_carry_out_or_with_an_o
     assert payments.links("things") == []
 
 
+@pytest.mark.one_database
 def test_a_write_is_not_linked_with_an_object_that_belongs_to_another_record(payments: World) -> None:
     payments.left.put("things", "2", name="another")
     payments.sync("things", "2")
@@ -382,6 +387,7 @@ def test_a_write_is_not_linked_with_an_object_that_belongs_to_another_record(pay
 # -- the way -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_a_trace_shows_plans_writes_answers_and_decisions_in_one_order(shop: World) -> None:
     shop.left.put("things", "1", name="a lamp", dear=True)
     shop.sync("things", "1")

@@ -35,6 +35,7 @@ def _states(world: World) -> list[str]:
         return [effect.state for effect in session.query(m.Effect).order_by(m.Effect.id)]
 
 
+@pytest.mark.one_database
 def test_a_message_that_comes_again_between_the_end_of_the_lease_and_the_pump_leaves_the_record_to_the_pump(
     world: World,
 ) -> None:
@@ -58,6 +59,7 @@ def test_a_message_that_comes_again_between_the_end_of_the_lease_and_the_pump_le
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_database_that_blinks_when_the_answer_is_noted_costs_the_settle_time_and_nothing_else(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +83,7 @@ def test_a_database_that_blinks_when_the_answer_is_noted_costs_the_settle_time_a
     assert _states(world) == ["done"]
 
 
+@pytest.mark.one_database
 def test_the_settle_time_is_kept_even_if_the_record_is_taken_up_before_its_end(world: World) -> None:
     world.right.faults.append("late")
     world.left.put("things", "1", name="a lamp")
@@ -108,6 +111,7 @@ def test_waking_does_not_shorten_a_settle_time(world: World) -> None:
     assert world.right.writes == [("create", "1", "R1")]
 
 
+@pytest.mark.one_database
 def test_a_source_that_is_set_back_while_a_change_is_in_doubt_is_written_back(world: World) -> None:
     """The version that was done last is seen again, but the target may have taken the one between."""
     world.left.put("things", "1", name="old")
@@ -125,6 +129,7 @@ def test_a_source_that_is_set_back_while_a_change_is_in_doubt_is_written_back(wo
     assert set(_states(world)) == {"done"}
 
 
+@pytest.mark.one_database
 def test_a_source_that_is_set_back_after_a_late_answer_is_written_back(world: World) -> None:
     world.left.put("things", "1", name="old")
     world.sync("things", "1")

@@ -66,6 +66,7 @@ def test_a_flow_with_a_large_backlog_does_not_stand_before_one_with_a_single_rec
     assert before <= chains + 1
 
 
+@pytest.mark.one_database
 def test_flows_take_turns_however_old_their_records_are(make_world: Callable[..., World]) -> None:
     flows = [flow(name, Plain(by_name), batch=1) for name in ("a", "b", "c")]
     world = make_world(*flows, limits=Limits(chains=dict.fromkeys(Lane, 1)))

@@ -98,6 +98,7 @@ def _two(doc: Doc, context: Context) -> Doc:
     return {part: {"ref": f"{doc['ref']}/{part}", "name": doc["name"]} for part in ("a", "b")}
 
 
+@pytest.mark.one_database
 def test_each_part_that_is_recreated_is_looked_for_by_its_own_former_reference(make_world: MakeWorld) -> None:
     """The target's people have given both parts new numbers; the source has another reference by then."""
     world = make_world(flow("things", Plain(_two, parts=True)), right={"identity": ("name",)})

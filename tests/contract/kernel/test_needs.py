@@ -57,6 +57,7 @@ def test_what_is_left_alone_though_others_of_its_own_batch_need_it_is_told(make_
     assert _statuses(world) == {"1": "dead", "2": "waiting"}
 
 
+@pytest.mark.one_database
 def test_what_needs_it_no_more_by_a_mended_mapping_goes_on_within_the_hour(make_world: MakeWorld) -> None:
     world = _shop(make_world)
     world.left.put("customers", "310", name="supplier")
@@ -71,6 +72,7 @@ def test_what_needs_it_no_more_by_a_mended_mapping_goes_on_within_the_hour(make_
     assert world.record("orders", "1").status == "done"
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize(("after_s", "reads"), [(0, 1), (299, 1), (300, 1), (301, 2)])
 def test_what_the_sweep_wakes_is_read_once_more_only_if_its_fetch_is_older_than_five_minutes(
     make_world: MakeWorld, after_s: int, reads: int

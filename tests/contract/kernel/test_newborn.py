@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from sqlalchemy import select
 
 from syncengine.connectors.base import Operation
@@ -20,6 +21,7 @@ def _records(world: World) -> list[str]:
         return list(session.scalars(select(Record.key).order_by(Record.key)))
 
 
+@pytest.mark.one_database
 def test_an_object_whose_create_is_in_doubt_is_not_created_on_its_own_side_again(
     make_world: Callable[..., World],
 ) -> None:
@@ -57,6 +59,7 @@ def test_an_object_that_is_told_while_its_create_is_under_way_waits_for_its_link
     assert _records(world) == ["left:1"]
 
 
+@pytest.mark.one_database
 def test_an_object_that_another_create_cannot_have_made_does_not_wait(make_world: Callable[..., World]) -> None:
     world = make_world(PEOPLE, right={"identity": ("name",)})
     world.left.put("things", "1", name="a lamp")

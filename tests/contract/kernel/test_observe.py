@@ -72,6 +72,7 @@ def test_what_was_observed_is_written_when_the_connection_goes_live_and_needs_co
     assert (world.record("orders", "1").status, world.record("orders", "2").reason) == (Status.DONE, "a draft")
 
 
+@pytest.mark.one_database
 def test_a_link_that_was_only_planned_is_none_once_the_connection_is_live(make_world: Callable[..., World]) -> None:
     world = _observed(make_world)
     world.configure(mode="live")  # as a worker may see it whose last observed write comes late
@@ -116,6 +117,7 @@ def test_what_was_planned_with_a_provisional_key_is_planned_anew_when_the_connec
     assert third["customer"] == customers[0]
 
 
+@pytest.mark.one_database
 def test_going_live_writes_what_was_created_at_or_after_the_cut_over_date_and_nothing_older(
     make_world: Callable[..., World],
 ) -> None:
@@ -192,6 +194,7 @@ def test_the_report_counts_writes_by_kind_and_names_what_stays_by_its_cause(make
     assert observe_report.report(world.engine, later).writes == []
 
 
+@pytest.mark.one_database
 def test_a_cause_with_different_values_names_them_all(make_world: Callable[..., World]) -> None:
     def to(doc: Doc, context: Context) -> Doc:
         raise Rejected(field="Currency", value=doc["name"], reason="it is not set up", remedy="Set it up")
@@ -208,6 +211,7 @@ def test_a_cause_with_different_values_names_them_all(make_world: Callable[..., 
     assert common_text([f"a '{n}' b 'z'" for n in range(7)]) == "a '0', '1', '2', '3', '4' or others b 'z'"
 
 
+@pytest.mark.one_database
 def test_the_history_of_each_record_tells_its_own_planned_writes_and_no_others(
     make_world: Callable[..., World],
 ) -> None:
@@ -241,6 +245,7 @@ def test_each_field_of_each_write_can_be_shown(make_world: Callable[..., World])
     assert shown == {"ref": "1", "name": "order", "customer": "310"}
 
 
+@pytest.mark.one_database
 def test_what_is_observed_while_its_connection_goes_live_is_written(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -293,6 +298,7 @@ def _state(world: World) -> tuple[int, int, str]:
     return len(provisional), world.backlog(), mode
 
 
+@pytest.mark.one_database
 def test_many_observed_records_are_wanted_in_short_transactions_between_which_others_write(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
 ) -> None:

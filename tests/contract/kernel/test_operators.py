@@ -34,6 +34,7 @@ def shop(make_world: Callable[..., World]) -> World:
     return world
 
 
+@pytest.mark.one_database
 def test_why_nothing_is_known_of_an_id_names_the_cut_over_date_and_what_an_id_can_be(shop: World) -> None:
     shop.configure(cut_over=START)
     assert trace.why_not(shop.engine, "WEB-10048") == [
@@ -46,6 +47,7 @@ def test_why_nothing_is_known_of_an_id_names_the_cut_over_date_and_what_an_id_ca
     ]
 
 
+@pytest.mark.one_database
 def test_a_sync_by_hand_reads_the_feeds_and_says_what_it_found(shop: World) -> None:
     says = sync.run(shop.engine, sync.Request("orders"))
     shop.settle()
@@ -54,6 +56,7 @@ def test_a_sync_by_hand_reads_the_feeds_and_says_what_it_found(shop: World) -> N
     assert shop.record("orders", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_sync_of_named_objects_reads_no_feed_and_is_urgent(shop: World) -> None:
     sync.run(shop.engine, sync.Request("orders", ids=("1",)))
 
@@ -61,12 +64,14 @@ def test_a_sync_of_named_objects_reads_no_feed_and_is_urgent(shop: World) -> Non
     assert shop.left.reads == []
 
 
+@pytest.mark.one_database
 def test_a_sync_since_a_time_leaves_the_cursors_where_they_are(shop: World) -> None:
     sync.run(shop.engine, sync.Request("orders", since=START))
     with shop.store.read() as session:
         assert session.query(m.Cursor).count() == 0
 
 
+@pytest.mark.one_database
 def test_the_schedule_starts_a_sync_only_when_it_is_due_and_a_second_tick_does_nothing(shop: World) -> None:
     says = [sync.run(shop.engine, sync.Request("orders", trigger="schedule")) for _ in range(2)]
     shop.time.pass_(299)  # a tick a little early still counts
@@ -96,6 +101,7 @@ def test_unknown_names_are_refused_with_the_known_ones(shop: World, request_: sy
     assert str(refused.value) == says
 
 
+@pytest.mark.one_database
 def test_a_connection_without_the_flow_says_so(shop: World) -> None:
     shop.configure(flows=["customers"])
     with pytest.raises(Misconfigured, match="does not have the flow 'orders'"):
@@ -159,6 +165,7 @@ def test_status_counts_what_is_due_done_waiting_held_and_dead(shop: World) -> No
     assert status.as_rows([after["orders"]])[0]["flow"] == "orders"
 
 
+@pytest.mark.one_database
 def test_status_shows_endpoints_that_rest_and_quotas_that_are_told(
     shop: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +179,7 @@ def test_status_shows_endpoints_that_rest_and_quotas_that_are_told(
     assert quota.left(shop.engine)[0] == {"endpoint": "left-1", "says": "3 of 200"}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("by", ["1", "R2", "310", "R1"])
 def test_trace_finds_an_object_by_any_id_of_either_system(shop: World, by: str) -> None:
     sync.run(shop.engine, sync.Request("orders"))
@@ -201,6 +209,7 @@ def test_trace_says_what_blocks_a_waiting_object(shop: World) -> None:
     assert found.state.startswith("waiting: needs customers 310, which is dead (name")
 
 
+@pytest.mark.one_database
 def test_trace_says_why_nothing_is_known_of_an_object(shop: World) -> None:
     assert trace.trace(shop.engine, "999") == []
     assert trace.why_not(shop.engine, "999")[0] == "main: customers was never read"
@@ -218,6 +227,7 @@ def test_trace_tells_a_due_record_and_one_that_is_worked_on(shop: World) -> None
     assert "due, next step fetch" in trace.trace(shop.engine, "310")[0].state
 
 
+@pytest.mark.one_database
 def test_only_open_dead_letters_can_be_retried(shop: World) -> None:
     with pytest.raises(Misconfigured, match="no open dead letter has the id 77"):
         retry(shop.engine, [77])

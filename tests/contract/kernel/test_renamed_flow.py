@@ -29,6 +29,7 @@ def renamed(world: World) -> World:
     return world
 
 
+@pytest.mark.one_database
 def test_a_renamed_flow_does_not_run_before_configure_names_it(renamed: World) -> None:
     renamed.left.put("things", "1", name="a red lamp")
     assert sync.start(renamed.engine, sync.Request("stuff", trigger="schedule")) == []
@@ -56,6 +57,7 @@ def test_what_needs_a_renamed_flow_waits_and_creates_nothing(make_world: Callabl
     assert world.record("orders", "7").status == "waiting"
 
 
+@pytest.mark.one_database
 def test_a_process_does_not_start_with_it_once_the_connection_has_it_under_a_new_entity(renamed: World) -> None:
     def check() -> None:
         with renamed.store.read() as session:

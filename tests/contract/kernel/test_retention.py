@@ -93,6 +93,7 @@ def test_a_year_later_the_history_is_gone_and_the_record_its_link_and_its_create
     assert Counter(verb for verb, _, _ in world.right.writes) == {"create": 1, "change": 4}
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("is_gone", [False, True], ids=["restored there", "gone there"])
 def test_an_object_whose_link_was_cut_long_after_its_create_is_not_created_twice(world: World, is_gone: bool) -> None:
     """What it was created from is gone: what is planned now tells whose object it is."""
@@ -117,6 +118,7 @@ def test_an_object_whose_link_was_cut_long_after_its_create_is_not_created_twice
     assert ("1", "", made[-1]) in world.links("things")
 
 
+@pytest.mark.one_database
 def test_what_is_open_is_kept_whole_and_goes_on(world: World) -> None:
     _put(world, "dead", "bad")
     _put(world, "waits", "vase", owner="7")
@@ -160,6 +162,7 @@ def _letters(world: World) -> list[m.Failure]:
         return [failure for failure, _ in dead_letters.listed(session)]
 
 
+@pytest.mark.one_database
 def test_what_was_discarded_is_left_alone_while_it_is_unchanged_and_a_letter_that_is_over_goes(world: World) -> None:
     _put(world, "1", "bad")
     _put(world, "2", "bad too")
@@ -183,6 +186,7 @@ def test_what_was_discarded_is_left_alone_while_it_is_unchanged_and_a_letter_tha
     assert world.record("things", "1").status == "done"
 
 
+@pytest.mark.one_database
 def test_a_discarded_record_rests_although_its_letter_is_gone(world: World) -> None:
     _put(world, "1", "bad")
     dead_letter_bulk.discard(world.engine, _letters(world), because="a test", by="anna")
@@ -201,6 +205,7 @@ def test_a_discarded_record_rests_although_its_letter_is_gone(world: World) -> N
     assert (record.status, record.why) == ("done", "")
 
 
+@pytest.mark.one_database
 def test_what_would_have_been_written_is_still_shown_and_written_when_the_connection_goes_live(world: World) -> None:
     world.configure(mode="observe")
     _put(world, "1", "lamp")
@@ -213,6 +218,7 @@ def test_what_would_have_been_written_is_still_shown_and_written_when_the_connec
     assert world.right.writes == [("create", "1", "R1")]
 
 
+@pytest.mark.one_database
 def test_the_latest_run_of_a_flow_stays_and_alerts_that_are_over_go(world: World) -> None:
     for days in (3, 2, 1):
         at = world.time.at - timedelta(days=days)
@@ -261,6 +267,7 @@ def test_thousands_of_rows_go_in_small_transactions_within_the_time_of_a_run(
     assert world.right.objects["things"]["R1"]["name"] == "cup"
 
 
+@pytest.mark.one_database
 def test_two_at_once_are_one(world: World) -> None:
     with Lock(world.store, retention.PULSE, retention.LEASE_S).tried():
         assert retention.remove(world.engine, SOON) is None

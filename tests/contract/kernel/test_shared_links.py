@@ -164,6 +164,7 @@ def _back() -> Flow:
     return flow("back", Plain(to_left), entity="orders", source="right.orders", target="left.orders")
 
 
+@pytest.mark.one_database
 def test_what_one_flow_created_is_not_written_back_by_the_other(make_world: MakeWorld) -> None:
     world = make_world(flow("orders", Plain(_order)), _back(), right=LINES, left=LINES)
     world.right.put("orders", "PO9", name="po", rows=[{LINE_NUMBER: "1", "code": "LAMP", "qty": Decimal(1)}])
@@ -190,6 +191,7 @@ def test_a_line_that_the_first_comparison_does_not_find_is_held_and_not_added(ma
     assert (_there(world, "PO9"), world.record("orders", "L1").status) == (["LAMP"], "held")
 
 
+@pytest.mark.one_database
 def test_what_one_flow_is_creating_is_not_created_once_more_by_the_other(make_world: MakeWorld) -> None:
     world = make_world(
         flow("orders", Plain(by_name)),
@@ -269,6 +271,7 @@ def test_what_waits_for_a_link_is_woken_by_it_whatever_side_its_key_is_of(make_w
     assert [one["name"] for one in world.left.objects["payments"].values()] == ["310"]
 
 
+@pytest.mark.one_database
 def test_records_that_need_one_another_are_a_dead_letter_that_names_them(make_world: MakeWorld) -> None:
     def needs(entity: str, key: str) -> Callable[[Doc, Context], list[Need]]:
         return lambda doc, context: [Need(entity, key, "", entity)]
@@ -360,6 +363,7 @@ def test_a_write_back_finds_the_link_whatever_its_part_and_its_sources_must_agre
     assert discover(world.engine, world.connection_id, "credit", trigger="schedule", lane=Lane.SCHEDULED).known == 2
 
 
+@pytest.mark.one_database
 def test_a_one_way_flow_to_the_left_finds_a_link_with_a_part_and_creates_nothing(make_world: MakeWorld) -> None:
     customers = flow(
         "customers", Plain(lambda doc, context: {"EUR": {"ref": doc["id"], "name": doc["name"]}}, parts=True)
@@ -494,6 +498,7 @@ def test_an_enforced_field_is_brought_back_to_the_sources_value(make_world: Make
     assert world.right.objects["stock"]["R1"]["quantity"] == 10
 
 
+@pytest.mark.one_database
 def test_an_id_of_a_link_that_is_gone_is_given_to_no_other(make_world: MakeWorld) -> None:
     world = make_world(flow("things", Plain(by_name)))
     for name in ("one", "one!"):
@@ -533,6 +538,7 @@ def test_a_write_without_a_key_may_be_cancelled_by_a_person_only(make_world: Mak
     assert len(world.right.writes) == 1
 
 
+@pytest.mark.one_database
 def test_a_person_names_a_write_backs_record_by_the_sources_key(orders: World) -> None:
     orders.left.put("orders", "1", name="A", rows=_rows("LAMP"))
     orders.sync("orders", "1")

@@ -12,6 +12,7 @@ from syncengine.store.states import Stage
 from tests.contract.kernel.world import World
 
 
+@pytest.mark.one_database
 def test_a_sync_by_key_reads_a_target_that_has_drifted_though_the_source_is_unchanged(world: World) -> None:
     for key in "12":
         world.left.put("things", key, name="a lamp")
@@ -28,6 +29,7 @@ def test_a_sync_by_key_reads_a_target_that_has_drifted_though_the_source_is_unch
     assert [world.timeline("things", key)[-1] for key in "12"] == ["skipped", "unchanged"]
 
 
+@pytest.mark.one_database
 def test_what_is_found_unchanged_just_when_it_is_named_is_compared_after_that(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def _standing(world: World) -> list[str]:
 # -- approved and refused ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("steps", [0, 2, 3], ids=["approved", "on its way", "written"])
 def test_what_another_has_approved_is_not_refused_on_an_old_list(shop: World, steps: int) -> None:
     berts = _held(shop)
@@ -91,6 +92,7 @@ def test_what_another_has_approved_is_not_refused_on_an_old_list(shop: World, st
     assert shop.right.writes == [("create", "1", "R1")]
 
 
+@pytest.mark.one_database
 def test_what_another_has_refused_is_not_approved_on_an_old_list(shop: World) -> None:
     berts = _held(shop)
     held.refuse(shop.engine, [_held(shop)], by="anna", because="the customer is insolvent")
@@ -138,6 +140,7 @@ def test_who_has_seen_the_decision_may_put_another_in_its_place(shop: World) -> 
     assert _told(shop, "decision lapsed") == [{"was": "approved by anna", "because": "refused by bert instead"}]
 
 
+@pytest.mark.one_database
 def test_of_many_those_are_taken_that_are_as_they_were_shown_and_the_others_named(shop: World) -> None:
     for key in ("2", "3"):
         shop.left.put("things", key, name="a lamp", dear=True)
@@ -382,6 +385,7 @@ def test_a_correction_of_a_letter_that_was_closed_meanwhile_is_refused(dead: Wor
     assert dead.right.objects["things"]["R1"]["name"] == "a lamp"
 
 
+@pytest.mark.one_database
 def test_a_correction_that_was_withdrawn_meanwhile_is_not_made_again_unseen(dead: World) -> None:
     """bert makes his on top of anna's, who finds that hers was wrong while he types."""
     id_ = _letter(dead, "1")
@@ -443,6 +447,7 @@ def test_an_approval_ends_with_the_discard_of_its_record(shop: World) -> None:
 # -- links -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.one_database
 def test_a_link_that_another_has_made_meanwhile_is_not_taken_away(world: World) -> None:
     """bert was shown `1 and R1`; anna has unlinked these, and linked 1 with R77."""
     world.left.put("things", "1", name="a lamp")
@@ -576,6 +581,7 @@ def test_what_the_target_says_is_done_is_not_sent_again(make_world: Callable[...
     assert len(world.right.writes) == 2
 
 
+@pytest.mark.one_database
 @pytest.mark.parametrize("says", ["it did not", "it happened"])
 def test_a_write_that_was_sent_again_meanwhile_is_not_settled_by_an_old_look(
     make_world: Callable[..., World], says: str

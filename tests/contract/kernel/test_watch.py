@@ -49,6 +49,7 @@ def _put(world: World, count: int) -> list[str]:
     return keys
 
 
+@pytest.mark.one_database
 def test_all_well_is_no_sign(world: World) -> None:
     world.sync("things", *_put(world, 3))
     assert _signs(world) == {}
@@ -94,6 +95,7 @@ def test_dead_letters_of_one_cause_speak_by_rate_and_until_they_are_dealt_with(w
     assert _open(world) == []
 
 
+@pytest.mark.one_database
 def test_dead_letters_of_one_cause_speak_however_slowly_they_come(world: World) -> None:
     *some, last_ = _put(world, 4)
     for key in some:
@@ -107,6 +109,7 @@ def test_dead_letters_of_one_cause_speak_however_slowly_they_come(world: World) 
     assert _signs(world) == {("dead letters", "main: things: no such thing"): text}
 
 
+@pytest.mark.one_database
 def test_a_flow_of_which_nothing_goes_through_speaks_whatever_the_causes(make_world: Callable[..., World]) -> None:
     def _refused(doc: Doc, context: Context) -> Doc:
         if doc["name"].startswith("bad"):
@@ -171,6 +174,7 @@ def test_what_is_held_for_long_is_told_with_its_commonest_reason(make_world: Cal
     assert _open(world) == []
 
 
+@pytest.mark.one_database
 def test_a_shut_ceiling_speaks_until_it_is_open(world: World) -> None:
     with world.store.write() as session:
         session.add(
@@ -235,6 +239,7 @@ def test_a_record_that_nobody_takes_up_is_late_unless_it_is_part_of_a_first_load
     assert _signs(world) == ({("oldest due", "main: things"): late} if speaks else {})
 
 
+@pytest.mark.one_database
 def test_the_alert_of_a_shut_flow_ends_when_the_connection_has_that_flow_no_more(
     make_world: Callable[..., World],
 ) -> None:
@@ -246,6 +251,7 @@ def test_the_alert_of_a_shut_flow_ends_when_the_connection_has_that_flow_no_more
     assert ("ceiling", "main: things") not in _signs(world)
 
 
+@pytest.mark.one_database
 def test_a_record_that_is_tried_again_and_again_is_late_too(make_world: Callable[..., World]) -> None:
     world = make_world(flow("things", Plain(by_name)), limits=Limits(backoff_s=300))
     world.right.faults = ["busy"] * 20
@@ -256,6 +262,7 @@ def test_a_record_that_is_tried_again_and_again_is_late_too(make_world: Callable
     assert list(_signs(world)) == [("oldest due", "main: things")]
 
 
+@pytest.mark.one_database
 def test_a_record_of_long_ago_that_fails_now_is_not_late_yet(world: World) -> None:
     keys = _put(world, 1)
     world.sync("things", *keys)
@@ -295,6 +302,7 @@ def test_a_write_that_is_sent_again_and_again_and_never_understood_is_told(make_
     assert "`syncengine held settle 1 --flow things`" in alert.remedy
 
 
+@pytest.mark.one_database
 def test_a_write_that_a_person_must_settle_is_told_after_a_while_and_until_that_is_done(
     make_world: Callable[..., World],
 ) -> None:
@@ -395,6 +403,7 @@ def test_an_endpoint_that_is_down_speaks_and_a_redis_that_is_away_ends_nothing(
     assert _open(world) == []
 
 
+@pytest.mark.one_database
 def test_a_lane_that_does_not_move_speaks_but_not_where_all_has_just_been_started(
     world: World, client: redis.Redis
 ) -> None:
@@ -408,6 +417,7 @@ def test_a_lane_that_does_not_move_speaks_but_not_where_all_has_just_been_starte
     assert signs["stalled", "scheduled"].startswith("scheduled is stalled: ")
 
 
+@pytest.mark.one_database
 def test_one_watches_at_a_time_and_the_stand_in_only_where_nobody_does(world: World) -> None:
     watcher = Watcher(world.engine, Sinks(()), THRESHOLDS)
     with Lock(world.store, "watch", 120).tried():
