@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -21,9 +22,12 @@ def lock_names(session: Session, names: Sequence[str]) -> None:
 
 def insert_into(session: Session, model: type[Base]) -> Any:
     """An INSERT with `on_conflict_do_update`, for the dialect of the session."""
-    postgres = session.get_bind().dialect.name == "postgresql"
+    return _insert(model, session.get_bind().dialect.name)
+
+
+def _insert(model: type[Base], dialect: str) -> Any:
     table = cast("Table", model.__table__)
-    return postgresql.insert(table) if postgres else sqlite.insert(table)
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def changed(session: Session, statement: Any) -> int:
@@ -42,13 +46,22 @@ def upsert(
 ) -> None:
     """Insert rows; if a row with the same `keys` exists, set its columns `update` to the new values.
 
-    `update` may be a function that takes the new values (`excluded`) and returns the expressions to set. They must not
-    contain IN, which cannot be sent for several rows at once.
+    `update` may be a function of a module that takes the new values (`excluded`) and returns the expressions to set, always
+    the same. They must not contain IN, which cannot be sent for several rows at once.
     """
     if not rows:
         return
-    statement = insert_into(session, model)
+    how = update if callable(update) else tuple(update)
+    statement = _upsert(model, session.get_bind().dialect.name, tuple(keys), how)
+    session.connection().execute(statement, [dict(row) for row in rows])  # compiled once, then cached
+
+
+@functools.cache
+def _upsert(
+    model: type[Base], dialect: str, keys: tuple[str, ...], update: tuple[str, ...] | Callable[[Any], Mapping[str, Any]]
+) -> Any:
+    """The statement, built once: that takes longer than SQLite takes to run it."""
+    statement = _insert(model, dialect)
     new = statement.excluded
     changes = update(new) if callable(update) else {name: new[name] for name in update}
-    statement = statement.on_conflict_do_update(index_elements=list(keys), set_=dict(changes))
-    session.connection().execute(statement, [dict(row) for row in rows])  # compiled once, then cached
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=dict(changes))

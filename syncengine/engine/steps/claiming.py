@@ -6,8 +6,9 @@ import logging
 import uuid
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.engine.core.engine import Chain, Engine
@@ -146,15 +147,13 @@ def _next(
     for place, endpoint_id in places.items():
         if lane in LOW_LANES and _of_endpoint(alive, places, endpoint_id) > _concurrency(engine, place, endpoint_id):
             continue
-        due = _due(place, lane, now)
+        due = _HEAD
         if lane in LOW_LANES and crowded:
             if endpoint_id in crowded:
                 continue
             if any(endpoint.id in crowded for endpoint in engine.connection(place[0]).endpoints.values()):
                 due = due.where(Record.stage != Stage.FETCH, _is_fresh(engine, now))  # makes no call to the source
-        head = session.scalars(
-            due.order_by(Record.not_before, Record.id).limit(1).execution_options(populate_existing=True)
-        ).first()
+        head = session.scalars(due, _of(place, lane, now)).first()
         if head is not None:
             busy = sum(count for (_, connection_id, _), count in alive.items() if connection_id == place[0])
             key = (lane, *place)
@@ -183,17 +182,28 @@ def _concurrency(engine: Engine, place: Place, endpoint_id: int) -> int:
     return connection.connectors[side].concurrency
 
 
-def _due(place: Place, lane: Lane, now: datetime) -> Select[Record]:
-    """The due records of a place and lane. PostgreSQL locks them, and skips those that a `want` is about to change."""
-    due = select(Record).where(
-        Record.connection_id == place[0],
-        Record.flow == place[1],
-        Record.lane == lane,
-        Record.not_before <= now,
+_DUE: Select[Record] = (
+    select(Record)
+    .where(
+        Record.connection_id == bindparam("place_connection"),
+        Record.flow == bindparam("place_flow"),
+        Record.lane == bindparam("place_lane"),
+        Record.not_before <= bindparam("due_at"),
         Record.wanted > Record.done,
         Record.token.is_(None),
     )
-    return due.with_for_update(skip_locked=True)
+    .with_for_update(skip_locked=True)
+)
+"""The due records of a place and lane (`_of`). PostgreSQL locks them, and skips those that a `want` is about to change.
+
+Built once: the pump asks it for every flow and lane, and building it takes longer than SQLite's answer.
+"""
+_HEAD = _DUE.order_by(Record.not_before, Record.id).limit(1).execution_options(populate_existing=True)
+
+
+def _of(place: Place, lane: Lane, now: datetime) -> dict[str, Any]:
+    """The parameters of `_DUE`."""
+    return {"place_connection": place[0], "place_flow": place[1], "place_lane": lane, "due_at": now}
 
 
 def _is_fresh(engine: Engine, now: datetime) -> ColumnElement[bool]:
@@ -205,7 +215,7 @@ def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Rec
     flow = engine.flow(place[1])
     stage = case(((Record.stage != Stage.FETCH) & _is_fresh(engine, now), Record.stage), else_=Stage.FETCH)
     begins = Stage(session.scalar(select(stage).where(Record.id == head.id)) or Stage.FETCH)
-    batch = _due(place, lane, now).with_only_columns(Record.id).where(stage == begins)
+    batch = _DUE.with_only_columns(Record.id).where(stage == begins)
     if head.run_alone:
         batch = batch.where(Record.id == head.id)
     else:
@@ -225,7 +235,8 @@ def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Rec
             updated_at=now,
         )
         .returning(Record.id)
-        .execution_options(synchronize_session=False)
+        .execution_options(synchronize_session=False),
+        _of(place, lane, now),
     ).all()
     session.execute(
         update(Record)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session, aliased
 
 from syncengine import clock
@@ -179,6 +179,12 @@ def _set_aside(session: Session, record: Record, because: str, now: datetime) ->
 
 def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
     """Wake records whose need has been met. It is a query, so that no wake-up can be lost."""
+    ready = session.scalars(_READY).all()
+    if ready:
+        wake(session, ready, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
+
+
+def _ready() -> Select[int]:
     lookup = aliased(Lookup)
     met_by_link = (
         select(Link.id)
@@ -192,9 +198,11 @@ def wake_waiting(session: Session, engine: Engine, now: datetime) -> None:
         .where(lookup.key == Record.need_key)
         .exists()
     )
-    ready = session.scalars(select(Record.id).where(*RESTING, met_by_link | met_by_lookup).limit(MOST_WOKEN)).all()
-    if ready:
-        wake(session, ready, now, fresh_after=now - timedelta(seconds=engine.limits.fresh_s))
+    return select(Record.id).where(*RESTING, met_by_link | met_by_lookup).limit(MOST_WOKEN)
+
+
+_READY = _ready()
+"""Ids of waiting records whose need has been met; built once, since the pump asks it every few seconds."""
 
 
 def recheck(session: Session, engine: Engine, now: datetime) -> None:
