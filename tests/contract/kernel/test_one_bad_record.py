@@ -26,6 +26,7 @@ from syncengine.errors import (
 from syncengine.store import models as m
 from syncengine.store.states import Lane
 from tests.contract.kernel.world import Fake, Plain, Thing, World, by_name, flow
+from tests.depth import usually
 
 pytestmark = pytest.mark.one_database
 
@@ -78,17 +79,26 @@ def _replace(world: World, resource: Thing) -> None:
     world.engine._connections.clear()
 
 
+ERRORS = {
+    "refused": REFUSED,
+    "not found": Misconfigured("HTTP 404"),
+    "forbidden": Forbidden("HTTP 403"),
+    "not understood": Transient("an answer that nobody understands"),
+}
+
+
 @pytest.mark.parametrize(
-    "error",
-    [REFUSED, Misconfigured("HTTP 404"), Forbidden("HTTP 403"), Transient("an answer that nobody understands")],
-    ids=["refused", "not found", "forbidden", "not understood"],
+    ("side", "error"),
+    usually(
+        [*(("left", name) for name in ERRORS), ("right", "refused")],
+        full=[(side, name) for side in ("left", "right") for name in ERRORS],
+    ),
 )
-@pytest.mark.parametrize("side", ["left", "right"])
 def test_a_record_that_cannot_be_read_becomes_a_dead_letter_and_stops_no_other(
-    make_world: MakeWorld, error: SyncError, side: str
+    make_world: MakeWorld, side: str, error: str
 ) -> None:
     world = make_world(flow("things", Plain(by_name)))
-    bad = Unreadable(getattr(world, side), f"{side}.things", error=error)
+    bad = Unreadable(getattr(world, side), f"{side}.things", error=ERRORS[error])
     _ten(world)
     if side == "right":  # what is linked is read there when its source is edited
         world.settle(patience_s=60)
@@ -190,8 +200,11 @@ class Hiccup(Thing):
         return super().read(keys)
 
 
-@pytest.mark.parametrize("seconds", [2, 600])
-@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()], ids=["files", "memory"])
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(OSError(24, "Too many open files"), 600), (MemoryError(), 2)],
+    ids=["files, for long", "memory, for a moment"],
+)
 def test_a_process_that_lacks_something_makes_no_dead_letters(
     make_world: MakeWorld, error: Exception, seconds: int
 ) -> None:

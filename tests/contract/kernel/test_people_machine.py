@@ -46,6 +46,7 @@ from tests.contract.kernel.people_checks import AtRest, Ends
 from tests.contract.kernel.people_prompts import Answer, Desk
 from tests.contract.kernel.people_world import FLOWS, Book, people_flows, people_resources
 from tests.contract.kernel.world import Time, World
+from tests.depth import usually
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 KEYS = [Fernet.generate_key().decode()]
@@ -447,7 +448,8 @@ def _first(looks: Mapping[str, Look], what: str) -> Answer | None:
 
 
 HOW = settings(
-    max_examples=EXAMPLES or 4, stateful_step_count=STEPS if EXAMPLES else 40, deadline=None, derandomize=not EXAMPLES,
+    max_examples=EXAMPLES or usually(3, full=4), stateful_step_count=STEPS if EXAMPLES else usually(30, full=40),
+    deadline=None, derandomize=not EXAMPLES,
     phases=[phase for phase in Phase if phase is not Phase.explain],
     suppress_health_check=list(HealthCheck), print_blob=True, database=None,
 )  # fmt: skip
@@ -487,5 +489,7 @@ def test_the_same_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Non
                     session.execute(table.delete())
             return store
 
-    run_state_machine_as_test(OnPostgres, settings=settings(HOW, max_examples=1))
+    run_state_machine_as_test(
+        OnPostgres, settings=settings(HOW, max_examples=2, stateful_step_count=usually(10, full=40))
+    )
     drop_postgres(url)

@@ -55,6 +55,7 @@ from tests.contract.kernel.machine_world import (
     systems,
 )
 from tests.contract.kernel.world import Time, World
+from tests.depth import usually
 from tests.services import drop_postgres, shared_folder, start_postgres
 
 KEYS = [Fernet.generate_key().decode()]
@@ -390,7 +391,7 @@ class Anything(Workers, RuleBasedStateMachine):
 
 
 HOW = settings(  # the same examples in every run; a bug hunt takes max_examples=2000 and derandomize=False
-    max_examples=7, stateful_step_count=40, deadline=None, derandomize=True,
+    max_examples=usually(4, full=7), stateful_step_count=40, deadline=None, derandomize=True,
     suppress_health_check=list(HealthCheck), print_blob=True,
 )  # fmt: skip
 
@@ -423,5 +424,7 @@ def test_the_same_on_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Non
                     session.execute(table.delete())
             return store
 
-    run_state_machine_as_test(OnPostgres, settings=settings(HOW, max_examples=1))
+    run_state_machine_as_test(
+        OnPostgres, settings=settings(HOW, max_examples=2, stateful_step_count=usually(12, full=40))
+    )
     drop_postgres(url)

@@ -16,6 +16,7 @@ from tests.contract.kernel import test_people_machine, test_state_machine
 from tests.contract.kernel.machine_world import Blinking
 from tests.contract.kernel.texts import Guarded, original, read_through, scrambled
 from tests.contract.kernel.world import World
+from tests.depth import usually
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,9 @@ def test_with_random_words_nothing_else_happens(
             return Blinking(f"sqlite:///{path}")
 
     with read_through(scrambled):
-        run_state_machine_as_test(OnSqlite, settings=settings(how, max_examples=2))
+        run_state_machine_as_test(
+            OnSqlite, settings=settings(how, max_examples=2, stateful_step_count=usually(20, full=40))
+        )
 
 
 def test_what_is_loaded_and_raised_is_scrambled(world: World) -> None:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import select
 
 from syncengine.store.models import Record
+from tests.depth import usually
 from tests.system.awkward.conftest import Cli
 from tests.system.awkward.world import World
 
@@ -50,9 +51,10 @@ def at_call(world: World, operation: str, number: int, do: Callable[[], None]) -
     world.undo.append(lambda: setattr(world.sandbox, "run", run))
 
 
-def test_1200_orders_of_the_same_updated_on_are_all_found(world: World) -> None:
+def test_three_pages_of_orders_of_the_same_updated_on_are_all_found(world: World) -> None:
+    world.configure(shop={"page_size": 50})
     world.sync()  # the cursor is before them
-    orders = drafts(world, 1200)
+    orders = drafts(world, 120)
     moment = world.time.now().replace(microsecond=0) - timedelta(seconds=5)
     for order in orders:
         world.shop.account.stamp_order(order, moment)
@@ -62,8 +64,8 @@ def test_1200_orders_of_the_same_updated_on_are_all_found(world: World) -> None:
 
 @pytest.mark.parametrize("search", [1, 2, 3])
 def test_orders_that_are_edited_while_the_pages_are_read_are_all_found(world: World, search: int) -> None:
-    world.configure(shop={"page_size": 50})
-    orders = drafts(world, 160)
+    world.configure(shop={"page_size": 20})
+    orders = drafts(world, 64)
     base = world.time.now().replace(microsecond=0) - timedelta(hours=1)
     for number, order in enumerate(orders):
         world.shop.account.stamp_order(order, base + timedelta(seconds=number))
@@ -180,8 +182,10 @@ def new_order(world: World, **changes: Any) -> Any:
     return world.shop.order(None, row, created_on=now, placed_on=now, **changes)
 
 
-@pytest.mark.parametrize("gap_s", [5, 25, 55])
-@pytest.mark.parametrize("stamped", [True, False])
+@pytest.mark.parametrize(
+    ("gap_s", "stamped"),
+    usually([(5, True), (25, False), (55, True)], full=[(gap, how) for gap in (5, 25, 55) for how in (True, False)]),
+)
 def test_an_order_whose_rows_come_one_by_one_is_pushed_once_and_whole(
     world: World, gap_s: float, stamped: bool
 ) -> None:
