@@ -27,13 +27,15 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def bare_environment(tmp_path: Path) -> dict[str, str]:
-    """The environment of a machine on which nothing of ours is set, but the data folder and a free port for Flower."""
+    """The environment of a machine on which nothing of ours is set, but the data folder and a free port for Flower.
+
+    Flower has no password, so `syncengine up` does not start it: a test that needs it sets one.
+    """
     bare = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return {
         **bare,
         "SYNCENGINE_HOME": str(tmp_path / "var"),
         "SYNCENGINE_FLOWER_PORT": str(free_port()),
-        "FLOWER_BASIC_AUTH": "ops:secret",
     }
 
 

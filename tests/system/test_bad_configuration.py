@@ -299,7 +299,8 @@ def test_an_up_that_is_refused_takes_over_nothing(run: Run, tmp_path: Path) -> N
     config = _write(tmp_path, CONFIGURATION.format(url="http://127.0.0.1:1"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("syncengine", "up", SYNCENGINE_CONFIG=config, TOKEN="x", SYNCENGINE_FLOWER_PORT=str(port))
+        variables = {"SYNCENGINE_FLOWER_PORT": str(port), "FLOWER_BASIC_AUTH": "ops:secret"}
+        done = run("syncengine", "up", SYNCENGINE_CONFIG=config, TOKEN="x", **variables)
     _one_line(done, f"port {port} is taken")
     assert "Endpoints:" not in done.stdout
     assert not list((tmp_path / "var").glob("*.db"))

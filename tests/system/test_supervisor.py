@@ -57,7 +57,10 @@ def up(bare_environment: dict[str, str], tmp_path: Path) -> Iterator[Up]:
             process.wait(PATIENCE_S)
 
 
-def test_what_dies_is_started_again_and_nothing_is_left_at_the_end(up: Up, bare_settings: Settings) -> None:
+def test_what_dies_is_started_again_and_nothing_is_left_at_the_end(
+    up: Up, bare_environment: dict[str, str], bare_settings: Settings
+) -> None:
+    bare_environment["FLOWER_BASIC_AUTH"] = "ops:secret"
     process = up()
     supervisor = Supervisor(bare_settings)
     first = supervisor.pids()
@@ -255,7 +258,7 @@ def test_a_port_of_flower_that_is_taken_is_named(run: Run, bare_environment: dic
     )
     try:
         _wait_until(lambda: not redis_server.is_free(int(port)))
-        done = run("syncengine", "up")
+        done = run("syncengine", "up", FLOWER_BASIC_AUTH="ops:secret")
     finally:
         stop(server)
 
