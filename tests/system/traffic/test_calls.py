@@ -15,7 +15,7 @@ pytestmark = pytest.mark.process
 
 
 def test_changed_orders_cost_at_most_a_tenth_more_calls_than_the_fewest_possible() -> None:
-    orders, customers = 120, 24
+    orders, customers = 80, 16
     with site(orders=orders, customers=customers) as one:
         addresses = int(one.systems.ask("addresses")["addresses"])
         counts = calls.measure(one, orders=orders, customers=customers, addresses=addresses, phases=("create", "amend"))
