@@ -156,6 +156,7 @@ def test_equal_rows_are_told_apart_as_far_as_it_matters(world: World) -> None:
     assert sorted(world.erp.stock_lines(order.id)) == [("MUG", D(1), D(8)), ("MUG", D(4), D(8))]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_a_cancelled_order_is_cancelled_and_stays_so(world: World) -> None:
     shop = world.shop
@@ -212,6 +213,7 @@ def test_an_order_that_may_not_change_any_more_is_held_with_what_would_be_change
     assert event["detail"]["writes"] == [would]
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_an_order_that_is_gone_in_syspro_is_held_and_never_made_again(world: World) -> None:
     shop = world.shop
@@ -257,6 +259,7 @@ def test_an_edit_that_means_nothing_to_syspro_writes_nothing(world: World) -> No
     assert world.status(order.id)[0] == "done"
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_a_customer_that_moves_moves_in_each_currency_and_keeps_what_is_set_by_people(world: World) -> None:
     shop = world.shop

@@ -26,7 +26,7 @@ from syncengine.sandbox.shop.model import Contact, Order
 from syncengine.store import models as m
 from tests.system.awkward.world import World
 
-PAYLOADS = int(os.environ.get("SYNCENGINE_PAYLOADS", "120"))
+PAYLOADS = int(os.environ.get("SYNCENGINE_PAYLOADS", "80"))
 """Of each kind: orders, contacts."""
 
 A_BATCH = 20

@@ -39,6 +39,7 @@ def test_an_unknown_stock_code_is_named_with_number_field_and_value(world: World
         assert letter.remedy == "Create the stock code in SYSPRO, or correct the SKU or its lookup, then retry"
 
 
+@pytest.mark.one_gateway
 @both_gateways
 @pytest.mark.parametrize("shape", ["reasons", "empty"])
 def test_a_customer_on_hold_is_a_dead_letter_that_goes_through_once_released(world: World, shape: str) -> None:
@@ -64,6 +65,7 @@ def test_a_customer_on_hold_is_a_dead_letter_that_goes_through_once_released(wor
     assert world.letters() == []
 
 
+@pytest.mark.one_gateway
 @both_gateways
 def test_one_that_is_refused_stops_none_of_its_batch(world: World) -> None:
     shop = world.shop

@@ -173,6 +173,7 @@ def test_orders_that_the_restored_store_has_forgotten_are_found_and_none_is_made
     assert world.status(stopped.id)[1].endswith("has this reference but was cancelled in the target")
 
 
+@pytest.mark.one_database
 def test_orders_that_it_knows_as_they_were_are_brought_up_to_date_and_no_line_is_added_twice(
     world: World, backup: Backup
 ) -> None:
@@ -224,6 +225,7 @@ def test_orders_that_it_knows_as_they_were_are_brought_up_to_date_and_no_line_is
     assert world.erp.order(made["cancelled late"].id)["OrderStatus"] == "\\"
 
 
+@pytest.mark.one_database
 def test_customers_that_have_changed_since_are_brought_up_to_date_and_made_once(world: World, backup: Backup) -> None:
     known = world.shop.contact()
     world.sync("customers")
@@ -247,6 +249,7 @@ def test_customers_that_have_changed_since_are_brought_up_to_date_and_made_once(
     assert {world.status(one.id, "customers")[0] for one in (known, new)} == {"done"}
 
 
+@pytest.mark.one_database
 def test_a_dead_letter_of_the_backup_that_went_through_since_makes_no_second_order(
     world: World, backup: Backup
 ) -> None:

@@ -49,6 +49,7 @@ def test_nothing_that_was_linked_is_created_again_in_a_target_that_was_wiped(wor
     assert world.erp.customers() == [f"BP{newcomer.customer.contact_id}"]
 
 
+@pytest.mark.one_database
 @both_installations
 def test_a_new_order_of_a_customer_who_is_gone_is_refused_and_makes_no_customer(world: World) -> None:
     contact = world.shop.contact()
@@ -63,6 +64,7 @@ def test_a_new_order_of_a_customer_who_is_gone_is_refused_and_makes_no_customer(
     assert (letter[0], letter[1].rpartition(".")[2]) == (str(order.id), "Customer")
 
 
+@pytest.mark.one_database
 @both_installations
 def test_a_mapping_error_that_would_change_every_order_stops_at_the_ceiling(world: World) -> None:
     world.configure(ceilings={"orders": 5})

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from syncengine.document import to_json
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Mapping, MissingLookup
+from tests.depth import usually
 from tests.unit.flows.flow_fixtures import address, contact, context, flows, order, row, text_row
 
 SCALARS = st.one_of(
@@ -69,7 +70,7 @@ def changed(doc: Doc, changes: list[tuple[tuple[Any, ...], Any]]) -> Doc:
 ORDER, CONTACT = order("6.00", BUNDLE), contact()
 ORDERS = st.lists(st.tuples(st.sampled_from(paths(ORDER)), VALUES), min_size=1, max_size=4)
 CONTACTS = st.lists(st.tuples(st.sampled_from(paths(CONTACT)), VALUES), min_size=1, max_size=4)
-MANY = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=usually(100, full=250), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def asked(call: Callable[[], Any]) -> Any:

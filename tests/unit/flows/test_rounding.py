@@ -19,7 +19,7 @@ import pytest
 from syncengine.errors import Rejected
 from tests.unit.flows.flow_fixtures import mapped, order, row, text_row
 
-BASKETS = int(os.environ.get("SYNCENGINE_BASKETS", "150"))
+BASKETS = int(os.environ.get("SYNCENGINE_BASKETS", "80"))
 POLICIES = ("unit", "line", "total")
 RATES = {"T20": 20, "T5": 5, "T0": 0, "DE19": 19}
 TABLES = {"tax_codes": {code: code[:3] for code in RATES}}

@@ -25,7 +25,7 @@ from tests.unit.mapping.plain import DeadLetter, Field, Plain, Waits
 from tests.unit.mapping.written import FIELDS, LINE, LOOKUPS, Written, written
 
 ASKED = os.environ.get("SYNCENGINE_MAPPINGS")
-PAIRS = int(ASKED or "150")
+PAIRS = int(ASKED or "100")
 
 HOW = settings(
     max_examples=PAIRS, deadline=None, derandomize=not ASKED, database=None, report_multiple_bugs=False,
