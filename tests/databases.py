@@ -26,9 +26,10 @@ class Databases:
         self._template: Path | None = None
         self._postgres: _Emptied | None = None
         self._stores: dict[str, Store] = {}
+        self._kept: dict[str, Path] = {}
 
-    def sqlite(self) -> str:
-        """Address of the file `test.db`, copied from a migrated one."""
+    def sqlite(self, kept: str = "") -> str:
+        """Address of the file `test.db`, copied from a migrated one or from what was kept under this name."""
         if self._template is None:
             self._template = self._folder / "template.db"
             store = Store(f"sqlite:///{self._template}")
@@ -37,8 +38,19 @@ class Databases:
         file = self._folder / "test.db"
         for name in ("test.db", "test.db-wal", "test.db-shm"):
             (self._folder / name).unlink(missing_ok=True)
-        shutil.copyfile(self._template, file)
+        shutil.copyfile(self._kept.get(kept, self._template), file)
         return f"sqlite:///{file}"
+
+    def keep(self, store: Store, name: str) -> None:
+        """Keep a copy of a SQLite database as it is now, for `sqlite(name)`."""
+        file = self._folder / f"{name}.kept.db"
+        with store.engine.connect() as connection:
+            connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
+        self._kept[name] = file
+
+    def is_kept(self, name: str) -> bool:
+        """Whether `keep` has kept a copy under this name."""
+        return name in self._kept
 
     def postgres(self) -> str:
         """Address of this process's PostgreSQL database, with what the migrations left in it and nothing else."""

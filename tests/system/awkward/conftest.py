@@ -98,18 +98,17 @@ def database(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def store_url(database: str, databases: Databases) -> str:
-    """A migrated, empty database."""
-    return databases.sqlite() if database == "sqlite" else databases.postgres()
-
-
-@pytest.fixture
 def world(
-    sandbox: Sandbox, time: Time, valkey: redis.Redis, store_url: str, databases: Databases, gateway: str
+    sandbox: Sandbox, time: Time, valkey: redis.Redis, database: str, databases: Databases, gateway: str
 ) -> Iterator[World]:
     """Both systems and the engine, with the connection's settings of `flows/connections/sandbox.yml`."""
     valkey.flushall()
-    world = World(sandbox, time, databases.store(store_url), valkey, gateway)
+    is_sqlite, kept = database == "sqlite", f"awkward {gateway}"
+    store = databases.store(databases.sqlite(kept) if is_sqlite else databases.postgres())
+    is_configured = is_sqlite and databases.is_kept(kept)
+    world = World(sandbox, time, store, valkey, gateway, is_configured=is_configured)
+    if is_sqlite and not is_configured:  # configuring takes longer than many of these tests
+        databases.keep(store, kept)
     yield world
     for undo in world.undo:
         undo()

@@ -236,14 +236,18 @@ class Erp:
 
 
 A_MINUTE = 60_000  # calls; traffic has tests of its own, here nobody shall wait for it
+KEY = Fernet.generate_key().decode()
 
 
 class World:
     """Both systems, the engine, and the messages that it has sent and nobody has run yet."""
 
-    def __init__(self, sandbox: Sandbox, time: Time, store: Store, valkey: redis.Redis, gateway: str) -> None:
+    def __init__(
+        self, sandbox: Sandbox, time: Time, store: Store, valkey: redis.Redis, gateway: str, *, is_configured: bool
+    ) -> None:
+        """is_configured: the store has the endpoints and the connection already."""
         self.sandbox, self.time, self.store, self.valkey, self.gateway = sandbox, time, store, valkey, gateway
-        self.key = Fernet.generate_key().decode()
+        self.key = KEY
         self.vault = Vault(store, [self.key])
         self.messages: list[Chain] = []
         self.undo: list[Callable[[], None]] = []  # what a test put in the way and the next one must not find
@@ -252,7 +256,8 @@ class World:
         for product in list(self.shop.account.products.values()):
             if product.sku in ("MUG", "BOOK"):
                 self._stock(product)
-        self.configure()
+        if not is_configured:
+            self.configure()
         lent = bootstrap.services(store, self.vault, valkey)
         self.engine = Engine(
             store,
