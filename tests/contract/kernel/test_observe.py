@@ -24,6 +24,7 @@ from syncengine.mapping.contract import Context, Need, RuleDecision, RuleVerdict
 from syncengine.store import models as m
 from syncengine.store.states import Stage, Status
 from tests.contract.kernel.world import Plain, World, by_name, flow
+from tests.depth import usually
 
 
 def _needs(doc: Doc, context: Context) -> list[Need]:
@@ -324,7 +325,7 @@ def test_many_observed_records_are_wanted_in_short_transactions_between_which_ot
 
 
 @pytest.mark.one_database
-@pytest.mark.parametrize("after", range(9))
+@pytest.mark.parametrize("after", usually([0, 2, 4, 6, 8], full=list(range(9))))
 def test_going_live_that_is_interrupted_is_finished_by_the_next_and_writes_nothing_twice(
     make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:

@@ -334,7 +334,7 @@ class World:
             pump(self.engine, sweep=True)
             while self.messages:
                 self._run(self.messages.pop(0))
-                pump(self.engine, sweep=True)
+                pump(self.engine)
             wait_s = self._next_due_s()
             if wait_s is None or self.time.now() + timedelta(seconds=wait_s) > end:
                 return
