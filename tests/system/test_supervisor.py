@@ -80,21 +80,6 @@ def test_what_dies_is_started_again_and_nothing_is_left_at_the_end(
     assert not (bare_settings.home / "redis.address").exists()
 
 
-def test_a_second_one_is_refused_without_a_look_at_the_file_and_down_stops_the_first(
-    up: Up, run: Run, tmp_path: Path
-) -> None:
-    first = up()
-    (tmp_path / "syncengine.yml").write_text("endpoints: {half edited", encoding="utf-8")
-
-    second = run("syncengine", "up")
-    down = run("syncengine", "down")
-
-    assert second.returncode == 2
-    assert second.stderr.splitlines()[-1].endswith("Stop it with `syncengine down`")
-    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
-    assert first.wait(PATIENCE_S) == 0
-
-
 def test_in_a_deep_data_folder_down_needs_nothing_of_the_temporary_folder(run: Run, tmp_path: Path) -> None:
     """Which a system empties of what is some days old."""
     home, temporary = tmp_path / ("deep" * 30) / "var", tmp_path / "temporary"
@@ -137,10 +122,10 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_up_and_by_down(
 
 
 def test_a_full_disk_does_not_end_the_supervisor_and_what_dies_meanwhile_is_back(
-    up: Up, bare_settings: Settings
+    up: Up, run: Run, bare_settings: Settings, tmp_path: Path
 ) -> None:
     """Its log and its standard error cannot be written: a limit of their size, which Linux sets on a running process."""
-    up()
+    process = up()
     supervisor = Supervisor(bare_settings)
     first, pid = supervisor.pids(), supervisor.pid()
     assert pid is not None
@@ -157,6 +142,23 @@ def test_a_full_disk_does_not_end_the_supervisor_and_what_dies_meanwhile_is_back
     assert {name: now for name, now in supervisor.pids().items() if name != "beat"} == {
         name: former for name, former in first.items() if name != "beat"
     }
+
+    _check_that_a_second_is_refused_and_down_stops_the_first(process, run, tmp_path)
+
+
+def _check_that_a_second_is_refused_and_down_stops_the_first(
+    first: subprocess.Popen[str], run: Run, folder: Path
+) -> None:
+    """Whatever the file looks like at that moment."""
+    (folder / "syncengine.yml").write_text("endpoints: {half edited", encoding="utf-8")
+
+    second = run("syncengine", "up")
+    down = run("syncengine", "down")
+
+    assert second.returncode == 2
+    assert second.stderr.splitlines()[-1].endswith("Stop it with `syncengine down`")
+    assert (down.returncode, down.stdout) == (0, "Stopped.\n")
+    assert first.wait(PATIENCE_S) == 0
 
 
 @pytest.fixture
@@ -187,7 +189,7 @@ def test_a_disk_that_was_full_and_a_kill_of_everything_leave_nothing_to_repair(r
         done = run("syncengine", *words, **variables)
         assert len(done.stderr.splitlines()) <= 1, done.stderr
         assert "Traceback" not in done.stdout
-    assert "Free space on its disk" in run("syncengine", "doctor", "--offline", **variables).stdout
+    _wait_until(lambda: "Free space on its disk" in run("syncengine", "doctor", "--offline", **variables).stdout)
     assert supervisor.pid() is not None
     filler.unlink()
     _wait_until(lambda: set(supervisor.states().values()) == {"RUNNING"})
