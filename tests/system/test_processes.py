@@ -128,7 +128,8 @@ def test_beat_keeps_the_pump_going_and_flower_shows_the_tasks_by_name(site: Demo
     api, login = f"{flower}/api/tasks", ("demo", site.flower_password)
 
     def names() -> set[str]:
-        return {task["name"] for task in requests.get(api, auth=login, timeout=10).json().values()}
+        answer = requests.get(api, auth=login, timeout=10)  # an error page on a busy machine
+        return {task["name"] for task in answer.json().values()} if answer.ok else set()
 
     assert _within(30, lambda: {"engine.pump", "orders.sync", "orders.push"} <= names())
     shown = requests.get(api, params={"taskname": "orders.push"}, auth=login, timeout=10).json().values()

@@ -121,7 +121,7 @@ def test_what_a_killed_supervisor_left_is_ended_by_the_next_up_and_by_down(
     assert run("syncengine", "down").stdout == "Nothing was running.\n"
 
 
-def test_a_full_disk_does_not_end_the_supervisor_and_what_dies_meanwhile_is_back(
+def test_a_full_disk_ends_nothing_what_dies_is_back_and_a_second_one_is_refused(
     up: Up, run: Run, bare_settings: Settings, tmp_path: Path
 ) -> None:
     """Its log and its standard error cannot be written: a limit of their size, which Linux sets on a running process."""

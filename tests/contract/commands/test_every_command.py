@@ -73,7 +73,7 @@ PROCESSES = {
     "down": "tests/system/test_supervisor.py::test_down_without_anything_running_says_so",
     "init": "tests/contract/configure/test_init.py::test_files_that_exist_are_not_replaced_unasked",
     "sandbox": "tests/contract/sandbox/test_sandbox_frame.py",
-    "up": "tests/system/test_supervisor.py::test_a_second_one_is_refused_without_a_look_at_the_file_and_down_stops_the_first",
+    "up": "tests/system/test_supervisor.py::test_a_full_disk_ends_nothing_what_dies_is_back_and_a_second_one_is_refused",
 }
 """Commands that run processes or write files, and which test runs each twice or at all. They store nothing by themselves."""
 
