@@ -1,4 +1,4 @@
-"""`syspro.direct_shipment` against the sandbox: its steps, where an interrupted one goes on, how it is found."""
+"""`syspro.direct_shipment` against the sandbox: its steps, where an interrupted one continues, how it is found."""
 
 from __future__ import annotations
 

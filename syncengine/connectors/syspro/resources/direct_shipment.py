@@ -1,7 +1,7 @@
 """Shipments of a site that invoices directly: SORTBO, SORTOS and SORTIC as steps of one write; the result is an invoice.
 
 Facts: syspro-objects.md sections 6.3 and 9. The delivery note's number, which SORTOS gives the order and the invoice keeps, is
-the reference by which a shipment is found, and by which an interrupted one goes on where it stopped.
+the reference by which a shipment is found, and by which an interrupted one continues where it stopped.
 """
 
 from __future__ import annotations
