@@ -15,9 +15,10 @@ from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from syncengine.connectors.operations import Change, LineChange, Operation, Outcome, Result, Safety, Verb
+from syncengine.connectors.operations import Change, LineChange, Operation, Outcome, Result, Safety, SentWrite, Verb
 from syncengine.connectors.resource import (
     MAKE_IT_A_TARGET,
+    Moved,
     Page,
     Position,
     Ref,
@@ -38,6 +39,7 @@ __all__ = [
     "Connector",
     "Endpoint",
     "LineChange",
+    "Moved",
     "NameKind",
     "Operation",
     "Outcome",
@@ -47,6 +49,7 @@ __all__ = [
     "Resource",
     "Result",
     "Safety",
+    "SentWrite",
     "SiteFinding",
     "Source",
     "TableComparison",

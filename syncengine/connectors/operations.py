@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -75,6 +76,17 @@ class Operation:
     token: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SentWrite:
+    """A change that was sent, of which nobody knows whether it took effect. sent_at: UTC, by our clock, before the first call.
+
+    operation: as it was sent, with its token and what the target showed before.
+    """
+
+    operation: Operation
+    sent_at: datetime
+
+
 class Result(StrEnum):
     """What became of one operation."""
 
@@ -88,7 +100,8 @@ class Result(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one operation. `key` is the target's key after a DONE create; None if the answer did not give it
-    (then the engine asks `Target.keys_of`, for many at once).
+    (then the engine asks `Target.keys_of`, for many at once). `note` names the document that the write has made, as a feed of
+    movements names it (`Moved.note`).
 
     `lines` maps our line keys to the target's line numbers, as far as the answer gave them. `warnings` are shown,
     `attention` says why a person should check the object although all was written.
@@ -100,6 +113,7 @@ class Outcome:
     warnings: Sequence[str] = ()
     attention: str | None = None
     error: SyncError | None = None
+    note: str = ""
 
     @classmethod
     def done(cls, key: str | None = None, **more: Any) -> Outcome:

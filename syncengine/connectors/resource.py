@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from syncengine import clock
-from syncengine.connectors.operations import Operation, Outcome, Safety, Verb
+from syncengine.connectors.operations import Operation, Outcome, Safety, SentWrite, Verb
 from syncengine.connectors.searchable import NameKind
 from syncengine.document import Doc, fingerprint
 from syncengine.errors import Misconfigured, Rejected
@@ -32,11 +32,33 @@ MAKE_IT_A_TARGET = "Name a resource that can be written, or make its class a Res
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """What a feed says about one object: its key, a version that changes with it, and when it was last touched (UTC)."""
+    """What a feed says about one object: its key, a version that changes with it, and when it was last touched (UTC).
+
+    urgency: above 0 it overtakes the others, the higher the sooner, and is synced in real time.
+    """
 
     key: str
     version: str
     at: datetime | None = None
+    urgency: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A movement that a feed tells of: the signed effect on the level of one item at one place.
+
+    ref: its own name, unique in the account. note: the document behind it, as `Outcome.note` names it. item: the key of a
+    level. correction: it was made in this system alone, so nothing brings it to the other one. at: UTC, by the system's clock.
+    """
+
+    ref: str
+    note: str
+    kind: str
+    item: str
+    place: str
+    quantity: Decimal
+    at: datetime
+    correction: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +66,14 @@ class Page:
     """A page of a feed. `position` is where the next page begins; `source_time` the source's clock (UTC) at the read.
 
     docs: whole documents by key, as `Source.read` would give them, of as many refs as the page happens to have read.
+    movements: those that the page tells of, where the feed is one of movements.
     """
 
     refs: Sequence[Ref]
     position: Position
     source_time: datetime
     docs: Mapping[str, Doc] = field(default_factory=dict)
+    movements: Sequence[Moved] = ()
 
 
 class Source(ABC):
@@ -80,6 +104,8 @@ class Source(ABC):
     """Seconds: two edits closer than this may have the same version."""
     search_lag_s: float = 60.0
     """Seconds: how late a change may appear in a feed."""
+    has_pages: ClassVar[bool] = False
+    """Whether `pages` reads all objects. A sweep then goes by it. Default: a sweep reads the objects by their keys."""
     misses_changes: ClassVar[bool] = False
     """Whether a change may appear in no feed at all. Flows then read what is not closed again, every `sweep` of their file,
     and compare it with what was read before. Default: every change appears."""
@@ -109,6 +135,20 @@ class Source(ABC):
         Default: LookupError, there is no feed.
         """
         raise LookupError(f"{self.name} has no feed {feed!r}")
+
+    def pages(self, position: Position) -> Iterator[Page]:
+        """All objects behind `position` (`{}`: from the first), with documents; the version of a ref is its fingerprint.
+
+        Default: LookupError, they cannot be listed.
+        """
+        raise LookupError(f"{self.name} cannot be listed")
+
+    def read_between(self, doc: Doc) -> tuple[datetime, datetime] | None:
+        """Two times of the system's clock (UTC) between which the untyped document was as it is.
+
+        Default: None, between the request and the answer by our clock.
+        """
+        return None
 
     def load(self, doc: Doc) -> Doc:
         """The typed document: Decimals, aware times, unknown fields kept. Raises Rejected with field, value and remedy.
@@ -204,6 +244,14 @@ class Target(ABC):
         Default of a Resource: by `find`.
         """
 
+    def took_effect(self, writes: Sequence[SentWrite]) -> dict[str, bool | None]:
+        """By token, whether changes of unknown outcome took effect; None where what the system shows is contradictory.
+
+        Asked after the settle time, for resources whose `safety` says SEARCH for a change. Raises as `read` does.
+        Default: LookupError, they cannot be searched.
+        """
+        raise LookupError(f"{self.name} cannot search for changes")
+
     @abstractmethod
     def unchanged(self, pictures: Mapping[str, Doc]) -> set[str]:
         """The keys whose objects still show what was read before (`pictures`: typed documents by key, as `load` gave them).
@@ -212,6 +260,13 @@ class Target(ABC):
         absent, or shows anything else that a plan may depend on, is not among them. Raises as `read` does. Default of a
         Resource: it reads the objects again; where reads are expensive, compare by a cheaper call.
         """
+
+    def after(self, doc: Doc, operation: Operation) -> Doc:
+        """The untyped document as it is after a change that took effect, of resources whose levels flows set.
+
+        Default: LookupError, it must be read again.
+        """
+        raise LookupError(f"{self.name} must be read again after a change")
 
     def canonical(self, doc: Doc) -> Doc:
         """A mapped document as this system would give it back: its widths, decimals, case, character set.

@@ -20,8 +20,27 @@ HIGHEST_CEILING = 10_000_000
 EVERY_S = 300
 """Default seconds between two scheduled syncs."""
 
+WRITE_BACKS = ("linked", "nothing")
+"""What a flow may write that makes it one for objects that other flows have linked."""
+
 SWEEP_S = 3600
 """Default seconds between two sweeps, of a flow whose feeds may miss changes: 2,000 open orders cost ten calls an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """How a flow sets levels: numbers in lines of objects that exist, whatever they were before (docs/levels.md).
+
+    lines, level: the target's list and the number in its lines (`warehouses`, `inStock`). jump, vanish, within: names of
+    settings: the largest rise that nobody approves, the share of all levels that may become 0 in an hour, and the minutes
+    after which a movement of the target that the source does not tell of is surely in the source too.
+    """
+
+    lines: str
+    level: str
+    jump: str
+    vanish: str
+    within: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +74,15 @@ class Flow(FlowHead):
     """What moves, by which mapping, and when.
 
     mapping: source to target. backward, groups: only in two-way flows: the mapping right to left, and the field groups.
-    feeds: the feeds of the source that are read. backward_feeds: those of the target, in a flow that is two-way or compares.
+    feeds: the feeds of the source that are read. backward_feeds: those of the target, in a flow that is two-way, compares
+        or sets levels.
     needs: entity -> the flow that links it.
     sweep_s: seconds between two sweeps for changes that the feeds miss; 0 for never. A connection may override it.
     quiet_s: seconds without a change before an object is pushed; 0 to push at once.
     batch: maximum number of records in one chain.
     ceiling: writes per hour beyond which the flow is shut until a person opens it; a connection may override it.
+    levels: the flow sets levels of objects that it finds by their natural key and links, and never creates; None if it
+        does not. A fall is written at once; a rise after the feeds have told what moved in the target until it was read.
     keeps_parts: a part that the mapping no longer yields stays in the target; otherwise it is cancelled there.
     version: a fingerprint of the file. lookups: tables by name. settings: defaults by name. declared: with kind and purpose.
     file: its file as named in error texts. is_own: the file belongs to the site and does not ship with the product.
@@ -68,6 +90,7 @@ class Flow(FlowHead):
 
     mapping: Mapping
     version: str
+    levels: Levels | None = None
     keeps_parts: bool = False
     backward: Mapping | None = None
     groups: Sequence[FieldGroup] = ()

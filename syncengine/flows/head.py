@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from syncengine.flows import durations
-from syncengine.flows.flow import EVERY_S, FlowHead
+from syncengine.flows.flow import EVERY_S, WRITE_BACKS, FlowHead
 
 _LOADER: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -24,7 +24,7 @@ def read_head(path: Path) -> FlowHead:
         source=said["source"],
         target=said["target"],
         two_way=said.get("direction") == "two-way",
-        write_back="writes" in said and said["writes"] != "all",
+        write_back=said.get("writes", "all") in WRITE_BACKS,
         compares=said.get("writes") == "nothing",
         is_driven=said.get("writes") == "nothing" and said.get("feeds") == [],
         every_s=durations.seconds(said.get("every", EVERY_S)) or 0.0,

@@ -12,7 +12,7 @@ from typing import Any
 from syncengine.connectors.base import MAKE_IT_A_TARGET, Source, Target
 from syncengine.document import fingerprint
 from syncengine.flows import durations
-from syncengine.flows.flow import CEILING, EVERY_S, HIGHEST_CEILING, SWEEP_S, Flow
+from syncengine.flows.flow import CEILING, EVERY_S, HIGHEST_CEILING, SWEEP_S, WRITE_BACKS, Flow, Levels
 from syncengine.flows.known import SHIPPED
 from syncengine.flows.settings import check_setting
 from syncengine.mapping.compiled import CompiledMapping
@@ -27,11 +27,12 @@ from syncengine.mapping.yaml_lines import Table, display_path, read
 
 ENTRIES = (
     "flow", "about", "entity", "source", "target", "direction", "feeds", "backward_feeds", "needs", "every", "sweep",
-    "quiet", "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "unwanted_parts",
+    "quiet", "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "levels", "unwanted_parts",
     "replaces",
     *MAPPING_ENTRIES,
 )  # fmt: skip
-WRITES = ("all", "linked", "nothing")
+WRITES = ("all", "linked", "levels", "nothing")
+_BOTH_FEEDS = ("levels", "nothing")
 UNWANTED_PARTS = ("cancel", "keep")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SETTING_KINDS = ("text", "integer", "decimal", "boolean", "list", "ids", "group", "zone")
@@ -91,12 +92,13 @@ class _FlowReader:
             two_way=two_way,
             write_back=self._is_write_back(writes, forward, two_way),
             compares=writes == "nothing",
+            levels=self._levels(forward) if writes == "levels" else None,
             keeps_parts=place.choice(table, "unwanted_parts", UNWANTED_PARTS, UNWANTED_PARTS[0]) == "keep",
             backward=backward,
             groups=self._groups(forward, backward),
             is_driven=writes == "nothing" and not feeds,
             feeds=feeds,
-            backward_feeds=self._feeds("backward_feeds", target) if two_way or writes == "nothing" else (),
+            backward_feeds=self._feeds("backward_feeds", target) if two_way or writes in _BOTH_FEEDS else (),
             needs=self.needs,
             every_s=self._duration("every", EVERY_S),
             sweep_s=self._duration("sweep", self._usual_sweep_s(source, target, two_way)),
@@ -122,7 +124,28 @@ class _FlowReader:
         if writes == "all":
             return False
         self._check_write_back(forward, two_way)
-        return True
+        return writes in WRITE_BACKS
+
+    def _levels(self, forward: CompiledMapping) -> Levels:
+        """Which numbers of the target the flow sets, and the settings that guard them."""
+        if "levels" not in self.table or not forward.has_key:
+            self.place.refuse(self.table.line_of("writes"), "writes: levels needs levels: and found_by:")
+        table = self.place.table(self.table["levels"], self.table.line_of("levels"), "levels")
+        self.place.only(table, ("field", "jump", "vanish", "within"), "levels")
+        lines, _, level = self.place.text(table, "field", "levels").partition(".")
+        if list(forward.blocks) != [lines] or not level:
+            self.place.refuse(
+                table.line_of("field"), "field: name the one list of lines that is mapped, and its number"
+            )
+        settings = [self._setting_named(table, entry) for entry in ("jump", "vanish", "within")]
+        return Levels(lines, level, *settings)
+
+    def _setting_named(self, table: Table, entry: str) -> str:
+        name = self.place.text(table, entry, "levels")
+        if name not in self.declared:
+            hint = nearest(name, self.declared)
+            self.place.refuse(table.line_of(entry), f"{entry}: the flow declares no setting {name!r}{hint}")
+        return name
 
     def _check_write_back(self, forward: CompiledMapping, two_way: bool) -> None:
         """Refuse entries that make no sense for a flow that only changes objects that another flow has linked."""
@@ -169,6 +192,7 @@ class _FlowReader:
             settings=self.declared,
             resources=resources,
             compares=self.table.get("writes") == "nothing",
+            sets_levels=self.table.get("writes") == "levels",
         )
 
     def _backward(self, source: str, target: str) -> CompiledMapping | None:

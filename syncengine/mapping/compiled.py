@@ -11,6 +11,7 @@ from syncengine.errors import Rejected
 from syncengine.mapping.contract import (
     Context,
     DifferenceText,
+    KnownLinks,
     MissingLookup,
     Need,
     Policy,
@@ -35,12 +36,14 @@ class CompiledMapping:
     rules: Sequence[Rule]
     checks: Sequence[Rule]
     reference_keys: Sequence[tuple[str, Run, str]]
+    link_keys: Sequence[tuple[str, str, Run, str]]
     part_runs: Sequence[tuple[Run, str]]
     policies: Mapping[str, Policy]
     default_policy: Policy
     natural_key_field: str
     fields: frozenset[str] = frozenset()
     differences: Mapping[str, DifferenceText] = field(default_factory=dict)
+    found_by: tuple[Run, str] | None = None
     rule_settings: frozenset[str] = frozenset()  # settings on which rules may depend, directly or by a named value
 
     def references(
@@ -54,20 +57,31 @@ class CompiledMapping:
         settings: the connection's settings by name; a setting that is absent has its default. lookups: its tables by name.
         Raises Rejected.
         """
-        found: dict[Reference, None] = {}
         frame = Frame(doc, Context(settings=settings or {}, lookups=lookups or {}))
-        for resource, run, text in self.reference_keys:
-            try:
-                given = run(frame)
-                for item in given if isinstance(given, list | tuple) else [given]:
-                    key = key_text(item)
-                    if key and key != "0":  # both systems write 0 for "none" (brightpearl.md section 3.1)
-                        found[Reference(resource, key)] = None
-            except MissingLookup:
-                continue  # `needs` reports the same entry, and the record waits for it
-            except (Unfit, *FAILURES) as error:
-                raise rejected(f"references: {resource}", error, text) from None
+        found = {
+            Reference(resource, key): None
+            for resource, run, text in self.reference_keys
+            for key in _keys(run, frame, f"references: {resource}", text)
+        }
         return list(found)
+
+    @property
+    def has_known_links(self) -> bool:
+        """Whether the mapping has `known_links:`."""
+        return bool(self.link_keys)
+
+    def known_links(
+        self,
+        doc: Doc,
+        settings: Mapping[str, Any] | None = None,
+        lookups: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> list[KnownLinks]:
+        """The objects whose links the mapping looks up where they exist. Arguments and errors: as `references`."""
+        frame = Frame(doc, Context(settings=settings or {}, lookups=lookups or {}))
+        return [
+            KnownLinks(table, entity, _keys(run, frame, f"known_links: {table}", text))
+            for table, entity, run, text in self.link_keys
+        ]
 
     def decide(self, doc: Doc, context: Context) -> RuleDecision:
         """The decision of the first rule that applies. Raises Rejected.
@@ -210,12 +224,42 @@ class CompiledMapping:
         """What to say of a field that differs. A field of a line may have the text of its list."""
         return self.differences.get(name) or self.differences.get(name.partition(".")[0]) or DifferenceText()
 
+    @property
+    def has_key(self) -> bool:
+        """Whether the mapping says by which natural key an existing object is found (`found_by:`)."""
+        return self.found_by is not None
+
+    def key_to_find(
+        self,
+        doc: Doc,
+        settings: Mapping[str, Any] | None = None,
+        lookups: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> str:
+        """The natural key of the target's object for a document; empty if it has none. Arguments, errors: as `references`."""
+        if self.found_by is None:
+            return ""
+        run, text = self.found_by
+        keys = _keys(run, Frame(doc, Context(settings=settings or {}, lookups=lookups or {})), "found_by", text)
+        return keys[0] if keys else ""
+
     def natural_key(self, mapped: Doc) -> str:
         """The value that identifies the mapped document in the target. Raises Rejected if it is empty."""
         key = key_text(mapped.get(self.natural_key_field)) if self.natural_key_field else ""
         if not key and self.natural_key_field:
             raise rejected(self.natural_key_field, Unfit("the document has no natural key"), "natural_key")
         return key
+
+
+def _keys(run: Run, frame: Frame, field: str, text: str) -> list[str]:
+    """The keys that an expression yields: one, or a list of them. Raises Rejected."""
+    try:
+        given = run(frame)
+        keys = [key_text(item) for item in (given if isinstance(given, list | tuple) else [given])]
+    except MissingLookup:
+        return []  # `needs` reports the same entry, and the record waits for it
+    except (Unfit, *FAILURES) as error:
+        raise rejected(field, error, text) from None
+    return [key for key in keys if key and key != "0"]  # both systems write 0 for "none" (brightpearl.md section 3.1)
 
 
 def _route(frame: Frame, rule: Rule) -> None:

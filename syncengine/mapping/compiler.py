@@ -22,7 +22,10 @@ from syncengine.mapping.shapes import Shape, ValueKind, nearest, shape_of
 from syncengine.mapping.values import ValueCompiler
 from syncengine.mapping.yaml_lines import Items, Table
 
-ENTRIES = ("natural_key", "references", "values", "rules", "parts", "mapping", "policies", "checks", "differences")
+ENTRIES = (
+    "natural_key", "found_by", "known_links", "references", "values", "rules", "parts", "mapping", "policies", "checks",
+    "differences",
+)  # fmt: skip
 """The entries of a flow's file (or of its `backward:`) that belong to the mapping."""
 
 _SETTING = re.compile(r"\bsettings\.(\w+)")
@@ -39,6 +42,7 @@ def compile_mapping(
     settings: Mapping[str, Setting] | None = None,
     resources: Mapping[str, type[Schema]] | None = None,
     compares: bool = False,
+    sets_levels: bool = False,
 ) -> CompiledMapping:
     """Compile the mapping entries of a flow (`ENTRIES`). Other entries are ignored.
 
@@ -49,13 +53,15 @@ def compile_mapping(
         lookups: lookup tables of the file by name. needs: entity -> flow. settings: the flow's declared settings.
         resources: schemas of other resources of either system, for `references:` and `ref()`.
         compares: whether expressions may name `in_target`, the target's document, and `differences:` is allowed.
+        sets_levels: whether expressions may name `in_target` and call `tallied()`.
 
     Raises:
         Misconfigured: one line with file, line and, for an unknown name, the closest valid name.
     """
     scope = Scope(
         doc=shape_of(source_schema),
-        found=shape_of(target_schema) if compares else None,
+        found=shape_of(target_schema) if compares or sets_levels else None,
+        has_tallies=sets_levels,
         settings=settings or {},
         tables={**(lookups or {}), **({TARGET_LINES: {}} if compares else {})},
         needs=needs or {},
@@ -71,6 +77,7 @@ class _MappingCompiler:
         self.spec, self.place, self.scope, self.target, self.compares = spec, place, scope, target, compares
 
     def compile(self) -> CompiledMapping:
+        known = self._known_links()
         references = self._references()
         self._values()
         spec, rules = self.spec, RuleCompiler(self.place, self.scope)
@@ -85,11 +92,13 @@ class _MappingCompiler:
             rules=ruled,
             checks=checks.checks(spec.get("checks"), spec.line_of("checks")),
             reference_keys=references,
+            link_keys=known,
             part_runs=self._parts(),
             policies=policies,
             default_policy=default,
             natural_key_field=self._natural_key(header),
             differences=self._differences(header, blocks),
+            found_by=self._found_by(),
             fields=frozenset(header.fields | set(blocks)),
             rule_settings=frozenset(_settings_in([spec.get("rules"), spec.get("values")])),
         )
@@ -98,6 +107,23 @@ class _MappingCompiler:
         settings = {name: [str(setting.kind), setting.default] for name, setting in self.scope.settings.items()}
         entries = {name: self.spec[name] for name in ENTRIES if name in self.spec}
         return fingerprint([entries, dict(self.scope.tables), settings, dict(self.scope.needs)])
+
+    def _known_links(self) -> list[tuple[str, str, Run, str]]:
+        """Compile `known_links:`, and make its tables available to `lookup()`."""
+        spec, found = self.spec, []
+        if "known_links" not in spec:
+            return []
+        given = self.place.table(spec["known_links"], spec.line_of("known_links"), "known_links")
+        values = ValueCompiler(self.place, self.scope)
+        for name, entry in given.items():
+            if name in self.scope.tables:
+                self.place.refuse(given.line_of(name), f"known_links: {name!r} is the name of a lookup table")
+            table = self.place.table(entry, given.line_of(name), name)
+            self.place.only(table, ("entity", "keys"), f"known_links: {name}")
+            keys = values.expression(table, "keys", name)
+            found.append((name, self.place.text(table, "entity", name), keys.run, keys.text))
+        self.scope = replace(self.scope, tables={**self.scope.tables, **{name: {} for name, *_ in found}})
+        return found
 
     def _references(self) -> list[tuple[str, Run, str]]:
         """Compile `references:`, and make the documents available to `ref()`."""
@@ -197,6 +223,12 @@ class _MappingCompiler:
             self.place.only(table, ("reason", "remedy"), f"differences: {name}")
             texts[name] = DifferenceText(self.place.text(table, "reason", name), self.place.text(table, "remedy", name))
         return texts
+
+    def _found_by(self) -> tuple[Run, str] | None:
+        if "found_by" not in self.spec:
+            return None
+        key = ValueCompiler(self.place, self.scope).expression(self.spec, "found_by", "found_by")
+        return key.run, key.text
 
     def _natural_key(self, header: FieldSet) -> str:
         if "natural_key" not in self.spec:

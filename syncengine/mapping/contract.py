@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -36,6 +37,18 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownLinks:
+    """Objects of the source's system of which a mapping wants to know whether they are linked, without waiting for it.
+
+    table: the lookup table in which it finds the other side's keys by these. entity: of the links.
+    """
+
+    table: str
+    entity: str
+    keys: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """Everything besides the document itself that a plan may use. Plain data, stored with the plan.
 
@@ -48,7 +61,8 @@ class Context:
     lookups: Map[str, Map[str, str]] = field(default_factory=dict)
     settings: Map[str, Any] = field(default_factory=dict)
     parts: Sequence[str] = ()
-    found: Doc = field(default_factory=dict)  # the target's document, in flows that compare
+    found: Doc = field(default_factory=dict)  # the target's document, in flows that compare or set levels
+    tallied: Map[str, Decimal] = field(default_factory=dict)  # by place: what is in transit between the two systems
 
 
 class RuleVerdict(StrEnum):
@@ -145,6 +159,20 @@ class Mapping(Protocol):
 
         settings, lookups: the connection's, as in a context; some references are read only if a setting asks for them.
         """
+
+    @property
+    def has_known_links(self) -> bool:
+        """Whether `known_links` may name anything."""
+
+    def known_links(
+        self, doc: Doc, settings: Map[str, Any] | None = None, lookups: Map[str, Map[str, str]] | None = None
+    ) -> Sequence[KnownLinks]:
+        """The objects whose links the mapping looks up where they exist. Arguments and errors: as `references`."""
+
+    def key_to_find(
+        self, doc: Doc, settings: Map[str, Any] | None = None, lookups: Map[str, Map[str, str]] | None = None
+    ) -> str:
+        """The natural key of the target's existing object; empty if it has none. Arguments and errors: as `references`."""
 
     def decide(self, doc: Doc, context: Context) -> RuleDecision:
         """The decision of the first rule that applies. Raises Rejected."""

@@ -24,6 +24,11 @@ from syncengine.mapping.shapes import ANY, FIELDS_HINT, Shape, ValueKind, common
 
 LONGEST_EXPRESSION = 4000
 _NUMBERS = (ValueKind.INTEGER, ValueKind.DECIMAL)
+_OF_THE_CONTEXT = ("ref", "lookup", "dated", "by_value", "tallied")
+_VALUE_AND_KEYS = Shape(
+    ValueKind.GROUP,
+    {"value": Shape(ValueKind.TEXT), "keys": Shape(ValueKind.LIST, item=Shape(ValueKind.TEXT))},
+)
 _BOOLEAN = Shape(ValueKind.BOOLEAN)
 _LITERALS = {
     bool: ValueKind.BOOLEAN,
@@ -227,8 +232,12 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
             return self._lookup(node)
         if name == "dated":
             return self._dated(node)
+        if name == "by_value":
+            return self._by_value(node)
+        if name == "tallied":
+            return self._tallied(node)
         if name not in FUNCTIONS:
-            raise Complaint(f"there is no function {name!r}{nearest(name, [*FUNCTIONS, 'ref', 'lookup', 'dated'])}")
+            raise Complaint(f"there is no function {name!r}{nearest(name, [*FUNCTIONS, *_OF_THE_CONTEXT])}")
         function = FUNCTIONS[name]
         if not function.least <= len(node.args) <= function.most:
             raise Complaint(f"{name}() takes {_arity(function)}, not {len(node.args)}")
@@ -279,6 +288,32 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
             return entry_on(entries, table_key(key(frame)), day_of(day.run(frame)))
 
         return Expr(run, Shape(ValueKind.TEXT), self._text(node))
+
+    def _by_value(self, node: ast.Call) -> Expr:
+        if len(node.args) != 1 or not isinstance(node.args[0], ast.Constant):
+            raise Complaint("by_value() takes a table in quotes: by_value('warehouses')")
+        name = str(node.args[0].value)
+        table = self.scope.table(name)
+
+        def run(frame: Frame) -> list[dict[str, Any]]:
+            keys: dict[str, list[str]] = {}
+            for key, value in {**table, **frame.context.lookups.get(name, {})}.items():
+                keys.setdefault(value, []).append(key)
+            return [{"value": value, "keys": keys[value]} for value in sorted(keys)]
+
+        return Expr(run, Shape(ValueKind.LIST, item=_VALUE_AND_KEYS), self._text(node))
+
+    def _tallied(self, node: ast.Call) -> Expr:
+        if not self.scope.has_tallies:
+            raise Complaint("tallied() is for flows with writes: levels")
+        if len(node.args) != 1:
+            raise Complaint("tallied() takes a place of the target, such as the id of a warehouse")
+        place = self._eval(node.args[0]).run
+
+        def run(frame: Frame) -> Decimal:
+            return frame.context.tallied.get(key_text(place(frame)), Decimal(0))
+
+        return Expr(run, Shape(ValueKind.DECIMAL), self._text(node))
 
     def _comprehension(self, node: ast.GeneratorExp | ast.ListComp) -> Expr:
         loop = node.generators[0]

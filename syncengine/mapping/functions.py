@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from syncengine.mapping import texts
@@ -113,6 +113,10 @@ def _round(value: Any, places: Any = 0) -> Decimal:
     return rounded(number(value, "what is rounded"), digits)
 
 
+def _floor(value: Any) -> Decimal:
+    return number(value, "what is rounded down").to_integral_value(rounding=ROUND_FLOOR)
+
+
 def _integer(value: Any) -> int:
     """The integer in a text or number. Refuses fractions."""
     exact = _number(value)
@@ -137,6 +141,19 @@ def _positive(value: Any) -> int:
 def _piece(value: Any, longest: Any) -> str:
     pieces = texts.wrap(text_of(value), _positive(longest))
     return pieces[0] if pieces else ""
+
+
+def _digits(value: Any) -> str:
+    text = text_of(value).strip()
+    return text if text.isascii() and text.isdigit() else ""
+
+
+def _unique(values: Any) -> list[Any]:
+    found: list[Any] = []
+    for value in listed(values):
+        if value not in found:
+            found.append(value)
+    return found
 
 
 def _rest(value: Any, longest: Any) -> str:
@@ -190,8 +207,10 @@ FUNCTIONS: Mapping[str, Function] = {
     "count": Function(_count, 1, 1, ValueKind.INTEGER),
     "days": Function(_days, 2, 2, ValueKind.DATE, takes=(ValueKind.DATE, NAME_A_DATE)),
     "default": Function(_default, 2, 2, ValueKind.ANY, keeps=True),
+    "digits": Function(_digits, 1, 1, ValueKind.TEXT),
     "ends": Function(_of_text(str.endswith), 2, 2, ValueKind.BOOLEAN),
     "first": Function(_first, 1, 20, ValueKind.ANY, keeps=True, flat=True),
+    "floor": Function(_floor, 1, 1, ValueKind.DECIMAL),
     "join": Function(_join, 2, 20, ValueKind.TEXT),
     "left": Function(lambda text, length: text_of(text)[: _positive(length)], 2, 2, ValueKind.TEXT),
     "length": Function(_length, 1, 1, ValueKind.INTEGER),
@@ -209,6 +228,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "strip": Function(lambda text: text_of(text).strip(), 1, 1, ValueKind.TEXT),
     "sum": Function(_sum, 1, 1, ValueKind.DECIMAL),
     "text": Function(text_of, 1, 1, ValueKind.TEXT),
+    "unique": Function(_unique, 1, 1, ValueKind.LIST),
     "upper": Function(lambda text: text_of(text).upper(), 1, 1, ValueKind.TEXT),
     "whole": Function(_integer, 1, 1, ValueKind.INTEGER),
 }

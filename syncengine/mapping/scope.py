@@ -59,7 +59,7 @@ class Scope:
     """The names that are valid at one place of a mapping.
 
     doc, row, target: shapes of the document, of a row inside `each`, of the mapped document in lines and `checks`.
-    found: shape of the target's document, in the checks of a flow that compares.
+    found: shape of the target's document, in a flow that compares or sets levels. has_tallies: `tallied()` may be called.
     values: named values by name. loops: variables of comprehensions. tables: lookup tables of the flow's file.
     needs: entity -> flow. references: shapes of the documents that `ref()` may use, by resource. resources: shapes of all
     resources that references may name.
@@ -76,6 +76,7 @@ class Scope:
     in_row: bool = False
     target: Shape | None = None
     found: Shape | None = None
+    has_tallies: bool = False
     loops: Mapping[str, Shape] = field(default_factory=dict)
 
     def with_row(self, row: Shape | None) -> Scope:
@@ -186,6 +187,8 @@ RESERVED = frozenset(
         "ref",
         "lookup",
         "dated",
+        "by_value",
+        "tallied",
         *CONSTANTS,
     }
 )

@@ -58,6 +58,7 @@ class Why(StrEnum):
     DECIDED = "decided"  # a person has refused what was planned
     # skipped or held
     RULE = "rule"  # of the flow
+    NO_STOCK = "no stock"  # the target keeps no level of it
     # held
     CONFLICT = "conflict"  # both sides have changed; approved, the source wins
     UNCLEAR = "unclear"  # lines of the target that cannot be distinguished
@@ -71,6 +72,7 @@ class Why(StrEnum):
     WRITE = "write"  # came to light when it was to be written, for example that it is not what we have written
     # waiting
     NEED = "need"  # for the object or lookup entry in `need_*`
+    MOVEMENTS = "movements"  # for what moved in the target until its level was read
     NOT_SYNCED = "not synced"  # for the flow that writes the object, before it is compared
     # dead
     REJECTED = "rejected"  # by us or by the target
@@ -84,6 +86,7 @@ class Pause(StrEnum):
     SETTLE = "settle"  # the target may still commit a write that was given up
     BACKOFF = "backoff"  # something failed temporarily
     QUIET = "quiet"  # the source may still be building the object
+    RISE = "rise"  # a level rises once the target's movements until its reading are known
     PACED = "paced"  # one of many that a person retries at a limited rate
 
 

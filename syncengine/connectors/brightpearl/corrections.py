@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncengine.connectors.base import Change, LineChange, Operation
+from syncengine.connectors.brightpearl.movements import Movement, Posted
 from syncengine.document import Doc
 from syncengine.errors import Rejected
 
@@ -73,6 +74,40 @@ def wanted_of(operation: Operation, currency: str) -> Wanted:
     return found
 
 
+def lacks_location(operation: Operation) -> bool:
+    """Whether a write adds goods to a product of which neither the write nor the level says where they go."""
+    line = operation.lines[0] if operation.lines else None
+    if line is None or LEVEL not in line.changes:
+        return False
+    warehouse_id = line.number or line.key
+    return _rises(line) and _location(operation, warehouse_id, _locations(operation, warehouse_id) or {}) is None
+
+
+def took_effect(
+    operation: Operation, levels: Mapping[str, Doc], moved: Sequence[Movement], posted: Sequence[Posted]
+) -> bool | None:
+    """Whether the correction of an operation is there; None where its token and the level contradict each other.
+
+    levels: by product id, untyped, as they are now. moved, posted: all movements and corrections since the level was read that
+    the operation came from, as far as searches show them.
+    """
+    line = operation.lines[0]
+    warehouse_id, change = int(line.number or line.key), line.changes[LEVEL]
+    mine = [each for each in posted if operation.token in each.reason and each.warehouse_id == warehouse_id]
+    found = sum(each.quantity for each in mine)
+    asked = _whole(LEVEL, change.new or 0) - _whole(LEVEL, change.old or 0)
+    since = sum(
+        each.quantity
+        for each in moved
+        if str(each.product_id) == operation.key and each.warehouse_id == warehouse_id and not each.is_quarantine
+    )
+    row = (levels.get(operation.key or "", {}).get(LINES) or {}).get(str(warehouse_id), {})
+    is_as_moved = _whole(LEVEL, row.get(LEVEL) or 0) == _whole(LEVEL, change.old or 0) + since
+    if found not in (0, asked) or not is_as_moved:
+        return None
+    return bool(mine)
+
+
 def bodies(wanted: Wanted, default_location_id: int, reason: str) -> list[Doc]:
     """The entries of `corrections` for one write: one for what is added, one for each location that goods are taken from.
 
@@ -88,6 +123,44 @@ def bodies(wanted: Wanted, default_location_id: int, reason: str) -> list[Doc]:
     if wanted.locations is None:
         return [_body(wanted, first, wanted.quantity, reason)]
     return [_body(wanted, location_id, -taken, reason) for location_id, taken in _taken(wanted, first)]
+
+
+def objection(operation: Operation, currency: str) -> str | None:
+    """Why a person must decide about a write of levels: goods are added whose cost, or its currency, is not known."""
+    for line in operation.lines:
+        if (
+            LEVEL in line.changes
+            and _rises(line)
+            and (_cost(line) is None or not (line.line.get("currency") or currency))
+        ):
+            lacks = "cost" if _cost(line) is None else "currency"
+            return (
+                f"{LINES}.{line.number or line.key}.{lacks} is empty, and Brightpearl needs it for goods that are added: "
+                "give the item a unit cost at the source, and the endpoint's setting cost_currency its currency"
+            )
+    return None
+
+
+def _rises(line: LineChange) -> bool:
+    change = line.changes[LEVEL]
+    return Decimal(str(change.new or 0)) > Decimal(str(change.old or 0))
+
+
+def after(doc: Doc, warehouse_id: str, entries: Sequence[Doc]) -> Doc:
+    """An untyped level after corrections of one of its warehouses."""
+    warehouses = dict(doc.get(LINES) or {})
+    row = _added(warehouses.get(warehouse_id) or {}, sum(entry["quantity"] for entry in entries))
+    locations = dict(row.get("locations") or {})
+    if "locations" in row:
+        for entry in entries:
+            key = str(entry["locationId"])
+            locations[key] = _added(locations.get(key) or {}, entry["quantity"])
+        row["locations"] = locations
+    return {**doc, LINES: {**warehouses, warehouse_id: row}}
+
+
+def _added(row: Doc, quantity: int) -> Doc:
+    return {**row, **{name: int(row.get(name) or 0) + quantity for name in (LEVEL, "onHand")}}
 
 
 def in_calls(items: Sequence[tuple[int, list[Doc]]], most: int) -> Iterator[Sequence[tuple[int, list[Doc]]]]:

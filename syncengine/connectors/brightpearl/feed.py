@@ -27,14 +27,14 @@ read all, and `tie` if all rows of the time `at` up to `id` were given.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from syncengine import clock
-from syncengine.connectors.base import Page, Position, Ref
+from syncengine.connectors.base import Moved, Page, Position, Ref
 from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.gateway import Found, Gateway
 from syncengine.errors import Transient
@@ -63,7 +63,8 @@ Place = tuple[datetime, int]
 class Row:
     """One row of a page: its place (the feed's own time, and the id), its version and last touch for the Ref.
 
-    key: of the object that the row is about, if that is another one than the row itself.
+    key: of the object that the row is about, if that is another one than the row itself. moved: what the row says of it, if
+    it is a movement.
     """
 
     at: datetime
@@ -71,6 +72,7 @@ class Row:
     version: str
     touched: datetime | None
     key: str = ""
+    moved: Moved | None = None
 
     @property
     def place(self) -> Place:
@@ -105,6 +107,7 @@ class Feed:
 
     touched: the columns that say when an object was last touched, latest first; the first that is set is its version.
     key_column: the column of the object's id, if the rows are about other objects (a movement is about a product).
+    moved: what a row of movements says, from its columns, more_columns included; it raises Transient for what it cannot read.
     """
 
     gateway: Gateway
@@ -114,6 +117,8 @@ class Feed:
     filters: Mapping[str, str]
     touched: Sequence[str]
     key_column: str = ""
+    more_columns: Sequence[str] = ()
+    moved: Callable[[Mapping[str, Any]], Moved] | None = None
 
     def pages(self, position: Position, since: datetime | None) -> Iterator[Page]:
         """Pages from `position`, or from `since` if it is empty. Raises Transient if the search ignores its sort or filters."""
@@ -146,7 +151,7 @@ class Feed:
     def _search(
         self, filters: Mapping[str, str], sort: Sequence[str], *, page_size: int | None = None, first_result: int = 1
     ) -> Batch:
-        more = self.time_column, self.key_column
+        more = self.time_column, self.key_column, *self.more_columns
         found = self.gateway.search(
             self.path,
             columns=tuple(filter(None, dict.fromkeys((self.id_column, *reversed(self.touched), *more)))),
@@ -179,6 +184,7 @@ class Feed:
                 times.version(found_row, self.touched),
                 times.latest(found_row, self.touched),
                 key,
+                self.moved(found_row) if self.moved and at is not None else None,
             )
             if at is None:
                 unplaced.append(row.ref())
@@ -346,7 +352,9 @@ class _Reading:
 
     def _page(self, rows: Sequence[Row], batch: Batch, position: Position) -> Page:
         self._position = position
-        return Page([*(row.ref() for row in rows), *batch.unplaced], position, batch.source_time)
+        movements = [row.moved for row in rows if row.moved is not None]
+        refs = [*(row.ref() for row in rows), *batch.unplaced]
+        return Page(refs, position, batch.source_time, movements=movements)
 
 
 def _id(value: Any) -> int | None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from syncengine.connectors.base import Moved
 from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.answers import NothingFound
 from syncengine.connectors.brightpearl.id_sets import id_sets
@@ -17,7 +19,7 @@ CORRECTION = "SC"
 """The type code of a correction's movements (section 14.5)."""
 
 MOST_CORRECTIONS_PER_READ = 200
-_COLUMNS = (
+COLUMNS = (
     "goodsMovementId",
     "productId",
     "warehouseId",
@@ -130,7 +132,7 @@ def _rows(gateway: Gateway, filters: Mapping[str, str]) -> Iterator[Movement]:
     while is_more:
         page = gateway.search(
             SEARCH,
-            columns=_COLUMNS,
+            columns=COLUMNS,
             sort=("goodsMovementId.ASC",),
             page_size=gateway.account.page_size,
             filters=filters,
@@ -140,6 +142,21 @@ def _rows(gateway: Gateway, filters: Mapping[str, str]) -> Iterator[Movement]:
             raise Transient(f"{SEARCH}: the page is empty, but the answer says that there are more")
         yield from (_movement(row) for row in page.rows)
         first, is_more = first + len(page.rows), page.is_more
+
+
+def moved(row: Mapping[str, Any]) -> Moved:
+    """What a row of the search says, for tallies. Goods in quarantine do not count. Raises Transient."""
+    found = _movement(row)
+    return Moved(
+        str(found.id),
+        f"{found.type_code}{found.note_id}",
+        found.type_code,
+        str(found.product_id),
+        str(found.warehouse_id),
+        Decimal(0 if found.is_quarantine else found.quantity),
+        found.updated_on,
+        correction=found.type_code == CORRECTION,
+    )
 
 
 def _movement(row: Mapping[str, Any]) -> Movement:

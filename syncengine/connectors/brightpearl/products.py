@@ -40,6 +40,7 @@ class Products:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._lock = threading.Lock()
+        self._read: dict[int, tuple[datetime, Product]] = {}
         self._listed: dict[str, list[int]] = {}
         self._listed_at: datetime | None = None
 
@@ -60,13 +61,27 @@ class Products:
     def read(self, ids: Sequence[int]) -> dict[int, Product]:
         """Products by id, `product_per_read` a call; one that does not exist is absent. Raises as `Gateway.objects`."""
         most = self._gateway.account.most_per_read["product"]
-        found = self._gateway.objects(READ, [str(key) for key in ids], most=most)
-        return {int(doc["id"]): _product(doc) for doc in found}
+        began = clock.now()
+        found = {
+            int(doc["id"]): _product(doc) for doc in self._gateway.objects(READ, [str(key) for key in ids], most=most)
+        }
+        with self._lock:
+            self._read |= {key: (began, product) for key, product in found.items()}
+        return found
+
+    def known(self, product_id: int) -> Product | None:
+        """A product that was read within the last `products_s` seconds; None if it was not. Makes no call."""
+        with self._lock:
+            read = self._read.get(product_id)
+        return read[1] if read is not None and clock.now() - read[0] <= self._keeps else None
+
+    @property
+    def _keeps(self) -> timedelta:
+        return timedelta(seconds=self._gateway.account.stock.products_s)
 
     def _list(self) -> Mapping[str, list[int]]:
         with self._lock:
-            keeps = timedelta(seconds=self._gateway.account.stock.products_s)
-            if self._listed_at is None or clock.now() - self._listed_at > keeps:
+            if self._listed_at is None or clock.now() - self._listed_at > self._keeps:
                 began = clock.now()
                 self._listed, self._listed_at = self._all(), began
             return self._listed

@@ -77,6 +77,8 @@ def complete(session: Session, lease: Lease, ends: Mapping[int, Completion], now
             run_alone=False,
             crashes=0,
             attempts=0,
+            urgency=case((table.c.wanted == table.c.claimed, 0), else_=table.c.urgency),
+            kept_until=None,
             **FREE,
         ),
         rows,
@@ -204,7 +206,7 @@ def advance(session: Session, lease: Lease, ids: Iterable[int], stage: Stage) ->
     Once writing begins, the target may be in any state between the last agreement and the plan. Even if the source returns to
     the version that was done last, the record must then be compared, so this clears that version.
     """
-    session.execute(_mine(lease, ids).values(stage=stage, done_version="", done_fingerprint=""))
+    session.execute(_mine(lease, ids).values(stage=stage, done_version="", done_fingerprint="", kept_until=None))
 
 
 def leave(session: Session, lease: Lease, now: datetime, *, wait_s: float = 0.0) -> None:
@@ -229,6 +231,7 @@ def put_off(
     counts: bool = False,
     alone: bool = False,
     reason: str | None = None,
+    keep_s: float | None = None,
 ) -> None:
     """Release records until a time; they remain due.
 
@@ -242,8 +245,10 @@ def put_off(
         counts: count this as a failed attempt.
         alone: run each record without others next time.
         reason: for people; a skipped or held record keeps its own.
+        keep_s: how many seconds after `until` the next fetch may use the documents that are stored; not at all if None.
     """
-    values: dict[str, Any] = {**FREE, "not_before": until, "pause": pause}
+    kept = None if keep_s is None else until + timedelta(seconds=keep_s)
+    values: dict[str, Any] = {**FREE, "not_before": until, "pause": pause, "kept_until": kept}
     if stage is not None:
         values["stage"] = stage
     if counts:

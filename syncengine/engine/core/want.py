@@ -13,7 +13,7 @@ from syncengine.engine.core import timeline
 from syncengine.mapping.contract import Need
 from syncengine.store.dialect import upsert
 from syncengine.store.models import Record, is_text
-from syncengine.store.states import Pause, Stage, Status
+from syncengine.store.states import Lane, Pause, Stage, Status
 
 LONGEST_KEY = 128
 LONGEST_PART = 32
@@ -34,13 +34,18 @@ def want(
     lane: int,
     now: datetime,
     run_id: int | None = None,
+    urgency: int = 0,
 ) -> int:
     """Ask for a sync of objects of a flow; returns their number. Runs in the caller's transaction.
 
     An existing row gets one more revision, unless a person ignores it, and the more urgent lane. Any pause is cleared except
-    a settle time or a back-off, during which the record is not claimed, whatever wants it.
+    a settle time or a back-off, during which the record is not claimed, whatever wants it. urgency: see `Ref`.
     """
-    rows = [_row(connection_id, flow, key, lane=lane, now=now, run_id=run_id) for key in _distinct(keys)]
+    lane = Lane.REALTIME if urgency > 0 else lane
+    rows = [
+        {**_row(connection_id, flow, key, lane=lane, now=now, run_id=run_id), "urgency": urgency}
+        for key in _distinct(keys)
+    ]
     upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_one_more)
     return len(rows)
 
@@ -113,6 +118,7 @@ def _row(connection_id: int, flow: str, key: str, *, lane: int, now: datetime, r
         "needed": False,
         "wanted": 1,
         "lane": lane,
+        "urgency": 0,
         "not_before": now,
         "pause": Pause.NONE,
         "stage": Stage.FETCH,
@@ -131,6 +137,7 @@ def _one_more(new: Any) -> Mapping[str, Any]:
         "lane": case((is_due & (Record.lane < new.lane), Record.lane), else_=new.lane),
         "not_before": case((keeps, Record.not_before), else_=new.not_before),
         "pause": case((keeps, Record.pause), else_=Pause.NONE),
+        "urgency": case((is_due & (Record.urgency > new.urgency), Record.urgency), else_=new.urgency),
         "run_id": func.coalesce(new.run_id, Record.run_id),
         "updated_at": new.updated_at,
     }

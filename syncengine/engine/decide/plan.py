@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -89,6 +90,7 @@ class Plan:
         refusable: the agreement of each part if a person refuses the plan.
         decided: the person's decision that the plan follows (`approved by anna`); without it the plan would be held.
         decision: the id of that decision; 0 if there is none.
+        later: when the rest of the plan, or all of it, can be made from the same documents; None if nothing is left.
         links: the revisions of the links that the plan was made from, by part; if one changes, the plan is out of date.
     """
 
@@ -108,6 +110,7 @@ class Plan:
     remarks: Sequence[Remark] = ()  # what the flow's checks have found in the mapped documents
     decided: str = ""
     decision: int = 0
+    later: datetime | None = None
     links: Map[str, int] = field(default_factory=dict)
 
     @property

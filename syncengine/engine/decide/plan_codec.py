@@ -29,7 +29,8 @@ def to_doc(plan: Plan) -> Doc:
         "provisional": list(plan.provisional),
         "seeks": plan.seeks,
         "links": dict(plan.links),
-        "steps": [_step_to_doc(step) for step in plan.steps],
+        **({"later": plan.later} if plan.later is not None else {}),
+        "steps": [step_to_doc(step) for step in plan.steps],
         "kept": [_difference(difference) for difference in plan.kept],
         "conflicts": [_difference(difference) for difference in plan.conflicts],
         "refusable": [
@@ -40,7 +41,8 @@ def to_doc(plan: Plan) -> Doc:
     }
 
 
-def _step_to_doc(step: Step) -> Doc:
+def step_to_doc(step: Step) -> Doc:
+    """A JSON-able form that `step_from_doc` reads."""
     operation = step.operation
     return {
         "part": step.part,
@@ -88,12 +90,13 @@ def from_doc(doc: Mapping[str, Any]) -> Plan:
     return Plan(
         PlanKind(doc["kind"]),
         doc["reason"],
-        steps=[_step_from_doc(step) for step in doc["steps"]],
+        steps=[step_from_doc(step) for step in doc["steps"]],
         kept=[_difference_from_doc(difference) for difference in doc["kept"]],
         conflicts=[_difference_from_doc(difference) for difference in doc["conflicts"]],
         provisional=tuple(doc.get("provisional", ())),
         seeks=doc.get("seeks", False),
         links=doc.get("links", {}),
+        later=doc.get("later"),
         why=Why(doc.get("why", "")),
         about=doc.get("about", ""),
         refusable=[Agreement(*agreement) for agreement in doc.get("refusable", ())],
@@ -106,7 +109,8 @@ def _difference_from_doc(doc: Mapping[str, Any]) -> Difference:
     return Difference(doc["path"], doc["base"], doc["source"], doc["target"], doc["because"])
 
 
-def _step_from_doc(doc: Mapping[str, Any]) -> Step:
+def step_from_doc(doc: Mapping[str, Any]) -> Step:
+    """The step that `step_to_doc` stored."""
     operation = Operation(
         verb=Verb(doc["verb"]),
         natural_key=doc["natural_key"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from syncengine.engine.decide.comparison_plan import plan_comparison
+from syncengine.engine.decide.level_plan import plan_levels
 from syncengine.engine.decide.one_way_plan import plan_one_way
 from syncengine.engine.decide.plan import Plan
 from syncengine.engine.decide.situation import Situation
@@ -17,4 +18,6 @@ def plan(situation: Situation) -> Plan:
         return plan_pair(situation)
     if flow.compares:
         return plan_comparison(situation)
+    if flow.levels:
+        return plan_levels(situation, flow.levels)
     return plan_write_back(situation) if flow.write_back else plan_one_way(situation)

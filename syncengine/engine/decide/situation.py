@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Map
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc
 from syncengine.engine.decide.plan import Linked
+from syncengine.engine.decide.tallies import Range
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Context
+
+LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelFacts:
+    """What the plan of a flow that sets levels needs beside the documents. Times are by the target's clock.
+
+    tallied: by place, what may be in the target's figures and not in the source's, less the reverse. key: the natural key by
+    which the target was searched. read_by: when the target's level had surely been read; None if it does not say. moved_until:
+    up to when all movements of the target are known; None if never. lag_s: how late its feeds tell of a movement.
+    """
+
+    tallied: Map[str, Range]
+    key: str
+    read_by: datetime | None
+    moved_until: datetime | None
+    lag_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +51,7 @@ class Situation:
         verifies: search the target before each create, since the store may have lost earlier creates.
         edited: whether the source was edited since its creation.
         synced: whether the source's state has been synced by the flows that write the object; of interest to comparisons.
+        levels: of a flow that sets levels. now: when it is planned (UTC).
     """
 
     flow: Flow
@@ -48,6 +69,8 @@ class Situation:
     verifies: bool = False
     edited: bool = True
     synced: bool = True
+    levels: LevelFacts | None = None
+    now: datetime = LATEST
 
     @property
     def source_doc(self) -> Doc | None:

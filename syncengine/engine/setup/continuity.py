@@ -263,7 +263,11 @@ def _entities(session: Session, connection_id: int) -> set[str]:
 
 def _is_former(session: Session, connection_id: int, entity: str, flow: Flow, flows: Mapping[str, Flow]) -> bool:
     """True if the entity's links are between the flow's resources or, if no file says so, to its target."""
-    known = [{other.source, other.target} for other in flows.values() if other.entity == entity and not other.compares]
+    known = [
+        {other.source, other.target}
+        for other in flows.values()
+        if other.entity == entity and not (other.compares or other.levels)
+    ]
     if known:
         return {flow.source, flow.target} in known
     written = select(Effect.resource).where(Effect.connection_id == connection_id, Effect.entity == entity)

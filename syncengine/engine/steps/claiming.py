@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 TICK = timedelta(microseconds=1)
+_ORDER = (Record.urgency.desc(), Record.not_before, Record.id)
 LOW_LANES = (Lane.SCHEDULED, Lane.BACKFILL)
 
 
@@ -138,12 +139,12 @@ def _next(
     now: datetime,
     crowded: Collection[int],
 ) -> tuple[Place, Chain] | None:
-    """The next batch of a lane, from the connection with the fewest chains, then its flow with the fewest, then the one whose
-    last turn was longest ago.
+    """The next batch of a lane: the most urgent record's, or else from the connection with the fewest chains, then its flow
+    with the fewest, then the one whose last turn was longest ago.
 
     So a flow with a hundred thousand records does not delay one with a single record.
     """
-    best: tuple[tuple[int, int, datetime, datetime], Place, Record] | None = None
+    best: tuple[tuple[int, int, int, datetime, datetime], Place, Record] | None = None
     for place, endpoint_id in places.items():
         if lane in LOW_LANES and _of_endpoint(alive, places, endpoint_id) > _concurrency(engine, place, endpoint_id):
             continue
@@ -157,7 +158,7 @@ def _next(
         if head is not None:
             busy = sum(count for (_, connection_id, _), count in alive.items() if connection_id == place[0])
             key = (lane, *place)
-            rank = (busy, alive.get(key, 0), turns.get(key, NEVER), head.not_before)
+            rank = (-head.urgency, busy, alive.get(key, 0), turns.get(key, NEVER), head.not_before)
             best = (rank, place, head) if best is None or rank < best[0] else best
     if best is None:
         return None
@@ -198,7 +199,7 @@ _DUE: Select[Record] = (
 
 Built once: the pump asks it for every flow and lane, and building it takes longer than SQLite's answer.
 """
-_HEAD = _DUE.order_by(Record.not_before, Record.id).limit(1).execution_options(populate_existing=True)
+_HEAD = _DUE.order_by(*_ORDER).limit(1).execution_options(populate_existing=True)
 
 
 def _of(place: Place, lane: Lane, now: datetime) -> dict[str, Any]:
@@ -219,7 +220,7 @@ def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Rec
     if head.run_alone:
         batch = batch.where(Record.id == head.id)
     else:
-        batch = batch.where(Record.run_alone.is_(False)).order_by(Record.not_before, Record.id).limit(flow.batch)
+        batch = batch.where(Record.run_alone.is_(False)).order_by(*_ORDER).limit(flow.batch)
     due = batch.cte("due")  # evaluated once; a subquery might run for every row
     token = uuid.uuid4().hex
     claimed = session.scalars(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, case, func, or_, select, update
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Page, Position, Ref, Resource
-from syncengine.engine.core import versions
+from syncengine.engine.core import feeds, movements, versions
 from syncengine.engine.core.engine import Engine, Route, calling
 from syncengine.engine.core.want import is_key, want
 from syncengine.engine.writes.link_keys import linked_among, record_keys
@@ -84,6 +84,12 @@ def feeds_of(route: Route) -> Sequence[tuple[Resource, str]]:
     return [*source, *((route.target, feed) for feed in route.flow.backward_feeds)]
 
 
+def catch_up(route: Route, lane: Lane) -> None:
+    """Read the target's feeds to their present, for a plan that waits for what moved there. Raises SyncError."""
+    for feed in route.flow.backward_feeds:
+        _Feed(route, route.target, feed, lane, None, None, 0.0).read(Found(0, 0, 0))
+
+
 def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, lane: Lane) -> int:
     """Store that a sync begins; returns its run number."""
     with engine.store.write() as session:
@@ -111,14 +117,14 @@ class _Feed:
     resource: Resource
     feed: str
     lane: Lane
-    run_id: int
+    run_id: int | None
     since: datetime | None
     patience_s: float
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def cursor_name(self) -> str:
-        return self.feed if self.resource.name == self.route.flow.source else f"right:{self.feed}"
+        return feeds.cursor_name(self.route, self.resource.name, self.feed)
 
     def read(self, found: Found) -> Found:
         """Read all pages; returns `found` with what they add. Raises what the system's calls raise."""
@@ -129,30 +135,52 @@ class _Feed:
             return found  # another worker is reading it
         cursor, cut_over = taken
         try:
-            return self._pages(found, cursor, cut_over if self.route.flow.cut_over else None)
+            return self._pages(found, cursor, self._begin(cursor, cut_over))
         finally:
             self._release()
+
+    def _begin(self, cursor: Cursor, cut_over: datetime | None) -> datetime | None:
+        """Where a feed that was never read begins: what came before is read by the first sweep, if that reads all objects."""
+        if self.route.flow.levels and self.route.source.has_pages and not cursor.position:
+            return self.resource.now() - timedelta(seconds=self.resource.search_lag_s)
+        return cut_over if self.route.flow.cut_over else None
 
     def _pages(self, found: Found, cursor: Cursor | None, since: datetime | None) -> Found:
         for page in self._read(cursor.position if cursor is not None else {}, since):
             with self.route.engine.store.write() as session:
-                news = self._news(session, page)
-                want(
-                    session,
-                    self.route.connection_id,
-                    self.route.flow.name,
-                    news,
-                    lane=self.lane,
-                    now=clock.now(),
-                    run_id=self.run_id,
-                )
+                news = self._news(session, self._noted(session, page))
+                self._want(session, news)
                 if cursor is not None:
                     self._move(session, page)
             known = max(0, len(page.refs) - len(news))  # several objects may have one record
             found = Found(found.run_id, found.wanted + len(news), found.known + known)
             if cursor is not None and self.route.engine.is_ending():  # without a cursor nothing keeps the position
                 raise Throttled("the worker is shutting down; reading continues from here", retry_in_s=0.0)
+        if cursor is not None:
+            self._complete()
         return found
+
+    def _noted(self, session: Session, page: Page) -> Page:
+        """The page without what only we have moved, its movements stored."""
+        if not page.movements or not self.route.flow.levels:
+            return page
+        side = self.route.connection.side(self.resource.name)
+        moved = movements.note(session, self.route, side, page.movements, clock.now())
+        return replace(page, refs=[ref for ref in page.refs if ref.key in moved])
+
+    def _want(self, session: Session, news: Mapping[str, int]) -> None:
+        """Want records by key, each with its urgency."""
+        for urgency in sorted(set(news.values()), reverse=True):
+            want(
+                session,
+                self.route.connection_id,
+                self.route.flow.name,
+                [key for key, its in news.items() if its == urgency],
+                lane=self.lane,
+                now=clock.now(),
+                run_id=self.run_id,
+                urgency=urgency,
+            )
 
     def _read(self, position: Position, since: datetime | None) -> Iterator[Page]:
         """Pages from `position` on. After a wait for the quota within `patience_s`, reading continues from the last page."""
@@ -177,8 +205,8 @@ class _Feed:
             waits, position = 0, page.position
             yield page
 
-    def _news(self, session: Session, page: Page) -> list[str]:
-        """Record keys of a page's objects, without those whose version is done already or being processed.
+    def _news(self, session: Session, page: Page) -> dict[str, int]:
+        """Record keys of a page's objects with their urgency, without those whose version is done or being processed.
 
         A version with a time counts as seen only if it is older than the fetch that saw it, by the source's clock, by more
         than the source's resolution plus the lag of its search; else an edit within the same second would be lost for good.
@@ -205,7 +233,7 @@ class _Feed:
             query = query.where(or_(due, Record.status.in_((Status.DONE, Status.DEAD))))
         found = {key: (version, at) for key, version, at in session.execute(query)}
         unlinked = f"{side}:" if self.route.flow.write_back and side != self.route.target_side else None
-        news = []
+        news: dict[str, int] = {}
         for ref in refs:
             for record_key in keys[ref.key]:
                 if unlinked is not None and record_key.startswith(unlinked) and record_key in found:
@@ -214,8 +242,8 @@ class _Feed:
                 is_same = bool(ref.version) and versions.version_in(self.route, kept, side, ref.key) == ref.version
                 is_settled = ref.at is None or (fetched is not None and ref.at < fetched - settled)
                 if not (is_same and is_settled):
-                    news.append(record_key)
-        return list(dict.fromkeys(news))
+                    news[record_key] = max(ref.urgency, news.get(record_key, 0))
+        return news
 
     def _can_keep(self, ref: Ref) -> bool:
         """False for an object whose key cannot be stored: it is logged and skipped, and the feed continues."""
@@ -269,6 +297,16 @@ class _Feed:
             )
             .execution_options(synchronize_session=False)
         )
+
+    def _complete(self) -> None:
+        """The feed was read to its end: what it told is complete up to its last page."""
+        with self.route.engine.store.write() as session:
+            session.execute(
+                update(Cursor)
+                .where(*self._mine(), Cursor.holder == self.holder)
+                .values(complete_at=Cursor.read_at)
+                .execution_options(synchronize_session=False)
+            )
 
     def _release(self) -> None:
         with self.route.engine.store.write() as session:

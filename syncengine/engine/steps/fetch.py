@@ -17,15 +17,17 @@ from sqlalchemy.orm import Session
 from syncengine import clock
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc, fingerprint
-from syncengine.engine.core import failures, payloads, records, search_names, timeline, versions
+from syncengine.engine.core import failures, known_links, payloads, readings, records, search_names, timeline, versions
 from syncengine.engine.core.engine import Connection, Engine, Route, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want
 from syncengine.engine.decide.plan import NOT_LINKED
-from syncengine.engine.steps import corrections
+from syncengine.engine.steps import corrections, found_links, kept_docs
 from syncengine.engine.steps.corrections import Correction
+from syncengine.engine.steps.kept_docs import Kept
+from syncengine.engine.steps.page_sweep import refill
 from syncengine.engine.writes import link_keys, links
 from syncengine.engine.writes.unknown_writes import resolve
 from syncengine.errors import Rejected
@@ -83,6 +85,19 @@ class Fetched:
                 known |= resource.read(some)
             asked |= set(some)
 
+    def take(self, kept: Kept) -> None:
+        """Take over documents that were read before, so that they are not read again."""
+        for name, docs in kept.docs.items():
+            self.docs.setdefault(name, {}).update(docs)
+            self.asked.setdefault(name, set()).update(docs)
+
+    def mark(self, resource: Resource, revisions: Mapping[str, int]) -> None:
+        """Mark the documents that have just been read with when that was, and for which revision (by key)."""
+        ended, docs = clock.now(), self.docs.get(resource.name, {})
+        for key, doc in docs.items():
+            if readings.revision(doc) is None:
+                docs[key] = readings.marked(doc, self.at, ended, revisions.get(key, 0))
+
     def lacks(self, resource: str, keys: Iterable[str]) -> bool:
         """Whether any of these keys was not read because the time ran out."""
         return not {key for key in keys if key} <= self.asked.get(resource, set())
@@ -122,7 +137,15 @@ def _read(
     placed = corrections.by_place(route, {record.id: record.key for record in lease.records}, corrected)
     its_links = {record.key: linked[record.id] for record in lease.records}
     begun, step_s = clock.monotonic(), route.engine.limits.step_s
-    fetched = read_sources(route, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key)
+    if route.source.has_pages and route.flow.sweep_s > 0:
+        refill(route)
+    kept = kept_docs.load(route, lease.records, linked) if route.flow.levels else None
+    fetched = read_sources(
+        route, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key, kept=kept,
+    )  # fmt: skip
+    if route.flow.levels:
+        read = found_links.ReadSources(fetched.docs.get(route.source.name, {}), fetched.lookups, fetched.at)
+        linked = found_links.link(route, lease, linked, read)
     late = _unread(route, lease.records, linked, fetched)
     in_time = [record for record in lease.records if record.id not in late]
     own = {record.id: own_docs(route, record.key, linked[record.id], fetched) for record in in_time}
@@ -220,7 +243,12 @@ def _is_idle(flow: Flow, record: Record, source_fingerprint: str) -> bool:
 
     Never in a flow whose target can change on its own.
     """
-    return len(flow.sources) == 1 and record.status == Status.DONE and record.done_fingerprint == source_fingerprint
+    return (
+        len(flow.sources) == 1
+        and not flow.levels
+        and record.status == Status.DONE
+        and record.done_fingerprint == source_fingerprint
+    )
 
 
 def _misses_a_link(record: Record, its_links: Sequence[Link]) -> bool:
@@ -258,10 +286,11 @@ def read_sources(
     *,
     until: float = math.inf,
     first: str = "",
+    kept: Kept | None = None,
 ) -> Fetched:
     """Read the sources of records (links by record key), and what these refer to.
 
-    placed: corrections to be applied, by resource and key. until, first: see `Fetched`.
+    placed: corrections to be applied, by resource and key. until, first: see `Fetched`. kept: what is not read again.
     """
     source = route.source
     with route.engine.store.read() as session:
@@ -274,9 +303,22 @@ def read_sources(
         first=first,
         lookups=tables,
     )
+    if kept is not None:
+        fetched.take(kept)
     fetched.read(route.connection, source, _ends_on(route.source_side, route, linked))
+    if kept is not None:
+        fetched.mark(source, kept.revisions)
+    _find_known_links(route, fetched)
     _read_references(route, route.flow.mapping, source, linked, fetched)
     return fetched
+
+
+def _find_known_links(route: Route, fetched: Fetched) -> None:
+    """Give the mapping's references the tables of links that it may look up."""
+    if route.flow.mapping.has_known_links:
+        with route.engine.store.read() as session:
+            docs = fetched.docs.get(route.source.name, {}).values()
+            fetched.lookups = {**fetched.lookups, **known_links.of_docs(session, route, docs, fetched.lookups)}
 
 
 def _source_time(route: Route) -> datetime:

@@ -6,20 +6,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.document import Doc
-from syncengine.engine.core import decisions, observe_mode, payloads
+from syncengine.engine.core import decisions, feeds, known_links, movements, observe_mode, payloads, readings
 from syncengine.engine.core.engine import Route
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.want import LONGEST_PART, is_key
+from syncengine.engine.decide import tallies
 from syncengine.engine.decide.plan import Linked, Plan, named
 from syncengine.engine.decide.planning import plan
-from syncengine.engine.decide.situation import Situation
+from syncengine.engine.decide.situation import LevelFacts, Situation
+from syncengine.engine.decide.tallies import Entry
 from syncengine.engine.steps import corrections
 from syncengine.engine.writes import dependants, link_keys, links, unsettled
 from syncengine.engine.writes.link_keys import synced_versions
@@ -37,7 +39,7 @@ class Material:
     docs: by record id, resource and key, as corrected. linked: by record id. doubtful: ids of records with an unknown write
     that only a person can resolve. tried: unknown writes by record id and part. decided: by record id. synced: for a flow
     that compares, by record id: the versions that the flows which write the object have synced, by the source's key; None
-    for any.
+    for any. tallied: by the key of a level's object at the target. moved_until: of a flow that sets levels, see `LevelFacts`.
     """
 
     docs: Mapping[int, Mapping[str, Mapping[str, Doc]]]
@@ -48,6 +50,8 @@ class Material:
     corrected: corrections.Corrected  # whose documents `docs` are
     decided: Mapping[int, decisions.ActiveDecision] = field(default_factory=dict)
     synced: Mapping[int, Mapping[str, str | None]] = field(default_factory=dict)
+    tallied: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
+    moved_until: datetime | None = None
 
 
 def gather(
@@ -65,15 +69,22 @@ def gather(
     read = payloads.load(session, route.engine.vault, "context", ids) if docs is None else docs
     corrected = corrections.apply(corrections.active(session, route.engine.vault, ids), read)
     linked = links.of_records(session, route, found)
+    lookups = lookups_of(session, route.connection.row, route.flow)
+    levels: dict[str, Any] = {}
+    if route.flow.levels:
+        items = [key for some in linked.values() for link in some if (key := link_keys.target_key(route, link))]
+        levels["tallied"] = movements.tallied(session, route, route.target_side, items)
+        levels["moved_until"] = feeds.known_until(session, route)
     return Material(
         docs=corrected.docs,
         linked=linked,
-        lookups=lookups_of(session, route.connection.row, route.flow),
+        lookups={**lookups, **known_links.tables(session, route, corrected.docs, lookups)},
         doubtful={write.effect.record_id for write in unknown if unsettled.blocks(route.connection, write)},
         tried={(write.effect.record_id, write.effect.part): write for write in unknown},
         corrected=corrected,
         decided=decisions.active(session, ids),
         synced=synced_versions(session, route, linked) if route.flow.compares else {},
+        **levels,
     )
 
 
@@ -220,7 +231,32 @@ class Planner:
             verifies=self.verifies,
             edited=self._edited(raw_source),
         )
+        if self.route.flow.levels:
+            return self._with_levels(situation, ready)
         return self._with_target(situation, ready) if self.route.flow.compares else situation
+
+    def _with_levels(self, situation: Situation, ready: _Ready) -> Situation:
+        """The situation of a flow that sets levels, whose mapping may name the target's document and what is in transit."""
+        source_doc = ready.raw.get(self.source.name, {}).get(ready.record.key, {})
+        link = situation.link
+        target_doc = ready.raw.get(self.target.name, {}).get(link.key or "") if link else None
+        read_source, read_target = (
+            readings.between(resource, doc)
+            for resource, doc in ((self.source, source_doc), (self.target, target_doc or {}))
+        )
+        entries = self.material.tallied.get(link.key or "", ()) if link else ()
+        ranges = tallies.sums(entries, read_source, read_target) if read_source and read_target else {}
+        facts = LevelFacts(
+            tallied=ranges,
+            key=self.route.flow.mapping.key_to_find(situation.source_doc, self.settings, self.material.lookups)
+            if situation.source_doc is not None
+            else "",
+            read_by=read_target[1] if read_target else None,
+            moved_until=self.material.moved_until,
+            lag_s=self.target.search_lag_s,
+        )
+        current = link.current if link and link.current is not None else {}
+        return replace(situation, context=replace(situation.context, found=current), levels=facts, now=self.now)
 
     def _pair(self, ready: _Ready) -> Situation:
         record, raw = ready.record, ready.raw

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select
 
 from syncengine import clock
 from syncengine.connectors.base import Resource
@@ -21,9 +20,11 @@ from syncengine.engine.core import payloads
 from syncengine.engine.core.call_context import on_account_of
 from syncengine.engine.core.engine import Engine, Route, calling, chunks
 from syncengine.engine.core.want import want
-from syncengine.engine.steps.discover import CURSOR_LEASES, TICK_SLACK, Found, begin_run, end_run
+from syncengine.engine.steps.discover import Found, begin_run, end_run
+from syncengine.engine.steps.page_sweep import refill
+from syncengine.engine.steps.sweep_progress import SweepProgress
 from syncengine.errors import SyncError, Throttled
-from syncengine.store.models import Payload, Record, Schedule
+from syncengine.store.models import Payload, Record
 from syncengine.store.states import Lane, Why
 
 TRIGGER = "sweep"
@@ -52,7 +53,9 @@ def sweep(engine: Engine, connection_id: int, flow_name: str) -> Found | None:
     interval_s = _interval_s(route)
     if interval_s <= 0:
         return None
-    progress = _Progress(route)
+    progress = SweepProgress(route)
+    if route.source.has_pages:
+        return _by_pages(route, progress, interval_s)
     after = progress.take(interval_s)
     if after is None:
         return None
@@ -72,6 +75,23 @@ def sweep(engine: Engine, connection_id: int, flow_name: str) -> Found | None:
     finally:
         progress.release()
         end_run(engine, found, error)
+    return found
+
+
+def _by_pages(route: Route, progress: SweepProgress, interval_s: float) -> Found | None:
+    """Begin or continue a sweep by pages; None if there is nothing to do."""
+    if not progress.begin_pages(interval_s):
+        return None
+    run_id = begin_run(route.engine, route.connection_id, route.flow.name, trigger=TRIGGER, lane=Lane.BACKFILL)
+    found, error = Found(run_id, 0, 0), ""
+    try:
+        with on_account_of(route.engine, route.flow.name, Lane.BACKFILL):
+            found = replace(found, wanted=refill(route, run_id))
+    except SyncError as failed:
+        error = str(failed)
+        raise
+    finally:
+        end_run(route.engine, found, error)
     return found
 
 
@@ -157,52 +177,3 @@ def _read(route: Route, resource: Resource, keys: Sequence[str]) -> dict[str, Do
         with calling(route.connection.endpoint(resource.name)):
             there |= resource.read(some)
     return there
-
-
-class _Progress:
-    """How far the sweep of a flow has come, in the row of its schedule. One worker at a time holds it, for some leases."""
-
-    def __init__(self, route: Route) -> None:
-        self._engine = route.engine
-        self._mine = (Schedule.connection_id == route.connection_id, Schedule.flow == route.flow.name)
-
-    def take(self, interval_s: float) -> int | None:
-        """Begin the sweep if it is due, and hold it: the id of the last record read; None if there is nothing to do."""
-        now = clock.now()
-        following = now + timedelta(seconds=interval_s * TICK_SLACK)
-        is_unset = or_(
-            Schedule.next_sweep.is_(None), Schedule.next_sweep > following
-        )  # the latter: it was longer before
-        is_due = (Schedule.sweep_after.is_(None), Schedule.next_sweep <= now)
-        is_free = or_(Schedule.sweep_held_until.is_(None), Schedule.sweep_held_until < now)
-        with self._engine.store.write() as session:
-            session.execute(update(Schedule).where(*self._mine, is_unset).values(next_sweep=following))
-            session.execute(update(Schedule).where(*self._mine, *is_due).values(sweep_after=0, next_sweep=following))
-            return session.scalars(
-                update(Schedule)
-                .where(*self._mine, Schedule.sweep_after.is_not(None), is_free)
-                .values(sweep_held_until=self._until())
-                .returning(Schedule.sweep_after)
-                .execution_options(synchronize_session=False)
-            ).one_or_none()
-
-    def move(self, record_id: int) -> None:
-        """All records up to this id were read."""
-        self._set(sweep_after=record_id, sweep_held_until=self._until())
-
-    def end(self) -> None:
-        """All records were read."""
-        self._set(sweep_after=None)
-
-    def release(self) -> None:
-        """Let another worker continue."""
-        self._set(sweep_held_until=None)
-
-    def _until(self) -> Any:
-        return clock.now() + timedelta(seconds=CURSOR_LEASES * self._engine.limits.lease_s)
-
-    def _set(self, **values: Any) -> None:
-        with self._engine.store.write() as session:
-            session.execute(
-                update(Schedule).where(*self._mine).values(**values).execution_options(synchronize_session=False)
-            )

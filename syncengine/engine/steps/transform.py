@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -19,10 +20,11 @@ from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want_needs
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.debounce import DebounceState, debounce_wait
+from syncengine.engine.decide.level_plan import RISE_WAITS
 from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import corrections, echo
 from syncengine.engine.steps.planner import Material, Planner, gather
-from syncengine.engine.writes import dependants, link_keys, links, unsettled
+from syncengine.engine.writes import dependants, levels, link_keys, links, unsettled
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
@@ -30,6 +32,9 @@ from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Pause, Stage, Status, Why
 
 LONGEST_RING = 10
+RISES_TOGETHER_S = 5
+"""Seconds within which levels that wait to rise are planned together."""
+
 PLANNED_AT_ONCE = 20
 """Records planned between two checks of the lease and the time."""
 
@@ -108,6 +113,7 @@ class _Outcome:
         self.now = clock.now()
         self.by_id = {record.id: record for record in lease.records}
         self.moving: set[int] = set()
+        self.rising: set[int] = set()
 
     def save(self, made: Mapping[int, Plan | Rejected]) -> None:
         """Store the plans, or the errors, of records by id."""
@@ -132,15 +138,19 @@ class _Outcome:
                 self.route.engine.vault, plan_codec.to_doc(self._confirm_unknown_change(record, plan_))
             )
             details[record_id] = {**plan_codec.timeline_detail(plan_), **self._corrected(record_id)}
-            if plan_.kind is PlanKind.WRITE:
-                if self._debounced(record, plan_):
+            if plan_.kind is PlanKind.WAIT and plan_.later is not None:
+                self._put_off_rise(record, plan_.later)
+                self.rising.add(record_id)
+            elif plan_.kind is PlanKind.WRITE:
+                if self.route.flow.levels is None and self._debounced(record, plan_):
                     self.moving.add(record_id)
                 else:
                     to_push.append(record_id)
             else:
                 need = plan_.needs[0] if plan_.needs else None
                 side = self.route.source_side if need is not None and need.flow else ""
-                agrees = plan_.agreements or (self.route.flow.compares and plan_.why is Why.EQUAL)
+                has_base = not (self.route.flow.compares or self.route.flow.levels)
+                agrees = plan_.agreements or (not has_base and plan_.why is Why.EQUAL)
                 equal = agrees and plan_.kind is PlanKind.SKIP and not plan_.decided
                 status = Status.DONE if equal else STATUS_OF[plan_.kind]
                 ends[record_id] = Completion(status, plan_.reason, plan_.why, plan_.about, need, side)
@@ -148,6 +158,18 @@ class _Outcome:
             self._resolve_unknown_changes(record, plan_)
         self._attend({record_id: plan_ for record_id, plan_ in made.items() if isinstance(plan_, Plan)})
         self._store(made, ends, bodies, details, to_push)
+
+    def _put_off_rise(self, record: Record, until: datetime) -> None:
+        """Plan a record again from the same documents once the target's feeds can tell what moved until they were read.
+
+        Rises of about the same time share one reading of the feeds.
+        """
+        until = max(until, self.now + timedelta(seconds=1))
+        shared = datetime.fromtimestamp(math.ceil(until.timestamp() / RISES_TOGETHER_S) * RISES_TOGETHER_S, UTC)
+        records.put_off(
+            self.session, self.lease, [record.id], shared,
+            pause=Pause.RISE, stage=Stage.FETCH, reason=RISE_WAITS, keep_s=levels.KEEP_FOR_RISE_S,
+        )  # fmt: skip
 
     def _attend(self, made: Mapping[int, Plan]) -> None:
         """Tell people what the checks have found of what is written or compared, and that earlier findings are over."""
@@ -260,7 +282,9 @@ class _Outcome:
         records.complete(self.session, self.lease, ends, self.now)
         self._end_waits_of_comparisons(ends)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
-        by_event: dict[str, list[Record]] = {event: [] for event in (*EVENT_OF.values(), "dead", "still moving")}
+        by_event: dict[str, list[Record]] = {
+            event: [] for event in (*EVENT_OF.values(), "dead", "still moving", "rise waits")
+        }
         for record_id, plan_ in made.items():
             if not self._is_old_news(record_id, ends):
                 by_event[self._event_name(record_id, plan_)].append(self.by_id[record_id])
@@ -295,6 +319,8 @@ class _Outcome:
         """The name of the event in the timeline."""
         if isinstance(plan_, Rejected):
             return "dead"
+        if record_id in self.rising:
+            return "rise waits"
         return "still moving" if record_id in self.moving else EVENT_OF[plan_.kind]
 
     def _debounced(self, record: Record, plan_: Plan) -> bool:

@@ -25,6 +25,8 @@ from syncengine.store.models import Ceiling, ConnectionRow, Record, Sent
 from syncengine.store.states import Lane, Status, Why
 
 HOUR = timedelta(hours=1)
+VANISHED = "vanished"
+"""The kind of a sent write that has set a level to nothing."""
 
 LONGEST_UNCOUNTED = timedelta(days=7)
 """The longest time without a count that a person may ask for. A first load takes days; more needs a higher ceiling."""
@@ -66,10 +68,34 @@ def admit(session: Session, connection: ConnectionRow, flow: Flow, count: int, n
     return Admission(max(0, free), _reason(connection, flow, row))
 
 
-def note_sent(session: Session, connection_id: int, flow: Flow, count: int, at: datetime) -> datetime:
+def admit_level(
+    session: Session, connection: ConnectionRow, flow: Flow, *, rises: int, vanishing: int, most: float, now: datetime
+) -> tuple[Admission, str]:
+    """How many of the rises of levels may be written, and why no level at all may be; empty if they may.
+
+    Falls are not counted, since a late one sells what is not there. Only the guard against vanishing stops them: if more than
+    `most` levels would become nothing within an hour, this shuts the flow for all its writes. vanishing: those of this batch.
+    """
+    row = _locked(session, connection, flow)
+    if row.shut_at is not None and row.stops_all:
+        return Admission(0), _reason(connection, flow, row)
+    since = _since(row, now)
+    gone = _sent(session, connection.id, flow, since, VANISHED) + vanishing
+    if vanishing and gone > most and since <= now:
+        row.shut_at, row.stops_all = now, True
+        row.shut_because = f"{gone:,} levels would become 0 within an hour, more than the {most:,.0f} that are believed"
+        timeline.note_flow(session, connection.id, flow.name, "ceiling reached", now, because=row.shut_because)
+        return Admission(0), _reason(connection, flow, row)
+    return (admit(session, connection, flow, rises, now) if rises else Admission(0)), ""
+
+
+def note_sent(
+    session: Session, connection_id: int, flow: Flow, count: int, at: datetime, *, kind: str = ""
+) -> datetime:
     """Count writes as sent at this time, in the transaction that admitted them; a negative count takes them back.
 
-    Returns the time they count from: writes that began just before somebody opened the flow count from the opening.
+    kind: empty, or `VANISHED`. Returns the time they count from: writes that began just before somebody opened the flow count
+    from the opening.
     """
     opened = select(Ceiling.counted_from).where(Ceiling.connection_id == connection_id, Ceiling.flow == flow.name)
     counted_from = session.scalar(opened)
@@ -77,7 +103,9 @@ def note_sent(session: Session, connection_id: int, flow: Flow, count: int, at: 
     if count:
         old = delete(Sent).where(*_of(connection_id, flow), Sent.at <= at - HOUR)
         changed(session, old)
-        session.execute(insert(Sent), [{"connection_id": connection_id, "flow": flow.name, "at": at, "count": count}])
+        session.execute(
+            insert(Sent), [{"connection_id": connection_id, "flow": flow.name, "at": at, "count": count, "kind": kind}]
+        )
     return at
 
 
@@ -104,9 +132,9 @@ def _since(row: Ceiling | None, now: datetime) -> datetime:
     return hour_ago if counted_from is None else max(hour_ago, counted_from)
 
 
-def _sent(session: Session, connection_id: int, flow: Flow, since: datetime) -> int:
-    """How many writes the flow has sent since then."""
-    total = select(func.sum(Sent.count)).where(*_of(connection_id, flow), Sent.at >= since)
+def _sent(session: Session, connection_id: int, flow: Flow, since: datetime, kind: str = "") -> int:
+    """How many writes of a kind the flow has sent since then."""
+    total = select(func.sum(Sent.count)).where(*_of(connection_id, flow), Sent.at >= since, Sent.kind == kind)
     return session.scalar(total) or 0
 
 

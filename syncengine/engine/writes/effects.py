@@ -113,18 +113,23 @@ def _row(route: Route, record: Record, step: Step, link: Link | None, now: datet
         "natural_key": operation.natural_key,
         "target_key": operation.key,
         "state": EffectState.INTENDED,
-        "request": payloads.seal(route.engine.vault, _request(step)),
+        "request": payloads.seal(route.engine.vault, _request(route.flow, step)),
         "warnings": [],
         "created_at": now,
         "updated_at": now,
     }
 
 
-def _request(step: Step) -> dict[str, Any]:
-    """What is kept of a write, sealed, until it is old. changes: for people, what it replaces; of a change alone."""
+def _request(flow: Flow, step: Step) -> dict[str, Any]:
+    """What is kept of a write, sealed, until it is old.
+
+    changes: for people, what it replaces; of a change alone. step: the whole step, where an unknown outcome is found out by it.
+    """
     request: dict[str, Any] = {"doc": step.operation.doc, "agreed": step.agreed, "numbers": dict(step.numbers)}
     if step.operation.verb is Verb.CHANGE:
         request["changes"] = plan_codec.details(step)[:MOST_CHANGES]
+    if flow.levels:
+        request["step"] = plan_codec.step_to_doc(step)
     return request
 
 

@@ -45,6 +45,7 @@ def commit(run: WriteRun) -> None:
                 run.plan_again(session, record, now, "written since it was planned")
                 continue
             run.work[record.id].seeks = plan.seeks
+            run.work[record.id].later = plan.later
             run.work[record.id].decision = plan.decision
             named = link_keys.by_part(run.route, linked[record.id])
             for step in plan.steps if plan.kind is PlanKind.WRITE else ():

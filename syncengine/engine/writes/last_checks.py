@@ -16,7 +16,7 @@ from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import adoption
 from syncengine.engine.decide.adoption import Candidate
 from syncengine.engine.traffic import endpoints
-from syncengine.engine.writes import ceiling, effects, links, unknown_writes
+from syncengine.engine.writes import ceiling, effects, levels, links, unknown_writes
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import WriteRun
 from syncengine.store.models import ConnectionRow, Endpoint
@@ -103,7 +103,9 @@ def as_seen(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> Seque
     Targets that were read a while ago are checked first: many in one call, but only as many as can be written before the
     check is old itself. An edit between the check and our write remains unnoticed (docs/reliability.md).
     """
-    if any(_is_old(run, intent) for intent in batch):
+    if run.route.flow.levels:
+        levels.leave_corrected(run, resource, batch)
+    elif any(_is_old(run, intent) for intent in batch):
         _read_again(run, resource, batch)
     return [intent for intent in batch if not run.work[intent.record.id].ended]
 
@@ -168,6 +170,8 @@ def admitted(run: WriteRun, session: Session, batch: Sequence[Intent], now: date
         for intent in batch:
             run.plan_again(session, intent.record, now, why)
         return []
+    if run.route.flow.levels:
+        return levels.admitted(run, session, connection, batch, now)
     admitted = ceiling.admit(session, connection, run.route.flow, len(batch), now)
     beyond = {intent.record.id for intent in batch[admitted.most :]}
     for record_id in beyond:

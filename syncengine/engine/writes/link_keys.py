@@ -19,9 +19,9 @@ def record_keys(session: Session, route: Route, side: str, keys: Sequence[str]) 
     In a two-way flow a pair has one record, named after its left object once it is linked. In a write-back each linked object
     on the side that is written has one; an object that is not linked has its own until it is.
     """
-    found = {key: [route.keys.of(side, key)] for key in keys}
-    if not route.keys.name_their_side or side == route.keys.owner:
-        return found
+    if side == route.keys.owner:
+        return {key: [route.keys.of(side, key)] for key in keys}
+    found = {key: [route.keys.of(side, key)] if route.keys.name_their_side else [] for key in keys}
     near, far = (Link.left_key, Link.right_key) if side == "left" else (Link.right_key, Link.left_key)
     linked = (
         select(near, far)

@@ -119,6 +119,15 @@ def join(
     return link
 
 
+def meet(session: Session, route: Route, left: str, right: str, natural_key: str, now: datetime) -> None:
+    """Save that two objects that exist are the same. No flow has agreed on anything, so it has no base for any."""
+    link = _get_or_create(session, route.connection_id, route.flow.entity, left, "", now)
+    link.right_key, link.natural_key, link.provisional, link.updated_at = right, natural_key, False, now
+    session.flush()
+    wake_dependants(session, route.engine, route.connection_id, route.flow.entity, ends_for_needs(link), now)
+    want_comparisons(session, route.engine, [link], now)
+
+
 def _get_or_create(session: Session, connection_id: int, entity: str, left: str, part: str, now: datetime) -> Link:
     same = (Link.connection_id == connection_id, Link.entity == entity, Link.left_key == left, Link.part == part)
     link = session.scalar(select(Link).where(*same))

@@ -14,7 +14,7 @@ from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.traffic import probe
-from syncengine.engine.writes import ceiling, dependants, effects, links, unknown_writes, unsettled
+from syncengine.engine.writes import ceiling, dependants, effects, levels, links, unknown_writes, unsettled
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import Books, WriteRun
 from syncengine.errors import Rejected, SyncError
@@ -53,6 +53,8 @@ def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now
         return
     if intent.operation.verb is not Verb.CREATE:
         unsettled.supersede(session, intent.record.id, intent.step.part, now, but=intent.effect_id)
+    if run.route.flow.levels:
+        levels.note_written(run, session, resource, intent, outcome, now)
     summary = plan_codec.summary(intent.step)
     detail = {"write": summary, "key": key, "warnings": list(outcome.warnings)}
     run.books.written[intent.effect_id] = {name: value for name, value in detail.items() if value}
@@ -64,6 +66,8 @@ def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now
     work.summaries.append(summary)
     if work.left == 0 and work.has_more and not work.ended:
         run.plan_again(session, intent.record, now, "created; the rest will be written next")
+    elif work.left == 0 and work.later is not None and not work.ended:
+        run.plan_rest(session, intent.record, max(work.later, now), levels.KEEP_FOR_RISE_S)
     elif work.left == 0 and not work.ended:
         work.ended = True
         run.books.ends[intent.record.id] = Completion(Status.DONE, "; ".join(work.summaries))
@@ -224,4 +228,4 @@ def nothing_sent(run: WriteRun, batch: Sequence[Intent], sent_at: datetime) -> N
     """Make the effects of a call intentions again, since the call could not be made and nothing was done."""
     with run.route.engine.store.write() as session:
         effects.not_sent(session, [intent.effect_id for intent in batch], run.lease.runner, clock.now())
-        ceiling.note_sent(session, run.route.connection_id, run.route.flow, -len(batch), sent_at)
+        ceiling.note_sent(session, run.route.connection_id, run.route.flow, -levels.counted(run, batch), sent_at)

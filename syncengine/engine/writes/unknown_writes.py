@@ -6,14 +6,15 @@ This runs at the start of fetch, after the settle time, with one search for all 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from syncengine import clock
-from syncengine.connectors.base import Resource, Safety, Verb
+from syncengine.connectors.base import Resource, Safety, SentWrite, Verb
 from syncengine.engine.core import records, timeline
 from syncengine.engine.core.engine import Connection, Engine, Route, calling, chunks
 from syncengine.engine.core.lease import Lease
-from syncengine.engine.decide import adoption, rebase
+from syncengine.engine.decide import adoption, plan_codec, rebase
 from syncengine.engine.decide.adoption import Candidate
 from syncengine.engine.decide.plan import Step
 from syncengine.engine.writes import link_keys, links, unsettled
@@ -21,6 +22,9 @@ from syncengine.engine.writes.unsettled import UnknownWrite
 from syncengine.errors import Rejected
 from syncengine.store.models import Effect, Record
 from syncengine.store.states import EffectState, Pause, Stage, Status, Why
+
+MOST_CONTRADICTIONS = 4
+"""How often the target is asked again about a write of a level while what it shows is contradictory."""
 
 
 def resolve(route: Route, lease: Lease) -> None:
@@ -34,6 +38,7 @@ def resolve(route: Route, lease: Lease) -> None:
         mine = [write for write in unknown if write.effect.resource == name]
         creates = [write for write in mine if write.effect.verb == Verb.CREATE and can_search(resource)]
         found = _search(route.connection, resource, creates)
+        _resolve_levels(route, lease, resource, [write for write in mine if write.step], by_id)
         now = clock.now()
         for write in mine:
             record = by_id[write.effect.record_id]
@@ -41,6 +46,57 @@ def resolve(route: Route, lease: Lease) -> None:
                 _hold(route.engine, lease, record, _ask_person(write), now)
             elif write.effect.verb == Verb.CREATE:  # without a search if it is harmless to repeat
                 _resolve_create(route, lease, record, write, found, now)
+
+
+def _resolve_levels(
+    route: Route, lease: Lease, resource: Resource, unknown: Sequence[UnknownWrite], by_id: Mapping[int, Record]
+) -> None:
+    """Find out by what the target shows whether changes of levels took effect; none is sent again before that is known.
+
+    What the target shows may be contradictory for a while, since its searches are late. Then a person decides.
+    """
+    sent = [
+        SentWrite(
+            replace(plan_codec.step_from_doc(write.step).operation, token=write.effect.token), write.effect.sent_at
+        )
+        for write in unknown
+        if write.effect.sent_at is not None
+    ]
+    if not sent:
+        return
+    with calling(route.connection.endpoint(resource.name)):
+        found = resource.took_effect(sent)
+    now = clock.now()
+    for write in unknown:
+        record, took = by_id[write.effect.record_id], found.get(write.effect.token)
+        if took is None:
+            _ask_later(route, lease, record, write, resource, now)
+            continue
+        with route.engine.store.write() as session:
+            state = EffectState.DONE if took else EffectState.INTENDED
+            if unsettled.resolve(session, write.effect.id, now, state=state):
+                what = "found in the target" if took else "not found in the target"
+                timeline.note_one(session, record, what, now, reference=write.effect.natural_key)
+
+
+def _ask_later(
+    route: Route, lease: Lease, record: Record, write: UnknownWrite, resource: Resource, now: datetime
+) -> None:
+    if record not in lease.records:
+        return
+    if record.attempts >= MOST_CONTRADICTIONS:
+        reason = (
+            f"the level and the movements of the target contradict each other about {write.name}: {_ask_person(write)}"
+        )
+        _hold(route.engine, lease, record, reason, now)
+        return
+    until = now + timedelta(seconds=max(resource.search_lag_s, 1.0))
+    with route.engine.store.write() as session:
+        records.put_off(
+            session, lease, [record.id], until, pause=Pause.SETTLE, stage=Stage.FETCH, counts=True,
+            reason="the target's searches do not show yet what became of a write",
+        )  # fmt: skip
+    lease.records = [other for other in lease.records if other.id != record.id]
 
 
 def _past_settle_time(engine: Engine, lease: Lease, unknown: Sequence[UnknownWrite]) -> list[UnknownWrite]:

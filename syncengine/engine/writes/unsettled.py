@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -59,12 +59,13 @@ def lost_runner(session: Session, record_ids: Iterable[int], now: datetime) -> L
 
 @dataclass(frozen=True, slots=True)
 class UnknownWrite:
-    """A write whose outcome must be determined before anything is planned."""
+    """A write whose outcome must be determined before anything is planned. step: as stored, where it tells the outcome."""
 
     effect: Effect
     doc: Doc
     agreed: Doc
     numbers: Mapping[str, str]
+    step: Doc = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -99,7 +100,9 @@ def _unsettled(session: Session, engine: Engine, *which: ColumnElement[bool]) ->
     for effect in session.scalars(select(Effect).where(Effect.state.in_(UNSETTLED), *which).order_by(Effect.id)):
         request = payloads.unseal(engine.vault, effect.request) if effect.request else {}
         found.append(
-            UnknownWrite(effect, request.get("doc", {}), request.get("agreed", {}), request.get("numbers", {}))
+            UnknownWrite(
+                effect, request.get("doc", {}), request.get("agreed", {}), request.get("numbers", {}), request.get("step", {})
+            )
         )  # fmt: skip
     return found
 

@@ -16,6 +16,7 @@ from syncengine.engine.core.engine import Route
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
+from syncengine.engine.decide.level_plan import RISE_WAITS
 from syncengine.engine.writes.effects import Intent
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Pause, Stage
@@ -32,6 +33,7 @@ class Work:
     ended: bool = False
     seeks: bool = False  # its creates are looked for, and not made
     found: list[str] = field(default_factory=list)  # keys of what was found, cancelled
+    later: datetime | None = None  # when the rest of its plan may be written
     has_more: bool = False  # its create needs a further call, which is planned once it exists
     summaries: list[str] = field(default_factory=list)
     decision: int = 0  # id of the decision that its plan follows; 0 if none
@@ -77,6 +79,20 @@ class WriteRun:
         """Have a record fetched and planned again at once, since its plan no longer applies, for the reason `why`."""
         self.work[record.id].ended = True
         records.put_off(session, self.lease, [record.id], now, pause=Pause.NONE, stage=Stage.FETCH, reason=why)
+
+    def plan_rest(self, session: Session, record: Record, until: datetime, keep_s: float) -> None:
+        """Plan the rest of a record at `until`, from the documents that are stored."""
+        self.work[record.id].ended = True
+        records.put_off(
+            session,
+            self.lease,
+            [record.id],
+            until,
+            pause=Pause.RISE,
+            stage=Stage.FETCH,
+            reason=RISE_WAITS,
+            keep_s=keep_s,
+        )
 
     def plan_edited(self, session: Session, record: Record, now: datetime) -> None:
         """Plan a record again soon, since its target was edited after it was read; from the second time on alone."""

@@ -8,6 +8,7 @@ from syncengine.store.models.base import NAMING, Base, FreeText, UtcDateTime, is
 from syncengine.store.models.people import Alert, Ceiling, Correction, Decision, Failure
 from syncengine.store.models.records import Effect, Link, Payload, Record, RecordName
 from syncengine.store.models.setup import ConnectionRow, Endpoint, Installed, Lookup, Secret
+from syncengine.store.models.tallies import Movement
 from syncengine.store.models.work import Cursor, Event, Pulse, Run, Schedule, Sent, Slot, Turn
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Installed",
     "Link",
     "Lookup",
+    "Movement",
     "Payload",
     "Pulse",
     "Record",

@@ -100,6 +100,7 @@ class Ceiling(Base):
     flow: Mapped[str] = mapped_column(String(64))
     shut_at: Mapped[datetime | None]
     shut_because: Mapped[str] = mapped_column(default="", server_default="")
+    stops_all: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  # falls of levels too
     counted_from: Mapped[datetime | None]
     opened_by: Mapped[str] = mapped_column(String(64), default="", server_default="")
 

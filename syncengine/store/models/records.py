@@ -48,6 +48,7 @@ class Record(Base):
     claimed: Mapped[int] = mapped_column(default=0, server_default="0")
     done: Mapped[int] = mapped_column(default=0, server_default="0")
     lane: Mapped[int]
+    urgency: Mapped[int] = mapped_column(default=0, server_default="0")  # the higher goes first within a lane
     not_before: Mapped[datetime]
     pause: Mapped[str] = mapped_column(String(16), default="", server_default="")
 
@@ -72,6 +73,7 @@ class Record(Base):
     attempts: Mapped[int] = mapped_column(default=0, server_default="0")
 
     fetched_at: Mapped[datetime | None]
+    kept_until: Mapped[datetime | None]  # until then the next fetch may use the documents that are stored
     source_time: Mapped[datetime | None]
     seen_version: Mapped[str] = mapped_column(default="", server_default="")
     seen_fingerprint: Mapped[str] = mapped_column(String(32), default="", server_default="")

@@ -29,7 +29,10 @@ class Slot(Base):
 
 
 class Cursor(Base):
-    """How far a feed of a flow has been read."""
+    """How far a feed of a flow has been read.
+
+    read_at: when its latest page was read; complete_at: when it was last read to its end, both by the source's clock.
+    """
 
     __tablename__ = "cursor"
     __table_args__ = (UniqueConstraint("connection_id", "flow", "feed"),)
@@ -39,6 +42,7 @@ class Cursor(Base):
     feed: Mapped[str] = mapped_column(String(32))
     position: Mapped[dict[str, Any]]
     read_at: Mapped[datetime | None]
+    complete_at: Mapped[datetime | None]
     holder: Mapped[str] = mapped_column(String(36), default="", server_default="")
     held_until: Mapped[datetime | None]
 
@@ -47,7 +51,7 @@ class Schedule(Base):
     """When the feeds of a flow of a connection are read next by schedule, and when its next sweep begins.
 
     next_sweep: null before the first tick. sweep_after: while a sweep is under way, the id of the last record that it has
-    read. sweep_held_until: the reader's lease.
+    read; sweep_position the same for one that reads pages of the source. sweep_held_until: the reader's lease.
     """
 
     __tablename__ = "schedule"
@@ -56,6 +60,7 @@ class Schedule(Base):
     next_due: Mapped[datetime]
     next_sweep: Mapped[datetime | None]
     sweep_after: Mapped[int | None]
+    sweep_position: Mapped[dict[str, Any] | None]
     sweep_held_until: Mapped[datetime | None]
 
 
@@ -63,6 +68,7 @@ class Sent(Base):
     """Writes that a flow of a connection has sent, by time. Its ceiling counts them.
 
     A write that is tried again counts each time. `count` is negative for calls that were refused before they were sent.
+    kind: empty, or `vanished` for levels that were set to nothing, which a guard of their own counts.
     """
 
     __tablename__ = "sent"
@@ -72,6 +78,7 @@ class Sent(Base):
     flow: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime]
     count: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16), default="", server_default="")
 
 
 class Run(Base):

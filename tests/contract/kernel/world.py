@@ -40,6 +40,7 @@ from syncengine.mapping.contract import (
     Context,
     DifferenceText,
     FieldGroup,
+    KnownLinks,
     Need,
     Policy,
     Reference,
@@ -292,6 +293,20 @@ class Plain:
         self, doc: Doc, settings: Mapping[str, Any] | None = None, lookups: Mapping[str, Any] | None = None
     ) -> Sequence[Reference]:
         return self.refs(doc)
+
+    @property
+    def has_known_links(self) -> bool:
+        return False
+
+    def known_links(
+        self, doc: Doc, settings: Mapping[str, Any] | None = None, lookups: Mapping[str, Any] | None = None
+    ) -> Sequence[KnownLinks]:
+        return ()
+
+    def key_to_find(
+        self, doc: Doc, settings: Mapping[str, Any] | None = None, lookups: Mapping[str, Any] | None = None
+    ) -> str:
+        return str(doc.get("name", ""))
 
     def decide(self, doc: Doc, context: Context) -> RuleDecision:
         return self.rules(doc, context)

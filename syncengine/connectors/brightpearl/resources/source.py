@@ -6,12 +6,12 @@ A resource class declares what differs: limits, columns, the shape of an answer.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from syncengine.connectors import base
-from syncengine.connectors.base import Page, Position
+from syncengine.connectors.base import Moved, Page, Position
 from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.answers import Shape
 from syncengine.document import Doc
@@ -47,6 +47,9 @@ class BrightpearlSource(base.Source):
     key_column: ClassVar[str] = ""
     """The search's column of the object's id, where its rows are about other objects: a movement's product. Default: the
     rows are the objects."""
+
+    more_columns: ClassVar[Sequence[str]] = ()
+    """Further columns of the search that `movement_reader` needs. Default: none."""
 
     filters: ClassVar[Mapping[str, str]] = {}
     """Filters that each search has, by column. Default: none."""
@@ -87,8 +90,12 @@ class BrightpearlSource(base.Source):
         )
 
         columns = self.feeds[feed], self.id_column, self.filters, tuple(self.touched), self.key_column
-        reader = Feed(self.gateway, self.search, *columns)
+        reader = Feed(self.gateway, self.search, *columns, self.more_columns, self.movement_reader())
         return reader.pages(position, since)
+
+    def movement_reader(self) -> Callable[[Mapping[str, Any]], Moved] | None:
+        """What reads a movement from a row of the search, where its rows are movements. Default: None, they are not."""
+        return None
 
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Whole objects by id; one that Brightpearl does not know is absent.

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import ClassVar
 
 from marshmallow import fields
@@ -63,13 +64,14 @@ _EVER = date(1900, 1, 1)
 class StockOptions:
     """How levels are read. days_back: how late a movement may be dated back and still be in the feed.
 
-    per_page: rows that one call returns. fresh_s: seconds for which a pass may use allocations that it has read.
-    names_orders: whether the CustomerPoNumber of allocating orders is read.
+    per_page: rows that one call returns. fresh_s: seconds for which a pass may use allocations that it has read. near_zero:
+    what is free of an item at which it is urgent. names_orders: whether the CustomerPoNumber of allocating orders is read.
     """
 
     days_back: int
     per_page: int
     fresh_s: float
+    near_zero: Decimal
     names_orders: bool
 
 
@@ -85,6 +87,7 @@ class StockLevel(SysproSource):
     )
     searchable = {"StockCode": NameKind.SKU}
     feeds: ClassVar[tuple[str, ...]] = ("moved",)
+    has_pages = True
     table = "InvWarehouse"
     key_field = "StockCode"
     numeric_keys = {"StockCode": "numeric_stock_keys"}
@@ -96,6 +99,7 @@ class StockLevel(SysproSource):
         number_setting(
             "stock_allocations_fresh_s", 60.0, "how long a pass over all stock may use the allocations it has read"
         ),
+        number_setting("stock_near_zero", 5.0, "what is free of an item at which its changes overtake those of others"),
         flag("stock_order_references", True, "read the CustomerPoNumber of orders that have allocated stock"),
     )
     required_fields = ("StockCode",)
@@ -122,6 +126,7 @@ class StockLevel(SysproSource):
             given.whole_number("stock_days_back"),
             given.whole_number("stock_rows_per_page"),
             given.number("stock_allocations_fresh_s"),
+            Decimal(str(given.number("stock_near_zero"))),
             given.flag("stock_order_references"),
         )
 
@@ -161,7 +166,7 @@ class StockLevel(SysproSource):
             found = _by_code(rows, self.key_of)
             days = [day for row in rows if (day := day_of(text_of(row, _MOVED))) is not None]
             latest = min(max([latest, *days]), max(now.date(), start))  # a wrong year must not stop the feed
-            refs = [Ref(key, _version(mine)) for key, mine in found.items()]
+            refs = [Ref(key, _version(mine), urgency=self._urgency(mine)) for key, mine in found.items()]
             if not more:
                 yield Page(refs, {"on": latest.isoformat()}, now)
                 return
@@ -193,6 +198,11 @@ class StockLevel(SysproSource):
                 if not allocations.until:
                     return
                 allocations = None
+
+    def _urgency(self, rows: Sequence[Doc]) -> int:
+        """2 for an item of which a warehouse has nothing free, 1 if it is near that. An unreadable quantity is urgent."""
+        free = min(map(_free, rows))
+        return 2 if free <= 0 else int(free <= self._stock.near_zero)
 
     def _is_old(self, allocations: Allocations) -> bool:
         return (clock.now() - allocations.read_at).total_seconds() > self._stock.fresh_s
@@ -232,6 +242,14 @@ def _by_code(rows: Sequence[Doc], key_of: Callable[[Doc], str]) -> dict[str, lis
     for row in rows:
         found[key_of(row)].append(row)
     return dict(found)
+
+
+def _free(row: Doc) -> Decimal:
+    try:
+        on_hand, allocated = (Decimal(text_of(row, name) or "0") for name in ("QtyOnHand", "QtyAllocated"))
+    except InvalidOperation:
+        return Decimal(0)
+    return on_hand - allocated
 
 
 def _level(key: str, rows: Sequence[Doc], allocations: list[Doc]) -> Doc:

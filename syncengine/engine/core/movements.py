@@ -1,0 +1,132 @@
+"""Movements: stored as feeds tell of them, and as flows post them; read as tallies. Rows are of a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from syncengine.connectors.base import Moved
+from syncengine.engine.core.engine import Route, chunks
+from syncengine.engine.decide.tallies import Entry, Marks
+from syncengine.store.dialect import changed, upsert
+from syncengine.store.models import Movement
+
+AT_ONCE = 500
+RESOLUTION = timedelta(seconds=1)
+"""Of the times of movements: within it a figure that was read may or may not have the movement."""
+
+KEPT = timedelta(days=7)
+"""How long a movement that both systems surely have is kept, for people."""
+
+Item = tuple[str, str]
+"""A side, and the key of a level on it."""
+
+
+def note(session: Session, route: Route, side: str, moved: Sequence[Moved], now: datetime) -> set[str]:
+    """Store movements that a feed of one side tells of; returns the items that others than we have moved.
+
+    A movement that no flow brings to the other side is posted there by somebody else, at most `within` minutes earlier or later
+    (the flow's setting).
+    """
+    ours = _ours(session, route.connection_id, side, [each.note for each in moved])
+    within = _within(route)
+    rows = [_row(route.connection_id, side, each, within, now) for each in moved if each.note not in ours]
+    for some in chunks(rows, AT_ONCE):
+        upsert(
+            session, Movement, list(some), keys=("connection_id", "side", "ref"),
+            update=("item", "place", "quantity", "correction", "at"),
+        )  # fmt: skip
+    return {each.item for each in moved if each.note not in ours}
+
+
+def _within(route: Route) -> timedelta:
+    return timedelta(minutes=float(route.settings[route.flow.levels.within])) if route.flow.levels else timedelta()
+
+
+def _row(connection_id: int, side: str, moved: Moved, within: timedelta, now: datetime) -> dict[str, object]:
+    other = "right" if side == "left" else "left"
+    return {
+        "connection_id": connection_id,
+        "side": side,
+        "ref": moved.ref,
+        "note": moved.note,
+        "kind": moved.kind,
+        "item": moved.item,
+        "place": moved.place,
+        "quantity": format(moved.quantity, "f"),
+        "correction": moved.correction,
+        "is_ours": False,
+        "at": moved.at,
+        f"{side}_after": moved.at - RESOLUTION,
+        f"{side}_by": moved.at + RESOLUTION,
+        f"{other}_after": moved.at - within,
+        f"{other}_by": moved.at + within,
+        "noted_at": now,
+    }
+
+
+def note_ours(
+    session: Session, connection_id: int, side: str, note_: str, item: str, place: str, quantity: Decimal, now: datetime
+) -> None:
+    """Store a correction that we have made, so that the feed that tells of it is no news."""
+    row = {
+        "connection_id": connection_id, "side": side, "ref": f"our {note_}", "note": note_, "kind": "", "item": item,
+        "place": place, "quantity": format(quantity, "f"), "correction": True, "is_ours": True, "at": now, "noted_at": now,
+    }  # fmt: skip
+    upsert(session, Movement, [row], keys=("connection_id", "side", "ref"), update=("noted_at",))
+    seen_before = update(Movement).where(
+        Movement.connection_id == connection_id,
+        Movement.side == side,
+        Movement.note == note_,
+        Movement.is_ours.is_(False),
+    )
+    changed(session, seen_before.values(is_ours=True).execution_options(synchronize_session=False))
+
+
+def _ours(session: Session, connection_id: int, side: str, notes: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for some in chunks(list(dict.fromkeys(notes)), AT_ONCE):
+        mine = select(Movement.note).where(
+            Movement.connection_id == connection_id, Movement.side == side, Movement.is_ours.is_(True)
+        )
+        found |= set(session.scalars(mine.where(Movement.note.in_(some))))
+    return found
+
+
+def tallied(session: Session, route: Route, side: str, items: Sequence[str]) -> dict[str, list[Entry]]:
+    """The movements of items of one side that count for the flow's target, by item. Corrections do not."""
+    found: dict[str, list[Entry]] = {}
+    for row in _of_items(session, route.connection_id, side, items):
+        if row.correction:
+            continue
+        left, right = Marks(row.left_after, row.left_by), Marks(row.right_after, row.right_by)
+        in_source, in_target = (left, right) if route.target_side == "right" else (right, left)
+        found.setdefault(row.item, []).append(Entry(row.place, Decimal(row.quantity), in_source, in_target))
+    return found
+
+
+def corrected(session: Session, route: Route, side: str, since: Mapping[str, datetime]) -> dict[str, set[str]]:
+    """The places at which others have corrected items since a time (both by item and that side's clock)."""
+    found: dict[str, set[str]] = {}
+    for row in _of_items(session, route.connection_id, side, list(since)):
+        if row.correction and not row.is_ours and row.at + RESOLUTION >= since[row.item]:
+            found.setdefault(row.item, set()).add(row.place)
+    return found
+
+
+def _of_items(session: Session, connection_id: int, side: str, items: Sequence[str]) -> Iterable[Movement]:
+    for some in chunks(items, AT_ONCE):
+        mine = (Movement.connection_id == connection_id, Movement.side == side, Movement.item.in_(some))
+        yield from session.scalars(select(Movement).where(*mine).order_by(Movement.id))
+
+
+def forget(session: Session, now: datetime) -> int:
+    """Delete movements that both systems have had for `KEPT`, and corrections of that age; returns their number."""
+    before = now - KEPT
+    both = and_(Movement.left_by < before, Movement.right_by < before)
+    over = delete(Movement).where(Movement.at < before, or_(Movement.correction.is_(True), both))
+    return changed(session, over.execution_options(synchronize_session=False))

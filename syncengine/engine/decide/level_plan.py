@@ -1,0 +1,188 @@
+"""The plan of a flow that sets levels: numbers in lines of an object that exists, whatever they were before. Pure.
+
+The wanted level is a range, since nobody may know what is in transit between the two systems. A level above the range falls to
+its top at once. One below it rises to its bottom once all movements of the target until its level was read are known. A level
+within the range is left alone. The difference of a write goes by the one level that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from syncengine.connectors.base import Change, LineChange, Operation, Verb
+from syncengine.document import Doc
+from syncengine.engine.decide import tallies
+from syncengine.engine.decide.merge import by_key
+from syncengine.engine.decide.one_way_plan import wanted_parts
+from syncengine.engine.decide.plan import (
+    EQUAL,
+    NOT_THERE,
+    UNSETTLED,
+    Linked,
+    Plan,
+    PlanKind,
+    Step,
+    by_rule,
+    with_remarks,
+)
+from syncengine.engine.decide.situation import LevelFacts, Situation
+from syncengine.flows.flow import Levels
+from syncengine.mapping.contract import Remark, RuleVerdict
+from syncengine.store.states import Why
+
+RISE_WAITS = "the level rises once what moved in the target until it was read is known"
+WITHIN = "within what is in transit between the systems"
+NEGATIVE = "the level is below 0 and is written as 0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of the target: where its level may be, and where it is."""
+
+    key: str
+    low: Decimal
+    high: Decimal
+    current: Decimal
+    doc: Doc
+
+    @property
+    def target(self) -> Decimal:
+        """The level to set: the nearest one in the range."""
+        return min(max(self.current, self.low), self.high)
+
+    @property
+    def falls(self) -> bool:
+        return self.target < self.current
+
+    @property
+    def rises(self) -> bool:
+        return self.target > self.current
+
+
+def plan_levels(situation: Situation, levels: Levels) -> Plan:
+    """Decide which levels to write for one record. Raises Rejected if the document cannot be mapped."""
+    if situation.in_doubt:
+        return Plan(PlanKind.HOLD, UNSETTLED, why=Why.UNKNOWN_WRITE)
+    doc, facts = situation.source_doc, situation.levels
+    if doc is None or facts is None:
+        return Plan(PlanKind.SKIP, NOT_THERE, Why.NOT_THERE)
+    decision = situation.flow.mapping.decide(doc, situation.context)
+    if decision.verdict in (RuleVerdict.SKIP, RuleVerdict.CANCEL):
+        return Plan(PlanKind.SKIP, decision.reason, Why.RULE)
+    link = situation.link
+    if link is None or link.key is None:
+        found = f"the target has nothing with the key {facts.key}" if facts.key else "it has no key in the target"
+        return Plan(PlanKind.SKIP, found, Why.NOT_LINKED)
+    if link.current is None:
+        return Plan(PlanKind.SKIP, f"the target keeps no level of {link.key}", Why.NO_STOCK, about=link.key)
+    both = _wanted(situation, doc, facts)
+    if isinstance(both, Plan):
+        return both
+    lines = _lines(levels, both, link.current, *situation.target.line_fields[levels.lines])
+    made = _plan(situation, facts, levels, link, lines)
+    remarks = [*situation.flow.mapping.remarks(doc, situation.context, {"": both[1]}), *_negatives(lines)]
+    made = with_remarks(made, remarks, approved=bool(situation.approved))
+    rules = [decision.reason] if decision.verdict is RuleVerdict.HOLD else []
+    return made if situation.approved else by_rule(made, *rules)
+
+
+def _wanted(situation: Situation, doc: Doc, facts: LevelFacts) -> tuple[Doc, Doc] | Plan:
+    """The document as it is wanted with the lowest and with the highest tallies, or a plan that waits. Raises Rejected."""
+    made: list[Doc] = []
+    for tallied in tallies.ends(facts.tallied):
+        mapped = wanted_parts(replace(situation, context=replace(situation.context, tallied=tallied)), doc)
+        if isinstance(mapped, Plan):
+            return mapped
+        made.append(mapped[""])
+    return made[0], made[1]
+
+
+def _lines(levels: Levels, both: tuple[Doc, Doc], current: Doc, identity: str) -> list[_Line]:
+    low, high = (by_key(doc, levels.lines) for doc in both)
+    there = {str(line[identity]): line for line in current.get(levels.lines) or ()}
+    lines = []
+    for key, line in high.items():
+        ends = sorted((_number(low[key].get(levels.level)), _number(line.get(levels.level))))
+        lines.append(_Line(key, ends[0], ends[1], _number(there.get(key, {}).get(levels.level)), line))
+    return lines
+
+
+def _number(value: Any) -> Decimal:
+    return Decimal(value) if value is not None else Decimal(0)
+
+
+def _negatives(lines: Sequence[_Line]) -> list[Remark]:
+    return [
+        Remark(
+            False,
+            NEGATIVE,
+            NEGATIVE,
+            line.key,
+            format(line.high, "f"),
+            "0",
+            "Find out why the source has less than nothing",
+        )
+        for line in lines
+        if line.high < 0
+    ]
+
+
+def _plan(situation: Situation, facts: LevelFacts, levels: Levels, link: Linked, lines: Sequence[_Line]) -> Plan:
+    asked = [replace(line, low=max(line.low, Decimal(0)), high=max(line.high, Decimal(0))) for line in lines]
+    falls, rises = [line for line in asked if line.falls], [line for line in asked if line.rises]
+    if not falls and not rises:
+        is_within = any(line.low != line.high for line in asked)
+        return Plan(PlanKind.SKIP, WITHIN if is_within else EQUAL, Why.EQUAL)
+    if not rises:
+        return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, falls)])
+    if facts.read_by is None or facts.moved_until is None or facts.moved_until < facts.read_by:
+        later = (facts.read_by or situation.now) + timedelta(seconds=facts.lag_s)
+        if not falls:
+            return Plan(PlanKind.WAIT, RISE_WAITS, Why.MOVEMENTS, later=later)
+        return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, falls)], later=later)
+    return _with_rises(situation, levels, link, falls, rises)
+
+
+def _with_rises(
+    situation: Situation, levels: Levels, link: Linked, falls: Sequence[_Line], rises: Sequence[_Line]
+) -> Plan:
+    """A plan whose rises may be written; those that a person must decide about are held, after all else is written."""
+    reasons = {} if situation.approved else _reasons(situation, levels, link, rises)
+    rest = [*falls, *(line for line in rises if line.key not in reasons)]
+    if not reasons:
+        return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, rest)])
+    if rest:
+        return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, rest)], later=situation.now)
+    steps = [_step(situation, levels, link, rises)]
+    return Plan(PlanKind.HOLD, "; ".join(dict.fromkeys(reasons.values())), Why.RULE, steps=steps)
+
+
+def _reasons(situation: Situation, levels: Levels, link: Linked, rises: Sequence[_Line]) -> dict[str, str]:
+    """Why a person must decide about rises, by the key of the line."""
+    most = Decimal(str(situation.context.settings[levels.jump] or 0))
+    found: dict[str, str] = {}
+    for line in rises:
+        if most and line.target - line.current > most:
+            found[line.key] = (
+                f"{levels.level} of {line.key} would rise from {line.current:f} to {line.target:f}, by more than {most:f}"
+            )
+        elif objection := situation.target.objection(_step(situation, levels, link, [line]).operation):
+            found[line.key] = objection
+    return found
+
+
+def _step(situation: Situation, levels: Levels, link: Linked, lines: Sequence[_Line]) -> Step:
+    changes = tuple(
+        LineChange(
+            levels.lines, "change", line.key, line.key, {**line.doc, levels.level: line.target},
+            {levels.level: Change(line.current, line.target)},
+        )
+        for line in lines
+    )  # fmt: skip
+    doc: Doc = {levels.lines: [change.line for change in changes]}
+    operation = Operation(Verb.CHANGE, link.natural_key, doc=doc, key=link.key, lines=changes, current=link.current)
+    return Step("", situation.target.name, operation, agreed=doc, numbers={line.key: line.key for line in lines})
