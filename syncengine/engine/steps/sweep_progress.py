@@ -11,6 +11,7 @@ from sqlalchemy import or_, select, update
 from syncengine import clock
 from syncengine.engine.core.engine import Route
 from syncengine.engine.steps.discover import CURSOR_LEASES, TICK_SLACK
+from syncengine.store.dialect import insert_into
 from syncengine.store.models import Schedule
 
 
@@ -19,6 +20,7 @@ class SweepProgress:
 
     def __init__(self, route: Route) -> None:
         self._engine = route.engine
+        self._of = (route.connection_id, route.flow.name)
         self._mine = (Schedule.connection_id == route.connection_id, Schedule.flow == route.flow.name)
 
     def take(self, interval_s: float) -> int | None:
@@ -46,7 +48,10 @@ class SweepProgress:
         now = clock.now()
         following = now + timedelta(seconds=interval_s * TICK_SLACK)
         is_due = or_(Schedule.next_sweep.is_(None), Schedule.next_sweep <= now, Schedule.next_sweep > following)
+        connection_id, flow = self._of
         with self._engine.store.write() as session:
+            fresh = insert_into(session, Schedule).values(connection_id=connection_id, flow=flow, next_due=now)
+            session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow"]))
             session.execute(
                 update(Schedule)
                 .where(*self._mine, Schedule.sweep_after.is_(None), is_due)

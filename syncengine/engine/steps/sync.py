@@ -92,7 +92,7 @@ def start(engine: Engine, request: Request) -> list[Found | Waiting | str]:
             continue
         try:
             results.append(_sync_connection(engine, request, connection_id))
-            if request.trigger != "call" and (swept := sweep(engine, connection_id, request.flow)):
+            if _may_sweep(engine, request, connection_id) and (swept := sweep(engine, connection_id, request.flow)):
                 results.append(f"sweep, {swept}")
         except Misconfigured:
             raise
@@ -104,6 +104,12 @@ def start(engine: Engine, request: Request) -> list[Found | Waiting | str]:
             results.append(f"{name}: {error}")
         pump(engine)
     return results
+
+
+def _may_sweep(engine: Engine, request: Request, connection_id: int) -> bool:
+    """By schedule. A person who syncs all of a flow that is first loaded by a sweep need not wait for the schedule."""
+    by_pages = engine.route(connection_id, request.flow).source.has_pages
+    return request.trigger != "call" or (by_pages and not request.ids)
 
 
 def _connections(engine: Engine, request: Request, resting: Collection[int]) -> list[tuple[int, str]]:

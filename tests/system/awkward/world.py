@@ -324,7 +324,7 @@ class World:
         if not ids:
             self.time.pass_(2)  # the window of a feed ends a little before now
         for started in sync.start(self.engine, sync.Request(flow, ids=tuple(map(str, ids)))):
-            assert not isinstance(started, str), started
+            assert not isinstance(started, str) or started.startswith("sweep, "), started
         self.settle(patience_s)
 
     def settle(self, patience_s: float = 60.0) -> None:
