@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from syncengine.sandbox.brightpearl import stock_control
-from syncengine.sandbox.shop.model import Product
+from syncengine.sandbox.shop.model import Order, Product
 from tests.system.awkward.world import World
 
 MAIN, STORE = 2, 3
@@ -25,6 +24,8 @@ class Stock:
             product = self.product(sku)
             product.stock_tracked = True
             self.account.save_product(product, is_new=True)
+            for warehouse in ("MN", "ST"):
+                self.company.table("InvWarehouse").get(sku, warehouse)["UnitCost"] = Decimal("2.50")
         self.configure()
 
     def configure(self, **settings: Any) -> None:
@@ -51,7 +52,13 @@ class Stock:
 
     def count(self, quantity: int, code: str = "MUG", warehouse: str = "MN") -> None:
         """SYSPRO's people find this quantity."""
-        self.world.erp.act(f"stock/{code}/count", warehouse=warehouse, quantity=quantity)
+        self.world.erp.act(f"stock/{code}/{warehouse}", on_hand=quantity)
+
+    def ship(self, order: Order) -> None:
+        """Brightpearl allocates an order and ships all of it."""
+        with self.account.lock:
+            stock_control.act_on_order(self.account, order, "allocate", {})
+            stock_control.act_on_order(self.account, order, "ship", {})
 
     def sync(self, patience_s: float = 5.0) -> None:
         """A poll, and all that it causes until levels that rise are written."""
@@ -69,10 +76,41 @@ def stock(world: World) -> Stock:
 
 def test_the_first_load_sets_the_levels_of_all_warehouses(stock: Stock) -> None:
     stock.sync(20)
-    print(stock.world.status("MUG", "inventory"), stock.world.timeline("MUG", "inventory"), stock.world.letters())
     assert (stock.level(), stock.level(warehouse=STORE)) == (1000, 1000)
     assert stock.world.status("MUG", "inventory")[0] == "done"
     before = stock.writes()
     for _ in range(3):
         stock.sync(20)
     assert stock.writes() == before
+
+
+def test_a_fall_is_written_at_once_and_a_rise_when_the_movements_until_the_reading_are_known(stock: Stock) -> None:
+    stock.sync(20)
+    stock.count(997)
+    stock.sync(0)
+    assert stock.level() == 997
+    stock.count(1002)
+    stock.sync(0)
+    assert stock.level() == 997
+    assert stock.world.timeline("MUG", "inventory")[-1] == "rise waits"
+    stock.world.settle(10)
+    assert stock.level() == 1002
+
+
+def test_what_brightpearls_people_correct_is_undone(stock: Stock) -> None:
+    stock.sync(20)
+    stock.act("correct", warehouse=MAIN, to=900)
+    stock.sync(20)
+    assert stock.level() == 1000
+
+
+def test_goods_that_are_shipped_and_not_posted_yet_are_not_given_back(stock: Stock) -> None:
+    stock.sync(20)
+    order = stock.world.shop.order(stock.world.shop.contact(), stock.world.shop.row("MUG", 4, "32.00"))
+    stock.ship(order)
+    assert stock.level() == 996
+    stock.sync(20)
+    assert stock.level() == 996  # SYSPRO still has 1,000
+    stock.count(996)
+    stock.sync(20)
+    assert stock.level() == 996

@@ -9,15 +9,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from syncengine import connectors
 from syncengine.connectors.base import Operation, Outcome, Resource, Source
 from syncengine.connectors.brightpearl.resources.contact import Contact, ContactSchema
-from syncengine.connectors.brightpearl.resources.postal_address import PostalAddress
-from syncengine.connectors.brightpearl.resources.sales_order import SalesOrder as BrightpearlOrder
 from syncengine.connectors.brightpearl.resources.sales_order import SalesOrderSchema
-from syncengine.connectors.syspro.resources.booked_order import BookedOrder
-from syncengine.connectors.syspro.resources.customer import Customer
-from syncengine.connectors.syspro.resources.sales_order import SalesOrder as SysproOrder
-from syncengine.connectors.syspro.resources.stock_code import StockCode
 from syncengine.flows import SHIPPED, Flow
 from syncengine.flows.loader import load_flows
 from syncengine.mapping.contract import Context
@@ -30,18 +25,7 @@ class WrittenContact(Contact, Resource):
         raise AssertionError("these flows are loaded, not run")
 
 
-CATALOGUE: dict[str, type[Source]] = {
-    kind.name: kind
-    for kind in (
-        BrightpearlOrder,
-        WrittenContact,
-        PostalAddress,
-        SysproOrder,
-        Customer,
-        StockCode,
-        BookedOrder,
-    )
-}
+CATALOGUE: dict[str, type[Source]] = {**connectors.resources(), WrittenContact.name: WrittenContact}
 SETTINGS: dict[str, Any] = {
     "time_zone": "Europe/London",
     "home_currency": "GBP",

@@ -66,7 +66,7 @@ def test_the_flows_that_ship() -> None:
 def test_a_file_in_a_folder_is_a_flow(tmp_path: Path) -> None:
     found = load_flows([SHIPPED, write(tmp_path / "mine", SMALL)], CATALOGUE)
 
-    assert sorted(found) == ["customers", "notes", "order_tax", "orders"]
+    assert sorted(found) == ["customers", "inventory", "notes", "order_tax", "orders"]
     doc = order("10.00", {"1": row("10.0000")})
     assert found["notes"].mapping.apply(doc, Context()) == {"": {"SalesWarehouse": "WEB-10001"}}
     assert found["notes"].feeds == ("updated", "created")
@@ -82,7 +82,7 @@ def test_the_flows_that_ship_have_the_names_of_their_files_and_are_compiled_when
 
     shipped = ShippedFlows(SHIPPED, load)
     assert (list(shipped), "orders" in shipped, len(shipped), compiled) == (
-        ["customers", "order_tax", "orders"],
+        ["customers", "inventory", "order_tax", "orders"],
         True,
         3,
         [],
