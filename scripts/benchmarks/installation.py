@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,9 +121,19 @@ class Site:
     recognised by channel alone."""
 
     def __init__(
-        self, systems: Systems, home: Path, *, settings: dict[str, Any] | None = None, limit_per_minute: int = 0
+        self,
+        systems: Systems,
+        home: Path,
+        *,
+        settings: dict[str, Any] | None = None,
+        limit_per_minute: int = 0,
+        flows: Sequence[str] = ("customers", "orders"),
+        lookups: dict[str, Any] | None = None,
+        shop: dict[str, Any] | None = None,
     ) -> None:
+        """shop: further settings of the Brightpearl endpoint. The others are the connection's."""
         self.systems, self.home = systems, home
+        self._flows, self._lookups, self._shop = list(flows), lookups or {}, shop or {}
         self.key = Fernet.generate_key().decode()
         self.database_url = f"sqlite:///{home}/syncengine.db"
         migrate.upgrade(self.database_url)
@@ -234,14 +244,15 @@ class Site:
             "app_ref": "sandbox_app",
             "auth": "private",
             "limit_per_minute": limit,
+            **self._shop,
         }
         erp = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
         flow_settings, lookups = connection_template("sandbox")
         plan = ConnectionPlan(
             name="main", left="shop", right="erp", mode="live", cut_over=datetime(2025, 1, 1, tzinfo=UTC),
-            verify_creates_until=None, flows=["customers", "orders"], quiet_s=0.0,
-            settings={**flow_settings, "guest_contact_tags": [], **settings}, lookups=lookups, where="the benchmark",
-            ceilings={"customers": HIGHEST_CEILING, "orders": HIGHEST_CEILING},
+            verify_creates_until=None, flows=self._flows, quiet_s=0.0,
+            settings={**flow_settings, "guest_contact_tags": [], **settings}, lookups={**lookups, **self._lookups},
+            where="the benchmark", ceilings=dict.fromkeys(self._flows, HIGHEST_CEILING),
         )  # fmt: skip
         return Installation(
             [
@@ -253,14 +264,19 @@ class Site:
 
 
 @contextmanager
-def site(*, orders: int, customers: int, latency_s: float = 0.0, limit_per_minute: int = 0) -> Iterator[Site]:
-    """Systems and an installation against them; all of it ends with the block. limit_per_minute: Brightpearl's; 0: none."""
+def site(
+    *, orders: int, customers: int, latency_s: float = 0.0, limit_per_minute: int = 0, **more: Any
+) -> Iterator[Site]:
+    """Systems and an installation against them; all of it ends with the block. limit_per_minute: Brightpearl's; 0: none.
+
+    more: as of a Site.
+    """
     systems = Systems(orders, customers, latency_s)
     systems.turn(brightpearl_limit=limit_per_minute)
     try:
         with (
             tempfile.TemporaryDirectory(prefix="bench-") as folder,
-            Site(systems, Path(folder), limit_per_minute=limit_per_minute) as made,
+            Site(systems, Path(folder), limit_per_minute=limit_per_minute, **more) as made,
         ):
             yield made
     finally:

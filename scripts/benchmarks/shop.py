@@ -2,7 +2,9 @@
 
 A separate process, so that its CPU share can be measured. It reads one command per line from standard input and answers
 each with one line of JSON: `amend SECONDS` changes a quantity of every order (their times spread over the next SECONDS),
-`addresses` counts the customers' addresses, `cpu` tells the CPU seconds used so far.
+`addresses` counts the customers' addresses, `cpu` tells the CPU seconds used so far, `stock N` adds N products with stock in
+three of SYSPRO's warehouses and none in Brightpearl, `count CODE QUANTITY` is a count in SYSPRO's first warehouse, `levels`
+tells how many of Brightpearl's levels are not those of SYSPRO, and `level CODE` what Brightpearl has in its first warehouse.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from decimal import Decimal
 from syncengine.sandbox.brightpearl.app import Brightpearl
 from syncengine.sandbox.brightpearl.state import Account
 from syncengine.sandbox.server import Sandbox
-from syncengine.sandbox.shop.model import CUT_OVER
+from syncengine.sandbox.shop.model import CUT_OVER, Product, Warehouse
 from syncengine.sandbox.shop.order_writer import OrderWriter
+from syncengine.sandbox.syspro import seed
+from syncengine.sandbox.syspro.inventory import people
 
 
 def main() -> None:
@@ -66,6 +70,48 @@ def amend(sandbox: Sandbox, over_s: float) -> int:
     return len(orders)
 
 
+WAREHOUSES = {"MN": 2, "ST": 3, "EX": 4}
+"""SYSPRO's warehouses with stock, and Brightpearl's."""
+
+
+def stock(sandbox: Sandbox, count: int) -> int:
+    """Add products that both systems have, 1 to 9 of each in each of SYSPRO's warehouses; returns how many."""
+    account, company = sandbox.brightpearl, sandbox.syspro
+    with company.lock:
+        company.table("InvWhControl").insert(Warehouse="EX", Description="Extra", Branch="10")
+    account.shop.warehouses.append(Warehouse(WAREHOUSES["EX"], "EX", "Extra"))
+    account.warehouse_ids["EX"] = WAREHOUSES["EX"]
+    for number in range(count):
+        product = Product(
+            100_000 + number, f"S{number:06}", f"Item {number}", Decimal(9), "T20", {}, stock_tracked=True
+        )
+        product.stock = {code: Decimal(1 + (number + place) % 9) for place, code in enumerate(WAREHOUSES)}
+        product.cost = Decimal("4.20")
+        with account.lock:
+            account.save_product(product, is_new=True)
+        with company.lock:
+            seed._product(company, product, list(WAREHOUSES))
+            for code in WAREHOUSES:
+                company.table("InvWarehouse").get(product.sku, code)["DateLastStockMove"] = CUT_OVER.date()
+    return count
+
+
+def differing(sandbox: Sandbox) -> int:
+    """How many of Brightpearl's levels of these products are not those of SYSPRO."""
+    account, company = sandbox.brightpearl, sandbox.syspro
+    with company.lock:
+        there = {
+            (row["StockCode"], row["Warehouse"]): int(row["QtyOnHand"]) for row in company.table("InvWarehouse").rows()
+        }
+    products = [product for product in account.products.values() if product.id >= 100_000]
+    with account.lock:
+        return sum(
+            account.stock.level(product.id, warehouse_id).in_stock != there[product.sku, code]
+            for product in products
+            for code, warehouse_id in WAREHOUSES.items()
+        )
+
+
 def _do(sandbox: Sandbox, words: list[str]) -> dict[str, object]:
     if words[0] == "amend":
         return {"amended": amend(sandbox, float(words[1]))}
@@ -73,6 +119,18 @@ def _do(sandbox: Sandbox, words: list[str]) -> dict[str, object]:
         return {"addresses": len(sandbox.brightpearl.addresses)}
     if words[0] == "cpu":
         return {"cpu_s": time.process_time()}
+    if words[0] == "stock":
+        return {"products": stock(sandbox, int(words[1]))}
+    if words[0] == "levels":
+        return {"differ": differing(sandbox)}
+    if words[0] == "level":
+        found = next(each.id for each in sandbox.brightpearl.products.values() if each.sku == words[1])
+        with sandbox.brightpearl.lock:
+            return {"level": sandbox.brightpearl.stock.level(found, WAREHOUSES["MN"]).in_stock}
+    if words[0] == "count":
+        with sandbox.syspro.lock:
+            people.count(sandbox.syspro, words[1], "MN", Decimal(words[2]), None)
+        return {"counted": words[1]}
     return {"error": f"there is no command {words[0]!r}"}
 
 

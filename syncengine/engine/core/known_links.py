@@ -16,24 +16,16 @@ AT_ONCE = 500
 Tables = Mapping[str, Mapping[str, str]]
 
 
-def tables(
-    session: Session, route: Route, docs: Mapping[int, Mapping[str, Mapping[str, Doc]]], lookups: Tables
-) -> Tables:
-    """The other side's keys of what the records' sources name under `known_links:`, by table and key; docs by record id."""
-    sources = [doc for own in docs.values() for doc in own.get(route.flow.source, {}).values()]
-    return of_docs(session, route, sources, lookups)
-
-
-def of_docs(session: Session, route: Route, sources: Iterable[Doc], lookups: Tables) -> Tables:
-    """As `tables`, for untyped documents of the source. One that is invalid names nothing: its plan fails by itself."""
+def tables(session: Session, route: Route, sources: Iterable[Doc], lookups: Tables) -> Tables:
+    """The other side's keys of what typed documents of the source name under `known_links:`, by table and key."""
     if not route.flow.mapping.has_known_links:
         return {}
     asked: dict[tuple[str, str], dict[str, None]] = {}
     for doc in sources:
         try:
-            found = route.flow.mapping.known_links(route.source.load(doc), route.settings, lookups)
+            found = route.flow.mapping.known_links(doc, route.settings, lookups)
         except Rejected:
-            continue
+            continue  # its plan fails by itself
         for known in found:
             asked.setdefault((known.table, known.entity), {}).update(dict.fromkeys(known.keys))
     return {table: _linked(session, route, entity, list(keys)) for (table, entity), keys in asked.items()}

@@ -69,22 +69,28 @@ def _row(connection_id: int, side: str, moved: Moved, within: timedelta, now: da
     }
 
 
-def note_ours(
-    session: Session, connection_id: int, side: str, note_: str, item: str, place: str, quantity: Decimal, now: datetime
-) -> None:
-    """Store a correction that we have made, so that the feed that tells of it is no news."""
-    row = {
-        "connection_id": connection_id, "side": side, "ref": f"our {note_}", "note": note_, "kind": "", "item": item,
-        "place": place, "quantity": format(quantity, "f"), "correction": True, "is_ours": True, "at": now, "noted_at": now,
-    }  # fmt: skip
-    upsert(session, Movement, [row], keys=("connection_id", "side", "ref"), update=("noted_at",))
-    seen_before = update(Movement).where(
-        Movement.connection_id == connection_id,
-        Movement.side == side,
-        Movement.note == note_,
-        Movement.is_ours.is_(False),
-    )
-    changed(session, seen_before.values(is_ours=True).execution_options(synchronize_session=False))
+def note_ours(session: Session, connection_id: int, side: str, made: Sequence[Moved], now: datetime) -> None:
+    """Store corrections that we have made, so that the feed that tells of them is no news."""
+    if not made:
+        return
+    rows = [
+        {
+            "connection_id": connection_id, "side": side, "ref": each.ref, "note": each.note, "kind": each.kind,
+            "item": each.item, "place": each.place, "quantity": format(each.quantity, "f"), "correction": True, "is_ours": True,
+            "at": each.at, "noted_at": now,
+        }
+        for each in made
+    ]  # fmt: skip
+    upsert(session, Movement, rows, keys=("connection_id", "side", "ref"), update=("noted_at",))
+    notes = [each.note for each in made]
+    for some in chunks(notes, AT_ONCE):
+        fed = update(Movement).where(
+            Movement.connection_id == connection_id,
+            Movement.side == side,
+            Movement.note.in_(some),
+            Movement.is_ours.is_(False),
+        )
+        changed(session, fed.values(is_ours=True).execution_options(synchronize_session=False))
 
 
 def _ours(session: Session, connection_id: int, side: str, notes: Iterable[str]) -> set[str]:

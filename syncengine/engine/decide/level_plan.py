@@ -92,13 +92,14 @@ def plan_levels(situation: Situation, levels: Levels) -> Plan:
 
 def _wanted(situation: Situation, doc: Doc, facts: LevelFacts) -> tuple[Doc, Doc] | Plan:
     """The document as it is wanted with the lowest and with the highest tallies, or a plan that waits. Raises Rejected."""
+    low, high = tallies.ends(facts.tallied)
     made: list[Doc] = []
-    for tallied in tallies.ends(facts.tallied):
+    for tallied in (low, high) if low != high else (low,):
         mapped = wanted_parts(replace(situation, context=replace(situation.context, tallied=tallied)), doc)
         if isinstance(mapped, Plan):
             return mapped
         made.append(mapped[""])
-    return made[0], made[1]
+    return made[0], made[-1]
 
 
 def _lines(levels: Levels, both: tuple[Doc, Doc], current: Doc, identity: str) -> list[_Line]:

@@ -51,6 +51,7 @@ class Fetched:
     corrections: Mapping[tuple[str, str], Correction] = field(default_factory=dict)  # by resource and key
     lookups: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # by name
     _references: dict[tuple[str, str], Sequence[Reference]] = field(default_factory=dict)
+    _typed: dict[tuple[str, str], Doc] = field(default_factory=dict)
 
     def references(
         self, mapping: FlowMapping, resource: Resource, key: str, settings: Mapping[str, Any]
@@ -63,11 +64,23 @@ class Fetched:
         if place not in self._references:
             try:
                 doc = corrections.corrected(self.corrections.get(place), self.docs[resource.name][key])
-                found = mapping.references(resource.load(doc), settings, self.lookups)
+                kept = self._typed.get(place)
+                found = mapping.references(resource.load(doc) if kept is None else kept, settings, self.lookups)
             except Rejected:
                 found = ()
             self._references[place] = tuple(found)
         return self._references[place]
+
+    def typed(self, resource: Resource) -> Mapping[str, Doc]:
+        """The valid documents that were read (and perhaps corrected), typed, by key."""
+        for key, raw in self.docs.get(resource.name, {}).items():
+            place = (resource.name, key)
+            if place not in self._typed:
+                try:
+                    self._typed[place] = resource.load(corrections.corrected(self.corrections.get(place), raw))
+                except Rejected:
+                    continue  # its plan fails by itself
+        return {key: doc for (name, key), doc in self._typed.items() if name == resource.name}
 
     def get(self, resource: str, key: str | None) -> Doc | None:
         """A document that was read; None if it was not, or does not exist."""
@@ -144,7 +157,7 @@ def _read(
         route, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key, kept=kept,
     )  # fmt: skip
     if route.flow.levels:
-        read = found_links.ReadSources(fetched.docs.get(route.source.name, {}), fetched.lookups, fetched.at)
+        read = found_links.ReadSources(fetched.typed(route.source), fetched.lookups, fetched.at)
         linked = found_links.link(route, lease, linked, read)
     late = _unread(route, lease.records, linked, fetched)
     in_time = [record for record in lease.records if record.id not in late]
@@ -317,8 +330,8 @@ def _find_known_links(route: Route, fetched: Fetched) -> None:
     """Give the mapping's references the tables of links that it may look up."""
     if route.flow.mapping.has_known_links:
         with route.engine.store.read() as session:
-            docs = fetched.docs.get(route.source.name, {}).values()
-            fetched.lookups = {**fetched.lookups, **known_links.of_docs(session, route, docs, fetched.lookups)}
+            typed = fetched.typed(route.source).values()
+            fetched.lookups = {**fetched.lookups, **known_links.tables(session, route, typed, fetched.lookups)}
 
 
 def _source_time(route: Route) -> datetime:

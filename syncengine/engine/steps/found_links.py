@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy.orm import Session
-
 from syncengine.document import Doc
 from syncengine.engine.core import records, timeline
 from syncengine.engine.core.engine import Route, calling
@@ -21,7 +19,7 @@ from syncengine.store.states import Status, Why
 
 @dataclass(frozen=True, slots=True)
 class ReadSources:
-    """What was read of the source: untyped documents by key, the lookups of the mapping, and when (UTC)."""
+    """What was read of the source: typed documents by key, the lookups of the mapping, and when (UTC)."""
 
     docs: Mapping[str, Doc]
     lookups: Mapping[str, Mapping[str, str]]
@@ -40,17 +38,37 @@ def link(
         return linked
     with calling(route.connection.endpoint(route.target.name)):
         found = route.target.keys_of(sorted(set(keys.values())))
-    held: dict[int, Completion] = {}
+    named = {record.id: record for record in lease.records if record.id in keys}
+    several = {natural: some for natural, some in found.items() if len(some) > 1}
+    pairs = {
+        keys[id_]: _ends(route, record.key, found[keys[id_]][0])
+        for id_, record in named.items()
+        if _is_one(found, keys[id_])
+    }
     with route.engine.store.write() as session:
         mine = records.owned(session, lease)
         links.take_turns(session, route.connection_id)
-        for record in [record for record in lease.records if record.id in keys and record.id in mine]:
-            natural = keys[record.id]
-            if problem := _joined(session, route, record, natural, found.get(natural, ()), read):
-                held[record.id] = Completion(Status.HELD, problem, Why.WRITE)
+        problems = links.meet(session, route, pairs, read.at)
+        problems |= {
+            natural: f"several objects of the target have the key {natural}: {', '.join(some)}. Give them different ones"
+            for natural, some in several.items()
+        }
+        held = {
+            id_: Completion(Status.HELD, problems[keys[id_]], Why.WRITE)
+            for id_ in named
+            if id_ in mine and keys[id_] in problems
+        }
         records.complete(session, lease, held, read.at)
-        left = [record for record in lease.records if record.id in held]
-        timeline.note(session, left, "held", read.at, {id_: {"reason": end.reason} for id_, end in held.items()})
+        timeline.note(
+            session,
+            [named[id_] for id_ in held],
+            "held",
+            read.at,
+            {id_: {"reason": end.reason} for id_, end in held.items()},
+        )
+        details = {id_: {"key": found[keys[id_]][0], "reference": keys[id_]} for id_ in named if keys[id_] in pairs}
+        joined = [record for id_, record in named.items() if id_ in details and id_ not in held]
+        timeline.note(session, joined, "linked", read.at, details)
     lease.records = [record for record in lease.records if record.id not in held]
     with route.engine.store.read() as session:
         return links.of_records(session, route, lease.records)
@@ -61,22 +79,15 @@ def _key(route: Route, record: Record, read: ReadSources) -> str:
     if doc is None:
         return ""
     try:
-        return route.flow.mapping.key_to_find(route.source.load(doc), route.settings, read.lookups)
+        return route.flow.mapping.key_to_find(doc, route.settings, read.lookups)
     except Rejected:
         return ""  # its plan fails with the same error
 
 
-def _joined(
-    session: Session, route: Route, record: Record, natural: str, keys: Sequence[str], read: ReadSources
-) -> str:
-    """Link a record with the one object found; returns why that is impossible, empty if it is done or nothing was found."""
-    if not keys:
-        return ""
-    if len(keys) > 1:
-        return f"several objects of the target have the key {natural}: {', '.join(keys)}. Give them different ones"
-    ends = (record.key, keys[0]) if route.source_side == "left" else (keys[0], record.key)
-    if problem := links.taken(session, route.connection_id, route.flow.entity, *ends, "", side=route.source_side):
-        return problem
-    links.meet(session, route, *ends, natural, read.at)
-    timeline.note_one(session, record, "linked", read.at, key=keys[0], reference=natural)
-    return ""
+def _is_one(found: Mapping[str, Sequence[str]], natural: str) -> bool:
+    return len(found.get(natural, ())) == 1
+
+
+def _ends(route: Route, source_key: str, target_key: str) -> tuple[str, str]:
+    """Left and right key."""
+    return (source_key, target_key) if route.source_side == "left" else (target_key, source_key)

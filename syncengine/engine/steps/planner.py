@@ -39,7 +39,8 @@ class Material:
     docs: by record id, resource and key, as corrected. linked: by record id. doubtful: ids of records with an unknown write
     that only a person can resolve. tried: unknown writes by record id and part. decided: by record id. synced: for a flow
     that compares, by record id: the versions that the flows which write the object have synced, by the source's key; None
-    for any. tallied: by the key of a level's object at the target. moved_until: of a flow that sets levels, see `LevelFacts`.
+    for any. typed: sources that were loaded already, by record id and key. tallied: by the key of a level's object at the
+    target. moved_until: of a flow that sets levels, see `LevelFacts`.
     """
 
     docs: Mapping[int, Mapping[str, Mapping[str, Doc]]]
@@ -50,6 +51,7 @@ class Material:
     corrected: corrections.Corrected  # whose documents `docs` are
     decided: Mapping[int, decisions.ActiveDecision] = field(default_factory=dict)
     synced: Mapping[int, Mapping[str, str | None]] = field(default_factory=dict)
+    typed: Mapping[tuple[int, str], Doc] = field(default_factory=dict)
     tallied: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
     moved_until: datetime | None = None
 
@@ -70,6 +72,7 @@ def gather(
     corrected = corrections.apply(corrections.active(session, route.engine.vault, ids), read)
     linked = links.of_records(session, route, found)
     lookups = lookups_of(session, route.connection.row, route.flow)
+    typed = _typed(route, corrected.docs) if route.flow.mapping.has_known_links else {}
     levels: dict[str, Any] = {}
     if route.flow.levels:
         items = [key for some in linked.values() for link in some if (key := link_keys.target_key(route, link))]
@@ -78,7 +81,8 @@ def gather(
     return Material(
         docs=corrected.docs,
         linked=linked,
-        lookups={**lookups, **known_links.tables(session, route, corrected.docs, lookups)},
+        lookups={**lookups, **known_links.tables(session, route, typed.values(), lookups)},
+        typed=typed,
         doubtful={write.effect.record_id for write in unknown if unsettled.blocks(route.connection, write)},
         tried={(write.effect.record_id, write.effect.part): write for write in unknown},
         corrected=corrected,
@@ -86,6 +90,18 @@ def gather(
         synced=synced_versions(session, route, linked) if route.flow.compares else {},
         **levels,
     )
+
+
+def _typed(route: Route, docs: Mapping[int, Mapping[str, Mapping[str, Doc]]]) -> dict[tuple[int, str], Doc]:
+    """The valid documents of the source by record id and key; the plan of an invalid one fails by itself."""
+    found: dict[tuple[int, str], Doc] = {}
+    for record_id, own in docs.items():
+        for key, doc in own.get(route.source.name, {}).items():
+            try:
+                found[record_id, key] = route.source.load(doc)
+            except Rejected:
+                continue
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +196,11 @@ class Planner:
         )
         if self.route.flow.two_way:
             return _Ready(record, raw, {}, context)
-        sources = {key: self.source.load(doc) for key, doc in sorted(self._raw_sources(record, raw).items())}
+        known = self.material.typed
+        sources = {
+            key: known.get((record.id, key)) or self.source.load(doc)
+            for key, doc in sorted(self._raw_sources(record, raw).items())
+        }
         needs = {need: None for doc in sources.values() for need in self.route.flow.mapping.needs(doc, context)}
         return _Ready(record, raw, sources, context, list(needs))
 

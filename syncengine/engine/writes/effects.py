@@ -148,6 +148,11 @@ def dedupe(flow: Flow, record: Record, step: Step, link: Link | None) -> str:
             step.operation.natural_key or f"record {record.id}"
         )  # without a key it clashes with no other record
         what = f"{flow.entity}:create:{step.resource}:{step.part}:{natural_key}"
+    elif flow.levels:  # nothing is agreed, so the revision of the record takes the place of the link's
+        what = (
+            f"{flow.name}:{step.operation.verb}:{step.resource}:{link.id}:w{record.claimed}:{written(step.operation)}"
+        )
+        what += f":{step.call}" if step.call else ""
     else:  # flows that share a link make separate changes of it
         what = f"{flow.name}:{step.operation.verb}:{step.resource}:{link.id}:{link.revision}:{written(step.operation)}"
         what += f":{step.call}" if step.call else ""  # each call of a write that takes several is an effect

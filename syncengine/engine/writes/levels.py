@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
-from syncengine.connectors.base import LineChange, Outcome, Resource
+from syncengine.connectors.base import LineChange, Moved, Outcome, Resource
 from syncengine.engine.core import movements, payloads
 from syncengine.engine.core.records import Completion
 from syncengine.engine.writes import ceiling
@@ -92,9 +92,8 @@ def note_written(
     assert levels is not None  # noqa: S101 - the caller has checked it
     for line in intent.operation.lines:
         if outcome.note:
-            quantity = _change(line, levels.level)
-            side, connection_id = run.route.target_side, run.route.connection_id
-            movements.note_ours(session, connection_id, side, outcome.note, key, _place(line), quantity, now)
+            moved = (key, _place(line), _change(line, levels.level), now)
+            run.books.ours.append(Moved(f"our {outcome.note}", outcome.note, "", *moved, correction=True))
     if run.work[intent.record.id].later is None:
         return
     stored = payloads.load(session, run.route.engine.vault, "context", [intent.record.id]).get(intent.record.id, {})

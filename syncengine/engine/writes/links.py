@@ -119,13 +119,56 @@ def join(
     return link
 
 
-def meet(session: Session, route: Route, left: str, right: str, natural_key: str, now: datetime) -> None:
-    """Save that two objects that exist are the same. No flow has agreed on anything, so it has no base for any."""
-    link = _get_or_create(session, route.connection_id, route.flow.entity, left, "", now)
-    link.right_key, link.natural_key, link.provisional, link.updated_at = right, natural_key, False, now
-    session.flush()
-    wake_dependants(session, route.engine, route.connection_id, route.flow.entity, ends_for_needs(link), now)
-    want_comparisons(session, route.engine, [link], now)
+def meet(session: Session, route: Route, pairs: Mapping[str, tuple[str, str]], now: datetime) -> dict[str, str]:
+    """Save that objects which exist are the same, many at once: left and right key by natural key, one of each.
+
+    No flow has agreed on anything, so they have no base. Returns why some cannot be linked, by natural key.
+    """
+    taken_ = _taken_among(session, route, list(pairs.values()))
+    free = {natural: pair for natural, pair in pairs.items() if not _is_taken(taken_, pair)}
+    rows = [
+        {
+            "connection_id": route.connection_id, "entity": route.flow.entity, "left_key": left, "part": "",
+            "right_key": right, "right_part": "", "natural_key": natural, "provisional": False, "revision": 0, "lines": {},
+            "created_at": now, "updated_at": now,
+        }
+        for natural, (left, right) in free.items()
+    ]  # fmt: skip
+    upsert(
+        session, Link, rows, keys=("connection_id", "entity", "left_key", "part"),
+        update=("right_key", "natural_key", "provisional", "updated_at"),
+    )  # fmt: skip
+    ends = [end for left, right in free.values() for end in (("left", left, ""), ("right", right, ""))]
+    wake_dependants(session, route.engine, route.connection_id, route.flow.entity, ends, now)
+    want_comparisons(session, route.engine, links_of(session, route, [left for left, _ in free.values()]), now)
+    return {
+        natural: f"{left} and {right} cannot be linked: {taken_[left] if left in taken_ else taken_[right]}"
+        for natural, (left, right) in pairs.items()
+        if natural not in free
+    }
+
+
+def _is_taken(taken_: Mapping[str, str], pair: tuple[str, str]) -> bool:
+    return pair[0] in taken_ or pair[1] in taken_
+
+
+def links_of(session: Session, route: Route, lefts: Sequence[str]) -> list[Link]:
+    """The links of the flow's entity with these left keys."""
+    mine = (Link.connection_id == route.connection_id, Link.entity == route.flow.entity, Link.left_key.in_(lefts))
+    return list(session.scalars(select(Link).where(*mine).execution_options(populate_existing=True)))
+
+
+def _taken_among(session: Session, route: Route, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Keys of pairs that are linked with others, each with what it is linked with."""
+    mine = (Link.connection_id == route.connection_id, Link.entity == route.flow.entity, Link.provisional.is_(False))
+    wanted = set(pairs)
+    either = Link.left_key.in_([left for left, _ in pairs]) | Link.right_key.in_([right for _, right in pairs])
+    found: dict[str, str] = {}
+    for link in session.scalars(select(Link).where(*mine, either)):
+        if (link.left_key, link.right_key) not in wanted:
+            text = f"{link.left_key} is already linked with {link.right_key}"
+            found |= {link.left_key: text, **({link.right_key: text} if link.right_key else {})}
+    return found
 
 
 def _get_or_create(session: Session, connection_id: int, entity: str, left: str, part: str, now: datetime) -> Link:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.connectors.base import Outcome, Resource, Result, Safety, Verb
-from syncengine.engine.core import decisions, failures, records, timeline
+from syncengine.engine.core import decisions, failures, movements, records, timeline
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
@@ -48,13 +48,13 @@ def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now
         target_key=key, warnings=outcome.warnings, attention=outcome.attention,
     ):  # fmt: skip
         return
-    if problem := _save_agreement(run, session, intent, outcome, key, now):
+    if run.route.flow.levels:  # nothing is agreed: a level stands for itself
+        levels.note_written(run, session, resource, intent, outcome, now)
+    elif problem := _save_agreement(run, session, intent, outcome, key, now):
         run.end(session, intent, Completion(Status.HELD, f"written as {key}, but {problem}", Why.WRITE), "held", now)
         return
-    if intent.operation.verb is not Verb.CREATE:
+    elif intent.operation.verb is not Verb.CREATE:
         unsettled.supersede(session, intent.record.id, intent.step.part, now, but=intent.effect_id)
-    if run.route.flow.levels:
-        levels.note_written(run, session, resource, intent, outcome, now)
     summary = plan_codec.summary(intent.step)
     detail = {"write": summary, "key": key, "warnings": list(outcome.warnings)}
     run.books.written[intent.effect_id] = {name: value for name, value in detail.items() if value}
@@ -101,6 +101,7 @@ def close_books(run: WriteRun, session: Session) -> None:
         connection_id = run.route.connection_id
         dependants.wake_dependants(session, run.route.engine, connection_id, run.route.flow.entity, books.linked, now)
     dependants.want_comparisons(session, run.route.engine, books.changed, now)
+    movements.note_ours(session, run.route.connection_id, run.route.target_side, books.ours, now)
     written(run, session, books.ends, now)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from syncengine.connectors.base import Outcome
+from syncengine.connectors.base import Moved, Outcome
 from syncengine.engine.core import records, timeline
 from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.engine import Route
@@ -47,6 +47,7 @@ class Books:
     of_record: dict[int, Record] = field(default_factory=dict)  # effect id: its record
     linked: list[tuple[str, str, str]] = field(default_factory=list)  # side, key and part of new links
     changed: list[Link] = field(default_factory=list)  # links that are new or agreed on
+    ours: list[Moved] = field(default_factory=list)  # movements of the target that these writes have made
     ends: dict[int, Completion] = field(default_factory=dict)
 
 
