@@ -91,8 +91,9 @@ def stock(sandbox: Sandbox, count: int) -> int:
             account.save_product(product, is_new=True)
         with company.lock:
             seed._product(company, product, list(WAREHOUSES))
-            for code in WAREHOUSES:
-                company.table("InvWarehouse").get(product.sku, code)["DateLastStockMove"] = CUT_OVER.date()
+    with company.lock:
+        for row in company.table("InvWarehouse").rows():
+            row["DateLastStockMove"] = CUT_OVER.date()
     return count
 
 

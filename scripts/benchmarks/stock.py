@@ -1,7 +1,10 @@
 """Calls and time of stock levels: the first load of N products in three warehouses, the poll that tells of
 its writes, then a sweep that finds nothing.
 
-scripts/bench stock [--products 20000] [--json FILE]
+scripts/bench stock [--products 20000] [--sell-out] [--json FILE]
+
+--sell-out: instead, how long a sell-out takes to reach Brightpearl while such a first load runs with real workers, and SYSPRO
+takes 0.2 s for a call: from the answer that shows it.
 
 The fewest calls are worked out in docs/traffic.md. The systems answer at once, so the time is the engine's own.
 """
@@ -26,6 +29,7 @@ from syncengine.store.models import Record, Schedule
 
 PAGE, READ, AT_ONCE, WAREHOUSES, ROWS = 500, 200, 200, 3, 500
 LAG_S = 1.0
+OVERLAP_S = 61.0  # of two readings of a feed
 MOST = 1.1
 SETTINGS = {"posted_elsewhere": "nobody: nothing is shipped"}
 LOOKUPS = {"stock_warehouses": {"MN": "2", "ST": "3", "EX": "4"}}
@@ -90,6 +94,8 @@ def measure(products: int) -> list[Phase]:
         installation.systems.ask("stock", products)
         engine = installation.engine()
         for name in ("first load", "echo", "sweep"):
+            if name != "first load":
+                clock.sleep(OVERLAP_S)
             if name == "sweep":
                 with engine.store.write() as session:
                     session.execute(update(Schedule).values(next_sweep=None))
@@ -119,6 +125,31 @@ def measure(products: int) -> list[Phase]:
     if differ:
         raise SystemExit(f"{differ} levels differ: {states}")
     return phases
+
+
+def sell_outs(products: int, times: int = 5) -> list[float]:
+    """Seconds from SYSPRO's answer that shows a sell-out to Brightpearl's level of 0, while the first load runs."""
+    with site(
+        orders=0, customers=0, flows=["customers", "orders", "inventory"], settings=SETTINGS, lookups=LOOKUPS,
+        shop={"cost_currency": "GBP", "lag_s": LAG_S},
+    ) as installation:  # fmt: skip
+        installation.systems.ask("stock", products)
+        installation.systems.turn(syspro_latency_s=SYSPRO_CALL_S)
+        installation.start_redis()
+        installation.start_workers(beat=False)
+        sync_ = ("-A", "syncengine", "call", "inventory.sync")
+        installation.start(*sync_, name="first").wait()
+        clock.sleep(30.0)
+        found = []
+        for number in range(times):
+            code = f"S{number:06}"  # among the first, so it has a level by now
+            installation.systems.ask("count", code, 0)
+            installation.start(*sync_, name=f"poll{number}").wait()
+            while installation.systems.ask("level", code)["level"]:
+                clock.sleep(0.02)
+            found.append(_between(installation.systems.latest_calls(), installation.systems.effects()))
+            clock.sleep(3.0)
+        return found
 
 
 def main() -> int:

@@ -136,6 +136,13 @@ class Source(ABC):
         """
         raise LookupError(f"{self.name} has no feed {feed!r}")
 
+    def newest(self, position: Position) -> Position:
+        """The position for a reading of what is new alone, without what feeds may report late and other readings find.
+
+        Default: the position as it is.
+        """
+        return position
+
     def pages(self, position: Position) -> Iterator[Page]:
         """All objects behind `position` (`{}`: from the first), with documents; the version of a ref is its fingerprint.
 

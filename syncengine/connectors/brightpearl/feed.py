@@ -21,7 +21,7 @@ page begins at the last row's time. What the references leave open (reference/br
   when it is edited again, or by a search of its own.
 
 A position is `{"at": TIME, "id": n}`. While a reading is unfinished it also has `end`, the time up to which it will have
-read all, and `tie` if all rows of the time `at` up to `id` were given.
+read all, and `tie` if all rows of the time `at` up to `id` were given. `newest` is of a reading without overlap.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class _Reading:
         self._end = times.parse(position.get("end"))
         self._tie_after = int(position["id"]) if at is not None and position.get("tie") else None
         self._reached = at or (since or BEGINNING).astimezone(UTC)
-        is_new_reading = at is not None and self._end is None
+        is_new_reading = at is not None and self._end is None and not position.get("newest")
         self._from = self._reached - (account.overlap if is_new_reading else TICK)
         self._first = 1  # by offset from `_from`
         self._anchor: Place | None = None  # the last row given, which the next page by offset must show

@@ -17,7 +17,7 @@ from syncengine.errors import Misconfigured
 from syncengine.http.breaker_state import BreakerState
 from syncengine.store.dialect import upsert
 from syncengine.store.models import ConnectionRow, Endpoint, Record, Turn
-from syncengine.store.states import Lane, Stage
+from syncengine.store.states import Lane, Pause, Stage
 
 log = logging.getLogger(__name__)
 
@@ -220,7 +220,9 @@ def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Rec
     if head.run_alone:
         batch = batch.where(Record.id == head.id)
     else:
-        batch = batch.where(Record.run_alone.is_(False)).order_by(*_ORDER).limit(flow.batch)
+        rises = Record.pause == Pause.RISE
+        alike = rises if head.pause == Pause.RISE else ~rises  # mixed, both would make half-empty bulk calls
+        batch = batch.where(Record.run_alone.is_(False), alike).order_by(*_ORDER).limit(flow.batch)
     due = batch.cte("due")  # evaluated once; a subquery might run for every row
     token = uuid.uuid4().hex
     claimed = session.scalars(

@@ -87,7 +87,7 @@ def feeds_of(route: Route) -> Sequence[tuple[Resource, str]]:
 def catch_up(route: Route, lane: Lane) -> None:
     """Read the target's feeds to their present, for a plan that waits for what moved there. Raises SyncError."""
     for feed in route.flow.backward_feeds:
-        _Feed(route, route.target, feed, lane, None, None, 0.0).read(Found(0, 0, 0))
+        _Feed(route, route.target, feed, lane, None, None, 0.0, newest_only=True).read(Found(0, 0, 0))
 
 
 def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, lane: Lane) -> int:
@@ -111,7 +111,10 @@ def end_run(engine: Engine, found: Found, error: str = "") -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Feed:
-    """Reads one feed of one flow for a run. since, patience_s: as in `discover`. holder: who claims the cursor."""
+    """Reads one feed of one flow for a run. since, patience_s: as in `discover`. holder: who claims the cursor.
+
+    newest_only: see `Source.newest`.
+    """
 
     route: Route
     resource: Resource
@@ -120,6 +123,7 @@ class _Feed:
     run_id: int | None
     since: datetime | None
     patience_s: float
+    newest_only: bool = False
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -146,7 +150,8 @@ class _Feed:
         return cut_over if self.route.flow.cut_over else None
 
     def _pages(self, found: Found, cursor: Cursor | None, since: datetime | None) -> Found:
-        for page in self._read(cursor.position if cursor is not None else {}, since):
+        position = cursor.position if cursor is not None else {}
+        for page in self._read(self.resource.newest(position) if self.newest_only else position, since):
             with self.route.engine.store.write() as session:
                 news = self._news(session, self._noted(session, page))
                 self._want(session, news)

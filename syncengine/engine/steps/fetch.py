@@ -35,7 +35,7 @@ from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Mapping as FlowMapping
 from syncengine.mapping.contract import Reference
 from syncengine.store.models import Link, Record
-from syncengine.store.states import Stage, Status, Why
+from syncengine.store.states import Lane, Stage, Status, Why
 
 
 @dataclass
@@ -150,8 +150,8 @@ def _read(
     placed = corrections.by_place(route, {record.id: record.key for record in lease.records}, corrected)
     its_links = {record.key: linked[record.id] for record in lease.records}
     begun, step_s = clock.monotonic(), route.engine.limits.step_s
-    if route.source.has_pages and route.flow.sweep_s > 0:
-        refill(route)
+    if route.source.has_pages and route.flow.sweep_s > 0 and lease.records[0].lane == Lane.BACKFILL:
+        refill(route)  # nothing urgent waits for it
     kept = kept_docs.load(route, lease.records, linked) if route.flow.levels else None
     fetched = read_sources(
         route, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key, kept=kept,

@@ -32,8 +32,8 @@ from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Pause, Stage, Status, Why
 
 LONGEST_RING = 10
-RISES_TOGETHER_S = 5
-"""Seconds within which levels that wait to rise are planned together."""
+RISES_TOGETHER_S, MANY_RISES_TOGETHER_S = 5, 15
+"""Seconds, at least, within which levels that wait to rise are planned together, after one reading of the target's feeds."""
 
 PLANNED_AT_ONCE = 20
 """Records planned between two checks of the lease and the time."""
@@ -165,7 +165,9 @@ class _Outcome:
         Rises of about the same time share one reading of the feeds.
         """
         until = max(until, self.now + timedelta(seconds=1))
-        shared = datetime.fromtimestamp(math.ceil(until.timestamp() / RISES_TOGETHER_S) * RISES_TOGETHER_S, UTC)
+        lag_s = self.route.target.search_lag_s
+        together_s = max(MANY_RISES_TOGETHER_S if record.lane == Lane.BACKFILL else RISES_TOGETHER_S, lag_s)
+        shared = datetime.fromtimestamp(math.ceil(until.timestamp() / together_s) * together_s, UTC)
         records.put_off(
             self.session, self.lease, [record.id], shared,
             pause=Pause.RISE, stage=Stage.FETCH, reason=RISE_WAITS, keep_s=levels.KEEP_FOR_RISE_S,

@@ -97,6 +97,10 @@ class BrightpearlSource(base.Source):
         """What reads a movement from a row of the search, where its rows are movements. Default: None, they are not."""
         return None
 
+    def newest(self, position: Position) -> Position:
+        """Without the overlap of two readings."""
+        return {**position, "newest": True} if position else position
+
     def read(self, keys: Sequence[str]) -> dict[str, Doc]:
         """Whole objects by id; one that Brightpearl does not know is absent.
 

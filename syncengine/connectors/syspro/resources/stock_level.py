@@ -118,6 +118,7 @@ class StockLevel(SysproSource):
         super().__init__(gateway, settings)
         self._stock: StockOptions = settings.options[self.name]
         self._orders: OrderOptions = settings.options[SalesOrder.name]
+        self._kept_allocations: tuple[str, Allocations | None] = ("", None)
 
     @classmethod
     def options(cls, given: SettingsReader) -> StockOptions:
@@ -181,10 +182,8 @@ class StockLevel(SysproSource):
         SorMaster for `find_at_once` orders.
         """
         after = str(position.get("after", ""))
-        reader, allocations = self._allocation_reader(), None
         while True:
-            if allocations is None or self._is_old(allocations):
-                allocations = reader.after(after)
+            allocations = self._allocations_after(after)
             until = [Condition(self.key_field, "LE", allocations.until)] if allocations.until else []
             now = clock.now()
             rows, more = self._page(after, until)
@@ -194,18 +193,22 @@ class StockLevel(SysproSource):
                 last = {"after": text_of(rows[-1], self.key_field)}
                 refs = [Ref(key, fingerprint(level)) for key, level in levels.items()]
                 yield Page(refs, last, now, levels)
-            if not more:
-                if not allocations.until:
-                    return
-                allocations = None
+            if not more and not allocations.until:
+                return
 
     def _urgency(self, rows: Sequence[Doc]) -> int:
         """2 for an item of which a warehouse has nothing free, 1 if it is near that. An unreadable quantity is urgent."""
         free = min(map(_free, rows))
         return 2 if free <= 0 else int(free <= self._stock.near_zero)
 
-    def _is_old(self, allocations: Allocations) -> bool:
-        return (clock.now() - allocations.read_at).total_seconds() > self._stock.fresh_s
+    def _allocations_after(self, after: str) -> Allocations:
+        """Allocations that cover the next codes: those that were read last while they are young and reach further."""
+        begin, kept = self._kept_allocations
+        is_young = kept is not None and (clock.now() - kept.read_at).total_seconds() <= self._stock.fresh_s
+        if kept is None or not is_young or not begin <= after or (kept.until and kept.until <= after):
+            begin, kept = after, self._allocation_reader().after(after)
+            self._kept_allocations = begin, kept
+        return kept
 
     def _page(self, after: str, conditions: Sequence[Condition]) -> tuple[list[Doc], bool]:
         behind = [Condition(self.key_field, "GT", after)] if after else []
