@@ -124,8 +124,11 @@ class Sandbox:
         return self.apps[app](request)
 
     def _delay(self, system: str, is_write: bool) -> None:
-        own = self.switches[f"{system}_write_latency_s"] if is_write else None
-        seconds = self.switches.number("latency_s") if own is None else float(own)
+        names = [f"{system}_latency_s", "latency_s"]
+        chosen = next(
+            name for name in ([f"{system}_write_latency_s"] * is_write + names) if self.switches[name] is not None
+        )
+        seconds = self.switches.number(chosen)
         if seconds > 0:
             time.sleep(seconds)
 
