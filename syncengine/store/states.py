@@ -73,6 +73,7 @@ class Why(StrEnum):
     # waiting
     NEED = "need"  # for the object or lookup entry in `need_*`
     MOVEMENTS = "movements"  # for what moved in the target until its level was read
+    IN_TRANSIT = "in transit"  # for what may be in only one of two levels
     NOT_SYNCED = "not synced"  # for the flow that writes the object, before it is compared
     # dead
     REJECTED = "rejected"  # by us or by the target

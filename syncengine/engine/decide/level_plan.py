@@ -137,6 +137,8 @@ def _plan(situation: Situation, facts: LevelFacts, levels: Levels, link: Linked,
     falls, rises = [line for line in asked if line.falls], [line for line in asked if line.rises]
     if not falls and not rises:
         is_within = any(line.low != line.high for line in asked)
+        if is_within and facts.exact_at is not None:
+            return Plan(PlanKind.WAIT, WITHIN, Why.IN_TRANSIT, later=facts.exact_at)
         return Plan(PlanKind.SKIP, WITHIN if is_within else EQUAL, Why.EQUAL)
     if not rises:
         return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, falls)])

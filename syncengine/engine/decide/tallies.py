@@ -70,6 +70,13 @@ def sums(entries: Iterable[Entry], source: Window, target: Window) -> dict[str, 
     return found
 
 
+def exact_at(entries: Iterable[Entry], now: datetime) -> datetime | None:
+    """When a later reading of both systems has each movement for sure; None if it is so now, or depends on what is posted."""
+    marks = [mark for entry in entries for mark in (entry.in_source, entry.in_target)]
+    times = [mark.by for mark in marks if mark.by is not None and mark.by > now]
+    return max(times) if times else None
+
+
 def ends(ranges: Mapping[str, Range]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:
     """All lowest and all highest sums, by place."""
     return {place: range_.low for place, range_ in ranges.items()}, {

@@ -35,9 +35,10 @@ def refill(route: Route, run_id: int | None = None) -> int:
     Nothing if no sweep is under way, or another worker reads its pages. Raises SyncError; the next call continues from there.
     """
     progress = SweepProgress(route)
-    position: Mapping[str, Any] | None = progress.take_position()
-    if position is None:
+    taken = progress.take_position()
+    if taken is None:
         return 0
+    position, is_full = taken
     wanted = 0
     try:
         pages = route.source.pages(position)
@@ -47,9 +48,8 @@ def refill(route: Route, run_id: int | None = None) -> int:
             if page is None:
                 progress.end()
                 return wanted
-            wanted += _compare(route, page, run_id)
-            position = page.position
-            progress.move_to(position)
+            wanted += _compare(route, page, run_id, is_full=is_full)
+            progress.move_to(page.position)
     finally:
         progress.release()
     return wanted
@@ -74,16 +74,19 @@ def _mine(route: Route) -> tuple[ColumnElement[bool], ...]:
     return Record.connection_id == route.connection_id, Record.flow == route.flow.name
 
 
-def _compare(route: Route, page: Page, run_id: int | None) -> int:
-    """Want the objects of a page that are new or differ, with their documents, and records that the page passes over."""
+def _compare(route: Route, page: Page, run_id: int | None, *, is_full: bool) -> int:
+    """Want the objects of a page that are new or differ, with their documents, and records that the page passes over.
+
+    is_full: want all of them.
+    """
     ended, keys = clock.now(), [ref.key for ref in page.refs if is_key(ref.key)]
     with route.engine.store.write() as session:
-        stored = _stored(session, route, keys)
+        stored = {} if is_full else _stored(session, route, keys)
         due = _with(session, route, keys, Record.wanted > Record.done)
         news = [
             ref.key
             for ref in page.refs
-            if is_key(ref.key) and ref.key not in due and stored.get(ref.key) != ref.version
+            if is_key(ref.key) and ref.key not in due and (is_full or stored.get(ref.key) != ref.version)
         ]
         gone = _passed_over(session, route, keys)
         want(

@@ -274,6 +274,7 @@ class Planner:
             read_by=read_target[1] if read_target else None,
             moved_until=self.material.moved_until,
             lag_s=self.target.search_lag_s,
+            exact_at=tallies.exact_at(entries, self.now),
         )
         current = link.current if link and link.current is not None else {}
         return replace(situation, context=replace(situation.context, found=current), levels=facts, now=self.now)

@@ -6,13 +6,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import case, or_, select, update
 
 from syncengine import clock
 from syncengine.engine.core.engine import Route
 from syncengine.engine.steps.discover import CURSOR_LEASES, TICK_SLACK
 from syncengine.store.dialect import insert_into
 from syncengine.store.models import Schedule
+
+
+FULL_EVERY = timedelta(hours=23)
+"""From the beginning of one full sweep to the next: once a day, whatever the interval."""
 
 
 class SweepProgress:
@@ -44,8 +48,12 @@ class SweepProgress:
             ).one_or_none()
 
     def begin_pages(self, interval_s: float) -> bool:
-        """Begin a sweep by pages if it is due, the first one at once; whether one is under way."""
+        """Begin a sweep by pages if it is due, the first one at once; whether one is under way.
+
+        One a day is full: it wants every object, so that what has gone astray in the target comes to light.
+        """
         now = clock.now()
+        is_full = or_(Schedule.full_at.is_(None), Schedule.full_at < now - FULL_EVERY)
         following = now + timedelta(seconds=interval_s * TICK_SLACK)
         is_due = or_(Schedule.next_sweep.is_(None), Schedule.next_sweep <= now, Schedule.next_sweep > following)
         connection_id, flow = self._of
@@ -55,23 +63,32 @@ class SweepProgress:
             session.execute(
                 update(Schedule)
                 .where(*self._mine, Schedule.sweep_after.is_(None), is_due)
-                .values(sweep_after=0, sweep_position={}, next_sweep=following)
+                .values(
+                    sweep_after=0,
+                    sweep_position={},
+                    next_sweep=following,
+                    sweep_is_full=is_full,
+                    full_at=case((is_full, now), else_=Schedule.full_at),
+                )
             )
             under_way = select(Schedule.flow).where(*self._mine, Schedule.sweep_after.is_not(None))
             return session.scalar(under_way) is not None
 
-    def take_position(self) -> dict[str, Any] | None:
-        """Hold the sweep by pages that is under way: where its next page begins; None if there is none, or another holds it."""
+    def take_position(self) -> tuple[dict[str, Any], bool] | None:
+        """Hold the sweep by pages that is under way: where its next page begins, and whether it is full.
+
+        None if there is none, or another holds it.
+        """
         is_free = or_(Schedule.sweep_held_until.is_(None), Schedule.sweep_held_until < clock.now())
         with self._engine.store.write() as session:
             row = session.execute(
                 update(Schedule)
                 .where(*self._mine, Schedule.sweep_after.is_not(None), is_free)
                 .values(sweep_held_until=self._until())
-                .returning(Schedule.sweep_position)
+                .returning(Schedule.sweep_position, Schedule.sweep_is_full)
                 .execution_options(synchronize_session=False)
             ).one_or_none()
-        return None if row is None else dict(row[0] or {})
+        return None if row is None else (dict(row[0] or {}), bool(row[1]))
 
     def move_to(self, position: Mapping[str, Any]) -> None:
         """All pages up to this position were read."""

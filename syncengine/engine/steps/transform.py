@@ -20,7 +20,6 @@ from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want_needs
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.decide.debounce import DebounceState, debounce_wait
-from syncengine.engine.decide.level_plan import RISE_WAITS
 from syncengine.engine.decide.plan import Plan, PlanKind
 from syncengine.engine.steps import corrections, echo
 from syncengine.engine.steps.planner import Material, Planner, gather
@@ -139,7 +138,7 @@ class _Outcome:
             )
             details[record_id] = {**plan_codec.timeline_detail(plan_), **self._corrected(record_id)}
             if plan_.kind is PlanKind.WAIT and plan_.later is not None:
-                self._put_off_rise(record, plan_.later)
+                self._plan_later(record, plan_, plan_.later)
                 self.rising.add(record_id)
             elif plan_.kind is PlanKind.WRITE:
                 if self.route.flow.levels is None and self._debounced(record, plan_):
@@ -159,10 +158,11 @@ class _Outcome:
         self._attend({record_id: plan_ for record_id, plan_ in made.items() if isinstance(plan_, Plan)})
         self._store(made, ends, bodies, details, to_push)
 
-    def _put_off_rise(self, record: Record, until: datetime) -> None:
-        """Plan a record again from the same documents once the target's feeds can tell what moved until they were read.
+    def _plan_later(self, record: Record, plan_: Plan, until: datetime) -> None:
+        """Plan a record again when more is known of what moves.
 
-        Rises of about the same time share one reading of the feeds.
+        A rise is planned from the same documents, once the target's feeds can tell what moved until they were read; those of
+        about the same time share one reading of the feeds.
         """
         until = max(until, self.now + timedelta(seconds=1))
         lag_s = self.route.target.search_lag_s
@@ -170,7 +170,8 @@ class _Outcome:
         shared = datetime.fromtimestamp(math.ceil(until.timestamp() / together_s) * together_s, UTC)
         records.put_off(
             self.session, self.lease, [record.id], shared,
-            pause=Pause.RISE, stage=Stage.FETCH, reason=RISE_WAITS, keep_s=levels.KEEP_FOR_RISE_S,
+            pause=Pause.RISE, stage=Stage.FETCH, reason=plan_.reason,
+            keep_s=levels.KEEP_FOR_RISE_S if plan_.why is Why.MOVEMENTS else None,
         )  # fmt: skip
 
     def _attend(self, made: Mapping[int, Plan]) -> None:

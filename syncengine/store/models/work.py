@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from syncengine.store.models.base import Base
@@ -51,7 +51,8 @@ class Schedule(Base):
     """When the feeds of a flow of a connection are read next by schedule, and when its next sweep begins.
 
     next_sweep: null before the first tick. sweep_after: while a sweep is under way, the id of the last record that it has
-    read; sweep_position the same for one that reads pages of the source. sweep_held_until: the reader's lease.
+    read; sweep_position the same for one that reads pages of the source. sweep_is_full: it wants every object, changed or not.
+    full_at: when the last full one began. sweep_held_until: the reader's lease.
     """
 
     __tablename__ = "schedule"
@@ -61,6 +62,8 @@ class Schedule(Base):
     next_sweep: Mapped[datetime | None]
     sweep_after: Mapped[int | None]
     sweep_position: Mapped[dict[str, Any] | None]
+    sweep_is_full: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    full_at: Mapped[datetime | None]
     sweep_held_until: Mapped[datetime | None]
 
 

@@ -40,7 +40,7 @@ def _due_since(view: View, connection_id: int, flow: str) -> datetime | None:
         Record.connection_id == connection_id,
         Record.flow == flow,
         Record.wanted > Record.done,
-        Record.pause.not_in((Pause.PACED, Pause.QUIET)),
+        Record.pause.not_in((Pause.PACED, Pause.QUIET, Pause.RISE)),
     )
     waiting = view.session.scalar(select(func.min(Record.updated_at)).where(*due, Record.lane != Lane.BACKFILL))
     retried = view.session.execute(

@@ -15,6 +15,8 @@ def upgrade() -> None:
     op.add_column("ceiling", sa.Column("stops_all", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("cursor", sa.Column("complete_at", models.UtcDateTime(), nullable=True))
     op.add_column("schedule", sa.Column("sweep_position", sa.JSON(), nullable=True))
+    op.add_column("schedule", sa.Column("sweep_is_full", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("schedule", sa.Column("full_at", models.UtcDateTime(), nullable=True))
     op.add_column("sent", sa.Column("kind", sa.String(16), server_default="", nullable=False))
     op.create_table(
         "movement",
