@@ -22,8 +22,8 @@ class LevelFacts:
 
     tallied: by place, what may be in the target's figures and not in the source's, less the reverse. key: the natural key by
     which the target was searched. read_by: when the target's level had surely been read; None if it does not say. moved_until:
-    up to when all movements of the target are known; None if never. lag_s: how late its feeds tell of a movement. exact_at: when
-    a reading of both systems leaves no doubt about what is in transit; None if that depends on what is posted.
+    up to when all movements of the target are known; None if never. lag_s: how late its feeds tell of a movement. exact_at:
+    when a reading of both systems leaves no doubt about what is in transit; None if that depends on what is posted.
     """
 
     tallied: Map[str, Range]

@@ -14,7 +14,6 @@ from syncengine.engine.steps.discover import CURSOR_LEASES, TICK_SLACK
 from syncengine.store.dialect import insert_into
 from syncengine.store.models import Schedule
 
-
 FULL_EVERY = timedelta(hours=23)
 """From the beginning of one full sweep to the next: once a day, whatever the interval."""
 
