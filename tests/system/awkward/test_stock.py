@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
-from syncengine.sandbox.brightpearl import stock_control
-from syncengine.sandbox.shop.model import Order, Product
+from syncengine.sandbox.brightpearl import goods_out_control, stock_control
+from syncengine.sandbox.shop.model import Product
+from syncengine.store import models as m
 from tests.system.awkward.world import World
 
 MAIN, STORE = 2, 3
@@ -54,16 +56,21 @@ class Stock:
         """SYSPRO's people find this quantity."""
         self.world.erp.act(f"stock/{code}/{warehouse}", on_hand=quantity)
 
-    def ship(self, order: Order) -> None:
-        """Brightpearl allocates an order and ships all of it."""
+    def shop_act(self, path: str, **body: Any) -> None:
+        """Brightpearl's people do something with an order: ship, goods-out, allocate."""
         with self.account.lock:
-            stock_control.act_on_order(self.account, order, "allocate", {})
-            stock_control.act_on_order(self.account, order, "ship", {})
+            assert goods_out_control.act(self.account, path.split("/"), body) is not None
 
     def sync(self, patience_s: float = 5.0) -> None:
         """A poll, and all that it causes until levels that rise are written."""
         self.world.time.pass_(3)
         self.world.sync("inventory", patience_s=patience_s)
+
+    def full_look(self) -> None:
+        """The next sweep, which is a full one."""
+        with self.world.store.write() as session:
+            session.execute(update(m.Schedule).values(next_sweep=None, full_at=None))
+        self.sync(30)
 
     def writes(self) -> int:
         return self.world.calls("stock_correction.create", "brightpearl")
@@ -107,10 +114,23 @@ def test_what_brightpearls_people_correct_is_undone(stock: Stock) -> None:
 def test_goods_that_are_shipped_and_not_posted_yet_are_not_given_back(stock: Stock) -> None:
     stock.sync(20)
     order = stock.world.shop.order(stock.world.shop.contact(), stock.world.shop.row("MUG", 4, "32.00"))
-    stock.ship(order)
+    stock.shop_act(f"orders/{order.id}/ship")
     assert stock.level() == 996
     stock.sync(20)
     assert stock.level() == 996  # SYSPRO still has 1,000
     stock.count(996)
     stock.sync(20)
     assert stock.level() == 996
+
+
+def test_what_an_order_holds_back_in_both_systems_is_subtracted_once(stock: Stock) -> None:
+    stock.sync(20)
+    world = stock.world
+    order = world.shop.order(world.shop.contact(), world.shop.row("MUG", 4, "32.00"))
+    world.sync("orders")
+    world.settle(10)
+    world.erp.act("orders", customer="WEBGBP", po="EDI-1", lines=[{"stock_code": "MUG", "qty": 7}])
+    stock.shop_act(f"orders/{order.id}/goods-out")
+    stock.sync(20)
+    stock.full_look()
+    assert stock.level() == 1000 - 7

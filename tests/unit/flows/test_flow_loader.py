@@ -84,7 +84,7 @@ def test_the_flows_that_ship_have_the_names_of_their_files_and_are_compiled_when
     assert (list(shipped), "orders" in shipped, len(shipped), compiled) == (
         ["customers", "inventory", "order_tax", "orders"],
         True,
-        3,
+        4,
         [],
     )
     heads = {name: shipped.head(name) for name in shipped}

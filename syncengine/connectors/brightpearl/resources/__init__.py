@@ -12,6 +12,7 @@ RESOURCES = registered(
     "product.Product",
     "stock_level.StockLevel",
     "reservation.Reservation",
+    "order_allocation.OrderAllocation",
     "goods_out_note.GoodsOutNote",
     "drop_ship_note.DropShipNote",
 )

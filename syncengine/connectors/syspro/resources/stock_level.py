@@ -202,10 +202,11 @@ class StockLevel(SysproSource):
         return 2 if free <= 0 else int(free <= self._stock.near_zero)
 
     def _allocations_after(self, after: str) -> Allocations:
-        """Allocations that cover the next codes: those that were read last while they are young and reach further."""
+        """Allocations that cover the next codes: those that this pass has read last, while they are young and reach further."""
         begin, kept = self._kept_allocations
         is_young = kept is not None and (clock.now() - kept.read_at).total_seconds() <= self._stock.fresh_s
-        if kept is None or not is_young or not begin <= after or (kept.until and kept.until <= after):
+        reaches = kept is not None and bool(after) and begin <= after and (not kept.until or after < kept.until)
+        if kept is None or not is_young or not reaches:
             begin, kept = after, self._allocation_reader().after(after)
             self._kept_allocations = begin, kept
         return kept
