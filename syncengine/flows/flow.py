@@ -82,7 +82,7 @@ class Flow(FlowHead):
     batch: maximum number of records in one chain.
     ceiling: writes per hour beyond which the flow is shut until a person opens it; a connection may override it.
     levels: the flow sets levels of objects that it finds by their natural key and links, and never creates; None if it
-        does not. A fall is written at once; a rise after the feeds have told what moved in the target until it was read.
+        does not. A fall is written at once; a rise once the feeds have reported what moved in the target until it was read.
     keeps_parts: a part that the mapping no longer yields stays in the target; otherwise it is cancelled there.
     version: a fingerprint of the file. lookups: tables by name. settings: defaults by name. declared: with kind and purpose.
     file: its file as named in error texts. is_own: the file belongs to the site and does not ship with the product.

@@ -70,7 +70,7 @@ def _row(connection_id: int, side: str, moved: Moved, within: timedelta, now: da
 
 
 def note_ours(session: Session, connection_id: int, side: str, made: Sequence[Moved], now: datetime) -> None:
-    """Store corrections that we have made, so that the feed that tells of them is no news."""
+    """Store corrections that we have made, so that the feed that reports them wants nothing."""
     if not made:
         return
     rows = [

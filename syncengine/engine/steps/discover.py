@@ -304,7 +304,7 @@ class _Feed:
         )
 
     def _complete(self) -> None:
-        """The feed was read to its end: what it told is complete up to its last page."""
+        """The feed was read to its end: what it reported is complete up to its last page."""
         with self.route.engine.store.write() as session:
             session.execute(
                 update(Cursor)

@@ -27,7 +27,7 @@ class Kept:
 def load(route: Route, found: Sequence[Record], linked: Mapping[int, Sequence[Link]]) -> Kept:
     """The stored documents of records that need not be read again (links by record id).
 
-    The source's document is used while nothing newer is known and it is no older than a poll; the target's while nobody else
+    The source's document is used while nothing newer is known and it is not older than a poll; the target's while nobody else
     has corrected its level since it was read. For those that wait to rise, the target's feeds are read to their present before.
     """
     now = clock.now()

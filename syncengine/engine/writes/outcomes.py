@@ -48,7 +48,7 @@ def _done(run: WriteRun, session: Session, intent: Intent, outcome: Outcome, now
         target_key=key, warnings=outcome.warnings, attention=outcome.attention,
     ):  # fmt: skip
         return
-    if run.route.flow.levels:  # nothing is agreed: a level stands for itself
+    if run.route.flow.levels:  # nothing is agreed: a level does not depend on what was agreed
         levels.note_written(run, session, resource, intent, outcome, now)
     elif problem := _save_agreement(run, session, intent, outcome, key, now):
         run.end(session, intent, Completion(Status.HELD, f"written as {key}, but {problem}", Why.WRITE), "held", now)
