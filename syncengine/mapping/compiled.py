@@ -20,7 +20,7 @@ from syncengine.mapping.contract import (
     RuleDecision,
 )
 from syncengine.mapping.field_sets import FieldSet
-from syncengine.mapping.lines import Block
+from syncengine.mapping.lines import Block, computed
 from syncengine.mapping.rules import Rule
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, key_text, presentable, rejected
 from syncengine.mapping.value_steps import LinkProbe
@@ -44,6 +44,7 @@ class CompiledMapping:
     fields: frozenset[str] = frozenset()
     differences: Mapping[str, DifferenceText] = field(default_factory=dict)
     found_by: tuple[Run, str] | None = None
+    values: Mapping[str, Run] = field(default_factory=dict)
     rule_settings: frozenset[str] = frozenset()  # settings on which rules may depend, directly or by a named value
 
     def references(
@@ -212,6 +213,21 @@ class CompiledMapping:
             for frame in self._frames(doc, context)
             for check in self._checks_of(frame, mapped[frame.part], ("hold", "attention"))
         ]
+
+    def named_values(self, doc: Doc, context: Context) -> dict[str, dict[str, Any]]:
+        """The named values for people who ask how a figure comes about: of the document under "", else by the key of a line.
+
+        Lines are those of all lists. What cannot be computed is left out. Raises Rejected if the lines cannot be told apart.
+        """
+        frame = self._frame(doc, context)
+        found = {"": computed(self.values, frame)}
+        for name, blocks in self.blocks.items():
+            for block in blocks:
+                try:
+                    found |= block.named_values(frame)
+                except (Unfit, *FAILURES) as error:
+                    raise rejected(name, error, block.rows_text) from None
+        return found
 
     def policy(self, field: str) -> Policy:
         """The policy of a field. A field of a line that has no policy of its own has the policy of its list."""

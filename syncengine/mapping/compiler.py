@@ -99,6 +99,7 @@ class _MappingCompiler:
             natural_key_field=self._natural_key(header),
             differences=self._differences(header, blocks),
             found_by=self._found_by(),
+            values={name: self.scope.values[name].run for name in self.spec.get("values") or ()},
             fields=frozenset(header.fields | set(blocks)),
             rule_settings=frozenset(_settings_in([spec.get("rules"), spec.get("values")])),
         )

@@ -189,6 +189,12 @@ class Mapping(Protocol):
     def remarks(self, doc: Doc, context: Context, mapped: Map[str, Doc]) -> Sequence[Remark]:
         """What the checks that neither pass nor reject have found, for `mapped`, the result of `apply`. Raises Rejected."""
 
+    def named_values(self, doc: Doc, context: Context) -> Map[str, Map[str, Any]]:
+        """The named values for people who ask how a figure comes about: of the document under "", else by the key of a line.
+
+        What cannot be computed is left out. Raises Rejected.
+        """
+
     def difference_text(self, name: str) -> DifferenceText:
         """What to say of a field that differs, in a flow that compares. `StockLine.Price` names a field of its lines."""
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from syncengine.document import LINE_KEY, Doc
 from syncengine.mapping import texts
 from syncengine.mapping.complaints import Place
+from syncengine.mapping.contract import MissingLookup
 from syncengine.mapping.field_sets import FieldSet, FieldSetCompiler
 from syncengine.mapping.order import rank, truth
 from syncengine.mapping.runtime import FAILURES, Frame, Run, Unfit, key_text, rejected
@@ -31,7 +34,7 @@ class Block:
 
     rows: the source rows; None for the document itself. where: which rows. key: the key of a line. sort: the order.
     runs_over: the text field that may continue on further lines, with the length of one line; None if there is none.
-    let: identifies the `let:` table that blocks share by a YAML anchor; 0 for none.
+    let: identifies the `let:` table that blocks share by a YAML anchor; 0 for none. values: its named values.
     """
 
     field: str
@@ -43,6 +46,7 @@ class Block:
     field_set: FieldSet
     runs_over: tuple[str, int] | None
     let: int = 0
+    values: Mapping[str, Run] = dataclasses.field(default_factory=dict)
 
     @property
     def links(self) -> list[LinkProbe]:
@@ -76,6 +80,10 @@ class Block:
             frame.enter_row(row if isinstance(row, dict) else {}, number)
             keyed.append((rank(self.sort(frame), self.rows_text), number))
         return [rows[number] for _, number in sorted(keyed)]
+
+    def named_values(self, frame: Frame) -> dict[str, dict[str, Any]]:
+        """The named values of each row, by the key of its line. Raises Unfit or an error of FAILURES."""
+        return {key_text(self.key(chosen)): computed(self.values, chosen) for chosen in self.frames(frame)}
 
     def lines(self, frame: Frame) -> list[Doc]:
         """The lines of this block, each with its `LINE_KEY`. Raises Rejected or MissingLookup."""
@@ -156,6 +164,7 @@ class LineCompiler:
             field_set,
             self._runs_over(field_set, table, field),
             id(table["let"]) if "let" in table and rows else 0,
+            {name: scope.values[name].run for name in table.get("let") or ()},
         )
 
     def _let(self, table: Table, scope: Scope, field: str) -> Scope:
@@ -185,6 +194,15 @@ class LineCompiler:
                 remedy = "put the text into its own block, with a key such as id + '/text'"
                 self.place.refuse(table.line_of(other), f"{problem}, and counted twice: {remedy}")
         return name, longest
+
+
+def computed(values: Mapping[str, Run], frame: Frame) -> dict[str, Any]:
+    """Named values, without those that cannot be computed: the mapping may not use them for this document."""
+    found: dict[str, Any] = {}
+    for name, run in values.items():
+        with suppress(MissingLookup, Unfit, *FAILURES):
+            found[name] = run(frame)
+    return found
 
 
 _UNSET = object()

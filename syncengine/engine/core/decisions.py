@@ -4,6 +4,9 @@ An approval waives the rule, or lets the source win where both sides changed; a 
 refusal turns the difference into the agreement, so that the plan is not held again. If there is no agreement to change (an
 object to create or to cancel, a pair), nothing is written while the plan stays the same.
 
+An approval of rises (`approve_rises`) is of another kind: it lets levels of one record rise beyond the limit, by as much as was
+shown, though the plan may change meanwhile. Of the first run many are approved at once, while both systems are in use.
+
 A decision ends, and the timeline records why: it was carried out, the plan changed, the object was ignored, linked or unlinked,
 another decision replaced it, or an approval could not be carried out within `LASTS`.
 """
@@ -13,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
@@ -21,6 +25,7 @@ from sqlalchemy.orm import Session
 from syncengine.connectors.base import Verb
 from syncengine.engine.core import timeline
 from syncengine.engine.decide.plan import Plan, PlanKind
+from syncengine.engine.decide.plan import rises as rises_of
 from syncengine.errors import Rejected
 from syncengine.store.models import Decision as Row
 from syncengine.store.models import Effect, Record
@@ -42,7 +47,8 @@ class ActiveDecision:
 
     Attributes:
         side: the side that wins where both changed, if it is an approval; empty for a refusal.
-        shown: the `Plan.fingerprints` of the plan that was decided on, and why it was held (`hold`).
+        shown: the `Plan.fingerprints` of the plan that was decided on, and why it was held (`hold`); of an approval of rises
+            the `rises`.
         done: part, resource and verb of the writes made since.
     """
 
@@ -62,8 +68,19 @@ class ActiveDecision:
         verdict = REFUSED if not self.side else APPROVED if self.side == SIDES[0] else f"{APPROVED} ({self.side} wins)"
         return f"{verdict} by {self.made_by}{f': {self.because}' if self.because else ''}"
 
+    @property
+    def rises(self) -> Mapping[str, Decimal]:
+        """Of an approval of rises: by how much each level may rise, by the key of its line; empty for other decisions."""
+        return {key: Decimal(rise) for key, rise in self.shown.get("rises", {}).items()}
+
+    def lets_rise(self, made: Plan) -> bool:
+        """True if it approves rises and the plan writes any of these."""
+        return made.kind is PlanKind.WRITE and not self.rises.keys().isdisjoint(rises_of(made))
+
     def is_of(self, made: Plan) -> bool:
         """True if the decision is about this plan, or this plan is the remainder of the approved one."""
+        if self.rises:
+            return False
         return made.hash == self.plan_hash or (bool(self.side) and self._is_rest(made))
 
     def _is_rest(self, made: Plan) -> bool:
@@ -145,8 +162,18 @@ def save(
     session.flush()
 
 
+def approve_rises(
+    session: Session, record: Record, rises: Mapping[str, Decimal], *, because: str, by: str, now: datetime
+) -> None:
+    """Store that levels of a record that has no decision may rise by as much as this, by the key of the line."""
+    shown = {"rises": {key: format(rise, "f") for key, rise in rises.items()}}
+    save(session, record, "", shown, side=SIDES[0], because=because, by=by, now=now)
+
+
 def applied(made: Plan, decision: ActiveDecision | None, again: Callable[[str], Plan]) -> Plan:
     """The plan according to a person's decision, if one applies. `again` makes the plan in which the given side wins."""
+    if decision is not None and decision.lets_rise(made):
+        return replace(made, decided=decision.text, decision=decision.id)
     if decision is None or made.kind is not PlanKind.HOLD or not decision.is_of(made):
         return made
     decided = decision.text
@@ -191,7 +218,17 @@ def _over(plan: Plan, decision: ActiveDecision, now: datetime) -> str:
         return CARRIED_OUT
     if decision.is_too_old(now):
         return TOO_OLD
+    if decision.rises and _may_rise_yet(plan, decision):
+        return ""
     return f"the plan has changed: {plan.kind}{f': {plan.reason}' if plan.reason else ''}"
+
+
+def _may_rise_yet(plan: Plan, decision: ActiveDecision) -> bool:
+    """True if approved rises may still follow: they wait, or are held for another reason than their size."""
+    if plan.kind is PlanKind.HOLD:
+        asked = rises_of(plan)
+        return all(asked.get(key, Decimal(0)) <= rise for key, rise in decision.rises.items())
+    return plan.kind is PlanKind.WAIT or plan.later is not None
 
 
 def end(session: Session, records: Iterable[Record], now: datetime, over: Mapping[int, str] | str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,6 +18,13 @@ OF_TARGET = "right:"
 def cursor_name(route: Route, resource: str, feed: str) -> str:
     """The name of the cursor of a feed."""
     return feed if resource == route.flow.source else f"{OF_TARGET}{feed}"
+
+
+def positions(session: Session, route: Route) -> dict[str, dict[str, Any]]:
+    """How far each feed of the flow was read, by the name of its cursor; empty of one that is at its beginning."""
+    mine = (Cursor.connection_id == route.connection_id, Cursor.flow == route.flow.name)
+    found = session.execute(select(Cursor.feed, Cursor.position).where(*mine))
+    return {feed: dict(position) for feed, position in found}
 
 
 def known_until(session: Session, route: Route) -> datetime | None:

@@ -106,25 +106,37 @@ def _ours(session: Session, connection_id: int, side: str, notes: Iterable[str])
 def tallied(session: Session, route: Route, side: str, items: Sequence[str]) -> dict[str, list[Entry]]:
     """The movements of items of one side that count for the flow's target, by item. Corrections do not."""
     found: dict[str, list[Entry]] = {}
-    for row in _of_items(session, route.connection_id, side, items):
-        if row.correction:
-            continue
-        left, right = Marks(row.left_after, row.left_by), Marks(row.right_after, row.right_by)
-        in_source, in_target = (left, right) if route.target_side == "right" else (right, left)
-        found.setdefault(row.item, []).append(Entry(row.place, Decimal(row.quantity), in_source, in_target))
+    for row in of_items(session, route.connection_id, side, items):
+        if not row.correction:
+            found.setdefault(row.item, []).append(entry(route, row))
     return found
+
+
+def entry(route: Route, row: Movement) -> Entry:
+    """A movement as the flow's tallies count it."""
+    left, right = Marks(row.left_after, row.left_by), Marks(row.right_after, row.right_by)
+    in_source, in_target = (left, right) if route.target_side == "right" else (right, left)
+    return Entry(row.place, Decimal(row.quantity), in_source, in_target)
+
+
+def unsaved(session: Session, route: Route, side: str, moved: Sequence[Moved], now: datetime) -> list[Movement]:
+    """The rows that `note` would store, for people who compare without storing anything."""
+    ours = _ours(session, route.connection_id, side, [each.note for each in moved])
+    within = _within(route)
+    return [Movement(**_row(route.connection_id, side, each, within, now)) for each in moved if each.note not in ours]
 
 
 def corrected(session: Session, route: Route, side: str, since: Mapping[str, datetime]) -> dict[str, set[str]]:
     """The places at which others have corrected items since a time (both by item and that side's clock)."""
     found: dict[str, set[str]] = {}
-    for row in _of_items(session, route.connection_id, side, list(since)):
+    for row in of_items(session, route.connection_id, side, list(since)):
         if row.correction and not row.is_ours and row.at + RESOLUTION >= since[row.item]:
             found.setdefault(row.item, set()).add(row.place)
     return found
 
 
-def _of_items(session: Session, connection_id: int, side: str, items: Sequence[str]) -> Iterable[Movement]:
+def of_items(session: Session, connection_id: int, side: str, items: Sequence[str]) -> Iterable[Movement]:
+    """The stored movements of items of one side, in the order in which they were noted."""
     for some in chunks(items, AT_ONCE):
         mine = (Movement.connection_id == connection_id, Movement.side == side, Movement.item.in_(some))
         yield from session.scalars(select(Movement).where(*mine).order_by(Movement.id))

@@ -40,8 +40,11 @@ NEGATIVE = "the level is below 0 and is written as 0"
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """A line of the target: where its level may be, and where it is."""
+class Level:
+    """A level of the target by the key of its line: where it may be (`low`, `high`), and where it is. doc: the wanted line.
+
+    `low` and `high` may be below 0; nothing below it is written.
+    """
 
     key: str
     low: Decimal
@@ -51,15 +54,17 @@ class _Line:
 
     @property
     def target(self) -> Decimal:
-        """The level to set: the nearest one in the range."""
-        return min(max(self.current, self.low), self.high)
+        """The level to set: the nearest one in the range that is not below 0."""
+        return max(min(max(self.current, self.low), self.high), Decimal(0))
 
     @property
     def falls(self) -> bool:
+        """Whether the target shows more than there is."""
         return self.target < self.current
 
     @property
     def rises(self) -> bool:
+        """Whether the target shows less than there is."""
         return self.target > self.current
 
 
@@ -83,11 +88,27 @@ def plan_levels(situation: Situation, levels: Levels) -> Plan:
     if isinstance(both, Plan):
         return both
     lines = _lines(levels, both, link.current, *situation.target.line_fields[levels.lines])
+    if decision.verdict is RuleVerdict.HOLD:
+        situation = replace(situation, whole=True)
     made = _plan(situation, facts, levels, link, lines)
     remarks = [*situation.flow.mapping.remarks(doc, situation.context, {"": both[1]}), *_negatives(lines)]
     made = with_remarks(made, remarks, approved=bool(situation.approved))
     rules = [decision.reason] if decision.verdict is RuleVerdict.HOLD else []
     return made if situation.approved else by_rule(made, *rules)
+
+
+def levels_of(situation: Situation, levels: Levels) -> list[Level]:
+    """The levels of a record as its plan sees them, for people; none where it has no plan for want of a document.
+
+    Raises Rejected if the document cannot be mapped.
+    """
+    doc, facts, link = situation.source_doc, situation.levels, situation.link
+    if doc is None or facts is None or link is None or link.current is None:
+        return []
+    both = _wanted(situation, doc, facts)
+    if isinstance(both, Plan):
+        return []
+    return _lines(levels, both, link.current, *situation.target.line_fields[levels.lines])
 
 
 def _wanted(situation: Situation, doc: Doc, facts: LevelFacts) -> tuple[Doc, Doc] | Plan:
@@ -102,13 +123,13 @@ def _wanted(situation: Situation, doc: Doc, facts: LevelFacts) -> tuple[Doc, Doc
     return made[0], made[-1]
 
 
-def _lines(levels: Levels, both: tuple[Doc, Doc], current: Doc, identity: str) -> list[_Line]:
+def _lines(levels: Levels, both: tuple[Doc, Doc], current: Doc, identity: str) -> list[Level]:
     low, high = (by_key(doc, levels.lines) for doc in both)
     there = {str(line[identity]): line for line in current.get(levels.lines) or ()}
     lines = []
     for key, line in high.items():
         ends = sorted((_number(low[key].get(levels.level)), _number(line.get(levels.level))))
-        lines.append(_Line(key, ends[0], ends[1], _number(there.get(key, {}).get(levels.level)), line))
+        lines.append(Level(key, ends[0], ends[1], _number(there.get(key, {}).get(levels.level)), line))
     return lines
 
 
@@ -116,7 +137,7 @@ def _number(value: Any) -> Decimal:
     return Decimal(value) if value is not None else Decimal(0)
 
 
-def _negatives(lines: Sequence[_Line]) -> list[Remark]:
+def _negatives(lines: Sequence[Level]) -> list[Remark]:
     return [
         Remark(
             False,
@@ -132,44 +153,44 @@ def _negatives(lines: Sequence[_Line]) -> list[Remark]:
     ]
 
 
-def _plan(situation: Situation, facts: LevelFacts, levels: Levels, link: Linked, lines: Sequence[_Line]) -> Plan:
-    asked = [replace(line, low=max(line.low, Decimal(0)), high=max(line.high, Decimal(0))) for line in lines]
-    falls, rises = [line for line in asked if line.falls], [line for line in asked if line.rises]
-    if not falls and not rises:
-        is_within = any(line.low != line.high for line in asked)
+def _plan(situation: Situation, facts: LevelFacts, levels: Levels, link: Linked, lines: Sequence[Level]) -> Plan:
+    falls, rising = [line for line in lines if line.falls], [line for line in lines if line.rises]
+    if not falls and not rising:
+        is_within = any(line.low != line.high and line.high > 0 for line in lines)
         if is_within and facts.exact_at is not None:
             return Plan(PlanKind.WAIT, WITHIN, Why.IN_TRANSIT, later=facts.exact_at)
         return Plan(PlanKind.SKIP, WITHIN if is_within else EQUAL, Why.EQUAL)
-    if not rises:
+    if not rising:
         return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, falls)])
     if facts.read_by is None or facts.moved_until is None or facts.moved_until < facts.read_by:
         later = (facts.read_by or situation.now) + timedelta(seconds=facts.lag_s)
-        if not falls:
+        if not falls or situation.whole:
             return Plan(PlanKind.WAIT, RISE_WAITS, Why.MOVEMENTS, later=later)
         return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, falls)], later=later)
-    return _with_rises(situation, levels, link, falls, rises)
+    return _with_rises(situation, levels, link, falls, rising)
 
 
 def _with_rises(
-    situation: Situation, levels: Levels, link: Linked, falls: Sequence[_Line], rises: Sequence[_Line]
+    situation: Situation, levels: Levels, link: Linked, falls: Sequence[Level], rising: Sequence[Level]
 ) -> Plan:
     """A plan whose rises may be written; those that a person must decide about are held, after all else is written."""
-    reasons = {} if situation.approved else _reasons(situation, levels, link, rises)
-    rest = [*falls, *(line for line in rises if line.key not in reasons)]
+    reasons = {} if situation.approved else reasons_to_hold(situation, levels, link, rising)
+    rest = [*falls, *(line for line in rising if line.key not in reasons)]
     if not reasons:
         return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, rest)])
-    if rest:
+    if rest and not situation.whole:
         return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, rest)], later=situation.now)
-    steps = [_step(situation, levels, link, rises)]
+    steps = [_step(situation, levels, link, [*falls, *rising])]
     return Plan(PlanKind.HOLD, "; ".join(dict.fromkeys(reasons.values())), Why.RULE, steps=steps)
 
 
-def _reasons(situation: Situation, levels: Levels, link: Linked, rises: Sequence[_Line]) -> dict[str, str]:
+def reasons_to_hold(situation: Situation, levels: Levels, link: Linked, rising: Sequence[Level]) -> dict[str, str]:
     """Why a person must decide about rises, by the key of the line."""
-    most = Decimal(str(situation.context.settings[levels.jump] or 0))
+    limit = Decimal(str(situation.context.settings[levels.jump] or 0))
     found: dict[str, str] = {}
-    for line in rises:
-        if most and line.target - line.current > most:
+    for line in rising:
+        most = max(limit, situation.approved_rises.get(line.key, Decimal(0)))
+        if limit and line.target - line.current > most:
             found[line.key] = (
                 f"{levels.level} of {line.key} would rise from {line.current:f} to {line.target:f}, by more than {most:f}"
             )
@@ -178,7 +199,7 @@ def _reasons(situation: Situation, levels: Levels, link: Linked, rises: Sequence
     return found
 
 
-def _step(situation: Situation, levels: Levels, link: Linked, lines: Sequence[_Line]) -> Step:
+def _step(situation: Situation, levels: Levels, link: Linked, lines: Sequence[Level]) -> Step:
     changes = tuple(
         LineChange(
             levels.lines, "change", line.key, line.key, {**line.doc, levels.level: line.target},

@@ -9,6 +9,7 @@ from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -201,6 +202,19 @@ def with_remarks(made: Plan, remarks: Sequence[Remark], *, approved: bool) -> Pl
     if not holding or approved:
         return made
     return by_rule(made, f"{holding[0].reason}: {holding[0].field} {holding[0].figures}")
+
+
+def rises(made: Plan) -> dict[str, Decimal]:
+    """By how much the plan of a flow that sets levels raises them, by the key of the line."""
+    found: dict[str, Decimal] = {}
+    for step in made.steps:
+        for line in step.operation.lines:
+            rise = sum(
+                (Decimal(change.new or 0) - Decimal(change.old or 0) for change in line.changes.values()), Decimal(0)
+            )
+            if rise > 0:
+                found[line.key] = rise
+    return found
 
 
 def named(need: Need) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Map
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from syncengine.connectors.base import Resource
 from syncengine.document import Doc
@@ -54,6 +55,8 @@ class Situation:
         edited: whether the source was edited since its creation.
         synced: whether the source's state has been synced by the flows that write the object; of interest to comparisons.
         levels: of a flow that sets levels. now: when it is planned (UTC).
+        whole: in such a flow, nothing is written before people have seen the plan, so nothing goes ahead of the rest.
+        approved_rises: in such a flow, by the key of the line, rises beyond the limit that a person has approved.
     """
 
     flow: Flow
@@ -73,6 +76,8 @@ class Situation:
     synced: bool = True
     levels: LevelFacts | None = None
     now: datetime = LATEST
+    whole: bool = False
+    approved_rises: Map[str, Decimal] = field(default_factory=dict)
 
     @property
     def source_doc(self) -> Doc | None:

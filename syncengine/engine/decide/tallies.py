@@ -61,12 +61,8 @@ def sums(entries: Iterable[Entry], source: Window, target: Window) -> dict[str, 
     """The sum by place, given when the figures of both systems were read; a place without movements is absent."""
     found: dict[str, Range] = {}
     for entry in entries:
-        terms = [
-            entry.quantity * (there - here)
-            for there in entry.in_target.possible(target)
-            for here in entry.in_source.possible(source)
-        ]
-        found[entry.place] = found.get(entry.place, Range()).plus(min(terms), max(terms))
+        own = term(entry, source, target)
+        found[entry.place] = found.get(entry.place, Range()).plus(own.low, own.high)
     return found
 
 
@@ -75,6 +71,16 @@ def exact_at(entries: Iterable[Entry], now: datetime) -> datetime | None:
     marks = [mark for entry in entries for mark in (entry.in_source, entry.in_target)]
     times = [mark.by for mark in marks if mark.by is not None and mark.by > now]
     return max(times) if times else None
+
+
+def term(entry: Entry, source: Window, target: Window) -> Range:
+    """What one movement adds to the sum."""
+    terms = [
+        entry.quantity * (there - here)
+        for there in entry.in_target.possible(target)
+        for here in entry.in_source.possible(source)
+    ]
+    return Range(min(terms), max(terms))
 
 
 def ends(ranges: Mapping[str, Range]) -> tuple[dict[str, Decimal], dict[str, Decimal]]:

@@ -356,8 +356,12 @@ def _differs(session: Session, was: Held, fresh: Held | None, side: str) -> str:
     if fresh.plan_hash != was.plan_hash:
         return f"it is now held by another plan: {fresh.record.reason}"
     decision = fresh.decision
-    if decision is not None and (decision.side == side or was.decision is None or was.decision.id != decision.id):
+    if (
+        decision is not None
+        and not decision.rises
+        and (decision.side == side or was.decision is None or was.decision.id != decision.id)
+    ):
         return f"it was {decision.text}"  # before BUSY, which may be the effect of that decision
-    if decision is None and was.decision is not None:
+    if decision is None and was.decision is not None and not was.decision.rises:
         return "the decision on it has ended"
     return seen.BUSY if fresh.record.token is not None else ""

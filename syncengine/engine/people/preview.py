@@ -5,24 +5,28 @@ What an object needs is planned first, as if it had been created, so that its de
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from syncengine import clock
+from syncengine.document import Doc
+from syncengine.engine.core import feeds
 from syncengine.engine.core.engine import Route, calling, chunks
 from syncengine.engine.decide.plan import Plan, PlanKind
-from syncengine.engine.steps import corrections
+from syncengine.engine.steps import corrections, found_links
 from syncengine.engine.steps.discover import feeds_of
-from syncengine.engine.steps.fetch import own_docs, read_all
+from syncengine.engine.steps.fetch import own_docs, read_sources, read_targets
+from syncengine.engine.steps.found_links import ReadSources
+from syncengine.engine.steps.kept_docs import Kept
 from syncengine.engine.steps.planner import Material, Planner, gather
 from syncengine.engine.writes import link_keys, links
 from syncengine.errors import Rejected
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Need
-from syncengine.store.models import Cursor, Record
+from syncengine.store.models import Link, Record
 
 DEEPEST = 5  # flows that need flows that need flows
 
@@ -46,10 +50,11 @@ class _Assumed:
 
 def changed_keys(route: Route, *, most: int) -> list[str]:
     """Keys that the feeds report after their cursors, which stay where they are; at most `most`. Raises SyncError."""
-    positions = _positions(route)
+    with route.engine.store.read() as session:
+        positions = feeds.positions(session, route)
     keys: dict[str, None] = {}
     for resource, feed in feeds_of(route):
-        name = feed if resource.name == route.flow.source else f"right:{feed}"
+        name = feeds.cursor_name(route, resource.name, feed)
         since = route.connection.row.cut_over if route.flow.cut_over else None
         with calling(route.connection.endpoint(resource.name)):
             for page in resource.changes(feed, positions.get(name, {}), since=since):
@@ -63,14 +68,6 @@ def _record_keys(route: Route, resource: str, keys: Sequence[str]) -> list[str]:
     with route.engine.store.read() as session:
         named = link_keys.record_keys(session, route, route.connection.side(resource), keys)
     return [record_key for key in keys for record_key in named[key]]
-
-
-def _positions(route: Route) -> dict[str, dict[str, object]]:
-    query = select(Cursor.feed, Cursor.position).where(
-        Cursor.connection_id == route.connection_id, Cursor.flow == route.flow.name
-    )
-    with route.engine.store.read() as session:
-        return {feed: dict(position) for feed, position in session.execute(query)}
 
 
 def preview(route: Route, keys: Sequence[str]) -> list[Preview]:
@@ -88,13 +85,13 @@ def _plan(
     *,
     depth: int,
 ) -> None:
-    records, material = _material(route, wanted)
-    outcomes = _outcomes(route, records, material, assumed)
+    records, read = material(route, wanted)
+    outcomes = _outcomes(route, records, read, assumed)
     plans = [outcome for outcome in outcomes.values() if isinstance(outcome, Plan)]
     missing = [need for plan in plans for need in plan.needs if need.flow]
     if missing and depth < DEEPEST:
         _needs(route, list(dict.fromkeys(missing)), assumed, depth=depth + 1)
-        outcomes = _outcomes(route, records, material, assumed)
+        outcomes = _outcomes(route, records, read, assumed)
     for record in records:
         assumed.previews.append(Preview(route.flow.name, record.key, outcomes[record.id]))
         _assume(route.flow, record, outcomes[record.id], assumed)
@@ -105,22 +102,33 @@ def parts_of(route: Route, key: str, *, asked: str = "") -> Sequence[str]:
 
     Raises Rejected or MissingLookup if that cannot be determined, and what the systems' calls raise.
     """
-    records, material = _material(route, [(key, [asked] if asked else [])])
-    return Planner(route, material).parts_of(records[0])
+    records, read = material(route, [(key, [asked] if asked else [])])
+    return Planner(route, read).parts_of(records[0])
 
 
-def _material(route: Route, wanted: Sequence[tuple[str, Sequence[str]]]) -> tuple[list[Record], Material]:
-    """Records of these keys, and the material for planning them, read now. wanted: keys with the parts asked for."""
+def material(
+    route: Route, wanted: Sequence[tuple[str, Sequence[str]]], sources: Mapping[str, Doc] | None = None
+) -> tuple[list[Record], Material]:
+    """Records of these keys, and the material for planning them, read now. wanted: keys with the parts asked for.
+
+    sources: of a flow that sets levels, documents of the source by key that have just been read, marked with their time.
+    Raises what the systems' calls raise.
+    """
     with route.engine.store.read() as session:
         records = _records(session, route, wanted)
         ids = [record.id for record in records]
-        linked = links.of_records(session, route, records)
+        linked: Mapping[int, Sequence[Link]] = links.of_records(session, route, records)
         corrected = corrections.active(session, route.engine.vault, ids)
     placed = corrections.by_place(route, {record.id: record.key for record in records}, corrected)
-    fetched = read_all(route, {record.key: linked[record.id] for record in records}, placed)
+    kept = Kept({route.source.name: sources or {}}, {}) if route.flow.levels else None
+    fetched = read_sources(route, {record.key: linked[record.id] for record in records}, placed, kept=kept)
+    if route.flow.levels:
+        read = ReadSources(fetched.docs.get(route.source.name, {}), fetched.lookups, fetched.at)
+        linked = found_links.assumed(route, records, linked, read)
+    read_targets(route, {record.key: linked[record.id] for record in records}, fetched)
     own = {record.id: own_docs(route, record.key, linked[record.id], fetched) for record in records}
     with route.engine.store.read() as session:
-        return records, gather(session, route, records, own)
+        return records, gather(session, route, records, own, linked)
 
 
 def _records(session: Session, route: Route, wanted: Sequence[tuple[str, Sequence[str]]]) -> list[Record]:
@@ -153,10 +161,8 @@ def _made_up(route: Route, number: int, key: str, parts: Sequence[str]) -> Recor
     )  # fmt: skip
 
 
-def _outcomes(
-    route: Route, records: Sequence[Record], material: Material, assumed: _Assumed
-) -> dict[int, Plan | Rejected]:
-    planner = Planner(route, material, assumed=assumed.links)
+def _outcomes(route: Route, records: Sequence[Record], read: Material, assumed: _Assumed) -> dict[int, Plan | Rejected]:
+    planner = Planner(route, read, assumed=assumed.links)
     made: dict[int, Plan | Rejected] = {}
     with route.engine.store.read() as session:
         for record in records:

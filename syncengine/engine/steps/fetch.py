@@ -281,17 +281,6 @@ def _sides(flow: Flow, docs: Mapping[str, Any]) -> str:
     return fingerprint([docs.get(flow.source), *(docs.get(other) for other in flow.sources[1:])])
 
 
-def read_all(
-    route: Route,
-    linked: Mapping[str, Sequence[Link]],
-    placed: Mapping[tuple[str, str], Correction] | None = None,
-) -> Fetched:
-    """Read the sources, references and linked targets of records (links by record key). It writes nothing."""
-    fetched = read_sources(route, linked, placed)
-    read_targets(route, linked, fetched)
-    return fetched
-
-
 def read_sources(
     route: Route,
     linked: Mapping[str, Sequence[Link]],

@@ -74,6 +74,29 @@ def link(
         return links.of_records(session, route, lease.records)
 
 
+def assumed(
+    route: Route, found: Sequence[Record], linked: Mapping[int, Sequence[Link]], read: ReadSources
+) -> Mapping[int, Sequence[Link]]:
+    """As `link`, for a dry run: the links that would be made are in the result and nowhere else, and nothing is held."""
+    keys = {record.id: key for record in found if not linked[record.id] and (key := _key(route, record, read))}
+    if not keys:
+        return linked
+    with calling(route.connection.endpoint(route.target.name)):
+        there = route.target.keys_of(sorted(set(keys.values())))
+    made = dict(linked)
+    for record in found:
+        natural = keys.get(record.id, "")
+        if len(there.get(natural, ())) == 1:
+            left, right = _ends(route, record.key, there[natural][0])
+            made[record.id] = [
+                Link(
+                    connection_id=route.connection_id, entity=route.flow.entity, left_key=left, right_key=right, part="",
+                    natural_key=natural, provisional=False, revision=0, lines={}, updated_at=read.at,
+                )
+            ]  # fmt: skip
+    return made
+
+
 def _key(route: Route, record: Record, read: ReadSources) -> str:
     doc = read.docs.get(record.key)
     if doc is None:

@@ -61,16 +61,18 @@ def gather(
     route: Route,
     found: Sequence[Record],
     docs: Mapping[int, Mapping[str, Mapping[str, Doc]]] | None = None,
+    linked: Mapping[int, Sequence[Link]] | None = None,
 ) -> Material:
     """Read the documents, links, lookups, corrections, decisions and unknown writes of records.
 
     docs: documents by record id, resource and key that have just been read; those stored by the last fetch if left out.
+    linked: links by record id to plan with, of a dry run; the stored ones if left out.
     """
     ids = [record.id for record in found]
     unknown = unsettled.unknown_of(session, route.engine, ids)
     read = payloads.load(session, route.engine.vault, "context", ids) if docs is None else docs
     corrected = corrections.apply(corrections.active(session, route.engine.vault, ids), read)
-    linked = links.of_records(session, route, found)
+    linked = links.of_records(session, route, found) if linked is None else linked
     lookups = lookups_of(session, route.connection.row, route.flow)
     typed = _typed(route, corrected.docs) if route.flow.mapping.has_known_links else {}
     levels: dict[str, Any] = {}
@@ -154,6 +156,11 @@ class Planner:
         ready = self._ready(record)
         return self._planned(ready, self._known(session, ready.needs))
 
+    def situation(self, session: Session, record: Record) -> Situation:
+        """What the plan of a record is made from, in a one-way flow, for people. Raises Rejected if its document is invalid."""
+        ready = self._ready(record)
+        return self._situation(ready, self._known(session, ready.needs))
+
     def _read_cut_over(self, session: Session) -> None:
         mine = select(ConnectionRow.cut_over).where(ConnectionRow.id == self.route.connection_id)
         self.cut_over = session.scalar(mine) if self.route.flow.cut_over else None
@@ -214,12 +221,15 @@ class Planner:
     def _planned(self, ready: _Ready, known: Mapping[Need, str]) -> Plan:
         situation = self._pair(ready) if self.route.flow.two_way else self._situation(ready, known)
         make = partial(self._decide, situation)
-        decision = self.material.decided.get(ready.record.id)
-        is_over = decision is not None and decision.is_too_old(self.now)
-        made = _storable(decisions.applied(make(), None if is_over else decision, make))
+        made = _storable(decisions.applied(make(), self._decision(ready.record), make))
         made = replace(made, links=links.revisions(self.material.linked[ready.record.id]))
         provisional = [named(need) for need in ready.needs if need in self.provisional]
         return replace(made, provisional=provisional) if provisional else made
+
+    def _decision(self, record: Record) -> decisions.ActiveDecision | None:
+        """The decision on a record that is not too old."""
+        decision = self.material.decided.get(record.id)
+        return None if decision is None or decision.is_too_old(self.now) else decision
 
     def _decide(self, situation: Situation, approved: str = "") -> Plan:
         return plan(replace(situation, approved=approved))
@@ -277,7 +287,15 @@ class Planner:
             exact_at=tallies.exact_at(entries, self.now),
         )
         current = link.current if link and link.current is not None else {}
-        return replace(situation, context=replace(situation.context, found=current), levels=facts, now=self.now)
+        decision = self._decision(ready.record)
+        return replace(
+            situation,
+            context=replace(situation.context, found=current),
+            levels=facts,
+            now=self.now,
+            whole=self.route.connection.row.mode == observe_mode.MODE,
+            approved_rises=decision.rises if decision else {},
+        )
 
     def _pair(self, ready: _Ready) -> Situation:
         record, raw = ready.record, ready.raw
