@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,25 @@ from rich.table import Table
 
 from syncengine.cli._engine import open_engine
 from syncengine.cli._exit import Exit
-from syncengine.cli._options import as_json, selection
-from syncengine.cli._output import counted, show_json, wide_console
+from syncengine.cli._options import as_json, dry_run_option, required_because_option, selection, yes_option
+from syncengine.cli._output import (
+    counted,
+    left_doc,
+    not_done,
+    nothing_matches,
+    show_json,
+    show_left,
+    wide_console,
+)
+from syncengine.cli._person import confirmed, me
 from syncengine.cli._sheet import cell
 from syncengine.cli._times import moment
 from syncengine.engine.core import observe_mode
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.decide import plan_codec
-from syncengine.engine.people import observe_report
-from syncengine.engine.people.observe_report import Planned, Report, ReportFilter
+from syncengine.engine.people import level_report, observe_report
+from syncengine.engine.people.level_report import Jump, LevelTotal, Planned
+from syncengine.engine.people.observe_report import Report, ReportFilter
 from syncengine.errors import Misconfigured
 from syncengine.redaction import safe_text
 from syncengine.store.models import ConnectionRow
@@ -60,9 +71,12 @@ def report(
 ) -> int:
     """Summarise what observed connections would have written.
 
-    Shows creates, changes and cancellations with their values. Also lists records that are held, dead, waiting or
-    skipped, by cause. No system is called. Going live (`mode: live`, then `syncengine configure`) plans exactly these
-    records again, and writes those created at the source on or after the connection's cut-over date.
+    Shows creates, changes and cancellations with their values, and stock levels by warehouse with the largest rises. Also
+    lists records that are held, dead, waiting or skipped, by cause. No system is called. A flow that sets levels is also
+    shown of a live connection that --connection and --flow name, while all it would write is held there.
+
+    Going live (`mode: live`, then `syncengine configure`) plans exactly these records again, and writes those created at
+    the source on or after the connection's cut-over date.
     """
     with open_engine() as engine:
         chosen = [
@@ -85,15 +99,56 @@ def report(
 
 
 def _observed(engine: Engine, connection: str | None, flow: str | None) -> list[ConnectionRow]:
-    if flow is not None:
-        engine.flow(flow)
+    sets_levels = flow is not None and engine.flow(flow).levels is not None
     found = [each for each in engine.connections(flow, connection) if connection or each.mode == observe_mode.MODE]
     for each in found:
-        if each.mode != observe_mode.MODE:
+        if each.mode != observe_mode.MODE and not sets_levels:
             raise Misconfigured(
                 f"connection {each.name!r} is live, not in observe mode. Use `syncengine status` for live connections"
             )
     return found
+
+
+@command.command("approve")
+@selection
+@required_because_option
+@yes_option
+@dry_run_option
+@as_json
+def approve(
+    connection: str | None, flow: str | None, because: str, yes: bool, dry_run: bool, as_json: bool
+) -> int:  # fmt: skip
+    """Approve the first run of stock levels: rises beyond the limit that the report shows.
+
+    The first run may raise levels by more than the flow's limit (jump_limit), which holds them. Approve them here after
+    reading `syncengine observe report`, before the connection goes live. Each level may then rise by as much as was
+    shown, once, within 30 days, even if sales change its figures meanwhile. A larger rise is held again.
+    """
+    from syncengine.engine.steps.pump import pump
+
+    with open_engine(sends=True) as engine:
+        found = []
+        for each in _observed(engine, connection, flow):
+            planned = list(observe_report.planned_levels(engine, ReportFilter(each, flow)))
+            large = level_report.beyond_limit(engine, each, planned)
+            found += large
+            if large and not as_json:
+                _print_levels(*level_report.totals(engine, each, [item.planned for item in large]))
+        if not found:
+            return nothing_matches(as_json)
+        question = f"Let {counted(len(found), 'item')} rise beyond the limit?"
+        if dry_run or not (yes or confirmed(as_json, question)):
+            return not_done("approved", {"records": len(found)}, as_json, is_dry_run=dry_run)
+        done = level_report.approve(engine, found, by=me(), because=because)
+        pump(engine)
+    if as_json:
+        show_json({"approved": done.count, "changed": left_doc(done.left)})
+    else:
+        click.echo(
+            f"{counted(done.count, 'item')} approved. They are planned again, and written once the flow may write."
+        )
+        show_left(done.left)
+    return Exit.OK
 
 
 # -- one object, field by field ----------------------------------------------------------------------------------------
@@ -163,7 +218,8 @@ def _rows(connection: str, planned: Planned) -> list[dict[str, Any]]:
 
 def _print(found: Report) -> None:
     cut_over = f", cut-over {found.cut_over:%Y-%m-%d %H:%M} UTC" if found.cut_over else ""
-    click.secho(f"{found.connection}: observe mode, nothing was written{cut_over}", bold=True)
+    mode = "observe mode, nothing was written" if found.mode == observe_mode.MODE else f"{found.mode} mode"
+    click.secho(f"{found.connection}: {mode}{cut_over}", bold=True)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("flow", "would", "objects", "value (net)"):
         table.add_column(name, justify="right" if name == "objects" else "left", overflow="fold")
@@ -176,6 +232,7 @@ def _print(found: Report) -> None:
         wide_console().print(table)
     else:
         click.echo("Nothing would have been written.")
+    _print_levels(found.levels, found.jumps)
     for group in found.stays[:MAX_GROUPS]:
         more = ", ..." if group.count > len(group.keys) else ""
         click.echo(f"  {group.flow}: {group.count:,} {group.status}: {group.reason} ({', '.join(group.keys)}{more})")
@@ -183,3 +240,25 @@ def _print(found: Report) -> None:
         click.echo(f"  and {len(found.stays) - MAX_GROUPS} more causes; --json lists them all")
     if found.unkept:
         click.echo(f"  {counted(found.unkept, 'plan')} no longer stored and not counted above")
+
+
+def _print_levels(levels: Sequence[LevelTotal], jumps: Sequence[Jump]) -> None:
+    """Print what would change by place, with its value at unit cost, and the largest rises."""
+    if not levels:
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("flow", "place", "rise", "units", "value", "fall", "units", "value", "beyond limit", "no cost"):
+        table.add_column(name, justify="left" if name in ("flow", "place") else "right", overflow="fold")
+    for total in levels:
+        up = (f"{total.rises:,}", f"+{total.up:,f}", _values(total.up_worth))
+        down = (f"{total.falls:,}", f"-{total.down:,f}" if total.down else "0", _values(total.down_worth))
+        table.add_row(total.flow, total.place, *up, *down, f"{total.beyond:,}", f"{total.unpriced:,}")
+    wide_console().print(table)
+    for jump in jumps:
+        held = ", beyond the limit: held until approved" if jump.is_beyond else ""
+        value = f" ({_values(jump.worth)})" if jump.worth else ""
+        click.echo(f"  {jump.key} at {jump.place}: {jump.before:f} -> {jump.after:f}{value}{held}")
+
+
+def _values(worth: Mapping[str, Decimal]) -> str:
+    return ", ".join(f"{currency} {value:,.2f}".strip() for currency, value in sorted(worth.items()))

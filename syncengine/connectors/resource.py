@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from syncengine import clock
-from syncengine.connectors.operations import Operation, Outcome, Safety, SentWrite, Verb
+from syncengine.connectors.operations import LineChange, Operation, Outcome, Safety, SentWrite, Verb
 from syncengine.connectors.searchable import NameKind
 from syncengine.document import Doc, fingerprint
 from syncengine.errors import Misconfigured, Rejected
@@ -300,6 +300,13 @@ class Target(ABC):
 
     def worth(self, doc: Doc) -> tuple[str, Decimal] | None:
         """Currency and net value of a mapped document, for people who check it before it is written.
+
+        Default: None, it has none.
+        """
+        return None
+
+    def worth_of_line(self, line: LineChange) -> tuple[str, Decimal] | None:
+        """Currency and value of what a change of a line adds (below 0: takes away), for people; of a level, for example.
 
         Default: None, it has none.
         """

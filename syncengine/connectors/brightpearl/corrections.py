@@ -108,6 +108,15 @@ def took_effect(
     return bool(mine)
 
 
+def worth(line: LineChange, currency: str) -> tuple[str, Decimal] | None:
+    """Currency and cost of what a change of a line adds (below 0: removes); None where the cost is not known."""
+    change, cost = line.changes.get(LEVEL), _cost(line)
+    if change is None or cost is None:
+        return None
+    units = Decimal(change.new or 0) - Decimal(change.old or 0)
+    return str(line.line.get("currency") or currency), units * cost
+
+
 def bodies(wanted: Wanted, default_location_id: int, reason: str) -> list[Doc]:
     """The entries of `corrections` for one write: one for what is added, one for each location that goods are taken from.
 

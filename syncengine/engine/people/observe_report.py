@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Verb
@@ -19,8 +19,9 @@ from syncengine.engine.core import observe_mode, payloads
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.core.failures import alike, common_text
 from syncengine.engine.decide import plan_codec
-from syncengine.engine.decide.plan import Plan, Step
-from syncengine.engine.people import selection
+from syncengine.engine.decide.plan import Step
+from syncengine.engine.people import level_report, selection
+from syncengine.engine.people.level_report import Jump, LevelTotal, Planned
 from syncengine.store.models import ConnectionRow, Record
 from syncengine.store.states import Status
 
@@ -69,7 +70,8 @@ class UnwrittenTotal(selection.UnwrittenSum):
 class Report:
     """What one connection would have written.
 
-    stays: what would not have been written. equal: number of records on which both sides agree, by flow. unkept: number of
+    levels, jumps: of flows that set levels: units and value by place, and the largest rises. stays: what would not have been
+    written. equal: number of records on which both sides agree, by flow. unkept: number of
     records whose plan was removed because of its age.
     """
 
@@ -77,25 +79,18 @@ class Report:
     mode: str
     cut_over: datetime | None
     writes: list[WriteTotal]
+    levels: list[LevelTotal]
+    jumps: list[Jump]
     stays: list[UnwrittenTotal]
     equal: dict[str, int]
     unkept: int
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A record with the plan that would have been carried out. planned_at: when it was planned (UTC)."""
-
-    flow: str
-    key: str
-    planned_at: datetime
-    plan: Plan
 
 
 def report(engine: Engine, chosen: ReportFilter) -> Report:
     """Sum up what would have been written. Raises Transient, Misconfigured."""
     writes: dict[tuple[str, str], WriteTotal] = {}
     kept = 0
+    changed = list(planned_levels(engine, chosen))
     for planned in written(engine, chosen):
         kept += 1
         for step in planned.plan.steps:
@@ -108,12 +103,15 @@ def report(engine: Engine, chosen: ReportFilter) -> Report:
         stays = _stays(session, chosen)
         done = select(Record.flow, func.count()).where(*chosen.conditions(), Record.status == Status.DONE)
         equal = {row[0]: row[1] for row in session.execute(done.group_by(Record.flow))}
+    levels, jumps = level_report.totals(engine, chosen.connection, changed)
     order = {str(verb): place for place, verb in enumerate(Verb)}
     return Report(
         connection=chosen.connection.name,
         mode=chosen.connection.mode,
         cut_over=chosen.connection.cut_over,
         writes=sorted(writes.values(), key=lambda total: (total.flow, order[total.verb])),
+        levels=levels,
+        jumps=jumps,
         stays=stays,
         equal=equal,
         unkept=(observed or 0) - kept,
@@ -122,17 +120,29 @@ def report(engine: Engine, chosen: ReportFilter) -> Report:
 
 def written(engine: Engine, chosen: ReportFilter) -> Iterator[Planned]:
     """The records that would have been written, with their plans; the oldest record first. Raises Transient."""
+    return _planned(engine, chosen, observe_mode.observed())
+
+
+def planned_levels(engine: Engine, chosen: ReportFilter) -> Iterator[Planned]:
+    """The records of flows that set levels whose plans write or are held, with their plans. Raises Transient."""
+    flows = [name for name in chosen.connection.flows if name in engine.flows and engine.flows[name].levels]
+    where = and_(Record.flow.in_(flows), or_(observe_mode.observed(), Record.status == Status.HELD))
+    return (each for each in _planned(engine, chosen, where) if each.plan.steps)
+
+
+def _planned(engine: Engine, chosen: ReportFilter, where: ColumnElement[bool]) -> Iterator[Planned]:
     last = 0
     while True:
         with engine.store.read() as session:
-            query = select(Record).where(*chosen.conditions(), observe_mode.observed(), Record.id > last)
+            query = select(Record).where(*chosen.conditions(), where, Record.id > last)
             found = session.scalars(query.order_by(Record.id).limit(AT_ONCE)).all()
             made = payloads.load(session, engine.vault, "plan", [record.id for record in found])
         if not found:
             return
         for record in found:
             if record.id in made:
-                yield Planned(record.flow, record.key, record.updated_at, plan_codec.from_doc(made[record.id]))
+                plan = plan_codec.from_doc(made[record.id])
+                yield Planned(record.id, record.flow, record.key, record.updated_at, plan, made[record.id]["hash"])
         last = found[-1].id
 
 

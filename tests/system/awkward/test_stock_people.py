@@ -7,8 +7,10 @@ from decimal import Decimal
 import pytest
 
 from syncengine.cli import _stock
-from syncengine.engine.people import level_comparison
+from syncengine.engine.people import level_comparison, level_report, observe_report
 from syncengine.engine.people.level_comparison import ComparedItem
+from syncengine.engine.people.level_report import BeyondLimit
+from syncengine.engine.people.observe_report import Report, ReportFilter
 from tests.system.awkward.test_stock import MAIN, STORE, Stock
 from tests.system.awkward.world import World
 
@@ -67,3 +69,72 @@ def test_a_code_that_nobody_has_is_missing(stock: Stock) -> None:
     found = compared(stock, "NOTHING")
     assert found["NOTHING"].source is None
     assert found["NOTHING"].differs
+
+
+def reported(stock: Stock) -> tuple[Report, list[BeyondLimit]]:
+    """What people are shown of the connection's levels, and which rises they may approve."""
+    engine = stock.world.engine
+    chosen = ReportFilter(engine.connections()[0], "inventory")
+    planned = observe_report.planned_levels(engine, chosen)
+    return observe_report.report(engine, chosen), level_report.beyond_limit(engine, chosen.connection, planned)
+
+
+def test_the_first_run_is_shown_by_warehouse_and_written_once_a_person_has_approved_it(stock: Stock) -> None:
+    world = stock.world
+    stock.act("correct", warehouse=STORE, to=1100)
+    stock.world.time.pass_(60)
+    stock.configure(mode="observe", jump_limit=400)
+    stock.sync(20)
+    assert world.status("MUG", "inventory")[0] == "held"
+    report, large = reported(stock)
+    by_place = {total.place: total for total in report.levels}
+    assert (by_place["2"].beyond, by_place["2"].unpriced) == (2, 0)
+    assert (by_place["3"].falls, by_place["3"].down, by_place["3"].down_worth) == (1, 100, {"GBP": 250})
+    assert [jump.units for jump in report.jumps[:3]] == [1000, 1000, 1000]
+    assert {each.planned.key for each in large} == {"MUG", "BOOK"}
+    assert level_report.approve(world.engine, large, by="anna", because="counted last night").count == 2
+    world.settle(20)
+    assert world.status("MUG", "inventory") == ("skipped", "observed, not written")
+    assert stock.writes() == 0
+
+    stock.count(980)  # the shop goes on selling
+    stock.configure(mode="live", jump_limit=400)
+    world.engine._connections.clear()
+    stock.sync(20)
+    assert (stock.level(), stock.level(warehouse=STORE), stock.level("BOOK")) == (980, 1000, 1000)
+    assert world.timeline("MUG", "inventory").count("decision carried out") == 1
+
+    stock.act("correct", warehouse=MAIN, to=0)  # the approval was for one rise
+    stock.sync(20)
+    assert stock.level() == 0
+    assert world.status("MUG", "inventory")[0] == "held"
+
+
+def test_a_larger_rise_than_the_one_approved_is_held(stock: Stock) -> None:
+    stock.configure(mode="observe", jump_limit=400)
+    stock.sync(20)
+    level_report.approve(stock.world.engine, reported(stock)[1], by="anna", because="counted")
+    stock.world.settle(20)
+    stock.count(1500)
+    stock.configure(mode="live", jump_limit=400)
+    stock.sync(20)
+    assert stock.level() == 0
+    assert stock.level("BOOK") == 1000
+    assert stock.world.status("MUG", "inventory")[0] == "held"
+    assert "decision lapsed" in stock.world.timeline("MUG", "inventory")
+
+
+def test_a_live_connection_holds_all_levels_until_it_is_said_who_posts_movements(stock: Stock) -> None:
+    stock.act("correct", warehouse=STORE, to=1100)
+    stock.world.time.pass_(60)
+    stock.configure(posted_elsewhere="", jump_limit=400)
+    stock.sync(20)
+    assert stock.writes() == 0
+    report, large = reported(stock)
+    assert {total.place: (total.rises, total.falls) for total in report.levels}["3"][1] == 1
+    level_report.approve(stock.world.engine, large, by="anna", because="counted")
+    stock.world.settle(20)
+    assert stock.world.status("MUG", "inventory")[0] == "held"
+    stock.configure(jump_limit=400)
+    stock.sync(20)
+    assert (stock.level(), stock.level(warehouse=STORE), stock.level("BOOK")) == (1000, 1000, 1000)

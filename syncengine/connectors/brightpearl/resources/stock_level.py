@@ -11,13 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from marshmallow import fields
 
 from syncengine import clock
 from syncengine.connectors import base
-from syncengine.connectors.base import Moved, NameKind, Operation, Outcome, Page, Position, Safety, SentWrite, Verb
+from syncengine.connectors.base import (
+    LineChange,
+    Moved,
+    NameKind,
+    Operation,
+    Outcome,
+    Page,
+    Position,
+    Safety,
+    SentWrite,
+    Verb,
+)
 from syncengine.connectors.brightpearl import corrections, movements, times
 from syncengine.connectors.brightpearl.answers import Shape
 from syncengine.connectors.brightpearl.products import Product, Products
@@ -227,6 +239,10 @@ class StockLevel(BrightpearlSource, base.Resource):
     def objection(self, operation: Operation) -> str | None:
         """Goods are added whose cost is not known."""
         return corrections.objection(operation, self._settings.cost_currency)
+
+    def worth_of_line(self, line: LineChange) -> tuple[str, Decimal] | None:
+        """The units that are added or removed, at the cost of one."""
+        return corrections.worth(line, self._settings.cost_currency)
 
     def after(self, doc: Doc, operation: Operation) -> Doc:
         """The level with the corrections of the operation, by location where the locations are known."""
