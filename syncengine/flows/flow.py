@@ -33,7 +33,9 @@ class Levels:
 
     lines, level: the target's list and the number in its lines (`warehouses`, `inStock`). jump, vanish, within: names of
     settings: the largest rise that nobody approves, the share of all levels that may become 0 in an hour, and the minutes
-    after which a movement of the target that the source does not tell of is surely in the source too.
+    after which a movement of the target that the source does not tell of is surely in the source too. posted: the setting that
+    says who posts the target's movements in the source; empty of a flow that has no such gate. places: the lookup table from
+    the source's places to those of the target; empty if there is none.
     """
 
     lines: str
@@ -41,6 +43,8 @@ class Levels:
     jump: str
     vanish: str
     within: str
+    posted: str = ""
+    places: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -131,14 +131,19 @@ class _FlowReader:
         if "levels" not in self.table or not forward.has_key:
             self.place.refuse(self.table.line_of("writes"), "writes: levels needs levels: and found_by:")
         table = self.place.table(self.table["levels"], self.table.line_of("levels"), "levels")
-        self.place.only(table, ("field", "jump", "vanish", "within"), "levels")
+        self.place.only(table, ("field", "jump", "vanish", "within", "posted", "places"), "levels")
         lines, _, level = self.place.text(table, "field", "levels").partition(".")
         if list(forward.blocks) != [lines] or not level:
             self.place.refuse(
                 table.line_of("field"), "field: name the one list of lines that is mapped, and its number"
             )
-        settings = [self._setting_named(table, entry) for entry in ("jump", "vanish", "within")]
-        return Levels(lines, level, *settings)
+        jump, vanish, within = (self._setting_named(table, entry) for entry in ("jump", "vanish", "within"))
+        posted = self._setting_named(table, "posted") if "posted" in table else ""
+        places = self.place.text(table, "places", "levels") if "places" in table else ""
+        if places and places not in self.tables:
+            hint = nearest(places, self.tables)
+            self.place.refuse(table.line_of("places"), f"places: there is no lookup table {places!r}{hint}")
+        return Levels(lines, level, jump, vanish, within, posted, places)
 
     def _setting_named(self, table: Table, entry: str) -> str:
         name = self.place.text(table, entry, "levels")

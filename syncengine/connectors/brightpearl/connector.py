@@ -35,7 +35,10 @@ class Brightpearl(base.Connector):
         return f"Brightpearl account {account.account} answers as {account.auth} app; it has {found.available} orders"
 
     def listed(self, what: str) -> Mapping[str, str]:
-        """The statuses of sales orders (section 11); see `Connector.listed`."""
+        """The statuses of sales orders (section 11) and the warehouses (section 14.1); see `Connector.listed`."""
+        if what == "warehouses":
+            warehouses = self._gateway.call("GET", "warehouse-service/warehouse").body["response"]
+            return {str(each["id"]): str(each["name"]) for each in warehouses}
         if what != "order statuses":
             return {}
         found = self._gateway.call("GET", "order-service/order-status").body["response"]

@@ -8,10 +8,14 @@ from typing import Any, ClassVar
 
 from syncengine.connectors.base import Connector, Resource, SiteFinding, TableComparison, bound
 from syncengine.connectors.services import Services
-from syncengine.connectors.syspro import site, tax_rates, versions
+from syncengine.connectors.syspro import find, site, tax_rates, versions
 from syncengine.connectors.syspro.gateways import Gateway, open_gateway
 from syncengine.connectors.syspro.resources import RESOURCES
 from syncengine.connectors.syspro.settings import GIVE_SECRET, Settings
+from syncengine.connectors.syspro.xml import text_of
+
+MOST_WAREHOUSES = 500
+"""Warehouses that are listed for people."""
 
 
 class Syspro(Connector):
@@ -46,6 +50,17 @@ class Syspro(Connector):
         if table != tax_rates.TABLE:
             return super().compare_table(table, entries, on, settings)
         return tax_rates.compare(self.gateway, entries, on, settings)
+
+    def listed(self, what: str) -> Mapping[str, str]:
+        """The warehouses, by one COMFND on InvWhControl; see `Connector.listed`."""
+        if what != "warehouses":
+            return {}
+        table, key = "InvWhControl", "Warehouse"
+        with self.gateway.as_found():
+            rows, _ = find.groups_after(
+                self.gateway, table, key, [], [key, "Description"], then_by=key, most=MOST_WAREHOUSES
+            )
+        return {text_of(row, key): text_of(row, "Description") for row in rows}
 
     def try_credentials(self) -> str:
         """See `Connector.try_credentials`. Logs on with the stored password, between two calls of the workers."""

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from syncengine import connectors
 from syncengine.connectors import base as face
+from syncengine.engine.core import observe_mode
 from syncengine.engine.setup import bootstrap, continuity, difference
 from syncengine.engine.setup.installation import ConnectionPlan, EndpointPlan, Installation
 from syncengine.errors import Misconfigured
@@ -49,6 +50,19 @@ def check(
 def sound_flows(connection: ConnectionPlan, flows: Mapping[str, Flow]) -> list[Flow]:
     """The flows of a connection that are not disabled."""
     return [flows[name] for name in connection.flows if name in flows]
+
+
+def gated(connection: ConnectionPlan, flows: Mapping[str, Flow]) -> list[str]:
+    """The settings without which flows of a live connection hold all that they would write, with the remedy, a line each."""
+    if connection.mode != observe_mode.LIVE:
+        return []
+    return [
+        f"{connection.name}: {flow.name} holds every level that it would write: no flow posts what moves in the target to the "
+        f"source, and settings.{flow.levels.posted} does not say who does. Review `syncengine observe report --connection "
+        f"{connection.name} --flow {flow.name}`, then set it and run `syncengine configure`"
+        for flow in sound_flows(connection, flows)
+        if flow.levels and flow.levels.posted and not flow.settings_for(connection.settings)[flow.levels.posted]
+    ]
 
 
 def _check_settings(store: Store, vault: Vault, plan: EndpointPlan, call_s: float | None) -> Mapping[str, str]:

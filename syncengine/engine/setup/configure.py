@@ -136,6 +136,7 @@ def _compared(
     resting = recheck.resting(session, changes, now)
     of_date = {name for name, flow in flows.items() if flow.cut_over}
     consequences = difference.consequences(before, after, changes, of_date=of_date)
+    consequences += [line for plan in installation.connections for line in checks.gated(plan, flows)] if changes else []
     consequences += _counts_of_too_old(session, taken, installation, flows)
     consequences += [each.says if given.recheck else each.otherwise for each in rechecks]
     consequences += recheck.dead_letters(session, after, changes, flows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -30,11 +31,11 @@ class Stock:
                 self.company.table("InvWarehouse").get(sku, warehouse)["UnitCost"] = Decimal("2.50")
         self.configure()
 
-    def configure(self, mode: str = "live", **settings: Any) -> None:
+    def configure(self, mode: str = "live", places: Mapping[str, str] | None = None, **settings: Any) -> None:
         """Settings of the flow; movements are posted to SYSPRO by the test, within ten minutes."""
         self.world.configure(
             settings={"posted_elsewhere": "the test", "posted_within_minutes": 10, **settings},
-            lookups={"stock_warehouses": {"MN": "2", "ST": "3"}},
+            lookups={"stock_warehouses": places or {"MN": "2", "ST": "3"}},
             flows=["customers", "orders", "inventory"],
             shop={"cost_currency": "GBP"},
             mode=mode,

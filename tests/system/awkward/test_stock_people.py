@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from syncengine.cli import _stock
+from syncengine.engine.doctor import Level, sites
 from syncengine.engine.people import level_comparison, level_report, observe_report
 from syncengine.engine.people.level_comparison import ComparedItem
 from syncengine.engine.people.level_report import BeyondLimit
@@ -138,3 +139,18 @@ def test_a_live_connection_holds_all_levels_until_it_is_said_who_posts_movements
     stock.configure(jump_limit=400)
     stock.sync(20)
     assert (stock.level(), stock.level(warehouse=STORE), stock.level("BOOK")) == (1000, 1000, 1000)
+
+
+def test_the_check_names_warehouses_that_are_not_mapped_and_those_that_do_not_exist(stock: Stock) -> None:
+    world = stock.world
+    found = list(sites.examine(world.engine, ["shop", "erp"]))
+    table = [each for each in found if each.part == "main stock_warehouses"]
+    assert [each.level for each in table] == [Level.OK, Level.OK]
+    assert "confirmed: erp has MN, ST" in table[0].says
+    assert [each.level for each in found if each.part == "main posted_elsewhere"] == [Level.OK]
+    world.time.pass_(61)  # SYSPRO's operator logs on again
+    stock.configure(posted_elsewhere="", places={"MN": "2", "XX": "99"})
+    found_now = list(sites.examine(world.engine, ["shop", "erp"]))
+    wrong = [each.says for each in found_now if each.part == "main stock_warehouses" and each.level is Level.WARN]
+    assert [text.partition(";")[0] for text in wrong] == ["erp has no warehouses XX", "shop has no warehouses 99"]
+    assert any(each.part == "main posted_elsewhere" and each.level is Level.WARN for each in found_now)
