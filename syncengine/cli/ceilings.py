@@ -23,7 +23,8 @@ def command() -> None:
     The ceiling limits the writes of a flow in an hour, so that a system that was wiped or mapped wrongly does not
     overwrite the other. A flow that reaches its ceiling is shut: it keeps reading and planning, and what it would write
     is held until a person opens it. Set ceilings in syncengine.yml (`ceilings:` of a connection); the default is in the
-    flow's file.
+    flow's file. A flow that sets levels still lowers them beyond its ceiling, unless too many would become 0 within an
+    hour (the setting vanish_share): then it writes nothing.
     """
 
 
@@ -86,7 +87,8 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
 
 def _state(state: CeilingState) -> str:
     if state.shut_at is not None:
-        return f"shut since {state.shut_at:%Y-%m-%d %H:%M} UTC: {state.shut_because}"
+        all_ = ", falls of levels included" if state.stops_all else ""
+        return f"shut since {state.shut_at:%Y-%m-%d %H:%M} UTC{all_}: {state.shut_because}"
     by = f", opened by {state.opened_by}" if state.opened_by else ""
     if state.open_until is not None:
         return f"open without a ceiling until {state.open_until:%Y-%m-%d %H:%M} UTC{by}"

@@ -13,7 +13,7 @@ from rich.table import Table
 from syncengine import clock, settings
 from syncengine.cli._engine import open_engine, redis_problem
 from syncengine.cli._options import as_json
-from syncengine.cli._output import NO_CONNECTION, disabled_doc, show_json, wide_console
+from syncengine.cli._output import NO_CONNECTION, counted, disabled_doc, show_json, wide_console
 from syncengine.cli._running import why_idle
 from syncengine.engine.people import nothing_found, status
 from syncengine.engine.people.status import FlowStatus
@@ -80,8 +80,16 @@ def _show_trouble(console: Console, flows: Sequence[FlowStatus], paused: Sequenc
     for flow in flows:
         if flow.is_shut:
             console.print(
-                f"[bold]{flow.flow} of {flow.connection} is shut by its write ceiling[/bold]. "
-                f"{ceiling.remedy(flow.connection, flow.flow)}"
+                f"[bold]{flow.flow} of {flow.connection} is shut by its write ceiling[/bold]"
+                f"{', and lowers no levels' if flow.stops_all else ''}. "
+                f"{ceiling.remedy(flow.connection, flow.flow, stops_all=flow.stops_all)}"
+            )
+    for flow in flows:
+        if flow.rise_at:
+            items = counted(flow.rising, "item")
+            console.print(
+                f"{flow.connection}: {flow.flow}: {items} may rise once the movements before the reading are known, the first "
+                f"at {flow.rise_at:%H:%M:%S} UTC"
             )
 
 

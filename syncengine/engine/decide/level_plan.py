@@ -34,7 +34,7 @@ from syncengine.flows.flow import Levels
 from syncengine.mapping.contract import Remark, RuleVerdict
 from syncengine.store.states import Why
 
-RISE_WAITS = "the level rises once what moved in the target until it was read is known"
+RISE_WAITS = "the level may rise once all that moved in the target before it was read is known"
 WITHIN = "within what is in transit between the systems"
 NEGATIVE = "the level is below 0 and is written as 0"
 

@@ -125,7 +125,7 @@ def people(engine: Engine) -> Iterator[Finding]:
     """What waits for a person: letters, held records and closed write ceilings. Raises Transient."""
     open_letters = select(Failure.kind, func.count()).where(Failure.closed_at.is_(None)).group_by(Failure.kind)
     closed = (
-        select(ConnectionRow.name, Ceiling.flow)
+        select(ConnectionRow.name, Ceiling.flow, Ceiling.stops_all)
         .join(ConnectionRow, ConnectionRow.id == Ceiling.connection_id)
         .where(Ceiling.shut_at.is_not(None))
     )
@@ -139,9 +139,10 @@ def people(engine: Engine) -> Iterator[Finding]:
         yield warn("held records", f"{held:,} are held for a person", remedy)
     else:
         yield ok("held records", "none")
-    for connection, flow in ceilings:
+    for connection, flow, stops_all in ceilings:
         says = f"{flow} of {connection} is closed and writes nothing"
-        yield fail("write ceiling", says, ceiling.remedy(connection, flow))
+        says += ", since too many levels would become 0" if stops_all else ""
+        yield fail("write ceiling", says, ceiling.remedy(connection, flow, stops_all=stops_all))
 
 
 def _letters(dead: int, attention: int) -> Iterator[Finding]:

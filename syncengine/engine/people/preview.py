@@ -123,7 +123,7 @@ def material(
     kept = Kept({route.source.name: sources or {}}, {}) if route.flow.levels else None
     fetched = read_sources(route, {record.key: linked[record.id] for record in records}, placed, kept=kept)
     if route.flow.levels:
-        read = ReadSources(fetched.docs.get(route.source.name, {}), fetched.lookups, fetched.at)
+        read = ReadSources(fetched.typed(route.source), fetched.lookups, fetched.at)
         linked = found_links.assumed(route, records, linked, read)
     read_targets(route, {record.key: linked[record.id] for record in records}, fetched)
     own = {record.id: own_docs(route, record.key, linked[record.id], fetched) for record in records}

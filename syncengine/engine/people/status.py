@@ -14,7 +14,7 @@ from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import nothing_found
 from syncengine.store.models import Ceiling, ConnectionRow, Cursor, Endpoint, Failure, Record, Run
-from syncengine.store.states import Status
+from syncengine.store.states import Pause, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class FlowStatus:
 
     follows: of a flow that was never synced, the flows whose writes start its records, if it reads no source of its own.
     lag_s: age of the oldest due record in seconds. read_at: until when its feeds were read (UTC, the source's clock), None if
-    never. is_shut: whether its write ceiling has closed it.
+    never. rising: due records that only wait until a level may rise, the first at `rise_at` (UTC). is_shut: whether its write
+    ceiling has closed it; stops_all: falls of levels included.
     """
 
     connection: str
@@ -42,7 +43,10 @@ class FlowStatus:
     held: int
     dead: int
     attention: int
+    rising: int
+    rise_at: datetime | None
     is_shut: bool
+    stops_all: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,12 @@ def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str
         .where(Failure.connection_id == connection.id, Failure.flow == name)
         .where(Failure.kind == "attention", Failure.closed_at.is_(None))
     )
-    shut = select(Ceiling.flow).where(
+    rising, rise_at = session.execute(
+        select(func.count(), func.min(Record.not_before)).where(
+            *mine, Record.pause == Pause.RISE, Record.wanted > Record.done
+        )
+    ).one()
+    shut = select(Ceiling.stops_all).where(
         Ceiling.connection_id == connection.id, Ceiling.flow == name, Ceiling.shut_at.is_not(None)
     )
     return FlowStatus(
@@ -108,7 +117,10 @@ def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str
         held=counts.get(Status.HELD, 0),
         dead=counts.get(Status.DEAD, 0),
         attention=attention or 0,
-        is_shut=session.scalar(shut) is not None,
+        rising=rising,
+        rise_at=rise_at,
+        is_shut=(stops_all := session.scalar(shut)) is not None,
+        stops_all=bool(stops_all),
     )
 
 

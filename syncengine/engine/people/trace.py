@@ -30,7 +30,7 @@ from syncengine.store.models import (
     Record,
     Run,
 )
-from syncengine.store.states import EffectState, Status
+from syncengine.store.states import EffectState, Pause, Status
 
 RECORD = (
     "id", "key", "status", "reason", "wanted", "claimed", "done", "stage", "lane", "not_before", "pause", "attempts", "crashes",
@@ -277,6 +277,8 @@ def state_of(session: Session, record: Record) -> str:
     if record.ignored:
         return f"ignored by {record.ignored}; `syncengine ignore {record.key} --undo` syncs it again"
     if record.wanted > record.done:
+        if record.pause == Pause.RISE:
+            return f"due, not before {safe_text(record.not_before)}: {record.reason}"
         because = f" ({record.pause}: {record.reason})" if record.pause and record.reason else ""
         because += "".join(f"; endpoint {why}" for why in _paused(session, record))
         return f"due, next step {record.stage}, not before {safe_text(record.not_before)}{because}"

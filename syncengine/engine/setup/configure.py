@@ -253,7 +253,7 @@ def _keep_shut(
         for former in shut:
             if had.get(former.flow) == continuity.identity(flow):
                 row = rows.get(flow.name) or Ceiling(connection_id=connection_id, flow=flow.name)
-                row.shut_at, row.shut_because = former.shut_at, former.shut_because
+                row.shut_at, row.shut_because, row.stops_all = former.shut_at, former.shut_because, former.stops_all
                 session.add(row)
 
 

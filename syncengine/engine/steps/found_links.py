@@ -66,7 +66,12 @@ def link(
             read.at,
             {id_: {"reason": end.reason} for id_, end in held.items()},
         )
-        details = {id_: {"key": found[keys[id_]][0], "reference": keys[id_]} for id_ in named if keys[id_] in pairs}
+        target = route.target.name
+        details = {
+            id_: {"to": f"{target} {found[keys[id_]][0]}", "by": f"both have the key {keys[id_]}"}
+            for id_ in named
+            if keys[id_] in pairs
+        }
         joined = [record for id_, record in named.items() if id_ in details and id_ not in held]
         timeline.note(session, joined, "linked", read.at, details)
     lease.records = [record for record in lease.records if record.id not in held]

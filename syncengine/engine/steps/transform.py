@@ -138,7 +138,7 @@ class _Outcome:
             )
             details[record_id] = {**plan_codec.timeline_detail(plan_), **self._corrected(record_id)}
             if plan_.kind is PlanKind.WAIT and plan_.later is not None:
-                self._plan_later(record, plan_, plan_.later)
+                details[record_id]["until"] = self._plan_later(record, plan_, plan_.later)
                 self.rising.add(record_id)
             elif plan_.kind is PlanKind.WRITE:
                 if self.route.flow.levels is None and self._debounced(record, plan_):
@@ -158,8 +158,8 @@ class _Outcome:
         self._attend({record_id: plan_ for record_id, plan_ in made.items() if isinstance(plan_, Plan)})
         self._store(made, ends, bodies, details, to_push)
 
-    def _plan_later(self, record: Record, plan_: Plan, until: datetime) -> None:
-        """Plan a record again when more is known of what moves.
+    def _plan_later(self, record: Record, plan_: Plan, until: datetime) -> datetime:
+        """Plan a record again when more is known of what moves; returns when (UTC).
 
         A rise is planned from the same documents, once the target's feeds can tell what moved until they were read; those of
         about the same time share one reading of the feeds.
@@ -173,6 +173,7 @@ class _Outcome:
             pause=Pause.RISE, stage=Stage.FETCH, reason=plan_.reason,
             keep_s=levels.KEEP_FOR_RISE_S if plan_.why is Why.MOVEMENTS else None,
         )  # fmt: skip
+        return shared
 
     def _attend(self, made: Mapping[int, Plan]) -> None:
         """Tell people what the checks have found of what is written or compared, and that earlier findings are over."""

@@ -28,6 +28,8 @@ HOUR = timedelta(hours=1)
 VANISHED = "vanished"
 """The kind of a sent write that has set a level to nothing."""
 
+CHECK_VANISHED = "Check whether the source was wiped, restored or replaced by another"
+
 LONGEST_UNCOUNTED = timedelta(days=7)
 """The longest time without a count that a person may ask for. A first load takes days; more needs a higher ceiling."""
 
@@ -63,6 +65,7 @@ def admit(session: Session, connection: ConnectionRow, flow: Flow, count: int, n
     free = limit - _sent(session, connection.id, flow, since)
     if free >= count or since > now:
         return Admission(count)
+    row.stops_all = False
     row.shut_at, row.shut_because = now, f"{limit:,} writes within an hour, the maximum that its ceiling allows"
     timeline.note_flow(session, connection.id, flow.name, "ceiling reached", now, because=row.shut_because)
     return Admission(max(0, free), _reason(connection, flow, row))
@@ -139,10 +142,10 @@ def _sent(session: Session, connection_id: int, flow: Flow, since: datetime, kin
 
 
 def _reason(connection: ConnectionRow, flow: Flow, row: Ceiling) -> str:
+    first = CHECK_VANISHED if row.stops_all else "Find out what causes the writes"
     return (
         f"write ceiling: {flow.name} of {connection.name} has been shut since {row.shut_at:%Y-%m-%d %H:%M} UTC: "
-        f"{row.shut_because}. Find out what causes the writes, then run "
-        f"`syncengine ceilings open {connection.name} {flow.name} --because TEXT`"
+        f"{row.shut_because}. {first}, then run `syncengine ceilings open {connection.name} {flow.name} --because TEXT`"
     )
 
 
@@ -174,6 +177,8 @@ class CeilingState:
     """The current ceiling of a flow of a connection.
 
     limit: writes per hour. sent: writes of the last hour that count. held: records held for it. shut_at: None if it is open.
+    stops_all: it is shut since too many levels would become 0, so falls of levels are held too. vanished: levels that became 0
+    in the last hour.
     open_until: until then nothing is counted. opened_by: who opened it last.
     """
 
@@ -184,6 +189,8 @@ class CeilingState:
     held: int
     shut_at: datetime | None
     shut_because: str
+    stops_all: bool
+    vanished: int
     open_until: datetime | None
     opened_by: str
 
@@ -201,8 +208,13 @@ def listed(engine: Engine) -> list[CeilingState]:
         ]
 
 
-def remedy(connection: str, flow: str) -> str:
-    """What to do about a flow that is shut."""
+def remedy(connection: str, flow: str, *, stops_all: bool = False) -> str:
+    """What to do about a flow that is shut. stops_all: because too many levels would vanish, so that falls are held too."""
+    if stops_all:
+        return (
+            f"{CHECK_VANISHED}: run `syncengine stock compare --connection {connection} --differences`. If the levels are "
+            f"right, run `syncengine ceilings open {connection} {flow} --because TEXT`"
+        )
     return (
         f"Find out what causes the writes: run `syncengine held list --flow {flow}`, and `syncengine sync {flow} --id KEY "
         f"--dry-run` for some of the records. If the writes are right, run `syncengine ceilings open {connection} {flow} "
@@ -224,6 +236,8 @@ def _state(session: Session, connection: ConnectionRow, flow: Flow, now: datetim
         held=session.scalar(held) or 0,
         shut_at=row.shut_at if row else None,
         shut_because=row.shut_because if row else "",
+        stops_all=bool(row and row.shut_at and row.stops_all),
+        vanished=_sent(session, connection.id, flow, since, VANISHED),
         open_until=since if since > now else None,
         opened_by=row.opened_by if row else "",
     )
@@ -267,7 +281,7 @@ def open_(
         if not before:
             if row.shut_at is not None or until != row.counted_from:
                 row.opened_by = by
-            row.shut_at, row.shut_because, row.counted_from = None, "", until
+            row.shut_at, row.shut_because, row.stops_all, row.counted_from = None, "", False, until
             changed(session, delete(Sent).where(*_of(connection.id, flow)))
             timeline.note_flow(session, connection.id, flow.name, OPENED, now, **detail)
     with engine.store.read() as session:

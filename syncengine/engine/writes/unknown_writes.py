@@ -76,7 +76,7 @@ def _resolve_levels(
             state = EffectState.DONE if took else EffectState.INTENDED
             if unsettled.resolve(session, write.effect.id, now, state=state):
                 what = "found in the target" if took else "not found in the target"
-                timeline.note_one(session, record, what, now, reference=write.effect.natural_key)
+                timeline.note_one(session, record, what, now, write=write.name)
 
 
 def _ask_later(

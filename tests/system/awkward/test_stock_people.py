@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from syncengine.cli import _stock
+from syncengine.engine.decide.level_plan import RISE_WAITS
 from syncengine.engine.doctor import Level, sites
-from syncengine.engine.people import level_comparison, level_report, observe_report
+from syncengine.engine.people import level_comparison, level_report, observe_report, status, trace
 from syncengine.engine.people.level_comparison import ComparedItem
 from syncengine.engine.people.level_report import BeyondLimit
 from syncengine.engine.people.observe_report import Report, ReportFilter
+from syncengine.engine.writes import ceiling
 from tests.system.awkward.test_stock import MAIN, STORE, Stock
 from tests.system.awkward.world import World
 
@@ -154,3 +157,41 @@ def test_the_check_names_warehouses_that_are_not_mapped_and_those_that_do_not_ex
     wrong = [each.says for each in found_now if each.part == "main stock_warehouses" and each.level is Level.WARN]
     assert [text.partition(";")[0] for text in wrong] == ["erp has no warehouses XX", "shop has no warehouses 99"]
     assert any(each.part == "main posted_elsewhere" and each.level is Level.WARN for each in found_now)
+
+
+def test_a_level_that_waits_to_rise_is_shown_as_such(stock: Stock) -> None:
+    stock.sync(20)
+    stock.count(1002)
+    stock.sync(0)
+    world = stock.world
+    (flow,) = [each for each in status.flows(world.engine) if each.flow == "inventory"]
+    assert (flow.rising, flow.rise_at) == (1, world.record("MUG", "inventory").not_before)
+    (shown,) = trace.trace(world.engine, "MUG", flow="inventory")
+    assert shown.state.startswith("due, not before ")
+    assert shown.state.endswith(RISE_WAITS)
+    events = {event["what"]: event["detail"] for event in shown.events}
+    assert events["linked"] == {"to": "brightpearl.stock_level 3001", "by": "both have the key MUG"}
+    assert set(events["rise waits"]) == {"reason", "until"}
+
+
+def test_the_guard_against_vanishing_levels_says_what_to_do_and_is_opened_whole(
+    stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = stock.world
+    monkeypatch.setattr("syncengine.engine.writes.levels.FEWEST_VANISHED", 0)
+    stock.configure(vanish_share="0.001")
+    stock.sync(20)
+    for warehouse in ("MN", "ST"):
+        stock.count(0, warehouse=warehouse)
+    stock.sync(20)
+    assert stock.level() == 1000
+    (state,) = [each for each in ceiling.listed(world.engine) if each.flow == "inventory"]
+    assert (state.stops_all, state.held) == (True, 1)
+    assert "Check whether the source was wiped" in world.status("MUG", "inventory")[1]
+    (flow,) = [each for each in status.flows(world.engine) if each.flow == "inventory"]
+    assert "stock compare --connection main" in ceiling.remedy("main", "inventory", stops_all=flow.stops_all)
+    ceiling.open_(world.engine, "main", "inventory", by="anna", because="sold", uncounted=timedelta(hours=1))
+    world.settle(20)
+    assert (stock.level(), stock.level(warehouse=STORE)) == (0, 0)
+    (state,) = [each for each in ceiling.listed(world.engine) if each.flow == "inventory"]
+    assert not state.stops_all

@@ -29,7 +29,7 @@ def flow_disabled(view: View) -> list[Sign]:
 def ceiling_reached(view: View) -> list[Sign]:
     """A flow has reached its write ceiling and is shut."""
     shut = view.session.execute(
-        select(ConnectionRow.name, ConnectionRow.flows, Ceiling.flow, Ceiling.shut_because)
+        select(ConnectionRow.name, ConnectionRow.flows, Ceiling.flow, Ceiling.shut_because, Ceiling.stops_all)
         .join(ConnectionRow, ConnectionRow.id == Ceiling.connection_id)
         .where(Ceiling.shut_at.is_not(None))
     )
@@ -38,10 +38,10 @@ def ceiling_reached(view: View) -> list[Sign]:
             "ceiling",
             f"{connection}: {flow}",
             Severity.CRITICAL,
-            f"{flow} of {connection} has stopped writing: {because}",
-            ceiling.remedy(connection, flow),
+            f"{flow} of {connection} has stopped writing{' all levels' if stops_all else ''}: {because}",
+            ceiling.remedy(connection, flow, stops_all=stops_all),
         )
-        for connection, flows, flow, because in shut
+        for connection, flows, flow, because, stops_all in shut
         if flow in flows
     ]
 
