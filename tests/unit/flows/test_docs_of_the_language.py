@@ -49,7 +49,8 @@ def test_every_function_and_entry_is_named() -> None:
 
 
 def test_every_setting_and_table_of_the_flows_is_named() -> None:
-    page = set(re.findall(r"[a-z_]+", (DOCS / "flows.md").read_text("utf-8")))
+    pages = [DOCS / "flows.md", *(DOCS / "flows").glob("*.md")]
+    page = {name for each in pages for name in re.findall(r"[a-z_]+", each.read_text("utf-8"))}
 
     for flow in flows().values():
         assert {*flow.settings, *flow.lookups} - page == set(), flow.name
