@@ -17,9 +17,9 @@ from syncengine.mapping.scope import Setting
 from syncengine.mapping.yaml_lines import read
 
 ABOUT = """What each shipped flow reads, writes and needs. [The flows that ship](../flows.md) explains them, [the mapping
-language](../mapping.md) the expressions. Both flows go one way: Brightpearl is the master of every field, and the policy of a
-field says what happens after somebody has changed it in SYSPRO. In a flow of your own, `policies:` sets them; the default is
-`source`. Two flows may not write the same field of a target, except its natural key."""
+language](../mapping.md) the expressions. All flows go one way: the source is the master of every field, and the policy of a
+field says what happens after somebody has changed it in the target. In a flow of your own, `policies:` sets them; the default
+is `source`. Levels have none: what the target shows is set by both systems' figures ([levels](../levels.md)). Two flows may not write the same field of a target, except its natural key."""
 POLICIES: Mapping[Policy, str] = {
     Policy.SOURCE: "the change stays until the source changes the field too; then the source's value is written",
     Policy.ENFORCE: "the source's value is restored whenever the object is planned",
@@ -30,7 +30,7 @@ POLICIES: Mapping[Policy, str] = {
     Policy.RIGHT: "two-way flows: the right side is the master",
 }
 _NAME = re.compile(r"[A-Za-z_]\w*")
-_TABLE = re.compile(r"(?:lookup|dated)\('(\w+)'")
+_TABLE = re.compile(r"(?:lookup|dated|by_value)\('(\w+)'")
 
 
 def page() -> str:
@@ -80,8 +80,11 @@ def _flow(flow: Flow) -> Iterator[str]:
 
 def _facts(flow: Flow) -> Iterator[tuple[str, str]]:
     yield "source", f"{code(flow.source)}, feeds {', '.join(flow.feeds)}"
-    yield "target", f"{code(flow.target)}, natural key {code(_mapping(flow).natural_key_field)}"
+    mapping = _mapping(flow)
+    natural = mapping.natural_key_field or (mapping.found_by[1] if mapping.found_by else "")
+    yield "target", code(flow.target) + (f", natural key {code(natural)}" if natural else "")
     yield "every", clock.spell(flow.every_s)
+    yield "sweep", clock.spell(flow.sweep_s) if flow.sweep_s else "none"
     yield "quiet", clock.spell(flow.quiet_s) if flow.quiet_s else "none"
     yield "write ceiling", f"{flow.ceiling:,} an hour"
     yield "cut-over date", "applies" if flow.cut_over else "does not apply"
@@ -105,7 +108,7 @@ def _fields(flow: Flow, spec: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             " or ".join(map(code, source)),
             tables,
             code(link),
-            code(mapping.policy(path.partition(",")[0])),
+            "" if flow.levels else code(mapping.policy(path.partition(",")[0])),
         )
 
 
@@ -171,7 +174,7 @@ def _users(spec: Mapping[str, Any]) -> dict[str, list[str]]:
     for path, (entry, names) in _entries(spec).items():
         for name in _tables(entry, names):
             found.setdefault(name, []).append(path)
-    for part in ("parts", "rules", "references"):
+    for part in ("parts", "rules", "references", "found_by"):
         for name in _tables(spec.get(part), spec.get("values", {})):
             found.setdefault(name, []).append(f"{part}:")
     return found
