@@ -19,7 +19,8 @@ from syncengine.mapping.yaml_lines import read
 ABOUT = """What each shipped flow reads, writes and needs. [The flows that ship](../flows.md) explains them, [the mapping
 language](../mapping.md) the expressions. All flows go one way: the source is the master of every field, and the policy of a
 field says what happens after somebody has changed it in the target. In a flow of your own, `policies:` sets them; the default
-is `source`. Levels have none: what the target shows is set by both systems' figures ([levels](../levels.md)). Two flows may not write the same field of a target, except its natural key."""
+is `source`. Levels have none: what the target shows is set by both systems' figures ([levels](../levels.md)). Two flows may
+not write the same field of a target, except its natural key."""
 POLICIES: Mapping[Policy, str] = {
     Policy.SOURCE: "the change stays until the source changes the field too; then the source's value is written",
     Policy.ENFORCE: "the source's value is restored whenever the object is planned",

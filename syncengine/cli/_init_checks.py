@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from syncengine import clock, connectors, keys
 from syncengine.cli._init_files import pairs, value_of
-from syncengine.cli._init_questions import BRIGHTPEARL, LOOKUPS, SHOP, SYSPRO, SYSTEMS, Answers, Question
+from syncengine.cli._init_questions import BRIGHTPEARL, LOOKUPS, SHOP, STOCK_TABLE, SYSPRO, SYSTEMS, Answers, Question
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.engine.setup import bootstrap, checks, configure
 from syncengine.errors import Misconfigured
@@ -60,7 +60,7 @@ class Checks:
             raise Misconfigured(f"{question.option}: {text!r} is not one of {', '.join(question.choices)}")
         if question.part and not question.is_secret:
             self._connector(question.part, {**answers, question.name: text}).close()
-        elif question in LOOKUPS:
+        elif question in (*LOOKUPS, STOCK_TABLE):
             pairs(question, text)
         elif not question.part:
             return self._of_connection(question, text, answers)

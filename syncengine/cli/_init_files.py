@@ -17,6 +17,8 @@ from syncengine.cli._init_questions import (
     ERP,
     LOOKUPS,
     SHOP,
+    STOCK_SETTING,
+    STOCK_TABLE,
     SYSPRO,
     SYSTEMS,
     Answers,
@@ -94,7 +96,9 @@ def _endpoints(answers: Answers, extras: Extras) -> Iterator[str]:
         yield from (
             f"      {question.key}: {_reference(question, answers)}" for question in given if not question.is_secret
         )
-        yield from (f"      {key}: {_scalar(value)}" for key, value in extras.endpoints.get(name, {}).items())
+        more = {"cost_currency": answers["home_currency"]} if name == SHOP and answers[STOCK_TABLE.name] else {}
+        more |= extras.endpoints.get(name, {})
+        yield from (f"      {key}: {_scalar(value)}" for key, value in more.items())
         if secrets := [question for question in given if question.is_secret]:
             yield "    secrets:                          # go into the vault, encrypted"
             yield from (f"      {question.key}: {_reference(question, answers)}" for question in secrets)
@@ -110,7 +114,8 @@ def _connection(answers: Answers, extras: Extras) -> Iterator[str]:
     yield from ("", "connections:", "  main:", f"    left: {SHOP}", f"    right: {ERP}")
     yield "    mode: observe   # plans and writes nothing; live writes (docs/operate/observe-and-go-live.md)"
     yield f"    cut_over: {answers['cut_over']}   # orders created before it are left alone"
-    yield "    flows: [customers, orders, order_tax]"
+    stock = ", inventory" if STOCK_TABLE.key in lookups_of(answers, extras) else ""
+    yield f"    flows: [customers, orders, order_tax{stock}]"
     yield "    settings:"
     yield from (f"      {name}: {_scalar(value)}" for name, value in settings_of(answers, extras).items())
     yield "    lookups:                            # an order that needs a missing entry waits for it"
@@ -121,7 +126,7 @@ def settings_of(answers: Answers, extras: Extras) -> dict[str, Any]:
     """The connection's settings as the file has them."""
     answered = {
         question.key: value_of(question, answers[question.name])
-        for question in CONNECTION
+        for question in (*CONNECTION, STOCK_SETTING)
         if question.key != "cut_over" and answers[question.name]
     }
     return {**extras.settings, **answered}
@@ -129,7 +134,8 @@ def settings_of(answers: Answers, extras: Extras) -> dict[str, Any]:
 
 def lookups_of(answers: Answers, extras: Extras) -> dict[str, Mapping[str, str]]:
     """The connection's lookup tables as the file has them."""
-    answered = {question.key: pairs(question, answers[question.name]) for question in LOOKUPS}
+    stock = [STOCK_TABLE] if answers[STOCK_TABLE.name] else []
+    answered = {question.key: pairs(question, answers[question.name]) for question in (*LOOKUPS, *stock)}
     return {**answered, **extras.lookups, **{name: entries for name, entries in answered.items() if entries}}
 
 

@@ -148,4 +148,23 @@ LOOKUPS = (
     ),
 )
 
-QUESTIONS = (*BRIGHTPEARL, *SYSPRO, *CONNECTION, *LOOKUPS)
+STOCK = (
+    Question(
+        "stock_warehouses",
+        "Brightpearl's warehouse ids by the SYSPRO warehouse whose stock they show, such as MN=2,FG=2; none: no stock levels",
+        key="stock_warehouses",
+        is_needed=False,
+    ),
+    Question(
+        "posted_elsewhere",
+        "Who posts Brightpearl's shipments, receipts and transfers in SYSPRO; none: all stock levels are held",
+        key="posted_elsewhere",
+        is_needed=False,
+        applies=lambda given: bool(given["stock_warehouses"]),
+    ),
+)
+"""Of the flow `inventory`, which is left out without warehouses."""
+
+STOCK_TABLE, STOCK_SETTING = STOCK
+
+QUESTIONS = (*BRIGHTPEARL, *SYSPRO, *CONNECTION, *LOOKUPS, *STOCK)

@@ -120,6 +120,20 @@ def test_configure_accepts_the_files_of_given_answers_and_values_arrive_unchange
     assert main.lookups["currencies"] == {"1": "GBP", "2": "EUR"}
 
 
+@on_sqlite
+def test_warehouses_of_stock_add_the_flow_that_sets_levels(store: Store, vault: Vault) -> None:
+    stock = {"--stock-warehouses": "MN=2,FG=2", "--posted-elsewhere": "the warehouse"}
+    installation = written(*options({**GIVEN, **stock}))
+
+    configure.apply(store, vault, load_flows([SHIPPED], connectors.resources()), installation)
+
+    (main,) = installation.connections
+    assert list(main.flows) == ["customers", "orders", "order_tax", "inventory"]
+    assert main.lookups["stock_warehouses"] == {"MN": "2", "FG": "2"}
+    assert main.settings["posted_elsewhere"] == "the warehouse"
+    assert installation.endpoints[0].settings["cost_currency"] == "GBP"
+
+
 def test_the_cut_over_date_is_today_in_the_accounts_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 7, 1, 23, 30, tzinfo=UTC))
 
@@ -222,7 +236,7 @@ def test_a_person_is_asked_wrong_answers_again_and_sees_the_accounts_statuses(
     erp = ("enet", f"{sandbox.url}/SYSPROWCFService/Rest", "BPSYNC", "s3cret!", "T", "")
     connection = ("Europe/Londn", "Europe/London", "GBP", "2025-03-03", "2,3", "", "10", "W1", "30")
 
-    done = init(answers=_script(*shop, *erp, *connection, "1=GBP", "2=MN", ""))
+    done = init(answers=_script(*shop, *erp, *connection, "1=GBP", "2=MN", "", "MN=2", "the warehouse"))
 
     assert done.exception is None, done.output
     assert "setting url = '://brightpearl.com'" in done.output
@@ -232,10 +246,11 @@ def test_a_person_is_asked_wrong_answers_again_and_sees_the_accounts_statuses(
     assert "sandbox-account-token" not in done.output
     installation = configure.read_file(Path("syncengine.yml"), environment.current())
     assert installation.connections[0].lookups["warehouses"] == {"2": "MN"}
+    assert installation.connections[0].settings["posted_elsewhere"] == "the warehouse"
 
 
 def test_a_refused_token_is_said_while_the_statuses_are_asked(sandbox: Running, at_a_terminal: None) -> None:
-    empty = ("--company-password", "--cancelled-statuses", "--warehouses", "--tax-codes")
+    empty = ("--company-password", "--cancelled-statuses", "--warehouses", "--tax-codes", "--stock-warehouses")
     more = {"--auth": "private", "--gateway": "enet", "--cut-over": "2026-01-01", **dict.fromkeys(empty, "")}
     given = {**GIVEN, **more, "--brightpearl-url": sandbox.url, "--account": "sandbox"}
     del given["--eligible-statuses"]
@@ -257,7 +272,7 @@ def test_an_oauth_client_is_asked_for_its_references_and_sent_to_authorise(at_a_
         "",
     )
     erp = ("enet", "http://erp.example.com/Rest", "BPSYNC", "s3cret!", "T", "")
-    connection = ("UTC", "GBP", "", "2", "", "10", "W1", "30", "", "", "")
+    connection = ("UTC", "GBP", "", "2", "", "10", "W1", "30", "", "", "", "")
 
     done = init(answers=_script(*shop, *erp, *connection))
 
