@@ -555,3 +555,22 @@ def test_an_app_that_needs_consent_says_so_when_it_is_configured(site: Site) -> 
     )
     says = "shop cannot be called, since its secret refresh_token is not stored. Run `syncengine authorise shop`"
     assert site.apply(oauth, ('secrets: {account_token: "${TOKEN}"}', "secrets: {}")).consequences[-1] == says
+
+
+@pytest.mark.one_database
+def test_a_live_connection_that_names_nobody_who_posts_movements_is_told_that_it_holds_all_levels(
+    installed: Site,
+) -> None:
+    stock = ("[customers, orders]", "[customers, orders, inventory]")
+
+    observed = installed.apply(stock)
+    live = installed.apply(stock, LIVE)
+    named = installed.apply(
+        stock, LIVE, ("settings: {time_zone:", "settings: {posted_elsewhere: the warehouse, time_zone:")
+    )
+
+    warning = "main: inventory holds every level that it would write"
+    assert not any(line.startswith(warning) for line in (*observed.consequences, *named.consequences))
+    (found,) = [line for line in live.consequences if line.startswith(warning)]
+    assert "settings.posted_elsewhere" in found
+    assert "observe report --connection main --flow inventory" in found
