@@ -32,6 +32,7 @@ from syncengine.engine.decide.plan import (
 from syncengine.engine.decide.situation import LevelFacts, Situation
 from syncengine.flows.flow import Levels
 from syncengine.mapping.contract import Remark, RuleVerdict
+from syncengine.redaction import quoted
 from syncengine.store.states import Why
 
 RISE_WAITS = "the level may rise once all that moved in the target before it was read is known"
@@ -80,7 +81,9 @@ def plan_levels(situation: Situation, levels: Levels) -> Plan:
         return Plan(PlanKind.SKIP, decision.reason, Why.RULE)
     link = situation.link
     if link is None or link.key is None:
-        found = f"the target has nothing with the key {facts.key}" if facts.key else "it has no key in the target"
+        found = (
+            f"the target has nothing with the key {quoted(facts.key)}" if facts.key else "it has no key in the target"
+        )
         return Plan(PlanKind.SKIP, found, Why.NOT_LINKED)
     if link.current is None:
         return Plan(PlanKind.SKIP, f"the target keeps no level of {link.key}", Why.NO_STOCK, about=link.key)
