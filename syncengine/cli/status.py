@@ -85,11 +85,11 @@ def _show_trouble(console: Console, flows: Sequence[FlowStatus], paused: Sequenc
                 f"{ceiling.remedy(flow.connection, flow.flow, stops_all=flow.stops_all)}"
             )
     for flow in flows:
-        if flow.rise_at:
-            items = counted(flow.rising, "item")
+        if flow.moving_until:
+            items = counted(flow.moving, "item waits", "items wait")
             console.print(
-                f"{flow.connection}: {flow.flow}: {items} may rise once the movements before the reading are known, the first "
-                f"at {flow.rise_at:%H:%M:%S} UTC"
+                f"{flow.connection}: {flow.flow}: {items} until more is known of what moves, before a level may rise, the "
+                f"first until {flow.moving_until:%H:%M:%S} UTC"
             )
 
 

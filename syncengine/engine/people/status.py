@@ -23,7 +23,8 @@ class FlowStatus:
 
     follows: of a flow that was never synced, the flows whose writes start its records, if it reads no source of its own.
     lag_s: age of the oldest due record in seconds. read_at: until when its feeds were read (UTC, the source's clock), None if
-    never. rising: due records that only wait until a level may rise, the first at `rise_at` (UTC). is_shut: whether its write
+    never. moving: due records that wait until more is known of what moves, most of them to rise, the first until
+    `moving_until` (UTC). is_shut: whether its write
     ceiling has closed it; stops_all: falls of levels included.
     """
 
@@ -43,8 +44,8 @@ class FlowStatus:
     held: int
     dead: int
     attention: int
-    rising: int
-    rise_at: datetime | None
+    moving: int
+    moving_until: datetime | None
     is_shut: bool
     stops_all: bool
 
@@ -92,7 +93,7 @@ def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str
         .where(Failure.connection_id == connection.id, Failure.flow == name)
         .where(Failure.kind == "attention", Failure.closed_at.is_(None))
     )
-    rising, rise_at = session.execute(
+    moving, moving_until = session.execute(
         select(func.count(), func.min(Record.not_before)).where(
             *mine, Record.pause == Pause.RISE, Record.wanted > Record.done
         )
@@ -117,8 +118,8 @@ def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str
         held=counts.get(Status.HELD, 0),
         dead=counts.get(Status.DEAD, 0),
         attention=attention or 0,
-        rising=rising,
-        rise_at=rise_at,
+        moving=moving,
+        moving_until=moving_until,
         is_shut=(stops_all := session.scalar(shut)) is not None,
         stops_all=bool(stops_all),
     )

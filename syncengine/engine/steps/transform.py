@@ -287,7 +287,7 @@ class _Outcome:
         self._end_waits_of_comparisons(ends)
         records.advance(self.session, self.lease, to_push, Stage.PUSH)
         by_event: dict[str, list[Record]] = {
-            event: [] for event in (*EVENT_OF.values(), "dead", "still moving", "rise waits")
+            event: [] for event in (*EVENT_OF.values(), "dead", "still moving", "rise waits", "in transit")
         }
         for record_id, plan_ in made.items():
             if not self._is_old_news(record_id, ends):
@@ -324,7 +324,7 @@ class _Outcome:
         if isinstance(plan_, Rejected):
             return "dead"
         if record_id in self.rising:
-            return "rise waits"
+            return "in transit" if plan_.why is Why.IN_TRANSIT else "rise waits"
         return "still moving" if record_id in self.moving else EVENT_OF[plan_.kind]
 
     def _debounced(self, record: Record, plan_: Plan) -> bool:

@@ -41,7 +41,7 @@ def test_nothing_is_linked_or_written_by_a_comparison_before_the_first_sync(stoc
 
 
 def test_a_comparison_shows_the_movement_that_keeps_the_systems_apart(stock: Stock) -> None:
-    stock.sync(20)
+    stock.sync(90)
     order = stock.world.shop.order(stock.world.shop.contact(), stock.world.shop.row("MUG", 4, "32.00"))
     stock.ship(order)
     (item,) = compared(stock, "MUG").values()  # before any poll has seen the note
@@ -55,7 +55,7 @@ def test_a_comparison_shows_the_movement_that_keeps_the_systems_apart(stock: Sto
 def test_a_comparison_shows_syspros_own_demand_and_the_orders_behind_it(
     stock: Stock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stock.sync(20)
+    stock.sync(90)
     company = stock.company
     company.table("InvWarehouse").get("MUG", "MN")["QtyAllocatedWip"] = Decimal(7)
     (item,) = compared(stock, "MUG").values()
@@ -69,7 +69,7 @@ def test_a_comparison_shows_syspros_own_demand_and_the_orders_behind_it(
 
 
 def test_a_code_that_nobody_has_is_missing(stock: Stock) -> None:
-    stock.sync(20)
+    stock.sync(90)
     found = compared(stock, "NOTHING")
     assert found["NOTHING"].source is None
     assert found["NOTHING"].differs
@@ -88,7 +88,7 @@ def test_the_first_run_is_shown_by_warehouse_and_written_once_a_person_has_appro
     stock.act("correct", warehouse=STORE, to=1100)
     stock.world.time.pass_(60)
     stock.configure(mode="observe", jump_limit=400)
-    stock.sync(20)
+    stock.sync(90)
     assert world.status("MUG", "inventory")[0] == "held"
     report, large = reported(stock)
     by_place = {total.place: total for total in report.levels}
@@ -97,31 +97,31 @@ def test_the_first_run_is_shown_by_warehouse_and_written_once_a_person_has_appro
     assert [jump.units for jump in report.jumps[:3]] == [1000, 1000, 1000]
     assert {each.planned.key for each in large} == {"MUG", "BOOK"}
     assert level_report.approve(world.engine, large, by="anna", because="counted last night").count == 2
-    world.settle(20)
+    world.settle(90)
     assert world.status("MUG", "inventory") == ("skipped", "observed, not written")
     assert stock.writes() == 0
 
     stock.count(980)  # the shop goes on selling
     stock.configure(mode="live", jump_limit=400)
     world.engine._connections.clear()
-    stock.sync(20)
+    stock.sync(90)
     assert (stock.level(), stock.level(warehouse=STORE), stock.level("BOOK")) == (980, 1000, 1000)
     assert world.timeline("MUG", "inventory").count("decision carried out") == 1
 
     stock.act("correct", warehouse=MAIN, to=0)  # the approval was for one rise
-    stock.sync(20)
+    stock.sync(90)
     assert stock.level() == 0
     assert world.status("MUG", "inventory")[0] == "held"
 
 
 def test_a_larger_rise_than_the_one_approved_is_held(stock: Stock) -> None:
     stock.configure(mode="observe", jump_limit=400)
-    stock.sync(20)
+    stock.sync(90)
     level_report.approve(stock.world.engine, reported(stock)[1], by="anna", because="counted")
-    stock.world.settle(20)
+    stock.world.settle(90)
     stock.count(1500)
     stock.configure(mode="live", jump_limit=400)
-    stock.sync(20)
+    stock.sync(90)
     assert stock.level() == 0
     assert stock.level("BOOK") == 1000
     assert stock.world.status("MUG", "inventory")[0] == "held"
@@ -132,15 +132,15 @@ def test_a_live_connection_holds_all_levels_until_it_is_said_who_posts_movements
     stock.act("correct", warehouse=STORE, to=1100)
     stock.world.time.pass_(60)
     stock.configure(posted_elsewhere="", jump_limit=400)
-    stock.sync(20)
+    stock.sync(90)
     assert stock.writes() == 0
     report, large = reported(stock)
     assert {total.place: (total.rises, total.falls) for total in report.levels}["3"][1] == 1
     level_report.approve(stock.world.engine, large, by="anna", because="counted")
-    stock.world.settle(20)
+    stock.world.settle(90)
     assert stock.world.status("MUG", "inventory")[0] == "held"
     stock.configure(jump_limit=400)
-    stock.sync(20)
+    stock.sync(90)
     assert (stock.level(), stock.level(warehouse=STORE), stock.level("BOOK")) == (1000, 1000, 1000)
 
 
@@ -160,12 +160,12 @@ def test_the_check_names_warehouses_that_are_not_mapped_and_those_that_do_not_ex
 
 
 def test_a_level_that_waits_to_rise_is_shown_as_such(stock: Stock) -> None:
-    stock.sync(20)
+    stock.sync(90)
     stock.count(1002)
     stock.sync(0)
     world = stock.world
     (flow,) = [each for each in status.flows(world.engine) if each.flow == "inventory"]
-    assert (flow.rising, flow.rise_at) == (1, world.record("MUG", "inventory").not_before)
+    assert (flow.moving, flow.moving_until) == (1, world.record("MUG", "inventory").not_before)
     (shown,) = trace.trace(world.engine, "MUG", flow="inventory")
     assert shown.state.startswith("due, not before ")
     assert shown.state.endswith(RISE_WAITS)
@@ -180,10 +180,10 @@ def test_the_guard_against_vanishing_levels_says_what_to_do_and_is_opened_whole(
     world = stock.world
     monkeypatch.setattr("syncengine.engine.writes.levels.FEWEST_VANISHED", 0)
     stock.configure(vanish_share="0.001")
-    stock.sync(20)
+    stock.sync(90)
     for warehouse in ("MN", "ST"):
         stock.count(0, warehouse=warehouse)
-    stock.sync(20)
+    stock.sync(90)
     assert stock.level() == 1000
     (state,) = [each for each in ceiling.listed(world.engine) if each.flow == "inventory"]
     assert (state.stops_all, state.held) == (True, 1)
@@ -191,7 +191,7 @@ def test_the_guard_against_vanishing_levels_says_what_to_do_and_is_opened_whole(
     (flow,) = [each for each in status.flows(world.engine) if each.flow == "inventory"]
     assert "stock compare --connection main" in ceiling.remedy("main", "inventory", stops_all=flow.stops_all)
     ceiling.open_(world.engine, "main", "inventory", by="anna", because="sold", uncounted=timedelta(hours=1))
-    world.settle(20)
+    world.settle(90)
     assert (stock.level(), stock.level(warehouse=STORE)) == (0, 0)
     (state,) = [each for each in ceiling.listed(world.engine) if each.flow == "inventory"]
     assert not state.stops_all
