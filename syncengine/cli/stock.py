@@ -42,12 +42,16 @@ def compare(connection: str | None, skus: tuple[str, ...], differences: bool, as
     """
     found: list[ComparedItem] = []
     with open_engine(calls=True) as engine:
-        for route in level_comparison.routes(engine, connection):
+        routes = level_comparison.routes(engine, connection)
+        for route in routes:
             with _progress(quiet=as_json) as count:
                 for item in level_comparison.compare(route, skus):
                     count()
                     if item.differs or not differences:
                         found.append(item)
+    if not routes and not as_json:
+        click.echo("No flow sets levels. Add inventory to flows: in syncengine.yml and run `syncengine configure`.")
+        return Exit.NO
     if as_json:
         show_json([_stock.as_doc(item) for item in found])
     elif len(skus) == 1:

@@ -27,7 +27,7 @@ from syncengine.engine.decide.tallies import Range, Window
 from syncengine.engine.people import preview, trace
 from syncengine.engine.steps.planner import Material, Planner
 from syncengine.engine.writes import link_keys
-from syncengine.errors import Misconfigured, Rejected
+from syncengine.errors import Rejected
 from syncengine.store.models import Link, Movement, Record
 
 
@@ -106,19 +106,13 @@ class ComparedItem:
 
 
 def routes(engine: Engine, connection: str | None = None) -> list[Route]:
-    """The flows that set levels, by connection. Raises Misconfigured if there is none, or no such connection."""
-    found = [
+    """The flows that set levels, by connection. Raises Misconfigured if there is no such connection."""
+    return [
         engine.route(row.id, name)
         for row in engine.connections(None, connection)
         for name in row.flows
         if name in engine.flows and engine.flows[name].levels
     ]
-    if not found:
-        raise Misconfigured(
-            "no connection has a flow that sets levels",
-            "Add inventory to flows: in syncengine.yml and run `syncengine configure`",
-        )
-    return found
 
 
 def compare(route: Route, names: Sequence[str] = ()) -> Iterator[ComparedItem]:

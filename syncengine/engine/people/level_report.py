@@ -142,11 +142,12 @@ def approve(engine: Engine, found: Sequence[BeyondLimit], *, by: str, because: s
     with engine.store.write() as session:
         locked = seen.locked(session, [each.planned.record_id for each in found])
         stored = payloads.load(session, engine.vault, "plan", list(locked))
+        decided = decisions.active(session, locked)
         fits, left = [], []
         for each in found:
             record = locked.get(each.planned.record_id)
             plan = stored.get(each.planned.record_id, {})
-            if why := _outdated(each, record, str(plan.get("hash", ""))):
+            if why := _outdated(each, record, str(plan.get("hash", "")), decided.get(each.planned.record_id)):
                 left.append(Outdated(each.planned.flow, each.planned.key, why))
             else:
                 fits.append((locked[each.planned.record_id], each.rises))
@@ -159,8 +160,12 @@ def approve(engine: Engine, found: Sequence[BeyondLimit], *, by: str, because: s
         return seen.result_of(len(fits), left)
 
 
-def _outdated(was: BeyondLimit, record: Record | None, plan_hash: str) -> str:
+def _outdated(
+    was: BeyondLimit, record: Record | None, plan_hash: str, decision: decisions.ActiveDecision | None
+) -> str:
     """Why a record cannot be decided on as it was shown; empty if it can."""
+    if decision is not None and decision.rises:
+        return f"it was {decision.text}"
     if record is None or record.token is not None:
         return seen.BUSY
     if record.status != Status.HELD:

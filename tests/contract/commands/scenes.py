@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from syncengine.connectors.base import NameKind, Safety, Verb
+from syncengine.connectors.base import Moved, NameKind, Safety, Verb
 from syncengine.document import Doc
-from syncengine.engine.core import failures, lookups, observe_mode
+from syncengine.engine.core import failures, lookups, movements, observe_mode
 from syncengine.engine.core.want import want
 from syncengine.engine.decide import patches
 from syncengine.engine.people import dead_letter_detail, held, manual
@@ -168,6 +169,8 @@ def crowd(world: World) -> None:
             m.Alert(rule="dead letters", subject="things", severity="warning", text="1", opened_at=now, seen_at=now)
         )
         health.note(session, health.PUMP, now)
+        moved = Moved("SC1/1", "SC1", "SC", "R5", "2", Decimal(5), now, correction=True)
+        movements.note_ours(session, world.connection_id, "right", [moved], now)
         shadow = _observed(session, world.connection_id)
         want(session, world.connection_id, "things", ["6"], lane=Lane.SCHEDULED, now=now)
         want(session, shadow, "things", ["9"], lane=Lane.SCHEDULED, now=now)

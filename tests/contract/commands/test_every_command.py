@@ -51,6 +51,7 @@ READS: Mapping[str, Reads] = {
     "keys new": Reads("prints a key that it keeps nowhere", "keys new"),
     "lookups list": Reads("lists", "lookups list"),
     "observe report": Reads("sums up", "observe report --csv report.csv"),
+    "stock compare": Reads("compares", "stock compare --differences"),
     "status": Reads("sums up", "status"),
     "trace": Reads("shows", "trace lamp"),
 }
@@ -62,6 +63,7 @@ LOOKS_FIRST = {
     "deadletters retry": "deadletters retry --all --dry-run",
     "held approve": "held approve --all --dry-run",
     "held refuse": "held refuse --all --because x --dry-run",
+    "observe approve": "observe approve --because x --dry-run",
     "retention": "retention",
     "sync": "sync things --dry-run",
 }
@@ -72,10 +74,11 @@ PROCESSES = {
     "demo": "tests/unit/test_demo_comparison.py",
     "down": "tests/system/test_supervisor.py::test_down_without_anything_running_says_so",
     "init": "tests/contract/configure/test_init.py::test_files_that_exist_are_not_replaced_unasked",
+    "observe approve": "tests/system/awkward/test_stock_people.py::test_a_second_person_is_told_who_has_approved",
     "sandbox": "tests/contract/sandbox/test_sandbox_frame.py",
     "up": "tests/system/test_supervisor.py::test_a_full_disk_ends_nothing_what_dies_is_back_and_a_second_one_is_refused",
 }
-"""Commands that run processes or write files, and which test runs each twice or at all. They store nothing by themselves."""
+"""Commands that run processes, write files or need levels of both systems, and which test runs each twice or at all."""
 
 
 def _leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:

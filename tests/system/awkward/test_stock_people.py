@@ -15,6 +15,7 @@ from syncengine.engine.people.level_comparison import ComparedItem
 from syncengine.engine.people.level_report import BeyondLimit
 from syncengine.engine.people.observe_report import Report, ReportFilter
 from syncengine.engine.writes import ceiling
+from syncengine.errors import Misconfigured
 from tests.system.awkward.test_stock import MAIN, STORE, Stock
 from tests.system.awkward.world import World
 
@@ -112,6 +113,18 @@ def test_the_first_run_is_shown_by_warehouse_and_written_once_a_person_has_appro
     stock.sync(90)
     assert stock.level() == 0
     assert world.status("MUG", "inventory")[0] == "held"
+
+
+def test_a_second_person_is_told_who_has_approved(stock: Stock) -> None:
+    stock.configure(mode="observe", jump_limit=400)
+    stock.sync(90)
+    _, large = reported(stock)
+    level_report.approve(stock.world.engine, large, by="anna", because="counted")
+    with pytest.raises(Misconfigured, match="it was approved by anna: counted"):
+        level_report.approve(stock.world.engine, large, by="bert", because="counted, too")
+    stock.world.settle(90)
+    assert reported(stock)[1] == []
+    assert stock.world.timeline("MUG", "inventory").count("rises approved") == 1
 
 
 def test_a_larger_rise_than_the_one_approved_is_held(stock: Stock) -> None:
