@@ -145,14 +145,14 @@ def _text(name: str, value: str, about: str = "") -> None:
 
 
 def _show_orders(values: Mapping[str, Any]) -> None:
-    """The orders that have allocated the item in SYSPRO, and what Brightpearl has reserved for those that are its own."""
+    """The orders that have allocated the item in SYSPRO, and what Brightpearl has allocated to those that are its own."""
     shared = dict(zip(values.get("orders", ()), values.get("shared", ()), strict=False))
     for line, order in zip(values.get("ours", ()), values.get("order_of", ()), strict=False):
         name = f"SYSPRO order {line.get('SalesOrder')} line {line.get('SalesOrderLine')}"
         theirs = f"Brightpearl order {order}" if order else "not linked with an order of Brightpearl: own demand"
         click.echo(f"      {name} allocates {_number(line.get('Quantity'))}: {theirs}")
     for order, quantity in shared.items():
-        click.echo(f"      Brightpearl order {order} reserves {_number(quantity)} of that")
+        click.echo(f"      Brightpearl order {order} allocates {_number(quantity)} of that, too")
 
 
 def _movement(moved: ComparedMovement) -> str:

@@ -44,7 +44,7 @@ def test_nothing_is_linked_or_written_by_a_comparison_before_the_first_sync(stoc
 def test_a_comparison_shows_the_movement_that_keeps_the_systems_apart(stock: Stock) -> None:
     stock.sync(90)
     order = stock.world.shop.order(stock.world.shop.contact(), stock.world.shop.row("MUG", 4, "32.00"))
-    stock.ship(order)
+    stock.shop_act(f"orders/{order.id}/ship")
     (item,) = compared(stock, "MUG").values()  # before any poll has seen the note
     place = next(each for each in item.places if each.place == str(MAIN))
     assert (place.current, place.low, place.high) == (996, 996, 1000)
