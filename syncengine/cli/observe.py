@@ -255,7 +255,7 @@ def _print_levels(levels: Sequence[LevelTotal], jumps: Sequence[Jump]) -> None:
         table.add_row(total.flow, total.place, *up, *down, f"{total.beyond:,}", f"{total.unpriced:,}")
     wide_console().print(table)
     for jump in jumps:
-        held = ", beyond the limit: held until approved" if jump.is_beyond else ""
+        held = f", beyond the limit: {jump.decided or 'held until approved'}" if jump.is_beyond else ""
         value = f" ({_values(jump.worth)})" if jump.worth else ""
         click.echo(f"  {jump.key} at {jump.place}: {jump.before:f} -> {jump.after:f}{value}{held}")
 

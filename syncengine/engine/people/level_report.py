@@ -75,7 +75,11 @@ class LevelTotal:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """A level that would rise. before, after: the level. is_beyond: by more than the flow's limit. worth: by currency."""
+    """A level that would rise.
+
+    before, after: the level. is_beyond: by more than the flow's limit. decided: the decision that lets it, empty without one.
+    worth: by currency.
+    """
 
     flow: str
     key: str
@@ -83,6 +87,7 @@ class Jump:
     before: Decimal
     after: Decimal
     is_beyond: bool
+    decided: str
     worth: Mapping[str, Decimal]
 
     @property
@@ -115,7 +120,18 @@ def totals(engine: Engine, connection: ConnectionRow, found: Iterable[Planned]) 
                 total.add(after - before, worth, is_beyond=is_beyond)
                 if after > before:
                     by_currency = dict([worth]) if worth else {}
-                    jumps.append(Jump(planned.flow, planned.key, place, before, after, is_beyond, by_currency))
+                    jumps.append(
+                        Jump(
+                            planned.flow,
+                            planned.key,
+                            place,
+                            before,
+                            after,
+                            is_beyond,
+                            planned.plan.decided,
+                            by_currency,
+                        )
+                    )
     largest = sorted(jumps, key=lambda jump: (-jump.units, jump.key, jump.place))[:MOST_JUMPS]
     return [sums[key] for key in sorted(sums)], largest
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner, Result
 
-from syncengine.cli import _stock
+from syncengine.cli import _stock, commands
+from syncengine.cli._person import me
+from syncengine.engine.core.engine import Engine
 from syncengine.engine.decide.level_plan import RISE_WAITS
 from syncengine.engine.doctor import Level, sites
 from syncengine.engine.people import level_comparison, level_report, observe_report, status, trace
@@ -74,6 +80,42 @@ def test_a_code_that_nobody_has_is_missing(stock: Stock) -> None:
     found = compared(stock, "NOTHING")
     assert found["NOTHING"].source is None
     assert found["NOTHING"].differs
+
+
+@pytest.fixture
+def typed(stock: Stock, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """What a command line says, with the engine of the test."""
+
+    @contextmanager
+    def opened(**_: object) -> Iterator[Engine]:
+        yield stock.world.engine
+
+    for command in ("stock", "observe"):
+        monkeypatch.setattr(f"syncengine.cli.{command}.open_engine", opened)
+    return lambda *words: CliRunner().invoke(commands, list(words), standalone_mode=False)
+
+
+def test_the_commands_show_and_approve_the_same(stock: Stock, typed: Callable[..., Result]) -> None:
+    stock.configure(mode="observe", jump_limit=400)
+    stock.sync(90)
+    item = typed("stock", "compare", "--sku", "MUG")
+    assert (item.return_value, item.exception) == (0, None)
+    assert "rises to 1,000, held: inStock of 2 would rise from 0 to 1000, by more than 400" in item.output
+    (doc,) = json.loads(typed("stock", "compare", "--sku", "MUG", "--json").output)
+    assert (doc["differs"], [place["values"]["on_hand"] for place in doc["places"]]) == (True, ["1000.000000"] * 2)
+    listed = typed("stock", "compare", "--differences").output
+    assert "BOOK" in listed
+    assert "CAN-MUG-0012" not in listed
+    assert typed("stock", "compare", "--sku", "NOTHING").return_value == 1
+
+    report = typed("observe", "report", "--flow", "inventory").output
+    assert "MUG at 2: 0 -> 1000 (GBP 2,500.00), beyond the limit: held until approved" in report
+    assert "No changes made" in typed("observe", "approve", "--because", "counted").output
+    approved = typed("observe", "approve", "--because", "counted", "--yes").output
+    assert "2 items approved. They are planned again" in approved
+    stock.world.settle(90)
+    assert "No matching records" in typed("observe", "approve", "--because", "counted", "--yes").output
+    assert f"beyond the limit: approved by {me()}: counted" in typed("observe", "report").output
 
 
 def reported(stock: Stock) -> tuple[Report, list[BeyondLimit]]:
