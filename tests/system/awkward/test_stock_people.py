@@ -23,7 +23,7 @@ from syncengine.engine.people.observe_report import Report, ReportFilter
 from syncengine.engine.writes import ceiling
 from syncengine.errors import Misconfigured
 from tests.system.awkward.test_stock import MAIN, STORE, Stock
-from tests.system.awkward.world import World
+from tests.system.awkward.world import World, both_gateways
 
 
 @pytest.fixture
@@ -199,6 +199,7 @@ def test_a_live_connection_holds_all_levels_until_it_is_said_who_posts_movements
     assert (stock.level(), stock.level(warehouse=STORE), stock.level("BOOK")) == (1000, 1000, 1000)
 
 
+@both_gateways
 def test_the_check_names_warehouses_that_are_not_mapped_and_those_that_do_not_exist(stock: Stock) -> None:
     world = stock.world
     found = list(sites.examine(world.engine, ["shop", "erp"]))
