@@ -45,6 +45,39 @@ def want(
     return len(rows)
 
 
+def want_told(
+    session: Session, connection_id: int, flow: str, told: Mapping[str, datetime | None], *, lane: int, now: datetime
+) -> None:
+    """As `want`, for objects that a webhook has told of: by record key, when the change happened (the system's clock).
+
+    A change that is not later than one that was told before is no news: since then the record is due, or was synced after
+    it. So messages that come twice or out of order cause one sync. None is always news.
+    """
+    rows = [
+        {**_row(connection_id, flow, key, lane=lane, now=now, run_id=None), "told_at": told[key], "is_told": True}
+        for key in _distinct(told)
+    ]
+    upsert(
+        session, Record, rows, keys=("connection_id", "flow", "key"),
+        update=lambda new: {**_one_more(new), "told_at": func.coalesce(new.told_at, Record.told_at), "is_told": new.is_told},
+        where=lambda new: or_(Record.told_at.is_(None), new.told_at.is_(None), Record.told_at < new.told_at),
+    )  # fmt: skip
+
+
+def want_again(session: Session, ids: Iterable[int], at: datetime) -> None:
+    """Have records fetched once more at a time, as what a webhook told of them may not have shown yet.
+
+    Left out are those of which a webhook has told since: they are due already.
+    """
+    nothing_since = (Record.is_told.is_(False), or_(Record.wanted == Record.done, Record.wanted == Record.claimed))
+    session.execute(
+        update(Record)
+        .where(Record.id.in_(list(ids)), *nothing_since)
+        .values(wanted=Record.wanted + 1, not_before=at)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def want_needs(
     session: Session, connection_id: int, needs: Iterable[Need], *, lane: int, now: datetime, since: datetime
 ) -> None:

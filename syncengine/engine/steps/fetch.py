@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Update, bindparam, update
+from sqlalchemy import Update, and_, bindparam, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -22,7 +22,7 @@ from syncengine.engine.core.engine import Connection, Engine, Route, calling, ch
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.records import Completion
-from syncengine.engine.core.want import want
+from syncengine.engine.core.want import want, want_again
 from syncengine.engine.decide.plan import NOT_LINKED
 from syncengine.engine.steps import corrections
 from syncengine.engine.steps.corrections import Correction
@@ -34,6 +34,9 @@ from syncengine.mapping.contract import Mapping as FlowMapping
 from syncengine.mapping.contract import Reference
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Stage, Status, Why
+
+TOLD_TOO_EARLY = timedelta(seconds=5)
+"""When an object is fetched once more after a webhook told of a change that the first fetch did not show."""
 
 
 @dataclass
@@ -355,7 +358,31 @@ def _store(
             {record.id: Completion(Status(record.status), record.reason, Why(record.why)) for record in idle},
             now,
         )
+        want_again(session, _without_news(route, lease, linked, fetched, prints), now + TOLD_TOO_EARLY)
         records.leave(session, lease, now)
+
+
+def _without_news(
+    route: Route,
+    lease: Lease,
+    linked: Mapping[int, Sequence[Link]],
+    fetched: Fetched,
+    prints: Mapping[int, str],
+) -> list[int]:
+    """Records of which a webhook told, but whose objects are absent or as they were: it may have overtaken the change."""
+    source = route.source.name
+    return [
+        record.id
+        for record in lease.records
+        if record.is_told
+        and (
+            prints[record.id] == record.done_fingerprint
+            or not any(
+                fetched.get(source, end) is not None
+                for end in _both_ends(route, record.key, linked[record.id])[route.source_side]
+            )
+        )
+    ]
 
 
 def _fetched(lease: Lease, fetched: Fetched, now: datetime) -> Update:
@@ -370,6 +397,7 @@ def _fetched(lease: Lease, fetched: Fetched, now: datetime) -> Update:
             source_time=fetched.source_time,
             seen_version=bindparam("version"),
             seen_fingerprint=bindparam("print"),
+            is_told=and_(table.c.is_told, table.c.wanted > table.c.claimed),  # told again since: for the next fetch
             updated_at=now,
         )
     )

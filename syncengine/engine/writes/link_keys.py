@@ -17,11 +17,12 @@ def record_keys(session: Session, route: Route, side: str, keys: Sequence[str]) 
     """The record keys for objects of one side, by object key.
 
     In a two-way flow a pair has one record, named after its left object once it is linked. In a write-back each linked object
-    on the side that is written has one; an object that is not linked has its own until it is.
+    on the side that is written has one; an object that is not linked has its own until it is. In a one-way flow only the
+    source's objects have records, so an object of the target has those of the objects that it is linked with.
     """
-    found = {key: [route.keys.of(side, key)] for key in keys}
-    if not route.keys.name_their_side or side == route.keys.owner:
-        return found
+    if side == route.keys.owner:
+        return {key: [route.keys.of(side, key)] for key in keys}
+    found = {key: [route.keys.of(side, key)] if route.keys.name_their_side else [] for key in keys}
     near, far = (Link.left_key, Link.right_key) if side == "left" else (Link.right_key, Link.left_key)
     linked = (
         select(near, far)

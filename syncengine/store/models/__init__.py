@@ -8,10 +8,11 @@ from syncengine.store.models.base import NAMING, Base, FreeText, UtcDateTime, is
 from syncengine.store.models.people import Alert, Ceiling, Correction, Decision, Failure
 from syncengine.store.models.records import Effect, Link, Payload, Record, RecordName
 from syncengine.store.models.setup import ConnectionRow, Endpoint, Installed, Lookup, Secret
-from syncengine.store.models.work import Cursor, Event, Pulse, Run, Schedule, Sent, Slot, Turn
+from syncengine.store.models.work import AcceptedOnce, Cursor, Event, Hook, Pulse, Run, Schedule, Sent, Slot, Turn
 
 __all__ = [
     "NAMING",
+    "AcceptedOnce",
     "Alert",
     "Base",
     "Ceiling",
@@ -24,6 +25,7 @@ __all__ = [
     "Event",
     "Failure",
     "FreeText",
+    "Hook",
     "Installed",
     "Link",
     "Lookup",

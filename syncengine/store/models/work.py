@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from syncengine.store.models.base import Base
@@ -47,7 +47,8 @@ class Schedule(Base):
     """When the feeds of a flow of a connection are read next by schedule, and when its next sweep begins.
 
     next_sweep: null before the first tick. sweep_after: while a sweep is under way, the id of the last record that it has
-    read. sweep_held_until: the reader's lease.
+    read. sweep_held_until: the reader's lease. heard_at: the last webhook about one of its objects. missed_at: when a feed last
+    showed a change that no webhook had told.
     """
 
     __tablename__ = "schedule"
@@ -57,6 +58,32 @@ class Schedule(Base):
     next_sweep: Mapped[datetime | None]
     sweep_after: Mapped[int | None]
     sweep_held_until: Mapped[datetime | None]
+    heard_at: Mapped[datetime | None]
+    missed_at: Mapped[datetime | None]
+
+
+class Hook(Base):
+    """The webhooks that one side of a connection should have, as they were last checked.
+
+    checked_at: when they were found, or made, as they should be. problem: why they are not, for people; empty if they are.
+    check_due: whether to check them at the next opportunity. ids: of those that we have created.
+    """
+
+    __tablename__ = "hook"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    side: Mapped[str] = mapped_column(String(8), primary_key=True)
+    checked_at: Mapped[datetime | None]
+    problem: Mapped[str] = mapped_column(default="", server_default="")
+    check_due: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    ids: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
+
+
+class AcceptedOnce(Base):
+    """The digest of a webhook that must not be accepted a second time, and when it came."""
+
+    __tablename__ = "accepted_once"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Sent(Base):
