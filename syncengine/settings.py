@@ -200,6 +200,27 @@ class Settings:
     flower_auth: str = field(default="", repr=False)
     """Who may open Flower's pages, USER:PASSWORD. Without it `syncengine up` does not start Flower."""
 
+    web_port: int = _setting("SYNCENGINE_WEB_PORT", 5560, least=0, most=65_535)
+    """Port of the web process, which takes webhooks; 0: `syncengine up` does not start it."""
+
+    web_address: str = "127.0.0.1"
+    """Address on which the web process listens; behind a proxy that brings TLS. Default: 127.0.0.1."""
+
+    web_workers: int = _setting("SYNCENGINE_WEB_WORKERS", 2, least=1, most=64)
+    """Processes that take webhooks."""
+
+    web_threads: int = _setting("SYNCENGINE_WEB_THREADS", 32, least=1, most=512)
+    """Threads of each of them: requests at a time."""
+
+    web_url: str = ""
+    """The address of the web process as the systems reach it, https://HOST. Webhooks are subscribed to it. Default: none."""
+
+    metrics_token: str = field(default="", repr=False)
+    """Who may read `/metrics`: `Authorization: Bearer TOKEN`. Default: none, and only this host may."""
+
+    hint_window_s: float = _setting("SYNCENGINE_HINT_WINDOW_S", 0.1, least=0, most=10)
+    """What webhooks tell within this time is read together; the first one leaves at once."""
+
     log_level: str = "INFO"
     """What is logged: DEBUG, INFO, WARNING or ERROR. Default: INFO."""
 
@@ -254,6 +275,9 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
         may_make_key="DATABASE_URL" not in env,
         alert_urls=_alert_urls(env),
         flower_auth=_flower_auth(env),
+        web_address=env.get("SYNCENGINE_WEB_ADDRESS", "127.0.0.1"),
+        web_url=_web_url(env),
+        metrics_token=env.get("SYNCENGINE_METRICS_TOKEN", ""),
         log_level=_log_level(env),
         **_numbers(env),
     )
@@ -290,6 +314,9 @@ TEXT_VARIABLES: Mapping[str, str] = {
     "SYNCENGINE_KEYS": "given_keys",
     "SYNCENGINE_KEY_FILE": "key_file",
     "SYNCENGINE_ALERT_URLS": "alert_urls",
+    "SYNCENGINE_WEB_ADDRESS": "web_address",
+    "SYNCENGINE_WEB_URL": "web_url",
+    "SYNCENGINE_METRICS_TOKEN": "metrics_token",
     "SYNCENGINE_LOG_LEVEL": "log_level",
     "FLOWER_BASIC_AUTH": "flower_auth",
 }
@@ -377,6 +404,14 @@ def _flower_auth(env: Mapping[str, str]) -> str:
     if given and not all(re.fullmatch(r"[^:]+:.+", login) for login in given.split(",")):
         raise Misconfigured("FLOWER_BASIC_AUTH (not shown) is not USER:PASSWORD. Write both, or leave it out")
     return given
+
+
+def _web_url(env: Mapping[str, str]) -> str:
+    url = env.get("SYNCENGINE_WEB_URL", "").rstrip("/")
+    if url and not re.fullmatch(r"https?://[^\s/@?#]+(/[^\s@?#]*)?", url):
+        remedy = "Write https://HOST, or leave it out"
+        raise _wrong("SYNCENGINE_WEB_URL", _shown(url), "an address of the web process", remedy)
+    return url
 
 
 def _given_keys(env: Mapping[str, str]) -> tuple[str, ...]:

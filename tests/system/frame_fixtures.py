@@ -36,6 +36,7 @@ def bare_environment(tmp_path: Path) -> dict[str, str]:
         **bare,
         "SYNCENGINE_HOME": str(tmp_path / "var"),
         "SYNCENGINE_FLOWER_PORT": str(free_port()),
+        "SYNCENGINE_WEB_PORT": "0",  # no web process
     }
 
 
