@@ -44,17 +44,14 @@ class Told:
 
     keys: of the objects, each once; empty if they are more than `MOST_KEYS`. raised_at: when it happened (UTC, the system's
     clock), None if it does not say. once: a digest of a message that must be accepted only once; empty if it may be repeated.
+    is_test: it was sent by `Subscriptions.test`, so it is about no object.
     """
 
     event: str
     keys: tuple[str, ...]
     raised_at: datetime | None = None
     once: str = ""
-
-    @property
-    def has_too_many(self) -> bool:
-        """Whether it names more objects than are taken one by one."""
-        return not self.keys
+    is_test: bool = False
 
 
 class Receiver(ABC):

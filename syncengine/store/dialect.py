@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Table, text
+from sqlalchemy import CursorResult, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -43,7 +43,6 @@ def upsert(
     *,
     keys: Sequence[str],
     update: Sequence[str] | Callable[[Any], Mapping[str, Any]],
-    where: Callable[[Any], ColumnElement[bool]] | None = None,
 ) -> None:
     """Insert rows; if a row with the same `keys` exists, set its columns `update` to the new values.
 
@@ -53,17 +52,16 @@ def upsert(
     if not rows:
         return
     how = update if callable(update) else tuple(update)
-    statement = _upsert(model, session.get_bind().dialect.name, tuple(keys), how, where)
+    statement = _upsert(model, session.get_bind().dialect.name, tuple(keys), how)
     session.connection().execute(statement, [dict(row) for row in rows])  # compiled once, then cached
 
 
 @functools.cache
 def _upsert(
-    model: type[Base], dialect: str, keys: tuple[str, ...], update: tuple[str, ...] | Callable[[Any], Mapping[str, Any]],
-    where: Callable[[Any], ColumnElement[bool]] | None,
+    model: type[Base], dialect: str, keys: tuple[str, ...], update: tuple[str, ...] | Callable[[Any], Mapping[str, Any]]
 ) -> Any:
     """The statement, built once: that takes longer than SQLite takes to run it."""
     statement = _insert(model, dialect)
     new = statement.excluded
     changes = update(new) if callable(update) else {name: new[name] for name in update}
-    return statement.on_conflict_do_update(index_elements=list(keys), set_=dict(changes), where=where(new) if where else None)
+    return statement.on_conflict_do_update(index_elements=list(keys), set_=dict(changes))

@@ -83,7 +83,7 @@ class Receiving:
 def _hint(entry: Entry, told: Told) -> Hint:
     if entry.connection_id is None:  # nobody knows the secret of such an entry
         raise Refusal(403, "there is no such connection")
-    return Hint(entry.connection_id, entry.side, told.event, told.keys, told.raised_at, told.once)
+    return Hint(entry.connection_id, entry.side, told.event, told.keys, told.raised_at, told.once, told.is_test)
 
 
 def blueprint(receiving: Receiving) -> Blueprint:

@@ -50,6 +50,8 @@ class BrightpearlReceiver(Receiver):
             keys = keys_in(str(ids), MOST_KEYS)
         except ValueError:
             raise Refusal(400, "ids are not an id set") from None
+        if keys == (TESTED_ID,):
+            return Told(event, (), is_test=True)
         return Told(event, keys, raised_at=_time(said.get("raisedOn")))
 
 

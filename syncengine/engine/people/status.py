@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.events import Polling, polling
 from syncengine.engine.people import nothing_found
-from syncengine.store.models import Ceiling, ConnectionRow, Cursor, Endpoint, Failure, Record, Run
+from syncengine.errors import Misconfigured
+from syncengine.store.models import Ceiling, ConnectionRow, Cursor, Endpoint, Failure, Record, Run, Schedule
 from syncengine.store.states import Status
 
 
@@ -23,7 +25,7 @@ class FlowStatus:
 
     follows: of a flow that was never synced, the flows whose writes start its records, if it reads no source of its own.
     lag_s: age of the oldest due record in seconds. read_at: until when its feeds were read (UTC, the source's clock), None if
-    never. is_shut: whether its write ceiling has closed it.
+    never. is_shut: whether its write ceiling has closed it. polling: how often its feeds are read; None if that is unknown.
     """
 
     connection: str
@@ -43,6 +45,7 @@ class FlowStatus:
     dead: int
     attention: int
     is_shut: bool
+    polling: Polling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,20 @@ def flows(engine: Engine) -> list[FlowStatus]:
         return [
             _flow(session, engine, connection, name, now) for connection in connections for name in connection.flows
         ]
+
+
+def _polling(session: Session, engine: Engine, connection_id: int, name: str, now: datetime) -> Polling | None:
+    """Of a flow without webhooks the usual interval alone, so that the flow need not be compiled."""
+    if name not in engine.flows:
+        return None
+    heard = select(Schedule.heard_at).where(Schedule.connection_id == connection_id, Schedule.flow == name)
+    if session.scalar(heard) is None:
+        every_s = engine.head(name).every_s
+        return Polling(every_s, None, every_s)
+    try:
+        return polling(session, engine.route(connection_id, name), now)
+    except Misconfigured:  # an endpoint's settings are wrong, which doctor says
+        return None
 
 
 def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str, now: datetime) -> FlowStatus:
@@ -109,6 +126,7 @@ def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str
         dead=counts.get(Status.DEAD, 0),
         attention=attention or 0,
         is_shut=session.scalar(shut) is not None,
+        polling=_polling(session, engine, connection.id, name, now),
     )
 
 

@@ -5,16 +5,16 @@ The one way in for webhooks. A hint is never the truth: the objects are read, an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_, true, update
 from sqlalchemy.orm import Session
 
-from syncengine.connectors.hooks import is_about
 from syncengine.engine.core.engine import Engine, Route, chunks
+from syncengine.engine.core.events import listeners
 from syncengine.engine.core.want import MOST_WOKEN, is_key, want_told
 from syncengine.engine.writes.link_keys import linked_among, record_keys
 from syncengine.store.dialect import insert_into, upsert
@@ -34,7 +34,7 @@ class Hint:
 
     event: the system's name of what happened. keys: of the objects; empty if they are too many, so that feeds are read.
     told_at: when it happened (UTC, the system's clock), None if unknown. once: a digest of a message that must not be
-    accepted a second time, else empty.
+    accepted a second time, else empty. is_test: it is about no object; only that it was heard is noted.
     """
 
     connection_id: int
@@ -43,6 +43,12 @@ class Hint:
     keys: tuple[str, ...]
     told_at: datetime | None = None
     once: str = ""
+    is_test: bool = False
+
+    @property
+    def names_too_many(self) -> bool:
+        """Whether it is about more objects than it names, so that feeds are read."""
+        return not self.keys and not self.is_test
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +61,6 @@ class Taken:
     flows: tuple[str, ...]
     is_repeated: bool = False
     reads_feeds: bool = False
-
-
-def listeners(engine: Engine, connection_id: int, side: str, event: str) -> list[Route]:
-    """The flows of a connection that take an event of one of its sides. Raises Misconfigured, Transient."""
-    return [route for route, declared in declared_events(engine, connection_id, side) if is_about(event, declared)]
-
-
-def declared_events(engine: Engine, connection_id: int, side: str) -> Iterator[tuple[Route, Collection[str]]]:
-    """The flows of a connection that read a side, each with the events that its resources there declare.
-
-    Raises Misconfigured, Transient.
-    """
-    connection = engine.connection(connection_id)
-    for name in sorted(connection.row.flows):
-        flow = engine.flows.get(name)
-        if flow is None:  # disabled
-            continue
-        mine = [resource for resource in flow.listens if connection.side(resource) == side]
-        events = [event for resource in mine for event in connection.resource(resource).events]
-        if events:
-            yield Route(engine, flow, connection), events
 
 
 def take(session: Session, engine: Engine, hints: Sequence[Hint], now: datetime) -> list[Taken]:
@@ -91,7 +76,9 @@ def take(session: Session, engine: Engine, hints: Sequence[Hint], now: datetime)
             results.append(Taken((), is_repeated=True))
             continue
         heard = listeners(engine, hint.connection_id, hint.side, hint.event)
-        results.append(Taken(tuple(route.flow.name for route in heard), reads_feeds=bool(heard) and not hint.keys))
+        results.append(
+            Taken(tuple(route.flow.name for route in heard), reads_feeds=bool(heard) and hint.names_too_many)
+        )
         for route in heard:
             groups.setdefault((hint.connection_id, route.flow.name, hint.side), []).append(hint)
         if not heard:
@@ -122,7 +109,10 @@ def _want(session: Session, route: Route, side: str, hints: Sequence[Hint], now:
                 at, before = told[key], by_record.get(record, told[key])
                 by_record[record] = max(at, before) if at is not None and before is not None else None
         want_told(session, route.connection_id, route.flow.name, by_record, lane=Lane.REALTIME, now=now)
-    _note_heard(session, route, now, reads_feeds=any(not hint.keys for hint in hints))
+    _note_heard(
+        session, route, now,
+        at_once=any(hint.is_test for hint in hints), reads_feeds=any(hint.names_too_many for hint in hints),
+    )  # fmt: skip
 
 
 def _records(session: Session, route: Route, side: str, keys: Sequence[str]) -> dict[str, list[str]]:
@@ -133,13 +123,13 @@ def _records(session: Session, route: Route, side: str, keys: Sequence[str]) -> 
     return record_keys(session, route, side, keys) if keys else {}
 
 
-def _note_heard(session: Session, route: Route, now: datetime, *, reads_feeds: bool) -> None:
+def _note_heard(session: Session, route: Route, now: datetime, *, at_once: bool, reads_feeds: bool) -> None:
     mine = {"connection_id": route.connection_id, "flow": route.flow.name}
     fresh = insert_into(session, Schedule).values(**mine, next_due=now, heard_at=now)
     session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow"]))
     row = update(Schedule).where(Schedule.connection_id == route.connection_id, Schedule.flow == route.flow.name)
     long_ago = or_(Schedule.heard_at.is_(None), Schedule.heard_at < now - timedelta(seconds=HEARD_EVERY_S))
-    session.execute(row.where(long_ago).values(heard_at=now))
+    session.execute(row.where(true() if at_once else long_ago).values(heard_at=now))
     if reads_feeds:
         session.execute(row.where(Schedule.next_due > now).values(next_due=now))
 

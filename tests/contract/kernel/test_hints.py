@@ -59,7 +59,7 @@ def test_the_same_change_told_twice_and_an_earlier_one_told_late_cause_no_second
     _take(world, _hint(world, "1", at=at))
     world.settle()
     world.left.reads.clear()
-    _take(world, _hint(world, "1", at=at), _hint(world, "1", at=at - timedelta(seconds=3)))
+    _take(world, _hint(world, "1", at=at), _hint(world, "1", at=at - timedelta(seconds=10)))
     world.settle(patience_s=30)
     assert world.left.reads == []
 
@@ -68,10 +68,22 @@ def test_the_same_change_told_twice_and_an_earlier_one_told_late_cause_no_second
     assert world.left.reads == [("things", ["1"])]
 
 
+def test_a_change_that_was_joined_to_an_earlier_one_is_read(world: World) -> None:
+    world.left.put("things", "1", name="a lamp")
+    at = clock.now()
+    _take(world, _hint(world, "1", at=at))
+    world.settle()
+    world.left.put("things", "1", name="a chair")
+    _take(world, _hint(world, "1", at=at - timedelta(seconds=1)))
+    world.settle()
+    assert world.right.objects["things"]["R1"]["name"] == "a chair"
+
+
 def test_a_change_told_from_the_far_future_hides_none_that_follows(world: World) -> None:
     world.left.put("things", "1", name="a lamp")
     _take(world, _hint(world, "1", at=clock.now() + timedelta(days=400)))
     world.settle()
+    world.time.pass_(1)
     world.left.put("things", "1", name="a chair")
     _take(world, _hint(world, "1", at=clock.now()))
     world.settle()

@@ -17,6 +17,7 @@ from syncengine.sandbox.brightpearl.webhooks import _rendered
 from syncengine.web.hooks import MOST_BYTES
 from tests.contract.web.conftest import ERP_SECRET, SHOP_SECRET, Site
 
+pytestmark = pytest.mark.one_database
 VALUES = {
     "full-event": "order.modified.order-status",
     "resource-id": "5001",
