@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
@@ -48,6 +49,7 @@ def secrets_of(system: str) -> tuple[DeclaredSecret, ...]:
     return declared
 
 
+@functools.lru_cache(maxsize=32)  # asked for each webhook, and names come from outside
 def receiver_of(system: str) -> Receiver | None:
     """How webhooks of the system are read; None if there is no such system, or it has none."""
     if system not in systems() or find_spec(f"{__name__}.{system}.hooks") is None:

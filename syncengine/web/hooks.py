@@ -74,6 +74,7 @@ class Receiving:
         return self._intake
 
     def _start(self, taken: list[tuple[Hint, Taken]]) -> None:
+        metrics.HOOK_COMMITS.inc()
         if any(result.flows for _, result in taken):
             self._nudger.nudge()
         for flow in {flow for _, result in taken if result.reads_feeds for flow in result.flows}:
@@ -112,7 +113,7 @@ def blueprint(receiving: Receiving) -> Blueprint:
 
 
 def _known(system: str) -> str:
-    return system if system in connectors.systems() else "unknown"
+    return "unknown" if connectors.receiver_of(system) is None else system
 
 
 def _answer(status: int, says: str) -> Response:

@@ -27,6 +27,7 @@ LATENCY_WINDOW = timedelta(minutes=10)
 WRITTEN = "written"
 
 HOOKS = Counter("syncengine_hooks", "Webhooks by system and outcome", ("system", "outcome"))
+HOOK_COMMITS = Counter("syncengine_hook_commits", "Transactions that stored webhooks")
 HOOK_SECONDS = Histogram(
     "syncengine_hook_seconds",
     "Seconds from a webhook's headers to its answer",

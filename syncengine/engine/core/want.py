@@ -65,13 +65,12 @@ def want_told(
         }
         for key in _distinct(key for key in told if key not in known)
     ]
-    upsert(
-        session, Record, rows, keys=("connection_id", "flow", "key"),
-        update=lambda new: {
-            **_one_more(new), "is_told": new.is_told,
-            "told_at": case((Record.told_at > new.told_at, Record.told_at), else_=new.told_at),
-        },
-    )  # fmt: skip
+    upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_told)
+
+
+def _told(new: Any) -> Mapping[str, Any]:
+    told_at = case((Record.told_at > new.told_at, Record.told_at), else_=new.told_at)
+    return {**_one_more(new), "is_told": new.is_told, "told_at": told_at}
 
 
 def _known(session: Session, connection_id: int, flow: str, told: Mapping[str, datetime]) -> set[str]:

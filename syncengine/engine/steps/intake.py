@@ -25,6 +25,9 @@ MOST_PENDING = 2_000
 MOST_AT_ONCE = 500
 """Hints of one transaction."""
 
+MOST_SHARE = 5
+"""A nudged action that takes long, since much happens, rests for this many times as long."""
+
 PATIENCE_S = 8.0
 """How long a caller waits for its transaction. The hint may be stored all the same, which does no harm."""
 
@@ -78,7 +81,7 @@ class Intake:
         given = [pending.hint for pending in some]
         try:
             hints.prepare(self._engine, given)
-            with self._engine.store.write() as session:
+            with self._engine.store.write(urgent=True) as session:
                 results = hints.take(session, self._engine, given, clock.now())
             self.commits += 1
             for pending, result in zip(some, results, strict=True):
@@ -111,11 +114,12 @@ class Nudger:
         while True:
             self._is_asked.wait()
             self._is_asked.clear()
+            begun = clock.monotonic()
             try:
                 self._action()
             except SyncError as error:  # the store is away: beat's pump claims what is due
                 log.warning("work starts with the next tick: %s", error)
-            clock.sleep(self._window_s)
+            clock.sleep(max(self._window_s, (clock.monotonic() - begun) * MOST_SHARE))
 
 
 class _LazyThread:
