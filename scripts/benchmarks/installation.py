@@ -28,7 +28,6 @@ from syncengine.connectors.hooks import SECRET
 from syncengine.engine.core.engine import Chain, Engine, Limits
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
-from syncengine.engine.upkeep import subscriptions
 from syncengine.flows import SHIPPED
 from syncengine.flows.connections import connection_template
 from syncengine.flows.flow import HIGHEST_CEILING
@@ -248,11 +247,12 @@ class Site:
 
     def subscribe(self, web_url: str) -> str:
         """Subscribe to the webhooks of the simulated Brightpearl; returns their secret."""
+        environment = {**self.environment(), "SYNCENGINE_WEB_URL": web_url}
+        command = [sys.executable, "-m", "syncengine", "webhooks", "sync"]
+        subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         engine = self.engine()
         try:
-            place = next(subscriptions.places(engine))
-            subscriptions.sync(engine, place, web_url)
-            return engine.vault.read(place.connection.endpoints[place.side].id, SECRET) or ""
+            return engine.vault.read(engine.connections()[0].left_id, SECRET) or ""
         finally:
             engine.close()
 

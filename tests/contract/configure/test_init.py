@@ -117,6 +117,13 @@ def test_configure_accepts_the_files_of_given_answers_and_values_arrive_unchange
     assert erp.secrets == {"operator_password": GIVEN["--operator-password"]}
     assert main.settings["eligible_statuses"] == [2, 3]
     assert (main.settings["home_currency"], main.settings["branch"]) == ("GBP", "10")
+    assert main.quiet_s is None
+
+
+@on_sqlite
+def test_where_a_status_makes_an_order_complete_there_is_no_quiet_period() -> None:
+    (main,) = written(*options(GIVEN), "--complete-by-status", "yes").connections
+    assert main.quiet_s == 0
     assert main.lookups["currencies"] == {"1": "GBP", "2": "EUR"}
 
 
