@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import ClientDisconnected
 
 from syncengine import clock, connectors
 from syncengine.connectors.hooks import Message, Refusal, Told
@@ -25,7 +26,7 @@ from syncengine.web.directory import AGAIN_S, Directory, Entry
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 256 * 1024
-BODY_S = 10.0
+BODY_S = 5.0
 """How long a sender may take for its body, in seconds."""
 
 READ_BYTES = 16 * 1024
@@ -138,10 +139,13 @@ def _body() -> bytes:
             left -= len(part)
             if left > 0 and clock.monotonic() > until:
                 raise TimeoutError
-    except TimeoutError:
-        raise Refusal(408, "the body came too slowly") from None
+    except (TimeoutError, ClientDisconnected):
+        is_slow = clock.monotonic() >= until
+        raise Refusal(
+            408 if is_slow else 400, "the body came too slowly" if is_slow else "the body is cut off"
+        ) from None
     if left:
-        abort(400)
+        raise Refusal(400, "the body is cut off")
     if connection is not None:
         connection.settimeout(None)
     return b"".join(parts)

@@ -15,14 +15,17 @@ from syncengine import settings
 from syncengine.engine.core.engine import Engine
 from syncengine.errors import SyncError
 
+log = logging.getLogger(__name__)
+
 _settings = settings.load()
 
 wsgi_app = "syncengine.web.server:app()"
 bind = f"{_settings.web_address}:{_settings.web_port}"
 workers = _settings.web_workers
-worker_class = "gthread"
+worker_class = "syncengine.web.worker.Worker"
 threads = _settings.web_threads
 keepalive = 15
+timeout = 60
 graceful_timeout = 10
 backlog = 512
 limit_request_line = 2048
@@ -51,12 +54,16 @@ def child_exit(_: Any, worker: Any) -> None:
 
 
 def app() -> Flask:
-    """The app of this worker. The engine is made at the first request, so that an absent store is answered with 503."""
+    """The app of this worker. Its engine is made now if the store is there, else by a later request; the others get a 503."""
     from syncengine.tasks import base
     from syncengine.web.app import Parts, create_app
 
     logging.basicConfig(level=_settings.log_level, format="[%(asctime)s: %(levelname)s/web] %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    try:
+        _engine()
+    except SyncError as error:
+        log.warning("webhooks are answered with 503 for now: %s", error)
     return create_app(Parts(_settings, _engine, start_work, base.sync_flow))
 
 

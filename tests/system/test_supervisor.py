@@ -65,7 +65,7 @@ def test_what_dies_is_started_again_and_nothing_is_left_at_the_end(
     supervisor = Supervisor(bare_settings)
     first = supervisor.pids()
     address = redis_server.address(bare_settings)
-    assert set(first) == {"redis", "worker", "realtime", "beat", "flower"}
+    assert set(first) == {"redis", "worker", "realtime", "beat", "web", "flower"}
 
     for name in ("beat", "redis"):
         os.kill(first[name], signal.SIGKILL)

@@ -74,8 +74,11 @@ PROCESSES = {
     "init": "tests/contract/configure/test_init.py::test_files_that_exist_are_not_replaced_unasked",
     "sandbox": "tests/contract/sandbox/test_sandbox_frame.py",
     "up": "tests/system/test_supervisor.py::test_a_full_disk_ends_nothing_what_dies_is_back_and_a_second_one_is_refused",
+    "webhooks list": "tests/system/test_webhooks.py::test_webhooks_are_subscribed_listed_and_tested",
+    "webhooks sync": "tests/system/test_webhooks.py::test_webhooks_are_subscribed_listed_and_tested",
+    "webhooks test": "tests/system/test_webhooks.py::test_webhooks_are_subscribed_listed_and_tested",
 }
-"""Commands that run processes or write files, and which test runs each twice or at all. They store nothing by themselves."""
+"""Commands that run processes, write files or set up what is in a system, and which test runs each twice or at all."""
 
 
 def _leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
