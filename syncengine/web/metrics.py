@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -10,15 +11,18 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, g
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
 from sqlalchemy import func, select
 
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.people import status
 from syncengine.engine.people.status import FlowStatus
-from syncengine.engine.traffic import endpoints
+from syncengine.engine.traffic import budget, endpoints
 from syncengine.store.models import ConnectionRow, Event, Failure, Record
 from syncengine.store.states import Status
+
+log = logging.getLogger(__name__)
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 OUTCOMES = ("due", "done", "skipped", "waiting", "held", "dead")
@@ -62,6 +66,7 @@ def _of_store(engine: Engine) -> Iterator[Metric]:
     yield _ages(engine, flows)
     yield _latency(engine)
     yield _dead_letters(engine)
+    yield _calls(engine)
     yield from _endpoints(engine)
 
 
@@ -130,6 +135,20 @@ def _dead_letters(engine: Engine) -> Metric:
     with engine.store.read() as session:
         for connection, flow, cause, count in session.execute(query):
             found.add_metric([connection, flow, cause], count)
+    return found
+
+
+def _calls(engine: Engine) -> Metric:
+    """Nothing while Redis does not answer: what depends on it is missing, not zero."""
+    found = _gauge("calls", "Calls of the last hour", "endpoint", "flow")
+    calls: dict[tuple[str, str], int] = {}
+    try:
+        for each in budget.spent(engine):
+            calls[each.endpoint, each.flow] = calls.get((each.endpoint, each.flow), 0) + each.calls
+    except RedisError as error:
+        log.warning("metrics of calls are missing: %s", error)
+    for (endpoint, flow), count in sorted(calls.items()):
+        found.add_metric([endpoint, flow], count)
     return found
 
 

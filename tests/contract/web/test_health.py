@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from syncengine import clock, settings
@@ -57,3 +63,20 @@ def test_metrics_show_records_and_ages(site: Site) -> None:
     ]
     assert due == [2.0]
     assert {"syncengine_oldest_seconds", "syncengine_hooks", "syncengine_endpoint_paused"} <= set(families)
+
+
+RULES = Path(__file__).parents[3] / "docs" / "prometheus-rules.yml"
+
+
+def test_every_rule_names_metrics_that_there_are(site: Site) -> None:
+    site.client.post("/hooks/brightpearl/main")  # so that each counter has been used
+    known = set(re.findall(r"^# TYPE (\w+)", site.client.get("/metrics").get_data(as_text=True), re.MULTILINE))
+    rules = [rule for group in yaml.safe_load(RULES.read_text())["groups"] for rule in group["rules"]]
+    named = {name for rule in rules for name in re.findall(r"\bsyncengine_\w+", rule["expr"])}
+    assert {name for name in named if name not in known and name.removesuffix("_bucket") not in known} == set()
+    assert all(rule["annotations"]["summary"] for rule in rules)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_accepts_the_rules() -> None:
+    subprocess.run(["promtool", "check", "rules", str(RULES)], check=True)
