@@ -118,13 +118,12 @@ def test_configure_accepts_the_files_of_given_answers_and_values_arrive_unchange
     assert main.settings["eligible_statuses"] == [2, 3]
     assert (main.settings["home_currency"], main.settings["branch"]) == ("GBP", "10")
     assert main.quiet_s is None
+    assert main.lookups["currencies"] == {"1": "GBP", "2": "EUR"}
 
 
-@on_sqlite
 def test_where_a_status_makes_an_order_complete_there_is_no_quiet_period() -> None:
     (main,) = written(*options(GIVEN), "--complete-by-status", "yes").connections
     assert main.quiet_s == 0
-    assert main.lookups["currencies"] == {"1": "GBP", "2": "EUR"}
 
 
 def test_the_cut_over_date_is_today_in_the_accounts_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +226,7 @@ def test_a_person_is_asked_wrong_answers_again_and_sees_the_accounts_statuses(
 ) -> None:
     shop = ("private", "brightpearl.com", sandbox.url, "sandbox", "sandbox_app", "sandbox-account-token")
     erp = ("enet", f"{sandbox.url}/SYSPROWCFService/Rest", "BPSYNC", "s3cret!", "T", "")
-    connection = ("Europe/Londn", "Europe/London", "GBP", "2025-03-03", "2,3", "", "10", "W1", "30")
+    connection = ("Europe/Londn", "Europe/London", "GBP", "2025-03-03", "2,3", "yes", "", "10", "W1", "30")
 
     done = init(answers=_script(*shop, *erp, *connection, "1=GBP", "2=MN", ""))
 
@@ -243,7 +242,13 @@ def test_a_person_is_asked_wrong_answers_again_and_sees_the_accounts_statuses(
 
 def test_a_refused_token_is_said_while_the_statuses_are_asked(sandbox: Running, at_a_terminal: None) -> None:
     empty = ("--company-password", "--cancelled-statuses", "--warehouses", "--tax-codes")
-    more = {"--auth": "private", "--gateway": "enet", "--cut-over": "2026-01-01", **dict.fromkeys(empty, "")}
+    more = {
+        "--auth": "private",
+        "--gateway": "enet",
+        "--cut-over": "2026-01-01",
+        "--complete-by-status": "no",
+        **dict.fromkeys(empty, ""),
+    }
     given = {**GIVEN, **more, "--brightpearl-url": sandbox.url, "--account": "sandbox"}
     del given["--eligible-statuses"]
 
@@ -264,7 +269,7 @@ def test_an_oauth_client_is_asked_for_its_references_and_sent_to_authorise(at_a_
         "",
     )
     erp = ("enet", "http://erp.example.com/Rest", "BPSYNC", "s3cret!", "T", "")
-    connection = ("UTC", "GBP", "", "2", "", "10", "W1", "30", "", "", "")
+    connection = ("UTC", "GBP", "", "2", "", "", "10", "W1", "30", "", "", "")
 
     done = init(answers=_script(*shop, *erp, *connection))
 
