@@ -240,7 +240,7 @@ class Site:
             try:
                 if requests.get(f"{url}/readyz", timeout=5).ok:
                     return url
-            except requests.ConnectionError:
+            except requests.RequestException:
                 pass
             clock.sleep(0.1)
         raise SystemExit(f"the web process did not start; logs: {self.home}")

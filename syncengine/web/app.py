@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from syncengine import clock
 from syncengine.engine.core.engine import Engine
 from syncengine.errors import SyncError
 from syncengine.settings import Settings
@@ -64,9 +65,28 @@ def _with_headers(response: Response) -> Response:
     return response
 
 
+class _Once:
+    """Lets one message a second through: in an outage there is one for each request."""
+
+    def __init__(self) -> None:
+        self._at = -1.0
+
+    def __call__(self) -> bool:
+        """Whether a message may be written now."""
+        now = clock.monotonic()
+        if now - self._at < 1.0:
+            return False
+        self._at = now
+        return True
+
+
+_may_say = _Once()
+
+
 def _away(error: SyncError) -> Response:
     """503, since the sender is to try again: nothing was stored."""
-    log.warning("a request was answered with 503: %s", error)
+    if _may_say():
+        log.warning("requests are answered with 503: %s", error)
     return Response("not available\n", 503, {"Retry-After": str(RETRY_AFTER_S)}, content_type="text/plain")
 
 

@@ -47,6 +47,11 @@ class Site:
 
 @pytest.fixture
 def site(store: Store, vault: Vault) -> Site:
+    return make_site(store, vault)
+
+
+def make_site(store: Store, vault: Vault) -> Site:
+    """Two connections between a shop and an ERP in an empty store."""
     resources = {
         "brightpearl.sales_order": Thing(System("shop", Time()), "brightpearl.sales_order", events=("order.modified",)),
         "brightpearl.stock_level": Thing(System("shop", Time()), "brightpearl.stock_level"),

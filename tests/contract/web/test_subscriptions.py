@@ -15,8 +15,11 @@ from syncengine import clock, settings
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.connectors.brightpearl import connect as connect_brightpearl
 from syncengine.connectors.services import Services
-from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.core.events import polling
+from syncengine.engine.steps import sync
+from syncengine.engine.steps.pump import pump
+from syncengine.engine.steps.running import run as running_step
 from syncengine.engine.upkeep import subscriptions
 from syncengine.engine.upkeep.subscriptions import Place
 from syncengine.errors import Misconfigured
@@ -54,6 +57,7 @@ def engine(store: Store, vault: Vault, running: Running) -> Iterator[Engine]:
 
     account = {
         "url": running.url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", "limit_per_minute": 0,
+        "lag_s": 0,
     }  # fmt: skip
     with store.write() as session:
         ends = [
@@ -244,3 +248,45 @@ def set_lost(running: Running) -> Iterator[Callable[[int], None]]:
 def _wanted(engine: Engine) -> list[str]:
     with engine.store.read() as session:
         return sorted(session.scalars(select(m.Record.key).where(m.Record.wanted > m.Record.done)))
+
+
+def test_with_a_fifth_of_the_deliveries_lost_everything_is_equal_after_the_next_reading_of_feeds(
+    engine: Engine, running: Running, web: str, set_lost: Callable[[int], None]
+) -> None:
+    place, shop = _place(engine), running.sandbox.brightpearl
+    mapping = Plain(lambda doc, context: {"ref": str(doc["id"]), "name": doc.get("reference") or "none"})
+    orders = flow("orders", mapping, source="brightpearl.sales_order", target="syspro.sales_order", batch=200)
+    engine.flows["orders"] = orders  # type: ignore[index]
+    messages: list[Chain] = []
+    engine.send = messages.append
+    subscriptions.sync(engine, place, web)
+    sync.start(engine, sync.Request("orders"))
+    _run(engine, messages)
+    set_lost(20)
+    for number, order in enumerate(sorted(shop.orders.values(), key=lambda order: order.id)):
+        order.reference = f"changed {number}"
+        shop.save_order(order, "reference")
+        assert shop.webhooks.wait()  # each in a delivery of its own
+    _run(engine, messages)
+    told, lost = shop.webhooks.outcomes["delivered"], shop.webhooks.outcomes["lost"]
+    assert (lost > 0, told + lost) == (True, len(shop.orders))
+    names = _written(engine)
+    assert len([name for name in names if name.startswith("changed")]) == told
+
+    sync.start(engine, sync.Request("orders"))  # as after the relaxed interval
+    _run(engine, messages)
+    assert sorted(_written(engine)) == sorted(order.reference for order in shop.orders.values())
+
+
+def _run(engine: Engine, messages: list[Chain]) -> None:
+    pump(engine)
+    while messages:
+        message = messages.pop(0)
+        for stage in message.stages:
+            running_step(engine, stage, message.token)
+        pump(engine)
+
+
+def _written(engine: Engine) -> list[str]:
+    target = engine.route(_place(engine).connection.row.id, "orders").target
+    return [str(doc["name"]) for doc in target.objects.values()]  # type: ignore[attr-defined]
