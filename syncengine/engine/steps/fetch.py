@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Update, and_, bindparam, update
@@ -22,9 +22,9 @@ from syncengine.engine.core.engine import Connection, Engine, Route, calling, ch
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.records import Completion
-from syncengine.engine.core.want import want, want_again
+from syncengine.engine.core.want import want
 from syncengine.engine.decide.plan import NOT_LINKED
-from syncengine.engine.steps import corrections
+from syncengine.engine.steps import corrections, told
 from syncengine.engine.steps.corrections import Correction
 from syncengine.engine.writes import link_keys, links
 from syncengine.engine.writes.unknown_writes import resolve
@@ -34,9 +34,6 @@ from syncengine.mapping.contract import Mapping as FlowMapping
 from syncengine.mapping.contract import Reference
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Stage, Status, Why
-
-TOLD_TOO_EARLY = timedelta(seconds=5)
-"""When an object is fetched once more after a webhook told of a change that the first fetch did not show."""
 
 
 @dataclass
@@ -336,9 +333,10 @@ def _store(
     now = clock.now()
     bodies: dict[int, bytes] = {}
     rows: list[dict[str, Any]] = []
-    names: dict[int, search_names.Names] = {}
+    names, absent = dict[int, search_names.Names](), set[int]()
     for record in lease.records:
         docs = own_docs(route, record.key, linked[record.id], fetched)
+        absent |= set() if docs[route.source.name] else {record.id}
         bodies[record.id] = payloads.seal(route.engine.vault, docs)
         if record not in idle:  # what is unchanged has its names
             names[record.id] = search_names.of_docs(route, docs)
@@ -358,31 +356,8 @@ def _store(
             {record.id: Completion(Status(record.status), record.reason, Why(record.why)) for record in idle},
             now,
         )
-        want_again(session, _without_news(route, lease, linked, fetched, prints), now + TOLD_TOO_EARLY)
+        told.fetch_again(session, lease.records, prints, absent, now)
         records.leave(session, lease, now)
-
-
-def _without_news(
-    route: Route,
-    lease: Lease,
-    linked: Mapping[int, Sequence[Link]],
-    fetched: Fetched,
-    prints: Mapping[int, str],
-) -> list[int]:
-    """Records of which a webhook told, but whose objects are absent or as they were: it may have overtaken the change."""
-    source = route.source.name
-    return [
-        record.id
-        for record in lease.records
-        if record.is_told
-        and (
-            prints[record.id] == record.done_fingerprint
-            or not any(
-                fetched.get(source, end) is not None
-                for end in _both_ends(route, record.key, linked[record.id])[route.source_side]
-            )
-        )
-    ]
 
 
 def _fetched(lease: Lease, fetched: Fetched, now: datetime) -> Update:

@@ -12,9 +12,9 @@ from sqlalchemy import select
 from syncengine import clock
 from syncengine.connectors.hooks import MOST_KEYS
 from syncengine.engine.steps import hints
-from syncengine.engine.steps.fetch import TOLD_TOO_EARLY
 from syncengine.engine.steps.hints import Hint, Taken
 from syncengine.engine.steps.intake import Intake
+from syncengine.engine.steps.told import TOO_EARLY
 from syncengine.errors import DatabaseAway, Throttled, Transient
 from syncengine.mapping.contract import FieldGroup, Policy
 from syncengine.store import models as m
@@ -100,7 +100,7 @@ def test_a_hint_that_overtakes_its_change_is_fetched_once_more_and_no_more_than_
     _take(world, _hint(world, "1", at=clock.now()))
     world.settle()
     world.left.put("things", "1", name="a chair")  # only now can it be read
-    world.time.pass_(TOLD_TOO_EARLY.total_seconds())
+    world.time.pass_(TOO_EARLY.total_seconds())
     world.settle()
     assert world.right.objects["things"]["R1"]["name"] == "a chair"
 
