@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from syncengine import clock
 from syncengine.connectors.hooks import FORMER_SECRET, SECRET, Subscription, Subscriptions, widest
@@ -24,7 +24,7 @@ from syncengine.engine.traffic import endpoints
 from syncengine.errors import DatabaseAway, Misconfigured, SyncError
 from syncengine.store.dialect import upsert
 from syncengine.store.lock import Lock
-from syncengine.store.models import Hook, Secret
+from syncengine.store.models import AcceptedOnce, Hook, Secret
 from syncengine.store.states import Lane
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,9 @@ NOT_AGAIN_WITHIN = timedelta(minutes=15)
 
 FORMER_KEPT = timedelta(days=1)
 """How long the secret before a replacement is accepted: deliveries with it may still be on their way."""
+
+ACCEPTED_KEPT = timedelta(hours=1)
+"""How long it is remembered that a signed message was accepted; longer than its time stamp is valid."""
 
 SECRET_BYTES = 32
 LOCK = "webhooks"
@@ -173,6 +176,7 @@ def run(engine: Engine, web_url: str) -> str:
     with Lock(engine.store, LOCK, LEASE_S).tried() as is_ours:
         if not is_ours:
             return "another process checks webhooks"
+        _forget_accepted(engine)
         resting = endpoints.at_rest(engine)
         for place in places(engine):
             hook = _stored(engine, place)
@@ -187,6 +191,12 @@ def run(engine: Engine, web_url: str) -> str:
                 log.warning("the webhooks of %s could not be checked: %s", place.name, error)
                 _save(engine, place, ids=hook.ids, problem=error.says, checked_at=clock.now(), check_due=False)
     return f"{count} checked"
+
+
+def _forget_accepted(engine: Engine) -> None:
+    """Remove what was accepted long ago: such a message would be refused for its time stamp."""
+    with engine.store.write(durable=False) as session:
+        session.execute(delete(AcceptedOnce).where(AcceptedOnce.at < clock.now() - ACCEPTED_KEPT))
 
 
 def _is_due(hook: Hook) -> bool:

@@ -17,6 +17,7 @@ from syncengine.connectors.brightpearl import connect as connect_brightpearl
 from syncengine.connectors.services import Services
 from syncengine.engine.core.engine import Chain, Engine
 from syncengine.engine.core.events import polling
+from syncengine.engine.doctor import webhooks
 from syncengine.engine.steps import sync
 from syncengine.engine.steps.pump import pump
 from syncengine.engine.steps.running import run as running_step
@@ -185,13 +186,39 @@ def test_the_daily_task_repairs_what_somebody_has_removed_and_notes_what_it_cann
         assert "where to send webhooks" in session.scalars(select(m.Hook.problem)).one()
 
 
+def test_doctor_says_what_is_missing_and_whether_webhooks_are_heard(engine: Engine, running: Running) -> None:
+    def said(*answered: str) -> list[tuple[str, str]]:
+        found = webhooks.examine(engine, "https://sync.example", answered or ("shop",))
+        return [(finding.level.value, finding.says) for finding in found]
+
+    assert said() == [("ok", "not set up; feeds alone are read for order.modified (docs/webhooks.md)")]
+    subscriptions.sync(engine, _place(engine), "https://sync.example")
+    assert said() == [("warn", "subscribed, but none has been heard yet")]
+    assert said("erp") == []  # the shop cannot be called, which is said elsewhere
+    with engine.store.write() as session:
+        connection_id = _place(engine).connection.row.id
+        session.add(m.Schedule(connection_id=connection_id, flow="orders", next_due=clock.now(), heard_at=clock.now()))
+    assert [level for level, _ in said()] == ["ok"]
+    running.sandbox.brightpearl.webhooks.subscriptions.clear()
+    assert said() == [("warn", "missing or outdated: order.modified")]
+
+
+def test_signed_messages_of_an_hour_ago_are_forgotten(engine: Engine) -> None:
+    with engine.store.write() as session:
+        session.add(m.AcceptedOnce(digest="a" * 64, at=clock.now() - timedelta(hours=2)))
+        session.add(m.AcceptedOnce(digest="b" * 64, at=clock.now()))
+    subscriptions.run(engine, "")
+    with engine.store.read() as session:
+        assert session.scalars(select(m.AcceptedOnce.digest)).all() == ["b" * 64]
+
+
 def test_a_change_is_delivered_through_loss_of_answers_and_wanted(engine: Engine, running: Running, web: str) -> None:
-    place, webhooks = _place(engine), running.sandbox.brightpearl.webhooks
+    place, hooks = _place(engine), running.sandbox.brightpearl.webhooks
     subscriptions.sync(engine, place, web)
     order = next(iter(running.sandbox.brightpearl.orders.values()))
     running.sandbox.brightpearl.save_order(order, "reference")
-    assert webhooks.wait()
-    assert webhooks.outcomes["delivered"] == 1
+    assert hooks.wait()
+    assert hooks.outcomes["delivered"] == 1
     assert _wanted(engine) == [str(order.id)]
 
 
@@ -211,13 +238,13 @@ def test_a_test_is_heard_and_wants_nothing(engine: Engine, running: Running, web
 def test_deliveries_with_the_former_secret_are_taken_for_another_day(
     engine: Engine, running: Running, web: str
 ) -> None:
-    place, webhooks = _place(engine), running.sandbox.brightpearl.webhooks
+    place, hooks = _place(engine), running.sandbox.brightpearl.webhooks
     subscriptions.sync(engine, place, web)
-    former = next(iter(webhooks.subscriptions.values()))
+    former = next(iter(hooks.subscriptions.values()))
     subscriptions.sync(engine, place, web, new_secret=True)
-    webhooks.simulate(former, {"${resource-id}": "7"})
-    assert webhooks.wait()
-    assert (webhooks.outcomes["delivered"], _wanted(engine)) == (1, ["7"])
+    hooks.simulate(former, {"${resource-id}": "7"})
+    assert hooks.wait()
+    assert (hooks.outcomes["delivered"], _wanted(engine)) == (1, ["7"])
 
     endpoint_id = engine.connections()[0].left_id
     with engine.store.write() as session:
@@ -231,12 +258,12 @@ def test_lost_deliveries_are_spread_evenly(
 ) -> None:
     subscriptions.sync(engine, _place(engine), web)
     set_lost(20)
-    webhooks = running.sandbox.brightpearl.webhooks
-    subscription = next(iter(webhooks.subscriptions.values()))
+    hooks = running.sandbox.brightpearl.webhooks
+    subscription = next(iter(hooks.subscriptions.values()))
     for number in range(10):
-        webhooks.simulate(subscription, {"${resource-id}": str(number + 1)})
-    assert webhooks.wait()
-    assert (webhooks.outcomes["delivered"], webhooks.outcomes["lost"]) == (8, 2)
+        hooks.simulate(subscription, {"${resource-id}": str(number + 1)})
+    assert hooks.wait()
+    assert (hooks.outcomes["delivered"], hooks.outcomes["lost"]) == (8, 2)
 
 
 @pytest.fixture
