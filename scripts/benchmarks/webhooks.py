@@ -36,6 +36,7 @@ from syncengine.engine.steps import sync
 from syncengine.engine.steps.running import run as run_step
 from syncengine.store import Store
 from syncengine.store import models as m
+from syncengine.store.states import Status
 
 FSYNC_US = 5_000
 DUPLICATES, CLIENTS = 0.3, 50
@@ -124,7 +125,8 @@ def _drained(installation: Site) -> dict[str, Any]:
     try:
         while True:
             with store.read() as session:
-                due = session.scalar(select(func.count()).where(mine, m.Record.wanted > m.Record.done))
+                is_left = (m.Record.wanted > m.Record.done) | (m.Record.status == Status.WAITING)
+                due = session.scalar(select(func.count()).where(mine, is_left))
                 rows = session.execute(
                     select(m.Record.status, func.count()).where(mine).group_by(m.Record.status)
                 ).all()
