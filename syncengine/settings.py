@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from syncengine import environment, keys
+from syncengine import addresses, environment, keys
 from syncengine.errors import Misconfigured
 from syncengine.redaction import redact_url
 
-REDIS_SCHEMES = ("redis", "rediss", "redis+socket", "sentinel")
 REDIS_PREFIX = "syncengine:"
 """The prefix of all queue keys: one Redis may serve several applications."""
 
@@ -200,6 +198,27 @@ class Settings:
     flower_auth: str = field(default="", repr=False)
     """Who may open Flower's pages, USER:PASSWORD. Without it `syncengine up` does not start Flower."""
 
+    web_port: int = _setting("SYNCENGINE_WEB_PORT", 5560, least=0, most=65_535)
+    """Port of the web process, which takes webhooks; 0: `syncengine up` does not start it."""
+
+    web_address: str = "127.0.0.1"
+    """Address on which the web process listens; behind a proxy that brings TLS. Default: 127.0.0.1."""
+
+    web_workers: int = _setting("SYNCENGINE_WEB_WORKERS", 2, least=1, most=64)
+    """Processes that take webhooks."""
+
+    web_threads: int = _setting("SYNCENGINE_WEB_THREADS", 32, least=1, most=512)
+    """Threads of each of them: requests at a time."""
+
+    web_url: str = ""
+    """The address of the web process as the systems reach it, https://HOST. Webhooks are subscribed to it. Default: none."""
+
+    metrics_token: str = field(default="", repr=False)
+    """Who may read `/metrics`: `Authorization: Bearer TOKEN`. Default: none, and only this host may."""
+
+    hint_window_s: float = _setting("SYNCENGINE_HINT_WINDOW_S", 0.1, least=0, most=10)
+    """What webhooks tell within this time is read together; the first one leaves at once."""
+
     log_level: str = "INFO"
     """What is logged: DEBUG, INFO, WARNING or ERROR. Default: INFO."""
 
@@ -222,7 +241,7 @@ class Settings:
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise _wrong(
+            raise addresses.wrong(
                 "SYNCENGINE_HOME", str(path), f"a folder to write to ({error.strerror})", "Name another"
             ) from None
         return path
@@ -238,11 +257,11 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     }
     home = Path(env.get("SYNCENGINE_HOME", "var")).expanduser().absolute()
     if home.exists() and not home.is_dir():
-        raise _wrong("SYNCENGINE_HOME", str(home), "a folder", "Name a folder that syncengine may fill")
+        raise addresses.wrong("SYNCENGINE_HOME", str(home), "a folder", "Name a folder that syncengine may fill")
     settings = Settings(
         home=home,
-        database_url=_database_url(env, home),
-        redis_url=_redis_url(env),
+        database_url=addresses.database_url(env, home),
+        redis_url=addresses.redis_url(env),
         redis_master=env.get("SYNCENGINE_REDIS_MASTER", ""),
         config_path=_config_path(env),
         flows_path=_flows_path(env),
@@ -254,6 +273,9 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
         may_make_key="DATABASE_URL" not in env,
         alert_urls=_alert_urls(env),
         flower_auth=_flower_auth(env),
+        web_address=env.get("SYNCENGINE_WEB_ADDRESS", "127.0.0.1"),
+        web_url=addresses.web_url(env),
+        metrics_token=env.get("SYNCENGINE_METRICS_TOKEN", ""),
         log_level=_log_level(env),
         **_numbers(env),
     )
@@ -262,10 +284,10 @@ def load(env: Mapping[str, str] | None = None) -> Settings:
     if 0 < settings.keep_events_days < LEAST_EVENT_DAYS:
         allowed = f"0 (for ever) or at least {LEAST_EVENT_DAYS}"
         remedy = "Change it, or leave it out: the database always keeps a month of the timeline"
-        raise _wrong("SYNCENGINE_KEEP_EVENTS_DAYS", str(settings.keep_events_days), allowed, remedy)
+        raise addresses.wrong("SYNCENGINE_KEEP_EVENTS_DAYS", str(settings.keep_events_days), allowed, remedy)
     if settings.lease_s < settings.call_s + LEAST_SLACK_S:
         at_least = f"{LEAST_SLACK_S:g} s more than the longest call (SYNCENGINE_CALL_S = {settings.call_s:g})"
-        raise _wrong("SYNCENGINE_LEASE_S", f"{settings.lease_s:g}", at_least, "Raise it, or shorten the calls")
+        raise addresses.wrong("SYNCENGINE_LEASE_S", f"{settings.lease_s:g}", at_least, "Raise it, or shorten the calls")
     return settings
 
 
@@ -290,6 +312,9 @@ TEXT_VARIABLES: Mapping[str, str] = {
     "SYNCENGINE_KEYS": "given_keys",
     "SYNCENGINE_KEY_FILE": "key_file",
     "SYNCENGINE_ALERT_URLS": "alert_urls",
+    "SYNCENGINE_WEB_ADDRESS": "web_address",
+    "SYNCENGINE_WEB_URL": "web_url",
+    "SYNCENGINE_METRICS_TOKEN": "metrics_token",
     "SYNCENGINE_LOG_LEVEL": "log_level",
     "FLOWER_BASIC_AUTH": "flower_auth",
 }
@@ -311,46 +336,18 @@ def _number(variable: str, text: str, kind: Callable[[str], Any], limits: Mappin
     try:
         number = kind(text)
     except ValueError:
-        raise _wrong(variable, text, what, f"Write one {span}, or leave it out") from None
+        raise addresses.wrong(variable, text, what, f"Write one {span}, or leave it out") from None
     if not limits["least"] <= number <= limits["most"]:  # also false for nan
-        raise _wrong(variable, text, f"{what} {span}", "Change it, or leave it out")
+        raise addresses.wrong(variable, text, f"{what} {span}", "Change it, or leave it out")
     return number
-
-
-def _redis_url(env: Mapping[str, str]) -> str | None:
-    url = env.get("REDIS_URL")
-    if url is None:
-        return None
-    scheme, colon, rest = url.partition("://")
-    if not colon or scheme not in REDIS_SCHEMES or not rest.strip("/") or not _has_valid_port(url):
-        raise _wrong(
-            "REDIS_URL", _shown(url), "an address of a Redis", "Write redis://:PASSWORD@HOST:6379/0, or leave it out"
-        )
-    return url
-
-
-def _has_valid_port(url: str) -> bool:
-    try:
-        _ = urlsplit(url.split(";", 1)[0]).port  # ";" separates several Sentinels
-    except ValueError:
-        return False
-    return True
-
-
-def _database_url(env: Mapping[str, str], home: Path) -> str:
-    url = env.get("DATABASE_URL")
-    if url is None:
-        return f"sqlite:///{home / 'syncengine.db'}"
-    if not url.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
-        remedy = "Write postgresql://USER:PASSWORD@HOST/NAME or sqlite:////FOLDER/FILE, or leave it out"
-        raise _wrong("DATABASE_URL", _shown(url), "an address of a PostgreSQL or SQLite", remedy)
-    return url
 
 
 def _config_path(env: Mapping[str, str]) -> Path:
     path = Path(env.get("SYNCENGINE_CONFIG", "syncengine.yml")).expanduser().absolute()
     if "SYNCENGINE_CONFIG" in env and not path.is_file():
-        raise _wrong("SYNCENGINE_CONFIG", str(path), "a file", "Name the file with your endpoints and connections")
+        raise addresses.wrong(
+            "SYNCENGINE_CONFIG", str(path), "a file", "Name the file with your endpoints and connections"
+        )
     return path
 
 
@@ -358,7 +355,9 @@ def _flows_path(env: Mapping[str, str]) -> Path | None:
     if "SYNCENGINE_FLOWS" in env:
         path = Path(env["SYNCENGINE_FLOWS"]).expanduser().absolute()
         if not path.is_dir():
-            raise _wrong("SYNCENGINE_FLOWS", str(path), "a folder", "Name the folder with your flows, or leave it out")
+            raise addresses.wrong(
+                "SYNCENGINE_FLOWS", str(path), "a folder", "Name the folder with your flows, or leave it out"
+            )
         return path
     places = [_config_path(env).parent / "flows.d", Path("flows.d").absolute()]
     return next((place for place in places if place.is_dir()), None)
@@ -367,7 +366,7 @@ def _flows_path(env: Mapping[str, str]) -> Path | None:
 def _log_level(env: Mapping[str, str]) -> str:
     level = env.get("SYNCENGINE_LOG_LEVEL", "INFO")
     if level.upper() not in LOG_LEVELS:
-        raise _wrong("SYNCENGINE_LOG_LEVEL", level, "a level", f"Write one of {', '.join(LOG_LEVELS)}")
+        raise addresses.wrong("SYNCENGINE_LOG_LEVEL", level, "a level", f"Write one of {', '.join(LOG_LEVELS)}")
     return level.upper()
 
 
@@ -387,14 +386,3 @@ def _alert_urls(env: Mapping[str, str]) -> tuple[str, ...]:
     """The separate addresses; a comma inside an address belongs to it. Apprise validates them later."""
     urls = re.split(r"[,;]*\s+|[,;]+(?=\w+://)", env.get("SYNCENGINE_ALERT_URLS", ""))
     return tuple(url for url in urls if url)
-
-
-def _shown(url: str) -> str:
-    try:
-        return redact_url(url)
-    except ValueError:  # the port is not a number
-        return url.rpartition("@")[2]
-
-
-def _wrong(variable: str, value: str, what: str, remedy: str) -> Misconfigured:
-    return Misconfigured(f"{variable} = {value!r} is not {what}. {remedy}")

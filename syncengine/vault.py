@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from syncengine import clock, keys
 from syncengine.errors import Misconfigured
@@ -169,6 +169,11 @@ class Vault:
         with self._store.read() as session:
             found = session.scalar(select(Secret.version).where(Secret.endpoint_id == endpoint_id, Secret.name == name))
         return found or 0
+
+    def remove(self, endpoint_id: int, name: str) -> None:
+        """Remove a secret of an endpoint, if it has one of that name. Raises Transient."""
+        with self._store.write() as session:
+            session.execute(delete(Secret).where(Secret.endpoint_id == endpoint_id, Secret.name == name))
 
     def write(self, endpoint_id: int, name: str, value: str) -> None:
         """Store a secret, replacing the former one. Raises Transient."""

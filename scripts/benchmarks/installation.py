@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import requests
 from cryptography.fernet import Fernet
 
 from syncengine import clock, connectors
+from syncengine.connectors.hooks import SECRET
 from syncengine.engine.core.engine import Chain, Engine, Limits
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
@@ -43,10 +45,10 @@ STOP_S = 30.0
 class Systems:
     """The simulated systems in a process of their own (shop.py)."""
 
-    def __init__(self, orders: int, customers: int, latency_s: float) -> None:
+    def __init__(self, orders: int, customers: int, latency_s: float, status: int = 2) -> None:
         command = [sys.executable, str(HERE / "shop.py"), "--orders", str(orders), "--customers", str(customers)]
         self._process = subprocess.Popen(
-            [*command, "--latency", str(latency_s)],
+            [*command, "--latency", str(latency_s), "--status", str(status)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True,
         )  # fmt: skip
         about = self._answer()
@@ -129,13 +131,14 @@ class Site:
         limit_per_minute: int = 0,
         flows: Sequence[str] = ("customers", "orders"),
         lookups: dict[str, Any] | None = None,
+        database_url: str = "",
         shop: dict[str, Any] | None = None,
     ) -> None:
         """shop: further settings of the Brightpearl endpoint. The others are the connection's."""
         self.systems, self.home = systems, home
         self._flows, self._lookups, self._shop = list(flows), lookups or {}, shop or {}
         self.key = Fernet.generate_key().decode()
-        self.database_url = f"sqlite:///{home}/syncengine.db"
+        self.database_url = database_url or f"sqlite:///{home}/syncengine.db"
         migrate.upgrade(self.database_url)
         self.flows = load_flows([SHIPPED], connectors.resources())
         self.messages: list[Chain] = []
@@ -197,11 +200,13 @@ class Site:
                 clock.sleep(0.05)
         raise SystemExit("Redis did not start")
 
-    def start(self, *command: str, name: str, environment: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
-        """Start `celery ...` with this Python; its log is in the home folder."""
+    def start(
+        self, *command: str, name: str, environment: dict[str, str] | None = None, module: str = "celery"
+    ) -> subprocess.Popen[bytes]:
+        """Start `celery ...`, or another module, with this Python; its log is in the home folder."""
         log = (self.home / f"{name}.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", "celery", *command],
+            [sys.executable, "-m", module, *command],
             stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, env=environment or self.environment(),
             start_new_session=True,
         )  # fmt: skip
@@ -221,6 +226,39 @@ class Site:
         if beat:
             started.append(self.start(*app, "beat", name="beat", environment=environment))
         return started
+
+    def start_web(self, *, environment: dict[str, str] | None = None) -> str:
+        """The web process with its defaults, once it answers; its address."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        url = f"http://127.0.0.1:{port}"
+        given = {
+            **self.environment(),
+            **(environment or {}),
+            "SYNCENGINE_WEB_PORT": str(port),
+            "SYNCENGINE_WEB_URL": url,
+        }
+        self.web = self.start("--config=python:syncengine.web.server", name="web", environment=given, module="gunicorn")
+        for _ in range(200):
+            try:
+                if requests.get(f"{url}/readyz", timeout=5).ok:
+                    return url
+            except requests.RequestException:
+                pass
+            clock.sleep(0.1)
+        raise SystemExit(f"the web process did not start; logs: {self.home}")
+
+    def subscribe(self, web_url: str) -> str:
+        """Subscribe to the webhooks of the simulated Brightpearl; returns their secret."""
+        environment = {**self.environment(), "SYNCENGINE_WEB_URL": web_url}
+        command = [sys.executable, "-m", "syncengine", "webhooks", "sync"]
+        subprocess.run(command, env=environment, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        engine = self.engine()
+        try:
+            return engine.vault.read(engine.connections()[0].left_id, SECRET) or ""
+        finally:
+            engine.close()
 
     def stop(self) -> None:
         """End all processes that were started, Redis last."""
@@ -265,13 +303,13 @@ class Site:
 
 @contextmanager
 def site(
-    *, orders: int, customers: int, latency_s: float = 0.0, limit_per_minute: int = 0, **more: Any
+    *, orders: int, customers: int, latency_s: float = 0.0, limit_per_minute: int = 0, status: int = 2, **more: Any
 ) -> Iterator[Site]:
-    """Systems and an installation against them; all of it ends with the block. limit_per_minute: Brightpearl's; 0: none.
+    """Systems and an installation against them; all of it ends with the block.
 
-    more: as of a Site.
+    limit_per_minute: Brightpearl's; 0: none. status: of every order. more: as of a Site.
     """
-    systems = Systems(orders, customers, latency_s)
+    systems = Systems(orders, customers, latency_s, status)
     systems.turn(brightpearl_limit=limit_per_minute)
     try:
         with (

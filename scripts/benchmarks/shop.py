@@ -2,6 +2,7 @@
 
 A separate process, so that its CPU share can be measured. It reads one command per line from standard input and answers
 each with one line of JSON: `amend SECONDS` changes a quantity of every order (their times spread over the next SECONDS),
+`status ID` gives all orders a status without telling anybody;
 `addresses` counts the customers' addresses, `cpu` tells the CPU seconds used so far, `stock N` adds N products with stock in
 three of SYSPRO's warehouses and none in Brightpearl, `count CODE QUANTITY` is a count in SYSPRO's first warehouse, `levels`
 tells how many of Brightpearl's levels are not those of SYSPRO, and `level CODE` what Brightpearl has in its first warehouse.
@@ -32,10 +33,11 @@ def main() -> None:
     parser.add_argument("--orders", type=int, required=True)
     parser.add_argument("--customers", type=int, required=True)
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
+    parser.add_argument("--status", type=int, default=2, help="of every order")
     options = parser.parse_args()
     switches = {"latency_s": options.latency, "brightpearl_limit": 0}
     sandbox = Sandbox(1, switches, contacts=options.customers, products=100, orders=0, awkward=False)
-    fill(sandbox, options.orders)
+    fill(sandbox, options.orders, options.status)
     with sandbox.start() as running:
         ordinary = next(product for product in sandbox.shop.products if product.in_syspro and product.sku)
         _answer({"url": running.url, "sku": ordinary.sku})
@@ -43,13 +45,13 @@ def main() -> None:
             _answer(_do(sandbox, line.split()))
 
 
-def fill(sandbox: Sandbox, orders: int) -> None:
+def fill(sandbox: Sandbox, orders: int, status_id: int = 2) -> None:
     """Put orders into the shop, by all customers in turn, each of one to three stock lines; seven seconds apart."""
     chance, writer = random.Random(2), OrderWriter(sandbox.shop)
     customers, ordinary = writer.customers, writer.ordinary
     for number in range(orders):
         placed = CUT_OVER + timedelta(minutes=1) + timedelta(seconds=7 * number)
-        order = writer.order(customers[number % len(customers)], placed)
+        order = writer.order(customers[number % len(customers)], placed, status_id=status_id)
         for product in chance.sample(ordinary, chance.choice((1, 1, 2, 3))):
             writer.add(order, product, chance.choice((1, 2, 3)))
     sandbox.brightpearl = Account(sandbox, sandbox.shop)
@@ -113,9 +115,21 @@ def differing(sandbox: Sandbox) -> int:
         )
 
 
+def set_status(sandbox: Sandbox, status_id: int) -> list[int]:
+    """Give every order a status, now; returns their ids."""
+    account = sandbox.brightpearl
+    with account.lock:
+        for order in account.orders.values():
+            order.status_id = status_id
+            account.stamp_order(order, account.stamp())
+        return sorted(account.orders)
+
+
 def _do(sandbox: Sandbox, words: list[str]) -> dict[str, object]:
     if words[0] == "amend":
         return {"amended": amend(sandbox, float(words[1]))}
+    if words[0] == "status":
+        return {"ids": set_status(sandbox, int(words[1]))}
     if words[0] == "addresses":
         return {"addresses": len(sandbox.brightpearl.addresses)}
     if words[0] == "cpu":

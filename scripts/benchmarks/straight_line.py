@@ -57,7 +57,7 @@ class Parts:
         self.flows = bootstrap.flows(current)
         lent = bootstrap.services(self.store, Vault(self.store, current.keys), None)
         with self.store.read() as session:
-            connection = session.scalars(select(models.Connection)).one()
+            connection = session.scalars(select(models.ConnectionRow)).one()
             rows = session.scalars(select(models.Endpoint)).all()
         self.settings = connection.settings
         self.connectors: dict[str, Connector] = {

@@ -14,6 +14,7 @@ from syncengine.cli._init_files import pairs, value_of
 from syncengine.cli._init_questions import BRIGHTPEARL, LOOKUPS, SHOP, STOCK_TABLE, SYSPRO, SYSTEMS, Answers, Question
 from syncengine.connectors.base import Connector, Endpoint
 from syncengine.engine.setup import bootstrap, checks, configure
+from syncengine.engine.setup.installation import CONNECTION_ENTRIES
 from syncengine.errors import Misconfigured
 from syncengine.flows import SHIPPED
 from syncengine.flows.loader import load_flows
@@ -69,6 +70,8 @@ class Checks:
     def _of_connection(self, question: Question, text: str, answers: Answers) -> str:
         if question.key == "cut_over":
             return _cut_over(text, answers["time_zone"])
+        if question.key in CONNECTION_ENTRIES:  # not a setting of a flow
+            return text
         if question.key == "home_currency" and not re.fullmatch(r"[A-Za-z]{3}", text):
             raise Misconfigured(
                 f"{question.option}: {text!r} is not a currency", "Write its three letters, such as GBP"

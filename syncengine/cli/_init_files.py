@@ -24,6 +24,7 @@ from syncengine.cli._init_questions import (
     Answers,
     Question,
 )
+from syncengine.engine.setup.installation import CONNECTION_ENTRIES
 from syncengine.errors import Misconfigured
 
 HEADER = (
@@ -116,6 +117,8 @@ def _connection(answers: Answers, extras: Extras) -> Iterator[str]:
     yield f"    cut_over: {answers['cut_over']}   # orders created before it are left alone"
     stock = ", inventory" if STOCK_TABLE.key in lookups_of(answers, extras) else ""
     yield f"    flows: [customers, orders, order_tax{stock}]"
+    if answers["complete_by_status"] == "yes":
+        yield "    quiet_s: 0      # an order is complete once it has one of eligible_statuses"
     yield "    settings:"
     yield from (f"      {name}: {_scalar(value)}" for name, value in settings_of(answers, extras).items())
     yield "    lookups:                            # an order that needs a missing entry waits for it"
@@ -127,7 +130,7 @@ def settings_of(answers: Answers, extras: Extras) -> dict[str, Any]:
     answered = {
         question.key: value_of(question, answers[question.name])
         for question in (*CONNECTION, STOCK_SETTING)
-        if question.key != "cut_over" and answers[question.name]
+        if question.key not in CONNECTION_ENTRIES and answers[question.name]
     }
     return {**extras.settings, **answered}
 

@@ -120,6 +120,14 @@ CONNECTION = (
         "eligible_statuses", "Ids of the order statuses in which an order is sent, such as 2,3", key="eligible_statuses"
     ),
     Question(
+        "complete_by_status",
+        "Does the shop give an order one of these statuses only once it is complete? Then it is sent within seconds; otherwise "
+        "after a minute without a change",
+        key="quiet_s",
+        default="no",
+        choices=("yes", "no"),
+    ),
+    Question(
         "cancelled_statuses",
         "Ids of the order statuses that cancel the SYSPRO order",
         key="cancelled_statuses",

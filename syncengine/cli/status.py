@@ -59,6 +59,11 @@ def command(as_json: bool) -> None:
     console.print(_table(flows))
     for line in why:
         console.print(line, markup=False, highlight=False)
+    for flow in flows:
+        if flow.polling is not None and flow.polling.is_heard and flow.polling.why:
+            console.print(
+                f"{flow.connection}: {flow.flow} is read at its usual interval: {flow.polling.why}", markup=False
+            )
     _show_trouble(console, flows, paused)
     needs = {
         "deadletters": any(flow.dead or flow.attention for flow in flows),
@@ -95,13 +100,24 @@ def _show_trouble(console: Console, flows: Sequence[FlowStatus], paused: Sequenc
 
 def _table(flows: list[FlowStatus]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("connection", "flow", "last sync", "lag", *NUMBERS):
+    for name in ("connection", "flow", "last sync", "every", "lag", *NUMBERS):
         table.add_column(name, justify="right" if name in NUMBERS or name == "lag" else "left", no_wrap=True)
     for flow in flows:
         name = flow.connection if flow.mode == "live" else f"{flow.connection} ({flow.mode})"
         numbers = [str(getattr(flow, number) or "·") for number in NUMBERS]
-        table.add_row(name, flow.flow, _ago(flow), clock.spell(flow.lag_s) if flow.due else "·", *numbers)
+        table.add_row(name, flow.flow, _ago(flow), _every(flow), clock.spell(flow.lag_s) if flow.due else "·", *numbers)
     return table
+
+
+def _every(flow: FlowStatus) -> str:
+    """The present interval of syncs, and the other one of a flow that has two."""
+    polling = flow.polling
+    if polling is None or not polling.interval_s:
+        return "never" if polling is not None else "·"
+    if polling.relaxed_s is None:
+        return clock.spell(polling.interval_s)
+    other = polling.usual_s if polling.interval_s == polling.relaxed_s else polling.relaxed_s
+    return f"{clock.spell(polling.interval_s)} ({clock.spell(other)})"
 
 
 def _ago(flow: FlowStatus) -> str:

@@ -93,6 +93,9 @@ def _show_addresses(settings: Settings, supervisor: Supervisor) -> None:
     click.echo(
         f"Flower:  {f'http://127.0.0.1:{settings.flower_port}/' if has_flower else f'not started. {flower.HOW}'}"
     )
+    click.echo(
+        f"Web:     {f'http://{settings.web_address}:{settings.web_port}/' if settings.web_port else 'not started'}"
+    )
     click.echo(f"Redis:   {redact_url(redis_server.address(settings).split(';')[0])}")
     click.echo(f"Store:   {settings.shown_database}")
     click.echo(f"Logs:    {supervisor.log_folder}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import import_module
+from importlib.util import find_spec
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -12,9 +14,10 @@ from syncengine.errors import Misconfigured
 if TYPE_CHECKING:
     from syncengine.connectors.base import Account, Connector, Endpoint, Source
     from syncengine.connectors.declared import DeclaredSecret, DeclaredSetting
+    from syncengine.connectors.hooks import Receiver
     from syncengine.connectors.services import Services
 
-__all__ = ["account_of", "connect", "resources", "secrets_of", "settings_of", "systems"]
+__all__ = ["account_of", "connect", "receiver_of", "resources", "secrets_of", "settings_of", "systems"]
 
 
 def systems() -> list[str]:
@@ -44,6 +47,15 @@ def secrets_of(system: str) -> tuple[DeclaredSecret, ...]:
     """The secrets that an endpoint of the system may have."""
     declared: tuple[DeclaredSecret, ...] = import_module(f"{__name__}.{system}").SECRETS
     return declared
+
+
+@functools.lru_cache(maxsize=32)  # asked for each webhook, and names come from outside
+def receiver_of(system: str) -> Receiver | None:
+    """How webhooks of the system are read; None if there is no such system, or it has none."""
+    if system not in systems() or find_spec(f"{__name__}.{system}.hooks") is None:
+        return None
+    receiver: Receiver = import_module(f"{__name__}.{system}.hooks").RECEIVER
+    return receiver
 
 
 def _package(endpoint: Endpoint) -> ModuleType:

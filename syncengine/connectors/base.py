@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from syncengine.connectors.hooks import Subscriptions
 from syncengine.connectors.operations import Change, LineChange, Operation, Outcome, Result, Safety, SentWrite, Verb
 from syncengine.connectors.resource import (
     MAKE_IT_A_TARGET,
@@ -157,6 +158,15 @@ class Connector(ABC):
         Raises as `check` does.
         """
         return {}
+
+    @property
+    def subscriptions(self) -> Subscriptions | None:
+        """The webhooks of the account; None where the system's own people set them up. Default: None."""
+        return None
+
+    def is_subscribable(self, event: str) -> bool:
+        """Whether the system tells of an event that a resource declares. Makes no call. Default: it does."""
+        return bool(event)
 
     def quota(self) -> str:
         """One line on what is left of the quota, without a call; empty where nothing is counted."""

@@ -96,9 +96,9 @@ def choice(name: str, choices: tuple[str, ...], default: str, about: str) -> Dec
     return DeclaredSetting(name, SettingType.CHOICE, default, about, choices=choices)
 
 
-def names(name: str, about: str) -> DeclaredSetting:
+def names(name: str, about: str, default: tuple[str, ...] = ()) -> DeclaredSetting:
     """A list of names; empty by default."""
-    return DeclaredSetting(name, SettingType.NAMES, (), about)
+    return DeclaredSetting(name, SettingType.NAMES, default, about)
 
 
 def table(name: str, about: str) -> DeclaredSetting:

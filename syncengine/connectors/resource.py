@@ -98,6 +98,10 @@ class Source(ABC):
     `reference`, `orderRows.*.productSku` (`*`: every row). The most identifying first. Default: none."""
     feeds: ClassVar[Collection[str]] = ()
     """Names of the feeds that `changes` reads, all of which a flow reads by default. Default: none."""
+    events: ClassVar[Collection[str]] = ()
+    """Names of the events by which the system tells that objects of this kind may have changed: `order.modified`, with all
+    events under it. Their ids are keys of this kind. Which of them can be subscribed is for the connector to say
+    (`Connector.subscribable`). Default: none, so that flows only read its feeds."""
     most_per_read: int = 200
     """Keys that one `read` takes; 1 where each costs a call of its own."""
     resolution_s: float = 1.0

@@ -35,6 +35,7 @@ SHORTENED = (
 )
 SANDBOX_START_S = 30.0
 FIRST_FLOWER_PORT = 5555
+FIRST_WEB_PORT = 5560
 OVERRIDES = ("REDIS_URL", "DATABASE_URL", "SYNCENGINE_KEYS", "SYNCENGINE_KEY_FILE", "SYNCENGINE_FLOWS")
 
 
@@ -77,6 +78,7 @@ class DemoInstallation:
         os.environ["SYNCENGINE_HOME"] = str(self.home)
         os.environ["FLOWER_BASIC_AUTH"] = f"demo:{self.flower_password}"
         os.environ["SYNCENGINE_FLOWER_PORT"] = str(flower_port or _free_port(FIRST_FLOWER_PORT))
+        os.environ["SYNCENGINE_WEB_PORT"] = str(_free_port(FIRST_WEB_PORT))
         self.home.mkdir(parents=True, exist_ok=True)
         config = self.home / "syncengine.yml"
         config.touch()

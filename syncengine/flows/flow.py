@@ -23,6 +23,9 @@ EVERY_S = 300
 WRITE_BACKS = ("linked", "nothing")
 """What a flow may write that makes it one for objects that other flows have linked."""
 
+RELAXED_S = 3600.0
+"""Default seconds between two scheduled syncs while webhooks tell of every change."""
+
 SWEEP_S = 3600
 """Default seconds between two sweeps, of a flow whose feeds may miss changes: 2,000 open orders cost ten calls an hour."""
 
@@ -81,6 +84,7 @@ class Flow(FlowHead):
     feeds: the feeds of the source that are read. backward_feeds: those of the target, in a flow that is two-way, compares
         or sets levels.
     needs: entity -> the flow that links it.
+    relaxed_s: as every_s, while webhooks work that tell of its changes; a connection may override it.
     sweep_s: seconds between two sweeps for changes that the feeds miss; 0 for never. A connection may override it.
     quiet_s: seconds without a change before an object is pushed; 0 to push at once.
     batch: maximum number of records in one chain.
@@ -101,6 +105,7 @@ class Flow(FlowHead):
     feeds: Sequence[str] = ()
     backward_feeds: Sequence[str] = ()
     needs: Map[str, str] = field(default_factory=dict)
+    relaxed_s: float = RELAXED_S
     sweep_s: float = 0.0
     quiet_s: float = 0.0
     batch: int = 200
@@ -115,6 +120,11 @@ class Flow(FlowHead):
     def sources(self) -> tuple[str, ...]:
         """The resources whose changes start a sync: both in a flow that is two-way or compares."""
         return (self.source, self.target) if self.two_way or self.compares else (self.source,)
+
+    @property
+    def listens(self) -> tuple[str, ...]:
+        """The resources whose events start a sync: those whose feeds it reads."""
+        return tuple(name for name, feeds in ((self.source, self.feeds), (self.target, self.backward_feeds)) if feeds)
 
     @property
     def targets(self) -> tuple[str, ...]:

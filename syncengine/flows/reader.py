@@ -12,7 +12,16 @@ from typing import Any
 from syncengine.connectors.base import MAKE_IT_A_TARGET, Source, Target
 from syncengine.document import fingerprint
 from syncengine.flows import durations
-from syncengine.flows.flow import CEILING, EVERY_S, HIGHEST_CEILING, SWEEP_S, WRITE_BACKS, Flow, Levels
+from syncengine.flows.flow import (
+    CEILING,
+    EVERY_S,
+    HIGHEST_CEILING,
+    RELAXED_S,
+    SWEEP_S,
+    WRITE_BACKS,
+    Flow,
+    Levels,
+)
 from syncengine.flows.known import SHIPPED
 from syncengine.flows.settings import check_setting
 from syncengine.mapping.compiled import CompiledMapping
@@ -26,7 +35,7 @@ from syncengine.mapping.shapes import ValueKind, nearest
 from syncengine.mapping.yaml_lines import Table, display_path, read
 
 ENTRIES = (
-    "flow", "about", "entity", "source", "target", "direction", "feeds", "backward_feeds", "needs", "every", "sweep",
+    "flow", "about", "entity", "source", "target", "direction", "feeds", "backward_feeds", "needs", "every", "relaxed", "sweep",
     "quiet", "batch", "ceiling", "cut_over", "lookups", "settings", "groups", "backward", "writes", "levels", "unwanted_parts",
     "replaces",
     *MAPPING_ENTRIES,
@@ -101,6 +110,7 @@ class _FlowReader:
             backward_feeds=self._feeds("backward_feeds", target) if two_way or writes in _BOTH_FEEDS else (),
             needs=self.needs,
             every_s=self._duration("every", EVERY_S),
+            relaxed_s=self._duration("relaxed", int(RELAXED_S)),
             sweep_s=self._duration("sweep", self._usual_sweep_s(source, target, two_way)),
             quiet_s=self._duration("quiet", 0),
             batch=place.whole_number(table, "batch", 1, 1000) or 200,

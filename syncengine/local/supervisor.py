@@ -220,6 +220,10 @@ class Supervisor:
             raise Misconfigured(
                 f"port {self.settings.flower_port} is taken. Set SYNCENGINE_FLOWER_PORT to another port"
             )
+        if self.settings.web_port and "web" not in left and not redis_server.is_free(self.settings.web_port):
+            raise Misconfigured(
+                f"port {self.settings.web_port} is taken. Set SYNCENGINE_WEB_PORT to another port, or to 0"
+            )
         if self.settings.redis_url is None:
             redis_server.binary()
 

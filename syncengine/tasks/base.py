@@ -144,6 +144,14 @@ def send(order: Chain) -> None:
         )
 
 
+def sync_flow(flow: str) -> None:
+    """Have the feeds of a flow read that are due. Does not wait for it; if Redis is away, beat's next tick does it."""
+    try:
+        app.send_task(f"{flow}.sync", kwargs={"trigger": "schedule"}, queue="scheduled", retry=False)
+    except (OperationalError, RedisError) as error:
+        log.warning("the feeds of %s are read at the next tick: %s", flow, error)
+
+
 class StepTask(Task):  # type: ignore[misc]
     """A task that calls the engine. It does not fail if records fail; `syncengine trace` shows them."""
 

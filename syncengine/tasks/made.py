@@ -15,7 +15,7 @@ from syncengine.celery import app
 from syncengine.engine.setup import bootstrap
 from syncengine.engine.steps import running, sync
 from syncengine.engine.steps.pump import pump
-from syncengine.engine.upkeep import names, reseal, retention, tables
+from syncengine.engine.upkeep import names, reseal, retention, subscriptions, tables
 from syncengine.engine.watch import health
 from syncengine.errors import Misconfigured, Transient
 from syncengine.flows import Flows
@@ -31,6 +31,7 @@ RETENTION = "engine.retention"
 RESEAL = "engine.reseal"
 NAMES = "engine.names"
 TABLES = "engine.tables"
+WEBHOOKS = "engine.webhooks"
 LONGEST_COUNTDOWN_S = 300.0
 """A third of the visibility timeout (celeryconfig.py), after which Redis delivers a waiting message again."""
 
@@ -122,6 +123,10 @@ def _tables(self: StepTask) -> str:
     return tables.run(self.engine)
 
 
+def _webhooks(self: StepTask) -> str:
+    return subscriptions.run(self.engine, settings.load().web_url)
+
+
 def make_tasks() -> None:
     """Register the tasks of all flows, and their schedule. A flow whose file is wrong gets none.
 
@@ -145,6 +150,9 @@ def make_tasks() -> None:
     _register(RESEAL, _reseal, "Seal stored data again with the newest key, if requested (engine/upkeep/reseal.py).")
     _register(NAMES, _names, "Fill in names of stored records after an upgrade (engine/upkeep/names.py).")
     _register(TABLES, _tables, "Hold lookup tables against the systems, once a day (engine/upkeep/tables.py).")
+    _register(
+        WEBHOOKS, _webhooks, "Check and repair webhooks, once a day or on request (engine/upkeep/subscriptions.py)."
+    )
     app.conf.beat_schedule = beat_schedule(flows.values(), current.pump_every_s, current.alert_every_s)
 
 

@@ -23,6 +23,9 @@ NAMES_S = 120.0
 TABLES_S = 3600.0
 """Tables are compared once a day, and within this time after a change; otherwise a run costs a few queries."""
 
+WEBHOOKS_S = 300.0
+"""Webhooks are checked once a day, and within this time after a sign that they fail; otherwise it costs a few queries."""
+
 SUBSTITUTE = 4
 """The realtime lane runs the watcher this many times less often, and only if the scheduled lane does not."""
 
@@ -72,6 +75,11 @@ def beat_schedule(flows: Iterable[Flow], pump_every_s: float, watch_every_s: flo
             "task": "engine.tables",
             "schedule": TABLES_S,
             "options": {"queue": "backfill", "expires": TABLES_S},
+        },
+        "webhooks": {
+            "task": "engine.webhooks",
+            "schedule": WEBHOOKS_S,
+            "options": {"queue": "scheduled", "expires": WEBHOOKS_S},
         },
     }
     for flow in flows:

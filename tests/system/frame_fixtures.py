@@ -29,13 +29,14 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def bare_environment(tmp_path: Path) -> dict[str, str]:
     """The environment of a machine on which nothing of ours is set, but the data folder and a free port for Flower.
 
-    Flower has no password, so `syncengine up` does not start it: a test that needs it sets one.
+    Flower has no password and the web process no port, so `syncengine up` starts neither: a test that needs one sets it.
     """
     bare = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return {
         **bare,
         "SYNCENGINE_HOME": str(tmp_path / "var"),
         "SYNCENGINE_FLOWER_PORT": str(free_port()),
+        "SYNCENGINE_WEB_PORT": "0",
     }
 
 

@@ -78,7 +78,7 @@ def test_migrate_and_configure_come_before_every_process() -> None:
     services = compose.render(FILLED)["services"]
 
     assert services["configure"]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
-    for name in ("worker", "realtime", "beat", "flower"):
+    for name in ("worker", "realtime", "beat", "web", "flower"):
         assert services[name]["depends_on"]["configure"] == {"condition": "service_completed_successfully"}
     assert services["configure"]["user"] == "0:0"  # reads a syncengine.yml of mode 0600
     assert [name for name, service in services.items() if "syncengine.yml" in str(service.get("volumes"))] == [
@@ -95,6 +95,7 @@ class Host:
     database_url: str
     env_file: str
     started: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    web_port: int = field(default_factory=free_port)
 
     def environment(self, name: str) -> dict[str, str]:
         places = {"/var/lib/syncengine": self.folder / "data", "/etc/syncengine": self.folder}
@@ -104,7 +105,8 @@ class Host:
         outside = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         addresses = {"REDIS_URL": self.redis_url, "DATABASE_URL": self.database_url}
-        return {**outside, **inside, **addresses, "PATH": path, "PYTHONPATH": str(TOP)}
+        web = {"SYNCENGINE_WEB_PORT": str(self.web_port)}
+        return {**outside, **inside, **addresses, **web, "PATH": path, "PYTHONPATH": str(TOP)}
 
     @property
     def services(self) -> Mapping[str, Any]:
@@ -181,7 +183,7 @@ def test_from_an_empty_database_to_healthy_services(host: Host) -> None:
     assert _stored_token(host) == ODD
     assert not list((host.folder / "data").iterdir()), "root has left a file in the data folder"
 
-    names, port = ("worker", "realtime", "beat", "flower"), str(free_port())
+    names, port = ("worker", "realtime", "beat", "web", "flower"), str(free_port())
     for name in names:
         host.start(name, port)
     until = time.monotonic() + PATIENCE_S

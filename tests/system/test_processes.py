@@ -163,7 +163,7 @@ def _running(site: DemoInstallation) -> dict[str, int]:
 
 def test_stopping_leaves_no_process_behind(site: DemoInstallation, tmp_path: Path) -> None:
     pids = [*_running(site).values()]
-    assert len(pids) == 5  # redis, worker, realtime, beat, flower
+    assert len(pids) == 6  # redis, worker, realtime, beat, web, flower
     site.stop()
 
     def gone() -> bool:

@@ -20,7 +20,7 @@ from syncengine.errors import Misconfigured
 from syncengine.local import redis_server, supervisor
 from syncengine.local.supervisor import Supervisor
 from syncengine.settings import Settings
-from tests.services import stop
+from tests.services import free_port, stop
 from tests.system.frame_fixtures import Run, bare_environment, bare_settings, run
 
 __all__ = ["bare_environment", "bare_settings", "run"]
@@ -61,11 +61,12 @@ def test_what_dies_is_started_again_and_nothing_is_left_at_the_end(
     up: Up, bare_environment: dict[str, str], bare_settings: Settings
 ) -> None:
     bare_environment["FLOWER_BASIC_AUTH"] = "ops:secret"
+    bare_environment["SYNCENGINE_WEB_PORT"] = str(free_port())
     process = up()
     supervisor = Supervisor(bare_settings)
     first = supervisor.pids()
     address = redis_server.address(bare_settings)
-    assert set(first) == {"redis", "worker", "realtime", "beat", "flower"}
+    assert set(first) == {"redis", "worker", "realtime", "beat", "web", "flower"}
 
     for name in ("beat", "redis"):
         os.kill(first[name], signal.SIGKILL)

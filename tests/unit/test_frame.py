@@ -23,14 +23,18 @@ def test_procfile_and_supervisor_run_the_same_processes() -> None:
 
 
 def test_without_a_password_there_is_no_flower() -> None:
-    assert [program.name for program in processes.programs(settings.load({}))] == ["worker", "realtime", "beat"]
+    assert [program.name for program in processes.programs(settings.load({}))] == ["worker", "realtime", "beat", "web"]
+
+
+def test_without_a_port_there_is_no_web_process() -> None:
+    assert "web" not in [program.name for program in processes.programs(settings.load({"SYNCENGINE_WEB_PORT": "0"}))]
 
 
 def test_the_compose_file_runs_every_process_with_a_health_check_and_restarts() -> None:
     services = yaml.safe_load((TOP / "docker-compose.yml").read_text())["services"]
     programs = {program.name: " ".join(program.command) for program in processes.programs(settings.load(LOGIN))}
 
-    for name in ("worker", "realtime", "beat"):
+    for name in ("worker", "realtime", "beat", "web"):
         command = services[name]["command"]
         said = DEFAULTED.sub(r"\1", command[-1]).removeprefix("exec ") if command[0] == "sh" else " ".join(command)
         assert said == programs[name]

@@ -9,8 +9,10 @@ from syncengine.connectors.base import Endpoint
 from syncengine.connectors.brightpearl import settings
 from syncengine.connectors.brightpearl.auth import Credentials, InstanceToken, credentials
 from syncengine.connectors.brightpearl.gateway import Gateway
+from syncengine.connectors.brightpearl.hooks import BrightpearlSubscriptions
 from syncengine.connectors.brightpearl.resources import RESOURCES
 from syncengine.connectors.brightpearl.resources.sales_order import SALES_ORDER_TYPE, SalesOrder
+from syncengine.connectors.hooks import Subscriptions, is_about
 from syncengine.connectors.services import Services
 from syncengine.errors import Misconfigured
 
@@ -47,6 +49,15 @@ class Brightpearl(base.Connector):
             for status in found
             if status["orderTypeCode"] == SALES_ORDER_TYPE
         }
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """See `Connector.subscriptions`."""
+        return BrightpearlSubscriptions(self._gateway, in_path=self._gateway.account.hook_secret_in_path)
+
+    def is_subscribable(self, event: str) -> bool:
+        """Whether the setting events_not_subscribable leaves it out."""
+        return not is_about(event, self._gateway.account.events_not_subscribable)
 
     def needed_secrets(self) -> Mapping[str, str]:
         """See `Connector.needed_secrets`."""

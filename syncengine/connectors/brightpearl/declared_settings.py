@@ -63,6 +63,12 @@ _OF_EVERY_ENDPOINT = (
     whole_number("page_size", 500, "rows of one page of a search", least=2),
     number("lag_s", 5.0, "how late a change may appear in a search"),
     number("overlap_s", 60.0, "how far back a feed is read again"),
+    choice("webhook_auth", ("body", "path"), "body", "where webhooks have their secret (webhooks.md)"),
+    names(
+        "events_not_subscribable",
+        "events that the account does not let webhooks subscribe to, with all events under them",
+        ("order.created", "contact"),
+    ),
 )
 
 SECRETS = (

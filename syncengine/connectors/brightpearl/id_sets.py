@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 MOST_CHARACTERS = 1_800
@@ -34,3 +35,28 @@ def _ranges(ids: list[int]) -> Iterator[tuple[int, int]]:
 
 def _text(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
+
+
+MOST_DIGITS = 15
+_PART = re.compile(r"([1-9][0-9]{0,14})(?:-([1-9][0-9]{0,14}))?", re.ASCII)  # MOST_DIGITS
+
+
+def keys_in(text: str, most: int) -> tuple[str, ...]:
+    """The ids of an id set as text, each once, in ascending order; none if they are more than `most`.
+
+    Raises ValueError if the text is not an id set.
+    """
+    ids: set[int] = set()
+    is_too_many = False
+    for part in text.split(","):
+        found = _PART.fullmatch(part.strip())
+        if not found:
+            raise ValueError("not an id set")
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last < first:
+            raise ValueError("a range of an id set ends before it begins")
+        is_too_many = is_too_many or last - first >= most
+        if not is_too_many:
+            ids.update(range(first, last + 1))
+            is_too_many = len(ids) > most
+    return () if is_too_many else tuple(str(id_) for id_ in sorted(ids))

@@ -48,6 +48,8 @@ class Account:
     overlap: timedelta
     stock: StockSettings
     goods_out: GoodsOutSettings
+    hook_secret_in_path: bool
+    events_not_subscribable: tuple[str, ...]
     most_per_read: Mapping[str, int] = field(default_factory=dict)
     optional: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -91,6 +93,8 @@ def read(endpoint: Endpoint, resources: Iterable[type[Source]]) -> Account:
         overlap=timedelta(seconds=given.number("overlap_s")),
         stock=_stock(given),
         goods_out=_goods_out(given),
+        hook_secret_in_path=given.choice("webhook_auth") == "path",
+        events_not_subscribable=given.names("events_not_subscribable"),
         most_per_read={kind: given.whole_number(f"{kind}_per_read") for kind in short},
         optional={kind: given.names(f"{kind}_optional") for kind in short},
     )
@@ -190,7 +194,7 @@ class _Given:
 
     def names(self, name: str) -> tuple[str, ...]:
         value = self._get(name)
-        if not isinstance(value, list | tuple) or not all(re.fullmatch(r"\w+", str(item)) for item in value):
+        if not isinstance(value, list | tuple) or not all(re.fullmatch(r"[\w.-]+", str(item)) for item in value):
             raise self._wrong(name, value, "set it to a list of names, for example [customFields]")
         return tuple(map(str, value))
 

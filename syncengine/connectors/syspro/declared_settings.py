@@ -114,4 +114,6 @@ SECRETS = (
     DeclaredSecret("company_password", "the company's password, if it has one"),
     DeclaredSecret("api_key", "Harmony: the API key", "gateway: harmony, auth: api_key"),
     DeclaredSecret("client_secret", "Harmony: the secret of the OAuth client", "gateway: harmony, auth: oauth"),
+    DeclaredSecret("hook_secret", "with which a service of the site signs its messages (webhooks.md)"),
+    DeclaredSecret("hook_secret_old", "the one before, accepted as long as it is set"),
 )

@@ -19,6 +19,9 @@ LONGEST_KEY = 128
 LONGEST_PART = 32
 MOST_WOKEN = 5000  # at once, since the number of parameters in a statement is limited
 ONE_BEFORE = timedelta(milliseconds=1)
+JOINED = timedelta(seconds=3)
+"""A message with several objects may have the time of the first change in it: how much later the others may have changed."""
+
 KEPT_PAUSES = (Pause.SETTLE, Pause.BACKOFF)
 
 RESTING = (Record.status == Status.WAITING, Record.token.is_(None), Record.wanted == Record.done)
@@ -48,6 +51,61 @@ def want(
     ]
     upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_one_more)
     return len(rows)
+
+
+def want_told(
+    session: Session, connection_id: int, flow: str, told: Mapping[str, datetime | None], *, lane: int, now: datetime
+) -> None:
+    """As `want`, for objects that a webhook has told of: by record key, when the change happened (the system's clock).
+
+    Left out is what is known already: a change that was told before, and one that happened well before the last fetch. So
+    messages that come twice or out of order cause one sync. A change without a time is always news.
+    """
+    known = _known(session, connection_id, flow, {key: at for key, at in told.items() if at is not None})
+    rows = [
+        {
+            **_row(connection_id, flow, key, lane=lane, now=now, run_id=None),
+            "told_at": told[key] or now,
+            "is_told": True,
+        }
+        for key in _distinct(key for key in told if key not in known)
+    ]
+    upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_told)
+
+
+def _told(new: Any) -> Mapping[str, Any]:
+    told_at = case((Record.told_at > new.told_at, Record.told_at), else_=new.told_at)
+    return {**_one_more(new), "is_told": new.is_told, "told_at": told_at}
+
+
+def _known(session: Session, connection_id: int, flow: str, told: Mapping[str, datetime]) -> set[str]:
+    rows = session.execute(
+        select(Record.key, Record.told_at, Record.source_time).where(
+            Record.connection_id == connection_id,
+            Record.flow == flow,
+            Record.key.in_(list(told)),
+            Record.told_at.is_not(None),
+        )
+    )
+    return {
+        key
+        for key, told_at, fetched_at in rows
+        if told_at == told[key] or (fetched_at is not None and fetched_at > told[key] + JOINED)
+    }
+
+
+def want_again(session: Session, ids: Iterable[int], at: datetime) -> None:
+    """Have records fetched once more at a time, as what a webhook told of them may not have shown yet.
+
+    Left out are those of which a webhook has told since: they are due already.
+    """
+    nothing_since = (Record.is_told.is_(False), or_(Record.wanted == Record.done, Record.wanted == Record.claimed))
+    session.execute(
+        update(Record)
+        .where(Record.id.in_(list(ids)), *nothing_since)
+        .values(wanted=Record.wanted + 1, not_before=at)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def want_needs(

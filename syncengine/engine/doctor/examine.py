@@ -10,7 +10,7 @@ import redis
 
 from syncengine.alerts import Sinks
 from syncengine.engine.core.engine import Chain, Engine
-from syncengine.engine.doctor import backlog, broker, database, sites, systems
+from syncengine.engine.doctor import backlog, broker, database, sites, systems, webhooks
 from syncengine.engine.doctor.finding import Finding, Level, fail, misconfigured, warn
 from syncengine.engine.setup import bootstrap
 from syncengine.errors import DatabaseFull, DatabaseLocked, Misconfigured, Transient
@@ -109,6 +109,7 @@ def _with_engine(patient: Patient, engine: Engine, *, may_call: bool) -> Iterato
         lambda: systems.configuration(engine),
         lambda: systems.called(engine, skews, answered) if may_call else systems.at_rest(engine),
         lambda: sites.examine(engine, answered),
+        lambda: webhooks.examine(engine, settings.web_url, answered),
         lambda: iter([systems.clocks(engine.store, _usable(patient), skews)]),
         lambda: backlog.moving(engine, stalled_s=settings.stalled_s) if _usable(patient) else iter(()),
         lambda: iter([backlog.schedule(engine), backlog.stuck(engine), backlog.crashes(engine)]),

@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from syncengine import clock
 from syncengine.engine.core.engine import Engine
+from syncengine.engine.core.events import Polling, polling
 from syncengine.engine.people import nothing_found
-from syncengine.store.models import Ceiling, ConnectionRow, Cursor, Endpoint, Failure, Record, Run
+from syncengine.errors import Misconfigured
+from syncengine.store.models import Ceiling, ConnectionRow, Cursor, Endpoint, Failure, Record, Run, Schedule
 from syncengine.store.states import Pause, Status
 
 
@@ -25,7 +27,8 @@ class FlowStatus:
     lag_s: age of the oldest due record in seconds. read_at: until when its feeds were read (UTC, the source's clock), None if
     never. moving: due records that wait until more is known of what moves, most of them to rise, the first until
     `moving_until` (UTC). is_shut: whether its write
-    ceiling has closed it; stops_all: falls of levels included.
+    ceiling has closed it; stops_all: falls of levels included. polling: how often its feeds are read; None if
+    that is unknown.
     """
 
     connection: str
@@ -48,6 +51,7 @@ class FlowStatus:
     moving_until: datetime | None
     is_shut: bool
     stops_all: bool
+    polling: Polling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,20 @@ def flows(engine: Engine) -> list[FlowStatus]:
         return [
             _flow(session, engine, connection, name, now) for connection in connections for name in connection.flows
         ]
+
+
+def _polling(session: Session, engine: Engine, connection_id: int, name: str, now: datetime) -> Polling | None:
+    """Of a flow without webhooks the usual interval alone, so that the flow need not be compiled."""
+    if name not in engine.flows:
+        return None
+    heard = select(Schedule.heard_at).where(Schedule.connection_id == connection_id, Schedule.flow == name)
+    if session.scalar(heard) is None:
+        every_s = engine.head(name).every_s
+        return Polling(every_s, None, every_s)
+    try:
+        return polling(session, engine.route(connection_id, name), now)
+    except Misconfigured:  # an endpoint's settings are wrong, which doctor says
+        return None
 
 
 def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str, now: datetime) -> FlowStatus:
@@ -122,6 +140,7 @@ def _flow(session: Session, engine: Engine, connection: ConnectionRow, name: str
         moving_until=moving_until,
         is_shut=(stops_all := session.scalar(shut)) is not None,
         stops_all=bool(stops_all),
+        polling=_polling(session, engine, connection.id, name, now),
     )
 
 

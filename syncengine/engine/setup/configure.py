@@ -225,6 +225,7 @@ def _save_connection(
         "settings": dict(plan.settings),
         "quiet_s": plan.quiet_s,
         "sweep_s": plan.sweep_s,
+        "relaxed_s": plan.relaxed_s,
         "ceilings": dict(plan.ceilings),
     }
     upsert(session, ConnectionRow, [row], keys=("name",), update=[name for name in row if name != "name"])

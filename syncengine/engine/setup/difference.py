@@ -205,7 +205,7 @@ def _connection(row: ConnectionRow, names: Mapping[int, str]) -> Iterable[tuple[
         if at is not None:
             yield Topic.PLAIN, name, time_text(at)
     yield Topic.PLAIN, "flows", ", ".join(row.flows) or "none"
-    for name, seconds in (("quiet_s", row.quiet_s), ("sweep_s", row.sweep_s)):
+    for name, seconds in (("quiet_s", row.quiet_s), ("sweep_s", row.sweep_s), ("relaxed_s", row.relaxed_s)):
         if seconds is not None:
             yield Topic.PLAIN, name, f"{seconds:g}"
     for topic, values in ((Topic.SETTING, row.settings), (Topic.CEILING, row.ceilings)):

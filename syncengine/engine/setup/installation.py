@@ -39,6 +39,7 @@ CONNECTION_ENTRIES: Mapping[str, str] = {
     "flows": "names of its flows; none: it is not synced",
     "quiet_s": "seconds without a change before an object is written, instead of each flow's `quiet:`",
     "sweep_s": "seconds between two sweeps for changes that no feed shows, instead of each flow's `sweep:`; 0: none",
+    "relaxed_s": "seconds between two readings of feeds while webhooks work, instead of each flow's `relaxed:`",
     "ceilings": "writes an hour by flow, beyond which a person must decide; a flow's own `ceiling:` otherwise",
     "settings": "settings of its flows",
     "lookups": "entries of their lookup tables",
@@ -82,6 +83,7 @@ class ConnectionPlan:
     where: str
     ceilings: Mapping[str, int] = field(default_factory=dict)
     sweep_s: float | None = None
+    relaxed_s: float | None = None
     lines: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def at(self, entry: str) -> str:
@@ -171,6 +173,7 @@ class _Reader:
             where=f"{self.place.file}:{line}",
             ceilings=self._ceilings(table, what),
             sweep_s=self._seconds(table, "sweep_s", LONGEST_SWEEP_S, 3600),
+            relaxed_s=self._seconds(table, "relaxed_s", LONGEST_SWEEP_S, 3600),
             lines=self._lines(table, "settings", "lookups", "ceilings", "flows"),
         )
 

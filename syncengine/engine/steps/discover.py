@@ -15,9 +15,12 @@ from syncengine import clock
 from syncengine.connectors.base import Page, Position, Ref, Resource
 from syncengine.engine.core import feeds, movements, versions
 from syncengine.engine.core.engine import Engine, Route, calling
+from syncengine.engine.core.events import polling
 from syncengine.engine.core.want import is_key, want
+from syncengine.engine.steps import missed
 from syncengine.engine.writes.link_keys import linked_among, record_keys
-from syncengine.errors import SyncError, Throttled
+from syncengine.errors import Misconfigured, SyncError, Throttled
+from syncengine.flows.flow import Flow
 from syncengine.http.waiting import wait
 from syncengine.store.dialect import insert_into
 from syncengine.store.models import ConnectionRow, Cursor, Record, Run, Schedule
@@ -130,6 +133,10 @@ class _Feed:
     def cursor_name(self) -> str:
         return feeds.cursor_name(self.route, self.resource.name, self.feed)
 
+    @property
+    def _side(self) -> str:
+        return self.route.connection.side(self.resource.name)
+
     def read(self, found: Found) -> Found:
         """Read all pages; returns `found` with what they add. Raises what the system's calls raise."""
         if self.since is not None:
@@ -156,6 +163,7 @@ class _Feed:
                 news = self._news(session, self._noted(session, page))
                 self._want(session, news)
                 if cursor is not None:
+                    missed.note(session, self.route, self._side, page, news, since=cursor.read_at)
                     self._move(session, page)
             known = max(0, len(page.refs) - len(news))  # several objects may have one record
             found = Found(found.run_id, found.wanted + len(news), found.known + known)
@@ -218,7 +226,7 @@ class _Feed:
         A version without a time is a fingerprint of the content, so equal versions are equal content.
         """
         refs = [ref for ref in page.refs if self._can_keep(ref)]
-        side = self.route.connection.side(self.resource.name)
+        side = self._side
         if self.route.flow.compares:  # there is nothing to compare with what no flow has linked
             linked = linked_among(session, self.route, side, [ref.key for ref in refs])
             refs = [ref for ref in refs if ref.key in linked]
@@ -330,6 +338,16 @@ class _Feed:
         )
 
 
+def _interval_s(engine: Engine, connection_id: int, flow: Flow) -> float:
+    """The present interval of a flow's syncs in seconds; the usual one if the connection cannot be opened."""
+    try:
+        route = engine.route(connection_id, flow.name)
+        with engine.store.read() as session:
+            return polling(session, route, clock.now()).interval_s
+    except Misconfigured:  # its sync will say so
+        return flow.every_s
+
+
 def due_connections(engine: Engine, flow_name: str, *, but: Collection[int] = ()) -> list[int]:
     """Ids of connections whose feeds of this flow are due by the schedule; claims the turn of each.
 
@@ -339,13 +357,16 @@ def due_connections(engine: Engine, flow_name: str, *, but: Collection[int] = ()
     flow, now = engine.flow(flow_name), clock.now()
     due: list[int] = []
     for connection in [row for row in engine.connections(flow_name) if row.id not in but]:
+        slack_s = flow.every_s * (1 - TICK_SLACK)
+        next_due = now + timedelta(seconds=_interval_s(engine, connection.id, flow) - slack_s)
         with engine.store.write() as session:
             fresh = insert_into(session, Schedule).values(connection_id=connection.id, flow=flow_name, next_due=now)
             session.execute(fresh.on_conflict_do_nothing(index_elements=["connection_id", "flow"]))
+            is_due = or_(Schedule.next_due <= now, Schedule.next_due > next_due)  # the interval may be shorter now
             taken = session.scalars(
                 update(Schedule)
-                .where(Schedule.connection_id == connection.id, Schedule.flow == flow_name, Schedule.next_due <= now)
-                .values(next_due=now + timedelta(seconds=flow.every_s * TICK_SLACK))
+                .where(Schedule.connection_id == connection.id, Schedule.flow == flow_name, is_due)
+                .values(next_due=next_due)
                 .returning(Schedule.flow)
                 .execution_options(synchronize_session=False)
             ).all()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Update, bindparam, update
+from sqlalchemy import Update, and_, bindparam, update
 from sqlalchemy.orm import Session
 
 from syncengine import clock
@@ -24,7 +24,7 @@ from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want
 from syncengine.engine.decide.plan import NOT_LINKED
-from syncengine.engine.steps import corrections, found_links, kept_docs
+from syncengine.engine.steps import corrections, found_links, kept_docs, told
 from syncengine.engine.steps.corrections import Correction
 from syncengine.engine.steps.kept_docs import Kept
 from syncengine.engine.steps.page_sweep import refill
@@ -377,9 +377,10 @@ def _store(
     now = clock.now()
     bodies: dict[int, bytes] = {}
     rows: list[dict[str, Any]] = []
-    names: dict[int, search_names.Names] = {}
+    names, absent = dict[int, search_names.Names](), set[int]()
     for record in lease.records:
         docs = own_docs(route, record.key, linked[record.id], fetched)
+        absent |= set() if docs[route.source.name] else {record.id}
         bodies[record.id] = payloads.seal(route.engine.vault, docs)
         if record not in idle:  # what is unchanged has its names
             names[record.id] = search_names.of_docs(route, docs)
@@ -399,6 +400,7 @@ def _store(
             {record.id: Completion(Status(record.status), record.reason, Why(record.why)) for record in idle},
             now,
         )
+        told.fetch_again(session, lease.records, prints, absent, now)
         records.leave(session, lease, now)
 
 
@@ -414,6 +416,7 @@ def _fetched(lease: Lease, fetched: Fetched, now: datetime) -> Update:
             source_time=fetched.source_time,
             seen_version=bindparam("version"),
             seen_fingerprint=bindparam("print"),
+            is_told=and_(table.c.is_told, table.c.wanted > table.c.claimed),  # told again since: for the next fetch
             updated_at=now,
         )
     )

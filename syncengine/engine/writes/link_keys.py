@@ -17,7 +17,8 @@ def record_keys(session: Session, route: Route, side: str, keys: Sequence[str]) 
     """The record keys for objects of one side, by object key.
 
     In a two-way flow a pair has one record, named after its left object once it is linked. In a write-back each linked object
-    on the side that is written has one; an object that is not linked has its own until it is.
+    on the side that is written has one; an object that is not linked has its own until it is. In a one-way flow only the
+    source's objects have records, so an object of the target has those of the objects that it is linked with.
     """
     if side == route.keys.owner:
         return {key: [route.keys.of(side, key)] for key in keys}

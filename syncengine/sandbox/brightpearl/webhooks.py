@@ -108,7 +108,7 @@ class Webhooks:
         self._switches = host.switches
         self._new_id = new_id
         self.subscriptions: dict[int, Subscription] = {}
-        self.outcomes: Counter[str] = Counter()  # delivered, refused (4xx), retried, given_up
+        self.outcomes: Counter[str] = Counter()  # delivered, refused (4xx), retried, given_up, lost
         self._wake = threading.Condition()
         self._raised: dict[tuple[int, str], tuple[float, set[int], datetime]] = {}
         self._due: list[tuple[float, int, _Delivery]] = []
@@ -116,6 +116,7 @@ class Webhooks:
         self._thread: threading.Thread | None = None
         self._is_stopped = False
         self._in_flight = 0
+        self._lost_share = 0
         self._http = requests.Session()
         self._http.trust_env = False  # receivers are on this machine: no proxy
 
@@ -272,10 +273,23 @@ class Webhooks:
     def _take_due(self, now: float) -> list[_Delivery]:
         batch = []
         while self._due and self._due[0][0] <= now:
-            batch.append(heapq.heappop(self._due)[2])
+            delivery = heapq.heappop(self._due)[2]
+            if not self._is_lost(delivery):
+                batch.append(delivery)
         if self._switches.on("brightpearl_webhook_duplicates"):
             batch = [delivery for each in batch for delivery in (each, replace(each))]
         return batch[::-1] if self._switches.on("brightpearl_webhook_shuffled") else batch
+
+    def _is_lost(self, delivery: _Delivery) -> bool:
+        """Whether this delivery is never made; so many of a hundred, evenly spread. Tries after the first are not lost."""
+        if delivery.attempt > 1:
+            return False
+        self._lost_share += self._switches.integer("brightpearl_webhook_lost_percent")
+        if self._lost_share < 100:
+            return False
+        self._lost_share -= 100
+        self.outcomes["lost"] += 1
+        return True
 
     def _push(self, due: float, delivery: _Delivery) -> None:
         heapq.heappush(self._due, (due, next(self._ticket), delivery))

@@ -90,6 +90,10 @@ _WEBHOOKS: dict[str, tuple[Value, str]] = {
     "brightpearl_webhook_attempts": (5, "deliveries tried before one is given up (section 10, unconfirmed)"),
     "brightpearl_webhook_retry_s": (1.0, "seconds before the first retry, doubled each time (10, unconfirmed)"),
     "brightpearl_webhook_timeout_s": (10.0, "seconds to wait for the target's answer (10, unconfirmed)"),
+    "brightpearl_webhook_lost_percent": (
+        0,
+        "deliveries that are never made, in percent, evenly spread (section 10: assumed)",
+    ),
     "brightpearl_webhook_duplicates": (False, "send every delivery twice (section 10: must be assumed)"),
     "brightpearl_webhook_shuffled": (False, "deliver what is due in reverse order (section 10: must be assumed)"),
     "brightpearl_product_destroyed": (

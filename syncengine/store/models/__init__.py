@@ -9,10 +9,11 @@ from syncengine.store.models.people import Alert, Ceiling, Correction, Decision,
 from syncengine.store.models.records import Effect, Link, Payload, Record, RecordName
 from syncengine.store.models.setup import ConnectionRow, Endpoint, Installed, Lookup, Secret
 from syncengine.store.models.tallies import Movement
-from syncengine.store.models.work import Cursor, Event, Pulse, Run, Schedule, Sent, Slot, Turn
+from syncengine.store.models.work import AcceptedOnce, Cursor, Event, Hook, Pulse, Run, Schedule, Sent, Slot, Turn
 
 __all__ = [
     "NAMING",
+    "AcceptedOnce",
     "Alert",
     "Base",
     "Ceiling",
@@ -25,6 +26,7 @@ __all__ = [
     "Event",
     "Failure",
     "FreeText",
+    "Hook",
     "Installed",
     "Link",
     "Lookup",

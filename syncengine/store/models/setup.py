@@ -53,6 +53,7 @@ class ConnectionRow(Base):
     settings: Mapped[dict[str, Any]]  # settings of its flows
     quiet_s: Mapped[float | None]  # replaces the quiet periods of the flows
     sweep_s: Mapped[float | None]  # replaces the intervals of sweeps of those flows that have one
+    relaxed_s: Mapped[float | None]  # replaces the intervals of flows that have events
     ceilings: Mapped[dict[str, Any]] = mapped_column(
         default=dict, server_default=text("'{}'")
     )  # writes per hour, by flow

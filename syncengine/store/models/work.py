@@ -52,7 +52,8 @@ class Schedule(Base):
 
     next_sweep: null before the first tick. sweep_after: while a sweep is under way, the id of the last record that it has
     read; sweep_position the same for one that reads pages of the source. sweep_is_full: it wants every object, changed or not.
-    full_at: when the last full one began. sweep_held_until: the reader's lease.
+    full_at: when the last full one began. sweep_held_until: the reader's lease. heard_at: the last webhook about one of its
+    objects. missed_at: when a feed last showed a change that no webhook had told.
     """
 
     __tablename__ = "schedule"
@@ -65,6 +66,32 @@ class Schedule(Base):
     sweep_is_full: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     full_at: Mapped[datetime | None]
     sweep_held_until: Mapped[datetime | None]
+    heard_at: Mapped[datetime | None]
+    missed_at: Mapped[datetime | None]
+
+
+class Hook(Base):
+    """The webhooks that one side of a connection should have, as they were last checked.
+
+    checked_at: when they were found, or made, as they should be. problem: why they are not, for people; empty if they are.
+    check_due: whether to check them at the next opportunity. ids: of those that we have created.
+    """
+
+    __tablename__ = "hook"
+    connection_id: Mapped[int] = mapped_column(ForeignKey("connection.id", ondelete="CASCADE"), primary_key=True)
+    side: Mapped[str] = mapped_column(String(8), primary_key=True)
+    checked_at: Mapped[datetime | None]
+    problem: Mapped[str] = mapped_column(default="", server_default="")
+    check_due: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    ids: Mapped[list[Any]] = mapped_column(default=list, server_default=text("'[]'"))
+
+
+class AcceptedOnce(Base):
+    """The digest of a webhook that must not be accepted a second time, and when it came."""
+
+    __tablename__ = "accepted_once"
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
 
 
 class Sent(Base):

@@ -163,6 +163,8 @@ def crowd(world: World) -> None:
         failures.open_attention(session, world.record("things", "4"), "the journal failed", now)
         session.add(m.Slot(name="a seat"))
         session.add(m.Schedule(connection_id=world.connection_id, flow="things", next_due=now))
+        session.add(m.Hook(connection_id=world.connection_id, side="left", ids=["41"]))
+        session.add(m.AcceptedOnce(digest="ab" * 32, at=now))
         session.add(m.Installed(flows_folder="", own_flows={}))
         session.add(m.Lookup(connection_id=world.connection_id, name="names", key="a", value="b"))
         session.add(

@@ -77,8 +77,11 @@ PROCESSES = {
     "observe approve": "tests/system/awkward/test_stock_people.py::test_a_second_person_is_told_who_has_approved",
     "sandbox": "tests/contract/sandbox/test_sandbox_frame.py",
     "up": "tests/system/test_supervisor.py::test_a_full_disk_ends_nothing_what_dies_is_back_and_a_second_one_is_refused",
+    "webhooks list": "tests/system/test_webhooks.py::test_webhooks_are_subscribed_listed_and_tested",
+    "webhooks sync": "tests/system/test_webhooks.py::test_webhooks_are_subscribed_listed_and_tested",
+    "webhooks test": "tests/system/test_webhooks.py::test_webhooks_are_subscribed_listed_and_tested",
 }
-"""Commands that run processes, write files or need levels of both systems, and which test runs each twice or at all."""
+"""Commands that run processes, write files, need levels or set up what is in a system, and which test runs each."""
 
 
 def _leaves(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:

@@ -117,6 +117,7 @@ def test_configure_accepts_the_files_of_given_answers_and_values_arrive_unchange
     assert erp.secrets == {"operator_password": GIVEN["--operator-password"]}
     assert main.settings["eligible_statuses"] == [2, 3]
     assert (main.settings["home_currency"], main.settings["branch"]) == ("GBP", "10")
+    assert main.quiet_s is None
     assert main.lookups["currencies"] == {"1": "GBP", "2": "EUR"}
 
 
@@ -132,6 +133,11 @@ def test_warehouses_of_stock_add_the_flow_that_sets_levels(store: Store, vault: 
     assert main.lookups["stock_warehouses"] == {"MN": "2", "FG": "2"}
     assert main.settings["posted_elsewhere"] == "the warehouse"
     assert installation.endpoints[0].settings["cost_currency"] == "GBP"
+
+
+def test_where_a_status_makes_an_order_complete_there_is_no_quiet_period() -> None:
+    (main,) = written(*options(GIVEN), "--complete-by-status", "yes").connections
+    assert main.quiet_s == 0
 
 
 def test_the_cut_over_date_is_today_in_the_accounts_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +240,7 @@ def test_a_person_is_asked_wrong_answers_again_and_sees_the_accounts_statuses(
 ) -> None:
     shop = ("private", "brightpearl.com", sandbox.url, "sandbox", "sandbox_app", "sandbox-account-token")
     erp = ("enet", f"{sandbox.url}/SYSPROWCFService/Rest", "BPSYNC", "s3cret!", "T", "")
-    connection = ("Europe/Londn", "Europe/London", "GBP", "2025-03-03", "2,3", "", "10", "W1", "30")
+    connection = ("Europe/Londn", "Europe/London", "GBP", "2025-03-03", "2,3", "yes", "", "10", "W1", "30")
 
     done = init(answers=_script(*shop, *erp, *connection, "1=GBP", "2=MN", "", "MN=2", "the warehouse"))
 
@@ -251,7 +257,13 @@ def test_a_person_is_asked_wrong_answers_again_and_sees_the_accounts_statuses(
 
 def test_a_refused_token_is_said_while_the_statuses_are_asked(sandbox: Running, at_a_terminal: None) -> None:
     empty = ("--company-password", "--cancelled-statuses", "--warehouses", "--tax-codes", "--stock-warehouses")
-    more = {"--auth": "private", "--gateway": "enet", "--cut-over": "2026-01-01", **dict.fromkeys(empty, "")}
+    more = {
+        "--auth": "private",
+        "--gateway": "enet",
+        "--cut-over": "2026-01-01",
+        "--complete-by-status": "no",
+        **dict.fromkeys(empty, ""),
+    }
     given = {**GIVEN, **more, "--brightpearl-url": sandbox.url, "--account": "sandbox"}
     del given["--eligible-statuses"]
 
@@ -272,7 +284,7 @@ def test_an_oauth_client_is_asked_for_its_references_and_sent_to_authorise(at_a_
         "",
     )
     erp = ("enet", "http://erp.example.com/Rest", "BPSYNC", "s3cret!", "T", "")
-    connection = ("UTC", "GBP", "", "2", "", "10", "W1", "30", "", "", "", "")
+    connection = ("UTC", "GBP", "", "2", "", "", "10", "W1", "30", "", "", "", "")
 
     done = init(answers=_script(*shop, *erp, *connection))
 

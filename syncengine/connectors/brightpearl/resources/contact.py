@@ -142,6 +142,7 @@ class Contact(BrightpearlSource):
         "communication.telephones.MOB": NameKind.PHONE,
     }
     feeds = {"updated": "updatedOn", "created": "createdOn"}
+    events = ("contact.created", "contact.modified")  # reported as not subscribable (section 10)
     path = "contact-service/contact"
     id_field = "contactId"
     search = "contact-service/contact-search"

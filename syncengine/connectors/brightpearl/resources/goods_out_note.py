@@ -142,6 +142,7 @@ class GoodsOutNote(BrightpearlSource, base.Resource):
     schema = GoodsOutNoteSchema
     searchable = {"shipping.reference": NameKind.REFERENCE, "orderId": NameKind.REFERENCE}
     feeds = {"moved": "updatedOn", "shipped": "shippedOn", "created": "createdOn"}
+    events = ("goods-out-note",)  # created, destroyed, and every step
     touched = {"shippedOn": "status.shippedOn", "createdOn": "createdOn"}
     path = "warehouse-service/order/*/goods-note/goods-out"
     answer = Shape.BY_ID

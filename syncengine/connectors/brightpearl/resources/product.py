@@ -135,6 +135,7 @@ class Product(BrightpearlSource):
         "identity.mpn": NameKind.SKU,
     }
     feeds = {"updated": "updatedOn", "created": "createdOn"}
+    events = ("product.created", "product.modified")
     path = "product-service/product"
     search = "product-service/product-search"
     id_column = "productId"

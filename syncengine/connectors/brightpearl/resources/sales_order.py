@@ -202,6 +202,7 @@ class SalesOrder(BrightpearlSource):
         "orderRows.*.productSku": NameKind.SKU,
     }
     feeds = {"updated": "updatedOn", "created": "createdOn"}  # `updatedOn` stays empty until an order's first edit
+    events = ("order.created", "order.modified")  # the latter comes on creation too (section 10)
     path = "order-service/order"
     search = "order-service/order-search"
     id_column = "orderId"

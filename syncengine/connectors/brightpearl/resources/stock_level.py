@@ -95,6 +95,7 @@ class StockLevel(BrightpearlSource, base.Resource):
     schema = StockLevelSchema
     searchable = {"product.sku": NameKind.SKU}
     feeds = {"moved": "updatedOn"}
+    events = ("product.modified.on-hand-modified",)
     touched = {"updatedOn": "updatedOn"}
     path = "warehouse-service/product-availability"
     answer = Shape.BY_ID

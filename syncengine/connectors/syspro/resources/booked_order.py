@@ -105,6 +105,7 @@ class BookedOrder(SysproSource):
         InvoiceCode=_list_of("BookedInvoiceCode", INVOICE_CODE),
     )
     feeds: ClassVar[tuple[str, ...]] = ("invoiced",)
+    events: ClassVar[tuple[str, ...]] = ("sales_order",)
     table = "SorMaster"
     key_field = "SalesOrder"
     settings = (

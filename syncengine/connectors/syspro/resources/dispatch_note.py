@@ -120,6 +120,7 @@ class DispatchNote(SysproSource, base.Resource):
         "Invoice": NameKind.REFERENCE,
     }
     feeds: ClassVar[tuple[str, ...]] = ("dispatched",)
+    events: ClassVar[tuple[str, ...]] = ("dispatch_note",)
     uses: ClassVar[tuple[BusinessObject, ...]] = (SORTDN, SORTBO, SORTDS, SORTDC)
     settings = dispatch_lists.SETTINGS
     misses_changes = True  # its status and its invoice

@@ -88,6 +88,7 @@ class StockLevel(SysproSource):
     searchable = {"StockCode": NameKind.SKU}
     feeds: ClassVar[tuple[str, ...]] = ("moved",)
     has_pages = True
+    events: ClassVar[tuple[str, ...]] = ("stock_level",)
     table = "InvWarehouse"
     key_field = "StockCode"
     numeric_keys = {"StockCode": "numeric_stock_keys"}

@@ -11,6 +11,7 @@ from syncengine.engine.watch.rules.progress import outcome_unknown, overdue, sta
 from syncengine.engine.watch.rules.resting import long_held, long_waiting
 from syncengine.engine.watch.rules.safeguards import ceiling_reached, flow_disabled, objects_gone
 from syncengine.engine.watch.rules.tables import table_differs
+from syncengine.engine.watch.rules.webhooks import unheard
 
 RULES: Sequence[Rule] = (
     Rule("breaker", 60.0, breaker_open),
@@ -30,4 +31,5 @@ RULES: Sequence[Rule] = (
     Rule("clock", 600.0, clock_differs),
     Rule("stalled", 60.0, stalled),
     Rule("table", 0.0, table_differs),
+    Rule("webhooks", 0.0, unheard),
 )
