@@ -28,7 +28,7 @@ PATIENCE_S = 60.0
 
 @dataclass
 class WebhookRunner(pace.EngineRunner):
-    """The product with its web process; an order is told by the simulated Brightpearl."""
+    """The product with its web process; an order is reported by the simulated Brightpearl."""
 
     name: str = "webhook"
 

@@ -92,10 +92,10 @@ def _load(installation: Site) -> None:
 def _bodies(ids: list[int], deliveries: int, secret: str) -> list[str]:
     """One webhook for each order, and some of them again, in any order."""
     chance = random.Random(7)
-    told_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    hinted_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     keys = [*ids, *(chance.choice(ids) for _ in range(deliveries - len(ids)))]
     chance.shuffle(keys)
-    values = {"full-event": "order.modified.order-status", "raised-on": told_at, "account-code": "sandbox"}
+    values = {"full-event": "order.modified.order-status", "raised-on": hinted_at, "account-code": "sandbox"}
     values |= {"resource-type": "order", "lifecycle-event": "modified"}
     template = body_template(secret)
     for name, value in values.items():
@@ -131,9 +131,9 @@ def _drained(installation: Site) -> dict[str, Any]:
                     select(m.Record.status, func.count()).where(mine).group_by(m.Record.status)
                 ).all()
                 found = dict(rows)
-                told = session.scalar(select(func.count()).where(mine, m.Record.told_at.is_not(None)))
+                reported = session.scalar(select(func.count()).where(mine, m.Record.hinted_at.is_not(None)))
             if not due or clock.monotonic() > deadline:
-                return {"due": due, "by status": found, "told": told, "took_s": clock.monotonic() - begun}
+                return {"due": due, "by status": found, "reported": reported, "took_s": clock.monotonic() - begun}
             clock.sleep(1.0)
     finally:
         store.close()
@@ -155,7 +155,7 @@ def _figures(
         "p99 ms": round(times[int(len(times) * 0.99)], 1),
         "web cpu ms each": round(burst["cpu_s"] * 1000 / options.deliveries, 2),
         "errors": burst["errors"],
-        "lost": len(ids) - done["told"],
+        "lost": len(ids) - done["reported"],
         "fsyncs each": round(fsyncs / options.deliveries, 3),
         "commits": commits,
         "orders": len(ids),

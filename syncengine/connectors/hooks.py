@@ -39,7 +39,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Notice:
     """What a message says. event: the system's full name of it.
 
     keys: of the objects, each once; empty if they are more than `MOST_KEYS`. raised_at: when it happened (UTC, the system's
@@ -58,7 +58,7 @@ class Receiver(ABC):
     """How messages of one system are read."""
 
     @abstractmethod
-    def receive(self, message: Message, secrets: Sequence[str], now: datetime) -> Told:
+    def receive(self, message: Message, secrets: Sequence[str], now: datetime) -> Notice:
         """Authenticate a message and read it. secrets: each of them is accepted. Raises Refusal."""
 
 

@@ -217,7 +217,7 @@ class CompiledMapping:
     def named_values(self, doc: Doc, context: Context) -> dict[str, dict[str, Any]]:
         """The named values for people who ask how a figure comes about: of the document under "", else by the key of a line.
 
-        Lines are those of all lists. What cannot be computed is left out. Raises Rejected if the lines cannot be told apart.
+        Lines are those of all lists. What cannot be computed is left out. Raises Rejected if lines have equal keys.
         """
         frame = self._frame(doc, context)
         found = {"": computed(self.values, frame)}

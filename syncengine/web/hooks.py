@@ -15,7 +15,7 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected
 
 from syncengine import clock, connectors
-from syncengine.connectors.hooks import Message, Refusal, Told
+from syncengine.connectors.hooks import Message, Notice, Refusal
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.steps.hints import Hint, Taken
 from syncengine.engine.steps.intake import Intake, Nudger
@@ -58,13 +58,13 @@ class Receiving:
             raise Refusal(404, "there is no such system")
         entry = self._directory.find(system, message.connection)
         try:
-            told = receiver.receive(message, entry.secrets, clock.now())
+            reported = receiver.receive(message, entry.secrets, clock.now())
         except Refusal as refusal:
             if refusal.status != 403:
                 raise
             entry = self._directory.find(system, message.connection, kept_s=AGAIN_S)  # the secret may be new
-            told = receiver.receive(message, entry.secrets, clock.now())
-        return self.intake.take(_hint(entry, told))
+            reported = receiver.receive(message, entry.secrets, clock.now())
+        return self.intake.take(_hint(entry, reported))
 
     @property
     def intake(self) -> Intake:
@@ -82,10 +82,18 @@ class Receiving:
             self._sync_flow(flow)
 
 
-def _hint(entry: Entry, told: Told) -> Hint:
+def _hint(entry: Entry, reported: Notice) -> Hint:
     if entry.connection_id is None:  # nobody knows the secret of such an entry
         raise Refusal(403, "there is no such connection")
-    return Hint(entry.connection_id, entry.side, told.event, told.keys, told.raised_at, told.once, told.is_test)
+    return Hint(
+        entry.connection_id,
+        entry.side,
+        reported.event,
+        reported.keys,
+        reported.raised_at,
+        reported.once,
+        reported.is_test,
+    )
 
 
 def blueprint(receiving: Receiving) -> Blueprint:

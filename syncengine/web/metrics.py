@@ -1,4 +1,4 @@
-"""What Prometheus is told. Figures of records come from the store; those of webhooks are counted by the web process."""
+"""What Prometheus is reported. Figures of records come from the store; those of webhooks are counted by the web process."""
 
 from __future__ import annotations
 
@@ -103,20 +103,20 @@ def _latency(engine: Engine) -> Metric:
     """Of the writes of the last minutes that a webhook has caused."""
     found = _gauge(
         "change_to_target_seconds",
-        "Seconds from a change that a webhook told to its write, of the last ten minutes",
+        "Seconds from a change that a webhook reported to its write, of the last ten minutes",
         "flow",
         "quantile",
     )
     query = (
-        select(Record.flow, Event.at, Record.told_at)
+        select(Record.flow, Event.at, Record.hinted_at)
         .join(Record, Record.id == Event.record_id)
-        .where(Event.at > clock.now() - LATENCY_WINDOW, Event.what == WRITTEN, Record.told_at <= Event.at)
+        .where(Event.at > clock.now() - LATENCY_WINDOW, Event.what == WRITTEN, Record.hinted_at <= Event.at)
     )
     by_flow: dict[str, list[float]] = {}
     with engine.store.read() as session:
-        for flow, at, told_at in session.execute(query):
-            if told_at is not None:
-                by_flow.setdefault(flow, []).append((at - told_at).total_seconds())
+        for flow, at, hinted_at in session.execute(query):
+            if hinted_at is not None:
+                by_flow.setdefault(flow, []).append((at - hinted_at).total_seconds())
     for flow, seconds in sorted(by_flow.items()):
         seconds.sort()
         for quantile in QUANTILES:

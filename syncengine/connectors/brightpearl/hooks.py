@@ -15,11 +15,11 @@ from syncengine.connectors.brightpearl.id_sets import MOST_DIGITS, keys_in
 from syncengine.connectors.hooks import (
     MOST_KEYS,
     Message,
+    Notice,
     Receiver,
     Refusal,
     Subscription,
     Subscriptions,
-    Told,
     is_one_of,
 )
 
@@ -37,7 +37,7 @@ TESTED_ID = "9" * (MOST_DIGITS - 1)
 class BrightpearlReceiver(Receiver):
     """Reads the body that `body_template` makes."""
 
-    def receive(self, message: Message, secrets: Sequence[str], now: datetime) -> Told:  # noqa: ARG002 - see Receiver
+    def receive(self, message: Message, secrets: Sequence[str], now: datetime) -> Notice:  # noqa: ARG002 - see Receiver
         """See `Receiver.receive`. The secret is in the body or in the path."""
         said = _object(message.body)
         given = said.get("secret") or message.path_secret
@@ -51,8 +51,8 @@ class BrightpearlReceiver(Receiver):
         except ValueError:
             raise Refusal(400, "ids are not an id set") from None
         if keys == (TESTED_ID,):
-            return Told(event, (), is_test=True)
-        return Told(event, keys, raised_at=_time(said.get("raisedOn")))
+            return Notice(event, (), is_test=True)
+        return Notice(event, keys, raised_at=_time(said.get("raisedOn")))
 
 
 RECEIVER = BrightpearlReceiver()

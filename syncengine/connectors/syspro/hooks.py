@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-from syncengine.connectors.hooks import MOST_KEYS, Message, Receiver, Refusal, Told
+from syncengine.connectors.hooks import MOST_KEYS, Message, Notice, Receiver, Refusal
 
 TIME, SIGNATURE = "x-syncengine-time", "x-syncengine-signature"
 CLOCKS_S = 300.0
@@ -27,7 +27,7 @@ MOST_LISTED = 20_000
 class SysproReceiver(Receiver):
     """Reads `{"event": "stock_level", "keys": ["A100"], "raisedAt": "2026-01-31T06:00:00.000Z"}`."""
 
-    def receive(self, message: Message, secrets: Sequence[str], now: datetime) -> Told:
+    def receive(self, message: Message, secrets: Sequence[str], now: datetime) -> Notice:
         """See `Receiver.receive`."""
         stamp, given = message.headers.get(TIME, ""), message.headers.get(SIGNATURE, "")
         if not stamp or not given:
@@ -39,7 +39,7 @@ class SysproReceiver(Receiver):
             raise Refusal(403, "the signature is not accepted")
         if not _is_near(stamp, now):
             raise Refusal(403, "the time stamp is too far from this host's clock")
-        return _told(message.body, once=sha256(_bytes(given)).hexdigest())
+        return _notice(message.body, once=sha256(_bytes(given)).hexdigest())
 
 
 RECEIVER = SysproReceiver()
@@ -51,7 +51,7 @@ def signature(secret: str, stamp: str, connection: str, body: bytes) -> bytes:
     return b"sha256=" + hmac.new(secret.encode(), signed, sha256).hexdigest().encode()
 
 
-def _told(body: bytes, *, once: str) -> Told:
+def _notice(body: bytes, *, once: str) -> Notice:
     try:
         said = json.loads(body)
     except (ValueError, RecursionError):
@@ -62,7 +62,7 @@ def _told(body: bytes, *, once: str) -> Told:
     if not isinstance(event, str) or not 0 < len(event) <= LONGEST_EVENT or not _are_keys(keys):
         raise Refusal(400, "event or keys are missing")
     distinct = tuple(dict.fromkeys(map(str, keys or ())))
-    return Told(event, distinct if len(distinct) <= MOST_KEYS else (), _time(said.get("raisedAt")), once)
+    return Notice(event, distinct if len(distinct) <= MOST_KEYS else (), _time(said.get("raisedAt")), once)
 
 
 def _are_keys(keys: Any) -> bool:

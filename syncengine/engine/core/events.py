@@ -1,6 +1,6 @@
 """Which events of a system tell of the objects of which flows, and how often feeds are read while they do.
 
-Feeds are the safety net of webhooks. While webhooks are heard, and no feed shows a change that none has told, the feeds are
+Feeds are the safety net of webhooks. While webhooks are heard, and no feed shows a change that none has reported, the feeds are
 read at the relaxed interval; the first change that was missed brings the usual interval back.
 """
 
@@ -18,7 +18,7 @@ from syncengine.engine.core.engine import Connection, Engine, Route
 from syncengine.store.models import Hook, Schedule
 
 PROBATION = timedelta(minutes=15)
-"""How long feeds are read at the usual interval after a change that no webhook told."""
+"""How long feeds are read at the usual interval after a change that no webhook reported."""
 
 UNCHECKED = timedelta(hours=26)
 """How old the daily check of subscriptions may be for webhooks to count as working."""

@@ -53,53 +53,59 @@ def want(
     return len(rows)
 
 
-def want_told(
-    session: Session, connection_id: int, flow: str, told: Mapping[str, datetime | None], *, lane: int, now: datetime
+def want_hinted(
+    session: Session,
+    connection_id: int,
+    flow: str,
+    reported: Mapping[str, datetime | None],
+    *,
+    lane: int,
+    now: datetime,
 ) -> None:
-    """As `want`, for objects that a webhook has told of: by record key, when the change happened (the system's clock).
+    """As `want`, for objects that a webhook has reported: by record key, when the change happened (the system's clock).
 
-    Left out is what is known already: a change that was told before, and one that happened well before the last fetch. So
+    Left out is what is known already: a change that was reported before, and one that happened well before the last fetch. So
     messages that come twice or out of order cause one sync. A change without a time is always news.
     """
-    known = _known(session, connection_id, flow, {key: at for key, at in told.items() if at is not None})
+    known = _known(session, connection_id, flow, {key: at for key, at in reported.items() if at is not None})
     rows = [
         {
             **_row(connection_id, flow, key, lane=lane, now=now, run_id=None),
-            "told_at": told[key] or now,
-            "is_told": True,
+            "hinted_at": reported[key] or now,
+            "is_hinted": True,
         }
-        for key in _distinct(key for key in told if key not in known)
+        for key in _distinct(key for key in reported if key not in known)
     ]
-    upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_told)
+    upsert(session, Record, rows, keys=("connection_id", "flow", "key"), update=_hinted)
 
 
-def _told(new: Any) -> Mapping[str, Any]:
-    told_at = case((Record.told_at > new.told_at, Record.told_at), else_=new.told_at)
-    return {**_one_more(new), "is_told": new.is_told, "told_at": told_at}
+def _hinted(new: Any) -> Mapping[str, Any]:
+    hinted_at = case((Record.hinted_at > new.hinted_at, Record.hinted_at), else_=new.hinted_at)
+    return {**_one_more(new), "is_hinted": new.is_hinted, "hinted_at": hinted_at}
 
 
-def _known(session: Session, connection_id: int, flow: str, told: Mapping[str, datetime]) -> set[str]:
+def _known(session: Session, connection_id: int, flow: str, reported: Mapping[str, datetime]) -> set[str]:
     rows = session.execute(
-        select(Record.key, Record.told_at, Record.source_time).where(
+        select(Record.key, Record.hinted_at, Record.source_time).where(
             Record.connection_id == connection_id,
             Record.flow == flow,
-            Record.key.in_(list(told)),
-            Record.told_at.is_not(None),
+            Record.key.in_(list(reported)),
+            Record.hinted_at.is_not(None),
         )
     )
     return {
         key
-        for key, told_at, fetched_at in rows
-        if told_at == told[key] or (fetched_at is not None and fetched_at > told[key] + JOINED)
+        for key, hinted_at, fetched_at in rows
+        if hinted_at == reported[key] or (fetched_at is not None and fetched_at > reported[key] + JOINED)
     }
 
 
 def want_again(session: Session, ids: Iterable[int], at: datetime) -> None:
-    """Have records fetched once more at a time, as what a webhook told of them may not have shown yet.
+    """Have records fetched once more at a time, as what a webhook reported of them may not have shown yet.
 
-    Left out are those of which a webhook has told since: they are due already.
+    Left out are those of which a webhook has reported since: they are due already.
     """
-    nothing_since = (Record.is_told.is_(False), or_(Record.wanted == Record.done, Record.wanted == Record.claimed))
+    nothing_since = (Record.is_hinted.is_(False), or_(Record.wanted == Record.done, Record.wanted == Record.claimed))
     session.execute(
         update(Record)
         .where(Record.id.in_(list(ids)), *nothing_since)

@@ -24,7 +24,7 @@ from syncengine.engine.core.lookups import lookups_of
 from syncengine.engine.core.records import Completion
 from syncengine.engine.core.want import want
 from syncengine.engine.decide.plan import NOT_LINKED
-from syncengine.engine.steps import corrections, found_links, kept_docs, told
+from syncengine.engine.steps import corrections, early_hints, found_links, kept_docs
 from syncengine.engine.steps.corrections import Correction
 from syncengine.engine.steps.kept_docs import Kept
 from syncengine.engine.steps.page_sweep import refill
@@ -400,7 +400,7 @@ def _store(
             {record.id: Completion(Status(record.status), record.reason, Why(record.why)) for record in idle},
             now,
         )
-        told.fetch_again(session, lease.records, prints, absent, now)
+        early_hints.fetch_again(session, lease.records, prints, absent, now)
         records.leave(session, lease, now)
 
 
@@ -416,7 +416,9 @@ def _fetched(lease: Lease, fetched: Fetched, now: datetime) -> Update:
             source_time=fetched.source_time,
             seen_version=bindparam("version"),
             seen_fingerprint=bindparam("print"),
-            is_told=and_(table.c.is_told, table.c.wanted > table.c.claimed),  # told again since: for the next fetch
+            is_hinted=and_(
+                table.c.is_hinted, table.c.wanted > table.c.claimed
+            ),  # reported again since: for the next fetch
             updated_at=now,
         )
     )

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from syncengine.engine.core.engine import Engine, Route, chunks
 from syncengine.engine.core.events import listeners
-from syncengine.engine.core.want import MOST_WOKEN, is_key, want_told
+from syncengine.engine.core.want import MOST_WOKEN, is_key, want_hinted
 from syncengine.engine.writes.link_keys import linked_among, record_keys
 from syncengine.store.dialect import insert_into, upsert
 from syncengine.store.models import AcceptedOnce, Hook, Schedule
@@ -33,7 +33,7 @@ class Hint:
     """What somebody tells of the objects of one side of a connection.
 
     event: the system's name of what happened. keys: of the objects; empty if they are too many, so that feeds are read.
-    told_at: when it happened (UTC, the system's clock), None if unknown. once: a digest of a message that must not be
+    hinted_at: when it happened (UTC, the system's clock), None if unknown. once: a digest of a message that must not be
     accepted a second time, else empty. is_test: it is about no object; only that it was heard is noted.
     """
 
@@ -41,7 +41,7 @@ class Hint:
     side: str
     event: str
     keys: tuple[str, ...]
-    told_at: datetime | None = None
+    hinted_at: datetime | None = None
     once: str = ""
     is_test: bool = False
 
@@ -95,20 +95,24 @@ def prepare(engine: Engine, hints: Iterable[Hint]) -> None:
 
 
 def _want(session: Session, route: Route, side: str, hints: Sequence[Hint], now: datetime) -> None:
-    told: dict[str, datetime | None] = {}
+    reported: dict[str, datetime | None] = {}
     for hint in hints:
-        at = hint.told_at if hint.told_at is not None and hint.told_at <= now + timedelta(seconds=LATEST_S) else None
+        at = (
+            hint.hinted_at
+            if hint.hinted_at is not None and hint.hinted_at <= now + timedelta(seconds=LATEST_S)
+            else None
+        )
         for key in filter(is_key, hint.keys):
-            before = told.get(key, at)
-            told[key] = max(at, before) if at is not None and before is not None else None
-    for chunk in chunks(sorted(told), MOST_WOKEN):
+            before = reported.get(key, at)
+            reported[key] = max(at, before) if at is not None and before is not None else None
+    for chunk in chunks(sorted(reported), MOST_WOKEN):
         named = _records(session, route, side, chunk)
         by_record: dict[str, datetime | None] = {}
         for key, records in named.items():
             for record in records:
-                at, before = told[key], by_record.get(record, told[key])
+                at, before = reported[key], by_record.get(record, reported[key])
                 by_record[record] = max(at, before) if at is not None and before is not None else None
-        want_told(session, route.connection_id, route.flow.name, by_record, lane=Lane.REALTIME, now=now)
+        want_hinted(session, route.connection_id, route.flow.name, by_record, lane=Lane.REALTIME, now=now)
     _note_heard(
         session, route, now,
         at_once=any(hint.is_test for hint in hints), reads_feeds=any(hint.names_too_many for hint in hints),

@@ -1,4 +1,4 @@
-"""Notices changes that a feed shows and no webhook has told: the feeds are then read at their usual interval again."""
+"""Notices changes that a feed shows and no webhook has reported: the feeds are then read at their usual interval again."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ STAMPED_EARLIER = timedelta(seconds=5)
 def note(
     session: Session, route: Route, side: str, page: Page, news: Collection[str], *, since: datetime | None
 ) -> None:
-    """Note whether a page of a feed has news that a webhook should have told. Runs in the transaction that wants them.
+    """Note whether a page of a feed has news that a webhook should have reported. Runs in the transaction that wants them.
 
     side: whose feed it is. news: record keys of what is new on the page. since: when the feed was read before (the source's
-    clock), None if never. A change that is older was there before, and one of the last seconds may still be told.
+    clock), None if never. A change that is older was there before, and one of the last seconds may still be reported.
     """
     schedule = session.get(Schedule, (route.connection_id, route.flow.name))
     if since is None or not news or schedule is None or schedule.heard_at is None:
@@ -45,13 +45,13 @@ def note(
         if record in news
     }
     rows = session.execute(
-        select(Record.key, Record.told_at).where(
+        select(Record.key, Record.hinted_at).where(
             Record.connection_id == route.connection_id,
             Record.flow == route.flow.name,
             Record.key.in_(list(changed_at)),
         )
     )
-    if any(told_at is None or told_at < changed_at[key] - STAMPED_EARLIER for key, told_at in rows):
+    if any(hinted_at is None or hinted_at < changed_at[key] - STAMPED_EARLIER for key, hinted_at in rows):
         _missed(session, route)
 
 

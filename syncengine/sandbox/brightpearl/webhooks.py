@@ -281,7 +281,7 @@ class Webhooks:
         return batch[::-1] if self._switches.on("brightpearl_webhook_shuffled") else batch
 
     def _is_lost(self, delivery: _Delivery) -> bool:
-        """Whether this delivery is never made; so many of a hundred, evenly spread. Tries after the first are not lost."""
+        """Whether this delivery is never made; that many of a hundred, evenly spread. Tries after the first are not lost."""
         if delivery.attempt > 1:
             return False
         self._lost_share += self._switches.integer("brightpearl_webhook_lost_percent")

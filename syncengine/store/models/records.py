@@ -83,9 +83,9 @@ class Record(Base):
     done_fingerprint: Mapped[str] = mapped_column(String(32), default="", server_default="")
     done_source_time: Mapped[datetime | None]
 
-    # When the latest change happened that a webhook has told, by the system's clock; and whether a fetch since has seen news.
-    told_at: Mapped[datetime | None]
-    is_told: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    # When the latest change happened that a webhook has reported, by the system's clock; and whether a fetch has seen it.
+    hinted_at: Mapped[datetime | None]
+    is_hinted: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
 
     run_id: Mapped[int | None]
     created_at: Mapped[datetime]

@@ -53,7 +53,7 @@ class Schedule(Base):
     next_sweep: null before the first tick. sweep_after: while a sweep is under way, the id of the last record that it has
     read; sweep_position the same for one that reads pages of the source. sweep_is_full: it wants every object, changed or not.
     full_at: when the last full one began. sweep_held_until: the reader's lease. heard_at: the last webhook about one of its
-    objects. missed_at: when a feed last showed a change that no webhook had told.
+    objects. missed_at: when a feed last showed a change that no webhook had reported.
     """
 
     __tablename__ = "schedule"

@@ -1,4 +1,4 @@
-"""Hints: what a webhook tells becomes one sync of each object, however often, late or out of order it is told."""
+"""Hints: what a webhook tells becomes one sync of each object, however often, late or out of order it is reported."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sqlalchemy import select
 from syncengine import clock
 from syncengine.connectors.hooks import MOST_KEYS
 from syncengine.engine.steps import hints
+from syncengine.engine.steps.early_hints import TOO_EARLY
 from syncengine.engine.steps.hints import Hint, Taken
 from syncengine.engine.steps.intake import Intake
-from syncengine.engine.steps.told import TOO_EARLY
 from syncengine.errors import DatabaseAway, Throttled, Transient
 from syncengine.mapping.contract import FieldGroup, Policy
 from syncengine.store import models as m

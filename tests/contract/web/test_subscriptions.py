@@ -295,10 +295,10 @@ def test_with_a_fifth_of_the_deliveries_lost_everything_is_equal_after_the_next_
         shop.save_order(order, "reference")
         assert shop.webhooks.wait()  # each in a delivery of its own
     _run(engine, messages)
-    told, lost = shop.webhooks.outcomes["delivered"], shop.webhooks.outcomes["lost"]
-    assert (lost > 0, told + lost) == (True, len(shop.orders))
+    reported, lost = shop.webhooks.outcomes["delivered"], shop.webhooks.outcomes["lost"]
+    assert (lost > 0, reported + lost) == (True, len(shop.orders))
     names = _written(engine)
-    assert len([name for name in names if name.startswith("changed")]) == told
+    assert len([name for name in names if name.startswith("changed")]) == reported
 
     sync.start(engine, sync.Request("orders"))  # as after the relaxed interval
     _run(engine, messages)

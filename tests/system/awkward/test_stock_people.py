@@ -144,7 +144,7 @@ def test_the_first_run_is_shown_by_warehouse_and_written_once_a_person_has_appro
     assert world.status("MUG", "inventory") == ("skipped", "observed, not written")
     assert stock.writes() == 0
 
-    stock.count(980)  # the shop goes on selling
+    stock.count(980)  # the shop continues to sell
     stock.configure(mode="live", jump_limit=400)
     world.engine._connections.clear()
     stock.sync(90)

@@ -1,4 +1,4 @@
-"""Rules about webhooks: their subscriptions are not as they should be, or changes come that none has told."""
+"""Rules about webhooks: their subscriptions are not as they should be, or changes come that none has reported."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RULE = "webhooks"
 
 
 def unheard(view: View) -> list[Sign]:
-    """Feeds show changes that no webhook has told, or the subscriptions cannot be checked or repaired."""
+    """Feeds show changes that no webhook has reported, or the subscriptions cannot be checked or repaired."""
     return [*_silent(view), *_unsubscribed(view)]
 
 
@@ -28,7 +28,7 @@ def _silent(view: View) -> list[Sign]:
     for name, flows, flow, heard_at, missed_at in view.session.execute(query):
         if flow in flows:
             text = (
-                f"{flow} in {name} has found a change at {missed_at:%Y-%m-%d %H:%M} UTC that no webhook told; the last one "
+                f"{flow} in {name} has found a change at {missed_at:%Y-%m-%d %H:%M} UTC that no webhook reported; the last one "
                 f"was heard at {heard_at:%Y-%m-%d %H:%M} UTC. Its feeds are read at their usual interval again"
             )
             remedy = f"Run `syncengine webhooks test {name}`; if nothing arrives, check the proxy in front of the web process"

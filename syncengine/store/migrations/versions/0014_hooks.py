@@ -1,4 +1,4 @@
-"""Webhooks: what they told of records, when they were heard and missed, and their subscriptions."""
+"""Webhooks: what they reported records, when they were heard and missed, and their subscriptions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,8 +10,8 @@ down_revision = "0013"
 
 
 def upgrade() -> None:
-    op.add_column("record", sa.Column("told_at", models.UtcDateTime(), nullable=True))
-    op.add_column("record", sa.Column("is_told", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+    op.add_column("record", sa.Column("hinted_at", models.UtcDateTime(), nullable=True))
+    op.add_column("record", sa.Column("is_hinted", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("schedule", sa.Column("heard_at", models.UtcDateTime(), nullable=True))
     op.add_column("schedule", sa.Column("missed_at", models.UtcDateTime(), nullable=True))
     op.add_column("connection", sa.Column("relaxed_s", sa.Double(), nullable=True))

@@ -17,7 +17,7 @@ TOO_EARLY = timedelta(seconds=5)
 def fetch_again(
     session: Session, found: Sequence[Record], prints: Mapping[int, str], absent: Collection[int], now: datetime
 ) -> None:
-    """Have those fetched once more that a webhook told of, and whose fetch shows no news.
+    """Have those fetched once more that a webhook reported, and whose fetch shows no news.
 
     found: records as they were before the fetch. prints: fingerprints of what was fetched, by record id. absent: ids of those
     whose source was not found.
@@ -25,6 +25,6 @@ def fetch_again(
     early = [
         record.id
         for record in found
-        if record.is_told and (prints[record.id] == record.done_fingerprint or record.id in absent)
+        if record.is_hinted and (prints[record.id] == record.done_fingerprint or record.id in absent)
     ]
     want_again(session, early, now + TOO_EARLY)
