@@ -33,7 +33,7 @@ def note(session: Session, route: Route, side: str, moved: Sequence[Moved], now:
     (the flow's setting).
     """
     ours = _ours(session, route.connection_id, side, [each.note for each in moved])
-    within = _within(route)
+    within = posted_within(route)
     rows = [_row(route.connection_id, side, each, within, now) for each in moved if each.note not in ours]
     for some in chunks(rows, AT_ONCE):
         upsert(
@@ -43,7 +43,8 @@ def note(session: Session, route: Route, side: str, moved: Sequence[Moved], now:
     return {each.item for each in moved if each.note not in ours}
 
 
-def _within(route: Route) -> timedelta:
+def posted_within(route: Route) -> timedelta:
+    """How far apart the two systems may have a movement that no flow brings to the other one."""
     return timedelta(minutes=float(route.settings[route.flow.levels.within])) if route.flow.levels else timedelta()
 
 
@@ -122,7 +123,7 @@ def entry(route: Route, row: Movement) -> Entry:
 def unsaved(session: Session, route: Route, side: str, moved: Sequence[Moved], now: datetime) -> list[Movement]:
     """The rows that `note` would store, for people who compare without storing anything."""
     ours = _ours(session, route.connection_id, side, [each.note for each in moved])
-    within = _within(route)
+    within = posted_within(route)
     return [Movement(**_row(route.connection_id, side, each, within, now)) for each in moved if each.note not in ours]
 
 
