@@ -5,6 +5,7 @@ A step reads for `step_s` seconds at most: records whose documents have not all 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,12 +31,14 @@ from syncengine.engine.steps.kept_docs import Kept
 from syncengine.engine.steps.page_sweep import refill
 from syncengine.engine.writes import link_keys, links
 from syncengine.engine.writes.unknown_writes import resolve
-from syncengine.errors import Rejected
+from syncengine.errors import Rejected, SyncError
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Mapping as FlowMapping
 from syncengine.mapping.contract import Reference
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Stage, Status, Why
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -150,8 +153,8 @@ def _read(
     placed = corrections.by_place(route, {record.id: record.key for record in lease.records}, corrected)
     its_links = {record.key: linked[record.id] for record in lease.records}
     begun, step_s = clock.monotonic(), route.engine.limits.step_s
-    if route.source.has_pages and route.flow.sweep_s > 0 and lease.records[0].lane == Lane.BACKFILL:
-        refill(route)  # nothing urgent waits for it
+    if route.source.has_pages and lease.records[0].lane == Lane.BACKFILL:
+        _read_on(route)
     kept = kept_docs.load(route, lease.records, linked) if route.flow.levels else None
     fetched = read_sources(
         route, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key, kept=kept,
@@ -184,6 +187,14 @@ def _read(
             records.give_back(session, lease, late, clock.now())
         lease.records = [record for record in lease.records if record.id not in late]
     _store(route, lease, linked, fetched, prints, idle)
+
+
+def _read_on(route: Route) -> None:
+    """Read on in the sweep by pages that is under way. What fails is tried again by the next tick, which reports it."""
+    try:
+        refill(route)
+    except SyncError as error:
+        log.warning("%s: the sweep stops until the next tick: %s", route.flow.name, error)
 
 
 def _leave_unlinked(route: Route, lease: Lease, linked: Mapping[int, Sequence[Link]]) -> None:
