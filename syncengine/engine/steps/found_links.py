@@ -33,7 +33,8 @@ def link(
 
     One search finds them all. A record whose key several objects have is held and leaves the lease.
     """
-    keys = {record.id: key for record in lease.records if not linked[record.id] and (key := _key(route, record, read))}
+    asked = [record for record in lease.records if not linked[record.id]]
+    keys = {record.id: key for record in asked if (key := key_to_find(route, read.docs.get(record.key), read.lookups))}
     if not keys:
         return linked
     with calling(route.connection.endpoint(route.target.name)):
@@ -83,7 +84,11 @@ def assumed(
     route: Route, found: Sequence[Record], linked: Mapping[int, Sequence[Link]], read: ReadSources
 ) -> Mapping[int, Sequence[Link]]:
     """As `link`, for a dry run: the links that would be made are in the result and nowhere else, and nothing is held."""
-    keys = {record.id: key for record in found if not linked[record.id] and (key := _key(route, record, read))}
+    keys = {
+        record.id: key
+        for record in found
+        if not linked[record.id] and (key := key_to_find(route, read.docs.get(record.key), read.lookups))
+    }
     if not keys:
         return linked
     with calling(route.connection.endpoint(route.target.name)):
@@ -102,12 +107,12 @@ def assumed(
     return made
 
 
-def _key(route: Route, record: Record, read: ReadSources) -> str:
-    doc = read.docs.get(record.key)
+def key_to_find(route: Route, doc: Doc | None, lookups: Mapping[str, Mapping[str, str]]) -> str:
+    """The natural key of the target's object that belongs to a typed document; empty if there is none."""
     if doc is None:
         return ""
     try:
-        return route.flow.mapping.key_to_find(doc, route.settings, read.lookups)
+        return route.flow.mapping.key_to_find(doc, route.settings, lookups)
     except Rejected:
         return ""  # its plan fails with the same error
 
