@@ -108,7 +108,7 @@ class Fetched:
             self.asked.setdefault(name, set()).update(docs)
 
     def mark(self, resource: Resource, revisions: Mapping[str, int]) -> None:
-        """Mark the documents that have just been read with when that was, and for which revision (by key)."""
+        """Mark the documents that have just been read with when that was, and for which revision (by key; 0: for none)."""
         ended, docs = clock.now(), self.docs.get(resource.name, {})
         for key, doc in docs.items():
             if readings.revision(doc) is None:
@@ -289,7 +289,9 @@ def _discarded(session: Session, engine: Engine, lease: Lease) -> dict[int, Any]
 
 def _sides(flow: Flow, docs: Mapping[str, Any]) -> str:
     """The fingerprint of an object as it is: of its source, and in a two-way flow of both sides."""
-    return fingerprint([docs.get(flow.source), *(docs.get(other) for other in flow.sources[1:])])
+    return fingerprint(
+        [{key: readings.print_of(doc) for key, doc in docs.get(name, {}).items()} for name in flow.sources]
+    )
 
 
 def read_sources(
@@ -319,8 +321,8 @@ def read_sources(
     if kept is not None:
         fetched.take(kept)
     fetched.read(route.connection, source, _ends_on(route.source_side, route, linked))
-    if kept is not None:
-        fetched.mark(source, kept.revisions)
+    if route.flow.levels:
+        fetched.mark(source, kept.revisions if kept is not None else {})
     _find_known_links(route, fetched)
     _read_references(route, route.flow.mapping, source, linked, fetched)
     return fetched
