@@ -41,8 +41,11 @@ class Warehouse(Thing):
             touched = [int(doc["version"]) for doc in self.objects.values() if doc["touched"] < since]
             position = {"edit": max(touched, default=0)}
         for page in super().changes(feed, position, since=since):
-            urgent = [replace(ref, urgency=int(not any(self.objects[ref.key]["rows"].values()))) for ref in page.refs]
-            yield replace(page, refs=urgent)
+            yield replace(page, refs=[replace(ref, urgency=self._urgency(ref.key)) for ref in page.refs])
+
+    def _urgency(self, key: str) -> int:
+        rows = self.objects[key]["rows"]
+        return int(isinstance(rows, dict) and not any(rows.values()))
 
     def pages(self, position: Position) -> Iterator[Page]:
         after = str(position.get("after", ""))
@@ -184,7 +187,7 @@ class Shop(Thing):
         return Outcome.done(key, note=note)
 
 
-def _wanted(doc: Doc, context: Context) -> Doc:
+def wanted(doc: Doc, context: Context) -> Doc:
     return {
         "places": [
             {LINE_KEY: place, "level": Decimal(quantity) + context.tallied.get(place, Decimal(0))}
@@ -247,7 +250,8 @@ def levels_flow(**more: Any) -> Flow:
         "entity": "products", "levels": Levels("places", "level", "jump_limit", "vanish_share", "within"),
         "backward_feeds": ("moved",), "every_s": EVERY_S, "sweep_s": SWEEP_S, "settings": SETTINGS,
     }  # fmt: skip
-    return flow("stock", Plain(_wanted), **{**settings, **more})
+    mapping = more.pop("mapping", Plain(wanted))
+    return flow("stock", mapping, **{**settings, **more})
 
 
 def levelled(make: Callable[..., World], limits: Limits | None = None, **more: Any) -> Levelled:
