@@ -96,9 +96,7 @@ def _compare(route: Route, page: Page, run_id: int | None, *, is_full: bool) -> 
             and ref.key not in due
             and (is_full or stored.get(ref.key) != ref.version or ref.key in met)
         ]
-        want(
-            session, route.connection_id, route.flow.name, news, lane=Lane.BACKFILL, now=clock.now(), run_id=run_id
-        )
+        want(session, route.connection_id, route.flow.name, news, lane=Lane.BACKFILL, now=clock.now(), run_id=run_id)
         for some in chunks(keys, AT_ONCE):
             changed(session, update(Record).where(*_mine(route), Record.key.in_(some)).values(swept_at=ended))
         _keep(session, route, {key: page.docs[key] for key in news if key in page.docs}, page.source_time, ended)
@@ -169,9 +167,7 @@ def _want_unlisted(route: Route, began: datetime, run_id: int | None) -> int:
     )  # fmt: skip
     with route.engine.store.write() as session:
         keys = list(session.scalars(unlisted))
-        want(
-            session, route.connection_id, route.flow.name, keys, lane=Lane.BACKFILL, now=clock.now(), run_id=run_id
-        )
+        want(session, route.connection_id, route.flow.name, keys, lane=Lane.BACKFILL, now=clock.now(), run_id=run_id)
     return len(keys)
 
 

@@ -255,7 +255,8 @@ def open_(
     """Let a flow write again after a person has reviewed it, and want the records that were held for its ceiling.
 
     uncounted: how long nothing is counted, for a first load or a change that is meant to reach everything; an hour if the
-    guard against vanishing has shut the flow, since it would stop the same levels again. Without it the count starts at zero, after any uncounted time that somebody else has asked for. If a person has opened the flow already
+    guard against vanishing has shut the flow, since it would stop the same levels again. Without it the count starts at
+    zero, after any uncounted time that somebody else has asked for. If a person has opened the flow already
     and it has not been shut since, the count continues: two openings allow no more writes than one. Records are released some
     hundred at a time, each batch in its own transaction, so that other writers are not blocked. If this is interrupted, call
     it again to release the rest. Raises Misconfigured if the connection does not have the flow, or `uncounted` is longer than

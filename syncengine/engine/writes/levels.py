@@ -67,7 +67,7 @@ def admitted(
 
 
 def count_sent(run: WriteRun, session: Session, batch: Sequence[Intent], at: datetime) -> datetime:
-    """Count writes for the flow's ceiling as sent: of levels, the rises and those that vanish. Returns since when they count."""
+    """Count writes for the flow's ceiling as sent: of levels, rises and those that vanish. Returns since when they count."""
     return _count(run, session, batch, at, 1)
 
 

@@ -119,8 +119,16 @@ class Shop(Thing):
         found = {key: doc for key, doc in super().read(keys).items() if "places" in doc}
         return {key: {**doc, "from": at, "by": at} for key, doc in found.items()}
 
+    def load(self, doc: Doc) -> Doc:
+        return {**super().load(doc), **{name: datetime.fromisoformat(doc[name]) for name in ("from", "by")}}
+
     def read_between(self, doc: Doc) -> tuple[datetime, datetime] | None:
-        return (datetime.fromisoformat(doc["from"]), datetime.fromisoformat(doc["by"])) if "from" in doc else None
+        if "from" not in doc:
+            return None
+        began, ended = doc["from"], doc["by"]
+        if isinstance(began, datetime):
+            return began, ended
+        return datetime.fromisoformat(began), datetime.fromisoformat(ended)
 
     def keys_of(self, natural_keys: Sequence[str]) -> dict[str, list[str]]:
         found = self.find(natural_keys)
@@ -144,7 +152,7 @@ class Shop(Thing):
         found: dict[str, bool | None] = {}
         for write in writes:
             operation, line = write.operation, write.operation.lines[0]
-            began = datetime.fromisoformat((operation.current or {})["from"])
+            began, _ = self.read_between(operation.current or {}) or (write.sent_at, write.sent_at)
             since = [
                 each
                 for each in self.journal.moved

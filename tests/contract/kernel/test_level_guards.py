@@ -7,15 +7,22 @@ from datetime import timedelta
 
 import pytest
 
+from syncengine.document import Doc
 from syncengine.engine.core import payloads
 from syncengine.engine.decide.level_plan import WITHIN
 from syncengine.engine.decide.plan import PlanKind
-from syncengine.engine.people import dead_letter_bulk, dead_letter_detail, manual, manual_links, manual_settlement, preview
+from syncengine.engine.people import (
+    dead_letter_bulk,
+    dead_letter_detail,
+    manual,
+    manual_links,
+    manual_settlement,
+    preview,
+)
 from syncengine.engine.steps import running, sync
 from syncengine.engine.writes import ceiling
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context
-from syncengine.document import Doc
 from syncengine.store import models as m
 from syncengine.store.states import Stage
 from tests.contract.kernel.level_world import SWEEP_S, Levelled, levelled, links_of, row_of, wanted

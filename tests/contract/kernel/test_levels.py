@@ -7,12 +7,17 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
+from syncengine.engine.core.want import want
 from syncengine.engine.people import held
 from syncengine.engine.people.held import Held
 from syncengine.engine.steps import sync
-from syncengine.mapping.contract import RuleDecision
-from tests.contract.kernel.level_world import EVERY_S, LAG_S, SWEEP_S, Levelled, levelled, links_of
+from syncengine.errors import Transient
+from syncengine.mapping.contract import RuleDecision, RuleVerdict
+from syncengine.store import models as m
+from syncengine.store.states import Lane, Stage
+from tests.contract.kernel.level_world import EVERY_S, LAG_S, SWEEP_S, Levelled, levelled, links_of, row_of
 from tests.contract.kernel.world import World
 
 pytestmark = pytest.mark.one_database
@@ -142,6 +147,18 @@ def test_a_correction_by_others_that_no_search_showed_yet_is_made_up_for_at_the_
     shop.settle(patience_s=60)
     shop.tick(60)
     assert (shop.changes(), shop.shop.level("PA")) == (["PA main 10>20", "PA main 24>20"], 20)
+
+
+def test_a_correction_that_becomes_known_after_the_plan_was_made_stops_its_write(shop: Levelled) -> None:
+    shop.put("A", main=3)
+    message = shop.begun("stock", "A", Stage.FETCH, Stage.TRANSFORM)
+    shop.time.pass_(1)
+    shop.shop.move("PA", -5, kind="SC")
+    shop.time.pass_(LAG_S)
+    sync.run(shop.engine, sync.Request("stock"))
+    shop.step(message, Stage.PUSH)
+    shop.settle(patience_s=120)
+    assert shop.changes() == ["PA main 5>3"]
 
 
 def test_a_movement_during_the_wait_is_tallied_and_the_level_is_not_read_again(shop: Levelled) -> None:
@@ -283,8 +300,6 @@ def test_a_rise_without_a_cost_is_held_until_it_has_one(shop: Levelled) -> None:
 
 
 def test_a_rule_that_holds_everything_writes_no_fall(make_world: Callable[..., World]) -> None:
-    from syncengine.mapping.contract import RuleVerdict
-
     made = levelled(make_world)
     flow = made.flows["stock"]
     mapping = replace(flow.mapping, rules=lambda doc, context: RuleDecision(RuleVerdict.HOLD, "nobody posts"))  # type: ignore[type-var]
@@ -433,8 +448,6 @@ def test_a_page_that_cannot_be_read_stops_no_record(make_world: Callable[..., Wo
     shop = _many(make_world, 6)
 
     def broken(position: object) -> object:
-        from syncengine.errors import Transient
-
         raise Transient("the page is cut off")
 
     shop.time.pass_(SWEEP_S)
@@ -452,9 +465,6 @@ def test_the_first_load_reads_no_old_movements(make_world: Callable[..., World])
         made.shop.move("PA", 1)
     made.time.pass_(86_400)
     made.tick(60)
-    from syncengine.store import models as m
-    from tests.contract.kernel.level_world import row_of
-
     assert row_of(made, m.Movement) == []
     assert made.record("stock", "A").wanted == 1
 
@@ -481,9 +491,6 @@ def test_an_item_that_sells_out_overtakes_a_backlog_of_its_lane_and_runs_in_real
 
 
 def test_within_a_lane_the_urgent_are_claimed_first(make_world: Callable[..., World]) -> None:
-    from syncengine.engine.core.want import want
-    from syncengine.store.states import Lane
-
     shop = levelled(make_world, batch=3)
     codes = [f"{number:04}" for number in range(1000)]
     with shop.store.write() as session:
@@ -493,9 +500,5 @@ def test_within_a_lane_the_urgent_are_claimed_first(make_world: Callable[..., Wo
     shop.pump()
     first = shop.messages[0]
     with shop.store.read() as session:
-        from sqlalchemy import select
-
-        from syncengine.store import models as m
-
         claimed = set(session.scalars(select(m.Record.key).where(m.Record.token == first.token)))
     assert claimed == {"0991", "0990", "0000"}
