@@ -162,6 +162,8 @@ def _read(
     if route.flow.levels:
         read = found_links.ReadSources(fetched.typed(route.source), fetched.lookups, fetched.at)
         linked = found_links.link(route, lease, linked, read)
+        if not lease.records:
+            return
     late = _unread(route, lease.records, linked, fetched)
     in_time = [record for record in lease.records if record.id not in late]
     own = {record.id: own_docs(route, record.key, linked[record.id], fetched) for record in in_time}

@@ -41,11 +41,7 @@ def link(
         found = route.target.keys_of(sorted(set(keys.values())))
     named = {record.id: record for record in lease.records if record.id in keys}
     several = {natural: some for natural, some in found.items() if len(some) > 1}
-    pairs = {
-        keys[id_]: _ends(route, record.key, found[keys[id_]][0])
-        for id_, record in named.items()
-        if _is_one(found, keys[id_])
-    }
+    pairs, doubles = _pairs(route, named, keys, found)
     with route.engine.store.write() as session:
         mine = records.owned(session, lease)
         links.take_turns(session, route.connection_id)
@@ -54,11 +50,8 @@ def link(
             natural: f"several objects of the target have the key {natural}: {', '.join(some)}. Give them different ones"
             for natural, some in several.items()
         }
-        held = {
-            id_: Completion(Status.HELD, problems[keys[id_]], Why.WRITE)
-            for id_ in named
-            if id_ in mine and keys[id_] in problems
-        }
+        texts = {id_: doubles.get(id_) or problems.get(keys[id_], "") for id_ in named if id_ in mine}
+        held = {id_: Completion(Status.HELD, text, Why.WRITE) for id_, text in texts.items() if text}
         records.complete(session, lease, held, read.at)
         timeline.note(
             session,
@@ -117,8 +110,19 @@ def key_to_find(route: Route, doc: Doc | None, lookups: Mapping[str, Mapping[str
         return ""  # its plan fails with the same error
 
 
-def _is_one(found: Mapping[str, Sequence[str]], natural: str) -> bool:
-    return len(found.get(natural, ())) == 1
+def _pairs(
+    route: Route, named: Mapping[int, Record], keys: Mapping[int, str], found: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, tuple[str, str]], dict[int, str]]:
+    """Left and right key by natural key, and why further records (by id) of the same natural key cannot be linked."""
+    pairs: dict[str, tuple[str, str]] = {}
+    doubles: dict[int, str] = {}
+    for id_, record in named.items():
+        natural = keys[id_]
+        if len(found.get(natural, ())) == 1:
+            ends = _ends(route, record.key, found[natural][0])
+            if pairs.setdefault(natural, ends) != ends:
+                doubles[id_] = f"another object of the source has the key {natural} too. Give them different ones"
+    return pairs, doubles
 
 
 def _ends(route: Route, source_key: str, target_key: str) -> tuple[str, str]:

@@ -75,6 +75,27 @@ def test_of_several_products_with_one_key_none_is_linked_until_they_differ(shop:
     assert (shop.shop.level("PC"), shop.shop.level("PC2")) == (3, 1)
 
 
+def test_of_two_codes_with_one_product_the_second_is_held(make_world: Callable[..., World]) -> None:
+    made = levelled(make_world)
+    made.pair("A", 10, 10)
+    made.put("A2", main=4)
+    made.left.objects["stock"]["A2"]["name"] = "A"
+    made.time.pass_(3600)
+    made.tick(300)
+    assert links_of(made) == [("A", "PA")]
+    assert (made.state("A"), made.state("A2"), made.changes()) == (("done", "equal"), ("held", "write"), [])
+    assert "linked" not in made.timeline("stock", "A2")
+
+
+def test_a_product_that_another_code_has_is_not_linked_whatever_the_keys_of_others_are(shop: Levelled) -> None:
+    shop.put("C", main=1)
+    shop.left.objects["stock"]["C"]["name"] = "A"  # the product of the code A
+    shop.pair("PA", 7, 4)  # a code that is like the key of that product
+    shop.tick(300)
+    assert shop.state("C") == ("held", "write")
+    assert (links_of(shop)[-1], shop.shop.level("PPA")) == (("PA", "PPA"), 7)
+
+
 def test_a_code_without_a_product_is_linked_by_the_next_sweep_once_the_product_is_there(shop: Levelled) -> None:
     shop.put("C", main=3)
     shop.tick(60)
