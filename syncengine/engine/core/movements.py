@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Moved
@@ -19,7 +19,7 @@ AT_ONCE = 500
 RESOLUTION = timedelta(seconds=1)
 """Of the times of movements: within it a figure that was read may or may not have the movement."""
 
-KEPT = timedelta(days=7)
+KEPT_DAYS = 7
 """How long a movement that both systems surely have is kept, for people."""
 
 Item = tuple[str, str]
@@ -143,9 +143,7 @@ def of_items(session: Session, connection_id: int, side: str, items: Sequence[st
         yield from session.scalars(select(Movement).where(*mine).order_by(Movement.id))
 
 
-def forget(session: Session, now: datetime) -> int:
-    """Delete movements that both systems have had for `KEPT`, and corrections of that age; returns their number."""
-    before = now - KEPT
+def over(before: datetime) -> list[ColumnElement[bool]]:
+    """The conditions of a movement that both systems have surely had since before a time, or of a correction of that age."""
     both = and_(Movement.left_by < before, Movement.right_by < before)
-    over = delete(Movement).where(Movement.at < before, or_(Movement.correction.is_(True), both))
-    return changed(session, over.execution_options(synchronize_session=False))
+    return [Movement.at < before, or_(Movement.correction.is_(True), both)]

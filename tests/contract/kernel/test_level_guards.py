@@ -20,6 +20,8 @@ from syncengine.engine.people import (
     preview,
 )
 from syncengine.engine.steps import running, sync
+from syncengine.engine.upkeep import retention
+from syncengine.engine.upkeep.retention import Kept
 from syncengine.engine.writes import ceiling
 from syncengine.errors import Rejected
 from syncengine.mapping.contract import Context
@@ -401,3 +403,35 @@ def test_documents_are_kept_without_the_mark_for_what_compares_them(shop: Levell
         kept = payloads.load(session, shop.engine.vault, "context", [shop.record("stock", "A").id])
     assert kept
     assert len(row_of(shop, m.Payload)) == before
+
+
+# -- movements ---------------------------------------------------------------------------------------------------------
+
+
+def _movement(world: Levelled, ref: str, days: int, **more: object) -> m.Movement:
+    at = world.time.at - timedelta(days=days)
+    both: dict[str, object] = dict.fromkeys(("left_after", "left_by", "right_after", "right_by"), at)
+    return m.Movement(
+        connection_id=world.connection_id, side="right", ref=ref, item="PA", place="main", quantity="1", at=at,
+        noted_at=at, **{**both, **more},
+    )  # fmt: skip
+
+
+def test_movements_are_kept_until_both_systems_have_had_them_for_a_week(shop: Levelled) -> None:
+    unknown: dict[str, object] = {"left_by": None}
+    with shop.store.write() as session:
+        session.add_all(
+            [
+                _movement(shop, "over", 8),
+                _movement(shop, "young", 6),
+                _movement(shop, "not posted", 400, **unknown),
+                _movement(shop, "posted late", 20, left_by=shop.time.at - timedelta(days=2)),
+                _movement(shop, "a correction", 8, correction=True, is_ours=True, left_by=None),
+                _movement(shop, "last", 0),
+            ]
+        )
+    foreseen = retention.foresee(shop.engine, Kept())
+    removed = retention.remove(shop.engine, Kept())
+    assert removed is not None
+    assert (foreseen.counts["movements"], removed.counts["movements"]) == (2, 2)
+    assert [row.ref for row in row_of(shop, m.Movement)] == ["young", "not posted", "posted late", "last"]
