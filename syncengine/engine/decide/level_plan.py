@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncengine.connectors.base import Change, LineChange, Operation, Verb
-from syncengine.document import Doc
+from syncengine.document import Doc, fingerprint
 from syncengine.engine.decide import tallies
 from syncengine.engine.decide.merge import by_key
 from syncengine.engine.decide.one_way_plan import wanted_parts
@@ -143,13 +143,13 @@ def _number(value: Any) -> Decimal:
 def _negatives(lines: Sequence[Level]) -> list[Remark]:
     return [
         Remark(
-            False,
-            NEGATIVE,
-            NEGATIVE,
-            line.key,
-            format(line.high, "f"),
-            "0",
-            "Find out why the source has less than nothing",
+            holds=False,
+            name=fingerprint([NEGATIVE]),
+            reason=NEGATIVE,
+            field=line.key,
+            value=format(line.high, "f"),
+            expected="0",
+            remedy="Find out why the source has less than nothing",
         )
         for line in lines
         if line.high < 0

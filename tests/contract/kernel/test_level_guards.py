@@ -178,6 +178,17 @@ def test_one_opening_releases_all_that_the_guard_has_stopped(make_world: Callabl
     assert len(many.changes()) == 30
 
 
+def test_less_than_nothing_is_written_as_nothing_and_a_person_is_told_until_it_is_over(shop: Levelled) -> None:
+    shop.put("A", main=-2)
+    shop.tick()
+    shop.tick()
+    assert shop.changes() == ["PA main 10>0"]
+    assert shop.failures() == [("A", "main", "the level is below 0 and is written as 0")]
+    shop.put("A", main=4)
+    shop.tick(300)
+    assert (shop.changes()[1:], shop.failures()) == (["PA main 0>4"], [])
+
+
 # -- killed workers ----------------------------------------------------------------------------------------------------
 
 

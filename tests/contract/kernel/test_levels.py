@@ -266,13 +266,6 @@ def test_a_rise_needs_a_source_that_was_read_within_a_poll(shop: Levelled) -> No
     assert shop.changes() == ["PA main 10>15"]
 
 
-def test_negative_is_written_as_nothing_with_attention(shop: Levelled) -> None:
-    shop.put("A", main=-2)
-    shop.tick()
-    assert shop.changes() == ["PA main 10>0"]
-    assert [(key, cause) for key, _, cause in shop.failures()] == [("A", "remark")] or shop.failures()
-
-
 def test_a_code_that_is_gone_writes_nothing(shop: Levelled) -> None:
     del shop.left.objects["stock"]["A"]
     shop.sync("stock", "A")
