@@ -416,6 +416,19 @@ def test_a_sweep_wants_only_what_differs_and_its_pages_bring_the_documents(make_
     assert [keys for name, keys in shop.left.reads if name == "stock"] == []
 
 
+def test_a_level_that_drifts_without_a_movement_is_found_within_a_day(make_world: Callable[..., World]) -> None:
+    shop = _many(make_world, 3)
+    shop.shop.objects["P001"]["places"] = [{"id": "main", "level": 17}]
+    for _ in range(3):
+        shop.time.pass_(SWEEP_S)
+        shop.tick(300)
+    assert shop.changes() == []
+    shop.time.pass_(SWEEP_S)
+    shop.tick(300)
+    assert shop.changes() == ["P001 main 17>10"]
+    assert [keys for name, keys in shop.left.reads if name == "stock"] == []
+
+
 def test_codes_that_vanish_from_the_pages_are_looked_at_wherever_a_page_begins(
     make_world: Callable[..., World],
 ) -> None:
