@@ -10,7 +10,6 @@ import pytest
 from syncengine.document import Doc
 from syncengine.engine.core import payloads
 from syncengine.engine.decide.level_plan import WITHIN
-from syncengine.engine.decide.plan import PlanKind
 from syncengine.engine.people import (
     dead_letter_bulk,
     dead_letter_detail,
@@ -314,7 +313,7 @@ def test_a_dry_run_knows_what_is_in_transit(shop: Levelled) -> None:
     route = shop.engine.route(shop.connection_id, "stock")
     (found,) = preview.preview(route, ["A"])
     assert not isinstance(found.outcome, Rejected)
-    assert (found.outcome.kind, found.outcome.reason) == (PlanKind.SKIP, WITHIN)
+    assert (found.outcome.steps, found.outcome.reason) == ((), WITHIN)
 
 
 @pytest.mark.one_database

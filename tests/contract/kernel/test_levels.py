@@ -212,6 +212,20 @@ def test_a_movement_that_the_warehouse_never_posts_is_given_back_when_its_time_i
     assert shop.changes() == ["PA main 6>10"]
 
 
+@pytest.mark.parametrize("wrong_by", [6, -3])
+def test_a_level_at_the_end_of_its_range_is_compared_again_once_nothing_is_in_transit(
+    shop: Levelled, wrong_by: int
+) -> None:
+    shop.shop.move("PA", 4, kind="GI")
+    shop.put("A", main=14)  # posted at once, but nobody can tell
+    shop.shop.move("PA", wrong_by, kind="SC")
+    shop.tick(60)
+    assert shop.shop.level("PA") == (18 if wrong_by > 0 else 14)
+    shop.time.pass_(600)
+    shop.settle(patience_s=120)
+    assert shop.shop.level("PA") == 14
+
+
 def test_a_movement_just_before_the_first_load_counts(make_world: Callable[..., World]) -> None:
     made = levelled(make_world)
     made.pair("A", 10, 10)

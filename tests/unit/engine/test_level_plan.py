@@ -69,6 +69,7 @@ def _plan(
     approved: str = "",
     without_cost: Sequence[str] = (),
     jump: float = 100,
+    exact_at: datetime | None = None,
     **more: Any,
 ) -> Plan:
     """The plan for the quantities that are wanted and those that are there, by place. known: whether levels may rise."""
@@ -86,7 +87,7 @@ def _plan(
             {"": Linked("P1", {}, {}, current, "A")} if linked else {},
             Context(settings={"jump": jump}),
             approved=approved,
-            levels=LevelFacts(ranges, "A", NOW, NOW if known else NOW - timedelta(seconds=1), LAG_S),
+            levels=LevelFacts(ranges, "A", NOW, NOW if known else NOW - timedelta(seconds=1), LAG_S, exact_at),
             now=NOW,
         )
     )
@@ -127,6 +128,15 @@ def test_a_level_goes_to_the_nearest_end_of_its_range_and_within_it_nowhere(ther
     assert _writes(made) == writes
     if not writes:
         assert (made.kind, made.reason, made.why) == (PlanKind.SKIP, WITHIN, Why.EQUAL)
+
+
+def test_a_level_that_is_not_exact_yet_is_planned_again_when_it_is() -> None:
+    soon = NOW + timedelta(minutes=10)
+    within = _plan({"main": 9}, {"main": 9}, transit={"main": (-4, 4)}, exact_at=soon)
+    assert (within.kind, within.why, within.later) == (PlanKind.WAIT, Why.IN_TRANSIT, soon)
+    for there in (20, 1):  # it goes to an end of its range now, and is within it in the next plan
+        made = _plan({"main": 9}, {"main": there}, transit={"main": (-4, 4)}, exact_at=soon)
+        assert (made.kind, made.later) == (PlanKind.WRITE, NOW)
 
 
 def test_equal_levels_are_equal() -> None:
