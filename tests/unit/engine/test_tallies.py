@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncengine.engine.decide.tallies import Entry, Marks, Range, Window, ends, sums
+from syncengine.engine.decide.tallies import Entry, Marks, Range, Window, ends, exact_at, sums
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 LONGEST = 60
@@ -170,3 +170,27 @@ def test_a_transfer_counts_at_both_its_places_and_sums_are_by_place() -> None:
         {"main": Decimal(-4), "side": Decimal(4)},
         {"main": Decimal(-4), "side": Decimal(6)},
     )
+
+
+@given(ledgers(vague), reads(), reads())
+def test_a_reading_after_the_time_at_which_it_is_exact_leaves_open_only_what_nobody_knows(
+    ledger: Ledger, here: tuple[Window, int], there: tuple[Window, int]
+) -> None:
+    entries = [each.entry() for each in ledger.mirrored]
+    time = exact_at(entries, here[0], there[0])
+    later = max(filter(None, (time, here[0][0], there[0][0])))
+    width = sum(
+        abs(each.quantity)
+        for each in entries
+        for mark in (each.in_source, each.in_target)
+        if mark.by is None and mark.after is not None and mark.after <= later
+    )
+    found = sums(entries, (later, later), (later, later)).get("main", Range())
+    assert found.high - found.low <= width
+
+
+def test_it_is_exact_when_the_figures_that_were_read_have_all_for_sure() -> None:
+    entry = Entry("main", Decimal(-2), Marks(at(0), at(15)), Marks(at(0), at(5)))
+    assert exact_at([entry], WINDOW, WINDOW) == at(15)  # whenever it is planned
+    assert exact_at([entry], (at(15), at(20)), WINDOW) is None
+    assert exact_at([Entry("main", Decimal(-2), Marks(at(0)), Marks(at(0), at(5)))], WINDOW, WINDOW) is None
