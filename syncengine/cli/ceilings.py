@@ -67,6 +67,8 @@ def open_(connection: str, flow: str, for_: str | None, because: str, as_json: b
 
     The count restarts at zero. If more records are held than the ceiling allows in an hour, use --for or raise the
     ceiling in syncengine.yml first; otherwise the flow is shut again when it reaches the ceiling.
+
+    If too many levels became 0 and that has shut the flow, nothing is counted for an hour.
     """
     if not because.strip():
         raise click.UsageError("--because is empty. Give a reason; it is shown in the history")

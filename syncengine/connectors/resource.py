@@ -155,7 +155,7 @@ class Source(ABC):
         raise LookupError(f"{self.name} cannot be listed")
 
     def read_between(self, doc: Doc) -> tuple[datetime, datetime] | None:
-        """Two times of the system's clock (UTC) between which the untyped document was as it is.
+        """Two times of the system's clock (UTC) between which a document, typed or not, was as it is.
 
         Default: None, between the request and the answer by our clock.
         """

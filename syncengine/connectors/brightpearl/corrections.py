@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from syncengine.connectors.base import Change, LineChange, Operation
+from syncengine.connectors.brightpearl import times
 from syncengine.connectors.brightpearl.movements import Movement, Posted
 from syncengine.document import Doc
 from syncengine.errors import Rejected
@@ -83,29 +85,55 @@ def lacks_location(operation: Operation) -> bool:
     return _rises(line) and _location(operation, warehouse_id, _locations(operation, warehouse_id) or {}) is None
 
 
+def read_between(doc: Doc) -> tuple[datetime, datetime] | None:
+    """When a level, typed or not, was as it is (UTC); None if it does not say."""
+    began, ended = (
+        found if isinstance(found, datetime) else times.lenient(found)
+        for found in (doc.get("readFrom"), doc.get("readBy"))
+    )
+    return None if began is None or ended is None else (began, ended)
+
+
 def took_effect(
     operation: Operation, levels: Mapping[str, Doc], moved: Sequence[Movement], posted: Sequence[Posted]
 ) -> bool | None:
     """Whether the correction of an operation is there; None where its token and the level contradict each other.
 
     levels: by product id, untyped, as they are now. moved, posted: all movements and corrections since the level was read that
-    the operation came from, as far as searches show them.
+    the operation came from, or longer, as far as searches show them.
     """
-    line = operation.lines[0]
+    line, doc = operation.lines[0], levels.get(operation.key or "", {})
     warehouse_id, change = int(line.number or line.key), line.changes[LEVEL]
-    mine = [each for each in posted if operation.token in each.reason and each.warehouse_id == warehouse_id]
-    found = sum(each.quantity for each in mine)
-    asked = _whole(LEVEL, change.new or 0) - _whole(LEVEL, change.old or 0)
-    since = sum(
-        each.quantity
+    began, ended = read_between(operation.current or {}) or (None, None)
+    again = read_between(doc)
+    here = [
+        each
         for each in moved
         if str(each.product_id) == operation.key and each.warehouse_id == warehouse_id and not each.is_quarantine
-    )
-    row = (levels.get(operation.key or "", {}).get(LINES) or {}).get(str(warehouse_id), {})
-    is_as_moved = _whole(LEVEL, row.get(LEVEL) or 0) == _whole(LEVEL, change.old or 0) + since
-    if found not in (0, asked) or not is_as_moved:
-        return None
-    return bool(mine)
+        and (began is None or each.updated_on >= began)
+    ]  # fmt: skip
+    mine = {
+        each.note_id
+        for each in posted
+        if operation.token in each.reason and str(each.product_id) == operation.key and each.warehouse_id == warehouse_id
+        and (began is None or each.updated_on >= began)
+    }  # fmt: skip
+    found = sum(each.quantity for each in here if each.note_id in mine)
+    asked = _whole(LEVEL, change.new or 0) - _whole(LEVEL, change.old or 0)
+    row = (doc.get(LINES) or {}).get(str(warehouse_id), {})
+    rest = _whole(LEVEL, row.get(LEVEL) or 0) - _whole(LEVEL, change.old or 0) - found
+    others = [each for each in here if each.note_id not in mine]
+    is_as_moved = rest in _sums(others, ended, again[0] if again else None)
+    return bool(mine) if found in (0, asked) and is_as_moved else None
+
+
+def _sums(moved: Sequence[Movement], since: datetime | None, until: datetime | None) -> set[int]:
+    """What movements may have added between two reads. Those at the time of a read may belong to it or not."""
+    sums = {0}
+    for each in moved:
+        is_between = (since is None or each.updated_on > since) and (until is None or each.updated_on < until)
+        sums = {found + each.quantity for found in sums} | (set() if is_between else sums)
+    return sums
 
 
 def worth(line: LineChange, currency: str) -> tuple[str, Decimal] | None:

@@ -214,6 +214,8 @@ def _over(plan: Plan, decision: ActiveDecision, now: datetime) -> str:
         return CARRIED_OUT if plan.kind is PlanKind.SKIP and plan.refusable else ""
     if plan.why is Why.UNKNOWN_WRITE:
         return ""  # the outcome of a write is unknown: nothing was planned
+    if plan.later is not None and not decision.is_too_old(now):
+        return ""  # what the decision is about is planned later
     if decision.is_carried_out and plan.kind is not PlanKind.HOLD:
         return CARRIED_OUT
     if decision.is_too_old(now):

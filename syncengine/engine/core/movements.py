@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.connectors.base import Moved
@@ -19,7 +19,7 @@ AT_ONCE = 500
 RESOLUTION = timedelta(seconds=1)
 """Of the times of movements: within it a figure that was read may or may not have the movement."""
 
-KEPT = timedelta(days=7)
+KEPT_DAYS = 7
 """How long a movement that both systems surely have is kept, for people."""
 
 Item = tuple[str, str]
@@ -33,7 +33,7 @@ def note(session: Session, route: Route, side: str, moved: Sequence[Moved], now:
     (the flow's setting).
     """
     ours = _ours(session, route.connection_id, side, [each.note for each in moved])
-    within = _within(route)
+    within = posted_within(route)
     rows = [_row(route.connection_id, side, each, within, now) for each in moved if each.note not in ours]
     for some in chunks(rows, AT_ONCE):
         upsert(
@@ -43,7 +43,8 @@ def note(session: Session, route: Route, side: str, moved: Sequence[Moved], now:
     return {each.item for each in moved if each.note not in ours}
 
 
-def _within(route: Route) -> timedelta:
+def posted_within(route: Route) -> timedelta:
+    """How far apart the two systems may have a movement that no flow brings to the other one."""
     return timedelta(minutes=float(route.settings[route.flow.levels.within])) if route.flow.levels else timedelta()
 
 
@@ -122,7 +123,7 @@ def entry(route: Route, row: Movement) -> Entry:
 def unsaved(session: Session, route: Route, side: str, moved: Sequence[Moved], now: datetime) -> list[Movement]:
     """The rows that `note` would store, for people who compare without storing anything."""
     ours = _ours(session, route.connection_id, side, [each.note for each in moved])
-    within = _within(route)
+    within = posted_within(route)
     return [Movement(**_row(route.connection_id, side, each, within, now)) for each in moved if each.note not in ours]
 
 
@@ -142,9 +143,7 @@ def of_items(session: Session, connection_id: int, side: str, items: Sequence[st
         yield from session.scalars(select(Movement).where(*mine).order_by(Movement.id))
 
 
-def forget(session: Session, now: datetime) -> int:
-    """Delete movements that both systems have had for `KEPT`, and corrections of that age; returns their number."""
-    before = now - KEPT
+def over(before: datetime) -> list[ColumnElement[bool]]:
+    """The conditions of a movement that both systems have surely had since before a time, or of a correction of that age."""
     both = and_(Movement.left_by < before, Movement.right_by < before)
-    over = delete(Movement).where(Movement.at < before, or_(Movement.correction.is_(True), both))
-    return changed(session, over.execution_options(synchronize_session=False))
+    return [Movement.at < before, or_(Movement.correction.is_(True), both)]

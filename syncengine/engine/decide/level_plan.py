@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from syncengine.connectors.base import Change, LineChange, Operation, Verb
-from syncengine.document import Doc
+from syncengine.document import Doc, fingerprint
 from syncengine.engine.decide import tallies
 from syncengine.engine.decide.merge import by_key
 from syncengine.engine.decide.one_way_plan import wanted_parts
@@ -143,13 +143,13 @@ def _number(value: Any) -> Decimal:
 def _negatives(lines: Sequence[Level]) -> list[Remark]:
     return [
         Remark(
-            False,
-            NEGATIVE,
-            NEGATIVE,
-            line.key,
-            format(line.high, "f"),
-            "0",
-            "Find out why the source has less than nothing",
+            holds=False,
+            name=fingerprint([NEGATIVE]),
+            reason=NEGATIVE,
+            field=line.key,
+            value=format(line.high, "f"),
+            expected="0",
+            remedy="Find out why the source has less than nothing",
         )
         for line in lines
         if line.high < 0
@@ -158,19 +158,22 @@ def _negatives(lines: Sequence[Level]) -> list[Remark]:
 
 def _plan(situation: Situation, facts: LevelFacts, levels: Levels, link: Linked, lines: Sequence[Level]) -> Plan:
     falls, rising = [line for line in lines if line.falls], [line for line in lines if line.rises]
+    is_within = any(line.low != line.high and line.high > 0 for line in lines)
     if not falls and not rising:
-        is_within = any(line.low != line.high and line.high > 0 for line in lines)
         if is_within and facts.exact_at is not None:
             return Plan(PlanKind.WAIT, WITHIN, Why.IN_TRANSIT, later=facts.exact_at)
         return Plan(PlanKind.SKIP, WITHIN if is_within else EQUAL, Why.EQUAL)
+    waits = is_within and facts.exact_at is not None
+    rest = situation.now if waits else None  # the next plan waits until it is exact
     if not rising:
-        return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, falls)])
+        return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, falls)], later=rest)
     if facts.read_by is None or facts.moved_until is None or facts.moved_until < facts.read_by:
         later = (facts.read_by or situation.now) + timedelta(seconds=facts.lag_s)
         if not falls or situation.whole:
             return Plan(PlanKind.WAIT, RISE_WAITS, Why.MOVEMENTS, later=later)
         return Plan(PlanKind.WRITE, steps=[_step(situation, levels, link, falls)], later=later)
-    return _with_rises(situation, levels, link, falls, rising)
+    made = _with_rises(situation, levels, link, falls, rising)
+    return replace(made, later=made.later or rest) if made.kind is PlanKind.WRITE else made
 
 
 def _with_rises(

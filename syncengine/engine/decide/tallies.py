@@ -66,10 +66,13 @@ def sums(entries: Iterable[Entry], source: Window, target: Window) -> dict[str, 
     return found
 
 
-def exact_at(entries: Iterable[Entry], now: datetime) -> datetime | None:
-    """When a later reading of both systems has each movement for sure; None if it is so now, or depends on what is posted."""
-    marks = [mark for entry in entries for mark in (entry.in_source, entry.in_target)]
-    times = [mark.by for mark in marks if mark.by is not None and mark.by > now]
+def exact_at(entries: Iterable[Entry], source: Window, target: Window) -> datetime | None:
+    """From when on a later reading of both systems has each movement for sure, given when they were read; it may be past.
+
+    None if the figures have each for sure, or if that depends on what is posted.
+    """
+    marks = [each for entry in entries for each in ((entry.in_source, source), (entry.in_target, target))]
+    times = [mark.by for mark, (began, _) in marks if mark.by is not None and mark.by > began]
     return max(times) if times else None
 
 

@@ -13,8 +13,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
-from syncengine.document import Doc, fingerprint
-from syncengine.engine.core import payloads, timeline
+from syncengine.document import Doc
+from syncengine.engine.core import payloads, readings, timeline
 from syncengine.engine.core.engine import Route
 from syncengine.engine.decide.patches import Misfit, Patch, patched
 from syncengine.store.dialect import changed
@@ -52,7 +52,7 @@ class Correction:
         """A corrected copy of the document. Raises Lapsed."""
         if doc is None:
             raise Lapsed(GONE)
-        if fingerprint(doc) != self.source_fingerprint:
+        if readings.print_of(doc) != self.source_fingerprint:
             raise Lapsed(CHANGED)
         try:
             return patched(doc, self.patch)
@@ -151,7 +151,7 @@ def save(
         patch=payloads.seal(
             vault, {"resource": resource, "key": key, "patch": [dict(operation) for operation in patch]}
         ),
-        source_fingerprint=fingerprint(original),
+        source_fingerprint=readings.print_of(original),
         because=because,
         made_by=by,
         made_at=now,

@@ -151,14 +151,21 @@ class _Feed:
             self._release()
 
     def _begin(self, cursor: Cursor, cut_over: datetime | None) -> datetime | None:
-        """Where a feed that was never read begins: what came before is read by the first sweep, if that reads all objects."""
+        """Where a feed without a position begins: what came before is read by the first sweep, if that reads all objects.
+
+        Movements that the other system may not have yet are read all the same. A feed that had nothing to tell so far begins
+        where it was read first.
+        """
         if self.route.flow.levels and self.route.source.has_pages and not cursor.position:
-            return self.resource.now() - timedelta(seconds=self.resource.search_lag_s)
+            first = cursor.read_at or self.resource.now()
+            return first - timedelta(seconds=self.resource.search_lag_s) - movements.posted_within(self.route)
         return cut_over if self.route.flow.cut_over else None
 
     def _pages(self, found: Found, cursor: Cursor | None, since: datetime | None) -> Found:
+        complete_at = self.resource.now()
         position = cursor.position if cursor is not None else {}
         for page in self._read(self.resource.newest(position) if self.newest_only else position, since):
+            complete_at = page.source_time
             with self.route.engine.store.write() as session:
                 news = self._news(session, self._noted(session, page))
                 self._want(session, news)
@@ -170,7 +177,7 @@ class _Feed:
             if cursor is not None and self.route.engine.is_ending():  # without a cursor nothing keeps the position
                 raise Throttled("the worker is shutting down; reading continues from here", retry_in_s=0.0)
         if cursor is not None:
-            self._complete()
+            self._complete(complete_at)
         return found
 
     def _noted(self, session: Session, page: Page) -> Page:
@@ -311,13 +318,13 @@ class _Feed:
             .execution_options(synchronize_session=False)
         )
 
-    def _complete(self) -> None:
-        """The feed was read to its end: what it reported is complete up to its last page."""
+    def _complete(self, at: datetime) -> None:
+        """The feed was read to its end: what it reported is complete up to a time of the source's clock."""
         with self.route.engine.store.write() as session:
             session.execute(
                 update(Cursor)
                 .where(*self._mine(), Cursor.holder == self.holder)
-                .values(complete_at=Cursor.read_at)
+                .values(complete_at=at)
                 .execution_options(synchronize_session=False)
             )
 

@@ -5,6 +5,7 @@ A step reads for `step_s` seconds at most: records whose documents have not all 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,12 +31,14 @@ from syncengine.engine.steps.kept_docs import Kept
 from syncengine.engine.steps.page_sweep import refill
 from syncengine.engine.writes import link_keys, links
 from syncengine.engine.writes.unknown_writes import resolve
-from syncengine.errors import Rejected
+from syncengine.errors import Rejected, SyncError
 from syncengine.flows.flow import Flow
 from syncengine.mapping.contract import Mapping as FlowMapping
 from syncengine.mapping.contract import Reference
 from syncengine.store.models import Link, Record
 from syncengine.store.states import Lane, Stage, Status, Why
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -105,7 +108,7 @@ class Fetched:
             self.asked.setdefault(name, set()).update(docs)
 
     def mark(self, resource: Resource, revisions: Mapping[str, int]) -> None:
-        """Mark the documents that have just been read with when that was, and for which revision (by key)."""
+        """Mark the documents that have just been read with when that was, and for which revision (by key; 0: for none)."""
         ended, docs = clock.now(), self.docs.get(resource.name, {})
         for key, doc in docs.items():
             if readings.revision(doc) is None:
@@ -150,8 +153,8 @@ def _read(
     placed = corrections.by_place(route, {record.id: record.key for record in lease.records}, corrected)
     its_links = {record.key: linked[record.id] for record in lease.records}
     begun, step_s = clock.monotonic(), route.engine.limits.step_s
-    if route.source.has_pages and route.flow.sweep_s > 0 and lease.records[0].lane == Lane.BACKFILL:
-        refill(route)  # nothing urgent waits for it
+    if route.source.has_pages and lease.records[0].lane == Lane.BACKFILL:
+        _read_on(route)
     kept = kept_docs.load(route, lease.records, linked) if route.flow.levels else None
     fetched = read_sources(
         route, its_links, placed, until=begun + step_s / 2, first=lease.records[0].key, kept=kept,
@@ -159,6 +162,8 @@ def _read(
     if route.flow.levels:
         read = found_links.ReadSources(fetched.typed(route.source), fetched.lookups, fetched.at)
         linked = found_links.link(route, lease, linked, read)
+        if not lease.records:
+            return
     late = _unread(route, lease.records, linked, fetched)
     in_time = [record for record in lease.records if record.id not in late]
     own = {record.id: own_docs(route, record.key, linked[record.id], fetched) for record in in_time}
@@ -184,6 +189,14 @@ def _read(
             records.give_back(session, lease, late, clock.now())
         lease.records = [record for record in lease.records if record.id not in late]
     _store(route, lease, linked, fetched, prints, idle)
+
+
+def _read_on(route: Route) -> None:
+    """Read on in the sweep by pages that is under way. What fails is tried again by the next tick, which reports it."""
+    try:
+        refill(route)
+    except SyncError as error:
+        log.warning("%s: the sweep stops until the next tick: %s", route.flow.name, error)
 
 
 def _leave_unlinked(route: Route, lease: Lease, linked: Mapping[int, Sequence[Link]]) -> None:
@@ -278,7 +291,9 @@ def _discarded(session: Session, engine: Engine, lease: Lease) -> dict[int, Any]
 
 def _sides(flow: Flow, docs: Mapping[str, Any]) -> str:
     """The fingerprint of an object as it is: of its source, and in a two-way flow of both sides."""
-    return fingerprint([docs.get(flow.source), *(docs.get(other) for other in flow.sources[1:])])
+    return fingerprint(
+        [{key: readings.print_of(doc) for key, doc in docs.get(name, {}).items()} for name in flow.sources]
+    )
 
 
 def read_sources(
@@ -308,8 +323,8 @@ def read_sources(
     if kept is not None:
         fetched.take(kept)
     fetched.read(route.connection, source, _ends_on(route.source_side, route, linked))
-    if kept is not None:
-        fetched.mark(source, kept.revisions)
+    if route.flow.levels:
+        fetched.mark(source, kept.revisions if kept is not None else {})
     _find_known_links(route, fetched)
     _read_references(route, route.flow.mapping, source, linked, fetched)
     return fetched

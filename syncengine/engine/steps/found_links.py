@@ -33,18 +33,15 @@ def link(
 
     One search finds them all. A record whose key several objects have is held and leaves the lease.
     """
-    keys = {record.id: key for record in lease.records if not linked[record.id] and (key := _key(route, record, read))}
+    asked = [record for record in lease.records if not linked[record.id]]
+    keys = {record.id: key for record in asked if (key := key_to_find(route, read.docs.get(record.key), read.lookups))}
     if not keys:
         return linked
     with calling(route.connection.endpoint(route.target.name)):
         found = route.target.keys_of(sorted(set(keys.values())))
     named = {record.id: record for record in lease.records if record.id in keys}
     several = {natural: some for natural, some in found.items() if len(some) > 1}
-    pairs = {
-        keys[id_]: _ends(route, record.key, found[keys[id_]][0])
-        for id_, record in named.items()
-        if _is_one(found, keys[id_])
-    }
+    pairs, doubles = _pairs(route, named, keys, found)
     with route.engine.store.write() as session:
         mine = records.owned(session, lease)
         links.take_turns(session, route.connection_id)
@@ -53,11 +50,8 @@ def link(
             natural: f"several objects of the target have the key {natural}: {', '.join(some)}. Give them different ones"
             for natural, some in several.items()
         }
-        held = {
-            id_: Completion(Status.HELD, problems[keys[id_]], Why.WRITE)
-            for id_ in named
-            if id_ in mine and keys[id_] in problems
-        }
+        texts = {id_: doubles.get(id_) or problems.get(keys[id_], "") for id_ in named if id_ in mine}
+        held = {id_: Completion(Status.HELD, text, Why.WRITE) for id_, text in texts.items() if text}
         records.complete(session, lease, held, read.at)
         timeline.note(
             session,
@@ -83,7 +77,11 @@ def assumed(
     route: Route, found: Sequence[Record], linked: Mapping[int, Sequence[Link]], read: ReadSources
 ) -> Mapping[int, Sequence[Link]]:
     """As `link`, for a dry run: the links that would be made are in the result and nowhere else, and nothing is held."""
-    keys = {record.id: key for record in found if not linked[record.id] and (key := _key(route, record, read))}
+    keys = {
+        record.id: key
+        for record in found
+        if not linked[record.id] and (key := key_to_find(route, read.docs.get(record.key), read.lookups))
+    }
     if not keys:
         return linked
     with calling(route.connection.endpoint(route.target.name)):
@@ -102,18 +100,29 @@ def assumed(
     return made
 
 
-def _key(route: Route, record: Record, read: ReadSources) -> str:
-    doc = read.docs.get(record.key)
+def key_to_find(route: Route, doc: Doc | None, lookups: Mapping[str, Mapping[str, str]]) -> str:
+    """The natural key of the target's object that belongs to a typed document; empty if there is none."""
     if doc is None:
         return ""
     try:
-        return route.flow.mapping.key_to_find(doc, route.settings, read.lookups)
+        return route.flow.mapping.key_to_find(doc, route.settings, lookups)
     except Rejected:
         return ""  # its plan fails with the same error
 
 
-def _is_one(found: Mapping[str, Sequence[str]], natural: str) -> bool:
-    return len(found.get(natural, ())) == 1
+def _pairs(
+    route: Route, named: Mapping[int, Record], keys: Mapping[int, str], found: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, tuple[str, str]], dict[int, str]]:
+    """Left and right key by natural key, and why further records (by id) of the same natural key cannot be linked."""
+    pairs: dict[str, tuple[str, str]] = {}
+    doubles: dict[int, str] = {}
+    for id_, record in named.items():
+        natural = keys[id_]
+        if len(found.get(natural, ())) == 1:
+            ends = _ends(route, record.key, found[natural][0])
+            if pairs.setdefault(natural, ends) != ends:
+                doubles[id_] = f"another object of the source has the key {natural} too. Give them different ones"
+    return pairs, doubles
 
 
 def _ends(route: Route, source_key: str, target_key: str) -> tuple[str, str]:

@@ -284,7 +284,7 @@ class Planner:
             read_by=read_target[1] if read_target else None,
             moved_until=self.material.moved_until,
             lag_s=self.target.search_lag_s,
-            exact_at=tallies.exact_at(entries, self.now),
+            exact_at=tallies.exact_at(entries, read_source, read_target) if read_source and read_target else None,
         )
         current = link.current if link and link.current is not None else {}
         decision = self._decision(ready.record)

@@ -13,7 +13,7 @@ from syncengine.engine.core.engine import Engine, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
 from syncengine.engine.traffic import probe
-from syncengine.engine.writes import ceiling, effects, intentions, last_checks, levels, outcomes
+from syncengine.engine.writes import effects, intentions, last_checks, levels, outcomes
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import WriteRun
 from syncengine.errors import SyncError
@@ -75,8 +75,7 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
     with run.route.engine.store.write() as session:
         batch = last_checks.admitted(run, session, last_checks.alone_there(run, session, resource, batch, now), now)
         mine = effects.send(session, batch, run.lease.runner, resource.settle_s, now)
-        counted = levels.counted(run, [intent for intent in batch if intent.effect_id in mine])
-        now = ceiling.note_sent(session, run.route.connection_id, run.route.flow, counted, now)
+        now = levels.count_sent(run, session, [intent for intent in batch if intent.effect_id in mine], now)
         others = [intent for intent in batch if intent.effect_id not in mine]
         run.fetch_later(
             session, others, now + timedelta(seconds=resource.settle_s), "the outcome of an earlier write is unknown"
@@ -99,8 +98,7 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
         for intent, outcome in zip(batch, answers, strict=True):
             outcomes.note(run, session, resource, intent, outcome, clock.now())
         asked_again = [it for it, outcome in zip(batch, answers, strict=True) if outcome.result is Result.RETRY]
-        busy = levels.counted(run, asked_again)
-        ceiling.note_sent(session, run.route.connection_id, run.route.flow, -busy, now)
+        levels.count_back(run, session, asked_again, now)
         outcomes.close_books(run, session)
 
 

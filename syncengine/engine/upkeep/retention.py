@@ -7,6 +7,7 @@ The defaults and their reasons are in settings.py. Whatever affects the next syn
   created a second time;
 - writes whose outcome is unknown, and open dead letters;
 - whatever a record that is due, waiting, held or dead still needs;
+- movements that one of two systems may not have yet;
 - of a record that a person has discarded: its dead letter, which undoes the discard, and its document, which shows whether
   the source has changed.
 
@@ -26,7 +27,7 @@ from sqlalchemy.orm import aliased
 
 from syncengine import clock
 from syncengine.connectors.base import Verb
-from syncengine.engine.core import failures, observe_mode
+from syncengine.engine.core import failures, movements, observe_mode
 from syncengine.engine.core.engine import Engine
 from syncengine.engine.watch import health
 from syncengine.store.dialect import changed
@@ -39,6 +40,7 @@ from syncengine.store.models import (
     Effect,
     Event,
     Failure,
+    Movement,
     Payload,
     Record,
     Run,
@@ -71,6 +73,7 @@ class Kept:
     documents: int = 90
     runs: int = 90
     alerts: int = 90
+    movements: int = movements.KEPT_DAYS
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,7 @@ KINDS = (
     _Kind("decisions", "letters", Decision, _decisions),
     _Kind("runs", "runs", Run, _runs),
     _Kind("alerts", "alerts", Alert, _alerts),
+    _Kind("movements", "movements", Movement, movements.over),
 )
 """Documents come before what they belong to, so that a run removes exactly what `foresee` counts."""
 

@@ -254,8 +254,9 @@ def open_(
 ) -> Opening:
     """Let a flow write again after a person has reviewed it, and want the records that were held for its ceiling.
 
-    uncounted: how long nothing is counted, for a first load or a change that is meant to reach everything. Without it the
-    count starts at zero, after any uncounted time that somebody else has asked for. If a person has opened the flow already
+    uncounted: how long nothing is counted, for a first load or a change that is meant to reach everything; an hour if the
+    guard against vanishing has shut the flow, since it would stop the same levels again. Without it the count starts at
+    zero, after any uncounted time that somebody else has asked for. If a person has opened the flow already
     and it has not been shut since, the count continues: two openings allow no more writes than one. Records are released some
     hundred at a time, each batch in its own transaction, so that other writers are not blocked. If this is interrupted, call
     it again to release the rest. Raises Misconfigured if the connection does not have the flow, or `uncounted` is longer than
@@ -275,7 +276,8 @@ def open_(
         row = _locked(session, connection, flow)
         before = row.opened_by if row.shut_at is None and uncounted is None else ""
         by = before or by
-        until = max(now + (uncounted or timedelta()), row.counted_from or now)
+        uncounted = uncounted or (HOUR if row.stops_all else timedelta())
+        until = max(now + uncounted, row.counted_from or now)
         detail = {"by": by, "because": because, "uncounted until": until if until > now else None}
         detail = {name: value for name, value in detail.items() if value}
         if not before:

@@ -63,17 +63,27 @@ def admitted(
     for record_id in beyond:
         intent = next(intent for intent in batch if intent.record.id == record_id)
         run.end(session, intent, Completion(Status.HELD, stopped or allowed.reason, Why.CEILING), "held", now)
-    if vanishing and not stopped:
-        ceiling.note_sent(session, run.route.connection_id, run.route.flow, vanishing, now, kind=ceiling.VANISHED)
     return [intent for intent in batch if intent.record.id not in beyond]
 
 
-def counted(run: WriteRun, batch: Sequence[Intent]) -> int:
-    """How many of the writes that are sent count for the flow's ceiling: of levels, the rises alone."""
-    levels = run.route.flow.levels
-    if levels is None:
-        return len(batch)
-    return sum(any(_change(line, levels.level) > 0 for line in intent.operation.lines) for intent in batch)
+def count_sent(run: WriteRun, session: Session, batch: Sequence[Intent], at: datetime) -> datetime:
+    """Count writes for the flow's ceiling as sent: of levels, rises and those that vanish. Returns since when they count."""
+    return _count(run, session, batch, at, 1)
+
+
+def count_back(run: WriteRun, session: Session, batch: Sequence[Intent], at: datetime) -> None:
+    """Take back the count of writes that were counted as sent at this time, and were certainly not done."""
+    _count(run, session, batch, at, -1)
+
+
+def _count(run: WriteRun, session: Session, batch: Sequence[Intent], at: datetime, sign: int) -> datetime:
+    flow, connection_id, levels, count = run.route.flow, run.route.connection_id, run.route.flow.levels, len(batch)
+    if levels is not None:
+        lines = [line for intent in batch for line in intent.operation.lines]
+        vanishing = sum(_vanishes(line, levels.level) for line in lines)
+        ceiling.note_sent(session, connection_id, flow, sign * vanishing, at, kind=ceiling.VANISHED)
+        count = sum(any(_change(line, levels.level) > 0 for line in intent.operation.lines) for intent in batch)
+    return ceiling.note_sent(session, connection_id, flow, sign * count, at)
 
 
 def _most_vanished(run: WriteRun, session: Session) -> float:

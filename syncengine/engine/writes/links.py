@@ -142,14 +142,14 @@ def meet(session: Session, route: Route, pairs: Mapping[str, tuple[str, str]], n
     wake_dependants(session, route.engine, route.connection_id, route.flow.entity, ends, now)
     want_comparisons(session, route.engine, links_of(session, route, [left for left, _ in free.values()]), now)
     return {
-        natural: f"{left} and {right} cannot be linked: {taken_[left] if left in taken_ else taken_[right]}"
+        natural: f"{left} and {right} cannot be linked: {taken_.get(('left', left)) or taken_['right', right]}"
         for natural, (left, right) in pairs.items()
         if natural not in free
     }
 
 
-def _is_taken(taken_: Mapping[str, str], pair: tuple[str, str]) -> bool:
-    return pair[0] in taken_ or pair[1] in taken_
+def _is_taken(taken_: Mapping[tuple[str, str], str], pair: tuple[str, str]) -> bool:
+    return ("left", pair[0]) in taken_ or ("right", pair[1]) in taken_
 
 
 def links_of(session: Session, route: Route, lefts: Sequence[str]) -> list[Link]:
@@ -158,16 +158,16 @@ def links_of(session: Session, route: Route, lefts: Sequence[str]) -> list[Link]
     return list(session.scalars(select(Link).where(*mine).execution_options(populate_existing=True)))
 
 
-def _taken_among(session: Session, route: Route, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Keys of pairs that are linked with others, each with what it is linked with."""
+def _taken_among(session: Session, route: Route, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Keys of pairs (by side and key) that are linked with others, each with what it is linked with."""
     mine = (Link.connection_id == route.connection_id, Link.entity == route.flow.entity, Link.provisional.is_(False))
     wanted = set(pairs)
     either = Link.left_key.in_([left for left, _ in pairs]) | Link.right_key.in_([right for _, right in pairs])
-    found: dict[str, str] = {}
+    found: dict[tuple[str, str], str] = {}
     for link in session.scalars(select(Link).where(*mine, either)):
         if (link.left_key, link.right_key) not in wanted:
             text = f"{link.left_key} is already linked with {link.right_key}"
-            found |= {link.left_key: text, **({link.right_key: text} if link.right_key else {})}
+            found |= {("left", link.left_key): text, ("right", link.right_key or ""): text}
     return found
 
 

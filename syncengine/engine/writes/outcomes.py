@@ -14,7 +14,7 @@ from syncengine.engine.core.backoff import backoff
 from syncengine.engine.core.records import Completion
 from syncengine.engine.decide import plan_codec
 from syncengine.engine.traffic import probe
-from syncengine.engine.writes import ceiling, dependants, effects, levels, links, unknown_writes, unsettled
+from syncengine.engine.writes import dependants, effects, levels, links, unknown_writes, unsettled
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import Books, WriteRun
 from syncengine.errors import Rejected, SyncError
@@ -229,4 +229,4 @@ def nothing_sent(run: WriteRun, batch: Sequence[Intent], sent_at: datetime) -> N
     """Make the effects of a call intentions again, since the call could not be made and nothing was done."""
     with run.route.engine.store.write() as session:
         effects.not_sent(session, [intent.effect_id for intent in batch], run.lease.runner, clock.now())
-        ceiling.note_sent(session, run.route.connection_id, run.route.flow, -levels.counted(run, batch), sent_at)
+        levels.count_back(run, session, batch, sent_at)

@@ -74,6 +74,7 @@ class Record(Base):
 
     fetched_at: Mapped[datetime | None]
     kept_until: Mapped[datetime | None]  # until then the next fetch may use the documents that are stored
+    swept_at: Mapped[datetime | None]  # when a sweep by pages showed it last
     source_time: Mapped[datetime | None]
     seen_version: Mapped[str] = mapped_column(default="", server_default="")
     seen_fingerprint: Mapped[str] = mapped_column(String(32), default="", server_default="")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from syncengine.connectors.base import Change, LineChange, Operation, Result, Verb
+from syncengine.connectors.base import Change, LineChange, Operation, Result, SentWrite, Verb
 from syncengine.connectors.brightpearl.resources.stock_level import StockLevel
+from syncengine.document import from_json, to_json
+from syncengine.engine.decide import plan_codec
+from syncengine.engine.decide.plan import Step
 from syncengine.errors import OutcomeUnknown, Rejected, Throttled
 from syncengine.sandbox.brightpearl import shipping, stock_control
 from syncengine.sandbox.faults import Fault
@@ -401,6 +405,99 @@ def test_an_unanswered_correction_is_found_by_its_token(sandbox: Sandbox, shop: 
     assert stock.corrections_since(sent_at, [str(items[1])]) == []
 
 
+def _sent(sandbox: Sandbox, stock: StockLevel, mark: str, doc: Mapping[str, Any], new: int, fault: str) -> SentWrite:
+    """A write of unknown outcome. fault: `commit` if it is done nevertheless, else `nothing`."""
+    sent_at, asked = sandbox.now(), operation(doc, new, mark=mark)
+    if fault == "commit":
+        sandbox.faults.add(Fault("brightpearl", "stock_correction.create", kind="drop", after="commit"))
+        assert results(stock, asked) == [Result.UNKNOWN]
+    return SentWrite(asked, sent_at)
+
+
+def test_each_unanswered_correction_is_judged_from_its_own_read(
+    sandbox: Sandbox, shop: Connect, items: list[int]
+) -> None:
+    stock = stock_of(shop)
+    first = _sent(sandbox, stock, "se-1", read(stock, items[0])[items[0]], 37, "commit")
+    sandbox.switches.turn({"clock_offset_s": 60})
+    act(sandbox, "receive", productId=items[1], warehouse=MAIN, quantity=6)
+    sandbox.switches.turn({"clock_offset_s": 120})
+    docs = read(stock, *items[:3])  # these have what was received
+    second = _sent(sandbox, stock, "se-2", docs[items[1]], 2, "nothing")
+    third = _sent(sandbox, stock, "se-3", docs[items[2]], 4, "commit")
+    sandbox.switches.turn({"clock_offset_s": 300})
+    assert stock.took_effect([first, second, third]) == {"se-1": True, "se-2": False, "se-3": True}
+
+    act(sandbox, "receive", productId=items[0], warehouse=MAIN, quantity=2)
+    act(sandbox, "correct", productId=items[1], warehouse=MAIN, quantity=1, reason="by hand")
+    sandbox.switches.turn({"clock_offset_s": 400})
+    assert stock.took_effect([first, second, third]) == {"se-1": True, "se-2": False, "se-3": True}
+
+
+def test_a_movement_in_the_second_of_a_read_is_no_contradiction(
+    sandbox: Sandbox, shop: Connect, items: list[int]
+) -> None:
+    stock = stock_of(shop)
+    doc = read(stock, items[0])[items[0]]
+    act(sandbox, "receive", productId=items[0], warehouse=MAIN, quantity=2)
+    second = read(stock, items[0])[items[0]]
+    lost = [_sent(sandbox, stock, f"se-{number}", found, 9, "nothing") for number, found in enumerate((doc, second))]
+    sandbox.switches.turn({"clock_offset_s": 300})
+    assert stock.took_effect(lost) == {"se-0": False, "se-1": False}
+
+
+def test_a_level_that_its_movements_do_not_explain_is_a_contradiction(
+    sandbox: Sandbox, shop: Connect, items: list[int]
+) -> None:
+    stock = stock_of(shop)
+    lost = _sent(sandbox, stock, "se-1", read(stock, items[0])[items[0]], 37, "commit")
+    sandbox.switches.turn({"clock_offset_s": 300})
+    level_before = lost.operation.lines[0].changes["inStock"]
+    wrong = replace(lost.operation.lines[0], changes={"inStock": Change(level_before.old + 1, 38)})
+    doubtful = SentWrite(replace(lost.operation, lines=(wrong,)), lost.sent_at)
+    assert stock.took_effect([doubtful]) == {"se-1": None}
+
+
+def test_what_was_stored_of_a_write_is_judged_as_the_write_itself(
+    sandbox: Sandbox, shop: Connect, items: list[int]
+) -> None:
+    stock = stock_of(shop)
+    doc = read(stock, items[0])[items[0]]
+    lost = _sent(sandbox, stock, "se-1", doc, 37, "commit")
+    stored = from_json(to_json(plan_codec.step_to_doc(Step("", stock.name, lost.operation, {}))))
+    again = replace(plan_codec.step_from_doc(stored).operation, token="se-1")
+    sandbox.switches.turn({"clock_offset_s": 300})
+    assert stock.read_between(again.current or {}) == stock.read_between(doc) is not None
+    assert stock.took_effect([SentWrite(again, lost.sent_at)]) == {"se-1": True}
+
+
+def test_the_level_after_a_correction_is_as_it_would_be_read(sandbox: Sandbox, shop: Connect, items: list[int]) -> None:
+    act(sandbox, "receive", productId=items[0], warehouse=MAIN, quantity=3, location=BAY)
+    stock = stock_of(shop)
+    raw = stock.read([str(items[0])])[str(items[0])]
+    asked = operation(stock.load(raw), 2)  # of 40 and 3 in two locations
+    assert results(stock, asked) == [Result.DONE]
+    found, expected = stock.after(raw, asked), stock.read([str(items[0])])[str(items[0])]
+    for doc in (found, expected):  # a location that holds nothing may be there or not
+        locations = doc["warehouses"][str(MAIN)]["locations"]
+        doc["warehouses"][str(MAIN)]["locations"] = {key: row for key, row in locations.items() if row["inStock"]}
+    assert found["warehouses"] == expected["warehouses"]
+
+
+def test_the_answer_names_the_note_of_each_correction_as_movements_do(
+    sandbox: Sandbox, shop: Connect, items: list[int]
+) -> None:
+    act(sandbox, "receive", productId=items[2], warehouse=MAIN, quantity=3, location=BAY)
+    stock = stock_of(shop)
+    docs = read(stock, *items[:3])
+    asked = [operation(docs[items[0]], 41), operation(docs[items[1]], 7), operation(docs[items[2]], 0)]
+    notes = [outcome.note for outcome in stock.write(asked)]
+    moved = {
+        f"{each.type_code}{each.note_id}": each for each in stock.movements_since(sandbox.now() - timedelta(days=1))
+    }
+    assert [moved[note].product_id for note in notes if note][:2] == items[:2]
+
+
 def _latest(stock: StockLevel, time: datetime, keys: list[str]) -> list[Any]:
     return sorted(stock.corrections_since(time, keys), key=lambda posted: posted.note_id)
 
@@ -431,7 +528,7 @@ def test_goods_are_added_where_the_product_is_or_else_where_its_warehouse_puts_t
     assert results(stock, *[operation(docs[key], 9) for key in items[:2]]) == [Result.DONE] * 2
     assert sandbox.brightpearl.stock.by_location(items[0], MAIN) == {BAY: 9}
     assert sandbox.brightpearl.stock.by_location(items[1], MAIN) == {MAIN: 9}
-    assert calls(sandbox) == {"location.default": 1, "stock_correction.create": 1}
+    assert calls(sandbox) == {"product.read": 1, "stock_correction.create": 1}
     linked = stock.find([sandbox.brightpearl.products[items[0]].sku])
     current = stock.load(next(iter(linked.values()))[0])
     assert results(stock, operation(current, 12)) == [Result.DONE]
@@ -446,7 +543,7 @@ def test_an_unknown_warehouse_is_rejected_before_anything_is_sent(
     sandbox.calls.reset()
     found = stock.write([operation(doc, 5, 99), operation(doc, 6, 99)])
     assert [outcome.result for outcome in found] == [Result.REJECTED] * 2
-    assert calls(sandbox) == {"location.default": 1}
+    assert calls(sandbox) == {"product.read": 1, "location.default": 1}
 
 
 def test_what_an_order_has_reserved_is_read_by_row(sandbox: Sandbox, shop: Connect) -> None:

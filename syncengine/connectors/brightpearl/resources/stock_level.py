@@ -173,8 +173,7 @@ class StockLevel(BrightpearlSource, base.Resource):
 
     def read_between(self, doc: Doc) -> tuple[datetime, datetime] | None:
         """`readFrom` and `readBy`."""
-        began, ended = times.lenient(doc.get("readFrom")), times.lenient(doc.get("readBy"))
-        return None if began is None or ended is None else (began, ended)
+        return corrections.read_between(doc)
 
     def version(self, doc: Doc) -> str:
         """A fingerprint of the figures. A movement's Ref has the movement as its version, so each is a reason to read."""
@@ -350,8 +349,8 @@ def _notes(body: Any, entries: Sequence[Doc]) -> list[str]:
 
 def _read_at(write: SentWrite) -> datetime:
     """When the level was read that the write came from, or else when it was sent: no movement since then may be missed."""
-    began = (write.operation.current or {}).get("readFrom")
-    return began if isinstance(began, datetime) and began < write.sent_at else write.sent_at
+    window = corrections.read_between(write.operation.current or {})
+    return min(window[0], write.sent_at) if window else write.sent_at
 
 
 def _by_id(section: Any) -> dict[str, Doc] | None:

@@ -12,6 +12,7 @@ down_revision = "0012"
 def upgrade() -> None:
     op.add_column("record", sa.Column("urgency", sa.Integer(), server_default="0", nullable=False))
     op.add_column("record", sa.Column("kept_until", models.UtcDateTime(), nullable=True))
+    op.add_column("record", sa.Column("swept_at", models.UtcDateTime(), nullable=True))
     op.add_column("ceiling", sa.Column("stops_all", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("cursor", sa.Column("complete_at", models.UtcDateTime(), nullable=True))
     op.add_column("schedule", sa.Column("sweep_position", sa.JSON(), nullable=True))
