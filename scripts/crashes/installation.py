@@ -284,7 +284,7 @@ def installation(url: str, shape: Shape) -> Installation:
         "settle_s": times.settle_s, "read_settle_s": times.read_s, "logons_per_minute": 60,
     }  # fmt: skip
     secret = {"operator_password": "s3cret!"} if is_enet else {"api_key": "harmony-sandbox-key"}
-    settings, lookups = connection_template("sandbox")
+    settings, lookups = connection_template(FLOWS)
     plan = ConnectionPlan(
         name="main", left="shop", right="erp", mode="live", cut_over=datetime(2025, 1, 1, tzinfo=UTC),
         verify_creates_until=None, flows=list(FLOWS), quiet_s=times.quiet_s,

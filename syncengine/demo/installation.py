@@ -154,7 +154,7 @@ class DemoInstallation:
         return str(json.loads(ready.read_text(encoding="utf-8"))["url"])
 
     def _configuration(self, url: str) -> dict[str, Any]:
-        flow_settings, lookups = connection_template()
+        flow_settings, lookups = connection_template(self.flows)
         return {
             "endpoints": {
                 "shop": {

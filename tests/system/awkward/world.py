@@ -292,10 +292,11 @@ class World:
         harmony = {"gateway": "harmony", "url": url, "auth": "api_key"}
         company = {**(enet if self.gateway == "enet" else harmony), "settle_s": SETTLE_S, **(erp or {})}
         secrets = {"operator_password": "s3cret!"} if self.gateway == "enet" else {"api_key": "harmony-sandbox-key"}
-        flow_settings, tables = connection_template("sandbox")
+        flows = connection.pop("flows", ["customers", "orders"])
+        flow_settings, tables = connection_template(flows)
         plan = ConnectionPlan(
             name="main", left="shop", right="erp", mode="live",
-            cut_over=None, verify_creates_until=None, flows=["customers", "orders"], quiet_s=quiet_s,
+            cut_over=None, verify_creates_until=None, flows=flows, quiet_s=quiet_s,
             settings={**flow_settings, **(settings or {})}, lookups={**tables, **(lookups or {})}, where="the test",
         )  # fmt: skip
         endpoints = [
