@@ -251,6 +251,7 @@ class World:
         self.vault = Vault(store, [self.key])
         self.messages: list[Chain] = []
         self.undo: list[Callable[[], None]] = []  # what a test put in the way and the next one must not find
+        self.between: Callable[[], None] = lambda: None  # what happens elsewhere between two steps of a chain
         sandbox.switches.turn({"brightpearl_limit": A_MINUTE})
         self.shop, self.erp = Shop(sandbox), Erp(sandbox)
         for product in list(self.shop.account.products.values()):
@@ -347,6 +348,7 @@ class World:
             for retries in range(10):
                 try:
                     running.run(self.engine, stage, chain.token, retries=retries)
+                    self.between()
                     break
                 except running.TryAgain as again:
                     self.time.pass_(again.wait_s)
