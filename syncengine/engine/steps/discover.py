@@ -84,8 +84,16 @@ def feeds_of(route: Route) -> Sequence[tuple[Resource, str]]:
     return [*source, *((route.target, feed) for feed in route.flow.backward_feeds)]
 
 
-def catch_up(route: Route, lane: Lane) -> None:
-    """Read the target's feeds to their present, for a plan that waits for what moved there. Raises SyncError."""
+def catch_up(route: Route, lane: Lane, *, newer_than_s: float = 0.0) -> None:
+    """Read the target's feeds to their present, for levels that rise only if nobody has moved goods there. Raises SyncError.
+
+    newer_than_s: not if they were all read in the last so many seconds.
+    """
+    with route.engine.store.read() as session:
+        known = feeds.known_until(session, route)
+    newest = route.target.now() - timedelta(seconds=route.target.search_lag_s)
+    if known is not None and newest - known < timedelta(seconds=newer_than_s):
+        return
     for feed in route.flow.backward_feeds:
         _Feed(route, route.target, feed, lane, None, None, 0.0, newest_only=True).read(Found(0, 0, 0))
 

@@ -12,12 +12,13 @@ from syncengine.engine.core import records
 from syncengine.engine.core.engine import Engine, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
+from syncengine.engine.steps.discover import catch_up
 from syncengine.engine.traffic import probe
 from syncengine.engine.writes import ceiling, effects, intentions, last_checks, levels, outcomes
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import WriteRun
 from syncengine.errors import SyncError
-from syncengine.store.states import Status
+from syncengine.store.states import Lane, Status
 
 NUMBERED_AT_ONCE = 40  # as many as one search can find, and the most that a crash leaves to be found
 
@@ -67,6 +68,8 @@ def _batches(run: WriteRun) -> Iterator[Sequence[Intent]]:
 def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
     """Send one batch and record its outcomes."""
     resource = run.route.connection.resource(batch[0].step.resource)
+    if levels.counted(run, batch) and run.route.flow.levels:
+        catch_up(run.route, Lane(batch[0].record.lane), newer_than_s=levels.FEEDS_FRESH_S)
     batch = last_checks.as_seen(run, resource, last_checks.verified(run, resource, batch))
     if not batch:
         return

@@ -25,6 +25,9 @@ KEEP_FOR_RISE_S = 300.0
 FEWEST_VANISHED = 20
 """Levels that may become nothing within an hour whatever the share of all: a shop of ten items sells out."""
 
+FEEDS_FRESH_S = 5.0
+"""How long ago the target's feeds may have been read when a level is raised: whoever corrects it meanwhile is not seen."""
+
 CORRECTED = "somebody has corrected the level since it was read"
 
 

@@ -136,3 +136,22 @@ def test_what_an_order_holds_back_in_both_systems_is_subtracted_once(stock: Stoc
     stock.sync(20)
     stock.full_look()
     assert stock.level() == 1000 - 7
+
+
+def test_a_correction_between_the_reading_of_the_feed_and_a_rise_is_not_made_twice(stock: Stock) -> None:
+    stock.sync(20)
+    stock.count(1007)
+    stock.sync(0)
+    assert stock.world.timeline("MUG", "inventory")[-1] == "rise waits"
+    happened: list[str] = []
+
+    def between() -> None:
+        if stock.world.timeline("MUG", "inventory")[-1] == "planned" and not happened:
+            happened.append("corrected")
+            stock.act("correct", warehouse=MAIN, quantity=7)  # Brightpearl's people have found them too
+            stock.world.time.pass_(30)
+
+    stock.world.between = between
+    stock.world.settle(10)
+    assert happened
+    assert stock.level() == 1007
