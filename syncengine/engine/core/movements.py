@@ -135,6 +135,13 @@ def corrected(session: Session, route: Route, side: str, since: Mapping[str, dat
     return found
 
 
+def posted_between(session: Session, route: Route, side: str, since: datetime, until: datetime) -> list[str]:
+    """The items of one side that moved, and by a time after `since` up to `until` must have moved at the other side too."""
+    posted_by = Movement.right_by if side == "left" else Movement.left_by
+    mine = (Movement.connection_id == route.connection_id, Movement.side == side, Movement.correction.is_(False))
+    return list(session.scalars(select(Movement.item).where(*mine, posted_by > since, posted_by <= until).distinct()))
+
+
 def of_items(session: Session, connection_id: int, side: str, items: Sequence[str]) -> Iterable[Movement]:
     """The stored movements of items of one side, in the order in which they were noted."""
     for some in chunks(items, AT_ONCE):

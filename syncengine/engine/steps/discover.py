@@ -170,7 +170,7 @@ class _Feed:
             if cursor is not None and self.route.engine.is_ending():  # without a cursor nothing keeps the position
                 raise Throttled("the worker is shutting down; reading continues from here", retry_in_s=0.0)
         if cursor is not None:
-            self._complete()
+            found = self._completed(found, cursor.complete_at)
         return found
 
     def _noted(self, session: Session, page: Page) -> Page:
@@ -311,15 +311,31 @@ class _Feed:
             .execution_options(synchronize_session=False)
         )
 
-    def _complete(self) -> None:
-        """The feed was read to its end: what it reported is complete up to its last page."""
+    def _completed(self, found: Found, before: datetime | None) -> Found:
+        """The feed was read to its end: what it reported is complete up to its last page. Returns `found` with what that adds.
+
+        before: up to when it was complete until now. Levels are planned again when what moved must have been posted since.
+        """
         with self.route.engine.store.write() as session:
+            news = self._posted_since(session, before)
+            self._want(session, dict.fromkeys(sorted(news), 0))
             session.execute(
                 update(Cursor)
                 .where(*self._mine(), Cursor.holder == self.holder)
                 .values(complete_at=Cursor.read_at)
                 .execution_options(synchronize_session=False)
             )
+        return replace(found, wanted=found.wanted + len(news))
+
+    def _posted_since(self, session: Session, before: datetime | None) -> set[str]:
+        """Records whose levels were within a range because of movements that must have been posted by now."""
+        side = self.route.target_side
+        if self.route.flow.levels is None or before is None or self.route.connection.side(self.resource.name) != side:
+            return set()
+        read_at = session.scalar(select(Cursor.read_at).where(*self._mine()))
+        lag = timedelta(seconds=max(self.resource.search_lag_s, movements.RESOLUTION.total_seconds()))
+        items = movements.posted_between(session, self.route, side, before - lag, (read_at or before) - lag)
+        return {key for keys in record_keys(session, self.route, side, items).values() for key in keys}
 
     def _release(self) -> None:
         with self.route.engine.store.write() as session:

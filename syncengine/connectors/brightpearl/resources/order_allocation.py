@@ -7,7 +7,7 @@ Both hold stock back (onHand is inStock less allocated). Facts: brightpearl.md s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from syncengine.connectors.brightpearl.resources.goods_out_note import GoodsOutNote
 from syncengine.connectors.brightpearl.resources.reservation import Reservation
