@@ -339,7 +339,9 @@ class People:
             if row["Warehouse"] == MAIN:
                 allocated[row["StockCode"]] = int(float(row["QtyAllocated"]))
         for doubt in open_doubts:
-            reserved = sum(order.rows.get(doubt.sku, 0) for order in self.orders if order.number and not order.is_closed)
+            reserved = sum(
+                order.rows.get(doubt.sku, 0) for order in self.orders if order.number and not order.is_closed
+            )
             own = sum(each[3] for each in self.own_orders if each[1:3] == (doubt.sku, MAIN))
             if allocated.get(doubt.sku, 0) <= reserved + own:
                 doubt.until = at

@@ -12,6 +12,11 @@ from sqlalchemy import update
 from syncengine.sandbox.brightpearl import goods_out_control, stock_control
 from syncengine.sandbox.shop.model import Product
 from syncengine.store import models as m
+
+
+from syncengine.sandbox.brightpearl import stock_control
+from syncengine.sandbox.brightpearl.stock import Allocation
+from syncengine.sandbox.shop.model import Order, Product
 from tests.system.awkward.world import World
 
 MAIN, STORE = 2, 3
@@ -155,3 +160,44 @@ def test_a_correction_between_the_reading_of_the_feed_and_a_rise_is_not_made_twi
     stock.world.settle(10)
     assert happened
     assert stock.level() == 1007
+
+
+def test_what_an_order_has_reserved_in_another_warehouse_is_not_free_in_this_one(stock: Stock) -> None:
+    stock.sync(20)
+    order = stock.world.shop.order(stock.world.shop.contact(), stock.world.shop.row("MUG", 4, "32.00"))
+    stock.world.sync("customers")
+    stock.world.sync("orders")
+    with stock.account.lock:  # SYSPRO has allocated it in the main warehouse, Brightpearl takes it from the store
+        row_id = next(iter(order.rows))
+        product_id = stock.product("MUG").id
+        stock.account.stock.allocate(Allocation(order.id, row_id, product_id, STORE, 4))
+    stock.world.time.pass_(7 * 3600)  # a sweep sees allocations
+    stock.sync(20)
+    assert (stock.level(), stock.level(warehouse=STORE)) == (996, 1000)
+
+
+def test_a_level_is_set_when_what_was_in_transit_must_have_been_posted(stock: Stock) -> None:
+    stock.sync(20)
+    stock.act("receive", warehouse=MAIN, quantity=5)  # SYSPRO gets it within ten minutes
+    stock.sync(20)
+    stock.count(1012)  # 1,000 and 7 that were found, with the 5 or without
+    stock.sync(20)
+    assert stock.level() == 1012
+    stock.world.time.pass_(60)
+    stock.count(1010)
+    stock.sync(20)
+    for _ in range(12):  # polls, as nothing moves
+        stock.world.time.pass_(120)
+        stock.sync(20)
+    assert stock.level() == 1010
+
+
+@pytest.mark.xfail(strict=True, reason="the whole correction is refused, and all stays for sale")
+def test_what_is_free_is_taken_where_orders_have_reserved_the_rest(stock: Stock) -> None:
+    stock.sync(20)
+    order = stock.world.shop.order(stock.world.shop.contact(), stock.world.shop.row("MUG", 4, "32.00"))
+    with stock.account.lock:
+        stock_control.act_on_order(stock.account, order, "allocate", {})
+    stock.count(0)
+    stock.sync(20)
+    assert stock.level() == 4  # Brightpearl refuses to take what is reserved; nothing is left to sell

@@ -96,7 +96,12 @@ def test_after_a_day_of_trading_every_level_is_right_to_the_unit(world: World) -
     report = trading.report()
     for each in report.problems:
         print(each)
-    import sys; sys.path.insert(0, "/tmp"); import dbg; dbg.dump(world, report)
+    import sys
+
+    sys.path.insert(0, "/tmp")
+    import dbg
+
+    dbg.dump(world, report)
     print(dict(trading.day.done), dict(trading.day.refused), trading.writes())
     assert [str(problem) for problem in report.problems] == []
     assert set(trading.day.done) == set(WEIGHTS)

@@ -111,7 +111,9 @@ class Target:
 
     def is_dated(self, since: datetime, until: datetime) -> bool:
         """Whether all that raised the target in a period shows in DateLastStockMove; if not, a sweep alone finds it."""
-        raised = [move for move in self._moves if move.erp is not None and since <= move.erp.ended and move.erp.began <= until]
+        raised = [
+            move for move in self._moves if move.erp is not None and since <= move.erp.ended and move.erp.began <= until
+        ]
         given_back = [each for each in self._demands if since <= each.erp.ended and each.erp.began <= until]
         doubted = [each for each in self._doubts if each.until is not None and since <= each.until <= until]
         return not given_back and not doubted and all(move.is_dated for move in raised)
