@@ -26,6 +26,7 @@ class Order:
     rows: dict[str, int]
     row_ids: dict[str, int]
     number: str = ""
+    is_begun: bool = False  # something was shipped
     is_closed: bool = False
 
 
@@ -315,13 +316,19 @@ class People:
 
         rows = {str(order.row_ids[sku]): quantity for sku, quantity in now.items()}
         self._tell_both(moves, lambda: self.systems.shop(f"orders/{order.id}/ship", rows=rows)[1], tell_erp)
+        order.is_begun = True
         for sku, quantity in now.items():
             self.ledger.doubts.append(Doubt(sku, MAIN, quantity, began))
             order.rows[sku] -= quantity
         order.is_closed = not any(order.rows.values())
 
     def cancel(self, order: Order) -> None:
-        """The customer cancels; Brightpearl releases the goods at once, and SYSPRO when it has been told."""
+        """The customer cancels; Brightpearl releases the goods at once, and SYSPRO when it has been told.
+
+        Raises Refused if something was shipped.
+        """
+        if order.is_begun:
+            raise Refused(f"order {order.id} has shipments")
         _, span = self.systems.shop(f"orders/{order.id}/edit", statusId=CANCELLED)
         for sku, quantity in order.rows.items():
             self.ledger.doubts.append(Doubt(sku, MAIN, quantity, span.began))

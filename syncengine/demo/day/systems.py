@@ -21,7 +21,7 @@ class Systems:
     """Acts and reads. now: the sandbox's time."""
 
     def __init__(self, url: str, now: Callable[[], datetime]) -> None:
-        self._session, self._url, self.now = requests.Session(), f"{url.rstrip('/')}/_sandbox", now
+        self._url, self.now = f"{url.rstrip('/')}/_sandbox", now
 
     def shop(self, path: str, **body: Any) -> tuple[Any, Span]:
         """Brightpearl's people do something; the answer, and when. Raises Refused."""
@@ -33,13 +33,13 @@ class Systems:
 
     def get(self, path: str) -> Any:
         """What the control API shows, by its path below `/_sandbox`."""
-        answer = self._session.get(f"{self._url}/{path}", timeout=TIMEOUT_S)
+        answer = requests.get(f"{self._url}/{path}", timeout=TIMEOUT_S)
         answer.raise_for_status()
         return answer.json()
 
     def _act(self, system: str, path: str, body: dict[str, Any]) -> tuple[Any, Span]:
         began = self.now()
-        answer = self._session.post(f"{self._url}/{system}/{path}", json=body, timeout=TIMEOUT_S)
+        answer = requests.post(f"{self._url}/{system}/{path}", json=body, timeout=TIMEOUT_S)
         if answer.status_code == requests.codes.bad_request:
             raise Refused(f"{path} {body}: {answer.json()['error']}")
         answer.raise_for_status()

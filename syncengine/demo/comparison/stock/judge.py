@@ -11,7 +11,7 @@ from syncengine.demo.comparison.stock.journals import Journals, Level
 from syncengine.demo.comparison.stock.ledger import Ledger, by_sku
 from syncengine.demo.comparison.stock.target import Rule, Target
 
-SHOWN = 40
+SHOWN = 12
 """The latest movements that are named with a problem."""
 
 BY_ENGINE = "api"
@@ -19,7 +19,11 @@ BY_ENGINE = "api"
 
 @dataclass(slots=True)
 class Report:
-    """`problems` is empty if everything is right. levels, writes: how many were compared, and how many writes were sampled."""
+    """`problems` is empty if everything is right. levels, writes: how many were compared, and how many writes were sampled.
+
+    differences: levels that are wrong. outside: writes that left a level that could not be right. hidden: times in which an
+    item was at 0 for too long; longest_hidden_s is the longest of all times in which it could have been sold.
+    """
 
     problems: list[Problem] = field(default_factory=list)
     levels: int = 0
@@ -27,6 +31,7 @@ class Report:
     differences: int = 0
     outside: int = 0
     hidden: int = 0
+    longest_hidden_s: float = 0.0
 
 
 def compare(url: str, ledger: Ledger, rule: Rule, now: datetime, *, samples: bool = True) -> Report:
@@ -50,6 +55,7 @@ def compare(url: str, ledger: Ledger, rule: Rule, now: datetime, *, samples: boo
                 report.writes += len(item.writes)
                 report.outside += len(outside)
                 report.hidden += len(hidden)
+                report.longest_hidden_s = max(report.longest_hidden_s, item.longest_hidden_s)
                 found += [*outside, *hidden]
             report.problems += [Problem(text, "stock", f"{sku} in {warehouse}") for text in found]
     return report
@@ -61,6 +67,7 @@ class _Item:
     def __init__(self, journals: Journals, ledger: Ledger, sku: str, warehouse: int, rule: Rule) -> None:
         self._journals, self._ledger, self._rule = journals, ledger, rule
         self.sku, self.warehouse, self._codes = sku, warehouse, rule.of(warehouse)
+        self.longest_hidden_s = 0.0
         self._target = Target(ledger, sku, warehouse, rule)
         self._levels: list[Level] = journals.levels.get((sku, warehouse), [])
         self.writes = [each for each in self._levels if each.by == BY_ENGINE and each.kind == "SC"]
@@ -120,6 +127,7 @@ class _Item:
         is_dated = self._target.is_dated(since - timedelta(seconds=rule.old_s), until)
         allowed = (rule.poll_s if is_dated else rule.sweep_s) + rule.lag_s + rule.slack_s
         stayed = (until - since).total_seconds()
+        self.longest_hidden_s = max(self.longest_hidden_s, stayed)
         if stayed <= allowed:
             return ""
         return f"it stayed at 0 for {stayed:.1f} s from {since:%H:%M:%S}, {allowed:.1f} s are allowed; {self._story(until)}"
