@@ -45,7 +45,7 @@ class _Options:
 @click.option("--faults", is_flag=True, help="Kill a worker, empty Redis, and delay one write beyond its time-out.")
 @click.option("--orders", type=int, help="Number of orders in the simulated shop. Default: 500; on a day none.")
 @click.option("--contacts", type=int, help="Number of customers in the simulated shop. Default: 150; on a day 12.")
-@click.option("--seconds", default=60.0, show_default=True, help="Length of a day.")
+@click.option("--seconds", default=45.0, show_default=True, help="Length of a day.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the shop; the same seed gives the same shop.")
 @click.option("--home", default="var/demo", show_default=True, type=click.Path(path_type=Path), help="Data folder.")
 @click.option("--flower-port", type=int, help="Port of Flower. Default: the first free one from 5555.")

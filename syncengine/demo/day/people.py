@@ -82,6 +82,9 @@ class People:
         for order in [order for order in self.orders if not order.number and not order.is_closed]:
             found = self.systems.get(f"syspro/orders/count?po={order.id}")
             order.number = found["numbers"][0] if found["live"] else ""
+            for doubt in self.ledger.doubts:
+                if doubt.order == order.id and order.number:
+                    doubt.until = self.systems.now()
         self._end_doubts()
 
     @property
@@ -284,6 +287,8 @@ class People:
             "orders", contactId=self.chance.choice(self.contacts), statusId=NEW_ORDER, channelId=1, rows=body
         )
         self.systems.shop(f"orders/{made['id']}/allocate")
+        began = self.systems.now()
+        self.ledger.doubts.extend(Doubt(sku, MAIN, quantity, began, order=made["id"]) for sku, quantity in rows.items())
         shown = self.systems.get(f"brightpearl/orders/{made['id']}")["orderRows"]
         row_ids = {row["productSku"]: int(key) for key, row in shown.items()}
         self.orders.append(Order(made["id"], dict(rows), row_ids))
@@ -337,7 +342,7 @@ class People:
 
     def _end_doubts(self) -> None:
         """Doubts about an order end when SYSPRO has nothing allocated any more that Brightpearl has not."""
-        open_doubts = [doubt for doubt in self.ledger.doubts if doubt.until is None]
+        open_doubts = [doubt for doubt in self.ledger.doubts if doubt.until is None and not doubt.order]
         if not open_doubts:
             return
         at = self.systems.now()

@@ -106,7 +106,7 @@ class DayRun:
         while not people.is_idle:
             people.tend()
             clock.sleep(0.1)
-        self._until_calm(progress, task, MAX_SETTLE_S, least_s=RULE.within_s + 2 * RULE.sweep_s + RULE.old_s)
+        self._until_calm(progress, task, MAX_SETTLE_S, least_s=RULE.within_s + 2 * RULE.sweep_s + RULE.poll_s + RULE.lag_s)
         people.tend()
         progress.update(task, total=1, completed=1)
 

@@ -68,8 +68,8 @@ def _batches(run: WriteRun) -> Iterator[Sequence[Intent]]:
 def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
     """Send one batch and record its outcomes."""
     resource = run.route.connection.resource(batch[0].step.resource)
-    if levels.counted(run, batch) and run.route.flow.levels:
-        catch_up(run.route, Lane(batch[0].record.lane), newer_than_s=levels.FEEDS_FRESH_S)
+    if run.route.flow.levels:
+        _catch_up(run, batch)
     batch = last_checks.as_seen(run, resource, last_checks.verified(run, resource, batch))
     if not batch:
         return
@@ -105,6 +105,14 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
         busy = levels.counted(run, asked_again)
         ceiling.note_sent(session, run.route.connection_id, run.route.flow, -busy, now)
         outcomes.close_books(run, session)
+
+
+def _catch_up(run: WriteRun, batch: Sequence[Intent]) -> None:
+    """Before levels rise: read what the target tells of others who have moved goods, or put the rises off if that is unknown."""
+    rises, lane = levels.rises(run, batch), Lane(batch[0].record.lane)
+    fresh_s = levels.FEEDS_FRESH_IN_BACKFILL_S if lane is Lane.BACKFILL else levels.FEEDS_FRESH_S
+    if rises and not catch_up(run.route, lane, newer_than_s=fresh_s):
+        levels.put_off(run, rises, clock.now() + timedelta(seconds=1))
 
 
 def _number(run: WriteRun, *, at_least: int = 1) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,13 +16,14 @@ CLOSED = ("9", "*", "\\", "/")
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A level of Brightpearl's after a change. by: `api` or `person`. kind: SC, GO, GI or IT."""
+    """A level of Brightpearl's after a note has changed it. by: `api` or `person`. kind: SC, GO, GI or IT."""
 
     at: datetime
     after: int
     change: int
     kind: str
     by: str
+    note: int
 
     def __str__(self) -> str:
         return f"{self.at:%H:%M:%S.%f}"[:-3] + f" {self.kind} {self.change:+d} by {self.by}: {self.after}"
@@ -41,7 +42,7 @@ class Journals:
         self.levels: dict[tuple[str, int], list[Level]] = defaultdict(list)
         for each in self._get("brightpearl/stock/movements"):
             if not each["isQuarantine"]:
-                self.levels[self.sku_of[each["productId"]], each["warehouseId"]].append(_level(each))
+                _add(self.levels[self.sku_of[each["productId"]], each["warehouseId"]], _level(each))
         self.erp: dict[tuple[str, str], dict[str, Any]] = {
             (row["StockCode"], row["Warehouse"]): row for row in self._get("syspro/InvWarehouse")
         }
@@ -89,6 +90,13 @@ class Journals:
         return answer.json()
 
 
+def _add(levels: list[Level], level: Level) -> None:
+    """Several movements of one note are one change."""
+    if levels and levels[-1].note == level.note:
+        level = replace(level, change=level.change + levels.pop().change)
+    levels.append(level)
+
+
 def _level(movement: dict[str, Any]) -> Level:
     return Level(
         datetime.fromisoformat(movement["at"]),
@@ -96,4 +104,5 @@ def _level(movement: dict[str, Any]) -> Level:
         movement["quantity"],
         movement["type"],
         movement["by"],
+        movement["noteId"],
     )

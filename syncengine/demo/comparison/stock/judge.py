@@ -104,9 +104,17 @@ class _Item:
         """Writes that left a level that could not be right by anything that could be known."""
         for write in self.writes:
             low, high = self._target.allowed(write.at)
+            unseen = [each.change for each in self._levels if self._is_unseen(each, write)]
+            low, high = low + sum(min(0, each) for each in unseen), high + sum(max(0, each) for each in unseen)
             if not low <= write.after <= high:
                 allowed = str(low) if low == high else f"{low} to {high}"
                 yield f"a correction left {write.after} instead of {allowed}: {write}; {self._story(write.at)}"
+
+    def _is_unseen(self, correction: Level, write: Level) -> bool:
+        """Whether somebody has corrected the level too shortly before a write."""
+        blind = timedelta(seconds=self._rule.blind_s if write.change > 0 else self._rule.old_s)
+        is_peoples = correction.kind == "SC" and correction.by != BY_ENGINE
+        return is_peoples and write.at - blind <= correction.at <= write.at
 
     def hidden(self, now: datetime) -> Iterator[str]:
         """Times in which the level was 0 for too long although SYSPRO had units to sell."""

@@ -67,9 +67,10 @@ class Demand:
 
 @dataclass(slots=True)
 class Doubt:
-    """A quantity that SYSPRO has allocated to an order of Brightpearl's, which has reserved nothing for it in this time.
+    """A quantity that SYSPRO has allocated to an order of Brightpearl's, and that may count as its own demand for a time.
 
-    By the rule it is SYSPRO's own demand, though the goods have left or the order was cancelled: either is right meanwhile.
+    The goods have left or the order was cancelled, so that Brightpearl has reserved nothing for it; or the order is being
+    entered (`order`: its id), so that a read of SYSPRO's figures may see its quantity and not itself. Both err low.
     """
 
     sku: str
@@ -77,6 +78,7 @@ class Doubt:
     quantity: int
     since: datetime
     until: datetime | None = None
+    order: int = 0
 
 
 @dataclass(slots=True)

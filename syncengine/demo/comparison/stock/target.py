@@ -16,7 +16,9 @@ class Rule:
     """How the connection is configured, and how late it may be.
 
     warehouses: Brightpearl's by SYSPRO's. safety: units kept back in each. within_s: how far apart the two systems may have a
-    movement. lag_s: of Brightpearl's searches. poll_s, sweep_s: of the flow. slack_s: what the work itself may take.
+    movement. lag_s: of Brightpearl's searches. poll_s, sweep_s: of the flow. slack_s: what the work itself may take. blind_s:
+    how long before a rise its level may be corrected by people without that it is left out; no call prevents that, and a fall
+    goes at once.
     """
 
     warehouses: Mapping[str, int]
@@ -26,6 +28,7 @@ class Rule:
     poll_s: float
     sweep_s: float
     slack_s: float
+    blind_s: float = 7.0
 
     @property
     def old_s(self) -> float:
