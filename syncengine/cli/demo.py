@@ -37,7 +37,9 @@ class _Options:
 
 
 @click.command("demo")
-@click.option("--day", type=click.Choice(["stock"]), help="A trading day instead: goods move at both systems for a minute.")
+@click.option(
+    "--day", type=click.Choice(["stock"]), help="A trading day instead: goods move at both systems for a minute."
+)
 @click.option("--check", is_flag=True, help="Run unattended; exit 0 only if every order, or level, is correct.")
 @click.option(
     "--gateway", type=click.Choice(["enet", "harmony"]), default="enet", show_default=True, help="API of SYSPRO to use."
@@ -91,7 +93,9 @@ def _shop(seed: int, contacts: int | None, orders: int | None) -> ShopSize:
 
 
 def _shop_of_a_day(seed: int, contacts: int | None, orders: int | None) -> ShopSize:
-    return ShopSize(seed, CONTACTS_OF_A_DAY if contacts is None else contacts, PRODUCTS_OF_A_DAY, orders or 0, awkward=False)
+    return ShopSize(
+        seed, CONTACTS_OF_A_DAY if contacts is None else contacts, PRODUCTS_OF_A_DAY, orders or 0, awkward=False
+    )
 
 
 def _run(

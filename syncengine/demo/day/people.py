@@ -220,7 +220,7 @@ class People:
         """The oldest of these orders is shipped, or cancelled."""
         number, sku, warehouse, quantity = self.own_orders[0]
         if is_shipped:
-            _, span = self.systems.erp("stock/dispatch", order=number, line=1, quantity=quantity)
+            _, span = self.systems.erp(f"orders/{number}/dispatch", lines={"1": quantity})
             self._erp(f"own order {number} shipped", sku, warehouse, -quantity, span)
         else:
             _, span = self.systems.erp(f"orders/{number}/cancel")
@@ -310,17 +310,13 @@ class People:
         ]
         began = self.systems.now()
 
-        def tell_erp() -> Span:
-            spans = [
-                self.systems.erp(
-                    "stock/dispatch", order=order.number, line=int(lines[sku]["SalesOrderLine"]), quantity=quantity
-                )[1]
-                for sku, quantity in now.items()
-            ]
-            return Span(spans[0].began, spans[-1].ended)
-
+        parts = {str(int(lines[sku]["SalesOrderLine"])): quantity for sku, quantity in now.items()}
         rows = {str(order.row_ids[sku]): quantity for sku, quantity in now.items()}
-        self._tell_both(moves, lambda: self.systems.shop(f"orders/{order.id}/ship", rows=rows)[1], tell_erp)
+        self._tell_both(
+            moves,
+            lambda: self.systems.shop(f"orders/{order.id}/ship", rows=rows)[1],
+            lambda: self.systems.erp(f"orders/{order.number}/dispatch", lines=parts)[1],
+        )
         order.is_begun = True
         for sku, quantity in now.items():
             self.ledger.doubts.append(Doubt(sku, MAIN, quantity, began))

@@ -47,7 +47,12 @@ class DayRun:
 
     def run(self) -> dict[str, Any]:
         """Load, trade, settle and compare; returns the summary that `--check` prints, with `problems` empty if all is right."""
-        columns = (TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[now]}"))
+        columns = (
+            TextColumn("{task.description:<12}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}"),
+        )
         with Progress(*columns, console=self._screen) as progress:
             self._load(progress)
             self._trade(progress)
@@ -66,7 +71,9 @@ class DayRun:
 
     def _shop(self) -> Shop:
         size = self._installation.shop
-        return generate(size.seed, contacts=size.contacts, products=size.products, orders=size.orders, awkward=size.awkward)
+        return generate(
+            size.seed, contacts=size.contacts, products=size.products, orders=size.orders, awkward=size.awkward
+        )
 
     # -- the three parts -----------------------------------------------------------------------------------------------
 
@@ -106,7 +113,9 @@ class DayRun:
         while not people.is_idle:
             people.tend()
             clock.sleep(0.1)
-        self._until_calm(progress, task, MAX_SETTLE_S, least_s=RULE.within_s + 2 * RULE.sweep_s + RULE.poll_s + RULE.lag_s)
+        self._until_calm(
+            progress, task, MAX_SETTLE_S, least_s=RULE.within_s + 2 * RULE.sweep_s + RULE.poll_s + RULE.lag_s
+        )
         people.tend()
         progress.update(task, total=1, completed=1)
 

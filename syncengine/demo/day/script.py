@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from syncengine.demo.comparison.stock import Ledger
 from syncengine.demo.day.people import MAIN, SECOND, STORE, Order, People
@@ -50,8 +51,8 @@ SCARCE = 3
 class Day:
     """Draws what happens next and lets the people do it. done, refused: how often, by kind."""
 
-    def __init__(self, people: People, seed: int) -> None:
-        self.people, self._chance = people, random.Random(seed)
+    def __init__(self, people: People, seed: int, weights: Mapping[str, int]) -> None:
+        self.people, self._chance, self.weights = people, random.Random(seed), weights
         self._kinds: Iterator[str] = iter(())
         self.done: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -63,7 +64,7 @@ class Day:
         """The next act; one that a system refuses, or for which nothing is there, leaves all as it was."""
         kind = next(self._kinds, None)
         if kind is None:
-            turn = [name for name, weight in WEIGHTS.items() for _ in range(weight)]
+            turn = [name for name, weight in self.weights.items() for _ in range(weight)]
             self._chance.shuffle(turn)
             self._kinds = iter(turn)
             kind = next(self._kinds)
@@ -176,8 +177,11 @@ class Day:
         self._sold_out.append((sku, warehouse))
 
 
-def begin(systems: Systems, skus: Sequence[str], contacts: Sequence[int], seed: int, *, gap_s: float = 2.0) -> Day:
-    """A day at both systems, whose ledger begins now. gap_s: see `People`."""
-    people = People(systems, Ledger(), skus, contacts, random.Random(seed + 1), gap_s)
+def begin(
+    systems: Systems, skus: Sequence[str], contacts: Sequence[int], seed: int,
+    *, weights: Mapping[str, int] = MappingProxyType(WEIGHTS),
+) -> Day:  # fmt: skip
+    """A day at both systems, whose ledger begins now. weights: see `WEIGHTS`."""
+    people = People(systems, Ledger(), skus, contacts, random.Random(seed + 1))
     people.open()
-    return Day(people, seed)
+    return Day(people, seed, weights)
