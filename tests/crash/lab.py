@@ -40,8 +40,8 @@ DEATHS = 3  # SYNCENGINE_MAX_CRASHES's default
 class Lab:
     """Made once for all places: what one death leaves behind is what the next one meets."""
 
-    def __init__(self, home: Path, seed: int, times: Times = TIMES) -> None:
-        self.shape = shape = Shape(seed=seed, contacts=4, orders=6, times=times)
+    def __init__(self, home: Path, seed: int, times: Times = TIMES, *, orders: int = 6, trades: bool = False) -> None:
+        self.shape = shape = Shape(seed=seed, contacts=4, orders=orders, times=times, trades=trades)
         switches = {"latency_s": 0.0, "brightpearl_limit": 0}
         sizes = {"contacts": shape.contacts, "products": 20, "orders": shape.orders, "awkward": False}
         self.sandbox = Sandbox(seed, switches, **sizes)  # type: ignore[arg-type]
