@@ -13,7 +13,6 @@ from syncengine.sandbox.server import Sandbox
 from syncengine.sandbox.shop.catalogue import GIFT
 
 ITEMS = 8
-CORRECTION = "stock_correction.create"
 KINDS = MappingProxyType({**WEIGHTS, "correct": 12, "count": 10})
 
 OF_ORDERS = ("place", "ship", "ship in part", "cancel")
@@ -34,6 +33,11 @@ class Traders:
         """One person does one thing, and what is due is told to the other system."""
         self.day.people.tend()
         self.day.act()
+
+    @property
+    def acts(self) -> int:
+        """How often somebody did something."""
+        return sum(self.day.done.values())
 
     def finish(self) -> bool:
         """Tell the other system what is due; whether both were told of everything."""

@@ -32,7 +32,7 @@ from syncengine.store.states import Lane
 from syncengine.vault import Vault
 
 #: As in production; nobody waits for them here.
-TIMES = Times(connect_s=5, read_s=30, lease_s=45, settle_s=120, quiet_s=0)
+TIMES = Times(connect_s=5, read_s=30, lease_s=45, settle_s=120, quiet_s=0, within_s=600)
 PATIENCE_S = 2000.0
 DEATHS = 3  # SYNCENGINE_MAX_CRASHES's default
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from scripts.crashes.traders import CORRECTION, Traders
+from scripts.crashes.faults import CORRECTION
+from scripts.crashes.traders import Traders
 from syncengine.sandbox.faults import Fault
 from syncengine.store.models import Effect
 from syncengine.store.states import EffectState

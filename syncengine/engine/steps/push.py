@@ -108,7 +108,7 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
 
 
 def _catch_up(run: WriteRun, batch: Sequence[Intent]) -> None:
-    """Before levels rise: read what the target tells of others who have moved goods, or put the rises off if that is unknown."""
+    """Before levels rise: read what the target reports of others who moved goods, or put the rises off if that is unknown."""
     rises, lane = levels.rises(run, batch), Lane(batch[0].record.lane)
     fresh_s = levels.FEEDS_FRESH_IN_BACKFILL_S if lane is Lane.BACKFILL else levels.FEEDS_FRESH_S
     if rises and not catch_up(run.route, lane, newer_than_s=fresh_s):

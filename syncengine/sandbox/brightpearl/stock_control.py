@@ -25,7 +25,10 @@ Json = dict[str, object]
 
 
 def shown(account: Account, what: str) -> object | None:
-    """All movements, the levels before them, all products or reservations, or one product's figures; None for an unknown product."""
+    """All movements, the levels before them, all products or reservations, or one product's figures.
+
+    None for an unknown product.
+    """
     if what == "movements":
         return [described(each) for each in account.stock.movements]
     if what == "opening":

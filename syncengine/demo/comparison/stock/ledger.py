@@ -29,8 +29,8 @@ class Span:
 class Move:
     """Goods that came to a warehouse (positive) or left it.
 
-    shop, erp: when Brightpearl and SYSPRO were told; None: not yet, or never. is_mirrored: both must be told. is_dated: SYSPRO's
-    DateLastStockMove shows it.
+    shop, erp: when Brightpearl and SYSPRO were told; None: not yet, or never. is_mirrored: both must be told. is_dated:
+    SYSPRO's DateLastStockMove shows it.
     """
 
     sku: str

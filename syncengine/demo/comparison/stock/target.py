@@ -71,7 +71,7 @@ class Target:
         return max(0, low), max(0, high)
 
     def _terms(self, move: Move, erp_at: datetime, shop_at: datetime) -> Iterable[int]:
-        """q * (in Brightpearl + in SYSPRO - counted as in SYSPRO), which is uncertain around the time that Brightpearl shows."""
+        """q * (in Brightpearl + in SYSPRO - counted as in SYSPRO); the last is uncertain around Brightpearl's time of it."""
         in_erp = move.erp.had(erp_at) if move.erp is not None else NEVER
         if not move.is_mirrored:
             return [move.quantity * had for had in in_erp]
