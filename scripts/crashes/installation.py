@@ -27,7 +27,7 @@ from cryptography.fernet import Fernet
 
 from scripts.crashes import points
 from syncengine import connectors
-from syncengine.demo.day.people import WAREHOUSES
+from syncengine.demo.plan import WAREHOUSES
 from syncengine.engine.setup import configure
 from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
 from syncengine.flows import SHIPPED

@@ -6,9 +6,9 @@ from types import MappingProxyType
 
 from scripts.crashes.installation import LAG_S, Shape
 from syncengine.demo.comparison.stock import Rule, compare
-from syncengine.demo.day.people import WAREHOUSES
 from syncengine.demo.day.script import WEIGHTS, Day, begin
 from syncengine.demo.day.systems import Systems
+from syncengine.demo.plan import WAREHOUSES
 from syncengine.sandbox.server import Sandbox
 from syncengine.sandbox.shop.catalogue import GIFT
 

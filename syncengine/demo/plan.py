@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from syncengine.demo.comparison.stock import Rule
-from syncengine.demo.day.people import WAREHOUSES
+
+MAIN, SECOND, STORE = "MN", "FG", "ST"
+WAREHOUSES = {MAIN: 2, SECOND: 2, STORE: 3}
+"""Brightpearl's warehouse by SYSPRO's on a day of stock: two are one."""
 
 LATENCY_S = 0.02
 LATENCY = f"latency of the simulated systems {LATENCY_S * 1000:.0f} ms"

@@ -9,10 +9,7 @@ from datetime import datetime, timedelta
 
 from syncengine.demo.comparison.stock import Demand, Doubt, Ledger, Move, Span
 from syncengine.demo.day.systems import Refused, Systems
-
-MAIN, SECOND, STORE = "MN", "FG", "ST"
-WAREHOUSES = {MAIN: 2, SECOND: 2, STORE: 3}
-"""Brightpearl's warehouse by SYSPRO's: two are one."""
+from syncengine.demo.plan import MAIN, SECOND, WAREHOUSES
 
 BACK_DAYS = 20
 NEW_ORDER, CANCELLED = 2, 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import requests
@@ -29,6 +30,8 @@ ITEMS = 10
 CYCLES = 3
 ACT_S = 0.25
 CALM_S = 3.0
+FAULTS_TAKE_S = 60.0
+"""A lease of the worker that is killed, and what became of a correction is asked after its settle time."""
 MAX_LOAD_S, MAX_SETTLE_S = 90.0, 120.0
 
 
@@ -41,6 +44,7 @@ class DayRun:
     ) -> None:  # fmt: skip
         self._engine, self._installation, self._url, self._screen = engine, installation, url, screen
         self._faults = faults.planned(installation) if with_faults else []
+        self._rule = replace(RULE, slack_s=RULE.slack_s + FAULTS_TAKE_S) if with_faults else RULE
         self._play_s = play_s
         self._systems = Systems(url, clock.now)
         self._day = self._begin()
@@ -135,7 +139,7 @@ class DayRun:
     # -- what came of it -----------------------------------------------------------------------------------------------
 
     def _compare(self) -> Report:
-        return compare(self._url, self._day.people.ledger, RULE, clock.now())
+        return compare(self._url, self._day.people.ledger, self._rule, clock.now())
 
     def _echo(self) -> dict[str, int]:
         """What is written in some more cycles of polls and sweeps, by what it is: nothing."""

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from syncengine.demo.comparison.stock import Ledger
-from syncengine.demo.day.people import MAIN, SECOND, STORE, Order, People
+from syncengine.demo.day.people import Order, People
 from syncengine.demo.day.systems import Refused, Systems
+from syncengine.demo.plan import MAIN, SECOND, STORE
 
 #: how often each kind of act is drawn.
 WEIGHTS = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from syncengine.demo.comparison.stock import Report, Rule, compare
-from syncengine.demo.day.people import WAREHOUSES
 from syncengine.demo.day.script import WEIGHTS as KINDS
 from syncengine.demo.day.script import Day, begin
 from syncengine.demo.day.systems import Systems
+from syncengine.demo.plan import WAREHOUSES
 from syncengine.engine.steps import sync
 from syncengine.flows import Flows
 from syncengine.sandbox.shop.catalogue import BUNDLE, GIFT
