@@ -5,8 +5,9 @@ Nothing here makes a call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,7 @@ from syncengine.document import Doc
 from syncengine.errors import Rejected
 
 LINES, LEVEL = "warehouses", "inStock"
+A_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +86,31 @@ def lacks_location(operation: Operation) -> bool:
 
 
 def took_effect(
-    operation: Operation, levels: Mapping[str, Doc], moved: Sequence[Movement], posted: Sequence[Posted]
+    operation: Operation,
+    read: tuple[datetime, datetime],
+    levels: Mapping[str, Doc],
+    moved: Sequence[Movement],
+    posted: Sequence[Posted],
 ) -> bool | None:
     """Whether the correction of an operation is there; None where its token and the level contradict each other.
 
-    levels: by product id, untyped, as they are now. moved, posted: all movements and corrections since the level was read that
-    the operation came from, as far as searches show them.
+    read: the bounds of the moment at which the level was read that the operation came from. levels: by product id, untyped, as
+    they are now. moved, posted: all movements and corrections since the level was read, and those of the second before, as far
+    as searches show them.
     """
     line = operation.lines[0]
     warehouse_id, change = int(line.number or line.key), line.changes[LEVEL]
     mine = [each for each in posted if operation.token in each.reason and each.warehouse_id == warehouse_id]
     found = sum(each.quantity for each in mine)
     asked = _whole(LEVEL, change.new or 0) - _whole(LEVEL, change.old or 0)
-    since = sum(
-        each.quantity
-        for each in moved
+    own = [
+        each
+        for each in sorted(moved, key=lambda each: each.id)
         if str(each.product_id) == operation.key and each.warehouse_id == warehouse_id and not each.is_quarantine
-    )
+    ]
     row = (levels.get(operation.key or "", {}).get(LINES) or {}).get(str(warehouse_id), {})
-    is_as_moved = _whole(LEVEL, row.get(LEVEL) or 0) == _whole(LEVEL, change.old or 0) + since
+    since = _whole(LEVEL, row.get(LEVEL) or 0) - _whole(LEVEL, change.old or 0)
+    is_as_moved = since in _sums_since(own, read, {each.note_id for each in mine})
     if found not in (0, asked) or not is_as_moved:
         return None
     return bool(mine)
@@ -115,6 +123,17 @@ def worth(line: LineChange, currency: str) -> tuple[str, Decimal] | None:
         return None
     units = Decimal(change.new or 0) - Decimal(change.old or 0)
     return str(line.line.get("currency") or currency), units * cost
+
+
+def _sums_since(moved: Sequence[Movement], read: tuple[datetime, datetime], mine: Collection[int]) -> set[int]:
+    """What may have moved since a level was read, of movements by id. mine: notes that are surely newer.
+
+    Their times are of whole seconds, so those of the second of the reading may be in the level or not.
+    """
+    began, ended = read
+    first = next((at for at, each in enumerate(moved) if each.updated_on + A_SECOND > began), len(moved))
+    last = next((at for at, each in enumerate(moved) if each.updated_on >= ended or each.note_id in mine), len(moved))
+    return {sum(each.quantity for each in moved[start:]) for start in range(first, max(first, last) + 1)}
 
 
 def bodies(wanted: Wanted, default_location_id: int, reason: str) -> list[Doc]:

@@ -223,11 +223,12 @@ class StockLevel(BrightpearlSource, base.Resource):
         for 500 movements, one for 500 corrections, a read for 200 of these in each warehouse, and one for 200 levels.
         """
         levels = self.read([str(write.operation.key) for write in writes])
-        since = min(map(_read_at, writes))
+        since = min(_read(write)[0] for write in writes) - corrections.A_SECOND
         moved = self.movements_since(since)
         posted = self.corrections_since(since, [str(write.operation.key) for write in writes])
         return {
-            write.operation.token: corrections.took_effect(write.operation, levels, moved, posted) for write in writes
+            write.operation.token: corrections.took_effect(write.operation, _read(write), levels, moved, posted)
+            for write in writes
         }
 
     # --- writing -----------------------------------------------------------------------------------------------
@@ -351,10 +352,14 @@ def _notes(body: Any, entries: Sequence[Doc]) -> list[str]:
     return [f"{movements.CORRECTION}{note}" for note in found] if is_one_each and found else []
 
 
-def _read_at(write: SentWrite) -> datetime:
-    """When the level was read that the write came from, or else when it was sent: no movement since then may be missed."""
-    began = (write.operation.current or {}).get("readFrom")
-    return began if isinstance(began, datetime) and began < write.sent_at else write.sent_at
+def _read(write: SentWrite) -> tuple[datetime, datetime]:
+    """The bounds of when the level was read that the write came from, or else when it was sent."""
+    current = write.operation.current or {}
+    began, ended = (
+        each if isinstance(each, datetime) and each < write.sent_at else write.sent_at
+        for each in (current.get("readFrom"), current.get("readBy"))
+    )
+    return began, ended
 
 
 def _by_id(section: Any) -> dict[str, Doc] | None:
