@@ -13,7 +13,7 @@ from syncengine.connectors.brightpearl.movements import Movement, Posted
 
 AT = datetime(2026, 3, 2, 9, 0, 57, tzinfo=UTC)
 READ = (AT + timedelta(seconds=0.4), AT + timedelta(seconds=1))
-TOKEN = "se-1"  # noqa: S105 - it is in the reason of the correction
+TOKEN = "se-1"
 OURS = 900
 
 
