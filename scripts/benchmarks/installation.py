@@ -285,7 +285,7 @@ class Site:
             **self._shop,
         }
         erp = {"gateway": "enet", "url": f"{url}/SYSPROWCFService/Rest", "operator": "BPSYNC", "company": "T"}
-        flow_settings, lookups = connection_template("sandbox")
+        flow_settings, lookups = connection_template(self._flows)
         plan = ConnectionPlan(
             name="main", left="shop", right="erp", mode="live", cut_over=datetime(2025, 1, 1, tzinfo=UTC),
             verify_creates_until=None, flows=self._flows, quiet_s=0.0,

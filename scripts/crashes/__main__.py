@@ -83,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
         "--awkward", choices=["some", "always", "never"], default="some",
         help="rounds with an order that is always refused, one that always times out, one that always kills its worker",
     )  # fmt: skip
+    parser.add_argument(
+        "--stock", choices=["some", "always", "never"], default="some",
+        help="rounds in which goods move at both systems, with an actor's ledger to judge the levels by",
+    )  # fmt: skip
     parser.add_argument("--home", type=Path, default=ROOT / "var" / "chaos", help="folder for logs and data")
     return parser
 

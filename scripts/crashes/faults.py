@@ -21,6 +21,7 @@ from scripts.crashes.installation import Site
 from syncengine.sandbox.faults import Fault as SystemFault
 
 SYSPRO_WRITES = ("SORTOI.add", "SORTOI.change", "SORTOX", "ARSSCS")
+CORRECTION = "stock_correction.create"
 ANYWHERE = "any moment"
 
 #: kind: (where it can strike, what it is).
@@ -72,6 +73,11 @@ def draw(kinds: Sequence[str], count: int, seed: int) -> list[Fault]:
     return [Fault(number, kind, where) for number, (kind, where) in enumerate(drawn[:count], 1)]
 
 
+def of_stock(faults: Sequence[Fault]) -> list[Fault]:
+    """The faults with those of SYSPRO's writes at Brightpearl's corrections instead, for a round in which goods move."""
+    return [replace(fault, where=CORRECTION) if fault.where in SYSPRO_WRITES else fault for fault in faults]
+
+
 def promised(faults: Sequence[Fault], gateway: str) -> list[Fault]:
     """The faults that this gateway is promised to survive.
 
@@ -101,7 +107,7 @@ class Harm:
     def arm(self, fault: Fault) -> None:
         """Let it strike when its place is passed; one without a place strikes now."""
         if fault.where in points.RARE:  # they are passed only after a write whose outcome nobody knows
-            self._tell_systems("SORTOI.add", "lost-answer")
+            self._tell_systems(CORRECTION if self.site.shape.trades else "SORTOI.add", "lost-answer")
         if fault.kind in _OF_SYSTEMS:
             self._armed[fault.number] = fault, self._tell_systems(fault.where, fault.kind)
         elif fault.where == ANYWHERE:
@@ -194,10 +200,10 @@ class Harm:
         self._later.append((time.monotonic() + self.times.frozen_s, lambda: _continue(pid)))
 
     def _tell_systems(self, operation: str, kind: str) -> SystemFault:
-        late = kind == "late-commit"
+        late, system = kind == "late-commit", "brightpearl" if operation == CORRECTION else "syspro"
         return self.site.sandbox.faults.add(
             SystemFault(
-                system="syspro", operation=operation, kind=_OF_SYSTEMS[kind], times=1,
+                system=system, operation=operation, kind=_OF_SYSTEMS[kind], times=1,
                 after="commit" if kind == "lost-answer" else "before",
                 seconds=self.times.late_s if late else 0.0, hold_s=0.5 if late else 0.0,
             )

@@ -27,6 +27,7 @@ from cryptography.fernet import Fernet
 
 from scripts.crashes import points
 from syncengine import connectors
+from syncengine.demo.plan import WAREHOUSES
 from syncengine.engine.setup import configure
 from syncengine.engine.setup.configure import ConnectionPlan, EndpointPlan, Installation
 from syncengine.flows import SHIPPED
@@ -39,7 +40,7 @@ from syncengine.store import Store, migrate
 from syncengine.vault import Vault
 
 ROOT = Path(__file__).resolve().parents[2]
-FLOWS = ("customers", "orders")
+FLOWS, STOCK = ("customers", "orders"), "inventory"
 STOP_S = 15.0
 LAG_S = 1  # seconds until a change shows in a search
 
@@ -55,6 +56,8 @@ class Times:
     frozen_s: float = 11.0  # longer than a lease
     late_s: float = 7.0
     every_s: float = 4.0
+    sweep_s: float = 12.0
+    within_s: float = 10.0  # both systems are told of the same goods, whatever is killed meanwhile
     quiet_s: float = 1.0
     backoff_most_s: float = 5.0
     breaker_most_s: float = 4.0
@@ -92,6 +95,17 @@ class Shape:
     awkward: int | None = None  # in which way some orders are awkward (`awkward.ways_of`); None: none is
     times: Times = field(default_factory=Times)
     latency_s: float = 0.02
+    trades: bool = False  # goods move at both systems, and stock is synced too
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """The flows that are synced."""
+        return (*FLOWS, STOCK) if self.trades else FLOWS
+
+    @property
+    def settled_s(self) -> float:
+        """Seconds after which both systems must have been told of all goods, and a sweep has read all stock."""
+        return self.times.within_s + 2 * self.times.sweep_s
 
     @property
     def load(self) -> int:
@@ -260,9 +274,11 @@ class Site:
         """The flows that ship, read every few seconds."""
         folder = self.home / "flows.d"
         folder.mkdir()
-        for name in FLOWS:
+        for name in self.shape.flows:
             flow = yaml.safe_load((SHIPPED / f"{name}.yml").read_text(encoding="utf-8"))
             flow |= {"every": f"{self.shape.times.every_s:g} s", "replaces": True}
+            if name == STOCK:
+                flow |= {"sweep": f"{self.shape.times.sweep_s:g} s"}
             (folder / f"{name}.yml").write_text(json.dumps(flow), encoding="utf-8")
         for table in SHIPPED.glob("*.csv"):
             shutil.copy(table, folder)
@@ -284,12 +300,16 @@ def installation(url: str, shape: Shape) -> Installation:
         "settle_s": times.settle_s, "read_settle_s": times.read_s, "logons_per_minute": 60,
     }  # fmt: skip
     secret = {"operator_password": "s3cret!"} if is_enet else {"api_key": "harmony-sandbox-key"}
-    settings, lookups = connection_template("sandbox")
+    settings, lookups = connection_template(shape.flows)
+    if shape.trades:
+        settings |= {"posted_within_minutes": times.within_s / 60}
+        lookups |= {"stock_warehouses": {code: str(number) for code, number in WAREHOUSES.items()}}
+        shop |= {"cost_currency": "GBP", "correction_settle_s": times.settle_s}
     plan = ConnectionPlan(
         name="main", left="shop", right="erp", mode="live", cut_over=datetime(2025, 1, 1, tzinfo=UTC),
-        verify_creates_until=None, flows=list(FLOWS), quiet_s=times.quiet_s,
+        verify_creates_until=None, flows=list(shape.flows), quiet_s=times.quiet_s,
         settings=settings, lookups=lookups, where="scripts/chaos",
-        ceilings=dict.fromkeys(FLOWS, HIGHEST_CEILING),
+        ceilings=dict.fromkeys(shape.flows, HIGHEST_CEILING),
     )  # fmt: skip
     return Installation(
         [

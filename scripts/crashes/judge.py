@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from scripts.crashes.installation import FLOWS, LAG_S
+from scripts.crashes.installation import FLOWS, LAG_S, STOCK
 from scripts.crashes.people import People
 from syncengine.demo.comparison import compare
 from syncengine.store import Store
@@ -86,6 +86,12 @@ def judge(store: Store, url: str, people: People, awkward: Collection[int] = ())
     )
 
 
+def judge_stock(store: Store, differences: Sequence[str]) -> Verdict:
+    """Judge a round in which goods moved: the levels that are wrong, and the store's own account. No order is compared."""
+    statuses = _statuses(store, [])
+    return Verdict([*differences, *_unsettled(store, [])], frozenset(), 0, 0, 0, 0, statuses)
+
+
 def _statuses(store: Store, but_for: Collection[str]) -> dict[str, dict[str, int]]:
     with store.read() as session:
         rows = session.execute(
@@ -93,7 +99,7 @@ def _statuses(store: Store, but_for: Collection[str]) -> dict[str, dict[str, int
             .where(~_is_order(but_for))
             .group_by(Record.flow, Record.status)
         )
-        found: dict[str, Counter[str]] = {flow: Counter() for flow in FLOWS}
+        found: dict[str, Counter[str]] = {flow: Counter() for flow in (*FLOWS, STOCK)}
         for flow, status, count in rows:
             found[flow][str(status)] += count
     return {flow: dict(counts) for flow, counts in found.items()}

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,10 @@ from scripts.crashes.arrivals import Arrivals
 from scripts.crashes.awkward import Fate, Three
 from scripts.crashes.faults import SYSPRO_WRITES, Fault, Harm
 from scripts.crashes.installation import Shape, Site, describe
-from scripts.crashes.judge import Verdict, await_calm, due, judge
+from scripts.crashes.judge import Verdict, await_calm, due, judge, judge_stock
 from scripts.crashes.machine import Machine
 from scripts.crashes.people import People
+from scripts.crashes.traders import Traders
 from syncengine.store.models import Record
 
 Say = Callable[[str], None]
@@ -74,7 +75,12 @@ def endure(home: Path, shape: Shape, faults: Sequence[Fault], pace: Pace, say: S
 
 def _outcome(site: Site, ordeal: _Ordeal, faults: list[Fault], seconds: float) -> Outcome:
     shape, three, people = site.shape, ordeal.three, ordeal.people
-    verdict = judge(site.store, site.url, people, three.keys)
+    traders = ordeal.traders
+    verdict = (
+        judge_stock(site.store, traders.problems(shape))
+        if traders is not None
+        else judge(site.store, site.url, people, three.keys)
+    )
     deaths = awkward.deaths_in(site.points)
     fates = awkward.fates(three, site.store, site.sandbox, deaths)
     seat_s = three.seat_s(shape.times, deaths) if shape.gateway == "enet" and three.orders else None
@@ -86,7 +92,7 @@ def _outcome(site: Site, ordeal: _Ordeal, faults: list[Fault], seconds: float) -
     if seat_s is not None and seat_s > awkward.longest_seat_s(shape.times):
         problems.append(f"awkward orders kept SYSPRO's seat for {seat_s:.0f} s")
     return Outcome(
-        describe(shape), faults, verdict, arrived, fates, seat_s, problems, people.acts, site.restarts, seconds
+        describe(shape), faults, verdict, arrived, fates, seat_s, problems, ordeal.acts, site.restarts, seconds
     )
 
 
@@ -95,6 +101,7 @@ class _Ordeal:
         self.site, self.pace, self.say, self.three = site, pace, say, three
         self.people = People(site.sandbox, site.url, site.shape.seed)
         self.people.leave_alone(three.keys)
+        self.traders = Traders(site.sandbox, site.url, site.shape.seed) if site.shape.trades else None
         self.begun_at = datetime.now(UTC)
         self._first = set(self.people.arriving())  # what was there at the start
         self._opens_by = time.monotonic() + pace.opening_s if three.orders and not pace.spread else 0.0
@@ -115,12 +122,24 @@ class _Ordeal:
         while self._waiting or self._armed or self.harm.frozen:
             self._tend()
             if time.monotonic() >= act_at:
-                self.people.act()
+                self._act()
                 act_at = time.monotonic() + self._chance.uniform(0.3, 1.7) * self.pace.act_s
             if not self._is_opening():
                 self._faults()
             time.sleep(0.05)
         self._drain()
+
+    def _act(self) -> None:
+        """One person does one thing."""
+        if self.traders is not None:
+            self.traders.act()
+        else:
+            self.people.act()
+
+    @property
+    def acts(self) -> int:
+        """How often somebody did something."""
+        return self.people.acts if self.traders is None else self.traders.acts
 
     def _is_opening(self) -> bool:
         """Whether the first orders are still on their way, with nothing in their way but the awkward ones."""
@@ -200,6 +219,9 @@ class _Ordeal:
         """Nobody edits any more: until all is done."""
         self.say(f"  all faults have struck; {due(self.site.store)} records are due")
         pace, last = self.pace, self.people.last_at
+        if self.traders is not None:
+            self._until(self.traders.finish, pace.patience_s)
+            last = datetime.now(UTC) + timedelta(seconds=self.site.shape.settled_s)
         await_calm(self.site.store, last, calm_s=pace.calm_s, patience_s=pace.drain_s, meanwhile=self._tend)
         self._look_who_recovered()
 

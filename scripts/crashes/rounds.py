@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scripts.crashes import report
-from scripts.crashes.faults import Fault, draw, promised
+from scripts.crashes.faults import Fault, draw, of_stock, promised
 from scripts.crashes.installation import Shape
 from scripts.crashes.ordeal import Pace, endure
 from scripts.crashes.report import State
 
 EVERY = 3
 """One round in this many has awkward orders; twelve rounds cover both gateways and both databases."""
+STOCK_EVERY = 4
+"""In one round in this many goods move instead of orders being edited."""
 MOST_DEATHS, DEATHS_APART_S = 6, 5.0
 """Where an order kills its workers, it shall be set aside within a minute or two, not in twelve."""
 
@@ -48,6 +50,9 @@ def _round(number: int, faults: list[Fault], options: argparse.Namespace, seed: 
     if every and number % every == 0:
         turn = seed + number // every
         shape = replace(shape, awkward=turn, most_deaths=MOST_DEATHS, deaths_apart_s=DEATHS_APART_S)
+    if options.stock == "always" or (options.stock == "some" and number % STOCK_EVERY == 1):
+        shape = replace(shape, trades=True, orders=0, awkward=None)
+        faults = of_stock(faults)
     if options.database == "postgresql" or (options.database == "both" and number % 2):
         shape = replace(shape, database_url=_postgres(home))
     return Round(number + 1, home, shape, promised(faults, gateway), Pace(act_s=options.every, spread=options.spread))

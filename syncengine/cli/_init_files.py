@@ -27,6 +27,7 @@ from syncengine.cli._init_questions import (
 from syncengine.engine.setup.installation import CONNECTION_ENTRIES
 from syncengine.errors import Misconfigured
 
+FLOWS = ("customers", "orders", "order_tax")
 HEADER = (
     "# Written by `syncengine init`. All variables: docs/reference/environment.md. Only the owner may read this file.\n"
 )
@@ -116,7 +117,7 @@ def _connection(answers: Answers, extras: Extras) -> Iterator[str]:
     yield "    mode: observe   # plans and writes nothing; live writes (docs/operate/observe-and-go-live.md)"
     yield f"    cut_over: {answers['cut_over']}   # orders created before it are left alone"
     stock = ", inventory" if STOCK_TABLE.key in lookups_of(answers, extras) else ""
-    yield f"    flows: [customers, orders, order_tax{stock}]"
+    yield f"    flows: [{', '.join(FLOWS)}{stock}]"
     if answers["complete_by_status"] == "yes":
         yield "    quiet_s: 0      # an order is complete once it has one of eligible_statuses"
     yield "    settings:"

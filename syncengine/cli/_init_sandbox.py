@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from syncengine.cli._init_files import Extras
+from syncengine.cli._init_files import FLOWS, Extras
 from syncengine.cli._init_questions import ERP, SHOP, Answers
 from syncengine.flows.connections import connection_template
 from syncengine.sandbox.shop.model import CUT_OVER
@@ -44,7 +44,7 @@ def sandbox_answers(url: str, given: Mapping[str, str | None]) -> dict[str, str]
 
 def sandbox_extras(url: str, answers: Answers) -> Extras:
     """What the file needs beside the answers: where the sandbox grants tokens, and the settings and tables of its template."""
-    flow_settings, lookups = connection_template()
+    flow_settings, lookups = connection_template(FLOWS)
     oauth: dict[str, Any] = {}
     if answers["auth"] == "oauth":
         base = url.rstrip("/")

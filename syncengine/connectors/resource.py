@@ -298,6 +298,13 @@ class Target(ABC):
         """
         return None
 
+    def least_level(self, line: Doc) -> Decimal:
+        """The lowest number to which a flow that sets levels may change a line (typed), whose rest is held back.
+
+        Default: 0.
+        """
+        return Decimal(0)
+
     def is_cancelled(self, doc: Doc) -> bool:
         """True if this object (typed) is already cancelled at the system. Default: it never is."""
         return False

@@ -15,9 +15,11 @@ from typing import Any
 import yaml
 
 from syncengine import clock, environment, settings
+from syncengine.demo.plan import LATENCY_S, ORDERS, DemoPlan
 from syncengine.engine.setup import bootstrap, configure
 from syncengine.engine.setup.configure import Given
 from syncengine.errors import Misconfigured
+from syncengine.flows import SHIPPED
 from syncengine.flows.connections import connection_template
 from syncengine.local import redis_server
 from syncengine.local.supervisor import Supervisor
@@ -25,14 +27,6 @@ from syncengine.sandbox.shop.model import CUT_OVER
 from syncengine.settings import Settings
 from syncengine.store import migrate
 
-SETTLE_S = 10
-QUIET_S = 2
-LATENCY_S = 0.02
-SHORTENED = (
-    f"latency of the simulated systems {LATENCY_S * 1000:.0f} ms",
-    f"settle time {SETTLE_S} s instead of 120 s",
-    f"quiet period {QUIET_S} s instead of 60 s",
-)
 SANDBOX_START_S = 30.0
 FIRST_FLOWER_PORT = 5555
 FIRST_WEB_PORT = 5560
@@ -43,7 +37,7 @@ OVERRIDES = ("REDIS_URL", "DATABASE_URL", "SYNCENGINE_KEYS", "SYNCENGINE_KEY_FIL
 class ShopSize:
     """Seed and sizes of the generated shop; the same figures give the same shop.
 
-    tax_mix: number of further orders with all kinds of tax.
+    tax_mix: number of further orders with all kinds of tax. awkward: with orders and customers that are.
     """
 
     seed: int
@@ -51,6 +45,7 @@ class ShopSize:
     products: int
     orders: int
     tax_mix: int = 0
+    awkward: bool = True
 
 
 class DemoInstallation:
@@ -60,17 +55,20 @@ class DemoInstallation:
     installation is running in it.
     """
 
-    def __init__(self, home: Path, gateway: str, shop: ShopSize, flower_port: int | None) -> None:
-        self.home, self.gateway, self.shop = home, gateway, shop
-        self.flows = ["customers", "orders", "order_tax"]
+    def __init__(
+        self, home: Path, gateway: str, shop: ShopSize, flower_port: int | None, plan: DemoPlan = ORDERS
+    ) -> None:
+        self.home, self.gateway, self.shop, self.plan = home, gateway, shop, plan
         self.flower_password = secrets.token_urlsafe(9)
         self.sandbox: subprocess.Popen[bytes] | None = None
         self.supervisor: Supervisor | None = None
         for name in OVERRIDES:
             os.environ.pop(name, None)
+        os.environ.update(plan.environment)
         if home.exists() and not Supervisor(self.load_settings(flower_port)).pid():
             shutil.rmtree(home)  # each demo starts from scratch
         home.mkdir(parents=True, exist_ok=True)
+        self._change_intervals()
         self.settings = self.load_settings(flower_port)
 
     def load_settings(self, flower_port: int | None) -> Settings:
@@ -141,6 +139,7 @@ class DemoInstallation:
             "--switch": "syspro_tax_override=accepted",
         }  # fmt: skip
         arguments = [str(part) for pair in options.items() for part in pair]
+        arguments += [] if shop.awkward else ["--plain"]
         log = (self.home / "sandbox.log").open("wb")
         self.sandbox = subprocess.Popen(
             [sys.executable, "-m", "syncengine.sandbox", *arguments],
@@ -155,13 +154,25 @@ class DemoInstallation:
             clock.sleep(0.1)
         return str(json.loads(ready.read_text(encoding="utf-8"))["url"])
 
+    def _change_intervals(self) -> None:
+        """Write the flows whose intervals the plan changes into the folder of the installation's own flows."""
+        folder = self.home / "flows.d"
+        for name, changed in self.plan.intervals.items():
+            folder.mkdir(exist_ok=True)
+            flow = yaml.safe_load((SHIPPED / f"{name}.yml").read_text(encoding="utf-8"))
+            (folder / f"{name}.yml").write_text(json.dumps({**flow, **changed, "replaces": True}), encoding="utf-8")
+            for table in SHIPPED.glob("*.csv"):
+                shutil.copy(table, folder)
+
     def _configuration(self, url: str) -> dict[str, Any]:
-        flow_settings, lookups = connection_template()
+        plan = self.plan
+        flow_settings, lookups = connection_template(plan.flows)
+        shop = {"url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private", **plan.shop}
         return {
             "endpoints": {
                 "shop": {
                     "system": "brightpearl",
-                    "settings": {"url": url, "account": "sandbox", "app_ref": "sandbox_app", "auth": "private"},
+                    "settings": shop,
                     "secrets": {"account_token": "sandbox-account-token"},
                 },
                 "erp": {"system": "syspro", **self._syspro(url)},
@@ -171,11 +182,11 @@ class DemoInstallation:
                     "left": "shop",
                     "right": "erp",
                     "mode": "live",
-                    "flows": self.flows,
+                    "flows": list(plan.flows),
                     "cut_over": CUT_OVER.isoformat(),
-                    "quiet_s": QUIET_S,
-                    "settings": {**_plain(flow_settings), "tax_override": "applied"},  # as the sandbox's switch says
-                    "lookups": lookups,
+                    "quiet_s": plan.quiet_s,
+                    "settings": {**_plain(flow_settings), **plan.settings},
+                    "lookups": {**lookups, **plan.lookups},
                 }
             },
         }
@@ -188,7 +199,7 @@ class DemoInstallation:
         else:
             address = {"url": url, "auth": "api_key"}
             secrets = {"api_key": "harmony-sandbox-key"}
-        return {"settings": {"gateway": self.gateway, **address, "settle_s": SETTLE_S}, "secrets": secrets}
+        return {"settings": {"gateway": self.gateway, **address, **self.plan.erp}, "secrets": secrets}
 
 
 def _plain(value: Any) -> Any:

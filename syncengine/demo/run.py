@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -12,8 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from syncengine import clock
+from syncengine.demo import faults
 from syncengine.demo.comparison import Report, compare
 from syncengine.demo.comparison.tax import Verdict, compare_tax
+from syncengine.demo.faults import Fault
 from syncengine.demo.installation import DemoInstallation
 from syncengine.demo.tax_shown import tax_problems, tax_shown
 from syncengine.engine.core.engine import Engine
@@ -32,8 +32,6 @@ LETTER_FIELDS = ("flow", "key", "field", "value", "cause", "kind")
 MAX_RUN_S = 270.0
 CALM_S = 2.0
 INVOICING_S = 60
-Fault = tuple[float, str, Callable[[], None]]
-"""The share of orders after which it happens, its name, and what causes it."""
 
 
 class DemoRun:
@@ -47,12 +45,12 @@ class DemoRun:
 
     def run(self) -> dict[str, Any]:
         """Sync, wait and compare; returns the summary that `--check` prints, with `problems` empty if all is right."""
-        faults = self._faults() if self._with_faults else []
+        planned = faults.planned(self._installation) if self._with_faults else []
         if self._with_faults:
-            self._delay_one_create()
+            faults.delay_a_write(self._installation, self._url)
         for flow in FLOWS:
             self._start(flow)
-        self._watch(faults)
+        self._watch(planned)
         shop = self._generated()
         report = self._compared(shop)
         for _ in range(2):
@@ -70,12 +68,7 @@ class DemoRun:
         day = {"every_in_part": EVERY_IN_PART}
         requests.post(f"{self._url}/_sandbox/syspro/day", json=day, timeout=INVOICING_S).raise_for_status()
 
-    def _delay_one_create(self) -> None:
-        """Lose the answer to one create, which takes effect some seconds after the client gave up."""
-        fault = {"system": "syspro", "operation": "SORTOI.add", "kind": "late", "times": 1, "seconds": 4}
-        requests.post(f"{self._url}/_sandbox/faults", json=fault, timeout=10).raise_for_status()
-
-    def _watch(self, faults: list[Fault]) -> None:
+    def _watch(self, planned: list[Fault]) -> None:
         """Show progress and inject the faults, until nothing has been due for a while or the time is up."""
         columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         deadline, calm_since = clock.monotonic() + MAX_RUN_S, clock.monotonic()
@@ -85,8 +78,8 @@ class DemoRun:
                 backlogs = {flow: status.backlog(self._engine, flow) for flow in bars}
                 _show(progress, bars, backlogs)
                 pushed, total = backlogs["orders"].statuses.get(Status.DONE, 0), backlogs["orders"].total
-                while faults and total and pushed >= faults[0][0] * total:
-                    _, name, inject = faults.pop(0)
+                while planned and total and pushed >= planned[0][0] * total:
+                    _, name, inject = planned.pop(0)
                     progress.console.print(f"[red]{name}[/red]")
                     inject()
                 if any(backlog.due for backlog in backlogs.values()):
@@ -94,15 +87,6 @@ class DemoRun:
                 elif clock.monotonic() - calm_since > CALM_S:
                     return
                 clock.sleep(0.25)
-
-    def _faults(self) -> list[Fault]:
-        return [
-            (0.25, "kill -9 of the worker", self._kill_worker),
-            (0.5, "FLUSHALL", self._installation.flush_redis),
-        ]
-
-    def _kill_worker(self) -> None:
-        os.kill(self._installation.pid("worker"), signal.SIGKILL)
 
     def _generated(self) -> Shop:
         size = self._installation.shop

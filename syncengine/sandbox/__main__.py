@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             products=options.products,
             orders=options.orders,
             tax_mix=options.tax_mix,
+            awkward=not options.plain,
         )
         running = sandbox.start(options.host, options.port, options.tls)
     except (UnknownSwitch, OSError) as problem:
@@ -54,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument(
         "--tax-mix", type=int, default=0, help="further orders with all kinds of tax (default %(default)s)"
     )
+    found.add_argument("--plain", action="store_true", help="leave out the orders and customers that are awkward")
     found.add_argument("--latency", type=float, metavar="SECONDS", help="time before each answer (default 0.02)")
     found.add_argument("--tls", action="store_true", help="serve HTTPS with a certificate made on the spot")
     found.add_argument("--switch", action="append", default=[], metavar="NAME=VALUE", help="turn a switch; repeatable")

@@ -32,7 +32,7 @@ from syncengine.store.states import Lane
 from syncengine.vault import Vault
 
 #: As in production; nobody waits for them here.
-TIMES = Times(connect_s=5, read_s=30, lease_s=45, settle_s=120, quiet_s=0)
+TIMES = Times(connect_s=5, read_s=30, lease_s=45, settle_s=120, quiet_s=0, within_s=600)
 PATIENCE_S = 2000.0
 DEATHS = 3  # SYNCENGINE_MAX_CRASHES's default
 
@@ -40,8 +40,8 @@ DEATHS = 3  # SYNCENGINE_MAX_CRASHES's default
 class Lab:
     """Made once for all places: what one death leaves behind is what the next one meets."""
 
-    def __init__(self, home: Path, seed: int, times: Times = TIMES) -> None:
-        self.shape = shape = Shape(seed=seed, contacts=4, orders=6, times=times)
+    def __init__(self, home: Path, seed: int, times: Times = TIMES, *, orders: int = 6, trades: bool = False) -> None:
+        self.shape = shape = Shape(seed=seed, contacts=4, orders=orders, times=times, trades=trades)
         switches = {"latency_s": 0.0, "brightpearl_limit": 0}
         sizes = {"contacts": shape.contacts, "products": 20, "orders": shape.orders, "awkward": False}
         self.sandbox = Sandbox(seed, switches, **sizes)  # type: ignore[arg-type]

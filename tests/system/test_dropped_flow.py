@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def test_one_file_in_a_folder_is_a_flow_with_tasks_that_runs(tmp_path: Path, mon
     (folder / "watching.yml").write_text(WATCHING, encoding="utf-8")
     site = DemoInstallation(tmp_path / "home", "enet", ShopSize(seed=3, contacts=5, products=20, orders=6), None)
     monkeypatch.setenv("SYNCENGINE_FLOWS", str(folder))
-    site.flows, site.settings = ["customers", "orders", "purchase_numbers", "watching"], settings.load()
+    site.plan = replace(site.plan, flows=("customers", "orders", "purchase_numbers", "watching"))
+    site.settings = settings.load()
     try:
         url = site.start()
         registered = _within(

@@ -95,7 +95,10 @@ def read_between(doc: Doc) -> tuple[datetime, datetime] | None:
 
 
 def took_effect(
-    operation: Operation, levels: Mapping[str, Doc], moved: Sequence[Movement], posted: Sequence[Posted]
+    operation: Operation,
+    levels: Mapping[str, Doc],
+    moved: Sequence[Movement],
+    posted: Sequence[Posted],
 ) -> bool | None:
     """Whether the correction of an operation is there; None where its token and the level contradict each other.
 

@@ -27,20 +27,29 @@ Item = tuple[str, str]
 
 
 def note(session: Session, route: Route, side: str, moved: Sequence[Moved], now: datetime) -> set[str]:
-    """Store movements that a feed of one side tells of; returns the items that others than we have moved.
+    """Store movements that a feed of one side tells of; returns the items that others than we have moved, as far as it is new.
 
     A movement that no flow brings to the other side is posted there by somebody else, at most `within` minutes earlier or later
     (the flow's setting).
     """
     ours = _ours(session, route.connection_id, side, [each.note for each in moved])
-    within = posted_within(route)
+    within, known = posted_within(route), _known(session, route.connection_id, side, [each.ref for each in moved])
     rows = [_row(route.connection_id, side, each, within, now) for each in moved if each.note not in ours]
     for some in chunks(rows, AT_ONCE):
         upsert(
             session, Movement, list(some), keys=("connection_id", "side", "ref"),
             update=("item", "place", "quantity", "correction", "at"),
         )  # fmt: skip
-    return {each.item for each in moved if each.note not in ours}
+    return {each.item for each in moved if each.note not in ours and known.get(each.ref) != each.at}
+
+
+def _known(session: Session, connection_id: int, side: str, refs: Sequence[str]) -> dict[str, datetime]:
+    """When movements that are stored have happened, by ref: feeds read the last minutes again."""
+    found: dict[str, datetime] = {}
+    for some in chunks(refs, AT_ONCE):
+        mine = select(Movement.ref, Movement.at).where(Movement.connection_id == connection_id, Movement.side == side)
+        found |= dict(session.execute(mine.where(Movement.ref.in_(some))).tuples().all())
+    return found
 
 
 def posted_within(route: Route) -> timedelta:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from syncengine.connectors.base import Change, LineChange, Operation, Verb
+from syncengine.connectors.base import Change, LineChange, Operation, Resource, Verb
 from syncengine.document import Doc, fingerprint
 from syncengine.engine.decide import tallies
 from syncengine.engine.decide.merge import by_key
@@ -38,13 +38,14 @@ from syncengine.store.states import Why
 RISE_WAITS = "the level may rise once all that moved in the target before it was read is known"
 WITHIN = "within what is in transit between the systems"
 NEGATIVE = "the level is below 0 and is written as 0"
+HELD_BACK = "the target holds back more than there is"
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
     """A level of the target by the key of its line: where it may be (`low`, `high`), and where it is. doc: the wanted line.
 
-    `low` and `high` may be below 0; nothing below it is written.
+    `low` and `high` may be below 0; nothing below it is written. least: how far the target lets it fall.
     """
 
     key: str
@@ -52,11 +53,13 @@ class Level:
     high: Decimal
     current: Decimal
     doc: Doc
+    least: Decimal = Decimal(0)
 
     @property
     def target(self) -> Decimal:
-        """The level to set: the nearest one in the range that is not below 0."""
-        return max(min(max(self.current, self.low), self.high), Decimal(0))
+        """The level to set: the nearest one in the range that is not below 0, and that the target allows."""
+        nearest = max(min(max(self.current, self.low), self.high), Decimal(0))
+        return min(self.current, max(nearest, self.least)) if nearest < self.current else nearest
 
     @property
     def falls(self) -> bool:
@@ -90,11 +93,15 @@ def plan_levels(situation: Situation, levels: Levels) -> Plan:
     both = _wanted(situation, doc, facts)
     if isinstance(both, Plan):
         return both
-    lines = _lines(levels, both, link.current, *situation.target.line_fields[levels.lines])
+    lines = _lines(situation.target, levels, both, link.current)
     if decision.verdict is RuleVerdict.HOLD:
         situation = replace(situation, whole=True)
     made = _plan(situation, facts, levels, link, lines)
-    remarks = [*situation.flow.mapping.remarks(doc, situation.context, {"": both[1]}), *_negatives(lines)]
+    remarks = [
+        *situation.flow.mapping.remarks(doc, situation.context, {"": both[1]}),
+        *_negatives(lines),
+        *_held_back(lines),
+    ]
     made = with_remarks(made, remarks, approved=bool(situation.approved))
     rules = [decision.reason] if decision.verdict is RuleVerdict.HOLD else []
     return made if situation.approved else by_rule(made, *rules)
@@ -111,7 +118,7 @@ def levels_of(situation: Situation, levels: Levels) -> list[Level]:
     both = _wanted(situation, doc, facts)
     if isinstance(both, Plan):
         return []
-    return _lines(levels, both, link.current, *situation.target.line_fields[levels.lines])
+    return _lines(situation.target, levels, both, link.current)
 
 
 def _wanted(situation: Situation, doc: Doc, facts: LevelFacts) -> tuple[Doc, Doc] | Plan:
@@ -126,13 +133,15 @@ def _wanted(situation: Situation, doc: Doc, facts: LevelFacts) -> tuple[Doc, Doc
     return made[0], made[-1]
 
 
-def _lines(levels: Levels, both: tuple[Doc, Doc], current: Doc, identity: str) -> list[Level]:
+def _lines(target: Resource, levels: Levels, both: tuple[Doc, Doc], current: Doc) -> list[Level]:
+    (identity,) = target.line_fields[levels.lines]
     low, high = (by_key(doc, levels.lines) for doc in both)
     there = {str(line[identity]): line for line in current.get(levels.lines) or ()}
     lines = []
     for key, line in high.items():
         ends = sorted((_number(low[key].get(levels.level)), _number(line.get(levels.level))))
-        lines.append(Level(key, ends[0], ends[1], _number(there.get(key, {}).get(levels.level)), line))
+        own = there.get(key, {})
+        lines.append(Level(key, ends[0], ends[1], _number(own.get(levels.level)), line, target.least_level(own)))
     return lines
 
 
@@ -153,6 +162,22 @@ def _negatives(lines: Sequence[Level]) -> list[Remark]:
         )
         for line in lines
         if line.high < 0
+    ]
+
+
+def _held_back(lines: Sequence[Level]) -> list[Remark]:
+    return [
+        Remark(
+            False,
+            HELD_BACK,
+            HELD_BACK,
+            line.key,
+            format(line.least, "f"),
+            format(max(line.high, Decimal(0)), "f"),
+            "Cancel orders of the item, or find the goods that are missing",
+        )
+        for line in lines
+        if max(line.high, Decimal(0)) < line.least
     ]
 
 

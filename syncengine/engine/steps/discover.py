@@ -87,10 +87,24 @@ def feeds_of(route: Route) -> Sequence[tuple[Resource, str]]:
     return [*source, *((route.target, feed) for feed in route.flow.backward_feeds)]
 
 
-def catch_up(route: Route, lane: Lane) -> None:
-    """Read the target's feeds to their present, for a plan that waits for what moved there. Raises SyncError."""
+def catch_up(route: Route, lane: Lane, *, newer_than_s: float = 0.0) -> bool:
+    """Read the target's feeds to their present, for levels that rise only if nobody has moved goods there. Raises SyncError.
+
+    newer_than_s: not if they were all read in the last so many seconds. Returns whether they have been; another worker may be
+    reading them.
+    """
+    needed = route.target.now() - timedelta(seconds=route.target.search_lag_s + newer_than_s)
+    if newer_than_s and _are_read(route, needed):
+        return True
     for feed in route.flow.backward_feeds:
         _Feed(route, route.target, feed, lane, None, None, 0.0, newest_only=True).read(Found(0, 0, 0))
+    return _are_read(route, needed)
+
+
+def _are_read(route: Route, needed: datetime) -> bool:
+    with route.engine.store.read() as session:
+        known = feeds.known_until(session, route)
+    return known is not None and known >= needed
 
 
 def begin_run(engine: Engine, connection_id: int, flow: str, *, trigger: str, lane: Lane) -> int:

@@ -12,12 +12,13 @@ from syncengine.engine.core import records
 from syncengine.engine.core.engine import Engine, calling, chunks
 from syncengine.engine.core.lease import Lease
 from syncengine.engine.core.records import Completion
+from syncengine.engine.steps.discover import catch_up
 from syncengine.engine.traffic import probe
 from syncengine.engine.writes import effects, intentions, last_checks, levels, outcomes
 from syncengine.engine.writes.effects import Intent
 from syncengine.engine.writes.write_run import WriteRun
 from syncengine.errors import SyncError
-from syncengine.store.states import Status
+from syncengine.store.states import Lane, Status
 
 NUMBERED_AT_ONCE = 40  # as many as one search can find, and the most that a crash leaves to be found
 
@@ -67,6 +68,8 @@ def _batches(run: WriteRun) -> Iterator[Sequence[Intent]]:
 def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
     """Send one batch and record its outcomes."""
     resource = run.route.connection.resource(batch[0].step.resource)
+    if run.route.flow.levels:
+        _catch_up(run, batch)
     batch = last_checks.as_seen(run, resource, last_checks.verified(run, resource, batch))
     if not batch:
         return
@@ -100,6 +103,14 @@ def _write(run: WriteRun, batch: Sequence[Intent]) -> None:
         asked_again = [it for it, outcome in zip(batch, answers, strict=True) if outcome.result is Result.RETRY]
         levels.count_back(run, session, asked_again, now)
         outcomes.close_books(run, session)
+
+
+def _catch_up(run: WriteRun, batch: Sequence[Intent]) -> None:
+    """Before levels rise: read what the target reports of others who moved goods, or put the rises off if that is unknown."""
+    rises, lane = levels.rises(run, batch), Lane(batch[0].record.lane)
+    fresh_s = levels.FEEDS_FRESH_IN_BACKFILL_S if lane is Lane.BACKFILL else levels.FEEDS_FRESH_S
+    if rises and not catch_up(run.route, lane, newer_than_s=fresh_s):
+        levels.put_off(run, rises, clock.now() + timedelta(seconds=1))
 
 
 def _number(run: WriteRun, *, at_least: int = 1) -> None:

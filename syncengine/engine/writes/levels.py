@@ -25,7 +25,28 @@ KEEP_FOR_RISE_S = 300.0
 FEWEST_VANISHED = 20
 """Levels that may become nothing within an hour whatever the share of all: a shop of ten items sells out."""
 
+FEEDS_FRESH_S, FEEDS_FRESH_IN_BACKFILL_S = 1.0, 5.0
+"""How long ago the target's feeds may have been read when a level is raised: whoever corrects it meanwhile is not seen.
+
+A first load raises thousands, and each reading is a call.
+"""
+
 CORRECTED = "somebody has corrected the level since it was read"
+
+
+def rises(run: WriteRun, batch: Sequence[Intent]) -> list[Intent]:
+    """The writes that raise a level."""
+    levels = run.route.flow.levels
+    assert levels is not None  # noqa: S101 - the caller has checked it
+    return [intent for intent in batch if any(_change(line, levels.level) > 0 for line in intent.operation.lines)]
+
+
+def put_off(run: WriteRun, batch: Sequence[Intent], until: datetime) -> None:
+    """Plan the records of these writes again at a time, from the documents that are stored."""
+    with run.route.engine.store.write() as session:
+        for intent in batch:
+            if not run.work[intent.record.id].ended:
+                run.plan_rest(session, intent.record, until, KEEP_FOR_RISE_S)
 
 
 def leave_corrected(run: WriteRun, resource: Resource, batch: Sequence[Intent]) -> None:
@@ -48,18 +69,18 @@ def admitted(
     """The writes that may be sent now: all falls, unless too many levels vanish, and as many rises as the ceiling allows."""
     levels = run.route.flow.levels
     assert levels is not None  # noqa: S101 - the caller has checked it
-    rises = [intent for intent in batch if any(_change(line, levels.level) > 0 for line in intent.operation.lines)]
+    rising = rises(run, batch)
     vanishing = sum(_vanishes(line, levels.level) for intent in batch for line in intent.operation.lines)
     allowed, stopped = ceiling.admit_level(
         session,
         connection,
         run.route.flow,
-        rises=len(rises),
+        rises=len(rising),
         vanishing=vanishing,
         most=_most_vanished(run, session),
         now=now,
     )
-    beyond = {intent.record.id for intent in (batch if stopped else rises[allowed.most :])}
+    beyond = {intent.record.id for intent in (batch if stopped else rising[allowed.most :])}
     for record_id in beyond:
         intent = next(intent for intent in batch if intent.record.id == record_id)
         run.end(session, intent, Completion(Status.HELD, stopped or allowed.reason, Why.CEILING), "held", now)

@@ -13,6 +13,7 @@ POST orders/<id>/ship, ...      goods-out and drop-ship notes: see `goods_out_co
 POST stock/<action>             correct, receive, transfer, release, quarantine: see `stock_control`
 GET  stock/movements            every movement since the start; GET stock/opening the levels before them
 GET  stock/<product id>         its figures by warehouse and location
+GET  stock/products             ids and SKUs of all products; GET stock/reserved what orders have allocated, by row
 POST touch                      {"orders": [ids] | "all", "updatedOn": ISO 8601}: sets updatedOn and nothing else
 POST tokens/expire              all access tokens expire; POST tokens/code {"redirectUri"} gives a code
 GET  tokens                     tokens that are valid from the start, and the signed legacy one

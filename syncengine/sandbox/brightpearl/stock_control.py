@@ -25,13 +25,31 @@ Json = dict[str, object]
 
 
 def shown(account: Account, what: str) -> object | None:
-    """All movements, the levels before them, or one product's figures; None for an unknown product."""
+    """All movements, the levels before them, all products or reservations, or one product's figures.
+
+    None for an unknown product.
+    """
     if what == "movements":
         return [described(each) for each in account.stock.movements]
     if what == "opening":
         return [
             {"productId": product_id, "warehouseId": warehouse_id, "quantity": quantity}
             for (product_id, warehouse_id), quantity in account.stock.opening.items()
+        ]
+    if what == "products":
+        return [
+            {"id": each.id, "sku": each.sku, "stockTracked": each.stock_tracked} for each in account.products.values()
+        ]
+    if what == "reserved":
+        return [
+            {
+                "orderId": each.order_id,
+                "rowId": each.row_id,
+                "productId": each.product_id,
+                "warehouseId": each.warehouse_id,
+                "quantity": each.quantity,
+            }
+            for each in account.stock.allocations.values()
         ]
     if int(what) not in account.products:
         return None

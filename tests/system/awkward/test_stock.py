@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from syncengine.sandbox.brightpearl import goods_out_control, stock_control
+from syncengine.sandbox.brightpearl import goods_out_control, shipping, stock_control
+from syncengine.sandbox.brightpearl.stock import Allocation
 from syncengine.sandbox.shop.model import Product
 from syncengine.store import models as m
 from tests.system.awkward.world import World
@@ -136,3 +137,63 @@ def test_what_an_order_holds_back_in_both_systems_is_subtracted_once(stock: Stoc
     stock.sync(20)
     stock.full_look()
     assert stock.level() == 1000 - 7
+
+
+def test_a_correction_between_the_reading_of_the_feed_and_a_rise_is_not_made_twice(stock: Stock) -> None:
+    stock.sync(20)
+    stock.count(1007)
+    stock.sync(0)
+    assert stock.world.timeline("MUG", "inventory")[-1] == "rise waits"
+    happened: list[str] = []
+
+    def between() -> None:
+        if stock.world.timeline("MUG", "inventory")[-1] == "planned" and not happened:
+            happened.append("corrected")
+            stock.act("correct", warehouse=MAIN, quantity=7)  # Brightpearl's people have found them too
+            stock.world.time.pass_(30)
+
+    stock.world.between = between
+    stock.world.settle(10)
+    assert happened
+    assert stock.level() == 1007
+
+
+def test_what_an_order_has_reserved_in_another_warehouse_is_not_free_in_this_one(stock: Stock) -> None:
+    stock.sync(20)
+    order = stock.world.shop.order(stock.world.shop.contact(), stock.world.shop.row("MUG", 4, "32.00"))
+    stock.world.sync("customers")
+    stock.world.sync("orders")
+    with stock.account.lock:  # SYSPRO has allocated it in the main warehouse, Brightpearl takes it from the store
+        row_id = next(iter(order.rows))
+        product_id = stock.product("MUG").id
+        stock.account.stock.allocate(Allocation(order.id, row_id, product_id, STORE, 4))
+    stock.world.time.pass_(7 * 3600)  # a sweep sees allocations
+    stock.sync(20)
+    assert (stock.level(), stock.level(warehouse=STORE)) == (996, 1000)
+
+
+def test_a_level_that_rose_to_the_least_it_may_be_rises_on_when_what_was_in_transit_must_be_posted(
+    stock: Stock,
+) -> None:
+    stock.sync(20)
+    world = stock.world
+    order = world.shop.order(world.shop.contact(), world.shop.row("MUG", 5, "40.00"))
+    stock.shop_act(f"orders/{order.id}/ship")  # SYSPRO is told within ten minutes
+    stock.sync(20)
+    stock.count(1020)  # with the five that have left, or without
+    stock.sync(20)
+    assert stock.level() == 1015
+    for _ in range(8):  # polls, while nothing moves
+        world.time.pass_(120)
+        stock.sync(20)
+    assert stock.level() == 1020
+
+
+def test_what_is_free_is_taken_where_orders_have_reserved_the_rest(stock: Stock) -> None:
+    stock.sync(20)
+    order = stock.world.shop.order(stock.world.shop.contact(), stock.world.shop.row("MUG", 4, "32.00"))
+    with stock.account.lock:
+        shipping.allocate(stock.account, order, by="person")
+    stock.count(0)
+    stock.sync(20)
+    assert stock.level() == 4  # Brightpearl refuses to take what is reserved; nothing is left to sell

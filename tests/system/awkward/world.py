@@ -251,6 +251,7 @@ class World:
         self.vault = Vault(store, [self.key])
         self.messages: list[Chain] = []
         self.undo: list[Callable[[], None]] = []  # what a test put in the way and the next one must not find
+        self.between: Callable[[], None] = lambda: None  # what happens elsewhere between two steps of a chain
         sandbox.switches.turn({"brightpearl_limit": A_MINUTE})
         self.shop, self.erp = Shop(sandbox), Erp(sandbox)
         for product in list(self.shop.account.products.values()):
@@ -292,10 +293,11 @@ class World:
         harmony = {"gateway": "harmony", "url": url, "auth": "api_key"}
         company = {**(enet if self.gateway == "enet" else harmony), "settle_s": SETTLE_S, **(erp or {})}
         secrets = {"operator_password": "s3cret!"} if self.gateway == "enet" else {"api_key": "harmony-sandbox-key"}
-        flow_settings, tables = connection_template("sandbox")
+        flows = connection.pop("flows", ["customers", "orders"])
+        flow_settings, tables = connection_template(flows)
         plan = ConnectionPlan(
             name="main", left="shop", right="erp", mode="live",
-            cut_over=None, verify_creates_until=None, flows=["customers", "orders"], quiet_s=quiet_s,
+            cut_over=None, verify_creates_until=None, flows=flows, quiet_s=quiet_s,
             settings={**flow_settings, **(settings or {})}, lookups={**tables, **(lookups or {})}, where="the test",
         )  # fmt: skip
         endpoints = [
@@ -346,6 +348,7 @@ class World:
             for retries in range(10):
                 try:
                     running.run(self.engine, stage, chain.token, retries=retries)
+                    self.between()
                     break
                 except running.TryAgain as again:
                     self.time.pass_(again.wait_s)

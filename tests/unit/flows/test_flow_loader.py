@@ -429,7 +429,7 @@ def test_a_flow_file_in_capitals_is_read_too(tmp_path: Path, name: str) -> None:
 
 
 def test_the_sandboxs_connection_fits_the_flows() -> None:
-    settings, lookups = connection_template("sandbox")
+    settings, lookups = connection_template(flows())
 
     check_connection(flows().values(), settings, main_at)
     known = {name for flow in flows().values() for name in flow.lookups}

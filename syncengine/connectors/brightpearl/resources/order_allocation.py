@@ -7,7 +7,7 @@ Both hold stock back (onHand is inStock less allocated). Facts: brightpearl.md s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from syncengine.connectors.brightpearl.resources.goods_out_note import GoodsOutNote
 from syncengine.connectors.brightpearl.resources.reservation import Reservation
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 
 class AllocatedRow(Document):
-    """What is allocated to a row of the order."""
+    """What is allocated to a row of the order in one warehouse."""
 
     productId = Whole()
+    warehouseId = Whole()
     quantity = Whole()
 
 
@@ -41,7 +42,7 @@ class OrderAllocation(BrightpearlSource):
     path = "warehouse-service/order"
     id_field = "orderId"
     required_fields = ("orderId",)
-    field_notes = {"rows": "by order row id; reserved, or on a goods-out note that is not shipped"}
+    field_notes = {"rows": "by order row id and warehouse; reserved, or on a goods-out note that is not shipped"}
 
     def __init__(self, gateway: Gateway) -> None:
         super().__init__(gateway)
@@ -55,21 +56,24 @@ class OrderAllocation(BrightpearlSource):
         found: dict[str, Doc] = {}
         for key in keys:
             rows: dict[str, Doc] = {}
-            _add(rows, reserved.get(key, {}).get("orderRows"))
+            _add(rows, reserved.get(key, {}))
             for note in notes.get(key, ()):
                 if not (note.get("status") or {}).get("shipped"):
-                    _add(rows, note.get("orderRows"))
+                    _add(rows, note)
             if rows:
                 found[key] = {"orderId": int(key), "rows": rows}
         return found
 
 
-def _add(rows: dict[str, Doc], given: Any) -> None:
-    """Add the quantities of a reservation or a note, whose rows are one piece or several, to those by row id."""
-    for row_id, pieces in (given or {}).items():
+def _add(rows: dict[str, Doc], given: Doc) -> None:
+    """Add the quantities of a reservation or a note, whose rows are one piece or several, to those by row id and warehouse."""
+    warehouse_id, by_row = given.get("warehouseId"), given.get("orderRows") or {}
+    for row_id, pieces in by_row.items():
         for piece in pieces if isinstance(pieces, list) else [pieces]:
-            before = rows.get(str(row_id), {"quantity": 0})["quantity"]
-            rows[str(row_id)] = {
+            name = f"{row_id}/{warehouse_id}"
+            before = rows.get(name, {"quantity": 0})["quantity"]
+            rows[name] = {
                 "productId": piece.get("productId"),
+                "warehouseId": warehouse_id,
                 "quantity": before + int(piece.get("quantity") or 0),
             }

@@ -236,6 +236,10 @@ class StockLevel(BrightpearlSource, base.Resource):
         """One operation for each warehouse: a correction is of one, and each has a token of its own."""
         return [replace(operation, lines=(line,)) for line in operation.lines] or [operation]
 
+    def least_level(self, line: Doc) -> Decimal:
+        """What orders have allocated: a correction cannot take it (assumed)."""
+        return Decimal(line.get("allocated") or 0)
+
     def objection(self, operation: Operation) -> str | None:
         """Goods are added whose cost is not known."""
         return corrections.objection(operation, self._settings.cost_currency)
