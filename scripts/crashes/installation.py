@@ -57,7 +57,7 @@ class Times:
     late_s: float = 7.0
     every_s: float = 4.0
     sweep_s: float = 12.0
-    within_s: float = 10.0  # both systems are told of the same goods, whatever is killed meanwhile
+    within_s: float = 10.0  # both systems are informed of the same goods, whatever is killed meanwhile
     quiet_s: float = 1.0
     backoff_most_s: float = 5.0
     breaker_most_s: float = 4.0
@@ -104,7 +104,7 @@ class Shape:
 
     @property
     def settled_s(self) -> float:
-        """Seconds after which both systems must have been told of all goods, and a sweep has read all stock."""
+        """Seconds after which both systems must have been informed of all goods, and a sweep has read all stock."""
         return self.times.within_s + 2 * self.times.sweep_s
 
     @property

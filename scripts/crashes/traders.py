@@ -30,7 +30,7 @@ class Traders:
         self.day: Day = begin(Systems(url, sandbox.now), skus, contacts, seed, weights=kinds)
 
     def act(self) -> None:
-        """One person does one thing, and what is due is told to the other system."""
+        """One person does one thing, and what is due is informed to the other system."""
         self.day.people.tend()
         self.day.act()
 
@@ -40,7 +40,7 @@ class Traders:
         return sum(self.day.done.values())
 
     def finish(self) -> bool:
-        """Tell the other system what is due; whether both were told of everything."""
+        """Tell the other system what is due; whether both were informed of everything."""
         self.day.people.tend()
         return self.day.people.is_idle
 

@@ -54,7 +54,7 @@ STOCK_DAY = DemoPlan(
         LATENCY,
         f"polls every {RULE.poll_s:g} s instead of 2 min",
         f"all of SYSPRO's stock every {RULE.sweep_s:g} s instead of 6 h",
-        f"both systems are told of goods within {RULE.within_s:g} s instead of 30 min",
+        f"both systems are informed of goods within {RULE.within_s:g} s instead of 30 min",
     ),
     write_operation=("brightpearl", "stock_correction.create"),
     settings={"posted_within_minutes": RULE.within_s / 60, "safety_stock": RULE.safety},

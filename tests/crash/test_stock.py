@@ -1,4 +1,4 @@
-"""Real processes are killed at every place on the way of a level, and corrections are lost or carried out late."""
+"""Real processes are killed at every place that a level passes, and corrections are lost or carried out late."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Trade(Lab):
         self.pass_(3)
 
     def end(self) -> None:
-        """Everybody was told of everything, and all of it was read."""
+        """Everybody was informed of everything, and all of it was read."""
         while not self.traders.finish():
             self.pass_(1)
         self.settle()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,8 @@ from syncengine.document import Doc
 from syncengine.errors import Rejected
 
 LINES, LEVEL = "warehouses", "inStock"
+A_SECOND = timedelta(seconds=1)
+"""The resolution of the times of movements: one in the second of a read may belong to it or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,13 @@ def took_effect(
         each
         for each in moved
         if str(each.product_id) == operation.key and each.warehouse_id == warehouse_id and not each.is_quarantine
-        and (began is None or each.updated_on >= began)
+        and (began is None or each.updated_on + A_SECOND > began)
     ]  # fmt: skip
     mine = {
         each.note_id
         for each in posted
         if operation.token in each.reason and str(each.product_id) == operation.key and each.warehouse_id == warehouse_id
-        and (began is None or each.updated_on >= began)
+        and (began is None or each.updated_on + A_SECOND > began)
     }  # fmt: skip
     found = sum(each.quantity for each in here if each.note_id in mine)
     asked = _whole(LEVEL, change.new or 0) - _whole(LEVEL, change.old or 0)

@@ -70,7 +70,7 @@ class People:
             self.receive(sku, SECOND, 25)
 
     def tend(self) -> None:
-        """Do what is due: the other system is told, and orders that have arrived in SYSPRO become known."""
+        """Do what is due: the other system is informed, and orders that have arrived in SYSPRO become known."""
         now = self.systems.now()
         ready = [each for each in self._due if each.at <= now]
         self._due = [each for each in self._due if each.at > now]
@@ -86,7 +86,7 @@ class People:
 
     @property
     def is_idle(self) -> bool:
-        """Whether both systems were told of everything."""
+        """Whether both systems were informed of everything."""
         return not self._due
 
     def _soon(self, act: Callable[[], None]) -> None:
@@ -143,7 +143,7 @@ class People:
         self._erp("scrap", sku, warehouse, -quantity, span, is_dated=not is_late)
 
     def move_in_erp(self, sku: str, source: str, target: str, quantity: int) -> None:
-        """A transfer of SYSPRO's own, of which Brightpearl is told by its levels alone."""
+        """A transfer of SYSPRO's own, of which Brightpearl is informed by its levels alone."""
         _, span = self.systems.erp("stock/transfer", **_transfer(sku, source, target, quantity))
         self._erp("transfer out", sku, source, -quantity, span)
         self._erp("transfer in", sku, target, quantity, span)
@@ -231,7 +231,7 @@ class People:
         self.systems.shop("stock/correct", sku=sku, warehouse=WAREHOUSES[warehouse], quantity=quantity)
         self.corrections += 1
 
-    # -- goods that both systems are told of ---------------------------------------------------------------------------
+    # -- goods that both systems are informed of ---------------------------------------------------------------------------
 
     def _tell_both(self, moves: Sequence[Move], tell_shop: Callable[[], Span], tell_erp: Callable[[], Span]) -> None:
         """Tell one system now, and the other one a little later. Raises Refused if the first one refuses."""
@@ -291,7 +291,7 @@ class People:
         self.orders.append(Order(made["id"], dict(rows), row_ids))
 
     def ship(self, order: Order, *, is_partial: bool = False) -> None:
-        """Goods of an order that SYSPRO has leave: both systems are told. Raises Refused if SYSPRO has not allocated them."""
+        """Goods of an order that SYSPRO has leave: both systems are informed. Raises Refused if SYSPRO has not allocated them."""
         key = self.systems.get(f"syspro/SorMaster/{order.number}")["SalesOrder"]
         lines = {
             line["MStockCode"]: line
@@ -321,7 +321,7 @@ class People:
         order.is_closed = not any(order.rows.values())
 
     def cancel(self, order: Order) -> None:
-        """The customer cancels; Brightpearl releases the goods at once, and SYSPRO when it has been told.
+        """The customer cancels; Brightpearl releases the goods at once, and SYSPRO when it has been informed.
 
         Raises Refused if something was shipped.
         """

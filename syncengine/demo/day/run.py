@@ -91,7 +91,7 @@ class DayRun:
         progress.update(task, total=1, completed=1)
 
     def _trade(self, progress: Progress) -> None:
-        """The day: people act, and the other system is told of what they did."""
+        """The day: people act, and the other system is informed of what they did."""
         task, begun, acted = progress.add_task("the day", total=self._play_s, now=""), clock.monotonic(), 0
         late = bool(self._faults)
         while (passed := clock.monotonic() - begun) < self._play_s or set(self._day.done) < set(WEIGHTS):
@@ -111,7 +111,7 @@ class DayRun:
             clock.sleep(0.05)
 
     def _settle(self, progress: Progress) -> None:
-        """Until both systems were told of everything, and the engine has read and done all that follows."""
+        """Until both systems were informed of everything, and the engine has read and done all that follows."""
         task = progress.add_task("settling", total=None, now="")
         people = self._day.people
         while not people.is_idle:

@@ -90,7 +90,7 @@ def feeds_of(route: Route) -> Sequence[tuple[Resource, str]]:
 def catch_up(route: Route, lane: Lane, *, newer_than_s: float = 0.0) -> bool:
     """Read the target's feeds to their present, for levels that rise only if nobody has moved goods there. Raises SyncError.
 
-    newer_than_s: not if they were all read in the last so many seconds. Returns whether they have been; another worker may be
+    newer_than_s: not if they were all read in the last that many seconds. Returns whether they have been; another worker may be
     reading them.
     """
     needed = route.target.now() - timedelta(seconds=route.target.search_lag_s + newer_than_s)

@@ -43,7 +43,7 @@ class Day:
         self._post(code, quantity)
 
     def _post(self, code: str, quantity: int) -> None:
-        """The warehouse is told within ten minutes, sometimes at once."""
+        """The warehouse is informed within ten minutes, sometimes at once."""
         delay = self.chance.choice((0, 20, 200, 550))
         self.world.time.later.append(
             (self.world.time.at + timedelta(seconds=delay), lambda: self._change(code, quantity))

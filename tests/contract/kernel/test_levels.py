@@ -187,7 +187,7 @@ def test_a_movement_during_the_wait_is_tallied_and_the_level_is_not_read_again(s
     shop.tick()
     shop.right.reads.clear()
     shop.time.pass_(5)
-    shop.shop.move("PA", -4)  # and the warehouse is told later
+    shop.shop.move("PA", -4)  # and the warehouse is informed later
     shop.time.pass_(26)  # not yet shown
     shop.settle(patience_s=10)
     assert shop.changes() == ["PA main 10>20"]

@@ -178,7 +178,7 @@ def test_a_level_that_rose_to_the_least_it_may_be_rises_on_when_what_was_in_tran
     stock.sync(20)
     world = stock.world
     order = world.shop.order(world.shop.contact(), world.shop.row("MUG", 5, "40.00"))
-    stock.shop_act(f"orders/{order.id}/ship")  # SYSPRO is told within ten minutes
+    stock.shop_act(f"orders/{order.id}/ship")  # SYSPRO is informed within ten minutes
     stock.sync(20)
     stock.count(1020)  # with the five that have left, or without
     stock.sync(20)

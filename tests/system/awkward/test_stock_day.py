@@ -70,7 +70,7 @@ class Trading:
         self.world.settle(patience_s)
 
     def settle(self) -> None:
-        """Nobody acts any more, until sweeps have read all that was told, and nothing is in transit."""
+        """Nobody acts any more, until sweeps have read all that was informed, and nothing is in transit."""
         while not self.day.people.is_idle:
             self.world.time.pass_(TICK_S)
             self.day.people.tend()

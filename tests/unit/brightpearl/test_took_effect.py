@@ -19,11 +19,12 @@ OURS = 900
 
 def _asked(old: int, new: int) -> Operation:
     line = LineChange("warehouses", "change", "3", "3", {}, {"inStock": Change(old, new)})
-    return Operation(Verb.CHANGE, "MUG", doc={}, key="7", lines=(line,), token=TOKEN)
+    current = {"readFrom": READ[0], "readBy": READ[1]}
+    return Operation(Verb.CHANGE, "MUG", doc={}, key="7", lines=(line,), current=current, token=TOKEN)
 
 
 def _moved(quantities: Sequence[tuple[float, int]], *, is_done: int = 0) -> list[Movement]:
-    """Movements, each so many seconds after the second of the reading, and ours if it was done."""
+    """Movements, each that many seconds after the second of the reading, and ours if it was done."""
     found = [(AT + timedelta(seconds=after), quantity, 100 + at) for at, (after, quantity) in enumerate(quantities)]
     found += [(AT + timedelta(seconds=3), is_done, OURS)] if is_done else []
     return [
@@ -37,7 +38,7 @@ def _took(old: int, new: int, now: int, moved: Sequence[Movement]) -> bool | Non
         Posted(each.note_id, 7, 3, each.quantity, TOKEN, each.updated_on) for each in moved if each.note_id == OURS
     ]
     levels = {"7": {"warehouses": {"3": {"inStock": now}}}}
-    return took_effect(_asked(old, new), READ, levels, moved, posted)
+    return took_effect(_asked(old, new), levels, moved, posted)
 
 
 @pytest.mark.parametrize("before", [[], [(-1, 7)], [(0, 7)], [(-1, 2), (0, 5)]])

@@ -223,7 +223,7 @@ class StockLevel(BrightpearlSource, base.Resource):
         for 500 movements, one for 500 corrections, a read for 200 of these in each warehouse, and one for 200 levels.
         """
         levels = self.read([str(write.operation.key) for write in writes])
-        since = min(map(_read_at, writes))
+        since = min(map(_read_at, writes)) - corrections.A_SECOND
         moved = self.movements_since(since)
         posted = self.corrections_since(since, [str(write.operation.key) for write in writes])
         return {

@@ -148,6 +148,6 @@ class _Item:
                 yield each.at, end
 
     def _story(self, until: datetime | None = None) -> str:
-        told = list(self._ledger.story(self.sku, self._codes))
+        informed = list(self._ledger.story(self.sku, self._codes))
         levels = [str(each) for each in self._levels if until is None or each.at <= until + timedelta(seconds=1)]
-        return f"moved: {'; '.join(told[-SHOWN:])}; Brightpearl: {'; '.join(levels[-SHOWN:])}"
+        return f"moved: {'; '.join(informed[-SHOWN:])}; Brightpearl: {'; '.join(levels[-SHOWN:])}"

@@ -1,4 +1,4 @@
-"""The physical ledger: what the day's actor has done to goods, and when each system was told of it. Warehouses are SYSPRO's."""
+"""The physical ledger: what the day's actor has done to goods, and when each system was informed of it. Warehouses are SYSPRO's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The bounds of a moment: before and after the call that told a system (UTC)."""
+    """The bounds of a moment: before and after the call that informed a system (UTC)."""
 
     began: datetime
     ended: datetime
@@ -29,7 +29,7 @@ class Span:
 class Move:
     """Goods that came to a warehouse (positive) or left it.
 
-    shop, erp: when Brightpearl and SYSPRO were told; None: not yet, or never. is_mirrored: both must be told. is_dated:
+    shop, erp: when Brightpearl and SYSPRO were informed; None: not yet, or never. is_mirrored: both must be informed. is_dated:
     SYSPRO's DateLastStockMove shows it.
     """
 
@@ -43,12 +43,12 @@ class Move:
     erp: Span | None = None
 
     def __str__(self) -> str:
-        told = ", ".join(
+        informed = ", ".join(
             f"{name} {span.began:%H:%M:%S.%f}"[:-3]
             for name, span in (("Brightpearl", self.shop), ("SYSPRO", self.erp))
             if span is not None
         )
-        return f"{self.what} {self.quantity:+d} in {self.warehouse} ({told or 'nobody was told'})"
+        return f"{self.what} {self.quantity:+d} in {self.warehouse} ({informed or 'nobody was informed'})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Ledger:
         )
 
     def booked(self, sku: str, warehouse: str) -> int:
-        """What SYSPRO was told that there is."""
+        """What SYSPRO was informed of that there is."""
         return self.opening.get((sku, warehouse), 0) + sum(
             move.quantity
             for move in self.moves

@@ -51,7 +51,7 @@ class Target:
         self._opening = sum(ledger.opening.get((sku, code), 0) for code in codes) - rule.safety * bool(codes)
 
     def final(self) -> int:
-        """Once all is told: what is there, less SYSPRO's own demand and the safety stock, and never below 0."""
+        """Once all is informed: what is there, less SYSPRO's own demand and the safety stock, and never below 0."""
         moved = sum(move.quantity for move in self._moves)
         return max(0, self._opening + moved - sum(each.quantity for each in self._demands))
 
