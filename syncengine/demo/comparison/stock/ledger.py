@@ -1,4 +1,4 @@
-"""The physical ledger: what the day's actor has done to goods, and when each system was informed of it. Warehouses are SYSPRO's."""
+"""The physical ledger: what the actor has done to goods, and when each system was informed. Warehouses are SYSPRO's."""
 
 from __future__ import annotations
 
