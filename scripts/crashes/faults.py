@@ -74,8 +74,11 @@ def draw(kinds: Sequence[str], count: int, seed: int) -> list[Fault]:
 
 
 def of_stock(faults: Sequence[Fault]) -> list[Fault]:
-    """The faults with those of SYSPRO's writes at Brightpearl's corrections instead, for a round in which goods move."""
-    return [replace(fault, where=CORRECTION) if fault.where in SYSPRO_WRITES else fault for fault in faults]
+    """The faults for a round in which goods move: those of SYSPRO's writes and of adoptions strike at corrections instead."""
+    instead = dict.fromkeys(SYSPRO_WRITES, CORRECTION) | {
+        f"{when} commit: adoption": f"{when} commit: correction found" for when in ("before", "after")
+    }
+    return [replace(fault, where=instead.get(fault.where, fault.where)) for fault in faults]
 
 
 def promised(faults: Sequence[Fault], gateway: str) -> list[Fault]:
@@ -106,7 +109,10 @@ class Harm:
 
     def arm(self, fault: Fault) -> None:
         """Let it strike when its place is passed; one without a place strikes now."""
-        if fault.where in points.RARE:  # they are passed only after a write whose outcome nobody knows
+        if fault.where in (
+            *points.RARE,
+            *points.STOCK_COMMITS[-2:],
+        ):  # they are passed only after a write whose outcome nobody knows
             self._tell_systems(CORRECTION if self.site.shape.trades else "SORTOI.add", "lost-answer")
         if fault.kind in _OF_SYSTEMS:
             self._armed[fault.number] = fault, self._tell_systems(fault.where, fault.kind)

@@ -172,7 +172,9 @@ def test_what_an_order_has_reserved_in_another_warehouse_is_not_free_in_this_one
     assert (stock.level(), stock.level(warehouse=STORE)) == (996, 1000)
 
 
-def test_a_level_that_rose_to_the_least_it_may_be_rises_on_when_what_was_in_transit_must_be_posted(stock: Stock) -> None:
+def test_a_level_that_rose_to_the_least_it_may_be_rises_on_when_what_was_in_transit_must_be_posted(
+    stock: Stock,
+) -> None:
     stock.sync(20)
     world = stock.world
     order = world.shop.order(world.shop.contact(), world.shop.row("MUG", 5, "40.00"))

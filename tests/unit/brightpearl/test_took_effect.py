@@ -33,7 +33,9 @@ def _moved(quantities: Sequence[tuple[float, int]], *, is_done: int = 0) -> list
 
 
 def _took(old: int, new: int, now: int, moved: Sequence[Movement]) -> bool | None:
-    posted = [Posted(each.note_id, 7, 3, each.quantity, TOKEN, each.updated_on) for each in moved if each.note_id == OURS]
+    posted = [
+        Posted(each.note_id, 7, 3, each.quantity, TOKEN, each.updated_on) for each in moved if each.note_id == OURS
+    ]
     levels = {"7": {"warehouses": {"3": {"inStock": now}}}}
     return took_effect(_asked(old, new), READ, levels, moved, posted)
 
