@@ -109,10 +109,7 @@ class Harm:
 
     def arm(self, fault: Fault) -> None:
         """Let it strike when its place is passed; one without a place strikes now."""
-        if fault.where in (
-            *points.RARE,
-            *points.STOCK_COMMITS[-2:],
-        ):  # they are passed only after a write whose outcome nobody knows
+        if fault.where in points.RARE:  # they are passed only after a write whose outcome nobody knows
             self._tell_systems(CORRECTION if self.site.shape.trades else "SORTOI.add", "lost-answer")
         if fault.kind in _OF_SYSTEMS:
             self._armed[fault.number] = fault, self._tell_systems(fault.where, fault.kind)

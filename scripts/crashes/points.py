@@ -59,7 +59,9 @@ _CALL = ("before check", "leaving", "sent", "answered")
 CALLS = tuple(f"{kind} {what}" for kind in ("read", "write") for what in _CALL)
 SENDING = ("chain not sent", "chain sent")
 ALL = (*BOUNDARY, *COMMITS, *CALLS, *SENDING)
-RARE = ("before commit: doubts", "after commit: doubts", "before commit: adoption", "after commit: adoption")
+RARE = tuple(
+    f"{when} commit: {what}" for what in ("doubts", "adoption", "correction found") for when in ("before", "after")
+)
 """Places that are passed only after a write whose outcome was unknown."""
 
 
