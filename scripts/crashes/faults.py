@@ -74,8 +74,11 @@ def draw(kinds: Sequence[str], count: int, seed: int) -> list[Fault]:
 
 
 def of_stock(faults: Sequence[Fault]) -> list[Fault]:
-    """The faults with those of SYSPRO's writes at Brightpearl's corrections instead, for a round in which goods move."""
-    return [replace(fault, where=CORRECTION) if fault.where in SYSPRO_WRITES else fault for fault in faults]
+    """The faults for a round in which goods move: those of SYSPRO's writes and of adoptions strike at corrections instead."""
+    instead = dict.fromkeys(SYSPRO_WRITES, CORRECTION) | {
+        f"{when} commit: adoption": f"{when} commit: correction found" for when in ("before", "after")
+    }
+    return [replace(fault, where=instead.get(fault.where, fault.where)) for fault in faults]
 
 
 def promised(faults: Sequence[Fault], gateway: str) -> list[Fault]:

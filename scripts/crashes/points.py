@@ -47,12 +47,21 @@ COMMITTERS = {
     ("discover.py", "_pages"): "page",
     ("pump.py", "pump"): "claims",
 }
+#: the same of what only levels pass.
+OF_STOCK = {
+    ("found_links.py", "link"): "links found",
+    ("page_sweep.py", "_compare"): "sweep page",
+    ("unknown_writes.py", "_resolve_levels"): "correction found",
+}
+STOCK_COMMITS = tuple(f"{when} commit: {what}" for what in OF_STOCK.values() for when in ("before", "after"))
 COMMITS = tuple(f"{when} commit: {what}" for what in (*COMMITTERS.values(), "outcome") for when in ("before", "after"))
 _CALL = ("before check", "leaving", "sent", "answered")
 CALLS = tuple(f"{kind} {what}" for kind in ("read", "write") for what in _CALL)
 SENDING = ("chain not sent", "chain sent")
 ALL = (*BOUNDARY, *COMMITS, *CALLS, *SENDING)
-RARE = ("before commit: doubts", "after commit: doubts", "before commit: adoption", "after commit: adoption")
+RARE = tuple(
+    f"{when} commit: {what}" for what in ("doubts", "adoption", "correction found") for when in ("before", "after")
+)
 """Places that are passed only after a write whose outcome was unknown."""
 
 
@@ -170,7 +179,8 @@ def _around_commits() -> None:
 
 
 def _committed(code: CodeType) -> str | None:
-    what = COMMITTERS.get((Path(code.co_filename).name, code.co_name))
+    place = Path(code.co_filename).name, code.co_name
+    what = COMMITTERS.get(place) or OF_STOCK.get(place)
     return "outcome" if what == "sending" and _Here.answered else what
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from scripts.crashes import points
 from scripts.crashes.faults import CORRECTION
 from scripts.crashes.traders import Traders
 from syncengine.sandbox.faults import Fault
@@ -24,7 +26,8 @@ A_SWEEP_S = 7 * 3600
 PLACES = (
     "fetch ends", "before commit: page", "after commit: plans", "before commit: intentions", "after commit: intentions",
     "before commit: sending", "write leaving", "write sent", "write answered", "before commit: outcome",
-    "after commit: outcome", "push ends",
+    "after commit: outcome", "push ends", "before commit: sweep page", "after commit: sweep page",
+    "before commit: correction found", "after commit: correction found",
 )  # fmt: skip
 FATES = {
     "lost": Fault(system="brightpearl", operation=CORRECTION, kind="drop", after="commit"),
@@ -49,6 +52,13 @@ class Trade(Lab):
         people.receive(people.skus[-1], "ST", 3)
         people.correct(people.skus[-2], "ST", 2)
         self.pass_(3)
+
+    def lose_a_correction(self) -> None:
+        """One is made and its answer is lost; its settle time is over, and a sweep is due."""
+        fault = self.sandbox.faults.add(replace(FATES["lost"]))
+        assert self.run(patience_s=20)["code"] == 0
+        assert fault.hits == 1
+        self.pass_(A_SWEEP_S)
 
     def end(self) -> None:
         """Everybody was informed of everything, and all of it was read."""
@@ -76,6 +86,8 @@ def lab() -> Iterator[Trade]:
 @pytest.mark.parametrize("place", PLACES)
 def test_a_process_that_is_killed_there_leaves_every_level_right(lab: Trade, place: str) -> None:
     lab.trouble()
+    if place in points.STOCK_COMMITS:
+        lab.lose_a_correction()
     lab.arm(place, "kill")
 
     assert lab.run(patience_s=20)["killed"]
@@ -87,7 +99,7 @@ def test_a_process_that_is_killed_there_leaves_every_level_right(lab: Trade, pla
 @pytest.mark.parametrize("fate", FATES)
 def test_a_correction_without_an_answer_is_made_once(lab: Trade, fate: str) -> None:
     lab.trouble()
-    fault = lab.sandbox.faults.add(FATES[fate])
+    fault = lab.sandbox.faults.add(replace(FATES[fate]))
     lab.run(patience_s=20)
     lab.sandbox.faults.wait_for_late_writes()
     lab.pass_(TIMES.settle_s + 1)
