@@ -291,7 +291,7 @@ class People:
         self.orders.append(Order(made["id"], dict(rows), row_ids))
 
     def ship(self, order: Order, *, is_partial: bool = False) -> None:
-        """Goods leave of an order that SYSPRO has; both systems are informed. Raises Refused if SYSPRO has not allocated them."""
+        """Goods of an order leave; both systems are informed. Raises Refused if SYSPRO has not allocated them."""
         key = self.systems.get(f"syspro/SorMaster/{order.number}")["SalesOrder"]
         lines = {
             line["MStockCode"]: line
