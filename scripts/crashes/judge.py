@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, select
 
-from scripts.crashes.installation import FLOWS, LAG_S, STOCK
+from scripts.crashes.installation import FLOWS, LAG_S
 from scripts.crashes.people import People
 from syncengine.demo.comparison import compare
 from syncengine.store import Store
@@ -99,9 +99,9 @@ def _statuses(store: Store, but_for: Collection[str]) -> dict[str, dict[str, int
             .where(~_is_order(but_for))
             .group_by(Record.flow, Record.status)
         )
-        found: dict[str, Counter[str]] = {flow: Counter() for flow in (*FLOWS, STOCK)}
+        found: dict[str, Counter[str]] = {flow: Counter() for flow in FLOWS}
         for flow, status, count in rows:
-            found[flow][str(status)] += count
+            found.setdefault(flow, Counter())[str(status)] += count
     return {flow: dict(counts) for flow, counts in found.items()}
 
 

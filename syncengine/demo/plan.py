@@ -45,7 +45,7 @@ ORDERS = DemoPlan(
     erp={"settle_s": 10},
 )
 
-RULE = Rule(WAREHOUSES, safety=1, within_s=6.0, lag_s=1.0, poll_s=2.0, sweep_s=6.0, slack_s=12.0)
+RULE = Rule(WAREHOUSES, safety=1, within_s=6.0, lag_s=1.0, poll_s=2.0, sweep_s=6.0, slack_s=20.0)
 """Of the slack, 5 s are those in which rises wait for one another."""
 
 STOCK_DAY = DemoPlan(

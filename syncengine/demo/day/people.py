@@ -233,7 +233,10 @@ class People:
 
     # -- goods that both systems are informed of ---------------------------------------------------------------------------
 
-    def _tell_both(self, moves: Sequence[Move], tell_shop: Callable[[], Span], tell_erp: Callable[[], Span]) -> None:
+    def _tell_both(
+        self, moves: Sequence[Move], tell_shop: Callable[[], Span], tell_erp: Callable[[], Span],
+        *, shop_first: bool = False,
+    ) -> None:  # fmt: skip
         """Tell one system now, and the other one a little later. Raises Refused if the first one refuses."""
 
         def of_shop() -> None:
@@ -246,7 +249,7 @@ class People:
             for move in moves:
                 move.erp = span
 
-        first, other = self.chance.sample([of_shop, of_erp], 2)
+        first, other = [of_shop, of_erp] if shop_first else self.chance.sample([of_shop, of_erp], 2)
         first()
         self.ledger.moves.extend(moves)
         self._soon(other)
@@ -269,6 +272,7 @@ class People:
             [out, in_],
             lambda: self.systems.shop("stock/transfer", sku=sku, quantity=quantity, **ends)[1],
             lambda: self.systems.erp("stock/transfer", **_transfer(sku, source, target, quantity))[1],
+            shop_first=True,  # whose level may be behind
         )
 
     # -- orders of Brightpearl's ---------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from syncengine.sandbox.shop.model import Shop
 FLOW = "inventory"
 ITEMS = 10
 CYCLES = 3
-ACT_S = 0.25
+ACT_S = 0.35
 CALM_S = 3.0
 FAULTS_TAKE_S = 60.0
 """A lease of the worker that is killed, and what became of a correction is asked after its settle time."""

@@ -17,7 +17,7 @@ from tests.system.awkward.world import World
 
 SIZES = {"contacts": 6, "products": 12, "orders": 0, "awkward": False, "tax_mix": 0}
 FLOWS = ("customers", "orders", "inventory")
-RULE = Rule(WAREHOUSES, safety=1, within_s=6.0, lag_s=1.0, poll_s=3.0, sweep_s=12.0, slack_s=20.0)
+RULE = Rule(WAREHOUSES, safety=1, within_s=6.0, lag_s=1.0, poll_s=3.0, sweep_s=12.0, slack_s=40.0)
 TICK_S = 0.5
 WEIGHTS = {**dict.fromkeys(KINDS, 1), "place": 4, "ship": 2, "correct": 3}
 CYCLES = 3

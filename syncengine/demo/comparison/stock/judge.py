@@ -103,7 +103,7 @@ class _Item:
     def outside(self) -> Iterator[str]:
         """Writes that left a level that could not be right by anything that could be known."""
         for write in self.writes:
-            low, high = self._target.allowed(write.at)
+            low, high = self._target.allowed(write.at, rises=write.change > 0)
             unseen = [each.change for each in self._levels if self._is_unseen(each, write)]
             low, high = low + sum(min(0, each) for each in unseen), high + sum(max(0, each) for each in unseen)
             if not low <= write.after <= high:

@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from syncengine.demo.comparison.stock.ledger import Ledger, Move, Span
+from syncengine.demo.comparison.stock.ledger import Ledger, Move
 
 NEVER = (0,)
+MARGIN_S = 2.0
+"""Around the end of `within_s`: times of movements have whole seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """The bottom of a range and its top, each between two figures."""
+
+    least_low: int
+    most_low: int
+    least_high: int
+    most_high: int
+
+    @classmethod
+    def of(cls, ends: Sequence[tuple[int, int]]) -> _Ends:
+        """Of a range that is one of these."""
+        lows, highs = [low for low, _ in ends], [high for _, high in ends]
+        return cls(min(lows), max(lows), min(highs), max(highs))
+
+    def plus(self, other: _Ends) -> _Ends:
+        """The range with another term."""
+        return _Ends(
+            self.least_low + other.least_low,
+            self.most_low + other.most_low,
+            self.least_high + other.least_high,
+            self.most_high + other.most_high,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,45 +84,65 @@ class Target:
 
     def between(self, erp_at: datetime, shop_at: datetime) -> tuple[int, int]:
         """The lowest and highest target by figures that were read at these times."""
-        low = high = self._opening
+        ends = self._ends(erp_at, shop_at, shop_at)
+        return max(0, ends.least_low), max(0, ends.most_high)
+
+    def allowed(self, at: datetime, *, rises: bool) -> tuple[int, int]:
+        """The lowest and highest level that a write may have left at this time, by reads that were not too old.
+
+        A level rises to the bottom of its range and falls to its top, never beyond.
+        """
+        oldest = at - timedelta(seconds=self._rule.old_s)
+        moments = [oldest, *(each for each in self.moments() if oldest < each < at), at]
+        found = [self._ends(erp_at, shop_at, at) for index, erp_at in enumerate(moments) for shop_at in moments[index:]]
+        least = min(each.least_low if rises else each.least_high for each in found)
+        return max(0, least), max(0, *(each.most_low if rises else each.most_high for each in found))
+
+    def _ends(self, erp_at: datetime, shop_at: datetime, at: datetime) -> _Ends:
+        """The ends of the range, by figures that were read at these times and what may be known `at` a time."""
+        found = _Ends.of([(self._opening, self._opening)])
         for move in self._moves:
-            terms = list(self._terms(move, erp_at, shop_at))
-            low, high = low + min(terms), high + max(terms)
+            found = found.plus(_Ends.of(list(self._terms(move, erp_at, shop_at, at))))
         for demand in self._demands:
-            taken = [demand.quantity * had for had in demand.erp.had(erp_at)]
-            low, high = low - max(taken), high - min(taken)
+            found = found.plus(_Ends.of([(-demand.quantity * had,) * 2 for had in demand.erp.had(erp_at)]))
         late = timedelta(seconds=self._rule.old_s)
         for doubt in self._doubts:
             if doubt.since - late <= erp_at and (doubt.until is None or erp_at <= doubt.until):
-                low -= doubt.quantity
-        return max(0, low), max(0, high)
+                found = found.plus(_Ends.of([(0, 0), (-doubt.quantity, -doubt.quantity)]))
+        return found
 
-    def _terms(self, move: Move, erp_at: datetime, shop_at: datetime) -> Iterable[int]:
-        """q * (in Brightpearl + in SYSPRO - counted as in SYSPRO); the last is uncertain around Brightpearl's time of it."""
-        in_erp = move.erp.had(erp_at) if move.erp is not None else NEVER
+    def _terms(self, move: Move, erp_at: datetime, shop_at: datetime, at: datetime) -> Iterator[tuple[int, int]]:
+        """What a movement may add to the bottom and to the top: q * (in Brightpearl + in SYSPRO - counted as in SYSPRO).
+
+        What counts as in SYSPRO is unknown around the time that Brightpearl shows; until it shows the movement, nothing does.
+        What came to Brightpearl's level after it was read comes on top.
+        """
+        quantity, in_erp = move.quantity, move.erp.had(erp_at) if move.erp is not None else NEVER
         if not move.is_mirrored:
-            return [move.quantity * had for had in in_erp]
-        in_shop = move.shop.had(shop_at) if move.shop is not None else NEVER
-        if not self._is_uncertain(move.shop, erp_at):
-            return [move.quantity * had for had in in_shop]
-        return [move.quantity * (here + there - counted) for here in in_shop for there in in_erp for counted in (0, 1)]
+            yield from ((quantity * there,) * 2 for there in in_erp)
+            return
+        here_then = [(0, 0)]
+        if move.shop is not None:
+            here_then = [(here, then) for here in move.shop.had(shop_at) for then in move.shop.had(at) if here <= then]
+        for here, then in here_then:
+            came = quantity * (then - here)
+            yield from ((low + came, high + came) for low, high in self._counted(move, erp_at, at, here, in_erp))
 
-    def _is_uncertain(self, shop: Span | None, at: datetime) -> bool:
-        if shop is None:
-            return True
-        within = timedelta(seconds=self._rule.within_s + 1)
-        return shop.began - within - timedelta(seconds=self._rule.lag_s) <= at <= shop.ended + within
-
-    def allowed(self, at: datetime) -> tuple[int, int]:
-        """The lowest and highest level that a write may have left at this time, by reads that were not too old."""
-        oldest = at - timedelta(seconds=self._rule.old_s)
-        moments = [oldest, *(each for each in self.moments() if oldest < each < at), at]
-        found = [
-            self.between(erp_at, shop_at)
-            for index, erp_at in enumerate(moments)
-            for shop_at in moments[index:]
-        ]  # fmt: skip
-        return min(low for low, _ in found), max(high for _, high in found)
+    def _counted(
+        self, move: Move, erp_at: datetime, at: datetime, here: int, in_erp: Sequence[int]
+    ) -> Iterator[tuple[int, int]]:
+        quantity = move.quantity
+        if move.shop is None or at < move.shop.ended + timedelta(seconds=self._rule.old_s):
+            yield from ((quantity * there,) * 2 for there in in_erp)
+        if move.shop is None or at < move.shop.began:
+            return
+        apart = min(abs((erp_at - moment).total_seconds()) for moment in (move.shop.began, move.shop.ended))
+        if apart <= self._rule.within_s + MARGIN_S + self._rule.lag_s:
+            for there in in_erp:
+                either = [quantity * (here + there - counted) for counted in (0, 1)]
+                yield min(either), max(either)
+        if apart >= self._rule.within_s - MARGIN_S:
+            yield quantity * here, quantity * here
 
     def moments(self) -> list[datetime]:
         """When anything changed, or became certain, sorted."""
