@@ -71,7 +71,12 @@ def polling(session: Session, route: Route, now: datetime) -> Polling:
     """How often the feeds of a flow are read now. Raises Misconfigured."""
     usual_s, connection = route.flow.every_s, route.connection
     never_relaxes = route.flow.relaxed_s <= usual_s
-    if not usual_s or never_relaxes or not route.flow.listens or not all(subscribable(connection, name) for name in route.flow.listens):
+    if (
+        not usual_s
+        or never_relaxes
+        or not route.flow.listens
+        or not all(subscribable(connection, name) for name in route.flow.listens)
+    ):
         return Polling(usual_s, None, usual_s)
     own = connection.row.relaxed_s
     relaxed_s = max(usual_s, route.flow.relaxed_s if own is None else own)

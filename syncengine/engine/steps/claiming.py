@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from syncengine.engine.core.engine import Chain, Engine
@@ -212,22 +212,37 @@ def _is_fresh(engine: Engine, now: datetime) -> ColumnElement[bool]:
     return (Record.wanted == Record.claimed) & (Record.fetched_at >= now - timedelta(seconds=engine.limits.fresh_s))
 
 
+def _batches(lane: Lane, head: Record, due: Select[int], most: int) -> list[Select[int]]:
+    """Queries for the due records that are claimed together with `head`, at most `most` in all.
+
+    Where some are urgent, every fourth place is left to those that have waited longest: urgent ones may never end. In the
+    backfill lane, where batches are large, levels that wait to rise are claimed apart, since mixed with others they would
+    make half-empty bulk calls.
+    """
+    if head.run_alone:
+        return [due.where(Record.id == head.id)]
+    due = due.where(Record.run_alone.is_(False))
+    if lane == Lane.BACKFILL:
+        due = due.where(Record.pause == Pause.RISE if head.pause == Pause.RISE else Record.pause != Pause.RISE)
+    if not head.urgency:
+        return [due.order_by(*_ORDER).limit(most)]
+    oldest = max(1, most // 4)
+    return [
+        due.order_by(*_ORDER).limit(max(1, most - oldest)),
+        due.order_by(Record.not_before, Record.id).limit(oldest),
+    ]
+
+
 def _lease(session: Session, engine: Engine, lane: Lane, place: Place, head: Record, now: datetime) -> Chain:
     flow = engine.flow(place[1])
     stage = case(((Record.stage != Stage.FETCH) & _is_fresh(engine, now), Record.stage), else_=Stage.FETCH)
     begins = Stage(session.scalar(select(stage).where(Record.id == head.id)) or Stage.FETCH)
-    batch = _DUE.with_only_columns(Record.id).where(stage == begins)
-    if head.run_alone:
-        batch = batch.where(Record.id == head.id)
-    else:
-        rises = Record.pause == Pause.RISE
-        alike = rises if head.pause == Pause.RISE else ~rises  # mixed, both would make half-empty bulk calls
-        batch = batch.where(Record.run_alone.is_(False), alike).order_by(*_ORDER).limit(flow.batch)
-    due = batch.cte("due")  # evaluated once; a subquery might run for every row
+    batches = _batches(lane, head, _DUE.with_only_columns(Record.id).where(stage == begins), flow.batch)
+    due = [batch.cte(f"due{number}") for number, batch in enumerate(batches)]  # evaluated once, not for every row
     token = uuid.uuid4().hex
     claimed = session.scalars(
         update(Record)
-        .where(Record.id.in_(select(due.c.id)))
+        .where(or_(*(Record.id.in_(select(each.c.id)) for each in due)))
         .values(
             token=token,
             lease_lane=int(lane),

@@ -543,3 +543,14 @@ def test_within_a_lane_the_urgent_are_claimed_first(make_world: Callable[..., Wo
     with shop.store.read() as session:
         claimed = set(session.scalars(select(m.Record.key).where(m.Record.token == first.token)))
     assert claimed == {"0991", "0990", "0000"}
+
+
+def test_the_urgent_never_keep_the_others_waiting_for_ever(make_world: Callable[..., World]) -> None:
+    shop = levelled(make_world, batch=4)
+    urgent = [f"{number:04}" for number in range(100)]
+    with shop.store.write() as session:
+        earlier = shop.time.at - timedelta(minutes=1)
+        want(session, shop.connection_id, "stock", ["waits"], lane=Lane.REALTIME, now=earlier)
+        want(session, shop.connection_id, "stock", urgent, lane=Lane.REALTIME, now=shop.time.at, urgency=2)
+    shop.pump()
+    assert shop.record("stock", "waits").token == shop.messages[0].token
