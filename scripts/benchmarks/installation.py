@@ -172,6 +172,7 @@ class Site:
             "DATABASE_URL": self.database_url,
             "SYNCENGINE_KEYS": self.key,
             "SYNCENGINE_LOG_LEVEL": "WARNING",
+            "SYNCENGINE_WEB_PORT": "0",
             "REDIS_URL": self.redis_url,
         }
 

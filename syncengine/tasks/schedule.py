@@ -79,7 +79,7 @@ def beat_schedule(flows: Iterable[Flow], pump_every_s: float, watch_every_s: flo
         "webhooks": {
             "task": "engine.webhooks",
             "schedule": WEBHOOKS_S,
-            "options": {"queue": "scheduled", "expires": WEBHOOKS_S},
+            "options": {"queue": "scheduled", "expires": WEBHOOKS_S * 0.9 + CLOCKS_S},
         },
     }
     for flow in flows:

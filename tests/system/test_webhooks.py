@@ -99,7 +99,7 @@ def _record(site: DemoInstallation, key: object) -> Any:
     engine = create_engine(site.settings.database_url)
     with engine.connect() as connection:
         found = connection.execute(
-            text("SELECT told_at FROM record WHERE flow = 'orders' AND key = :key AND told_at IS NOT NULL"),
+            text("SELECT hinted_at FROM record WHERE flow = 'orders' AND key = :key AND hinted_at IS NOT NULL"),
             {"key": str(key)},
         ).first()
     engine.dispose()

@@ -310,7 +310,7 @@ def test_an_order_whose_row_lacks_its_sku_is_mended_as_its_remedy_says(cli: Cli,
 
 
 def test_a_mistyped_flow_or_connection_is_not_taken_for_one_without_any(cli: Cli, orders: list[int]) -> None:
-    flow = (2, "", "syncengine: there is no flow 'ordrs'. Known flows: customers, order_tax, orders\n")
+    flow = (2, "", "syncengine: there is no flow 'ordrs'. Known flows: customers, inventory, order_tax, orders\n")
     connection = (2, "", "syncengine: there is no connection 'mian'. Known connections: main\n")
     for command in (("deadletters", "list"), ("deadletters", "retry"), ("held", "list")):
         assert cli(*command, "--flow", "ordrs") == flow, command
