@@ -14,9 +14,10 @@ from typing import Any
 
 from simpleeval import DISALLOW_PREFIXES, MAX_COMPREHENSION_LENGTH, FeatureNotAvailable, InvalidExpression, SimpleEval
 
+from syncengine.mapping import function_calls
 from syncengine.mapping.comparisons import comparison
 from syncengine.mapping.dated import day_of, entry_on
-from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, NAME_A_DATE, Function
+from syncengine.mapping.functions import FUNCTIONS, LONGEST_TEXT, NAME_A_DATE
 from syncengine.mapping.order import truth
 from syncengine.mapping.runtime import ARITHMETIC, DecimalLiteral, Frame, Run, Unfit, key_text, number, table_key
 from syncengine.mapping.scope import Complaint, Expr, Scope, path
@@ -240,12 +241,16 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
             raise Complaint(f"there is no function {name!r}{nearest(name, [*FUNCTIONS, *_OF_THE_CONTEXT])}")
         function = FUNCTIONS[name]
         if not function.least <= len(node.args) <= function.most:
-            raise Complaint(f"{name}() takes {_arity(function)}, not {len(node.args)}")
+            raise Complaint(f"{name}() takes {function_calls.arity(function)}, not {len(node.args)}")
         arguments = [self._eval(argument) for argument in node.args]
         if function.takes and arguments[0].kind not in (function.takes[0], ValueKind.ANY):
             first, (expected, remedy) = arguments[0], function.takes
             raise Complaint(f"{name}() takes a {expected}, but {first.text} is {first.kind}: {remedy}")
-        return Expr(_application(function, arguments, self._text(node)), _result(function, arguments), self._text(node))
+        return Expr(
+            function_calls.application(function, arguments, self._text(node)),
+            function_calls.result(function, arguments),
+            self._text(node),
+        )
 
     def _reference(self, node: ast.Call) -> Expr:
         if len(node.args) != 2 or not isinstance(node.args[0], ast.Constant):
@@ -330,22 +335,6 @@ class _Compiler(SimpleEval):  # type: ignore[misc]
         return Expr(run, Shape(ValueKind.LIST, item=item.shape), self._text(node))
 
 
-def _arity(function: Function) -> str:
-    if function.least == function.most:
-        return f"{function.least} argument{'s' if function.least > 1 else ''}"
-    return f"{function.least} to {function.most} arguments"
-
-
-def _result(function: Function, arguments: list[Expr]) -> Shape:
-    if not function.keeps:
-        return Shape(function.kind, item=Shape(ValueKind.TEXT) if function.kind is ValueKind.LIST else None)
-    return common([_item_shape(argument) if function.flat else argument.shape for argument in arguments])
-
-
-def _item_shape(argument: Expr) -> Shape:
-    return argument.shape.item or ANY if argument.kind is ValueKind.LIST else argument.shape
-
-
 def _concatenated(first: str, second: str, text: str) -> str:
     if len(first) + len(second) > LONGEST_TEXT:
         raise Unfit(f"{text} becomes too long")
@@ -373,19 +362,6 @@ def _calculation(left: Expr, right: Expr, operate: Callable[[Decimal, Decimal], 
         if divides and not b:
             raise Unfit(f"{second_text} is zero and cannot be divided by", value=b)
         return operate(a, b)
-
-    return run
-
-
-def _application(function: Function, arguments: list[Expr], text: str) -> Run:
-    call, runs = function.call, [argument.run for argument in arguments]
-
-    def run(frame: Frame) -> Any:
-        values = [argument(frame) for argument in runs]
-        for value in values:
-            if isinstance(value, list):
-                frame.spend(value, text)
-        return call(*values)
 
     return run
 

@@ -23,6 +23,15 @@ from syncengine.store.models import Effect, Record
 from syncengine.store.states import Pause, Stage
 
 
+def has_echo(route: Route) -> bool:
+    """Whether this flow's feed reports objects that the engine creates: it is two-way, or another flow goes the other way."""
+    others = (route.engine.flows.get(name) for name in route.connection.row.flows)
+    return route.flow.two_way or any(
+        other is not None and other.entity == route.flow.entity and other.target == route.flow.source
+        for other in others
+    )
+
+
 def pending_creates(
     route: Route, material: Material, found: Sequence[Record], creating: Sequence[UnknownWrite]
 ) -> dict[int, Effect]:

@@ -49,7 +49,7 @@ def transform(engine: Engine, lease: Lease) -> None:
     route = engine.route_of(lease.records[0])
     with engine.store.read() as session:
         creating = (
-            unsettled.creating(session, engine, route.connection_id, route.flow.entity) if _has_echo(route) else []
+            unsettled.creating(session, engine, route.connection_id, route.flow.entity) if echo.has_echo(route) else []
         )
         material = gather(session, route, lease.records)
         unseen = [record for record in lease.records if _linked_since(record, route, material)]
@@ -82,15 +82,6 @@ def _planned(
         lease.renew()
         made |= planner.plans(session, some)
     return made, [record.id for record in found if record.id not in made]
-
-
-def _has_echo(route: Route) -> bool:
-    """Whether this flow's feed reports objects that the engine creates: it is two-way, or another flow goes the other way."""
-    others = (route.engine.flows.get(name) for name in route.connection.row.flows)
-    return route.flow.two_way or any(
-        other is not None and other.entity == route.flow.entity and other.target == route.flow.source
-        for other in others
-    )
 
 
 def _linked_since(record: Record, route: Route, material: Material) -> bool:
