@@ -7,11 +7,13 @@ truth: the engine reads the objects that it names.
 from __future__ import annotations
 
 import hmac
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 MOST_KEYS = 5_000
 """Objects that one message may name. A message about more has the feed read instead."""
@@ -110,3 +112,23 @@ def is_one_of(given: str, secrets: Sequence[str]) -> bool:
     for secret in secrets:
         found |= hmac.compare_digest(given_digest, sha256(secret.encode()).digest())
     return found
+
+
+def object_of(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of a message. Raises Refusal."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refusal(400, "the body is not JSON") from None
+    if not isinstance(said, dict):
+        raise Refusal(400, "the body is not a JSON object")
+    return said
+
+
+def time_of(text: object) -> datetime | None:
+    """A time with its zone, in UTC; None for anything else."""
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None

@@ -21,6 +21,8 @@ from syncengine.connectors.hooks import (
     Subscription,
     Subscriptions,
     is_one_of,
+    object_of,
+    time_of,
 )
 
 if TYPE_CHECKING:
@@ -39,7 +41,7 @@ class BrightpearlReceiver(Receiver):
 
     def receive(self, message: Message, secrets: Sequence[str], now: datetime) -> Notice:  # noqa: ARG002 - see Receiver
         """See `Receiver.receive`. The secret is in the body or in the path."""
-        said = _object(message.body)
+        said = object_of(message.body)
         given = said.get("secret") or message.path_secret
         if not isinstance(given, str) or not is_one_of(given, secrets):
             raise Refusal(403, "the secret is not accepted")
@@ -52,7 +54,7 @@ class BrightpearlReceiver(Receiver):
             raise Refusal(400, "ids are not an id set") from None
         if keys == (TESTED_ID,):
             return Notice(event, (), is_test=True)
-        return Notice(event, keys, raised_at=_time(said.get("raisedOn")))
+        return Notice(event, keys, raised_at=time_of(said.get("raisedOn")))
 
 
 RECEIVER = BrightpearlReceiver()
@@ -131,21 +133,3 @@ def body_template(secret: str) -> str:
 def _is_same(hook: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Whether a webhook is as wanted. An answer may leave out a quality of service; then nobody knows it, and it counts."""
     return all(hook.get(name, value) == value for name, value in wanted.items())
-
-
-def _object(body: bytes) -> Mapping[str, Any]:
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "the body is not JSON") from None
-    if not isinstance(said, dict):
-        raise Refusal(400, "the body is not a JSON object")
-    return said
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None

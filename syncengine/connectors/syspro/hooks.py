@@ -7,13 +7,12 @@ feed. A message is accepted once, and only near the time that it is stamped with
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from syncengine.connectors.hooks import MOST_KEYS, Message, Notice, Receiver, Refusal
+from syncengine.connectors.hooks import MOST_KEYS, Message, Notice, Receiver, Refusal, object_of, time_of
 
 TIME, SIGNATURE = "x-syncengine-time", "x-syncengine-signature"
 CLOCKS_S = 300.0
@@ -52,17 +51,12 @@ def signature(secret: str, stamp: str, connection: str, body: bytes) -> bytes:
 
 
 def _notice(body: bytes, *, once: str) -> Notice:
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "the body is not JSON") from None
-    if not isinstance(said, dict):
-        raise Refusal(400, "the body is not a JSON object")
+    said = object_of(body)
     event, keys = said.get("event"), said.get("keys")
     if not isinstance(event, str) or not 0 < len(event) <= LONGEST_EVENT or not _are_keys(keys):
         raise Refusal(400, "event or keys are missing")
     distinct = tuple(dict.fromkeys(map(str, keys or ())))
-    return Notice(event, distinct if len(distinct) <= MOST_KEYS else (), _time(said.get("raisedAt")), once)
+    return Notice(event, distinct if len(distinct) <= MOST_KEYS else (), time_of(said.get("raisedAt")), once)
 
 
 def _are_keys(keys: Any) -> bool:
@@ -78,14 +72,6 @@ def _is_near(stamp: str, now: datetime) -> bool:
         return abs(float(stamp) - now.timestamp()) <= CLOCKS_S
     except ValueError:
         return False
-
-
-def _time(text: object) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
 
 
 def _bytes(text: str) -> bytes:
